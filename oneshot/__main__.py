@@ -1,0 +1,5 @@
+"""`python -m oneshot`."""
+
+from oneshot.commands import main
+
+main(prog_name="python -m oneshot")

@@ -1,0 +1,5 @@
+"""`python -m profiler`."""
+
+from profiler.commands import main
+
+main(prog_name="python -m profiler")

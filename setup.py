@@ -1,0 +1,60 @@
+"""Pathfit's metadata: packages, ranges of what they need, extras, scripts."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "spaces/__init__.py").read_text()).group(1)  # type: ignore[union-attr]
+
+PLOTS = ["matplotlib>=3.9"]
+PREDICTOR = ["safetensors>=0.5", "scikit-learn>=1.5", "scipy>=1.13", "torch-geometric>=2.6"]
+ONESHOT = [
+    *PREDICTOR,
+    *PLOTS,
+    "lightning>=2.6",
+    "onnx>=1.18",
+    "onnxruntime>=1.20",
+    "onnxscript>=0.5",
+]
+SERVICE = [*ONESHOT, "apiflask>=3.0", "gunicorn>=23", "pydantic>=2.9", "sqlalchemy>=2.0"]
+DEV = [
+    "hypothesis>=6.100",
+    "jsonschema>=4.20",
+    "mypy>=1.15",
+    "pytest>=8.3",
+    "pytest-xdist>=3.6",
+    "ruff>=0.12",
+    "types-jsonschema",
+    "types-setuptools",
+]
+
+setup(
+    name="pathfit",
+    version=VERSION,
+    description="Hardware-aware neural architecture search: measure a device, find the network that fits it",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=find_packages(
+        include=[
+            f"{name}{rest}"
+            for name in ("spaces", "tables", "profiler", "predictor", "oneshot", "service")
+            for rest in ("", ".*")
+        ]
+    ),
+    package_data={"tables": ["schema.json", "data/*.json"]},
+    install_requires=["click>=8.1", "numpy>=2.0", "rich>=13.7", "torch>=2.6"],
+    extras_require={
+        "plots": PLOTS,
+        "predictor": PREDICTOR,
+        "oneshot": ONESHOT,
+        "service": SERVICE,
+        "dali": ["nvidia-dali-cuda130>=2.0; platform_system == 'Linux'"],
+        "dev": DEV,
+    },
+    entry_points={"console_scripts": ["pathfit = service.pathfit:main"]},
+)

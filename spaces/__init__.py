@@ -1,0 +1,37 @@
+"""Pathfit spaces: what a network can be."""
+
+from typing import TYPE_CHECKING
+
+from spaces.lazy import exports
+
+if TYPE_CHECKING:
+    from spaces.architecture import Architecture as Architecture
+    from spaces.block import Block as Block
+    from spaces.chain import ChainSpace as ChainSpace
+    from spaces.chain import ChoiceLayer as ChoiceLayer
+    from spaces.choice import Choice as Choice
+    from spaces.modules.choices import LayerChoice as LayerChoice
+    from spaces.modules.supernet import Supernet as Supernet
+    from spaces.registry import available as available
+    from spaces.registry import get as get
+    from spaces.registry import register_space as register_space
+    from spaces.space import SearchSpace as SearchSpace
+
+__version__ = "0.1.0"
+
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "Architecture": ".architecture",
+        "Block": ".block",
+        "ChainSpace": ".chain",
+        "Choice": ".choice",
+        "ChoiceLayer": ".chain",
+        "LayerChoice": ".modules.choices",
+        "SearchSpace": ".space",
+        "Supernet": ".modules.supernet",
+        "available": ".registry",
+        "get": ".registry",
+        "register_space": ".registry",
+    },
+)

@@ -1,0 +1,5 @@
+"""`python -m spaces`."""
+
+from spaces.commands import main
+
+main(prog_name="python -m spaces")

@@ -1,0 +1,74 @@
+"""Sums over choices: what each candidate of each choice adds, summed for many architectures at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_GROUP = 4096  # combined candidates of neighbouring choices that share one lookup
+_CHUNK = 1 << 15  # architectures at a time, so that the working set stays in the cache
+
+
+class AdditiveTable:
+    """A fixed part and one array of terms for every choice.
+
+    Args:
+        fixed: what every architecture has.
+        terms: for each choice an array [candidates].
+    """
+
+    def __init__(self, fixed: float, terms: Sequence[NDArray[Any]]):
+        self.fixed = fixed
+        self.terms = [np.asarray(term) for term in terms]
+        self.dtype = np.result_type(np.min_scalar_type(fixed), *self.terms) if self.terms else np.dtype(float)
+
+    def sum(self, codes: NDArray[Any]) -> NDArray[Any]:
+        """The sums of architectures `codes` (int array [n, choices]) as an array [n]."""
+        out = np.empty(len(codes), dtype=self.dtype)
+        for start in range(0, len(codes), _CHUNK):
+            part = codes[start : start + _CHUNK]
+            total = out[start : start + _CHUNK]
+            total[:] = self.fixed
+            for first, last, table in self._groups:
+                index = part[:, first].astype(np.int16)
+                for column in range(first + 1, last):
+                    index *= len(self.terms[column])
+                    index += part[:, column]
+                total += table[index]
+        return out
+
+    @cached_property
+    def _groups(self) -> list[tuple[int, int, NDArray[Any]]]:
+        # Neighbouring choices are merged: one lookup in 4096 entries costs as much as one in 4.
+        groups: list[tuple[int, int, NDArray[Any]]] = []
+        for column, term in enumerate(self.terms):
+            if groups and len(groups[-1][2]) * len(term) <= _GROUP:
+                first, _, table = groups.pop()
+                groups.append((first, column + 1, (table[:, None] + term[None, :]).reshape(-1)))
+            else:
+                groups.append((column, column + 1, term))
+        return groups
+
+    def bounds(self) -> tuple[tuple[float, NDArray[np.int8]], tuple[float, NDArray[np.int8]]]:
+        """The least and the greatest sum, each with the codes [choices] that have it."""
+        least = np.array([int(term.argmin()) for term in self.terms], dtype=np.int8)
+        greatest = np.array([int(term.argmax()) for term in self.terms], dtype=np.int8)
+        low, high = self.sum(np.stack([least, greatest]))
+        return (low.item(), least), (high.item(), greatest)
+
+    def expected(self, probabilities: Sequence[Tensor]) -> Tensor:
+        """The differentiable expectation under independent `probabilities` (a tensor [..., candidates] a choice)."""
+        import torch
+
+        parts = [
+            (given * torch.as_tensor(term, dtype=given.dtype, device=given.device)).sum(-1)
+            for given, term in zip(probabilities, self.terms, strict=True)
+        ]
+        return torch.stack(parts).sum(0) + self.fixed

@@ -1,0 +1,84 @@
+"""One point of a search space."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from spaces.errors import InvalidArchitecture
+from spaces.files import read_text
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """An immutable, hashable choice of one candidate for every choice of a space.
+
+    Args:
+        space: the space's canonical name, such as `spos` or `spos(input_size=160)`.
+        items: (choice, candidate) pairs in the order of the space's choices.
+    """
+
+    space: str
+    items: tuple[tuple[str, str], ...]
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """A new mapping choice -> candidate."""
+        return dict(self.items)
+
+    def __getitem__(self, choice: str) -> str:
+        return self.choices[choice]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.items)
+
+    def to_dict(self) -> dict[str, object]:
+        """The JSON object of this architecture."""
+        return {"space": self.space, "choices": self.choices}
+
+    def to_json(self) -> str:
+        """One line of JSON; `from_json` reads it back."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, value: object) -> Architecture:
+        """Read the object that `to_dict` gives and check it against its space.
+
+        Raises:
+            InvalidArchitecture: a key is missing, unexpected or of the wrong kind.
+            UnknownName: the space does not exist.
+        """
+        from spaces.registry import get
+
+        if not isinstance(value, Mapping):
+            raise InvalidArchitecture(f"an architecture is an object with 'space' and 'choices', not {value!r:.60}")
+        for key in ("space", "choices"):
+            if key not in value:
+                raise InvalidArchitecture(f"the architecture lacks the key {key!r}")
+        space, choices = value["space"], value["choices"]
+        if not isinstance(space, str):
+            raise InvalidArchitecture(f"the architecture's 'space' must be a name, not {space!r:.60}")
+        if not isinstance(choices, Mapping):
+            raise InvalidArchitecture(
+                f"the architecture's 'choices' must map choices to candidates, not {choices!r:.60}"
+            )
+        return get(space).architecture(choices)
+
+    @classmethod
+    def from_json(cls, text: str) -> Architecture:
+        """Read the JSON that `to_json` writes; raises as `from_dict`."""
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InvalidArchitecture(f"not JSON: {error}") from error
+        return cls.from_dict(value)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Architecture:
+        """Read an architecture from a JSON file; the errors name the file."""
+        try:
+            return cls.from_json(read_text(path))
+        except InvalidArchitecture as error:
+            raise InvalidArchitecture(f"{path}: {error}") from error

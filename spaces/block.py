@@ -1,0 +1,94 @@
+"""One measurable unit of a network, and the key of a lookup table."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from spaces.errors import InvalidBlock
+from spaces.layers import Shape, branch_macs
+
+
+@dataclass(frozen=True)
+class Block:
+    """An operator with all that its cost depends on.
+
+    Args:
+        operator: a name from `spaces.operators`.
+        input: shape of one image's features, (channels, height, width).
+        output: the same behind the block, or (features,).
+        kernel: side of the (depthwise) kernel.
+        hidden: channels inside the block.
+        stride: of the strided convolution.
+        activation: name of the activation.
+    """
+
+    operator: str
+    input: Shape
+    output: Shape
+    kernel: int | None = None
+    hidden: int | None = None
+    stride: int | None = None
+    activation: str | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """The readable, stable name, such as `shuffle k5 m32 s2 relu 16x112x112 -> 64x56x56`."""
+        numbers = (("k", self.kernel), ("m", self.hidden), ("s", self.stride))
+        parts = [self.operator, *(f"{letter}{number}" for letter, number in numbers if number is not None)]
+        if self.activation is not None:
+            parts.append(self.activation)
+        return " ".join([*parts, _shape(self.input), "->", _shape(self.output)])
+
+    @classmethod
+    def from_key(cls, key: str) -> Block:
+        """Read what `key` wrote.
+
+        Raises:
+            InvalidBlock: the text is not a block's key, or names an unknown operator.
+        """
+        from spaces.operators import operator
+
+        match = _KEY.fullmatch(key)
+        if match is None:
+            raise InvalidBlock(f"not a block: {key!r}; one reads like 'shuffle k5 m32 s2 relu 16x112x112 -> 64x56x56'")
+        found = match.groupdict()
+        operator(found["operator"])
+        number = {name: int(found[name]) if found[name] else None for name in ("kernel", "hidden", "stride")}
+        return cls(
+            found["operator"],
+            tuple(map(int, found["input"].split("x"))),
+            tuple(map(int, found["output"].split("x"))),
+            activation=found["activation"],
+            **number,
+        )
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates of the convolution and linear layers for one image."""
+        from spaces.operators import operator
+
+        return sum(branch_macs(*branch) for branch in operator(self.operator).branches(self).values())
+
+    @cached_property
+    def params(self) -> int:
+        """Learned numbers, the scale and shift of batch normalisation among them."""
+        from spaces.operators import operator
+
+        branches = operator(self.operator).branches(self).values()
+        return sum(layer.params() for layers, _ in branches for layer in layers)
+
+    def __str__(self) -> str:
+        return self.key
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(map(str, shape))
+
+
+_KEY = re.compile(
+    r"(?P<operator>[a-z][a-z0-9_-]*)"
+    r"(?: k(?P<kernel>\d+))?(?: m(?P<hidden>\d+))?(?: s(?P<stride>\d+))?(?: (?P<activation>[a-z][a-z0-9_]*))?"
+    r" (?P<input>\d+(?:x\d+)*) -> (?P<output>\d+(?:x\d+)*)"
+)

@@ -1,0 +1,124 @@
+"""The primitive layers that blocks are made of, without torch: their MACs, parameters and shapes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Shape: TypeAlias = tuple[int, ...]
+"""Channels, height, width of one image's features; or the number of features alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """A convolution without bias, padded by half its kernel."""
+
+    inputs: int
+    outputs: int
+    kernel: int
+    stride: int = 1
+    groups: int = 1
+
+    def shape(self, shape: Shape) -> Shape:
+        _, height, width = shape
+        return self.outputs, -(-height // self.stride), -(-width // self.stride)
+
+    def macs(self, shape: Shape) -> int:
+        _, height, width = self.shape(shape)
+        return self.params() * height * width
+
+    def params(self) -> int:
+        return self.outputs * (self.inputs // self.groups) * self.kernel**2
+
+
+@dataclass(frozen=True, slots=True)
+class BatchNorm:
+    """Batch normalisation with a learned scale and shift; the literature counts no MACs for it."""
+
+    channels: int
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+    def params(self) -> int:
+        return 2 * self.channels
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A pointwise activation by name."""
+
+    name: str
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+    def params(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalPool:
+    """The mean over height and width."""
+
+    def shape(self, shape: Shape) -> Shape:
+        return (shape[0],)
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+    def params(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dropout:
+    """Dropout while training."""
+
+    probability: float
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+    def params(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """A matrix product with a bias or without."""
+
+    inputs: int
+    outputs: int
+    bias: bool = True
+
+    def shape(self, shape: Shape) -> Shape:
+        return (self.outputs,)
+
+    def macs(self, shape: Shape) -> int:
+        return self.inputs * self.outputs
+
+    def params(self) -> int:
+        return self.inputs * self.outputs + (self.outputs if self.bias else 0)
+
+
+Layer: TypeAlias = Conv | BatchNorm | Activation | GlobalPool | Dropout | Linear
+Branch: TypeAlias = tuple[Layer, ...]
+
+
+def branch_macs(branch: Branch, shape: Shape) -> int:
+    """MACs of the layers of a branch, one after the other, for one image of `shape`."""
+    total = 0
+    for layer in branch:
+        total += layer.macs(shape)
+        shape = layer.shape(shape)
+    return total

@@ -1,0 +1,31 @@
+"""Lazy exports of a package (PEP 562), so that importing it costs nothing."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+
+
+def exports(package: str, names: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Make a package's `__getattr__` and `__dir__`.
+
+    Args:
+        package: the package's `__name__`.
+        names: public name -> module that defines it, relative to the package (`".space"`), or
+            `".space:"` where the public name is the module itself.
+    """
+
+    def get(name: str) -> object:
+        if name not in names:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        target = names[name]
+        module = importlib.import_module(target.removesuffix(":"), package)
+        value = module if target.endswith(":") else getattr(module, name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    def names_of() -> list[str]:
+        return sorted(names)
+
+    return get, names_of

@@ -1,0 +1,1 @@
+"""Torch modules that blocks, networks and supernets are built from (imports torch)."""

@@ -1,0 +1,1 @@
+"""The spaces that come with Pathfit, one file each."""

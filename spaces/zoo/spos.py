@@ -1,0 +1,112 @@
+"""Single Path One-Shot: ShuffleNetV2 blocks (Guo et al., ECCV 2020, arXiv 1904.00420; the official release)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spaces.block import Block
+from spaces.chain import ChainSpace, ChoiceLayer
+from spaces.errors import InvalidParameter
+from spaces.registry import register_space
+from spaces.space import SearchSpace
+
+if TYPE_CHECKING:
+    from spaces.modules.network import Initialiser
+
+KERNELS = {"k3": 3, "k5": 5, "k7": 7}
+XCEPTION = "xcep"
+
+
+@register_space("spos")
+def spos(
+    name: str,
+    /,
+    *,
+    input_size: int = 224,
+    repeats: tuple[int, ...] = (4, 4, 8, 4),
+    channels: tuple[int, ...] = (64, 160, 320, 640),
+    stem_channels: int = 16,
+    stem_stride: int = 2,
+    head_channels: int = 1024,
+    num_classes: int = 1000,
+) -> SearchSpace:
+    """The space of the paper: 20 blocks with 4 operations each."""
+    if len(repeats) != len(channels):
+        raise InvalidParameter(f"{name}: repeats and channels need one entry a stage; got {repeats} and {channels}")
+    if stem_channels % 2 or any(width % 4 for width in channels):
+        raise InvalidParameter(f"{name}: channels are split in two, and so are their halves; got {channels}")
+    size = -(-input_size // stem_stride)
+    layout: list[Block | ChoiceLayer] = [
+        Block(
+            "conv",
+            (3, input_size, input_size),
+            (stem_channels, size, size),
+            kernel=3,
+            stride=stem_stride,
+            activation="relu",
+        )
+    ]
+    width, index = stem_channels, 0
+    for count, out in zip(repeats, channels, strict=True):
+        for repeat in range(count):
+            index += 1
+            stride = 2 if repeat == 0 else 1
+            after = -(-size // stride)
+            if stride == 2 and out <= width:
+                raise InvalidParameter(f"{name}: a stage of {out} channels cannot follow one of {width}")
+            shapes = (width, size, size), (out, after, after)
+            layout.append(ChoiceLayer(f"layer_{index}", _candidates(*shapes, stride)))
+            width, size = out, after
+    layout.append(
+        Block("conv", (width, size, size), (head_channels, size, size), kernel=1, stride=1, activation="relu")
+    )
+
+    def classifier(classes: int) -> Block:
+        return Block("classifier", (head_channels, size, size), (classes,))
+
+    layout.append(classifier(num_classes))
+    return ChainSpace(name, layout, (3, input_size, input_size), num_classes, classifier, _initialiser)
+
+
+@register_space("spos-tiny")
+def spos_tiny(
+    name: str,
+    /,
+    *,
+    input_size: int = 32,
+    repeats: tuple[int, ...] = (2, 2, 2),
+    channels: tuple[int, ...] = (48, 96, 192),
+    stem_channels: int = 16,
+    stem_stride: int = 2,
+    head_channels: int = 256,
+    num_classes: int = 10,
+) -> SearchSpace:
+    """The same blocks, 4^6 architectures on small images: trains on two processor cores in about a minute."""
+    return spos(
+        name,
+        input_size=input_size,
+        repeats=repeats,
+        channels=channels,
+        stem_channels=stem_channels,
+        stem_stride=stem_stride,
+        head_channels=head_channels,
+        num_classes=num_classes,
+    )
+
+
+def _candidates(
+    inputs: tuple[int, int, int], outputs: tuple[int, int, int], stride: int
+) -> dict[str, tuple[Block, ...]]:
+    hidden = outputs[0] // 2
+    candidates: dict[str, tuple[Block, ...]] = {
+        candidate: (Block("shuffle", inputs, outputs, kernel, hidden, stride, "relu"),)
+        for candidate, kernel in KERNELS.items()
+    }
+    candidates[XCEPTION] = (Block("xception", inputs, outputs, 3, hidden, stride, "relu"),)
+    return candidates
+
+
+def _initialiser() -> Initialiser:
+    from spaces.modules.network import release_initialiser
+
+    return release_initialiser

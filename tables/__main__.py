@@ -1,0 +1,5 @@
+"""`python -m tables`."""
+
+from tables.commands import main
+
+main(prog_name="python -m tables")
