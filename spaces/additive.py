@@ -26,7 +26,9 @@ class AdditiveTable:
 
     def __init__(self, fixed: float, terms: Sequence[NDArray[Any]]):
         self.fixed = fixed
-        self.terms = [np.asarray(term) for term in terms]
+        given = [np.asarray(term) for term in terms]
+        # Sums of small integers would wrap around.
+        self.terms = [term.astype(np.int64) if term.dtype.kind in "biu" else term for term in given]
         self.dtype = np.result_type(np.min_scalar_type(fixed), *self.terms) if self.terms else np.dtype(float)
 
     def sum(self, codes: NDArray[Any]) -> NDArray[Any]:
@@ -37,7 +39,7 @@ class AdditiveTable:
             total = out[start : start + _CHUNK]
             total[:] = self.fixed
             for first, last, table in self._groups:
-                index = part[:, first].astype(np.int16)
+                index: NDArray[Any] = part[:, first].astype(np.int16 if len(table) <= 1 << 15 else np.int64)
                 for column in range(first + 1, last):
                     index *= len(self.terms[column])
                     index += part[:, column]
@@ -56,10 +58,10 @@ class AdditiveTable:
                 groups.append((column, column + 1, term))
         return groups
 
-    def bounds(self) -> tuple[tuple[float, NDArray[np.int8]], tuple[float, NDArray[np.int8]]]:
+    def bounds(self) -> tuple[tuple[float, NDArray[np.int64]], tuple[float, NDArray[np.int64]]]:
         """The least and the greatest sum, each with the codes [choices] that have it."""
-        least = np.array([int(term.argmin()) for term in self.terms], dtype=np.int8)
-        greatest = np.array([int(term.argmax()) for term in self.terms], dtype=np.int8)
+        least = np.array([int(term.argmin()) for term in self.terms], dtype=np.int64)
+        greatest = np.array([int(term.argmax()) for term in self.terms], dtype=np.int64)
         low, high = self.sum(np.stack([least, greatest]))
         return (low.item(), least), (high.item(), greatest)
 

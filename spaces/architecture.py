@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from spaces.errors import InvalidArchitecture
+from spaces.errors import InvalidArchitecture, InvalidParameter, UnknownName
 from spaces.files import read_text
 
 
@@ -80,5 +80,5 @@ class Architecture:
         """Read an architecture from a JSON file; the errors name the file."""
         try:
             return cls.from_json(read_text(path))
-        except InvalidArchitecture as error:
+        except (InvalidArchitecture, InvalidParameter, UnknownName) as error:
             raise InvalidArchitecture(f"{path}: {error}") from error

@@ -46,23 +46,28 @@ class Block:
         """Read what `key` wrote.
 
         Raises:
-            InvalidBlock: the text is not a block's key, or names an unknown operator.
+            InvalidBlock: the text is not a block's key.
+            UnknownName: the operator is unknown.
         """
         from spaces.operators import operator
 
+        fault = InvalidBlock(f"not a block: {key!r}; one reads like 'shuffle k5 m32 s2 relu 16x112x112 -> 64x56x56'")
         match = _KEY.fullmatch(key)
         if match is None:
-            raise InvalidBlock(f"not a block: {key!r}; one reads like 'shuffle k5 m32 s2 relu 16x112x112 -> 64x56x56'")
+            raise fault
         found = match.groupdict()
         operator(found["operator"])
         number = {name: int(found[name]) if found[name] else None for name in ("kernel", "hidden", "stride")}
-        return cls(
+        block = cls(
             found["operator"],
             tuple(map(int, found["input"].split("x"))),
             tuple(map(int, found["output"].split("x"))),
             activation=found["activation"],
             **number,
         )
+        if block.key != key:  # such as k05: a second spelling would be a second row of a table
+            raise fault
+        return block
 
     @cached_property
     def macs(self) -> int:
@@ -89,6 +94,7 @@ def _shape(shape: Shape) -> str:
 
 _KEY = re.compile(
     r"(?P<operator>[a-z][a-z0-9_-]*)"
-    r"(?: k(?P<kernel>\d+))?(?: m(?P<hidden>\d+))?(?: s(?P<stride>\d+))?(?: (?P<activation>[a-z][a-z0-9_]*))?"
+    r"(?: k(?P<kernel>\d+))?(?: m(?P<hidden>\d+))?(?: s(?P<stride>\d+))?"
+    r"(?: (?![kms]\d+ )(?P<activation>[a-z][a-z0-9_]*))?"
     r" (?P<input>\d+(?:x\d+)*) -> (?P<output>\d+(?:x\d+)*)"
 )

@@ -34,9 +34,11 @@ def list_() -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Show a space: its choices, and the range of its MACs."""
+    import numpy as np
     from rich.console import Console
     from rich.table import Table
 
+    from spaces.chain import ChainSpace
     from spaces.registry import get
 
     space = get(name)
@@ -46,6 +48,9 @@ def show(name: str) -> None:
     console = Console()
     console.print(table)
     console.print(f"{space.size:.4g} architectures, input {'x'.join(map(str, space.input_shape))}")
+    if isinstance(space, ChainSpace):
+        (least, _), (greatest, _) = space.additive_table(lambda block: block.macs, np.int64).bounds()
+        console.print(f"MACs (the papers' FLOPs) {least / 1e6:.2f} M to {greatest / 1e6:.2f} M")
 
 
 @main.command(epilog=example("python -m spaces sample spos -n 5 --seed 1"))

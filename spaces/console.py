@@ -70,6 +70,11 @@ class Group(click.Group):
             return super().invoke(ctx)
         except PathfitError as error:
             raise OneLine(str(error)) from error
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            path = error.ctx.command_path if error.ctx is not None else ctx.command_path
+            raise OneLine(f"{error.format_message()} (see {path} --help)") from error
         except ModuleNotFoundError as error:
             top = (error.name or "").partition(".")[0]
             if top not in EXTRAS:

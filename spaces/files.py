@@ -16,9 +16,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; it takes `path`'s place when the block ends without an error.
 
     Raises:
-        InvalidFile: the folder cannot be written to.
+        InvalidFile: the folder cannot be written to, or `path` is itself a folder.
     """
     path = Path(path)
+    if path.is_dir():
+        raise InvalidFile(f"cannot write {path}: it is a folder")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)

@@ -77,12 +77,15 @@ def _parse(name: str) -> tuple[str, dict[str, Any]]:
     base, _, rest = name.partition("(")
     try:
         call = ast.parse(f"f({rest}", mode="eval").body
-        if not isinstance(call, ast.Call) or call.args:
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
             raise ValueError
-        return base, {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
-    except (SyntaxError, ValueError) as error:
+        given = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg}
+        if len(given) < len(call.keywords):  # a parameter twice, or **mapping
+            raise ValueError
+        return base, given
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise InvalidParameter(
-            f"cannot read the space {name!r}; parameters are written like 'spos(input_size=160)'"
+            f"cannot read the space {name!r:.80}; parameters are written like 'spos(input_size=160)'"
         ) from error
 
 
@@ -96,16 +99,23 @@ def _check(base: str, key: str, value: Any, defaults: dict[str, Any]) -> None:
         close = difflib.get_close_matches(key, defaults, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise InvalidParameter(f"{base} has no parameter {key!r}; it has {', '.join(defaults)}{hint}")
-    kind, plain = type(defaults[key]), _plain(value)
-    if type(plain) is not kind and not (kind is float and type(plain) is int):
-        raise InvalidParameter(f"{base}: {key} must be a {kind.__name__} like {defaults[key]!r}, not {value!r}")
+    plain = _plain(value)
+    if not _like(plain, defaults[key]):
+        kind = type(defaults[key]).__name__
+        raise InvalidParameter(f"{base}: {key} must be of the kind {kind}, like {defaults[key]!r}, not {value!r}")
     numbers = plain if isinstance(plain, tuple) else (plain,)
     if any(isinstance(number, int | float) and not isinstance(number, bool) and number <= 0 for number in numbers):
         raise InvalidParameter(f"{base}: {key} must be positive, not {value!r}")
 
 
+def _like(value: Any, default: Any) -> bool:
+    if isinstance(default, tuple):
+        return isinstance(value, tuple) and all(_like(item, default[0]) for item in value if default)
+    return type(value) is type(default) or (type(default) is float and type(value) is int)
+
+
 def _plain(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 
 def _load_zoo() -> None:

@@ -123,11 +123,11 @@ class SearchSpace(ABC):
         return codes
 
     def decode(self, codes: NDArray[Any]) -> list[Architecture]:
-        """The architectures of `codes` [n, choices]; `encode` gives the codes back."""
+        """The architectures of `codes` [n, choices], checked; `encode` gives the codes back."""
         names = [[(choice.key, candidate) for candidate in choice.candidates] for choice in self.choices]
         return [
             Architecture(self.name, tuple(column[code] for column, code in zip(names, row, strict=True)))
-            for row in np.asarray(codes).tolist()
+            for row in self.check(codes).tolist()
         ]
 
     def codes(self, architectures: Architectures) -> Codes:

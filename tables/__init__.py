@@ -1,1 +1,25 @@
-"""Pathfit tables:"""
+"""Pathfit tables: what is known: lookup tables, cost models over them, evaluations."""
+
+from typing import TYPE_CHECKING
+
+from spaces.lazy import exports
+
+if TYPE_CHECKING:
+    from tables import evaluation as evaluation
+    from tables.cost_model import CostModel as CostModel
+    from tables.evaluation import Evaluation as Evaluation
+    from tables.lookup_table import LookupTable as LookupTable
+    from tables.store import available as available
+    from tables.store import load as load
+
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "CostModel": ".cost_model",
+        "Evaluation": ".evaluation",
+        "LookupTable": ".lookup_table",
+        "available": ".store",
+        "evaluation": ".evaluation:",
+        "load": ".store",
+    },
+)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from spaces.choice import Choice
-from spaces.errors import NoActiveCandidate
+from spaces.errors import InvalidArchitecture, NoActiveCandidate
 
 
 class LayerChoice(nn.Module):
@@ -38,7 +38,12 @@ class LayerChoice(nn.Module):
 
     def activate(self, candidate: int | str) -> None:
         """Choose the candidate that `forward` runs, by code or by name."""
-        self._active = self.choice.code(candidate) if isinstance(candidate, str) else int(candidate)
+        code = self.choice.code(candidate) if isinstance(candidate, str) else int(candidate)
+        if not 0 <= code < len(self.candidates):
+            raise InvalidArchitecture(
+                f"{self.key}: code {code} is out of range; there are {len(self.candidates)} candidates"
+            )
+        self._active = code
 
     def forward(self, x: Tensor) -> Tensor:
         if self._active is None:

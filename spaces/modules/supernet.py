@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -35,8 +36,11 @@ class Supernet(nn.Module):
 
     def activate(self, architecture: Architecture | Sequence[int] | NDArray[Any]) -> None:
         """Make the forward pass run this architecture (an Architecture, or its codes [choices])."""
-        codes = self.space.encode([architecture])[0] if isinstance(architecture, Architecture) else architecture
-        for choice, code in zip(self.choices, codes, strict=True):
+        if isinstance(architecture, Architecture):
+            codes = self.space.encode([architecture])
+        else:
+            codes = self.space.check(np.asarray(architecture)[None])
+        for choice, code in zip(self.choices, codes[0], strict=True):
             choice.activate(int(code))
 
     def forward(self, x: Tensor) -> Tensor:

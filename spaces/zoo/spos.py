@@ -31,10 +31,13 @@ def spos(
     num_classes: int = 1000,
 ) -> SearchSpace:
     """The space of the paper: 20 blocks with 4 operations each."""
-    if len(repeats) != len(channels):
+    if not repeats or len(repeats) != len(channels):
         raise InvalidParameter(f"{name}: repeats and channels need one entry a stage; got {repeats} and {channels}")
     if stem_channels % 2 or any(width % 4 for width in channels):
-        raise InvalidParameter(f"{name}: channels are split in two, and so are their halves; got {channels}")
+        raise InvalidParameter(
+            f"{name}: stem_channels must be even and channels multiples of 4, for blocks split them in two; "
+            f"got {stem_channels} and {channels}"
+        )
     size = -(-input_size // stem_stride)
     layout: list[Block | ChoiceLayer] = [
         Block(

@@ -1,0 +1,53 @@
+"""A finished ONNX file under onnxruntime."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spaces.errors import InvalidFile
+
+
+class OnnxModelRunner:
+    """Runs an ONNX model on the processor; its only block is the whole.
+
+    Args:
+        path: the model's file.
+        threads: onnxruntime's threads within an operator.
+        batch: images at a time, where the model leaves the batch open.
+        seed: of the random input.
+
+    Raises:
+        InvalidFile: onnxruntime cannot load the file.
+    """
+
+    def __init__(self, path: str | Path, threads: int, batch: int = 1, seed: int = 0):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        # Spinning threads of an idle session would disturb what is timed beside it.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if not Path(path).is_file():
+            raise InvalidFile(f"there is no model at {path}")
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's exceptions have no common base but this
+            raise InvalidFile(f"{path}: onnxruntime cannot load it: {str(error).splitlines()[0]}") from error
+        entry = self.session.get_inputs()[0]
+        shape = [size if isinstance(size, int) else batch for size in entry.shape]
+        image = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+        self.feed: dict[str, Any] = {entry.name: image}
+
+    def whole(self) -> float:
+        """The time of one run, in milliseconds."""
+        begin = time.perf_counter_ns()
+        self.session.run(None, self.feed)
+        return (time.perf_counter_ns() - begin) / 1e6
+
+    def blocks(self) -> list[float]:
+        """The time of one run as that of one block."""
+        return [self.whole()]

@@ -1,0 +1,144 @@
+"""Evaluations: what is known of single architectures, as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spaces.architecture import Architecture
+from spaces.errors import PathfitError, UnknownName
+from spaces.files import read_text, replacing
+from tables.errors import InvalidEvaluation
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measured quality: its unit and its better direction."""
+
+    unit: str
+    higher_is_better: bool
+
+
+METRICS = {"cross_entropy": Metric("nats", False), "top1": Metric("percent", True)}
+"""Qualities that evaluations may hold."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An architecture with its metrics and how they were obtained.
+
+    Args:
+        architecture: what was evaluated.
+        metrics: name -> value, such as cross_entropy (nats) and top1 (percent).
+        source: how: `kind` (supernet, benchmark or retraining) and what identifies it.
+    """
+
+    architecture: Architecture
+    metrics: Mapping[str, float]
+    source: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        value = {
+            "architecture": self.architecture.to_dict(),
+            "metrics": dict(self.metrics),
+            "source": dict(self.source),
+        }
+        return json.dumps(value)
+
+    @classmethod
+    def from_json(cls, text: str) -> Evaluation:
+        """Read what `to_json` wrote; raises InvalidEvaluation with the fault."""
+        try:
+            value = json.loads(text)
+            architecture, metrics = Architecture.from_dict(value["architecture"]), value["metrics"]
+        except json.JSONDecodeError as error:
+            raise InvalidEvaluation(f"not JSON: {error}") from error
+        except (KeyError, TypeError) as error:
+            raise InvalidEvaluation("an evaluation needs the keys 'architecture' and 'metrics'") from error
+        except PathfitError as error:
+            raise InvalidEvaluation(str(error)) from error
+        if not isinstance(metrics, dict) or not all(
+            isinstance(number, int | float) and not isinstance(number, bool) for number in metrics.values()
+        ):
+            raise InvalidEvaluation(f"'metrics' must map names to numbers, not {metrics!r:.60}")
+        return cls(architecture, metrics, value.get("source", {}))
+
+
+def read(path: str | Path, space: str | None = None) -> list[Evaluation]:
+    """All evaluations of a file.
+
+    Args:
+        path: a file of JSON lines.
+        space: canonical name that every architecture must have; None: any.
+
+    Raises:
+        InvalidEvaluation: a line cannot be read or is of another space; file and line are named.
+        InvalidFile: the file cannot be read.
+    """
+    found: list[Evaluation] = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            evaluation = Evaluation.from_json(line)
+        except InvalidEvaluation as error:
+            raise InvalidEvaluation(f"{path}, line {number}: {error}") from error
+        if space is not None and evaluation.architecture.space != space:
+            raise InvalidEvaluation(f"{path}, line {number}: of the space {evaluation.architecture.space}, not {space}")
+        found.append(evaluation)
+    return found
+
+
+def values(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
+    """One metric of every evaluation, in its own unit; raises UnknownName with the metrics that exist."""
+    numbers: list[float] = []
+    for evaluation in evaluations:
+        if metric not in evaluation.metrics:
+            raise UnknownName("metric", metric, evaluation.metrics)
+        numbers.append(evaluation.metrics[metric])
+    return numbers
+
+
+def scores(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
+    """One metric of every evaluation, its sign turned where lower is better, so that greater is better."""
+    if metric not in METRICS:
+        raise UnknownName("metric", metric, METRICS)
+    sign = 1.0 if METRICS[metric].higher_is_better else -1.0
+    return [sign * value for value in values(evaluations, metric)]
+
+
+class Journal:
+    """An evaluations file that grows line by line and survives an interruption: at most the last line is lost.
+
+    Args:
+        path: the file; what it holds already is kept and given by `done`.
+        space: canonical name that its architectures must have.
+    """
+
+    def __init__(self, path: str | Path, space: str):
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            self._drop_torn_line()
+            self.done = read(self.path, space)
+        else:
+            self.done = []
+
+    def append(self, evaluation: Evaluation) -> None:
+        """Add one evaluation and see it to the disk."""
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(evaluation.to_json() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.done.append(evaluation)
+
+    def _drop_torn_line(self) -> None:
+        text = read_text(self.path)
+        if text and not text.endswith("\n"):
+            with replacing(self.path) as beside:
+                beside.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
