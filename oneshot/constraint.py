@@ -1,0 +1,124 @@
+"""Constraints: limits on costs, bound to the cost model that tells whether they are met."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot.errors import Infeasible, InvalidConstraint
+from spaces.space import Architectures, SearchSpace
+from tables.cost_model import MARGIN, CostModel, canonical_metric, counting_model
+from tables.lookup_table import LookupTable
+
+_TEXT = re.compile(r"\s*(?P<metric>\w+)\s*<=\s*(?P<maximum>[0-9.eE+-]+)\s*(?:@\s*(?P<table>.+?)\s*)?")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A constraint as a user states it.
+
+    Args:
+        metric: `latency_ms`, `macs` (or `flops`), `params`.
+        maximum: in the metric's unit.
+        table: name or path of the lookup table; needed for latency, not allowed for counts.
+    """
+
+    metric: str
+    maximum: float
+    table: str | None = None
+
+    def __post_init__(self) -> None:
+        metric = canonical_metric(self.metric)
+        if not np.isfinite(self.maximum) or self.maximum <= 0:
+            raise InvalidConstraint(f"{self.metric}: the maximum must be a positive number, not {self.maximum}")
+        if metric == "latency_ms" and self.table is None:
+            raise InvalidConstraint("latency_ms: a latency is one on a device; name its table: latency_ms<=12@TABLE")
+        if metric != "latency_ms" and self.table is not None:
+            raise InvalidConstraint(f"{self.metric}: a count needs no table; write {self.metric}<={self.maximum:g}")
+
+    @classmethod
+    def parse(cls, text: str) -> Limit:
+        """Read `latency_ms<=12@TABLE` or `flops<=330e6`; raises InvalidConstraint."""
+        match = _TEXT.fullmatch(text)
+        try:
+            if match is None:
+                raise ValueError
+            return cls(match["metric"], float(match["maximum"]), match["table"])
+        except ValueError as error:
+            raise InvalidConstraint(
+                f"not a constraint: {text!r}; one reads like 'latency_ms<=12@TABLE' or 'flops<=330e6'"
+            ) from error
+
+    def bind(self, space: SearchSpace, load: Callable[[str], LookupTable], margin: float = MARGIN) -> Constraint:
+        """The constraint on a space.
+
+        Args:
+            space: what is searched.
+            load: finds a table by name.
+            margin: deviations kept below the limit.
+
+        Raises:
+            Infeasible: no network of the space meets it.
+        """
+        if self.table is None:
+            model, device = counting_model(space, self.metric), None
+        else:
+            table = load(self.table)
+            model, device = table.cost_model(space, "latency_ms"), table.name
+        constraint = Constraint(canonical_metric(self.metric), self.maximum, model, margin, device)
+        constraint.check_feasible()
+        return constraint
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A limit with its cost model: met when estimate + margin x sigma <= maximum.
+
+    Args:
+        metric: canonical name.
+        maximum: in the metric's unit.
+        model: estimates the cost.
+        margin: deviations kept below the limit.
+        device: the table's name, None for counts.
+    """
+
+    metric: str
+    maximum: float
+    model: CostModel
+    margin: float = MARGIN
+    device: str | None = None
+
+    def met(self, architectures: Architectures) -> NDArray[np.bool_]:
+        """Whether each of codes [n, choices] meets the constraint, bool array [n]."""
+        met: NDArray[np.bool_] = self.model.upper(architectures, self.margin) <= self.maximum
+        return met
+
+    def check_feasible(self) -> None:
+        """Raise Infeasible, with the least that is possible, where no network meets the constraint."""
+        least = self.model.bounds()[0].value
+        reach = least + self.margin * (self.model.sigma or 0.0)
+        if reach <= self.maximum:
+            return
+        name, asked = self.model.space.name, f"asked for at most {self.maximum:g}"
+        if self.metric == "latency_ms":
+            text = f"the fastest network of {name} takes {least:.4g} ms on {self.device}"
+            if least <= self.maximum:
+                text += f", {reach:.4g} ms with the margin of {self.margin:g} sigma (a margin of 0 leaves it out)"
+        else:
+            text = f"the smallest network of {name} has {least:.0f} {self.metric}"
+        raise Infeasible(f"{text}; {asked}", self.metric, self.maximum, reach)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a result records of the constraint."""
+        return {
+            "metric": self.metric,
+            "maximum": self.maximum,
+            "table": self.device,
+            "margin": self.margin,
+            "sigma": self.model.sigma,
+        }

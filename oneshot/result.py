@@ -1,0 +1,173 @@
+"""SearchResult: what a search found, and all that is needed to find it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.architecture import Architecture
+from spaces.errors import InvalidFile, PathfitError
+from spaces.files import read_text, write_text
+from spaces.registry import get
+from spaces.space import Codes
+
+FORMAT, VERSION = "pathfit-search-result", 1
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One evaluated architecture.
+
+    Args:
+        architecture: what it is.
+        score: the guide's, greater is better.
+        deviation: of the score.
+        costs: metric -> estimate.
+    """
+
+    architecture: Architecture
+    score: float
+    deviation: float
+    costs: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of this candidate."""
+        return {
+            "architecture": self.architecture.to_dict(),
+            "score": self.score,
+            "deviation": self.deviation,
+            "costs": dict(self.costs),
+        }
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Every candidate of a search, best first.
+
+    Args:
+        space: canonical name.
+        guide: the guide's description.
+        constraints: their descriptions.
+        strategy: name and options.
+        seed: of the search.
+        codes: int array [n, choices], best first.
+        scores: [n], greater is better.
+        deviations: [n].
+        costs: metric -> [n] estimates.
+        history: after each batch, how many were evaluated and the best score so far.
+        seconds: the search took.
+    """
+
+    space: str
+    guide: Mapping[str, Any]
+    constraints: Sequence[Mapping[str, Any]]
+    strategy: Mapping[str, Any]
+    seed: int
+    codes: Codes = field(repr=False)
+    scores: NDArray[np.float64] = field(repr=False)
+    deviations: NDArray[np.float64] = field(repr=False)
+    costs: Mapping[str, NDArray[np.float64]] = field(repr=False)
+    history: Sequence[Mapping[str, float]] = field(repr=False)
+    seconds: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def candidate(self, rank: int) -> Candidate:
+        """The candidate of a rank, 0 being the best."""
+        architecture = get(self.space).decode(self.codes[rank : rank + 1])[0]
+        costs = {metric: float(values[rank]) for metric, values in self.costs.items()}
+        return Candidate(architecture, float(self.scores[rank]), float(self.deviations[rank]), costs)
+
+    @property
+    def best(self) -> Candidate:
+        """The candidate with the greatest score."""
+        return self.candidate(0)
+
+    @property
+    def front_metric(self) -> str:
+        """The cost that the front trades for score: the first constraint's, else MACs."""
+        return str(self.constraints[0]["metric"]) if self.constraints else "macs"
+
+    def front(self) -> list[int]:
+        """Ranks that no other beats in both score and `front_metric`, best score first."""
+        order = np.lexsort((self.costs[self.front_metric], -self.scores))
+        ranks, least = [], np.inf
+        for rank in order.tolist():
+            cost = self.costs[self.front_metric][rank]
+            if cost < least:
+                ranks.append(rank)
+                least = cost
+        return ranks
+
+    def to_dict(self, count: int = 1) -> dict[str, Any]:
+        """The JSON object: the `count` best and the front in full, every candidate as codes."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "space": self.space,
+            "guide": dict(self.guide),
+            "constraints": [dict(constraint) for constraint in self.constraints],
+            "strategy": dict(self.strategy),
+            "seed": self.seed,
+            "seconds": round(self.seconds, 3),
+            "evaluated": len(self),
+            "best": [self.candidate(rank).to_dict() for rank in range(min(count, len(self)))],
+            "front": [self.candidate(rank).to_dict() for rank in self.front()],
+            "candidates": {
+                "codes": self.codes.tolist(),
+                "scores": self.scores.tolist(),
+                "deviations": self.deviations.tolist(),
+                "costs": {metric: values.tolist() for metric, values in self.costs.items()},
+            },
+            "history": [dict(entry) for entry in self.history],
+        }
+
+    def save(self, path: str | Path, count: int = 1) -> None:
+        """Write the result as JSON, all or nothing."""
+        write_text(path, json.dumps(self.to_dict(count)) + "\n")
+
+    @classmethod
+    def from_dict(cls, value: Any) -> SearchResult:
+        """Read the object that `to_dict` gives; raises InvalidFile."""
+        try:
+            if value["format"] != FORMAT or value["version"] != VERSION:
+                raise InvalidFile(f"not a {FORMAT} of version {VERSION}")
+            listed = value["candidates"]
+            return cls(
+                **{key: value[key] for key in ("space", "guide", "constraints", "strategy", "seed")},
+                codes=get(value["space"]).check(np.array(listed["codes"])),
+                scores=np.array(listed["scores"], dtype=float),
+                deviations=np.array(listed["deviations"], dtype=float),
+                costs={metric: np.array(values, dtype=float) for metric, values in listed["costs"].items()},
+                history=value["history"],
+                seconds=value["seconds"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidFile(f"not a search result: {error!r}") from error
+
+
+def read_architecture(path: str | Path) -> Architecture:
+    """The architecture of a file: an architecture's JSON, or the best of a search result.
+
+    Raises:
+        PathfitError: the file holds neither; it is named.
+    """
+    text = read_text(path)
+    try:
+        value = json.loads(text)
+        if isinstance(value, dict) and isinstance(value.get("result"), dict):
+            value = value["result"]  # a job as the service answers it
+        if isinstance(value, dict) and value.get("format") == FORMAT:
+            return Architecture.from_dict(value["best"][0]["architecture"])
+        return Architecture.from_dict(value)
+    except (json.JSONDecodeError, LookupError, TypeError) as error:
+        raise InvalidFile(f"{path}: neither an architecture nor a search result") from error
+    except PathfitError as error:
+        raise InvalidFile(f"{path}: {error}") from error
