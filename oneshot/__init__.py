@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from oneshot.constraint import Limit as Limit
     from oneshot.problem import SearchProblem as SearchProblem
     from oneshot.result import SearchResult as SearchResult
-    from oneshot.search import search as search
+    from oneshot.search_loop import search as search
 
 __getattr__, __dir__ = exports(
     __name__,
@@ -18,6 +18,6 @@ __getattr__, __dir__ = exports(
         "Limit": ".constraint",
         "SearchProblem": ".problem",
         "SearchResult": ".result",
-        "search": ".search",
+        "search": ".search_loop",
     },
 )

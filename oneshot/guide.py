@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.base import Predictor
 from spaces.space import Codes
+
+if TYPE_CHECKING:
+    from predictor.base import Predictor
 
 
 class Guide(Protocol):

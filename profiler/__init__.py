@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from spaces.lazy import exports
 
 if TYPE_CHECKING:
-    from profiler.build import Settings as Settings
-    from profiler.build import build as build
-    from profiler.measure import measure as measure
+    from profiler.builder import Settings as Settings
+    from profiler.builder import build as build
+    from profiler.measurement import measure as measure
 
-__getattr__, __dir__ = exports(__name__, {"Settings": ".build", "build": ".build", "measure": ".measure"})
+__getattr__, __dir__ = exports(__name__, {"Settings": ".builder", "build": ".builder", "measure": ".measurement"})

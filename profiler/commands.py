@@ -42,8 +42,8 @@ def build(
     """Measure a space's blocks inside whole networks and write a lookup table."""
     budget_s = seconds(budget)
     from profiler.backends.torch_eager import TorchEager
-    from profiler.build import Settings
-    from profiler.build import build as build_table
+    from profiler.builder import Settings
+    from profiler.builder import build as build_table
     from profiler.devices import find
     from profiler.show import Bar
     from spaces.registry import get
@@ -90,8 +90,8 @@ def measure(
     import json
 
     from profiler.devices import find
-    from profiler.measure import measure as measure_runners
-    from profiler.measure import measure_architectures
+    from profiler.measurement import measure as measure_runners
+    from profiler.measurement import measure_architectures
     from spaces.architecture import Architecture
     from spaces.registry import get
     from tables.store import load
