@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from spaces.space import Codes
 
 if TYPE_CHECKING:
+    from oneshot.evaluator import Evaluator
+    from oneshot.run import Run
     from predictor.base import Predictor
 
 
@@ -41,3 +43,34 @@ class PredictorGuide:
     def to_dict(self) -> dict[str, Any]:
         """The guide's kind and name."""
         return {"kind": "predictor", "name": self.name}
+
+
+class SupernetGuide:
+    """A trained supernet as a guide: the score is the negative cross-entropy on its validation split.
+
+    Args:
+        evaluator: evaluates sub-networks.
+        name: the run's folder.
+    """
+
+    def __init__(self, evaluator: Evaluator, name: str):
+        self.evaluator, self.name = evaluator, name
+
+    @classmethod
+    def of_run(cls, run: Run) -> SupernetGuide:
+        """The guide of a finished supernet training."""
+        from oneshot.evaluator import Evaluator
+        from spaces.modules.supernet import Supernet
+
+        supernet = run.load()
+        assert isinstance(supernet, Supernet)
+        return cls(Evaluator(supernet, run.data()), str(run.folder))
+
+    def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Negative cross-entropies [n], without deviation."""
+        losses = np.array([self.evaluator.evaluate(row)["cross_entropy"] for row in codes])
+        return -losses, np.zeros(len(codes))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The guide's kind and name."""
+        return {"kind": "supernet", "name": self.name}

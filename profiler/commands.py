@@ -45,7 +45,7 @@ def build(
     from profiler.builder import Settings
     from profiler.builder import build as build_table
     from profiler.devices import find
-    from profiler.show import Bar
+    from spaces.progress import Bar
     from spaces.registry import get
     from tables.store import DEFAULT_FOLDER
 

@@ -1,0 +1,1 @@
+"""Data sets: images with fixed splits; a file for each source."""

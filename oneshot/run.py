@@ -1,0 +1,181 @@
+"""Runs: the folder of a training, with its settings, its checkpoint and its weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from oneshot.data.images import ImageData
+from oneshot.data.registry import load as load_data
+from oneshot.errors import InvalidRun
+from oneshot.recipe import Recipe
+from oneshot.training import Progress, train
+from spaces.architecture import Architecture
+from spaces.errors import PathfitError
+from spaces.files import read_text, replacing, write_text
+from spaces.modules.supernet import Supernet
+from spaces.registry import get
+from spaces.space import SearchSpace
+
+SETTINGS, WEIGHTS = "run.json", "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training's folder.
+
+    Args:
+        folder: where its files are.
+        settings: kind (supernet or network), space, data, recipe, seed, version, command, and for a network its
+            architecture.
+    """
+
+    folder: Path
+    settings: Mapping[str, Any]
+
+    @property
+    def weights(self) -> Path:
+        """The file of the trained weights; it exists once the training is done."""
+        return self.folder / WEIGHTS
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space that was trained on."""
+        return get(self.settings["space"])
+
+    @property
+    def architecture(self) -> Architecture:
+        """The architecture of a network's run."""
+        return Architecture.from_dict(self.settings["architecture"])
+
+    def data(self) -> ImageData:
+        """The run's data set with its splits."""
+        given = self.settings["data"]
+        return load_data(given["name"], self.space.input_shape, given["split_seed"])
+
+    def build(self) -> nn.Module:
+        """The run's model with fresh weights, drawn from its seed."""
+        generator = torch.Generator().manual_seed(self.settings["seed"])
+        classes = self.settings["data"]["num_classes"]
+        if self.settings["kind"] == "supernet":
+            return self.space.supernet(classes, generator)
+        return self.space.network(self.architecture, classes, generator)
+
+    def load(self) -> nn.Module:
+        """The run's model with its trained weights, in evaluation mode.
+
+        Raises:
+            InvalidRun: the training is not done, or the weights are not this model's.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        if not self.weights.exists():
+            raise InvalidRun(f"{self.folder}: the training is not done; go on with the same command and --resume")
+        model = self.build()
+        try:
+            model.load_state_dict(load_file(self.weights))
+        except (SafetensorError, RuntimeError) as error:
+            raise InvalidRun(f"{self.weights}: not the weights of this run: {str(error).splitlines()[0]}") from error
+        return model.eval()
+
+    def save(self, model: nn.Module) -> None:
+        """Write the weights, all or nothing."""
+        from safetensors.torch import save
+
+        with replacing(self.weights) as beside:
+            beside.write_bytes(save({name: value.contiguous() for name, value in model.state_dict().items()}))
+
+
+def read_run(folder: str | Path, kind: str | None = None) -> Run:
+    """The run of a folder.
+
+    Args:
+        folder: what a training wrote.
+        kind: `supernet` or `network` where only one will do.
+
+    Raises:
+        InvalidRun: there is no run, or one of another kind.
+    """
+    folder = Path(folder)
+    try:
+        settings = json.loads(read_text(folder / SETTINGS))
+        found = settings["kind"]
+    except (PathfitError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise InvalidRun(f"{folder} holds no run of Pathfit's: {error}") from error
+    if kind is not None and found != kind:
+        raise InvalidRun(f"{folder} holds the run of a {found}; a {kind} is needed")
+    return Run(folder, settings)
+
+
+def begin(folder: str | Path, settings: Mapping[str, Any], resume: bool) -> Run:
+    """A new run's folder, or with `resume` the one that holds a run of the same settings.
+
+    Raises:
+        InvalidRun: the folder holds a run already and `resume` is not given, or its settings differ.
+    """
+    folder = Path(folder)
+    if (folder / SETTINGS).exists():
+        run = read_run(folder)
+        if not resume:
+            raise InvalidRun(f"{folder} holds a run already; choose another folder, or go on with --resume")
+        for key, value in settings.items():
+            if key not in ("command", "version") and run.settings.get(key) != value:
+                raise InvalidRun(f"{folder} holds a run with {key} {run.settings.get(key)!r}, not {value!r}")
+        return run
+    write_text(folder / SETTINGS, json.dumps(dict(settings), indent=1) + "\n")
+    return Run(folder, dict(settings))
+
+
+def train_supernet(run: Run, progress: Progress = lambda share, text: None) -> Supernet:
+    """Train a supernet on uniform single paths (SPOS), or load it where it is done.
+
+    The path of step i is drawn from (seed, i) alone: the same on every process, and after a resume.
+
+    Args:
+        run: of kind `supernet`.
+        progress: called after every epoch.
+    """
+    space, seed = run.space, int(run.settings["seed"])
+    supernet = run.build()
+    assert isinstance(supernet, Supernet)
+
+    def draw(step: int) -> None:
+        supernet.activate(space.sample(np.random.default_rng([seed, step]), 1)[0])
+
+    loaded = _trained(run, supernet, draw, progress)
+    assert isinstance(loaded, Supernet)
+    return loaded
+
+
+def train_network(run: Run, progress: Progress = lambda share, text: None) -> nn.Module:
+    """Train the network of an architecture from scratch, or load it where it is done.
+
+    A last pass computes the statistics of batch normalisation anew, as in the SPOS release.
+
+    Args:
+        run: of kind `network`.
+        progress: called after every epoch.
+    """
+    return _trained(run, run.build(), lambda step: None, progress)
+
+
+def _trained(run: Run, model: nn.Module, before_step: Callable[[int], None], progress: Progress) -> nn.Module:
+    from oneshot.recalibration import recalibrate
+
+    if run.weights.exists():
+        return run.load()
+    data, seed = run.data(), int(run.settings["seed"])
+    recipe = Recipe(**run.settings["recipe"])
+    train(model, data, recipe, run.folder, seed=seed, before_step=before_step, progress=progress)
+    if run.settings["kind"] == "network":
+        recalibrate(model, torch.split(data.train.images, 250))
+    run.save(model)
+    return model.eval()

@@ -1,0 +1,91 @@
+"""The interface of predictors."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor.errors import NotFitted, TooFewArchitectures
+from spaces.space import Architectures, Codes, SearchSpace
+
+Progress: TypeAlias = Callable[[float, str], None]
+"""Told the share of the fit that is done, and a word on the state."""
+
+FEWEST = 10
+
+
+class Predictor(ABC):
+    """Scores architectures of a space; greater values are better.
+
+    Args:
+        space: whose architectures.
+        seed: all randomness of the fit comes from it.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, space: SearchSpace, seed: int = 0):
+        self.space, self.seed = space, seed
+        self.trained_on: Mapping[str, Any] = {}
+
+    @abstractmethod
+    def fit(
+        self,
+        architectures: Architectures,
+        values: Sequence[float] | NDArray[np.floating[Any]],
+        auxiliary: Mapping[str, NDArray[np.floating[Any]]] | None = None,
+        progress: Progress = lambda share, text: None,
+    ) -> None:
+        """Learn from architectures (or codes [n, choices]) and their values [n], greater is better.
+
+        Args:
+            architectures: n distinct ones.
+            values: [n].
+            auxiliary: name -> [n] further values; those that a predictor does not use are left alone.
+            progress: called now and then.
+
+        Raises:
+            TooFewArchitectures: fewer than 10.
+        """
+
+    @abstractmethod
+    def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean [n] and deviation [n] of architectures (or codes [n, choices]), in the unit of the values.
+
+        Raises:
+            NotFitted: before `fit`.
+        """
+
+    @abstractmethod
+    def save(self, path: str | Path) -> None:
+        """Write the fitted predictor as one safetensors file, all or nothing; raises NotFitted."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> Predictor:
+        """The predictor of what `save` wrote."""
+
+
+def training_data(
+    space: SearchSpace, architectures: Architectures, values: Sequence[float] | NDArray[np.floating[Any]]
+) -> tuple[Codes, NDArray[np.float64]]:
+    """Codes [n, choices] and values [n], checked; raises TooFewArchitectures or ValueError."""
+    codes, given = space.codes(architectures), np.asarray(values, dtype=np.float64)
+    if given.shape != (len(codes),):
+        raise ValueError(f"{len(codes)} architectures need as many values, not {given.shape}")
+    if len(codes) < FEWEST:
+        raise TooFewArchitectures(f"a predictor needs at least {FEWEST} architectures; got {len(codes)}")
+    if not np.isfinite(given).all():
+        raise ValueError("values must be finite")
+    return codes, given
+
+
+def require(fitted: bool) -> None:
+    """Raise NotFitted unless `fitted`."""
+    if not fitted:
+        raise NotFitted("the predictor is not fitted yet; call fit() or load a file")

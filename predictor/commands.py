@@ -1,0 +1,158 @@
+"""`python -m predictor`: train predictors from evaluations, and use them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spaces.console import Group, example
+
+if TYPE_CHECKING:
+    from predictor.base import Predictor
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+KINDS = click.Choice(["gates", "gp", "forest"])
+
+
+@click.group(cls=Group)
+def main() -> None:
+    """Train predictors from evaluated architectures, and use them."""
+
+
+@main.command(
+    epilog=example("python -m predictor train --data evaluations.jsonl --space spos -o predictor.safetensors")
+)
+@click.option("--data", type=FILE, required=True, help="Evaluations, JSON lines.")
+@click.option("--space", "space_name", required=True)
+@click.option("--encoder", type=KINDS, default="gates", show_default=True)
+@click.option(
+    "--baseline", type=KINDS, default="gp", show_default=True, help="Fitted on the same split, for comparison."
+)
+@click.option("--metric", default="cross_entropy", show_default=True, help="cross_entropy, top1")
+@click.option(
+    "--train", "count", type=click.IntRange(min=10), default=None, help="How many to train on.  [default: 80%]"
+)
+@click.option("--refit", is_flag=True, help="After testing, fit again on all evaluations before writing.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the split and the fit.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Write the figures (JSON)."
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+def train(
+    data: Path,
+    space_name: str,
+    encoder: str,
+    baseline: str,
+    metric: str,
+    count: int | None,
+    refit: bool,
+    seed: int,
+    report: Path | None,
+    output: Path,
+) -> None:
+    """Train a predictor on a part of the evaluations and test its ranking on the rest."""
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
+
+    from predictor.errors import TooFewArchitectures
+    from predictor.registry import make
+    from spaces.files import write_text
+    from spaces.progress import Bar
+    from spaces.registry import get
+    from tables.evaluation import read, scores
+
+    space = get(space_name)
+    evaluations = read(data, space.name)
+    values = np.array(scores(evaluations, metric))
+    codes = space.encode([evaluation.architecture for evaluation in evaluations])
+    count = count or int(0.8 * len(codes))
+    if len(codes) - count < 5:
+        raise TooFewArchitectures(
+            f"{data} has {len(codes)} evaluations; training on {count} leaves fewer than 5 to test on"
+        )
+    order = np.random.default_rng(seed).permutation(len(codes))
+    inside, outside = np.sort(order[:count]), np.sort(order[count:])
+    figures: dict[str, Any] = {}
+    fitted: dict[str, Predictor] = {}
+    for kind in dict.fromkeys((encoder, baseline)):
+        fitted[kind] = make(kind, space, seed)
+        begin = time.monotonic()
+        with Bar(f"fitting {kind} on {count}") as bar:
+            fitted[kind].fit(codes[inside], values[inside], progress=bar.update)
+        figures[kind] = {**_figures(fitted[kind], codes[outside], values[outside]), "seconds": time.monotonic() - begin}
+    rows = Table("predictor", "Kendall's tau", "Spearman", "seconds", title=f"{metric} of {len(outside)} unseen")
+    for kind, found in figures.items():
+        rows.add_row(kind, f"{found['kendall_tau']:.3f}", f"{found['spearman']:.3f}", f"{found['seconds']:.1f}")
+    Console().print(rows)
+    chosen = fitted[encoder]
+    if refit:
+        with Bar(f"fitting {encoder} on all {len(codes)}") as bar:
+            chosen.fit(codes, values, progress=bar.update)
+    chosen.trained_on = {**chosen.trained_on, "data": str(data), "metric": metric, "command": shlex.join(sys.argv)}
+    chosen.save(output)
+    summary = {
+        "predictor": str(output),
+        "data": str(data),
+        "space": space.name,
+        "metric": metric,
+        "trained_on": count,
+        "tested_on": len(outside),
+        "refit": refit,
+        "seed": seed,
+        "encoder": encoder,
+        "baseline": baseline,
+        "figures": figures,
+    }
+    if report is not None:
+        write_text(report, json.dumps(summary, indent=1) + "\n")
+    click.echo(f"wrote {output}, trained on {len(codes) if refit else count} evaluations")
+
+
+@main.command(epilog=example("python -m predictor evaluate predictor.safetensors --data evaluations.jsonl"))
+@click.argument("file", type=FILE)
+@click.option("--data", type=FILE, required=True, help="Evaluations, JSON lines.")
+@click.option("--metric", default="cross_entropy", show_default=True)
+def evaluate(file: Path, data: Path, metric: str) -> None:
+    """Test a predictor's ranking on evaluations, as JSON."""
+    import numpy as np
+
+    from predictor.errors import TooFewArchitectures
+    from predictor.registry import load
+    from tables.evaluation import read, scores
+
+    model = load(file)
+    evaluations = read(data, model.space.name)
+    if len(evaluations) < 2:
+        raise TooFewArchitectures(f"{data} has {len(evaluations)} evaluations; a ranking needs 2")
+    codes = model.space.encode([evaluation.architecture for evaluation in evaluations])
+    found = _figures(model, codes, np.array(scores(evaluations, metric)))
+    click.echo(json.dumps({"evaluations": len(codes), "metric": metric, **found}, indent=1))
+
+
+@main.command(epilog=example("python -m predictor predict predictor.safetensors architectures.jsonl"))
+@click.argument("file", type=FILE)
+@click.argument("architectures", type=FILE)
+def predict(file: Path, architectures: Path) -> None:
+    """Score architectures (JSON lines), one JSON object a line; greater is better."""
+    from predictor.registry import load
+    from spaces.architecture import Architecture
+    from spaces.files import read_text
+
+    model = load(file)
+    given = [Architecture.from_json(line) for line in read_text(architectures).splitlines() if line.strip()]
+    for architecture, mean, deviation in zip(given, *model.predict(given), strict=True):
+        click.echo(json.dumps({"architecture": architecture.to_dict(), "mean": mean, "deviation": deviation}))
+
+
+def _figures(model: Predictor, codes: Any, values: Any) -> dict[str, float]:
+    from predictor.metrics import kendall_tau, spearman
+
+    mean, _ = model.predict(codes)
+    return {"kendall_tau": kendall_tau(mean, values), "spearman": spearman(mean, values)}

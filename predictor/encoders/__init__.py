@@ -1,0 +1,1 @@
+"""Encoders of architectures as graphs, one a file."""

@@ -1,0 +1,96 @@
+"""GATES, operation on node: operations gate the information that flows through the graph."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+from torch_geometric.nn import MessagePassing, global_mean_pool
+
+
+class GatesConv(MessagePassing):
+    r"""The graph layer of GATES for operations on nodes (Ning et al., ECCV 2020, arXiv 2004.01899, equation 1).
+
+    .. math::
+        H' = \sigma(E_{op} W_o) \odot (A H W) + H W + b
+
+    with the rows of :math:`A` the incoming edges: each node takes what flows into it through the gate of its own
+    operation, and keeps its own state.
+
+    Args:
+        in_channels: of the states.
+        out_channels: of the new states.
+        operation_channels: of the operations' embeddings.
+
+    Shapes:
+        states [nodes, in_channels], operations [nodes, operation_channels], edge_index [2, edges] -> [nodes,
+        out_channels].
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, operation_channels: int):
+        super().__init__(aggr="add", flow="source_to_target")
+        self.in_channels, self.out_channels, self.operation_channels = in_channels, out_channels, operation_channels
+        self.lin = nn.Linear(in_channels, out_channels, bias=False)
+        self.gate = nn.Linear(operation_channels, out_channels, bias=False)
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+
+    def forward(self, x: Tensor, operations: Tensor, edge_index: Tensor) -> Tensor:
+        x = self.lin(x)
+        gate = torch.sigmoid(self.gate(operations))
+        incoming: Tensor = self.propagate(edge_index, x=x)
+        return gate * incoming + x + self.bias
+
+    def message(self, x_j: Tensor) -> Tensor:
+        """What flows along an edge: the source's transformed state."""
+        return x_j
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, operation={self.operation_channels})"
+
+
+class GatesEncoder(nn.Module):
+    """Scores graphs by layers of GatesConv, the mean over their nodes, and a small head.
+
+    The input node has a learned state, the others share one. The read-out is the mean over the nodes without the
+    input. An operation's embedding is that of the operation plus that of its position: in a chain the same
+    operation is worth more or less depending on its depth, which a mean over nodes would forget.
+
+    Args:
+        operations: how many distinct operations (node labels 1 to operations; 0 is the input).
+        positions: how many positions (labels 1 to positions; 0 is the input).
+        operation_channels: of the operations' embeddings.
+        hidden: channels of the states.
+        layers: how many GatesConv.
+        head: hidden channels of the head.
+        dropout: in the head.
+    """
+
+    def __init__(
+        self,
+        operations: int,
+        positions: int,
+        operation_channels: int = 48,
+        hidden: int = 96,
+        layers: int = 5,
+        head: int = 200,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        self.operation = nn.Embedding(operations + 1, operation_channels)
+        self.position = nn.Embedding(positions + 1, operation_channels)
+        self.state = nn.Embedding(2, hidden)
+        self.convs = nn.ModuleList(GatesConv(hidden, hidden, operation_channels) for _ in range(layers))
+        self.head = nn.Sequential(
+            nn.Linear(hidden, head), nn.ReLU(), nn.Dropout(dropout), nn.Linear(head, 1, bias=False)
+        )
+
+    def forward(self, graphs: Batch) -> Tensor:
+        """Scores [graphs] of a batch with the node fields `operation` and `position` (see `spaces.graph`)."""
+        operations = self.operation(graphs.operation) + self.position(graphs.position)
+        x = self.state((graphs.operation > 0).long())
+        for index, conv in enumerate(self.convs):
+            x = conv(x if index == 0 else torch.relu(x), operations, graphs.edge_index)
+        kept = graphs.operation > 0
+        pooled = global_mean_pool(x[kept], graphs.batch[kept], size=graphs.num_graphs)
+        scores: Tensor = self.head(pooled).squeeze(1)
+        return scores

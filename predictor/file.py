@@ -1,0 +1,47 @@
+"""A predictor's file: safetensors with JSON metadata; nothing in it is ever executed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from predictor.errors import InvalidPredictor
+from spaces.files import replacing
+
+FORMAT, VERSION = "pathfit-predictor", 1
+
+
+def write(path: str | Path, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+    """Write tensors (torch) and a JSON config, all or nothing."""
+    from safetensors.torch import save
+
+    from spaces import __version__
+
+    text = json.dumps({"format": FORMAT, "version": VERSION, "pathfit": __version__, **config})
+    with replacing(path) as beside:
+        beside.write_bytes(save(dict(tensors), metadata={"pathfit": text}))
+
+
+def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Config and tensors of a predictor's file.
+
+    Raises:
+        InvalidPredictor: not a file of `write`'s, or one of a newer version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise InvalidPredictor(f"there is no predictor at {path}")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            config = json.loads((file.metadata() or {})["pathfit"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
+        raise InvalidPredictor(f"{path}: not a predictor's file: {str(error) or type(error).__name__}") from error
+    if config.get("format") != FORMAT:
+        raise InvalidPredictor(f"{path}: not a predictor's file but {config.get('format')!r}")
+    if config.get("version") != VERSION:
+        raise InvalidPredictor(f"{path}: of version {config.get('version')!r}; this Pathfit reads {VERSION}")
+    return config, tensors
