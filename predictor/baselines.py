@@ -52,7 +52,8 @@ class BaselinePredictor(Predictor):
         import torch
 
         require(self.codes is not None)
-        assert self.codes is not None and self.values is not None
+        assert self.codes is not None
+        assert self.values is not None
         config = {"kind": self.kind, "space": self.space.name, "seed": self.seed, "trained_on": dict(self.trained_on)}
         codes = torch.from_numpy(np.ascontiguousarray(self.codes))
         write(path, config, {"codes": codes, "values": torch.from_numpy(self.values)})

@@ -151,7 +151,7 @@ class GraphPredictor(Predictor):
                     graphs = self.space.graphs(np.asfortranarray(codes[part.numpy()]))
                     loss = pairwise_hinge(encoder(graphs), targets[part], generator)
                     optimizer.zero_grad(set_to_none=True)
-                    loss.backward()
+                    torch.autograd.backward(loss)
                     optimizer.step()
                 schedule.step()
                 progress((member + (epoch + 1) / fitting.epochs) / self.members, f"member {member + 1}/{self.members}")

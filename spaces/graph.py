@@ -54,12 +54,13 @@ def batch_of_equal_graphs(node_fields: dict[str, Tensor], edge_index: Tensor, co
     edges = edge_index.shape[1] // max(count, 1)
     node_slices, edge_slices = torch.arange(count + 1) * length, torch.arange(count + 1) * edges
     batch.edge_index = edge_index
+    batch.num_nodes = count * length  # PyG cannot tell from these fields, and warns
     for name, values in node_fields.items():
         batch[name] = values
     batch.batch = torch.arange(count).repeat_interleave(length)
     batch.ptr = node_slices
     # What Batch.from_data_list would have recorded, so that the graphs can be taken out again.
-    batch._num_graphs = count
+    batch._num_graphs, batch._num_nodes = count, [length] * count
     batch._slice_dict = {"edge_index": edge_slices, **dict.fromkeys(node_fields, node_slices)}
     batch._inc_dict = {"edge_index": node_slices[:-1], **dict.fromkeys(node_fields, torch.zeros(count))}
     return batch

@@ -47,5 +47,6 @@ def _ours(name: str, origin: Path) -> bool:
 def _owner(name: str) -> str:
     from importlib.metadata import packages_distributions
 
-    owners = [owner for owner in packages_distributions().get(name, []) if owner.lower() != "pathfit"]
+    # A folder that is on the path twice names its distributions twice.
+    owners = [owner for owner in dict.fromkeys(packages_distributions().get(name, [])) if owner.lower() != "pathfit"]
     return " and ".join(f"the distribution {owner!r}" for owner in owners) or "something that is not a distribution"

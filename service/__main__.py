@@ -1,0 +1,5 @@
+"""`python -m service`."""
+
+from service.commands import main
+
+main(prog_name="python -m service")

@@ -1,0 +1,1 @@
+"""What runs jobs: the interface in `service.engine.base`, worker processes of our own in `service.engine.processes`."""

@@ -1,0 +1,111 @@
+"""Jobs: what the service runs, the states they pass through, and which passages are lawful."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from spaces.errors import PathfitError
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing follows it."""
+        return not LAWFUL[self]
+
+
+LAWFUL: Mapping[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset({JobState.QUEUED, JobState.DONE, JobState.FAILED, JobState.CANCELLED}),
+    JobState.DONE: frozenset(),
+    JobState.FAILED: frozenset(),
+    JobState.CANCELLED: frozenset(),
+}
+"""State -> the states that may follow; running goes back to queued when its worker died."""
+
+
+def sources(state: JobState) -> list[JobState]:
+    """The states that `state` may follow."""
+    return [source for source, targets in LAWFUL.items() if state in targets]
+
+
+class UnknownJob(PathfitError):
+    """There is no job of an id."""
+
+    def __init__(self, job_id: str):
+        self.job_id = job_id
+        super().__init__(f"there is no search {job_id!r:.80}")
+
+
+class IllegalTransition(PathfitError):
+    """A job was to pass into a state that may not follow its own.
+
+    Args:
+        job_id: the job's.
+        state: where it stands.
+        target: where it was to go.
+    """
+
+    def __init__(self, job_id: str, state: JobState, target: JobState):
+        self.job_id, self.state, self.target = job_id, state, target
+        super().__init__(f"the job {job_id} is {state} and cannot become {target}")
+
+
+class StaleAttempt(PathfitError):
+    """A report of an attempt that is no longer the job's.
+
+    Args:
+        job_id: the job's.
+        attempt: the report's.
+        current: the job's.
+    """
+
+    def __init__(self, job_id: str, attempt: int, current: int):
+        self.job_id, self.attempt, self.current = job_id, attempt, current
+        super().__init__(f"attempt {attempt} of the job {job_id} is over; it is at attempt {current}")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job as the store has it.
+
+    Args:
+        id: hexadecimal, not to be guessed.
+        kind: what is run; `search`.
+        state: where it stands.
+        request: as it was asked for, defaults filled in.
+        task: what a worker needs to run it.
+        attempt: how often it was begun; every report names the attempt it belongs to.
+        deaths: how many workers died on it.
+        progress: the last report, None before the first.
+        result: what GET answers, None before it is done.
+        artifact: the full result's file, relative to the results' folder.
+        error: why it failed.
+        created: seconds since 1970; `started` and `finished` alike.
+    """
+
+    id: str
+    kind: str
+    state: JobState
+    request: dict[str, Any]
+    task: dict[str, Any] = field(repr=False)
+    attempt: int
+    deaths: int
+    progress: dict[str, Any] | None
+    result: dict[str, Any] | None = field(repr=False)
+    artifact: str | None
+    error: dict[str, Any] | None
+    created: float
+    started: float | None
+    finished: float | None

@@ -1,0 +1,159 @@
+"""Problem: what went wrong with a request, told as `application/problem+json` (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Union, get_args, get_origin
+
+from apiflask import APIFlask, HTTPError
+from flask import Response, json, request
+from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import HTTPException
+
+from oneshot.errors import Infeasible
+from service.jobs import IllegalTransition, UnknownJob
+from spaces.errors import PathfitError, UnknownName
+
+MEDIA_TYPE = "application/problem+json"
+_LOG = logging.getLogger(__name__)
+
+
+class Problem(PathfitError):
+    """A request that cannot be answered as asked.
+
+    Args:
+        status: of the HTTP answer.
+        slug: names the kind of problem; the last part of its `type`.
+        title: the kind in words.
+        detail: this case in one sentence.
+        field: the part of the request that is to blame, dotted.
+        members: more that the answer tells.
+    """
+
+    def __init__(
+        self, status: int, slug: str, title: str, detail: str, field: str | None = None, **members: Any
+    ) -> None:
+        self.status, self.slug, self.title, self.field, self.members = status, slug, title, field, members
+        super().__init__(detail)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of the answer."""
+        head = {"type": f"urn:pathfit:problem:{self.slug}", "title": self.title, "status": self.status}
+        where = {} if self.field is None else {"field": self.field}
+        return {**head, "detail": str(self), **where, **self.members}
+
+
+def invalid(detail: str, field: str | None, **members: Any) -> Problem:
+    """A value that is not accepted, 422."""
+    return Problem(422, "invalid-value", "Invalid value", detail, field, **members)
+
+
+@contextmanager
+def blaming(field: str) -> Iterator[None]:
+    """Turn a PathfitError of the block into a Problem that names the request's field."""
+    try:
+        yield
+    except Problem:
+        raise
+    except Infeasible as error:
+        members = {"metric": error.metric, "maximum": error.maximum, "least": error.least}
+        raise Problem(422, "infeasible", "Infeasible constraint", str(error), field, **members) from error
+    except UnknownName as error:
+        raise Problem(422, "unknown-name", "Unknown name", str(error), field, known=list(error.known)) from error
+    except PathfitError as error:
+        raise invalid(str(error), field) from error
+
+
+def register(app: APIFlask, schemas: tuple[type[BaseModel], ...]) -> None:
+    """Have an application answer every error as a problem, whoever raised it.
+
+    Args:
+        app: the application.
+        schemas: models of requests, from which unknown fields learn the known ones.
+    """
+
+    @app.errorhandler(HTTPError)
+    def refused(error: HTTPError) -> Response:
+        cause = error.__cause__
+        if isinstance(cause, ValidationError):
+            model = next((schema for schema in schemas if schema.__name__ == cause.title), None)
+            return respond(_invalid_fields(cause, model))
+        return respond(Problem(error.status_code, "http", error.message or "Error", error.message or "Error"))
+
+    @app.errorhandler(HTTPException)
+    def of_http(error: HTTPException) -> Response:
+        answer = respond(_of_http(error))
+        for name, value in error.get_headers():
+            if name.lower() not in ("content-type", "content-length"):
+                answer.headers[name] = value
+        return answer
+
+    @app.errorhandler(PathfitError)
+    def of_pathfit(error: PathfitError) -> Response:
+        return respond(_of_pathfit(error))
+
+    @app.errorhandler(Exception)
+    def internal(error: Exception) -> Response:
+        _LOG.exception("error while answering %s %s", request.method, request.path, exc_info=error)
+        return respond(Problem(500, "internal", "Internal error", "the service failed; its log tells why"))
+
+
+def respond(problem: Problem) -> Response:
+    """The HTTP answer of a problem."""
+    return Response(json.dumps(problem.to_dict()), status=problem.status, content_type=MEDIA_TYPE)
+
+
+def _of_pathfit(error: PathfitError) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, UnknownJob):
+        return Problem(404, "unknown-search", "Unknown search", str(error), "id")
+    if isinstance(error, IllegalTransition):
+        return Problem(409, "conflict", "Conflict", str(error), state=error.state)
+    return invalid(str(error), None)
+
+
+def _of_http(error: HTTPException) -> Problem:
+    code = error.code or 500
+    slug = error.name.lower().replace(" ", "-")
+    # Flask hides what was wrong with a body's JSON behind a plain 400, but keeps it as the cause.
+    told = error.__cause__ if isinstance(error.__cause__, HTTPException) else error
+    detail = " ".join((told.description or error.name).split())
+    return Problem(code, slug, error.name, detail)
+
+
+def _invalid_fields(error: ValidationError, model: type[BaseModel] | None) -> Problem:
+    """One problem of all faults that pydantic found; `detail` and `field` are the first's."""
+    faults = []
+    for fault in error.errors(include_url=False):
+        field = ".".join(map(str, fault["loc"])) or None
+        faults.append({"field": field, "detail": _sentence(dict(fault), field, model)})
+    first = faults[0]
+    members = {"errors": faults} if len(faults) > 1 else {}
+    return invalid(str(first["detail"]), first["field"], **members)
+
+
+def _sentence(fault: dict[str, Any], field: str | None, model: type[BaseModel] | None) -> str:
+    where = field or "the body"
+    if fault["type"] == "missing":
+        return f"{where} is missing"
+    if fault["type"] == "extra_forbidden":
+        known = _fields(model, fault["loc"][:-1]) if model is not None else []
+        return f"unknown field {where!r:.80}; there is: {', '.join(known)}"
+    message = fault["msg"]
+    return f"{where}: {message[:1].lower()}{message[1:]}, not {fault['input']!r:.80}"
+
+
+def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """The fields of the model at a path below `model`."""
+    for part in path:
+        annotation: Any = model.model_fields[str(part)].annotation
+        options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+        below = [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
+        if not below:
+            return []
+        model = below[0]
+    return list(model.model_fields)

@@ -1,0 +1,32 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_configure() -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Workers that each start a thread a core stand in each other's way.
+        import torch
+
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def reference_data() -> Path:
+    """The folder of the reference data."""
+    given = os.environ.get("PATHFIT_REFERENCE_DATA")
+    path = Path(given) if given else ROOT.parent / "shared" / "data"
+    if not path.is_dir():
+        source = "PATHFIT_REFERENCE_DATA names" if given else "PATHFIT_REFERENCE_DATA is not set; looked at"
+        pytest.skip(f"no reference data: {source} {path}, which is not a folder")
+    return path

@@ -1,0 +1,196 @@
+"""A small device, a small guide, and services on them."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import spaces
+from service.client import Client
+from service.settings import Settings
+from spaces.chain import ChainSpace
+from tables.lookup_table import BlockCost, LookupTable, Measurement, NetworkSample
+
+ROOT = Path(__file__).resolve().parents[2]
+SPACE = "spos-tiny"
+NOISE_MS = 0.004
+
+
+def made_up_table(space: ChainSpace, name: str) -> LookupTable:
+    """A table in which a block's time grows with its MACs, with networks measured under known noise."""
+    rng = np.random.default_rng(0)
+    blocks = {
+        key: BlockCost(0.01 + block.macs / 5e7, 0.001, 10, block.macs, block.params)
+        for key, block in space.all_blocks.items()
+    }
+    codes = space.sample(rng, 64)
+    latencies = space.additive_table(lambda block: blocks[block.key].latency_ms).sum(codes) + 0.05
+    latencies = latencies + rng.normal(0, NOISE_MS, len(codes))
+    networks = [NetworkSample(tuple(row), 0, (value,), 1.0) for row, value in zip(codes.tolist(), latencies, strict=True)]
+    return LookupTable(
+        name=name,
+        space=space.name,
+        device={"kind": "cpu", "processor": "made up"},
+        conditions={"backend": "torch", "batch": 1, "precision": "fp32", "threads": 1},
+        versions={"torch": "2"},
+        created="2026-01-01T00:00:00Z",
+        command="tests",
+        seed=0,
+        measurement=Measurement(1, 1.0, 1.0, "budget", 0.01, (0,) * len(space.choices), 1.0),
+        blocks=blocks,
+        networks=tuple(networks),
+    )
+
+
+@dataclass(frozen=True)
+class World:
+    """Folders that services are started on."""
+
+    tables: Path
+    predictors: Path
+
+    def settings(self, data: Path) -> Settings:
+        return Settings(data, (self.tables,), (self.predictors,), port=0)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A device `made-up`, one that lacks a block, one that is no table, and a predictor `small` fitted on MACs."""
+    import predictor
+
+    root = tmp_path_factory.mktemp("world")
+    space = spaces.get(SPACE)
+    assert isinstance(space, ChainSpace)
+    table = made_up_table(space, "made-up")
+    table.save(root / "tables" / "made-up.json")
+    fields = {name: getattr(table, name) for name in table.__dataclass_fields__}
+    fewer = {key: cost for key, cost in table.blocks.items() if key != missing_block()}
+    LookupTable(**{**fields, "name": "lacking", "blocks": fewer}).save(root / "tables" / "lacking.json")
+    (root / "tables" / "broken.json").write_text("{", encoding="utf-8")
+    guide = predictor.default(space)
+    codes = space.sample(np.random.default_rng(1), 32)
+    guide.fit(space.decode(codes), np.log(space.macs(codes)))
+    (root / "predictors").mkdir()
+    guide.save(root / "predictors" / "small.safetensors")
+    (root / "predictors" / "broken.safetensors").write_bytes(b"not safetensors")
+    return World(root / "tables", root / "predictors")
+
+
+def missing_block() -> str:
+    """The key of the block that the table `lacking` lacks."""
+    space = spaces.get(SPACE)
+    assert isinstance(space, ChainSpace)
+    return next(key for key in space.all_blocks if key.startswith("xception"))
+
+
+class Served:
+    """A real service in processes of its own."""
+
+    def __init__(self, world: World, data: Path, *extra: str):
+        folders = ["--data", str(data), "--tables", str(world.tables), "--predictors", str(world.predictors)]
+        command = [sys.executable, "-m", "service", "serve", "--port", "0", "--workers", "1", *folders, *extra]
+        self.log: list[str] = []
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert self.process.stdout is not None
+        said = self.process.stdout.readline()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        if not said.startswith("serving at http://"):
+            self.end()
+            raise AssertionError(f"did not start: {said}{''.join(self.log)}")
+        self.url = said.removeprefix("serving at ").strip()
+        self.client = Client(self.url)
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        self.log.extend(self.process.stderr)
+
+    def workers(self) -> list[int]:
+        """Ids of the processes that run searches."""
+        return [pid for pid in self.processes() if "service.engine.worker" in command_of(pid)]
+
+    def web(self) -> int:
+        """Id of the process that answers requests."""
+        return next(
+            pid for pid in self.processes() if pid != self.process.pid and "worker" not in command_of(pid)
+        )
+
+    def processes(self) -> list[int]:
+        """Ids of all its living processes: the session is its own."""
+        return processes_of(self.process.pid)
+
+    def end(self) -> None:
+        """Kill whatever is left of it."""
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        self._reader.join()
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+
+def command_of(pid: int) -> str:
+    """A process's command line; empty where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def processes_of(session: int) -> list[int]:
+    """Ids of a session's processes that are neither dead nor zombies."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, owner = stat.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(owner) == session and state not in "ZX":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def within(seconds: float, true: Callable[[], bool]) -> bool:
+    """Whether something comes true in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.02)
+    return true()
+
+
+@pytest.fixture
+def start(world: World) -> Iterator[Callable[..., Served]]:
+    """Starts services that are ended with the test."""
+    started: list[Served] = []
+
+    def begin(data: Path, *extra: str) -> Served:
+        started.append(Served(world, data, *extra))
+        return started[-1]
+
+    yield begin
+    for served in started:
+        served.end()
+
+
+@pytest.fixture(scope="session")
+def served(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One service for all tests that leave it in order, with its worker warm."""
+    service = Served(world, tmp_path_factory.mktemp("served"))
+    try:
+        service.client.search(space=SPACE, options={"generations": 1}).wait(60)
+        yield service
+    finally:
+        service.end()

@@ -1,0 +1,271 @@
+"""Real services in processes of their own: results, deaths, restarts, stops."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import spaces
+from service.client import Client, ServiceProblem, Unreachable
+from tables.lookup_table import LookupTable
+
+ROOT = Path(__file__).resolve().parents[2]
+SPACE = "spos-tiny"
+LONG = {"population": 5, "generations": 400}
+ENDLESS = {"population": 2, "generations": 2000}
+
+
+def within(seconds: float, true: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (now := true()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return now
+
+
+def content(result: Any) -> dict[str, Any]:
+    """A result without the time it took."""
+    return {key: value for key, value in result.to_dict(3).items() if key != "seconds"}
+
+
+def begun(handle: Any) -> bool:
+    status = handle.status()
+    return status.progress is not None and status.progress.evaluated > 0
+
+
+def post(url: str, body: Any, headers: dict[str, str]) -> tuple[int, dict[str, str], Any]:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=40)
+    connection.request("POST", "/search", json.dumps(body), {"Content-Type": "application/json", **headers})
+    answer = connection.getresponse()
+    found = answer.status, dict(answer.getheaders()), json.load(answer)
+    connection.close()
+    return found
+
+
+def test_every_network_that_is_returned_keeps_the_constraint(served: Any, world: Any) -> None:
+    space = spaces.get(SPACE)
+    table = LookupTable.read(world.tables / "made-up.json")
+    model = table.cost_model(space)
+    limit = float(np.median(model.estimate(space.sample(np.random.default_rng(3), 500))))
+    progress: list[Any] = []
+    handle = served.client.search(
+        space=SPACE, device="made-up", constraints={"latency_ms": limit}, count=5, seed=7, guide="small"
+    )
+    result = handle.wait(60, progress.append)
+    assert (model.estimate(result.codes) + 1.64 * model.sigma <= limit).all()
+    assert len(result) == 1000 == len(np.unique(result.codes, axis=0))
+    assert (np.diff(result.scores) <= 0).all()
+    assert (progress[-1].evaluated, progress[-1].planned, progress[-1].best) == (1000, 1000, result.scores[0])
+    assert result.constraints[0]["table"] == "made-up"
+    shown = handle.status().result
+    assert "candidates" not in shown
+    assert len(shown["best"]) == 5
+    best = shown["best"][0]
+    assert best["architecture"] == result.best.architecture.to_dict()
+    assert best["costs"]["latency_ms"] == pytest.approx(float(model.estimate([result.best.architecture])[0]))
+
+
+def test_the_same_seed_gives_the_same_result_and_another_seed_another(served: Any) -> None:
+    options = {"generations": 4}
+    first, again, other = (
+        content(served.client.search(space=SPACE, options=options, seed=seed).wait(60)) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first["candidates"]["codes"] != other["candidates"]["codes"]
+
+
+def test_a_small_search_is_answered_while_the_client_waits(served: Any) -> None:
+    options = {"generations": 2, "population": 10}
+    begin = time.monotonic()
+    status, headers, body = post(
+        served.url, {"space": SPACE, "strategy": {"options": options}}, {"Prefer": "wait=20"}
+    )
+    assert (status, body["state"]) == (200, "done")
+    assert time.monotonic() - begin < 5
+    assert headers["Location"] == f"/search/{body['id']}"
+    status, _, body = post(served.url, {"space": SPACE, "strategy": {"options": ENDLESS}}, {"Prefer": "wait=1"})
+    assert (status, body["state"]) == (202, "running")
+    served.client.request("DELETE", f"/search/{body['id']}")
+
+
+def test_cancelling_frees_the_worker_at_once_and_keeps_it(served: Any) -> None:
+    workers = served.workers()
+    handle = served.client.search(space=SPACE, options=ENDLESS)
+    assert within(20, lambda: begun(handle))
+    begin = time.monotonic()
+    assert handle.cancel().state == "cancelled"
+    served.client.search(space=SPACE, strategy="random", options={"evaluations": 5}).wait(20)
+    assert time.monotonic() - begin < 2
+    assert served.workers() == workers
+    with pytest.raises(ServiceProblem, match="was cancelled"):
+        handle.wait(5)
+
+
+def test_refusals_reach_the_client_as_sentences(served: Any) -> None:
+    with pytest.raises(ServiceProblem, match="the fastest network of spos-tiny takes") as caught:
+        served.client.search(space=SPACE, device="made-up", constraints={"latency_ms": 0.001})
+    assert (caught.value.status, caught.value.field) == (422, "constraints.latency_ms")
+    with pytest.raises(ServiceProblem, match="unknown space 'sops'"):
+        served.client.search(space="sops")
+    with pytest.raises(TimeoutError, match=r"after 0\.01 s"):
+        served.client.search(space=SPACE, options={"generations": 5}).wait(0.01)
+
+
+def test_what_is_no_http_is_a_problem_too(served: Any) -> None:
+    host, _, port = served.url.removeprefix("http://").partition(":")
+    for sent, status in ((b"NONSENSE\r\n\r\n", b"400"), (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", b"414")):
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(sent)
+            answer = connection.makefile("rb").read()
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.split()[1] == status
+        assert b"application/problem+json" in head
+        assert json.loads(body)["status"] == int(status)
+
+
+@pytest.mark.slow
+def test_twenty_searches_of_eight_clients_all_end_done_once(served: Any) -> None:
+    found: dict[int, Any] = {}
+    todo = list(range(20))
+
+    def ask() -> None:
+        client = Client(served.url)
+        while todo:
+            seed = todo.pop()
+            handle = client.search(space=SPACE, options={"population": 10, "generations": 3}, seed=seed)
+            found[seed] = (handle.id, handle.wait(90))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == list(range(20))
+    assert len({job_id for job_id, _ in found.values()}) == 20
+    assert all(result.seed == seed for seed, (_, result) in found.items())
+    listed = served.client.request("GET", "/search?limit=100")["searches"]
+    ours = [search for search in listed if search["id"] in {job_id for job_id, _ in found.values()}]
+    assert [(search["state"], search["attempt"]) for search in ours] == [("done", 1)] * 20
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_the_result_is_the_same(served: Any) -> None:
+    undisturbed = served.client.search(space=SPACE, options=LONG, seed=5).wait(60)
+    handle = served.client.search(space=SPACE, options=LONG, seed=5)
+    assert within(20, lambda: begun(handle))
+    os.kill(served.workers()[0], signal.SIGKILL)
+    assert within(1, lambda: handle.status().state == "queued")
+    disturbed = handle.wait(60)
+    assert handle.status().attempt == 2
+    assert content(disturbed) == content(undisturbed)
+
+
+@pytest.mark.slow
+def test_a_search_that_kills_its_workers_fails_with_the_reason(served: Any) -> None:
+    handle = served.client.search(space=SPACE, options=ENDLESS)
+    for attempt in (1, 2, 3):
+        assert within(20, lambda attempt=attempt: handle.status().attempt == attempt and begun(handle))
+        os.kill(served.workers()[0], signal.SIGKILL)
+    with pytest.raises(ServiceProblem, match="3 workers died on it; the last one was killed by SIGKILL"):
+        handle.wait(20)
+    assert served.client.search(space=SPACE, options={"generations": 1}).wait(30).seed == 0
+
+
+@pytest.mark.slow
+def test_jobs_outlive_kill_9_of_the_web_process_and_of_the_whole_service(start: Any, tmp_path: Path) -> None:
+    service = start(tmp_path)
+    undisturbed = service.client.search(space=SPACE, options=LONG, seed=9).wait(60)
+    running = service.client.search(space=SPACE, options=LONG, seed=9)
+    queued = [service.client.search(space=SPACE, options={"generations": 1}, seed=seed) for seed in range(2)]
+    assert within(20, lambda: begun(running))
+
+    old = service.workers()
+    os.kill(service.web(), signal.SIGKILL)
+    service.client.wait_until_ready(20)
+    assert within(2, lambda: not set(old) & set(service.workers()))
+    assert within(20, lambda: begun(running))
+
+    os.kill(service.process.pid, signal.SIGKILL)
+    service.process.wait()
+    assert within(3, lambda: service.processes() == []), "the rest ends by itself"
+    with pytest.raises(Unreachable, match="no service answers at http://127"):
+        running.status()
+
+    again = start(tmp_path)
+    assert [again.client.request("GET", f"/search/{handle.id}")["state"] for handle in queued] == ["queued"] * 2
+    ended = [type(running)(again.client, handle.id) for handle in (running, *queued)]
+    results = [handle.wait(60) for handle in ended]
+    assert content(results[0]) == content(undisturbed)
+    assert [result.seed for result in results] == [9, 0, 1]
+    assert ended[0].status().attempt == 3
+    assert [handle.status().attempt for handle in ended[1:]] == [1, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_takes_less_than_five_seconds_and_leaves_nothing_running(
+    start: Any, tmp_path: Path, number: signal.Signals
+) -> None:
+    service = start(tmp_path)
+    handle = service.client.search(space=SPACE, options=ENDLESS)
+    assert within(20, lambda: begun(handle))
+    answers: list[Any] = []
+    asked = {"space": SPACE, "strategy": {"options": ENDLESS}}
+    waiting = threading.Thread(target=lambda: answers.append(post(service.url, asked, {"Prefer": "wait=30"})))
+    waiting.start()
+    assert within(5, lambda: service.client.request("GET", "/search")["total"] == 2)
+    begin = time.monotonic()
+    service.process.send_signal(number)
+    assert service.process.wait(10) == 0
+    assert time.monotonic() - begin < 5
+    waiting.join(5)
+    assert [answer[0] for answer in answers] == [202]
+    assert within(0.5, lambda: service.processes() == [])
+    again = start(tmp_path)
+    assert within(20, lambda: begun(type(handle)(again.client, handle.id)))
+
+
+def test_a_second_service_on_the_folder_is_refused(served: Any, world: Any) -> None:
+    data = next(
+        part.partition("=")[2] or served.process.args[index + 1]
+        for index, part in enumerate(served.process.args)
+        if part == "--data"
+    )
+    command = [sys.executable, "-m", "service", "serve", "--port", "0", "--data", data]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        f"Error: the data folder {data} is in use by another service (process {served.process.pid}); "
+        "stop that one, or choose another folder with --data\n"
+    )
+    served.client.wait_until_ready(1)
+
+
+def test_the_web_process_keeps_torch_out(served: Any) -> None:
+    mapped = Path(f"/proc/{served.web()}/maps").read_text(encoding="utf-8")
+    assert "libtorch" not in mapped
+    assert "libpython" in mapped or "python" in mapped
+
+
+def test_a_table_that_changed_after_acceptance_fails_the_search(start: Any, world: Any, tmp_path: Path) -> None:
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    path = tables / "passing.json"
+    path.write_bytes((world.tables / "made-up.json").read_bytes())
+    service = start(tmp_path / "data", "--tables", str(tables))
+    service.client.search(space=SPACE, options=ENDLESS)
+    handle = service.client.search(space=SPACE, device="passing", constraints={"latency_ms": 5})
+    path.write_text(path.read_text(encoding="utf-8").replace("made up", "made over"), encoding="utf-8")
+    service.client.request("DELETE", f"/search/{service.client.request('GET', '/search')['searches'][1]['id']}")
+    with pytest.raises(ServiceProblem, match="was changed after this search was accepted"):
+        handle.wait(20)
