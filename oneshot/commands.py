@@ -227,14 +227,15 @@ def _guide(text: str, space: SearchSpace) -> Guide:
     from oneshot.run import read_run
 
     kind, _, name = text.partition(":")
+    guide: Guide
     if kind == "predictor" and name:
         import predictor
 
-        guide: PredictorGuide | SupernetGuide = PredictorGuide(predictor.load(name), name)
-        other = guide.predictor.space
+        found = predictor.load(name)
+        guide, other = PredictorGuide(found, name), found.space
     elif kind == "supernet" and name:
-        guide = SupernetGuide.of_run(read_run(name, "supernet"))
-        other = guide.evaluator.supernet.space
+        run = read_run(name, "supernet")
+        guide, other = SupernetGuide.of_run(run), run.space
     else:
         raise InvalidOption(f"--guide {text!r}: a guide is predictor:FILE or supernet:FOLDER")
     if other != space:

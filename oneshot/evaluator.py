@@ -41,7 +41,8 @@ class Evaluator:
     """
 
     def __init__(self, supernet: Supernet, data: ImageData):
-        self.supernet, self.data = supernet, data
+        self.supernet: Supernet = supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.data = data
 
     def evaluate(self, codes: Codes) -> dict[str, float]:
         """Metrics of one architecture, codes [choices]: cross_entropy (nats) and top1 (percent).

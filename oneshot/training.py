@@ -60,6 +60,7 @@ class TrainingModule(lightning.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         """One step: path, forward, backward, update."""
         images, labels = batch
+        images = images.contiguous(memory_format=torch.channels_last)
         torch.manual_seed((self.seed << 32) + self.global_step)
         self.before_step(self.global_step)
         loss = functional.cross_entropy(self.model(images), labels, label_smoothing=self.recipe.label_smoothing)
@@ -105,6 +106,7 @@ def train(
         progress: called after every epoch.
         checkpoint_every: epochs between checkpoints.
     """
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loader = batches(data.train, recipe.batch_size, seed)
     module = TrainingModule(model, recipe, recipe.epochs * len(loader), seed, before_step)
     last = folder / "last.ckpt"

@@ -67,63 +67,53 @@ def build(
     _summarise(table, path)
 
 
-@main.command(epilog=example("python -m profiler measure arch.json --table my-cpu.json"))
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@main.command(epilog=example("python -m profiler measure arch.json network.onnx --table my-cpu.json"))
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--device", "device_name", default="cpu", show_default=True, help="cpu, gpu, gpu:1")
-@click.option("--table", "table_name_", default=None, help="Print this table's estimate beside; sets the conditions.")
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--table", "name", default=None, help="Give this table's estimates beside; it sets the conditions.")
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images at a time.")
 @click.option("--precision", type=click.Choice(["fp32", "fp16", "bf16"]), default="fp32", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), default=None, help="Torch threads.  [default: all cores]")
-@click.option("--rounds", type=click.IntRange(min=3), default=20, show_default=True)
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads.  [default: all cores]")
+@click.option("--rounds", type=click.IntRange(min=3), default=20, show_default=True, help="Turns of each file.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the turns' order.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Write the JSON.")
 def measure(
-    file: Path,
+    files: tuple[Path, ...],
     device_name: str,
-    table_name_: str | None,
+    name: str | None,
     batch: int,
     precision: str,
     threads: int | None,
     rounds: int,
     seed: int,
+    output: Path | None,
 ) -> None:
-    """Measure the network of an architecture (JSON) or an ONNX model, and print JSON."""
+    """Measure architectures (JSON) and ONNX models in interleaved rounds, and print JSON.
+
+    An architecture runs in torch as tables are measured, an ONNX model under onnxruntime. With a table, what
+    architectures measure is also given as it would have been in the state that the device was in at the build.
+    """
     import json
 
+    from profiler.backends.torch_eager import TorchEager
     from profiler.devices import find
-    from profiler.measurement import measure as measure_runners
-    from profiler.measurement import measure_architectures
-    from spaces.architecture import Architecture
-    from spaces.registry import get
+    from profiler.measurement import measure_files
+    from spaces.files import write_text
     from tables.store import load
 
-    table = load(table_name_) if table_name_ else None
+    table = load(name) if name else None
     if table is not None:
         batch, precision = int(table.conditions["batch"]), str(table.conditions["precision"])
         threads = int(table.conditions["threads"])
     device = find(device_name)
     threads = threads or int(device.identity["cores"] if device.kind == "cpu" else 1)
-    report: dict[str, object] = {"file": str(file), "device": device.processor, "batch": batch, "threads": threads}
-    if file.suffix == ".onnx":
-        from profiler.backends.onnx_model import OnnxModelRunner
-
-        runner = OnnxModelRunner(file, threads, batch, seed)
-        found = measure_runners({"model": runner}, threads=threads, rounds=rounds, seed=seed)["model"]
-        report["runtime"] = "onnxruntime"
-    else:
-        from profiler.backends.torch_eager import TorchEager
-
-        architecture = Architecture.read(file)
-        backend = TorchEager(device.torch_name, batch, precision, seed)
-        found = measure_architectures([architecture], backend, threads=threads, table=table, rounds=rounds, seed=seed)[
-            0
-        ]
-        report["runtime"] = "torch"
-        if table is not None:
-            model = table.cost_model(get(architecture.space))
-            report["estimate_ms"] = round(float(model.estimate([architecture])[0]), 4)
-            report["normalised_ms"] = round(found.normalised_ms or 0.0, 4)
-    report |= {"latency_ms": round(found.latency_ms, 4), "iqr_ms": round(found.iqr_ms, 4), "rounds": found.rounds}
-    click.echo(json.dumps(report, indent=1))
+    backend = TorchEager(device.torch_name, batch, precision, seed)
+    found = measure_files(files, backend, threads=threads, table=table, rounds=rounds, seed=seed)
+    conditions = {"device": device.processor, "batch": batch, "precision": precision, "threads": threads}
+    text = json.dumps({**conditions, "table": name, "rounds": rounds, "measured": found}, indent=1)
+    if output is not None:
+        write_text(output, text + "\n")
+    click.echo(text)
 
 
 @main.command(epilog=example("python -m profiler show my-cpu.json"))

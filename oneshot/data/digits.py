@@ -33,7 +33,7 @@ def load(input_shape: tuple[int, int, int], split_seed: int = 0) -> ImageData:
     images = _upsample((grey - mean) / deviation, input_shape)
     targets = torch.from_numpy(labels.astype(np.int64))
     parts = {
-        name: ImageSplit(images[index].contiguous(), targets[index])
+        name: ImageSplit.of(images[index], targets[index])
         for name, index in (("train", train), ("validation", validation), ("test", test))
     }
     return ImageData("digits", **parts, num_classes=10, split_seed=split_seed)

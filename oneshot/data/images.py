@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -21,6 +22,11 @@ class ImageSplit(Dataset[tuple[Tensor, Tensor]]):
 
     images: Tensor
     labels: Tensor
+
+    @classmethod
+    def of(cls, images: Tensor, labels: Tensor) -> ImageSplit:
+        """A split whose images lie channels-last: processors train depthwise networks 1.4 times faster so."""
+        return cls(images.contiguous(memory_format=torch.channels_last), labels)
 
     def __len__(self) -> int:
         return len(self.labels)

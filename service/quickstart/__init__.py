@@ -1,0 +1,1 @@
+"""`pathfit quickstart`: the whole way once, by the product's own commands."""

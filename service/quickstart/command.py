@@ -1,0 +1,73 @@
+"""The command `pathfit quickstart`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from spaces.console import example
+
+if TYPE_CHECKING:
+    from service.quickstart.stages import Paths
+
+
+@click.command(epilog=example("pathfit quickstart"))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs/quickstart"),
+    show_default=True,
+    help="All that is written goes here.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--fresh", is_flag=True, help="Start over; else stages that are done are kept.")
+@click.option("--smallest", is_flag=True, help="As little as possible: shows that all works; its figures mean nothing.")
+@click.option("--serve", is_flag=True, help="Keep the service up at the end.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="With --serve; 0: any.")
+def quickstart(output: Path, seed: int, fresh: bool, smallest: bool, serve: bool, port: int) -> None:
+    """The whole way once: measure this processor, train, search, retrain, export, and measure again.
+
+    Uses the digits images that ship with scikit-learn. Takes a few minutes on two processor cores.
+    """
+    import shutil
+    import time
+
+    from rich.console import Console
+
+    from service.quickstart.stages import Paths, stages
+    from service.quickstart.summary import print_summary
+    from service.quickstart.workspace import FULL, SMALLEST, Stage, Workspace
+
+    console = Console(soft_wrap=True, highlight=False)
+    if fresh and output.exists():
+        shutil.rmtree(output)
+    output.mkdir(parents=True, exist_ok=True)
+    planned = stages(output, SMALLEST if smallest else FULL, seed)
+    workspace, begin = Workspace(output), time.monotonic()
+
+    def announce(stage: Stage, done: bool) -> None:
+        number = f"{planned.index(stage) + 1}/{len(planned)}"
+        state = "  [dim](done before; --fresh starts over)[/dim]" if done else ""
+        console.print(f"[bold]{number} {stage.title}[/bold]{state}")
+        if not done:
+            for command in stage.commands:
+                console.print(f"[dim]  {'' if command.startswith('POST') else 'python -m '}{command}[/dim]")
+
+    for stage in planned:
+        workspace.run(stage, announce)
+    paths = Paths(output)
+    print_summary(paths, console)
+    console.print(f"{time.monotonic() - begin:.0f} s")
+    if serve:
+        _keep_serving(paths, port)
+
+
+def _keep_serving(paths: Paths, port: int) -> None:
+    from service.quickstart.stages import serving
+
+    with serving(paths, port) as (client, process):
+        click.echo(f"serving at {client.url} until Ctrl-C")
+        process.wait()
