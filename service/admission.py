@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from oneshot.constraint import Constraint
 from oneshot.problem import SearchProblem
 from oneshot.strategies.base import make
-from service.catalog import Catalog, FileReference
+from service.catalog import Catalog, FileReference, latency_model
 from service.problems import blaming, invalid
 from service.schemas import SearchRequest
 from service.task import SearchTask, bind
 from spaces.space import Codes, SearchSpace
-from tables.lookup_table import LookupTable
 
 MOST_EVALUATIONS = 1_000_000
 
@@ -35,9 +34,9 @@ def admit(request: SearchRequest, catalog: Catalog) -> tuple[SearchRequest, Sear
     """
     with blaming("space"):
         space = catalog.space(request.space)
-    table, device = _device(request, catalog)
+    device = _device(request, catalog)
     guide = _guide(request, space.name, catalog)
-    constraints = _constraints(request, space, table)
+    constraints = _constraints(request, space, device)
     _check_strategy(request, SearchProblem(space, _Unasked(), constraints))
     name = None if device is None else device.name
     chosen = request.guide.model_copy(update={"name": guide.name})
@@ -56,11 +55,11 @@ def admit(request: SearchRequest, catalog: Catalog) -> tuple[SearchRequest, Sear
     return filled, task
 
 
-def _device(request: SearchRequest, catalog: Catalog) -> tuple[LookupTable | None, FileReference | None]:
+def _device(request: SearchRequest, catalog: Catalog) -> FileReference | None:
     name = request.device
     if name is None:
         if request.constraints.latency_ms is None:
-            return None, None
+            return None
         known = list(catalog.tables())
         if len(known) != 1:
             raise invalid(
@@ -70,7 +69,7 @@ def _device(request: SearchRequest, catalog: Catalog) -> tuple[LookupTable | Non
             )
         name = known[0]
     with blaming("device"):
-        return catalog.table(name)
+        return catalog.table(name)[1]
 
 
 def _guide(request: SearchRequest, space: str, catalog: Catalog) -> FileReference:
@@ -92,15 +91,15 @@ def _guide(request: SearchRequest, space: str, catalog: Catalog) -> FileReferenc
     return reference
 
 
-def _constraints(request: SearchRequest, space: SearchSpace, table: LookupTable | None) -> list[Constraint]:
+def _constraints(request: SearchRequest, space: SearchSpace, device: FileReference | None) -> list[Constraint]:
     bound = []
     for metric, maximum in request.constraints.given().items():
         # A missing block is the table's fault, an infeasible limit the limit's own.
-        if metric == "latency_ms" and table is not None:
+        if metric == "latency_ms" and device is not None:
             with blaming("device"):
-                table.cost_model(space, "latency_ms")
+                latency_model(device, space)
         with blaming(f"constraints.{metric}"):
-            bound.append(bind(metric, maximum, space, table, request.margin))
+            bound.append(bind(metric, maximum, space, device, request.margin))
     return bound
 
 

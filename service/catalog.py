@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from spaces import registry
 from spaces.errors import InvalidFile, PathfitError, UnknownName
 from spaces.space import SearchSpace
 from tables import store
+from tables.cost_model import CostModel
 from tables.lookup_table import LookupTable
 
 
@@ -148,6 +150,12 @@ def _table(path: str, _sha256: str) -> LookupTable:
     return LookupTable.read(path)
 
 
+@functools.lru_cache(maxsize=16)
+def latency_model(reference: FileReference, space: SearchSpace) -> CostModel:
+    """The latency model of a table on a space, fitted once; raises InvalidTable or MissingBlock."""
+    return read_table(reference).cost_model(space, "latency_ms")
+
+
 def space_of_predictor(path: Path) -> str:
     """The space that a predictor's file was trained on, from its header alone; raises InvalidFile."""
     try:
@@ -161,11 +169,21 @@ def space_of_predictor(path: Path) -> str:
 def _predictor_space(path: Path, _modified: int, _size: int) -> str:
     from safetensors import SafetensorError, safe_open
 
+    # Only the header is read: the tensors would need torch, which this process does without.
     try:
         with safe_open(path, framework="numpy") as file:
-            space = (file.metadata() or {}).get("space")
+            metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise InvalidFile(f"{path} is not a predictor: {error}") from error
-    if space is None:
-        raise InvalidFile(f"{path} is not a predictor: its header names no space")
-    return str(space)
+        raise InvalidFile(f"{path} is not a predictor's file: {error}") from error
+    for head in (metadata, *map(_parsed, metadata.values())):
+        if isinstance(head, dict) and isinstance(head.get("space"), str):
+            return str(head["space"])
+    raise InvalidFile(f"{path} is not a predictor's file: its header names no space")
+
+
+def _parsed(text: str) -> object:
+    try:
+        value: object = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    return value

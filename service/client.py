@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from service.status import Progress, SearchStatus
 from spaces.errors import PathfitError
 
 if TYPE_CHECKING:
     from oneshot.result import SearchResult
+
+PATIENCE = 10.0
+"""Seconds for which a service that one waits at may be away: as long as it takes to start again."""
 
 _POLLS = (0.02, 0.05, 0.1, 0.2)
 
@@ -37,53 +41,6 @@ class ServiceProblem(PathfitError):
 
 class Unreachable(ServiceProblem):
     """No service answers at a URL."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a search is.
-
-    Args:
-        evaluated: networks so far.
-        planned: networks at most.
-        best: the greatest score so far.
-    """
-
-    evaluated: int
-    planned: int
-    best: float
-
-
-@dataclass(frozen=True)
-class SearchStatus:
-    """A search as the service shows it.
-
-    Args:
-        id: its name at the service.
-        state: queued, running, done, failed or cancelled.
-        attempt: how often it was begun.
-        progress: None before the first report.
-        result: the JSON object of what was found, without the candidates; None before it is done.
-        error: why it failed.
-    """
-
-    id: str
-    state: str
-    attempt: int
-    progress: Progress | None
-    result: dict[str, Any] | None
-    error: dict[str, Any] | None
-
-    @property
-    def over(self) -> bool:
-        """Whether nothing more will happen."""
-        return self.state in ("done", "failed", "cancelled")
-
-    @classmethod
-    def of(cls, value: Mapping[str, Any]) -> SearchStatus:
-        """Read what the service answers."""
-        progress = value["progress"] and Progress(**value["progress"])
-        return cls(**{key: value[key] for key in ("id", "state", "attempt", "result", "error")}, progress=progress)
 
 
 class Client:
@@ -212,19 +169,31 @@ class SearchHandle:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         seen, polls = None, iter(_POLLS)
-        while not (status := self.status()).over:
+        while True:
+            status = self._patiently()
             if status.progress is not None and status.progress != seen and on_progress is not None:
                 on_progress(status.progress)
             seen = status.progress
+            if status.over:
+                break
             if deadline is not None and time.monotonic() >= deadline:
                 raise TimeoutError(f"the search {self.id} is {status.state} after {timeout:g} s")
             time.sleep(next(polls, _POLLS[-1]))
-        if status.progress is not None and status.progress != seen and on_progress is not None:
-            on_progress(status.progress)
         if status.state == "done":
             return self.result()
         reason = f": {status.error['detail']}" if status.error is not None else ""
         raise ServiceProblem(f"the search {self.id} was {status.state}{reason}", None, status.error)
+
+    def _patiently(self) -> SearchStatus:
+        """Where it stands, also if the service starts again meanwhile; raises Unreachable if that takes long."""
+        patient_until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.status()
+            except Unreachable:
+                if time.monotonic() >= patient_until:
+                    raise
+            time.sleep(_POLLS[-1])
 
     def result(self) -> SearchResult:
         """What it found, every candidate among it; raises ServiceProblem where it is not done."""

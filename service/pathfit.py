@@ -18,7 +18,7 @@ COMMANDS = {
 """Name -> where the command is, and one line of help."""
 
 
-@click.group(cls=Group, lazy=COMMANDS)
-@click.version_option(package_name="pathfit", message="%(prog)s %(version)s")
+@click.group("pathfit", cls=Group, lazy=COMMANDS)
+@click.version_option(package_name="pathfit", message="pathfit %(version)s")
 def main() -> None:
     """Pathfit finds the neural network that fits a device."""

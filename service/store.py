@@ -36,7 +36,7 @@ class Store:
 
     def __init__(self, path: Path):
         self.path = path
-        self._changed = threading.Condition()
+        self._changed, self._changes = threading.Condition(), 0
         self._engine = create_engine(
             f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT}, pool_size=8, max_overflow=-1
         )
@@ -97,14 +97,15 @@ class Store:
     def wait(self, job_id: str, timeout: float, stop: threading.Event | None = None) -> Job:
         """The job once its state is final, or as it stands when `timeout` seconds are over or `stop` is set."""
         deadline = time.monotonic() + timeout
-        with self._changed:
-            while True:
-                job = self.get(job_id)
-                left = deadline - time.monotonic()
-                if job.state.final or left <= 0 or (stop is not None and stop.is_set()):
-                    return job
+        while True:
+            with self._changed:
+                seen = self._changes
+            job, left = self.get(job_id), deadline - time.monotonic()
+            if job.state.final or left <= 0 or (stop is not None and stop.is_set()):
+                return job
+            with self._changed:
                 # Another process may change the job too: look again even if nobody calls.
-                self._changed.wait(min(left, _POLL))
+                self._changed.wait_for(lambda seen=seen: self._changes != seen, min(left, _POLL))  # type: ignore[misc]
 
     # Writing
 
@@ -208,6 +209,7 @@ class Store:
 
     def _announce(self) -> None:
         with self._changed:
+            self._changes += 1
             self._changed.notify_all()
 
 

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from oneshot.constraint import Constraint, Limit
-from service.catalog import FileReference
+from service.catalog import FileReference, latency_model
 from spaces.space import SearchSpace
 from tables.cost_model import canonical_metric
-from tables.lookup_table import LookupTable
+from tables.store import load
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class SearchTask:
         return cls(**{**value, "table": table, "predictor": FileReference(**value["predictor"])})
 
 
-def bind(metric: str, maximum: float, space: SearchSpace, table: LookupTable | None, margin: float) -> Constraint:
+def bind(metric: str, maximum: float, space: SearchSpace, table: FileReference | None, margin: float) -> Constraint:
     """A limit bound to its cost model.
 
     Raises:
@@ -58,9 +58,8 @@ def bind(metric: str, maximum: float, space: SearchSpace, table: LookupTable | N
         Infeasible: no network of the space meets it.
     """
     if canonical_metric(metric) != "latency_ms" or table is None:
-        return Limit(metric, maximum).bind(space, _no_table, margin)
-    return Limit(metric, maximum, table.name).bind(space, lambda _: table, margin)
-
-
-def _no_table(name: str) -> LookupTable:
-    raise AssertionError(f"counts need no table; {name} was asked for")
+        return Limit(metric, maximum).bind(space, load, margin)
+    model = latency_model(table, space)
+    constraint = Constraint("latency_ms", maximum, model, margin, model.device)
+    constraint.check_feasible()
+    return constraint

@@ -187,7 +187,7 @@ class LookupTable:
         """Read a table from JSON text; raises InvalidTable."""
         try:
             value = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also numbers and nesting beyond Python's limits
             raise InvalidTable(f"not JSON: {error}") from error
         return cls.from_dict(value)
 
@@ -207,10 +207,13 @@ def _check_block(key: str, cost: BlockCost) -> None:
 
     try:
         block = Block.from_key(key)
+        counts = {"macs": block.macs, "params": block.params}
     except (InvalidBlock, UnknownName) as error:
         raise InvalidTable(f"blocks: {error}") from error
-    for name in ("macs", "params"):
-        if getattr(cost, name) != getattr(block, name):
-            raise InvalidTable(f"blocks.{key}.{name}: {getattr(cost, name)} where the block has {getattr(block, name)}")
+    except (ValueError, ArithmeticError, LookupError) as error:  # shapes that the operator cannot have
+        raise InvalidTable(f"blocks: {key!r:.80} has impossible shapes: {error}") from error
+    for name, count in counts.items():
+        if getattr(cost, name) != count:
+            raise InvalidTable(f"blocks.{key}.{name}: {getattr(cost, name)} where the block has {count}")
     if not math.isfinite(cost.latency_ms):
         raise InvalidTable(f"blocks.{key}.latency_ms: {cost.latency_ms} is not finite")

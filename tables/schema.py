@@ -23,6 +23,10 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
+_TOO_LARGE = 1 << 63
+"""What no integer array holds; JSON itself knows no limit."""
+
+
 @functools.cache
 def table_schema() -> dict[str, Any]:
     """The schema of lookup tables."""
@@ -33,7 +37,7 @@ def table_schema() -> dict[str, Any]:
 def check(value: Any, schema: dict[str, Any], place: str = "") -> None:
     """Raise InvalidTable that names the place and the value where `value` breaks `schema`."""
     where = place or "the table"
-    if "enum" in schema and value not in schema["enum"]:
+    if "enum" in schema and (value not in schema["enum"] or isinstance(value, bool)):
         raise InvalidTable(f"{where}: {value!r:.60} is not one of {', '.join(map(repr, schema['enum']))}")
     if "type" in schema:
         _check_type(value, schema["type"], where)
@@ -56,8 +60,10 @@ def _check_type(value: Any, types: str | list[str], where: str) -> None:
 
 
 def _check_number(value: float, schema: dict[str, Any], where: str) -> None:
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise InvalidTable(f"{where}: {value!r} is not a finite number")
+    if abs(value) >= _TOO_LARGE:
+        raise InvalidTable(f"{where}: {value!r:.60} is too large")
     if value < schema.get("minimum", value):
         raise InvalidTable(f"{where}: {value!r} is below {schema['minimum']}")
     if "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]:

@@ -14,6 +14,7 @@ TITLES = {
     400: "The request is not what HTTP or JSON call well-formed.",
     404: "There is no such search.",
     409: "The search is over already.",
+    410: "The file of the candidates is gone.",
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "A value is not accepted, or a constraint cannot be met; `field` names it.",

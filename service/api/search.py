@@ -14,7 +14,9 @@ from service.admission import admit
 from service.api.documentation import Answers, problems
 from service.app import Service, service_of
 from service.jobs import Job
+from service.problems import Problem
 from service.schemas import Detail, Page, SearchList, SearchRequest, SearchStatus
+from spaces.errors import InvalidFile
 from spaces.files import read_text
 
 IN_TIME: Answers = {200: {"description": "The search was done in time; the body is the same, with its result."}}
@@ -57,12 +59,15 @@ def blueprint() -> APIBlueprint:
     @search.get("/<job_id>")
     @search.input(Detail, location="query", arg_name="detail")
     @search.output(SearchStatus)
-    @search.doc(summary="A search: where it stands, and what it found", responses=problems(400, 404, 422))
+    @search.doc(summary="A search: where it stands, and what it found", responses=problems(400, 404, 410, 422))
     def show(job_id: str, detail: Detail) -> dict[str, Any]:
         service = service_of()
         shown = _shown(job := service.store.get(job_id))
         if detail.candidates and job.artifact is not None:
-            shown["result"] = json.loads(read_text(service.settings.results / job.artifact))
+            try:
+                shown["result"] = json.loads(read_text(service.settings.results / job.artifact))
+            except InvalidFile as error:
+                raise Problem(410, "gone", "Gone", f"the candidates of {job_id} are gone: {error}", "id") from error
         return shown
 
     @search.delete("/<job_id>")

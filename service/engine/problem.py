@@ -10,7 +10,7 @@ import torch
 import predictor
 from oneshot.guide import PredictorGuide
 from oneshot.problem import SearchProblem
-from service.catalog import FileReference, read_table
+from service.catalog import FileReference
 from service.task import SearchTask, bind
 from spaces.registry import get
 
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 def warm_up(threads: int) -> None:
     """Import what a search needs, and have torch use `threads`."""
-    import predictor.base  # noqa: F401
-
+    # The exports of predictor are lazy: naming them imports what loading a file would import then.
+    for name in ("load", "GraphPredictor"):
+        getattr(predictor, name)
     torch.set_num_threads(threads)
 
 
@@ -33,13 +34,11 @@ def problem_of(task: SearchTask) -> SearchProblem:
         PathfitError: one of them cannot be read.
     """
     space = get(task.space)
-    table = None
     if task.table is not None:
         task.table.checked()
-        table = read_table(task.table)
     task.predictor.checked()
     guide = PredictorGuide(_load(task.predictor), task.predictor.name)
-    constraints = [bind(metric, maximum, space, table, task.margin) for metric, maximum in task.limits.items()]
+    constraints = [bind(metric, maximum, space, task.table, task.margin) for metric, maximum in task.limits.items()]
     return SearchProblem(space, guide, constraints)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -39,8 +40,11 @@ class WorkerProcess:
         self.assignment: Assignment | None = None
         self.kill_at: float | None = None
         command = [sys.executable, "-m", "service.engine.worker", "--threads", str(threads)]
+        # More threads than these would slow each other down, and may change the last digit of a result.
+        limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+        environment = {**os.environ, **limits}
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True, encoding="utf-8"
         )
         self._hear = hear
         self._listener = threading.Thread(target=self._listen, name=f"worker {self.pid}", daemon=True)

@@ -108,8 +108,17 @@ class ProcessEngine:
                 return
 
     def _refill(self) -> None:
-        if len(self._workers) < self._count and time.monotonic() >= self._next_start:
+        if len(self._workers) == self._count or time.monotonic() < self._next_start:
+            return
+        try:
             self._workers.append(WorkerProcess(self._threads, lambda worker, report: self._inbox.put((worker, report))))
+        except OSError as error:
+            _LOG.error("cannot start a worker: %s", error)
+            self._start_later()
+
+    def _start_later(self) -> None:
+        self._failed_starts += 1
+        self._next_start = time.monotonic() + min(2.0 ** (self._failed_starts - 1), _SLOWEST_RESTART)
 
     def _assign(self) -> None:
         for worker in self._workers:
@@ -165,8 +174,7 @@ class ProcessEngine:
             _LOG.warning("the worker %s %s while it ran %s", worker.pid, ending, worker.assignment.job_id)
             self._record(self._lose, worker.assignment, ending)
         if not worker.ready:
-            self._failed_starts += 1
-            self._next_start = time.monotonic() + min(2.0 ** (self._failed_starts - 1), _SLOWEST_RESTART)
+            self._start_later()
         self._workers.remove(worker)
         worker.close()
 

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,13 +27,14 @@ def made_up_table(space: ChainSpace, name: str) -> LookupTable:
     """A table in which a block's time grows with its MACs, with networks measured under known noise."""
     rng = np.random.default_rng(0)
     blocks = {
-        key: BlockCost(0.01 + block.macs / 5e7, 0.001, 10, block.macs, block.params)
+        key: BlockCost(0.01 + block.macs / 2e6, 0.001, 10, block.macs, block.params)
         for key, block in space.all_blocks.items()
     }
     codes = space.sample(rng, 64)
     latencies = space.additive_table(lambda block: blocks[block.key].latency_ms).sum(codes) + 0.05
     latencies = latencies + rng.normal(0, NOISE_MS, len(codes))
-    networks = [NetworkSample(tuple(row), 0, (value,), 1.0) for row, value in zip(codes.tolist(), latencies, strict=True)]
+    measured = zip(codes.tolist(), latencies.tolist(), strict=True)
+    networks = [NetworkSample(tuple(row), 0, (value,), 1.0) for row, value in measured]
     return LookupTable(
         name=name,
         space=space.name,
@@ -64,6 +64,8 @@ class World:
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A device `made-up`, one that lacks a block, one that is no table, and a predictor `small` fitted on MACs."""
+    import torch
+
     import predictor
 
     root = tmp_path_factory.mktemp("world")
@@ -76,8 +78,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     LookupTable(**{**fields, "name": "lacking", "blocks": fewer}).save(root / "tables" / "lacking.json")
     (root / "tables" / "broken.json").write_text("{", encoding="utf-8")
     guide = predictor.default(space)
-    codes = space.sample(np.random.default_rng(1), 32)
+    codes = np.unique(space.sample(np.random.default_rng(1), 24), axis=0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # networks this small lose by sharing
     guide.fit(space.decode(codes), np.log(space.macs(codes)))
+    torch.set_num_threads(threads)
     (root / "predictors").mkdir()
     guide.save(root / "predictors" / "small.safetensors")
     (root / "predictors" / "broken.safetensors").write_bytes(b"not safetensors")
@@ -97,7 +102,7 @@ class Served:
     def __init__(self, world: World, data: Path, *extra: str):
         folders = ["--data", str(data), "--tables", str(world.tables), "--predictors", str(world.predictors)]
         command = [sys.executable, "-m", "service", "serve", "--port", "0", "--workers", "1", *folders, *extra]
-        self.log: list[str] = []
+        self.data, self.log = data, list[str]()
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -122,7 +127,9 @@ class Served:
     def web(self) -> int:
         """Id of the process that answers requests."""
         return next(
-            pid for pid in self.processes() if pid != self.process.pid and "worker" not in command_of(pid)
+            pid
+            for pid in self.processes()
+            if pid != self.process.pid and "service.engine.worker" not in command_of(pid)
         )
 
     def processes(self) -> list[int]:
@@ -159,16 +166,6 @@ def processes_of(session: int) -> list[int]:
         if int(owner) == session and state not in "ZX":
             found.append(int(stat.parent.name))
     return found
-
-
-def within(seconds: float, true: Callable[[], bool]) -> bool:
-    """Whether something comes true in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        time.sleep(0.02)
-    return true()
 
 
 @pytest.fixture
