@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.errors import NotFitted, TooFewArchitectures
+from predictor.errors import InvalidValues, NotFitted, TooFewArchitectures
 from spaces.space import Architectures, Codes, SearchSpace
 
 Progress: TypeAlias = Callable[[float, str], None]
@@ -51,6 +51,7 @@ class Predictor(ABC):
 
         Raises:
             TooFewArchitectures: fewer than 10.
+            InvalidValues: not one finite value an architecture.
         """
 
     @abstractmethod
@@ -74,14 +75,15 @@ class Predictor(ABC):
 def training_data(
     space: SearchSpace, architectures: Architectures, values: Sequence[float] | NDArray[np.floating[Any]]
 ) -> tuple[Codes, NDArray[np.float64]]:
-    """Codes [n, choices] and values [n], checked; raises TooFewArchitectures or ValueError."""
+    """Codes [n, choices] and values [n], checked; raises TooFewArchitectures or InvalidValues."""
     codes, given = space.codes(architectures), np.asarray(values, dtype=np.float64)
     if given.shape != (len(codes),):
-        raise ValueError(f"{len(codes)} architectures need as many values, not {given.shape}")
+        raise InvalidValues(f"{len(codes)} architectures need as many values, not the shape {given.shape}")
     if len(codes) < FEWEST:
         raise TooFewArchitectures(f"a predictor needs at least {FEWEST} architectures; got {len(codes)}")
     if not np.isfinite(given).all():
-        raise ValueError("values must be finite")
+        index = int(np.flatnonzero(~np.isfinite(given))[0])
+        raise InvalidValues(f"value {index} is {given[index]}; values must be finite")
     return codes, given
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,34 +13,57 @@ from numpy.typing import NDArray
 class Calibration:
     """A line from mean score to value, and what a prediction deviates by.
 
-    A ranking loss gives scores on no scale. The line is fitted on out-of-fold scores: of each architecture by the
+    A ranking loss gives each member scores on an origin and a scale of its own; `centres` and `scales` take them away.
+    The line is fitted on out-of-fold scores: of each architecture by the
     members that did not train on it, since scores of architectures that were trained on separate too well.
 
     Args:
         slope: value per score; not negative, so that ranks are kept.
         intercept: value at score 0.
         noise: deviation of values from the line.
+        centres: each member's mean score over a uniform sample of the space, [members].
+        scales: each member's deviation there, [members].
     """
 
     slope: float
     intercept: float
     noise: float
+    centres: tuple[float, ...]
+    scales: tuple[float, ...]
 
     @classmethod
-    def fit(cls, scores: NDArray[np.float64], values: NDArray[np.float64]) -> Calibration:
-        """Fit on out-of-fold scores [n] and values [n] by least squares."""
+    def fit(
+        cls,
+        scores: NDArray[np.float64],
+        values: NDArray[np.float64],
+        fold: NDArray[np.int64],
+        reference: NDArray[np.float64],
+    ) -> Calibration:
+        """Fit by least squares.
+
+        Args:
+            scores: out-of-fold, [n].
+            values: [n].
+            fold: the member that gave each score, [n].
+            reference: all members' scores of a uniform sample of the space, [members, m].
+        """
+        centres, spread = reference.mean(1), reference.std(1)
+        scales = np.where(spread > 0, spread, 1.0)
+        scores = (scores - centres[fold]) / scales[fold]
         variance = scores.var()
         covariance = ((scores - scores.mean()) * (values - values.mean())).mean()
         slope = max(float(covariance / variance), 0.0) if variance > 0 else 0.0
         intercept = float(values.mean() - slope * scores.mean())
         residuals = values - intercept - slope * scores
-        return cls(slope, intercept, float(np.sqrt((residuals**2).mean())))
+        noise = float(np.sqrt((residuals**2).mean()))
+        return cls(slope, intercept, noise, tuple(centres.tolist()), tuple(scales.tolist()))
 
     def apply(self, scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean [n] and deviation [n] of members' scores [members, n]."""
+        scores = (scores - np.array(self.centres)[:, None]) / np.array(self.scales)[:, None]
         mean = self.intercept + self.slope * scores.mean(0)
         return mean, np.sqrt(self.noise**2 + (self.slope * scores.std(0)) ** 2)
 
-    def to_dict(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, Any]:
         """Name -> value."""
         return asdict(self)

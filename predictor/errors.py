@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spaces.errors import PathfitError
+from spaces.errors import InvalidFile, PathfitError
 
 
 class NotFitted(PathfitError):
@@ -13,5 +13,9 @@ class TooFewArchitectures(PathfitError):
     """Fewer architectures than a fit or an evaluation needs."""
 
 
-class InvalidPredictor(PathfitError):
+class InvalidValues(PathfitError, ValueError):
+    """Values or predictions that nothing can be learned or measured from; what is at fault is named."""
+
+
+class InvalidPredictor(InvalidFile):
     """A file that does not hold a predictor; path and fault are named."""

@@ -10,7 +10,7 @@ from typing import Any
 from predictor.errors import InvalidPredictor
 from spaces.files import replacing
 
-FORMAT, VERSION = "pathfit-predictor", 1
+FORMAT, VERSION = "pathfit-predictor", 2
 
 
 def write(path: str | Path, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
@@ -40,6 +40,8 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
         raise InvalidPredictor(f"{path}: not a predictor's file: {str(error) or type(error).__name__}") from error
+    if not isinstance(config, dict):
+        raise InvalidPredictor(f"{path}: not a predictor's file: its header is no JSON object")
     if config.get("format") != FORMAT:
         raise InvalidPredictor(f"{path}: not a predictor's file but {config.get('format')!r}")
     if config.get("version") != VERSION:

@@ -21,6 +21,7 @@ from spaces.graph import operations
 from spaces.space import Architectures, Codes, SearchSpace
 
 _PREDICT_BATCH = 2048
+_REFERENCE = 1024  # architectures that members' scores are standardised on
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,9 @@ class GraphPredictor(Predictor):
             encoder = self._train(member, codes[inside], known[inside], progress)
             self.encoders.append(encoder)
             scores[~inside] = _scores(encoder, self.space, codes[~inside])
-        self.calibration = Calibration.fit(scores, known)
+        sample = self.space.sample(np.random.default_rng(self.seed), _REFERENCE)
+        reference = np.stack([_scores(encoder, self.space, sample) for encoder in self.encoders])
+        self.calibration = Calibration.fit(scores, known, fold, reference)
         self.trained_on = {"architectures": len(codes)}
 
     def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -140,7 +143,7 @@ class GraphPredictor(Predictor):
         targets = torch.from_numpy(values)
         # Initialisation and dropout take no generator of their own.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed((self.seed << 16) + member)
+            torch.default_generator.manual_seed((self.seed << 16) + member)
             encoder = self._encoder().train()
             optimizer = torch.optim.Adam(
                 encoder.parameters(), lr=fitting.learning_rate, weight_decay=fitting.weight_decay

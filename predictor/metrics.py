@@ -2,44 +2,56 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from predictor.errors import InvalidValues
+
 
 def _both(predicted: ArrayLike, true: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     first, second = np.asarray(predicted, dtype=float), np.asarray(true, dtype=float)
     if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
-        raise ValueError(
+        raise InvalidValues(
             f"predictions and values must be two equal [n], n at least 2; got {first.shape} {second.shape}"
         )
     return first, second
 
 
+def _varied(first: NDArray[Any], second: NDArray[Any]) -> bool:
+    # scipy would warn and numpy divide by zero; a predictor that learned nothing is no fault of the caller.
+    return bool(np.ptp(first) > 0 and np.ptp(second) > 0)
+
+
 def kendall_tau(predicted: ArrayLike, true: ArrayLike) -> float:
-    """Kendall's tau-b between predictions [n] and values [n]."""
+    """Kendall's tau-b between predictions [n] and values [n]; NaN where one of them is constant."""
     from scipy.stats import kendalltau
 
-    return float(kendalltau(*_both(predicted, true)).statistic)
+    first, second = _both(predicted, true)
+    return float(kendalltau(first, second).statistic) if _varied(first, second) else math.nan
 
 
 def spearman(predicted: ArrayLike, true: ArrayLike) -> float:
-    """Spearman's rank correlation between predictions [n] and values [n]."""
+    """Spearman's rank correlation between predictions [n] and values [n]; NaN where one of them is constant."""
     from scipy.stats import spearmanr
 
-    return float(spearmanr(*_both(predicted, true)).statistic)
+    first, second = _both(predicted, true)
+    return float(spearmanr(first, second).statistic) if _varied(first, second) else math.nan
 
 
 def pearson(predicted: ArrayLike, true: ArrayLike) -> float:
-    """Pearson's correlation between predictions [n] and values [n]."""
+    """Pearson's correlation between predictions [n] and values [n]; NaN where one of them is constant."""
     first, second = _both(predicted, true)
-    return float(np.corrcoef(first, second)[0, 1])
+    return float(np.corrcoef(first, second)[0, 1]) if _varied(first, second) else math.nan
 
 
 def precision_at_k(predicted: ArrayLike, true: ArrayLike, k: int) -> float:
-    """The share of the k best by prediction that are among the k best by value."""
+    """The share of the k best by prediction that are among the k best by value; k from 1 to n."""
     first, second = _both(predicted, true)
+    if not 1 <= k <= len(first):
+        raise InvalidValues(f"k must be from 1 to the {len(first)} values, not {k}")
     best = set(np.argsort(-second, kind="stable")[:k].tolist())
     return len(best & set(np.argsort(-first, kind="stable")[:k].tolist())) / k
 

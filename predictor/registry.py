@@ -43,8 +43,9 @@ def load(path: str | Path) -> Predictor:
     config, tensors = read(path)
     try:
         return _class(config["kind"]).from_state(get(config["space"]), config, tensors)
-    except (PathfitError, KeyError, TypeError, RuntimeError) as error:
-        raise InvalidPredictor(f"{path}: {str(error).splitlines()[0]}") from error
+    except (PathfitError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        fault = f"the key {error} is missing" if isinstance(error, KeyError) else str(error).partition("\n")[0]
+        raise InvalidPredictor(f"{path}: {fault}") from error
 
 
 def _class(kind: str) -> type[Predictor]:

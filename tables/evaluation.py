@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -62,11 +63,16 @@ class Evaluation:
             raise InvalidEvaluation("an evaluation needs the keys 'architecture' and 'metrics'") from error
         except PathfitError as error:
             raise InvalidEvaluation(str(error)) from error
-        if not isinstance(metrics, dict) or not all(
-            isinstance(number, int | float) and not isinstance(number, bool) for number in metrics.values()
-        ):
+        if not isinstance(metrics, dict) or not all(map(_is_number, metrics.values())):
             raise InvalidEvaluation(f"'metrics' must map names to numbers, not {metrics!r:.60}")
-        return cls(architecture, metrics, value.get("source", {}))
+        source = value.get("source", {})
+        if not isinstance(source, dict):
+            raise InvalidEvaluation(f"'source' must be an object, not {source!r:.60}")
+        return cls(architecture, metrics, source)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def read(path: str | Path, space: str | None = None) -> list[Evaluation]:
