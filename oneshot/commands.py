@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spaces.space import SearchSpace
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+SEED = click.IntRange(0, 2**32 - 1)  # torch's seeds of steps are made of it, and have 64 bits
 
 
 @click.group(cls=Group)
@@ -35,7 +36,7 @@ def recipe_options(command: Any) -> Any:
             click.option("--learning-rate", type=float, default=0.1, show_default=True, help="Falls linearly to 0."),
             click.option("--weight-decay", type=float, default=4e-5, show_default=True),
             click.option("--label-smoothing", type=float, default=0.1, show_default=True),
-            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+            click.option("--seed", type=SEED, default=0, show_default=True),
             click.option("--threads", type=click.IntRange(min=1), default=None, help="Torch threads."),
             click.option("--resume", is_flag=True, help="Go on with an interrupted run of the same settings."),
             click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True),
@@ -68,7 +69,7 @@ def train(space_name: str, algorithm: str, **options: Any) -> None:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("-n", "count", type=click.IntRange(min=1), default=200, show_default=True, help="How many architectures.")
 @click.option("--archs", type=FILE, default=None, help="Evaluate these (JSON lines) and not a uniform sample.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the sample.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the sample.")
 @click.option("--threads", type=click.IntRange(min=1), default=None, help="Torch threads.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
 def evaluate(folder: Path, count: int, archs: Path | None, seed: int, threads: int | None, output: Path) -> None:
@@ -114,7 +115,7 @@ def evaluate(folder: Path, count: int, archs: Path | None, seed: int, threads: i
 @click.option("--option", "options", multiple=True, help="An option of the strategy: generations=10; may be repeated.")
 @click.option("--margin", type=click.FloatRange(min=0), default=1.64, show_default=True, help="Deviations kept free.")
 @click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="Best architectures to list.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
 def search(
     space_name: str,

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from oneshot.errors import InvalidRun
 from oneshot.data.images import ImageData, ImageSplit
+from oneshot.errors import InvalidRun
 from oneshot.recalibration import recalibrate
 from spaces.modules.supernet import Supernet
 from spaces.space import Codes

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,5 +101,21 @@ class SearchProblem:
 
 def distinct(codes: Codes) -> Codes:
     """The distinct rows of codes [n, choices], each where it first occurs."""
-    _, first = np.unique(codes, axis=0, return_index=True)
+    _, first = np.unique(_keys(codes), return_index=True)
     return codes[np.sort(first)]
+
+
+def _keys(codes: Codes) -> NDArray[Any]:
+    """One value a row that tells rows apart, [n].
+
+    Numbers where 63 bits hold them, since sorting numbers is ten times faster than sorting rows; bytes otherwise.
+    """
+    widths = codes.max(0, initial=0).astype(object) + 1
+    if math.prod(widths) < 1 << 63:
+        keys = np.zeros(len(codes), dtype=np.int64)
+        for column, width in enumerate(widths):
+            keys *= width
+            keys += codes[:, column]
+        return keys
+    rows = np.ascontiguousarray(codes)
+    return rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1])))[:, 0]

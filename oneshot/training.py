@@ -10,12 +10,13 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn import functional
 
 from oneshot.data.images import ImageData, batches
 from oneshot.recipe import Recipe
+from spaces.files import replacing
 
 Progress = Callable[[float, str], None]
 """Told the share of the training that is done, and a word on the state."""
@@ -73,13 +74,18 @@ class TrainingModule(lightning.LightningModule):
         self.loss = float(loss.detach())
 
 
-class _Report(Callback):
-    def __init__(self, progress: Progress):
-        self.progress = progress
+class _EpochEnd(Callback):
+    """Writes a checkpoint every few epochs, and tells how far the training is."""
+
+    def __init__(self, path: Path, every: int, progress: Progress):
+        self.path, self.every, self.progress = path, every, progress
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Tell the epoch and the last loss."""
+        """Save, then tell the epoch and the last loss."""
         epochs, done = trainer.max_epochs or 1, trainer.current_epoch + 1
+        if done % self.every == 0 or done == epochs:
+            with replacing(self.path) as beside:
+                trainer.save_checkpoint(beside)
         self.progress(done / epochs, f"epoch {done}/{epochs}, loss {getattr(module, 'loss', 0.0):.3f}")
 
 
@@ -119,10 +125,8 @@ def train(
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[
-                ModelCheckpoint(folder, save_last=True, save_top_k=0, every_n_epochs=checkpoint_every),
-                _Report(progress),
-            ],
+            enable_checkpointing=False,  # Lightning's own callback writes only the best; this needs the last
+            callbacks=[_EpochEnd(last, checkpoint_every, progress)],
         )
         trainer.fit(module, loader, ckpt_path=str(last) if last.exists() else None, weights_only=True)
     model.cpu()

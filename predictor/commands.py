@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import sys
 import time
@@ -15,6 +16,7 @@ from spaces.console import Group, example
 
 if TYPE_CHECKING:
     from predictor.base import Predictor
+    from spaces.architecture import Architecture
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 KINDS = click.Choice(["gates", "gp", "forest"])
@@ -36,7 +38,15 @@ def main() -> None:
 )
 @click.option("--metric", default="cross_entropy", show_default=True, help="cross_entropy, top1")
 @click.option(
-    "--train", "count", type=click.IntRange(min=10), default=None, help="How many to train on.  [default: 80%]"
+    "--train-fraction",
+    "fraction",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.8,
+    show_default=True,
+    help="Share to train on.",
+)
+@click.option(
+    "--train", "count", type=click.IntRange(min=10), default=None, help="How many to train on, in place of a share."
 )
 @click.option("--refit", is_flag=True, help="After testing, fit again on all evaluations before writing.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the split and the fit.")
@@ -50,6 +60,7 @@ def train(
     encoder: str,
     baseline: str,
     metric: str,
+    fraction: float,
     count: int | None,
     refit: bool,
     seed: int,
@@ -72,7 +83,7 @@ def train(
     evaluations = read(data, space.name)
     values = np.array(scores(evaluations, metric))
     codes = space.encode([evaluation.architecture for evaluation in evaluations])
-    count = count or int(0.8 * len(codes))
+    count = count or int(fraction * len(codes))
     if len(codes) - count < 5:
         raise TooFewArchitectures(
             f"{data} has {len(codes)} evaluations; training on {count} leaves fewer than 5 to test on"
@@ -89,7 +100,8 @@ def train(
         figures[kind] = {**_figures(fitted[kind], codes[outside], values[outside]), "seconds": time.monotonic() - begin}
     rows = Table("predictor", "Kendall's tau", "Spearman", "seconds", title=f"{metric} of {len(outside)} unseen")
     for kind, found in figures.items():
-        rows.add_row(kind, f"{found['kendall_tau']:.3f}", f"{found['spearman']:.3f}", f"{found['seconds']:.1f}")
+        shown = ("-" if found[name] is None else f"{found[name]:.3f}" for name in ("kendall_tau", "spearman"))
+        rows.add_row(kind, *shown, f"{found['seconds']:.1f}")
     Console().print(rows)
     chosen = fitted[encoder]
     if refit:
@@ -140,19 +152,40 @@ def evaluate(file: Path, data: Path, metric: str) -> None:
 @click.argument("file", type=FILE)
 @click.argument("architectures", type=FILE)
 def predict(file: Path, architectures: Path) -> None:
-    """Score architectures (JSON lines), one JSON object a line; greater is better."""
+    """Score architectures (one JSON object, a list, or JSON lines), one JSON object a line; greater is better."""
     from predictor.registry import load
-    from spaces.architecture import Architecture
-    from spaces.files import read_text
 
     model = load(file)
-    given = [Architecture.from_json(line) for line in read_text(architectures).splitlines() if line.strip()]
+    given = _architectures(architectures)
     for architecture, mean, deviation in zip(given, *model.predict(given), strict=True):
         click.echo(json.dumps({"architecture": architecture.to_dict(), "mean": mean, "deviation": deviation}))
 
 
-def _figures(model: Predictor, codes: Any, values: Any) -> dict[str, float]:
+def _architectures(path: Path) -> list[Architecture]:
+    from spaces.architecture import Architecture
+    from spaces.errors import InvalidArchitecture, PathfitError
+    from spaces.files import read_text
+
+    text = read_text(path)
+    try:
+        whole = json.loads(text)
+        parts = [json.dumps(part) for part in (whole if isinstance(whole, list) else [whole])]
+    except json.JSONDecodeError:
+        parts = text.splitlines()
+    found = []
+    for number, part in enumerate(parts, 1):
+        if part.strip():
+            try:
+                found.append(Architecture.from_json(part))
+            except PathfitError as error:
+                raise InvalidArchitecture(f"{path}, architecture {number}: {error}") from error
+    return found
+
+
+def _figures(model: Predictor, codes: Any, values: Any) -> dict[str, float | None]:
     from predictor.metrics import kendall_tau, spearman
 
     mean, _ = model.predict(codes)
-    return {"kendall_tau": kendall_tau(mean, values), "spearman": spearman(mean, values)}
+    figures = {"kendall_tau": kendall_tau(mean, values), "spearman": spearman(mean, values)}
+    # JSON has no NaN, which a constant prediction gives.
+    return {name: figure if math.isfinite(figure) else None for name, figure in figures.items()}

@@ -18,6 +18,7 @@ from predictor.encoders.gates import GatesEncoder
 from predictor.file import write
 from predictor.losses import pairwise_hinge
 from spaces.graph import operations
+from spaces.modules.threads import fixed_threads
 from spaces.space import Architectures, Codes, SearchSpace
 
 _PREDICT_BATCH = 2048
@@ -35,9 +36,9 @@ class Fitting:
         weight_decay: of Adam.
     """
 
-    epochs: int = 150
+    epochs: int = 100
     batch_size: int = 64
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-5
 
 
@@ -142,7 +143,8 @@ class GraphPredictor(Predictor):
         generator = torch.Generator().manual_seed((self.seed << 16) + member)
         targets = torch.from_numpy(values)
         # Initialisation and dropout take no generator of their own.
-        with torch.random.fork_rng(devices=[]):
+        # One thread: on such small graphs a second gains little, and where another process works threads wait for it.
+        with torch.random.fork_rng(devices=[]), fixed_threads(1):
             torch.default_generator.manual_seed((self.seed << 16) + member)
             encoder = self._encoder().train()
             optimizer = torch.optim.Adam(

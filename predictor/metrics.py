@@ -17,6 +17,8 @@ def _both(predicted: ArrayLike, true: ArrayLike) -> tuple[NDArray[Any], NDArray[
         raise InvalidValues(
             f"predictions and values must be two equal [n], n at least 2; got {first.shape} {second.shape}"
         )
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise InvalidValues("predictions and values must be finite")
     return first, second
 
 

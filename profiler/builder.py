@@ -180,8 +180,10 @@ def _enough(samples: _Samples, settings: Settings, spent: float) -> bool:
 def _standard_error(samples: _Samples) -> float:
     """The largest relative standard error of a block's median: 1.2533 deviation / sqrt(n), deviation = IQR / 1.349."""
     worst = 0.0
+    # Of the times as the table will give them: a device that only drifts can be measured precisely.
+    state = smoothed(np.array(samples.reference))
     for pairs in samples.blocks.values():
-        times = np.array([ms for _, ms in pairs])
+        times = np.array([ms / state[number] for number, ms in pairs])
         low, middle, high = np.percentile(times, [25, 50, 75])
         worst = max(worst, 1.2533 * (high - low) / 1.349 / np.sqrt(len(times)) / middle)
     return float(worst)

@@ -12,6 +12,8 @@ from spaces.console import Group, example
 if TYPE_CHECKING:
     from tables.lookup_table import LookupTable
 
+SEED = click.IntRange(0, 2**32 - 1)
+
 
 @click.group(cls=Group)
 def main() -> None:
@@ -25,7 +27,7 @@ def main() -> None:
 @click.option("--precision", type=click.Choice(["fp32", "fp16", "bf16"]), default="fp32", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), default=None, help="Torch threads.  [default: all cores]")
 @click.option("--budget", default="60s", show_default=True, help="Time to measure for, such as 60s or 2m.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the sampled networks.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the sampled networks.")
 @click.option("--name", default=None, help="The table's name.  [default: the file's name]")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
 def build(
@@ -75,7 +77,7 @@ def build(
 @click.option("--precision", type=click.Choice(["fp32", "fp16", "bf16"]), default="fp32", show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads.  [default: all cores]")
 @click.option("--rounds", type=click.IntRange(min=3), default=20, show_default=True, help="Turns of each file.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the turns' order.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the turns' order.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Write the JSON.")
 def measure(
     files: tuple[Path, ...],

@@ -15,17 +15,15 @@ from profiler.backends.base import Runner
 @contextlib.contextmanager
 def quiet(threads: int | None) -> Iterator[None]:
     """Run a block with the garbage collector off and torch's threads fixed; both are restored."""
-    import torch
+    from spaces.modules.threads import fixed_threads
 
-    before, collecting = torch.get_num_threads(), gc.isenabled()
+    collecting = gc.isenabled()
     gc.collect()
     gc.disable()
     try:
-        if threads is not None:
-            torch.set_num_threads(threads)
-        yield
+        with fixed_threads(threads):
+            yield
     finally:
-        torch.set_num_threads(before)
         if collecting:
             gc.enable()
 

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import MessagePassing, global_mean_pool
 
+_WIDE = 2.0
+
 
 class GatesConv(MessagePassing):
     r"""The graph layer of GATES for operations on nodes (Ning et al., ECCV 2020, arXiv 2004.01899, equation 1).
@@ -49,11 +51,13 @@ class GatesConv(MessagePassing):
 
 
 class GatesEncoder(nn.Module):
-    """Scores graphs by layers of GatesConv, the mean over their nodes, and a small head.
+    """Scores graphs by layers of GatesConv, a mean over their nodes, and a small head.
 
-    The input node has a learned state, the others share one. The read-out is the mean over the nodes without the
-    input. An operation's embedding is that of the operation plus that of its position: in a chain the same
-    operation is worth more or less depending on its depth, which a mean over nodes would forget.
+    The input node has a learned state, the others share one. What the paper leaves open for chains is where an
+    operation stands: the same one is worth more or less depending on its depth, which a plain mean over nodes would
+    forget. So an operation's embedding is that of the operation plus that of its position, and the read-out is the
+    mean over the nodes without the input, each state weighted by a learned vector of its position. The embeddings
+    begin wide, at a deviation of 2: gates near one half let all operations through alike.
 
     Args:
         operations: how many distinct operations (node labels 1 to operations; 0 is the input).
@@ -78,7 +82,10 @@ class GatesEncoder(nn.Module):
         super().__init__()
         self.operation = nn.Embedding(operations + 1, operation_channels)
         self.position = nn.Embedding(positions + 1, operation_channels)
+        for embedding in (self.operation, self.position):
+            nn.init.normal_(embedding.weight, std=_WIDE)
         self.state = nn.Embedding(2, hidden)
+        self.read_out = nn.Embedding(positions + 1, hidden)
         self.convs = nn.ModuleList(GatesConv(hidden, hidden, operation_channels) for _ in range(layers))
         self.head = nn.Sequential(
             nn.Linear(hidden, head), nn.ReLU(), nn.Dropout(dropout), nn.Linear(head, 1, bias=False)
@@ -90,6 +97,7 @@ class GatesEncoder(nn.Module):
         x = self.state((graphs.operation > 0).long())
         for index, conv in enumerate(self.convs):
             x = conv(x if index == 0 else torch.relu(x), operations, graphs.edge_index)
+        x = x * self.read_out(graphs.position)
         kept = graphs.operation > 0
         pooled = global_mean_pool(x[kept], graphs.batch[kept], size=graphs.num_graphs)
         scores: Tensor = self.head(pooled).squeeze(1)

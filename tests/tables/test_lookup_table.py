@@ -135,13 +135,13 @@ def test_impossible_blocks_are_refused(table: LookupTable, key: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "nonsense", "[" * 100_000, "1" * 5000, '{"seed": ' + "1" * 5000 + "}"])
 def test_text_that_is_not_json_is_refused(text: str) -> None:
-    with pytest.raises(InvalidTable, match="^not JSON: "):
+    with pytest.raises(InvalidTable, match=r"^not JSON: "):
         LookupTable.from_json(text)
 
 
 @pytest.mark.parametrize("text", ["1", "null", "[]", '"table"'])
 def test_json_that_is_no_object_is_refused(text: str) -> None:
-    with pytest.raises(InvalidTable, match="^the table: .* is not of type object$"):
+    with pytest.raises(InvalidTable, match=r"^the table: .* is not of type object$"):
         LookupTable.from_json(text)
 
 

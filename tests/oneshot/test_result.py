@@ -1,0 +1,160 @@
+"""SearchResult: its file, its front, and the architecture that others take from it."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import spaces
+from oneshot import Constraint, SearchProblem, SearchResult, search
+from oneshot.result import read_architecture
+from spaces import ChainSpace
+from spaces.errors import InvalidFile, PathfitError
+from tables.cost_model import counting_model
+
+SPACE = spaces.get("spos-tiny")
+
+
+@pytest.fixture
+def result(toy: Any, tiny: ChainSpace) -> SearchResult:
+    constraint = Constraint(
+        "macs", float(np.median(tiny.macs(np.array([[0] * 6, [3] * 6])))), counting_model(tiny, "macs")
+    )
+    return search(SearchProblem(tiny, toy(tiny), [constraint]), options={"generations": 3})
+
+
+def test_json_gives_the_result_back(result: SearchResult, tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "r.json"
+    result.save(path, count=5)
+    text = path.read_text()
+    again = SearchResult.from_dict(json.loads(text))
+    assert again.to_dict(5) == json.loads(text)
+    assert np.array_equal(again.codes, result.codes)
+    assert again.codes.dtype == result.codes.dtype
+    assert again.best == result.best
+    assert again.front() == result.front()
+    assert len(json.loads(text)["best"]) == 5
+
+
+def test_candidates_are_told_in_full(result: SearchResult, tiny: ChainSpace) -> None:
+    best = result.best
+    assert best.architecture == tiny.decode(result.codes[:1])[0]
+    assert best.costs["macs"] == tiny.macs(best.architecture)
+    assert best.costs["params"] == tiny.params(best.architecture)
+    assert (best.score, best.deviation) == (result.scores.max(), 0.1)
+    assert result.to_dict(10**6)["evaluated"] == len(result.to_dict(10**6)["best"]) == len(result)
+
+
+def made(scores: list[float], macs: list[float]) -> SearchResult:
+    codes = np.concatenate(list(SPACE.enumerate_codes()))[: len(scores)]
+    order = np.argsort(-np.array(scores), kind="stable")
+    return SearchResult(
+        space="spos-tiny",
+        guide={},
+        constraints=[],
+        strategy={},
+        seed=0,
+        codes=codes,
+        scores=np.array(scores, dtype=float)[order],
+        deviations=np.zeros(len(scores)),
+        costs={"macs": np.array(macs, dtype=float)[order]},
+        history=[],
+    )
+
+
+@given(points=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=30))
+def test_front_is_what_nothing_beats(points: list[tuple[int, int]]) -> None:
+    result = made([float(score) for score, _ in points], [float(cost) for _, cost in points])
+    found = [(result.scores[rank], result.costs["macs"][rank]) for rank in result.front()]
+
+    def beaten(point: tuple[int, int]) -> bool:
+        return any(other != point and other[0] >= point[0] and other[1] <= point[1] for other in points)
+
+    assert found == sorted({point for point in points if not beaten(point)}, reverse=True)
+
+
+def test_front_trades_the_first_constraint(result: SearchResult) -> None:
+    assert result.front_metric == "macs"
+    assert SearchResult.from_dict({**result.to_dict(), "constraints": [{"metric": "params"}]}).front_metric == "params"
+
+
+def test_architectures_are_read_from_what_there_is(result: SearchResult, tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    architecture = SPACE.architecture([3, 2, 1, 0, 1, 2])
+    path.write_text(architecture.to_json())
+    assert read_architecture(path) == architecture
+    result.save(path)
+    assert read_architecture(path) == result.best.architecture
+    path.write_text(json.dumps({"id": "x", "state": "done", "result": result.to_dict()}))
+    assert read_architecture(path) == result.best.architecture
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        "5",
+        '"text"',
+        '{"space": "sops", "choices": {}}',
+        '{"space": "spos-tiny", "choices": {"layer_1": "k3"}}',
+        '{"format": "pathfit-search-result"}',
+        '{"format": "pathfit-search-result", "best": []}',
+        '{"format": "pathfit-search-result", "best": [5]}',
+        '{"format": "pathfit-search-result", "best": [{"architecture": 5}]}',
+        '{"result": {}}',
+        '{"result": null}',
+    ],
+)
+def test_files_that_hold_no_architecture_are_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content)
+    with pytest.raises(InvalidFile) as caught:
+        read_architecture(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidFile, match=r"no\.json: No such file"):
+        read_architecture(tmp_path / "no.json")
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("format",), "yaml"),
+        (("version",), 2),
+        (("space",), "sops"),
+        (("candidates",), None),
+        (("candidates", "codes"), [[9] * 6]),
+        (("candidates", "codes"), [[0] * 5]),
+        (("candidates", "codes"), [[0.5] * 6]),
+        (("candidates", "scores"), "many"),
+        (("candidates", "scores"), [1.0]),
+        (("candidates", "deviations"), []),
+        (("candidates", "costs"), []),
+        (("candidates", "costs"), {"macs": [1.0]}),
+    ],
+)
+def test_broken_results_are_refused(result: SearchResult, place: tuple[str, ...], value: Any) -> None:
+    whole = copy.deepcopy(result.to_dict())
+    inner = whole
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    with pytest.raises(PathfitError):
+        SearchResult.from_dict(whole)
+
+
+@pytest.mark.parametrize("value", [None, [], "text", 5, {}])
+def test_what_is_no_result_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidFile):
+        SearchResult.from_dict(value)

@@ -1,0 +1,110 @@
+"""`python -m predictor`."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import spaces
+from predictor.commands import main
+
+ROOT = Path(__file__).resolve().parents[2]
+SPACE = spaces.get("spos-tiny")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], env={"COLUMNS": "120"})
+
+
+@pytest.fixture
+def evaluations(tmp_path: Path) -> Path:
+    codes = SPACE.sample(np.random.default_rng(0), 60)
+    lines = []
+    for architecture, row in zip(SPACE.decode(codes), codes.tolist(), strict=True):
+        metrics = {"cross_entropy": 2 - 0.1 * sum(row), "top1": 50 + 2.0 * sum(row)}
+        lines.append(json.dumps({"architecture": architecture.to_dict(), "metrics": metrics, "source": {}}))
+    path = tmp_path / "evaluations.jsonl"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def refused(result: Result, text: str) -> None:
+    assert result.exit_code == 2, result.output
+    assert text in result.output
+    assert len(result.output.strip().splitlines()) == 1
+
+
+def test_help_leaves_torch_out() -> None:
+    code = (
+        "import sys\nfrom predictor.commands import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "print('LOADED', *{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    shown, _, loaded = done.stdout.rpartition("LOADED")
+    assert "train" in shown
+    assert not {"torch", "torch_geometric", "sklearn", "scipy"} & set(loaded.split())
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict"])
+def test_every_command_shows_an_example(name: str) -> None:
+    command = main.commands[name]
+    assert isinstance(command, click.Command)
+    assert f"Example:\n    python -m predictor {name} " in CliRunner().invoke(command, ["--help"]).output
+
+
+def test_from_evaluations_to_predictions(evaluations: Path, tmp_path: Path) -> None:
+    output, report = tmp_path / "p.safetensors", tmp_path / "report.json"
+    options = ("--data", evaluations, "--space", "spos-tiny", "--encoder", "forest", "--train", 45, "--report", report)
+    trained = run("train", *options, "-o", output)
+    assert trained.exit_code == 0, trained.output
+    assert f"wrote {output}, trained on 45 evaluations" in trained.output
+    found = json.loads(report.read_text())
+    assert (found["trained_on"], found["tested_on"], found["seed"]) == (45, 15, 0)
+    assert set(found["figures"]) == {"forest", "gp"}
+    assert f"{found['figures']['gp']['kendall_tau']:.3f}" in trained.output
+
+    evaluated = json.loads(run("evaluate", output, "--data", evaluations).stdout)
+    assert evaluated["evaluations"] == 60
+    assert evaluated["kendall_tau"] > 0.6  # of a lower cross-entropy the score is higher
+
+    best, worst = SPACE.architecture([3] * 6), SPACE.architecture([0] * 6)
+    lines = tmp_path / "archs.jsonl"
+    lines.write_text(f"{best.to_json()}\n\n{worst.to_json()}\n")
+    listed = tmp_path / "archs.json"
+    listed.write_text(json.dumps([best.to_dict(), worst.to_dict()], indent=1))
+    predicted = run("predict", output, lines)
+    rows = [json.loads(line) for line in predicted.stdout.splitlines()]
+    assert [row["architecture"] for row in rows] == [best.to_dict(), worst.to_dict()]
+    assert rows[0]["mean"] > rows[1]["mean"]
+    assert run("predict", output, listed).stdout == predicted.stdout
+
+
+def test_fraction_refit_and_metric(evaluations: Path, tmp_path: Path) -> None:
+    output = tmp_path / "p.safetensors"
+    options = ("--data", evaluations, "--space", "spos-tiny", "--encoder", "gp", "--metric", "top1")
+    result = run("train", *options, "--train-fraction", 0.5, "--refit", "-o", output)
+    assert result.exit_code == 0, result.output
+    assert "top1 of 30 unseen" in result.output
+    assert "trained on 60 evaluations" in result.output
+
+
+def test_bad_input_is_one_line(evaluations: Path, tmp_path: Path) -> None:
+    output = tmp_path / "p.safetensors"
+    options = ("train", "--space", "spos-tiny", "-o", output, "--data")
+    refused(run(*options, evaluations, "--metric", "f1"), "unknown metric 'f1'; there is: cross_entropy, top1")
+    refused(run(*options, evaluations, "--train", 58), "leaves fewer than 5 to test on")
+    refused(run(*options, evaluations, "--train-fraction", 1), "--train-fraction")
+    refused(run(*options, tmp_path / "none.jsonl"), "none.jsonl")
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text(evaluations.read_text().replace('"cross_entropy": ', '"cross_entropy": NaN, "was": ', 1))
+    refused(run(*options, bad, "--encoder", "gp", "--train", 50), "'metrics' must map names to numbers")
+    assert not output.exists()
+    refused(run("predict", evaluations, evaluations), "not a predictor's file")

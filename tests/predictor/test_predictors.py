@@ -1,0 +1,220 @@
+"""Predictors: what they learn, that they repeat, and their files."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, safe_open, save_file
+
+import predictor
+import spaces
+from predictor import registry
+from predictor.base import Predictor
+from predictor.baselines import GaussianProcess
+from predictor.calibration import Calibration
+from predictor.errors import InvalidPredictor, InvalidValues, NotFitted, TooFewArchitectures
+from predictor.graph_predictor import Fitting, GraphPredictor
+from predictor.metrics import kendall_tau
+from spaces.errors import InvalidFile, UnknownName
+from spaces.space import Codes
+
+SPACE = spaces.get("spos-tiny")
+QUICK = Fitting(epochs=3)
+
+
+def quality(codes: Codes) -> NDArray[np.float64]:
+    """Larger kernels help, more so late; two equal neighbours hurt."""
+    worth = np.array([0.0, 1.0, 1.6, 2.4])[codes]
+    return worth @ np.linspace(0.5, 1.5, 6) - 0.6 * (codes[:, 1:] == codes[:, :-1]).sum(1)
+
+
+def data(count: int, seed: int = 0) -> tuple[Codes, NDArray[np.float64]]:
+    codes = SPACE.sample(np.random.default_rng(seed), count)
+    return codes, quality(codes)
+
+
+def quick(kind: str, seed: int = 0) -> Predictor:
+    return (
+        GraphPredictor(SPACE, seed, members=2, fitting=QUICK) if kind == "gates" else predictor.make(kind, SPACE, seed)
+    )
+
+
+@pytest.fixture(scope="module", params=["gates", "gp", "forest"])
+def fitted(request: pytest.FixtureRequest) -> Predictor:
+    model = quick(request.param)
+    model.fit(*data(40))
+    return model
+
+
+@pytest.mark.slow
+def test_default_learns_a_target_with_interactions() -> None:
+    model = predictor.default(SPACE)
+    model.fit(*data(150))
+    codes, values = data(600, seed=1)
+    mean, deviation = model.predict(codes)
+    assert kendall_tau(mean, values) > 0.8
+    assert 0.5 < np.mean(np.abs(mean - values) <= deviation) < 0.95
+    assert abs(np.mean(mean - values)) < 0.2 * values.std()  # in the unit of the values
+
+
+@pytest.mark.parametrize("kind", ["gp", "forest"])
+def test_baselines_learn(kind: str) -> None:
+    model = predictor.make(kind, SPACE)
+    model.fit(*data(150))
+    codes, values = data(600, seed=1)
+    assert kendall_tau(model.predict(codes)[0], values) > {"gp": 0.8, "forest": 0.6}[kind]
+
+
+def test_architectures_and_codes_are_scored_alike(fitted: Predictor) -> None:
+    codes, _ = data(5, seed=2)
+    mean, deviation = fitted.predict(codes)
+    assert mean.shape == deviation.shape == (5,)
+    assert mean.dtype == deviation.dtype == np.float64
+    assert (deviation >= 0).all()
+    for one, other in zip(fitted.predict(SPACE.decode(codes)), (mean, deviation), strict=True):
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", ["gates", "gp", "forest"])
+def test_same_seed_same_predictions(kind: str) -> None:
+    codes, _ = data(20, seed=3)
+    state, numpy_state = torch.get_rng_state(), str(np.random.get_state())  # noqa: NPY002 - that it is left alone
+    found = []
+    for seed in (5, 5, 6):
+        model = quick(kind, seed)
+        model.fit(*data(40))
+        found.append(model.predict(codes)[0])
+    assert np.array_equal(found[0], found[1])
+    if kind != "gp":  # a Gaussian process finds one optimum from every start
+        assert not np.array_equal(found[0], found[2])
+    assert torch.equal(torch.get_rng_state(), state)
+    assert str(np.random.get_state()) == numpy_state  # noqa: NPY002
+
+
+def test_progress_rises_to_one() -> None:
+    told: list[float] = []
+    GraphPredictor(SPACE, members=2, fitting=QUICK).fit(*data(20), progress=lambda share, text: told.append(share))
+    assert told == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
+
+
+def test_saved_and_loaded_predictions_are_identical(fitted: Predictor, tmp_path: Path) -> None:
+    path = tmp_path / "p.safetensors"
+    fitted.save(path)
+    loaded = predictor.load(path)
+    codes, _ = data(30, seed=4)
+    assert type(loaded) is type(fitted)
+    assert loaded.space == SPACE
+    assert loaded.trained_on["architectures"] == 40
+    for one, other in zip(loaded.predict(codes), fitted.predict(codes), strict=True):
+        assert np.array_equal(one, other)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_members_are_compared_on_one_scale() -> None:
+    base = np.linspace(-1, 1, 50)
+    reference = np.stack([base, 7 * base + 100])  # the same order, another origin and scale
+    fold = np.arange(50) % 2
+    calibration = Calibration.fit(reference[fold, np.arange(50)], 3 * base + 2, fold, reference)
+    mean, deviation = calibration.apply(reference)
+    np.testing.assert_allclose(mean, 3 * base + 2)
+    np.testing.assert_allclose(deviation, 0, atol=1e-6)
+
+
+def test_calibration_never_turns_the_order() -> None:
+    base = np.linspace(-1, 1, 20)
+    calibration = Calibration.fit(base, -base, np.zeros(20, dtype=np.int64), base[None])
+    assert calibration.slope == 0
+
+
+@pytest.mark.parametrize(
+    ("codes", "values", "error", "text"),
+    [
+        (data(9)[0], np.zeros(9), TooFewArchitectures, "at least 10 architectures; got 9"),
+        (data(12)[0], np.zeros(11), InvalidValues, "12 architectures need as many values"),
+        (data(12)[0], np.array([0.0] * 11 + [np.nan]), InvalidValues, "value 11 is nan"),
+    ],
+)
+def test_unusable_training_data(codes: Codes, values: NDArray[np.float64], error: type[Exception], text: str) -> None:
+    for kind in registry.available():
+        with pytest.raises(error, match=text):
+            quick(kind).fit(codes, values)
+
+
+@pytest.mark.parametrize("kind", ["gates", "gp", "forest"])
+def test_before_the_fit(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(NotFitted):
+        quick(kind).predict(data(1)[0])
+    with pytest.raises(NotFitted):
+        quick(kind).save(tmp_path / "p.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_kind() -> None:
+    with pytest.raises(UnknownName, match="gates, gp, forest"):
+        predictor.make("mlp", SPACE)
+
+
+# Files that are refused
+
+
+def spoilt(path: Path, change: dict[str, object], drop: str | None = None) -> Path:
+    """A file of a fitted predictor with its header changed, or without a key or tensor."""
+    model = GraphPredictor(SPACE, members=2, fitting=Fitting(epochs=1))
+    model.fit(*data(10))
+    model.save(path)
+    with safe_open(path, framework="pt") as file:
+        head = json.loads(file.metadata()["pathfit"])
+    tensors = load_file(path)
+    head = {key: value for key, value in {**head, **change}.items() if key != drop}
+    save_file(
+        {key: value for key, value in tensors.items() if key != drop}, path, metadata={"pathfit": json.dumps(head)}
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "drop", "text"),
+    [
+        ({"format": "other"}, None, "'other'"),
+        ({"version": 99}, None, "version 99; this Pathfit reads 2"),
+        ({"version": 1}, None, "version 1; this Pathfit reads 2"),
+        ({"kind": "mlp"}, None, "unknown predictor 'mlp'"),
+        ({"space": "nowhere"}, None, "unknown space 'nowhere'"),
+        ({"space": "spos"}, None, "size mismatch|loading state_dict"),
+        ({"calibration": {"slope": 1}}, None, "missing"),
+        ({"trained_on": {}}, "seed", "the key 'seed' is missing"),
+        ({}, "0.state.weight", "loading state_dict"),
+    ],
+)
+def test_changed_files_are_refused(tmp_path: Path, change: dict[str, object], drop: str | None, text: str) -> None:
+    path = spoilt(tmp_path / "p.safetensors", change, drop)
+    with pytest.raises(InvalidPredictor, match=text) as raised:
+        predictor.load(path)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors", b"\x80\x04N."])
+def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "p.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(InvalidFile, match="not a predictor's file"):
+        predictor.load(path)
+
+
+@pytest.mark.parametrize("metadata", [None, {"pathfit": "[]"}, {"pathfit": "{"}])
+def test_foreign_tensors_are_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+    path = tmp_path / "p.safetensors"
+    save_file({"weight": torch.zeros(2)}, path, metadata=metadata)
+    with pytest.raises(InvalidPredictor, match="not a predictor's file"):
+        predictor.load(path)
+
+
+def test_a_gaussian_process_deviates_less_where_it_has_seen() -> None:
+    model = GaussianProcess(SPACE)
+    codes, values = data(60)
+    model.fit(codes, values)
+    assert model.predict(codes)[1].mean() < model.predict(data(300, seed=9)[0])[1].mean()
