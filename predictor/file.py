@@ -10,7 +10,7 @@ from typing import Any
 from predictor.errors import InvalidPredictor
 from spaces.files import replacing
 
-FORMAT, VERSION = "pathfit-predictor", 2
+FORMAT, VERSION = "pathfit-predictor", 1
 
 
 def write(path: str | Path, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:

@@ -179,8 +179,8 @@ def spoilt(path: Path, change: dict[str, object], drop: str | None = None) -> Pa
     ("change", "drop", "text"),
     [
         ({"format": "other"}, None, "'other'"),
-        ({"version": 99}, None, "version 99; this Pathfit reads 2"),
-        ({"version": 1}, None, "version 1; this Pathfit reads 2"),
+        ({"version": 99}, None, "version 99; this Pathfit reads 1"),
+        ({"version": 0}, None, "version 0; this Pathfit reads 1"),
         ({"kind": "mlp"}, None, "unknown predictor 'mlp'"),
         ({"space": "nowhere"}, None, "unknown space 'nowhere'"),
         ({"space": "spos"}, None, "size mismatch|loading state_dict"),

@@ -1,0 +1,158 @@
+"""`pathfit quickstart`: the whole way by the product's own commands, its resumption and its last word."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from service.quickstart.processes import CommandFailed, run
+from service.quickstart.stages import NETWORKS, Paths, stages
+from service.quickstart.summary import figures
+from service.quickstart.workspace import FULL, SMALLEST, Stage, Workspace
+
+PATHFIT = [sys.executable, "-c", "from service.pathfit import main; main()"]
+
+
+def quickstart(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [*PATHFIT, "quickstart", "--smallest", "-o", str(folder), *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment, check=False)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("quickstart") / "runs"
+    done = quickstart(folder)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return folder, done.stdout
+
+
+@pytest.mark.slow
+def test_the_whole_way_ends_with_promise_beside_measurement(finished: tuple[Path, str]) -> None:
+    folder, shown = finished
+    assert len(re.findall(r"^\d/7 ", shown, re.MULTILINE)) == 7
+    for title in ("latency allowed", "latency predicted", "latency measured (torch)", "(onnxruntime)", "retrained"):
+        assert title in shown
+    assert "Kendall's tau on" in shown
+    told = figures(Paths(folder))
+    assert set(told) == set(NETWORKS)
+    for network in told.values():
+        assert network["predicted_ms"] + 1.64 * network["sigma_ms"] <= network["maximum_ms"]
+        assert network["measured_ms"] > 0
+        assert network["onnx_ms"] > 0
+        low, high = network["test"]["top1_interval"]
+        assert low <= network["test"]["top1"] <= high
+        assert network["test"]["images"] == 400
+    # The random network is scored by the predictor too; what a search returns is not worse.
+    assert told["found"]["predicted_cross_entropy"] <= told["random"]["predicted_cross_entropy"] + 1e-9
+
+
+@pytest.mark.slow
+def test_a_second_run_keeps_what_is_done(finished: tuple[Path, str]) -> None:
+    folder, first = finished
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    begin = time.monotonic()
+    again = quickstart(folder)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("done before") == 7
+    assert time.monotonic() - begin < 30
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
+    table = [line for line in first.splitlines() if "latency predicted" in line]
+    assert table == [line for line in again.stdout.splitlines() if "latency predicted" in line]
+
+
+@pytest.mark.slow
+def test_interrupted_it_stops_at_once_and_leaves_no_process(tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    command = [*PATHFIT, "quickstart", "-o", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not (folder / "stages.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(3)
+    begin = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=20)
+    assert time.monotonic() - begin < 10
+    assert process.returncode != 0
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    state = json.loads((folder / "stages.json").read_text())
+    assert state["profile"]["done"] is False
+    assert not (folder / "tables" / "quickstart.json").exists()
+
+
+def stage(name: str, commands: list[str], outputs: list[Path], calls: list[str], fails: bool = False) -> Stage:
+    def work() -> None:
+        calls.append(name)
+        for output in outputs:
+            output.write_text("half" if fails else "whole")
+        if fails:
+            raise KeyboardInterrupt
+
+    return Stage(name, name, commands, outputs, work)
+
+
+def test_a_changed_command_does_that_stage_and_all_after_it_again(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    def go(middle: str) -> list[str]:
+        calls.clear()
+        workspace = Workspace(tmp_path)
+        for name in ("a", "b", "c"):
+            commands = [middle if name == "b" else name]
+            workspace.run(stage(name, commands, [tmp_path / name], calls), lambda stage, done: None)
+        return list(calls)
+
+    assert go("b 1") == ["a", "b", "c"]
+    assert go("b 1") == []
+    assert go("b 2") == ["b", "c"]
+    (tmp_path / "c").unlink()
+    assert go("b 2") == ["c"]
+
+
+def test_an_interrupted_stage_goes_on_but_a_changed_one_begins_anew(tmp_path: Path) -> None:
+    calls: list[str] = []
+    output = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        Workspace(tmp_path).run(stage("a", ["1"], [output], calls, fails=True), lambda stage, done: None)
+    seen: list[bool] = []
+
+    def look(commands: list[str]) -> None:
+        def work() -> None:
+            seen.append(output.exists())
+            output.write_text("whole")
+
+        Workspace(tmp_path).run(Stage("a", "a", commands, [output], work), lambda stage, done: None)
+
+    look(["1"])  # what the interrupted one wrote is still there to go on with
+    look(["2"])  # other settings: removed before
+    assert seen == [True, False]
+
+
+def test_a_damaged_state_file_starts_over(tmp_path: Path) -> None:
+    (tmp_path / "stages.json").write_text("{")
+    calls: list[str] = []
+    Workspace(tmp_path).run(stage("a", ["1"], [tmp_path / "out"], calls), lambda stage, done: None)
+    assert calls == ["a"]
+
+
+def test_full_size_is_what_is_promised() -> None:
+    assert FULL.evaluations >= 200
+    assert SMALLEST.evaluations < FULL.evaluations
+    names = [stage.name for stage in stages(Path("x"), FULL, 0)]
+    assert names == ["profile", "train", "evaluate", "predict", "search", "retrain", "deliver"]
+
+
+def test_a_failed_command_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match=r"python -m spaces show nowhere ended with exit code 2"):
+        run([["spaces", "show", "nowhere"]], tmp_path / "log.txt")
+    with pytest.raises(CommandFailed, match="nowhere"):
+        run([["spaces", "list"], ["spaces", "show", "nowhere"]], tmp_path / "log.txt")
+    assert "unknown space 'nowhere'" in (tmp_path / "log.txt").read_text()
