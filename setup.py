@@ -46,7 +46,7 @@ setup(
             for rest in ("", ".*")
         ]
     ),
-    package_data={"tables": ["schema.json", "data/*.json"]},
+    package_data={"tables": ["schema.json", "data/*.json"], "service": ["templates/*.html"]},
     install_requires=["click>=8.1", "numpy>=2.0", "rich>=13.7", "torch>=2.6"],
     extras_require={
         "plots": PLOTS,

@@ -140,6 +140,9 @@ class SearchResult:
             if value["format"] != FORMAT or value["version"] != VERSION:
                 raise InvalidFile(f"not a {FORMAT} of version {VERSION}")
             listed = value["candidates"]
+            counts = {len(listed[key]) for key in ("codes", "scores", "deviations")}
+            if len(counts | {len(values) for values in listed["costs"].values()}) > 1:
+                raise InvalidFile("candidates: codes, scores, deviations and costs must be of one length")
             return cls(
                 **{key: value[key] for key in ("space", "guide", "constraints", "strategy", "seed")},
                 codes=get(value["space"]).check(np.array(listed["codes"])),
@@ -149,7 +152,7 @@ class SearchResult:
                 history=value["history"],
                 seconds=value["seconds"],
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidFile(f"not a search result: {error!r}") from error
 
 

@@ -1,12 +1,12 @@
-"""The HTTP API, one blueprint a file."""
+"""The HTTP API and the page, one blueprint a file."""
 
 from __future__ import annotations
 
-from apiflask import APIBlueprint
+from flask import Blueprint
 
 
-def blueprints() -> list[APIBlueprint]:
+def blueprints() -> list[Blueprint]:
     """All blueprints, each made anew for its application."""
-    from service.api import catalog, health, search
+    from service.api import catalog, health, page, search
 
-    return [health.blueprint(), catalog.blueprint(), search.blueprint()]
+    return [health.blueprint(), catalog.blueprint(), search.blueprint(), page.blueprint()]

@@ -15,7 +15,7 @@ from spaces import Architecture
 from spaces.commands import main
 
 ROOT = Path(__file__).resolve().parents[2]
-WITH_COMMANDS = ["spaces"]  # add a package here when it gets its commands
+WITH_COMMANDS = ["spaces", "tables", "profiler", "predictor", "oneshot", "service"]
 HEAVY = {"torch", "torch_geometric", "lightning", "scipy", "sklearn", "onnx", "onnxruntime", "flask", "matplotlib"}
 
 
