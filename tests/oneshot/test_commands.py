@@ -183,7 +183,11 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
         (("train",), "Missing option '-o'"),
         (("evaluate", "{empty}", "-o", "{new}"), "{empty} holds no run of Pathfit's"),
         (("evaluate", "{supernet}", "-n", "0", "-o", "{new}"), "Invalid value for '-n': 0"),
-        (("evaluate", "{supernet}", "--archs", "{large}", "-o", "{new}"), "an architecture of spos was given to"),
+        (
+            ("evaluate", "{supernet}", "--archs", "{large}", "-o", "{new}"),
+            "{large}, line 1: an architecture of spos was given to",
+        ),
+        (("evaluate", "{supernet}", "--archs", "{broken}", "-o", "{new}"), "{broken}, line 1: not JSON"),
         (("evaluate", "{supernet}", "-o", "{broken}"), "{broken}, line 1: not JSON"),
         (("retrain", "--arch", "{broken}", "-o", "{new}"), "{broken}: neither an architecture nor a search result"),
         (("export", "{supernet}", "-o", "{new}"), "{supernet} holds the run of a supernet; a network is needed"),
