@@ -76,6 +76,7 @@ def evaluate(folder: Path, count: int, archs: Path | None, seed: int, threads: i
     """Evaluate sub-networks of a supernet on its validation split, as JSON lines; goes on where it was stopped."""
     import numpy as np
 
+    from oneshot.errors import InvalidRun
     from oneshot.evaluator import Evaluator
     from oneshot.problem import distinct
     from oneshot.run import read_run
@@ -94,7 +95,15 @@ def evaluate(folder: Path, count: int, archs: Path | None, seed: int, threads: i
     journal = Journal(output, space.name)
     done = {evaluation.architecture for evaluation in journal.done}
     evaluator = Evaluator(supernet, data)
-    source = {"kind": "supernet", "run": str(folder), "data": data.name, "images": len(data.validation)}
+    source: dict[str, Any] = {
+        "kind": "supernet",
+        "run": str(folder),
+        "weights": run.weights_digest(),
+        "data": data.name,
+    }
+    source["images"] = len(data.validation)
+    if any(dict(evaluation.source) != source for evaluation in journal.done):
+        raise InvalidRun(f"{output} holds evaluations of another supernet or data set; choose another file")
     with Bar(f"evaluating on {len(data.validation)} validation images of {data.name}") as bar:
         for index, (row, architecture) in enumerate(zip(codes, space.decode(codes), strict=True)):
             if architecture not in done:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from oneshot.data.images import ImageData, ImageSplit
 from oneshot.errors import InvalidRun
-from oneshot.recalibration import recalibrate
+from oneshot.recalibration import BATCH, full_batches, recalibrate
 from spaces.modules.supernet import Supernet
 from spaces.space import Codes
-
-BATCH = 250
 
 
 @torch.no_grad()
@@ -51,14 +49,8 @@ class Evaluator:
             InvalidRun: the outputs are not finite.
         """
         self.supernet.activate(codes)
-        recalibrate(self.supernet, self._batches(), self.supernet.path())
+        recalibrate(self.supernet, full_batches(self.data.train.images), self.supernet.path())
         found = quality(self.supernet, self.data.validation)
         if not math.isfinite(found["cross_entropy"]):
             raise InvalidRun("the supernet's outputs are not finite: its training diverged; lower --learning-rate")
         return found
-
-    def _batches(self) -> tuple[Tensor, ...]:
-        # Full batches alone: a short last one would weigh as much as the others in the cumulative mean.
-        images = self.data.train.images
-        size = min(BATCH, len(images))
-        return torch.split(images[: len(images) // size * size], size)

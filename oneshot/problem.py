@@ -45,10 +45,15 @@ class SearchProblem:
 
     @cached_property
     def costs(self) -> dict[str, CostModel]:
-        """What every candidate's costs are told by: the constraints' models, and the counts."""
+        """What every candidate's costs are told by: the counts, and the constraints' models.
+
+        A metric has its own name; limited on several tables, it is `latency_ms@TABLE` for all but the first.
+        """
         models = {"macs": counting_model(self.space, "macs"), "params": counting_model(self.space, "params")}
         for constraint in self.constraints:
-            models.setdefault(constraint.metric, constraint.model)
+            known = models.setdefault(constraint.metric, constraint.model)
+            if known.device != constraint.device:
+                models[f"{constraint.metric}@{constraint.device}"] = constraint.model
         return models
 
     def sample(self, rng: np.random.Generator, count: int) -> Codes:

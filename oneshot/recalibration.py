@@ -7,6 +7,14 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+BATCH = 250
+
+
+def full_batches(images: Tensor, size: int = BATCH) -> tuple[Tensor, ...]:
+    """Batches [size, ...] of images [n, ...]; a short last one is left out: it would weigh like the others."""
+    size = min(size, len(images))
+    return torch.split(images[: len(images) // size * size], size)
+
 
 @torch.no_grad()
 def recalibrate(model: nn.Module, images: Iterable[Tensor], parts: Iterable[nn.Module] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,6 +45,10 @@ class Run:
     def weights(self) -> Path:
         """The file of the trained weights; it exists once the training is done."""
         return self.folder / WEIGHTS
+
+    def weights_digest(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of the trained weights."""
+        return hashlib.sha256(self.weights.read_bytes()).hexdigest()[:16]
 
     @property
     def space(self) -> SearchSpace:
@@ -168,7 +173,7 @@ def train_network(run: Run, progress: Progress = lambda share, text: None) -> nn
 
 
 def _trained(run: Run, model: nn.Module, before_step: Callable[[int], None], progress: Progress) -> nn.Module:
-    from oneshot.recalibration import recalibrate
+    from oneshot.recalibration import full_batches, recalibrate
 
     if run.weights.exists():
         return run.load()
@@ -176,6 +181,6 @@ def _trained(run: Run, model: nn.Module, before_step: Callable[[int], None], pro
     recipe = Recipe(**run.settings["recipe"])
     train(model, data, recipe, run.folder, seed=seed, before_step=before_step, progress=progress)
     if run.settings["kind"] == "network":
-        recalibrate(model, torch.split(data.train.images, 250))
+        recalibrate(model, full_batches(data.train.images))
     run.save(model)
     return model.eval()

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 SEED = click.IntRange(0, 2**32 - 1)
 
 
+_BUSY = 0.06
+
+
 @click.group(cls=Group)
 def main() -> None:
     """Measure blocks and networks on a device."""
@@ -177,4 +180,9 @@ def _summarise(table: LookupTable, path: Path) -> None:
     )
     spread = f", sigma {model.sigma:.3g} ms" if model.sigma is not None else ""
     console.print(f"networks of {table.space} take {least.value:.4g} to {greatest.value:.4g} ms{spread}")
+    if model.sigma is not None and model.sigma > _BUSY * measured.reference_ms:
+        console.print(
+            f"[yellow]sigma is {model.sigma / measured.reference_ms:.0%} of a network's latency: the machine was busy "
+            "with other work; measure again when it is quiet[/yellow]"
+        )
     console.print(f"wrote {path}")

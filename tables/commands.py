@@ -18,12 +18,17 @@ def list_() -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from tables.errors import InvalidTable
     from tables.lookup_table import LookupTable
     from tables.store import available
 
     table = Table("table", "space", "device", "conditions", "blocks", "networks", "date")
     for name, path in available().items():
-        found = LookupTable.read(path)
+        try:
+            found = LookupTable.read(path)
+        except InvalidTable as error:  # one bad file must not hide the others
+            table.add_row(name, f"[red]{error}[/red]")
+            continue
         conditions = " ".join(f"{key}={value}" for key, value in found.conditions.items())
         counts = str(len(found.blocks)), str(len(found.networks))
         table.add_row(name, found.space, str(found.device["processor"]), conditions, *counts, found.created[:10])

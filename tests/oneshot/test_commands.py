@@ -1,5 +1,6 @@
 """`python -m oneshot`: the whole way on the digits, small."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -109,9 +110,27 @@ def test_evaluate_goes_on_where_it_was_stopped(
     found = evaluation.read(whole, TINY)
     assert small.encode([one.architecture for one in found]).tolist() == first + asked
     for one in found:
-        assert one.source == {"kind": "supernet", "run": str(supernet), "data": "digits", "images": 397}
+        assert one.source == {
+            "kind": "supernet",
+            "run": str(supernet),
+            "weights": hashlib.sha256((supernet / "weights.safetensors").read_bytes()).hexdigest()[:16],
+            "data": "digits",
+            "images": 397,
+        }
         assert 0 <= one.metrics["top1"] <= 100
         assert np.isfinite(one.metrics["cross_entropy"])
+
+
+def test_evaluations_of_different_supernets_are_not_mixed(supernet: Path, tmp_path: Path) -> None:
+    output = tmp_path / "evaluations.jsonl"
+    done("evaluate", supernet, "-n", 1, "--threads", 1, "-o", output)
+    before = output.read_text()
+    output.write_text(before.replace('"weights": "', '"weights": "f'))
+    refused = run("evaluate", supernet, "-n", 2, "--threads", 1, "-o", output)
+    assert refused.exit_code == 2
+    assert f"{output} holds evaluations of another supernet" in refused.stderr
+    assert output.read_text() != before
+    assert output.read_text().count("\n") == 1
 
 
 def test_evaluate_takes_given_architectures(supernet: Path, small: ChainSpace, tmp_path: Path) -> None:
