@@ -23,7 +23,7 @@ from tables.lookup_table import LookupTable
 
 ROOT = Path(__file__).resolve().parents[2]
 SPACE = "spos-tiny"
-LONG = {"population": 10, "generations": 60}
+LONG = {"population": 10, "generations": 300}
 ENDLESS = {"population": 2, "generations": 2000}
 
 
