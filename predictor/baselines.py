@@ -42,8 +42,15 @@ class BaselinePredictor(Predictor):
         progress: Progress = lambda share, text: None,
     ) -> None:
         """Fit the regressor; `auxiliary` is not used."""
+        import warnings
+
+        from sklearn.exceptions import ConvergenceWarning
+
         self.codes, self.values = training_data(self.space, architectures, values)
-        self.model = self.make().fit(one_hot(self.space, self.codes), self.values)
+        with warnings.catch_warnings():
+            # Hyper-parameters at the edge of their range are no fault of the data.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.model = self.make().fit(one_hot(self.space, self.codes), self.values)
         self.trained_on = {"architectures": len(self.codes)}
         progress(1.0, "done")
 
@@ -79,22 +86,6 @@ class GaussianProcess(BaselinePredictor):
 
         kernel = ConstantKernel(1.0, (1e-3, 1e3)) * RBF(3.0, (0.1, 1e3)) + WhiteKernel(0.1, (1e-6, 1e2))
         return GaussianProcessRegressor(kernel, normalize_y=True, random_state=self.seed, n_restarts_optimizer=1)
-
-    def fit(
-        self,
-        architectures: Architectures,
-        values: Sequence[float] | NDArray[np.floating[Any]],
-        auxiliary: Mapping[str, NDArray[np.floating[Any]]] | None = None,
-        progress: Progress = lambda share, text: None,
-    ) -> None:
-        """Fit the process; hyper-parameters at the edge of their range are no reason to warn."""
-        import warnings
-
-        from sklearn.exceptions import ConvergenceWarning
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            super().fit(architectures, values, auxiliary, progress)
 
     def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Posterior mean [n] and deviation [n]."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SEED = click.IntRange(0, 2**32 - 1)
 
 
-_BUSY = 0.06
+_NOISY = 0.06
 
 
 @click.group(cls=Group)
@@ -180,9 +180,9 @@ def _summarise(table: LookupTable, path: Path) -> None:
     )
     spread = f", sigma {model.sigma:.3g} ms" if model.sigma is not None else ""
     console.print(f"networks of {table.space} take {least.value:.4g} to {greatest.value:.4g} ms{spread}")
-    if model.sigma is not None and model.sigma > _BUSY * measured.reference_ms:
+    if model.sigma is not None and model.sigma > _NOISY * measured.reference_ms:
         console.print(
-            f"[yellow]sigma is {model.sigma / measured.reference_ms:.0%} of a network's latency: the machine was busy "
-            "with other work; measure again when it is quiet[/yellow]"
+            f"[yellow]sigma is {model.sigma / measured.reference_ms:.0%} of a network's latency, and searches keep "
+            "1.64 sigma free: a quiet machine or a longer --budget narrows it[/yellow]"
         )
     console.print(f"wrote {path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ def quickstart(output: Path, seed: int, fresh: bool, smallest: bool, serve: bool
     from service.quickstart.summary import print_summary
     from service.quickstart.workspace import FULL, SMALLEST, Stage, Workspace
 
+    require_extras()
     console = Console(soft_wrap=True, highlight=False)
     if fresh and output.exists():
         shutil.rmtree(output)
@@ -65,9 +67,22 @@ def quickstart(output: Path, seed: int, fresh: bool, smallest: bool, serve: bool
         _keep_serving(paths, port)
 
 
+def require_extras() -> None:
+    """Raise MissingExtra before any work where a later stage would lack a package."""
+    from importlib.util import find_spec
+
+    from spaces.console import EXTRAS
+    from spaces.errors import MissingExtra
+
+    for package in (name for name, extra in EXTRAS.items() if extra in ("predictor", "oneshot", "service")):
+        if find_spec(package) is None:
+            raise MissingExtra(package, "service")
+
+
 def _keep_serving(paths: Paths, port: int) -> None:
     from service.quickstart.stages import serving
 
     with serving(paths, port) as (client, process):
         click.echo(f"serving at {client.url} until Ctrl-C")
-        process.wait()
+        with contextlib.suppress(KeyboardInterrupt):
+            process.wait()

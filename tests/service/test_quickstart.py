@@ -156,3 +156,21 @@ def test_a_failed_command_is_named(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="nowhere"):
         run([["spaces", "list"], ["spaces", "show", "nowhere"]], tmp_path / "log.txt")
     assert "unknown space 'nowhere'" in (tmp_path / "log.txt").read_text()
+
+
+def test_a_missing_extra_is_named_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    from click.testing import CliRunner
+
+    from service.pathfit import main
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "lightning" else find(name))
+    folder = tmp_path / "runs"
+    result = CliRunner().invoke(main, ["quickstart", "-o", str(folder)])
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "Error: this needs the package lightning, which is not installed: pip install 'pathfit[service]'\n"
+    )
+    assert not folder.exists()
