@@ -14,11 +14,6 @@ from predictor.file import write
 from spaces.space import Architectures, Codes, SearchSpace
 
 
-def one_hot(space: SearchSpace, codes: Codes) -> NDArray[np.float64]:
-    """Codes [n, choices] as float [n, candidates of all choices]."""
-    return np.concatenate([np.eye(count)[codes[:, column]] for column, count in enumerate(space.candidates)], axis=1)
-
-
 class BaselinePredictor(Predictor):
     """A scikit-learn regressor; its file holds the training data, on which it is fitted again when loaded."""
 
@@ -50,7 +45,7 @@ class BaselinePredictor(Predictor):
         with warnings.catch_warnings():
             # Hyper-parameters at the edge of their range are no fault of the data.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            self.model = self.make().fit(one_hot(self.space, self.codes), self.values)
+            self.model = self.make().fit(self.space.one_hot(self.codes), self.values)
         self.trained_on = {"architectures": len(self.codes)}
         progress(1.0, "done")
 
@@ -90,7 +85,7 @@ class GaussianProcess(BaselinePredictor):
     def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Posterior mean [n] and deviation [n]."""
         require(self.model is not None)
-        mean, deviation = self.model.predict(one_hot(self.space, self.space.codes(architectures)), return_std=True)
+        mean, deviation = self.model.predict(self.space.one_hot(self.space.codes(architectures)), return_std=True)
         return np.asarray(mean), np.asarray(deviation)
 
 
@@ -108,6 +103,6 @@ class RandomForest(BaselinePredictor):
     def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean [n] and deviation [n] of the trees."""
         require(self.model is not None)
-        features = one_hot(self.space, self.space.codes(architectures))
+        features = self.space.one_hot(self.space.codes(architectures))
         trees = np.stack([tree.predict(features) for tree in self.model.estimators_])
         return trees.mean(0), trees.std(0)

@@ -136,6 +136,11 @@ class SearchSpace(ABC):
             return self.check(architectures)
         return self.encode(architectures)
 
+    def one_hot(self, codes: Codes) -> NDArray[np.float64]:
+        """Codes [n, choices] as float [n, candidates of all choices], 1 where a candidate is taken."""
+        columns = [np.eye(count)[codes[:, column]] for column, count in enumerate(self.candidates)]
+        return np.concatenate(columns, axis=1)
+
     # Randomness, only through the generator passed in
 
     @overload

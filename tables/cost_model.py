@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,15 +132,11 @@ def latency_model(table: LookupTable, space: SearchSpace) -> CostModel:
         return CostModel(space, "latency_ms", plain, None, table.name, block_sum=plain)
     raw_codes, values = table.network_latencies()
     codes = space.check(raw_codes)
-    correction = fit(_one_hot(space, codes), plain.sum(codes), values)
+    correction = fit(space.one_hot(codes), plain.sum(codes), values)
     deltas = np.split(correction.deltas, np.cumsum(space.candidates)[:-1])
     terms = [term + delta for term, delta in zip(plain.terms, deltas, strict=True)]
     corrected = AdditiveTable(plain.fixed + correction.intercept, terms)
     return CostModel(space, "latency_ms", corrected, correction.sigma, table.name, correction, plain)
-
-
-def _one_hot(space: SearchSpace, codes: NDArray[Any]) -> NDArray[np.float64]:
-    return np.concatenate([np.eye(count)[codes[:, column]] for column, count in enumerate(space.candidates)], axis=1)
 
 
 def _chain(space: SearchSpace) -> ChainSpace:

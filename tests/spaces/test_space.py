@@ -196,3 +196,12 @@ def test_enumeration_of_a_large_space_begins_at_once() -> None:
     last = spaces.get("spos").choices[-1].candidates
     assert [architecture["layer_20"] for architecture in itertools.islice(space.enumerate(), 4)] == list(last)
     assert next(space.enumerate_codes(5)).tolist() == [[0] * 18 + [code // 4, code % 4] for code in range(5)]
+
+
+def test_one_hot_marks_each_choice_once() -> None:
+    space = spaces.get("spos-tiny")
+    codes = space.sample(np.random.default_rng(0), 7)
+    hot = space.one_hot(codes)
+    assert hot.shape == (7, 24)
+    assert (hot.reshape(7, 6, 4).argmax(2) == codes).all()
+    assert (hot.sum(1) == 6).all()
