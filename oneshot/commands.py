@@ -15,7 +15,7 @@ from spaces.console import Group, example
 if TYPE_CHECKING:
     from oneshot.guide import Guide
     from oneshot.recipe import Recipe
-    from spaces.space import Codes, SearchSpace
+    from spaces.space import SearchSpace
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 SEED = click.IntRange(0, 2**32 - 1)  # torch's seeds of steps are made of it, and have 64 bits
@@ -80,6 +80,7 @@ def evaluate(folder: Path, count: int, archs: Path | None, seed: int, threads: i
     from oneshot.evaluator import Evaluator
     from oneshot.problem import distinct
     from oneshot.run import read_run
+    from spaces.architecture import Architecture
     from spaces.modules.supernet import Supernet
     from spaces.progress import Bar
     from tables.evaluation import Evaluation, Journal
@@ -89,7 +90,7 @@ def evaluate(folder: Path, count: int, archs: Path | None, seed: int, threads: i
     space, data, supernet = run.space, run.data(), run.load()
     assert isinstance(supernet, Supernet)
     if archs is not None:
-        codes = _read_codes(archs, space)
+        codes = space.encode(Architecture.read_many(archs, space))
     else:
         codes = distinct(space.sample(np.random.default_rng(seed), 2 * count))[:count]
     journal = Journal(output, space.name)
@@ -100,8 +101,8 @@ def evaluate(folder: Path, count: int, archs: Path | None, seed: int, threads: i
         "run": str(folder),
         "weights": run.weights_digest(),
         "data": data.name,
+        "images": len(data.validation),
     }
-    source["images"] = len(data.validation)
     if any(dict(evaluation.source) != source for evaluation in journal.done):
         raise InvalidRun(f"{output} holds evaluations of another supernet or data set; choose another file")
     with Bar(f"evaluating on {len(data.validation)} validation images of {data.name}") as bar:
@@ -158,9 +159,7 @@ def search(
             progress=lambda done, planned, best: bar.update(done / planned, f"{done}/{planned}, best {best:.4g}"),
         )
     result.save(output, count)
-    best = result.best
-    costs = ", ".join(f"{metric} {value:.5g}" for metric, value in best.costs.items())
-    click.echo(f"best of {len(result)}: score {best.score:.4g} +- {best.deviation:.2g}, {costs}")
+    click.echo(result.summary())
     click.echo(f"wrote {output}")
 
 
@@ -204,23 +203,6 @@ def export(folder: Path, output: Path) -> None:
 
     found = export_run(read_run(folder, "network"), output)
     click.echo(f"wrote {found.path} (opset {OPSET}, dynamic batch); differs from torch by {found.difference:.1g}")
-
-
-def _read_codes(path: Path, space: SearchSpace) -> Codes:
-    """Codes of a file of architectures, one a line; the errors name file and line."""
-    from spaces.architecture import Architecture
-    from spaces.errors import InvalidArchitecture, PathfitError
-    from spaces.files import read_text
-
-    architectures: list[Architecture] = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        if line.strip():
-            try:
-                architectures.append(Architecture.from_json(line))
-                space.encode(architectures[-1:])
-            except PathfitError as error:
-                raise InvalidArchitecture(f"{path}, line {number}: {error}") from error
-    return space.encode(architectures)
 
 
 def _recipe(options: dict[str, Any]) -> Recipe:

@@ -90,6 +90,12 @@ class SearchResult:
         """The candidate with the greatest score."""
         return self.candidate(0)
 
+    def summary(self) -> str:
+        """The best in one line: score, deviation and costs."""
+        best = self.best
+        costs = ", ".join(f"{metric} {value:.5g}" for metric, value in best.costs.items())
+        return f"best of {len(self)}: score {best.score:.4g} +- {best.deviation:.2g}, {costs}"
+
     @property
     def front_metric(self) -> str:
         """The cost that the front trades for score: the first constraint's, else MACs."""

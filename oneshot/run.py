@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from oneshot.recipe import Recipe
 from oneshot.training import Progress, train
 from spaces.architecture import Architecture
 from spaces.errors import PathfitError
-from spaces.files import read_text, replacing, write_text
+from spaces.files import digest, read_text, replacing, write_text
 from spaces.modules.supernet import Supernet
 from spaces.registry import get
 from spaces.space import SearchSpace
@@ -48,7 +47,7 @@ class Run:
 
     def weights_digest(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the trained weights."""
-        return hashlib.sha256(self.weights.read_bytes()).hexdigest()[:16]
+        return digest(self.weights)[:16]
 
     @property
     def space(self) -> SearchSpace:

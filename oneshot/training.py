@@ -137,4 +137,3 @@ def _quiet_lightning() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*isinstance.*LeafSpec.*", FutureWarning)
-    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty", UserWarning)

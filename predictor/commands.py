@@ -16,7 +16,6 @@ from spaces.console import Group, example
 
 if TYPE_CHECKING:
     from predictor.base import Predictor
-    from spaces.architecture import Architecture
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 KINDS = click.Choice(["gates", "gp", "forest"])
@@ -154,32 +153,12 @@ def evaluate(file: Path, data: Path, metric: str) -> None:
 def predict(file: Path, architectures: Path) -> None:
     """Score architectures (one JSON object, a list, or JSON lines), one JSON object a line; greater is better."""
     from predictor.registry import load
+    from spaces.architecture import Architecture
 
     model = load(file)
-    given = _architectures(architectures)
+    given = Architecture.read_many(architectures)
     for architecture, mean, deviation in zip(given, *model.predict(given), strict=True):
         click.echo(json.dumps({"architecture": architecture.to_dict(), "mean": mean, "deviation": deviation}))
-
-
-def _architectures(path: Path) -> list[Architecture]:
-    from spaces.architecture import Architecture
-    from spaces.errors import InvalidArchitecture, PathfitError
-    from spaces.files import read_text
-
-    text = read_text(path)
-    try:
-        whole = json.loads(text)
-        parts = [json.dumps(part) for part in (whole if isinstance(whole, list) else [whole])]
-    except json.JSONDecodeError:
-        parts = text.splitlines()
-    found = []
-    for number, part in enumerate(parts, 1):
-        if part.strip():
-            try:
-                found.append(Architecture.from_json(part))
-            except PathfitError as error:
-                raise InvalidArchitecture(f"{path}, architecture {number}: {error}") from error
-    return found
 
 
 def _figures(model: Predictor, codes: Any, values: Any) -> dict[str, float | None]:

@@ -52,6 +52,11 @@ class _Samples:
     networks: list[tuple[tuple[int, ...], int, tuple[float, ...]]] = field(default_factory=list)
     reference: list[float] = field(default_factory=list)
 
+    def drift_free(self) -> dict[str, NDArray[np.float64]]:
+        """Block key -> its times [samples] in units of the reference network's time in the same rounds."""
+        state = smoothed(np.array(self.reference))
+        return {key: np.array([ms / state[number] for number, ms in pairs]) for key, pairs in self.blocks.items()}
+
 
 Progress = Callable[[float, str], None]
 """Told the share of the budget that is spent, and a word on the state."""
@@ -90,13 +95,12 @@ def build(
         reference = backend.runner(space.blocks(space.decode(reference_codes)[0]))
         latency_ms = warm_up(reference)
         runs = runs_for(latency_ms)
-        while not _enough(samples, settings, time.monotonic() - begin):
+        enough = False
+        while not enough:
             _measure_round(space, backend, reference, runs, rng, samples)
-            spent = time.monotonic() - begin
-            error = _standard_error(samples)
-            progress(spent / settings.budget_s, f"round {len(samples.reference)}, standard error {error:.1%}")
-    seconds = time.monotonic() - begin
-    error = _standard_error(samples)
+            error, seconds = _standard_error(samples), time.monotonic() - begin
+            enough = _enough(samples, settings, seconds, error)
+            progress(seconds / settings.budget_s, f"round {len(samples.reference)}, standard error {error:.1%}")
     reference_ms = float(np.median(samples.reference))
     drift = reference_ms / smoothed(np.array(samples.reference))
     return LookupTable(
@@ -117,7 +121,7 @@ def build(
             reference_codes=tuple(map(int, reference_codes[0])),
             reference_ms=_digits(reference_ms),
         ),
-        blocks=_block_costs(space, samples, drift),
+        blocks=_block_costs(samples, reference_ms),
         networks=tuple(
             NetworkSample(codes, number, tuple(map(_digits, times)), _digits(reference_ms / drift[number]))
             for codes, number, times in samples.networks
@@ -167,35 +171,32 @@ def _measure_round(
     samples.reference.append(float(np.median(reference_times)))
 
 
-def _enough(samples: _Samples, settings: Settings, spent: float) -> bool:
+def _enough(samples: _Samples, settings: Settings, spent: float, error: float) -> bool:
     rounds = len(samples.reference)
     if rounds < FEWEST_ROUNDS:
         return False
     if spent >= settings.budget_s:
         return True
     measured = len(samples.networks) >= settings.fewest_networks
-    return measured and _standard_error(samples) <= settings.precision_target
+    return measured and error <= settings.precision_target
 
 
 def _standard_error(samples: _Samples) -> float:
     """The largest relative standard error of a block's median: 1.2533 deviation / sqrt(n), deviation = IQR / 1.349."""
     worst = 0.0
     # Of the times as the table will give them: a device that only drifts can be measured precisely.
-    state = smoothed(np.array(samples.reference))
-    for pairs in samples.blocks.values():
-        times = np.array([ms / state[number] for number, ms in pairs])
+    for times in samples.drift_free().values():
         low, middle, high = np.percentile(times, [25, 50, 75])
         worst = max(worst, 1.2533 * (high - low) / 1.349 / np.sqrt(len(times)) / middle)
     return float(worst)
 
 
-def _block_costs(space: SearchSpace, samples: _Samples, drift: NDArray[np.float64]) -> dict[str, BlockCost]:
+def _block_costs(samples: _Samples, reference_ms: float) -> dict[str, BlockCost]:
     from spaces.block import Block
 
     costs: dict[str, BlockCost] = {}
-    for key, pairs in sorted(samples.blocks.items()):
-        times = np.array([ms * drift[number] for number, ms in pairs])
-        low, middle, high = np.percentile(times, [25, 50, 75])
+    for key, times in sorted(samples.drift_free().items()):
+        low, middle, high = reference_ms * np.percentile(times, [25, 50, 75])
         block = Block.from_key(key)
         costs[key] = BlockCost(_digits(middle), _digits(high - low), len(times), block.macs, block.params)
     return costs

@@ -55,7 +55,7 @@ def build(
     from tables.store import DEFAULT_FOLDER
 
     space, device = get(space_name), find(device_name)
-    threads = threads or int(device.identity["cores"] if device.kind == "cpu" else 1)
+    threads = threads or device.threads
     conditions = {"backend": "torch", "batch": batch, "precision": precision, "threads": threads}
     path = output or DEFAULT_FOLDER / f"{table_name(space.name, device.processor, batch, precision, threads)}.json"
     with Bar(f"measuring {space.name} on {device.processor}") as bar:
@@ -111,7 +111,7 @@ def measure(
         batch, precision = int(table.conditions["batch"]), str(table.conditions["precision"])
         threads = int(table.conditions["threads"])
     device = find(device_name)
-    threads = threads or int(device.identity["cores"] if device.kind == "cpu" else 1)
+    threads = threads or device.threads
     backend = TorchEager(device.torch_name, batch, precision, seed)
     found = measure_files(files, backend, threads=threads, table=table, rounds=rounds, seed=seed)
     conditions = {"device": device.processor, "batch": batch, "precision": precision, "threads": threads}

@@ -33,6 +33,11 @@ class Device:
         return "cpu" if self.kind == "cpu" else f"gpu:{self.index}"
 
     @property
+    def threads(self) -> int:
+        """Torch threads that it is measured with by default: all cores of a processor, one beside a GPU."""
+        return int(self.identity["cores"]) if self.kind == "cpu" else 1
+
+    @property
     def torch_name(self) -> str:
         """What torch calls it."""
         return "cpu" if self.kind == "cpu" else f"cuda:{self.index}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from service.settings import Settings
 from spaces import registry
 from spaces.errors import InvalidFile, PathfitError, UnknownName
+from spaces.files import digest
 from spaces.space import SearchSpace
 from tables import store
 from tables.cost_model import CostModel
@@ -50,15 +50,6 @@ class FileReference:
     def to_dict(self) -> dict[str, Any]:
         """The JSON object."""
         return asdict(self)
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file; raises InvalidFile where it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InvalidFile(f"cannot read {path}: {error.strerror}") from error
 
 
 class Catalog:

@@ -114,11 +114,9 @@ def search(
         click.echo(handle.id)
         return
     result = _followed(handle, space, watch)
-    best = result.best
-    costs = ", ".join(f"{metric} {value:.5g}" for metric, value in best.costs.items())
-    click.echo(f"best of {len(result)}: score {best.score:.4g} +- {best.deviation:.2g}, {costs}")
+    click.echo(result.summary())
     if output is None:
-        click.echo(json.dumps(best.to_dict()["architecture"]))
+        click.echo(json.dumps(result.best.to_dict()["architecture"]))
     else:
         result.save(output, count)
         click.echo(f"wrote {output}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -51,6 +52,15 @@ def read_text(path: str | Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise InvalidFile(f"cannot read {path}: {reason}") from error
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file in hexadecimal; raises InvalidFile where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InvalidFile(f"cannot read {path}: {error.strerror}") from error
 
 
 def _umask() -> int:

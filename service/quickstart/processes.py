@@ -17,12 +17,13 @@ class CommandFailed(PathfitError):
     """A command of the quickstart ended with an error."""
 
 
-def run(commands: Sequence[Sequence[str]], log: Path) -> None:
+def run(commands: Sequence[Sequence[str]], log: Path, shown: bool = True) -> None:
     """Run commands at the same time; the first shows its progress, all others write to `log`.
 
     Args:
         commands: each the arguments of `python -m`.
         log: a file; what the hidden commands print.
+        shown: whether the first is shown; if not, it writes to `log` too.
 
     Raises:
         CommandFailed: one ended with an error; the others are stopped.
@@ -30,13 +31,14 @@ def run(commands: Sequence[Sequence[str]], log: Path) -> None:
     with contextlib.ExitStack() as stack:
         hidden = stack.enter_context(open(log, "w", encoding="utf-8"))
         processes = [
-            stack.enter_context(started(command, None if index == 0 else hidden))
+            stack.enter_context(started(command, None if shown and index == 0 else hidden))
             for index, command in enumerate(commands)
         ]
         for command, process in zip(commands, processes, strict=True):
             if process.wait() != 0:
-                shown = f"python -m {' '.join(command)}"
-                raise CommandFailed(f"{shown} ended with exit code {process.returncode} (log: {log})")
+                raise CommandFailed(
+                    f"python -m {' '.join(command)} ended with exit code {process.returncode} (log: {log})"
+                )
 
 
 @contextlib.contextmanager

@@ -141,8 +141,6 @@ def _predict(paths: Paths, seed: int) -> Stage:
 
 def _search(paths: Paths, size: Size, seed: int) -> Stage:
     found, drawn = (paths.result(network) for network in NETWORKS)
-    serve = ["service", "serve", "--port", "0", "--tables", str(paths.table.parent)]
-    serve += ["--predictors", str(paths.predictor.parent), "--data", str(paths.service)]
     outputs = [found, drawn, *(paths.architecture(network) for network in NETWORKS)]
     outputs += [paths.checked(network) for network in NETWORKS]
 
@@ -166,7 +164,8 @@ def _search(paths: Paths, size: Size, seed: int) -> Stage:
         run(checks, log)
 
     title = "ask the service for the best network under the space's median latency"
-    return Stage("search", title, [" ".join(serve), f"POST /search, seed {seed}, {size.generations}"], outputs, work)
+    commands = [" ".join(_serve(paths, 0)), f"POST /search, seed {seed}, {size.generations}"]
+    return Stage("search", title, commands, outputs, work)
 
 
 def _found_by_service(client: Client, paths: Paths, maximum: float, size: Size, seed: int) -> None:
@@ -210,11 +209,8 @@ def _deliver(paths: Paths, size: Size, seed: int) -> Stage:
     def work() -> None:
         log = paths.folder / "log.txt"
         run(commands[:-1], log)
-        with open(log, "w", encoding="utf-8") as hidden, started(commands[-1], hidden) as process:
-            with Bar("measuring both networks, in torch and under onnxruntime"):
-                code = process.wait()
-            if code != 0:
-                raise CommandFailed(f"python -m {' '.join(commands[-1])} ended with exit code {code} (log: {log})")
+        with Bar("measuring both networks, in torch and under onnxruntime"):
+            run(commands[-1:], log, shown=False)
 
     title = "export to ONNX, check it against torch, and measure what was promised"
     return Stage("deliver", title, [" ".join(one) for one in commands], outputs, work)
@@ -233,13 +229,17 @@ def latency_limit(paths: Paths) -> float:
     return math.ceil(limit * 1000) / 1000
 
 
+def _serve(paths: Paths, port: int) -> list[str]:
+    folders = ["--tables", str(paths.table.parent), "--predictors", str(paths.predictor.parent)]
+    return ["service", "serve", "--port", str(port), *folders, "--data", str(paths.service)]
+
+
 @contextmanager
 def serving(paths: Paths, port: int = 0) -> Iterator[tuple[Client, subprocess.Popen[str]]]:
     """A service on the quickstart's table and predictor, ready: its client and its process."""
     from service.client import Client
 
-    command = ["service", "serve", "--port", str(port), "--tables", str(paths.table.parent)]
-    command += ["--predictors", str(paths.predictor.parent), "--data", str(paths.service)]
+    command = _serve(paths, port)
     with started(command, subprocess.PIPE) as process:
         assert process.stdout is not None
         for line in process.stdout:
