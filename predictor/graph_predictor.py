@@ -17,7 +17,6 @@ from predictor.calibration import Calibration
 from predictor.encoders.gates import GatesEncoder
 from predictor.file import write
 from predictor.losses import pairwise_hinge
-from spaces.graph import operations
 from spaces.modules.threads import fixed_threads
 from spaces.space import Architectures, Codes, SearchSpace
 
@@ -136,7 +135,7 @@ class GraphPredictor(Predictor):
         return found
 
     def _encoder(self) -> GatesEncoder:
-        return GatesEncoder(len(operations(self.space)), len(self.space.choices), **self.config)
+        return GatesEncoder(len(self.space.operations), self.space.positions, **self.config)
 
     def _train(self, member: int, codes: Codes, values: NDArray[np.float64], progress: Progress) -> GatesEncoder:
         fitting = self.fitting

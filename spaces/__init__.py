@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from spaces.lazy import exports
 
 if TYPE_CHECKING:
+    from spaces.additive_space import AdditiveSpace as AdditiveSpace
+    from spaces.additive_space import ChoiceLayer as ChoiceLayer
     from spaces.architecture import Architecture as Architecture
     from spaces.block import Block as Block
     from spaces.chain import ChainSpace as ChainSpace
-    from spaces.chain import ChoiceLayer as ChoiceLayer
     from spaces.choice import Choice as Choice
     from spaces.modules.choices import LayerChoice as LayerChoice
     from spaces.modules.supernet import Supernet as Supernet
@@ -22,11 +23,12 @@ __version__ = "0.1.0"
 __getattr__, __dir__ = exports(
     __name__,
     {
+        "AdditiveSpace": ".additive_space",
         "Architecture": ".architecture",
         "Block": ".block",
         "ChainSpace": ".chain",
         "Choice": ".choice",
-        "ChoiceLayer": ".chain",
+        "ChoiceLayer": ".additive_space",
         "LayerChoice": ".modules.choices",
         "SearchSpace": ".space",
         "Supernet": ".modules.supernet",

@@ -22,6 +22,11 @@ class Block:
         hidden: channels inside the block.
         stride: of the strided convolution.
         activation: name of the activation.
+        expansion: channels inside the block over those of its input.
+        groups: of its pointwise convolutions.
+        dilation: of the depthwise kernel.
+        se: whether it squeezes and excites.
+        shortcut: whether its input is added to its output.
     """
 
     operator: str
@@ -31,14 +36,20 @@ class Block:
     hidden: int | None = None
     stride: int | None = None
     activation: str | None = None
+    expansion: int | None = None
+    groups: int | None = None
+    dilation: int | None = None
+    se: bool = False
+    shortcut: bool = False
 
     @cached_property
     def key(self) -> str:
-        """The readable, stable name, such as `shuffle k5 m32 s2 relu 16x112x112 -> 64x56x56`."""
-        numbers = (("k", self.kernel), ("m", self.hidden), ("s", self.stride))
+        """The readable, stable name, such as `mbconv k5 e6 s2 relu6 24x56x56 -> 40x28x28`."""
+        numbers = ((letter, getattr(self, field)) for letter, field in _NUMBERS.items())
         parts = [self.operator, *(f"{letter}{number}" for letter, number in numbers if number is not None)]
         if self.activation is not None:
             parts.append(self.activation)
+        parts += [word for word, field in _FLAGS.items() if getattr(self, field)]
         return " ".join([*parts, _shape(self.input), "->", _shape(self.output)])
 
     @classmethod
@@ -57,13 +68,15 @@ class Block:
             raise fault
         found = match.groupdict()
         operator(found["operator"])
-        number = {name: int(found[name]) if found[name] else None for name in ("kernel", "hidden", "stride")}
+        numbers = {name: int(found[name]) if found[name] else None for name in _NUMBERS.values()}
         block = cls(
             found["operator"],
             tuple(map(int, found["input"].split("x"))),
             tuple(map(int, found["output"].split("x"))),
             activation=found["activation"],
-            **number,
+            se=found["se"] is not None,
+            shortcut=found["shortcut"] is not None,
+            **numbers,
         )
         if block.key != key:  # such as k05: a second spelling would be a second row of a table
             raise fault
@@ -92,9 +105,16 @@ def _shape(shape: Shape) -> str:
     return "x".join(map(str, shape))
 
 
+_NUMBERS = {"k": "kernel", "e": "expansion", "m": "hidden", "g": "groups", "d": "dilation", "s": "stride"}
+"""Letter in the key -> field, in the key's order."""
+
+_FLAGS = {"se": "se", "skip": "shortcut"}
+"""Word in the key -> field."""
+
 _KEY = re.compile(
     r"(?P<operator>[a-z][a-z0-9_-]*)"
-    r"(?: k(?P<kernel>\d+))?(?: m(?P<hidden>\d+))?(?: s(?P<stride>\d+))?"
-    r"(?: (?![kms]\d+ )(?P<activation>[a-z][a-z0-9_]*))?"
-    r" (?P<input>\d+(?:x\d+)*) -> (?P<output>\d+(?:x\d+)*)"
+    + "".join(rf"(?: {letter}(?P<{field}>\d+))?" for letter, field in _NUMBERS.items())
+    + rf"(?: (?!(?:[{''.join(_NUMBERS)}]\d+|{'|'.join(_FLAGS)}) )(?P<activation>[a-z][a-z0-9_]*))?"
+    + "".join(rf"(?P<{field}> {word})?" for word, field in _FLAGS.items())
+    + r" (?P<input>\d+(?:x\d+)*) -> (?P<output>\d+(?:x\d+)*)"
 )

@@ -6,25 +6,23 @@ Every graph has for each node `operation` (0: the input; else an index of the sp
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
+from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
 from spaces.space import Codes, SearchSpace
 
-if TYPE_CHECKING:
-    from spaces.chain import ChainSpace
-
 
 def operations(space: SearchSpace) -> list[str]:
-    """The distinct candidate names of a space; the operation with index i is node label i + 1."""
-    return list(dict.fromkeys(name for choice in space.choices for name in choice.candidates))
+    """The operations' names of a space; the operation with index i is node label i + 1."""
+    return space.operations
 
 
-def chain_graphs(space: ChainSpace, codes: Codes) -> Batch:
+def chain_graphs(space: SearchSpace, codes: Codes) -> Batch:
     """The graphs of chains, a path input -> choice 1 -> ... -> choice c, for `codes` int array [n, choices]."""
     label = {name: index + 1 for index, name in enumerate(operations(space))}
     count, length = len(codes), len(space.choices) + 1
@@ -41,6 +39,28 @@ def chain_graphs(space: ChainSpace, codes: Codes) -> Batch:
     )
 
 
+def dense_graphs(operation: NDArray[Any], position: NDArray[Any], adjacency: NDArray[np.bool_]) -> Batch:
+    """A Batch of graphs given by padded arrays, without building the graphs one by one.
+
+    Args:
+        operation: node labels, int array [n, nodes]; -1 where a graph has no such node.
+        position: of the nodes, int array [n, nodes] or [nodes].
+        adjacency: bool array [n, nodes, nodes], true where an edge leads from the second index to the third.
+    """
+    there = operation >= 0
+    graph_of_node, node = np.nonzero(there)
+    number = np.cumsum(there.reshape(-1)).reshape(there.shape) - 1
+    graph_of_edge, source, target = np.nonzero(adjacency & there[:, :, None] & there[:, None, :])
+    edges = np.stack([number[graph_of_edge, source], number[graph_of_edge, target]])
+    positions = np.broadcast_to(position, operation.shape)
+    fields = {
+        "operation": torch.from_numpy(operation[graph_of_node, node].astype(np.int64)),
+        "position": torch.from_numpy(positions[graph_of_node, node].astype(np.int64)),
+    }
+    nodes, edge_counts = there.sum(1), np.bincount(graph_of_edge, minlength=len(operation))
+    return _batch(fields, torch.from_numpy(edges), torch.from_numpy(nodes), torch.from_numpy(edge_counts))
+
+
 def batch_of_equal_graphs(node_fields: dict[str, Tensor], edge_index: Tensor, count: int, length: int) -> Batch:
     """A Batch of `count` graphs with `length` nodes each, without building the graphs one by one.
 
@@ -50,17 +70,22 @@ def batch_of_equal_graphs(node_fields: dict[str, Tensor], edge_index: Tensor, co
         count: graphs.
         length: nodes of each.
     """
-    batch = Batch(_base_cls=Data)
     edges = edge_index.shape[1] // max(count, 1)
-    node_slices, edge_slices = torch.arange(count + 1) * length, torch.arange(count + 1) * edges
+    return _batch(node_fields, edge_index, torch.full((count,), length), torch.full((count,), edges))
+
+
+def _batch(node_fields: dict[str, Tensor], edge_index: Tensor, nodes: Tensor, edges: Tensor) -> Batch:
+    # nodes, edges: how many each graph has, [n].
+    batch = Batch(_base_cls=Data)
+    node_slices, edge_slices = nn.functional.pad(nodes.cumsum(0), (1, 0)), nn.functional.pad(edges.cumsum(0), (1, 0))
     batch.edge_index = edge_index
-    batch.num_nodes = count * length  # PyG cannot tell from these fields, and warns
+    batch.num_nodes = int(nodes.sum())  # PyG cannot tell from these fields, and warns
     for name, values in node_fields.items():
         batch[name] = values
-    batch.batch = torch.arange(count).repeat_interleave(length)
+    batch.batch = torch.arange(len(nodes)).repeat_interleave(nodes)
     batch.ptr = node_slices
     # What Batch.from_data_list would have recorded, so that the graphs can be taken out again.
-    batch._num_graphs, batch._num_nodes = count, [length] * count
+    batch._num_graphs, batch._num_nodes = len(nodes), nodes.tolist()
     batch._slice_dict = {"edge_index": edge_slices, **dict.fromkeys(node_fields, node_slices)}
-    batch._inc_dict = {"edge_index": node_slices[:-1], **dict.fromkeys(node_fields, torch.zeros(count))}
+    batch._inc_dict = {"edge_index": node_slices[:-1], **dict.fromkeys(node_fields, torch.zeros(len(nodes)))}
     return batch

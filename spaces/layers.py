@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 Shape: TypeAlias = tuple[int, ...]
 """Channels, height, width of one image's features; or the number of features alone."""
@@ -11,13 +11,15 @@ Shape: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """A convolution without bias, padded by half its kernel."""
+    """A convolution, padded by half its (dilated) kernel."""
 
     inputs: int
     outputs: int
     kernel: int
     stride: int = 1
     groups: int = 1
+    dilation: int = 1
+    bias: bool = False
 
     def shape(self, shape: Shape) -> Shape:
         _, height, width = shape
@@ -25,9 +27,12 @@ class Conv:
 
     def macs(self, shape: Shape) -> int:
         _, height, width = self.shape(shape)
-        return self.params() * height * width
+        return self._weights() * height * width
 
     def params(self) -> int:
+        return self._weights() + (self.outputs if self.bias else 0)
+
+    def _weights(self) -> int:
         return self.outputs * (self.inputs // self.groups) * self.kernel**2
 
 
@@ -52,6 +57,62 @@ class Activation:
     """A pointwise activation by name."""
 
     name: str
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+    def params(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A maximum or mean over windows, padded by half the kernel where it is odd; padding is not counted in means."""
+
+    kind: Literal["max", "avg"]
+    kernel: int
+    stride: int = 1
+
+    def shape(self, shape: Shape) -> Shape:
+        padding = self.padding()
+        side = [(size + 2 * padding - self.kernel) // self.stride + 1 for size in shape[1:]]
+        return shape[0], side[0], side[1]
+
+    def padding(self) -> int:
+        return self.kernel // 2 if self.kernel % 2 else 0
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+    def params(self) -> int:
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class SqueezeExcite:
+    """Channels scaled by a hard sigmoid of two 1x1 convolutions (with bias) of their means, as in MobileNetV3."""
+
+    channels: int
+    reduced: int
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def macs(self, shape: Shape) -> int:
+        return 2 * self.channels * self.reduced
+
+    def params(self) -> int:
+        return 2 * self.channels * self.reduced + self.channels + self.reduced
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelShuffle:
+    """Channels of the groups interleaved, so that the next grouped convolution sees all of them."""
+
+    groups: int
 
     def shape(self, shape: Shape) -> Shape:
         return shape
@@ -111,7 +172,7 @@ class Linear:
         return self.inputs * self.outputs + (self.outputs if self.bias else 0)
 
 
-Layer: TypeAlias = Conv | BatchNorm | Activation | GlobalPool | Dropout | Linear
+Layer: TypeAlias = Conv | BatchNorm | Activation | Pool | SqueezeExcite | ChannelShuffle | GlobalPool | Dropout | Linear
 Branch: TypeAlias = tuple[Layer, ...]
 
 
@@ -122,3 +183,9 @@ def branch_macs(branch: Branch, shape: Shape) -> int:
         total += layer.macs(shape)
         shape = layer.shape(shape)
     return total
+
+
+def normalised(conv: Conv, activation: str | None = None) -> Branch:
+    """A convolution, batch normalisation, and an activation where one is named."""
+    rest: Branch = (BatchNorm(conv.outputs),)
+    return (conv, *rest) if activation is None else (conv, *rest, Activation(activation))

@@ -29,6 +29,10 @@ Architectures: TypeAlias = Sequence[Architecture] | Codes
 """What methods that take many architectures accept."""
 
 
+_ATTEMPTS = 10  # of a mutation that gives no architecture
+_CHUNK = 1 << 12  # architectures whose blocks are counted at once
+
+
 class SearchSpace(ABC):
     """What a network can be.
 
@@ -39,8 +43,11 @@ class SearchSpace(ABC):
         num_classes: classes that `blocks`, `macs` and `params` are counted with.
     """
 
-    additive = True
+    additive = False
     """Whether costs are sums over choices, so that expectations factorise."""
+
+    irregular = False
+    """Whether some codes are refused (`valid`) or mean the same network as others (`canonical`)."""
 
     def __init__(self, name: str, choices: Sequence[Choice], input_shape: tuple[int, int, int], num_classes: int):
         self.name = name
@@ -65,7 +72,7 @@ class SearchSpace(ABC):
 
     @property
     def size(self) -> int:
-        """How many architectures there are."""
+        """How many architectures there are; irregular spaces count their own."""
         return math.prod(len(choice.candidates) for choice in self.choices)
 
     # Architectures and their encoding
@@ -100,7 +107,27 @@ class SearchSpace(ABC):
             if len(values) and not 0 <= values.min() <= values.max() < count:
                 wrong = values[(values < 0) | (values >= count)][0]
                 raise InvalidArchitecture(f"{choice.key}: code {wrong} is out of range; there are {count} candidates")
-        return np.asfortranarray(given, dtype=self.dtype)
+        return self._settled(np.asfortranarray(given, dtype=self.dtype))
+
+    def _settled(self, codes: Codes) -> Codes:
+        if not self.irregular:
+            return codes
+        wrong = ~self.valid(codes)
+        if wrong.any():
+            raise InvalidArchitecture(self.why_invalid(codes[np.flatnonzero(wrong)[0]]))
+        return self.canonical(codes)
+
+    def valid(self, codes: Codes) -> NDArray[np.bool_]:
+        """Whether each row of `codes` [n, choices], in range, is an architecture: bool array [n]."""
+        return np.ones(len(codes), dtype=bool)
+
+    def why_invalid(self, codes: NDArray[Any]) -> str:
+        """One sentence on why the row `codes` [choices] is no architecture."""
+        return f"{self.name} has no architecture {codes.tolist()}"
+
+    def canonical(self, codes: Codes) -> Codes:
+        """`codes` [n, choices] with one spelling for each network: what has no effect is 0."""
+        return codes
 
     @cached_property
     def dtype(self) -> np.dtype[np.signedinteger[Any]]:
@@ -120,7 +147,7 @@ class SearchSpace(ABC):
             chosen = architecture.choices
             check_keys(self.choices, chosen)
             codes[row] = [choice.code(chosen[choice.key]) for choice in self.choices]
-        return codes
+        return self._settled(codes)
 
     def decode(self, codes: NDArray[Any]) -> list[Architecture]:
         """The architectures of `codes` [n, choices], checked; `encode` gives the codes back."""
@@ -148,22 +175,59 @@ class SearchSpace(ABC):
     @overload
     def sample(self, rng: np.random.Generator, n: int) -> Codes: ...
     def sample(self, rng: np.random.Generator, n: int | None = None) -> Architecture | Codes:
-        """One uniform architecture, or the codes [n, choices] of n."""
+        """One uniform architecture, or the codes [n, choices] of n.
+
+        Every choice is drawn uniformly by itself, which is uniform over architectures unless the space is irregular.
+        """
         if n is None:
             return self.decode(self.sample(rng, 1))[0]
+        codes = self._draw(rng, n)
+        if self.irregular:
+            wrong = np.flatnonzero(~self.valid(codes))
+            while len(wrong):
+                codes[wrong] = self._draw(rng, len(wrong))
+                wrong = wrong[~self.valid(codes[wrong])]
+            codes = self.canonical(codes)
+        return codes
+
+    def _draw(self, rng: np.random.Generator, n: int) -> Codes:
         codes = np.empty((n, len(self.choices)), dtype=self.dtype, order="F")
         for column, count in enumerate(self.candidates):
             codes[:, column] = rng.integers(count, size=n)
         return codes
 
     def mutate(self, codes: Codes, rng: np.random.Generator, probability: float = 0.1) -> Codes:
-        """Redraw every gene of `codes` [n, choices] uniformly with `probability`, as SPOS does."""
-        fresh = self.sample(rng, len(codes))
+        """Redraw every gene of `codes` [n, choices] uniformly with `probability`, as SPOS does.
+
+        A child that is no architecture is drawn again, a few times; then its parent stays.
+        """
+        children = self._redrawn(codes, rng, probability)
+        if self.irregular:
+            for _ in range(_ATTEMPTS):
+                wrong = np.flatnonzero(~self.valid(children))
+                if not len(wrong):
+                    break
+                children[wrong] = self._redrawn(codes[wrong], rng, probability)
+            children = self._or_parents(children, codes)
+        return children
+
+    def _redrawn(self, codes: Codes, rng: np.random.Generator, probability: float) -> Codes:
+        fresh = self._draw(rng, len(codes))
         return np.asfortranarray(np.where(rng.random(codes.shape) < probability, fresh, codes), dtype=self.dtype)
 
     def crossover(self, mothers: Codes, fathers: Codes, rng: np.random.Generator) -> Codes:
-        """Take every gene from one of the two parents (codes [n, choices] each) with equal chance."""
-        return np.asfortranarray(np.where(rng.random(mothers.shape) < 0.5, mothers, fathers), dtype=self.dtype)
+        """Take every gene from one of the two parents (codes [n, choices] each) with equal chance.
+
+        In place of a child that is no architecture its mother stays.
+        """
+        taken = np.where(rng.random(mothers.shape) < 0.5, mothers, fathers)
+        children = np.asfortranarray(taken, dtype=self.dtype)
+        return self._or_parents(children, mothers) if self.irregular else children
+
+    def _or_parents(self, children: Codes, parents: Codes) -> Codes:
+        wrong = ~self.valid(children)
+        children[wrong] = parents[wrong]
+        return self.canonical(children)
 
     def enumerate(self) -> Iterator[Architecture]:
         """Every architecture, the last choice fastest."""
@@ -172,14 +236,22 @@ class SearchSpace(ABC):
 
     def enumerate_codes(self, batch: int = 1 << 16) -> Iterator[Codes]:
         """Every architecture as codes [at most batch, choices], the last choice fastest."""
-        for start in range(0, self.size, batch):
-            index = np.arange(start, min(start + batch, self.size), dtype=np.int64)
+        total = math.prod(map(int, self.candidates))
+        for start in range(0, total, batch):
+            index = np.arange(start, min(start + batch, total), dtype=np.int64)
             codes = np.empty((len(index), len(self.choices)), dtype=self.dtype, order="F")
             for column in range(len(self.choices) - 1, -1, -1):
                 index, codes[:, column] = np.divmod(index, self.candidates[column])
-            yield codes
+            if self.irregular:
+                codes = codes[self.valid(codes) & (self.canonical(codes) == codes).all(1)]
+            if len(codes):
+                yield codes
 
     # What an architecture is made of
+
+    def input_shape_of(self, architecture: Architecture) -> tuple[int, int, int]:
+        """Shape of one image for the architecture's network: the space's, unless the resolution is a choice."""
+        return self.input_shape
 
     @abstractmethod
     def blocks(self, architecture: Architecture) -> list[Block]:
@@ -189,13 +261,42 @@ class SearchSpace(ABC):
     def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
         """All block keys of the space and how often each occurs: int array [n, keys]."""
 
+    @property
     @abstractmethod
+    def all_blocks(self) -> Mapping[str, Block]:
+        """Key -> block for every block that occurs in the space."""
+
     def macs(self, architectures: Any) -> Any:
         """Multiply-accumulates (the papers' FLOPs) for one image: int of one Architecture, int64 array [n] of many."""
+        return self._counted("macs", architectures)
 
-    @abstractmethod
     def params(self, architectures: Any) -> Any:
         """Learned numbers of the networks, counted as `macs`: int of one Architecture, int64 array [n] of many."""
+        return self._counted("params", architectures)
+
+    def _counted(self, field: str, architectures: Architecture | Architectures) -> int | NDArray[np.int64]:
+        if isinstance(architectures, Architecture):
+            return int(self._sums(field, self.encode([architectures]))[0])
+        return self._sums(field, self.codes(architectures))
+
+    def _sums(self, field: str, codes: Codes) -> NDArray[np.int64]:
+        """Sums of a block's `field` over the networks `codes` [n, choices]: int64 array [n]."""
+        sums = np.zeros(len(codes), dtype=np.int64)
+        for start in range(0, len(codes), _CHUNK):
+            keys, counts = self.block_counts(codes[start : start + _CHUNK])
+            each = np.array([getattr(self.all_blocks[key], field) for key in keys], dtype=np.int64)
+            sums[start : start + _CHUNK] = counts @ each
+        return sums
+
+    @property
+    def operations(self) -> list[str]:
+        """The operations' names; in graphs the operation with index i is node label i + 1."""
+        return list(dict.fromkeys(name for choice in self.choices for name in choice.candidates))
+
+    @property
+    def positions(self) -> int:
+        """How many positions the nodes of graphs have, beside 0 for inputs."""
+        return len(self.choices)
 
     @abstractmethod
     def graph(self, architecture: Architecture) -> Data:

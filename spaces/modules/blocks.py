@@ -9,14 +9,27 @@ from torch import Tensor, nn
 
 from spaces.block import Block
 from spaces.errors import UnknownName
-from spaces.layers import Activation, BatchNorm, Branch, Conv, Dropout, GlobalPool, Layer, Linear
+from spaces.layers import (
+    Activation,
+    BatchNorm,
+    Branch,
+    ChannelShuffle,
+    Conv,
+    Dropout,
+    GlobalPool,
+    Layer,
+    Linear,
+    Pool,
+    SqueezeExcite,
+)
 from spaces.operators import operator
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": lambda: nn.ReLU(inplace=True),
-    "relu6": lambda: nn.ReLU6(inplace=True),
-    "hswish": lambda: nn.Hardswish(inplace=True),
+ACTIVATIONS: dict[str, Callable[[bool], nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "hswish": nn.Hardswish,
 }
+"""Name -> module, told whether it works in place."""
 
 
 def build(block: Block, affine: bool = True) -> nn.Module:
@@ -26,20 +39,26 @@ def build(block: Block, affine: bool = True) -> nn.Module:
         block: what to build.
         affine: whether batch normalisation learns scale and shift (not in a supernet).
     """
-    branches = {
-        name: sequential(layers, affine) for name, (layers, _) in operator(block.operator).branches(block).items()
-    }
-    if block.operator in ("shuffle", "xception"):
-        return ShuffleBlock(branches["main"], branches.get("proj"))
-    return branches["main"]
+    described = operator(block.operator)
+    branches = {name: sequential(layers, affine) for name, (layers, _) in described.branches(block).items()}
+    match described.arrangement:
+        case "shuffle":
+            return ShuffleBlock(branches["main"], branches.get("proj"))
+        case "sum":
+            return SumBlock(branches["main"], branches["proj"])
+        case "halves":
+            return HalvesBlock(branches["before"], branches["first"], branches["second"], branches["behind"])
+        case "chain":
+            return ResidualBlock(branches["main"]) if block.shortcut else branches["main"]
 
 
 def sequential(layers: Branch, affine: bool) -> nn.Sequential:
     """Primitive layers as a torch Sequential with the same indices."""
-    return nn.Sequential(*(_layer(layer, affine) for layer in layers))
+    # An activation that comes first must leave its input alone: others may read it too.
+    return nn.Sequential(*(_layer(layer, affine, index > 0) for index, layer in enumerate(layers)))
 
 
-def _layer(layer: Layer, affine: bool) -> nn.Module:
+def _layer(layer: Layer, affine: bool, inplace: bool) -> nn.Module:
     match layer:
         case Conv():
             return nn.Conv2d(
@@ -47,22 +66,102 @@ def _layer(layer: Layer, affine: bool) -> nn.Module:
                 layer.outputs,
                 layer.kernel,
                 layer.stride,
-                layer.kernel // 2,
-                groups=layer.groups,
-                bias=False,
+                layer.dilation * (layer.kernel // 2),
+                layer.dilation,
+                layer.groups,
+                layer.bias,
             )
         case BatchNorm():
             return nn.BatchNorm2d(layer.channels, affine=affine)
         case Activation():
             if layer.name not in ACTIVATIONS:
                 raise UnknownName("activation", layer.name, ACTIVATIONS)
-            return ACTIVATIONS[layer.name]()
+            return ACTIVATIONS[layer.name](inplace)
+        case Pool() if layer.kind == "max":
+            return nn.MaxPool2d(layer.kernel, layer.stride, layer.padding())
+        case Pool():
+            return nn.AvgPool2d(layer.kernel, layer.stride, layer.padding(), count_include_pad=False)
+        case SqueezeExcite():
+            return SqueezeExcitation(layer.channels, layer.reduced)
+        case ChannelShuffle():
+            return nn.ChannelShuffle(layer.groups)
         case GlobalPool():
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         case Dropout():
             return nn.Dropout(layer.probability)
         case Linear():
             return nn.Linear(layer.inputs, layer.outputs, bias=layer.bias)
+
+
+class SqueezeExcitation(nn.Module):
+    """Scales channels by what two pointwise convolutions make of their means (MobileNetV3, arXiv 1905.02244).
+
+    Args:
+        channels: of the features.
+        reduced: channels between the two convolutions.
+    """
+
+    def __init__(self, channels: int, reduced: int):
+        super().__init__()
+        self.reduce = nn.Conv2d(channels, reduced, 1)
+        self.expand = nn.Conv2d(reduced, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = x.mean((2, 3), keepdim=True)
+        return x * nn.functional.hardsigmoid(self.expand(nn.functional.relu(self.reduce(means))))
+
+
+class ResidualBlock(nn.Module):
+    """The input added to what a branch makes of it.
+
+    Args:
+        main: the branch.
+    """
+
+    def __init__(self, main: nn.Sequential):
+        super().__init__()
+        self.main = main
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = x + self.main(x)
+        return result
+
+
+class SumBlock(nn.Module):
+    """Two branches added.
+
+    Args:
+        main: the main branch.
+        proj: the projection.
+    """
+
+    def __init__(self, main: nn.Sequential, proj: nn.Sequential):
+        super().__init__()
+        self.main, self.proj = main, proj
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.proj(x) + self.main(x)
+        return result
+
+
+class HalvesBlock(nn.Module):
+    """DARTS's `FactorizedReduce`: half of the channels from even pixels, half from odd ones.
+
+    Args:
+        before: what the input passes first.
+        first: on the whole.
+        second: on all but the first row and column.
+        behind: what the concatenation passes.
+    """
+
+    def __init__(self, before: nn.Module, first: nn.Module, second: nn.Module, behind: nn.Module):
+        super().__init__()
+        self.before, self.first, self.second, self.behind = before, first, second, behind
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.before(x)
+        result: Tensor = self.behind(torch.cat((self.first(x), self.second(x[:, :, 1:, 1:])), 1))
+        return result
 
 
 class ShuffleBlock(nn.Module):

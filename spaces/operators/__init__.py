@@ -1,0 +1,15 @@
+"""What each block operator consists of: named branches of primitive layers, without torch.
+
+Counting (MACs, parameters) and building (`spaces.modules`) both read these descriptions.
+"""
+
+from spaces.operators import cell as _cell
+from spaces.operators import mobile as _mobile
+from spaces.operators import plain as _plain
+from spaces.operators import shuffle as _shuffle
+from spaces.operators.base import Arrangement as Arrangement
+from spaces.operators.base import Operator as Operator
+from spaces.operators.base import operator as operator
+from spaces.operators.base import register_operator as register_operator
+
+_ = _cell, _mobile, _plain, _shuffle  # imported for what they register

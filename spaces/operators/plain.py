@@ -1,0 +1,66 @@
+"""Stems, heads and classifiers: layers one after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spaces.layers import Activation, BatchNorm, Branch, Conv, Dropout, GlobalPool, Linear, Pool, Shape, normalised
+from spaces.operators.base import Arrangement, register_operator
+
+if TYPE_CHECKING:
+    from spaces.block import Block
+
+
+class ConvOperator:
+    """Convolution, batch normalisation where `norm`, activation where the block names one."""
+
+    arrangement: Arrangement = "chain"
+
+    def __init__(self, norm: bool = True):
+        self.norm = norm
+
+    def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
+        conv = Conv(block.input[0], block.output[0], block.kernel or 1, block.stride or 1, block.groups or 1)
+        if self.norm:
+            return {"main": (normalised(conv, block.activation), block.input)}
+        rest: Branch = (Activation(block.activation),) if block.activation else ()
+        return {"main": ((conv, *rest), block.input)}
+
+
+class ClassifierOperator:
+    """Global average pool, dropout, linear layer; batch normalisation and activation before where one is named."""
+
+    arrangement: Arrangement = "chain"
+
+    def __init__(self, bias: bool, dropout: float = 0.0):
+        self.bias, self.dropout = bias, dropout
+
+    def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
+        channels = block.input[0]
+        before: Branch = (BatchNorm(channels), Activation(block.activation)) if block.activation else ()
+        dropout: Branch = (Dropout(self.dropout),) if self.dropout else ()
+        layers = (*before, GlobalPool(), *dropout, Linear(channels, block.output[0], self.bias))
+        return {"main": (layers, block.input)}
+
+
+class PoolOperator:
+    """A pool; `norm` puts batch normalisation behind it."""
+
+    arrangement: Arrangement = "chain"
+
+    def __init__(self, kind: str, norm: bool = False):
+        self.kind, self.norm = kind, norm
+
+    def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
+        pool = Pool("max" if self.kind == "max" else "avg", block.kernel or block.input[1], block.stride or 1)
+        rest: Branch = (BatchNorm(block.input[0]),) if self.norm else ()
+        return {"main": ((pool, *rest), block.input)}
+
+
+register_operator("conv", ConvOperator())
+register_operator("conv_act", ConvOperator(norm=False))
+register_operator("classifier", ClassifierOperator(bias=False, dropout=0.1))
+register_operator("linear", ClassifierOperator(bias=True))
+register_operator("linear_dropout", ClassifierOperator(bias=True, dropout=0.2))
+register_operator("avg_pool", PoolOperator("avg"))
+register_operator("max_pool", PoolOperator("max"))

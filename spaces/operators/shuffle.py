@@ -1,0 +1,70 @@
+"""ShuffleNetV2 blocks of SPOS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spaces.layers import Branch, Conv, Shape, normalised
+from spaces.operators.base import Arrangement, register_operator
+
+if TYPE_CHECKING:
+    from spaces.block import Block
+
+
+class ShuffleOperator:
+    """ShuffleNetV2 block of SPOS (arXiv 1904.00420): with stride 1 half of the channels pass by."""
+
+    arrangement: Arrangement = "shuffle"
+
+    def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
+        inputs, outputs, shape, stride = _shuffle_shape(block)
+        kernel, hidden, relu = block.kernel or 3, block.hidden or 1, block.activation or "relu"
+        main = (
+            *normalised(Conv(inputs, hidden, 1), relu),
+            *normalised(Conv(hidden, hidden, kernel, stride, groups=hidden)),
+            *normalised(Conv(hidden, outputs, 1), relu),
+        )
+        return _with_projection(main, shape, kernel, stride, relu)
+
+
+class XceptionOperator:
+    """SPOS's `choice_x`: three times a depthwise and a pointwise convolution."""
+
+    arrangement: Arrangement = "shuffle"
+
+    def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
+        inputs, outputs, shape, stride = _shuffle_shape(block)
+        kernel, hidden, relu = block.kernel or 3, block.hidden or 1, block.activation or "relu"
+        main = (
+            *normalised(Conv(inputs, inputs, kernel, stride, groups=inputs)),
+            *normalised(Conv(inputs, hidden, 1), relu),
+            *normalised(Conv(hidden, hidden, kernel, groups=hidden)),
+            *normalised(Conv(hidden, hidden, 1), relu),
+            *normalised(Conv(hidden, hidden, kernel, groups=hidden)),
+            *normalised(Conv(hidden, outputs, 1), relu),
+        )
+        return _with_projection(main, shape, kernel, stride, relu)
+
+
+def _shuffle_shape(block: Block) -> tuple[int, int, Shape, int]:
+    stride = block.stride or 1
+    channels, height, width = block.input
+    inputs = channels // 2 if stride == 1 else channels
+    return inputs, block.output[0] - inputs, (inputs, height, width), stride
+
+
+def _with_projection(
+    main: Branch, shape: Shape, kernel: int, stride: int, activation: str
+) -> dict[str, tuple[Branch, Shape]]:
+    if stride == 1:
+        return {"main": (main, shape)}
+    channels = shape[0]
+    projection = (
+        *normalised(Conv(channels, channels, kernel, stride, groups=channels)),
+        *normalised(Conv(channels, channels, 1), activation),
+    )
+    return {"main": (main, shape), "proj": (projection, shape)}
+
+
+register_operator("shuffle", ShuffleOperator())
+register_operator("xception", XceptionOperator())
