@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from spaces.choice import Choice as Choice
     from spaces.modules.choices import LayerChoice as LayerChoice
     from spaces.modules.supernet import Supernet as Supernet
+    from spaces.publications import published as published
+    from spaces.publications import published_names as published_names
     from spaces.registry import available as available
     from spaces.registry import get as get
     from spaces.registry import register_space as register_space
@@ -34,6 +36,8 @@ __getattr__, __dir__ = exports(
         "Supernet": ".modules.supernet",
         "available": ".registry",
         "get": ".registry",
+        "published": ".publications",
+        "published_names": ".publications",
         "register_space": ".registry",
     },
 )

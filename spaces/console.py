@@ -47,6 +47,16 @@ class Group(click.Group):
     def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.lazy = dict(lazy or {})
+        self.params.append(
+            click.Option(
+                ["--plugin", "plugins"],
+                multiple=True,
+                type=click.Path(exists=True, dir_okay=False),
+                expose_value=False,
+                callback=_load_plugins,
+                help="A Python file that registers more spaces; may be given several times.",
+            )
+        )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*super().list_commands(ctx), *self.lazy]
@@ -80,6 +90,16 @@ class Group(click.Group):
             if top not in EXTRAS:
                 raise
             raise OneLine(str(MissingExtra(top, EXTRAS[top]))) from error
+
+
+def _load_plugins(ctx: click.Context, parameter: click.Parameter, paths: tuple[str, ...]) -> None:
+    from spaces.plugins import load_file
+
+    for path in paths:
+        try:
+            load_file(path)
+        except PathfitError as error:
+            raise OneLine(str(error)) from error
 
 
 def example(text: str) -> str:

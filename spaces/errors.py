@@ -54,3 +54,7 @@ class MissingExtra(PathfitError):
     def __init__(self, module: str, extra: str):
         self.module, self.extra = module, extra
         super().__init__(f"this needs the package {module}, which is not installed: pip install 'pathfit[{extra}]'")
+
+
+class InvalidPlugin(PathfitError):
+    """A plug-in that the user named cannot be loaded."""

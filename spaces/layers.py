@@ -126,10 +126,12 @@ class ChannelShuffle:
 
 @dataclass(frozen=True, slots=True)
 class GlobalPool:
-    """The mean over height and width."""
+    """The mean over height and width, as features or (`keep`) as an image of one pixel."""
+
+    keep: bool = False
 
     def shape(self, shape: Shape) -> Shape:
-        return (shape[0],)
+        return (shape[0], 1, 1) if self.keep else (shape[0],)
 
     def macs(self, shape: Shape) -> int:
         return 0

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from spaces.errors import InvalidParameter, UnknownName
+from spaces.plugins import load_installed
 from spaces.space import SearchSpace
 
 
@@ -21,7 +22,7 @@ class SpaceFactory(Protocol):
 
 
 _FACTORIES: dict[str, Callable[..., SearchSpace]] = {}
-_ZOO = ("spos",)
+ZOO = ("spos", "proxylessnas", "ofa", "fbnet", "nasbench_macro")
 
 
 def register_space(name: str) -> Callable[[Callable[..., SearchSpace]], Callable[..., SearchSpace]]:
@@ -119,5 +120,6 @@ def _plain(value: Any) -> Any:
 
 
 def _load_zoo() -> None:
-    for module in _ZOO:
+    for module in ZOO:
         importlib.import_module(f"spaces.zoo.{module}")
+    load_installed()

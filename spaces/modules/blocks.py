@@ -85,6 +85,8 @@ def _layer(layer: Layer, affine: bool, inplace: bool) -> nn.Module:
             return SqueezeExcitation(layer.channels, layer.reduced)
         case ChannelShuffle():
             return nn.ChannelShuffle(layer.groups)
+        case GlobalPool() if layer.keep:
+            return nn.AdaptiveAvgPool2d(1)
         case GlobalPool():
             return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         case Dropout():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 import torch
@@ -65,3 +66,30 @@ def release_initialiser(module: nn.Module, generator: torch.Generator) -> None:
         elif isinstance(part, nn.BatchNorm2d) and part.affine:
             nn.init.ones_(part.weight)
             nn.init.constant_(part.bias, 1e-4)
+
+
+@dataclass(frozen=True)
+class FanOutInitialiser:
+    """He's initialisation by outgoing connections, as the MobileNet-like releases begin; linear layers N(0, 0.01).
+
+    Args:
+        epsilon: of batch normalisation.
+        momentum: of batch normalisation.
+    """
+
+    epsilon: float = 1e-5
+    momentum: float = 0.1
+
+    def __call__(self, module: nn.Module, generator: torch.Generator) -> None:
+        for part in module.modules():
+            if isinstance(part, nn.Conv2d):
+                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+            elif isinstance(part, nn.Linear):
+                nn.init.normal_(part.weight, 0.0, 0.01, generator=generator)
+            elif isinstance(part, nn.BatchNorm2d):
+                part.eps, part.momentum = self.epsilon, self.momentum
+                if part.affine:
+                    nn.init.ones_(part.weight)
+                    nn.init.zeros_(part.bias)
+            if isinstance(part, nn.Conv2d | nn.Linear) and part.bias is not None:
+                nn.init.zeros_(part.bias)

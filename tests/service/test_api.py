@@ -106,7 +106,7 @@ def test_what_is_lawful_is_accepted(http: FlaskClient, parts: dict[str, Any]) ->
 
 REFUSED = [
     ({"space": None}, "invalid-value", "space", "space is missing"),
-    ({"space": "sops"}, "unknown-name", "space", "unknown space 'sops'; there is: spos, spos-tiny"),
+    ({"space": "sops"}, "unknown-name", "space", "unknown space 'sops'; there is: "),
     ({"space": "spos-tiny(repeats=(99999999,99999999,99999999))"}, "unknown-name", "space", "unknown space"),
     ({"space": "x" * 201}, "invalid-value", "space", "at most 200 characters"),
     ({"space": 3}, "invalid-value", "space", "valid string, not 3"),

@@ -131,7 +131,7 @@ def test_count_adds_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("show", "sops"), "unknown space 'sops'; there is: spos"),
+        (("show", "sops"), "unknown space 'sops'; there is: "),
         (("sample", "spos(size=1)"), "spos has no parameter 'size'"),
         (("sample", "spos(input_size=0)"), "spos: input_size must be positive, not 0"),
         (("show", "spos("), "cannot read the space 'spos('"),

@@ -1,0 +1,39 @@
+"""Networks that papers published, as named architectures."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from spaces.architecture import Architecture
+from spaces.errors import UnknownName
+from spaces.registry import ZOO, get
+
+Entry: TypeAlias = tuple[str, Mapping[str, Any] | Sequence[int]]
+
+
+def published_names(space: str | None = None) -> list[str]:
+    """The names of the published networks.
+
+    Args:
+        space: only those of this space, whatever its parameters; None: all.
+    """
+    wanted = space.partition("(")[0] if space is not None else None
+    return [name for name, (owner, _) in _entries().items() if wanted in (None, owner.partition("(")[0])]
+
+
+def published(name: str) -> Architecture:
+    """A published network, such as `proxyless-mobile`; raises UnknownName."""
+    entries = _entries()
+    if name not in entries:
+        raise UnknownName("published network", name, entries)
+    space, choices = entries[name]
+    return get(space).architecture(choices)
+
+
+def _entries() -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    for module in ZOO:
+        found.update(getattr(importlib.import_module(f"spaces.zoo.{module}"), "PUBLISHED", {}))
+    return found

@@ -1,0 +1,273 @@
+"""The contract of a search space, as tests that plug-ins run on their own spaces.
+
+    from spaces.testing import SpaceContract
+
+    class TestMine(SpaceContract):
+        def space(self):
+            return spaces.get("mine")
+
+Everything that Pathfit does with a space rests on these. The tests build and run networks, so a small preset of the
+space is best. They need pytest, and torch-geometric for the graphs.
+"""
+
+from __future__ import annotations
+
+import pickle
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from spaces.architecture import Architecture
+from spaces.errors import InvalidArchitecture
+from spaces.space import Codes, SearchSpace
+
+
+class SpaceContract(ABC):
+    """Tests of one space; subclass it, name the subclass `Test...`, and give `space`."""
+
+    samples = 200
+    """Architectures of the tests that only count."""
+
+    builds = 4
+    """Architectures of the tests that build networks."""
+
+    registered = True
+    """Whether `spaces.get(space.name)` gives the space, so that it pickles and its architectures are read."""
+
+    @abstractmethod
+    def space(self) -> SearchSpace:
+        """The space that is tested."""
+
+    def codes(self, seed: int = 0, n: int | None = None) -> Codes:
+        """Sampled codes [n, choices]."""
+        return self.space().sample(np.random.default_rng(seed), self.samples if n is None else n)
+
+    # Architectures and codes
+
+    def test_choices_have_different_keys_and_candidates(self) -> None:
+        keys = [choice.key for choice in self.space().choices]
+        assert len(keys) == len(set(keys)) > 0
+        for choice in self.space().choices:
+            assert len(choice.candidates) == len(set(choice.candidates)) > 0
+
+    def test_encoding_and_decoding_are_inverse(self) -> None:
+        space, codes = self.space(), self.codes()
+        architectures = space.decode(codes)
+        assert (space.encode(architectures) == codes).all()
+        assert space.decode(space.encode(architectures)) == architectures
+        for architecture, row in zip(architectures[: self.builds], codes, strict=False):
+            assert space.architecture(architecture.choices) == architecture
+            assert space.architecture(row.tolist()) == architecture
+
+    def test_codes_have_contiguous_columns_of_small_integers(self) -> None:
+        space, codes = self.space(), self.codes()
+        assert codes.dtype == space.dtype
+        assert codes.flags.f_contiguous
+
+    def test_sampling_needs_nothing_but_its_generator(self) -> None:
+        np.random.seed(0)  # noqa: NPY002 (the global state must not matter)
+        first = self.codes(seed=7)
+        np.random.seed(1)  # noqa: NPY002
+        assert (self.codes(seed=7) == first).all()
+        if self.space().size > self.samples:
+            assert (self.codes(seed=8) != first).any()
+
+    def test_children_are_architectures(self) -> None:
+        space, rng = self.space(), np.random.default_rng(1)
+        codes = self.codes()
+        for children in (space.mutate(codes, rng, 0.3), space.crossover(codes, codes[::-1], rng)):
+            assert children.shape == codes.shape
+            assert (space.encode(space.decode(children)) == children).all()
+
+    def test_no_mutation_and_equal_parents_change_nothing(self) -> None:
+        space, rng, codes = self.space(), np.random.default_rng(2), self.codes()
+        assert (space.mutate(codes, rng, 0.0) == codes).all()
+        assert (space.crossover(codes, codes, rng) == codes).all()
+
+    def test_mutation_reaches_every_choice(self) -> None:
+        space, codes = self.space(), self.codes()
+        changed = np.zeros(len(space.choices), dtype=bool)
+        rng = np.random.default_rng(3)
+        for _ in range(20):
+            changed |= (space.mutate(codes, rng, 0.3) != codes).any(0)
+        assert changed[space.candidates > 1].all()
+
+    def test_enumeration_is_in_order_and_without_twins(self) -> None:
+        space = self.space()
+        codes = next(iter(space.enumerate_codes(batch=2048)))
+        rows = [tuple(row) for row in codes.tolist()]
+        assert rows == sorted(set(rows))
+        assert (space.check(codes) == codes).all()
+        if space.size <= 20_000:
+            assert sum(map(len, space.enumerate_codes())) == space.size
+
+    def test_what_does_not_belong_is_refused_by_name(self) -> None:
+        space = self.space()
+        choices = space.decode(self.codes(n=1))[0].choices
+        first = space.choices[0].key
+        without = {key: value for key, value in choices.items() if key != first}
+        for wrong, said in (
+            (without, first),
+            ({**choices, "unheard-of": "k3"}, "unheard-of"),
+            ({**choices, first: "unheard-of"}, first),
+        ):
+            with pytest.raises(InvalidArchitecture, match=said):
+                space.architecture(wrong)
+        with pytest.raises(InvalidArchitecture):
+            space.architecture([0] * (len(space.choices) + 1))
+
+    def test_json_and_pickle_give_it_back(self) -> None:
+        if not self.registered:
+            pytest.skip("the space is not registered")
+        space = self.space()
+        architecture = space.decode(self.codes(n=1))[0]
+        assert Architecture.from_json(architecture.to_json()) == architecture
+        again = pickle.loads(pickle.dumps(space))
+        assert again == space
+        assert again.choices == space.choices
+
+    # Blocks and counts
+
+    def test_counts_are_those_of_the_blocks(self) -> None:
+        space, codes = self.space(), self.codes(n=20)
+        keys, counts = space.block_counts(codes)
+        assert len(keys) == len(set(keys))
+        assert counts.shape == (len(codes), len(keys))
+        for architecture, row in zip(space.decode(codes), counts, strict=True):
+            blocks = space.blocks(architecture)
+            there = {key: int(count) for key, count in zip(keys, row, strict=True) if count}
+            assert Counter(block.key for block in blocks) == there
+            assert space.macs(architecture) == sum(block.macs for block in blocks)
+            assert space.params(architecture) == sum(block.params for block in blocks)
+            assert all(space.all_blocks[block.key] == block for block in blocks)
+
+    def test_many_cost_what_each_costs(self) -> None:
+        space, codes = self.space(), self.codes(n=20)
+        architectures = space.decode(codes)
+        for count in (space.macs, space.params):
+            many = count(codes)
+            assert many.dtype == np.int64
+            assert many.tolist() == [count(architecture) for architecture in architectures]
+            assert count(architectures).tolist() == many.tolist()
+
+    # Networks
+
+    def test_networks_count_as_the_space_does(self) -> None:
+        space = self.space()
+        for architecture in space.decode(self.codes(seed=4, n=self.builds)):
+            network = space.network(architecture).eval()
+            assert sum(value.numel() for value in network.parameters()) == space.params(architecture)
+            with FlopCounterMode(display=False) as counter, torch.no_grad():
+                scores = network(self.image(architecture))
+            assert scores.shape == (2, space.num_classes)
+            assert scores.isfinite().all()
+            assert counter.get_total_flops() == 2 * 2 * space.macs(architecture)
+
+    def test_blocks_are_what_the_network_executes(self) -> None:
+        space = self.space()
+        for architecture in space.decode(self.codes(seed=5, n=self.builds)):
+            network, blocks = space.network(architecture).eval(), space.blocks(architecture)
+            modules: Sequence[nn.Module] = network.blocks  # type: ignore[assignment]
+            called: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []
+            assert len(modules) == len(blocks)
+            for index, module in enumerate(modules):
+                module.register_forward_hook(_recorder(index, called))
+            with torch.no_grad():
+                network(self.image(architecture))
+            assert [index for index, _, _ in called] == list(range(len(blocks)))
+            for index, before, after in called:
+                assert before[1:] == blocks[index].input, blocks[index].key
+                assert after[1:] == blocks[index].output, blocks[index].key
+
+    def test_weights_come_from_the_generator(self) -> None:
+        space = self.space()
+        architecture = space.decode(self.codes(n=1))[0]
+        state = torch.random.get_rng_state()
+        first, same, other = (
+            space.network(architecture, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+        )
+        assert torch.equal(torch.random.get_rng_state(), state)
+        pairs = list(zip(first.parameters(), same.parameters(), other.parameters(), strict=True))
+        assert all(torch.equal(a, b) for a, b, _ in pairs)
+        assert any(not torch.equal(a, c) for a, _, c in pairs)
+
+    def test_networks_learn(self) -> None:
+        space = self.space()
+        architecture = space.decode(self.codes(seed=6, n=1))[0]
+        network = space.network(architecture).train()
+        network(self.image(architecture)).square().mean().backward()
+        gradients = [value.grad for value in network.parameters() if value.grad is not None]
+        assert gradients
+        assert all(gradient.isfinite().all() for gradient in gradients)
+
+    # The supernet
+
+    def test_the_supernet_runs_what_is_active(self) -> None:
+        space = self.space()
+        supernet = space.supernet().eval()
+        for row in self.codes(seed=7, n=self.builds):
+            architecture = space.decode(row[None])[0]
+            supernet.activate(row)
+            with torch.no_grad():
+                by_codes = supernet(self.image(architecture))
+            supernet.activate(architecture)
+            with torch.no_grad():
+                assert torch.equal(supernet(self.image(architecture)), by_codes)
+            assert by_codes.shape == (2, space.num_classes)
+
+    def test_only_the_path_takes_gradients(self) -> None:
+        space = self.space()
+        supernet = space.supernet().train()
+        rows = self.codes(seed=8, n=2)
+        supernet.activate(rows[0])
+        supernet(self.image(space.decode(rows[:1])[0])).square().mean().backward()
+        on_path = {id(value) for module in supernet.path() for value in module.parameters()}
+        for name, value in supernet.named_parameters():
+            assert value.grad is None or id(value) in on_path, name
+
+    def image(self, architecture: Architecture) -> Tensor:
+        """Two images for the architecture's network."""
+        shape = self.space().input_shape_of(architecture)
+        return torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
+
+    # Graphs
+
+    def test_graphs_are_those_of_one_and_of_many(self) -> None:
+        pytest.importorskip("torch_geometric")
+        space, codes = self.space(), self.codes(n=20)
+        batch = space.graphs(codes)
+        assert batch.num_graphs == len(codes)
+        for index, architecture in enumerate(space.decode(codes)):
+            one, part = space.graph(architecture), batch.get_example(index)
+            for field in ("operation", "position", "edge_index"):
+                assert torch.equal(one[field], part[field]), field
+            assert 0 <= one.operation.min() <= one.operation.max() <= len(space.operations)
+            assert 0 <= one.position.min() <= one.position.max() <= space.positions
+            if one.edge_index.numel():
+                assert one.edge_index.max() < one.num_nodes
+
+    def test_different_architectures_have_different_graphs(self) -> None:
+        """Unless they are one network; at least the graphs tell more than one apart."""
+        pytest.importorskip("torch_geometric")
+        space, codes = self.space(), self.codes(n=50)
+        graphs = space.graphs(codes)
+        seen = set()
+        for index in range(len(codes)):
+            graph = graphs.get_example(index)
+            fields = (graph.operation, graph.position, graph.edge_index.reshape(-1))
+            seen.add(tuple(tuple(field.tolist()) for field in fields))
+        assert len(seen) >= min(5, space.size)
+
+
+def _recorder(index: int, called: list[tuple[int, tuple[int, ...], tuple[int, ...]]]) -> Callable[..., None]:
+    def record(module: nn.Module, given: tuple[Any, ...], result: Tensor) -> None:
+        called.append((index, tuple(given[0].shape), tuple(result.shape)))
+
+    return record

@@ -1,0 +1,65 @@
+"""NAS-Bench-Macro: 8 layers, 3 candidates each, all trained on CIFAR-10 (Su et al., CVPR 2021, arXiv 2103.11922)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spaces.block import Block
+from spaces.chain import ChainSpace
+from spaces.mobile import ChainBuilder
+from spaces.registry import register_space
+from spaces.space import SearchSpace
+
+if TYPE_CHECKING:
+    from spaces.modules.network import Initialiser
+
+IDENTITY = "identity"
+
+
+@register_space("nasbench-macro")
+def nasbench_macro(
+    name: str,
+    /,
+    *,
+    input_size: int = 32,
+    repeats: tuple[int, ...] = (2, 3, 3),
+    stem_channels: int = 32,
+    head_channels: int = 1280,
+    num_classes: int = 10,
+) -> SearchSpace:
+    """The benchmark's space: each stage halves the image and doubles the channels.
+
+    The identity of a strided layer is a pointwise convolution with batch normalisation. Candidates stand in the order
+    of the benchmark's digits: 0 identity, 1 MB3_K3, 2 MB6_K5.
+    """
+    chain = ChainBuilder((3, input_size, input_size))
+    chain.conv(stem_channels, 3, 1, "relu")
+    for count in repeats:
+        channels = chain.shape[0] * 2
+        for repeat in range(count):
+            stride = 2 if repeat == 0 else 1
+            after = chain.after(channels, stride)
+            identity = () if stride == 1 else (Block("conv", chain.shape, after, 1, stride=stride),)
+            chain.choice(
+                {
+                    IDENTITY: identity,
+                    "k3e3": (chain.mbconv(channels, 3, 3, stride, "relu"),),
+                    "k5e6": (chain.mbconv(channels, 5, 6, stride, "relu"),),
+                },
+                channels,
+                stride,
+            )
+    chain.conv(head_channels, 1, 1, "relu")
+    behind = chain.shape
+
+    def classifier(classes: int) -> Block:
+        return Block("linear", behind, (classes,))
+
+    layout = [*chain.layout, classifier(num_classes)]
+    return ChainSpace(name, layout, (3, input_size, input_size), num_classes, classifier, _initialiser)
+
+
+def _initialiser() -> Initialiser:
+    from spaces.modules.network import FanOutInitialiser
+
+    return FanOutInitialiser()

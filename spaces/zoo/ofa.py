@@ -1,0 +1,206 @@
+"""Once-for-All: elastic depth, kernel, expansion and resolution (Cai et al., ICLR 2020, arXiv 1908.09791).
+
+A layer's candidate is its kernel and expansion; the third and fourth layer of a stage may be left out (`skip`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from spaces.additive_space import AdditiveSpace
+from spaces.block import Block
+from spaces.elastic_depth import SKIP, ElasticDepthSpace
+from spaces.errors import InvalidParameter
+from spaces.mobile import ChainBuilder, scaled
+from spaces.registry import get, register_space
+from spaces.resolution import ResolutionSpace
+from spaces.space import SearchSpace
+
+if TYPE_CHECKING:
+    from spaces.modules.network import Initialiser
+
+
+_AtResolution: TypeAlias = Callable[[int, str], ElasticDepthSpace]
+
+
+@dataclass(frozen=True)
+class _Stage:
+    channels: int
+    stride: int
+    activation: str
+    se: bool = False
+    most: int = 4  # layers
+
+
+@dataclass(frozen=True)
+class _Elastic:
+    """What is open: the parameters that both spaces share."""
+
+    depths: tuple[int, ...]
+    kernels: tuple[int, ...]
+    expansions: tuple[int, ...]
+
+    def check(self, name: str) -> None:
+        if sorted(set(self.depths)) != list(range(min(self.depths), max(self.depths) + 1)):
+            raise InvalidParameter(f"{name}: depths must be numbers that follow each other, not {self.depths}")
+        if any(kernel % 2 == 0 for kernel in self.kernels) or 1 in self.expansions:
+            raise InvalidParameter(
+                f"{name}: kernels must be odd and expansions more than 1; got {self.kernels} and {self.expansions}"
+            )
+
+
+@register_space("ofa-mobilenetv3")
+def ofa_mobilenetv3(
+    name: str,
+    /,
+    *,
+    resolutions: tuple[int, ...] = (224,),
+    width: float = 1.0,
+    depths: tuple[int, ...] = (2, 3, 4),
+    kernels: tuple[int, ...] = (3, 5, 7),
+    expansions: tuple[int, ...] = (3, 4, 6),
+    num_classes: int = 1000,
+) -> SearchSpace:
+    """MobileNetV3-Large's stages with squeeze-and-excitation; the release has the widths 1.0 and 1.2."""
+    elastic = _Elastic(depths, kernels, expansions)
+    elastic.check(name)
+    first, *channels = scaled((16, 24, 40, 80, 112, 160), width)
+    expand, head = scaled((960, 1280), width)
+    strides, activations = (2, 2, 2, 1, 2), ("relu", "relu", "hswish", "hswish", "hswish")
+    squeezes = (False, True, False, True, True)
+    stages = [_Stage(*fields) for fields in zip(channels, strides, activations, squeezes, strict=True)]
+
+    def at(size: int, name: str) -> ElasticDepthSpace:
+        chain = ChainBuilder((3, size, size))
+        chain.conv(first, 3, 2, "hswish")
+        chain.fixed(chain.mbconv(first, 3, 1, 1, "relu"))
+        optional = _add_stages(chain, stages, elastic)
+        chain.conv(expand, 1, 1, "hswish")
+        chain.fixed(Block("global_pool", chain.shape, (expand, 1, 1)))
+        chain.conv(head, 1, 1, "hswish", operator="conv_act")
+        return _finish(name, size, chain, optional, num_classes, "linear_dropout", 1e-5)
+
+    return _with_resolutions(name, resolutions, at)
+
+
+@register_space("ofa-proxyless")
+def ofa_proxyless(
+    name: str,
+    /,
+    *,
+    resolutions: tuple[int, ...] = (224,),
+    width: float = 1.3,
+    depths: tuple[int, ...] = (2, 3, 4),
+    kernels: tuple[int, ...] = (3, 5, 7),
+    expansions: tuple[int, ...] = (3, 4, 6),
+    num_classes: int = 1000,
+) -> SearchSpace:
+    """ProxylessNAS's stages, the last one of a single layer; the release has the width 1.3."""
+    elastic = _Elastic(depths, kernels, expansions)
+    elastic.check(name)
+    first, second, *channels = scaled((32, 16, 24, 40, 80, 96, 192, 320), width)
+    head = scaled((1280,), width)[0]
+    strides, most = (2, 2, 2, 1, 2, 1), (4, 4, 4, 4, 4, 1)
+    stages = [
+        _Stage(out, stride, "relu6", most=layers) for out, stride, layers in zip(channels, strides, most, strict=True)
+    ]
+
+    def at(size: int, name: str) -> ElasticDepthSpace:
+        chain = ChainBuilder((3, size, size))
+        chain.conv(first, 3, 2, "relu6")
+        chain.fixed(chain.mbconv(second, 3, 1, 1, "relu6"))
+        optional = _add_stages(chain, stages, elastic)
+        chain.conv(head, 1, 1, "relu6")
+        return _finish(name, size, chain, optional, num_classes, "linear", 1e-3)
+
+    return _with_resolutions(name, resolutions, at)
+
+
+def _add_stages(chain: ChainBuilder, stages: Sequence[_Stage], elastic: _Elastic) -> list[list[str]]:
+    optional: list[list[str]] = []
+    for stage in stages:
+        least, most = (1, 1) if stage.most == 1 else (min(elastic.depths), max(elastic.depths))
+        keys: list[str] = []
+        for place in range(most):
+            stride = stage.stride if place == 0 else 1
+            candidates = chain.mbconvs(
+                stage.channels, elastic.kernels, elastic.expansions, stride, stage.activation, stage.se
+            )
+            if place >= least:
+                candidates = {SKIP: (), **candidates}
+            chain.choice(candidates, stage.channels, stride)
+            if place >= least:
+                keys.append(chain.last_key)
+        optional.append(keys)
+    return optional
+
+
+def _finish(
+    name: str,
+    size: int,
+    chain: ChainBuilder,
+    optional: list[list[str]],
+    num_classes: int,
+    operator: str,
+    epsilon: float,
+) -> ElasticDepthSpace:
+    behind = chain.shape
+
+    def classifier(classes: int) -> Block:
+        return Block(operator, behind, (classes,))
+
+    def initialise() -> Initialiser:
+        from spaces.modules.network import FanOutInitialiser
+
+        return FanOutInitialiser(epsilon)
+
+    layout = [*chain.layout, classifier(num_classes)]
+    return ElasticDepthSpace(name, layout, (3, size, size), num_classes, classifier, initialise, optional=optional)
+
+
+def _with_resolutions(name: str, resolutions: tuple[int, ...], at: _AtResolution) -> SearchSpace:
+    if not resolutions or len(set(resolutions)) < len(resolutions):
+        raise InvalidParameter(f"{name}: resolutions must be there and differ, not {resolutions}")
+    if len(resolutions) == 1:
+        return at(resolutions[0], name)
+    return ResolutionSpace(name, resolutions, lambda size: _additive(get(name, resolutions=(size,))))
+
+
+def _additive(space: SearchSpace) -> AdditiveSpace:
+    assert isinstance(space, AdditiveSpace)
+    return space
+
+
+def _layers(text: str) -> dict[str, str]:
+    return {f"layer_{number}": candidate for number, candidate in enumerate(text.split(), 1)}
+
+
+PUBLISHED = {
+    "ofa-flops-389m": (
+        "ofa-mobilenetv3(width=1.2)",
+        _layers("k3e3 k3e3 skip skip k5e3 k5e6 k3e3 skip k5e4 k5e4 k3e3 skip k5e6 k5e4 k3e4 k3e4 k3e6 k3e6 k7e6 k3e3"),
+    ),
+    "ofa-note10-30ms": (
+        "ofa-mobilenetv3(width=1.2)",
+        _layers("k3e3 k3e3 skip skip k5e4 k3e3 k3e4 skip k5e4 k5e4 k3e3 skip k3e6 k3e4 k3e4 skip k3e6 k3e6 k3e4 k3e3"),
+    ),
+    "ofa-pixel1-20ms": (
+        "ofa-mobilenetv3(resolutions=(152,))",
+        _layers("k3e3 k3e3 skip skip k5e3 k5e3 skip skip k7e4 k3e3 skip skip k5e3 k3e4 skip skip k3e6 k7e6 skip skip"),
+    ),
+    "ofa-cpu-10ms": (
+        "ofa-proxyless(resolutions=(144,))",
+        _layers(
+            "k5e4 k3e3 skip skip k3e3 k3e3 skip skip k7e3 k3e3 k7e3 skip k5e3 k5e4 skip skip k5e3 k3e4 skip skip k3e4"
+        ),
+    ),
+    "ofa-v100-5ms": (
+        "ofa-proxyless(resolutions=(128,))",
+        _layers(
+            "k3e3 k3e3 skip skip k5e3 k3e6 skip skip k3e4 k5e4 k3e6 skip k3e4 k3e6 k7e4 skip k3e6 k5e4 k5e4 skip k3e4"
+        ),
+    ),
+}
+"""The release's specialised networks: name -> (space, choices)."""

@@ -1,0 +1,126 @@
+"""ProxylessNAS: MobileNetV2 blocks (Cai et al., ICLR 2019, arXiv 1812.00332; the official release)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spaces.block import Block
+from spaces.chain import ChainSpace
+from spaces.mobile import ChainBuilder, check_stages, scaled
+from spaces.registry import register_space
+from spaces.space import SearchSpace
+
+if TYPE_CHECKING:
+    from spaces.modules.network import Initialiser
+
+KERNELS, EXPANSIONS = (3, 5, 7), (3, 6)
+STRIDES = (2, 2, 2, 1, 2, 1)
+ZERO = "zero"
+
+
+@register_space("proxylessnas")
+def proxylessnas(
+    name: str,
+    /,
+    *,
+    input_size: int = 224,
+    channels: tuple[int, ...] = (24, 40, 80, 96, 192, 320),
+    repeats: tuple[int, ...] = (4, 4, 4, 4, 4, 1),
+    strides: tuple[int, ...] = STRIDES,
+    first_channels: int = 32,
+    second_channels: int = 16,
+    head_channels: int = 1280,
+    width: float = 1.0,
+    num_classes: int = 1000,
+) -> SearchSpace:
+    """The space of the paper: 21 cells; `zero` leaves a cell out where its shortcut can stand in for it.
+
+    `width` multiplies all channels, and the head's only above 1, as in the release.
+    """
+    check_stages(name, channels=channels, repeats=repeats, strides=strides)
+    first, second, *stages = scaled((first_channels, second_channels, *channels), width)
+    head = scaled((head_channels,), max(width, 1.0))[0]
+    chain = ChainBuilder((3, input_size, input_size))
+    chain.conv(first, 3, 2, "relu6")
+    chain.fixed(chain.mbconv(second, 3, 1, 1, "relu6"))
+    for out, count, first_stride in zip(stages, repeats, strides, strict=True):
+        for repeat in range(count):
+            stride = first_stride if repeat == 0 else 1
+            candidates = chain.mbconvs(out, KERNELS, EXPANSIONS, stride, "relu6")
+            if chain.after(out, stride) == chain.shape:
+                candidates[ZERO] = ()
+            chain.choice(candidates, out, stride)
+    chain.conv(head, 1, 1, "relu6")
+    behind = chain.shape
+
+    def classifier(classes: int) -> Block:
+        return Block("linear", behind, (classes,))
+
+    layout = [*chain.layout, classifier(num_classes)]
+    return ChainSpace(name, layout, (3, input_size, input_size), num_classes, classifier, _initialiser)
+
+
+@register_space("proxylessnas-tiny")
+def proxylessnas_tiny(
+    name: str,
+    /,
+    *,
+    input_size: int = 32,
+    channels: tuple[int, ...] = (16, 24, 40),
+    repeats: tuple[int, ...] = (2, 2, 2),
+    strides: tuple[int, ...] = (1, 2, 2),
+    first_channels: int = 16,
+    second_channels: int = 8,
+    head_channels: int = 160,
+    width: float = 1.0,
+    num_classes: int = 10,
+) -> SearchSpace:
+    """The same blocks, 6 cells on small images."""
+    return proxylessnas(
+        name,
+        input_size=input_size,
+        channels=channels,
+        repeats=repeats,
+        strides=strides,
+        first_channels=first_channels,
+        second_channels=second_channels,
+        head_channels=head_channels,
+        width=width,
+        num_classes=num_classes,
+    )
+
+
+def _initialiser() -> Initialiser:
+    from spaces.modules.network import FanOutInitialiser
+
+    return FanOutInitialiser(epsilon=1e-3)
+
+
+def _cells(text: str) -> dict[str, str]:
+    return {f"layer_{number}": candidate for number, candidate in enumerate(text.split(), 1)}
+
+
+_MOBILE = "k5e3 k3e3 zero zero k7e3 k3e3 k5e3 k5e3 k7e6 k5e3 k5e3 k5e3 k5e6 k5e3 k5e3 k5e3 k7e6 k7e6 k7e3 k7e3 k7e6"
+
+PUBLISHED = {
+    "proxyless-gpu": (
+        "proxylessnas(channels=(32, 56, 112, 128, 256, 432), first_channels=40, head_channels=1728, "
+        "second_channels=24)",
+        _cells(
+            "k5e3 zero zero zero k7e3 zero zero k3e3 k7e6 zero zero k5e3 k5e6 zero k3e3 k5e3 k7e6 k7e6 k7e6 k5e6 k7e6"
+        ),
+    ),
+    "proxyless-cpu": (
+        "proxylessnas(channels=(32, 48, 88, 104, 216, 360), first_channels=40, head_channels=1432, second_channels=24)",
+        _cells(
+            "k3e6 k3e3 k3e3 k3e3 k3e6 k3e3 k3e3 k5e3 k3e6 zero zero k3e3 k5e6 k3e3 k3e3 k3e3 k5e6 k5e3 k5e3 k3e3 k5e6"
+        ),
+    ),
+    "proxyless-mobile": ("proxylessnas(channels=(32, 40, 80, 96, 192, 320))", _cells(_MOBILE)),
+    "proxyless-mobile-14": (
+        "proxylessnas(channels=(40, 56, 112, 136, 256, 448), first_channels=48, head_channels=1792, "
+        "second_channels=24)",
+        _cells(_MOBILE),
+    ),
+}
+"""The release's networks: name -> (space, choices)."""
