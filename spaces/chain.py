@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from spaces.modules.network import Initialiser
     from spaces.modules.supernet import Supernet
+    from spaces.sketch import Sketch
 
 
 Layout: TypeAlias = Sequence[Block | ChoiceLayer]
@@ -59,6 +60,18 @@ class ChainSpace(AdditiveSpace):
         for part in layout:
             blocks.extend(part.candidates[chosen[part.key]] if isinstance(part, ChoiceLayer) else (part,))
         return blocks
+
+    def sketch(self, architecture: Architecture) -> Sketch:
+        """What a picture of the architecture shows: its blocks, one row for each image size."""
+        from spaces.sketch import chain_sketch
+
+        self.encode([architecture])
+        chosen = architecture.choices
+        parts = [
+            ("", (part,)) if isinstance(part, Block) else (chosen[part.key], part.candidates[chosen[part.key]])
+            for part in self.layout
+        ]
+        return chain_sketch(self.name, parts)
 
     def graph(self, architecture: Architecture) -> Data:
         """The architecture as a path of nodes; see `spaces.graph.chain_graphs`."""

@@ -17,6 +17,7 @@ EXTRAS = {
     "safetensors": "predictor",
     "torch_geometric": "predictor",
     "matplotlib": "plots",
+    "yaml": "tables",
     "lightning": "oneshot",
     "onnx": "oneshot",
     "onnxruntime": "oneshot",

@@ -22,7 +22,7 @@ class SpaceFactory(Protocol):
 
 
 _FACTORIES: dict[str, Callable[..., SearchSpace]] = {}
-ZOO = ("spos", "proxylessnas", "ofa", "fbnet", "nasbench_macro")
+ZOO = ("spos", "proxylessnas", "ofa", "fbnet", "nasbench_macro", "nasbench201", "nasbench101", "darts")
 
 
 def register_space(name: str) -> Callable[[Callable[..., SearchSpace]], Callable[..., SearchSpace]]:

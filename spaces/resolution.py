@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch_geometric.data import Batch, Data
 
     from spaces.modules.supernet import Supernet
+    from spaces.sketch import Sketch
 
 
 class ResolutionSpace(SearchSpace):
@@ -97,6 +98,11 @@ class ResolutionSpace(SearchSpace):
             rows = codes[:, 0] == code
             sums[rows] = space._sums(field, codes[rows, 1:])
         return sums
+
+    def sketch(self, architecture: Architecture) -> Sketch:
+        """What a picture of the architecture shows, at its resolution."""
+        space, part = self._part(architecture)
+        return space.sketch(part)
 
     def graph(self, architecture: Architecture) -> Data:
         """The architecture as a graph for predictors; the resolution is its first node."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch_geometric.data import Batch, Data
 
     from spaces.modules.supernet import Supernet
+    from spaces.sketch import Sketch
 
 Codes: TypeAlias = NDArray[np.signedinteger[Any]]
 """Encoded architectures, int array [n, choices]; columns contiguous, the smallest integer that fits."""
@@ -140,14 +141,29 @@ class SearchSpace(ABC):
         Raises:
             InvalidArchitecture: an architecture belongs to another space or lacks a choice.
         """
-        codes = np.zeros((len(architectures), len(self.choices)), dtype=self.dtype, order="F")
-        for row, architecture in enumerate(architectures):
+        keys, tables = self._tables
+        rows = []
+        for architecture in architectures:
             if architecture.space != self.name:
                 raise InvalidArchitecture(f"an architecture of {architecture.space} was given to {self.name}")
-            chosen = architecture.choices
-            check_keys(self.choices, chosen)
-            codes[row] = [choice.code(chosen[choice.key]) for choice in self.choices]
+            try:
+                given, names = zip(*architecture.items, strict=True)
+                if given != keys:
+                    raise KeyError
+                rows.append([table[name] for table, name in zip(tables, names, strict=True)])
+            except (KeyError, TypeError, ValueError):  # told in full, which is slower
+                chosen = architecture.choices
+                check_keys(self.choices, chosen)
+                rows.append([choice.code(chosen[choice.key]) for choice in self.choices])
+        shape = (len(architectures), len(self.choices))
+        codes: Codes = np.asfortranarray(np.array(rows, dtype=self.dtype).reshape(shape))
         return self._settled(codes)
+
+    @cached_property
+    def _tables(self) -> tuple[tuple[str, ...], list[dict[str, int]]]:
+        # Choices' keys, and for each the codes of its candidates.
+        names = [{name: code for code, name in enumerate(choice.candidates)} for choice in self.choices]
+        return tuple(choice.key for choice in self.choices), names
 
     def decode(self, codes: NDArray[Any]) -> list[Architecture]:
         """The architectures of `codes` [n, choices], checked; `encode` gives the codes back."""
@@ -305,6 +321,13 @@ class SearchSpace(ABC):
     @abstractmethod
     def graphs(self, architectures: Architectures) -> Batch:
         """The graphs of many architectures, built at once."""
+
+    def sketch(self, architecture: Architecture) -> Sketch:
+        """What a picture of the architecture shows; see `spaces.drawing`."""
+        from spaces.sketch import chain_sketch
+
+        self.encode([architecture])
+        return chain_sketch(self.name, [("", [block]) for block in self.blocks(architecture)])
 
     # What it builds
 

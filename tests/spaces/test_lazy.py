@@ -16,7 +16,7 @@ def test_every_public_name_resolves() -> None:
     names = dir(spaces)
     assert {"Architecture", "Block", "LayerChoice", "SearchSpace", "Supernet", "available", "get"} <= set(names)
     for name in names:
-        assert getattr(spaces, name).__name__ == name
+        assert getattr(spaces, name).__name__.removeprefix("spaces.") == name
         assert name in vars(spaces)  # the next use finds it without the detour
 
 

@@ -1,0 +1,1 @@
+"""Networks of repeated cells, without torch: how their blocks are wired, and the logic of each benchmark's cells."""

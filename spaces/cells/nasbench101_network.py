@@ -1,0 +1,167 @@
+"""The networks of NAS-Bench-101: their blocks, how these are wired, and how often each occurs in many of them.
+
+Ying et al., ICML 2019 (arXiv 1902.09635; google-research/nasbench, model_builder.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.block import Block
+from spaces.cells.nasbench101 import INNER, OPERATIONS, VERTICES, Cells
+from spaces.cells.plan import Plan
+from spaces.layers import Shape
+
+MOST_SHARERS = 4
+"""How many vertices can share the output's channels; a fifth one would need a tenth edge."""
+
+
+class Skeleton:
+    """What surrounds the cells: a stem, stacks of equal modules with a pool between them, a classifier.
+
+    Args:
+        input_shape: shape of one image.
+        stem_channels: of the first stack; each further one has twice as many on half the side.
+        stacks: how many.
+        modules: of a stack.
+    """
+
+    def __init__(self, input_shape: tuple[int, int, int], stem_channels: int, stacks: int, modules: int):
+        _, height, width = input_shape
+        self._shapes: list[Shape] = [
+            (stem_channels << stack, height >> stack, width >> stack) for stack in range(stacks)
+        ]
+        self._modules = modules
+        self._stem = Block("conv", input_shape, self._shapes[0], 3, stride=1, activation="relu")
+
+    @property
+    def channels(self) -> int:
+        """Channels of the first stack."""
+        return self._shapes[0][0]
+
+    def plan(self, codes: NDArray[Any], num_classes: int) -> Plan:
+        """How the network of `codes` [26] is wired."""
+        cells = Cells.of(codes[None])
+        plan = Plan(self._stem.input)
+        value = plan.apply("stem", self._stem, 0)
+        for stack, shape in enumerate(self._shapes):
+            if stack:
+                value = plan.apply(f"pool_{stack}", self._pool(stack), value)
+            channels = cells.channels(shape[0])[0].tolist()
+            for module in range(self._modules):
+                value = _module(plan, f"stack_{stack}/module_{module}", cells, channels, value)
+        plan.apply("classifier", self._classifier(num_classes), value)
+        return plan
+
+    def places(self, num_classes: int) -> Mapping[str, Block]:
+        """Every place of the supernet and the widest block there."""
+        found = {"stem": self._stem, "classifier": self._classifier(num_classes)}
+        for stack, shape in enumerate(self._shapes):
+            if stack:
+                found[f"pool_{stack}"] = self._pool(stack)
+            for module in range(self._modules):
+                place = f"stack_{stack}/module_{module}"
+                inputs = self._inputs(stack, module)
+                found[f"{place}/output"] = _projection(inputs, shape)
+                for vertex in range(1, INNER + 1):
+                    found[f"{place}/vertex_{vertex}/input"] = _projection(inputs, shape)
+                    for code, name in enumerate(OPERATIONS):
+                        found[f"{place}/vertex_{vertex}/{name}"] = _operation(code, shape)
+        return found
+
+    def _pool(self, stack: int) -> Block:
+        before, after = self._shapes[stack - 1], self._shapes[stack]
+        return Block("max_pool", before, (before[0], *after[1:]), 2, stride=2)
+
+    def _classifier(self, num_classes: int) -> Block:
+        return Block("linear", self._shapes[-1], (num_classes,))
+
+    def _inputs(self, stack: int, module: int) -> Shape:
+        channels = self._shapes[stack - 1 if stack and module == 0 else stack][0]
+        return channels, *self._shapes[stack][1:]
+
+    def _fixed(self, num_classes: int) -> list[Block]:
+        return [self._stem, *map(self._pool, range(1, len(self._shapes))), self._classifier(num_classes)]
+
+    def _kinds(self, stack: int, width: int) -> list[Block]:
+        """What there is of a width in a stack: the operations of a vertex, and each module's projection."""
+        shape = width, *self._shapes[stack][1:]
+        operations = [_operation(code, shape) for code in range(len(OPERATIONS))]
+        return operations + [_projection(self._inputs(stack, module), shape) for module in range(self._modules)]
+
+    def all_blocks(self, num_classes: int) -> dict[str, Block]:
+        """Key -> block for every block that occurs in some network."""
+        blocks = self._fixed(num_classes)
+        for stack, shape in enumerate(self._shapes):
+            for width in _widths(shape[0]):
+                blocks += self._kinds(stack, width)
+        return {block.key: block for block in blocks}
+
+    def counts(self, codes: NDArray[Any], keys: Sequence[str], num_classes: int) -> NDArray[np.int32]:
+        """How often each of all the blocks `keys` occurs in the networks of `codes` [n, 26]: int array [n, keys]."""
+        column = {key: index for index, key in enumerate(keys)}
+        cells, rows = Cells.of(codes), np.arange(len(codes))
+        counts = np.zeros((len(codes), len(keys) + 1), dtype=np.int32)  # the last column takes what is not there
+        for block in self._fixed(num_classes):
+            counts[:, column[block.key]] += 1
+        for stack, shape in enumerate(self._shapes):
+            channels, columns = cells.channels(shape[0]), self._columns(stack, column)
+            for vertex in range(1, VERTICES):
+                if vertex <= INNER:
+                    operations = cells.operations[:, vertex - 1]
+                    counts[rows, columns[channels[:, vertex], operations]] += self._modules
+                projected = np.where(cells.adjacency[:, 0, vertex], channels[:, vertex], 0)
+                for module in range(self._modules):
+                    counts[rows, columns[projected, len(OPERATIONS) + module]] += 1
+        return counts[:, :-1]
+
+    def _columns(self, stack: int, column: Mapping[str, int]) -> NDArray[np.int64]:
+        """The column of the counts by width and kind; widths that do not occur have the one behind the last."""
+        channels = self._shapes[stack][0]
+        columns = np.full((channels + 1, len(OPERATIONS) + self._modules), len(column))
+        for width in _widths(channels):
+            columns[width] = [column[block.key] for block in self._kinds(stack, width)]
+        return columns
+
+
+def _widths(outputs: int) -> list[int]:
+    """The channels that vertices can have: a share of the output's among up to four, and one more."""
+    shares = range(1, MOST_SHARERS + 1)
+    return sorted({outputs // share + more for share in shares for more in range(2) if not more or outputs % share})
+
+
+def _operation(code: int, shape: Shape) -> Block:
+    if OPERATIONS[code] == "maxpool3x3":
+        return Block("max_pool", shape, shape, 3, stride=1)
+    return Block("conv", shape, shape, 3 if code == 0 else 1, stride=1, activation="relu")
+
+
+def _projection(inputs: Shape, outputs: Shape) -> Block:
+    return Block("conv", inputs, outputs, 1, stride=1, activation="relu")
+
+
+def _module(plan: Plan, place: str, cells: Cells, channels: list[int], value: int) -> int:
+    adjacency, size = cells.adjacency[0], plan.shape(value)[1:]
+    values = {0: value}
+    for vertex in range(1, INNER + 1):
+        if not cells.live[0, vertex]:
+            continue
+        shape = channels[vertex], *size
+        at = f"{place}/vertex_{vertex}"
+        terms = [
+            plan.truncate(values[source], channels[vertex]) for source in range(1, vertex) if adjacency[source, vertex]
+        ]
+        if adjacency[0, vertex]:
+            terms.append(plan.apply(f"{at}/input", _projection(plan.shape(value), shape), value))
+        code = int(cells.operations[0, vertex - 1])
+        values[vertex] = plan.apply(f"{at}/{OPERATIONS[code]}", _operation(code, shape), plan.add(terms, shape))
+    outputs = channels[-1], *size
+    joined = [values[vertex] for vertex in range(1, INNER + 1) if adjacency[vertex, -1]]
+    terms = [plan.concatenate(joined)] if joined else []
+    if adjacency[0, -1]:
+        terms.append(plan.apply(f"{place}/output", _projection(plan.shape(value), outputs), value))
+    return plan.add(terms, outputs)

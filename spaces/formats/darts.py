@@ -1,0 +1,104 @@
+"""Genotypes of DARTS and aw_nas as architectures of a space of cells; `spaces.formats.genotype` describes the texts."""
+
+from __future__ import annotations
+
+from spaces.architecture import Architecture
+from spaces.choice import Combination
+from spaces.errors import InvalidArchitecture
+from spaces.formats.format import Source
+from spaces.formats.genotype import (
+    Cell,
+    Edge,
+    Genotype,
+    format_aw_nas,
+    format_darts,
+    looks_like_genotype,
+    parse_genotype,
+)
+from spaces.registry import get
+from spaces.space import SearchSpace
+
+
+class Darts:
+    """Either form is read, DARTS's is written; the space is `darts` where no other is named."""
+
+    def detects(self, text: str, value: object) -> bool:
+        return looks_like_genotype(text)
+
+    def read(self, source: Source) -> Architecture:
+        genotype = parse_genotype(source.text)
+        return architecture_of(source.space or get("darts"), genotype)
+
+    def write(self, architecture: Architecture, space: SearchSpace) -> str:
+        return format_darts(genotype_of(space, architecture))
+
+
+class AwNas(Darts):
+    """As `Darts`, but aw_nas's form is written."""
+
+    def write(self, architecture: Architecture, space: SearchSpace) -> str:
+        return format_aw_nas(genotype_of(space, architecture))
+
+
+def architecture_of(space: SearchSpace, genotype: Genotype) -> Architecture:
+    """The architecture of `space` (choices `normal_0_inputs`, `normal_0_op_0`, ...) that a genotype describes.
+
+    Raises:
+        InvalidArchitecture: number of nodes, an input or an operation do not belong to the space; the node is named.
+    """
+    nodes = _nodes(space)
+    chosen: dict[str, str] = {}
+    for name, cell in (("normal", genotype.normal), ("reduce", genotype.reduce)):
+        if len(cell) != nodes:
+            raise InvalidArchitecture(f"{name}: a cell of {space.name} has {nodes} nodes, not {len(cell)}")
+        for node, edges in enumerate(cell):
+            chosen.update(_node_choices(space, f"{name}_{node}", edges))
+    return space.architecture(chosen)
+
+
+def genotype_of(space: SearchSpace, architecture: Architecture) -> Genotype:
+    """The genotype of an architecture of `space`; each node's entries are ordered by their input."""
+    nodes = _nodes(space)
+    chosen = architecture.choices
+
+    def cell(name: str) -> Cell:
+        return tuple(_node_edges(space, chosen, f"{name}_{node}") for node in range(nodes))
+
+    return Genotype(cell("normal"), cell("reduce"))
+
+
+def _node_choices(space: SearchSpace, key: str, edges: tuple[Edge, ...]) -> dict[str, str]:
+    inputs = _inputs(space, key)
+    ordered = sorted(edges, key=lambda edge: edge.source)
+    if len(ordered) != inputs.chosen:
+        raise InvalidArchitecture(f"{key} has {inputs.chosen} entries, not {len(ordered)}")
+    for edge in ordered:
+        if not 0 <= edge.source < len(inputs.inputs):
+            raise InvalidArchitecture(f"{key}: input {edge.source} is not one of 0 ... {len(inputs.inputs) - 1}")
+    taken = [edge.source for edge in ordered]
+    if len(set(taken)) < len(taken):
+        raise InvalidArchitecture(f"{key} takes the input {taken[0]} twice; {space.name} needs different inputs")
+    operations = {f"{key}_op_{position}": edge.operation for position, edge in enumerate(ordered)}
+    return {inputs.key: inputs.candidates[inputs.code_of(taken)], **operations}
+
+
+def _node_edges(space: SearchSpace, chosen: dict[str, str], key: str) -> tuple[Edge, ...]:
+    inputs = _inputs(space, key)
+    taken = inputs.subsets[inputs.code(chosen[inputs.key])]
+    return tuple(Edge(chosen[f"{key}_op_{position}"], source) for position, source in enumerate(taken))
+
+
+def _inputs(space: SearchSpace, key: str) -> Combination:
+    return next(choice for choice in _input_choices(space) if choice.key == f"{key}_inputs")
+
+
+def _nodes(space: SearchSpace) -> int:
+    return sum(choice.key.startswith("normal_") for choice in _input_choices(space))
+
+
+def _input_choices(space: SearchSpace) -> list[Combination]:
+    found = [choice for choice in space.choices if isinstance(choice, Combination)]
+    names = {f"{cell}_{node}_inputs" for cell in ("normal", "reduce") for node in range(len(found) // 2)}
+    if not found or {choice.key for choice in found} != names:
+        raise InvalidArchitecture(f"genotypes are for cells as those of darts, not for {space.name}")
+    return found

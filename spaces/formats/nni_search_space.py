@@ -1,0 +1,99 @@
+"""NNI's search-space files, as `nnictl ss_gen` writes them (microsoft/nni, MIT; nas/pytorch/classic_nas/mutator.py).
+
+`{"key": {"_type": "layer_choice", "_value": [names]}}`, `{"key": {"_type": "input_choice", "_value": {"candidates":
+[names], "n_chosen": 1}}}` and `{"key": {"_type": "choice", "_value": [values]}}`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from spaces.choice import Choice, Combination, Values
+from spaces.errors import InvalidFile, InvalidParameter
+from spaces.formats.json_text import parse_object
+from spaces.space import SearchSpace
+
+
+def read_search_space(text: str) -> tuple[Choice, ...]:
+    """The choices of a search-space file, in its order.
+
+    Args:
+        text: the JSON text. Inputs without a name ("") are named by their position.
+
+    Raises:
+        InvalidFile: not such a file; the choice at fault is named.
+    """
+    given = parse_object(text, "a search space of NNI")
+    return tuple(_read(key, entry) for key, entry in given.items())
+
+
+def write_search_space(space: SearchSpace) -> str:
+    """The search-space file of a space; `read_search_space` gives its choices back."""
+    return json.dumps({choice.key: _write(choice) for choice in space.choices}, indent=2)
+
+
+def detects(value: object) -> bool:
+    """Whether a JSON value is a search space."""
+    return isinstance(value, dict) and any(isinstance(entry, dict) and "_type" in entry for entry in value.values())
+
+
+def _write(choice: Choice) -> dict[str, Any]:
+    if isinstance(choice, Values):
+        return {"_type": "choice", "_value": list(choice.values)}
+    if isinstance(choice, Combination):
+        value = {"candidates": list(choice.inputs), "n_chosen": choice.chosen}
+        return {"_type": "input_choice", "_value": value}
+    return {"_type": "layer_choice", "_value": list(choice.candidates)}
+
+
+def _read(key: str, entry: Any) -> Choice:
+    if not isinstance(entry, dict) or entry.keys() != {"_type", "_value"}:
+        raise InvalidFile(f"{key}: an entry has '_type' and '_value', not {entry!r:.60}")
+    kind, value = entry["_type"], entry["_value"]
+    try:
+        if kind == "layer_choice":
+            return _layer_choice(key, value)
+        if kind == "input_choice":
+            return _input_choice(key, value)
+        if kind == "choice":
+            return Values.of(key, [_scalar(key, item) for item in _list(key, value)])
+    except InvalidParameter as error:
+        raise InvalidFile(str(error)) from error
+    raise InvalidFile(f"{key}: unknown _type {kind!r:.60}; there is: layer_choice, input_choice, choice")
+
+
+def _layer_choice(key: str, value: Any) -> Choice:
+    names = [_text(key, name) for name in _list(key, value)]
+    if not names or len(set(names)) < len(names) or "" in names:
+        raise InvalidFile(f"{key}: candidates need different names, not {names!r:.80}")
+    return Choice(key, tuple(names))
+
+
+def _input_choice(key: str, value: Any) -> Choice:
+    if not isinstance(value, dict) or value.keys() != {"candidates", "n_chosen"}:
+        raise InvalidFile(f"{key}: an input choice has 'candidates' and 'n_chosen', not {value!r:.60}")
+    names, chosen = [_text(key, name) for name in _list(key, value["candidates"])], value["n_chosen"]
+    if chosen is not None and (not isinstance(chosen, int) or isinstance(chosen, bool)):
+        raise InvalidFile(f"{key}: n_chosen is an integer or null, not {chosen!r:.60}")
+    return Combination.of(key, [name or str(position) for position, name in enumerate(names)], chosen)
+
+
+def _list(key: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise InvalidFile(f"{key}: candidates are a list, not {value!r:.60}")
+    return value
+
+
+def _text(key: str, name: Any) -> str:
+    if not isinstance(name, str):
+        raise InvalidFile(f"{key}: a candidate's name is text, not {name!r:.60}")
+    return name
+
+
+def _scalar(key: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_scalar(key, item) for item in value)
+    if value is not None and not isinstance(value, str | int | float):
+        raise InvalidFile(f"{key}: a value is a number, a text or a list of them, not {value!r:.60}")
+    return value

@@ -1,0 +1,60 @@
+"""Tuples of the SPOS release: one code a layer, such as `(2, 1, 0, 1, ...)` (megvii-model/SinglePathOneShot)."""
+
+from __future__ import annotations
+
+import re
+
+from spaces.architecture import Architecture
+from spaces.errors import InvalidArchitecture, InvalidFile
+from spaces.formats.format import Source
+from spaces.registry import get
+from spaces.space import SearchSpace
+
+OPERATIONS = ("k3", "k5", "k7", "xcep")
+"""The candidates whose codes the tuples hold: choice_3, choice_5, choice_7, choice_x."""
+
+_SEQUENCE = re.compile(r"\(([\d\s,+-]*)\)|\[([\d\s,+-]*)\]")
+
+
+class Spos:
+    """Text of a tuple or list of codes; the space is `spos` where no other is named."""
+
+    def detects(self, text: str, value: object) -> bool:
+        return _SEQUENCE.fullmatch(text) is not None
+
+    def read(self, source: Source) -> Architecture:
+        space = source.space or get("spos")
+        _check(space)
+        codes = parse_codes(source.text)
+        if len(codes) != len(space.choices):
+            raise InvalidArchitecture(
+                f"an architecture of {space.name} has {len(space.choices)} codes, not {len(codes)}"
+            )
+        for choice, code in zip(space.choices, codes, strict=True):
+            if not 0 <= code < len(OPERATIONS):
+                raise InvalidArchitecture(f"{choice.key}: the code {code} is not one of 0 ... {len(OPERATIONS) - 1}")
+        return space.architecture(codes)
+
+    def write(self, architecture: Architecture, space: SearchSpace) -> str:
+        _check(space)
+        return str(tuple(space.encode([architecture])[0].tolist()))
+
+
+def parse_codes(text: str) -> list[int]:
+    """The integers of a text like `(2, 1, 0)` or `[2,1,0]`; raises InvalidFile that names the entry at fault."""
+    match = _SEQUENCE.fullmatch(text.strip())
+    if match is None:
+        raise InvalidFile(f"an architecture of the SPOS release reads like '(2, 1, 0, 3)', not {text!r:.60}")
+    codes = []
+    for position, entry in enumerate((match[1] or match[2] or "").rstrip().removesuffix(",").split(","), 1):
+        if re.fullmatch(r"\s*-?\d{1,9}\s*", entry) is None:
+            raise InvalidFile(f"entry {position} is {entry.strip()!r:.60}, not an integer")
+        codes.append(int(entry))
+    return codes
+
+
+def _check(space: SearchSpace) -> None:
+    if any(choice.candidates != OPERATIONS for choice in space.choices):
+        raise InvalidArchitecture(
+            f"tuples of the SPOS release are for spaces of the operations {', '.join(OPERATIONS)}, not for {space.name}"
+        )

@@ -1,0 +1,96 @@
+"""`op_flops_dict.pkl`, the FLOPs table of the SPOS release (megvii-model/SinglePathOneShot).
+
+A nested dict: outer keys `{shufflenet_3x3|shufflenet_5x5|shufflenet_7x7|xception_3x3}_stride_{1,2}`, inner keys
+`(inputs, outputs, hidden, height, width, stride)` with the sides of the input; beside them `conv1` with
+`(3, 16, 224, 224, 2)` and `rest_operation` with `(640, 1000, 7, 7, 1)`: the last convolution and the classifier
+together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spaces.block import Block
+from spaces.errors import InvalidFile
+from spaces.formats.restricted_pickle import load_plain
+
+_HEAD_CHANNELS = 1024
+_OUTER = re.compile(r"(shufflenet(?=_[357]x)|xception(?=_3x))_([357])x\2_stride_([12])")
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """Where a table states other MACs than its blocks have.
+
+    Args:
+        blocks: the blocks that one number of the table covers.
+        stated: the table's MACs of one image.
+        counted: the MACs of the blocks.
+    """
+
+    blocks: tuple[Block, ...]
+    stated: int
+    counted: int
+
+
+def read_flops_table(path: str | Path) -> dict[tuple[Block, ...], int]:
+    """The blocks that each number of the table covers -> its MACs for one image.
+
+    Args:
+        path: the pickle file; it may hold plain containers and numbers only.
+
+    Raises:
+        InvalidFile: not such a table; the outer and inner key at fault are named.
+    """
+    value = load_plain(path)
+    try:
+        return _blocks_of(value)
+    except InvalidFile as error:
+        raise InvalidFile(f"{path}: {error}") from error
+
+
+def check_flops_table(table: Mapping[tuple[Block, ...], int]) -> list[Mismatch]:
+    """The entries whose MACs are not those that `Block.macs` counts; none where the table is right."""
+    counted = {blocks: sum(block.macs for block in blocks) for blocks in table}
+    return [Mismatch(blocks, table[blocks], macs) for blocks, macs in counted.items() if macs != table[blocks]]
+
+
+def _blocks_of(value: Any) -> dict[tuple[Block, ...], int]:
+    if not isinstance(value, dict) or not value:
+        raise InvalidFile(f"a table of FLOPs is a dict of dicts, not {value!r:.60}")
+    table: dict[tuple[Block, ...], int] = {}
+    for outer, entries in value.items():
+        if not isinstance(entries, dict):
+            raise InvalidFile(f"{outer}: expected a dict, not {entries!r:.60}")
+        for inner, macs in entries.items():
+            if type(macs) not in (int, float) or not 0 < macs < 2**63 or macs != int(macs):
+                raise InvalidFile(f"{outer}, {inner}: the MACs are a positive integer, not {macs!r:.40}")
+            table[_entry(outer, inner)] = int(macs)
+    return table
+
+
+def _entry(outer: Any, inner: Any) -> tuple[Block, ...]:
+    match = _OUTER.fullmatch(outer) if isinstance(outer, str) else None
+    if match is None and outer not in ("conv1", "rest_operation"):
+        raise InvalidFile(f"unknown operation {outer!r:.60}")
+    length = 6 if match else 5
+    if not isinstance(inner, tuple) or len(inner) != length or any(type(n) is not int or n < 1 for n in inner):
+        raise InvalidFile(f"{outer}: the key {inner!r:.80} is not a tuple of {length} positive integers")
+    inputs, outputs, *hidden, height, width, stride = inner
+    shape, after = (inputs, height, width), (outputs, -(-height // stride), -(-width // stride))
+    if match is not None:
+        if stride != int(match[3]):
+            raise InvalidFile(f"{outer}: the key {inner} has the stride {stride}")
+        operator = "shuffle" if match[1] == "shufflenet" else "xception"
+        return (Block(operator, shape, after, int(match[2]), hidden[0], stride, "relu"),)
+    if outer == "conv1":
+        return (Block("conv", shape, after, kernel=3, stride=stride, activation="relu"),)
+    head = (_HEAD_CHANNELS, height, width)
+    return (
+        Block("conv", shape, head, kernel=1, stride=stride, activation="relu"),
+        Block("classifier", head, (outputs,)),
+    )

@@ -1,0 +1,53 @@
+"""The auxiliary classifier of DARTS (Liu et al., ICLR 2019, arXiv 1806.09055; quark0/darts, cnn/model.py)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from spaces.cells.darts import AUXILIARY
+from spaces.cells.plan import Plan
+from spaces.modules.cells import CellNetwork, execute
+
+
+class AuxiliaryHead(nn.Sequential):
+    """A second classifier on features of 8 (CIFAR-10) or 7 (ImageNet) pixels a side, for training.
+
+    Args:
+        channels: of the features.
+        side: of the features.
+        num_classes: classes.
+    """
+
+    def __init__(self, channels: int, side: int, num_classes: int):
+        super().__init__(
+            nn.ReLU(),
+            nn.AvgPool2d(5, 3 if side == 8 else 2, count_include_pad=False),
+            nn.Conv2d(channels, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(128, 768, 2, bias=False),
+            # The release left this one out for ImageNet, by mistake as it says.
+            *([nn.BatchNorm2d(768)] if side == 8 else []),
+            nn.ReLU(inplace=True),
+            nn.Flatten(),
+            nn.Linear(768, num_classes),
+        )
+
+
+class AuxiliaryNetwork(CellNetwork):
+    """A network with an auxiliary head, which only training runs: then the result is (scores, auxiliary scores).
+
+    Args:
+        plan: how it is wired.
+        auxiliary: the second classifier.
+    """
+
+    def __init__(self, plan: Plan, auxiliary: AuxiliaryHead):
+        super().__init__(plan)
+        self.auxiliary = auxiliary
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:  # type: ignore[override]
+        if not self.training:
+            return super().forward(x)
+        scores, features = execute(self.plan, list(self.blocks), x, keep=(self.plan.named[AUXILIARY],))
+        return scores, self.auxiliary(features)

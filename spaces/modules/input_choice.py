@@ -1,0 +1,133 @@
+"""InputChoice: some of several inputs, reduced to one output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spaces.choice import Combination
+from spaces.errors import InvalidParameter
+from spaces.modules.mutable import Mutable
+from spaces.modules.reduction import Reduction, check_reduction, masked, reduced
+
+Inputs = Sequence[Tensor] | Mapping[str, Tensor]
+"""Tensors in order, or by the names of `choose_from`."""
+
+
+class InputChoice(Mutable):
+    """Chooses some of its inputs and reduces them to one output (NNI's name and meaning).
+
+    Args:
+        n_candidates: how many inputs there are.
+        choose_from: their names; "" where one has none. One of both must be given.
+        n_chosen: how many are chosen; None: any number. Where none is, the output is None (an empty list with the
+            reduction none), so that a skip connection reads `if skip is not None`.
+        reduction: sum, mean, concat (along dimension 1) or none (a list).
+        return_mask: whether `forward` returns (output, mask [inputs]).
+        key: the choice's key; equal keys share a decision. Default: the module's path in the model.
+
+    Raises:
+        InvalidParameter: the numbers contradict each other, or the reduction is unknown.
+    """
+
+    takeover = "on_forward_input_choice"
+    NO_KEY = ""
+    choice: Combination
+
+    def __init__(
+        self,
+        n_candidates: int | None = None,
+        choose_from: Sequence[str] | None = None,
+        n_chosen: int | None = None,
+        reduction: Reduction = "sum",
+        return_mask: bool = False,
+        key: str | None = None,
+    ):
+        check_reduction(reduction)
+        what = key or "an InputChoice"
+        if n_candidates is None and choose_from is None:
+            raise InvalidParameter(f"{what}: give n_candidates or choose_from")
+        sources = list(choose_from) if choose_from is not None else [self.NO_KEY] * (n_candidates or 0)
+        if n_candidates is not None and n_candidates != len(sources):
+            raise InvalidParameter(f"{what}: n_candidates is {n_candidates}, but choose_from has {len(sources)} names")
+        named = len(set(sources)) == len(sources) and self.NO_KEY not in sources
+        names = sources if named else [str(index) for index in range(len(sources))]
+        combination = Combination.of(key or what, names, n_chosen)
+        super().__init__(Combination(key or "", combination.candidates, combination.inputs, n_chosen), return_mask)
+        self.n_candidates, self.choose_from, self.n_chosen = len(sources), sources, n_chosen
+        self.reduction = reduction
+
+    @cached_property
+    def subsets(self) -> tuple[tuple[int, ...], ...]:
+        """For each code the inputs that it takes, by index."""
+        return self.choice.subsets
+
+    def listed(self, inputs: Inputs) -> list[Tensor]:
+        """The inputs in order; raises InvalidParameter where their number or names are others."""
+        if isinstance(inputs, Mapping):
+            missing = [name for name in self.choose_from if name not in inputs]
+            if missing:
+                raise InvalidParameter(f"{self.label}: the input {missing[0]!r} is missing")
+            return [inputs[name] for name in self.choose_from]
+        if len(inputs) != self.n_candidates:
+            raise InvalidParameter(f"{self.label}: {self.n_candidates} inputs are chosen from, not {len(inputs)}")
+        return list(inputs)
+
+    def forward(self, inputs: Inputs) -> Any:
+        """The chosen inputs, reduced."""
+        return super().forward(self.listed(inputs))
+
+    def _run(self, code: int, *inputs: Any, **options: Any) -> Any:
+        return reduced(self.reduction, [inputs[0][index] for index in self.subsets[code]])
+
+    def masked(self, mask: Tensor, inputs: Inputs) -> Tensor | list[Tensor] | None:
+        """The inputs that a mask [inputs] takes (bool) or weights (float), reduced."""
+        return reduced(self.reduction, masked(mask, [partial(_same, tensor) for tensor in self.listed(inputs)]))
+
+    def mask_of(self, code: int) -> Tensor:
+        """The inputs that a code takes, bool [inputs]."""
+        return torch.tensor([index in self.subsets[code] for index in range(self.n_candidates)])
+
+    def frozen(self, code: int) -> nn.Module:
+        """The fixed selection."""
+        names = self.choose_from if self.NO_KEY not in self.choose_from else None
+        mask = self.mask_of(code) if self.return_mask else None
+        return ChosenInputs(self.subsets[code], self.reduction, names, mask)
+
+
+def _same(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+class ChosenInputs(nn.Module):
+    """A decided InputChoice.
+
+    Args:
+        chosen: indices of the inputs that are taken.
+        reduction: as InputChoice's.
+        names: of the inputs, where they may come as a mapping.
+        mask: bool [inputs], where it is returned too.
+    """
+
+    mask: Tensor | None
+
+    def __init__(
+        self, chosen: Sequence[int], reduction: str, names: Sequence[str] | None = None, mask: Tensor | None = None
+    ):
+        super().__init__()
+        self.chosen, self.reduction = tuple(chosen), reduction
+        self.names = tuple(names) if names is not None else None
+        self.register_buffer("mask", mask, persistent=False)
+
+    def forward(self, inputs: Inputs) -> Any:
+        if isinstance(inputs, Mapping):
+            inputs = [inputs[name] for name in self.names or ()]
+        output = reduced(self.reduction, [inputs[index] for index in self.chosen])
+        return output if self.mask is None else (output, self.mask)
+
+    def extra_repr(self) -> str:
+        return f"chosen={self.chosen}, reduction={self.reduction!r}"

@@ -1,0 +1,226 @@
+"""DARTS: a normal and a reducing cell, 8 operations (Liu et al., ICLR 2019, arXiv 1806.09055; quark0/darts)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.architecture import Architecture
+from spaces.block import Block
+from spaces.cells.darts import CELLS, INPUTS, NODES, OPERATIONS, SLOTS, Skeleton
+from spaces.cells.darts_graph import OUTPUT, POSITIONS, graphs_of_cells
+from spaces.cells.plan import Plan
+from spaces.cells.space import CellSpace
+from spaces.choice import Choice, Combination
+from spaces.errors import InvalidParameter
+from spaces.registry import register_space
+from spaces.space import Codes, SearchSpace
+
+if TYPE_CHECKING:
+    import torch
+    from torch_geometric.data import Batch
+
+    from spaces.modules.network import Initialiser
+    from spaces.sketch import Sketch
+
+_AUXILIARY_SIDES = (7, 8)
+
+
+class DartsSpace(CellSpace):
+    """Cells of four nodes; each node takes two of the values before it, an operation on either.
+
+    Costs are no sums over choices: the stride of an operation in the reducing cell depends on its input. Pools have
+    no batch normalisation, in the supernet neither (the paper's mixed operation adds it), so that network and supernet
+    compute the same.
+
+    Args:
+        name: canonical name.
+        skeleton: what surrounds the cells.
+        num_classes: classes that costs are counted with.
+        auxiliary: whether networks have an auxiliary head; `params` leaves it out, for only training runs it.
+    """
+
+    def __init__(self, name: str, skeleton: Skeleton, num_classes: int, auxiliary: bool):
+        choices: list[Choice] = []
+        for cell in CELLS:
+            for node in range(NODES):
+                inputs = [str(source) for source in range(node + 2)]
+                choices.append(Combination.of(f"{cell}_{node}_inputs", inputs, SLOTS))
+                choices += [Choice(f"{cell}_{node}_op_{slot}", OPERATIONS) for slot in range(SLOTS)]
+        super().__init__(name, choices, skeleton.input_shape, num_classes)
+        self._skeleton, self._auxiliary = skeleton, auxiliary
+
+    def plan(self, codes: NDArray[Any], num_classes: int | None = None) -> Plan:
+        """How the network of `codes` [24] is wired."""
+        return self._skeleton.plan(codes, num_classes or self.num_classes)
+
+    def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
+        """Every place of the supernet and its block."""
+        return self._skeleton.places(num_classes or self.num_classes)
+
+    @cached_property
+    def all_blocks(self) -> dict[str, Block]:
+        """Key -> block for every block that occurs in the space."""
+        return {block.key: block for block in self.places().values()}
+
+    @cached_property
+    def _terms(self) -> list[tuple[int, int, NDArray[np.int32]]]:
+        return list(self._skeleton.terms(list(self.all_blocks)))
+
+    @cached_property
+    def _fixed_counts(self) -> NDArray[np.int32]:
+        keys = list(self.all_blocks)
+        found = [keys.index(block.key) for block in self._skeleton.fixed(self.num_classes)]
+        return np.bincount(found, minlength=len(keys)).astype(np.int32)
+
+    def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
+        """All block keys of the space and how often each occurs: int array [n, keys]."""
+        counts = np.tile(self._fixed_counts, (len(codes), 1))
+        for inputs, operation, adds in self._terms:
+            counts += adds[codes[:, inputs], codes[:, operation]]
+        return list(self.all_blocks), counts
+
+    def _sums(self, field: str, codes: Codes) -> NDArray[np.int64]:
+        each = np.array([getattr(block, field) for block in self.all_blocks.values()], dtype=np.int64)
+        sums = np.full(len(codes), self._fixed_counts @ each, dtype=np.int64)
+        for inputs, operation, adds in self._terms:
+            sums += (adds @ each)[codes[:, inputs], codes[:, operation]]
+        return sums
+
+    def initialiser(self) -> Initialiser:
+        """Torch's own beginning, as in the release."""
+        from spaces.modules.initialisers import torch_initialiser
+
+        return torch_initialiser
+
+    def network(
+        self, architecture: Architecture, num_classes: int | None = None, generator: torch.Generator | None = None
+    ) -> torch.nn.Module:
+        """The stand-alone network, its weights drawn from `generator` (default: seed 0)."""
+        if not self._auxiliary:
+            return super().network(architecture, num_classes, generator)
+        from spaces.modules.darts import AuxiliaryHead, AuxiliaryNetwork
+        from spaces.modules.network import materialise
+
+        plan = self.plan(self.encode([architecture])[0], num_classes)
+        channels, side, _ = self._skeleton.auxiliary_shape
+        classes = num_classes or self.num_classes
+        return materialise(
+            lambda: AuxiliaryNetwork(plan, AuxiliaryHead(channels, side, classes)), self.initialiser(), generator
+        )
+
+    def sketch(self, architecture: Architecture) -> Sketch:
+        """What a picture of the architecture shows: its two cells."""
+        from spaces.cells.sketches import darts_sketch
+
+        return darts_sketch(self.name, self.encode([architecture])[0], self._skeleton.cells[0].shape[0])
+
+    @property
+    def operations(self) -> list[str]:
+        """The operations that carry information, and a cell's output."""
+        return [*OPERATIONS[1:], OUTPUT]
+
+    @property
+    def positions(self) -> int:
+        """The operations and the output of each cell, and the later one of the two cells before."""
+        return POSITIONS
+
+    def _graphs(self, codes: Codes) -> Batch:
+        return graphs_of_cells(codes)
+
+
+@register_space("darts")
+def darts(
+    name: str,
+    /,
+    *,
+    input_size: int = 32,
+    channels: int = 36,
+    layers: int = 20,
+    stem_multiplier: int = 3,
+    strided_stem: bool = False,
+    auxiliary: bool = False,
+    num_classes: int = 10,
+) -> SearchSpace:
+    """The networks that the paper trains on CIFAR-10."""
+    smallest = 32 if strided_stem else 4
+    if input_size % smallest:
+        raise InvalidParameter(f"{name}: input_size must be a multiple of {smallest}, not {input_size}")
+    if layers < 3 or channels % 2:
+        raise InvalidParameter(
+            f"{name}: there must be 3 layers at least, two of which reduce, and an even number of channels; "
+            f"got {layers} and {channels}"
+        )
+    skeleton = Skeleton((3, input_size, input_size), channels, layers, stem_multiplier, strided_stem)
+    if auxiliary and skeleton.auxiliary_shape[1] not in _AUXILIARY_SIDES:
+        raise InvalidParameter(f"{name}: the auxiliary head needs an input_size of 32, or 224 with the strided stem")
+    return DartsSpace(name, skeleton, num_classes, auxiliary)
+
+
+@register_space("darts-imagenet")
+def darts_imagenet(
+    name: str,
+    /,
+    *,
+    input_size: int = 224,
+    channels: int = 48,
+    layers: int = 14,
+    auxiliary: bool = False,
+    num_classes: int = 1000,
+) -> SearchSpace:
+    """The networks that the paper trains on ImageNet: three strided convolutions come first."""
+    return darts(
+        name,
+        input_size=input_size,
+        channels=channels,
+        layers=layers,
+        strided_stem=True,
+        auxiliary=auxiliary,
+        num_classes=num_classes,
+    )
+
+
+@register_space("darts-tiny")
+def darts_tiny(
+    name: str, /, *, input_size: int = 32, channels: int = 8, layers: int = 5, num_classes: int = 10
+) -> SearchSpace:
+    """The same cells, five of them and narrow."""
+    return darts(name, input_size=input_size, channels=channels, layers=layers, num_classes=num_classes)
+
+
+def _genotype(normal: str, reduce: str) -> dict[str, str]:
+    """Choices from `input:operation` pairs, two a node, ascending."""
+    chosen: dict[str, str] = {}
+    for cell, text in zip(CELLS, (normal, reduce), strict=True):
+        edges = [edge.split(":") for edge in text.split()]
+        for node in range(len(INPUTS)):
+            pair = edges[SLOTS * node : SLOTS * (node + 1)]
+            chosen[f"{cell}_{node}_inputs"] = "+".join(source for source, _ in pair)
+            chosen |= {f"{cell}_{node}_op_{slot}": operation for slot, (_, operation) in enumerate(pair)}
+    return chosen
+
+
+_V1 = _genotype(
+    "0:sep_conv_3x3 1:sep_conv_3x3 0:skip_connect 1:sep_conv_3x3 0:skip_connect 1:sep_conv_3x3 "
+    "0:sep_conv_3x3 2:skip_connect",
+    "0:max_pool_3x3 1:max_pool_3x3 0:max_pool_3x3 2:skip_connect 0:max_pool_3x3 2:skip_connect "
+    "0:avg_pool_3x3 2:skip_connect",
+)
+_V2 = _genotype(
+    "0:sep_conv_3x3 1:sep_conv_3x3 0:sep_conv_3x3 1:sep_conv_3x3 0:skip_connect 1:sep_conv_3x3 "
+    "0:skip_connect 2:dil_conv_3x3",
+    "0:max_pool_3x3 1:max_pool_3x3 1:max_pool_3x3 2:skip_connect 0:max_pool_3x3 2:skip_connect "
+    "1:max_pool_3x3 2:skip_connect",
+)
+
+PUBLISHED = {
+    "darts-v1": ("darts", _V1),
+    "darts-v2": ("darts", _V2),
+    "darts-v1-imagenet": ("darts-imagenet", _V1),
+    "darts-v2-imagenet": ("darts-imagenet", _V2),
+}
+"""The release's cells, found by first- and second-order approximation: name -> (space, choices)."""

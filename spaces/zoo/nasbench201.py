@@ -1,0 +1,192 @@
+"""NAS-Bench-201: 6 edges, 5 operations, all 15625 cells trained (Dong and Yang, ICLR 2020, arXiv 2001.00326)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.additive_space import AdditiveSpace, ChoiceLayer
+from spaces.architecture import Architecture
+from spaces.block import Block
+from spaces.cells.nasbench201 import EDGES, OPERATIONS, live_edges
+from spaces.cells.nasbench201 import classes as classes
+from spaces.cells.nasbench201 import unique_string as unique_string
+from spaces.cells.plan import Plan
+from spaces.cells.space import CellSpace
+from spaces.errors import InvalidParameter
+from spaces.layers import Shape
+from spaces.registry import register_space
+from spaces.space import Codes, SearchSpace
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Batch
+
+    from spaces.modules.network import Initialiser
+    from spaces.sketch import Sketch
+
+OUTPUT = "output"
+_STAGES = 3
+
+
+class NasBench201Space(CellSpace, AdditiveSpace):
+    """Three stages of equal cells, between them a strided residual block.
+
+    Every edge is executed, a dead one too, as in the release; `none` adds nothing to its node.
+
+    Args:
+        name: canonical name.
+        input_size: side of an image.
+        channels: of the first stage; each further one doubles them.
+        cells: of a stage.
+        num_classes: classes that costs are counted with.
+    """
+
+    def __init__(self, name: str, input_size: int, channels: int, cells: int, num_classes: int):
+        shapes: list[Shape] = [
+            (channels << stage, input_size >> stage, input_size >> stage) for stage in range(_STAGES)
+        ]
+        self._stage_shapes, self._cells = shapes, cells
+        self._stem = Block("conv", (3, input_size, input_size), shapes[0], 3, stride=1)
+        self._reductions = [
+            Block("residual_reduce", before, after, 3, stride=2) for before, after in itertools.pairwise(shapes)
+        ]
+        layers = [
+            ChoiceLayer(
+                _key(edge),
+                {
+                    operation: tuple(block for shape in shapes for block in _edge_blocks(operation, shape) * cells)
+                    for operation in OPERATIONS
+                },
+            )
+            for edge in EDGES
+        ]
+        fixed = [self._stem, *self._reductions, self._classifier(num_classes)]
+        super().__init__(name, fixed, layers, self._stem.input, num_classes)  # type: ignore[arg-type]
+
+    def _classifier(self, num_classes: int | None) -> Block:
+        outputs = (self.num_classes if num_classes is None else num_classes,)
+        return Block("linear", self._stage_shapes[-1], outputs, activation="relu")
+
+    def plan(self, codes: NDArray[Any], num_classes: int | None = None) -> Plan:
+        """How the network of `codes` [6] is wired."""
+        plan = Plan(self.input_shape)
+        value = plan.apply("stem", self._stem, 0)
+        for stage, shape in enumerate(self._stage_shapes):
+            if stage:
+                value = plan.apply(f"reduction_{stage}", self._reductions[stage - 1], value)
+            for cell in range(self._cells):
+                value = _cell(plan, f"stage_{stage}/cell_{cell}", codes, value, shape)
+        plan.apply("classifier", self._classifier(num_classes), value)
+        return plan
+
+    def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
+        """Every place of the supernet and its block."""
+        uniform = [self.plan(np.full(len(EDGES), code), num_classes) for code in range(len(OPERATIONS))]
+        return {step.place: step.block for plan in uniform for step in plan.applied}
+
+    def initialiser(self) -> Initialiser:
+        """Torch's own beginning, as in the release."""
+        from spaces.modules.initialisers import torch_initialiser
+
+        return torch_initialiser
+
+    def sketch(self, architecture: Architecture) -> Sketch:
+        """What a picture of the architecture shows: its cell."""
+        from spaces.cells.sketches import nasbench201_sketch
+
+        return nasbench201_sketch(self.name, self.encode([architecture])[0], [shape[0] for shape in self._stage_shapes])
+
+    @property
+    def operations(self) -> list[str]:
+        """The operations of an edge that carry information, and the cell's output."""
+        return [*OPERATIONS[1:], OUTPUT]
+
+    @property
+    def positions(self) -> int:
+        """The edges and the output."""
+        return len(EDGES) + 1
+
+    def _graphs(self, codes: Codes) -> Batch:
+        """Edges as nodes, between the input and the output; what carries nothing to the output is left out."""
+        from spaces.graph import dense_graphs
+
+        last = len(EDGES) + 1
+        operation = np.zeros((len(codes), last + 1), dtype=np.int64)
+        operation[:, 1:last] = np.where(live_edges(codes), codes, -1)
+        operation[:, last] = len(self.operations)
+        wired = np.zeros((last + 1, last + 1), dtype=bool)
+        for index, (source, target) in enumerate(EDGES, 1):
+            wired[0, index] = source == 0
+            wired[index, last] = target == 3
+            wired[index, 1:last] = [following == target for following, _ in EDGES]
+        adjacency = np.broadcast_to(wired, (len(codes), *wired.shape))
+        return dense_graphs(operation, np.arange(last + 1), adjacency)
+
+
+@register_space("nasbench201")
+def nasbench201(
+    name: str,
+    /,
+    *,
+    input_size: int = 32,
+    channels: int = 16,
+    cells: int = 5,
+    num_classes: int = 10,
+) -> SearchSpace:
+    """The benchmark's space at its CIFAR-10 setting; `cells` of a stage (ImageNet16-120: `input_size=16`)."""
+    if input_size % 4:
+        raise InvalidParameter(f"{name}: input_size is halved twice, so it must be a multiple of 4, not {input_size}")
+    return NasBench201Space(name, input_size, channels, cells, num_classes)
+
+
+def _key(edge: tuple[int, int]) -> str:
+    return f"edge_{edge[0]}_{edge[1]}"
+
+
+def _edge_blocks(operation: str, shape: Shape) -> tuple[Block, ...]:
+    match operation:
+        case "nor_conv_1x1":
+            return (Block("relu_conv", shape, shape, 1, stride=1),)
+        case "nor_conv_3x3":
+            return (Block("relu_conv", shape, shape, 3, stride=1),)
+        case "avg_pool_3x3":
+            return (Block("avg_pool", shape, shape, 3, stride=1),)
+    return ()
+
+
+def _cell(plan: Plan, place: str, codes: NDArray[Any], value: int, shape: Shape) -> int:
+    nodes = [value]
+    for target in (1, 2, 3):
+        terms: list[int] = []
+        for source in range(target):
+            key = _key((source, target))
+            operation = OPERATIONS[codes[EDGES.index((source, target))]]
+            blocks = _edge_blocks(operation, shape)
+            if blocks:
+                terms.append(plan.apply(f"{place}/{key}/{operation}", blocks[0], nodes[source]))
+            elif operation == "skip_connect":
+                terms.append(nodes[source])
+        nodes.append(plan.add(terms, shape))
+    return nodes[-1]
+
+
+def _edges(text: str) -> dict[str, str]:
+    return dict(zip(map(_key, EDGES), text.split(), strict=True))
+
+
+PUBLISHED = {
+    "nasbench201-best-cifar10": (
+        "nasbench201",
+        _edges("nor_conv_3x3 nor_conv_3x3 nor_conv_3x3 skip_connect nor_conv_3x3 nor_conv_1x1"),
+    ),
+    "nasbench201-best-cifar100": (
+        "nasbench201",
+        _edges("nor_conv_3x3 nor_conv_3x3 nor_conv_3x3 skip_connect nor_conv_3x3 nor_conv_3x3"),
+    ),
+    "nasbench201-resnet": ("nasbench201", _edges("nor_conv_3x3 none nor_conv_3x3 skip_connect none skip_connect")),
+}
+"""The cells that the release names, and the best by test accuracy: name -> (space, choices)."""
