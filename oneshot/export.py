@@ -45,7 +45,7 @@ def export(run: Run, path: str | Path) -> Export:
         InvalidRun: the exported model does not compute what torch computes; nothing is written.
     """
     model = run.load()
-    shape = run.space.input_shape
+    shape = run.input_shape
     metadata = {
         "architecture": run.architecture.to_json(),
         "data": json.dumps(run.settings["data"]),

@@ -59,10 +59,17 @@ class Run:
         """The architecture of a network's run."""
         return Architecture.from_dict(self.settings["architecture"])
 
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape of one image: of a network its own, for the resolution may be a choice; else the space's."""
+        if self.settings["kind"] == "network":
+            return self.space.input_shape_of(self.architecture)
+        return self.space.input_shape
+
     def data(self) -> ImageData:
         """The run's data set with its splits."""
         given = self.settings["data"]
-        return load_data(given["name"], self.space.input_shape, given["split_seed"])
+        return load_data(given["name"], self.input_shape, given["split_seed"])
 
     def build(self) -> nn.Module:
         """The run's model with fresh weights, drawn from its seed."""
