@@ -10,9 +10,11 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "spaces/__init__.py").read_
 
 PLOTS = ["matplotlib>=3.9"]
 PREDICTOR = ["safetensors>=0.5", "scikit-learn>=1.5", "scipy>=1.13", "torch-geometric>=2.6"]
+TABLES = ["pyyaml>=6"]
 ONESHOT = [
     *PREDICTOR,
     *PLOTS,
+    *TABLES,
     "lightning>=2.6",
     "onnx>=1.18",
     "onnxruntime>=1.20",
@@ -27,6 +29,7 @@ DEV = [
     "pytest-xdist>=3.6",
     "ruff>=0.12",
     "types-jsonschema",
+    "types-pyyaml",
     "types-setuptools",
 ]
 
@@ -50,6 +53,7 @@ setup(
     install_requires=["click>=8.1", "numpy>=2.0", "rich>=13.7", "torch>=2.6"],
     extras_require={
         "plots": PLOTS,
+        "tables": TABLES,
         "predictor": PREDICTOR,
         "oneshot": ONESHOT,
         "service": SERVICE,

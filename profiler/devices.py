@@ -55,7 +55,8 @@ def devices() -> list[Device]:
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         identity = {"cores": properties.multi_processor_count, "memory_bytes": properties.total_memory}
-        found.append(Device("cuda", index, properties.name, {**identity, "system": _system()}))
+        uuid = str(getattr(properties, "uuid", ""))
+        found.append(Device("cuda", index, properties.name, {**identity, "system": _system(), "uuid": uuid}))
     return found
 
 

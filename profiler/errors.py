@@ -11,3 +11,19 @@ class DeviceNotFound(PathfitError):
 
 class DeviceOutOfMemory(PathfitError):
     """The device's memory does not hold what was to be measured."""
+
+
+class InvalidBackend(PathfitError):
+    """A plug-in that is no backend."""
+
+
+class UnsupportedConditions(PathfitError):
+    """A backend cannot run under these conditions; the condition and what it can do are named."""
+
+
+class IncompleteMeasurement(PathfitError):
+    """The budget ended before every block was measured."""
+
+
+class UploadFailed(PathfitError):
+    """A service did not take a table; its answer is given."""

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from profiler.backends.base import Runner
+from profiler.backends.base import Backend, Conditions, Runner
 from profiler.backends.onnx_model import OnnxModelRunner
-from profiler.backends.torch_eager import TorchEager
 from profiler.timing import interleaved, quiet, runs_for, warm_up
 from spaces.architecture import Architecture
 from spaces.registry import get
@@ -58,47 +57,56 @@ def measure(runners: Mapping[str, Runner], *, threads: int, rounds: int = 20, se
 
 def measure_files(
     files: Sequence[Path],
-    backend: TorchEager,
+    backend: Backend,
+    conditions: Conditions,
     *,
-    threads: int,
     table: LookupTable | None = None,
     rounds: int = 20,
-    seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Time architectures (JSON) and ONNX models together, and with a table its reference network beside them.
 
     Args:
         files: architectures run in the backend, `.onnx` under onnxruntime.
         backend: runs architectures.
-        threads: of torch and of onnxruntime.
+        conditions: what the backend was made for; ONNX models run with its batch, threads and seed.
         table: gives the estimates, and the reference network that drift since the build is told by.
         rounds: turns of each.
-        seed: of the orders.
 
     Returns:
-        For each file: file, runtime, latency_ms, iqr_ms; with a table for architectures also estimate_ms, sigma_ms
-        and normalised_ms, which is latency_ms x (the reference's time in the table / its time now).
+        For each file: file, runtime, latency_ms, iqr_ms; with a table for networks that run as its own did also
+        estimate_ms, sigma_ms and normalised_ms, which is latency_ms x (the reference's time in the table / now).
     """
     read = {str(path): Architecture.read(path) for path in files if path.suffix != ".onnx"}
     runners: dict[str, Runner] = {
-        name: backend.runner(get(architecture.space).blocks(architecture)) for name, architecture in read.items()
+        name: backend.network_runner(get(architecture.space), architecture) for name, architecture in read.items()
     }
+    exported: dict[str, Architecture] = {}
     for path in files:
         if path.suffix == ".onnx":
-            runners[str(path)] = OnnxModelRunner(path, threads, backend.batch, seed)
+            model = OnnxModelRunner(path, conditions.threads, conditions.batch, conditions.seed)
+            runners[str(path)] = model
+            if backend.name == "onnxruntime" and model.architecture is not None:
+                exported[str(path)] = model.architecture
     if table is not None:
         space = get(table.space)
-        runners[_REFERENCE] = backend.runner(space.blocks(space.architecture(table.measurement.reference_codes)))
-    times = measure(runners, threads=threads, rounds=rounds, seed=seed)
-    drift = table.measurement.reference_ms / times.pop(_REFERENCE).latency_ms if table is not None else None
+        runners[_REFERENCE] = backend.network_runner(space, space.architecture(table.measured.reference_codes))
+    times = measure(runners, threads=conditions.threads, rounds=rounds, seed=conditions.seed)
+    drift = table.measured.reference_ms / times.pop(_REFERENCE).latency_ms if table is not None else None
     found: list[dict[str, Any]] = []
     for name, latency in times.items():
         runtime = backend.name if name in read else "onnxruntime"
         entry: dict[str, Any] = {"file": name, "runtime": runtime, **latency.to_dict()}
-        if table is not None and drift is not None and name in read:
-            model = table.cost_model(get(read[name].space))
-            entry["normalised_ms"] = round(latency.latency_ms * drift, 4)
-            entry["estimate_ms"] = round(float(model.estimate([read[name]])[0]), 4)
-            entry["sigma_ms"] = None if model.sigma is None else round(model.sigma, 4)
+        architecture = {**read, **exported}.get(name)
+        if table is not None and drift is not None and architecture is not None:
+            entry |= _beside(table, architecture, latency.latency_ms * drift)
         found.append(entry)
     return found
+
+
+def _beside(table: LookupTable, architecture: Architecture, normalised_ms: float) -> dict[str, float | None]:
+    model = table.cost_model(get(architecture.space))
+    return {
+        "normalised_ms": round(normalised_ms, 4),
+        "estimate_ms": round(float(model.estimate([architecture])[0]), 4),
+        "sigma_ms": None if model.sigma is None else round(model.sigma, 4),
+    }

@@ -9,14 +9,19 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from profiler.allocator import keep_memory
 from profiler.backends.base import Runner
 
 
 @contextlib.contextmanager
 def quiet(threads: int | None) -> Iterator[None]:
-    """Run a block with the garbage collector off and torch's threads fixed; both are restored."""
+    """Run a block with the garbage collector off and torch's threads fixed; both are restored.
+
+    The allocator keeps freed memory from then on; see `profiler.allocator`.
+    """
     from spaces.modules.threads import fixed_threads
 
+    keep_memory()
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()

@@ -1,6 +1,8 @@
-"""`python -m tables`: look at lookup tables."""
+"""`python -m tables`: look at lookup tables, import those of others."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
@@ -33,6 +35,59 @@ def list_() -> None:
         counts = str(len(found.blocks)), str(len(found.networks))
         table.add_row(name, found.space, str(found.device["processor"]), conditions, *counts, found.created[:10])
     Console().print(table)
+
+
+@main.command(
+    "import", epilog=example("python -m tables import mobile_trim.yaml --space proxylessnas --device 'Google Pixel 1'")
+)
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--space", "space_name", required=True, help="The space whose blocks are looked for.")
+@click.option("--device", "processor", default="unknown", show_default=True, help="What the times were measured on.")
+@click.option("--backend", default="unknown", show_default=True, help="The runtime, such as tflite.")
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images at a time.")
+@click.option("--precision", type=click.Choice(["fp32", "fp16", "bf16", "int8"]), default="fp32", show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option("--name", default=None, help="The table's name.  [default: the file's name]")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
+def import_(
+    files: tuple[Path, ...],
+    space_name: str,
+    processor: str,
+    backend: str,
+    batch: int,
+    precision: str,
+    threads: int,
+    name: str | None,
+    output: Path | None,
+) -> None:
+    """Make a lookup table from latency tables of ProxylessNAS and OFA (YAML) or from a CSV file.
+
+    These files do not tell the device and its conditions; the options do. A CSV row is
+    key,latency_ms[,iqr_ms[,samples]], its key written as Pathfit or as ProxylessNAS's users do.
+    """
+    import shlex
+    import sys
+
+    from spaces.registry import get
+    from tables.importing import import_table
+    from tables.store import DEFAULT_FOLDER
+
+    path = output or DEFAULT_FOLDER / f"{files[0].stem}.json"
+    conditions = {"backend": backend, "batch": batch, "precision": precision, "threads": threads}
+    found = import_table(
+        files,
+        get(space_name),
+        name=name or path.stem,
+        processor=processor,
+        conditions=conditions,
+        command=shlex.join(sys.argv),
+    )
+    found.table.save(path)
+    least, greatest = found.table.cost_model(get(space_name)).bounds()
+    unused = f"; {len(found.unused)} rows are of other blocks" if found.unused else ""
+    click.echo(f"{len(found.table.blocks)} blocks of {found.table.space}, written as {found.source} does{unused}")
+    click.echo(f"networks take {least.value:.4g} to {greatest.value:.4g} ms")
+    click.echo(f"wrote {path}")
 
 
 @main.command(epilog=example("python -m tables estimate arch.json --table my-cpu.json"))

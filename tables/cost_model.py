@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.additive import AdditiveTable
+from spaces.additive_space import AdditiveSpace
 from spaces.architecture import Architecture
-from spaces.chain import ChainSpace
 from spaces.errors import NotAdditive, UnknownName
-from tables.correction import Correction, fit
+from tables.corrected import CORRECTIONS, corrected_sums
+from tables.correction import Correction
 from tables.errors import MissingBlock
+from tables.extremes import enumerable, extremes
+from tables.sums import SearchedSums, Sums, block_sums
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,9 +52,9 @@ class CostModel:
     Args:
         space: whose architectures.
         metric: `latency_ms`, `macs` or `params`.
-        table: what each candidate adds.
-        sigma: deviation of a measurement from the estimate, cross-validated; 0 for exact counts, None where the
-            table has no whole networks of this space to tell it.
+        table: what architectures cost; an `AdditiveTable` where that is a sum over choices.
+        sigma: deviation of a network's median measurement from the estimate, cross-validated; 0 for exact counts, None
+            where the table has no whole networks of this space to tell it.
         device: name of the lookup table, None for counts.
         correction: the fitted correction, None where there is none.
         block_sum: the plain sum of block costs, without the correction.
@@ -59,11 +62,11 @@ class CostModel:
 
     space: SearchSpace
     metric: str
-    table: AdditiveTable
+    table: Sums
     sigma: float | None
     device: str | None = None
     correction: Correction | None = None
-    block_sum: AdditiveTable | None = None
+    block_sum: Sums | None = None
 
     @property
     def unit(self) -> str:
@@ -79,9 +82,27 @@ class CostModel:
         return self.estimate(architectures) + margin * (self.sigma or 0.0)
 
     def bounds(self) -> tuple[Bound, Bound]:
-        """The least and the greatest estimate in the space, each with its architecture."""
-        least, greatest = (Bound(value, self.space.architecture(codes)) for value, codes in self.table.bounds())
+        """The least and the greatest estimate in the space, each with its architecture.
+
+        Exact where `exact_bounds` says so. Elsewhere they are the extremes that a seeded evolution finds: their
+        architectures have these costs, but a lower or a higher one may exist.
+        """
+        found = self.table.bounds() if self._free else extremes(self.space, self.table.sum)
+        least, greatest = (Bound(value, self.space.architecture(codes)) for value, codes in found)
         return least, greatest
+
+    @property
+    def exact_bounds(self) -> bool:
+        """Whether `bounds` are exact: sums over choices, and spaces small enough to be enumerated."""
+        return (isinstance(self.table, AdditiveTable) and self._free) or enumerable(self.space)
+
+    @property
+    def _free(self) -> bool:
+        """Whether the table's own bounds are of architectures that exist, each in its one spelling."""
+        if not self.space.irregular or not isinstance(self.table, AdditiveTable):
+            return True
+        codes = np.stack([codes for _, codes in self.table.bounds()]).astype(self.space.dtype)
+        return bool(self.space.valid(codes).all() and (self.space.canonical(codes) == codes).all())
 
     def expected(self, probabilities: Sequence[Tensor]) -> Tensor:
         """The differentiable expected cost under independent candidate probabilities.
@@ -90,10 +111,13 @@ class CostModel:
             probabilities: for each choice a tensor [..., candidates].
 
         Raises:
-            NotAdditive: the space's costs are not sums over its choices.
+            NotAdditive: the space's costs, or the correction, are not sums over its choices.
         """
         if not self.space.additive:
             raise NotAdditive(f"costs of {self.space.name} are not sums over its choices")
+        if not isinstance(self.table, AdditiveTable):
+            kind = self.correction.kind if self.correction is not None else "none"
+            raise NotAdditive(f"with the correction {kind!r} costs of {self.space.name} are not sums over its choices")
         return self.table.expected(probabilities)
 
 
@@ -114,32 +138,30 @@ def counting_model(space: SearchSpace, metric: str) -> CostModel:
     name = canonical_metric(metric)
     if name == "latency_ms":
         raise UnknownName("count", metric, [key for key in (*METRICS, *ALIASES) if key != "latency_ms"])
-    return CostModel(space, name, _chain(space).additive_table(lambda block: getattr(block, name), np.int64), 0.0)
+    if isinstance(space, AdditiveSpace):
+        return CostModel(space, name, space.additive_table(lambda block: getattr(block, name), np.int64), 0.0)
+    return CostModel(space, name, SearchedSums(space, getattr(space, name)), 0.0)
 
 
-def latency_model(table: LookupTable, space: SearchSpace) -> CostModel:
+def latency_model(table: LookupTable, space: SearchSpace, correction: str = "ridge") -> CostModel:
     """The latency model of a table, corrected by its whole networks where they are of the same space.
+
+    Args:
+        table: what was measured.
+        space: whose architectures.
+        correction: `none`, one of `tables.corrected.CORRECTIONS`, or `best`, which compares these by cross-validation.
 
     Raises:
         MissingBlock: the table lacks a block of the space.
+        UnknownName: no such correction.
     """
-    chain = _chain(space)
-    missing = [key for key in chain.all_blocks if key not in table.blocks]
+    if correction not in ("none", "best", *CORRECTIONS):
+        raise UnknownName("correction", correction, ("none", "best", *CORRECTIONS))
+    missing = [key for key in space.all_blocks if key not in table.blocks]
     if missing:
         raise MissingBlock(table.name, space.name, missing)
-    plain = chain.additive_table(lambda block: table.blocks[block.key].latency_ms)
-    if table.space != space.name or len(table.networks) < _FEWEST_NETWORKS:
+    plain = block_sums(space, lambda block: table.blocks[block.key].latency_ms)
+    if table.space != space.name or len(table.networks) < _FEWEST_NETWORKS or correction == "none":
         return CostModel(space, "latency_ms", plain, None, table.name, block_sum=plain)
-    raw_codes, values = table.network_latencies()
-    codes = space.check(raw_codes)
-    correction = fit(space.one_hot(codes), plain.sum(codes), values)
-    deltas = np.split(correction.deltas, np.cumsum(space.candidates)[:-1])
-    terms = [term + delta for term, delta in zip(plain.terms, deltas, strict=True)]
-    corrected = AdditiveTable(plain.fixed + correction.intercept, terms)
-    return CostModel(space, "latency_ms", corrected, correction.sigma, table.name, correction, plain)
-
-
-def _chain(space: SearchSpace) -> ChainSpace:
-    if not isinstance(space, ChainSpace):
-        raise NotAdditive(f"{space.name} is not a chain of blocks")
-    return space
+    corrected, found = corrected_sums(table, space, plain, correction)
+    return CostModel(space, "latency_ms", corrected, found.sigma, table.name, found, plain)

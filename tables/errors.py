@@ -26,8 +26,35 @@ class MissingBlock(PathfitError):
         )
 
 
+class MissingRow(PathfitError):
+    """A published table lacks rows that a space needs.
+
+    Args:
+        source: the files.
+        space: the space's name.
+        missing: the keys, as the files would write them.
+    """
+
+    def __init__(self, source: str, space: str, missing: Iterable[str]):
+        self.source, self.space, self.missing = source, space, tuple(missing)
+        more = f" and {len(self.missing) - 1} more" if len(self.missing) > 1 else ""
+        super().__init__(f"{source} has no row for '{self.missing[0]}'{more} of {space}")
+
+
+class UnnamedBlock(PathfitError):
+    """A block that a published format has no name for."""
+
+    def __init__(self, source: str, block: str):
+        self.source, self.block = source, block
+        super().__init__(f"tables of {source} have no name for the block '{block}'")
+
+
 class InvalidTable(PathfitError):
     """A lookup table whose content breaks the schema; the place and the value are named."""
+
+
+class InvalidTransfer(PathfitError):
+    """Measurements that no transfer to a new device can be fitted on; what is needed is named."""
 
 
 class InvalidEvaluation(PathfitError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from spaces.errors import InvalidBlock, InvalidFile, UnknownName
 from spaces.files import read_text, write_text
 from tables.errors import InvalidTable
+from tables.records import BlockCost as BlockCost
+from tables.records import Measurement as Measurement
+from tables.records import NetworkSample as NetworkSample
 from tables.schema import check, table_schema
 
 if TYPE_CHECKING:
@@ -22,52 +25,6 @@ if TYPE_CHECKING:
     from tables.cost_model import CostModel
 
 FORMAT, VERSION = "pathfit-lookup-table", 1
-
-
-@dataclass(frozen=True)
-class BlockCost:
-    """What one block costs: time in milliseconds (median, inter-quartile range, samples), counts for one image."""
-
-    latency_ms: float
-    latency_iqr_ms: float
-    samples: int
-    macs: int
-    params: int
-
-
-@dataclass(frozen=True)
-class NetworkSample:
-    """One whole network as it was measured in one round.
-
-    Args:
-        codes: the architecture's codes.
-        round: the round's number.
-        latency_ms: every run's time.
-        reference_ms: the reference network's median in the same round.
-    """
-
-    codes: tuple[int, ...]
-    round: int
-    latency_ms: tuple[float, ...]
-    reference_ms: float
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """How a table was measured; see `schema.json` for the fields."""
-
-    rounds: int
-    seconds: float
-    budget_s: float
-    stopped_by: str
-    standard_error: float
-    reference_codes: tuple[int, ...]
-    reference_ms: float
-
-    def to_dict(self) -> dict[str, Any]:
-        plain = asdict(self)
-        codes, latency_ms = plain.pop("reference_codes"), plain.pop("reference_ms")
-        return {**plain, "reference": {"codes": list(codes), "latency_ms": latency_ms}}
 
 
 @dataclass(frozen=True)
@@ -83,7 +40,7 @@ class LookupTable:
         created: UTC, ISO 8601.
         command: what made the table.
         seed: of the sampled networks.
-        measurement: rounds, budget and the reference network.
+        measurement: rounds, budget and the reference network; None for an imported table.
         blocks: block key -> cost.
         networks: raw samples of whole networks.
     """
@@ -96,30 +53,78 @@ class LookupTable:
     created: str
     command: str
     seed: int
-    measurement: Measurement
+    measurement: Measurement | None
     blocks: Mapping[str, BlockCost] = field(repr=False)
     networks: tuple[NetworkSample, ...] = field(repr=False)
+
+    @property
+    def measured(self) -> Measurement:
+        """How the profiler measured the table; raises InvalidTable where it was imported."""
+        if self.measurement is None:
+            raise InvalidTable(f"the table {self.name!r} was imported: it has no reference network to measure beside")
+        return self.measurement
 
     def network_latencies(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Codes [n, choices] and latency_ms [n] of the whole-network samples, drift divided out.
 
         A sample is the median of its runs times (reference over all rounds / reference in its round).
         """
+        if self.measurement is None:
+            return np.zeros((0, 0), dtype=np.int64), np.zeros(0)
         codes = np.array([sample.codes for sample in self.networks], dtype=np.int64)
         drift = np.array([self.measurement.reference_ms / sample.reference_ms for sample in self.networks])
         return codes, np.array([np.median(sample.latency_ms) for sample in self.networks]) * drift
 
-    def cost_model(self, space: SearchSpace, metric: str = "latency_ms") -> CostModel:
+    def network_disturbance(self, sums: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """What each whole-network sample's own blocks took in its turn over what they take by the table, [n].
+
+        Args:
+            sums: block sums [n] of the samples by this table.
+
+        Returns:
+            About 1 where nothing disturbed the turn; None where blocks were not timed.
+        """
+        own = [sample.blocks_ms for sample in self.networks]
+        if self.measurement is None or None in own:
+            return None
+        drift = np.array([self.measurement.reference_ms / sample.reference_ms for sample in self.networks])
+        disturbance: NDArray[np.float64] = np.array(own, dtype=float) * drift / sums
+        return disturbance
+
+    def network_noise(self) -> NDArray[np.float64]:
+        """Deviation of each whole-network sample [n], in milliseconds, as the spread of its own runs tells it.
+
+        The relative deviation of a run is pooled over all samples (the median of their standard deviations). The median
+        of n normal runs has at least pi / (2 (n + pi/2 - 1)) of one run's variance for odd n: exact for n = 1, by 2%
+        too small for 3, and right in the limit. 0 where no sample has two runs. What disturbs all runs of a turn alike
+        is not in it.
+        """
+        runs = [np.array(sample.latency_ms) for sample in self.networks]
+        spreads = [times.std(ddof=1) / np.median(times) for times in runs if len(times) > 1]
+        spread = float(np.median(spreads)) if spreads else 0.0
+        counts = np.array([len(times) for times in runs], dtype=float)
+        # An even number is taken for the next odd one, which is on the safe side.
+        counts += counts % 2 == 0
+        variances = np.pi / (2 * (counts + np.pi / 2 - 1))
+        noise: NDArray[np.float64] = self.network_latencies()[1] * spread * np.sqrt(variances)
+        return noise
+
+    def cost_model(self, space: SearchSpace, metric: str = "latency_ms", correction: str = "ridge") -> CostModel:
         """The cost of a space's architectures on this table; see `tables.cost_model.CostModel`.
+
+        Args:
+            space: whose architectures.
+            metric: `latency_ms`, `macs`, `params`.
+            correction: of the latency: `ridge`, `linear`, `mlp`, `none`, or `best`, which cross-validation picks.
 
         Raises:
             MissingBlock: the table lacks a block of the space.
-            UnknownName: no such metric.
+            UnknownName: no such metric or correction.
         """
         from tables.cost_model import counting_model, latency_model
 
         if metric == "latency_ms":
-            return latency_model(self, space)
+            return latency_model(self, space, correction)
         return counting_model(space, metric)
 
     def to_dict(self) -> dict[str, Any]:
@@ -130,12 +135,9 @@ class LookupTable:
             **{key: getattr(self, key) for key in ("name", "space")},
             **{key: dict(getattr(self, key)) for key in ("device", "conditions", "versions")},
             **{key: getattr(self, key) for key in ("created", "command", "seed")},
-            "measurement": self.measurement.to_dict(),
-            "blocks": {key: asdict(cost) for key, cost in self.blocks.items()},
-            "networks": [
-                {**asdict(sample), "codes": list(sample.codes), "latency_ms": list(sample.latency_ms)}
-                for sample in self.networks
-            ],
+            "measurement": None if self.measurement is None else self.measurement.to_dict(),
+            "blocks": {key: cost.to_dict() for key, cost in self.blocks.items()},
+            "networks": [sample.to_dict() for sample in self.networks],
         }
 
     def to_json(self) -> str:
@@ -162,22 +164,21 @@ class LookupTable:
         blocks = {key: BlockCost(**cost) for key, cost in value["blocks"].items()}
         for key, cost in blocks.items():
             _check_block(key, cost)
-        measurement = dict(value["measurement"])
-        reference = measurement.pop("reference")
+        measurement = None if value["measurement"] is None else Measurement.from_dict(value["measurement"])
         samples = [
-            NetworkSample(tuple(item["codes"]), item["round"], tuple(item["latency_ms"]), item["reference_ms"])
+            NetworkSample(**{**item, "codes": tuple(item["codes"]), "latency_ms": tuple(item["latency_ms"])})
             for item in value["networks"]
         ]
-        length = len(reference["codes"])
+        if measurement is None and samples:
+            raise InvalidTable("networks: an imported table (measurement: null) has none")
+        length = 0 if measurement is None else len(measurement.reference_codes)
         for index, sample in enumerate(samples):
             if len(sample.codes) != length:
                 raise InvalidTable(f"networks[{index}].codes: {len(sample.codes)} codes where others have {length}")
         return cls(
             **{key: value[key] for key in ("name", "space", "device", "conditions", "versions")},
             **{key: value[key] for key in ("created", "command", "seed")},
-            measurement=Measurement(
-                **measurement, reference_codes=tuple(reference["codes"]), reference_ms=reference["latency_ms"]
-            ),
+            measurement=measurement,
             blocks=blocks,
             networks=tuple(samples),
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from spaces.architecture import Architecture
 from spaces.errors import InvalidFile
 
 
@@ -27,14 +28,14 @@ class OnnxModelRunner:
     def __init__(self, path: str | Path, threads: int, batch: int = 1, seed: int = 0):
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        # Spinning threads of an idle session would disturb what is timed beside it.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        from profiler.backends.onnxruntime_session import session_options
+
         if not Path(path).is_file():
             raise InvalidFile(f"there is no model at {path}")
         try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(
+                str(path), session_options(threads), providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # onnxruntime's exceptions have no common base but this
             raise InvalidFile(f"{path}: onnxruntime cannot load it: {str(error).splitlines()[0]}") from error
         entries = self.session.get_inputs()
@@ -45,6 +46,12 @@ class OnnxModelRunner:
         shape = [size if isinstance(size, int) else batch for size in entry.shape]
         image = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
         self.feed: dict[str, Any] = {entry.name: image}
+
+    @property
+    def architecture(self) -> Architecture | None:
+        """The architecture that `oneshot export` wrote into the file; None where there is none."""
+        text = self.session.get_modelmeta().custom_metadata_map.get("architecture")
+        return Architecture.from_json(text) if text else None
 
     def whole(self) -> float:
         """The time of one run, in milliseconds."""

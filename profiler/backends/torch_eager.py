@@ -10,11 +10,16 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from profiler.backends.base import Runner
-from profiler.errors import DeviceOutOfMemory
+from profiler.backends.base import Conditions, Runner
+from profiler.backends.chains import chain_blocks
+from profiler.backends.hooked import HookedCudaRunner, HookedRunner
+from profiler.backends.live_tensors import cuda_peak_bytes, live_tensor_bytes
+from profiler.errors import DeviceOutOfMemory, UnsupportedConditions
+from spaces.architecture import Architecture
 from spaces.block import Block
 from spaces.modules.blocks import build
 from spaces.modules.network import materialise
+from spaces.space import SearchSpace
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -30,16 +35,56 @@ class TorchEager:
         batch: images at a time.
         precision: fp32, fp16 or bf16.
         seed: of the weights and the input.
+        channels_last: whether the channels of a pixel lie side by side in memory.
+
+    Raises:
+        UnsupportedConditions: torch has no such precision.
     """
 
-    name = "torch"
+    times_blocks = True
 
-    def __init__(self, device: str, batch: int = 1, precision: str = "fp32", seed: int = 0):
+    def __init__(
+        self, device: str, batch: int = 1, precision: str = "fp32", seed: int = 0, channels_last: bool = False
+    ):
+        if precision not in DTYPES:
+            raise UnsupportedConditions(f"torch runs {', '.join(DTYPES)}, not {precision}; int8 needs onnxruntime")
         self.device, self.batch = torch.device(device), batch
-        self.dtype = DTYPES[precision]
-        self.seed = seed
+        self.dtype, self.seed = DTYPES[precision], seed
+        self.layout = torch.channels_last if channels_last else torch.contiguous_format
+        self.name = "torch-channels-last" if channels_last else "torch"
+        self.memory = "cuda peak allocated" if self.device.type == "cuda" else "live tensors"
         self._modules: dict[tuple[int, str], nn.Module] = {}
         self._inputs: dict[tuple[int, ...], Tensor] = {}
+
+    @classmethod
+    def of(cls, conditions: Conditions) -> TorchEager:
+        """The backend under conditions."""
+        return cls(conditions.device, conditions.batch, conditions.precision, conditions.seed)
+
+    def network_runner(self, space: SearchSpace, architecture: Architecture) -> Runner:
+        """A runner for an architecture's network.
+
+        Raises:
+            DeviceOutOfMemory: the device cannot hold it.
+        """
+        blocks = chain_blocks(space, architecture)
+        if blocks is not None:
+            return self.runner(blocks)
+        network = space.network(architecture)
+        with torch.no_grad():
+            unit_variance(network, torch.Generator().manual_seed(self.seed))
+        try:
+            network = self._placed(network)
+            image = self._input(space.input_shape_of(architecture))
+        except torch.cuda.OutOfMemoryError as error:
+            raise _out_of_memory(self.device, self.batch) from error
+        kind = HookedCudaRunner if self.device.type == "cuda" else HookedRunner
+        return kind(network, list(network.get_submodule("blocks").children()), image)
+
+    def activation_bytes(self, block: Block) -> int:
+        """Most bytes of activations held at once while the block runs, its input among them; see `memory`."""
+        module, image = self._module(0, block), self._input(block.input)
+        return (cuda_peak_bytes if self.device.type == "cuda" else live_tensor_bytes)(module, image)
 
     def runner(self, blocks: Sequence[Block]) -> Runner:
         """A runner for a network of these blocks.
@@ -56,7 +101,7 @@ class TorchEager:
 
     def module_runner(self, module: nn.Module, input_shape: tuple[int, ...]) -> Runner:
         """A runner for any module, whose only block is itself."""
-        module = module.to(self.device, self.dtype).eval()
+        module = self._placed(module)
         image = self._input(input_shape)
         return CudaRunner([module], image) if self.device.type == "cuda" else CpuRunner([module], image)
 
@@ -68,20 +113,30 @@ class TorchEager:
             found |= {"cuda": str(torch.version.cuda), "cudnn": str(cudnn)}
         return found
 
+    def _placed(self, module: nn.Module) -> nn.Module:
+        module = module.eval().to(self.device, self.dtype)
+        return module.to(memory_format=self.layout)  # type: ignore[call-overload,no-any-return]
+
     def _module(self, place: int, block: Block) -> nn.Module:
         key = (place, block.key)
         if key not in self._modules:
             generator = torch.Generator().manual_seed(self.seed + place)
             module = materialise(lambda: build(block), unit_variance, generator)
-            self._modules[key] = module.eval().to(self.device, self.dtype)
+            self._modules[key] = self._placed(module)
         return self._modules[key]
 
     def _input(self, shape: tuple[int, ...]) -> Tensor:
         if shape not in self._inputs:
             generator = torch.Generator().manual_seed(self.seed)
             image = torch.randn(self.batch, *shape, generator=generator)
-            self._inputs[shape] = image.to(self.device, self.dtype)
+            image = image.to(self.device, self.dtype)
+            self._inputs[shape] = image.contiguous(memory_format=self.layout) if image.dim() == 4 else image
         return self._inputs[shape]
+
+
+def channels_last(conditions: Conditions) -> TorchEager:
+    """The backend with the channels of a pixel side by side in memory, as some processors and GPUs prefer."""
+    return TorchEager(conditions.device, conditions.batch, conditions.precision, conditions.seed, True)
 
 
 def unit_variance(module: nn.Module, generator: torch.Generator) -> None:

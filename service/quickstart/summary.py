@@ -86,7 +86,8 @@ def _remarks(found: dict[str, dict[str, Any]], report: dict[str, Any]) -> list[s
         f"{'above' if error > 0 else 'below'} the measurement at the table's clock.",
     ]
     taus = {kind: figure["kendall_tau"] for kind, figure in report["figures"].items()}
-    listed = ", ".join(f"{kind} {tau:.3f}" for kind, tau in taus.items())
+    # A predictor that scores all alike has no tau.
+    listed = ", ".join(f"{kind} {'undefined' if tau is None else format(tau, '.3f')}" for kind, tau in taus.items())
     remarks.append(f"Kendall's tau on {report['tested_on']} unseen sub-networks: {listed}.")
     intervals = [found[name]["test"]["top1_interval"] for name in NETWORKS]
     if max(low for low, _ in intervals) <= min(high for _, high in intervals):

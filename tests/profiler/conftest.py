@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,9 @@ import torch
 
 import spaces
 from spaces import Block, ChainSpace, ChoiceLayer
+from spaces.architecture import Architecture
 from spaces.modules.network import release_initialiser
+from spaces.space import SearchSpace
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,6 +65,7 @@ class FakeBackend:
     between_ms: float = 0.3
     runners: int = 0
     name: str = "fake"
+    times_blocks: bool = True
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(42))
 
     @staticmethod
@@ -75,9 +78,10 @@ class FakeBackend:
         """Of the round that is under way; the first runner is that of the reference."""
         return self.drift(max(0, (self.runners - 2) // self.networks))
 
-    def runner(self, blocks: Sequence[Block]) -> "FakeRunner":
+    def network_runner(self, space: SearchSpace, architecture: Architecture) -> "FakeRunner":
         """Blocks that take their times."""
         self.runners += 1
+        blocks = space.blocks(architecture)
         return FakeRunner(self, [self.truth(block) for block in blocks])
 
     def versions(self) -> dict[str, str]:

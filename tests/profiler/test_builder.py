@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 import spaces
 from profiler import Settings, build
-from profiler.builder import FEWEST_ROUNDS, latin_networks, smoothed
+from profiler.builder import FEWEST_ROUNDS
+from profiler.networks import latin_networks
+from profiler.samples import smoothed
 from spaces import ChainSpace
 from tables import LookupTable
 from tables.schema import check, table_schema

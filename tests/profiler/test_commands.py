@@ -16,8 +16,18 @@ from click.testing import CliRunner, Result
 from onnx import TensorProto, helper
 
 import spaces
-from profiler.commands import main, seconds, table_name
+from profiler.allocator import condition
+from profiler.backends.base import Conditions
+from profiler.backends.onnx_graph import fragment
+from profiler.backends.onnx_graph import model as onnx_model
+from profiler.backends.onnxruntime_session import OnnxRuntime, SessionRunner
+from profiler.backends.torch_eager import unit_variance
+from profiler.build_command import sized
+from profiler.commands import main
+from profiler.parameters import seconds, table_name
 from spaces import ChainSpace
+from spaces.modules.blocks import build
+from spaces.modules.network import materialise
 from tables import LookupTable
 from tables.schema import table_schema
 
@@ -33,14 +43,14 @@ def run(*arguments: str) -> Result:
 def test_help_leaves_torch_out() -> None:
     code = (
         "import sys; from profiler.commands import main\n"
-        "for command in ([], ['build'], ['measure'], ['show'], ['devices']):\n"
+        "for command in ([], ['build'], ['measure'], ['show'], ['devices'], ['validate'], ['compare']):\n"
         "    try: main([*command, '--help'])\n"
         "    except SystemExit as end: assert end.code == 0\n"
         "assert not {'torch', 'scipy', 'onnxruntime', 'rich', 'lightning'} & set(sys.modules), 'loaded'\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("Example:\n    python -m profiler ") == 4
+    assert done.stdout.count("Example:\n    python -m profiler ") == 6
 
 
 def test_module_runs(run_profiler: RunProfiler) -> None:
@@ -58,7 +68,16 @@ def test_build_writes_a_table(built: Built, tiny: ChainSpace) -> None:
     assert all(cost.latency_ms > 0 for cost in table.blocks.values())
     assert (table.name, table.space, table.seed) == ("mine", "spos-tiny", 5)
     assert table.command.endswith(f"build --device cpu --space spos-tiny --threads 1 --budget 2s --seed 5 -o {path}")
-    assert table.conditions == {"backend": "torch", "batch": 1, "precision": "fp32", "threads": 1}
+    affinity = sorted(os.sched_getaffinity(0))
+    conditions = {
+        "backend": "torch",
+        "batch": 1,
+        "precision": "fp32",
+        "threads": 1,
+        "affinity": affinity,
+        **condition(),
+    }
+    assert table.conditions == conditions
     assert table.device["kind"] == "cpu"
     assert table.device["processor"]
     assert table.versions["torch"] == torch.__version__
@@ -134,51 +153,177 @@ def test_measure_without_a_table_gives_no_estimates(tiny: ChainSpace, tmp_path: 
 
 
 BLOCKER = """
-import sys
-BLOCKED = set("{names}".split())
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in BLOCKED:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-sys.meta_path.insert(0, Refuse())
+import importlib.machinery, os, sysconfig
+CORE = set("{core}".split())
+SITE = {{sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}}
+whole = importlib.machinery.PathFinder.find_spec
+def find_spec(name, path=None, target=None):
+    spec = whole(name, path, target)
+    if spec is None or path is not None or name.partition(".")[0] in CORE:
+        return spec
+    places = [spec.origin or "", *(spec.submodule_search_locations or [])]
+    return None if any(place.startswith(site) for place in places for site in SITE) else spec
+importlib.machinery.PathFinder.find_spec = find_spec
 """
-NOT_CORE = (
-    "scipy sklearn lightning pytorch_lightning torch_geometric onnx onnxruntime onnxscript matplotlib plotly flask "
-    "apiflask pydantic sqlalchemy gunicorn safetensors ray pandas PIL jsonschema tensorboard yaml pymoo psutil "
-    "hypothesis pynvml torchmetrics alembic prometheus_client"
+CORE = (
+    "torch torchgen functorch numpy click rich sympy mpmath networkx jinja2 markupsafe filelock typing_extensions "
+    "fsspec pygments markdown_it mdurl setuptools _distutils_hack pkg_resources"
 )
+"""What pip installs for torch, numpy, click and rich."""
+
+
+@pytest.fixture
+def core_only(tmp_path: Path) -> dict[str, str]:
+    """An environment for processes in which no third-party package can be imported but the core's."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(BLOCKER.format(core=CORE))
+    search = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(ROOT)])}
+    for name in ("scipy", "yaml", "onnxruntime", "hypothesis"):
+        refused = subprocess.run(
+            [sys.executable, "-c", f"import {name}"], env={**os.environ, **search}, capture_output=True, text=True
+        )
+        assert f"No module named '{name}'" in refused.stderr
+    return search
 
 
 @pytest.mark.slow
-def test_the_core_alone_is_enough(run_profiler: RunProfiler, tmp_path: Path) -> None:
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(BLOCKER.format(names=NOT_CORE))
-    search = {"PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(ROOT)])}
-    refused = subprocess.run(
-        [sys.executable, "-c", "import scipy"], env={**os.environ, **search}, capture_output=True, text=True
-    )
-    assert "No module named 'scipy'" in refused.stderr
-    path = tmp_path / "t.json"
+def test_the_core_alone_is_enough(run_profiler: RunProfiler, tmp_path: Path, core_only: dict[str, str]) -> None:
+    path, arch = tmp_path / "t.json", tmp_path / "arch.json"
     space = ("--space", "spos-tiny(input_size=16, repeats=(1, 1, 1))")
-    done = run_profiler("build", *space, "--threads", "1", "--budget", "0.5s", "-o", str(path), **search)
+    done = run_profiler("build", *space, "--threads", "1", "--budget", "0.5s", "-o", str(path), **core_only)
     assert done.returncode == 0, done.stderr
     assert "sigma" in done.stdout
     assert LookupTable.read(path).space == "spos-tiny(input_size=16, repeats=(1, 1, 1))"
-    arch = tmp_path / "arch.json"
     arch.write_text(spaces.get(space[1]).architecture([0, 1, 2]).to_json())
-    measured = run_profiler("measure", str(arch), "--table", str(path), "--rounds", "3", **search)
-    assert measured.returncode == 0, measured.stderr
+    for arguments in (("measure", str(arch), "--table", str(path), "--rounds", "3"), ("show", str(path)), ("devices",)):
+        done = run_profiler(*arguments, **core_only)
+        assert done.returncode == 0, done.stderr
+    command = [sys.executable, "-m", "tables", "estimate", str(arch), "--table", str(path)]
+    surroundings = {**os.environ, **core_only}
+    estimate = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True)
+    assert estimate.returncode == 0, estimate.stderr
+    assert json.loads(estimate.stdout)["sigma_ms"] > 0
+
+
+@pytest.mark.slow
+def test_what_needs_more_names_it(
+    run_profiler: RunProfiler, tmp_path: Path, core_only: dict[str, str], built: Built
+) -> None:
     (tmp_path / "m.onnx").write_bytes(b"")
-    lacking = run_profiler("measure", str(tmp_path / "m.onnx"), **search)
-    assert lacking.returncode == 2
-    assert lacking.stderr.startswith("Error: this needs the package onnxruntime, which is not installed: pip install")
+    table, png = str(built[0]), str(tmp_path / "plot.png")
+    for package, arguments in (
+        ("onnxruntime", ("measure", str(tmp_path / "m.onnx"))),
+        ("onnx", ("build", "--backend", "onnxruntime", "--space", "spos-tiny", "--budget", "1s")),
+        ("scipy", ("validate", table, "--networks", "5")),
+        ("matplotlib", ("show", table, "--plot", png)),
+    ):
+        lacking = run_profiler(*arguments, **core_only)
+        assert lacking.returncode == 2, lacking.stderr
+        assert lacking.stderr.startswith(
+            f"Error: this needs the package {package}, which is not installed: pip install"
+        )
+        assert lacking.stderr.count("\n") == 1
+
+
+TINIEST = "spos-tiny(input_size=16, repeats=(1, 1, 1))"
+
+
+def test_lists_of_conditions_give_a_table_each(tmp_path: Path) -> None:
+    out = tmp_path / "mine.json"
+    lists = ("--batch", "1,2", "--precision", "fp32,bf16", "--resolution", "16")
+    done = run(
+        "build", "--space", "spos-tiny(repeats=(1, 1, 1))", *lists, "--threads", "1", "--budget", "0.1s", "-o", str(out)
+    )
+    assert done.exit_code == 0, done.output
+    names = {f"mine-b{batch}-{precision}" for batch in (1, 2) for precision in ("fp32", "bf16")}
+    assert {path.stem for path in tmp_path.iterdir()} == names
+    for name in names:
+        table = LookupTable.read(tmp_path / f"{name}.json")
+        batch, precision = int(name[6]), name.partition("-")[2].partition("-")[2]
+        assert (table.name, table.space) == (name, TINIEST)
+        assert (table.conditions["batch"], table.conditions["precision"]) == (batch, precision)
+        memory = [cost.activation_bytes for cost in table.blocks.values()]
+        assert None not in memory
+
+
+def test_resolutions_are_spaces_of_their_own(tmp_path: Path) -> None:
+    arguments = ("--resolution", "16,32", "--threads", "1", "--budget", "0.1s", "-o", str(tmp_path / "t.json"))
+    done = run("build", "--space", "spos-tiny(repeats=(1, 1, 1))", *arguments)
+    assert done.exit_code == 0, done.output
+    found = {path.stem: LookupTable.read(path).space for path in tmp_path.iterdir()}
+    assert found == {"t-r16": TINIEST, "t-r32": "spos-tiny(repeats=(1, 1, 1))"}
+
+
+def test_a_space_with_elastic_resolution_is_fixed_to_each() -> None:
+    assert sized("ofa-mobilenetv3(width=1.2)", 160).name == "ofa-mobilenetv3(resolutions=(160,), width=1.2)"
+    assert sized("spos", 160).name == "spos(input_size=160)"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_onnxruntime_tables_are_built_and_measured_with(tmp_path: Path, precision: str) -> None:
+    path, arch = tmp_path / "t.json", tmp_path / "arch.json"
+    conditions = ("--backend", "onnxruntime", "--precision", precision, "--threads", "1", "--budget", "0.3s")
+    done = run("build", "--space", TINIEST, *conditions, "-o", str(path))
+    assert done.exit_code == 0, done.output
+    table = LookupTable.read(path)
+    assert (table.conditions["backend"], table.conditions["precision"]) == ("onnxruntime", precision)
+    assert {"onnx", "onnxruntime"} <= set(table.versions)
+    assert table.measured.blocks == "solved"
+    space = spaces.get(TINIEST)
+    architecture = space.architecture([0, 1, 2])
+    arch.write_text(architecture.to_json())
+    runner = OnnxRuntime(Conditions("cpu")).network_runner(space, architecture)
+    assert isinstance(runner, SessionRunner)
+    found = json.loads(run("measure", str(arch), "--table", str(path), "--rounds", "4").stdout)["measured"][0]
+    assert found["runtime"] == "onnxruntime"
+    assert 0.2 < found["normalised_ms"] / found["estimate_ms"] < 5  # this machine may be busy
+
+
+def test_an_exported_model_stands_beside_its_estimate(tmp_path: Path) -> None:
+    """The metadata that `oneshot export` writes names the architecture."""
+    table, model = tmp_path / "t.json", tmp_path / "m.onnx"
+    conditions = ("--backend", "onnxruntime", "--threads", "1", "--budget", "0.3s")
+    assert run("build", "--space", TINIEST, *conditions, "-o", str(table)).exit_code == 0
+    space = spaces.get(TINIEST)
+    assert isinstance(space, ChainSpace)
+    architecture = space.architecture([2, 1, 0])
+    parts = []
+    for place, block in enumerate(space.blocks(architecture)):
+        module = materialise(lambda block=block: build(block), unit_variance, None)  # type: ignore[misc]
+        parts.append((f"b{place}", fragment(block, module.eval(), f"b{place}")))
+    proto = onnx_model(parts, 1, space.input_shape, 10)
+    entry = proto.metadata_props.add()
+    entry.key, entry.value = "architecture", architecture.to_json()
+    model.write_bytes(proto.SerializeToString())
+    found = json.loads(run("measure", str(model), "--table", str(table), "--rounds", "4").stdout)["measured"][0]
+    cost = LookupTable.read(table).cost_model(space)
+    assert found["estimate_ms"] == pytest.approx(cost.estimate([architecture])[0], abs=1e-4)
+    assert 0.2 < found["normalised_ms"] / found["estimate_ms"] < 5
+
+
+def test_cores_are_fixed_and_recorded(run_profiler: RunProfiler, tmp_path: Path) -> None:
+    path, core = tmp_path / "t.json", min(os.sched_getaffinity(0))
+    done = run_profiler("build", "--space", TINIEST, "--cores", str(core), "--budget", "0.1s", "-o", str(path))
+    assert done.returncode == 0, done.stderr
+    found = LookupTable.read(path)
+    assert found.conditions["affinity"] == [core]
+    assert found.conditions["threads"] == found.device["cores"] == 1
+
+
+def test_a_table_is_handed_to_a_service_that_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    arguments = ("--threads", "1", "--budget", "0.1s", "--upload", "http://127.0.0.1:9", "-o", str(path))
+    done = run("build", "--space", TINIEST, *arguments)
+    assert done.exit_code == 2
+    assert "cannot reach http://127.0.0.1:9/tables" in done.stderr
+    assert LookupTable.read(path).space == TINIEST  # what was measured is not lost
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("build", "--device", "tpu"), "unknown device 'tpu'; there is: cpu"),
-        (("build", "--space", "sops"), "unknown space 'sops'; there is: spos"),
+        (("build", "--space", "sops"), "unknown space 'sops'; there is: "),
         (("build", "--space", "spos(size=3)"), "spos has no parameter 'size'"),
         (("build", "--budget", "soon"), "Invalid value for --budget: 'soon' is no duration; write 60s, 2m or 1h"),
         (("build", "--budget", "-3s"), "Invalid value for --budget: '-3s' is no duration"),
@@ -190,6 +335,16 @@ def test_the_core_alone_is_enough(run_profiler: RunProfiler, tmp_path: Path) -> 
         (("build", "--seed", "-1"), "Invalid value for '--seed': -1"),
         (("build", "--seed", str(2**64)), f"Invalid value for '--seed': {2**64}"),
         (("build", "--precision", "fp8"), "Invalid value for '--precision': 'fp8'"),
+        (("build", "--batch", "1,x"), "Invalid value for '--batch': 'x' is not a valid integer range"),
+        (("build", "--batch", "4,4"), "Invalid value for '--batch': '4,4' names a value twice"),
+        (("build", "--batch", "1,0"), "Invalid value for '--batch': 0 is not in the range"),
+        (("build", "--cores", "4096"), "Invalid value for --cores: there is no core 4096; there is: "),
+        (("build", "--backend", "tvm"), "unknown backend 'tvm'; there is: onnxruntime, torch"),
+        (("build", "--precision", "fp32,int8", "--space", "spos-tiny"), "torch runs fp32, fp16, bf16, not int8"),
+        (("build", "--space", "nasbench-macro", "--resolution", "0"), "Invalid value for '--resolution': 0"),
+        (("validate", "no.json"), "there is no table at no.json"),
+        (("validate", "{arch}", "--networks", "2"), "Invalid value for '--networks': 2"),
+        (("compare", "no.json", "no.json"), "there is no table at no.json"),
         (("show", "nothing-of-that-name"), "unknown table 'nothing-of-that-name'; there is: "),
         (("show", "no.json"), "there is no table at no.json"),
         (("measure",), "Missing argument 'FILES...'"),
@@ -234,8 +389,9 @@ def test_what_is_no_duration(text: str) -> None:
 
 
 def test_default_names_are_plain() -> None:
-    found = table_name("spos-tiny(input_size=16)", "AMD EPYC 7763 64-Core Processor @ 2.4GHz", 8, "bf16", 4)
+    found = table_name("spos-tiny(input_size=16)", "AMD EPYC 7763 64-Core Processor @ 2.4GHz", "torch", 8, "bf16", 4)
     assert found == "spos-tiny-input-size-16-amd-epyc-7763-64-core-processor-2-4ghz-b8-bf16-t4"
+    assert table_name("spos", "cpu", "onnxruntime", 1, "int8", 2) == "spos-cpu-onnxruntime-b1-int8-t2"
 
 
 @pytest.mark.gpu

@@ -72,11 +72,15 @@ def test_counts_that_are_not_the_blocks_are_refused(table: LookupTable, field: s
         (("version",), True, "version: True is not one of 1"),
         (("format",), "yaml", "format: 'yaml' is not one of 'pathfit-lookup-table'"),
         (("device", "cores"), 0, "device.cores: 0 is below 1"),
-        (("conditions", "precision"), "fp8", "conditions.precision: 'fp8' is not one of 'fp32', 'fp16', 'bf16'"),
+        (
+            ("conditions", "precision"),
+            "fp8",
+            "conditions.precision: 'fp8' is not one of 'fp32', 'fp16', 'bf16', 'int8'",
+        ),
         (
             ("conditions", "clock"),
             3,
-            "conditions: unexpected key 'clock'; there is: backend, batch, precision, threads",
+            "conditions: unexpected key 'clock'; there is: backend, batch, precision, threads, allocator, affinity",
         ),
         (("measurement", "reference", "latency_ms"), 0, "measurement.reference.latency_ms: 0 must be above 0"),
         (("measurement", "seconds"), float("nan"), "measurement.seconds: nan is not a finite number"),

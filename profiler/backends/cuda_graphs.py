@@ -1,0 +1,87 @@
+"""Torch on CUDA with whole networks replayed as graphs: without the launches that bind batch 1."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from profiler.backends.base import Conditions, Runner
+from profiler.backends.chains import chain_blocks
+from profiler.backends.torch_eager import CudaRunner, TorchEager
+from profiler.errors import UnsupportedConditions
+from spaces.architecture import Architecture
+from spaces.block import Block
+from spaces.space import SearchSpace
+
+
+class CudaGraphs(TorchEager):
+    """Whole networks are captured once and replayed; their costs are solved from these times."""
+
+    times_blocks = False
+
+    def __init__(self, device: str, batch: int = 1, precision: str = "fp32", seed: int = 0):
+        if torch.device(device).type != "cuda":
+            raise UnsupportedConditions(f"torch-cuda-graphs needs a CUDA device, not {device}")
+        super().__init__(device, batch, precision, seed)
+        self.name = "torch-cuda-graphs"
+
+    @classmethod
+    def of(cls, conditions: Conditions) -> CudaGraphs:
+        """The backend under conditions."""
+        return cls(conditions.device, conditions.batch, conditions.precision, conditions.seed)
+
+    def network_runner(self, space: SearchSpace, architecture: Architecture) -> Runner:
+        """A runner for an architecture's network.
+
+        Raises:
+            UnsupportedConditions: the space's networks are no chains of blocks.
+            DeviceOutOfMemory: the device cannot hold it.
+        """
+        if chain_blocks(space, architecture) is None:
+            raise UnsupportedConditions(f"torch-cuda-graphs runs chains of blocks; {space.name} is none; use torch")
+        return super().network_runner(space, architecture)
+
+    def runner(self, blocks: Sequence[Block]) -> Runner:
+        """A runner for a network of these blocks; raises DeviceOutOfMemory."""
+        runner = super().runner(blocks)
+        assert isinstance(runner, CudaRunner)
+        return GraphRunner(runner.modules, runner.image)
+
+
+class GraphRunner(CudaRunner):
+    """Replays a captured network.
+
+    Args:
+        modules: the network's blocks.
+        image: the input.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module], image: Tensor):
+        super().__init__(modules, image)
+        # Capturing needs a side stream on which everything has run before.
+        stream = torch.cuda.Stream(image.device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream(image.device))
+        with torch.cuda.stream(stream), torch.inference_mode():
+            for _ in range(3):
+                self._run()
+        torch.cuda.current_stream(image.device).wait_stream(stream)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.inference_mode(), torch.cuda.graph(self.graph):
+            self.result = self._run()
+
+    def _run(self) -> Tensor:
+        x = self.image
+        for module in self.modules:
+            x = module(x)
+        return x
+
+    def whole(self) -> float:
+        """The time of one replay from launch to end, in milliseconds."""
+        torch.cuda.synchronize(self.image.device)
+        begin = time.perf_counter_ns()
+        self.graph.replay()
+        torch.cuda.synchronize(self.image.device)
+        return (time.perf_counter_ns() - begin) / 1e6

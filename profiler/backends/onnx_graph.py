@@ -1,0 +1,254 @@
+"""ONNX models of chains of blocks, written straight from the blocks' descriptions.
+
+An export by torch takes seconds per network, and a table needs hundreds. The operations are those that torch's exporter
+writes (batch normalisation folded into the convolution before it, a shuffle as reshape and gather), so that a runtime
+optimises both alike; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from spaces.block import Block
+from spaces.layers import (
+    Activation,
+    BatchNorm,
+    Branch,
+    ChannelShuffle,
+    Conv,
+    Dropout,
+    GlobalPool,
+    Linear,
+    Pool,
+    Shape,
+    SqueezeExcite,
+)
+from spaces.operators import operator
+
+if TYPE_CHECKING:
+    from spaces.layers import Layer
+
+OPSET, IR_VERSION = 18, 10
+
+
+@dataclass
+class Fragment:
+    """The nodes and weights of a block; its input is `in`, its output `out`, all names are its own."""
+
+    nodes: list[Any] = field(default_factory=list)
+    weights: list[Any] = field(default_factory=list)
+
+
+def fragment(block: Block, module: nn.Module, name: str) -> Fragment:
+    """A block as ONNX.
+
+    Args:
+        block: what it computes.
+        module: the same in torch, in evaluation mode, whose weights are taken.
+        name: put before all names; `name.in` and `name.out` are its ends.
+    """
+    return _Writer(name, _parameters(module)).block(block)
+
+
+def model(fragments: Sequence[tuple[str, Fragment]], batch: int, shape: Shape, classes: int) -> Any:
+    """Fragments, each with the name that it was made by, one after the other as an ONNX model.
+
+    Args:
+        fragments: of the blocks in their order.
+        batch: images at a time.
+        shape: of one image.
+        classes: of the output.
+    """
+    nodes, weights = [], []
+    source = "image"
+    for index, (name, part) in enumerate(fragments):
+        nodes.append(helper.make_node("Identity", [source], [f"{name}.in"], name=f"{name}.enter.{index}"))
+        nodes += part.nodes
+        weights += part.weights
+        source = f"{name}.out"
+    entry = helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, *shape])
+    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, classes])
+    nodes.append(helper.make_node("Identity", [source], ["logits"], name="leave"))
+    graph = helper.make_graph(nodes, "network", [entry], [output], weights)
+    return helper.make_model(graph, ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)])
+
+
+def _parameters(module: nn.Module) -> Iterator[nn.Module]:
+    """The modules with weights in the order in which a block's branches describe them."""
+    return (part for part in module.modules() if isinstance(part, nn.Conv2d | nn.Linear | nn.BatchNorm2d))
+
+
+class _Writer:
+    """Writes one block.
+
+    Args:
+        name: put before all names.
+        parts: the modules with weights, in the order of the description.
+    """
+
+    def __init__(self, name: str, parts: Iterator[nn.Module]):
+        self.name, self.parts = name, parts
+        self.written = Fragment()
+
+    def block(self, block: Block) -> Fragment:
+        """The block between `in` and `out`."""
+        described = operator(block.operator)
+        branches, begin = described.branches(block), f"{self.name}.in"
+        match described.arrangement:
+            case "chain":
+                end = self.branch(*branches["main"], begin)
+                if block.shortcut:
+                    end = self.node("Add", [begin, end])
+            case "sum":
+                ends = [self.branch(*branches[name], begin) for name in ("main", "proj")]
+                end = self.node("Add", ends[::-1])
+            case "shuffle":
+                end = self._shuffle(block, branches, begin)
+            case "halves":
+                end = self._halves(branches, begin)
+        self.written.nodes.append(helper.make_node("Identity", [end], [f"{self.name}.out"], name=f"{self.name}.exit"))
+        return self.written
+
+    def branch(self, layers: Branch, shape: Shape, source: str) -> str:
+        """Layers one after the other; returns the name of what comes out."""
+        index = 0
+        while index < len(layers):
+            layer = layers[index]
+            following = layers[index + 1] if index + 1 < len(layers) else None
+            if isinstance(layer, Conv):
+                normalised = isinstance(following, BatchNorm)
+                source = self._convolution(layer, normalised, source)
+                index += normalised
+            else:
+                source = self._layer(layer, shape, source)
+            shape = layer.shape(shape)
+            index += 1
+        return source
+
+    def _shuffle(self, block: Block, branches: dict[str, tuple[Branch, Shape]], begin: str) -> str:
+        if "proj" in branches:
+            # The exporter's order of weights: the main branch was registered first.
+            main = self.branch(*branches["main"], begin)
+            return self.node("Concat", [self.branch(*branches["proj"], begin), main], axis=1)
+        channels, height, width = block.input
+        view = self.reshape(begin, [0, channels // 2, 2, height, width])
+        even, odd = (self.node("Gather", [view, self.constant(np.int64(half))], axis=2) for half in (0, 1))
+        return self.node("Concat", [even, self.branch(*branches["main"], odd)], axis=1)
+
+    def _halves(self, branches: dict[str, tuple[Branch, Shape]], begin: str) -> str:
+        x = self.branch(*branches["before"], begin)
+        first = self.branch(*branches["first"], x)
+        ends = [np.array(values, dtype=np.int64) for values in ([1, 1], [2**31 - 1] * 2, [2, 3])]
+        moved = self.node("Slice", [x, *map(self.constant, ends)])
+        both = self.node("Concat", [first, self.branch(*branches["second"], moved)], axis=1)
+        return self.branch(*branches["behind"], both)
+
+    def _layer(self, layer: Layer, shape: Shape, source: str) -> str:
+        match layer:
+            case Activation():
+                return self._activation(layer.name, source)
+            case BatchNorm():
+                norm = next(self.parts)
+                assert isinstance(norm, nn.BatchNorm2d)
+                scale, shift = _folded(norm)
+                scaled = self.node("Mul", [source, self.constant(scale.reshape(1, -1, 1, 1))])
+                return self.node("Add", [scaled, self.constant(shift.reshape(1, -1, 1, 1))])
+            case Pool():
+                kind, padding = ("MaxPool", "AveragePool")[layer.kind == "avg"], layer.padding()
+                sides: dict[str, Any] = {"kernel_shape": [layer.kernel] * 2, "strides": [layer.stride] * 2}
+                return self.node(kind, [source], pads=[padding] * 4, **sides)
+            case SqueezeExcite():
+                return self._squeeze(layer, source)
+            case ChannelShuffle():
+                channels, height, width = shape
+                view = self.reshape(source, [0, layer.groups, channels // layer.groups, height, width])
+                return self.reshape(self.node("Transpose", [view], perm=[0, 2, 1, 3, 4]), [0, channels, height, width])
+            case GlobalPool():
+                mean = self.node("ReduceMean", [source, self.constant(np.array([2, 3]))], keepdims=1)
+                return self.reshape(mean, [0, shape[0]])
+            case Linear():
+                linear = next(self.parts)
+                assert isinstance(linear, nn.Linear)
+                weights = [linear.weight, *([linear.bias] if linear.bias is not None else [])]
+                return self.node("Gemm", [source, *(self.constant(_array(part)) for part in weights)], transB=1)
+            case Dropout() | Conv():
+                return source
+
+    def _convolution(self, layer: Conv, normalised: bool, source: str) -> str:
+        conv = next(self.parts)
+        assert isinstance(conv, nn.Conv2d)
+        weight = _array(conv.weight)
+        bias = _array(conv.bias) if conv.bias is not None else np.zeros(layer.outputs, dtype=np.float32)
+        if normalised:
+            norm = next(self.parts)
+            assert isinstance(norm, nn.BatchNorm2d)
+            scale, shift = _folded(norm)
+            weight, bias = weight * scale.reshape(-1, 1, 1, 1), bias * scale + shift
+        inputs = [source, self.constant(weight), self.constant(bias)]
+        padding = layer.dilation * (layer.kernel // 2)
+        return self.node(
+            "Conv",
+            inputs,
+            kernel_shape=[layer.kernel] * 2,
+            strides=[layer.stride] * 2,
+            pads=[padding] * 4,
+            group=layer.groups,
+            dilations=[layer.dilation] * 2,
+        )
+
+    def _squeeze(self, layer: SqueezeExcite, source: str) -> str:
+        means = self.node("ReduceMean", [source, self.constant(np.array([2, 3]))], keepdims=1)
+        reduce, expand = Conv(layer.channels, layer.reduced, 1), Conv(layer.reduced, layer.channels, 1)
+        inner = self.node("Relu", [self._convolution(reduce, False, means)])
+        gates = self.node("HardSigmoid", [self._convolution(expand, False, inner)], alpha=1 / 6, beta=0.5)
+        return self.node("Mul", [source, gates])
+
+    def _activation(self, name: str, source: str) -> str:
+        if name == "relu6":
+            limits = (self.constant(np.float32(limit)) for limit in (0.0, 6.0))
+            return self.node("Clip", [source, *limits])
+        return self.node({"relu": "Relu", "hswish": "HardSwish"}[name], [source])
+
+    def reshape(self, source: str, shape: list[int]) -> str:
+        """A view; 0 keeps the batch."""
+        return self.node("Reshape", [source, self.constant(np.array(shape, dtype=np.int64))])
+
+    def node(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Add a node; returns the name of its output."""
+        name = f"{self.name}.{len(self.written.nodes)}"
+        self.written.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def constant(self, value: NDArray[Any] | np.generic) -> str:
+        """Add a constant; returns its name."""
+        name = f"{self.name}.w{len(self.written.weights)}"
+        self.written.weights.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+
+def _array(value: torch.Tensor) -> NDArray[np.float32]:
+    return value.detach().float().cpu().numpy()
+
+
+def _folded(norm: nn.BatchNorm2d) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The scale and the shift of batch normalisation in evaluation."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    weight = _array(norm.weight) if norm.affine else np.ones(norm.num_features, dtype=np.float32)
+    bias = _array(norm.bias) if norm.affine else np.zeros(norm.num_features, dtype=np.float32)
+    scale = weight / np.sqrt(_array(norm.running_var) + np.float32(norm.eps))
+    return scale, bias - _array(norm.running_mean) * scale
+
+
+def check(proto: Any) -> None:
+    """Raise what onnx finds wrong with a model."""
+    onnx.checker.check_model(proto)

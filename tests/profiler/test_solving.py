@@ -1,0 +1,60 @@
+"""Costs of blocks from whole networks: their sums are right even where a block's own cost cannot be known."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from profiler import Settings, build
+from profiler.solving import solve
+from spaces import ChainSpace
+from tables import LookupTable
+from tables.schema import check, table_schema
+
+NAMES: dict[str, Any] = {
+    "name": "made",
+    "device": {"kind": "cpu", "processor": "fake"},
+    "conditions": {"backend": "fake", "batch": 1, "precision": "fp32", "threads": 1},
+}
+
+
+def test_sums_are_recovered(fake: Any, tiny: ChainSpace) -> None:
+    rng = np.random.default_rng(0)
+    codes = tiny.sample(rng, 300).astype(np.int64)
+    truth = tiny.additive_table(lambda block: fake.truth(block) * (2 if block.operator == "xception" else 1))
+    found = solve(tiny, codes, truth.sum(codes) + 0.3)
+    fresh = tiny.sample(rng, 200)
+    keys, counts = tiny.block_counts(fresh)
+    sums = counts @ np.array([found.costs[key] for key in keys])
+    assert sums == pytest.approx(truth.sum(fresh) + 0.3, rel=0.01)
+    assert min(found.costs.values()) >= 0
+    assert found.occurrences[keys[0]] == 300
+    assert found.standard_error < 0.01
+
+
+def test_the_prior_is_the_devices_rate_where_nothing_else_is_known(fake: Any, tiny: ChainSpace) -> None:
+    codes = tiny.sample(np.random.default_rng(1), 200).astype(np.int64)
+    found = solve(tiny, codes, tiny.additive_table(fake.truth).sum(codes))
+    for key, cost in found.costs.items():
+        assert cost == pytest.approx(fake.truth(tiny.all_blocks[key]), rel=0.02)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_a_runtime_that_joins_blocks_is_measured_by_whole_networks(fake: Any, tiny: ChainSpace, noise: float) -> None:
+    device = fake(4, noise=noise, drift=lambda number: 1 + 0.2 * np.sin(number / 7))
+    device.times_blocks = False
+    table = build(tiny, device, Settings(budget_s=20, fewest_networks=120), **NAMES)
+    check(table.to_dict(), table_schema())
+    assert LookupTable.from_json(table.to_json()) == table
+    assert table.measured.blocks == "solved"
+    assert {cost.latency_iqr_ms for cost in table.blocks.values()} == {None}
+    assert {sample.blocks_ms for sample in table.networks} == {None}
+    assert all((cost.samples or 0) >= 3 for cost in table.blocks.values())
+    reference = tiny.blocks(tiny.architecture(table.measured.reference_codes))
+    state = table.measured.reference_ms / (sum(map(fake.truth, reference)) + 0.3)
+    every = np.concatenate(list(tiny.enumerate_codes()))
+    truth = (tiny.additive_table(fake.truth).sum(every) + 0.3) * state
+    model = table.cost_model(tiny)
+    assert np.abs(model.estimate(every) / truth - 1).max() < 0.03
+    assert model.block_sum is not None
+    assert np.abs(model.block_sum.sum(every) / truth - 1).mean() < 0.03
