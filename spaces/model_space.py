@@ -25,10 +25,10 @@ from spaces.trace import Trace
 if TYPE_CHECKING:
     import torch
     from torch_geometric.data import Batch, Data
-    from spaces.sketch import Sketch
 
     from spaces.modules.model_network import ModelNetwork
     from spaces.modules.model_supernet import ModelSupernet
+    from spaces.sketch import Sketch
 
 _MOST_ENUMERATED = 2048  # architectures that are all run to list every block
 _MOST_CODES = 1 << 20  # canonical or not, that are looked through for these
