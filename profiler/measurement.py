@@ -16,8 +16,6 @@ from spaces.architecture import Architecture
 from spaces.registry import get
 from tables.lookup_table import LookupTable
 
-_REFERENCE = "the table's reference network"
-
 
 @dataclass(frozen=True)
 class Latency:
@@ -69,12 +67,12 @@ def measure_files(
         files: architectures run in the backend, `.onnx` under onnxruntime.
         backend: runs architectures.
         conditions: what the backend was made for; ONNX models run with its batch, threads and seed.
-        table: gives the estimates, and the reference network that drift since the build is told by.
+        table: gives the estimates, and the reference networks that drift since the build is told by.
         rounds: turns of each.
 
     Returns:
         For each file: file, runtime, latency_ms, iqr_ms; with a table for networks that run as its own did also
-        estimate_ms, sigma_ms and normalised_ms, which is latency_ms x (the reference's time in the table / now).
+        estimate_ms, sigma_ms and normalised_ms, which is latency_ms x (the references' time in the table / now).
     """
     read = {str(path): Architecture.read(path) for path in files if path.suffix != ".onnx"}
     runners: dict[str, Runner] = {
@@ -87,11 +85,15 @@ def measure_files(
             runners[str(path)] = model
             if backend.name == "onnxruntime" and model.architecture is not None:
                 exported[str(path)] = model.architecture
+    references: list[str] = []
     if table is not None:
         space = get(table.space)
-        runners[_REFERENCE] = backend.network_runner(space, space.architecture(table.measured.reference_codes))
+        for index, codes in enumerate(table.measured.reference_codes):
+            references.append(f"reference network {index} of the table")
+            runners[references[-1]] = backend.network_runner(space, space.architecture(codes))
     times = measure(runners, threads=conditions.threads, rounds=rounds, seed=conditions.seed)
-    drift = table.measured.reference_ms / times.pop(_REFERENCE).latency_ms if table is not None else None
+    beside = [times.pop(name).latency_ms for name in references]
+    drift = table.measured.reference_ms / float(np.mean(beside)) if table is not None else None
     found: list[dict[str, Any]] = []
     for name, latency in times.items():
         runtime = backend.name if name in read else "onnxruntime"

@@ -19,6 +19,9 @@ from tables.lookup_table import BlockCost, Measurement, NetworkSample
 
 FEWEST_ROUNDS = 8
 
+REFERENCES = 3
+"""Networks that tell the machine's state: where one lies in memory makes it a percent faster or slower."""
+
 _FEWEST_SAMPLES = 3  # of a block, before it counts as measured
 _COVERING_PASSES = 20
 
@@ -69,7 +72,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.settings.seed)
-        self.reference_codes = self.space.sample(self.rng, 1)
+        self.reference_codes = self.space.sample(self.rng, REFERENCES)
 
     @property
     def rounds(self) -> int:
@@ -79,18 +82,22 @@ class Session:
         return self.backend.network_runner(self.space, self.space.decode(row[None])[0])
 
     def prepare(self) -> None:
-        self.reference = self.runner(self.reference_codes[0])
-        self.runs = runs_for(warm_up(self.reference))
+        self.references = [self.runner(row) for row in self.reference_codes]
+        self.runs = runs_for(max(map(warm_up, self.references)))
 
     def round(self, networks: Codes) -> None:
-        """Measure networks in a fresh order, the reference between them."""
-        number, references = self.rounds, list[float]()
-        for row in networks[self.rng.permutation(len(networks))]:
-            self._network(row, number)
-            # The reference is spread over the round, so that it sees what the networks see.
-            self.reference.whole()
-            references += [self.reference.whole() for _ in range(max(2, self.runs // 2))]
-        self.samples.reference.append(float(np.median(references)))
+        """Measure networks in a fresh order, the references in turn between them."""
+        number, times = self.rounds, [list[float]() for _ in self.references]
+        order = self.rng.permutation(len(networks))
+        for turn in range(max(len(networks), len(self.references))):
+            if turn < len(networks):
+                self._network(networks[order[turn]], number)
+            # Spread over the round, so that they see what the networks see.
+            index = turn % len(self.references)
+            reference = self.references[index]
+            reference.whole()
+            times[index] += [reference.whole() for _ in range(max(2, self.runs // 2))]
+        self.samples.reference.append(float(np.mean([np.median(series) for series in times])))
         state = self.instruments.state()
         if state is not None:
             self.samples.states.append(state)
@@ -167,7 +174,7 @@ class Session:
             budget_s=self.settings.budget_s,
             stopped_by="precision" if error <= self.settings.precision_target else "budget",
             standard_error=round(error, 5),
-            reference_codes=tuple(map(int, self.reference_codes[0])),
+            reference_codes=tuple(tuple(map(int, row)) for row in self.reference_codes),
             reference_ms=_digits(self.reference_ms),
             blocks="timed" if self.backend.times_blocks else "solved",
             memory=self.backend.memory if isinstance(self.backend, MeasuresMemory) else None,

@@ -226,7 +226,7 @@ def measure_networks(
     """Measure networks in interleaved rounds beside the table's reference.
 
     Args:
-        table: its reference is measured too.
+        table: its references are measured too.
         space: of the codes.
         backend: under the table's conditions.
         codes: [n, choices].
@@ -235,18 +235,20 @@ def measure_networks(
         progress: told the share that is done.
 
     Returns:
-        Times [n, rounds] in milliseconds, the same in the machine's state at the build, and the reference's time now
+        Times [n, rounds] in milliseconds, the same in the machine's state at the build, and the references' time now
         over the table's.
     """
     measured = table.measured
-    architectures = [*space.decode(codes), space.architecture(measured.reference_codes)]
+    references = [space.architecture(row) for row in measured.reference_codes]
+    architectures = [*space.decode(codes), *references]
     with quiet(int(table.conditions["threads"])):
         runners = [backend.network_runner(space, architecture) for architecture in architectures]
         runs = runs_for(warm_up(runners[-1]))
-        # All is divided by the reference: it has a turn for every few networks, spread over the round.
-        turns = 1 + len(codes) // _NETWORKS_A_REFERENCE
-        series = _rounds([*runners[:-1], *runners[-1:] * turns], rounds, runs, rng, progress)
-    raw, reference = series[: len(codes)], smoothed(np.median(series[len(codes) :], axis=0))
+        # All is divided by the references: they have a turn for every few networks, spread over the round.
+        turns = 1 + len(codes) // (_NETWORKS_A_REFERENCE * len(references))
+        series = _rounds([*runners[: len(codes)], *runners[len(codes) :] * turns], rounds, runs, rng, progress)
+    raw, beside = series[: len(codes)], series[len(codes) :].reshape(turns, len(references), rounds)
+    reference = smoothed(np.median(beside, axis=0).mean(0))
     return raw, raw / reference * measured.reference_ms, float(np.median(reference)) / measured.reference_ms
 
 

@@ -171,10 +171,16 @@ class LookupTable:
         ]
         if measurement is None and samples:
             raise InvalidTable("networks: an imported table (measurement: null) has none")
-        length = 0 if measurement is None else len(measurement.reference_codes)
-        for index, sample in enumerate(samples):
-            if len(sample.codes) != length:
-                raise InvalidTable(f"networks[{index}].codes: {len(sample.codes)} codes where others have {length}")
+        references = () if measurement is None else measurement.reference_codes
+        if measurement is not None and not references:
+            raise InvalidTable("measurement.reference.codes: no reference network")
+        length = len(references[0]) if references else 0
+        for place, codes in (
+            *((f"measurement.reference.codes[{index}]", row) for index, row in enumerate(references)),
+            *((f"networks[{index}].codes", sample.codes) for index, sample in enumerate(samples)),
+        ):
+            if len(codes) != length:
+                raise InvalidTable(f"{place}: {len(codes)} codes where others have {length}")
         return cls(
             **{key: value[key] for key in ("name", "space", "device", "conditions", "versions")},
             **{key: value[key] for key in ("created", "command", "seed")},

@@ -40,7 +40,7 @@ class NetworkSample:
         codes: the architecture's codes.
         round: the round's number.
         latency_ms: every run's time.
-        reference_ms: the reference network's median in the same round.
+        reference_ms: the mean of the reference networks' medians in the same round.
         energy_mj: of one run, in millijoules; None where the machine does not tell it.
         blocks_ms: sum of its blocks' times in the runs between; None where they were not timed.
     """
@@ -67,7 +67,7 @@ class Measurement:
     budget_s: float
     stopped_by: str
     standard_error: float
-    reference_codes: tuple[int, ...]
+    reference_codes: tuple[tuple[int, ...], ...]
     reference_ms: float
     blocks: str | None = None
     memory: str | None = None
@@ -82,7 +82,7 @@ class Measurement:
         for name in ("clock_mhz", "temperature_c"):
             plain[name] = None if plain[name] is None else list(plain[name])
         plain = _without_none(plain, "blocks", "memory", "clock_mhz", "temperature_c", "energy")
-        return {**plain, "reference": {"codes": list(codes), "latency_ms": latency_ms}}
+        return {**plain, "reference": {"codes": [list(row) for row in codes], "latency_ms": latency_ms}}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Measurement:
@@ -92,7 +92,7 @@ class Measurement:
         series: dict[str, Any] = {
             name: tuple(given.pop(name)) for name in ("clock_mhz", "temperature_c") if name in given
         }
-        codes = tuple(reference["codes"])
+        codes = tuple(map(tuple, reference["codes"]))
         return cls(**given, **series, reference_codes=codes, reference_ms=reference["latency_ms"])
 
 

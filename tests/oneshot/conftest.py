@@ -94,7 +94,7 @@ def table(tiny: ChainSpace) -> LookupTable:
         created="2026-01-01T00:00:00+00:00",
         command="tests",
         seed=0,
-        measurement=Measurement(1, 1.0, 1.0, "budget", 0.01, (0,) * 6, 1.0),
+        measurement=Measurement(1, 1.0, 1.0, "budget", 0.01, ((0,) * 6,), 1.0),
         blocks=blocks,
         networks=tuple(samples),
     )

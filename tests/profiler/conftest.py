@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import spaces
+from profiler.session import REFERENCES
 from spaces import Block, ChainSpace, ChoiceLayer
 from spaces.architecture import Architecture
 from spaces.modules.network import release_initialiser
@@ -75,8 +76,8 @@ class FakeBackend:
 
     @property
     def factor(self) -> float:
-        """Of the round that is under way; the first runner is that of the reference."""
-        return self.drift(max(0, (self.runners - 2) // self.networks))
+        """Of the round that is under way; the first runners are those of the references."""
+        return self.drift(max(0, (self.runners - 1 - REFERENCES) // self.networks))
 
     def network_runner(self, space: SearchSpace, architecture: Architecture) -> "FakeRunner":
         """Blocks that take their times."""

@@ -50,8 +50,8 @@ def test_a_runtime_that_joins_blocks_is_measured_by_whole_networks(fake: Any, ti
     assert {cost.latency_iqr_ms for cost in table.blocks.values()} == {None}
     assert {sample.blocks_ms for sample in table.networks} == {None}
     assert all((cost.samples or 0) >= 3 for cost in table.blocks.values())
-    reference = tiny.blocks(tiny.architecture(table.measured.reference_codes))
-    state = table.measured.reference_ms / (sum(map(fake.truth, reference)) + 0.3)
+    references = tiny.check(np.array(table.measured.reference_codes))
+    state = table.measured.reference_ms / (tiny.additive_table(fake.truth).sum(references).mean() + 0.3)
     every = np.concatenate(list(tiny.enumerate_codes()))
     truth = (tiny.additive_table(fake.truth).sum(every) + 0.3) * state
     model = table.cost_model(tiny)

@@ -44,7 +44,7 @@ def made_up_table(space: ChainSpace, name: str) -> LookupTable:
         created="2026-01-01T00:00:00Z",
         command="tests",
         seed=0,
-        measurement=Measurement(1, 1.0, 1.0, "budget", 0.01, (0,) * len(space.choices), 1.0),
+        measurement=Measurement(1, 1.0, 1.0, "budget", 0.01, ((0,) * len(space.choices),), 1.0),
         blocks=blocks,
         networks=tuple(networks),
     )

@@ -46,7 +46,7 @@ def made_up(space: SearchSpace, /, networks: int = 80, noise_ms: float = 0.004, 
         "created": "2026-01-01T00:00:00+00:00",
         "command": "tests",
         "seed": 3,
-        "measurement": Measurement(1, 1.5, 2.0, "budget", 0.01, (0,) * len(space.choices), 1.0),
+        "measurement": Measurement(1, 1.5, 2.0, "budget", 0.01, ((0,) * len(space.choices),), 1.0),
         "blocks": blocks,
         "networks": tuple(samples),
     }

@@ -38,7 +38,7 @@ def test_latencies_have_the_drift_divided_out(make_table: Callable[..., LookupTa
     )
     table = make_table(tiny, networks=4)
     fields = {name: getattr(table, name) for name in table.__dataclass_fields__}
-    measurement = type(table.measurement)(3, 1.0, 1.0, "budget", 0.1, (0,) * 6, 4.0)
+    measurement = type(table.measurement)(3, 1.0, 1.0, "budget", 0.1, ((0,) * 6,), 4.0)
     table = LookupTable(**{**fields, "networks": networks, "measurement": measurement})
     codes, latencies = table.network_latencies()
     assert [tuple(row) for row in codes.tolist()] == [*truth] * 3

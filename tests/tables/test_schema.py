@@ -25,7 +25,7 @@ _CASES = json.loads("""{
  "versions": {"torch": "2"}, "created": "now", "command": "c", "seed": 0,
  "measurement": {"rounds": 8, "seconds": 1.5, "budget_s": 2, "stopped_by": "budget", "standard_error": 0.1,
   "blocks": "timed", "memory": "live tensors", "clock_mhz": [1980], "temperature_c": [45.5], "energy": "counter",
-  "reference": {"codes": [0, 1], "latency_ms": 1.5}},
+  "reference": {"codes": [[0, 1]], "latency_ms": 1.5}},
  "blocks": {"a": {"latency_ms": 0.5, "latency_iqr_ms": 0, "samples": 3, "macs": 7, "params": 9, "activation_bytes": 4},
   "b": {"latency_ms": 0.5, "latency_iqr_ms": null, "samples": null, "macs": 7, "params": 9}},
  "networks": [{"codes": [0, 1], "round": 0, "latency_ms": [1.5, 2], "reference_ms": 1.5,
