@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from spaces.console import Group, example
+from spaces.console import Group, example, typed
 
 if TYPE_CHECKING:
     from oneshot.guide import Guide
@@ -224,7 +222,7 @@ def _settings(kind: str, space: SearchSpace, recipe: Recipe, options: dict[str, 
         "recipe": recipe.to_dict(),
         "seed": options["seed"],
         "version": __version__,
-        "command": shlex.join(sys.argv),
+        "command": typed(),
     }
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from spaces.console import Group, example
+from spaces.console import Group, example, typed
 
 if TYPE_CHECKING:
     from predictor.base import Predictor
@@ -106,7 +104,7 @@ def train(
     if refit:
         with Bar(f"fitting {encoder} on all {len(codes)}") as bar:
             chosen.fit(codes, values, progress=bar.update)
-    chosen.trained_on = {**chosen.trained_on, "data": str(data), "metric": metric, "command": shlex.join(sys.argv)}
+    chosen.trained_on = {**chosen.trained_on, "data": str(data), "metric": metric, "command": typed()}
     chosen.save(output)
     summary = {
         "predictor": str(output),

@@ -6,8 +6,6 @@ and ranks them badly. Inside networks each block meets what its neighbours leave
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -20,6 +18,7 @@ from profiler.session import Instruments as Instruments
 from profiler.session import Session
 from profiler.session import Settings as Settings
 from profiler.timing import quiet
+from spaces.console import typed
 from spaces.space import SearchSpace
 from tables.lookup_table import LookupTable
 
@@ -76,7 +75,7 @@ def build(
         conditions=dict(conditions),
         versions={"pathfit": __version__, **backend.versions()},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command if command is not None else shlex.join(sys.argv),
+        command=command if command is not None else typed(),
         seed=settings.seed,
         measurement=session.measurement(seconds, error),
         blocks=session.block_costs(memory),

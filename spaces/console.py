@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import shlex
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -101,6 +104,13 @@ def _load_plugins(ctx: click.Context, parameter: click.Parameter, paths: tuple[s
             load_file(path)
         except PathfitError as error:
             raise OneLine(str(error)) from error
+
+
+def typed() -> str:
+    """This process's command line as a user would type it elsewhere: without the folders of its program."""
+    program = Path(sys.argv[0])
+    start = ["python", "-m", program.parent.name] if program.name == "__main__.py" else [program.name]
+    return shlex.join([*start, *sys.argv[1:]])
 
 
 def example(text: str) -> str:

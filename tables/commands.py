@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from spaces.console import Group, example
+from spaces.console import Group, example, typed
 
 
 @click.group(cls=Group)
@@ -65,8 +65,6 @@ def import_(
     These files do not tell the device and its conditions; the options do. A CSV row is
     key,latency_ms[,iqr_ms[,samples]], its key written as Pathfit or as ProxylessNAS's users do.
     """
-    import shlex
-    import sys
 
     from spaces.registry import get
     from tables.importing import import_table
@@ -80,7 +78,7 @@ def import_(
         name=name or path.stem,
         processor=processor,
         conditions=conditions,
-        command=shlex.join(sys.argv),
+        command=typed(),
     )
     found.table.save(path)
     least, greatest = found.table.cost_model(get(space_name)).bounds()

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from spaces import console
-from spaces.console import EXTRAS, Group, example
+from spaces.console import EXTRAS, Group, example, typed
 from spaces.errors import InvalidFile, PathfitError, UnknownName
 
 SETUP = Path(__file__).resolve().parents[2] / "setup.py"
@@ -118,3 +118,18 @@ def test_examples_keep_their_lines() -> None:
 
     shown = CliRunner().invoke(command, ["--help"]).stdout
     assert "Example:\n    pathfit one --with option\n    pathfit two\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (
+            ["/home/me/lib/profiler/__main__.py", "build", "-o", "my table.json"],
+            "python -m profiler build -o 'my table.json'",
+        ),
+        (["/usr/bin/pathfit", "spaces", "list"], "pathfit spaces list"),
+    ],
+)
+def test_commands_are_told_without_folders(monkeypatch: pytest.MonkeyPatch, given: list[str], told: str) -> None:
+    monkeypatch.setattr("sys.argv", given)
+    assert typed() == told
