@@ -9,6 +9,21 @@ Shape: TypeAlias = tuple[int, ...]
 """Channels, height, width of one image's features; or the number of features alone."""
 
 
+class _Free:
+    """A layer that costs nothing in the literature's count, and keeps the shape."""
+
+    __slots__ = ()
+
+    def shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def macs(self, shape: Shape) -> int:
+        return 0
+
+    def params(self) -> int:
+        return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Conv:
     """A convolution, padded by half its (dilated) kernel."""
@@ -53,23 +68,14 @@ class BatchNorm:
 
 
 @dataclass(frozen=True, slots=True)
-class Activation:
+class Activation(_Free):
     """A pointwise activation by name."""
 
     name: str
 
-    def shape(self, shape: Shape) -> Shape:
-        return shape
-
-    def macs(self, shape: Shape) -> int:
-        return 0
-
-    def params(self) -> int:
-        return 0
-
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(_Free):
     """A maximum or mean over windows, padded by half the kernel where it is odd; padding is not counted in means."""
 
     kind: Literal["max", "avg"]
@@ -83,12 +89,6 @@ class Pool:
 
     def padding(self) -> int:
         return self.kernel // 2 if self.kernel % 2 else 0
-
-    def macs(self, shape: Shape) -> int:
-        return 0
-
-    def params(self) -> int:
-        return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +109,14 @@ class SqueezeExcite:
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelShuffle:
+class ChannelShuffle(_Free):
     """Channels of the groups interleaved, so that the next grouped convolution sees all of them."""
 
     groups: int
 
-    def shape(self, shape: Shape) -> Shape:
-        return shape
-
-    def macs(self, shape: Shape) -> int:
-        return 0
-
-    def params(self) -> int:
-        return 0
-
 
 @dataclass(frozen=True, slots=True)
-class GlobalPool:
+class GlobalPool(_Free):
     """The mean over height and width, as features or (`keep`) as an image of one pixel."""
 
     keep: bool = False
@@ -133,27 +124,12 @@ class GlobalPool:
     def shape(self, shape: Shape) -> Shape:
         return (shape[0], 1, 1) if self.keep else (shape[0],)
 
-    def macs(self, shape: Shape) -> int:
-        return 0
-
-    def params(self) -> int:
-        return 0
-
 
 @dataclass(frozen=True, slots=True)
-class Dropout:
+class Dropout(_Free):
     """Dropout while training."""
 
     probability: float
-
-    def shape(self, shape: Shape) -> Shape:
-        return shape
-
-    def macs(self, shape: Shape) -> int:
-        return 0
-
-    def params(self) -> int:
-        return 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from spaces.additive_space import ChoiceLayer
 from spaces.block import Block
+from spaces.chain import ChainSpace
 from spaces.errors import InvalidParameter
 from spaces.layers import Shape
 from spaces.operators.mobile import divisible
+
+if TYPE_CHECKING:
+    from spaces.modules.network import Initialiser
 
 
 class ChainBuilder:
@@ -19,6 +24,7 @@ class ChainBuilder:
     """
 
     def __init__(self, input_shape: tuple[int, int, int]):
+        self.input_shape = input_shape
         self.shape: Shape = input_shape
         self.layout: list[Block | ChoiceLayer] = []
         self._layers = 0
@@ -44,6 +50,21 @@ class ChainBuilder:
         self._layers += 1
         self.layout.append(ChoiceLayer(self.last_key, candidates))
         self.shape = self.after(channels, stride)
+
+    def space(self, name: str, num_classes: int, initialise: Callable[[], Initialiser]) -> ChainSpace:
+        """The space of what was laid out, with a linear classifier behind it."""
+        return ChainSpace(name, *self.parts(num_classes, "linear"), initialise)
+
+    def parts(
+        self, num_classes: int, operator: str
+    ) -> tuple[list[Block | ChoiceLayer], tuple[int, int, int], int, Callable[[int], Block]]:
+        """Layout, input shape, classes and classifier, as ChainSpace takes them; the classifier is of `operator`."""
+        behind = self.shape
+
+        def classifier(classes: int) -> Block:
+            return Block(operator, behind, (classes,))
+
+        return [*self.layout, classifier(num_classes)], self.input_shape, num_classes, classifier
 
     @property
     def last_key(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spaces.block import Block
-from spaces.chain import ChainSpace
 from spaces.mobile import ChainBuilder, check_stages
 from spaces.registry import register_space
 from spaces.space import SearchSpace
@@ -53,13 +52,7 @@ def fbnet(
             stride = first_stride if repeat == 0 else 1
             chain.choice(_candidates(chain, out, stride), out, stride)
     chain.conv(head_channels, 1, 1, "relu")
-    behind = chain.shape
-
-    def classifier(classes: int) -> Block:
-        return Block("linear", behind, (classes,))
-
-    layout = [*chain.layout, classifier(num_classes)]
-    return ChainSpace(name, layout, (3, input_size, input_size), num_classes, classifier, _initialiser)
+    return chain.space(name, num_classes, _initialiser)
 
 
 def _candidates(chain: ChainBuilder, channels: int, stride: int) -> dict[str, tuple[Block, ...]]:

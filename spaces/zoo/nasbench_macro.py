@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spaces.block import Block
-from spaces.chain import ChainSpace
 from spaces.mobile import ChainBuilder
 from spaces.registry import register_space
 from spaces.space import SearchSpace
@@ -50,13 +49,7 @@ def nasbench_macro(
                 stride,
             )
     chain.conv(head_channels, 1, 1, "relu")
-    behind = chain.shape
-
-    def classifier(classes: int) -> Block:
-        return Block("linear", behind, (classes,))
-
-    layout = [*chain.layout, classifier(num_classes)]
-    return ChainSpace(name, layout, (3, input_size, input_size), num_classes, classifier, _initialiser)
+    return chain.space(name, num_classes, _initialiser)
 
 
 def _initialiser() -> Initialiser:

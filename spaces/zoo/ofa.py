@@ -80,7 +80,7 @@ def ofa_mobilenetv3(
         chain.conv(expand, 1, 1, "hswish")
         chain.fixed(Block("global_pool", chain.shape, (expand, 1, 1)))
         chain.conv(head, 1, 1, "hswish", operator="conv_act")
-        return _finish(name, size, chain, optional, num_classes, "linear_dropout", 1e-5)
+        return _finish(name, chain, optional, num_classes, "linear_dropout", 1e-5)
 
     return _with_resolutions(name, resolutions, at)
 
@@ -113,7 +113,7 @@ def ofa_proxyless(
         chain.fixed(chain.mbconv(second, 3, 1, 1, "relu6"))
         optional = _add_stages(chain, stages, elastic)
         chain.conv(head, 1, 1, "relu6")
-        return _finish(name, size, chain, optional, num_classes, "linear", 1e-3)
+        return _finish(name, chain, optional, num_classes, "linear", 1e-3)
 
     return _with_resolutions(name, resolutions, at)
 
@@ -139,25 +139,18 @@ def _add_stages(chain: ChainBuilder, stages: Sequence[_Stage], elastic: _Elastic
 
 def _finish(
     name: str,
-    size: int,
     chain: ChainBuilder,
     optional: list[list[str]],
     num_classes: int,
     operator: str,
     epsilon: float,
 ) -> ElasticDepthSpace:
-    behind = chain.shape
-
-    def classifier(classes: int) -> Block:
-        return Block(operator, behind, (classes,))
-
     def initialise() -> Initialiser:
         from spaces.modules.network import FanOutInitialiser
 
         return FanOutInitialiser(epsilon)
 
-    layout = [*chain.layout, classifier(num_classes)]
-    return ElasticDepthSpace(name, layout, (3, size, size), num_classes, classifier, initialise, optional=optional)
+    return ElasticDepthSpace(name, *chain.parts(num_classes, operator), initialise, optional=optional)
 
 
 def _with_resolutions(name: str, resolutions: tuple[int, ...], at: _AtResolution) -> SearchSpace:
