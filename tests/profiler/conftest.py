@@ -131,9 +131,9 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def profiler(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def profiler(*arguments: str, python: str = sys.executable, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
-    command = [sys.executable, "-m", "profiler", *arguments]
+    command = [python, "-m", "profiler", *arguments]
     surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **environment}
     return subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=120)
 
