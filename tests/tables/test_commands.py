@@ -51,7 +51,7 @@ def test_list_shows_the_tables(folder: Path) -> None:
     assert result.exit_code == 0
     (row,) = [line for line in result.stdout.splitlines() if line.startswith("│ made-up")]
     cells = [cell.strip() for cell in row.split("│")[1:-1]]
-    conditions = "backend=torch batch=1 precision=fp32 threads=1"
+    conditions = "torch b1 fp32 t1"
     assert cells == ["made-up", "spos-tiny", "made up", conditions, "27", "80", "2026-01-01"]
 
 
