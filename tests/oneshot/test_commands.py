@@ -279,4 +279,4 @@ def test_a_training_of_one_epoch_is_the_same_in_another_process(supernet: Path, 
     assert again.returncode == 0, again.stderr
     assert "Warning" not in again.stderr
     assert (folder / "weights.safetensors").read_bytes() == (supernet / "weights.safetensors").read_bytes()
-    assert "oneshot/__main__.py train --space" in json.loads((folder / "run.json").read_text())["command"]
+    assert "python -m oneshot train --space" in json.loads((folder / "run.json").read_text())["command"]
