@@ -94,7 +94,7 @@ def _annotate(axes: Axes, costs: NDArray[Any]) -> None:
     for (row, column), cost in np.ndenumerate(costs):
         if not np.isnan(cost):
             shade = "white" if cost > middle else _INK
-            axes.text(column, row, f"{cost:.2f}", ha="center", va="center", color=shade, fontsize=8)
+            axes.text(column, row, f"{round(cost, 2) + 0.0:.2f}", ha="center", va="center", color=shade, fontsize=8)
 
 
 def _blocks(axes: Axes, table: LookupTable) -> None:
