@@ -29,15 +29,16 @@ class Choice:
     candidates: tuple[str, ...]
 
     @cached_property
-    def _codes(self) -> dict[str, int]:
+    def codes(self) -> dict[str, int]:
+        """Candidate -> code."""
         return {name: code for code, name in enumerate(self.candidates)}
 
     def code(self, candidate: object) -> int:
         """The code of a candidate given by name; raises InvalidArchitecture with the names that exist."""
-        if not isinstance(candidate, str) or candidate not in self._codes:
+        if not isinstance(candidate, str) or candidate not in self.codes:
             known = ", ".join(self.candidates[:20]) + (", ..." if len(self.candidates) > 20 else "")
             raise InvalidArchitecture(f"{self.key}: unknown candidate {candidate!r}; there is: {known}")
-        return self._codes[candidate]
+        return self.codes[candidate]
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,9 @@ from torch_geometric.data import Batch, Data
 from spaces.space import Codes, SearchSpace
 
 
-def operations(space: SearchSpace) -> list[str]:
-    """The operations' names of a space; the operation with index i is node label i + 1."""
-    return space.operations
-
-
 def chain_graphs(space: SearchSpace, codes: Codes) -> Batch:
     """The graphs of chains, a path input -> choice 1 -> ... -> choice c, for `codes` int array [n, choices]."""
-    label = {name: index + 1 for index, name in enumerate(operations(space))}
+    label = {name: index + 1 for index, name in enumerate(space.operations)}
     count, length = len(codes), len(space.choices) + 1
     nodes = np.zeros((count, length), dtype=np.int64)
     for column, choice in enumerate(space.choices):

@@ -115,3 +115,8 @@ def check_stages(name: str, **stages: Sequence[int]) -> None:
     if len({len(values) for values in stages.values()}) != 1 or not all(stages.values()):
         given = ", ".join(f"{key}={tuple(values)}" for key, values in stages.items())
         raise InvalidParameter(f"{name}: {' and '.join(stages)} need one entry a stage; got {given}")
+
+
+def layers(text: str) -> dict[str, str]:
+    """`layer_1`, `layer_2`, ... -> the candidates of a text, which spaces part."""
+    return {f"layer_{number}": candidate for number, candidate in enumerate(text.split(), 1)}

@@ -39,7 +39,7 @@ def register_space(name: str) -> Callable[[Callable[..., SearchSpace]], Callable
 
 def available() -> list[str]:
     """The names of all registered spaces."""
-    _load_zoo()
+    _load()
     return sorted(_FACTORIES)
 
 
@@ -54,7 +54,7 @@ def get(name: str, **parameters: Any) -> SearchSpace:
         UnknownName: no such space; the names that exist.
         InvalidParameter: an unknown parameter, or a value of the wrong kind.
     """
-    _load_zoo()
+    _load()
     base, given = _parse(name)
     if base not in _FACTORIES:
         raise UnknownName("space", base, sorted(_FACTORIES))
@@ -119,7 +119,12 @@ def _plain(value: Any) -> Any:
     return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 
+def _load() -> None:
+    _load_zoo()
+    load_installed()
+
+
+@functools.cache
 def _load_zoo() -> None:
     for module in ZOO:
         importlib.import_module(f"spaces.zoo.{module}")
-    load_installed()

@@ -141,7 +141,7 @@ class SearchSpace(ABC):
         Raises:
             InvalidArchitecture: an architecture belongs to another space or lacks a choice.
         """
-        keys, tables = self._tables
+        keys, tables = tuple(choice.key for choice in self.choices), [choice.codes for choice in self.choices]
         rows = []
         for architecture in architectures:
             if architecture.space != self.name:
@@ -158,12 +158,6 @@ class SearchSpace(ABC):
         shape = (len(architectures), len(self.choices))
         codes: Codes = np.asfortranarray(np.array(rows, dtype=self.dtype).reshape(shape))
         return self._settled(codes)
-
-    @cached_property
-    def _tables(self) -> tuple[tuple[str, ...], list[dict[str, int]]]:
-        # Choices' keys, and for each the codes of its candidates.
-        names = [{name: code for code, name in enumerate(choice.candidates)} for choice in self.choices]
-        return tuple(choice.key for choice in self.choices), names
 
     def decode(self, codes: NDArray[Any]) -> list[Architecture]:
         """The architectures of `codes` [n, choices], checked; `encode` gives the codes back."""
@@ -326,7 +320,6 @@ class SearchSpace(ABC):
         """What a picture of the architecture shows; see `spaces.drawing`."""
         from spaces.sketch import chain_sketch
 
-        self.encode([architecture])
         return chain_sketch(self.name, [("", [block]) for block in self.blocks(architecture)])
 
     # What it builds

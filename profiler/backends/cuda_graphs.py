@@ -8,41 +8,23 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from profiler.backends.base import Conditions, Runner
-from profiler.backends.chains import chain_blocks
+from profiler.backends.base import Runner
 from profiler.backends.torch_eager import CudaRunner, TorchEager
 from profiler.errors import UnsupportedConditions
-from spaces.architecture import Architecture
 from spaces.block import Block
-from spaces.space import SearchSpace
 
 
 class CudaGraphs(TorchEager):
     """Whole networks are captured once and replayed; their costs are solved from these times."""
 
     times_blocks = False
+    chains_only = True
 
     def __init__(self, device: str, batch: int = 1, precision: str = "fp32", seed: int = 0):
         if torch.device(device).type != "cuda":
             raise UnsupportedConditions(f"torch-cuda-graphs needs a CUDA device, not {device}")
         super().__init__(device, batch, precision, seed)
         self.name = "torch-cuda-graphs"
-
-    @classmethod
-    def of(cls, conditions: Conditions) -> CudaGraphs:
-        """The backend under conditions."""
-        return cls(conditions.device, conditions.batch, conditions.precision, conditions.seed)
-
-    def network_runner(self, space: SearchSpace, architecture: Architecture) -> Runner:
-        """A runner for an architecture's network.
-
-        Raises:
-            UnsupportedConditions: the space's networks are no chains of blocks.
-            DeviceOutOfMemory: the device cannot hold it.
-        """
-        if chain_blocks(space, architecture) is None:
-            raise UnsupportedConditions(f"torch-cuda-graphs runs chains of blocks; {space.name} is none; use torch")
-        return super().network_runner(space, architecture)
 
     def runner(self, blocks: Sequence[Block]) -> Runner:
         """A runner for a network of these blocks; raises DeviceOutOfMemory."""

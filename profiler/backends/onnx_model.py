@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,29 @@ from spaces.architecture import Architecture
 from spaces.errors import InvalidFile
 
 
-class OnnxModelRunner:
+class TimedSession:
+    """Runs an onnxruntime session; its only block is the whole.
+
+    Args:
+        session: onnxruntime's.
+        feed: name -> input.
+    """
+
+    def __init__(self, session: Any, feed: Mapping[str, Any]):
+        self.session, self.feed = session, feed
+
+    def whole(self) -> float:
+        """The time of one run, in milliseconds, transfers of input and output among it."""
+        begin = time.perf_counter_ns()
+        self.session.run(None, self.feed)
+        return (time.perf_counter_ns() - begin) / 1e6
+
+    def blocks(self) -> list[float]:
+        """The time of one run as that of one block."""
+        return [self.whole()]
+
+
+class OnnxModelRunner(TimedSession):
     """Runs an ONNX model on the processor; its only block is the whole.
 
     Args:
@@ -33,32 +56,22 @@ class OnnxModelRunner:
         if not Path(path).is_file():
             raise InvalidFile(f"there is no model at {path}")
         try:
-            self.session = onnxruntime.InferenceSession(
+            session = onnxruntime.InferenceSession(
                 str(path), session_options(threads), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's exceptions have no common base but this
             raise InvalidFile(f"{path}: onnxruntime cannot load it: {str(error).splitlines()[0]}") from error
-        entries = self.session.get_inputs()
+        entries = session.get_inputs()
         if [entry.type for entry in entries] != ["tensor(float)"]:
             taken = ", ".join(f"{entry.name} {entry.type}" for entry in entries) or "nothing"
             raise InvalidFile(f"{path}: a model of one tensor(float) is needed; this one takes {taken}")
         entry = entries[0]
         shape = [size if isinstance(size, int) else batch for size in entry.shape]
         image = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-        self.feed: dict[str, Any] = {entry.name: image}
+        super().__init__(session, {entry.name: image})
 
     @property
     def architecture(self) -> Architecture | None:
         """The architecture that `oneshot export` wrote into the file; None where there is none."""
         text = self.session.get_modelmeta().custom_metadata_map.get("architecture")
         return Architecture.from_json(text) if text else None
-
-    def whole(self) -> float:
-        """The time of one run, in milliseconds."""
-        begin = time.perf_counter_ns()
-        self.session.run(None, self.feed)
-        return (time.perf_counter_ns() - begin) / 1e6
-
-    def blocks(self) -> list[float]:
-        """The time of one run as that of one block."""
-        return [self.whole()]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import tempfile
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from profiler.backends.base import Conditions, Runner
 from profiler.backends.chains import chain_blocks
 from profiler.backends.onnx_graph import Fragment, fragment, model
+from profiler.backends.onnx_model import TimedSession
 from profiler.backends.torch_eager import unit_variance
 from profiler.errors import UnsupportedConditions
 from spaces.architecture import Architecture
@@ -140,7 +140,7 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     return options
 
 
-class SessionRunner:
+class SessionRunner(TimedSession):
     """One session.
 
     Args:
@@ -153,18 +153,8 @@ class SessionRunner:
     def __init__(self, proto: bytes, image: NDArray[np.float32], threads: int, provider: str):
         import onnxruntime
 
-        self.session = onnxruntime.InferenceSession(proto, session_options(threads), providers=[provider])
-        self.feed = {"image": image}
-
-    def whole(self) -> float:
-        """The time of one run, in milliseconds, transfers of input and output among it."""
-        begin = time.perf_counter_ns()
-        self.session.run(None, self.feed)
-        return (time.perf_counter_ns() - begin) / 1e6
-
-    def blocks(self) -> list[float]:
-        """The time of one run as that of one block."""
-        return [self.whole()]
+        session = onnxruntime.InferenceSession(proto, session_options(threads), providers=[provider])
+        super().__init__(session, {"image": image})
 
 
 def quantised(proto: bytes, image: NDArray[np.float32]) -> bytes:

@@ -6,6 +6,7 @@ import itertools
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,8 @@ class TorchEager:
     """
 
     times_blocks = True
+    chains_only = False
+    """Whether only networks that are chains of blocks can be run."""
 
     def __init__(
         self, device: str, batch: int = 1, precision: str = "fp32", seed: int = 0, channels_last: bool = False
@@ -57,7 +60,7 @@ class TorchEager:
         self._inputs: dict[tuple[int, ...], Tensor] = {}
 
     @classmethod
-    def of(cls, conditions: Conditions) -> TorchEager:
+    def of(cls, conditions: Conditions) -> Self:
         """The backend under conditions."""
         return cls(conditions.device, conditions.batch, conditions.precision, conditions.seed)
 
@@ -66,10 +69,13 @@ class TorchEager:
 
         Raises:
             DeviceOutOfMemory: the device cannot hold it.
+            UnsupportedConditions: this backend runs chains of blocks only, and the space's networks are none.
         """
         blocks = chain_blocks(space, architecture)
         if blocks is not None:
             return self.runner(blocks)
+        if self.chains_only:
+            raise UnsupportedConditions(f"{self.name} runs chains of blocks; {space.name} is none; use torch")
         network = space.network(architecture)
         with torch.no_grad():
             unit_variance(network, torch.Generator().manual_seed(self.seed))

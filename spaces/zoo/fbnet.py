@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spaces.block import Block
-from spaces.mobile import ChainBuilder, check_stages
+from spaces.mobile import ChainBuilder, check_stages, layers
 from spaces.registry import register_space
 from spaces.space import SearchSpace
 
@@ -85,28 +85,24 @@ def _initialiser() -> Initialiser:
     return FanOutInitialiser()
 
 
-def _layers(text: str) -> dict[str, str]:
-    return {f"layer_{number}": candidate for number, candidate in enumerate(text.split(), 1)}
-
-
 PUBLISHED = {
     "fbnet-a": (
         "fbnet(head_channels=1504)",
-        _layers(
+        layers(
             "skip k3e3 k3e1 skip skip k5e6 k3e3 k5e1 k3e3 k5e6 k5e3 k5e1g2 k5e6 k3e6 k5e1g2 k5e3 k3e1g2 "
             "k5e6 k5e6 k5e3 k5e6 k5e6"
         ),
     ),
     "fbnet-b": (
         "fbnet",
-        _layers(
+        layers(
             "k3e1 k3e6 k5e1 k3e1 k3e1 k5e6 k5e3 k3e6 k5e6 k5e6 k5e6 skip k5e3 k5e6 k3e1 k5e1 k5e3 "
             "k5e6 k5e1 k5e6 k5e6 k3e6"
         ),
     ),
     "fbnet-c": (
         "fbnet",
-        _layers(
+        layers(
             "k3e1 k3e6 skip k3e1 k3e1 k5e6 k5e3 k5e6 k3e6 k5e6 k5e3 k5e6 k5e6 k5e6 k5e6 k5e6 k5e3 "
             "k5e6 k5e6 k5e6 k5e6 k3e6"
         ),

@@ -13,7 +13,7 @@ from spaces.additive_space import AdditiveSpace
 from spaces.block import Block
 from spaces.elastic_depth import SKIP, ElasticDepthSpace
 from spaces.errors import InvalidParameter
-from spaces.mobile import ChainBuilder, scaled
+from spaces.mobile import ChainBuilder, layers, scaled
 from spaces.registry import get, register_space
 from spaces.resolution import ResolutionSpace
 from spaces.space import SearchSpace
@@ -166,32 +166,28 @@ def _additive(space: SearchSpace) -> AdditiveSpace:
     return space
 
 
-def _layers(text: str) -> dict[str, str]:
-    return {f"layer_{number}": candidate for number, candidate in enumerate(text.split(), 1)}
-
-
 PUBLISHED = {
     "ofa-flops-389m": (
         "ofa-mobilenetv3(width=1.2)",
-        _layers("k3e3 k3e3 skip skip k5e3 k5e6 k3e3 skip k5e4 k5e4 k3e3 skip k5e6 k5e4 k3e4 k3e4 k3e6 k3e6 k7e6 k3e3"),
+        layers("k3e3 k3e3 skip skip k5e3 k5e6 k3e3 skip k5e4 k5e4 k3e3 skip k5e6 k5e4 k3e4 k3e4 k3e6 k3e6 k7e6 k3e3"),
     ),
     "ofa-note10-30ms": (
         "ofa-mobilenetv3(width=1.2)",
-        _layers("k3e3 k3e3 skip skip k5e4 k3e3 k3e4 skip k5e4 k5e4 k3e3 skip k3e6 k3e4 k3e4 skip k3e6 k3e6 k3e4 k3e3"),
+        layers("k3e3 k3e3 skip skip k5e4 k3e3 k3e4 skip k5e4 k5e4 k3e3 skip k3e6 k3e4 k3e4 skip k3e6 k3e6 k3e4 k3e3"),
     ),
     "ofa-pixel1-20ms": (
         "ofa-mobilenetv3(resolutions=(152,))",
-        _layers("k3e3 k3e3 skip skip k5e3 k5e3 skip skip k7e4 k3e3 skip skip k5e3 k3e4 skip skip k3e6 k7e6 skip skip"),
+        layers("k3e3 k3e3 skip skip k5e3 k5e3 skip skip k7e4 k3e3 skip skip k5e3 k3e4 skip skip k3e6 k7e6 skip skip"),
     ),
     "ofa-cpu-10ms": (
         "ofa-proxyless(resolutions=(144,))",
-        _layers(
+        layers(
             "k5e4 k3e3 skip skip k3e3 k3e3 skip skip k7e3 k3e3 k7e3 skip k5e3 k5e4 skip skip k5e3 k3e4 skip skip k3e4"
         ),
     ),
     "ofa-v100-5ms": (
         "ofa-proxyless(resolutions=(128,))",
-        _layers(
+        layers(
             "k3e3 k3e3 skip skip k5e3 k3e6 skip skip k3e4 k5e4 k3e6 skip k3e4 k3e6 k7e4 skip k3e6 k5e4 k5e4 skip k3e4"
         ),
     ),

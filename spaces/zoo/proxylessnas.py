@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spaces.mobile import ChainBuilder, check_stages, scaled
+from spaces.mobile import ChainBuilder, check_stages, layers, scaled
 from spaces.registry import register_space
 from spaces.space import SearchSpace
 
@@ -88,31 +88,27 @@ def _initialiser() -> Initialiser:
     return FanOutInitialiser(epsilon=1e-3)
 
 
-def _cells(text: str) -> dict[str, str]:
-    return {f"layer_{number}": candidate for number, candidate in enumerate(text.split(), 1)}
-
-
 _MOBILE = "k5e3 k3e3 zero zero k7e3 k3e3 k5e3 k5e3 k7e6 k5e3 k5e3 k5e3 k5e6 k5e3 k5e3 k5e3 k7e6 k7e6 k7e3 k7e3 k7e6"
 
 PUBLISHED = {
     "proxyless-gpu": (
         "proxylessnas(channels=(32, 56, 112, 128, 256, 432), first_channels=40, head_channels=1728, "
         "second_channels=24)",
-        _cells(
+        layers(
             "k5e3 zero zero zero k7e3 zero zero k3e3 k7e6 zero zero k5e3 k5e6 zero k3e3 k5e3 k7e6 k7e6 k7e6 k5e6 k7e6"
         ),
     ),
     "proxyless-cpu": (
         "proxylessnas(channels=(32, 48, 88, 104, 216, 360), first_channels=40, head_channels=1432, second_channels=24)",
-        _cells(
+        layers(
             "k3e6 k3e3 k3e3 k3e3 k3e6 k3e3 k3e3 k5e3 k3e6 zero zero k3e3 k5e6 k3e3 k3e3 k3e3 k5e6 k5e3 k5e3 k3e3 k5e6"
         ),
     ),
-    "proxyless-mobile": ("proxylessnas(channels=(32, 40, 80, 96, 192, 320))", _cells(_MOBILE)),
+    "proxyless-mobile": ("proxylessnas(channels=(32, 40, 80, 96, 192, 320))", layers(_MOBILE)),
     "proxyless-mobile-14": (
         "proxylessnas(channels=(40, 56, 112, 136, 256, 448), first_channels=48, head_channels=1792, "
         "second_channels=24)",
-        _cells(_MOBILE),
+        layers(_MOBILE),
     ),
 }
 """The release's networks: name -> (space, choices)."""

@@ -9,7 +9,6 @@ from torch_geometric.nn import GINConv, global_mean_pool
 
 import spaces
 from spaces import ChainSpace, SearchSpace
-from spaces.graph import operations
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def test_labels_are_of_names_and_not_of_codes() -> None:
         return spaces.Block("classifier", (3, 4, 4), (classes,))
 
     space = ChainSpace("names", [*layers, classifier(2)], (3, 4, 4), 2, classifier, lambda: lambda module, rng: None)
-    assert operations(space) == ["a", "b", "c"]
+    assert space.operations == ["a", "b", "c"]
     assert space.graphs(np.array([[1, 0], [0, 2], [1, 1]])).operation.tolist() == [0, 2, 2, 0, 1, 1, 0, 2, 3]
 
 
