@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from oneshot.data.images import ImageData
 from oneshot.data.registry import load as load_data
 from oneshot.errors import InvalidRun
-from oneshot.recipe import Recipe
-from oneshot.training import Progress, train
 from spaces.architecture import Architecture
 from spaces.errors import PathfitError
 from spaces.files import digest, read_text, replacing, write_text
-from spaces.modules.supernet import Supernet
 from spaces.registry import get
 from spaces.space import SearchSpace
 
@@ -143,50 +139,3 @@ def begin(folder: str | Path, settings: Mapping[str, Any], resume: bool) -> Run:
         return run
     write_text(folder / SETTINGS, json.dumps(dict(settings), indent=1) + "\n")
     return Run(folder, dict(settings))
-
-
-def train_supernet(run: Run, progress: Progress = lambda share, text: None) -> Supernet:
-    """Train a supernet on uniform single paths (SPOS), or load it where it is done.
-
-    The path of step i is drawn from (seed, i) alone: the same on every process, and after a resume.
-
-    Args:
-        run: of kind `supernet`.
-        progress: called after every epoch.
-    """
-    space, seed = run.space, int(run.settings["seed"])
-    supernet = run.build()
-    assert isinstance(supernet, Supernet)
-
-    def draw(step: int) -> None:
-        supernet.activate(space.sample(np.random.default_rng([seed, step]), 1)[0])
-
-    loaded = _trained(run, supernet, draw, progress)
-    assert isinstance(loaded, Supernet)
-    return loaded
-
-
-def train_network(run: Run, progress: Progress = lambda share, text: None) -> nn.Module:
-    """Train the network of an architecture from scratch, or load it where it is done.
-
-    A last pass computes the statistics of batch normalisation anew, as in the SPOS release.
-
-    Args:
-        run: of kind `network`.
-        progress: called after every epoch.
-    """
-    return _trained(run, run.build(), lambda step: None, progress)
-
-
-def _trained(run: Run, model: nn.Module, before_step: Callable[[int], None], progress: Progress) -> nn.Module:
-    from oneshot.recalibration import full_batches, recalibrate
-
-    if run.weights.exists():
-        return run.load()
-    data, seed = run.data(), int(run.settings["seed"])
-    recipe = Recipe(**run.settings["recipe"])
-    train(model, data, recipe, run.folder, seed=seed, before_step=before_step, progress=progress)
-    if run.settings["kind"] == "network":
-        recalibrate(model, full_batches(data.train.images))
-    run.save(model)
-    return model.eval()

@@ -15,7 +15,9 @@ from oneshot import run as runs
 from oneshot.data.images import ImageData
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.recipe import Recipe
-from oneshot.run import Run, begin, train_network, train_supernet
+from oneshot.retraining import train_network
+from oneshot.run import Run, begin
+from oneshot.supernet_training import train_supernet
 from oneshot.training import TrainingModule, train
 from spaces import ChainSpace, Supernet
 
