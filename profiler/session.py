@@ -14,6 +14,7 @@ from profiler.networks import covering_networks
 from profiler.samples import Samples, WholeSample, smoothed
 from profiler.solving import Solution, solve
 from profiler.timing import runs_for, warm_up
+from spaces.module_block import ModuleBlock
 from spaces.space import Codes, SearchSpace
 from tables.lookup_table import BlockCost, Measurement, NetworkSample
 
@@ -164,7 +165,9 @@ class Session:
         """Block key -> most bytes of activations at once, where the backend tells it."""
         if not isinstance(self.backend, MeasuresMemory):
             return {}
-        return {key: self.backend.activation_bytes(block) for key, block in self.space.all_blocks.items()}
+        # A module of a user's own may need more than one tensor, or its whole model, to run.
+        built = {key: block for key, block in self.space.all_blocks.items() if not isinstance(block, ModuleBlock)}
+        return {key: self.backend.activation_bytes(block) for key, block in built.items()}
 
     def measurement(self, seconds: float, error: float) -> Measurement:
         states, counter = self.samples.states, self.instruments.energy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -42,6 +43,14 @@ class ModuleBlock(Block):
     def params(self) -> int:
         """Learned numbers."""
         return self.counted_params
+
+
+_KEY = re.compile(r"(module|own) \S+-[0-9a-f]{8} [\dx-]+ -> [\dx-]+")
+
+
+def is_own(key: str) -> bool:
+    """Whether a block's key is one of a user's own module."""
+    return _KEY.fullmatch(key) is not None
 
 
 def _text(shape: Shape) -> str:

@@ -26,11 +26,22 @@ ZOO = ("spos", "proxylessnas", "ofa", "fbnet", "nasbench_macro", "nasbench201", 
 
 
 def register_space(name: str) -> Callable[[Callable[..., SearchSpace]], Callable[..., SearchSpace]]:
-    """Register a function `(canonical_name, **parameters) -> SearchSpace` under `name`; a name is taken once."""
+    """Register a function `(canonical_name, **parameters) -> SearchSpace` under `name`; a name is taken once.
+
+    Raises:
+        InvalidParameter: when the function is given, if it does not take a canonical name alone.
+    """
 
     def register(factory: Callable[..., SearchSpace]) -> Callable[..., SearchSpace]:
         if name in _FACTORIES:
             raise ValueError(f"the space {name!r} is registered already, by {_FACTORIES[name].__module__}")
+        try:
+            inspect.signature(factory).bind(name)
+        except TypeError as error:
+            raise InvalidParameter(
+                f"what builds the space {name!r} must take its canonical name alone, and have defaults for all else: "
+                f"def {getattr(factory, '__name__', 'build')}(name): {error}"
+            ) from error
         _FACTORIES[name] = factory
         return factory
 

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 class HookedRunner:
     """Runs any network whose `blocks[i]` computes the i-th block, in whatever order it calls them.
 
-    A block that runs more than once gets the sum of its times; one that does not run gets 0.
+    A block's time is its own: what blocks inside it take is theirs. A block that runs more than once gets the sum of
+    its times; one that does not run gets 0. A module that stands for several blocks gives its first call to the first
+    of them, and so on.
 
     Args:
         network: in evaluation mode, on its device.
@@ -35,24 +37,34 @@ class HookedRunner:
 
     @torch.inference_mode()
     def blocks(self) -> list[float]:
-        """The blocks' times within one run, in milliseconds."""
-        marks: list[list[Any]] = [[] for _ in self.parts]
-        mark = self._mark
+        """The blocks' own times within one run, in milliseconds."""
+        calls: list[_Call] = []
+        running: list[_Call] = []
         handles = []
-        for index, part in enumerate(self.parts):
-            series = marks[index]
-            handles.append(part.register_forward_pre_hook(_before(series, mark)))
-            handles.append(part.register_forward_hook(_behind(series, mark)))
+        for part in {id(part): part for part in self.parts}.values():
+            handles.append(part.register_forward_pre_hook(_before(calls, running, self._mark)))
+            handles.append(part.register_forward_hook(_behind(running, self._mark)))
         try:
             self.network(self.image)
             self._wait()
         finally:
             for handle in handles:
                 handle.remove()
-        return [
-            sum(self._between(begin, end) for begin, end in zip(series[::2], series[1::2], strict=True))
-            for series in marks
-        ]
+        return self._shared(calls)
+
+    def _shared(self, calls: Sequence[_Call]) -> list[float]:
+        """The calls' own times, each given to the block that it is a call of."""
+        own: dict[int, list[float]] = {}
+        for call in calls:
+            inside = sum(self._between(inner.begin, inner.end) for inner in call.inner)
+            own.setdefault(id(call.module), []).append(self._between(call.begin, call.end) - inside)
+        left = [id(part) for part in self.parts]
+        times = []
+        for index, part in enumerate(left):
+            series, last = own.get(part, []), part not in left[index + 1 :]
+            times.append(sum(series) if last else sum(series[:1]))
+            own[part] = [] if last else series[1:]
+        return times
 
     def _mark(self) -> Any:
         return time.perf_counter_ns()
@@ -79,15 +91,30 @@ class HookedCudaRunner(HookedRunner):
         torch.cuda.synchronize(self.image.device)
 
 
-def _before(series: list[Any], mark: Callable[[], Any]) -> Callable[[nn.Module, Any], None]:
+class _Call:
+    """One run of a module, and the runs of blocks directly inside it."""
+
+    def __init__(self, module: nn.Module):
+        self.module, self.inner = module, list[_Call]()
+        self.begin: Any = None
+        self.end: Any = None
+
+
+def _before(calls: list[_Call], running: list[_Call], mark: Callable[[], Any]) -> Callable[[nn.Module, Any], None]:
     def hook(module: nn.Module, given: Any) -> None:
-        series.append(mark())
+        call = _Call(module)
+        if running:
+            running[-1].inner.append(call)
+        calls.append(call)
+        running.append(call)
+        call.begin = mark()
 
     return hook
 
 
-def _behind(series: list[Any], mark: Callable[[], Any]) -> Callable[[nn.Module, Any, Any], None]:
+def _behind(running: list[_Call], mark: Callable[[], Any]) -> Callable[[nn.Module, Any, Any], None]:
     def hook(module: nn.Module, given: Any, result: Any) -> None:
-        series.append(mark())
+        end = mark()
+        running.pop().end = end
 
     return hook

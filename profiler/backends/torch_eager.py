@@ -85,7 +85,7 @@ class TorchEager:
         except torch.cuda.OutOfMemoryError as error:
             raise _out_of_memory(self.device, self.batch) from error
         kind = HookedCudaRunner if self.device.type == "cuda" else HookedRunner
-        return kind(network, list(network.get_submodule("blocks").children()), image)
+        return kind(network, list(network.blocks), image)  # type: ignore[arg-type]
 
     def activation_bytes(self, block: Block) -> int:
         """Most bytes of activations held at once while the block runs, its input among them; see `memory`."""

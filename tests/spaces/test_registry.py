@@ -134,3 +134,13 @@ def test_a_registered_space_is_got_by_name_once(monkeypatch: pytest.MonkeyPatch)
     assert seen == [("mine(width=2)", 2), ("mine", 1.0)]
     with pytest.raises(ValueError, match="'mine' is registered already"):
         spaces.register_space("mine")(mine)
+
+
+def test_a_factory_that_takes_no_name_is_refused_at_once() -> None:
+    with pytest.raises(InvalidParameter, match=r"'nameless' must take its canonical name.*def build\(name\)"):
+
+        @spaces.register_space("nameless")
+        def build() -> spaces.SearchSpace:
+            raise AssertionError
+
+    assert "nameless" not in spaces.available()

@@ -1,0 +1,106 @@
+"""Tables of spaces that a user's own model is."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import spaces
+from profiler.backends.hooked import HookedRunner
+from profiler.backends.torch_eager import TorchEager
+from profiler.builder import Settings, build
+from spaces.space import SearchSpace
+from tables.lookup_table import LookupTable
+
+
+class Ticks(HookedRunner):
+    """Its clock goes on by one at every look."""
+
+    clock: Any
+
+    def _mark(self) -> Any:
+        return next(self.clock) * 1_000_000
+
+
+def ticks(network: nn.Module, blocks: list[nn.Module]) -> list[float]:
+    runner = Ticks(network, blocks, torch.zeros(1, 4))
+    runner.clock = itertools.count()
+    return runner.blocks()
+
+
+def test_a_block_has_its_own_time_without_that_of_blocks_inside_it() -> None:
+    inner, other = nn.Linear(4, 4), nn.Linear(4, 4)
+    outer = nn.Sequential(inner, nn.ReLU(), other)
+    # Looks: outer 0, inner 1 and 2, other 3 and 4, outer 5.
+    assert ticks(outer, [inner, other, outer]) == [1, 1, 3]
+
+
+def test_calls_of_one_module_go_to_its_blocks_in_turn() -> None:
+    shared, once = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    class Twice(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            result: Tensor = shared(once(shared(x)) + shared(x))
+            return result
+
+    assert ticks(Twice(), [once, shared]) == [1, 3]
+    assert ticks(Twice(), [shared, once, shared]) == [1, 1, 2]
+    assert ticks(Twice(), [shared, shared, shared, once, nn.ReLU()]) == [1, 1, 1, 1, 0]
+
+
+class Model(nn.Module):
+    """Two choices, one of them twice in one model's path, and weights outside any module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, 2, 1)
+        self.first = spaces.LayerChoice(
+            {"small": nn.Conv2d(8, 8, 1), "large": nn.Conv2d(8, 8, 7, 1, 3), "none": nn.Identity()}, key="first"
+        )
+        self.second = spaces.LayerChoice({"a": nn.Conv2d(8, 8, 3, 1, 1), "b": nn.AvgPool2d(3, 1, 1)}, key="second")
+        self.scale = nn.Parameter(torch.ones(8, 1, 1))
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = self.first(x) * self.scale + x
+        result: Tensor = self.head(self.second(x).mean((2, 3)))
+        return result
+
+
+@pytest.fixture(scope="module")
+def space() -> SearchSpace:
+    return spaces.from_model(Model(), torch.zeros(1, 3, 32, 32), name="mine")
+
+
+def test_every_block_of_a_model_is_timed(space: SearchSpace) -> None:
+    architecture = space.architecture({"first": "large", "second": "b"})
+    runner = TorchEager("cpu").network_runner(space, architecture)
+    times = np.median([runner.blocks() for _ in range(9)], axis=0)
+    assert len(times) == len(space.blocks(architecture))
+    assert (times > 0).all()
+
+
+def test_a_table_of_a_model_predicts_its_networks_after_a_round_trip(space: SearchSpace, tmp_path: Path) -> None:
+    settings = Settings(budget_s=1.0, fewest_networks=20)
+    table = build(
+        space,
+        TorchEager("cpu"),
+        settings,
+        name="mine",
+        device={"kind": "cpu", "processor": "this"},
+        conditions={"backend": "torch", "batch": 1, "precision": "fp32", "threads": 1},
+    )
+    table.save(tmp_path / "table.json")
+    read = LookupTable.read(tmp_path / "table.json")
+    assert set(read.blocks) == set(space.all_blocks)
+    codes = np.concatenate(list(space.enumerate_codes()))
+    assert np.array_equal(read.cost_model(space, "macs").estimate(codes), space.macs(codes))
+    estimate = read.cost_model(space, "latency_ms").estimate(codes)
+    large, none = (codes[:, 0] == space.choices[0].candidates.index(name) for name in ("large", "none"))
+    assert estimate[large].min() > estimate[none].max()
+    assert all(cost.activation_bytes is None for cost in read.blocks.values())
