@@ -18,7 +18,7 @@ install:
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
 		|| { echo "This Python lacks venv; on Debian: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,postgresql,dali,dev]'
 	@rm -f $(VENV)/.pathfit-*
 	@touch $(STAMP)
 

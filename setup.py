@@ -16,6 +16,7 @@ ONESHOT = [
     *PLOTS,
     *TABLES,
     "lightning>=2.6",
+    "pillow>=11",
     "onnx>=1.18",
     "onnxruntime>=1.20",
     "onnxscript>=0.5",

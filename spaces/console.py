@@ -21,7 +21,11 @@ EXTRAS = {
     "torch_geometric": "predictor",
     "matplotlib": "plots",
     "yaml": "tables",
+    "PIL": "oneshot",
     "lightning": "oneshot",
+    "tensorboard": "oneshot",
+    "pymoo": "oneshot",
+    "ray": "oneshot",
     "onnx": "oneshot",
     "onnxruntime": "oneshot",
     "onnxscript": "oneshot",
@@ -58,7 +62,7 @@ class Group(click.Group):
                 type=click.Path(exists=True, dir_okay=False),
                 expose_value=False,
                 callback=_load_plugins,
-                help="A Python file that registers more spaces; may be given several times.",
+                help="A Python file that registers spaces, data sets or strategies; may be repeated.",
             )
         )
 

@@ -1,4 +1,4 @@
-"""Pathfit tables: what is known: lookup tables, cost models over them, evaluations."""
+"""Pathfit tables: what is known: lookup tables, cost models over them, evaluations, benchmarks."""
 
 from typing import TYPE_CHECKING
 
@@ -6,6 +6,8 @@ from spaces.lazy import exports
 
 if TYPE_CHECKING:
     from tables import evaluation as evaluation
+    from tables.benchmarks.oracle import Benchmark as Benchmark
+    from tables.benchmarks.registry import benchmark as benchmark
     from tables.cost_model import CostModel as CostModel
     from tables.evaluation import Evaluation as Evaluation
     from tables.lookup_table import LookupTable as LookupTable
@@ -15,10 +17,12 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = exports(
     __name__,
     {
+        "Benchmark": ".benchmarks.oracle",
         "CostModel": ".cost_model",
         "Evaluation": ".evaluation",
         "LookupTable": ".lookup_table",
         "available": ".store",
+        "benchmark": ".benchmarks.registry",
         "evaluation": ".evaluation:",
         "load": ".store",
     },

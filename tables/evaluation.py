@@ -24,7 +24,11 @@ class Metric:
     higher_is_better: bool
 
 
-METRICS = {"cross_entropy": Metric("nats", False), "top1": Metric("percent", True)}
+METRICS = {
+    "cross_entropy": Metric("nats", False),
+    "top1": Metric("percent", True),
+    "top5": Metric("percent", True),
+}
 """Qualities that evaluations may hold."""
 
 
@@ -112,9 +116,12 @@ def values(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
 
 def scores(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
     """One metric of every evaluation, its sign turned where lower is better, so that greater is better."""
-    if metric not in METRICS:
+    from tables.benchmarks.metrics import metric_of
+
+    known = METRICS.get(metric) or metric_of(metric)
+    if known is None:
         raise UnknownName("metric", metric, METRICS)
-    sign = 1.0 if METRICS[metric].higher_is_better else -1.0
+    sign = 1.0 if known.higher_is_better else -1.0
     return [sign * value for value in values(evaluations, metric)]
 
 

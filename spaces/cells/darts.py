@@ -200,7 +200,8 @@ def _wire(plan: Plan, place: str, cell: Cell, codes: NDArray[Any], inputs: tuple
         for source, code in zip(INPUTS[node][pair], operations, strict=True):
             block = cell.operation(code, source)
             if block is not None:
-                terms.append(plan.apply(_place(place, node, source, code), block, values[source]))
+                at = _place(place, node, source, code)
+                terms.append(plan.apply(at, block, values[source], droppable=True))
             elif OPERATIONS[code] == "skip_connect":
                 terms.append(values[source])
         values.append(plan.add(terms, cell.shape))

@@ -13,11 +13,15 @@ from spaces.layers import Shape
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """A block on one value; `place` tells where in a supernet its weights are."""
+    """A block on one value; `place` tells where in a supernet its weights are.
+
+    `droppable` operations are those of a cell's edges, which drop-path may leave out.
+    """
 
     place: str
     block: Block
     sources: tuple[int]
+    droppable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,11 @@ class Plan:
         """Shape of a value for one image."""
         return self._shapes[value]
 
-    def apply(self, place: str, block: Block, source: int) -> int:
+    def apply(self, place: str, block: Block, source: int, *, droppable: bool = False) -> int:
         """Run a block on a value; the number of the result. Its input must have the value's shape."""
         if block.input != self._shapes[source]:
             raise ValueError(f"{place}: {block} cannot read a value of the shape {self._shapes[source]}")
-        return self._append(Apply(place, block, (source,)), block.output)
+        return self._append(Apply(place, block, (source,), droppable), block.output)
 
     def add(self, sources: Sequence[int], shape: Shape) -> int:
         """Sum values of the shape `shape`: zeros where there are none; the number of the result."""

@@ -5,39 +5,64 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from spaces.errors import InvalidFile
+
+Admitted: TypeAlias = Mapping[tuple[str, str], Callable[..., Any]]
+"""(module, name) that a file may refer to -> what is taken in its place."""
 
 _MEMO = {"PUT", "BINPUT", "LONG_BINPUT"}
 
 
-def load_plain(path: str | Path) -> Any:
+def load_plain(path: str | Path, admitted: Admitted | None = None) -> Any:
     """The value of a pickle file that holds only dicts, lists, tuples, sets, text, numbers and None.
+
+    Args:
+        path: the file.
+        admitted: what it may hold besides; see `Admitted`.
 
     Raises:
         InvalidFile: the file cannot be read, is no pickle, or names a class or function, which is named.
     """
     try:
-        content = Path(path).read_bytes()
+        return loads_plain(Path(path).read_bytes(), str(path), admitted)
     except OSError as error:
         raise InvalidFile(f"cannot read {path}: {error.strerror}") from error
+
+
+def loads_plain(content: bytes, name: str, admitted: Admitted | None = None, *, encoding: str = "ASCII") -> Any:
+    """The value of a pickle file's content; arguments and errors as of `load_plain`.
+
+    Args:
+        content: of the file.
+        name: of the file, for errors.
+        admitted: what it may hold besides.
+        encoding: of Python 2's text; `bytes` leaves it as bytes.
+    """
     try:
         _check_memo(content)
-        return _PlainUnpickler(io.BytesIO(content)).load()
+        return _PlainUnpickler(io.BytesIO(content), admitted or {}, encoding).load()
     except InvalidFile as error:
-        raise InvalidFile(f"{path}: {error}") from error
+        raise InvalidFile(f"{name}: {error}") from error
     except (
         # What the unpickler raises for bytes that are no pickle.
         *(pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, TypeError, AttributeError),
         *(OverflowError, MemoryError, RecursionError, UnicodeDecodeError),
     ) as error:
-        raise InvalidFile(f"{path}: not a pickle file of plain values") from error
+        raise InvalidFile(f"{name}: not a pickle file of plain values") from error
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> NoReturn:
+    def __init__(self, file: io.BytesIO, admitted: Admitted, encoding: str):
+        super().__init__(file, encoding=encoding)
+        self.admitted = admitted
+
+    def find_class(self, module: str, name: str) -> Callable[..., Any]:
+        if (module, name) in self.admitted:
+            return self.admitted[module, name]
         raise InvalidFile(f"refused to load {module}.{name}; only plain containers and numbers are read")
 
     def persistent_load(self, pid: Any) -> NoReturn:

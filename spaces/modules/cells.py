@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from spaces.cells.space import CellSpace
 
 
-def execute(plan: Plan, modules: Sequence[nn.Module], image: Tensor, keep: Sequence[int] = ()) -> list[Tensor]:
+def execute(
+    plan: Plan, modules: Sequence[nn.Module], image: Tensor, keep: Sequence[int] = (), drop: float = 0.0
+) -> list[Tensor]:
     """Run a plan.
 
     Args:
@@ -28,6 +30,7 @@ def execute(plan: Plan, modules: Sequence[nn.Module], image: Tensor, keep: Seque
         modules: for each of the plan's blocks what computes it.
         image: images [n, channels, height, width].
         keep: numbers of further values that are wanted.
+        drop: chance that an operation on an edge of a cell is left out for an image; see `drop_path`.
 
     Returns:
         The last value, then those of `keep`.
@@ -40,6 +43,8 @@ def execute(plan: Plan, modules: Sequence[nn.Module], image: Tensor, keep: Seque
         match step:
             case Apply():
                 values[number] = next(rest)(*given)
+                if drop and step.droppable:
+                    values[number] = drop_path(values[number], drop)
             case Add():
                 values[number] = _sum(given)
             case Concatenate():
@@ -54,6 +59,16 @@ def execute(plan: Plan, modules: Sequence[nn.Module], image: Tensor, keep: Seque
     return [values[number] for number in wanted]
 
 
+def drop_path(x: Tensor, probability: float) -> Tensor:
+    """Each image's features x [n, ...] times 0 with `probability`, else times 1 / (1 - probability).
+
+    Larsson et al., FractalNet, ICLR 2017 (arXiv 1605.07648), as DARTS has it. Like dropout it draws from torch's
+    generator, which a training seeds before every step.
+    """
+    kept = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1 - probability)
+    return x * (kept / (1 - probability))
+
+
 def _sum(values: Sequence[Tensor]) -> Tensor:
     total = values[0]
     for value in values[1:]:
@@ -64,6 +79,8 @@ def _sum(values: Sequence[Tensor]) -> Tensor:
 class CellNetwork(nn.Module):
     """A stand-alone network; `blocks[i]` computes the i-th of the plan's blocks.
 
+    In training mode the operations on the edges of its cells are left out with the chance `drop_path`, 0 to begin with.
+
     Args:
         plan: how it is wired.
     """
@@ -72,9 +89,19 @@ class CellNetwork(nn.Module):
         super().__init__()
         self.plan = plan
         self.blocks = nn.ModuleList(build(block) for block in plan.blocks)
+        self.drop_path = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
-        return execute(self.plan, list(self.blocks), x)[0]
+        return self.run(x)[0]
+
+    def run(self, x: Tensor, keep: Sequence[int] = ()) -> list[Tensor]:
+        """The output, then the plan's values with the numbers `keep`."""
+        return execute(self.plan, list(self.blocks), x, keep, self.drop_path if self.training else 0.0)
+
+    @property
+    def has_edges(self) -> bool:
+        """Whether there are operations that drop-path may leave out."""
+        return any(step.droppable for step in self.plan.applied)
 
 
 class CellSupernet(Supernet):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from spaces.cells.darts import AUXILIARY
 from spaces.cells.plan import Plan
-from spaces.modules.cells import CellNetwork, execute
+from spaces.modules.cells import CellNetwork
 
 
 class AuxiliaryHead(nn.Sequential):
@@ -49,5 +49,5 @@ class AuxiliaryNetwork(CellNetwork):
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:  # type: ignore[override]
         if not self.training:
             return super().forward(x)
-        scores, features = execute(self.plan, list(self.blocks), x, keep=(self.plan.named[AUXILIARY],))
+        scores, features = self.run(x, keep=(self.plan.named[AUXILIARY],))
         return scores, self.auxiliary(features)

@@ -186,10 +186,24 @@ def darts_imagenet(
 
 @register_space("darts-tiny")
 def darts_tiny(
-    name: str, /, *, input_size: int = 32, channels: int = 8, layers: int = 5, num_classes: int = 10
+    name: str,
+    /,
+    *,
+    input_size: int = 32,
+    channels: int = 8,
+    layers: int = 5,
+    auxiliary: bool = False,
+    num_classes: int = 10,
 ) -> SearchSpace:
     """The same cells, five of them and narrow."""
-    return darts(name, input_size=input_size, channels=channels, layers=layers, num_classes=num_classes)
+    return darts(
+        name,
+        input_size=input_size,
+        channels=channels,
+        layers=layers,
+        auxiliary=auxiliary,
+        num_classes=num_classes,
+    )
 
 
 def _genotype(normal: str, reduce: str) -> dict[str, str]:

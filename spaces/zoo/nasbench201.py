@@ -167,7 +167,8 @@ def _cell(plan: Plan, place: str, codes: NDArray[Any], value: int, shape: Shape)
             operation = OPERATIONS[codes[EDGES.index((source, target))]]
             blocks = _edge_blocks(operation, shape)
             if blocks:
-                terms.append(plan.apply(f"{place}/{key}/{operation}", blocks[0], nodes[source]))
+                at = f"{place}/{key}/{operation}"
+                terms.append(plan.apply(at, blocks[0], nodes[source], droppable=True))
             elif operation == "skip_connect":
                 terms.append(nodes[source])
         nodes.append(plan.add(terms, shape))

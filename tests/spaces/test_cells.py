@@ -13,7 +13,7 @@ from spaces.cells.plan import Plan
 from spaces.cells.space import CellSpace
 from spaces.errors import InvalidBlock, NoActiveCandidate
 from spaces.layers import Conv
-from spaces.modules.cells import CellNetwork, execute
+from spaces.modules.cells import CellNetwork, drop_path, execute
 from spaces.modules.elastic import ElasticBatchNorm, ElasticConv, ElasticConvBlock
 from spaces.modules.network import materialise
 
@@ -223,3 +223,57 @@ def test_weights_have_the_variance_that_is_said(name: str) -> None:
     assert norm.momentum == pytest.approx(0.1 if torch_like else 0.003)
     bound = 400**-0.5 if torch_like else 0.0
     assert 0.9 * bound <= linear.bias.abs().max() <= bound
+
+
+# Drop-path
+
+
+def test_drop_path_keeps_an_image_or_drops_it() -> None:
+    x = torch.rand(4000, 3, 2, 2) + 0.5
+    torch.manual_seed(0)
+    found = drop_path(x, 0.25)
+    factors = (found / x).flatten(1)
+    assert factors.max(1).values.sub(factors.min(1).values).abs().max() < 1e-5  # one mask an image
+    kept = factors[:, 0] > 0
+    torch.testing.assert_close(found[kept], x[kept] / 0.75)
+    assert found[~kept].eq(0).all()
+    assert 0.22 < (~kept).float().mean() < 0.28
+    torch.manual_seed(0)
+    assert torch.equal(drop_path(x, 0.25), found)  # of the generator that is seeded, and nothing else
+
+
+def test_drop_path_is_for_the_edges_of_cells_while_training(space: CellSpace) -> None:
+    codes = space.sample(np.random.default_rng(8), 20)
+    edges = np.array([sum(step.droppable for step in space.plan(row).applied) for row in codes])
+    if "nasbench101" in space.name:
+        assert not edges.any()  # a vertex that is left out would leave nothing of the module
+    row = codes[edges.argmax()]
+    network: Any = space.network(space.decode(row[None])[0])
+    assert network.has_edges == bool(edges.max())
+    x = images(space, 6)
+    with torch.no_grad():
+        expected, evaluated = network.train()(x), network.eval()(x)
+        network.drop_path = 0.6
+        assert torch.equal(network.eval()(x), evaluated)
+        torch.manual_seed(1)
+        found = network.train()(x)
+        torch.manual_seed(1)
+        assert torch.equal(network(x), found)
+        torch.manual_seed(2)
+        assert torch.equal(network(x), found) != network.has_edges
+    assert torch.equal(found, expected) != network.has_edges
+
+
+def test_drop_path_leaves_an_operation_out() -> None:
+    plan = Plan(SHAPE)
+    plan.add([plan.apply("edge", conv(4, 4), 0, droppable=True), plan.apply("other", conv(4, 4), 0)], SHAPE)
+    modules = [nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)]
+    x = torch.randn(200, *SHAPE)
+    torch.manual_seed(3)
+    (found,) = execute(plan, modules, x, drop=0.5)
+    with torch.no_grad():
+        edge, other = modules[0](x), modules[1](x)
+    kept = (found - other).flatten(1).abs().max(1).values > 1e-4
+    assert 0.3 < kept.float().mean() < 0.7
+    torch.testing.assert_close(found[~kept], other[~kept])
+    torch.testing.assert_close(found[kept], (other + 2 * edge)[kept])

@@ -206,6 +206,35 @@ def test_auxiliary_head_leaves_the_network_as_it_is() -> None:
         torch.testing.assert_close(with_head(x), network(x))
 
 
+def test_drop_path_spares_skips_and_what_surrounds_the_cells(tiny: DartsSpace) -> None:
+    choices = chosen(normal_0_op_0="sep_conv_3x3", normal_0_op_1="skip_connect", reduce_0_op_0="skip_connect")
+    plan = tiny.plan(tiny.encode([tiny.architecture(choices)])[0])
+    dropped = {step.place.rpartition("/")[2]: step.block.operator for step in plan.applied if step.droppable}
+    # The skip of a reducing cell is a block with weights, which the release drops too.
+    assert dropped == {"sep_conv_3x3": "sep_conv", "skip_connect": "factorized_reduce"}
+    assert {step.place.split("/")[-1] for step in plan.applied if not step.droppable} == {
+        "stem_0",
+        "preprocess_0",
+        "preprocess_1",
+        "classifier",
+    }
+
+
+def test_auxiliary_head_and_drop_path_go_together() -> None:
+    space = spaces.get("darts-tiny", auxiliary=True)
+    network: Any = space.network(space.sample(np.random.default_rng(0)))
+    network.drop_path = 0.3
+    x = torch.randn(3, 3, 32, 32)
+    with torch.no_grad():
+        torch.manual_seed(0)
+        scores, auxiliary = network.train()(x)
+        torch.manual_seed(1)
+        others, _ = network(x)
+        assert scores.shape == auxiliary.shape == (3, 10)
+        assert not torch.equal(scores, others)
+        assert network.eval()(x).shape == (3, 10)
+
+
 # Graphs
 
 

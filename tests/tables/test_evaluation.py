@@ -154,4 +154,4 @@ def test_a_journal_refuses_another_space(tmp_path: Path) -> None:
 
 def test_metrics_say_their_unit_and_direction() -> None:
     directions: dict[str, Any] = {name: metric.higher_is_better for name, metric in evaluation.METRICS.items()}
-    assert directions == {"cross_entropy": False, "top1": True}
+    assert directions == {"cross_entropy": False, "top1": True, "top5": True}

@@ -1,0 +1,55 @@
+"""NAS-Bench-Macro from its project's JSON file (Su et al., CVPR 2021, arXiv 2103.11922; xiusu/NAS-Bench-Macro).
+
+`{"02012100": {"test_acc": [three seeds], "mean_acc": ..., "params": ..., "flops": ...}, ...}`: a digit a layer. The
+accuracies are those of the best test epoch.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.errors import InvalidArchitecture
+from spaces.files import read_text
+from spaces.registry import get
+from tables.benchmarks.errors import InvalidBenchmark
+from tables.benchmarks.records import Column, Progress, Records
+
+SPACE = "nasbench-macro"
+
+
+def read_json(path: Path, progress: Progress = lambda share, text: None) -> Records:
+    """The networks of the file.
+
+    Raises:
+        InvalidBenchmark: the file is broken; the network is named.
+    """
+    try:
+        table = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise InvalidBenchmark(f"{path}: not JSON: {error}") from error
+    if not isinstance(table, dict) or not table:
+        raise InvalidBenchmark(f"{path}: needs an object of networks, such as {{'02012100': {{...}}}}")
+    rows: list[list[int]] = []
+    values: list[tuple[float, float, float]] = []
+    for name, entry in table.items():
+        try:
+            rows.append([int(digit) for digit in name])
+            values.append((float(np.mean(entry["test_acc"])), float(entry["flops"]), float(entry["params"])))
+        except (ValueError, TypeError, KeyError) as error:
+            fault = f"the key {error} is missing" if isinstance(error, KeyError) else error
+            raise InvalidBenchmark(f"{path}: network {name!r:.60}: {fault}") from error
+    try:
+        codes = get(SPACE).check(np.array(rows))
+    except (InvalidArchitecture, ValueError) as error:
+        raise InvalidBenchmark(f"{path}: {error}") from error
+    accuracy, macs, params = np.array(values, dtype=np.float64).T
+    columns: dict[Column, NDArray[np.float64]] = {
+        ("cifar10_test_acc", None): accuracy,
+        ("macs", None): macs,
+        ("params", None): params,
+    }
+    return Records(SPACE, codes, columns)
