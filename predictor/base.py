@@ -5,16 +5,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.errors import InvalidValues, NotFitted, TooFewArchitectures
+from predictor.errors import InvalidValues, NotFitted, NotRelaxable, TooFewArchitectures
 from spaces.space import Architectures, Codes, SearchSpace
 
 Progress: TypeAlias = Callable[[float, str], None]
 """Told the share of the fit that is done, and a word on the state."""
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Auxiliary: TypeAlias = Mapping[str, Callable[[Codes], NDArray[np.floating[Any]]]]
+"""Name -> what gives a further value [n] of any architectures `codes` [n, choices], such as a supernet's accuracy.
+
+It is asked for the architectures of the fit and for those of every prediction.
+"""
 
 FEWEST = 10
 
@@ -38,7 +47,7 @@ class Predictor(ABC):
         self,
         architectures: Architectures,
         values: Sequence[float] | NDArray[np.floating[Any]],
-        auxiliary: Mapping[str, NDArray[np.floating[Any]]] | None = None,
+        auxiliary: Auxiliary | None = None,
         progress: Progress = lambda share, text: None,
     ) -> None:
         """Learn from architectures (or codes [n, choices]) and their values [n], greater is better.
@@ -46,7 +55,7 @@ class Predictor(ABC):
         Args:
             architectures: n distinct ones.
             values: [n].
-            auxiliary: name -> [n] further values; those that a predictor does not use are left alone.
+            auxiliary: further values; those that a predictor does not use are left alone.
             progress: called now and then.
 
         Raises:
@@ -60,7 +69,22 @@ class Predictor(ABC):
 
         Raises:
             NotFitted: before `fit`.
+            MissingAuxiliary: it was fitted on auxiliary columns, and loaded without what gives them.
         """
+
+    def score_relaxed(self, probabilities: Sequence[Tensor]) -> Tensor:
+        """The mean prediction [n] of architectures that are distributions over candidates, differentiable.
+
+        Where one candidate of each choice is certain this is the mean that `predict` gives.
+
+        Args:
+            probabilities: for each choice a float tensor [candidates] or [n, candidates].
+
+        Raises:
+            NotRelaxable: the predictor's or the space's kind has no such score.
+            NotFitted: before `fit`.
+        """
+        raise NotRelaxable(f"relaxed architectures are scored by the predictor gates, not by {self.kind}")
 
     @abstractmethod
     def save(self, path: str | Path) -> None:

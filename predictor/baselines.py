@@ -1,4 +1,4 @@
-"""Baselines of scikit-learn on one-hot codes: what a learned graph predictor has to beat."""
+"""Trees of scikit-learn: what a predictor has to beat."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.base import Predictor, Progress, require, training_data
+from predictor.base import Auxiliary, Predictor, Progress, require, training_data
+from predictor.features.groups import groups
 from predictor.file import write
 from spaces.space import Architectures, Codes, SearchSpace
 
@@ -27,25 +28,22 @@ class BaselinePredictor(Predictor):
 
     def make(self) -> Any:
         """A fresh regressor."""
-        raise TypeError("choose GaussianProcess or RandomForest")
+        raise TypeError("choose RandomForest or Boosting")
+
+    def features(self, codes: Codes) -> NDArray[Any]:
+        """What the regressor sees of `codes` [n, choices]: [n, features]."""
+        return self.space.one_hot(codes)
 
     def fit(
         self,
         architectures: Architectures,
         values: Sequence[float] | NDArray[np.floating[Any]],
-        auxiliary: Mapping[str, NDArray[np.floating[Any]]] | None = None,
+        auxiliary: Auxiliary | None = None,
         progress: Progress = lambda share, text: None,
     ) -> None:
         """Fit the regressor; `auxiliary` is not used."""
-        import warnings
-
-        from sklearn.exceptions import ConvergenceWarning
-
         self.codes, self.values = training_data(self.space, architectures, values)
-        with warnings.catch_warnings():
-            # Hyper-parameters at the edge of their range are no fault of the data.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self.model = self.make().fit(self.space.one_hot(self.codes), self.values)
+        self.model = self.make().fit(self.features(self.codes), self.values)
         self.trained_on = {"architectures": len(self.codes)}
         progress(1.0, "done")
 
@@ -69,28 +67,8 @@ class BaselinePredictor(Predictor):
         return found
 
 
-class GaussianProcess(BaselinePredictor):
-    """A Gaussian process with a squared exponential kernel and noise, its hyper-parameters by likelihood."""
-
-    kind = "gp"
-
-    def make(self) -> Any:
-        """A fresh regressor."""
-        from sklearn.gaussian_process import GaussianProcessRegressor
-        from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
-
-        kernel = ConstantKernel(1.0, (1e-3, 1e3)) * RBF(3.0, (0.1, 1e3)) + WhiteKernel(0.1, (1e-6, 1e2))
-        return GaussianProcessRegressor(kernel, normalize_y=True, random_state=self.seed, n_restarts_optimizer=1)
-
-    def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Posterior mean [n] and deviation [n]."""
-        require(self.model is not None)
-        mean, deviation = self.model.predict(self.space.one_hot(self.space.codes(architectures)), return_std=True)
-        return np.asarray(mean), np.asarray(deviation)
-
-
 class RandomForest(BaselinePredictor):
-    """A random forest of 200 trees; the deviation is that among the trees."""
+    """A random forest of 200 trees on one-hot codes; the deviation is that among the trees."""
 
     kind = "forest"
 
@@ -103,6 +81,34 @@ class RandomForest(BaselinePredictor):
     def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean [n] and deviation [n] of the trees."""
         require(self.model is not None)
-        features = self.space.one_hot(self.space.codes(architectures))
+        features = self.features(self.space.codes(architectures))
         trees = np.stack([tree.predict(features) for tree in self.model.estimators_])
         return trees.mean(0), trees.std(0)
+
+
+class Boosting(BaselinePredictor):
+    """Gradient boosting on the features of the Gaussian process; the deviation is that of the training residuals."""
+
+    kind = "boosting"
+
+    def make(self) -> Any:
+        """A fresh regressor."""
+        from sklearn.ensemble import GradientBoostingRegressor
+
+        return GradientBoostingRegressor(
+            n_estimators=300, learning_rate=0.05, subsample=0.7, max_features="sqrt", random_state=self.seed
+        )
+
+    def features(self, codes: Codes) -> NDArray[Any]:
+        """All groups of features side by side."""
+        found = groups(self.space, codes)
+        return np.concatenate(list(found.values()), axis=1) if found else np.zeros((0, self.model.n_features_in_))
+
+    def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean [n] and deviation [n], one for all."""
+        require(self.model is not None)
+        assert self.codes is not None
+        codes = self.space.codes(architectures)
+        mean = self.model.predict(self.features(codes)) if len(codes) else np.empty(0)
+        residual = float(np.std(self.values - self.model.predict(self.features(self.codes))))
+        return np.asarray(mean), np.full(len(codes), residual)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+_LEAST_SLOPE = 0.05  # deviations of the values per deviation of the scores
 
 
 @dataclass(frozen=True)
@@ -18,7 +24,7 @@ class Calibration:
     members that did not train on it, since scores of architectures that were trained on separate too well.
 
     Args:
-        slope: value per score; not negative, so that ranks are kept.
+        slope: value per score; positive, so that ranks are kept.
         intercept: value at score 0.
         noise: deviation of values from the line.
         centres: each member's mean score over a uniform sample of the space, [members].
@@ -52,7 +58,9 @@ class Calibration:
         scores = (scores - centres[fold]) / scales[fold]
         variance = scores.var()
         covariance = ((scores - scores.mean()) * (values - values.mean())).mean()
-        slope = max(float(covariance / variance), 0.0) if variance > 0 else 0.0
+        # A few architectures may by chance tell of no slope, or of a negative one; the ranking stays.
+        least = _LEAST_SLOPE * float(values.std())
+        slope = max(float(covariance / variance), least) if variance > 0 else least
         intercept = float(values.mean() - slope * scores.mean())
         residuals = values - intercept - slope * scores
         noise = float(np.sqrt((residuals**2).mean()))
@@ -63,6 +71,17 @@ class Calibration:
         scores = (scores - np.array(self.centres)[:, None]) / np.array(self.scales)[:, None]
         mean = self.intercept + self.slope * scores.mean(0)
         return mean, np.sqrt(self.noise**2 + (self.slope * scores.std(0)) ** 2)
+
+    def of_members(self, scores: NDArray[np.float64], fold: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Means [n] of scores [n], each by the member `fold` [n] alone."""
+        standard = (scores - np.array(self.centres)[fold]) / np.array(self.scales)[fold]
+        return np.asarray(self.intercept + self.slope * standard)
+
+    def mean_of(self, scores: Tensor) -> Tensor:
+        """The mean of `apply`, as a tensor [n] of members' scores, tensor [members, n]."""
+        centres, scales = (scores.new_tensor(each)[:, None] for each in (self.centres, self.scales))
+        mean: Tensor = self.intercept + self.slope * ((scores - centres) / scales).mean(0)
+        return mean
 
     def to_dict(self) -> dict[str, Any]:
         """Name -> value."""

@@ -19,3 +19,15 @@ class InvalidValues(PathfitError, ValueError):
 
 class InvalidPredictor(InvalidFile):
     """A file that does not hold a predictor; path and fault are named."""
+
+
+class NotRelaxable(PathfitError):
+    """A predictor or a space whose score has no gradient to probabilities; what has one is named."""
+
+
+class MissingAuxiliary(PathfitError):
+    """A predictor was fitted on auxiliary columns that nothing provides now; they are named."""
+
+
+class InvalidJournal(InvalidFile):
+    """A file that is no journal of trials; path and line are named."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import MessagePassing, global_mean_pool
+
+from predictor.encoders.base import Encoder
+from predictor.encoders.positions import telling_positions
+from spaces.space import Codes, SearchSpace
 
 _WIDE = 2.0
 
@@ -50,7 +56,7 @@ class GatesConv(MessagePassing):
         return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, operation={self.operation_channels})"
 
 
-class GatesEncoder(nn.Module):
+class GatesEncoder(Encoder):
     """Scores graphs by layers of GatesConv, a mean over their nodes, and a small head.
 
     The input node has a learned state, the others share one. What the paper leaves open for chains is where an
@@ -61,13 +67,16 @@ class GatesEncoder(nn.Module):
 
     Args:
         operations: how many distinct operations (node labels 1 to operations; 0 is the input).
-        positions: how many positions (labels 1 to positions; 0 is the input).
+        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not told, as in the
+            paper's cells.
         operation_channels: of the operations' embeddings.
         hidden: channels of the states.
         layers: how many GatesConv.
         head: hidden channels of the head.
         dropout: in the head.
     """
+
+    name: ClassVar[str] = "gates"
 
     def __init__(
         self,
@@ -80,6 +89,7 @@ class GatesEncoder(nn.Module):
         dropout: float = 0.1,
     ):
         super().__init__()
+        self.tells_positions = positions > 0
         self.operation = nn.Embedding(operations + 1, operation_channels)
         self.position = nn.Embedding(positions + 1, operation_channels)
         for embedding in (self.operation, self.position):
@@ -91,14 +101,51 @@ class GatesEncoder(nn.Module):
             nn.Linear(hidden, head), nn.ReLU(), nn.Dropout(dropout), nn.Linear(head, 1, bias=False)
         )
 
-    def forward(self, graphs: Batch) -> Tensor:
+    @classmethod
+    def of(cls, space: SearchSpace, **config: Any) -> GatesEncoder:
+        """An encoder for a space with fresh weights; `config` as the class takes it."""
+        return cls(len(space.operations), **{"positions": telling_positions(space), **config})
+
+    @classmethod
+    def inputs(cls, space: SearchSpace, codes: Codes) -> Batch:
+        """The graphs of `codes`, int array [n, choices]."""
+        return space.graphs(codes)
+
+    def forward(self, inputs: Batch) -> Tensor:
         """Scores [graphs] of a batch with the node fields `operation` and `position` (see `spaces.graph`)."""
-        operations = self.operation(graphs.operation) + self.position(graphs.position)
-        x = self.state((graphs.operation > 0).long())
+        position = self._seen(inputs.position)
+        operations = self.operation(inputs.operation) + self.position(position)
+        x = self.state((inputs.operation > 0).long())
         for index, conv in enumerate(self.convs):
-            x = conv(x if index == 0 else torch.relu(x), operations, graphs.edge_index)
-        x = x * self.read_out(graphs.position)
-        kept = graphs.operation > 0
-        pooled = global_mean_pool(x[kept], graphs.batch[kept], size=graphs.num_graphs)
+            x = conv(x if index == 0 else torch.relu(x), operations, inputs.edge_index)
+        x = x * self.read_out(position)
+        kept = inputs.operation > 0
+        pooled = global_mean_pool(x[kept], inputs.batch[kept], size=inputs.num_graphs)
         scores: Tensor = self.head(pooled).squeeze(1)
         return scores
+
+    def soft(self, mixtures: Tensor, presence: Tensor, adjacency: Tensor) -> Tensor:
+        """Scores [n] of graphs whose nodes are mixtures of operations and are there in part.
+
+        Where every mixture is one operation and every presence 0 or 1, these are the scores of `forward`.
+
+        Args:
+            mixtures: float tensor [n, nodes, operations + 1], a distribution a node; node 0 is the input.
+            presence: float tensor [n, nodes], from 0 to 1; position i of a node is its place i.
+            adjacency: float tensor [nodes, nodes], 1 where an edge leads from the first index to the second.
+        """
+        position = self._seen(torch.arange(mixtures.shape[1]))
+        operations = mixtures @ self.operation.weight + self.position(position)
+        x = self.state((torch.arange(mixtures.shape[1]) > 0).long()).expand(len(mixtures), -1, -1)
+        for index, conv in enumerate(self.convs):
+            assert isinstance(conv, GatesConv)
+            x = conv.lin(x if index == 0 else torch.relu(x))
+            incoming = adjacency.T @ (presence.unsqueeze(2) * x)
+            x = torch.sigmoid(conv.gate(operations)) * incoming + x + conv.bias
+        weights = presence[:, 1:, None]
+        pooled = ((x * self.read_out(position))[:, 1:] * weights).sum(1) / weights.sum(1).clamp_min(1e-12)
+        scores: Tensor = self.head(pooled).squeeze(1)
+        return scores
+
+    def _seen(self, position: Tensor) -> Tensor:
+        return position if self.tells_positions else torch.zeros_like(position)

@@ -53,23 +53,23 @@ def test_help_leaves_torch_out() -> None:
     assert not {"torch", "torch_geometric", "sklearn", "scipy"} & set(loaded.split())
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "active", "bench"])
 def test_every_command_shows_an_example(name: str) -> None:
-    command = main.commands[name]
+    command = main.get_command(click.Context(main), name)
     assert isinstance(command, click.Command)
     assert f"Example:\n    python -m predictor {name} " in CliRunner().invoke(command, ["--help"]).output
 
 
 def test_from_evaluations_to_predictions(evaluations: Path, tmp_path: Path) -> None:
     output, report = tmp_path / "p.safetensors", tmp_path / "report.json"
-    options = ("--data", evaluations, "--space", "spos-tiny", "--encoder", "forest", "--train", 45, "--report", report)
+    options = ("--data", evaluations, "--space", "spos-tiny", "--encoder", "gp", "--train", 45, "--report", report)
     trained = run("train", *options, "-o", output)
     assert trained.exit_code == 0, trained.output
     assert f"wrote {output}, trained on 45 evaluations" in trained.output
     found = json.loads(report.read_text())
     assert (found["trained_on"], found["tested_on"], found["seed"]) == (45, 15, 0)
     assert set(found["figures"]) == {"forest", "gp"}
-    assert f"{found['figures']['gp']['kendall_tau']:.3f}" in trained.output
+    assert f"{found['figures']['forest']['kendall_tau']:.3f}" in trained.output
 
     evaluated = json.loads(run("evaluate", output, "--data", evaluations).stdout)
     assert evaluated["evaluations"] == 60
@@ -85,6 +85,20 @@ def test_from_evaluations_to_predictions(evaluations: Path, tmp_path: Path) -> N
     assert [row["architecture"] for row in rows] == [best.to_dict(), worst.to_dict()]
     assert rows[0]["mean"] > rows[1]["mean"]
     assert run("predict", output, listed).stdout == predicted.stdout
+
+
+def test_active_names_what_is_least_known(evaluations: Path, tmp_path: Path) -> None:
+    output = tmp_path / "p.safetensors"
+    options = ("--data", evaluations, "--space", "spos-tiny", "--encoder", "gp", "--train", 45)
+    assert run("train", *options, "-o", output).exit_code == 0
+    found = run("active", output, "--count", 5, "--pool", 300, "--evaluated", evaluations)
+    rows = [json.loads(line) for line in found.stdout.splitlines()]
+    deviations = [row["deviation"] for row in rows]
+    assert len(rows) == 5
+    assert deviations == sorted(deviations, reverse=True)
+    known = {json.dumps(json.loads(line)["architecture"]) for line in evaluations.read_text().splitlines()}
+    assert not known & {json.dumps(row["architecture"]) for row in rows}
+    refused(run("active", output, "--count", 50, "--pool", 10), "fewer than 50")
 
 
 def test_fraction_refit_and_metric(evaluations: Path, tmp_path: Path) -> None:

@@ -1,13 +1,11 @@
 """The GATES layer and encoder."""
 
 import numpy as np
-import pytest
 import torch
 from torch_geometric.data import Batch, Data
 
 import spaces
 from predictor.encoders.gates import GatesConv, GatesEncoder
-from predictor.losses import pairwise_hinge
 
 
 def encoder() -> GatesEncoder:
@@ -61,30 +59,3 @@ def test_a_batch_is_scored_as_its_graphs_one_by_one() -> None:
         alone = torch.cat([model(space.graphs(codes[row : row + 1])) for row in range(6)])
     torch.testing.assert_close(together, alone)
     assert len(set(together.tolist())) == 6
-
-
-def test_hinge_loss_by_hand() -> None:
-    # Pairs that differ: (1 over 0) by .05, (1 over 2) by -.3; 0 and 2 are equal in value.
-    loss = pairwise_hinge(torch.tensor([0.0, 0.05, 0.35]), torch.tensor([1.0, 2.0, 1.0]), torch.Generator())
-    assert loss.item() == pytest.approx(((0.1 - 0.05) + (0.1 + 0.3)) / 2)
-
-
-def test_hinge_loss_without_pairs_is_zero_and_has_a_gradient() -> None:
-    scores = torch.tensor([1.0, 2.0], requires_grad=True)
-    loss = pairwise_hinge(scores, torch.tensor([3.0, 3.0]), torch.Generator())
-    torch.autograd.backward(loss)
-    assert loss.item() == 0
-    assert scores.grad is not None
-    assert scores.grad.tolist() == [0, 0]
-
-
-def test_pairs_are_bounded_and_drawn_from_the_generator() -> None:
-    values = torch.arange(40.0)
-    scores = torch.sin(values)
-    state = torch.get_rng_state()
-    one, same, other = (
-        pairwise_hinge(scores, values, torch.Generator().manual_seed(seed), pairs_per_graph=1) for seed in (0, 0, 1)
-    )
-    assert one == same
-    assert one != other
-    assert torch.equal(torch.get_rng_state(), state)

@@ -13,9 +13,9 @@ import predictor
 import spaces
 from predictor import registry
 from predictor.base import Predictor
-from predictor.baselines import GaussianProcess
 from predictor.calibration import Calibration
 from predictor.errors import InvalidPredictor, InvalidValues, NotFitted, TooFewArchitectures
+from predictor.gaussian_process import GaussianProcess
 from predictor.graph_predictor import Fitting, GraphPredictor
 from predictor.metrics import kendall_tau
 from spaces.errors import InvalidFile, UnknownName
@@ -42,7 +42,7 @@ def quick(kind: str, seed: int = 0) -> Predictor:
     )
 
 
-@pytest.fixture(scope="module", params=["gates", "gp", "forest"])
+@pytest.fixture(scope="module", params=["gates", "gp", "forest", "boosting"])
 def fitted(request: pytest.FixtureRequest) -> Predictor:
     model = quick(request.param)
     model.fit(*data(40))
@@ -78,7 +78,7 @@ def test_architectures_and_codes_are_scored_alike(fitted: Predictor) -> None:
         assert np.array_equal(one, other)
 
 
-@pytest.mark.parametrize("kind", ["gates", "gp", "forest"])
+@pytest.mark.parametrize("kind", ["gates", "gp", "forest", "boosting"])
 def test_same_seed_same_predictions(kind: str) -> None:
     codes, _ = data(20, seed=3)
     state, numpy_state = torch.get_rng_state(), str(np.random.get_state())  # noqa: NPY002 - that it is left alone
@@ -126,7 +126,7 @@ def test_members_are_compared_on_one_scale() -> None:
 def test_calibration_never_turns_the_order() -> None:
     base = np.linspace(-1, 1, 20)
     calibration = Calibration.fit(base, -base, np.zeros(20, dtype=np.int64), base[None])
-    assert calibration.slope == 0
+    assert 0 < calibration.slope < 0.1 * base.std()
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_unusable_training_data(codes: Codes, values: NDArray[np.float64], error
             quick(kind).fit(codes, values)
 
 
-@pytest.mark.parametrize("kind", ["gates", "gp", "forest"])
+@pytest.mark.parametrize("kind", ["gates", "gp", "forest", "boosting"])
 def test_before_the_fit(kind: str, tmp_path: Path) -> None:
     with pytest.raises(NotFitted):
         quick(kind).predict(data(1)[0])
@@ -153,8 +153,8 @@ def test_before_the_fit(kind: str, tmp_path: Path) -> None:
 
 
 def test_unknown_kind() -> None:
-    with pytest.raises(UnknownName, match="gates, gp, forest"):
-        predictor.make("mlp", SPACE)
+    with pytest.raises(UnknownName, match="gates, ta-gates, mlp, lstm, gcn, transformer, gp, forest, boosting"):
+        predictor.make("cnn", SPACE)
 
 
 # Files that are refused

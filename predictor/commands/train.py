@@ -1,37 +1,30 @@
-"""`python -m predictor`: train predictors from evaluations, and use them."""
+"""`python -m predictor train`: train a predictor from evaluations."""
 
 from __future__ import annotations
 
 import json
-import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from spaces.console import Group, example, typed
+from predictor.commands.options import FILE, KINDS, OUTPUT, figures
+from predictor.registry import DEFAULT
+from spaces.console import example, typed
 
 if TYPE_CHECKING:
     from predictor.base import Predictor
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-KINDS = click.Choice(["gates", "gp", "forest"])
 
-
-@click.group(cls=Group)
-def main() -> None:
-    """Train predictors from evaluated architectures, and use them."""
-
-
-@main.command(
+@click.command(
     epilog=example("python -m predictor train --data evaluations.jsonl --space spos -o predictor.safetensors")
 )
 @click.option("--data", type=FILE, required=True, help="Evaluations, JSON lines.")
 @click.option("--space", "space_name", required=True)
-@click.option("--encoder", type=KINDS, default="gates", show_default=True)
+@click.option("--encoder", type=KINDS, default=DEFAULT, show_default=True)
 @click.option(
-    "--baseline", type=KINDS, default="gp", show_default=True, help="Fitted on the same split, for comparison."
+    "--baseline", type=KINDS, default="forest", show_default=True, help="Fitted on the same split, for comparison."
 )
 @click.option("--metric", default="cross_entropy", show_default=True, help="cross_entropy, top1")
 @click.option(
@@ -47,10 +40,8 @@ def main() -> None:
 )
 @click.option("--refit", is_flag=True, help="After testing, fit again on all evaluations before writing.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the split and the fit.")
-@click.option(
-    "--report", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Write the figures (JSON)."
-)
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option("--report", type=OUTPUT, default=None, help="Write the figures (JSON).")
+@click.option("-o", "--output", type=OUTPUT, required=True)
 def train(
     data: Path,
     space_name: str,
@@ -87,18 +78,18 @@ def train(
         )
     order = np.random.default_rng(seed).permutation(len(codes))
     inside, outside = np.sort(order[:count]), np.sort(order[count:])
-    figures: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     fitted: dict[str, Predictor] = {}
     for kind in dict.fromkeys((encoder, baseline)):
         fitted[kind] = make(kind, space, seed)
         begin = time.monotonic()
         with Bar(f"fitting {kind} on {count}") as bar:
             fitted[kind].fit(codes[inside], values[inside], progress=bar.update)
-        figures[kind] = {**_figures(fitted[kind], codes[outside], values[outside]), "seconds": time.monotonic() - begin}
+        found[kind] = {**figures(fitted[kind], codes[outside], values[outside]), "seconds": time.monotonic() - begin}
     rows = Table("predictor", "Kendall's tau", "Spearman", "seconds", title=f"{metric} of {len(outside)} unseen")
-    for kind, found in figures.items():
-        shown = ("-" if found[name] is None else f"{found[name]:.3f}" for name in ("kendall_tau", "spearman"))
-        rows.add_row(kind, *shown, f"{found['seconds']:.1f}")
+    for kind, row in found.items():
+        shown = ("-" if row[name] is None else f"{row[name]:.3f}" for name in ("kendall_tau", "spearman"))
+        rows.add_row(kind, *shown, f"{row['seconds']:.1f}")
     Console().print(rows)
     chosen = fitted[encoder]
     if refit:
@@ -117,52 +108,8 @@ def train(
         "seed": seed,
         "encoder": encoder,
         "baseline": baseline,
-        "figures": figures,
+        "figures": found,
     }
     if report is not None:
         write_text(report, json.dumps(summary, indent=1) + "\n")
     click.echo(f"wrote {output}, trained on {len(codes) if refit else count} evaluations")
-
-
-@main.command(epilog=example("python -m predictor evaluate predictor.safetensors --data evaluations.jsonl"))
-@click.argument("file", type=FILE)
-@click.option("--data", type=FILE, required=True, help="Evaluations, JSON lines.")
-@click.option("--metric", default="cross_entropy", show_default=True)
-def evaluate(file: Path, data: Path, metric: str) -> None:
-    """Test a predictor's ranking on evaluations, as JSON."""
-    import numpy as np
-
-    from predictor.errors import TooFewArchitectures
-    from predictor.registry import load
-    from tables.evaluation import read, scores
-
-    model = load(file)
-    evaluations = read(data, model.space.name)
-    if len(evaluations) < 2:
-        raise TooFewArchitectures(f"{data} has {len(evaluations)} evaluations; a ranking needs 2")
-    codes = model.space.encode([evaluation.architecture for evaluation in evaluations])
-    found = _figures(model, codes, np.array(scores(evaluations, metric)))
-    click.echo(json.dumps({"evaluations": len(codes), "metric": metric, **found}, indent=1))
-
-
-@main.command(epilog=example("python -m predictor predict predictor.safetensors architectures.jsonl"))
-@click.argument("file", type=FILE)
-@click.argument("architectures", type=FILE)
-def predict(file: Path, architectures: Path) -> None:
-    """Score architectures (one JSON object, a list, or JSON lines), one JSON object a line; greater is better."""
-    from predictor.registry import load
-    from spaces.architecture import Architecture
-
-    model = load(file)
-    given = Architecture.read_many(architectures)
-    for architecture, mean, deviation in zip(given, *model.predict(given), strict=True):
-        click.echo(json.dumps({"architecture": architecture.to_dict(), "mean": mean, "deviation": deviation}))
-
-
-def _figures(model: Predictor, codes: Any, values: Any) -> dict[str, float | None]:
-    from predictor.metrics import kendall_tau, spearman
-
-    mean, _ = model.predict(codes)
-    figures = {"kendall_tau": kendall_tau(mean, values), "spearman": spearman(mean, values)}
-    # JSON has no NaN, which a constant prediction gives.
-    return {name: figure if math.isfinite(figure) else None for name, figure in figures.items()}

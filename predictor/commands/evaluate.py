@@ -1,0 +1,32 @@
+"""`python -m predictor evaluate`: test a predictor on evaluations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from predictor.commands.options import FILE, figures
+from spaces.console import example
+
+
+@click.command(epilog=example("python -m predictor evaluate predictor.safetensors --data evaluations.jsonl"))
+@click.argument("file", type=FILE)
+@click.option("--data", type=FILE, required=True, help="Evaluations, JSON lines.")
+@click.option("--metric", default="cross_entropy", show_default=True)
+def evaluate(file: Path, data: Path, metric: str) -> None:
+    """Test a predictor's ranking on evaluations, as JSON."""
+    import numpy as np
+
+    from predictor.errors import TooFewArchitectures
+    from predictor.registry import load
+    from tables.evaluation import read, scores
+
+    model = load(file)
+    evaluations = read(data, model.space.name)
+    if len(evaluations) < 2:
+        raise TooFewArchitectures(f"{data} has {len(evaluations)} evaluations; a ranking needs 2")
+    codes = model.space.encode([evaluation.architecture for evaluation in evaluations])
+    found = figures(model, codes, np.array(scores(evaluations, metric)))
+    click.echo(json.dumps({"evaluations": len(codes), "metric": metric, **found}, indent=1))

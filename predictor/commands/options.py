@@ -1,0 +1,29 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from predictor.registry import available
+
+if TYPE_CHECKING:
+    from predictor.base import Predictor
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
+KINDS = click.Choice(available())
+SEED = click.IntRange(0, 2**32 - 1)
+
+
+def figures(model: Predictor, codes: Any, values: Any) -> dict[str, float | None]:
+    """How well a predictor ranks `codes` [n, choices] of true `values` [n]."""
+    from predictor.metrics import kendall_tau, spearman
+
+    mean, _ = model.predict(codes)
+    found = {"kendall_tau": kendall_tau(mean, values), "spearman": spearman(mean, values)}
+    # JSON has no NaN, which a constant prediction gives.
+    return {name: figure if math.isfinite(figure) else None for name, figure in found.items()}

@@ -1,0 +1,25 @@
+"""`python -m predictor predict`: score architectures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from predictor.commands.options import FILE
+from spaces.console import example
+
+
+@click.command(epilog=example("python -m predictor predict predictor.safetensors architectures.jsonl"))
+@click.argument("file", type=FILE)
+@click.argument("architectures", type=FILE)
+def predict(file: Path, architectures: Path) -> None:
+    """Score architectures (one JSON object, a list, or JSON lines), one JSON object a line; greater is better."""
+    from predictor.registry import load
+    from spaces.architecture import Architecture
+
+    model = load(file)
+    given = Architecture.read_many(architectures)
+    for architecture, mean, deviation in zip(given, *model.predict(given), strict=True):
+        click.echo(json.dumps({"architecture": architecture.to_dict(), "mean": mean, "deviation": deviation}))

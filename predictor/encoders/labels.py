@@ -1,0 +1,32 @@
+"""Embeddings of the labels that nodes of graphs have."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class NodeLabels(nn.Module):
+    """A node's embedding: that of its operation plus that of its position.
+
+    Args:
+        operations: how many distinct operations (node labels 1 to operations; 0 is the input).
+        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not told.
+        channels: of the embedding.
+        deviation: of the weights at the start.
+
+    Shapes:
+        operation [nodes], position [nodes] -> [nodes, channels].
+    """
+
+    def __init__(self, operations: int, positions: int, channels: int, deviation: float = 1.0):
+        super().__init__()
+        self.operation = nn.Embedding(operations + 1, channels)
+        self.position = nn.Embedding(positions + 1, channels) if positions else None
+        for embedding in (self.operation, self.position):
+            if embedding is not None:
+                nn.init.normal_(embedding.weight, std=deviation)
+
+    def forward(self, operation: Tensor, position: Tensor) -> Tensor:
+        """Embeddings of nodes with the labels `operation` and `position` (see `spaces.graph`)."""
+        embedded: Tensor = self.operation(operation)
+        return embedded if self.position is None else embedded + self.position(position)

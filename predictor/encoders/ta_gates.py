@@ -1,0 +1,187 @@
+"""TA-GATES: the encoding imitates training by passes forward, backward and updates of the operations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+from torch_geometric.utils import degree
+
+from predictor.encoders.base import Encoder
+from predictor.encoders.head import scoring_head
+from predictor.encoders.information_flow import InformationFlow
+from predictor.encoders.labels import NodeLabels
+from predictor.encoders.positions import telling_positions
+from predictor.encoders.read_out import ReadOut
+from predictor.errors import InvalidValues
+from spaces.errors import InvalidParameter
+from spaces.space import Codes, SearchSpace
+
+_WIDE = 2.0  # deviation of the embeddings at the start: gates near one half let all operations through alike
+_PASSING = re.compile(r"skip|identity|zero|output", re.IGNORECASE)
+_WITHOUT_WEIGHTS = re.compile(r"skip|identity|zero|output|none|pool", re.IGNORECASE)
+
+
+class TaGatesEncoder(Encoder):
+    r"""The encoding of TA-GATES (Ning et al., NeurIPS 2022), for operations on nodes.
+
+    Each of T steps, as in training, sends information forward through gates of the operations, turns what arrives at
+    the end into information that flows backward over the transposed graph, and updates the operations' embeddings:
+
+    .. math::
+        e_{t+1} = e_t + 0.1 \, \mathrm{MLP}([\bar e_t, \bar h_t, b_t])
+
+    with :math:`h` and :math:`b` a node's states after the passes, and a bar where no gradient flows. Only operations
+    with weights are updated; the gates of skips and outputs are 1 (as far as the operations' names tell). The score is
+    that of the last step.
+
+    Two operations of one kind start alike, as weights before their random initialisation would: the paper breaks the
+    symmetry by zero-cost features of each operation. With `zero_cost` features their embedding is added where the
+    batch has them (`attach`), and that of zeros where it has none. Without, only positions tell such operations apart,
+    and only where they mean something (`telling_positions`).
+
+    Args:
+        operations: the operations' names (node labels 1 to len(operations); 0 is the input).
+        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not told.
+        operation_channels: of the operations' embeddings (paper: 48).
+        state_channels: of the nodes' states at the start (paper: 96).
+        hidden: channels of the passes' states (paper: 128).
+        layers: of each pass (paper: 5 for operations on nodes, 3 for operations on edges).
+        steps: T (paper: 2 to 4).
+        update_scale: of the updates (paper: 0.1).
+        zero_cost: how many features an operation has (paper: 7); 0: none.
+        zero_cost_scale: of their embedding (paper: 0.1).
+        head: hidden channels of the head (paper: 200; on NAS-Bench-201 five times 300).
+        anytime: whether each step has a head of its own, for `anytime`.
+        dropout: in the head.
+
+    Shapes:
+        a batch of n graphs -> [n].
+    """
+
+    name: ClassVar[str] = "ta-gates"
+
+    def __init__(
+        self,
+        operations: Sequence[str],
+        positions: int,
+        operation_channels: int = 48,
+        state_channels: int = 96,
+        hidden: int = 128,
+        layers: int = 5,
+        steps: int = 2,
+        update_scale: float = 0.1,
+        zero_cost: int = 0,
+        zero_cost_scale: float = 0.1,
+        head: Sequence[int] = (200,),
+        anytime: bool = False,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        if steps < 1:
+            raise InvalidParameter(f"steps: TA-GATES takes at least 1, not {steps}")
+        self.steps, self.update_scale, self.zero_cost_scale = steps, update_scale, zero_cost_scale
+        self.zero_cost = zero_cost
+        self.passing: Tensor
+        self.register_buffer("passing", _named(_PASSING, operations), persistent=False)
+        self.without_weights: Tensor
+        self.register_buffer("without_weights", _named(_WITHOUT_WEIGHTS, operations), persistent=False)
+        self.labels = NodeLabels(len(operations), positions, operation_channels, deviation=_WIDE)
+        self.state = nn.Embedding(2, state_channels)
+        self.forward_pass = InformationFlow([state_channels, *[hidden] * layers], operation_channels)
+        if steps > 1:
+            self.turn = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
+            self.backward_pass = InformationFlow([hidden] * (layers + 1), operation_channels)
+            self.update = nn.Sequential(
+                nn.Linear(operation_channels + 2 * hidden, hidden), nn.ReLU(), nn.Linear(hidden, operation_channels)
+            )
+        if zero_cost:
+            widths = (nn.Linear(zero_cost, 64), nn.ReLU(), nn.Linear(64, 128), nn.ReLU())
+            self.broken = nn.Sequential(*widths, nn.Linear(128, operation_channels))
+        self.read_out = ReadOut(positions, hidden)
+        self.heads = nn.ModuleList(scoring_head(hidden, head, dropout) for _ in range(steps if anytime else 1))
+
+    @classmethod
+    def of(cls, space: SearchSpace, **config: Any) -> TaGatesEncoder:
+        """An encoder for a space with fresh weights; `config` as the class takes it."""
+        return cls(space.operations, **{"positions": telling_positions(space), **config})
+
+    @classmethod
+    def inputs(cls, space: SearchSpace, codes: Codes) -> Batch:
+        """The graphs of `codes`, int array [n, choices]."""
+        return space.graphs(codes)
+
+    def forward(self, inputs: Batch) -> Tensor:
+        """Scores [n] of a batch with the node fields `operation` and `position` (see `spaces.graph`)."""
+        scores: Tensor = self.heads[-1](self.features(inputs)).squeeze(1)
+        return scores
+
+    def features(self, inputs: Batch) -> Tensor:
+        """What is read out after the last step [n, hidden]."""
+        return self._steps(inputs)[-1]
+
+    def anytime(self, inputs: Batch) -> Tensor:
+        """Scores of every step [n, steps], the last those of `forward`.
+
+        With `anytime` a step has its own head and can predict what training reaches by its share of the epochs;
+        see `predictor.losses.anytime`.
+        """
+        features = self._steps(inputs)
+        heads = self.heads if len(self.heads) > 1 else [self.heads[-1]] * self.steps
+        return torch.cat([head(read) for head, read in zip(heads, features, strict=True)], dim=1)
+
+    def _steps(self, graphs: Batch) -> list[Tensor]:
+        # What is read out after each forward pass, [n, hidden].
+        operations = self.labels(graphs.operation, graphs.position)
+        if self.zero_cost:
+            operations = operations + self.zero_cost_scale * self.broken(self._zero_cost(graphs))
+        passing, fixed = self.passing[graphs.operation, None], self.without_weights[graphs.operation, None]
+        edges, transposed = graphs.edge_index, graphs.edge_index.flip(0)
+        start = self.state((graphs.operation > 0).long())
+        ends = self._ends(graphs)
+        found = []
+        for step in range(self.steps):
+            x = self.forward_pass(start, operations, passing, edges)
+            found.append(self.read_out(x, graphs))
+            if step < self.steps - 1:
+                turned = torch.where(ends, self.turn(x), 0)
+                back = self.backward_pass(turned, operations, passing, transposed)
+                change = self.update(torch.cat([operations.detach(), x.detach(), back], dim=1))
+                operations = operations + self.update_scale * torch.where(fixed, 0, change)
+        return found
+
+    def _zero_cost(self, graphs: Batch) -> Tensor:
+        given: Tensor | None = graphs.get("zero_cost")
+        if given is None:
+            return self.state.weight.new_zeros(len(graphs.operation), self.zero_cost)
+        if given.shape[1] != self.zero_cost:
+            raise InvalidValues(f"zero_cost: {self.zero_cost} features an operation are expected, not {given.shape[1]}")
+        return given.to(self.state.weight)
+
+    @staticmethod
+    def _ends(graphs: Batch) -> Tensor:
+        # Bool [nodes, 1]: where the flow ends, nodes that lead nowhere.
+        leading = degree(graphs.edge_index[0], len(graphs.operation), dtype=torch.int64)
+        ends: Tensor = (leading == 0) & (graphs.operation > 0)
+        return ends.unsqueeze(1)
+
+
+def _named(pattern: re.Pattern[str], operations: Sequence[str]) -> Tensor:
+    # Bool [operations + 1]: whether an operation is named so; the input always is.
+    return torch.tensor([True, *(pattern.search(name) is not None for name in operations)])
+
+
+def attach(graphs: Batch, features: Tensor) -> Batch:
+    """Give the nodes of a batch of n graphs zero-cost features by their positions; the input's are 0.
+
+    Args:
+        graphs: a batch (see `spaces.graph`); it is changed.
+        features: float tensor [n, positions, features], of the operation at each position.
+    """
+    padded = nn.functional.pad(features, (0, 0, 1, 0))
+    graphs.zero_cost = padded[graphs.batch, graphs.position]
+    return graphs

@@ -1,0 +1,136 @@
+"""A transformer over directed acyclic graphs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+from torch_geometric.utils import to_dense_adj, to_dense_batch
+
+from predictor.encoders.base import Encoder
+from predictor.encoders.head import scoring_head
+from predictor.encoders.labels import NodeLabels
+from predictor.encoders.positions import telling_positions
+from predictor.encoders.reachability import depths, reachable
+from spaces.errors import InvalidParameter
+from spaces.space import Codes, SearchSpace
+
+
+class TransformerLayer(nn.Module):
+    """Self-attention where a mask allows it, then two linear layers; each with a residual and normalisation behind.
+
+    Args:
+        channels: of the states.
+        heads: of the attention.
+        hidden: between the two linear layers.
+        dropout: of both parts' outputs.
+
+    Shapes:
+        states [n, nodes, channels], mask bool [n, nodes, nodes] -> [n, nodes, channels].
+    """
+
+    def __init__(self, channels: int, heads: int, hidden: int, dropout: float):
+        super().__init__()
+        self.channels, self.heads = channels, heads
+        self.projections = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(channels, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, channels)
+        )
+        self.norms = nn.ModuleList([nn.LayerNorm(channels), nn.LayerNorm(channels)])
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = self.norms[0](x + self.dropout(self.out(self._attended(x, mask))))
+        found: Tensor = self.norms[1](x + self.dropout(self.feed_forward(x)))
+        return found
+
+    def _attended(self, x: Tensor, mask: Tensor) -> Tensor:
+        shape = (*x.shape[:2], 3, self.heads, self.channels // self.heads)
+        query, key, value = self.projections(x).reshape(shape).permute(2, 0, 3, 1, 4)
+        attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask.unsqueeze(1))
+        return attended.transpose(1, 2).flatten(2)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.channels}, heads={self.heads})"
+
+
+class TransformerEncoder(Encoder):
+    """A transformer in which nodes attend to those before and behind them (Luo et al., NeurIPS 2023).
+
+    DAGformer, arXiv 2210.13148: attention is restricted to nodes that a directed path of any length connects, and a
+    node's depth, the longest path that ends in it, is told by sines and cosines. Where positions tell something
+    (`telling_positions`) their embedding is added to the operation's: a depth can hold several choices. The score is
+    read from the mean over the nodes without the input.
+
+    Args:
+        operations: how many distinct operations (node labels 1 to operations; 0 is the input).
+        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not told.
+        channels: of the states.
+        heads: of the attention; twice as many divide the channels.
+        layers: how many.
+        hidden: channels between the two linear layers of each.
+        head: hidden channels of the head.
+        dropout: in layers and head.
+
+    Shapes:
+        a batch of n graphs -> [n].
+    """
+
+    name: ClassVar[str] = "transformer"
+
+    def __init__(
+        self,
+        operations: int,
+        positions: int,
+        channels: int = 96,
+        heads: int = 4,
+        layers: int = 3,
+        hidden: int = 192,
+        head: int = 200,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        if channels % (2 * heads):
+            raise InvalidParameter(f"channels: a multiple of {2 * heads} for {heads} heads, not {channels}")
+        self.labels = NodeLabels(operations, positions, channels)
+        self.layers = nn.ModuleList(TransformerLayer(channels, heads, hidden, dropout) for _ in range(layers))
+        self.head = scoring_head(channels, (head,), dropout)
+
+    @classmethod
+    def of(cls, space: SearchSpace, **config: Any) -> TransformerEncoder:
+        """An encoder for a space with fresh weights; `config` as the class takes it."""
+        return cls(len(space.operations), **{"positions": telling_positions(space), **config})
+
+    @classmethod
+    def inputs(cls, space: SearchSpace, codes: Codes) -> Batch:
+        """The graphs of `codes`, int array [n, choices]."""
+        return space.graphs(codes)
+
+    def forward(self, inputs: Batch) -> Tensor:
+        """Scores [n] of a batch with the node fields `operation` and `position` (see `spaces.graph`)."""
+        scores: Tensor = self.head(self.features(inputs)).squeeze(1)
+        return scores
+
+    def features(self, inputs: Batch) -> Tensor:
+        """The mean states [n, channels] of the nodes without the input."""
+        embedded, there = to_dense_batch(self.labels(inputs.operation, inputs.position), inputs.batch)
+        adjacency = to_dense_adj(inputs.edge_index, inputs.batch, max_num_nodes=there.shape[1]) > 0
+        before = reachable(adjacency)
+        mask = before | before.transpose(1, 2)
+        x = embedded + sinusoids(depths(adjacency), embedded.shape[-1])
+        for layer in self.layers:
+            x = layer(x, mask)
+        kept = to_dense_batch(inputs.operation > 0, inputs.batch)[0].unsqueeze(-1)
+        pooled: Tensor = (x * kept).sum(1) / kept.sum(1).clamp(min=1)
+        return pooled
+
+
+def sinusoids(depth: Tensor, channels: int) -> Tensor:
+    """The sinusoidal encoding of depths [...] by an even number of channels: [..., channels]."""
+    steps = torch.arange(0, channels, 2, device=depth.device)
+    angles = depth.unsqueeze(-1) * torch.exp(steps * (-math.log(10000.0) / channels))
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)

@@ -1,0 +1,105 @@
+"""Proxies of many architectures of a space, once for all that are one network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from predictor.errors import InvalidValues
+from predictor.proxies.registry import available, measure
+from spaces.architecture import Architecture
+from spaces.errors import UnknownName
+from spaces.space import Codes, SearchSpace
+from tables.benchmarks.isomorphism import class_keys, representatives
+
+_COUNTED = ("params", "macs")
+"""What the space itself counts, of every architecture by itself: dead edges make a difference here."""
+
+
+@dataclass
+class Survey:
+    """Measures architectures with the same images.
+
+    Args:
+        space: of the architectures.
+        images: float tensor [b, channels, height, width]; brought to another size where an architecture asks for it.
+        labels: int tensor [b].
+        num_classes: of the labels.
+        names: of the proxies.
+        seed: of the networks' weights, and of what a proxy draws.
+        repeats: networks drawn of one architecture, with the seeds from `seed` on; values are their means.
+
+    Raises:
+        UnknownName: no such proxy.
+    """
+
+    space: SearchSpace
+    images: Tensor
+    labels: Tensor
+    num_classes: int
+    names: Sequence[str] = field(default_factory=available)
+    seed: int = 0
+    repeats: int = 1
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.names if name not in available()]
+        if unknown:
+            raise UnknownName("proxy", unknown[0], available())
+
+    def run(
+        self, codes: Codes, known: Sequence[tuple[Architecture, Mapping[str, float]]] = ()
+    ) -> Iterator[tuple[Architecture, dict[str, float], bool]]:
+        """The proxies of architectures, in their order.
+
+        Args:
+            codes: checked, int array [n, choices].
+            known: architectures that were measured before, with their values.
+
+        Yields:
+            Architecture, values by name, and whether a network was measured for it (or its class was known).
+
+        Raises:
+            InvalidValues: a proxy cannot be computed; the architecture is named.
+        """
+        earlier = self.space.encode([architecture for architecture, _ in known])
+        by_class: dict[Any, dict[str, float]] = {
+            key: {name: values[name] for name in self.names if name not in _COUNTED}
+            for key, (_, values) in zip(self._keys(earlier), known, strict=True)
+        }
+        counts = {name: getattr(self.space, name)(codes) for name in _COUNTED if name in self.names}
+        stand_ins = self.space.decode(representatives(self.space, codes))
+        for row, (key, architecture) in enumerate(zip(self._keys(codes), self.space.decode(codes), strict=True)):
+            new = key not in by_class
+            if new:
+                by_class[key] = self._measured(stand_ins[row])
+            own = {name: float(column[row]) for name, column in counts.items()}
+            yield architecture, {name: {**by_class[key], **own}[name] for name in self.names}, new
+
+    def _keys(self, codes: Codes) -> list[Any]:
+        return list(map(tuple, class_keys(self.space, codes).tolist())) if len(codes) else []
+
+    def _measured(self, architecture: Architecture) -> dict[str, float]:
+        names = [name for name in self.names if name not in _COUNTED]
+        if not names:
+            return {}
+        images = self._images(architecture)
+        found: list[dict[str, float]] = []
+        for seed in range(self.seed, self.seed + self.repeats):
+            generator = torch.Generator().manual_seed(seed)
+            network = self.space.network(architecture, self.num_classes, generator).to(images.device)
+            try:
+                found.append(measure(network, images, self.labels, names, seed))
+            except InvalidValues as error:
+                raise InvalidValues(f"{architecture.to_json()}: {error}") from error
+        return {name: float(np.mean([values[name] for values in found])) for name in names}
+
+    def _images(self, architecture: Architecture) -> Tensor:
+        size = self.space.input_shape_of(architecture)[1:]
+        if tuple(self.images.shape[2:]) == size:
+            return self.images
+        return nn.functional.interpolate(self.images, size=size, mode="bilinear", antialias=True)

@@ -1,0 +1,34 @@
+"""The GCN with a global node."""
+
+import numpy as np
+import torch
+
+import spaces
+from predictor.encoders.gcn import GcnEncoder
+
+
+def test_states_are_those_of_the_augmented_adjacency_matrix() -> None:
+    space = spaces.get("darts-tiny")
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        encoder = GcnEncoder.of(space, channels=5, hidden=6, layers=3).eval()  # two cells, several sources
+        for conv in encoder.convs:
+            torch.nn.init.normal_(conv.bias)
+    codes = space.sample(np.random.default_rng(0), 4)
+    for row in range(4):
+        graphs = encoder.inputs(space, codes[row : row + 1])
+        nodes = len(graphs.operation)
+        adjacency = torch.eye(nodes + 1)  # row: the node that gathers, the global one last
+        adjacency[graphs.edge_index[0], graphs.edge_index[1]] = 1
+        adjacency[nodes] = 1
+        labels = encoder.labels
+        x = torch.cat([labels.operation(graphs.operation) + labels.position(graphs.position), encoder.everything[None]])
+        for conv, norm in zip(encoder.convs, encoder.norms, strict=True):
+            x = torch.relu(norm(adjacency @ x @ conv.lin.weight.T + conv.bias))
+        torch.testing.assert_close(encoder.features(graphs)[0], x[nodes])
+
+
+def test_the_published_size_can_be_had() -> None:
+    encoder = GcnEncoder.of(spaces.get("nasbench201"), hidden=600)
+    assert [tuple(conv.lin.weight.shape) for conv in encoder.convs] == [(600, 48), *[(600, 600)] * 3]
+    assert encoder.dropout.p == 0.2
