@@ -95,8 +95,21 @@ class Constraint:
 
     def met(self, architectures: Architectures) -> NDArray[np.bool_]:
         """Whether each of codes [n, choices] meets the constraint, bool array [n]."""
-        met: NDArray[np.bool_] = self.model.upper(architectures, self.margin) <= self.maximum
+        met: NDArray[np.bool_] = self.upper(architectures) <= self.maximum
         return met
+
+    def upper(self, architectures: Architectures) -> NDArray[np.float64]:
+        """What is held against the maximum: costs of codes [n, choices] with the margin, [n]."""
+        return self.model.upper(architectures, self.margin)
+
+    def excess(self, architectures: Architectures) -> NDArray[np.float64]:
+        """By which share of the maximum each of codes [n, choices] is above it, float array [n]; 0 where it is met."""
+        return np.maximum(self.upper(architectures) - self.maximum, 0.0) / self.maximum
+
+    @property
+    def label(self) -> str:
+        """The metric, with its device where it has one."""
+        return self.metric if self.device is None else f"{self.metric}@{self.device}"
 
     def check_feasible(self) -> None:
         """Raise Infeasible, with the least that is possible, where no network meets the constraint."""

@@ -9,6 +9,10 @@ class InvalidConstraint(PathfitError):
     """A constraint that cannot be read."""
 
 
+class InvalidObjective(PathfitError):
+    """An objective that cannot be read."""
+
+
 class Infeasible(PathfitError):
     """A constraint that no network of the space meets.
 
@@ -30,3 +34,15 @@ class InvalidOption(PathfitError):
 
 class InvalidRun(PathfitError):
     """A run's folder that lacks what a command needs, or holds a run of other settings."""
+
+
+class InvalidGuide(PathfitError):
+    """A guide that cannot be found, is one for another space, or cannot score an architecture."""
+
+
+class BrokenStrategy(PathfitError):
+    """A strategy that asked for what a search must not evaluate."""
+
+
+class NoMoreTrials(PathfitError):
+    """A tuner was asked for a trial while all that it wants to know is being evaluated, or the search is over."""

@@ -5,20 +5,30 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from oneshot.errors import InvalidRun
+from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.run import Run
+from spaces.errors import PathfitError
 from spaces.files import replacing
 
+if TYPE_CHECKING:
+    from oneshot.data.images import ImageData
+
 OPSET = 18
+OPSETS = range(18, 24)
 TOLERANCE = 1e-3
+INPUT, OUTPUT = "image", "logits"
+_REAL = 16  # images of the data set that the check takes
+_NORM = "BatchNormalization"
 
 
 @dataclass(frozen=True)
@@ -28,41 +38,81 @@ class Export:
     Args:
         path: the ONNX file.
         difference: largest absolute difference to torch's logits, relative to their largest.
+        opset: of ONNX.
+        nodes: how many operators it has.
+        norms: batch normalisations among them.
+        images: real ones that were compared, beside random ones; 0 where the data set is not at hand.
     """
 
     path: Path
     difference: float
+    opset: int = OPSET
+    nodes: int = 0
+    norms: int = 0
+    images: int = 0
 
 
-def export(run: Run, path: str | Path) -> Export:
+def export(run: Run, path: str | Path, *, opset: int = OPSET, fold_bn: bool = False) -> Export:
     """Write a run's network as ONNX with a dynamic batch, after checking it under onnxruntime.
 
     Args:
         run: of kind `network`, trained.
-        path: of the ONNX file; its metadata holds the architecture and the data set.
+        path: of the ONNX file; its metadata holds what `described` gives.
+        opset: of ONNX, one of `OPSETS`.
+        fold_bn: whether batch normalisations become part of the convolutions that they follow.
 
     Raises:
+        InvalidOption: there is no such opset.
         InvalidRun: the exported model does not compute what torch computes; nothing is written.
     """
-    model = run.load()
-    shape = run.input_shape
-    metadata = {
-        "architecture": run.architecture.to_json(),
-        "data": json.dumps(run.settings["data"]),
-        "pathfit": str(run.settings["version"]),
-    }
+    if opset not in OPSETS:
+        raise InvalidOption(f"opset must be from {OPSETS[0]} to {OPSETS[-1]}, not {opset}")
+    model, shape = run.load(), run.input_shape
+    try:
+        data = run.data()
+        images = data.test.tensors(range(min(_REAL, len(data.test))))[0]
+    except PathfitError:  # the data set need not be where the network is exported
+        data, images = None, None
     with replacing(path) as beside:
-        _write(model, shape, beside, metadata)
-        difference = compare(model, shape, beside)
+        _write(model, shape, beside, described(run, data), opset, fold_bn)
+        difference = compare(model, shape, beside, images)
         if not difference <= TOLERANCE:
             raise InvalidRun(f"{run.folder}: the exported model differs from torch by {difference:.2g}")
-    return Export(Path(path), difference)
+        nodes = operators(beside)
+    return Export(Path(path), difference, opset, nodes.total(), nodes[_NORM], 0 if images is None else len(images))
 
 
-def _write(model: nn.Module, shape: tuple[int, int, int], path: Path, metadata: dict[str, str]) -> None:
+def described(run: Run, data: ImageData | None) -> dict[str, str]:
+    """What a model's user must know, as its metadata.
+
+    Args:
+        run: of kind `network`.
+        data: its data set; None: what the run recorded of it.
+
+    Returns:
+        architecture, data, pathfit (version); classes: JSON list of names; preprocessing: JSON object of layout,
+        input_shape (channels, height, width), and, where the data set says so, colours, mean, deviation, resizing.
+    """
+    settings = run.settings
+    classes = settings.get("classes") or (list(data.classes) if data is not None else [])
+    known = settings.get("preprocessing")
+    if known is None and data is not None and data.preprocessing is not None:
+        known = data.preprocessing.to_dict()
+    preprocessing = {**(known or {}), "layout": "NCHW", "input_shape": list(run.input_shape)}
+    return {
+        "architecture": run.architecture.to_json(),
+        "data": json.dumps(settings["data"]),
+        "classes": json.dumps(list(classes)),
+        "preprocessing": json.dumps(preprocessing),
+        "pathfit": str(settings["version"]),
+    }
+
+
+def _write(
+    model: nn.Module, shape: tuple[int, int, int], path: Path, metadata: Mapping[str, str], opset: int, fold_bn: bool
+) -> None:
     import onnx
 
-    example = (torch.zeros(2, *shape),)
     with warnings.catch_warnings():
         # The exporter of the pinned torch uses what its own dependencies call deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -71,16 +121,21 @@ def _write(model: nn.Module, shape: tuple[int, int, int], path: Path, metadata: 
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
             model,
-            example,
-            input_names=["image"],
-            output_names=["logits"],
+            (torch.zeros(2, *shape),),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
             dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-            opset_version=OPSET,
+            opset_version=opset,
             dynamo=True,
             verbose=False,
+            optimize=False,
         )
-    assert program is not None
+        assert program is not None
+        _simplify(program.model, fold_bn)
     proto = program.model_proto
+    given = {entry.version for entry in proto.opset_import if not entry.domain}
+    if given != {opset}:
+        raise InvalidRun(f"the model cannot be said in opset {opset}; without --opset it is {OPSET}")
     for key, value in metadata.items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = key, value
@@ -88,23 +143,63 @@ def _write(model: nn.Module, shape: tuple[int, int, int], path: Path, metadata: 
     path.write_bytes(proto.SerializeToString())
 
 
-def compare(model: nn.Module, shape: tuple[int, int, int], path: Path) -> float:
-    """The largest difference between onnxruntime's logits and torch's at batches 1 and 3, relative to the largest."""
+def _simplify(model: Any, fold_bn: bool) -> None:
+    """Compute what is constant, join operators; with `fold_bn` also normalisation with the convolution before it."""
+    import onnx_ir.passes.common as passes
+    from onnx_ir.passes import PassManager
+    from onnxscript import optimizer, rewriter
+    from onnxscript.rewriter.rules import common
+
+    if fold_bn:
+        optimizer.optimize_ir(model)
+        return
+    rules = [common.collapse_slice_rule, common.collapse_slice2_rule, common.materialize_reshape_shape_rule]
+    for _ in range(2):
+        optimizer.fold_constants_ir(model)
+        rewriter.rewrite(model, rules)
+    parts = [
+        passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        passes.DeduplicateInitializersPass(),
+        passes.CommonSubexpressionEliminationPass(),
+        passes.RemoveUnusedNodesPass(),
+    ]
+    PassManager(parts)(model)
+
+
+def compare(
+    model: nn.Module, shape: tuple[int, int, int], path: Path, images: Tensor | Sequence[Tensor] | None = None
+) -> float:
+    """The largest difference between onnxruntime's logits and torch's, relative to the largest logit.
+
+    Args:
+        model: in evaluation mode.
+        shape: of an image; random ones are compared at batches of 1 and 3.
+        path: of the ONNX file.
+        images: [n, channels, height, width], compared too.
+    """
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    batches = [torch.randn(count, *shape, generator=torch.Generator().manual_seed(count)) for count in (1, 3)]
     worst = 0.0
-    for batch in (1, 3):
-        image = torch.randn(batch, *shape, generator=torch.Generator().manual_seed(batch))
+    for batch in [*batches, *([images] if isinstance(images, Tensor) else images or [])]:
         with torch.inference_mode():
-            expected = model(image).numpy()
-        (found,) = session.run(None, {"image": image.numpy()})
-        worst = max(worst, float(np.abs(np.asarray(found) - expected).max() / np.abs(expected).max()))
+            expected = model(batch).numpy()
+        (found,) = session.run(None, {INPUT: batch.contiguous().numpy()})
+        difference = float(np.abs(np.asarray(found) - expected).max() / np.abs(expected).max())
+        worst = max(worst, difference) if difference == difference else difference
     return worst
 
 
+def operators(path: str | Path) -> Counter[str]:
+    """How often a model has each operator."""
+    import onnx
+
+    return Counter(node.op_type for node in onnx.load(str(path)).graph.node)
+
+
 def metadata_of(path: str | Path) -> dict[str, Any]:
-    """What `export` wrote into a model's metadata: architecture, data, pathfit."""
+    """What `export` wrote into a model's metadata: architecture, data, classes, preprocessing, pathfit."""
     import onnx
 
     return {entry.key: entry.value for entry in onnx.load(str(path)).metadata_props}

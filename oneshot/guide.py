@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oneshot.errors import InvalidGuide, InvalidRun
 from spaces.space import Codes
+from tables.evaluation import Evaluation, Journal
 
 if TYPE_CHECKING:
+    from oneshot.evaluation.settings import EvaluationSettings
+    from oneshot.evaluation.work import SupernetEvaluation
     from oneshot.evaluator import Evaluator
     from oneshot.run import Run
     from predictor.base import Predictor
+    from spaces.space import SearchSpace
+    from tables.benchmarks import Benchmark
 
 
 class Guide(Protocol):
@@ -45,32 +53,149 @@ class PredictorGuide:
         return {"kind": "predictor", "name": self.name}
 
 
-class SupernetGuide:
-    """A trained supernet as a guide: the score is the negative cross-entropy on its validation split.
+class BenchmarkGuide:
+    """A benchmark as a guide: the score is what training gave, its sign turned where lower is better.
 
     Args:
-        evaluator: evaluates sub-networks.
-        name: the run's folder.
+        benchmark: knows the results.
+        metric: one of its metrics; None: its default.
     """
 
-    def __init__(self, evaluator: Evaluator, name: str):
-        self.evaluator, self.name = evaluator, name
-
-    @classmethod
-    def of_run(cls, run: Run) -> SupernetGuide:
-        """The guide of a finished supernet training."""
-        from oneshot.evaluator import Evaluator
-        from spaces.modules.supernet import Supernet
-
-        supernet = run.load()
-        assert isinstance(supernet, Supernet)
-        return cls(Evaluator(supernet, run.data()), str(run.folder))
+    def __init__(self, benchmark: Benchmark, metric: str | None = None):
+        self.benchmark, self.metric = benchmark, metric or benchmark.default_metric
+        benchmark.values(self.metric)  # an unknown name is told before the search
+        self._sign = 1.0 if benchmark.metrics[self.metric].higher_is_better else -1.0
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Negative cross-entropies [n], without deviation."""
-        losses = np.array([self.evaluator.evaluate(row)["cross_entropy"] for row in codes])
-        return -losses, np.zeros(len(codes))
+        """Values [n] of the metric, without deviation; raises NotInBenchmark for what was never trained."""
+        found = self._sign * np.asarray(self.benchmark.query(codes, self.metric), dtype=np.float64)
+        return found, np.zeros(len(codes))
 
     def to_dict(self) -> dict[str, Any]:
-        """The guide's kind and name."""
-        return {"kind": "supernet", "name": self.name}
+        """The guide's kind, name and metric, and the benchmark's files."""
+        return {**self.benchmark.to_dict(), "metric": self.metric}
+
+
+class SupernetGuide:
+    """A trained supernet as a guide: the score is the negative cross-entropy on its validation images.
+
+    Args:
+        evaluation: the run, and how its sub-networks are evaluated.
+        journal: where evaluations are kept, and looked up instead of being made again; None: nowhere.
+
+    Raises:
+        InvalidRun: the journal holds evaluations of another supernet, data set or setting.
+    """
+
+    def __init__(self, evaluation: SupernetEvaluation, journal: Journal | None = None):
+        self.evaluation, self.journal = evaluation, journal
+        self.source = evaluation.source()
+        self._known: dict[Any, float] = {}
+        self._evaluator: Evaluator | None = None
+        if journal is not None:
+            for done in journal.done:
+                if dict(done.source) != self.source:
+                    raise InvalidRun(
+                        f"{journal.path} holds evaluations of another supernet, data set or setting; remove it, or "
+                        "choose another output"
+                    )
+                self._known[done.architecture] = _score(done.metrics)
+
+    @classmethod
+    def of_run(cls, run: Run, settings: EvaluationSettings | None = None) -> SupernetGuide:
+        """The guide of a finished supernet training, in this process."""
+        from oneshot.evaluation.settings import EvaluationSettings
+        from oneshot.evaluation.work import SupernetEvaluation
+
+        return cls(SupernetEvaluation(run, settings or EvaluationSettings()))
+
+    def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Negative cross-entropies [n], without deviation; each is journalled as soon as it is known."""
+        architectures = self.evaluation.run.space.decode(codes)
+        rows = [row for row, architecture in enumerate(architectures) if architecture not in self._known]
+        if rows:
+            with closing(self._stream(np.asfortranarray(codes[rows]))) as results:
+                for place, metrics in results:
+                    architecture = architectures[rows[place]]
+                    self._known[architecture] = _score(metrics)
+                    if self.journal is not None:
+                        self.journal.append(Evaluation(architecture, metrics, self.source))
+        return np.array([self._known[architecture] for architecture in architectures]), np.zeros(len(codes))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The guide's kind and name, and how it evaluates."""
+        return {**self.source, "name": self.source["run"]}
+
+    def _stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
+        evaluation = self.evaluation
+        if evaluation.engine != "local":
+            return evaluation.stream(codes)
+        if self._evaluator is None:  # kept from one batch to the next, its images with it
+            from oneshot.evaluation.work import load_evaluator
+
+            self._evaluator = load_evaluator(
+                evaluation.run, evaluation.data, evaluation.settings, evaluation.device, evaluation.threads
+            )
+        return self._evaluator.stream(codes)
+
+
+def guide_named(
+    text: str,
+    space: SearchSpace,
+    evaluation: Callable[[Run], SupernetEvaluation] | None = None,
+    journal: Journal | None = None,
+) -> Guide:
+    """The guide that a user names.
+
+    Args:
+        text: `predictor:FILE`, `supernet:FOLDER`, `benchmark:NAME` or `benchmark:NAME:METRIC`.
+        space: what it must score.
+        evaluation: how the sub-networks of a supernet's run are evaluated; None: by the defaults.
+        journal: where a supernet's evaluations are kept.
+
+    Raises:
+        InvalidGuide: not such a text, or a guide for another space.
+    """
+    kind, _, name = text.partition(":")
+    guide: Guide
+    if kind == "predictor" and name:
+        import predictor
+
+        found = predictor.load(name)
+        guide, other = PredictorGuide(found, name), found.space
+    elif kind == "supernet" and name:
+        from oneshot.run import read_run
+
+        run = read_run(name, "supernet")
+        _check_space(text, run.space, space)
+        guide = SupernetGuide.of_run(run) if evaluation is None else SupernetGuide(evaluation(run), journal)
+        other = run.space
+    elif kind == "benchmark" and name:
+        from tables.benchmarks.registry import benchmark
+
+        name, _, metric = name.partition(":")
+        known = benchmark(name)
+        guide, other = BenchmarkGuide(known, metric or None), known.space
+    else:
+        raise InvalidGuide(
+            f"--guide {text!r}: a guide is predictor:FILE, supernet:FOLDER or benchmark:NAME (or NAME:METRIC)"
+        )
+    _check_space(text, other, space)
+    return guide
+
+
+def _check_space(text: str, given: SearchSpace, wanted: SearchSpace) -> None:
+    if given != wanted:
+        raise InvalidGuide(f"--guide {text!r} is one for {given.name}, not for {wanted.name}")
+
+
+def _score(metrics: Mapping[str, float]) -> float:
+    return -float(metrics["cross_entropy"])
+
+
+def check_scores(space: SearchSpace, codes: Codes, scores: NDArray[np.float64]) -> None:
+    """Raise InvalidGuide that names the first of codes [n, choices] whose score [n] is no number."""
+    wrong = np.flatnonzero(np.isnan(scores))
+    if len(wrong):
+        architecture = space.decode(codes[wrong[:1]])[0]
+        raise InvalidGuide(f"the guide gives no number for {architecture.to_json()}")

@@ -54,12 +54,14 @@ class SearchResult:
         space: canonical name.
         guide: the guide's description.
         constraints: their descriptions.
+        objectives: the costs that were traded for the score.
         strategy: name and options.
         seed: of the search.
         codes: int array [n, choices], best first.
         scores: [n], greater is better.
         deviations: [n].
         costs: metric -> [n] estimates.
+        order: [n], when each was evaluated: 0 is the first.
         history: after each batch, how many were evaluated and the best score so far.
         seconds: the search took.
     """
@@ -67,12 +69,14 @@ class SearchResult:
     space: str
     guide: Mapping[str, Any]
     constraints: Sequence[Mapping[str, Any]]
+    objectives: Sequence[str]
     strategy: Mapping[str, Any]
     seed: int
     codes: Codes = field(repr=False)
     scores: NDArray[np.float64] = field(repr=False)
     deviations: NDArray[np.float64] = field(repr=False)
     costs: Mapping[str, NDArray[np.float64]] = field(repr=False)
+    order: NDArray[np.int64] = field(repr=False)
     history: Sequence[Mapping[str, float]] = field(repr=False)
     seconds: float = 0.0
 
@@ -91,26 +95,30 @@ class SearchResult:
         return self.candidate(0)
 
     def summary(self) -> str:
-        """The best in one line: score, deviation and costs."""
+        """The best in one line: score, deviation and costs; and how many are on the front."""
         best = self.best
         costs = ", ".join(f"{metric} {value:.5g}" for metric, value in best.costs.items())
-        return f"best of {len(self)}: score {best.score:.4g} +- {best.deviation:.2g}, {costs}"
-
-    @property
-    def front_metric(self) -> str:
-        """The cost that the front trades for score: the first constraint's, else MACs."""
-        return str(self.constraints[0]["metric"]) if self.constraints else "macs"
+        front = f"{len(self.front())} on the front of score and {', '.join(self.objectives)}"
+        return f"best of {len(self)}: score {best.score:.4g} +- {best.deviation:.2g}, {costs}; {front}"
 
     def front(self) -> list[int]:
-        """Ranks that no other beats in both score and `front_metric`, best score first."""
-        order = np.lexsort((self.costs[self.front_metric], -self.scores))
-        ranks, least = [], np.inf
-        for rank in order.tolist():
-            cost = self.costs[self.front_metric][rank]
-            if cost < least:
-                ranks.append(rank)
-                least = cost
-        return ranks
+        """Ranks that no other beats in the score and all objectives at once, best score first.
+
+        Of candidates that are equal in all of them the first counts.
+        """
+        costs = np.stack([self.costs[name] for name in self.objectives], axis=1)
+        kept: list[int] = []
+        for rank in np.lexsort((*costs.T[::-1], -self.scores)).tolist():
+            # In this order only what stands before can beat what comes.
+            if not (costs[kept] <= costs[rank]).all(1).any():
+                kept.append(rank)
+        return kept
+
+    def best_so_far(self) -> NDArray[np.float64]:
+        """The best score after each evaluation, in their order: float array [n]."""
+        scores = np.empty(len(self))
+        scores[self.order] = self.scores
+        return np.maximum.accumulate(scores)
 
     def to_dict(self, count: int = 1) -> dict[str, Any]:
         """The JSON object: the `count` best and the front in full, every candidate as codes."""
@@ -120,6 +128,7 @@ class SearchResult:
             "space": self.space,
             "guide": dict(self.guide),
             "constraints": [dict(constraint) for constraint in self.constraints],
+            "objectives": list(self.objectives),
             "strategy": dict(self.strategy),
             "seed": self.seed,
             "seconds": round(self.seconds, 3),
@@ -131,6 +140,7 @@ class SearchResult:
                 "scores": self.scores.tolist(),
                 "deviations": self.deviations.tolist(),
                 "costs": {metric: values.tolist() for metric, values in self.costs.items()},
+                "order": self.order.tolist(),
             },
             "history": [dict(entry) for entry in self.history],
         }
@@ -146,20 +156,44 @@ class SearchResult:
             if value["format"] != FORMAT or value["version"] != VERSION:
                 raise InvalidFile(f"not a {FORMAT} of version {VERSION}")
             listed = value["candidates"]
-            counts = {len(listed[key]) for key in ("codes", "scores", "deviations")}
+            counts = {len(listed[key]) for key in ("codes", "scores", "deviations", "order")}
             if len(counts | {len(values) for values in listed["costs"].values()}) > 1:
-                raise InvalidFile("candidates: codes, scores, deviations and costs must be of one length")
+                raise InvalidFile("candidates: codes, scores, deviations, costs and order must be of one length")
+            order = np.array(listed["order"], dtype=np.int64)
+            if not np.array_equal(np.sort(order), np.arange(len(order))):
+                raise InvalidFile(f"candidates.order must number the {len(order)} evaluations")
+            if not value["objectives"] or not set(value["objectives"]) <= set(listed["costs"]):
+                known = ", ".join(listed["costs"])
+                raise InvalidFile(f"objectives must be among the costs {known}, not {value['objectives']!r:.80}")
             return cls(
-                **{key: value[key] for key in ("space", "guide", "constraints", "strategy", "seed")},
+                **{key: value[key] for key in ("space", "guide", "constraints", "objectives", "strategy", "seed")},
                 codes=get(value["space"]).check(np.array(listed["codes"])),
                 scores=np.array(listed["scores"], dtype=float),
                 deviations=np.array(listed["deviations"], dtype=float),
                 costs={metric: np.array(values, dtype=float) for metric, values in listed["costs"].items()},
+                order=order,
                 history=value["history"],
                 seconds=value["seconds"],
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InvalidFile(f"not a search result: {error!r}") from error
+
+
+def read_result(path: str | Path) -> SearchResult:
+    """The search result of a file, or of a job as the service answers it.
+
+    Raises:
+        InvalidFile: the file holds none, or one without its candidates; it is named.
+    """
+    try:
+        value = json.loads(read_text(path))
+        if isinstance(value, dict) and isinstance(value.get("result"), dict):
+            value = value["result"]
+        return SearchResult.from_dict(value)
+    except json.JSONDecodeError as error:
+        raise InvalidFile(f"{path}: not a search result: {error}") from error
+    except PathfitError as error:
+        raise InvalidFile(f"{path}: {error}") from error
 
 
 def read_architecture(path: str | Path) -> Architecture:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from oneshot.data.images import ImageData
-from oneshot.data.registry import load as load_data
+from oneshot.data.registry import reload
 from oneshot.errors import InvalidRun
 from spaces.architecture import Architecture
 from spaces.errors import PathfitError
@@ -22,6 +22,9 @@ from spaces.space import SearchSpace
 
 SETTINGS, WEIGHTS = "run.json", "weights.safetensors"
 
+_MAY_DIFFER = ("command", "version", "execution")
+"""What a run that goes on may have otherwise than when it began."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -29,8 +32,8 @@ class Run:
 
     Args:
         folder: where its files are.
-        settings: kind (supernet or network), space, data, recipe, seed, version, command, and for a network its
-            architecture.
+        settings: kind (supernet or network), space, data, recipe, seed, execution, version, command; of a supernet its
+            algorithm, sampler and augmentation, of a network its architecture.
     """
 
     folder: Path
@@ -64,8 +67,7 @@ class Run:
 
     def data(self) -> ImageData:
         """The run's data set with its splits."""
-        given = self.settings["data"]
-        return load_data(given["name"], self.input_shape, given["split_seed"])
+        return reload(self.settings["data"], self.input_shape)
 
     def build(self) -> nn.Module:
         """The run's model with fresh weights, drawn from its seed."""
@@ -134,7 +136,7 @@ def begin(folder: str | Path, settings: Mapping[str, Any], resume: bool) -> Run:
         if not resume:
             raise InvalidRun(f"{folder} holds a run already; choose another folder, or go on with --resume")
         for key, value in settings.items():
-            if key not in ("command", "version") and run.settings.get(key) != value:
+            if key not in _MAY_DIFFER and run.settings.get(key) != value:
                 raise InvalidRun(f"{folder} holds a run with {key} {run.settings.get(key)!r}, not {value!r}")
         return run
     write_text(folder / SETTINGS, json.dumps(dict(settings), indent=1) + "\n")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from oneshot.constraint import Constraint
 from oneshot.problem import SearchProblem
-from oneshot.strategies.base import make
+from oneshot.strategies.registry import make
 from service.catalog import Catalog, FileReference, latency_model
 from service.problems import blaming, invalid
 from service.schemas import SearchRequest

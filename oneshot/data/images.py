@@ -1,38 +1,76 @@
-"""Images in memory with their fixed splits."""
+"""Data sets with their three parts, and parts whose images are ready for a network."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+
+from oneshot.data.augmentation import Augmentation, cut_out, shift_and_flip
+from oneshot.data.memory import MemorySplit, chosen
+from oneshot.data.order import OrderLoader, Task
+from oneshot.data.preprocessing import Preprocessing
+from oneshot.data.request import DataRequest
+from oneshot.data.split import Batch, Indices, Split
+from oneshot.errors import InvalidOption
+
+AS_IS = Augmentation(flip=0)
 
 
 @dataclass(frozen=True)
-class ImageSplit(Dataset[tuple[Tensor, Tensor]]):
-    """Images that are ready for a network.
+class ImageSplit(MemorySplit):
+    """Images in memory that are ready for a network.
 
     Args:
         images: float tensor [n, channels, height, width], normalised.
         labels: int tensor [n].
+        augmentation: what `epochs(augment=True)` does.
     """
 
     images: Tensor
     labels: Tensor
+    augmentation: Augmentation = AS_IS
 
     @classmethod
-    def of(cls, images: Tensor, labels: Tensor) -> ImageSplit:
+    def of(cls, images: Tensor, labels: Tensor, augmentation: Augmentation = AS_IS) -> ImageSplit:
         """A split whose images lie channels-last: processors train depthwise networks 1.4 times faster so."""
-        return cls(images.contiguous(memory_format=torch.channels_last), labels)
+        return cls(images.contiguous(memory_format=torch.channels_last), labels, augmentation)
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    @functools.cached_property
+    def darkest(self) -> float:
+        """The least value of all images, taken for black where they are padded."""
+        return float(self.images.min())
 
-    def __getitem__(self, index: list[int]) -> tuple[Tensor, Tensor]:
-        return self.images[index], self.labels[index]
+    def epochs(
+        self, batch_size: int, seed: int, *, augment: bool | Augmentation = False, rank: int = 0, ranks: int = 1
+    ) -> OrderLoader:
+        """Shuffled batches for training; see `Split`.
+
+        Raises:
+            InvalidOption: colours are to be jittered, but the pixels are not known.
+        """
+        if isinstance(augment, Augmentation) and augment.jitter:
+            raise InvalidOption("jitter needs an image's pixels; the images of this data set are normalised already")
+        return super().epochs(batch_size, seed, augment=augment, rank=rank, ranks=ranks)
+
+    def tensors(self, indices: Indices | None = None) -> Batch:
+        """The images and labels."""
+        if indices is None:
+            return self.images, self.labels
+        return next(self.batches(max(len(indices), 1), indices), (self.images[:0], self.labels[:0]))
+
+    def made(self, task: Task, how: Augmentation) -> Batch:
+        """The batch of a task."""
+        index = torch.from_numpy(task.indices)
+        images = chosen(self.images, index)
+        if task.numbers is not None:
+            images = shift_and_flip(images, task.numbers, how, self.darkest)
+            if how.cutout:
+                images = cut_out(images, task.numbers, how.cutout)
+        return images.contiguous(memory_format=torch.channels_last), self.labels[index]
 
 
 @dataclass(frozen=True)
@@ -40,47 +78,38 @@ class ImageData:
     """A data set whose validation part is cut from what may be trained on; searches never see the test part.
 
     Args:
-        name: of the data set.
+        name: by which `registry.load` finds the set again.
         train: for weights.
         validation: for ranking architectures.
         test: for the delivered network alone.
         num_classes: how many.
         split_seed: of the splits.
+        classes: their names; empty where there are none.
+        digest: SHA-256 over which image, with which label, is in which part.
+        preprocessing: of the images; None where they came ready.
+        request: what `registry.load` was asked for.
     """
 
     name: str
-    train: ImageSplit
-    validation: ImageSplit
-    test: ImageSplit
+    train: Split
+    validation: Split
+    test: Split
     num_classes: int
     split_seed: int
+    classes: tuple[str, ...] = ()
+    digest: str = ""
+    preprocessing: Preprocessing | None = None
+    request: DataRequest | None = field(default=None, compare=False)
 
-
-class EpochBatches(Sampler[list[int]]):
-    """Shuffled batches whose order depends on the seed and the epoch alone, so that resumed runs see the same.
-
-    Args:
-        count: of images.
-        batch_size: images a batch; an incomplete last batch is left out.
-        seed: of the order.
-    """
-
-    def __init__(self, count: int, batch_size: int, seed: int):
-        self.count, self.batch_size, self.seed, self.epoch = count, min(batch_size, count), seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch's order; Lightning calls this."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.count // self.batch_size
-
-    def __iter__(self) -> Iterator[list[int]]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.count)
-        for index in range(len(self)):
-            yield order[index * self.batch_size : (index + 1) * self.batch_size].tolist()
-
-
-def batches(split: ImageSplit, batch_size: int, seed: int) -> DataLoader[tuple[Tensor, Tensor]]:
-    """A loader of shuffled batches (images [b, ...], labels [b])."""
-    return DataLoader(split, batch_size=None, sampler=EpochBatches(len(split), batch_size, seed))
+    def record(self) -> dict[str, Any]:
+        """What a run writes down so that `registry.reload` gives the same set again, or says that it cannot."""
+        found: dict[str, Any] = {
+            "name": self.name,
+            "split_seed": self.split_seed,
+            "num_classes": self.num_classes,
+            "images": {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)},
+            "digest": self.digest,
+        }
+        if self.request is not None:
+            found |= self.request.record()
+        return found

@@ -1,32 +1,133 @@
-"""Data sets by name."""
+"""Data sets by name or path."""
 
 from __future__ import annotations
 
 import importlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
+from oneshot.data.errors import InvalidData
 from oneshot.data.images import ImageData
+from oneshot.data.request import RECORDED, DataRequest
+from oneshot.errors import InvalidOption
 from spaces.errors import UnknownName
 
-_MODULES = {"digits": "oneshot.data.digits"}
+LOADERS = ("auto", "torch", "dali")
+
+Source = Callable[[DataRequest], ImageData]
+
+_MODULES = {
+    "digits": "oneshot.data.digits:load",
+    "cifar10": "oneshot.data.cifar:load_10",
+    "cifar100": "oneshot.data.cifar:load_100",
+    "mnist": "oneshot.data.idx:load_digits",
+    "fashion-mnist": "oneshot.data.idx:load_fashion",
+    "image-folder": "oneshot.data.folder:load",
+    "tiny-imagenet": "oneshot.data.tiny_imagenet:load",
+}
+_REGISTERED: dict[str, Source] = {}
+
+
+def register_data(name: str) -> Callable[[Source], Source]:
+    """Register a function that reads a data set, under a name that `load` and `--data` then take.
+
+    Args:
+        name: lower case, without a colon.
+
+    Raises:
+        InvalidOption: the name is taken, or holds a colon or a slash.
+    """
+    if name in _MODULES or set(name) & set(":/\\") or not name:
+        raise InvalidOption(f"the name {name!r} cannot be given to a data set")
+
+    def register(source: Source) -> Source:
+        _REGISTERED[name] = source
+        return source
+
+    return register
 
 
 def available() -> list[str]:
     """The names that `load` takes."""
-    return sorted(_MODULES)
+    return sorted([*_MODULES, *_REGISTERED])
 
 
-def load(name: str, input_shape: tuple[int, int, int], split_seed: int = 0) -> ImageData:
-    """The data set of a name.
+def load(
+    name: str | Path,
+    input_shape: tuple[int, int, int],
+    split_seed: int = 0,
+    *,
+    loader: str = "auto",
+    preprocessing: str = "standard",
+    limit: int | None = None,
+    validation: int | None = None,
+    workers: int | None = None,
+) -> ImageData:
+    """The data set of a name or a path.
 
     Args:
-        name: one of `available()`.
+        name: one of `available()` (looked for below the folder that PATHFIT_DATA names), `NAME:PATH`, or the path of
+            a folder of images.
         input_shape: (channels, height, width) of the network's input.
-        split_seed: of the validation and test splits.
+        split_seed: of the validation split.
+        loader: `torch` (Pillow in worker processes), `dali` (NVIDIA DALI), or `auto`: DALI where it is installed and
+            CUDA is at hand. Sets in memory need neither.
+        preprocessing: `standard` or `spos`.
+        limit: at most so many images in each part.
+        validation: how many training images the validation part takes (default: a tenth, at most 50,000).
+        workers: processes or threads that read folders, 0 for none beside this one (default: one a processor).
 
     Raises:
-        UnknownName: no such data set.
+        UnknownName: no such data set, and no such folder.
+        InvalidData: the set's files are missing or broken.
+        InvalidOption: an option that is not accepted.
     """
-    if name not in _MODULES:
-        raise UnknownName("data set", name, available())
-    loaded: ImageData = importlib.import_module(_MODULES[name]).load(input_shape, split_seed)
-    return loaded
+    if loader not in LOADERS:
+        raise InvalidOption(f"loader must be one of {', '.join(LOADERS)}, not {loader!r}")
+    found, source, path = _find(str(name))
+    return source(DataRequest(found, input_shape, path, split_seed, loader, preprocessing, limit, validation, workers))
+
+
+def reload(record: Mapping[str, Any], input_shape: tuple[int, int, int]) -> ImageData:
+    """The data set of `ImageData.record()`, with the same parts.
+
+    Raises:
+        InvalidData: the set's images or labels have changed since.
+    """
+    options = {name: record[name] for name in RECORDED if name in record}
+    data = load(record["name"], input_shape, record["split_seed"], **options)
+    if record.get("digest", data.digest) != data.digest:
+        raise InvalidData(f"the data set {data.name} has changed since the run began: its parts' digest is another")
+    return data
+
+
+def _find(name: str) -> tuple[str, Source, Path | None]:
+    # The name to record, what reads it, and where.
+    key, colon, rest = name.partition(":")
+    if key in _MODULES or key in _REGISTERED:
+        if not colon:
+            return name, _source(key), None
+        path = Path(rest).expanduser()
+        if not rest or not path.exists():
+            raise InvalidData(f"--data {name!r}: {rest or 'an empty path'} is no file or folder")
+        return f"{key}:{path.resolve()}", _source(key), path
+    path = Path(name).expanduser()
+    if path.is_dir():
+        tiny = (path / "val" / "val_annotations.txt").is_file()
+        return str(path.resolve()), _source("tiny-imagenet" if tiny else "image-folder"), path
+    if path.exists() or os.sep in name:
+        raise InvalidData(
+            f"--data {name!r}: {'a file' if path.exists() else 'there is no such folder'}; a folder of "
+            f"images, NAME or NAME:PATH is needed, with NAME one of {', '.join(available())}"
+        )
+    raise UnknownName("data set", name, [*available(), "or the path of a folder of images"])
+
+
+def _source(key: str) -> Source:
+    if key in _REGISTERED:
+        return _REGISTERED[key]
+    module, _, attribute = _MODULES[key].partition(":")
+    source: Source = getattr(importlib.import_module(module), attribute)
+    return source

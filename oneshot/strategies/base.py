@@ -1,20 +1,25 @@
-"""The interface of strategies and their registry."""
+"""The interface of strategies, and what most of them need: architectures that are new."""
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot.errors import InvalidOption
-from oneshot.problem import SearchProblem
-from spaces.errors import UnknownName
 from spaces.space import Codes
+
+if TYPE_CHECKING:
+    from oneshot.problem import SearchProblem
+    from oneshot.sampling import Operators
+
+_TRIES = 20
+_WIDENINGS = 6
+
+Breed: TypeAlias = Callable[[], Codes]
+"""Gives children, codes [n, choices]; some may be infeasible or known."""
 
 
 class Strategy(ABC):
@@ -29,6 +34,8 @@ class Strategy(ABC):
 
     def __init__(self, problem: SearchProblem, rng: np.random.Generator):
         self.problem, self.rng = problem, rng
+        self.seen = problem.seen()
+        self.within: Operators = problem.space
 
     @property
     @abstractmethod
@@ -43,60 +50,43 @@ class Strategy(ABC):
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
         """Learn the scores [n] of what `ask` gave."""
 
+    @property
+    def nothing(self) -> Codes:
+        """Codes without rows, [0, choices]."""
+        return np.empty((0, len(self.problem.space.choices)), dtype=self.problem.space.dtype, order="F")
 
-_STRATEGIES: dict[str, type[Strategy]] = {}
-ALIASES = {"spos": "evolution"}
-_BUILT_IN = ("evolution", "random")
+    def fresh(self, count: int) -> Codes:
+        """Up to `count` random architectures that meet the constraints and were never given before, [n, choices].
 
+        Fewer where no more are found; always in a bounded number of tries.
+        """
+        found, wanted = self.nothing, count + len(self.seen)
+        for _ in range(_WIDENINGS):
+            if len(found) >= count:
+                break
+            drawn = self._draw(wanted)
+            found = np.concatenate([found, self.seen.take(drawn, count - len(found))])
+            if len(drawn) < wanted:
+                break
+            wanted *= 2
+        return np.asfortranarray(found)
 
-def register_strategy(name: str) -> Callable[[type[Strategy]], type[Strategy]]:
-    """Register a Strategy class; its keyword arguments become the strategy's options."""
+    def _draw(self, count: int) -> Codes:
+        within = None if self.within is self.problem.space else self.within
+        return self.problem.sample(self.rng, count, within)
 
-    def register(strategy: type[Strategy]) -> type[Strategy]:
-        strategy.name = name
-        _STRATEGIES[name] = strategy
-        return strategy
+    def bred(self, breed: Breed, count: int) -> Codes:
+        """Up to `count` children that meet the constraints and were never given before, in a bounded number of tries.
 
-    return register
-
-
-def available() -> list[str]:
-    """The names of all strategies, aliases among them."""
-    for module in _BUILT_IN:
-        importlib.import_module(f"oneshot.strategies.{module}")
-    return sorted([*_STRATEGIES, *ALIASES])
-
-
-def options_of(name: str) -> dict[str, Any]:
-    """The options of a strategy with their defaults; raises UnknownName."""
-    known = available()
-    canonical = ALIASES.get(name, name)
-    if canonical not in _STRATEGIES:
-        raise UnknownName("strategy", name, known)
-    parameters = inspect.signature(_STRATEGIES[canonical]).parameters.values()
-    return {item.name: item.default for item in parameters if item.default is not inspect.Parameter.empty}
-
-
-def make(name: str, problem: SearchProblem, rng: np.random.Generator, options: Mapping[str, Any]) -> Strategy:
-    """The strategy of a name.
-
-    Raises:
-        UnknownName: no such strategy.
-        InvalidOption: an option is unknown, of the wrong kind or not positive.
-    """
-    check_options(name, options)
-    return _STRATEGIES[ALIASES.get(name, name)](problem, rng, **options)
-
-
-def check_options(name: str, options: Mapping[str, Any]) -> None:
-    """Raise InvalidOption that names the first option which the strategy does not accept."""
-    defaults = options_of(name)
-    for key, value in options.items():
-        if key not in defaults:
-            raise InvalidOption(f"{name} has no option {key!r}; it has: {', '.join(defaults)}")
-        kind = type(defaults[key])
-        fits = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
-        if not fits:
-            raise InvalidOption(f"{name}: {key} must be like {defaults[key]!r}, not {value!r}")
-        if value < 0 or (kind is int and value == 0):
-            raise InvalidOption(f"{name}: {key} must be positive, not {value!r}")
+        Args:
+            breed: called until there are enough.
+            count: how many.
+        """
+        found = self.nothing
+        for _ in range(_TRIES):
+            if len(found) >= count:
+                break
+            children = breed()
+            children = children[self.problem.feasible(children)]
+            found = np.concatenate([found, self.seen.take(children, count - len(found))])
+        return np.asfortranarray(found)

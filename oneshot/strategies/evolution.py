@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot.problem import SearchProblem, distinct
-from oneshot.strategies.base import Strategy, register_strategy
+from oneshot.errors import InvalidOption
+from oneshot.strategies.base import Strategy
+from oneshot.strategies.registry import register_strategy
 from spaces.space import Codes
 
-_TRIES = 20
-
-Breed: TypeAlias = Callable[[], Codes]
+if TYPE_CHECKING:
+    from oneshot.problem import SearchProblem
 
 
 @register_strategy("evolution")
@@ -30,6 +29,9 @@ class Evolution(Strategy):
         crossovers: children of two parents in a generation.
         mutations: children of one parent in a generation.
         mutation_probability: of each gene.
+
+    Raises:
+        InvalidOption: a probability above 1.
     """
 
     def __init__(
@@ -45,11 +47,11 @@ class Evolution(Strategy):
         mutation_probability: float = 0.1,
     ):
         super().__init__(problem, rng)
+        check_probability("evolution", "mutation_probability", mutation_probability)
         self.population, self.generations, self.count = population, generations, parents
         self.crossovers, self.mutations, self.mutation_probability = crossovers, mutations, mutation_probability
         self.generation = 0
-        self.seen = problem.space.sample(rng, 0)
-        self.best, self.best_scores = self.seen, np.empty(0)
+        self.best, self.best_scores = self.nothing, np.empty(0)
 
     @property
     def planned(self) -> int:
@@ -59,16 +61,14 @@ class Evolution(Strategy):
     def ask(self) -> Codes:
         """The next generation; smaller, and in the end empty, where the constraints leave nothing new."""
         if self.generation >= self.generations:
-            return self.seen[:0]
+            return self.nothing
         self.generation += 1
-        drawn = self.seen[:0]
+        crossed = mutated = self.nothing
         if len(self.best):
-            drawn = self._bred(drawn, self._cross, min(self.crossovers, self.population))
-            drawn = self._bred(drawn, self._mutate, min(self.crossovers + self.mutations, self.population))
-        fresh = self._new(drawn, self.problem.sample(self.rng, self.population + len(self.seen)))
-        drawn = np.concatenate([drawn, fresh])[: self.population]
-        self.seen = np.concatenate([self.seen, drawn])
-        return np.asfortranarray(drawn)
+            crossed = self.bred(self._cross, min(self.crossovers, self.population))
+            mutated = self.bred(self._mutate, min(self.mutations, self.population - len(crossed)))
+        filling = self.fresh(self.population - len(crossed) - len(mutated))
+        return np.asfortranarray(np.concatenate([crossed, mutated, filling]))
 
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
         """Keep the best parents seen so far."""
@@ -78,22 +78,14 @@ class Evolution(Strategy):
 
     def _cross(self) -> Codes:
         mothers, fathers = self.rng.integers(len(self.best), size=(2, 4 * self.population))
-        return self.problem.space.crossover(self.best[mothers], self.best[fathers], self.rng)
+        return self.within.crossover(self.best[mothers], self.best[fathers], self.rng)
 
     def _mutate(self) -> Codes:
         parents = self.best[self.rng.integers(len(self.best), size=4 * self.population)]
-        return self.problem.space.mutate(parents, self.rng, self.mutation_probability)
+        return self.within.mutate(parents, self.rng, self.mutation_probability)
 
-    def _bred(self, drawn: Codes, breed: Breed, count: int) -> Codes:
-        """Add children to `drawn` until there are `count`, in a bounded number of tries."""
-        for _ in range(_TRIES):
-            if len(drawn) >= count:
-                break
-            children = breed()
-            drawn = np.concatenate([drawn, self._new(drawn, children[self.problem.feasible(children)])])[:count]
-        return drawn
 
-    def _new(self, drawn: Codes, codes: Codes) -> Codes:
-        """The distinct rows of `codes` that were neither evaluated nor drawn."""
-        known = np.concatenate([self.seen, drawn])
-        return distinct(np.concatenate([known, codes]))[len(known) :]
+def check_probability(strategy: str, name: str, value: float) -> None:
+    """Raise InvalidOption where an option is no probability."""
+    if not 0 <= value <= 1:
+        raise InvalidOption(f"{strategy}: {name} must be between 0 and 1, not {value!r}")

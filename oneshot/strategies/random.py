@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot.problem import SearchProblem
-from oneshot.strategies.base import Strategy, register_strategy
+from oneshot.strategies.base import Strategy
+from oneshot.strategies.registry import register_strategy
 from spaces.space import Codes
+
+if TYPE_CHECKING:
+    from oneshot.problem import SearchProblem
 
 
 @register_strategy("random")
@@ -32,9 +37,10 @@ class RandomSearch(Strategy):
 
     def ask(self) -> Codes:
         """All evaluations the first time, none after."""
-        count = 0 if self.asked else self.evaluations
+        if self.asked:
+            return self.nothing
         self.asked = True
-        return self.problem.sample(self.rng, count) if count else self.problem.space.sample(self.rng, 0)
+        return self.fresh(self.evaluations)
 
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
         """Nothing is learned."""

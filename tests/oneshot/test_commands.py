@@ -1,11 +1,9 @@
 """`python -m oneshot`: the whole way on the digits, small."""
 
-import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +11,9 @@ from click.testing import CliRunner, Result
 
 import spaces
 from oneshot.commands import main
-from oneshot.evaluator import Evaluator
 from oneshot.result import SearchResult
 from spaces import ChainSpace
-from tables import LookupTable, evaluation
+from tables import LookupTable
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
@@ -66,7 +63,8 @@ def test_train_records_what_it_was(supernet: Path) -> None:
     settings = json.loads((supernet / "run.json").read_text())
     assert settings["kind"] == "supernet"
     assert (settings["space"], settings["seed"], settings["algorithm"]) == (TINY, 3, "spos")
-    assert settings["data"] == {"name": "digits", "split_seed": 0, "num_classes": 10}
+    known = {"name": "digits", "split_seed": 0, "num_classes": 10}
+    assert settings["data"].items() >= known.items()
     assert settings["recipe"]["epochs"] == 1
     assert settings["version"] == spaces.__version__
     assert settings["command"]
@@ -81,64 +79,6 @@ def test_train_wants_a_folder_of_its_own(supernet: Path) -> None:
     assert (other.exit_code, other.stderr) == (2, f"Error: {supernet} holds a run with seed 3, not 4\n")
     done("train", "--space", TINY, *QUICK, "--seed", 3, "--resume", "-o", supernet)
     assert (supernet / "weights.safetensors").read_bytes() == before
-
-
-def test_evaluate_goes_on_where_it_was_stopped(
-    supernet: Path, small: ChainSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole, broken = tmp_path / "whole.jsonl", tmp_path / "broken.jsonl"
-    said = done("evaluate", supernet, "-n", 5, "--seed", 2, "--threads", 1, "-o", whole)
-    assert said == f"wrote {whole}: 5 evaluations\n"
-    evaluate, asked = Evaluator.evaluate, list[list[int]]()
-
-    def stopping(self: Evaluator, codes: Any) -> dict[str, float]:
-        if len(asked) == 3:
-            raise KeyboardInterrupt
-        asked.append(codes.tolist())
-        return evaluate(self, codes)
-
-    monkeypatch.setattr(Evaluator, "evaluate", stopping)
-    stopped = run("evaluate", supernet, "-n", 5, "--seed", 2, "--threads", 1, "-o", broken)
-    assert stopped.exit_code != 0
-    assert len(evaluation.read(broken)) == 3
-    with open(broken, "a") as file:
-        file.write('{"architec')  # torn in the middle of a line
-    first, asked[:] = list(asked), []
-    done("evaluate", supernet, "-n", 5, "--seed", 2, "--threads", 1, "-o", broken)
-    assert len(asked) == 2
-    assert broken.read_text() == whole.read_text()
-    found = evaluation.read(whole, TINY)
-    assert small.encode([one.architecture for one in found]).tolist() == first + asked
-    for one in found:
-        assert one.source == {
-            "kind": "supernet",
-            "run": str(supernet),
-            "weights": hashlib.sha256((supernet / "weights.safetensors").read_bytes()).hexdigest()[:16],
-            "data": "digits",
-            "images": 397,
-        }
-        assert 0 <= one.metrics["top1"] <= 100
-        assert np.isfinite(one.metrics["cross_entropy"])
-
-
-def test_evaluations_of_different_supernets_are_not_mixed(supernet: Path, tmp_path: Path) -> None:
-    output = tmp_path / "evaluations.jsonl"
-    done("evaluate", supernet, "-n", 1, "--threads", 1, "-o", output)
-    before = output.read_text()
-    output.write_text(before.replace('"weights": "', '"weights": "f'))
-    refused = run("evaluate", supernet, "-n", 2, "--threads", 1, "-o", output)
-    assert refused.exit_code == 2
-    assert f"{output} holds evaluations of another supernet" in refused.stderr
-    assert output.read_text() != before
-    assert output.read_text().count("\n") == 1
-
-
-def test_evaluate_takes_given_architectures(supernet: Path, small: ChainSpace, tmp_path: Path) -> None:
-    given = small.decode(np.array([[0, 1, 2], [3, 3, 3]]))
-    archs = tmp_path / "archs.jsonl"
-    archs.write_text("\n".join([given[0].to_json(), "", given[1].to_json()]))
-    done("evaluate", supernet, "--archs", archs, "--threads", 1, "-o", tmp_path / "e.jsonl")
-    assert [one.architecture for one in evaluation.read(tmp_path / "e.jsonl")] == given
 
 
 @pytest.fixture(scope="module")
@@ -180,11 +120,12 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
     assert (report["images"], report["data"], report["split"]) == (400, "digits", "test")
     low, high = report["top1_interval"]
     assert 0 <= low <= report["top1"] <= high <= 100
-    assert said.startswith(f"test top-1 {report['top1']:.2f} (95%: {low:.2f} to {high:.2f}) on 400 images\n")
+    assert said.startswith(f"test top-1 {report['top1']:.2f} (95%: {low:.2f} to {high:.2f}), top-5 ")
+    assert "on 400 images of digits\n" in said
     best = json.loads(found.read_text())["best"][0]["architecture"]
     assert json.loads((folder / "run.json").read_text())["architecture"] == best
     exported = done("export", folder, "-o", path)
-    assert exported.startswith(f"wrote {path} (opset 18, dynamic batch); differs from torch by ")
+    assert exported.startswith(f"wrote {path} (opset 18, dynamic batch, ")
     assert path.stat().st_size > 1000
 
 
@@ -192,7 +133,7 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
     ("arguments", "said"),
     [
         (("train", "--space", "sops", "-o", "{new}"), "unknown space 'sops'; there is: "),
-        (("train", "--data", "cifar", "-o", "{new}"), "unknown data set 'cifar'; there is: digits"),
+        (("train", "--data", "cifar", "-o", "{new}"), "unknown data set 'cifar'; there is: cifar10, cifar100, digits"),
         (("train", "--epochs", "0", "-o", "{new}"), "epochs must be positive, not 0"),
         (("train", "--learning-rate", "-1", "-o", "{new}"), "learning_rate must be positive, not -1.0"),
         (("train", "--label-smoothing", "1", "-o", "{new}"), "label_smoothing must lie in [0, 1), not 1.0"),
@@ -208,7 +149,10 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
         ),
         (("evaluate", "{supernet}", "--archs", "{broken}", "-o", "{new}"), "{broken}, line 1: not JSON"),
         (("evaluate", "{supernet}", "-o", "{broken}"), "{broken}, line 1: not JSON"),
-        (("retrain", "--arch", "{broken}", "-o", "{new}"), "{broken}: neither an architecture nor a search result"),
+        (
+            ("retrain", "--arch", "{broken}", "-o", "{new}"),
+            "{broken}: '{{' is in no format of an architecture; there is: ",
+        ),
         (("export", "{supernet}", "-o", "{new}"), "{supernet} holds the run of a supernet; a network is needed"),
         (("search", "--space", "sops", "--guide", "supernet:x", "-o", "{new}"), "unknown space 'sops'"),
         ((*SPOS_SEARCH, "--guide", "oracle:x"), "--guide 'oracle:x': a guide is predictor:"),
@@ -240,7 +184,7 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
         ),
         (
             (*TINY_SEARCH, "--option", "generations"),
-            "--option 'generations': write NAME=NUMBER, such as generations=10",
+            "--option 'generations': write NAME=VALUE, such as generations=10",
         ),
         (
             (*TINY_SEARCH, "--option", "steps=3"),

@@ -1,7 +1,9 @@
 """Export: onnxruntime computes what torch does, or nothing is written."""
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -9,9 +11,10 @@ import pytest
 import torch
 from torch import nn
 
+import spaces
 from oneshot import export as exporting
-from oneshot.errors import InvalidRun
-from oneshot.export import OPSET, TOLERANCE, compare, export, metadata_of
+from oneshot.errors import InvalidOption, InvalidRun
+from oneshot.export import OPSET, TOLERANCE, compare, export, metadata_of, operators
 from oneshot.run import Run
 from spaces import Architecture, ChainSpace
 
@@ -88,8 +91,8 @@ def test_nothing_is_left_where_the_check_fails(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, difference: float
 ) -> None:
     path = tmp_path / "network.onnx"
-    monkeypatch.setattr(exporting, "_write", lambda model, shape, path, metadata: path.write_bytes(b"half"))
-    monkeypatch.setattr(exporting, "compare", lambda model, shape, path: difference)
+    monkeypatch.setattr(exporting, "_write", lambda model, shape, path, *rest: path.write_bytes(b"half"))
+    monkeypatch.setattr(exporting, "compare", lambda model, shape, path, images: difference)
     with pytest.raises(InvalidRun, match="the exported model differs from torch by"):
         export(run, path)
     assert list(tmp_path.iterdir()) == []
@@ -103,3 +106,100 @@ def test_a_training_that_is_not_done_has_no_export(run: Run, tmp_path: Path) -> 
     with pytest.raises(InvalidRun, match="the training is not done"):
         export(Run(tmp_path, run.settings), tmp_path / "network.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+# Folding, opsets, metadata
+
+
+@pytest.fixture(scope="module")
+def folded(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = export(run, tmp_path_factory.mktemp("onnx") / "folded.onnx", opset=21, fold_bn=True)
+    assert (found.opset, found.norms, found.images) == (21, 0, 16)
+    return found.path
+
+
+def logits(path: Path, image: torch.Tensor) -> Any:
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(
+        None, {"image": image.numpy()}
+    )[0]
+
+
+def test_folded_normalisation_changes_no_output(run: Run, exported: Path, folded: Path) -> None:
+    plain, fewer = operators(exported), operators(folded)
+    norms = sum(isinstance(module, nn.BatchNorm2d) for module in run.build().modules())
+    assert plain["BatchNormalization"] == norms > 0
+    assert fewer["BatchNormalization"] == 0
+    assert fewer["Conv"] == plain["Conv"]
+    assert fewer.total() <= plain.total() - norms
+    image = torch.randn(5, 3, 16, 16, generator=torch.Generator().manual_seed(4))
+    expected = logits(exported, image)
+    assert np.allclose(logits(folded, image), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_opset_is_the_one_that_is_asked_for(run: Run, folded: Path, tmp_path: Path) -> None:
+    import onnx
+
+    assert {entry.version for entry in onnx.load(str(folded)).opset_import if not entry.domain} == {21}
+    for opset in (17, 24):
+        with pytest.raises(InvalidOption, match=f"opset must be from 18 to 23, not {opset}"):
+            export(run, tmp_path / "network.onnx", opset=opset)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_metadata_tells_classes_and_preprocessing(run: Run, exported: Path) -> None:
+    found = metadata_of(exported)
+    assert json.loads(found["classes"]) == list("0123456789")
+    told = json.loads(found["preprocessing"])
+    assert (told["layout"], told["input_shape"]) == ("NCHW", [3, 16, 16])
+    colours = {"kind": "standard", "mean": [0.5] * 3, "deviation": [0.25] * 3, "colours": "RGB", "antialias": True}
+    recorded = Run(run.folder, {**run.settings, "classes": ["no", "yes"], "preprocessing": colours})
+    found = exporting.described(recorded, None)
+    assert json.loads(found["classes"]) == ["no", "yes"]
+    assert json.loads(found["preprocessing"]) == {**colours, "layout": "NCHW", "input_shape": [3, 16, 16]}
+
+
+def test_real_images_are_compared_too(run: Run, exported: Path) -> None:
+    """A model that differs far from random images alone is caught."""
+
+    class Brighter(nn.Module):
+        def __init__(self, inner: nn.Module):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.inner(x)
+            return torch.where(x.mean() > 50, found + 1, found)
+
+    model = Brighter(run.load()).eval()
+    shape = run.input_shape
+    assert compare(model, shape, exported) <= TOLERANCE
+    assert compare(model, shape, exported, torch.full((2, *shape), 100.0)) > TOLERANCE
+
+
+def test_a_network_is_exported_where_its_data_are_not(run: Run, tmp_path: Path) -> None:
+    away = Run(run.folder, {**run.settings, "data": {**run.settings["data"], "name": f"cifar10:{tmp_path}/no"}})
+    found = export(away, tmp_path / "network.onnx", fold_bn=True)
+    assert found.images == 0
+    assert dataclasses.asdict(found)["norms"] == 0
+    assert json.loads(metadata_of(found.path)["classes"]) == []
+
+
+def test_cell_networks_are_folded_as_far_as_they_can(tmp_path: Path) -> None:
+    """A normalisation behind a concatenation follows no convolution."""
+    space = spaces.get("darts-tiny(channels=4, layers=3)")
+    architecture = space.architecture(spaces.published("darts-v2").choices)
+    settings = {
+        "kind": "network",
+        "space": space.name,
+        "data": {"name": "digits", "split_seed": 0, "num_classes": 10},
+        "seed": 0,
+        "version": "1",
+        "architecture": architecture.to_dict(),
+    }
+    run = Run(tmp_path / "run", settings)
+    network: Any = run.build()
+    network.drop_path = 0.5  # of training alone
+    run.save(network)
+    found = export(run, tmp_path / "network.onnx", fold_bn=True)
+    halves = [block for block in space.blocks(architecture) if block.operator == "factorized_reduce"]
+    assert found.norms == len(halves) > 0

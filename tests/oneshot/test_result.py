@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import spaces
 from oneshot import Constraint, SearchProblem, SearchResult, search
-from oneshot.result import read_architecture
+from oneshot.result import read_architecture, read_result
 from spaces import ChainSpace
 from spaces.errors import InvalidFile, PathfitError
 from tables.cost_model import counting_model
@@ -57,14 +57,36 @@ def made(scores: list[float], macs: list[float]) -> SearchResult:
         space="spos-tiny",
         guide={},
         constraints=[],
+        objectives=["macs"],
         strategy={},
         seed=0,
         codes=codes,
         scores=np.array(scores, dtype=float)[order],
         deviations=np.zeros(len(scores)),
         costs={"macs": np.array(macs, dtype=float)[order]},
+        order=order,
         history=[],
     )
+
+
+def test_the_order_of_evaluation_is_kept(result: SearchResult) -> None:
+    again = SearchResult.from_dict(json.loads(json.dumps(result.to_dict())))
+    assert np.array_equal(again.order, result.order)
+    best = again.best_so_far()
+    assert len(best) == len(result)
+    assert (np.diff(best) >= 0).all()
+    for entry in result.history:
+        assert best[int(entry["evaluated"]) - 1] == entry["best"]
+
+
+def test_jobs_of_the_service_are_read(result: SearchResult, tmp_path: Path) -> None:
+    path = tmp_path / "job.json"
+    path.write_text(json.dumps({"id": "x", "state": "done", "result": result.to_dict()}))
+    assert read_result(path).best == result.best
+    for content in ("{", "[]", json.dumps({"result": {}}), "{}"):
+        path.write_text(content)
+        with pytest.raises(InvalidFile, match=r"job\.json: "):
+            read_result(path)
 
 
 @given(points=st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=30))
@@ -79,8 +101,11 @@ def test_front_is_what_nothing_beats(points: list[tuple[int, int]]) -> None:
 
 
 def test_front_trades_the_first_constraint(result: SearchResult) -> None:
-    assert result.front_metric == "macs"
-    assert SearchResult.from_dict({**result.to_dict(), "constraints": [{"metric": "params"}]}).front_metric == "params"
+    assert result.objectives == ("macs",)
+    other = SearchResult.from_dict({**result.to_dict(), "objectives": ["params"]})
+    assert other.front() != result.front()
+    both = SearchResult.from_dict({**result.to_dict(), "objectives": ["macs", "params"]})
+    assert set(both.front()) >= {result.front()[0], result.front()[-1]}
 
 
 def test_architectures_are_read_from_what_there_is(result: SearchResult, tmp_path: Path) -> None:
@@ -141,6 +166,10 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         (("candidates", "scores"), [1.0]),
         (("candidates", "deviations"), []),
         (("candidates", "costs"), []),
+        (("candidates", "order"), [1]),
+        (("candidates", "order"), "first"),
+        (("objectives",), []),
+        (("objectives",), ["watts"]),
         (("candidates", "costs"), {"macs": [1.0]}),
     ],
 )

@@ -1,15 +1,37 @@
-"""Runs of spaces whose networks differ in more than their blocks."""
+"""Runs: their folders, their settings, their weights."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
+from torch import nn
 
 import spaces
-from oneshot.run import Run
+from oneshot import run as runs
+from oneshot.data.images import ImageData
+from oneshot.errors import InvalidRun
+from oneshot.recipe import Recipe
+from oneshot.run import Run, begin
+from oneshot.supernet_training import train_supernet
+from oneshot.training import Execution
+from spaces import ChainSpace
 
 ELASTIC = (
     "ofa-mobilenetv3(resolutions=(32, 24), depths=(1, 2), expansions=(3,), kernels=(3,), width=0.5, num_classes=10)"
 )
+
+
+class Interrupted(Exception):
+    """Stops a training at once."""
+
+
+def weights(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
 
 
 def test_a_network_trains_at_its_own_resolution(tmp_path: Path) -> None:
@@ -23,7 +45,95 @@ def test_a_network_trains_at_its_own_resolution(tmp_path: Path) -> None:
     for code, side in ((0, 32), (1, 24)):
         architecture = space.architecture([code] + [0] * (len(space.choices) - 1))
         run = Run(tmp_path, {**settings, "kind": "network", "architecture": architecture.to_dict()})
-        data = run.data()
-        assert data.test.images.shape[1:] == (3, side, side)
+        images, _ = run.data().test.tensors([0, 1])
+        assert images.shape == (2, 3, side, side)
         with torch.no_grad():
-            assert run.build().eval()(data.test.images[:2]).shape == (2, 10)
+            assert run.build().eval()(images).shape == (2, 10)
+
+
+@pytest.fixture
+def settings(small: ChainSpace, images: ImageData, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A supernet's run of seven epochs on the made-up images."""
+    monkeypatch.setattr(runs, "reload", lambda record, shape: images)
+    recipe = Recipe(epochs=7, batch_size=32, learning_rate=0.05, weight_decay=0.01)
+    return {
+        "kind": "supernet",
+        "space": small.name,
+        "data": {"name": "made-up", "split_seed": 0, "num_classes": 3},
+        "recipe": recipe.to_dict(),
+        "seed": 0,
+        "execution": {"devices": 1},
+        "version": "1",
+        "command": "tests",
+    }
+
+
+@pytest.mark.parametrize("sampler", [{}, {"name": "fair"}, {"name": "uniform-flops", "bins": 3}])
+def test_an_interrupted_run_goes_on(settings: dict[str, Any], tmp_path: Path, sampler: dict[str, Any]) -> None:
+    settings = {**settings, "sampler": sampler}
+    execution = Execution(checkpoint_every=4)
+
+    def stop(share: float, text: str) -> None:
+        if share >= 6 / 7:
+            raise Interrupted
+
+    whole = begin(tmp_path / "whole", settings, resume=False)
+    expected = weights(train_supernet(whole))
+    broken = begin(tmp_path / "broken", settings, resume=False)
+    with pytest.raises(Interrupted):
+        train_supernet(broken, stop, execution)
+    assert not broken.weights.exists()
+    told: list[str] = []
+    resumed = begin(tmp_path / "broken", {**settings, "command": "again", "execution": {"devices": 2}}, resume=True)
+    found = train_supernet(resumed, lambda share, text: told.append(text), execution)
+    # The checkpoint is of update 16 of 21, in the sixth epoch.
+    assert [text.partition(",")[0] for text in told] == ["epoch 6/7", "epoch 7/7"]
+    assert same(weights(found), expected)
+    assert same(weights(resumed.load()), expected)
+    assert not resumed.load().training
+    # A run that is done is loaded.
+    assert same(weights(train_supernet(resumed, stop)), expected)
+    assert len(told) == 2
+
+
+def test_folders_of_other_runs_are_refused(settings: dict[str, Any], tmp_path: Path) -> None:
+    run = begin(tmp_path / "r", settings, resume=False)
+    assert run == Run(tmp_path / "r", settings)
+    with pytest.raises(InvalidRun, match="holds a run already; choose another folder, or go on with --resume"):
+        begin(tmp_path / "r", settings, resume=False)
+    with pytest.raises(InvalidRun, match="holds a run with seed 0, not 1"):
+        begin(tmp_path / "r", {**settings, "seed": 1}, resume=True)
+    assert begin(tmp_path / "r", {**settings, "command": "x", "version": "2"}, resume=True).settings == settings
+    with pytest.raises(InvalidRun, match="holds the run of a supernet; a network is needed"):
+        runs.read_run(tmp_path / "r", "network")
+    with pytest.raises(InvalidRun, match="the training is not done; go on with the same command and --resume"):
+        run.load()
+    assert begin(tmp_path / "new", settings, resume=True).settings == settings
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "5", "{}"])
+def test_folders_without_a_run_are_named(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    with pytest.raises(InvalidRun) as caught:
+        runs.read_run(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path} holds no run of Pathfit's")
+
+
+def test_wrong_weights_are_refused(settings: dict[str, Any], small: ChainSpace, tmp_path: Path) -> None:
+    run = begin(tmp_path / "r", settings, resume=False)
+    run.save(nn.Linear(2, 2))
+    with pytest.raises(InvalidRun, match=r"weights\.safetensors: not the weights of this run: [^\n]+$"):
+        run.load()
+    run.weights.write_bytes(b"nonsense")
+    with pytest.raises(InvalidRun, match=r"weights\.safetensors: not the weights of this run"):
+        run.load()
+    run.save(small.supernet(5))  # of another number of classes
+    with pytest.raises(InvalidRun, match="not the weights of this run"):
+        run.load()
+
+
+def test_a_run_builds_the_same_model_again(settings: dict[str, Any], tmp_path: Path) -> None:
+    run = Run(tmp_path, settings)
+    assert same(weights(run.build()), weights(run.build()))
+    assert not same(weights(run.build()), weights(Run(tmp_path, {**settings, "seed": 1}).build()))

@@ -132,7 +132,7 @@ REFUSED = [
     ({"constraints": {"latency_ms": {"max": "1"}}}, "invalid-value", "constraints.latency_ms.max", "not '1'"),
     ({"constraints": {"flops": {"max": True}}}, "invalid-value", "constraints.flops.max", "not True"),
     ({"constraints": {"flops": {"min": 1}}}, "invalid-value", "constraints.flops.max", "is missing"),
-    ({"strategy": {"name": "luck"}}, "unknown-name", "strategy.name", "evolution, random, spos"),
+    ({"strategy": {"name": "luck"}}, "unknown-name", "strategy.name", "aging, channels, evolution, exhaustive, "),
     ({"strategy": {"options": {"luck": 1}}}, "invalid-value", "strategy.options", "evolution has no option 'luck'"),
     ({"strategy": {"options": {"population": "many"}}}, "invalid-value", "strategy.options", "not 'many'"),
     ({"strategy": {"options": {"population": 0}}}, "invalid-value", "strategy.options", "positive, not 0"),

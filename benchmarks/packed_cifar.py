@@ -1,0 +1,61 @@
+"""CIFAR-10 whose images are packed as JPEG files in two npz files, as a data set for tests and benchmarks.
+
+python -m oneshot --plugin benchmarks/packed_cifar.py data packed-cifar10:FOLDER
+
+Each file holds `jpeg` (all images end to end, uint8), `offset` (n + 1), `label` and `classes`. Without a folder they
+are looked for in PATHFIT_DATA, in `images` below PATHFIT_REFERENCE_DATA, and in ../shared/data/images.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from oneshot.data.cifar import AUGMENTATION, COLOURS_10
+from oneshot.data.errors import InvalidData
+from oneshot.data.images import ImageData
+from oneshot.data.located import FOLDERS, located
+from oneshot.data.pixels import Read, pixel_data
+from oneshot.data.registry import register_data
+from oneshot.data.request import DataRequest
+
+TRAIN, TEST = "cifar10_train_jpeg.npz", "cifar10_test_jpeg.npz"
+SIDE = 32
+
+
+@register_data("packed-cifar10")
+def load(request: DataRequest) -> ImageData:
+    """The data set; only the images that its parts hold are decoded."""
+    if request.path is None and not os.environ.get(FOLDERS):
+        given = os.environ.get("PATHFIT_REFERENCE_DATA")
+        root = Path(given) if given else Path(__file__).resolve().parents[2] / "shared" / "data"
+        request = dataclasses.replace(request, path=root / "images")
+    folder = located(request, (TRAIN,), "packed CIFAR-10").parent
+    (train, labels, classes), (test, test_labels, _) = _read(folder / TRAIN), _read(folder / TEST)
+    return pixel_data(
+        request, (train, labels), (test, test_labels), classes=classes, colours=COLOURS_10, augmentation=AUGMENTATION
+    )
+
+
+def _read(path: Path) -> tuple[Read, np.ndarray, list[str]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            packed, offset, labels = file["jpeg"], file["offset"], file["label"].astype(np.int64)
+            classes = [str(name) for name in file["classes"]]
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise InvalidData(f"cannot read {path}: {error}") from error
+
+    def read(indices: np.ndarray) -> np.ndarray:
+        pixels = np.empty((len(indices), SIDE, SIDE, 3), np.uint8)
+        for row, index in enumerate(indices.tolist()):
+            with Image.open(io.BytesIO(packed[offset[index] : offset[index + 1]].tobytes())) as image:
+                pixels[row] = image.convert("RGB")
+        return pixels
+
+    return read, labels, classes

@@ -1,0 +1,227 @@
+"""What a supernet's training step costs beside the step of the plain network that it trains.
+
+For each of some uniformly drawn paths, steps of the supernet and of the path's stand-alone network alternate in one
+process: the same images, the same optimiser, batch normalisation without scale and shift in both. The supernet runs
+Pathfit's training code, the network a loop written out with torch alone. Where NNI 3.0 is installed, the path
+sampling layers of its RandomOneShot step on the same paths too, in the plain network's loop, without NNI's trainer.
+
+python benchmarks/supernet_step.py
+python benchmarks/supernet_step.py --device cuda --batch-size 256 --input-size 224
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from oneshot.recipe import Recipe
+from oneshot.supernet_training import SupernetTask
+from oneshot.training.engine import Engine
+from oneshot.training.execution import Execution
+from oneshot.training.fitting import launchable
+from spaces.modules.blocks import build
+from spaces.modules.network import ChainNetwork
+from spaces.registry import get
+from spaces.space import Codes, SearchSpace
+
+Step = Callable[[], None]
+RECIPE = Recipe(batch_size=32, learning_rate=0.05, steps=1_000_000)
+
+
+@click.command()
+@click.option("--space", "family", default="spos", show_default=True, help="One of chains of blocks.")
+@click.option("--input-size", type=int, default=64, show_default=True)
+@click.option("--batch-size", type=int, default=32, show_default=True)
+@click.option("--threads", type=int, default=2, show_default=True)
+@click.option("--paths", "count", type=int, default=20, show_default=True)
+@click.option("--rounds", type=int, default=5, show_default=True, help="Steps of each network on each path.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option(
+    "--clock", type=click.Choice(["wall", "cpu"]), default="wall", show_default=True, help="cpu: on a busy machine."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+def main(
+    family: str,
+    input_size: int,
+    batch_size: int,
+    threads: int,
+    count: int,
+    rounds: int,
+    device: str,
+    clock: str,
+    seed: int,
+) -> None:
+    """Print medians over the paths, and the memory that a step takes."""
+    torch.set_num_threads(threads)
+    space = get(family, input_size=input_size)
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(batch_size, 3, input_size, input_size, generator=generator).to(
+        device, memory_format=torch.channels_last
+    )
+    labels = torch.randint(space.num_classes, (batch_size,), generator=generator).to(device)
+    codes = space.sample(np.random.default_rng(seed), count)
+    supernet = SupernetSteps(space, device)
+    contenders: dict[str, Callable[[Codes], Step]] = {
+        "plain network": lambda row: plain_step(space, row, images, labels, device),
+        "supernet": lambda row: supernet.step(row, images, labels),
+    }
+    nni = nni_steps(space, images, labels, device)
+    if nni is not None:
+        contenders["NNI 3.0 RandomOneShot"] = nni
+    times = np.array([_times([make(row) for make in contenders.values()], rounds, device, clock) for row in codes])
+    table = Table("step", "median ms", "beside the plain network", "10% to 90% of the paths")
+    for index, name in enumerate(contenders):
+        ratios = times[:, index] / times[:, 0]
+        low, high = np.quantile(ratios, [0.1, 0.9])
+        row = f"{np.median(times[:, index]) * 1e3:.2f}", f"{np.median(ratios):.3f}", f"{low:.3f} to {high:.3f}"
+        table.add_row(name, *row)
+    console = Console()
+    console.print(table)
+    kept = sum(value.numel() * value.element_size() for value in supernet.task.model.state_dict().values())
+    console.print(f"weights and statistics of the supernet: {kept / 2**20:.1f} MiB (and as much momentum, once drawn)")
+    for name in ("plain network", "supernet"):
+        peaks = [_peak(contenders[name](row), device) for row in codes[:3]]
+        console.print(f"a step takes on top, {name}: {', '.join(f'{peak / 2**20:.1f}' for peak in peaks)} MiB")
+    if nni is None:
+        console.print("NNI is not installed; its RandomOneShot was not measured.")
+
+
+class SupernetSteps:
+    """Steps of Pathfit's own training code on given paths."""
+
+    def __init__(self, space: SearchSpace, device: str):
+        self.row: Codes | None = None
+        self.task = SupernetTask(space.supernet(), RECIPE, self)
+        self.task.model.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        fabric = launchable(Execution(accelerator="gpu" if device == "cuda" else "cpu"))
+        self.engine = Engine(fabric, self.task.optimizers(1_000_000))
+        self.count = 0
+
+    def paths(self, step: int) -> Codes:
+        """The path of the next step; as a sampler."""
+        assert self.row is not None
+        return self.row[None]
+
+    def step(self, row: Codes, images: Tensor, labels: Tensor) -> Step:
+        """One update on a path."""
+
+        def step() -> None:
+            self.row = row
+            self.count += 1
+            self.task.step([(images, labels)], self.count, self.engine)
+
+        return step
+
+
+def plain_step(space: SearchSpace, row: Codes, images: Tensor, labels: Tensor, device: str) -> Step:
+    """One update of the stand-alone network of a path, with torch alone."""
+    (architecture,) = space.decode(row[None])
+    network = ChainNetwork([build(block, affine=False) for block in space.blocks(architecture)])
+    network.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return _step(network, network, images, labels)
+
+
+def _step(model: nn.Module, weights: nn.Module, images: Tensor, labels: Tensor) -> Step:
+    decayed = [weight for weight in weights.parameters() if weight.ndim > 1]
+    others = [weight for weight in weights.parameters() if weight.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": RECIPE.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.SGD([group for group in groups if group["params"]], RECIPE.learning_rate, RECIPE.momentum)
+
+    def step() -> None:
+        loss = nn.functional.cross_entropy(model(images), labels, label_smoothing=RECIPE.label_smoothing)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def nni_steps(space: SearchSpace, images: Tensor, labels: Tensor, device: str) -> Callable[[Codes], Step] | None:
+    """Steps of NNI's supernet of the same blocks on given paths; None where NNI 3.0 is not installed."""
+    try:
+        import nni.nas.nn.pytorch as nas
+        from nni.nas.oneshot.pytorch.supermodule.sampling import PathSamplingLayer
+    except ImportError:
+        return None
+    from spaces.chain import ChainSpace
+
+    assert isinstance(space, ChainSpace)
+    layers: list[nn.Module] = []
+    choices: list[Any] = []
+    for part in space.layout:
+        if hasattr(part, "candidates"):
+            built = {
+                name: nn.Sequential(*(build(block, affine=False) for block in blocks))
+                for name, blocks in part.candidates.items()
+            }
+            choice = PathSamplingLayer.mutate(nas.LayerChoice(built, label=part.key), part.key, {}, {})
+            choices.append((choice, list(built)))
+            layers.append(choice)
+        else:
+            layers.append(build(part, affine=False))
+    model = nn.Sequential(*layers).train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    update = _step(model, model, images, labels)
+
+    def make(row: Codes) -> Step:
+        def step() -> None:
+            for (choice, names), code in zip(choices, row.tolist(), strict=True):
+                choice.resample({choice.label: names[code]})
+            update()
+
+        return step
+
+    return make
+
+
+def _times(steps: list[Step], rounds: int, device: str, clock: str) -> list[float]:
+    """Least seconds of each step, which others on the machine disturb least; they take turns, in changing order."""
+    now = time.perf_counter if clock == "wall" else time.process_time
+    for step in steps:
+        step()
+    found: list[list[float]] = [[] for _ in steps]
+    for round_ in range(rounds):
+        for index in np.roll(np.arange(len(steps)), round_):
+            _wait(device)
+            begin = now()
+            steps[index]()
+            _wait(device)
+            found[index].append(now() - begin)
+    return [min(each) for each in found]
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _peak(step: Step, device: str) -> int:
+    """Bytes that torch holds at most in a step beyond what it held before; momentum is there already."""
+    step()
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        step()
+        return torch.cuda.max_memory_allocated() - before
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        step()
+    held = most = 0
+    events = profile.profiler.kineto_results.events()  # type: ignore[union-attr]
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            most = max(most, held)
+    return most
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""FBNet: drawn mixtures whose latency is part of the loss (Wu et al., CVPR 2019, arXiv 1812.03443)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from oneshot.algorithms.gradient import GradientOptions, GradientTask
+from oneshot.algorithms.gumbel import GumbelMutator
+from oneshot.algorithms.registry import Preset, register_algorithm
+from oneshot.algorithms.task import Setting
+from oneshot.errors import InvalidOption
+from oneshot.recipe import Recipe
+
+if TYPE_CHECKING:
+    from tables.cost_model import CostModel
+
+RECIPE = Recipe(
+    epochs=90,
+    batch_size=192,
+    learning_rate=0.1,
+    momentum=0.9,
+    weight_decay=1e-4,
+    label_smoothing=0.0,
+    schedule="cosine",
+)
+"""Of the search on 100 classes of ImageNet: the paper's section 4.1."""
+
+
+@dataclass(frozen=True)
+class FbnetOptions(GradientOptions):
+    """Options of FBNet with the defaults of the paper.
+
+    The paper trains the weights on 80% of an epoch's images and then the logits on the other 20%; here a step of the
+    logits comes with every fourth of the weights, which is the same share.
+
+    Args:
+        temperature: of the first epoch (section 4.1: 5).
+        annealing: factor of the temperature from epoch to epoch (exp(-0.045) is 0.956).
+        alpha: of the loss CE alpha log(cost)^beta (equation 5).
+        beta: of the same.
+        scale: the cost is multiplied by it before the logarithm (1000: milliseconds as microseconds).
+    """
+
+    arch_learning_rate: float = 0.01
+    arch_betas: tuple[float, float] = (0.9, 0.999)
+    arch_weight_decay: float = 5e-4
+    arch_every: int = 4
+    arch_warmup: int = 10
+    temperature: float = 5.0
+    annealing: float = 0.956
+    alpha: float = 0.2
+    beta: float = 0.6
+    scale: float = 1000.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("temperature", "alpha", "scale"):
+            if not getattr(self, name) > 0:
+                raise InvalidOption(f"{name} must be positive, not {getattr(self, name)}")
+        if not 0 < self.annealing <= 1:
+            raise InvalidOption(f"annealing must lie in (0, 1], not {self.annealing}")
+        if self.beta < 0:
+            raise InvalidOption(f"beta must be at least 0, not {self.beta}")
+
+
+@register_algorithm("fbnet")
+class Fbnet(GradientTask):
+    """Trains drawn mixtures under a loss that multiplies the cross-entropy by the logarithm of their cost.
+
+    Args:
+        setting: what is trained, on what; without a cost the loss is the cross-entropy alone.
+        options: of FBNet.
+
+    Raises:
+        InvalidOption: the least cost of the space, scaled, is not above 1, so that the loss is not defined.
+    """
+
+    presets: ClassVar[dict[str, Preset]] = {"default": Preset(FbnetOptions(), RECIPE)}
+    options: FbnetOptions
+    mutator: GumbelMutator
+
+    def __init__(self, setting: Setting, options: FbnetOptions):
+        if setting.cost is not None:
+            check_scale(setting.cost, options.scale)
+        mutator = GumbelMutator(setting.model, init_ratio=options.arch_init, seed=setting.seed)
+        super().__init__(setting, options, mutator)
+
+    def before_step(self, step: int) -> None:
+        """Seed the mutator, and set its temperature."""
+        super().before_step(step)
+        self.mutator.temperature = self.options.temperature * self.options.annealing ** (step // self.setting.an_epoch)
+
+    def architecture_loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        """CE alpha log(cost)^beta, the cost that of the drawn mixture (arXiv 1812.03443, equations 4 and 5)."""
+        error, options = super().architecture_loss(images, labels), self.options
+        if self.setting.cost is None:
+            return error
+        cost = self.mutator.drawn_cost(self.setting.cost) * options.scale
+        return error * options.alpha * torch.log(cost) ** options.beta
+
+
+def check_scale(cost: CostModel, scale: float) -> None:
+    """Raise InvalidOption unless the logarithms of all scaled costs are positive."""
+    least = cost.bounds()[0].value
+    if not least * scale > 1:
+        raise InvalidOption(
+            f"scale must make every cost more than 1, not {scale:g}: the least {cost.metric} is {least:g} {cost.unit}"
+        )

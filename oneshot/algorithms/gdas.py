@@ -1,0 +1,75 @@
+"""GDAS: one drawn path a step, gradients through Gumbel-softmax (Dong and Yang, CVPR 2019, arXiv 1910.04465)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from oneshot.algorithms.gradient import GradientOptions, GradientTask
+from oneshot.algorithms.gumbel import HardGumbelMutator
+from oneshot.algorithms.registry import Preset, register_algorithm
+from oneshot.algorithms.task import Setting
+from oneshot.errors import InvalidOption
+from oneshot.recipe import Recipe
+
+RECIPE = Recipe(
+    epochs=250,
+    batch_size=64,
+    learning_rate=0.025,
+    momentum=0.9,
+    weight_decay=3e-4,
+    label_smoothing=0.0,
+    schedule="cosine",
+    clip=5.0,
+    nesterov=True,
+)
+"""Of the search on CIFAR-10: the paper's section 4.1."""
+
+
+@dataclass(frozen=True)
+class GdasOptions(GradientOptions):
+    """Options of GDAS with the defaults of the paper.
+
+    Args:
+        first_temperature: of the first update; falls linearly.
+        last_temperature: of the last update.
+    """
+
+    first_temperature: float = 10.0
+    last_temperature: float = 0.1
+    least_learning_rate: float = 0.001
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.first_temperature >= self.last_temperature > 0:
+            raise InvalidOption(
+                "first_temperature must be at least last_temperature, and both above 0, "
+                f"not {self.first_temperature} and {self.last_temperature}"
+            )
+
+
+@register_algorithm("gdas")
+class Gdas(GradientTask):
+    """Trains one drawn path at a time; the most probable candidates are returned.
+
+    The release adds the weights of candidates that were not drawn to the output as bare zeros, which gives their logits
+    the gradient of a constant; here, as in the paper, only the drawn candidate counts.
+
+    Args:
+        setting: what is trained, on what.
+        options: of GDAS.
+    """
+
+    presets: ClassVar[dict[str, Preset]] = {"default": Preset(GdasOptions(), RECIPE)}
+    options: GdasOptions
+    mutator: HardGumbelMutator
+
+    def __init__(self, setting: Setting, options: GdasOptions):
+        mutator = HardGumbelMutator(setting.model, init_ratio=options.arch_init, seed=setting.seed)
+        super().__init__(setting, options, mutator)
+
+    def before_step(self, step: int) -> None:
+        """Seed the mutator, and set its temperature."""
+        super().before_step(step)
+        first, last = self.options.first_temperature, self.options.last_temperature
+        self.mutator.temperature = first + (last - first) * self.share(step)

@@ -1,0 +1,98 @@
+"""SNAS: weights and drawn mixtures trained by one loss (Xie et al., ICLR 2019, arXiv 1812.09926)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from oneshot.algorithms.gradient import GradientOptions, GradientTask
+from oneshot.algorithms.gumbel import GumbelMutator
+from oneshot.algorithms.registry import Preset, register_algorithm
+from oneshot.algorithms.task import Setting
+from oneshot.data.split import Batch
+from oneshot.errors import InvalidOption
+from oneshot.recipe import Recipe
+
+if TYPE_CHECKING:
+    from oneshot.training.engine import Engine
+
+RECIPE = Recipe(
+    epochs=150,
+    batch_size=64,
+    learning_rate=0.025,
+    momentum=0.9,
+    weight_decay=3e-4,
+    label_smoothing=0.0,
+    schedule="cosine",
+    clip=5.0,
+)
+"""Of the search on CIFAR-10 (the paper's section 3.1, which is that of DARTS but for the epochs)."""
+
+
+@dataclass(frozen=True)
+class SnasOptions(GradientOptions):
+    """Options of SNAS with the defaults of the release.
+
+    Args:
+        first_temperature: of the first update; falls geometrically (the paper gives no numbers, the release 1 to 0.03).
+        last_temperature: of the last update.
+        resource: weight of the logarithm of the drawn cost in the loss, where a cost is given (the release: 0.01).
+    """
+
+    first_temperature: float = 1.0
+    last_temperature: float = 0.03
+    resource: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.first_temperature >= self.last_temperature > 0:
+            raise InvalidOption(
+                "first_temperature must be at least last_temperature, and both above 0, "
+                f"not {self.first_temperature} and {self.last_temperature}"
+            )
+        if self.resource < 0:
+            raise InvalidOption(f"resource must be at least 0, not {self.resource}")
+
+
+@register_algorithm("snas")
+class Snas(GradientTask):
+    """Trains weights and logits at once, on training images alone; the most probable candidates are returned.
+
+    Args:
+        setting: what is trained, on what; the held-out images are not looked at.
+        options: of SNAS.
+    """
+
+    presets: ClassVar[dict[str, Preset]] = {"default": Preset(SnasOptions(), RECIPE)}
+    options: SnasOptions
+    mutator: GumbelMutator
+
+    def __init__(self, setting: Setting, options: SnasOptions):
+        mutator = GumbelMutator(setting.model, init_ratio=options.arch_init, seed=setting.seed)
+        super().__init__(setting, options, mutator)
+
+    def before_step(self, step: int) -> None:
+        """Seed the mutator, and set its temperature."""
+        super().before_step(step)
+        first, last = self.options.first_temperature, self.options.last_temperature
+        self.mutator.temperature = first * (last / first) ** self.share(step)
+
+    def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
+        """One step of both, by the same gradient."""
+        self.note_rank(engine)
+        searches = self.searches(step)
+        if searches:
+            self.mutator.arch_requires_grad()
+        else:
+            self.mutator.arch_disable_grad()
+        for images, labels in batches:
+            self.mutator.reset()
+            with engine.autocast():
+                loss = self.loss(images, labels, step, engine)
+            if searches and self.setting.cost is not None and self.options.resource:
+                loss = loss + self.options.resource * self.mutator.drawn_cost(self.setting.cost).log()
+            engine.backward(loss / len(batches))
+        engine.update()
+        if searches:
+            engine.update(1)

@@ -1,0 +1,91 @@
+"""`python -m oneshot derive`: architectures of a finished search, in any format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
+from oneshot.commands.options import FILE, SEED
+from spaces.console import example
+
+if TYPE_CHECKING:
+    from oneshot.result import SearchResult
+
+
+@click.command(epilog=example("python -m oneshot derive found.json -n 5 --evaluate supernet:runs/supernet -o derived"))
+@click.argument("found", metavar="RESULT", type=FILE)
+@click.option("-n", "count", type=click.IntRange(min=1), default=1, show_default=True, help="How many.")
+@click.option(
+    "--pick",
+    type=click.Choice(["best", "front", "random"]),
+    default="best",
+    show_default=True,
+    help="The best by score, the front (all of it, where -n is not given), or a random draw of all candidates.",
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the random draw.")
+@click.option("--evaluate", "guide_text", default=None, help="Score them anew: supernet:FOLDER, predictor:FILE, ...")
+@click.option("--format", "format_name", default="pathfit", show_default=True, help="See `python -m spaces formats`.")
+@evaluation_options
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="A folder.")
+def derive(
+    found: Path,
+    count: int,
+    pick: str,
+    seed: int,
+    guide_text: str | None,
+    format_name: str,
+    output: Path,
+    **evaluation: Any,
+) -> None:
+    """Write architectures of a finished search, the best first, one file each, and a list of them with their scores.
+
+    RESULT is what `search` wrote, or a job of the service with its candidates. The options from --images on are for
+    --evaluate by a supernet, and mean what they do for `evaluate`.
+    """
+    import json
+
+    import numpy as np
+
+    from oneshot.guide import check_scores, guide_named
+    from oneshot.result import read_result
+    from spaces import formats
+    from spaces.files import write_text
+    from spaces.formats.registry import get as format_of
+    from spaces.registry import get
+
+    result = read_result(found)
+    space = get(result.space)
+    format_of(format_name)
+    given = click.get_current_context().get_parameter_source("count") is not click.core.ParameterSource.DEFAULT
+    ranks = _ranks(result, pick, count if given or pick != "front" else None, seed)
+    codes, scores = np.asfortranarray(result.codes[ranks]), result.scores[ranks]
+    if guide_text is not None:
+        scores, _ = guide_named(guide_text, space, lambda run: supernet_evaluation(run, evaluation)).score(codes)
+        check_scores(space, codes, scores)
+    texts = [formats.write(architecture, format_name) for architecture in space.decode(codes)]
+    lines = []
+    for number, place in enumerate(np.argsort(-scores, kind="stable").tolist(), 1):
+        name = f"{number:03d}.json" if texts[place].lstrip()[:1] in "{[" else f"{number:03d}.txt"
+        write_text(output / name, texts[place].rstrip("\n") + "\n")
+        candidate = result.candidate(ranks[place])
+        line = {"file": name, **candidate.to_dict(), "rank": ranks[place], "score": float(scores[place])}
+        if guide_text is not None:
+            line["searched_score"] = candidate.score
+        lines.append(json.dumps(line))
+        costs = ", ".join(f"{metric} {value:.5g}" for metric, value in candidate.costs.items())
+        click.echo(f"{name}: score {scores[place]:.4g}, {costs}")
+    write_text(output / "derived.jsonl", "\n".join(lines) + "\n")
+    click.echo(f"wrote {output}: {len(lines)} architectures and derived.jsonl")
+
+
+def _ranks(result: SearchResult, pick: str, count: int | None, seed: int) -> list[int]:
+    import numpy as np
+
+    if pick == "front":
+        return result.front()[:count]
+    if pick == "random":
+        return sorted(np.random.default_rng(seed).permutation(len(result))[:count].tolist())
+    return list(range(len(result)))[:count]

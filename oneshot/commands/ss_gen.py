@@ -1,0 +1,26 @@
+"""`python -m oneshot ss-gen`: the search-space file of NNI for a space."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from spaces.console import example
+
+
+@click.command(epilog=example("python -m oneshot ss-gen --space spos -o search_space.json"))
+@click.option("--space", "space_name", required=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+def ss_gen(space_name: str, output: Path) -> None:
+    """Write the search-space file of a space as `nnictl ss_gen` does, for a tuner of NNI.
+
+    Samples that a tuner sends back are read by `python -m spaces convert --from nni-sample`.
+    """
+    from spaces import formats
+    from spaces.files import write_text
+    from spaces.registry import get
+
+    space = get(space_name)
+    write_text(output, formats.write_search_space(space) + "\n")
+    click.echo(f"wrote {output}: {len(space.choices)} choices")

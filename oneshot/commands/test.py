@@ -1,0 +1,92 @@
+"""`python -m oneshot test`: test a trained network on images that nothing was chosen by."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oneshot.commands.options import DATA, POSITIVE, set_threads
+from spaces.console import example
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from oneshot.data.images import ImageData
+    from oneshot.onnx_network import OnnxNetwork
+
+
+def _data_options(command: Any) -> Any:
+    for option in reversed(DATA[1:]):  # --data has another default here
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog=example(
+        """
+        python -m oneshot test runs/network
+        python -m oneshot test network.onnx --data cifar10
+        """
+    )
+)
+@click.argument("network", metavar="RUN|FILE.onnx", type=click.Path(exists=True, path_type=Path))
+@click.option("--data", default=None, help="A data set of as many classes.  [default: the one it was trained on]")
+@_data_options
+@click.option("--threads", type=POSITIVE, default=None, help="Torch threads.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Write as JSON.")
+def test(network: Path, output: Path | None, **options: Any) -> None:
+    """Test a retrained network, or an exported one, on a data set's test part: top-1, top-5, cross-entropy."""
+    from oneshot.retraining.report import in_words, report_on_test
+    from spaces.files import write_text
+
+    set_threads(options["threads"])
+    model, data = _of_run(network, options) if network.is_dir() else _of_onnx(network, options)
+    report = {**report_on_test(model, data), "network": str(network)}
+    if output is not None:
+        write_text(output, json.dumps(report, indent=1) + "\n")
+    click.echo(in_words(report))
+    if output is not None:
+        click.echo(f"wrote {output}")
+
+
+def _of_run(folder: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData]:
+    from oneshot.run import read_run
+
+    run = read_run(folder, "network")
+    model = run.load()
+    if options["data"] is None:
+        return model, run.data()
+    return model, _other_data(options, run.input_shape, int(run.settings["data"]["num_classes"]))
+
+
+def _of_onnx(path: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData]:
+    from oneshot.data.registry import reload
+    from oneshot.errors import InvalidOption
+    from oneshot.onnx_network import OnnxNetwork
+
+    model = OnnxNetwork(path)
+    if options["data"] is not None:
+        return model, _other_data(options, model.input_shape, _classes_of(model))
+    record = model.metadata.get("data")
+    if record is None:
+        raise InvalidOption(f"{path} does not say its data set; give --data")
+    return model, reload(json.loads(record), model.input_shape)
+
+
+def _classes_of(model: OnnxNetwork) -> int:
+    import torch
+
+    return int(model(torch.zeros(1, *model.input_shape)).shape[1])
+
+
+def _other_data(options: dict[str, Any], shape: tuple[int, int, int], classes: int) -> ImageData:
+    from oneshot.commands.options import load_data
+    from oneshot.errors import InvalidOption
+
+    data = load_data(options, shape)
+    if data.num_classes != classes:
+        raise InvalidOption(f"--data {options['data']!r} has {data.num_classes} classes, the network {classes}")
+    return data

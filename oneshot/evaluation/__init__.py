@@ -1,0 +1,1 @@
+"""Evaluating many sub-networks of one supernet: what is fixed for all of them, and what they share."""

@@ -1,0 +1,21 @@
+"""Faces of Pathfit under NNI's names and arguments, for those who come from there."""
+
+from typing import TYPE_CHECKING
+
+from spaces.lazy import exports
+
+if TYPE_CHECKING:
+    from oneshot.nni.evolution import SPOSEvolution as SPOSEvolution
+    from oneshot.nni.mutator import SPOSSupernetTrainingMutator as SPOSSupernetTrainingMutator
+    from oneshot.nni.trainer import SPOSSupernetTrainer as SPOSSupernetTrainer
+    from oneshot.nni.tuner import StrategyTuner as StrategyTuner
+
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "SPOSEvolution": ".evolution",
+        "SPOSSupernetTrainer": ".trainer",
+        "SPOSSupernetTrainingMutator": ".mutator",
+        "StrategyTuner": ".tuner",
+    },
+)

@@ -1,0 +1,123 @@
+"""Training the network of an architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from oneshot.data.images import ImageData
+from oneshot.data.split import Split
+from oneshot.errors import InvalidOption, InvalidRun
+from oneshot.recalibration import recalibrate
+from oneshot.recipe import Recipe
+from oneshot.retraining.augmentation import augmented
+from oneshot.retraining.options import RetrainOptions
+from oneshot.retraining.supernet_weights import inherit
+from oneshot.retraining.task import RetrainTask
+from oneshot.run import Run, read_run
+from oneshot.training.execution import Execution, Progress
+from oneshot.training.fitting import fit
+from spaces.errors import InvalidParameter
+from spaces.modules.supernet import Supernet
+from spaces.registry import get
+
+_LEAST_BATCH = 250  # whose statistics are to stand for the data
+
+
+def train_network(
+    run: Run,
+    progress: Progress = lambda share, text: None,
+    execution: Execution | None = None,
+    data: ImageData | None = None,
+) -> nn.Module:
+    """Train the network of an architecture, go on with it where it was stopped, or load it where it is done.
+
+    A last pass over training images computes the statistics of batch normalisation anew, as a cumulative mean (the
+    SPOS release's last 1250 iterations).
+
+    Args:
+        run: of kind `network`.
+        progress: called with every report.
+        execution: devices, precision, and what is written how often.
+        data: the run's, where it is loaded already.
+
+    Raises:
+        InvalidOption: the network has no auxiliary head or no place for drop-path, and one is asked for.
+        InvalidRun: the weights to begin with are not there, or of another network.
+        Stopped: Ctrl-C; the checkpoint is written.
+    """
+    if run.weights.exists():
+        return run.load()
+    execution = execution or Execution()
+    options = RetrainOptions(**run.settings.get("retraining", {}))
+    recipe, seed = Recipe(**run.settings["recipe"]), int(run.settings["seed"])
+    task = RetrainTask(_trained(run, options), recipe, options)
+    train = (data or run.data()).train
+    source = augmented(train, options)
+    fit(task, source, run.folder, seed=seed, augment=options.augment, execution=execution, progress=progress)
+    network = delivered(run, task.deliver())
+    device = device_of(execution)
+    size = max(recipe.batch_size, _LEAST_BATCH)
+    recalibrate(network.to(device), _batches(train, size, options.norm_batches, seed, device))
+    run.save(network.cpu())
+    return network.eval()
+
+
+def check(run: Run, data: ImageData) -> None:
+    """Raise what `train_network` would refuse, before anything is trained or written."""
+    options = RetrainOptions(**run.settings.get("retraining", {}))
+    augmented(data.train, options).epochs(1, 0, augment=options.augment)
+    RetrainTask(_trained(run, options), Recipe(**run.settings["recipe"]), options)
+
+
+def delivered(run: Run, trained: nn.Module) -> nn.Module:
+    """The run's network with the weights of the one that was trained, which may have an auxiliary head beside."""
+    network = run.build()
+    given = trained.state_dict()
+    network.load_state_dict({name: given[name] for name in network.state_dict()})
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def device_of(execution: Execution) -> torch.device:
+    """Where one process of a training computes."""
+    gpu = execution.accelerator != "cpu" and torch.cuda.is_available()
+    return torch.device("cuda" if gpu else "cpu")
+
+
+def _trained(run: Run, options: RetrainOptions) -> nn.Module:
+    """The network with fresh weights, or a supernet's; with an auxiliary head where one is wanted."""
+    network = _with_head(run) if options.auxiliary else run.build()
+    begin = run.settings.get("init")
+    if begin is not None:
+        given = read_run(begin["run"], "supernet")
+        for what, own in (("space", run.space.name), ("classes", run.settings["data"]["num_classes"])):
+            other = given.space.name if what == "space" else given.settings["data"]["num_classes"]
+            if other != own:
+                raise InvalidRun(f"{given.folder}: the supernet's {what} are {other}, the network's {own}")
+        if given.weights_digest() != begin["weights"]:
+            raise InvalidRun(f"{given.folder}: its weights are not those that this training began with")
+        supernet = given.load()
+        assert isinstance(supernet, Supernet)
+        inherit(network, supernet, run.architecture)
+    return network
+
+
+def _with_head(run: Run) -> nn.Module:
+    try:
+        space = get(run.space.name, auxiliary=True)
+    except InvalidParameter as error:
+        raise InvalidOption(f"auxiliary: networks of {run.space.name} have no auxiliary head: {error}") from error
+    generator = torch.Generator().manual_seed(run.settings["seed"])
+    architecture = space.architecture(run.architecture.choices)
+    return space.network(architecture, run.settings["data"]["num_classes"], generator)
+
+
+def _batches(images: Split, size: int, most: int, seed: int, device: torch.device) -> Iterator[Tensor]:
+    """At most `most` batches of training images as a network is tested on; one pass over them at most."""
+    loader = images.epochs(min(size, len(images)), seed)
+    for number, (batch, _) in enumerate(loader):
+        if number == most:
+            return
+        yield batch.to(device)

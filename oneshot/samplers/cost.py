@@ -1,0 +1,75 @@
+"""Sampling that is uniform over a cost: a bin is drawn uniformly, then an architecture of that bin.
+
+Uniform paths nearly all have an average cost. SPOS (arXiv 1904.00420, section 3.4) therefore draws a bin of FLOPs
+first; its release then draws paths until one falls into the bin, up to 500 times. Here the bin's architectures are
+drawn directly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot.errors import InvalidOption
+from oneshot.samplers.additive import AdditiveBins
+from oneshot.samplers.base import BLOCK, SinglePath
+from oneshot.samplers.pools import PooledBins
+from spaces.additive import AdditiveTable
+from spaces.space import Codes
+from tables.cost_model import CostModel
+
+SPOS_MACS = tuple(float(edge) for edge in range(290_000_000, 360_000_001, 10_000_000))
+"""The seven bins of SPOS, for its own space at 224 pixels."""
+
+_SAMPLED = 4096
+_TAILS = 0.05
+
+
+class Bins(Protocol):
+    """Draws architectures of a given bin of costs."""
+
+    def draw(self, rng: np.random.Generator, bins: NDArray[np.int64]) -> Codes:
+        """Codes [n, choices], the i-th of the bin `bins[i]`."""
+
+
+class UniformCost(SinglePath):
+    """One path an update, uniform over bins of a cost, and within a bin over its architectures.
+
+    Where costs are sums over choices, the architectures of a bin are counted and drawn exactly. Elsewhere they come
+    from a pool for each bin that is sampled once.
+
+    Args:
+        model: of the cost.
+        seed: of the training.
+        edges: of the bins, rising, in the cost's unit.
+
+    Raises:
+        InvalidOption: the edges do not rise, or a bin holds no network.
+    """
+
+    def __init__(self, model: CostModel, seed: int, edges: Sequence[float]):
+        super().__init__(seed)
+        self.model, self.edges = model, np.asarray(edges, dtype=np.float64)
+        if len(self.edges) < 2 or not (np.diff(self.edges) > 0).all() or not np.isfinite(self.edges).all():
+            raise InvalidOption(f"edges of bins must rise, not {list(edges)}")
+        exact = isinstance(model.table, AdditiveTable) and not model.space.irregular
+        self.bins: Bins = AdditiveBins(model, self.edges) if exact else PooledBins(model, self.edges)
+
+    def draw(self, rng: np.random.Generator) -> Codes:
+        """Codes [BLOCK, choices]."""
+        return self.bins.draw(rng, rng.integers(len(self.edges) - 1, size=BLOCK))
+
+
+def edges_between(least: float, greatest: float, count: int) -> list[float]:
+    """Edges of `count` bins of equal width."""
+    return [float(edge) for edge in np.linspace(least, greatest, count + 1)]
+
+
+def usual_range(model: CostModel) -> tuple[float, float]:
+    """The costs between which nine of ten uniform architectures lie."""
+    costs = model.estimate(model.space.sample(np.random.default_rng(0), _SAMPLED))
+    least, greatest = np.quantile(costs, [_TAILS, 1 - _TAILS]).tolist()
+    return least, greatest

@@ -1,0 +1,147 @@
+"""Architectures that meet constraints: sampled, or found where sampling finds none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot.distinct import distinct
+from oneshot.errors import Infeasible
+from spaces.space import Codes
+
+if TYPE_CHECKING:
+    from oneshot.constraint import Constraint
+
+ENUMERABLE = 1 << 17
+"""Spaces of at most this size are enumerated where sampling finds too little."""
+
+_BATCH, _TRIES, _FRUITLESS = 4096, 64, 8
+_POPULATION, _PARENTS, _GENERATIONS = 512, 64, 60  # of the search for a network that meets all constraints
+
+
+class Operators(Protocol):
+    """What a search draws its architectures with: a space, or a restriction of one."""
+
+    name: str
+
+    @property
+    def size(self) -> int: ...
+    def sample(self, rng: np.random.Generator, n: int) -> Codes: ...
+    def mutate(self, codes: Codes, rng: np.random.Generator, probability: float = 0.1) -> Codes: ...
+    def crossover(self, mothers: Codes, fathers: Codes, rng: np.random.Generator) -> Codes: ...
+    def enumerate_codes(self) -> Iterator[Codes]: ...
+
+
+def feasible_sample(
+    operators: Operators,
+    constraints: Sequence[Constraint],
+    rng: np.random.Generator,
+    count: int,
+    starts: Codes | None = None,
+) -> Codes:
+    """Up to `count` distinct architectures that meet the constraints, uniform as far as sampling reaches.
+
+    Rejection first; where the constraints leave little, all of a small space, or walks among the networks that meet
+    them, begun at those that an evolution towards the constraints finds.
+
+    Args:
+        operators: what draws architectures.
+        constraints: all are to be met.
+        rng: all randomness comes from it.
+        count: how many.
+        starts: codes [n, choices] that the evolution begins with too, such as the cheapest networks.
+
+    Raises:
+        Infeasible: nothing meets all constraints at once (exact for spaces that are enumerated); the nearest is told.
+    """
+
+    found = _rejected(operators, constraints, rng, count)
+    if len(found) >= count:
+        return found
+    if operators.size <= ENUMERABLE:
+        return _enumerated(operators, constraints, rng, count)
+    if len(found) == 0:
+        found = _nearest(operators, constraints, rng, starts)
+        if not feasible(constraints, found).any():
+            text = f"no network of {operators.name} was found that meets all {len(constraints)} constraints at once"
+            raise _infeasible(text, constraints, found)
+    return _walked(operators, constraints, rng, found[feasible(constraints, found)], count)
+
+
+def feasible(constraints: Sequence[Constraint], codes: Codes) -> NDArray[np.bool_]:
+    """Which of codes [n, choices] meet every constraint, bool array [n]."""
+    met = np.ones(len(codes), dtype=bool)
+    for constraint in constraints:
+        met &= constraint.met(codes)
+    return met
+
+
+def excess(constraints: Sequence[Constraint], codes: Codes) -> NDArray[np.float64]:
+    """By how much codes [n, choices] break the constraints, as shares of the maxima, [n]; 0 where all are met."""
+    total = np.zeros(len(codes))
+    for constraint in constraints:
+        total += constraint.excess(codes)
+    return total
+
+
+def _rejected(operators: Operators, constraints: Sequence[Constraint], rng: np.random.Generator, count: int) -> Codes:
+    found = operators.sample(rng, 0)
+    for attempt in range(_TRIES):
+        drawn = operators.sample(rng, _BATCH)
+        found = distinct(np.concatenate([found, drawn[feasible(constraints, drawn)]]))
+        if len(found) >= count or (attempt + 1 >= _FRUITLESS and len(found) == 0):
+            break
+    return np.asfortranarray(found[:count])
+
+
+def _enumerated(operators: Operators, constraints: Sequence[Constraint], rng: np.random.Generator, count: int) -> Codes:
+    every = np.concatenate(list(operators.enumerate_codes()))
+    met = every[feasible(constraints, every)]
+    if len(met) == 0:
+        text = f"no network of {operators.name} meets all {len(constraints)} constraints at once"
+        nearest = every[np.argsort(excess(constraints, every), kind="stable")[:1]]
+        raise _infeasible(text, constraints, nearest)
+    return np.asfortranarray(met[rng.permutation(len(met))[:count]])
+
+
+def _walked(
+    operators: Operators, constraints: Sequence[Constraint], rng: np.random.Generator, pool: Codes, count: int
+) -> Codes:
+    for _ in range(_TRIES):
+        if len(pool) >= count:
+            break
+        parents = pool[rng.integers(len(pool), size=_BATCH)]
+        children = operators.mutate(parents, rng, 0.2)
+        pool = distinct(np.concatenate([pool, children[feasible(constraints, children)]]))
+    return np.asfortranarray(pool[rng.permutation(len(pool))[:count]])
+
+
+def _nearest(
+    operators: Operators, constraints: Sequence[Constraint], rng: np.random.Generator, starts: Codes | None
+) -> Codes:
+    """What an evolution finds that breaks the constraints least, codes [n, choices], the nearest first."""
+    drawn = operators.sample(rng, _BATCH)
+    codes = distinct(drawn if starts is None else np.concatenate([starts, drawn]))
+    for _ in range(_GENERATIONS):
+        codes = codes[np.argsort(excess(constraints, codes), kind="stable")[:_PARENTS]]
+        if excess(constraints, codes[:1])[0] == 0:
+            break
+        mothers, fathers = (codes[rng.integers(len(codes), size=_POPULATION)] for _ in range(2))
+        children = operators.crossover(mothers, fathers, rng)
+        changed = operators.mutate(mothers, rng, 1.5 / codes.shape[1])
+        codes = distinct(np.concatenate([codes, children, changed]))
+    return codes[np.argsort(excess(constraints, codes), kind="stable")]
+
+
+def _infeasible(text: str, constraints: Sequence[Constraint], codes: Codes) -> Infeasible:
+    """The error, which tells what the first of `codes` costs."""
+    costs = [float(constraint.upper(codes[:1])[0]) for constraint in constraints]
+    pairs = zip(constraints, costs, strict=True)
+    listed = ", ".join(f"{item.label} {cost:.6g} (limit {item.maximum:.6g})" for item, cost in pairs)
+    worst = int(np.argmax([item.excess(codes[:1])[0] for item in constraints]))
+    return Infeasible(
+        f"{text}; the nearest has {listed}", constraints[worst].metric, constraints[worst].maximum, costs[worst]
+    )

@@ -1,0 +1,144 @@
+"""The loop over the updates of a training, as each of its processes runs it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from oneshot.data.split import Batch
+from oneshot.errors import InvalidOption, InvalidRun
+from oneshot.training import checkpoint
+from oneshot.training.batches import Source, updates
+from oneshot.training.engine import Engine
+from oneshot.training.execution import Execution, Progress
+from oneshot.training.reports import Reports
+from oneshot.training.task import TrainingTask
+
+if TYPE_CHECKING:
+    from lightning.fabric import Fabric
+
+_AGREE_EVERY = 20
+"""Updates between the checks that all processes have the same path, and none wants to stop."""
+
+
+class Job:
+    """What a process is to train; see `fit` for the arguments.
+
+    Not a dataclass: Lightning would take it apart on its way to other processes.
+    """
+
+    def __init__(
+        self,
+        task: TrainingTask,
+        images: Source,
+        folder: Path,
+        seed: int,
+        augment: bool,
+        execution: Execution,
+        progress: Progress,
+    ):
+        self.task, self.images, self.folder, self.seed = task, images, folder, seed
+        self.augment, self.execution, self.progress = augment, execution, progress
+        self.stopped = False
+
+    def stop(self) -> None:
+        """Let the training stop after its present update."""
+        self.stopped = True
+
+    @property
+    def wants_stop(self) -> bool:
+        """Whether it is to stop."""
+        return self.stopped
+
+
+class Outcome(NamedTuple):
+    """How a training ended (no dataclass: Lightning takes these apart on their way between processes).
+
+    Args:
+        step: updates that are done.
+        steps: of the whole training.
+    """
+
+    step: int
+    steps: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.step >= self.steps
+
+
+def train(fabric: Fabric, job: Job) -> Outcome:
+    """Run a job's updates to the end, or until it is to stop."""
+    task, execution, recipe = job.task, job.execution, job.task.recipe
+    rank, ranks = fabric.global_rank, fabric.world_size
+    part = execution.part_of(recipe.batch_size, ranks, len(job.images))
+    loader = job.images.epochs(part, job.seed, augment=job.augment, rank=rank, ranks=ranks)
+    an_epoch = len(loader) // execution.accumulate
+    if an_epoch < 1:
+        raise InvalidOption(f"batch_size: {len(job.images)} training images give no batch of {recipe.batch_size}")
+    steps = recipe.updates(an_epoch)
+    task.model.to(device=fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    task.to(fabric.device)
+    task.model.train()
+    engine = Engine(fabric, task.optimizers(steps), recipe.clip)
+    path = job.folder / checkpoint.FILE
+    start = checkpoint.restore(path, task, engine, steps=steps, seed=job.seed) if path.exists() else 0
+    fabric.barrier()  # process 0 must not replace the file while others read it
+    reports = None
+    if rank == 0:
+        reports = Reports(job.progress, steps, an_epoch, job.folder if execution.tensorboard else None, start)
+    engine.meter.clear()
+    step = start
+    try:
+        for step, batches in zip(range(start, steps), updates(loader, execution.accumulate, start), strict=False):
+            if ranks > 1 and (step - start) % _AGREE_EVERY == 0:
+                engine.check_same(task.path_digest(step, _AGREE_EVERY))
+            _update(task, batches, step, job.seed, engine)
+            step += 1
+            stop = job.wants_stop
+            if ranks > 1:
+                stop = (step - start) % _AGREE_EVERY == 0 and engine.any_wants(stop)
+            if step % execution.report_every == 0 or step % an_epoch == 0 or step == steps:
+                _report(engine, reports, step)
+            if rank == 0 and (step % execution.checkpoint_every == 0 or step == steps or stop):
+                checkpoint.save(path, task, engine, step=step, steps=steps, seed=job.seed)
+            if stop:
+                break
+    finally:
+        if reports is not None:
+            reports.close()
+    fabric.barrier()
+    return Outcome(step, steps)
+
+
+def _update(task: TrainingTask, batches: Sequence[Batch], step: int, seed: int, engine: Engine) -> None:
+    device = engine.fabric.device
+    moved = [(_moved(images, device), labels.to(device, non_blocking=True)) for images, labels in batches]
+    # Processes draw differently (dropout), each from (seed, step, rank) alone.
+    state = np.random.SeedSequence([seed, step, engine.fabric.global_rank]).generate_state(1, np.uint64)[0]
+    torch.manual_seed(int(state))
+    task.before_step(step)
+    task.step(moved, step, engine)
+    task.after_step(step)
+    engine.meter.count(sum(len(labels) for _, labels in moved))
+
+
+def _moved(images: Tensor, device: torch.device) -> Tensor:
+    if images.ndim != 4:  # a user's own
+        return images.to(device, non_blocking=True)
+    return images.to(device, non_blocking=True, memory_format=torch.channels_last)
+
+
+def _report(engine: Engine, reports: Reports | None, step: int) -> None:
+    reading = engine.meter.read(engine.ranks)
+    if reading.loss is not None and not math.isfinite(reading.loss):
+        raise InvalidRun(f"the loss is {reading.loss} after update {step}: the training diverged; lower learning_rate")
+    if reports is not None:
+        reports.tell(step, reading, float(engine.optimizers[0].param_groups[0]["lr"]))

@@ -1,0 +1,31 @@
+"""The optimiser of a recipe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from oneshot.recipe import Recipe
+
+
+def sgd(model: nn.Module, recipe: Recipe, steps: int) -> tuple[Optimizer, LRScheduler]:
+    """SGD that decays weights of more than one dimension only, and the recipe's schedule.
+
+    Args:
+        model: all its parameters are optimised.
+        recipe: of the training.
+        steps: of the whole training.
+    """
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    decayed = [weight for weight in weights if weight.ndim > 1]
+    others = [weight for weight in weights if weight.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": recipe.weight_decay}]
+    if others:
+        groups.append({"params": others, "weight_decay": 0.0})
+    optimizer = torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov)
+    # A function, not an object: an object's attributes would be part of checkpoints.
+    return optimizer, LambdaLR(optimizer, lambda step: recipe.share_of_rate(step, steps))

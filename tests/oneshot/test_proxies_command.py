@@ -1,0 +1,141 @@
+"""`python -m oneshot proxies`: a file of evaluations that goes on where it was stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import spaces
+from oneshot.commands import main
+from predictor.proxies import available
+from tables import evaluation
+
+SPACE = spaces.get("spos-tiny")
+FEW = ["--proxy", "snip", "--proxy", "naswot", "--proxy", "macs"]
+SMALL = ["proxies", "--space", "spos-tiny", "--images", "4", "--threads", "1"]
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [*SMALL, *map(str, arguments)], env={"COLUMNS": "200"})
+
+
+def test_the_command_knows_all_proxies() -> None:
+    from oneshot.commands.proxies import PROXIES
+
+    assert list(PROXIES) == available()
+
+
+def test_evaluations_are_written_and_repeat(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        done = run(*FEW, "-n", "5", "--seed", "3", "-o", tmp_path / f"{name}.jsonl")
+        assert done.exit_code == 0, done.output
+    assert f"wrote {tmp_path / 'b.jsonl'}: 5 architectures, 5 networks measured now" in done.stdout
+    assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
+    found = evaluation.read(tmp_path / "a.jsonl", SPACE.name)
+    assert len({one.architecture for one in found}) == 5
+    for one in found:
+        assert set(one.metrics) == {"snip", "naswot", "macs"}
+        assert one.metrics["macs"] == SPACE.macs(one.architecture)
+        assert {key: one.source[key] for key in ("kind", "data", "images", "seed", "repeats")} == {
+            "kind": "proxies",
+            "data": "digits",
+            "images": 4,
+            "seed": 3,
+            "repeats": 1,
+        }
+    assert evaluation.scores(found, "snip") == [one.metrics["snip"] for one in found]
+
+
+def test_a_cut_file_is_completed_to_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    assert run(*FEW, "-n", "6", "-o", path).exit_code == 0
+    whole = path.read_text(encoding="utf-8")
+    lines = whole.splitlines(keepends=True)
+    path.write_text("".join(lines[:3]) + lines[3][:20], encoding="utf-8")
+    done = run(*FEW, "-n", "6", "-o", path)
+    assert "6 architectures, 3 networks measured now" in done.stdout
+    assert path.read_text(encoding="utf-8") == whole
+    assert "6 architectures, 0 networks measured now" in run(*FEW, "-n", "6", "-o", path).stdout
+
+
+def test_given_architectures_are_measured_once_each(tmp_path: Path) -> None:
+    architectures = SPACE.decode(SPACE.sample(np.random.default_rng(0), 3))
+    archs = tmp_path / "archs.jsonl"
+    archs.write_text("".join(one.to_json() + "\n" for one in [*architectures, architectures[0]]), encoding="utf-8")
+    assert run("--proxy", "params", "--archs", archs, "-o", tmp_path / "a.jsonl").exit_code == 0
+    found = evaluation.read(tmp_path / "a.jsonl")
+    assert [one.architecture for one in found] == list(dict.fromkeys(architectures))
+    assert evaluation.values(found, "params") == [SPACE.params(one) for one in dict.fromkeys(architectures)]
+
+
+def test_another_setting_does_not_mix_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    assert run(*FEW, "-n", "2", "-o", path).exit_code == 0
+    before = path.read_bytes()
+    for other in (["--seed", "1", *FEW], ["--repeats", "2", *FEW], ["--proxy", "snip"], ["--images", "5", *FEW]):
+        done = run(*other, "-n", "2", "-o", path)
+        assert done.exit_code == 2
+        assert "holds other proxies, or of other images or seeds; choose another file" in done.output
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--proxy", "magic"], "'magic' is not one of 'synflow'"),
+        (["--device", "toaster"], "--device 'toaster': "),
+        (["--space", "sops"], "unknown space 'sops'"),
+        (["--data", "nothing"], "nothing"),
+        (["--archs", "archs.jsonl"], "archs.jsonl, line 1: an architecture of nasbench201 was given to spos-tiny"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cell = spaces.get("nasbench201").architecture([0, 1, 2, 3, 4, 0])
+    (tmp_path / "archs.jsonl").write_text(cell.to_json(), encoding="utf-8")
+    done = run(*arguments, "-o", "a.jsonl")
+    assert done.exit_code == 2
+    assert said in done.output
+    assert not (tmp_path / "a.jsonl").exists()
+
+
+def test_help_leaves_torch_out() -> None:
+    code = (
+        "import sys; from oneshot.commands import main\n"
+        "try: main(['proxies', '--help'])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert not {'torch', 'sklearn', 'rich'} & set(sys.modules), 'loaded'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Example:" in done.stdout
+
+
+@pytest.mark.slow
+def test_an_interrupted_process_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    command = [sys.executable, "-m", "oneshot", *SMALL, "-n", "150", "-o", str(path)]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 90
+        while (not path.exists() or path.read_bytes().count(b"\n") < 3) and time.monotonic() < end:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) != 0
+    finally:
+        process.kill()
+    kept = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert 3 <= len(kept) < 150
+    done = run("-n", str(len(kept) + 2), "-o", path)
+    assert done.exit_code == 0
+    found = [json.loads(one.to_json()) for one in evaluation.read(path)]
+    assert found[: len(kept)] == kept

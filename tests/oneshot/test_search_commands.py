@@ -1,0 +1,344 @@
+"""`search`, `derive` and `ss-gen`: what they write, refuse, and find again after an interruption."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import spaces
+from oneshot.commands import main
+from oneshot.evaluator import Evaluator
+from oneshot.result import SearchResult, read_result
+from spaces import ChainSpace
+from tables import evaluation
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
+FEW = ("--images", "40", "--recalibration-batches", "1", "--recalibration-batch-size", "40")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, list(map(str, arguments)), env={"COLUMNS": "200"})
+
+
+def done(*arguments: object) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def supernet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a supernet that was trained for an epoch."""
+    folder = tmp_path_factory.mktemp("runs") / "supernet"
+    done("train", "--space", TINY, "--epochs", 1, "--threads", 1, "--seed", 3, "-o", folder)
+    return folder
+
+
+def search(supernet: Path, output: Path, *more: object) -> str:
+    options = ("--option", "generations=2", "--option", "population=10", "--seed", 1)
+    return done("search", "--space", TINY, "--guide", f"supernet:{supernet}", *FEW, *options, "-o", output, *more)
+
+
+def without_time(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(path.read_text())
+    value.pop("seconds")
+    return value
+
+
+def test_an_interrupted_search_goes_on_to_the_same_result(
+    supernet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, broken = tmp_path / "whole.json", tmp_path / "broken.json"
+    search(supernet, whole)
+    journal = broken.with_name("broken.json.evaluations.jsonl")
+    stream, count = Evaluator.stream, [0]
+
+    def stopping(self: Evaluator, codes: Any) -> Any:
+        for found in stream(self, codes):
+            count[0] += 1
+            if count[0] == 14:
+                raise KeyboardInterrupt
+            yield found
+
+    monkeypatch.setattr(Evaluator, "stream", stopping)
+    arguments = ("search", "--space", TINY, "--guide", f"supernet:{supernet}", *FEW, "--option", "generations=2")
+    arguments = (*arguments, "--option", "population=10", "--seed", "1", "-o", str(broken))
+    stopped = run(*arguments)
+    assert stopped.exit_code == 130
+    assert "stopped after 13 evaluations; go on with --resume" in stopped.stderr
+    assert not broken.exists()
+    assert len(evaluation.read(journal)) == 13
+    with open(journal, "a") as file:
+        file.write('{"architec')  # torn in the middle of a line
+    again = run(*arguments)
+    assert (again.exit_code, again.stderr.count("\n")) == (2, 1)
+    assert f"{journal} holds evaluations of a search; go on with --resume, or choose another output" in again.stderr
+    count[0] = 100  # interrupts no more
+    done(*arguments, "--resume")
+    assert count[0] == 107  # the rest alone was evaluated
+    assert without_time(broken) == without_time(whole)
+    finished = read_result(broken)
+    kept = {one.architecture: -one.metrics["cross_entropy"] for one in evaluation.read(journal)}
+    space = spaces.get(TINY)
+    assert finished.scores.tolist() == [kept[architecture] for architecture in space.decode(finished.codes)]
+
+
+@pytest.mark.slow
+def test_a_killed_search_goes_on_to_the_same_result(supernet: Path, tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole.json", tmp_path / "broken.json"
+    arguments = ("search", "--space", TINY, "--guide", f"supernet:{supernet}", *FEW, "--option", "generations=4")
+    done(*arguments, "-o", whole)
+    journal = broken.with_name("broken.json.evaluations.jsonl")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "oneshot", *map(str, arguments), "-o", str(broken)]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    until = time.monotonic() + 120
+    while time.monotonic() < until and process.poll() is None:
+        if journal.exists() and journal.read_text().count("\n") >= 5:
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.01)
+    process.communicate(timeout=60)
+    assert journal.read_text().count("\n") >= 5
+    broken.unlink(missing_ok=True)
+    done(*arguments, "-o", broken, "--resume")
+    assert without_time(broken) == without_time(whole)
+
+
+def test_evaluations_of_other_settings_are_not_taken(supernet: Path, tmp_path: Path) -> None:
+    output = tmp_path / "found.json"
+    search(supernet, output)
+    refused = run(
+        "search", "--space", TINY, "--guide", f"supernet:{supernet}", "--images", 30, "--resume", "-o", output
+    )
+    assert refused.exit_code == 2
+    assert "found.json.evaluations.jsonl holds evaluations of another supernet, data set or setting" in refused.stderr
+
+
+def test_every_candidate_sees_the_same_images(supernet: Path, tmp_path: Path) -> None:
+    """Others kept one iterator over the validation images between candidates, so that each saw other images."""
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    search(supernet, first)
+    options = ("--strategy", "exhaustive")
+    done("search", "--space", TINY, "--guide", f"supernet:{supernet}", *FEW, *options, "-o", second)
+    every = read_result(second)
+    scores = dict(zip(map(tuple, every.codes.tolist()), every.scores.tolist(), strict=True))
+    found = read_result(first)
+    assert [scores[tuple(row)] for row in found.codes.tolist()] == found.scores.tolist()
+
+
+def test_the_best_of_every_generation_is_exported(supernet: Path, tmp_path: Path) -> None:
+    output, folder = tmp_path / "found.json", tmp_path / "best"
+    search(supernet, output, "--export-each", folder, "--format", "nni-1.9")
+    files = sorted(folder.iterdir())
+    assert [path.name for path in files] == ["001.json", "002.json"]
+    result = read_result(output)
+    assert spaces.formats.read(files[-1], "nni-1.9", TINY) == result.best.architecture
+    first = result.order < 10
+    best = result.codes[np.flatnonzero(first)[0]]
+    assert spaces.formats.read(files[0], "nni-1.9", TINY) == spaces.get(TINY).decode(best[None])[0]
+
+
+def test_objectives_make_the_front_and_the_plot(supernet: Path, tmp_path: Path) -> None:
+    from matplotlib.image import imread
+
+    output, plot = tmp_path / "found.json", tmp_path / "deep" / "front.png"
+    more = ("--strategy", "pareto", "--objective", "accuracy", "--objective", "params", "--plot", plot)
+    said = search(supernet, output, *more)
+    assert said.splitlines()[-2:] == [f"wrote {output}", f"wrote {plot}"]
+    assert " on the front of score and params" in said
+    assert imread(plot).shape[0] > 400
+    assert imread(plot).std() > 0.05  # something is drawn
+    value = json.loads(output.read_text())
+    assert value["objectives"] == ["params"]
+    params = [one["costs"]["params"] for one in value["front"]]
+    assert params == sorted(params, reverse=True)
+
+
+def test_derive_writes_the_best_and_evaluates_them_anew(supernet: Path, tmp_path: Path) -> None:
+    output, folder = tmp_path / "found.json", tmp_path / "derived"
+    search(supernet, output)
+    said = done("derive", output, "-n", 3, "-o", folder)
+    assert said.splitlines()[-1] == f"wrote {folder}: 3 architectures and derived.jsonl"
+    result = read_result(output)
+    for rank in range(3):
+        assert spaces.formats.read(folder / f"{rank + 1:03d}.json") == result.candidate(rank).architecture
+    lines = [json.loads(line) for line in (folder / "derived.jsonl").read_text().splitlines()]
+    assert [line["score"] for line in lines] == result.scores[:3].tolist()
+    other = ("--images", 200, "--recalibration-batches", 2)
+    done("derive", output, "-n", 3, "--evaluate", f"supernet:{supernet}", *other, "-o", tmp_path / "anew")
+    anew = [json.loads(line) for line in (tmp_path / "anew" / "derived.jsonl").read_text().splitlines()]
+    assert sorted(line["rank"] for line in anew) == [0, 1, 2]
+    assert sorted((line["searched_score"] for line in anew), reverse=True) == result.scores[:3].tolist()
+    scores = [line["score"] for line in anew]
+    assert scores == sorted(scores, reverse=True)
+    assert set(scores).isdisjoint(result.scores[:3].tolist())
+
+
+def test_derive_takes_the_front_or_a_draw(tmp_path: Path, toy: Any, tiny: ChainSpace) -> None:
+    from oneshot import SearchProblem
+    from oneshot import search as run_search
+
+    result = run_search(SearchProblem(tiny, toy(tiny)), options={"generations": 3})
+    path = tmp_path / "found.json"
+    result.save(path)
+    done("derive", path, "--pick", "front", "--format", "nni", "-o", tmp_path / "front")
+    assert len(list((tmp_path / "front").glob("0*.json"))) == len(result.front())
+    drawn = [json.loads(done_line) for done_line in _derived(path, tmp_path / "a", "--pick", "random", "-n", 7)]
+    assert drawn == [json.loads(line) for line in _derived(path, tmp_path / "b", "--pick", "random", "-n", 7)]
+    assert len({line["rank"] for line in drawn}) == 7
+    assert {line["rank"] for line in drawn} != set(range(7))
+    assert len(_derived(path, tmp_path / "c", "-n", 10_000)) == len(result)
+
+
+def _derived(path: Path, folder: Path, *options: object) -> list[str]:
+    done("derive", path, *options, "-o", folder)
+    return (folder / "derived.jsonl").read_text().splitlines()
+
+
+def test_ss_gen_writes_what_nni_reads(tmp_path: Path) -> None:
+    path = tmp_path / "space.json"
+    assert done("ss-gen", "--space", "spos", "-o", path) == f"wrote {path}: 20 choices\n"
+    value = json.loads(path.read_text())
+    assert value["layer_1"] == {"_type": "layer_choice", "_value": ["k3", "k5", "k7", "xcep"]}
+    choices = spaces.formats.read_search_space(path.read_text())
+    assert [choice.candidates for choice in choices] == [choice.candidates for choice in spaces.get("spos").choices]
+
+
+SPOS = ("search", "--space", "spos", "--guide", "supernet:nowhere", "-o", "{new}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((*SPOS[:4], "nonsense:x", "-o", "{new}"), "--guide 'nonsense:x': a guide is predictor:FILE, supernet:FOLDER"),
+        ((*SPOS[:4], "supernet:", "-o", "{new}"), "--guide 'supernet:': a guide is predictor:FILE"),
+        ((*SPOS[:4], "benchmark:nope", "-o", "{new}"), "unknown benchmark 'nope'; there is: "),
+        (SPOS, "nowhere holds no run of Pathfit's"),
+        ((*SPOS, "--objective", "watts"), "unknown metric 'watts'"),
+        ((*SPOS, "--objective", "flops<=3"), "not an objective: 'flops<=3'; one reads like 'accuracy', 'flops' or"),
+        ((*SPOS, "--objective", "latency_ms"), "objective 'latency_ms': name its table: latency_ms@TABLE"),
+        ((*SPOS, "--objective", "flops@cpu"), "objective 'flops@cpu': a count needs no table; write flops"),
+        ((*SPOS, "--plot", "front.pdf"), "--plot front.pdf: plots are PNG files; choose a name that ends in .png"),
+        ((*SPOS, "--format", "yaml"), "unknown format 'yaml'"),
+        ((*SPOS, "--strategy", "annealing"), "unknown strategy 'annealing'; there is: aging, channels, evolution, "),
+        ((*SPOS, "--option", "generations"), "--option 'generations': write NAME=VALUE, such as generations=10"),
+        ((*SPOS, "--option", "=3"), "--option '=3': write NAME=VALUE"),
+        ((*SPOS, "--option", "generations=many"), "evolution: generations must be like 20, not 'many'"),
+        (
+            (*SPOS, "--constraint", "flops<=270.4e6", "--constraint", "params<=2e6"),
+            "the smallest network of spos has 3154880 params; asked for at most 2e+06",
+        ),
+        (("derive", "{empty}", "-o", "{new}"), "not a search result"),
+        (("ss-gen", "--space", "sops", "-o", "{new}"), "unknown space 'sops'"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    (tmp_path / "empty.json").write_text("{}")
+    places = {"new": tmp_path / "new", "empty": tmp_path / "empty.json"}
+    refused = run(*[argument.format(**places) if "{" in argument else argument for argument in arguments])
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("Error: ")
+    assert said in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert not (tmp_path / "new").exists()
+
+
+def test_constraints_that_exclude_each_other_are_refused_before_the_guide_is_loaded(tmp_path: Path) -> None:
+    space = spaces.get("spos")
+    from tables.cost_model import counting_model
+
+    least = {name: counting_model(space, name).bounds()[0].value for name in ("macs", "params")}
+    limits = ("--constraint", f"flops<={least['macs']:.0f}", "--constraint", f"params<={least['params']:.0f}")
+    refused = run("search", "--space", "spos", "--guide", "supernet:nowhere", *limits, "-o", tmp_path / "x.json")
+    assert refused.exit_code == 2
+    assert "no network of spos was found that meets all 2 constraints at once; the nearest has macs " in refused.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.reference_data
+@pytest.mark.parametrize("strategy", ["evolution", "pareto", "aging", "random", "predictor-loop", "exhaustive"])
+def test_a_benchmark_drives_every_strategy(
+    reference_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    monkeypatch.setenv("PATHFIT_REFERENCE_DATA", str(reference_data))
+    output = tmp_path / "found.json"
+    options = {"predictor-loop": ("predictor=forest", "rounds=1"), "aging": ("evaluations=200",)}.get(strategy, ())
+    given = [part for option in options for part in ("--option", option)]
+    guide = ("--space", "nasbench201", "--guide", "benchmark:nasbench201:cifar10_test_acc")
+    done("search", *guide, "--strategy", strategy, *given, "-o", output)
+    result = read_result(output)
+    assert result.guide["metric"] == "cifar10_test_acc"
+    assert result.best.score > {"random": 93.5, "exhaustive": 94.37}.get(strategy, 93.0)
+    from tables.benchmarks.registry import benchmark
+
+    values = benchmark("nasbench201", reference_data).query(result.codes, "cifar10_test_acc")
+    assert np.array_equal(values, result.scores)
+
+
+@pytest.mark.reference_data
+def test_what_a_benchmark_does_not_hold_is_named(
+    reference_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATHFIT_REFERENCE_DATA", str(reference_data))
+    refused = run("search", "--space", "nasbench101", "--guide", "benchmark:nasbench101", "-o", tmp_path / "x.json")
+    assert refused.exit_code == 2
+    assert "are not among the 30001 of nasbench101; the first is {" in refused.stderr
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_results_are_read_back(supernet: Path, tmp_path: Path) -> None:
+    output = tmp_path / "found.json"
+    search(supernet, output)
+    result = read_result(output)
+    assert isinstance(result, SearchResult)
+    assert result.guide["kind"] == "supernet"
+    assert result.guide["images"] == 40
+
+
+def test_help_leaves_torch_out() -> None:
+    code = (
+        "import sys; from oneshot.commands import main\n"
+        "for command in ('search', 'derive', 'ss-gen'):\n"
+        "    try: main([command, '--help'])\n"
+        "    except SystemExit as end: assert end.code == 0\n"
+        "heavy = {'torch', 'pymoo', 'scipy', 'sklearn', 'matplotlib', 'rich', 'numpy'}\n"
+        "assert not heavy & set(sys.modules), 'loaded'\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.count("Example:\n") == 3
+
+
+def test_a_strategy_of_a_file_is_searched_with(supernet: Path, tmp_path: Path) -> None:
+    plugin, output = tmp_path / "first.py", tmp_path / "found.json"
+    plugin.write_text(
+        "from oneshot.strategies import register_strategy\n"
+        "from oneshot.strategies.random import RandomSearch\n"
+        "@register_strategy('few-at-random')\n"
+        "class Few(RandomSearch):\n"
+        "    def __init__(self, problem, rng, *, few: int = 3):\n"
+        "        super().__init__(problem, rng, evaluations=few)\n"
+    )
+    guide = ("--space", TINY, "--guide", f"supernet:{supernet}", *FEW)
+    command = ["--plugin", plugin, "search", *guide, "--strategy", "few-at-random", "--option", "few=4", "-o", output]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # a process of its own: names are taken once
+    ran = subprocess.run(
+        [sys.executable, "-m", "oneshot", *map(str, command)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert len(read_result(output)) == 4

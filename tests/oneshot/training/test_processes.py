@@ -1,0 +1,39 @@
+"""Two processes on this machine train as one does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("two_processes.py")
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    """Gloo between them; stopped by Ctrl-C and gone on with; a mistake in the paths is found before it does harm."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", str(SCRIPT), str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    found = json.loads(done.stdout)
+    assert found["supernet"] < 1e-3
+    assert found["differing"] == (
+        "the processes of this training drew different paths: its seed is not the same on all"
+    )
+    assert found["told"].startswith("epoch 1/3, loss ")
+    assert 10 <= found["stopped"] < found["steps"] == 60
+    # The same path on every rank, and process 0 alone writes.
+    paths = [(tmp_path / f"paths-{rank}").read_text() for rank in ("0", "1", "one")]
+    assert paths[0] == paths[1] == paths[2]
+    assert len(paths[0].splitlines()) == 60
+    assert found["files"] == ["last.ckpt"]
