@@ -63,26 +63,27 @@ class ExactProcess:
         distances = group_distances(self.inputs, self.inputs, self.sizes)
         optimizer = torch.optim.Adam(found.values(), lr=_RATE)
         for step in range(_STEPS):
-            factor = self._factor(distances, found)
-            solved = torch.cholesky_solve(self.targets[:, None], factor)[:, 0]
-            loss = 0.5 * self.targets @ solved + factor.diagonal().log().sum()
-            for name, value in found.items():
-                loss = loss + _PENALTY[name] * (value - begin[name]).square().sum()
+            matrix = self._matrix(distances, found)
+            inverse = torch.cholesky_inverse(torch.linalg.cholesky(matrix.detach()))
+            solved = inverse @ self.targets
+            # The gradient of -log p(targets) by the covariance; Rasmussen and Williams (2006), equation 5.9.
+            gradient = 0.5 * (inverse - solved[:, None] * solved)
+            drawn = torch.stack([_PENALTY[name] * (found[name] - begin[name]).square().sum() for name in found]).sum()
             optimizer.zero_grad()
-            torch.autograd.backward(loss)
+            torch.autograd.backward([matrix, drawn], [gradient, torch.ones_like(drawn)])
             optimizer.step()
             told((step + 1) / _STEPS)
         return {name: value.detach() for name, value in found.items()}
 
-    def _factor(self, distances: Sequence[Tensor], parameters: Mapping[str, Tensor]) -> Tensor:
+    def _matrix(self, distances: Sequence[Tensor], parameters: Mapping[str, Tensor]) -> Tensor:
+        """The covariance of the targets, noise included: [n, n]."""
         matrix = covariance(self.inputs, self.inputs, distances, parameters)
         noise = parameters["noise"].exp() + _JITTER
-        factor: Tensor = torch.linalg.cholesky(matrix + noise * torch.eye(len(matrix), dtype=matrix.dtype))
-        return factor
+        return matrix + noise * torch.eye(len(matrix), dtype=matrix.dtype)
 
     def _solve(self) -> None:
-        factor = self._factor(group_distances(self.inputs, self.inputs, self.sizes), self.parameters)
-        self.inverse = torch.cholesky_inverse(factor)
+        matrix = self._matrix(group_distances(self.inputs, self.inputs, self.sizes), self.parameters)
+        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(matrix))
         self.solved = self.inverse @ self.targets
         self.prior = float(self.parameters["together"].exp() + self.parameters["amplitudes"].exp().sum())
 

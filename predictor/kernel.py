@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -60,6 +60,24 @@ def covariance(first: Tensor, second: Tensor, distances: Sequence[Tensor], param
 
 
 def _matern(squared: Tensor) -> Tensor:
-    # The root has no gradient at 0.
-    root = (5 * squared + 1e-12).sqrt()
-    return (1 + root + root * root / 3) * torch.exp(-root)
+    found: Tensor = _Matern.apply(squared)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Matern(torch.autograd.Function):
+    """The Matern kernel (5/2) of squared distances; its own gradient exists at 0 too and is less to keep."""
+
+    @staticmethod
+    def forward(ctx: Any, squared: Tensor) -> Tensor:
+        root = (5 * squared).sqrt()
+        decay = torch.exp(-root)
+        slope = (1 + root) * decay
+        if squared.requires_grad:
+            ctx.save_for_backward(slope)
+        return slope + root.square() * decay / 3
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (slope,) = ctx.saved_tensors
+        found: Tensor = gradient * slope * (-5 / 6)
+        return found

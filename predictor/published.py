@@ -19,5 +19,5 @@ PUBLISHED: Mapping[str, Mapping[str, Mapping[int, float]]] = {
         "TA-GATES, about": _row(0.77, 0.87, 0.89, 0.92, 0.93),
     }
 }
-"""GATES: Ning et al., ECCV 2020, table 3 (arXiv 2004.01899), which tests on the other half of the cells; TA-GATES: Ning
+"""GATES: Ning et al., ECCV 2020 (arXiv 2004.01899), which tests on the other half of the cells; TA-GATES: Ning
 et al., NeurIPS 2022."""

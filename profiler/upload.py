@@ -43,15 +43,15 @@ def upload(table: LookupTable, url: str, timeout_s: float = 30.0) -> str:
             return target
     except urllib.error.HTTPError as error:
         with error:
-            said = _message(error.read(2000))
+            said = _reason(error.read(2000))
         raise UploadFailed(f"{target} refused the table {table.name!r} with {error.code}: {said}") from error
     except (OSError, ValueError) as error:  # URLError is an OSError; a header that holds a line break is a ValueError
         reason = getattr(error, "reason", error)
         raise UploadFailed(f"cannot reach {target}: {reason}") from error
 
 
-def _message(body: bytes) -> str:
+def _reason(body: bytes) -> str:
     text = body.decode("utf-8", "replace").strip()
     with contextlib.suppress(ValueError, AttributeError):
-        text = str(json.loads(text).get("message", text))
+        text = str(json.loads(text).get("detail", text))
     return " ".join(text.split())[:300] or "no reason given"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.features.chains import layers
 from predictor.features.graphs import DenseGraphs
 from predictor.features.labels import Labels
 from predictor.features.paths import sequences, statistics
@@ -12,7 +13,7 @@ from spaces.chain import ChainSpace
 from spaces.space import Codes, SearchSpace
 from tables.benchmarks.isomorphism import representatives
 
-COUNTS = ("choices", "blocks", "sequences")
+COUNTS = ("choices", "sequences")
 """Groups that count."""
 
 _CHUNK = 2048
@@ -21,9 +22,9 @@ _CHUNK = 2048
 def groups(space: SearchSpace, codes: Codes) -> dict[str, NDArray[np.float32]]:
     """Group -> float array [n, features] of architectures `codes`, checked, int array [n, choices].
 
-    A chain: its choices as one-hot codes, its blocks counted, and its costs. Any other: the operations on its paths,
-    the sequences that they spell, its costs, and the choices too. Architectures that are known to be one network have
-    the same features (`tables.benchmarks.isomorphism`).
+    A chain: its choices as one-hot codes, what its layers do, each by itself and with all before it, and its costs. Any
+    other: the operations on its paths, the sequences that they spell, its costs, and the choices too. Architectures
+    that are known to be one network have the same features (`tables.benchmarks.isomorphism`).
     """
     settled = representatives(space, codes)
     parts = [_groups(space, settled[start : start + _CHUNK]) for start in range(0, len(settled), _CHUNK)]
@@ -35,7 +36,7 @@ def _groups(space: SearchSpace, codes: Codes) -> dict[str, NDArray[np.float32]]:
     costs = np.log(1.0 + np.stack([space.macs(codes), space.params(codes)], axis=1))
     found = {"choices": space.one_hot(codes), "costs": costs}
     if isinstance(space, ChainSpace):
-        _, found["blocks"] = space.block_counts(codes)
+        found["layers"], found["up_to_layers"] = layers(space, codes)
     else:
         graphs, labels = DenseGraphs.of(space, codes), Labels.of(space.operations)
         found |= {"paths": statistics(graphs, labels), "sequences": sequences(graphs, labels)}

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import spaces
+from predictor.features.chains import layers
 from predictor.features.graphs import DenseGraphs
 from predictor.features.groups import groups
 from predictor.features.labels import Labels
@@ -86,6 +87,24 @@ def test_networks_with_identities_elsewhere_have_the_same_features() -> None:
     pair = space.check(np.array([[1, 1, 2, 0, 1, 2, 2, 0], [1, 1, 2, 1, 0, 2, 0, 2]]))
     for values in groups(space, pair).values():
         assert np.array_equal(values[0], values[1])
+
+
+def test_layers_of_chains_by_hand() -> None:
+    space = spaces.get("nasbench-macro")
+    codes = space.check(np.array([[0, 0, 1, 0, 2, 2, 2, 2], [2] * 8]))
+    each, running = (found.reshape(2, 8, 2) for found in layers(space, codes))
+    assert each[0, :, 0].tolist() == [0, 0, 1, 0, 1, 1, 1, 1]  # an identity that halves the image sees no neighbour
+    assert (each[1] == 1).all()
+    assert running[1, :, 1].tolist() == [1, 2, 3, 4, 5, 6, 7, 8]
+    costs = [sum(block.macs for block in blocks) for blocks in space.choice_layers[2].candidates.values()]
+    assert each[0, 2, 1] == pytest.approx(costs[1] / max(costs))
+    np.testing.assert_allclose(np.diff(running, axis=1), each[:, 1:], atol=1e-6)
+
+
+def test_no_architectures_have_layers_of_the_same_width() -> None:
+    space = spaces.get("spos-tiny")
+    each, running = layers(space, np.zeros((0, len(space.choices)), dtype=np.int8))
+    assert each.shape == running.shape == (0, 2 * len(space.choices))
 
 
 @pytest.mark.parametrize("name", ["nasbench201", "nasbench101", "darts-tiny", "spos-tiny", "ofa-mobilenetv3"])

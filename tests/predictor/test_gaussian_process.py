@@ -11,9 +11,9 @@ import predictor
 import spaces
 from predictor.auxiliary import columns_of
 from predictor.errors import InvalidValues, MissingAuxiliary
-from predictor.exact_process import ExactProcess
+from predictor.exact_process import _PENALTY, ExactProcess
 from predictor.gaussian_process import GaussianProcess
-from predictor.kernel import covariance, group_distances
+from predictor.kernel import covariance, group_distances, start
 from predictor.metrics import kendall_tau
 from predictor.ranks import NormalScores
 from spaces.space import Codes
@@ -39,6 +39,36 @@ def test_left_out_predictions_are_those_of_processes_without_the_row() -> None:
         matrix = kernel[others][:, others] + noise * torch.eye(24, dtype=torch.double)
         expected = kernel[row, others] @ torch.linalg.solve(matrix, torch.from_numpy(targets)[others])
         assert whole.left_out()[row] == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_the_fit_goes_down_the_likelihood_and_its_penalty() -> None:
+    inputs, targets = features(30)
+    fitted = ExactProcess(inputs, targets)
+
+    def cost(parameters: dict[str, torch.Tensor]) -> float:
+        distances = group_distances(fitted.inputs, fitted.inputs, fitted.sizes)
+        matrix = covariance(fitted.inputs, fitted.inputs, distances, parameters)
+        matrix = matrix + (parameters["noise"].exp() + 1e-5) * torch.eye(30, dtype=torch.double)
+        density = torch.distributions.MultivariateNormal(torch.zeros(30, dtype=torch.double), matrix)
+        drawn = sum(_PENALTY[name] * (parameters[name] - begin[name]).square().sum() for name in begin)
+        return float(drawn - density.log_prob(torch.from_numpy(targets)))
+
+    begin = start(fitted.sizes)
+    reached = cost(fitted.parameters)
+    assert reached < cost(begin) - 5
+    for name, value in fitted.parameters.items():
+        for step in (-0.1, 0.1):
+            # After its steps the fit is near the least, not at it.
+            assert reached < cost({**fitted.parameters, name: value + step}) + 0.2
+
+
+def test_the_kernel_has_the_gradient_of_its_formula() -> None:
+    from predictor.kernel import _matern
+
+    squared = torch.tensor([0.0, 0.3, 2.0, 30.0], dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(_matern, squared[1:])
+    (slope,) = torch.autograd.grad(_matern(squared).sum(), squared)
+    assert float(slope.detach()[0]) == pytest.approx(-5 / 6)
 
 
 def test_the_kernel_is_positive_definite_and_known_points_are_met() -> None:

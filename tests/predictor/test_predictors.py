@@ -123,6 +123,20 @@ def test_members_are_compared_on_one_scale() -> None:
     np.testing.assert_allclose(deviation, 0, atol=1e-6)
 
 
+def test_deviations_of_the_mean_hold_two_thirds_though_some_values_are_far_off() -> None:
+    rng = np.random.default_rng(0)
+    truth, members, count = rng.normal(size=4000), 4, 3000
+    scores = truth + 0.5 * rng.normal(size=(members, 4000))
+    values = 2 * truth + 0.6 * rng.normal(size=4000)
+    values[rng.permutation(4000)[:80]] -= 30
+    fold = np.arange(count) % members
+    calibration = Calibration.fit(scores[fold, np.arange(count)], values[:count], fold, scores)
+    mean, deviation = calibration.apply(scores[:, count:])
+    assert 0.6 < (np.abs(mean - values[count:]) <= deviation).mean() < 0.8
+    one = Calibration.fit(scores[0, :count], values[:count], np.zeros(count, dtype=np.int64), scores[:1])
+    assert deviation.mean() < one.apply(scores[:1, count:])[1].mean()
+
+
 def test_calibration_never_turns_the_order() -> None:
     base = np.linspace(-1, 1, 20)
     calibration = Calibration.fit(base, -base, np.zeros(20, dtype=np.int64), base[None])

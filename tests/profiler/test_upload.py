@@ -88,7 +88,7 @@ def test_the_token_is_sent(service: Service, table: LookupTable, monkeypatch: py
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ((403, json.dumps({"message": "no token"}).encode()), "with 403: no token"),
+        ((403, json.dumps({"detail": "no token"}).encode()), "with 403: no token"),
         ((422, b"the table\nis odd"), "with 422: the table is odd"),
         ((500, b""), "with 500: no reason given"),
         ((400, b"[]"), "with 400: []"),
