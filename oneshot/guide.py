@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +14,8 @@ from spaces.space import Codes
 from tables.evaluation import Evaluation, Journal
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from oneshot.evaluation.settings import EvaluationSettings
     from oneshot.evaluation.work import SupernetEvaluation
     from oneshot.evaluator import Evaluator
@@ -47,6 +49,10 @@ class PredictorGuide:
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The predictor's mean and deviation, [n] each."""
         return self.predictor.predict(codes)
+
+    def score_relaxed(self, probabilities: Sequence[Tensor]) -> Tensor:
+        """Scores [n] of distributions over candidates, differentiable; see `Predictor.score_relaxed`."""
+        return self.predictor.score_relaxed(probabilities)
 
     def to_dict(self) -> dict[str, Any]:
         """The guide's kind and name."""

@@ -105,20 +105,22 @@ class AddLinear:
 
 
 class Lagrange:
-    """CE + multiplier h + rate/2 h^2 with h = (E - limit) / limit: the method of multipliers.
+    """CE + multiplier h + square/2 h^2 with h = (E - limit) / limit: the method of multipliers.
 
-    The multiplier follows h and may turn negative: then the limit is not reached, and what it allows is used up.
+    The multiplier follows h and may turn negative: then the limit is not reached, and what it allows is used up. The
+    square damps it: without it the cost swings around the limit.
 
     Args:
         limit: on the expected cost, in the model's unit.
         unit: of it.
-        rate: by which the multiplier follows, and weight of the square.
+        rate: by which the multiplier follows.
+        square: weight of the square.
     """
 
-    def __init__(self, limit: float, unit: str, rate: float = 0.1):
+    def __init__(self, limit: float, unit: str, rate: float = 0.1, square: float = 10.0):
         if not limit > 0:
             raise InvalidOption(f"constraint: the limit must be above 0 behind its margin, not {limit:g}")
-        self.limit, self.unit, self.rate = limit, unit, rate
+        self.limit, self.unit, self.rate, self.square = limit, unit, rate, square
         self.multiplier = 0.0
 
     def excess(self, cost: Tensor) -> Tensor:
@@ -127,7 +129,7 @@ class Lagrange:
 
     def __call__(self, loss: Tensor, cost: Tensor) -> Tensor:
         h = self.excess(cost)
-        return loss + self.multiplier * h + self.rate / 2 * h**2
+        return loss + self.multiplier * h + self.square / 2 * h**2
 
     def follow(self, cost: Tensor) -> None:
         """Move the multiplier behind an update that left the expected cost at `cost`."""
@@ -135,7 +137,7 @@ class Lagrange:
 
     def to_dict(self) -> dict[str, Any]:
         """What a run records."""
-        return {"form": "lagrange", "limit": self.limit, "unit": self.unit, "rate": self.rate}
+        return {"form": "lagrange", "limit": self.limit, "unit": self.unit, "rate": self.rate, "square": self.square}
 
 
 def _plain(term: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from oneshot.errors import InvalidOption
+from oneshot.masks import code_of, size
 from spaces.errors import NoActiveCandidate
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
@@ -68,9 +69,17 @@ class BaseMutator(nn.Module):
         for mutable in self._all:
             mutable.bind(None)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Generators as bytes: their states' tensors would be gone before another process has opened them.
+        return {
+            name: _GeneratorState(value) if isinstance(value, torch.Generator) else value
+            for name, value in self.__dict__.items()
+        }
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Copies of mutables are not bound: a copy of both is bound again.
-        self.__dict__.update(state)
+        for name, value in state.items():
+            self.__dict__[name] = value.generator() if isinstance(value, _GeneratorState) else value
         self.bind()
 
     def forward(self, *inputs: Any) -> NoReturn:
@@ -274,6 +283,19 @@ class FixedArchitecture(Mutator):
         return self.fixed
 
 
+class _GeneratorState:
+    """A generator on its way to a copy."""
+
+    def __init__(self, generator: torch.Generator):
+        self.state = generator.get_state().numpy().tobytes()
+
+    def generator(self) -> torch.Generator:
+        """A generator that goes on where the other one was."""
+        found = torch.Generator()
+        found.set_state(torch.frombuffer(bytearray(self.state), dtype=torch.uint8))
+        return found
+
+
 def bare(model: nn.Module) -> nn.Module:
     """The user's own module behind a supernet, DistributedDataParallel or torch.compile."""
     while True:
@@ -285,18 +307,3 @@ def bare(model: nn.Module) -> nn.Module:
             model = model.module
         else:
             return model
-
-
-def size(mutable: Mutable) -> int:
-    """Length of a mutable's mask: its candidates, or the inputs of an InputChoice."""
-    return mutable.n_candidates if isinstance(mutable, InputChoice) else len(mutable.choice.candidates)
-
-
-def code_of(mutable: Mutable, mask: Tensor) -> int:
-    """The code that a mask takes; raises InvalidOption where it takes none that is allowed, or weights several."""
-    taken = mask.detach().ne(0).nonzero().flatten().tolist()
-    if isinstance(mutable, InputChoice):
-        return mutable.choice.code_of(taken)
-    if len(taken) != 1:
-        raise InvalidOption(f"{mutable.label}: the mask takes {len(taken)} candidates; an architecture takes one")
-    return int(taken[0])

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spaces.chain import ChainSpace
 from spaces.space import Codes
+
+if TYPE_CHECKING:
+    import torch
+
+    from spaces.modules.supernet import Supernet
 
 SKIP = "skip"
 """The first candidate of a layer that may be left out."""
@@ -61,3 +66,9 @@ class ElasticDepthSpace(ChainSpace):
                 drawn = rng.integers(1, self.candidates[column], size=n)
                 codes[:, column] = np.where(place < taken, drawn, 0)
         return codes
+
+    def supernet(self, num_classes: int | None = None, generator: torch.Generator | None = None) -> Supernet:
+        """The network whose parts are the candidates (Once-for-All), its weights drawn from `generator` (seed 0)."""
+        from spaces.modules.elastic_supernet import elastic_supernet
+
+        return elastic_supernet(self, self.layout_for(num_classes), self._initialise(), generator)

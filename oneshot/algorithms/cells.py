@@ -19,56 +19,48 @@ from spaces.architecture import Architecture
 from spaces.cells.darts import CELLS, INPUTS, NODES, SLOTS
 from spaces.cells.darts import OPERATIONS as DARTS
 from spaces.cells.nasbench201 import EDGES, OPERATIONS
-from spaces.cells.space import CellSpace
-from spaces.modules.blocks import build
+from spaces.modules.cells import CellSupernet
 from spaces.modules.choices import LayerChoice
-from spaces.modules.mutable import Mutable
-from spaces.modules.network import materialise
 from spaces.modules.supernet import Supernet
 from spaces.zoo.darts import DartsSpace
 from spaces.zoo.nasbench201 import NasBench201Space
 
 if TYPE_CHECKING:
+    from oneshot.algorithms.task import ArchitectureTask
     from spaces.space import SearchSpace
 
 
-def searchable(
-    space: SearchSpace, num_classes: int | None = None, generator: torch.Generator | None = None
-) -> nn.Module:
-    """The model of a space that mutators bind to: its supernet where that has choices, else one of edges.
+def searchable(supernet: nn.Module) -> nn.Module:
+    """The model that mutators bind to: one with a LayerChoice on each edge for supernets of cells, else itself.
+
+    Its modules are the supernet's own: what is trained is the supernet.
 
     Args:
-        space: any.
-        num_classes: of the classifier (None: the space's own).
-        generator: of the weights (default: seed 0).
+        supernet: of a space, or any model.
 
     Raises:
-        InvalidOption: neither is there.
+        InvalidOption: it is a supernet of cells of another kind, which has no choices.
     """
-    if isinstance(space, NasBench201Space):
-        return materialise(lambda: NasBench201Edges(space, num_classes), space.initialiser(), generator)
-    if isinstance(space, DartsSpace):
-        return materialise(lambda: DartsEdges(space, num_classes), space.initialiser(), generator)
-    supernet = space.supernet(num_classes, generator)
-    if not any(isinstance(module, Mutable) for module in supernet.modules()):
-        raise InvalidOption(f"space: the supernet of {space.name} has no LayerChoice or other mutable to search")
+    if isinstance(supernet, CellSupernet):
+        if isinstance(supernet.space, NasBench201Space):
+            return NasBench201Edges(supernet)
+        if isinstance(supernet.space, DartsSpace):
+            return DartsEdges(supernet)
+        raise InvalidOption(f"space: no algorithm searches the cells of {supernet.space.name}; train it with spos")
     return supernet
 
 
-def derived(
-    space: SearchSpace, model: nn.Module, codes: Mapping[str, int], probabilities: Mapping[str, Tensor]
-) -> Architecture:
-    """The architecture of a space that a search over `searchable(space)` found.
+def told_space(model: nn.Module, space: SearchSpace) -> SearchSpace | None:
+    """The space for a `Setting`: None where the model's choices are not the space's own, as the edges of DARTS."""
+    return None if isinstance(model, DartsEdges) else space
 
-    Args:
-        space: that was searched.
-        model: that was searched.
-        codes: key -> code, as of `ArchitectureTask.codes`.
-        probabilities: key -> probabilities [candidates]; only the space of DARTS needs them.
-    """
-    if isinstance(model, DartsEdges):
-        return model.derived(probabilities)
-    return space.architecture({choice.key: choice.candidates[codes[choice.key]] for choice in space.choices})
+
+def derived(space: SearchSpace, task: ArchitectureTask) -> Architecture:
+    """The architecture of a space that a search over `searchable(space.supernet())` found."""
+    if isinstance(task.model, DartsEdges):
+        keys = list(task.mutator.groups)
+        return task.model.derived(dict(zip(keys, task.mutator.probabilities(), strict=True)))
+    return space.architecture(task.report()["architecture"])
 
 
 class Zero(nn.Module):
@@ -86,58 +78,41 @@ class Zero(nn.Module):
         return torch.zeros_like(x if self.stride == 1 else x[:, :, :: self.stride, :: self.stride])
 
 
-class _Places:
-    """The modules of a space's places, each built once and given out."""
-
-    def __init__(self, space: CellSpace, num_classes: int | None):
-        self.blocks = space.places(num_classes)
-
-    def __contains__(self, place: str) -> bool:
-        return place in self.blocks
-
-    def take(self, place: str) -> nn.Module:
-        """The module of a place, its batch normalisation without learned scale and shift."""
-        return build(self.blocks[place], affine=False)
-
-    def edge(self, place: str, operations: Sequence[str], key: str, stride: int = 1) -> LayerChoice:
-        """The operations at a place; those that have no block there pass their input, or zeros."""
-        candidates = {
-            name: self.take(f"{place}/{name}")
-            if f"{place}/{name}" in self
-            else (Zero(stride) if name == "none" else nn.Identity())
-            for name in operations
-        }
-        return LayerChoice(candidates, key)
+def _edge(places: nn.ModuleDict, place: str, operations: Sequence[str], key: str, stride: int = 1) -> LayerChoice:
+    """The operations at a place; those that have no module there pass their input, or zeros."""
+    candidates: dict[str, nn.Module] = {}
+    for name in operations:
+        if f"{place}/{name}" in places:
+            candidates[name] = places[f"{place}/{name}"]
+        else:
+            candidates[name] = Zero(stride) if name == "none" else nn.Identity()
+    return LayerChoice(candidates, key)
 
 
 class NasBench201Edges(Supernet):
     """NAS-Bench-201 with a LayerChoice on each edge of each cell, keyed as the space's choices.
 
     Args:
-        space: of NAS-Bench-201.
-        num_classes: of the classifier (None: the space's own).
+        supernet: of NAS-Bench-201; its modules are taken over.
     """
 
-    space: NasBench201Space
-
-    def __init__(self, space: NasBench201Space, num_classes: int | None = None):
-        super().__init__(space)
-        places = _Places(space, num_classes)
-        self.stem = places.take("stem")
+    def __init__(self, supernet: CellSupernet):
+        super().__init__(supernet.space)
+        places, keys = supernet.places, [choice.key for choice in supernet.space.choices]
+        self.stem = places["stem"]
         self.stages = nn.ModuleList()
         self.reductions = nn.ModuleList()
         for stage in itertools.count():
             if f"stage_{stage}/cell_0/edge_0_1/{OPERATIONS[2]}" not in places:
                 break
             if stage:
-                self.reductions.append(places.take(f"reduction_{stage}"))
+                self.reductions.append(places[f"reduction_{stage}"])
             cells = nn.ModuleList()
             while f"stage_{stage}/cell_{len(cells)}/edge_0_1/{OPERATIONS[2]}" in places:
                 at = f"stage_{stage}/cell_{len(cells)}"
-                keys = [choice.key for choice in space.choices]
-                cells.append(nn.ModuleList(places.edge(f"{at}/{key}", OPERATIONS, key) for key in keys))
+                cells.append(nn.ModuleList(_edge(places, f"{at}/{key}", OPERATIONS, key) for key in keys))
             self.stages.append(cells)
-        self.classifier = places.take("classifier")
+        self.classifier = places["classifier"]
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
@@ -179,17 +154,15 @@ class DartsEdges(nn.Module):
     Edges are keyed `normal_NODE_INPUT` and `reduce_NODE_INPUT`; all cells of a kind share them.
 
     Args:
-        space: of DARTS.
-        num_classes: of the classifier (None: the space's own).
+        supernet: of DARTS; its modules are taken over.
     """
 
-    def __init__(self, space: DartsSpace, num_classes: int | None = None):
+    def __init__(self, supernet: CellSupernet):
         super().__init__()
-        self.space = space
-        places = _Places(space, num_classes)
+        self.space, places = supernet.space, supernet.places
         self.stems = nn.ModuleList()
         while f"stem_{len(self.stems)}" in places:
-            self.stems.append(places.take(f"stem_{len(self.stems)}"))
+            self.stems.append(places[f"stem_{len(self.stems)}"])
         self.preprocess = nn.ModuleList()
         self.cells = nn.ModuleList()
         while f"cell_{len(self.cells)}/preprocess_0" in places:
@@ -197,10 +170,11 @@ class DartsEdges(nn.Module):
             # Only where it halves the image a skip connection computes something.
             reduces = f"{at}/node_0/input_0/skip_connect" in places
             kind = CELLS[int(reduces)]
-            self.preprocess.append(nn.ModuleList(places.take(f"{at}/preprocess_{side}") for side in range(2)))
+            self.preprocess.append(nn.ModuleList(places[f"{at}/preprocess_{side}"] for side in range(2)))
             self.cells.append(
                 nn.ModuleList(
-                    places.edge(
+                    _edge(
+                        places,
                         f"{at}/node_{node}/input_{source}",
                         DARTS,
                         f"{kind}_{node}_{source}",
@@ -210,7 +184,7 @@ class DartsEdges(nn.Module):
                     for source in range(node + 2)
                 )
             )
-        self.classifier = places.take("classifier")
+        self.classifier = places["classifier"]
 
     def forward(self, x: Tensor) -> Tensor:
         outputs = [x]
@@ -219,7 +193,7 @@ class DartsEdges(nn.Module):
         before, last = outputs[-2:] if len(self.stems) > 1 else (outputs[-1], outputs[-1])
         for sides, edges in zip(self.preprocess, self.cells, strict=True):
             values = [sides[0](before), sides[1](last)]  # type: ignore[index]
-            rest = iter(edges)  # type: ignore[arg-type]
+            rest = iter(edges.children())
             for node in range(NODES):
                 terms = [next(rest)(values[source]) for source in range(node + 2)]
                 values.append(sum(terms[1:], terms[0]))

@@ -11,6 +11,9 @@ from spaces.files import read_text, write_text
 FILE = "architectures.jsonl"
 """In a run's folder: one line an epoch."""
 
+CURVES = "tensorboard/architecture"
+"""In a run's folder: TensorBoard's files on the architecture."""
+
 
 class EpochLog:
     """Writes the report of each epoch; what an earlier try wrote behind the present epoch is dropped.
@@ -23,6 +26,7 @@ class EpochLog:
     def __init__(self, folder: Path, tensorboard: bool = False):
         self.path, self.tensorboard = folder / FILE, tensorboard
         self._begun = False
+        self._writer: Any = None
 
     def tell(self, done: int, epoch: int, report: dict[str, Any]) -> None:
         """Log a report.
@@ -46,21 +50,23 @@ class EpochLog:
             write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def _curves(self, done: int, report: dict[str, Any]) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
 
-        purge = None if self._begun else done
-        writer = SummaryWriter(str(self.path.parent / "tensorboard"), purge_step=purge, filename_suffix=".architecture")
-        try:
-            for name in ("expected_cost", "predicted_cost", "multiplier"):
-                if report.get(name) is not None:
-                    writer.add_scalar(f"architecture/{name}", report[name], done)
-            for key, row in report["probabilities"].items():
-                for candidate, value in row.items():
-                    writer.add_scalar(f"probability/{key}/{candidate}", value, done)
-            text = "\n".join(f"- {key}: {name}" for key, name in report["architecture"].items())
-            writer.add_text("architecture", text, done)
-        finally:
-            writer.close()
+            # A folder of its own: what is purged here is not the training's own curves.
+            self._writer = SummaryWriter(str(self.path.parent / CURVES), purge_step=done)
+        for name in ("expected_cost", "predicted_cost", "multiplier"):
+            if report.get(name) is not None:
+                self._writer.add_scalar(f"architecture/{name}", report[name], done)
+        for key, row in report["probabilities"].items():
+            for candidate, value in row.items():
+                self._writer.add_scalar(f"probability/{key}/{candidate}", value, done)
+        text = "\n".join(f"- {key}: {name}" for key, name in report["architecture"].items())
+        self._writer.add_text("architecture", text, done)
+        self._writer.flush()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_writer": None}
 
 
 def read_epochs(folder: Path) -> list[dict[str, Any]]:

@@ -129,7 +129,7 @@ class Fairnas(SampledTask[FairMutator]):
         rng = np.random.default_rng([self.setting.seed, self.steps or 0])
         numbers = list(range(options.final_batches))
         rated: dict[tuple[int, ...], float] = {}
-        for generation in range(options.generations + 1):
+        for _ in range(options.generations + 1):
             fresh = rng.integers(counts, size=(options.population, len(counts)))
             if rated:
                 best = sorted(rated, key=lambda row: -rated[row])[: max(1, options.population // 4)]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -94,16 +93,21 @@ class ProxylessTask(ArchitectureTask):
         """SGD of the weights, whose schedule begins anew behind the warm-up; Adam of the logits."""
         self.steps = steps
         weights, _ = sgd(self.model, self.recipe, steps)
-        rate = self.options.warmup_learning_rate
-        factor = 2.0 if rate is None else rate / self.recipe.learning_rate
-        shares = partial(_share, self.recipe, self.warmup(steps), steps, factor)
         adam = torch.optim.Adam(
             self.mutator.arch_parameters(),
             lr=self.options.arch_optim_lr,
             betas=(self.options.arch_beta1, self.options.arch_beta2),
             weight_decay=self.options.arch_weight_decay,
         )
-        return [(weights, LambdaLR(weights, lambda step: shares(step))), (adam, None)]
+        return [(weights, LambdaLR(weights, self.share_of_rate(steps))), (adam, None)]
+
+    def share_of_rate(self, steps: int) -> Callable[[int], float]:
+        """The weights' learning rate by update, as a share of the recipe's."""
+        rate = self.options.warmup_learning_rate
+        factor = 2.0 if rate is None else rate / self.recipe.learning_rate
+        recipe, warmup = self.recipe, self.warmup(steps)
+        # A function, not an object: an object's attributes would be part of checkpoints.
+        return lambda step: _share(recipe, warmup, steps, factor, step)
 
     def due(self, step: int) -> bool:
         """Whether the architecture learns behind update `step`."""
@@ -166,7 +170,7 @@ class ProxylessTask(ArchitectureTask):
             found = found / engine.ranks
         if isinstance(self.term, Lagrange):
             excess = (found.new_tensor(costs) - self.term.limit) / self.term.limit
-            found = found - self.term.multiplier * excess - self.term.rate / 2 * excess**2
+            found = found - self.term.multiplier * excess - self.term.square / 2 * excess**2
             self.term.follow(torch.tensor(sum(costs) / len(costs)))
         mean = float(found.mean())
         decay = self.options.baseline_decay

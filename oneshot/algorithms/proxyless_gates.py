@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -48,6 +49,8 @@ def gated(gates: Tensor, active: int, involved: Sequence[int], runs: Mapping[int
         runs: code -> what computes the path.
         inputs: what the paths read; they must still be the same in the backward pass.
     """
+    given = [value for value in inputs if isinstance(value, Tensor)]
+    versions = [value._version for value in given]
     output = runs[active]()
     if output is None:
         # Zeros of the shape that another path has.
@@ -56,8 +59,14 @@ def gated(gates: Tensor, active: int, involved: Sequence[int], runs: Mapping[int
         if known is None:
             return None
         output = torch.zeros_like(known)
-    given = [value for value in inputs if isinstance(value, Tensor)]
-    return _Gated.apply(_tensor(output), gates, active, involved, runs, given)  # type: ignore[no-untyped-call]
+    return _Gated.apply(_tensor(output), gates, active, involved, runs, given, versions)  # type: ignore[no-untyped-call]
+
+
+def eager(function: Run) -> Run:
+    """The function kept out of torch.compile's graphs, which cannot hold autograd functions over candidates."""
+    # Where nothing was compiled there is nothing to keep out; importing Dynamo takes seconds.
+    kept: Run = torch.compiler.disable(function) if "torch._dynamo" in sys.modules else function  # type: ignore[no-untyped-call]
+    return kept
 
 
 class _Gated(torch.autograd.Function):
@@ -70,10 +79,11 @@ class _Gated(torch.autograd.Function):
         involved: Sequence[int],
         runs: Mapping[int, Run],
         given: Sequence[Tensor],
+        versions: Sequence[int],
     ) -> Tensor:
         ctx.active, ctx.involved, ctx.runs, ctx.kind = active, involved, runs, gates
         ctx.output = output.detach()
-        ctx.given, ctx.versions = given, [value._version for value in given]
+        ctx.given, ctx.versions = given, versions
         device = output.device.type
         ctx.autocast = device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
         # Not a view: what comes next may work in place, and the output is still needed.
@@ -84,7 +94,7 @@ class _Gated(torch.autograd.Function):
         (gradient,) = gradients
         if [value._version for value in ctx.given] != ctx.versions:
             raise InvalidOption(
-                "binary_mode full_v2: a candidate changes its input in place; use another mode, or inplace=False"
+                "binary_mode full_v2: the input of a choice was changed in place; let its candidates leave it alone"
             )
         device, enabled, kind = ctx.autocast
         found = torch.zeros_like(ctx.kind)
@@ -94,7 +104,7 @@ class _Gated(torch.autograd.Function):
                 if output is not None:
                     found[code] = (_tensor(output) * gradient).sum(dtype=found.dtype)
         ctx.runs = ctx.output = ctx.given = None  # what they hold is free now
-        return gradient, found, None, None, None, None
+        return gradient, found, None, None, None, None, None
 
 
 def _tensor(output: Any) -> Tensor:

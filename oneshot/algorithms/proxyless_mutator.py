@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from oneshot.algorithms.proxyless_gates import Run, gated, weighted
+from oneshot.algorithms.proxyless_gates import Run, eager, gated, weighted
 from oneshot.differentiable import ArchitectureMutator, one_hot, straight_through
 from oneshot.errors import InvalidOption
 from oneshot.mutator import Masks
@@ -56,6 +56,7 @@ class ProxylessMutator(ArchitectureMutator):
         self.involved: dict[str, list[int]] = {}
         self.gates: dict[str, Tensor] = {}
         self._before: dict[str, Tensor] = {}
+        self._recomputed: Run = gated
 
     # Paths
 
@@ -72,7 +73,7 @@ class ProxylessMutator(ArchitectureMutator):
         self.active = codes
         return {key: self.groups[key][0].mask_of(code) for key, code in codes.items()}
 
-    def activate(self, codes: dict[str, int]) -> None:
+    def activate(self, codes: Mapping[str, int]) -> None:
         """Let the model run a path: key -> code."""
         self.gates = {}
         self.active = dict(codes)
@@ -99,22 +100,29 @@ class ProxylessMutator(ArchitectureMutator):
         if self.binary_mode == "two":
             self._draw_pairs()
         else:
-            self.take(self.sample_search())
-            self.involved = {key: list(range(len(logits))) for key, logits in self.alpha.items()}
-        self.set_gates()
+            self.sample_search()
+            self.gate(self.active)
 
     def _draw_pairs(self) -> None:
-        self.involved, active = {}, {}
+        involved, active = {}, {}
         for key, logits in self.alpha.items():
-            chances = logits.detach().softmax(0)
-            pair = self.draw(chances, min(2, len(logits)))
-            self.involved[key] = sorted(pair)
-            active[key] = self.involved[key][self.draw(logits.detach()[self.involved[key]].softmax(0))[0]]
-        self.active = active
-        self.take({key: self.groups[key][0].mask_of(code) for key, code in active.items()})
+            chances = logits.detach()
+            involved[key] = sorted(self.draw(chances.softmax(0), min(2, len(logits))))
+            active[key] = involved[key][self.draw(chances[involved[key]].softmax(0))[0]]
+        self.gate(active, involved)
 
-    def set_gates(self) -> None:
-        """Make the gates of `active` among `involved`."""
+    def gate(self, active: Mapping[str, int], involved: Mapping[str, Sequence[int]] | None = None) -> None:
+        """Let the model run a path with gates.
+
+        Args:
+            active: key -> code that runs with gradients.
+            involved: key -> codes whose gates take gradients (default: all).
+        """
+        self.activate(active)
+        self._recomputed = eager(gated)
+        self.involved = {
+            key: list(range(len(logits)) if involved is None else involved[key]) for key, logits in self.alpha.items()
+        }
         self.gates = {
             key: straight_through(one_hot(self.active[key], logits), self.gate_distribution(key))
             for key, logits in self.alpha.items()
@@ -184,9 +192,9 @@ class ProxylessMutator(ArchitectureMutator):
     def _gated(self, mutable: Mutable, runs: Mapping[int, Run], inputs: Sequence[Any]) -> Any:
         key = mutable.key
         if self.binary_mode == "full_v2":
-            return gated(self.gates[key], self.active[key], self.involved[key], runs, inputs)
+            return self._recomputed(self.gates[key], self.active[key], self.involved[key], runs, inputs)
         return weighted(self.gates[key], self.active[key], self.involved[key], runs)
 
     def __getstate__(self) -> dict[str, Any]:
         # Gates hang on a graph, which is not copied.
-        return {**self.__dict__, "gates": {}}
+        return {**super().__getstate__(), "gates": {}, "_recomputed": gated}

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oneshot.algorithms.cells import derived, searchable, told_space
 from oneshot.algorithms.registry import algorithm, make
 from oneshot.algorithms.task import ArchitectureTask, Setting
 from oneshot.constraint import Limit
@@ -48,15 +49,16 @@ def task_of(run: Run, supernet: Supernet, data: ImageData, tensorboard: bool = F
         cost = cost_of(settings["target"], space, tables.load)
     if settings.get("constraint") is not None:
         constraint = Limit.parse(settings["constraint"]).bind(space, tables.load, settings["margin"])
+    model = searchable(supernet)
     return make(
         settings["algorithm"],
         Setting(
-            model=supernet,
+            model=model,
             recipe=Recipe(**settings["recipe"]),
             held_out=data.validation,
             images=len(data.train),
             seed=int(settings["seed"]),
-            space=space,
+            space=told_space(model, space),
             cost=cost,
             constraint=constraint,
             folder=run.folder,
@@ -92,17 +94,11 @@ def train_algorithm(
         execution=execution,
         progress=progress,
     )
-    architecture = run.space.architecture(report_choices(task))
+    architecture = derived(run.space, task)
     task.mutator.unbind()
     write(run.folder, task, architecture)
     if run.settings.get("with_network"):
         write_network(run, supernet, architecture, data)
-
-
-def report_choices(task: ArchitectureTask) -> dict[str, str]:
-    """The architecture that a task returns: choice -> candidate."""
-    found: dict[str, str] = task.report()["architecture"]
-    return found
 
 
 def write(folder: Path, task: ArchitectureTask, architecture: Architecture) -> None:

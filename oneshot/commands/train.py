@@ -34,7 +34,7 @@ SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
         """
         python -m oneshot train --space spos-tiny --data digits -o runs/supernet
         python -m oneshot train --space spos --data imagenet --devices 8 --precision bf16 -o runs/spos
-        python -m oneshot train --space proxylessnas-tiny --algorithm proxyless --constraint 'flops<=4e6' -o runs/proxyless
+        python -m oneshot train --space proxylessnas-tiny --algorithm proxyless --constraint 'flops<=3e6' -o runs/found
         """
     )
 )
@@ -167,6 +167,7 @@ def _say_found(run: Run) -> None:
     report = json.loads((run.folder / REPORT).read_text(encoding="utf-8"))
     if report.get("predicted_cost") is not None:
         click.echo(f"predicted {report['metric']}: {report['predicted_cost']:.6g} {report['unit']}")
-    click.echo(f"wrote {run.folder / ARCHITECTURE}; train its network by: python -m oneshot retrain --arch ...")
+    path = run.folder / ARCHITECTURE
+    click.echo(f"wrote {path}; train its network by: python -m oneshot retrain --arch {path} -o network")
     if run.settings["with_network"]:
         click.echo(f"wrote {run.folder / NETWORK}; test it by: python -m oneshot test {run.folder / NETWORK}")

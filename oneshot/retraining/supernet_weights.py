@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from oneshot.errors import InvalidRun
 from spaces.architecture import Architecture
 from spaces.modules.elastic import ElasticBatchNorm, ElasticConv
+from spaces.modules.elastic_supernet import copy_part
 from spaces.modules.model_freeze import freeze
 from spaces.modules.model_network import ModelNetwork
 from spaces.modules.model_supernet import ModelSupernet
@@ -37,6 +38,8 @@ def inherit(network: nn.Module, supernet: Supernet, architecture: Architecture) 
     supernet.activate(architecture)
     if isinstance(supernet, ModelSupernet) and isinstance(network, ModelNetwork):
         network.model.load_state_dict(freeze(copy.deepcopy(supernet.model)).state_dict())
+        return
+    if copy_part(network, supernet, architecture):
         return
     auxiliary = getattr(network, "auxiliary", None)
     spared = set(auxiliary.modules()) if isinstance(auxiliary, nn.Module) else set()

@@ -30,7 +30,9 @@ _BUILT_IN = {
     "exhaustive": "oneshot.strategies.exhaustive",
     "pareto": "oneshot.strategies.pareto",
     "predictor-loop": "oneshot.strategies.predictor_loop",
+    "proxyless": "oneshot.strategies.proxyless",
     "random": "oneshot.strategies.random",
+    "reinforce": "oneshot.strategies.reinforce",
 }
 _STRATEGIES: dict[str, type[Strategy]] = {}
 

@@ -35,29 +35,33 @@ class ElasticConv(nn.Conv2d):
 
 
 class ElasticBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation, without learned scale and shift, of the first channels: as many as its input has.
+    """Batch normalisation of the first channels: as many as its input has.
 
     Args:
         channels: the most.
+        affine: whether it learns scale and shift.
     """
 
-    def __init__(self, channels: int):
-        super().__init__(channels, affine=False)
+    def __init__(self, channels: int, affine: bool = False):
+        super().__init__(channels, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         rate = self.momentum
-        if self.training:
+        passing = self.training and not self.track_running_stats  # the batch's statistics alone
+        if self.training and not passing:
             self.num_batches_tracked.add_(1)
             if rate is None:  # torch: the mean over all batches
                 rate = 1 / float(self.num_batches_tracked)
         channels = x.shape[1]
         return nn.functional.batch_norm(
             x,
-            self.running_mean[:channels],
-            self.running_var[:channels],
+            None if passing else self.running_mean[:channels],
+            None if passing else self.running_var[:channels],
+            self.weight[:channels] if self.affine else None,
+            self.bias[:channels] if self.affine else None,
             training=self.training,
             momentum=rate or 0.0,
             eps=self.eps,

@@ -139,7 +139,7 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
         (("train", "--label-smoothing", "1", "-o", "{new}"), "label_smoothing must lie in [0, 1), not 1.0"),
         (("train", "--seed", "-1", "-o", "{new}"), "Invalid value for '--seed': -1"),
         (("train", "--seed", "99999999999", "-o", "{new}"), "Invalid value for '--seed': 99999999999"),
-        (("train", "--algorithm", "darts", "-o", "{new}"), "Invalid value for '--algorithm': 'darts'"),
+        (("train", "--algorithm", "dirts", "-o", "{new}"), "Invalid value for '--algorithm': 'dirts'"),
         (("train",), "Missing option '-o'"),
         (("evaluate", "{empty}", "-o", "{new}"), "{empty} holds no run of Pathfit's"),
         (("evaluate", "{supernet}", "-n", "0", "-o", "{new}"), "Invalid value for '-n': 0"),

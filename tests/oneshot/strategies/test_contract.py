@@ -20,7 +20,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "exhaustive": {},
     "pareto": {"generations": 5, "population": 30},
     "predictor-loop": {"initial": 20, "batch": 10, "rounds": 3, "pool": 200},
+    "proxyless": {"evaluations": 230, "restarts": 8, "steps": 10},
     "random": {"evaluations": 150},
+    "reinforce": {"evaluations": 200},
 }
 PLANNED = {"aging": 200, "evolution": 150, "pareto": 150, "predictor-loop": 50, "random": 150}
 WIDTHS = "spos-channels(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
@@ -61,6 +63,7 @@ def test_every_kind_of_space_can_be_searched(toy: Any, name: str, strategy: str)
     space = spaces.get(name)
     guide = toy(space)
     options = {**OPTIONS[strategy], **({"evaluations": 60} if "evaluations" in OPTIONS[strategy] else {})}
+    options |= {"evaluations": 160} if strategy == "proxyless" else {}  # 80 of them relaxed
     options |= {"generations": 2} if "generations" in options else {}
     result = search(SearchProblem(space, guide), strategy, options=options, seed=2)
     assert len(set(guide.asked)) == len(guide.asked) == len(result)

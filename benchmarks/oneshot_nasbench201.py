@@ -1,0 +1,183 @@
+"""What one-shot algorithms find on NAS-Bench-201, looked up in the benchmark's table.
+
+    python benchmarks/oneshot_nasbench201.py --smoke -o runs/oneshot-nasbench201-smoke
+    python benchmarks/oneshot_nasbench201.py --device gpu --precision bf16 -o runs/oneshot-nasbench201
+
+Each algorithm searches a narrow supernet of the space on CIFAR-10 images. Told is the true accuracy of the cell that it
+returns (200 epochs of the whole network, mean of seeds), the share of all 15625 cells that are worse, and the same of
+random cells. With few updates the published learning rates of the logits change nothing, so that the smoke setting
+has larger ones; `--published` keeps all published options but the epochs.
+
+Data: `packed_cifar.py` beside this file says where the images are looked for; the table's folder is given.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+import tables
+from oneshot.algorithms.cells import derived, searchable, told_space
+from oneshot.algorithms.registry import make, preset
+from oneshot.algorithms.task import Setting
+from oneshot.data.images import ImageData
+from oneshot.data.registry import load as load_data
+from oneshot.recipe import Recipe
+from oneshot.training.execution import Execution
+from oneshot.training.fitting import fit
+from spaces.architecture import Architecture
+from spaces.files import write_text
+from spaces.plugins import load_file
+from spaces.progress import Bar
+from spaces.registry import get
+from spaces.space import SearchSpace
+
+ALGORITHMS = ("darts", "darts-second-order", "gdas", "snas", "fbnet", "enas", "fairnas")
+METRIC = "cifar10_test_acc"
+
+SHORT: dict[str, dict[str, Any]] = {
+    "darts": {"arch_learning_rate": 0.02},
+    "darts-second-order": {"arch_learning_rate": 0.02},
+    "gdas": {"arch_learning_rate": 0.05, "first_temperature": 5.0},
+    "snas": {"arch_learning_rate": 0.02},
+    "fbnet": {"arch_learning_rate": 0.05, "arch_warmup": 1, "arch_every": 1},
+    "enas": {"tanh_constant": 2.5, "controller_learning_rate": 0.01, "entropy_weight": 0.01},
+    "fairnas": {"population": 32, "generations": 2},
+}
+"""Options for a few hundred updates."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is done.
+
+    Args:
+        space: that is searched.
+        images: most images of each part.
+        validation: training images that are held out.
+        epochs: of a search; one of FairNAS runs five paths an update, and takes a fifth of them.
+    """
+
+    space: str
+    images: int
+    validation: int
+    epochs: int
+
+
+SMOKE = Scale("nasbench201(cells=1, channels=4)", 2000, 800, 4)
+FULL = Scale("nasbench201", 50_000, 25_000, 50)
+
+
+@click.command()
+@click.option("--smoke", is_flag=True, help="A narrow supernet, few images: some minutes of a core.")
+@click.option("--algorithm", "names", type=click.Choice(ALGORITHMS), multiple=True, help="Default: all.")
+@click.option("--published", is_flag=True, help="Keep the published options in the smoke setting too.")
+@click.option("--epochs", type=click.IntRange(min=1), default=None, help="Of a search.")
+@click.option("--random", "drawn", type=click.IntRange(min=1), default=5, show_default=True, help="Random cells.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Searches of each algorithm.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The first one.")
+@click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True)
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@click.option("--threads", type=int, default=None, help="Torch threads.")
+@click.option("--images", "data", default="packed-cifar10", show_default=True, help="As --data of `oneshot train`.")
+@click.option("--table", default=None, help="Of NAS-Bench-201, as `tables.benchmark` takes it.")
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
+def main(names: tuple[str, ...], smoke: bool, data: str, output: Path, **options: Any) -> None:
+    """Search NAS-Bench-201 by each algorithm, and look up what was found."""
+    load_file(str(Path(__file__).with_name("packed_cifar.py")))
+    if options["threads"] is not None:
+        torch.set_num_threads(options["threads"])
+    scale = SMOKE if smoke else FULL
+    scale = replace(scale, epochs=options["epochs"] or scale.epochs)
+    benchmark = tables.benchmark("nasbench201", options["table"])
+    truth = benchmark.values(METRIC)
+    space = get(scale.space)
+    images = load_data(data, space.input_shape, limit=scale.images, validation=scale.validation)
+    execution = Execution(accelerator=options["device"], precision=options["precision"])
+    rows = []
+    for name in names or ALGORITHMS:
+        for seed in range(options["seed"], options["seed"] + options["seeds"]):
+            given = SHORT[name] if smoke and not options["published"] else {}
+            folder = output / f"{name}-{seed}"
+            found, seconds = searched(space, name, given, images, scale.epochs, seed, folder, execution)
+            cell = get("nasbench201").architecture(dict(found.choices))
+            rows.append(told(name, seed, cell, seconds, benchmark, truth))
+            write_text(output / "found.json", json.dumps({"scale": asdict(scale), "rows": rows}, indent=1) + "\n")
+    drawn = get("nasbench201").sample(np.random.default_rng(options["seed"]), options["drawn"])
+    for number, architecture in enumerate(get("nasbench201").decode(drawn)):
+        rows.append(told("random", number, architecture, 0.0, benchmark, truth))
+    write_text(output / "found.json", json.dumps({"scale": asdict(scale), "rows": rows}, indent=1) + "\n")
+    show(rows, float(truth.max()))
+
+
+def searched(
+    space: SearchSpace,
+    name: str,
+    given: dict[str, Any],
+    data: ImageData,
+    epochs: int,
+    seed: int,
+    folder: Path,
+    execution: Execution,
+) -> tuple[Architecture, float]:
+    """What an algorithm finds in a space, and the seconds of the processor that it took."""
+    algorithm = name.removesuffix("-second-order")
+    chosen = preset(algorithm, {**given, **({"preset": "second-order"} if algorithm != name else {})})
+    recipe = replace(chosen.recipe, epochs=max(1, epochs // 5) if algorithm == "fairnas" else epochs)
+    recipe = recipe if recipe.batch_size <= 64 else _with_batches_of_64(recipe)
+    model = searchable(space.supernet(data.num_classes, torch.Generator().manual_seed(seed)))
+    folder.mkdir(parents=True, exist_ok=True)
+    setting = Setting(model, recipe, data.validation, len(data.train), seed, told_space(model, space), folder=folder)
+    task = make(algorithm, setting, chosen.options)
+    began = time.process_time()
+    with Bar(f"{name} {seed}") as bar:
+        fit(task, data.train, folder, seed=seed, execution=execution, progress=bar.update)
+    seconds = time.process_time() - began
+    return derived(space, task), seconds
+
+
+def _with_batches_of_64(recipe: Recipe) -> Recipe:
+    """A published recipe of larger batches, its learning rate in proportion: few images give too few of these."""
+    return replace(recipe, batch_size=64, learning_rate=recipe.learning_rate * 64 / recipe.batch_size)
+
+
+def told(
+    name: str, seed: int, architecture: Architecture, seconds: float, benchmark: Any, truth: np.ndarray
+) -> dict[str, Any]:
+    """The row of a cell."""
+    accuracy = float(benchmark.query(architecture, METRIC))
+    return {
+        "algorithm": name,
+        "seed": seed,
+        "cell": [operation for _, operation in architecture.items],
+        METRIC: accuracy,
+        "better_than_percent": 100 * float((truth < accuracy).mean()),
+        "cpu_seconds": round(seconds, 1),
+    }
+
+
+def show(rows: list[dict[str, Any]], best: float) -> None:
+    """Print all cells."""
+    table = Table("algorithm", "seed", "true top-1", "better than", "CPU s", "cell")
+    for row in rows:
+        cell = " ".join(operation.removeprefix("nor_") for operation in row["cell"])
+        share = f"{row['better_than_percent']:.1f}%"
+        table.add_row(
+            row["algorithm"], str(row["seed"]), f"{row[METRIC]:.2f}", share, f"{row['cpu_seconds']:.0f}", cell
+        )
+    console = Console()
+    console.print(table)
+    console.print(f"the best cell of the benchmark has {best:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Models whose best path is known, and images of three classes."""
+
+import torch
+from torch import Tensor, nn
+
+from oneshot.algorithms.proxyless import ProxylessTask
+from oneshot.algorithms.proxyless_options import ProxylessOptions
+from oneshot.algorithms.task import Setting
+from oneshot.data.images import ImageSplit
+from oneshot.recipe import Recipe
+from spaces.modules.choices import LayerChoice
+
+
+class Zero(nn.Module):
+    """Zeros: a candidate through which nothing comes, nor any gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.zeros_like(x)
+
+
+def conv(kernel: int = 3) -> nn.Module:
+    """A convolution with batch normalisation."""
+    return nn.Sequential(nn.Conv2d(3, 3, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(3))
+
+
+class Net(nn.Module):
+    """Two layers: only the path `pass`, `pass` lets the classes through; what works in place stands behind each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = LayerChoice({"zero": Zero(), "pass": nn.Identity(), "none": Zero()}, key="a.first")
+        self.second = LayerChoice({"pass": nn.Identity(), "zero": Zero(), "none": Zero()}, key="second")
+        self.head = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(self.second(self.first(x)).mean((2, 3)))
+        return out
+
+
+class Residual(nn.Module):
+    """Layers of convolutions and Zero with shortcuts, as ProxylessNAS has them, and ReLU in place behind."""
+
+    def __init__(self, layers: int = 3) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(LayerChoice([conv(1), conv(3), conv(5), Zero()]) for _ in range(layers))
+        self.head = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = torch.relu_(x + layer(x))
+        out: Tensor = self.head(x.mean((2, 3)))
+        return out
+
+
+def split(count: int, seed: int = 0, side: int = 4) -> ImageSplit:
+    """Images [count, 3, side, side] whose class is the brightest colour."""
+    labels = torch.arange(count) % 3
+    images = torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(seed))
+    return ImageSplit.of(images + 2 * torch.eye(3)[labels][:, :, None, None], labels)
+
+
+def task(
+    model: nn.Module, options: ProxylessOptions, seed: int = 0, epochs: int = 10, **setting: object
+) -> ProxylessTask:
+    """A search on 96 held-out images."""
+    recipe = Recipe(epochs=epochs, batch_size=32, learning_rate=0.05)
+    return ProxylessTask(
+        Setting(model, recipe, split(96, 1), 192, seed=seed, **setting),  # type: ignore[arg-type]
+        options,
+    )
