@@ -65,7 +65,10 @@ setup(
             for rest in ("", ".*")
         ]
     ),
-    package_data={"tables": ["schema.json", "data/*.json"], "service": ["templates/*.html"]},
+    package_data={
+        "tables": ["schema.json", "data/*.json"],
+        "service": ["templates/*.html", "static/*.svg", "static/css/*.css", "static/js/*.js"],
+    },
     install_requires=["click>=8.1", "numpy>=2.0", "rich>=13.7", "torch>=2.6"],
     extras_require={
         "plots": PLOTS,

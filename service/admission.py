@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oneshot.constraint import Constraint
+from oneshot.objective import SCORES, Objective
 from oneshot.problem import SearchProblem
 from oneshot.strategies.registry import make
 from service.catalog import Catalog, FileReference, latency_model
 from service.problems import blaming, invalid
-from service.schemas import SearchRequest
-from service.task import SearchTask, bind
+from service.schemas.search import SearchRequest
+from service.task import SearchTask, bind, objective
 from spaces.space import Codes, SearchSpace
+from tables.benchmarks.registry import ENTRIES, benchmark
+from tables.cost_model import ALIASES, METRICS, canonical_metric
 
 MOST_EVALUATIONS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Guiding:
+    """A guide that was found: its name, and the file or name that a worker needs."""
+
+    name: str
+    predictor: FileReference | None = None
+    supernet: FileReference | None = None
+    benchmark: str | None = None
 
 
 def admit(request: SearchRequest, catalog: Catalog) -> tuple[SearchRequest, SearchTask]:
@@ -34,73 +48,138 @@ def admit(request: SearchRequest, catalog: Catalog) -> tuple[SearchRequest, Sear
     """
     with blaming("space"):
         space = catalog.space(request.space)
-    device = _device(request, catalog)
-    guide = _guide(request, space.name, catalog)
+    device = _device(request, space, catalog)
+    guide = _guide(request, space, catalog)
     constraints = _constraints(request, space, device)
-    _check_strategy(request, SearchProblem(space, _Unasked(), constraints))
+    objectives = _objectives(request, space, device)
+    _check_strategy(request, SearchProblem(space, _Unasked(), constraints, [found for _, found in objectives]))
     name = None if device is None else device.name
     chosen = request.guide.model_copy(update={"name": guide.name})
     filled = request.model_copy(update={"space": space.name, "device": name, "guide": chosen})
     task = SearchTask(
         space=space.name,
         table=device,
-        predictor=guide,
+        predictor=guide.predictor,
         limits=request.constraints.given(),
         margin=request.margin,
         strategy=request.strategy.name,
         options=request.strategy.options,
         count=request.count,
         seed=request.seed,
+        objectives=[name for name, _ in objectives],
+        supernet=guide.supernet,
+        benchmark=guide.benchmark,
     )
     return filled, task
 
 
-def _device(request: SearchRequest, catalog: Catalog) -> FileReference | None:
+def _device(request: SearchRequest, space: SearchSpace, catalog: Catalog) -> FileReference | None:
     name = request.device
     if name is None:
-        if request.constraints.latency_ms is None:
+        if request.constraints.latency_ms is None and "latency_ms" not in request.objectives:
             return None
-        known = list(catalog.tables())
+        known = catalog.tables_of(space.name)
         if len(known) != 1:
-            raise invalid(
-                f"latency_ms is limited: device is needed, the name of a table; there is: {', '.join(known) or 'none'}",
-                "device",
-                known=known,
+            listed = ", ".join(known) or "none"
+            detail = (
+                f"latency_ms is asked for: device is needed, the name of a table of {space.name}; there is: {listed}"
             )
+            raise invalid(detail, "device", known=known)
         name = known[0]
     with blaming("device"):
         return catalog.table(name)[1]
 
 
-def _guide(request: SearchRequest, space: str, catalog: Catalog) -> FileReference:
+def _guide(request: SearchRequest, space: SearchSpace, catalog: Catalog) -> Guiding:
+    asked = request.guide
+    if asked.metric is not None and asked.kind != "benchmark":
+        raise invalid(f"guide.metric is a benchmark's; a {asked.kind} has none", "guide.metric")
+    find = {"predictor": _predictor, "supernet": _supernet, "benchmark": _benchmark}[asked.kind]
+    return find(request, space, catalog)
+
+
+def _predictor(request: SearchRequest, space: SearchSpace, catalog: Catalog) -> Guiding:
     name = request.guide.name
     if name is None:
-        known = catalog.predictors_of(space)
-        if len(known) != 1:
-            listed = ", ".join(known) or f"none; train one with: python -m predictor train --space '{space}'"
-            raise invalid(
-                f"guide.name is needed, the name of a predictor of {space}; there is: {listed}",
-                "guide.name",
-                known=known,
-            )
-        name = known[0]
+        hint = f"train one with: python -m predictor train --space '{space.name}'"
+        name = _only(catalog.predictors_of(space.name), "a predictor", space, hint)
     with blaming("guide.name"):
         trained_on, reference = catalog.predictor(name)
-    if trained_on != space:
-        raise invalid(f"the predictor {name!r} scores {trained_on}, not {space}", "guide.name")
-    return reference
+    _check_space(f"the predictor {name!r} scores", trained_on, space)
+    return Guiding(name, predictor=reference)
+
+
+def _supernet(request: SearchRequest, space: SearchSpace, catalog: Catalog) -> Guiding:
+    name = request.guide.name
+    if name is None:
+        hint = f"train one with: python -m oneshot train --space '{space.name}'"
+        known = [run.name for run in catalog.supernets().values() if run.space == space.name]
+        name = _only(known, "a supernet", space, hint)
+    with blaming("guide.name"):
+        run, weights = catalog.supernet(name)
+    _check_space(f"the supernet {name!r} is one of", run.space, space)
+    return Guiding(name, supernet=weights)
+
+
+def _benchmark(request: SearchRequest, space: SearchSpace, _catalog: Catalog) -> Guiding:
+    name, metric = request.guide.name, request.guide.metric
+    if name is None:
+        known = [known for known, entry in ENTRIES.items() if entry.space == space.name]
+        name = _only(known, "a benchmark", space, "no benchmark covers it")
+    with blaming("guide.name"):
+        found = benchmark(name)
+    _check_space(f"the benchmark {name!r} is one of", found.space.name, space)
+    if metric is not None:
+        with blaming("guide.metric"):
+            found.values(metric)
+    return Guiding(name, benchmark=name if metric is None else f"{name}:{metric}")
+
+
+def _only(known: list[str], kind: str, space: SearchSpace, hint: str) -> str:
+    if len(known) == 1:
+        return known[0]
+    listed = ", ".join(known) or f"none; {hint}"
+    detail = f"guide.name is needed, the name of {kind} of {space.name}; there is: {listed}"
+    raise invalid(detail, "guide.name", known=known)
+
+
+def _check_space(what: str, given: str, space: SearchSpace) -> None:
+    if given != space.name:
+        raise invalid(f"{what} {given}, not {space.name}", "guide.name")
 
 
 def _constraints(request: SearchRequest, space: SearchSpace, device: FileReference | None) -> list[Constraint]:
     bound = []
     for metric, maximum in request.constraints.given().items():
+        field = f"constraints.{metric}"
+        _check_metric(metric, field)
         # A missing block is the table's fault, an infeasible limit the limit's own.
         if metric == "latency_ms" and device is not None:
             with blaming("device"):
                 latency_model(device, space)
-        with blaming(f"constraints.{metric}"):
+        with blaming(field):
             bound.append(bind(metric, maximum, space, device, request.margin))
     return bound
+
+
+def _objectives(
+    request: SearchRequest, space: SearchSpace, device: FileReference | None
+) -> list[tuple[str, Objective]]:
+    found = []
+    for index, name in enumerate(request.objectives):
+        if name in SCORES:
+            continue
+        field = f"objectives.{index}"
+        _check_metric(name, field)
+        with blaming("device" if name == "latency_ms" else field):
+            found.append((canonical_metric(name), objective(name, space, device)))
+    return found
+
+
+def _check_metric(metric: str, field: str) -> None:
+    known = [*METRICS, *ALIASES]
+    if metric not in known:
+        raise invalid(f"{field}: no table tells {metric!r:.80}; there is: {', '.join(known)}", field, known=known)
 
 
 def _check_strategy(request: SearchRequest, problem: SearchProblem) -> None:

@@ -8,26 +8,24 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from apiflask import APIFlask
-from flask import Flask, current_app, request
+from flask import Flask, Response, current_app, request
 from flask.json.provider import DefaultJSONProvider
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from service import problems
+from service import logs, problems
+from service.artifacts import Artifacts
 from service.catalog import Catalog
-from service.engine.base import Engine
-from service.engine.processes import ProcessEngine
-from service.schemas import Detail, Page, SearchRequest
+from service.metrics import Metrics
+from service.places import Places
+from service.schemas import base, catalog, jobs, search
+from service.security import headers, requests
+from service.security.caller import Access
 from service.settings import Settings
 from service.store import Store
+from service.uploads import Uploads
 from spaces import __version__
 
-MOST_WAITING = 24
-"""Requests that may wait for a result at once; others are answered without waiting."""
-
-
-def process_engine(store: Store, settings: Settings) -> Engine:
-    """The engine that is used unless another is given."""
-    return ProcessEngine(store, settings.results, settings.workers)
+_FEW = 2  # exports to ONNX at once: each takes a process, and seconds
 
 
 @dataclass(frozen=True)
@@ -37,59 +35,100 @@ class Service:
     Args:
         settings: what it was started with.
         store: the jobs.
-        engine: runs them.
+        artifacts: what they left, and uploads.
         catalog: what requests may name.
-        stopping: set when the service begins to stop, so that nobody waits on.
+        access: tells who asks.
+        metrics: what Prometheus is told.
         waiting: a place for each request that may wait.
+        streams: a place for each event stream.
+        exports: a place for each export to ONNX.
+        stopping: set when the service begins to stop, so that nobody waits on.
     """
 
     settings: Settings
     store: Store
-    engine: Engine
+    artifacts: Artifacts
     catalog: Catalog
+    access: Access
+    metrics: Metrics
+    waiting: Places
+    streams: Places
+    exports: Places = field(default_factory=lambda: Places(_FEW, "exports to ONNX"))
     stopping: threading.Event = field(default_factory=threading.Event)
-    waiting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MOST_WAITING))
 
-    def start(self) -> None:
-        """Begin to run jobs."""
-        self.engine.start()
+    @property
+    def uploads(self) -> Uploads:
+        """What was uploaded."""
+        assert self.catalog.uploads is not None
+        return self.catalog.uploads
 
     def stop(self) -> None:
-        """Stop at once; unfinished jobs stay queued."""
+        """Let go of those who wait, and of the store."""
         self.stopping.set()
-        self.engine.stop()
         self.store.close()
 
 
-def create_app(settings: Settings, make_engine: Callable[[Store, Settings], Engine] = process_engine) -> APIFlask:
-    """Make the application; its engine is not started yet (`service_of(app).start()` does).
+def create_app(settings: Settings) -> APIFlask:
+    """Make the application.
 
     Args:
         settings: what it is started with.
-        make_engine: makes what runs the jobs.
 
     Raises:
-        InvalidStore: the data folder's job store cannot be used.
+        InvalidStore: the job store cannot be used.
+        ArtifactFailed: the place of artifacts cannot be.
     """
     from service.api import blueprints
+    from service.api.documentation import describe
 
     app = APIFlask("service", title="Pathfit", version=__version__, docs_path=None, json_errors=False)
     app.json = _StrictJSON(app)
     app.config.update(
         MAX_CONTENT_LENGTH=settings.max_body,
         # Other names would let a page of another site reach the service under a name of its own.
-        TRUSTED_HOSTS=["localhost", "127.0.0.1", "[::1]", settings.host],
+        TRUSTED_HOSTS=settings.hosts,
         AUTO_404_RESPONSE=False,
         AUTO_VALIDATION_ERROR_RESPONSE=False,
         AUTO_SERVERS=False,
+        SYNC_LOCAL_SPEC=False,
     )
-    store = Store(settings.database)
-    app.extensions["pathfit"] = Service(settings, store, make_engine(store, settings), Catalog(settings))
-    app.before_request(_refuse_other_media_types)
-    problems.register(app, (SearchRequest, Page, Detail))
+    service = _service(settings)
+    app.extensions["pathfit"] = service
+    app.before_request(logs.begin)
+    app.before_request(service.access.identify)
+    app.before_request(requests.refuse_other_origins)
+    app.before_request(requests.refuse_other_media_types)
+    app.before_request(_let_uploads_be_large)
+    for after in (logs.record, service.metrics.record, headers.protect):
+        app.after_request(cast("Callable[[Response], Response]", after))
+    problems.register(app, (*jobs.REQUESTS, *catalog.REQUESTS, *search.QUERIES, *jobs.QUERIES, base.Page))
     for blueprint in blueprints():
         app.register_blueprint(blueprint)
+    describe(app)
+    if settings.behind_proxy:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     return app
+
+
+def _service(settings: Settings) -> Service:
+    store = Store(settings.store)
+    try:
+        artifacts = Artifacts(settings.artifacts_url)
+        uploads = Uploads(store, artifacts, settings.data / "cache")
+        waiting, streams = Places(settings.waiting, "waiting requests"), Places(settings.streams, "event streams")
+        return Service(
+            settings=settings,
+            store=store,
+            artifacts=artifacts,
+            catalog=Catalog(settings, uploads),
+            access=Access(settings, store),
+            metrics=Metrics(store, lambda: streams.taken, lambda: waiting.taken),
+            waiting=waiting,
+            streams=streams,
+        )
+    except BaseException:
+        store.close()
+        raise
 
 
 def service_of(app: Flask | None = None) -> Service:
@@ -97,10 +136,9 @@ def service_of(app: Flask | None = None) -> Service:
     return cast("Service", (app or current_app).extensions["pathfit"])
 
 
-def _refuse_other_media_types() -> None:
-    if request.method in ("POST", "PUT", "PATCH") and request.routing_exception is None and not request.is_json:
-        given = request.mimetype or "nothing"
-        raise UnsupportedMediaType(f"the body must be application/json; its Content-Type says {given:.80}")
+def _let_uploads_be_large() -> None:
+    if request.endpoint in ("uploads.table", "uploads.evaluations"):
+        request.max_content_length = service_of().settings.max_upload
 
 
 class _StrictJSON(DefaultJSONProvider):

@@ -1,21 +1,28 @@
-"""Catalog: the spaces, tables and predictors that a request may name."""
+"""Catalog: the spaces, tables, guides and data sets that a request may name."""
 
 from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from service.settings import Settings
+from service.supernets import SupernetRun, trained_supernets
 from spaces import registry
+from spaces.architecture import Architecture
 from spaces.errors import InvalidFile, PathfitError, UnknownName
 from spaces.files import digest
 from spaces.space import SearchSpace
 from tables import store
 from tables.cost_model import CostModel
 from tables.lookup_table import LookupTable
+
+if TYPE_CHECKING:
+    from service.store import FileVersion
+    from service.uploads import Uploads
 
 
 class ChangedFile(PathfitError):
@@ -30,16 +37,18 @@ class FileReference:
         name: what a request calls it.
         path: absolute.
         sha256: of the content.
+        artifact: of an upload its path among the artifacts, for machines that do not have `path`.
     """
 
     name: str
     path: str
     sha256: str
+    artifact: str | None = None
 
     @classmethod
-    def of(cls, name: str, path: Path) -> FileReference:
+    def of(cls, name: str, path: Path, artifact: str | None = None) -> FileReference:
         """The reference of a file as it is now; raises InvalidFile where it cannot be read."""
-        return cls(name, str(path.resolve()), digest(path))
+        return cls(name, str(path.resolve()), digest(path), artifact)
 
     def checked(self) -> Path:
         """The path, if the content is still the same; raises ChangedFile or InvalidFile."""
@@ -56,43 +65,45 @@ class Catalog:
     """Looks names up in listings only, so that no name from a request ever becomes a path.
 
     Args:
-        settings: where tables and predictors lie.
+        settings: where tables, predictors and supernets lie.
+        uploads: what was uploaded; None: nothing.
     """
 
-    def __init__(self, settings: Settings):
-        self._settings = settings
+    def __init__(self, settings: Settings, uploads: Uploads | None = None):
+        self._settings, self.uploads = settings, uploads
 
     # Tables
 
     def tables(self) -> dict[str, Path]:
-        """Name -> file of every table."""
-        return store.available(self._settings.tables)
+        """Name -> file of every table; folders come before uploads where both hold the same name."""
+        return self._with_uploads("table", store.available(self._settings.tables))
 
     def table(self, name: str) -> tuple[LookupTable, FileReference]:
         """The table of a name with its file; raises UnknownName or InvalidTable."""
-        known = self.tables()
-        if name not in known:
-            raise UnknownName("table", name, known)
-        reference = FileReference.of(name, known[name])
+        reference = self._reference("table", name, store.available(self._settings.tables))
         return read_table(reference), reference
+
+    def tables_of(self, space: str) -> list[str]:
+        """Names of the tables whose networks were of a space; unreadable files are passed over."""
+        names = []
+        for name in self.tables():
+            try:
+                if self.table(name)[0].space == space:
+                    names.append(name)
+            except PathfitError:
+                continue
+        return names
 
     # Predictors
 
     def predictors(self) -> dict[str, Path]:
         """Name -> file of every predictor; the first folder wins where two hold the same name."""
-        found: dict[str, Path] = {}
-        for place in self._settings.predictors:
-            for path in sorted(place.glob("*.safetensors")) if place.is_dir() else [place]:
-                if path.is_file() and path.suffix == ".safetensors":
-                    found.setdefault(path.stem, path)
-        return found
+        return self._with_uploads("predictor", self._predictor_files())
 
     def predictor(self, name: str) -> tuple[str, FileReference]:
         """The space and the file of a predictor; raises UnknownName or InvalidFile."""
-        known = self.predictors()
-        if name not in known:
-            raise UnknownName("predictor", name, known)
-        return space_of_predictor(known[name]), FileReference.of(name, known[name])
+        reference = self._reference("predictor", name, self._predictor_files())
+        return space_of_predictor(Path(reference.path)), reference
 
     def predictors_of(self, space: str) -> list[str]:
         """Names of the predictors that score a space; unreadable files are passed over."""
@@ -104,6 +115,71 @@ class Catalog:
             except PathfitError:
                 continue
         return names
+
+    def _predictor_files(self) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for place in self._settings.predictors:
+            for path in sorted(place.glob("*.safetensors")) if place.is_dir() else [place]:
+                if path.is_file() and path.suffix == ".safetensors":
+                    found.setdefault(path.stem, path)
+        return found
+
+    # Supernets
+
+    def supernets(self) -> dict[str, SupernetRun]:
+        """Name -> run of every finished training of a supernet."""
+        return trained_supernets(self._settings.supernets)
+
+    def supernet(self, name: str) -> tuple[SupernetRun, FileReference]:
+        """A supernet's run and its weights' file; raises UnknownName or InvalidFile."""
+        known = self.supernets()
+        if name not in known:
+            raise UnknownName("supernet", name, known)
+        return known[name], FileReference.of(name, known[name].weights)
+
+    # Evaluations and data sets
+
+    def evaluations(self, name: str) -> FileReference:
+        """The file of uploaded evaluations; raises UnknownName."""
+        return self._reference("evaluations", name, {})
+
+    def data_set(self, name: str) -> str:
+        """What `--data` of the command line calls a data set; raises UnknownName."""
+        known = self._settings.data_sets
+        if name not in known:
+            raise UnknownName("data set", name, sorted(known))
+        return known[name]
+
+    def data_sets(self) -> list[str]:
+        """The data sets that a retraining may name."""
+        return sorted(self._settings.data_sets)
+
+    # Files
+
+    def holds(self, kind: str, name: str) -> FileReference | None:
+        """The file of a name in the service's own folders, uploads apart."""
+        own = {"table": lambda: store.available(self._settings.tables), "predictor": self._predictor_files}
+        path = own[kind]().get(name) if kind in own else None
+        return None if path is None else FileReference.of(name, path)
+
+    def _with_uploads(self, kind: str, own: dict[str, Path]) -> dict[str, Path]:
+        for name, version in self.uploaded(kind).items():
+            if self.uploads is not None:
+                own.setdefault(name, self.uploads.path(version))
+        return own
+
+    def _reference(self, kind: str, name: str, own: dict[str, Path]) -> FileReference:
+        if name in own:
+            return FileReference.of(name, own[name])
+        uploaded = self.uploaded(kind)
+        if name not in uploaded or self.uploads is None:
+            raise UnknownName(kind, name, sorted({*own, *uploaded}))
+        version = uploaded[name]
+        return FileReference(name, str(self.uploads.path(version).resolve()), version.sha256, version.artifact)
+
+    def uploaded(self, kind: str) -> dict[str, FileVersion]:
+        """Name -> newest version of what was uploaded of a kind."""
+        return {} if self.uploads is None else self.uploads.latest(kind)
 
     # Spaces
 
@@ -120,6 +196,12 @@ class Catalog:
         if name not in known:
             raise UnknownName("space", name, known)
         return registry.get(name)
+
+    def architecture(self, value: object) -> Architecture:
+        """The architecture of a JSON object, of a space that there is; raises PathfitError."""
+        if isinstance(value, Mapping) and isinstance(value.get("space"), str):
+            self.space(value["space"])
+        return Architecture.from_dict(value)
 
     def _trained(self) -> set[str]:
         found = set()

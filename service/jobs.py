@@ -32,7 +32,7 @@ LAWFUL: Mapping[JobState, frozenset[JobState]] = {
     JobState.FAILED: frozenset(),
     JobState.CANCELLED: frozenset(),
 }
-"""State -> the states that may follow; running goes back to queued when its worker died."""
+"""State -> the states that may follow; running goes back to queued when its worker died or its lease is over."""
 
 
 def sources(state: JobState) -> list[JobState]:
@@ -40,8 +40,12 @@ def sources(state: JobState) -> list[JobState]:
     return [source for source, targets in LAWFUL.items() if state in targets]
 
 
+MOST_DEATHS = 3
+"""Workers that may die on a job before it counts as failed."""
+
+
 class UnknownJob(PathfitError):
-    """There is no job of an id."""
+    """There is no job of an id, or it is another owner's."""
 
     def __init__(self, job_id: str):
         self.job_id = job_id
@@ -82,7 +86,7 @@ class Job:
 
     Args:
         id: hexadecimal, not to be guessed.
-        kind: what is run; `search`.
+        kind: what is run, such as `search`.
         state: where it stands.
         request: as it was asked for, defaults filled in.
         task: what a worker needs to run it.
@@ -90,8 +94,12 @@ class Job:
         deaths: how many workers died on it.
         progress: the last report, None before the first.
         result: what GET answers, None before it is done.
-        artifact: the full result's file, relative to the results' folder.
+        artifact: the full result, as `Artifacts.read` takes it.
         error: why it failed.
+        owner: id of the token that asked for it, None where none was needed.
+        resources: what it takes while it runs; `cpus` and `gpus`.
+        engine: id of the engine that claimed it last.
+        lease: until when that engine holds it unless it reports, in seconds since 1970; None once it has let go.
         created: seconds since 1970; `started` and `finished` alike.
     """
 
@@ -106,6 +114,10 @@ class Job:
     result: dict[str, Any] | None = field(repr=False)
     artifact: str | None
     error: dict[str, Any] | None
+    owner: str | None
+    resources: dict[str, float]
+    engine: str | None
+    lease: float | None
     created: float
     started: float | None
     finished: float | None

@@ -38,11 +38,12 @@ class FolderLock:
         deadline = time.monotonic() + patience
         while not self._taken():
             if time.monotonic() >= deadline:
-                holder = os.pread(self._handle, 32, 0).decode(errors="replace").strip() or "unknown"
+                process = _written(self._handle)
                 self.release()
                 raise FolderInUse(
-                    f"the data folder {folder} is in use by another service (process {holder}); "
-                    "stop that one, or choose another folder with --data"
+                    f"the data folder {folder} is in use by another service (process {process}); "
+                    "stop that one, or choose another folder with --data; "
+                    "services with a folder each can share jobs in PostgreSQL with --database"
                 )
             time.sleep(0.05)
         os.ftruncate(self._handle, 0)
@@ -58,3 +59,23 @@ class FolderLock:
     def release(self) -> None:
         """Let the folder go."""
         os.close(self._handle)
+
+
+def holder(folder: Path) -> str | None:
+    """The process that holds a data folder; None where nobody does."""
+    try:
+        handle = os.open(folder / "service.lock", os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _written(handle)
+    finally:
+        os.close(handle)
+    return None
+
+
+def _written(handle: int) -> str:
+    """The process that wrote itself into a lock's file."""
+    return os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"

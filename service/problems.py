@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Union, get_args, get_origin
 
 from apiflask import APIFlask, HTTPError
 from flask import Response, json, request
 from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from oneshot.errors import Infeasible
+from service.artifacts import ArtifactFailed, MissingArtifact
 from service.jobs import IllegalTransition, UnknownJob
+from service.store import IdempotencyConflict, InvalidStore, QuotaExceeded
 from spaces.errors import PathfitError, UnknownName
 
 MEDIA_TYPE = "application/problem+json"
@@ -30,13 +33,22 @@ class Problem(PathfitError):
         title: the kind in words.
         detail: this case in one sentence.
         field: the part of the request that is to blame, dotted.
+        headers: of the HTTP answer.
         members: more that the answer tells.
     """
 
     def __init__(
-        self, status: int, slug: str, title: str, detail: str, field: str | None = None, **members: Any
+        self,
+        status: int,
+        slug: str,
+        title: str,
+        detail: str,
+        field: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
     ) -> None:
         self.status, self.slug, self.title, self.field, self.members = status, slug, title, field, members
+        self.headers = dict(headers or {})
         super().__init__(detail)
 
     def to_dict(self) -> dict[str, Any]:
@@ -51,6 +63,11 @@ def invalid(detail: str, field: str | None, **members: Any) -> Problem:
     return Problem(422, "invalid-value", "Invalid value", detail, field, **members)
 
 
+def busy(detail: str, seconds: int = 1) -> Problem:
+    """More is asked at once than the service does at once, 503; worth another try after some seconds."""
+    return Problem(503, "busy", "Busy", detail, headers={"Retry-After": str(seconds)})
+
+
 @contextmanager
 def blaming(field: str) -> Iterator[None]:
     """Turn a PathfitError of the block into a Problem that names the request's field."""
@@ -59,7 +76,7 @@ def blaming(field: str) -> Iterator[None]:
     except Problem:
         raise
     except Infeasible as error:
-        members = {"metric": error.metric, "maximum": error.maximum, "least": error.least}
+        members: dict[str, Any] = {"metric": error.metric, "maximum": error.maximum, "least": error.least}
         raise Problem(422, "infeasible", "Infeasible constraint", str(error), field, **members) from error
     except UnknownName as error:
         raise Problem(422, "unknown-name", "Unknown name", str(error), field, known=list(error.known)) from error
@@ -80,7 +97,7 @@ def register(app: APIFlask, schemas: tuple[type[BaseModel], ...]) -> None:
         cause = error.__cause__
         if isinstance(cause, ValidationError):
             model = next((schema for schema in schemas if schema.__name__ == cause.title), None)
-            return respond(_invalid_fields(cause, model))
+            return respond(invalid_fields(cause, model))
         return respond(Problem(error.status_code, "http", error.message or "Error", error.message or "Error"))
 
     @app.errorhandler(HTTPException)
@@ -95,6 +112,11 @@ def register(app: APIFlask, schemas: tuple[type[BaseModel], ...]) -> None:
     def of_pathfit(error: PathfitError) -> Response:
         return respond(_of_pathfit(error))
 
+    @app.errorhandler(SQLAlchemyError)
+    def of_store(error: SQLAlchemyError) -> Response:
+        _LOG.error("the job store failed while answering %s %s: %s", request.method, request.path, error)
+        return respond(_away("the job store does not answer at present"))
+
     @app.errorhandler(Exception)
     def internal(error: Exception) -> Response:
         _LOG.exception("error while answering %s %s", request.method, request.path, exc_info=error)
@@ -103,7 +125,8 @@ def register(app: APIFlask, schemas: tuple[type[BaseModel], ...]) -> None:
 
 def respond(problem: Problem) -> Response:
     """The HTTP answer of a problem."""
-    return Response(json.dumps(problem.to_dict()), status=problem.status, content_type=MEDIA_TYPE)
+    body = json.dumps(problem.to_dict())
+    return Response(body, status=problem.status, content_type=MEDIA_TYPE, headers=problem.headers)
 
 
 def _of_pathfit(error: PathfitError) -> Problem:
@@ -113,7 +136,25 @@ def _of_pathfit(error: PathfitError) -> Problem:
         return Problem(404, "unknown-search", "Unknown search", str(error), "id")
     if isinstance(error, IllegalTransition):
         return Problem(409, "conflict", "Conflict", str(error), state=error.state)
+    if isinstance(error, QuotaExceeded):
+        return too_many(str(error), quota=error.quota)
+    if isinstance(error, IdempotencyConflict):
+        return Problem(422, "idempotency-conflict", "Key used before", str(error), "Idempotency-Key")
+    if isinstance(error, MissingArtifact):
+        return Problem(410, "gone", "Gone", str(error), "id")
+    if isinstance(error, ArtifactFailed | InvalidStore):
+        _LOG.error("while answering %s %s: %s", request.method, request.path, error)
+        return _away(str(error))
     return invalid(str(error), None)
+
+
+def too_many(detail: str, **members: Any) -> Problem:
+    """Somebody has asked for as many jobs as may be unfinished, 429."""
+    return Problem(429, "too-many-jobs", "Too many jobs", detail, headers={"Retry-After": "5"}, **members)
+
+
+def _away(detail: str) -> Problem:
+    return Problem(503, "store-away", "Store away", detail, headers={"Retry-After": "5"})
 
 
 def _of_http(error: HTTPException) -> Problem:
@@ -125,7 +166,7 @@ def _of_http(error: HTTPException) -> Problem:
     return Problem(code, slug, error.name, detail)
 
 
-def _invalid_fields(error: ValidationError, model: type[BaseModel] | None) -> Problem:
+def invalid_fields(error: ValidationError, model: type[BaseModel] | None) -> Problem:
     """One problem of all faults that pydantic found; `detail` and `field` are the first's."""
     faults = []
     for fault in error.errors(include_url=False):

@@ -1,4 +1,4 @@
-"""Serving with gunicorn: one web process that holds the engine, restarted if it dies."""
+"""`python -m service.server`: answers requests with gunicorn; the service's supervisor starts it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 
+from service import logs
 from service.app import Service, create_app, service_of
-from service.lock import FolderLock
+from service.child import ordered
+from service.listening import Order
 from service.problems import MEDIA_TYPE, Problem
-from service.settings import InvalidSetting, Settings
-from service.store import Store
 
 GRACE = 1
 """Seconds that requests get to end when the service stops."""
@@ -34,67 +34,21 @@ _PROTOCOL = (
 )
 
 
-def serve(settings: Settings) -> None:
-    """Serve until told to stop; what cannot work is found before anything is started.
-
-    Args:
-        settings: what to serve.
-
-    Raises:
-        FolderInUse: another service uses the data folder.
-        InvalidStore: the data folder's job store cannot be used.
-        InvalidSetting: the address cannot be listened on.
-    """
-    lock = FolderLock(settings.data)
-    Store(settings.database).close()
-    # Nothing is cleaned up here: gunicorn forks below this call, so that what follows it would run in both
-    # processes. The lock is held until the last of them has ended.
-    Server(settings, listen(settings), lock).run()
-
-
-def listen(settings: Settings) -> socket.socket:
-    """A socket that listens on the settings' address; raises InvalidSetting where that is not to be had."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise InvalidSetting(f"cannot listen on {settings.host}: {error.strerror}") from error
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise InvalidSetting(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from error
-    return listener
-
-
-def url_of(listener: socket.socket) -> str:
-    """The URL of what is served on a socket."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 class Server(BaseApplication):
-    """gunicorn with our settings: one gthread worker, whose process holds the engine.
+    """gunicorn with our settings: one gthread worker, which never runs jobs.
 
     Args:
-        settings: what to serve.
-        listener: the socket that listens already; gunicorn takes it over.
-        lock: held for as long as the server lives.
+        order: the supervisor's.
     """
 
-    def __init__(self, settings: Settings, listener: socket.socket, lock: FolderLock):
-        self.settings, self.lock = settings, lock
-        self.url, self.handle = url_of(listener), listener.detach()
+    def __init__(self, order: Order):
+        self.order, self.settings = order, order.settings
         super().__init__()
 
     def load_config(self) -> None:
         """Tell gunicorn how to serve."""
         options: dict[str, Any] = {
-            "bind": f"fd://{self.handle}",
+            "bind": f"fd://{self.order.handle}",
             "worker_class": "service.server.WebWorker",
             "workers": 1,
             "threads": self.settings.threads,
@@ -104,12 +58,13 @@ class Server(BaseApplication):
             "errorlog": "-",
             "keepalive": 5,
             "timeout": 60,
-            # The web process takes GRACE at most; what is left is for the engine to end its workers.
-            "graceful_timeout": GRACE + 3,
+            "graceful_timeout": GRACE + 1,
             "control_socket_disable": True,
             "post_worker_init": self.begin,
             "worker_exit": self.end,
         }
+        if self.settings.certificate is not None:
+            options |= {"certfile": str(self.settings.certificate), "keyfile": str(self.settings.key)}
         for name, value in options.items():
             self.cfg.set(name, value)
 
@@ -118,18 +73,18 @@ class Server(BaseApplication):
         return create_app(self.settings)
 
     def begin(self, worker: ThreadWorker) -> None:
-        """In the web process, before it takes requests: start the engine, and see that a stop is seen at once."""
+        """In the worker, before it takes requests: see that a stop is seen at once."""
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+        logs.to_file(self.settings.data / "logs", "web")
         service = service_of(worker.app.wsgi())
         worker.cfg.set("graceful_timeout", GRACE)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             _stop_first(number, service)
-        service.start()
-        if worker.age == 1:
-            click.echo(f"serving at {self.url}")
+        if worker.age == 1 and self.order.url is not None:
+            click.echo(f"serving at {self.order.url}")
 
     def end(self, _arbiter: object, worker: ThreadWorker) -> None:
-        """Stop the engine; gunicorn calls this in the web process as it ends, and in its own for one that is dead."""
+        """Close the store; gunicorn calls this in the worker, and in its own process for one that is dead."""
         if worker.pid == os.getpid() and self.callable is not None:
             service_of(self.callable).stop()
 
@@ -164,3 +119,12 @@ class WebWorker(ThreadWorker):
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         except OSError:
             self.log.debug("the client had gone")
+
+
+def main() -> None:
+    """Answer requests until told to stop, or until the supervisor dies."""
+    Server(ordered(lambda: os.kill(os.getpid(), signal.SIGTERM))).run()
+
+
+if __name__ == "__main__":
+    main()

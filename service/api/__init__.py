@@ -7,6 +7,7 @@ from flask import Blueprint
 
 def blueprints() -> list[Blueprint]:
     """All blueprints, each made anew for its application."""
-    from service.api import catalog, health, page, search
+    from service.api import architectures, catalog, events, front, health, jobs, page, predict, search, session, uploads
 
-    return [health.blueprint(), catalog.blueprint(), search.blueprint(), page.blueprint()]
+    modules = (health, session, catalog, uploads, predict, search, events, front, architectures, jobs, page)
+    return [health.metrics_blueprint(), *(module.blueprint() for module in modules)]

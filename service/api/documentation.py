@@ -1,28 +1,116 @@
-"""What the OpenAPI file says of problems."""
+"""What the OpenAPI file says beyond what requests and answers look like: problems, headers, who may ask."""
 
 from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+from apiflask import APIFlask
+
 from service.problems import MEDIA_TYPE
-from service.schemas import ProblemBody
+from service.schemas.base import ProblemBody
+from service.security.caller import COOKIE
 
 Answers: TypeAlias = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]
 """Status -> what the OpenAPI file says of the answer."""
 
 TITLES = {
-    400: "The request is not what HTTP or JSON call well-formed.",
-    404: "There is no such search.",
-    409: "The search is over already.",
-    410: "The file of the candidates is gone.",
+    400: "The request is not what HTTP or JSON call well-formed, or its Host is not this service's.",
+    401: "No token or session that is accepted.",
+    403: "A page of another site asks for a change.",
+    404: "There is no such thing, or it is another owner's.",
+    409: "What is asked for is at odds with how things stand.",
+    410: "The file is gone.",
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "A value is not accepted, or a constraint cannot be met; `field` names it.",
-    503: "The service cannot work at present.",
+    429: "There are as many unfinished jobs as there may be; `Retry-After` says when to try again.",
+    503: "The service cannot do it at present; `Retry-After` says when to try again.",
 }
+_EVERYWHERE = (400, 401, 503)
+_WRITE = (403, 413, 415, 422)
+_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+
+
+def reading(*statuses: int) -> Answers:
+    """The documented problems of an operation that reads; for `blueprint.doc(responses=...)`."""
+    return problems(*_EVERYWHERE, *statuses)
+
+
+def writing(*statuses: int) -> Answers:
+    """The documented problems of an operation with a body."""
+    return problems(*_EVERYWHERE, *_WRITE, *statuses)
 
 
 def problems(*statuses: int) -> Answers:
-    """The documented problem answers of an operation, for `blueprint.doc(responses=...)`."""
-    schema = ProblemBody.model_json_schema()
-    return {status: {"description": TITLES[status], "content": {MEDIA_TYPE: {"schema": schema}}} for status in statuses}
+    """The documented problems of an operation, these alone."""
+    content: dict[str, dict[str, Any]] = {MEDIA_TYPE: {"schema": _SCHEMA}}
+    return {status: {"description": TITLES[status], "content": content} for status in sorted(set(statuses))}
+
+
+def content(description: str, *media_types: str, status: int = 200) -> Answers:
+    """The documented answer that is a file."""
+    return {
+        status: {
+            "description": description,
+            "content": {media_type: {"schema": _schema(media_type)} for media_type in media_types},
+        }
+    }
+
+
+def _schema(media_type: str) -> dict[str, str]:
+    if media_type == "application/json":
+        return {}
+    text = media_type.startswith("text/") or media_type == "image/svg+xml"
+    return {"type": "string"} if text else {"type": "string", "format": "binary"}
+
+
+def _header(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"in": "header", "name": name, "description": description, "required": False, "schema": schema}
+
+
+_PREFER = _header(
+    "Prefer",
+    "`wait=N`: the answer waits up to N seconds, at most 30, for the job's end.",
+    {"type": "string", "example": "wait=10"},
+)
+_KEY = _header(
+    "Idempotency-Key",
+    "The same request with the same key is answered by the same job, for 24 hours.",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+)
+_LAST = _header("Last-Event-ID", "Go on behind this event.", {"type": "integer", "minimum": 0})
+_HEADERS = {
+    ("/search", "post"): (_PREFER, _KEY),
+    ("/search/{job_id}", "get"): (_PREFER,),
+    ("/jobs/{job_id}", "get"): (_PREFER,),
+    ("/predictors", "post"): (_PREFER, _KEY),
+    ("/retrain", "post"): (_PREFER, _KEY),
+    ("/search/{job_id}/events", "get"): (_LAST,),
+    ("/jobs/{job_id}/events", "get"): (_LAST,),
+}
+_OPEN = {("/healthz", "get"), ("/readyz", "get"), ("/session", "post")}
+
+
+def describe(app: APIFlask) -> None:
+    """Complete the OpenAPI file of an application."""
+    app.description = (
+        "Searches for the network that fits a device, as durable jobs. Where tokens are used, each sees and cancels "
+        "its own jobs only. Every problem is application/problem+json (RFC 9457) and names the field to blame."
+    )
+    app.security_schemes = {
+        "token": {"type": "http", "scheme": "bearer", "description": "Made by `python -m service token create`."},
+        "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Of POST /session."},
+    }
+
+    @app.spec_processor
+    def complete(spec: dict[Any, Any] | str) -> dict[Any, Any] | str:
+        assert isinstance(spec, dict)  # it would be a text if YAML was asked for
+        spec["components"]["schemas"]["Problem"] = ProblemBody.model_json_schema()
+        # Nothing is needed on a machine of one's own, where no token was made.
+        spec["security"] = [{"token": []}, {"session": []}, {}]
+        for path, operations in spec["paths"].items():
+            for method, operation in operations.items():
+                operation["parameters"] = [*operation.get("parameters", []), *_HEADERS.get((path, method), ())]
+                if (path, method) in _OPEN:
+                    operation["security"] = []
+        return spec

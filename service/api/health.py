@@ -1,14 +1,18 @@
-"""`GET /healthz` and `GET /readyz`."""
+"""`GET /healthz`, `GET /readyz` and `GET /metrics`."""
 
 from __future__ import annotations
 
-from apiflask import APIBlueprint
+from typing import Any
 
-from service.api.documentation import problems
+from apiflask import APIBlueprint
+from flask import Blueprint, Response
+
+from service.api.documentation import content, problems, reading
 from service.app import service_of
+from service.metrics import MEDIA_TYPE
 from service.problems import Problem
-from service.schemas import Health
-from service.store import InvalidStore
+from service.readiness import fault
+from service.schemas.base import Health, Readiness
 
 
 def blueprint() -> APIBlueprint:
@@ -22,17 +26,29 @@ def blueprint() -> APIBlueprint:
         return {"status": "alive"}
 
     @health.get("/readyz")
-    @health.output(Health)
-    @health.doc(summary="Whether the store answers and the engine works", responses=problems(400, 503))
-    def readyz() -> dict[str, str]:
-        service = service_of()
-        fault = service.engine.fault()
-        try:
-            service.store.check()
-        except InvalidStore as error:
-            fault = str(error)
-        if fault is not None:
-            raise Problem(503, "not-ready", "Not ready", fault)
-        return {"status": "ready"}
+    @health.output(Readiness)
+    @health.doc(summary="Whether the store answers and an engine works", responses=problems(400, 503))
+    def readyz() -> dict[str, Any]:
+        store = service_of().store
+        if (why := fault(store)) is not None:
+            raise Problem(503, "not-ready", "Not ready", why, headers={"Retry-After": "1"})
+        engines = [
+            {key: getattr(engine, key) for key in ("id", "state", "detail", "age_s")} for engine in store.engines()
+        ]
+        return {"status": "ready", "engines": engines}
 
     return health
+
+
+def metrics_blueprint() -> Blueprint:
+    """The route for Prometheus."""
+    metrics = APIBlueprint("metrics", __name__, tag="health")
+
+    @metrics.get("/metrics")
+    @metrics.doc(
+        summary="Metrics for Prometheus", responses=reading() | content("Prometheus's text format", "text/plain")
+    )
+    def show() -> Response:
+        return Response(service_of().metrics.text(), content_type=MEDIA_TYPE)
+
+    return metrics

@@ -1,65 +1,71 @@
-"""`GET /`: what the service knows and does, for a person with a browser; no script, no outside address."""
+"""`GET /`: the page, and the scripts and styles that it loads; everything else it asks of the public API."""
 
 from __future__ import annotations
 
+import functools
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, make_response, render_template
+from flask import Blueprint, Response, make_response, render_template, send_file
 
-from service.app import service_of
-from service.catalog import Catalog
-from service.jobs import Job
 from spaces import __version__
-from spaces.errors import PathfitError
 
-SHOWN = 20
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+"""Nothing of another origin, and no script or style that is not a file of ours."""
+
+_DAY = 24 * 60 * 60
 
 
 def blueprint() -> Blueprint:
-    """The page."""
-    page = Blueprint("page", __name__, template_folder="../templates")
+    """The page, its files below `/static/`, and plotly's script."""
+    page = Blueprint(
+        "page", __name__, template_folder="../templates", static_folder="../static", static_url_path="/static"
+    )
 
     @page.get("/")
     def index() -> Response:
-        service = service_of()
-        newest, total = service.store.newest(SHOWN)
-        names = {
-            "spaces": service.catalog.spaces(),
-            "tables": list(service.catalog.tables()),
-            "predictors": list(service.catalog.predictors()),
-        }
-        answer = make_response(
-            render_template(
-                "index.html",
-                version=__version__,
-                names=names,
-                example=_example(service.catalog, names["tables"]),
-                jobs=[_row(job) for job in newest],
-                total=total,
-            )
+        text = render_template(
+            "index.html", version=__version__, plotly=metadata.version("plotly"), strategies=_strategies()
         )
-        answer.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+        answer = make_response(text)
+        answer.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
+
+    @page.get("/plotly-<version>.min.js")
+    def plotly(version: str) -> Response:
+        # The version in the address lets browsers keep these 5 MB for as long as it is the same.
+        answer = send_file(_plotly_script(), mimetype="text/javascript", max_age=365 * _DAY)
+        answer.headers["X-Content-Type-Options"] = "nosniff"
         return answer
 
     return page
 
 
-def _example(catalog: Catalog, tables: list[str]) -> dict[str, str]:
-    """A space and a table that go together, for the request that the page shows."""
-    for name in tables:
-        try:
-            return {"space": catalog.table(name)[0].space, "device": name}
-        except PathfitError:  # a file that is no table; another may be one
-            continue
-    return {"space": "spos", "device": "TABLE"}
+@functools.cache
+def _plotly_script() -> Path:
+    """The script that the plotly package brings, without importing the package."""
+    files = metadata.files("plotly") or []
+    found = next(file for file in files if file.name == "plotly.min.js")
+    return Path(str(found.locate())).resolve()
 
 
-def _row(job: Job) -> dict[str, Any]:
-    limits = job.request.get("constraints") or {}
-    return {
-        "id": job.id,
-        "state": job.state.value,
-        "space": job.request.get("space", ""),
-        "device": job.request.get("device") or "",
-        "limits": ", ".join(f"{metric} at most {limit['max']:g}" for metric, limit in limits.items() if limit),
-    }
+@functools.cache
+def _strategies() -> list[tuple[str, list[tuple[str, Any]]]]:
+    """Every strategy, without its other names, with its options and their defaults in their order."""
+    from oneshot.strategies.registry import ALIASES, available, options_of
+
+    names = [name for name in available() if name not in ALIASES]
+    return [(name, list(options_of(name).items())) for name in names]

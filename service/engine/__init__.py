@@ -1,1 +1,1 @@
-"""What runs jobs: the interface in `service.engine.base`, worker processes of our own in `service.engine.processes`."""
+"""What runs jobs: `service.engine.engine` over workers on Ray, in a process of its own (`python -m service.engine`)."""

@@ -1,135 +1,101 @@
-"""`python -m service.engine.worker`: runs searches one after the other for the engine that started it.
-
-It reads JSON lines from standard input (`{"run": task, "job": id, "attempt": n, "artifact": path}`,
-`{"cancel": id, "attempt": n}`) and writes JSON lines to what was its standard output. It ends when its input ends,
-so none outlives its engine, however that died.
-"""
+"""Worker: a process that runs jobs, as its engine sees it."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import queue
-import signal
-import sys
-import threading
 import time
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from spaces.errors import PathfitError
-
-if TYPE_CHECKING:
-    from oneshot.result import SearchResult
-
-PROGRESS_INTERVAL = 0.1
+from service.jobs import Job
 
 
-class Cancelled(Exception):
-    """The job at hand is no longer wanted."""
+@dataclass(frozen=True)
+class Needs:
+    """What a job occupies while it runs.
+
+    Args:
+        cpus: processor cores.
+        gpus: GPUs; a fraction shares one.
+    """
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+    @classmethod
+    def of(cls, job: Job) -> Needs:
+        """Of a job."""
+        return cls(job.resources["cpus"], job.resources["gpus"])
+
+    def __add__(self, other: Needs) -> Needs:
+        return Needs(self.cpus + other.cpus, self.gpus + other.gpus)
+
+    def __sub__(self, other: Needs) -> Needs:
+        return Needs(self.cpus - other.cpus, self.gpus - other.gpus)
+
+    def within(self, free: Needs) -> bool:
+        """Whether there is room for it."""
+        return self.cpus <= free.cpus + 1e-9 and self.gpus <= free.gpus + 1e-9
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a worker works on."""
+
+    job_id: str
+    attempt: int
+
+
+class Process(Protocol):
+    """What a Worker works with: Ray's, or a test's."""
+
+    def run(self, order: dict[str, Any]) -> None:
+        """Begin a job."""
+
+    def cancel(self, job_id: str, attempt: int) -> None:
+        """Ask it to leave a job."""
+
+    def kill(self) -> None:
+        """End it at once; it is told as a death."""
 
 
 class Worker:
-    """Runs what comes in and reports.
+    """A worker's state; all of it is changed by the engine's thread alone.
 
     Args:
-        reports: where JSON lines go.
+        needs: what it occupies.
+        start: starts its process.
     """
 
-    def __init__(self, reports: IO[str]):
-        self.reports = reports
-        self.work: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self.cancelled: set[tuple[str, int]] = set()
+    def __init__(self, needs: Needs, start: Callable[[Worker], Process]):
+        self.needs = needs
+        self.ready, self.pid = False, 0
+        self.begun = time.monotonic()
+        self.assignment: Assignment | None = None
+        self.kill_at: float | None = None
+        self.ending = "died"
+        self._process = start(self)
 
-    def listen(self, lines: IO[str]) -> None:
-        """Take orders until `lines` ends, then end this process."""
-        for line in lines:
-            order = json.loads(line)
-            if "cancel" in order:
-                self.cancelled.add((order["cancel"], order["attempt"]))
-            else:
-                self.work.put(order)
-        os._exit(0)
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for work."""
+        return self.ready and self.assignment is None
 
-    def serve(self) -> None:
-        """Run jobs for ever."""
-        self.report({"event": "ready"})
-        while True:
-            order = self.work.get()
-            head = {"job": order["job"], "attempt": order["attempt"]}
-            self.report({**head, **self.run(order)})
+    def run(self, job: Job) -> None:
+        """Have it run a job."""
+        self.assignment = Assignment(job.id, job.attempt)
+        self._process.run({"kind": job.kind, "task": job.task, "job": job.id, "attempt": job.attempt})
 
-    def run(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Run one job; the last report on it."""
-        from service.task import SearchTask
+    def cancel(self, patience: float) -> None:
+        """Ask it to leave its job; `kill_at` is when it has not."""
+        if self.assignment is not None and self.kill_at is None:
+            self.kill_at = time.monotonic() + patience
+            self._process.cancel(self.assignment.job_id, self.assignment.attempt)
 
-        try:
-            task = SearchTask.from_dict(order["run"])
-            result = self.search(task, order["job"], order["attempt"])
-            return {"event": "done", "result": publish(result, task.count, Path(order["artifact"]))}
-        except Cancelled:
-            return {"event": "cancelled"}
-        except PathfitError as error:
-            return {"event": "failed", "error": {"kind": type(error).__name__, "detail": str(error)}}
-        except Exception as error:  # whatever a job does, the worker lives and tells
-            sys.excepthook(*sys.exc_info())
-            return {"event": "failed", "error": {"kind": type(error).__name__, "detail": f"internal error: {error}"}}
+    def free(self) -> None:
+        """It has left its job."""
+        self.assignment, self.kill_at = None, None
 
-    def search(self, task: Any, job: str, attempt: int) -> SearchResult:
-        """Search as the task says, reporting progress."""
-        from oneshot.search_loop import search
-        from service.engine.problem import problem_of
-
-        told = 0.0
-
-        def progress(evaluated: int, planned: int, best: float) -> None:
-            nonlocal told
-            if (job, attempt) in self.cancelled:
-                raise Cancelled
-            if time.monotonic() - told >= PROGRESS_INTERVAL or evaluated >= planned:
-                told = time.monotonic()
-                numbers = {"evaluated": evaluated, "planned": planned, "best": best}
-                self.report({"event": "progress", "job": job, "attempt": attempt, "progress": numbers})
-
-        return search(problem_of(task), task.strategy, options=task.options, seed=task.seed, progress=progress)
-
-    def report(self, event: dict[str, Any]) -> None:
-        """Tell the engine; end this process where nobody listens."""
-        try:
-            self.reports.write(json.dumps(event) + "\n")
-            self.reports.flush()
-        except BrokenPipeError:
-            os._exit(0)
-
-
-def publish(result: SearchResult, count: int, artifact: Path) -> dict[str, Any]:
-    """Write the full result to a file of its attempt; gives it without the candidates, which only the file has."""
-    from spaces.files import write_text
-
-    value = result.to_dict(count)
-    write_text(artifact, json.dumps(value, allow_nan=False) + "\n")
-    del value["candidates"]
-    return value
-
-
-def main() -> None:
-    """Start a worker; the engine calls this."""
-    parser = argparse.ArgumentParser(description="Runs searches for the service that started it.")
-    parser.add_argument("--threads", type=int, default=1)
-    threads = parser.parse_args().threads
-    # Ctrl-C reaches the whole group of processes: the engine decides what ends, and how.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # What a library prints must not mix with the reports.
-    reports = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    worker = Worker(reports)
-    threading.Thread(target=worker.listen, args=(sys.stdin,), daemon=True).start()
-    from service.engine.problem import warm_up
-
-    warm_up(threads)
-    worker.serve()
-
-
-if __name__ == "__main__":
-    main()
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()

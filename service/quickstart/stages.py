@@ -133,7 +133,8 @@ def _evaluate(paths: Paths, size: Size, seed: int) -> Stage:
 
 
 def _predict(paths: Paths, seed: int) -> Stage:
-    options = ["--seed", str(seed), "--report", str(paths.report), "-o", str(paths.predictor)]
+    kinds = ["--encoder", "gates", "--baseline", "gp"]
+    options = [*kinds, "--seed", str(seed), "--report", str(paths.report), "-o", str(paths.predictor)]
     command = ["predictor", "train", "--data", str(paths.evaluations), "--space", SPACE, *options]
     title = "train the graph predictor on a part of them, test it on the rest"
     return _commands("predict", title, paths, [command], [paths.predictor, paths.report], False)

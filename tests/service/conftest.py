@@ -121,16 +121,16 @@ class Served:
         self.log.extend(self.process.stderr)
 
     def workers(self) -> list[int]:
-        """Ids of the processes that run searches."""
-        return [pid for pid in self.processes() if "service.engine.worker" in command_of(pid)]
+        """Ids of the processes that run jobs."""
+        return self.named("ray::JobWorker")
 
     def web(self) -> int:
-        """Id of the process that answers requests."""
-        return next(
-            pid
-            for pid in self.processes()
-            if pid != self.process.pid and "service.engine.worker" not in command_of(pid)
-        )
+        """Id of the process that answers requests: the one that gunicorn forked."""
+        return max(self.named("service.server"))
+
+    def named(self, part: str) -> list[int]:
+        """Ids of its processes with these words in their command line."""
+        return [pid for pid in self.processes() if part in command_of(pid)]
 
     def processes(self) -> list[int]:
         """Ids of all its living processes: the session is its own."""
@@ -187,7 +187,7 @@ def served(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """One service for all tests that leave it in order, with its worker warm."""
     service = Served(world, tmp_path_factory.mktemp("served"))
     try:
-        service.client.search(space=SPACE, options={"generations": 1}).wait(60)
+        service.client.search(space=SPACE, options={"generations": 1}).wait(120)
         yield service
     finally:
         service.end()

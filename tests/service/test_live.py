@@ -164,7 +164,7 @@ def test_a_killed_worker_is_replaced_and_the_result_is_the_same(served: Any) -> 
     assert within(20, lambda: begun(handle))
     os.kill(served.workers()[0], signal.SIGKILL)
     assert within(1, lambda: handle.status().state == "queued")
-    disturbed = handle.wait(60)
+    disturbed = handle.wait(120)
     assert handle.status().attempt == 2
     assert content(disturbed) == content(undisturbed)
 
@@ -173,40 +173,35 @@ def test_a_killed_worker_is_replaced_and_the_result_is_the_same(served: Any) -> 
 def test_a_search_that_kills_its_workers_fails_with_the_reason(served: Any) -> None:
     handle = served.client.search(space=SPACE, options=ENDLESS)
     for attempt in (1, 2, 3):
-        assert within(20, lambda attempt=attempt: handle.status().attempt == attempt and begun(handle))
+        assert within(60, lambda attempt=attempt: handle.status().attempt == attempt and begun(handle))
         os.kill(served.workers()[0], signal.SIGKILL)
-    with pytest.raises(ServiceProblem, match="3 workers died on it; the last one was killed by SIGKILL"):
+    with pytest.raises(ServiceProblem, match="3 workers died on it; the last one ended unexpectedly"):
         handle.wait(20)
-    assert served.client.search(space=SPACE, options={"generations": 1}).wait(30).seed == 0
+    assert served.client.search(space=SPACE, options={"generations": 1}).wait(60).seed == 0
 
 
 @pytest.mark.slow
-def test_jobs_outlive_kill_9_of_the_web_process_and_of_the_whole_service(start: Any, tmp_path: Path) -> None:
+def test_what_a_killed_supervisor_leaves_ends_by_itself_and_its_jobs_go_on_at_the_next_start(
+    start: Any, tmp_path: Path
+) -> None:
     service = start(tmp_path)
-    undisturbed = service.client.search(space=SPACE, options=LONG, seed=9).wait(60)
+    undisturbed = service.client.search(space=SPACE, options=LONG, seed=9).wait(120)
     running = service.client.search(space=SPACE, options=LONG, seed=9)
     queued = [service.client.search(space=SPACE, options={"generations": 1}, seed=seed) for seed in range(2)]
     assert within(20, lambda: begun(running))
 
-    old = service.workers()
-    os.kill(service.web(), signal.SIGKILL)
-    service.client.wait_until_ready(20)
-    assert within(2, lambda: not set(old) & set(service.workers()))
-    assert within(20, lambda: begun(running))
-
     os.kill(service.process.pid, signal.SIGKILL)
     service.process.wait()
-    assert within(3, lambda: service.processes() == []), "the rest ends by itself"
+    assert within(5, lambda: service.processes() == []), "the rest ends by itself"
     with pytest.raises(Unreachable, match="no service answers at http://127"):
         running.status()
 
     again = start(tmp_path)
-    assert [again.client.request("GET", f"/search/{handle.id}")["state"] for handle in queued] == ["queued"] * 2
     ended = [type(running)(again.client, handle.id) for handle in (running, *queued)]
-    results = [handle.wait(60) for handle in ended]
+    results = [handle.wait(120) for handle in ended]
     assert content(results[0]) == content(undisturbed)
     assert [result.seed for result in results] == [9, 0, 1]
-    assert ended[0].status().attempt == 3
+    assert ended[0].status().attempt == 2
     assert [handle.status().attempt for handle in ended[1:]] == [1, 1]
 
 
@@ -217,7 +212,7 @@ def test_a_stop_takes_less_than_five_seconds_and_leaves_nothing_running(
 ) -> None:
     service = start(tmp_path)
     handle = service.client.search(space=SPACE, options=ENDLESS)
-    assert within(20, lambda: begun(handle))
+    assert within(120, lambda: begun(handle))
     answers: list[Any] = []
     asked = {"space": SPACE, "strategy": {"options": ENDLESS}}
     waiting = threading.Thread(target=lambda: answers.append(post(service.url, asked, {"Prefer": "wait=30"})))
@@ -231,7 +226,7 @@ def test_a_stop_takes_less_than_five_seconds_and_leaves_nothing_running(
     assert [answer[0] for answer in answers] == [202]
     assert within(0.5, lambda: service.processes() == [])
     store = Store(tmp_path / "jobs.sqlite")
-    assert {(job.state, job.deaths) for job in store.newest(9)[0]} == {("queued", 0)}
+    assert {(job.state, job.deaths) for job in store.list(limit=9)[0]} == {("queued", 0)}
     store.close()
 
 
@@ -241,15 +236,18 @@ def test_a_second_service_on_the_folder_is_refused(served: Any, world: Any) -> N
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
         f"Error: the data folder {served.data} is in use by another service (process {served.process.pid}); "
-        "stop that one, or choose another folder with --data\n"
+        "stop that one, or choose another folder with --data; "
+        "services with a folder each can share jobs in PostgreSQL with --database\n"
     )
     served.client.wait_until_ready(1)
 
 
-def test_the_web_process_keeps_torch_out(served: Any) -> None:
-    mapped = Path(f"/proc/{served.web()}/maps").read_text(encoding="utf-8")
-    assert "libtorch" not in mapped
-    assert "libpython" in mapped or "python" in mapped
+def test_the_web_process_keeps_torch_and_ray_out(served: Any) -> None:
+    for part, libraries in (("service.server", ("libtorch", "_raylet")), ("service.engine", ("libtorch",))):
+        for pid in served.named(part):
+            mapped = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+            assert "python" in mapped
+            assert not [library for library in libraries if library in mapped]
 
 
 def test_a_table_that_changed_after_acceptance_fails_the_search(start: Any, world: Any, tmp_path: Path) -> None:
@@ -263,4 +261,4 @@ def test_a_table_that_changed_after_acceptance_fails_the_search(start: Any, worl
     path.write_text(path.read_text(encoding="utf-8").replace("made up", "made over"), encoding="utf-8")
     service.client.request("DELETE", f"/search/{service.client.request('GET', '/search')['searches'][1]['id']}")
     with pytest.raises(ServiceProblem, match="was changed after this search was accepted"):
-        handle.wait(20)
+        handle.wait(120)

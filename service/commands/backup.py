@@ -1,0 +1,28 @@
+"""`python -m service backup`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from service.commands.options import artifact_options, opened_with_artifacts
+from spaces.console import example
+
+
+@click.command(epilog=example("python -m service backup monday.tar.gz --data runs/service"))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@artifact_options
+def backup(file: Path, data: Path, database: str | None, artifacts: str | None) -> None:
+    """Write jobs and artifacts to one archive, while the service runs or not.
+
+    The archive is a data folder: unpack it into an empty one with tar -xf, and serve that.
+    """
+    from service.backup import back_up
+    from spaces.progress import Bar
+
+    store, place = opened_with_artifacts(data, database, artifacts)
+    with closing(store), Bar(f"backing up {data}") as bar:
+        made = back_up(store, place, file, lambda done, total: bar.update(done / total, f"{done}/{total}"))
+    click.echo(f"wrote {file}: the jobs and {made.artifacts} artifacts, {made.size / (1 << 20):.1f} MiB")

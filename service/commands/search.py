@@ -1,0 +1,140 @@
+"""`python -m service search`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from service.commands.connection import connected
+from spaces.console import example
+
+if TYPE_CHECKING:
+    from oneshot.result import SearchResult
+    from service.client import Client, SearchHandle
+
+
+@click.command(
+    epilog=example(
+        """
+        python -m service search --space spos --device my-cpu --latency-ms 12 --watch
+        python -m service search --space spos-tiny --flops 2e6 --strategy random -O evaluations=500 -o result.json
+        """
+    )
+)
+@connected
+@click.option("--space", required=True)
+@click.option("--device", default=None, help="A table's name.  [default: the only one]")
+@click.option("--latency-ms", type=float, default=None, help="At most, on the device.")
+@click.option("--flops", type=float, default=None, help="Multiply-accumulates at most.")
+@click.option("--params", type=float, default=None, help="Parameters at most.")
+@click.option("--memory-bytes", type=float, default=None, help="At most, where the table tells.")
+@click.option("--energy-mj", type=float, default=None, help="Of one run at most, where the table tells.")
+@click.option("--objective", "objectives", multiple=True, help="A cost traded for the score; may be repeated.")
+@click.option("--guide", default=None, help="A predictor, or benchmark:NAME, supernet:NAME.  [default: the only one]")
+@click.option("--strategy", default="evolution", show_default=True, help="See `python -m oneshot search --help`.")
+@click.option("-O", "--option", "options", multiple=True, help="NAME=VALUE of the strategy; may be repeated.")
+@click.option("--margin", type=float, default=None, help="Deviations kept free.  [default: 1.64]")
+@click.option("--count", type=int, default=1, show_default=True, help="Best architectures to list.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait for the result, or only print the id.")
+@click.option("--watch", is_flag=True, help="Show progress while waiting.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
+def search(
+    client: Client,
+    space: str,
+    device: str | None,
+    objectives: tuple[str, ...],
+    guide: str | None,
+    strategy: str,
+    options: tuple[str, ...],
+    margin: float | None,
+    count: int,
+    seed: int,
+    wait: bool,
+    watch: bool,
+    output: Path | None,
+    **limits: float | None,
+) -> None:
+    """Ask a service for the best networks that meet constraints.
+
+    Ctrl-C cancels the search; with --no-wait it goes on without this command, and so it does if the service restarts.
+    """
+    if not wait and (output is not None or watch):
+        raise click.UsageError(f"{'-o' if output is not None else '--watch'} needs the result: leave out --no-wait")
+    handle = client.search(
+        space=space,
+        device=device,
+        constraints={metric: limit for metric, limit in limits.items() if limit is not None},
+        objectives=objectives,
+        strategy=strategy,
+        options=_options(options),
+        guide=guide,
+        margin=margin,
+        count=count,
+        seed=seed,
+    )
+    if not wait:
+        click.echo(handle.id)
+        return
+    _show(_followed(handle, space, watch), count, output)
+
+
+def _options(given: tuple[str, ...]) -> dict[str, int | float | str] | None:
+    """Options of a strategy, numbers as numbers; None where there are none."""
+    found: dict[str, int | float | str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{text!r} is no NAME=VALUE", param_hint="--option")
+        found[name] = _number(value)
+    return found or None
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _show(result: SearchResult, count: int, output: Path | None) -> None:
+    import json
+
+    click.echo(result.summary())
+    if output is None:
+        for rank in range(min(count, len(result))):
+            click.echo(json.dumps(result.candidate(rank).architecture.to_dict()))
+    else:
+        result.save(output, count)
+        click.echo(f"wrote {output}")
+
+
+def _followed(handle: SearchHandle, space: str, watch: bool) -> SearchResult:
+    """The search's result; Ctrl-C cancels the search."""
+    try:
+        if not watch:
+            return handle.wait()
+        from spaces.progress import Bar
+
+        with Bar(f"searching {space}") as bar:
+            return handle.wait(
+                on_progress=lambda now: bar.update(now.share, f"{now.evaluated}/{now.planned}, best {now.best:.4g}")
+            )
+    except KeyboardInterrupt:
+        _cancel(handle)
+        raise
+
+
+def _cancel(handle: SearchHandle) -> None:
+    from service.client import ServiceProblem
+
+    try:
+        handle.cancel()
+    except ServiceProblem as error:  # it was over, or nobody answers: Ctrl-C ends this command all the same
+        click.echo(f"not cancelled: {error}", err=True)
+    else:
+        click.echo(f"cancelled {handle.id}", err=True)

@@ -1,0 +1,83 @@
+"""Costs of a space's architectures, for whoever sets limits: their bounds, and what each block takes."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from service.catalog import FileReference, latency_model, read_table
+from spaces.architecture import Architecture
+from spaces.registry import get
+from tables.cost_model import METRICS, CostModel, counting_model
+
+COUNTS = ("macs", "params")
+
+
+def bounds(space: str, table: FileReference | None) -> dict[str, dict[str, Any]]:
+    """Metric -> what the architectures of a space cost at least and at most.
+
+    Args:
+        space: canonical name.
+        table: a device's; None: counts alone.
+
+    Raises:
+        MissingBlock: the table lacks a block of the space.
+    """
+    found = {metric: _bounds_of_count(space, metric) for metric in COUNTS}
+    return found if table is None else {"latency_ms": _bounds_on_device(space, table), **found}
+
+
+@functools.lru_cache(maxsize=64)
+def _bounds_of_count(space: str, metric: str) -> dict[str, Any]:
+    return _told(counting_model(get(space), metric))
+
+
+@functools.lru_cache(maxsize=64)
+def _bounds_on_device(space: str, table: FileReference) -> dict[str, Any]:
+    return _told(latency_model(table, get(space)))
+
+
+def _told(model: CostModel) -> dict[str, Any]:
+    least, greatest = model.bounds()
+    return {
+        "least": float(least.value),
+        "greatest": float(greatest.value),
+        "unit": METRICS[model.metric],
+        "sigma": model.sigma,
+        "exact": model.exact_bounds,
+    }
+
+
+def by_block(architecture: Architecture, table: FileReference | None) -> dict[str, Any]:
+    """The blocks of an architecture in order, each with its costs; and what the whole takes.
+
+    What the blocks' latencies lack to the whole's is what the table's correction adds for their context.
+    """
+    space = get(architecture.space)
+    codes = space.encode([architecture])
+    known = None if table is None else read_table(table).blocks
+    whole = None if table is None else float(latency_model(table, space).estimate(codes)[0])
+    blocks = []
+    for block in space.blocks(architecture):
+        latency = None if known is None else known[block.key].latency_ms
+        blocks.append(
+            {
+                "key": block.key,
+                **{name: getattr(block, name) for name in _SHOWN},
+                "latency_ms": latency,
+                "share": None if latency is None or not whole else latency / whole,
+            }
+        )
+    return {
+        "architecture": architecture.to_dict(),
+        "table": None if table is None else table.name,
+        "latency_ms": whole,
+        "macs": int(np.asarray(space.macs(codes))[0]),
+        "params": int(np.asarray(space.params(codes))[0]),
+        "blocks": blocks,
+    }
+
+
+_SHOWN = ("operator", "input", "output", "kernel", "expansion", "stride", "se", "shortcut", "macs", "params")

@@ -1,0 +1,103 @@
+"""Prediction: scores and costs of given architectures, in the web process and one request at a time."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.catalog import Catalog, FileReference, latency_model
+from service.problems import blaming, invalid
+from service.schemas.catalog import PredictRequest
+from spaces.architecture import Architecture
+from spaces.space import Codes, SearchSpace
+from tables.cost_model import counting_model
+
+if TYPE_CHECKING:
+    from predictor.base import Predictor
+
+_ONE = threading.Lock()
+
+
+def predict(request: PredictRequest, catalog: Catalog) -> dict[str, Any]:
+    """Score the architectures of a request; raises Problem that names the field."""
+    with blaming("space"):
+        space = catalog.space(request.space)
+    reference = _predictor(request, space, catalog)
+    table = None
+    if request.device is not None:
+        with blaming("device"):
+            table = catalog.table(request.device)[1]
+            latency_model(table, space)
+    architectures = [_architecture(value, index, space) for index, value in enumerate(request.architectures)]
+    codes = space.encode(architectures)
+    scores, deviations = _scored(reference, codes)
+    costs = _costs(space, table, codes)
+    rows = zip(architectures, scores.tolist(), deviations.tolist(), strict=True)
+    predictions = [
+        {
+            "architecture": architecture.to_dict(),
+            "score": score,
+            "deviation": deviation,
+            "costs": {metric: values[row] for metric, values in costs.items()},
+        }
+        for row, (architecture, score, deviation) in enumerate(rows)
+    ]
+    return {"space": space.name, "predictor": reference.name, "device": request.device, "predictions": predictions}
+
+
+def _predictor(request: PredictRequest, space: SearchSpace, catalog: Catalog) -> FileReference:
+    name = request.predictor
+    if name is None:
+        known = catalog.predictors_of(space.name)
+        if len(known) != 1:
+            listed = ", ".join(known) or "none"
+            detail = f"predictor is needed, the name of one of {space.name}; there is: {listed}"
+            raise invalid(detail, "predictor", known=known)
+        name = known[0]
+    with blaming("predictor"):
+        trained_on, reference = catalog.predictor(name)
+    if trained_on != space.name:
+        raise invalid(f"the predictor {name!r} scores {trained_on}, not {space.name}", "predictor")
+    return reference
+
+
+def _architecture(value: Any, index: int, space: SearchSpace) -> Architecture:
+    """An architecture's JSON object, its choices alone, or its codes."""
+    field = f"architectures.{index}"
+    with blaming(field):
+        if isinstance(value, dict) and "choices" in value:
+            if value.get("space", space.name) != space.name:
+                raise invalid(f"{field} is one of {value['space']!r:.80}, not {space.name}", field)
+            value = value["choices"]
+            if not isinstance(value, dict):
+                raise invalid(f"{field}.choices must map choices to candidates, not {value!r:.60}", field)
+        elif isinstance(value, list) and any(abs(code) >= 1 << 31 for code in value):
+            raise invalid(f"{field}: a code is out of range", field)
+        return space.architecture(value)
+
+
+def _scored(reference: FileReference, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    # The processor's cores are for the jobs, and torch's threads are the whole process's.
+    with _ONE, blaming("predictor"):
+        return _loaded(reference).predict(codes)
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(reference: FileReference) -> Predictor:
+    import torch
+
+    import predictor
+
+    torch.set_num_threads(1)
+    return predictor.load(reference.checked())
+
+
+def _costs(space: SearchSpace, table: FileReference | None, codes: Codes) -> dict[str, list[float]]:
+    models = {metric: counting_model(space, metric) for metric in ("macs", "params")}
+    if table is not None:
+        models["latency_ms"] = latency_model(table, space)
+    return {metric: model.estimate(codes).tolist() for metric, model in models.items()}

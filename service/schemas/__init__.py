@@ -1,0 +1,1 @@
+"""What requests and answers look like; pydantic checks the former and the OpenAPI file shows both."""

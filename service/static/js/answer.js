@@ -1,0 +1,218 @@
+// The answer: one search, from its acceptance to its networks.
+
+import { Away, Problem, ask, get } from "./api.js";
+import { Candidates } from "./candidates.js";
+import { comparison } from "./compare.js";
+import { byId, el, say } from "./dom.js";
+import { commandBox, networkFiles, retrainCommand, searchFiles } from "./downloads.js";
+import { Follower, over, pathOf } from "./follow.js";
+import { cost, count, deviation, limits, most, score, seconds, unitOf } from "./format.js";
+import { frontTable } from "./front.js";
+import { drawNetwork } from "./network.js";
+import { Plot } from "./plot.js";
+import { Progress } from "./progress.js";
+
+export class Answer {
+  constructor(changed) {
+    this.changed = changed;
+    this.place = byId("result");
+    this.others = [];
+    this.kept = new Map();
+    this.nothing();
+  }
+
+  nothing() {
+    this.close();
+    this.place.replaceChildren(el("div", { class: "empty" },
+      el("p", { class: "sentence" }, "Which network is the most accurate one that is fast enough?"),
+      el("p", {}, "Choose a space of networks, the device that they shall run on, and what they may cost there. ",
+        "Pathfit searches the space and shows what accuracy is to be had at which latency."),
+    ));
+  }
+
+  close() {
+    this.follower?.stop();
+    this.plot?.close();
+    this.follower = this.plot = this.found = this.id = null;
+  }
+
+  async open(id) {
+    if (this.id === id) return;
+    this.close();
+    this.id = id;
+    try {
+      const search = await get(pathOf(id));
+      if (this.id === id) this.show(search);
+    } catch (error) {
+      if (this.id !== id) return;
+      this.id = null;
+      if (error instanceof Problem) this.place.replaceChildren(notice(error.message));
+      else if (!(error instanceof Away)) throw error;
+    }
+  }
+
+  // A search that is shown from its first moment, without asking for it again.
+  show(search) {
+    if (this.id !== search.id) this.close();
+    this.id = search.id;
+    if (over(search)) return this.ended(search);
+    const progress = new Progress(() => this.cancel(search.id));
+    this.place.replaceChildren(...head(search), progress.element);
+    progress.show(search);
+    this.follower = new Follower(search, (news) => progress.show(news), (last) => {
+      this.changed();
+      if (this.id === last.id) this.ended(last);
+    });
+  }
+
+  async cancel(id) {
+    try {
+      const search = await ask("DELETE", pathOf(id));
+      this.changed();
+      if (this.id === id) {
+        this.follower?.stop();
+        this.ended(search);
+      }
+    } catch (error) {
+      if (!(error instanceof Problem || error instanceof Away)) throw error;
+      say(error.message);
+      this.follower?.ask();
+    }
+  }
+
+  async ended(search) {
+    if (search.state !== "done") {
+      const why = search.error?.detail ? `: ${search.error.detail}` : "";
+      const text = search.state === "cancelled" ? "This search was cancelled." : `This search failed${why}.`;
+      this.place.replaceChildren(...head(search), notice(text, search.state === "failed"));
+      return say(text);
+    }
+    try {
+      const found = await this.candidates(search.id);
+      if (this.id === search.id) this.present(found);
+    } catch (error) {
+      if (error instanceof Away) this.id = null; // opened again once the service is back
+      else if (error instanceof Problem) this.place.replaceChildren(...head(search), notice(error.message, true));
+      else throw error;
+    }
+  }
+
+  async candidates(id) {
+    if (!this.kept.has(id)) this.kept.set(id, new Candidates(await get(`${pathOf(id)}?candidates=1`)));
+    return this.kept.get(id);
+  }
+
+  present(found) {
+    this.found = found;
+    this.metric = found.metrics[0];
+    this.selected = 0;
+    this.plot = new Plot((rank) => this.choose(rank, true));
+    const axis = el("select", { id: "axis", onchange: (event) => this.over(event.target.value) },
+      found.metrics.map((metric) => el("option", { value: metric }, unitOf(metric).name)));
+    this.table = el("div", {});
+    this.network = el("section", { class: "network", "aria-labelledby": "network-title", tabindex: -1 });
+    this.comparing = el("div", {});
+    this.place.replaceChildren(
+      ...head(found.search),
+      figures(found),
+      el("div", { class: "bar" }, el("h3", {}, "Front"),
+        found.metrics.length > 1 && el("span", { class: "axis" }, el("label", { for: "axis" }, "over"), axis),
+        searchFiles(found.search)),
+      this.plot.element, this.comparing, this.table, this.network,
+    );
+    say(`Done: best score ${score(found.scores[0])}`);
+    this.redraw();
+    this.choose(0);
+  }
+
+  over(metric) {
+    this.metric = metric;
+    this.redraw();
+  }
+
+  async compare(ids) {
+    try {
+      this.others = await Promise.all(ids.map((id) => this.candidates(id)));
+    } catch (error) {
+      if (!(error instanceof Problem || error instanceof Away)) throw error;
+      return say(error.message);
+    }
+    if (!this.found && this.others.length) location.hash = `#/search/${this.others[0].id}`;
+    else this.redraw();
+  }
+
+  redraw() {
+    if (!this.found) return;
+    const others = this.others.filter((other) => other.id !== this.found.id);
+    const paint = getComputedStyle(document.documentElement).getPropertyValue("--series").trim().split(/\s+/);
+    this.plot.draw(this.found, others.filter((other) => other.costs[this.metric]), this.metric, this.selected);
+    this.comparing.replaceChildren(...(others.length ? [comparison([this.found, ...others], paint)] : []));
+    const inside = this.table.contains(document.activeElement);
+    const top = this.table.firstElementChild?.scrollTop ?? 0;
+    this.table.replaceChildren(frontTable(this.found, this.metric, this.selected, (rank) => this.choose(rank)));
+    this.table.firstElementChild.scrollTop = top;
+    if (inside) byId(`rank-${this.selected}`)?.focus();
+  }
+
+  async choose(rank, scroll = false) {
+    const { found } = this;
+    const again = this.selected === rank && this.network.childElementCount;
+    this.selected = rank;
+    if (!again) {
+      this.redraw();
+      const picture = await drawNetwork(found, rank);
+      if (this.found !== found || this.selected !== rank) return;
+      const costs = found.metrics.map((metric) => cost(metric, found.costs[metric][rank]));
+      this.network.replaceChildren(
+        el("div", { class: "bar" },
+          el("h3", { id: "network-title" }, rank === 0 ? "The best network" : `Network ${rank + 1} of ${count(found.length)}`),
+          networkFiles(found.search, rank)),
+        el("p", { class: "about hint" }, `Score ${found.scored(rank)}, ${costs.join(", ")}`),
+        picture,
+        el("h3", {}, "Train it"),
+        commandBox(retrainCommand(found.search, rank)),
+      );
+    }
+    if (!scroll) return;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.network.scrollIntoView({ block: "nearest", behavior: still ? "auto" : "smooth" });
+  }
+}
+
+function head(search) {
+  const { request } = search;
+  const sentence = el("h2", { class: "sentence" }, "The best network of ", el("em", {}, request.space ?? "a space"));
+  if (request.device) sentence.append(" on ", el("em", {}, request.device));
+  const latency = request.constraints?.latency_ms?.max;
+  if (latency) sentence.append(" within ", el("em", { class: "number" }, most("latency_ms", latency)));
+  const about = [
+    others(request) || (latency ? null : "without limits"),
+    request.guide?.name && `guided by ${request.guide.name}`,
+    request.strategy?.name,
+    request.seed !== undefined && `seed ${request.seed}`,
+    search.id.slice(0, 8),
+  ].filter(Boolean);
+  return [el("div", {}, sentence, el("p", { class: "about" }, about.map((text) => el("span", {}, text))))];
+}
+
+function figures(found) {
+  const rows = [
+    [found.scoreName, score(found.scores[0], found.deviations[0]), deviation(found.deviations[0])],
+    ...found.metrics.map((metric) => {
+      const [value, unit] = cost(metric, found.costs[metric][0]).split(" ");
+      return [unitOf(metric).name, value, unit ?? ""];
+    }),
+    ["Evaluated", count(found.length), ""],
+    ["Took", ...seconds(found.result.seconds).split(/ (?=s$)/)],
+  ];
+  return el("dl", { class: "figures" }, rows.map(([name, value, unit]) =>
+    el("div", {}, el("dt", {}, name), el("dd", {}, value, unit && el("small", {}, ` ${unit}`)))));
+}
+
+// The limits that the sentence does not name.
+function others(request) {
+  const { latency_ms: _, ...rest } = request.constraints ?? {};
+  return limits({ constraints: rest }).join(", ");
+}
+
+const notice = (text, bad = false) => el("p", { class: bad ? "notice bad" : "notice" }, text);

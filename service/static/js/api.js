@@ -1,0 +1,75 @@
+// Requests to the service: JSON both ways, problems as errors.
+
+import { heard, lost } from "./connection.js";
+import { signIn } from "./session.js";
+
+// The service refused; `field` names the part of the request that is to blame.
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body.detail ?? `the service answered with status ${status}`);
+    this.status = status;
+    this.body = body;
+    this.field = body.field ?? null;
+  }
+}
+
+// The service does not answer.
+export class Away extends Error {}
+
+const PATIENCE_MS = 20000;
+
+export async function ask(method, path, { body, headers = {}, signal } = {}) {
+  const answer = await send(method, path, body, headers, signal);
+  const content = await parsed(answer);
+  if (answer.ok) return content;
+  if (answer.status === 401) {
+    await signIn();
+    return ask(method, path, { body, headers, signal });
+  }
+  throw new Problem(answer.status, content ?? {});
+}
+
+export const get = (path, options) => ask("GET", path, options);
+
+// What an older or smaller service does not have counts as nothing.
+export async function optional(path, otherwise) {
+  try {
+    return await get(path);
+  } catch (error) {
+    if (error instanceof Problem && [404, 405].includes(error.status)) return otherwise;
+    throw error;
+  }
+}
+
+async function send(method, path, body, headers, signal) {
+  const patience = AbortSignal.timeout(PATIENCE_MS);
+  const given = {
+    method,
+    headers: { Accept: "application/json", ...headers },
+    signal: signal ? AbortSignal.any([signal, patience]) : patience,
+    cache: "no-store",
+    credentials: "same-origin",
+  };
+  if (body !== undefined) {
+    given.body = JSON.stringify(body);
+    given.headers["Content-Type"] = "application/json";
+  }
+  try {
+    const answer = await fetch(path, given);
+    heard();
+    return answer;
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    lost();
+    throw new Away("the service does not answer");
+  }
+}
+
+async function parsed(answer) {
+  if (answer.status === 204) return null;
+  try {
+    return await answer.json();
+  } catch {
+    return null;
+  }
+}

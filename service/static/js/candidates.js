@@ -1,0 +1,71 @@
+// What a search found, in columns: one row for each evaluated network, best first.
+
+import { candidatesOf, inLines } from "./catalog.js";
+import { deviation, score } from "./format.js";
+
+export class Candidates {
+  constructor(search) {
+    this.search = search;
+    this.id = search.id;
+    this.result = search.result;
+    const { codes, scores, deviations, costs } = this.result.candidates;
+    Object.assign(this, { codes, scores, deviations, costs });
+  }
+
+  get length() {
+    return this.scores.length;
+  }
+
+  // What the scores are, in words.
+  get scoreName() {
+    const { kind, metric } = this.result.guide;
+    if (kind === "benchmark") return metric ?? "Score";
+    return kind === "supernet" ? "Score in the supernet" : "Predicted score";
+  }
+
+  scored(rank) {
+    return `${score(this.scores[rank], this.deviations[rank])} ${deviation(this.deviations[rank])}`.trim();
+  }
+
+  // Costs that can be an axis, the one that was limited or traded first.
+  get metrics() {
+    const first = [...(this.result.objectives ?? []), ...this.result.constraints.map((limit) => limit.metric)];
+    return [...new Set([...first, ...Object.keys(this.costs)])].filter((metric) => metric in this.costs);
+  }
+
+  maximum(metric) {
+    return this.result.constraints.find((limit) => limit.metric === metric)?.maximum ?? null;
+  }
+
+  // Ranks that no other network beats in score and in one cost at once, the cheapest first.
+  front(metric) {
+    const costs = this.costs[metric];
+    const kept = [];
+    let least = Infinity;
+    for (let rank = 0; rank < this.length; rank++) {
+      // Equal scores stand beside each other: of these only the cheapest counts.
+      let cheapest = rank;
+      while (rank + 1 < this.length && this.scores[rank + 1] === this.scores[rank]) {
+        rank++;
+        if (costs[rank] < costs[cheapest]) cheapest = rank;
+      }
+      if (costs[cheapest] < least) kept.push(cheapest);
+      least = Math.min(least, costs[cheapest]);
+    }
+    return kept.reverse();
+  }
+
+  // Ranks to draw: all, or evenly thinned where a plot of all would be slow.
+  drawn(most = 4000) {
+    const step = Math.max(1, Math.ceil(this.length / most));
+    return Array.from({ length: Math.ceil(this.length / step) }, (_, place) => place * step);
+  }
+
+  names(rank) {
+    return candidatesOf(this.result.space, this.codes[rank]);
+  }
+
+  hover(rank) {
+    return inLines(this.names(rank)).slice(0, 8).join("<br>");
+  }
+}

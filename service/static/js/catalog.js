@@ -1,0 +1,53 @@
+// What requests may name: spaces, devices and guides, and the bounds of costs.
+
+import { get, optional } from "./api.js";
+
+export const catalog = { spaces: [], tables: [], guides: [] };
+const bounds = new Map();
+
+export async function load() {
+  const none = { items: [] };
+  const [spaces, tables, predictors, supernets, benchmarks] = await Promise.all([
+    get("/spaces"), get("/tables"), get("/predictors"), optional("/supernets", none), optional("/benchmarks", none),
+  ]);
+  bounds.clear();
+  catalog.spaces = usable(spaces);
+  catalog.tables = usable(tables);
+  catalog.guides = [
+    ...usable(predictors).map((item) => ({ kind: "predictor", ...item })),
+    ...usable(supernets).map((item) => ({ kind: "supernet", ...item })),
+    ...usable(benchmarks).map((item) => ({ kind: "benchmark", ...item })),
+  ];
+}
+
+const usable = ({ items }) => items.filter((item) => !item.error);
+
+export const spaceOf = (name) => catalog.spaces.find((space) => space.name === name);
+export const guidesOf = (space) => catalog.guides.filter((guide) => guide.space === space);
+
+// Metric -> {least, greatest} that the networks of a space can have; on a device also its latency.
+export async function boundsOf(space, device) {
+  const path = device
+    ? `/tables/${encodeURIComponent(device)}/bounds?space=${encodeURIComponent(space)}`
+    : `/spaces/${encodeURIComponent(space)}`;
+  if (!bounds.has(path)) bounds.set(path, optional(path, {}).then((answer) => answer.bounds ?? answer.metrics ?? {}));
+  try {
+    return await bounds.get(path);
+  } catch (error) {
+    bounds.delete(path);
+    throw error;
+  }
+}
+
+// The candidates that a row of codes stands for, in the order of the choices.
+export function candidatesOf(space, codes) {
+  const choices = Object.values(spaceOf(space)?.choices ?? {});
+  return codes.map((code, place) => choices[place]?.[code] ?? String(code));
+}
+
+// The same in lines of a few, for where there is little room.
+export function inLines(names, each = 5) {
+  const lines = [];
+  for (let start = 0; start < names.length; start += each) lines.push(names.slice(start, start + each).join("  "));
+  return lines;
+}

@@ -1,0 +1,29 @@
+// Runs side by side: their best networks in one table; the plot shows their fronts together.
+
+import { el } from "./dom.js";
+import { cost, count, limits, seconds, unitOf } from "./format.js";
+
+export function comparison(runs, paint) {
+  const metrics = [...new Set(runs.flatMap((run) => run.metrics))];
+  const guides = new Set(runs.map(({ result }) => JSON.stringify([result.guide.kind, result.guide.name])));
+  const titles = ["Search", "Limits", "Best score", ...metrics.map((name) => unitOf(name).name), "Evaluated", "Took"];
+  return el("section", { class: "compare", "aria-labelledby": "compare-title" },
+    el("div", { class: "bar" }, el("h3", { id: "compare-title" }, "Side by side")),
+    guides.size > 1 && el("p", { class: "hint" }, "These were scored by different guides: their scores need not be on one scale."),
+    el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Comparison" },
+      el("table", { class: "list" },
+        el("thead", {}, el("tr", {},
+          titles.map((text, place) => el("th", { scope: "col", class: place > 1 ? "right" : null }, text)))),
+        el("tbody", {}, runs.map((run, place) => el("tr", {},
+          el("th", { scope: "row" }, el("span", { class: "swatch", vars: { background: paint[place % paint.length] } }),
+            el("a", { href: `#/search/${run.id}` }, `${run.search.request.space} ${run.search.request.device ?? ""} ${run.id.slice(0, 6)}`)),
+          el("td", {}, limits(run.search.request).join(", ") || "none"),
+          el("td", { class: "right" }, run.scored(0)),
+          metrics.map((name) => el("td", { class: "right" }, run.costs[name] ? cost(name, run.costs[name][0]) : "–")),
+          el("td", { class: "right" }, count(run.length)),
+          el("td", { class: "right" }, seconds(run.result.seconds)),
+        ))),
+      ),
+    ),
+  );
+}

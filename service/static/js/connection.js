@@ -1,0 +1,44 @@
+// Whether the service answers; says so, and keeps asking while it does not.
+
+import { byId, say } from "./dom.js";
+
+const PAUSES = [1, 1, 2, 2, 3, 5];
+
+export const connection = new EventTarget();
+let since = null;
+let tries = 0;
+
+export const away = () => since !== null;
+
+// Every answer, whatever it says, shows that the service is there.
+export function heard() {
+  if (since === null) return;
+  since = null;
+  byId("away").hidden = true;
+  say("The service answers again.");
+  connection.dispatchEvent(new Event("back"));
+}
+
+export function lost() {
+  if (since !== null) return;
+  since = new Date();
+  tries = 0;
+  const time = since.toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", hour12: false });
+  byId("away").textContent = `The service has not answered since ${time}. Accepted searches are kept; this page goes on as soon as it is back.`;
+  byId("away").hidden = false;
+  connection.dispatchEvent(new Event("away"));
+  again();
+}
+
+function again() {
+  setTimeout(async () => {
+    if (since === null) return;
+    try {
+      const answer = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(5000) });
+      if (answer.status < 500) return heard();
+    } catch {
+      // Still away.
+    }
+    again();
+  }, PAUSES[Math.min(tries++, PAUSES.length - 1)] * 1000);
+}

@@ -1,0 +1,94 @@
+// What can be taken along: files of a search and of one of its networks, and the command that trains it.
+
+import { el, say } from "./dom.js";
+import { pathOf } from "./follow.js";
+import { signedIn } from "./session.js";
+
+const OF_NETWORK = [
+  { format: "pathfit", text: "JSON", ending: "json" },
+  { format: "nni", text: "NNI", ending: "nni.json" },
+  { format: "onnx", text: "ONNX", ending: "onnx" },
+  { format: "svg", text: "Drawing", ending: "svg" },
+];
+
+export function searchFiles(search) {
+  const name = `pathfit-${search.id.slice(0, 8)}`;
+  return [
+    link("CSV", `${pathOf(search.id)}/front.csv`, `${name}-front.csv`, "The front as CSV"),
+    link("JSON", `${pathOf(search.id)}?candidates=1`, `${name}.json`, "The whole result as JSON"),
+    link("SVG", `${pathOf(search.id)}/front.svg`, `${name}-front.svg`, "The plot as SVG"),
+    link("PNG", `${pathOf(search.id)}/front.png`, `${name}-front.png`, "The plot as PNG"),
+  ];
+}
+
+export function networkFiles(search, rank) {
+  const name = `pathfit-${search.id.slice(0, 8)}-${rank}`;
+  return OF_NETWORK.map(({ format, text, ending }) => {
+    const made = link(text, networkPath(search, rank, format), `${name}.${ending}`, `This network as ${text}`);
+    if (format === "onnx") made.addEventListener("click", patiently);
+    return made;
+  });
+}
+
+// An export takes long enough for a person to wonder: it says that it is under way.
+async function patiently(event) {
+  event.preventDefault();
+  const place = event.currentTarget;
+  if (place.getAttribute("aria-busy") === "true") return;
+  const text = place.textContent;
+  place.setAttribute("aria-busy", "true");
+  place.textContent = `Preparing ${text}`;
+  say(`${text} is being prepared.`);
+  try {
+    const answer = await fetch(place.href, { credentials: "same-origin" });
+    if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? `the service answered with status ${answer.status}`);
+    const address = URL.createObjectURL(await answer.blob());
+    el("a", { href: address, download: place.download }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 60000);
+    place.textContent = text;
+  } catch (error) {
+    place.textContent = `${text} failed`;
+    place.title = error.message;
+    say(`${text} failed: ${error.message}`);
+  }
+  place.removeAttribute("aria-busy");
+}
+
+export const networkPath = (search, rank, format) => `${pathOf(search.id)}/architectures/${rank}?of=candidates&format=${format}`;
+
+const link = (text, href, download, label) => el("a", { class: "button", href, download, "aria-label": label, title: label }, text);
+
+// Fetches the architecture and trains it; where a token is needed, the shell has it.
+export function retrainCommand(search, rank) {
+  const url = new URL(networkPath(search, rank, "pathfit"), location.href);
+  const name = `network-${search.id.slice(0, 8)}-${rank}`;
+  const token = signedIn() ? `-H "Authorization: Bearer $PATHFIT_TOKEN" ` : "";
+  return `curl ${token}-o ${name}.json '${url}'\npython -m oneshot retrain --arch ${name}.json --data digits -o runs/${name}`;
+}
+
+export function commandBox(text) {
+  const button = el("button", { type: "button", id: "copy" }, "Copy");
+  button.addEventListener("click", async () => {
+    const copied = await copy(text);
+    button.textContent = copied ? "Copied" : "Select and copy";
+    say(copied ? "The command is copied." : "The browser does not allow copying.");
+    setTimeout(() => (button.textContent = "Copy"), 2500);
+  });
+  return el("div", { class: "command" }, el("pre", { tabindex: 0, "aria-label": "Command that trains this network" }, el("code", {}, text)), button);
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Browsers give the clipboard to secure addresses only; elsewhere a selection does.
+    const field = el("textarea", { class: "unseen", "aria-hidden": "true" });
+    document.body.append(field);
+    field.value = text;
+    field.select();
+    const copied = document.execCommand("copy");
+    field.remove();
+    return copied;
+  }
+}

@@ -1,0 +1,73 @@
+// How numbers, names and times are written.
+
+export const UNITS = {
+  latency_ms: { name: "Latency", unit: "ms", scale: 1 },
+  macs: { name: "FLOPs", unit: "M", scale: 1e6, long: "multiply-accumulates, in millions" },
+  flops: { name: "FLOPs", unit: "M", scale: 1e6, long: "multiply-accumulates, in millions" },
+  params: { name: "Parameters", unit: "M", scale: 1e6, long: "learned numbers, in millions" },
+  memory_bytes: { name: "Memory", unit: "MB", scale: 1e6 },
+  energy_mj: { name: "Energy", unit: "mJ", scale: 1 },
+};
+
+// A second device's latency is called `latency_ms@DEVICE`.
+export function unitOf(metric) {
+  const [kind, device] = metric.split("@");
+  const known = UNITS[kind] ?? { name: kind, unit: "", scale: 1 };
+  return device ? { ...known, name: `${known.name} on ${device}` } : known;
+}
+
+export function digits(value, significant = 4) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  const whole = size >= 1 ? Math.floor(Math.log10(size)) + 1 : 0;
+  if (size !== 0 && size < 1e-3) return value.toPrecision(2);
+  return value.toFixed(Math.max(0, Math.min(significant - whole, 4)));
+}
+
+// A cost in its unit, such as "12.3 ms".
+export function cost(metric, value) {
+  const { unit, scale } = unitOf(metric);
+  return `${digits(value / scale)}${unit ? ` ${unit}` : ""}`;
+}
+
+// A score, as exact as its deviation makes sense of; the deviation by itself is empty where there is none.
+export function score(value, spread = 0) {
+  return spread > 0 && Number.isFinite(value) ? value.toFixed(places(spread)) : digits(value, 4);
+}
+export const deviation = (spread) => (spread > 0 ? `± ${spread.toFixed(places(spread))}` : "");
+const places = (spread) => Math.min(5, Math.max(2, 1 - Math.floor(Math.log10(spread))));
+// A limit in its unit, without more digits than it was given with.
+export function most(metric, value) {
+  const { unit, scale } = unitOf(metric);
+  return `${Number((value / scale).toPrecision(4))} ${unit}`.trim();
+}
+
+export const count = (value) => value.toLocaleString("en", { maximumFractionDigits: 0 });
+
+// 7.1e16 architectures read better than all their digits.
+export function large(value) {
+  if (value < 1e6) return count(value);
+  const power = Math.floor(Math.log10(value));
+  return `${(value / 10 ** power).toFixed(1)} × 10${[...String(power)].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("")}`;
+}
+
+export function seconds(value) {
+  if (value < 60) return `${digits(value, 2)} s`;
+  const minutes = Math.floor(value / 60);
+  return minutes < 60 ? `${minutes} min ${Math.round(value % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+export function ago(text) {
+  const passed = (Date.now() - Date.parse(text)) / 1000;
+  if (passed < 45) return "now";
+  if (passed < 3600) return `${Math.round(passed / 60)} min ago`;
+  if (passed < 86400) return `${Math.round(passed / 3600)} h ago`;
+  return new Date(text).toLocaleDateString("en", { day: "numeric", month: "short" });
+}
+
+// The limits of a request, such as "latency ≤ 12 ms".
+export function limits(request) {
+  return Object.entries(request.constraints ?? {})
+    .filter(([, limit]) => limit)
+    .map(([metric, limit]) => `${unitOf(metric).name.toLowerCase().replace("flops", "FLOPs")} ≤ ${most(metric, limit.max)}`);
+}

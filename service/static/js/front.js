@@ -1,0 +1,27 @@
+// The front as a table: the same networks as in the plot, for the keyboard and for reading.
+
+import { el } from "./dom.js";
+import { cost, unitOf } from "./format.js";
+
+export function frontTable(found, metric, selected, chosen) {
+  const metrics = found.metrics;
+  const ranks = found.front(metric).reverse();
+  const shown = selected === null || ranks.includes(selected) ? ranks : [selected, ...ranks];
+  return el("div", { class: "scroll tall", tabindex: 0, role: "region", "aria-label": "The front" },
+    el("table", { class: "list front" },
+      el("thead", {}, el("tr", {},
+        el("th", { scope: "col" }, "Score"),
+        metrics.map((name) => el("th", { scope: "col", class: "right" }, unitOf(name).name)),
+        el("th", { scope: "col" }, "Network"),
+      )),
+      el("tbody", {}, shown.map((rank) => el("tr", { "aria-selected": rank === selected ? "true" : "false" },
+        el("td", {}, el("button", {
+          type: "button", id: `rank-${rank}`, "aria-pressed": rank === selected ? "true" : "false", onclick: () => chosen(rank),
+        },
+          found.scored(rank))),
+        metrics.map((name) => el("td", { class: "right" }, cost(name, found.costs[name][rank]))),
+        el("td", { class: "choices", title: found.names(rank).join(" ") }, found.names(rank).join(" ")),
+      ))),
+    ),
+  );
+}

@@ -1,0 +1,118 @@
+// One limit: a switch, a slider within what is feasible, and the same number to type.
+
+import { el } from "./dom.js";
+import { digits, unitOf } from "./format.js";
+
+const STEPS = 400;
+
+export class Limit {
+  constructor(metric, on) {
+    const { name, unit, long } = unitOf(metric);
+    this.metric = metric;
+    this.scale = unitOf(metric).scale;
+    this.touched = false;
+    const id = `limit-${metric}`;
+    const noun = name.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
+    this.box = el("input", { type: "checkbox", id, checked: on, "aria-label": `Limit ${noun}` });
+    this.number = el("input", {
+      type: "number", id: `${id}-number`, min: 0, step: "any",
+      "aria-label": `${name} at most, in ${unit}`, "aria-describedby": `${id}-fault ${id}-ends`,
+    });
+    this.slider = el("input", { type: "range", min: 0, max: STEPS, step: 1, "aria-label": `${name} at most`, "aria-describedby": `${id}-ends` });
+    this.ends = el("div", { class: "ends", id: `${id}-ends` });
+    this.fault = el("p", { class: "fault", id: `${id}-fault`, role: "alert" });
+    this.element = el("div", { class: "limit" },
+      el("label", { class: "switch", title: long }, this.box, el("span", {}, name)),
+      el("div", { class: "amount" }, this.number, el("span", {}, unit)),
+      this.slider, this.ends, this.fault,
+    );
+    this.box.addEventListener("change", () => this.show());
+    this.slider.addEventListener("input", () => this.slid());
+    this.number.addEventListener("input", () => this.typed());
+    this.bound(null);
+    this.show();
+  }
+
+  // Sets what is feasible, in the metric's own unit; null where nobody knows.
+  bound(range) {
+    this.range = range && range.greatest > range.least ? range : null;
+    this.slider.hidden = !this.range;
+    this.ends.replaceChildren();
+    this.complain("");
+    if (!this.range) return;
+    const { least, greatest } = this.range;
+    const { unit } = unitOf(this.metric);
+    this.ends.append(
+      el("span", {}, `fastest ${this.written(least)} ${unit}`.replace("fastest", this.metric === "latency_ms" ? "fastest" : "least")),
+      el("span", {}, `${this.metric === "latency_ms" ? "slowest" : "most"} ${this.written(greatest)} ${unit}`),
+    );
+    const kept = this.value;
+    if (!this.touched || kept === null || kept < least || kept > greatest) this.set(least + (greatest - least) * 0.4);
+    else this.follow();
+  }
+
+  get on() {
+    return this.box.checked;
+  }
+
+  // The maximum in the metric's own unit; null where it is no positive number.
+  get value() {
+    const given = this.number.valueAsNumber;
+    return Number.isFinite(given) && given > 0 ? given * this.scale : null;
+  }
+
+  written(value) {
+    return digits(value / this.scale, 4);
+  }
+
+  set(value) {
+    this.number.value = this.written(value);
+    this.follow();
+  }
+
+  slid() {
+    const { least, greatest } = this.range;
+    this.touched = true;
+    const share = this.slider.valueAsNumber / STEPS;
+    // Rounding must not push the number below what is feasible.
+    this.number.value = share === 0 ? String(Math.ceil((least / this.scale) * 1e4) / 1e4) : this.written(least + (greatest - least) * share);
+    this.tell();
+    this.complain("");
+  }
+
+  typed() {
+    this.touched = true;
+    this.complain("");
+    this.follow();
+  }
+
+  follow() {
+    if (this.range && this.value !== null) {
+      const { least, greatest } = this.range;
+      this.slider.value = Math.round(((this.value - least) / (greatest - least)) * STEPS);
+    }
+    this.tell();
+  }
+
+  tell() {
+    this.slider.setAttribute("aria-valuetext", `${this.number.value} ${unitOf(this.metric).unit}`);
+  }
+
+  complain(text) {
+    this.fault.textContent = text;
+    if (text) this.number.setAttribute("aria-invalid", "true");
+    else this.number.removeAttribute("aria-invalid");
+  }
+
+  // Says what is wrong before anybody is asked; true where nothing is.
+  check() {
+    if (this.on && this.value === null) this.complain("a number above 0 is needed");
+    else this.complain("");
+    return !this.on || this.value !== null;
+  }
+
+  show() {
+    this.element.classList.toggle("off", !this.on);
+    if (!this.on) this.complain("");
+  }
+}

@@ -1,0 +1,56 @@
+// A search on its way: how far it is, the best so far, and a way to stop it.
+
+import { el, say, svg } from "./dom.js";
+import { count, score } from "./format.js";
+
+export class Progress {
+  constructor(cancel) {
+    this.best = [];
+    this.label = el("span", {}, "Waiting for its turn");
+    this.bar = el("progress", { max: 1, "aria-label": "Progress" });
+    this.line = svg("path", { d: "" });
+    const frame = { class: "spark", viewBox: "0 0 100 100", preserveAspectRatio: "none", role: "img" };
+    this.picture = svg("svg", { ...frame, "aria-label": "Best score so far" }, this.line);
+    this.picture.setAttribute("hidden", "");
+    this.button = el("button", { type: "button", id: "cancel", onclick: () => this.cancelled(cancel) }, "Cancel");
+    this.element = el("div", { class: "progress" },
+      el("div", { class: "row" }, this.label, this.button), this.bar, this.picture);
+    this.tenth = -1;
+  }
+
+  async cancelled(cancel) {
+    this.button.disabled = true;
+    this.label.textContent = "Cancelling";
+    await cancel();
+    this.button.disabled = false;
+  }
+
+  show({ state, progress }) {
+    if (!progress) {
+      this.label.textContent = state === "running" ? "Starting" : "Waiting for its turn";
+      return;
+    }
+    const { evaluated, planned, best } = progress;
+    this.bar.value = planned ? evaluated / planned : 0;
+    this.label.textContent = `${count(evaluated)} of ${count(planned)} networks, best score ${score(best)}`;
+    this.draw(evaluated, planned, best);
+    const tenth = Math.floor((10 * evaluated) / planned);
+    if (tenth > this.tenth) say(`${tenth * 10} percent, best score ${score(best)}`);
+    this.tenth = tenth;
+  }
+
+  draw(evaluated, planned, best) {
+    const last = this.best.at(-1);
+    if (!Number.isFinite(best) || (last && last[0] >= evaluated)) return;
+    this.best.push([evaluated, best]);
+    const values = this.best.map(([, value]) => value);
+    const [least, greatest] = [Math.min(...values), Math.max(...values)];
+    const height = (value) => (greatest > least ? 96 - (92 * (value - least)) / (greatest - least) : 50);
+    const steps = this.best.map(([done, value], place) => {
+      const x = (100 * done) / planned;
+      return place ? `H${x}V${height(value)}` : `M0 ${height(value)}H${x}`;
+    });
+    this.line.setAttribute("d", steps.join(""));
+    if (this.best.length > 1) this.picture.removeAttribute("hidden");
+  }
+}

@@ -1,0 +1,35 @@
+"""The store: jobs, their events, who asked for them, and what was uploaded; SQLite by default, PostgreSQL by URL."""
+
+from typing import TYPE_CHECKING
+
+from spaces.lazy import exports
+
+if TYPE_CHECKING:
+    from service.store.database import InvalidStore as InvalidStore
+    from service.store.engines import EngineStatus as EngineStatus
+    from service.store.events import Event as Event
+    from service.store.files import FileVersion as FileVersion
+    from service.store.idempotency import Idempotency as Idempotency
+    from service.store.idempotency import IdempotencyConflict as IdempotencyConflict
+    from service.store.jobs import ANY as ANY
+    from service.store.store import Store as Store
+    from service.store.tokens import InvalidToken as InvalidToken
+    from service.store.tokens import QuotaExceeded as QuotaExceeded
+    from service.store.tokens import Token as Token
+
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "ANY": ".jobs",
+        "EngineStatus": ".engines",
+        "Event": ".events",
+        "FileVersion": ".files",
+        "Idempotency": ".idempotency",
+        "IdempotencyConflict": ".idempotency",
+        "InvalidStore": ".database",
+        "InvalidToken": ".tokens",
+        "QuotaExceeded": ".tokens",
+        "Store": ".store",
+        "Token": ".tokens",
+    },
+)

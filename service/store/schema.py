@@ -1,0 +1,168 @@
+"""The tables of the store; `service/migrations` makes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Enum, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from service.jobs import Job, JobState
+
+HEAD = "0002"
+"""The migration that these tables are the outcome of."""
+
+_OBJECT = JSON(none_as_null=True)
+_STATE = Enum(JobState, native_enum=False, length=16, values_callable=lambda states: [state.value for state in states])
+_SECONDS = Float(53)
+"""Seconds since 1970; in single precision, which PostgreSQL would take by default, these are minutes."""
+
+_COUNT = BigInteger().with_variant(Integer, "sqlite")
+"""Numbers of events, of which there are many; what SQLite counts up by itself must be called INTEGER."""
+
+
+class Base(DeclarativeBase):
+    """Base of the store's rows."""
+
+
+class JobRow(Base):
+    """One job; see `service.jobs.Job` for the fields.
+
+    `events` counts the job's events, `space` is the request's for lists of one space.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index("ix_jobs_state", "state"),
+        Index("ix_jobs_owner", "owner", "state"),
+        Index("ix_jobs_engine", "engine", "state"),
+    )
+
+    sequence: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(32), unique=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    state: Mapped[JobState] = mapped_column(_STATE)
+    request: Mapped[dict[str, Any]] = mapped_column(_OBJECT)
+    task: Mapped[dict[str, Any]] = mapped_column(_OBJECT)
+    attempt: Mapped[int]
+    deaths: Mapped[int]
+    progress: Mapped[dict[str, Any] | None] = mapped_column(_OBJECT)
+    result: Mapped[dict[str, Any] | None] = mapped_column(_OBJECT)
+    artifact: Mapped[str | None] = mapped_column(String(256))
+    error: Mapped[dict[str, Any] | None] = mapped_column(_OBJECT)
+    created: Mapped[float] = mapped_column(_SECONDS)
+    started: Mapped[float | None] = mapped_column(_SECONDS)
+    finished: Mapped[float | None] = mapped_column(_SECONDS)
+    owner: Mapped[str | None] = mapped_column(String(32))
+    space: Mapped[str | None] = mapped_column(Text)
+    cpus: Mapped[float] = mapped_column(_SECONDS, server_default="1")
+    gpus: Mapped[float] = mapped_column(_SECONDS, server_default="0")
+    engine: Mapped[str | None] = mapped_column(String(128))
+    lease: Mapped[float | None] = mapped_column(_SECONDS)
+    events: Mapped[int] = mapped_column(server_default="0")
+
+    def job(self, *, with_result: bool = True) -> Job:
+        """The row as a Job; its result is left unread where it is not wanted."""
+        return Job(
+            id=self.id,
+            kind=self.kind,
+            state=self.state,
+            request=self.request,
+            task=self.task,
+            attempt=self.attempt,
+            deaths=self.deaths,
+            progress=self.progress,
+            result=self.result if with_result else None,
+            artifact=self.artifact,
+            error=self.error,
+            owner=self.owner,
+            resources={"cpus": self.cpus, "gpus": self.gpus},
+            engine=self.engine,
+            lease=self.lease,
+            created=self.created,
+            started=self.started,
+            finished=self.finished,
+        )
+
+
+class EventRow(Base):
+    """Something that happened to a job; `number` counts within the job, without gaps."""
+
+    __tablename__ = "events"
+    __table_args__ = (UniqueConstraint("job", "number"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(_COUNT, primary_key=True, autoincrement=True)
+    job: Mapped[int] = mapped_column(ForeignKey("jobs.sequence", ondelete="CASCADE"))
+    number: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(16))
+    data: Mapped[dict[str, Any] | None] = mapped_column(_OBJECT)
+    created: Mapped[float] = mapped_column(_SECONDS)
+
+
+class IdempotencyRow(Base):
+    """A request that was answered by a job, so that asking again gives the same; `owner` is "" for nobody's."""
+
+    __tablename__ = "idempotency"
+
+    owner: Mapped[str] = mapped_column(String(32), primary_key=True)
+    method: Mapped[str] = mapped_column(String(8), primary_key=True)
+    path: Mapped[str] = mapped_column(String(256), primary_key=True)
+    key: Mapped[str] = mapped_column(String(256), primary_key=True)
+    body_sha256: Mapped[str] = mapped_column(String(64))
+    job: Mapped[int] = mapped_column(ForeignKey("jobs.sequence", ondelete="CASCADE"), index=True)
+    created: Mapped[float] = mapped_column(_SECONDS)
+
+
+class EngineRow(Base):
+    """What an engine said of itself last."""
+
+    __tablename__ = "engines"
+
+    id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))
+    detail: Mapped[str | None] = mapped_column(Text)
+    ray: Mapped[dict[str, Any] | None] = mapped_column(_OBJECT)
+    started: Mapped[float] = mapped_column(_SECONDS)
+    seen: Mapped[float] = mapped_column(_SECONDS)
+
+
+class TokenRow(Base):
+    """Who may ask; of the secret only its digest is kept."""
+
+    __tablename__ = "tokens"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(128))
+    digest: Mapped[str] = mapped_column(String(64))
+    quota: Mapped[int | None]
+    created: Mapped[float] = mapped_column(_SECONDS)
+    expires: Mapped[float | None] = mapped_column(_SECONDS)
+    revoked: Mapped[float | None] = mapped_column(_SECONDS)
+
+
+class SessionRow(Base):
+    """A browser that a token was given to."""
+
+    __tablename__ = "sessions"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    token: Mapped[str] = mapped_column(ForeignKey("tokens.id", ondelete="CASCADE"), index=True)
+    created: Mapped[float] = mapped_column(_SECONDS)
+    expires: Mapped[float] = mapped_column(_SECONDS)
+
+
+class FileRow(Base):
+    """One version of an uploaded file; see `service.store.files.FileVersion`."""
+
+    __tablename__ = "files"
+    __table_args__ = (UniqueConstraint("kind", "name", "version"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(String(200))
+    version: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+    artifact: Mapped[str] = mapped_column(String(512))
+    owner: Mapped[str | None] = mapped_column(String(32))
+    created: Mapped[float] = mapped_column(_SECONDS)

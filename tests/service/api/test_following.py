@@ -1,0 +1,309 @@
+"""Following jobs: idempotent requests, waiting, events, and what a search found in every form."""
+
+import csv
+import io
+import json
+import threading
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+
+import spaces
+from service.api import events
+from service.app import create_app, service_of
+from service.settings import Settings
+from service.task import SearchTask
+from tables.lookup_table import LookupTable
+
+ASKED = {"space": "spos-tiny", "device": "made-up", "constraints": {"latency_ms": {"max": 1.0}}, "count": 3}
+
+
+@pytest.fixture
+def found(app: APIFlask, http: FlaskClient) -> tuple[str, dict[str, Any]]:
+    """A search that is done: its id and its full result."""
+    from oneshot.search_loop import search
+    from service.kinds.search import problem_of
+
+    service = service_of(app)
+    job_id = http.post("/search", json=ASKED).json["id"]
+    job = service.store.claim("e")
+    assert job is not None
+    task = SearchTask.from_dict(job.task)
+    result = search(problem_of(task), "random", options={"evaluations": 30}).to_dict(task.count)
+    service.store.report(job_id, 1, {"evaluated": 10, "planned": 30, "best": 0.5})
+    artifact = service.artifacts.write(job_id, 1, "result.json", json.dumps(result).encode())
+    service.store.finish(job_id, 1, {key: value for key, value in result.items() if key != "candidates"}, artifact)
+    return job_id, result
+
+
+# The same request again
+
+
+def test_the_same_key_gives_the_same_job(app: APIFlask, http: FlaskClient) -> None:
+    key = {"Idempotency-Key": "a-key"}
+    first, again = (http.post("/search", json=ASKED, headers=key) for _ in range(2))
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert first.json == again.json
+    assert "Idempotency-Replayed" not in first.headers
+    assert again.headers["Idempotency-Replayed"] == "true"
+    assert service_of(app).store.list()[1] == 1
+
+
+def test_the_same_key_with_another_body_is_refused(http: FlaskClient, problem: Any) -> None:
+    key = {"Idempotency-Key": "a-key"}
+    http.post("/search", json=ASKED, headers=key)
+    problem(
+        http.post("/search", json={**ASKED, "seed": 1}, headers=key), 422, "idempotency-conflict", "Idempotency-Key"
+    )
+
+
+@pytest.mark.parametrize("key", ["", "two words", "x" * 256, "\xe9"])
+def test_a_key_that_is_none_is_refused(http: FlaskClient, problem: Any, key: str) -> None:
+    problem(http.post("/search", json=ASKED, headers={"Idempotency-Key": key}), 422, "invalid-value", "Idempotency-Key")
+
+
+def test_a_refused_request_leaves_its_key_unused(http: FlaskClient) -> None:
+    key = {"Idempotency-Key": "a-key"}
+    assert http.post("/search", json={**ASKED, "space": "no"}, headers=key).status_code == 422
+    assert http.post("/search", json=ASKED, headers=key).status_code == 202
+
+
+# Waiting
+
+
+def test_waiting_places_are_limited_and_given_back(world: Any, tmp_path: Path, problem: Any) -> None:
+    app = create_app(Settings(tmp_path, (world.tables,), (world.predictors,), waiting=1))
+    service = service_of(app)
+    service.waiting.take()
+    answer = app.test_client().post("/search", json=ASKED, headers={"Prefer": "wait=1"})
+    problem(answer, 503, "busy")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert service.store.list()[1] == 0  # what is to be tried again has left nothing
+    assert app.test_client().post("/search", json=ASKED).status_code == 202
+    service.waiting.give_back()
+    for _ in range(2):
+        assert app.test_client().post("/search", json=ASKED, headers={"Prefer": "wait=1"}).status_code == 202
+    assert service.waiting.taken == 0
+    service.stop()
+
+
+def test_a_wait_is_cut_to_what_is_allowed(app: APIFlask, http: FlaskClient) -> None:
+    threading.Timer(0.2, service_of(app).stopping.set).start()
+    answer = http.post("/search", json=ASKED, headers={"Prefer": "wait=3600"})
+    assert (answer.status_code, answer.headers["Preference-Applied"]) == (202, "wait=30")
+
+
+def test_getting_waits_too(app: APIFlask, http: FlaskClient) -> None:
+    store = service_of(app).store
+    job_id = http.post("/search", json=ASKED).json["id"]
+    threading.Timer(0.1, lambda: store.cancel(job_id)).start()
+    assert http.get(f"/search/{job_id}", headers={"Prefer": "wait=20"}).json["state"] == "cancelled"
+
+
+# Events
+
+
+def told(text: str) -> list[tuple[int, str, Any]]:
+    """The events of a stream."""
+    found = []
+    for block in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if "event" in fields:
+            found.append((int(fields["id"]), fields["event"], json.loads(fields["data"])))
+    return found
+
+
+def test_a_stream_tells_everything_and_ends(http: FlaskClient, found: tuple[str, dict[str, Any]]) -> None:
+    answer = http.get(f"/search/{found[0]}/events")
+    assert answer.mimetype == "text/event-stream"
+    everything = told(answer.text)
+    assert [kind for _, kind, _ in everything] == ["state", "state", "progress", "result", "state"]
+    assert [number for number, _, _ in everything] == [1, 2, 3, 4, 5]
+    assert everything[2][2]["best"] == 0.5
+    assert everything[3][2]["best"] == found[1]["best"]
+    assert everything[4][2]["state"] == "done"
+    assert told(http.get(f"/jobs/{found[0]}/events").text) == everything
+    for place in ({"headers": {"Last-Event-ID": "3"}}, {"query_string": {"after": 3}}):
+        assert told(http.get(f"/search/{found[0]}/events", **place).text) == everything[3:]
+    # A browser that asks again after the end is told to stop asking.
+    assert http.get(f"/search/{found[0]}/events", headers={"Last-Event-ID": "5"}).status_code == 204
+
+
+@pytest.mark.parametrize("given", ["x", "-1", "1.5", "9" * 30, "\u0661"])
+def test_a_last_event_that_is_none_is_named(
+    http: FlaskClient, problem: Any, found: tuple[str, dict[str, Any]], given: str
+) -> None:
+    answer = http.get(f"/search/{found[0]}/events", headers={"Last-Event-ID": given.encode().decode("latin-1")})
+    problem(answer, 422, "invalid-value", "Last-Event-ID")
+
+
+def test_a_stream_follows_keeps_alive_and_ends_when_the_service_stops(
+    app: APIFlask, http: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "KEEP_ALIVE", 0.05)
+    service = service_of(app)
+    job_id = http.post("/search", json=ASKED).json["id"]
+    answer = http.get(f"/search/{job_id}/events", buffered=False)
+    lines = iter(answer.response)
+    assert next(lines) == b"retry: 1000\n\n"
+    assert b'"state": "queued"' in next(lines)
+    assert next(lines) == b": keep-alive\n\n"
+    service.store.claim("e")
+    assert any(b'"state": "running"' in line for line in lines)
+    assert service.streams.taken == 1
+    service.stopping.set()
+    assert list(lines) in ([], [b": keep-alive\n\n"])
+    answer.close()
+    assert service.streams.taken == 0
+
+
+def test_streams_are_limited(app: APIFlask, http: FlaskClient, problem: Any) -> None:
+    job_id = http.post("/search", json=ASKED).json["id"]
+    streams = service_of(app).streams
+    for _ in range(streams.most):
+        streams.take()
+    answer = http.get(f"/search/{job_id}/events")
+    problem(answer, 503, "busy")
+    assert "Retry-After" in answer.headers
+    assert http.get(f"/search/{job_id}").status_code == 200
+
+
+# What was found
+
+
+def test_the_front_as_csv(http: FlaskClient, found: tuple[str, dict[str, Any]]) -> None:
+    rows = list(csv.DictReader(io.StringIO(http.get(f"/search/{found[0]}/front.csv").text)))
+    assert len(rows) == len(found[1]["front"])
+    for row, told_ in zip(rows, found[1]["front"], strict=True):
+        assert float(row["score"]) == told_["score"]
+        assert float(row["latency_ms"]) == told_["costs"]["latency_ms"]
+        assert {key: row[key] for key in told_["architecture"]["choices"]} == told_["architecture"]["choices"]
+
+
+def test_the_front_as_pictures(http: FlaskClient, found: tuple[str, dict[str, Any]]) -> None:
+    png = http.get(f"/search/{found[0]}/front.png")
+    assert (png.mimetype, png.data[:8]) == ("image/png", b"\x89PNG\r\n\x1a\n")
+    svg = http.get(f"/search/{found[0]}/front.svg")
+    assert svg.mimetype == "image/svg+xml"
+    assert "script" not in svg.headers["Content-Security-Policy"]
+    texts = "".join(ET.fromstring(svg.text).itertext())
+    assert "latency_ms (ms)" in texts
+    assert "limit" in texts
+    assert http.get(f"/search/{found[0]}/front.svg").data == svg.data
+
+
+def test_an_unfinished_search_has_no_front(http: FlaskClient, problem: Any) -> None:
+    job_id = http.post("/search", json=ASKED).json["id"]
+    for path in ("front.svg", "front.png", "front.csv", "architectures/0"):
+        assert problem(http.get(f"/search/{job_id}/{path}"), 409, "conflict", "id")["state"] == "queued"
+
+
+def test_architectures_in_every_format(http: FlaskClient, found: tuple[str, dict[str, Any]]) -> None:
+    from spaces import formats
+
+    best = spaces.Architecture.from_dict(found[1]["best"][0]["architecture"])
+    here = f"/search/{found[0]}/architectures"
+    assert spaces.Architecture.from_dict(http.get(f"{here}/0").json) == best
+    for name in ("pathfit", "nni", "nni-3.0"):
+        text = http.get(f"{here}/0?format={name}").text
+        assert formats.read(text, name, space="spos-tiny") == best
+    for place in range(len(found[1]["front"])):
+        assert http.get(f"{here}/{place}").json == found[1]["front"][place]["architecture"]
+    # Among all candidates, also those that are not given in full.
+    codes = found[1]["candidates"]["codes"]
+    for place in (0, 2, 3, len(codes) - 1):
+        given = spaces.Architecture.from_dict(http.get(f"{here}/{place}?of=candidates").json)
+        assert given == spaces.get("spos-tiny").architecture(codes[place])
+
+
+@pytest.mark.parametrize(
+    ("path", "slug", "field"),
+    [
+        ("999", "invalid-value", "place"),
+        ("999?of=candidates", "invalid-value", "place"),
+        ("0?format=word", "unknown-name", "format"),
+        ("0?format=../x", "unknown-name", "format"),
+        ("0?format=darts", "invalid-value", "format"),
+        ("0?of=best", "invalid-value", "of"),
+    ],
+)
+def test_architectures_that_cannot_be_given(
+    http: FlaskClient, problem: Any, found: tuple[str, dict[str, Any]], path: str, slug: str, field: str
+) -> None:
+    problem(http.get(f"/search/{found[0]}/architectures/{path}"), 422, slug, field)
+
+
+def test_a_network_is_drawn(http: FlaskClient, found: tuple[str, dict[str, Any]]) -> None:
+    answer = http.get(f"/search/{found[0]}/architectures/0?format=svg")
+    assert answer.mimetype == "image/svg+xml"
+    assert ET.fromstring(answer.text).tag.endswith("svg")
+
+
+def test_blocks_add_up_to_the_latency(http: FlaskClient, world: Any, found: tuple[str, dict[str, Any]]) -> None:
+    told_ = http.get(f"/search/{found[0]}/architectures/0?format=blocks").json
+    best = spaces.Architecture.from_dict(found[1]["best"][0]["architecture"])
+    table = LookupTable.read(world.tables / "made-up.json")
+    assert [block["key"] for block in told_["blocks"]] == [block.key for block in spaces.get("spos-tiny").blocks(best)]
+    assert told_["latency_ms"] == pytest.approx(found[1]["best"][0]["costs"]["latency_ms"])
+    assert told_["macs"] == sum(block["macs"] for block in told_["blocks"]) == spaces.get("spos-tiny").macs(best)
+    latencies = [table.blocks[block["key"]].latency_ms for block in told_["blocks"]]
+    assert [block["latency_ms"] for block in told_["blocks"]] == latencies
+    assert [block["share"] for block in told_["blocks"]] == [latency / told_["latency_ms"] for latency in latencies]
+
+
+@pytest.mark.slow
+def test_a_network_as_onnx(http: FlaskClient, found: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
+    import torch
+
+    from oneshot.onnx_network import OnnxNetwork
+
+    answer = http.get(f"/search/{found[0]}/architectures/0?format=onnx")
+    assert (answer.status_code, answer.mimetype) == (200, "application/onnx")
+    (tmp_path / "n.onnx").write_bytes(answer.data)
+    network = OnnxNetwork(tmp_path / "n.onnx")
+    best = spaces.Architecture.from_dict(found[1]["best"][0]["architecture"])
+    space = spaces.get("spos-tiny")
+    images = torch.randn(3, *space.input_shape, generator=torch.Generator().manual_seed(0))
+    expected = space.network(best).eval()(images)
+    torch.testing.assert_close(network(images), expected, rtol=1e-3, atol=1e-4)
+    assert spaces.Architecture.from_json(network.metadata["architecture"]) == best
+
+
+def test_jobs_of_every_kind_are_listed_and_filtered(app: APIFlask, http: FlaskClient, problem: Any) -> None:
+    store = service_of(app).store
+    first = http.post("/search", json=ASKED).json["id"]
+    second = http.post("/retrain", json={"architecture": spaces.get("spos-tiny").architecture([0] * 6).to_dict()}).json[
+        "id"
+    ]
+    store.cancel(first)
+    listed = {
+        query: [job["id"] for job in http.get(f"/jobs?{query}").json["jobs"]]
+        for query in (
+            "",
+            "kind=search",
+            "kind=retrain",
+            "state=queued",
+            "state=cancelled",
+            "space=spos-tiny",
+            "space=spos",
+            "limit=1",
+        )
+    }
+    assert listed == {
+        "": [second, first],
+        "kind=search": [first],
+        "kind=retrain": [second],
+        "state=queued": [second],
+        "state=cancelled": [first],
+        "space=spos-tiny": [second, first],
+        "space=spos": [],
+        "limit=1": [second],
+    }
+    assert [job["id"] for job in http.get("/search?state=cancelled").json["searches"]] == [first]
+    for query, field in (("kind=x", "kind"), ("state=x", "state"), ("limit=1_0", "limit"), ("colour=red", "colour")):
+        problem(http.get(f"/jobs?{query}"), 422, "invalid-value", field)
+    problem(http.get(f"/search/{second}"), 404, "unknown-search", "id")

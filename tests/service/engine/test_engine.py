@@ -1,0 +1,312 @@
+"""The engine with workers of the test's own: who gets which job, deaths, cancelling, leases, a failing store."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from service.artifacts import Artifacts
+from service.engine.engine import Engine, Fault
+from service.engine.worker import Needs, Worker
+from service.jobs import Job, JobState, StaleAttempt
+from service.store import Store
+
+
+def within(seconds: float, true: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (now := true()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return now
+
+
+class Bench:
+    """An engine in a thread, and workers that do what the test says."""
+
+    def __init__(self, folder: Path, room: Needs, warm: int, clock: Callable[[], float] | None = None):
+        self.store = Store(folder / "jobs.sqlite", clock)
+        self.artifacts = Artifacts(folder / "results")
+        self.inbox: Any = queue.SimpleQueue()
+        self.made: list[Hand] = []
+        self.stillborn = False
+        self.trouble: str | None = None
+        self.raised: list[BaseException] = []
+        self.engine = Engine(
+            self.store, self.artifacts, "bench", self.inbox, self._make, lambda: room, lambda: self.trouble, warm
+        )
+        self.thread = threading.Thread(target=self._run)
+
+    def _make(self, needs: Needs) -> Worker:
+        return Worker(needs, lambda worker: Hand(self, worker))
+
+    def _run(self) -> None:
+        try:
+            self.engine.run()
+        except Fault as fault:
+            self.raised.append(fault)
+
+    def start(self) -> "Bench":
+        self.thread.start()
+        return self
+
+    def ask(self, **resources: float) -> Job:
+        return self.store.create("search", {}, {"n": 1}, resources=resources)[0]
+
+    def state(self, job: Job) -> tuple[str, int]:
+        now = self.store.get(job.id)
+        return now.state.value, now.attempt
+
+    def hand(self, job: Job, attempt: int = 1) -> "Hand":
+        """The worker that runs an attempt."""
+        found: list[Hand] = []
+
+        def look() -> bool:
+            found[:] = [hand for hand in self.made if (job.id, attempt) in hand.orders]
+            return bool(found)
+
+        assert within(5, look), f"nobody runs attempt {attempt}"
+        return found[0]
+
+    def end(self) -> None:
+        self.engine.stop()
+        if self.thread.ident is not None:
+            self.thread.join()
+        self.store.close()
+
+
+class Hand:
+    """The process of a worker."""
+
+    def __init__(self, bench: Bench, worker: Worker):
+        self.bench, self.worker = bench, worker
+        self.orders: list[tuple[str, int]] = []
+        self.cancelled: list[tuple[str, int]] = []
+        self.killed = False
+        bench.made.append(self)
+        if bench.stillborn:
+            self.die("was born dead")
+        else:
+            self.say({"event": "ready", "pid": len(bench.made)})
+
+    def run(self, order: dict[str, Any]) -> None:
+        self.orders.append((order["job"], order["attempt"]))
+
+    def cancel(self, job_id: str, attempt: int) -> None:
+        self.cancelled.append((job_id, attempt))
+
+    def kill(self) -> None:
+        if not self.killed:
+            self.killed = True
+            self.die("was killed")
+
+    def die(self, ending: str) -> None:
+        self.worker.ending = ending
+        self.bench.inbox.put((self.worker, None))
+
+    def say(self, report: dict[str, Any]) -> None:
+        self.bench.inbox.put((self.worker, report))
+
+    def tell(self, event: str, **parts: Any) -> None:
+        """Report on the last order."""
+        job_id, attempt = self.orders[-1]
+        self.say({"event": event, "job": job_id, "attempt": attempt, **parts})
+
+    def done(self, artifact: str | None = None) -> None:
+        self.tell("done", result={"best": []}, artifact=artifact)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    benches: list[Bench] = []
+
+    def begin(room: Needs | None = None, warm: int = 1, clock: Callable[[], float] | None = None) -> Bench:
+        benches.append(Bench(tmp_path, room or Needs(1, 0), warm, clock))
+        return benches[-1]
+
+    yield begin
+    for bench in benches:
+        bench.end()
+
+
+def test_jobs_are_run_one_after_the_other_and_told_of(make: Callable[..., Bench]) -> None:
+    bench = make().start()
+    first, second = bench.ask(), bench.ask()
+    hand = bench.hand(first)
+    hand.tell("progress", progress={"evaluated": 3})
+    assert within(5, lambda: bench.store.get(first.id).progress == {"evaluated": 3})
+    assert bench.state(second) == ("queued", 0)
+    hand.done("there")
+    assert bench.hand(second) is hand, "the warm worker goes on"
+    hand.tell("failed", error={"kind": "Infeasible", "detail": "no"})
+    assert within(5, lambda: bench.state(second) == ("failed", 1))
+    done = bench.store.get(first.id)
+    assert (done.state, done.artifact, done.result) == ("done", "there", {"best": []})
+    assert [engine.state for engine in bench.store.engines()] == ["ready"]
+    assert len(bench.made) == 1
+
+
+def test_what_does_not_fit_beside_others_waits_and_takes_the_place_of_the_idle(make: Callable[..., Bench]) -> None:
+    bench = make(Needs(2, 1), warm=2).start()
+    assert within(5, lambda: len(bench.made) == 2)
+    small, large, gpu = bench.ask(), bench.ask(cpus=2), bench.ask(cpus=0, gpus=1)
+    hand = bench.hand(small)
+    assert bench.hand(gpu).worker.needs == Needs(0, 1), "it is not held up by the large one"
+    time.sleep(0.3)
+    assert bench.state(large) == ("queued", 0)
+    hand.done()
+    assert bench.hand(large).worker.needs == Needs(2, 0)
+    assert [one.killed for one in bench.made[:2]] == [True, True]
+    bench.hand(large).done()
+    bench.hand(gpu).done()
+    again = bench.ask()
+    bench.hand(again).done()
+    assert within(5, lambda: bench.state(again) == ("done", 1))
+    assert bench.store.get(large.id).deaths == 0
+
+
+def test_what_will_never_fit_fails_and_holds_up_nobody(make: Callable[..., Bench]) -> None:
+    bench = make(Needs(2, 0)).start()
+    huge, small = bench.ask(cpus=8, gpus=1), bench.ask()
+    bench.hand(small).done()
+    assert within(5, lambda: bench.state(huge) == ("failed", 1))
+    error = bench.store.get(huge.id).error
+    assert error == {"kind": "NoRoom", "detail": "the job needs 8 CPUs and 1 GPUs; the service has 2 and 0"}
+
+
+def test_a_dead_workers_job_is_run_again_and_fails_after_three_deaths(make: Callable[..., Bench]) -> None:
+    bench = make().start()
+    job = bench.ask()
+    for attempt in (1, 2, 3):
+        bench.hand(job, attempt).die(f"was hit {attempt} times")
+    assert within(10, lambda: bench.state(job) == ("failed", 3))
+    error = bench.store.get(job.id).error
+    assert error == {"kind": "WorkerDied", "detail": "3 workers died on it; the last one was hit 3 times"}
+    other = bench.ask()
+    bench.hand(other).done()
+    assert within(5, lambda: bench.state(other) == ("done", 1))
+
+
+def test_workers_that_do_not_start_are_a_fault_until_they_do(make: Callable[..., Bench]) -> None:
+    bench = make()
+    bench.stillborn = True
+    bench.start()
+    job = bench.ask()
+
+    def said() -> str | None:
+        return next((engine.detail for engine in bench.store.engines() if engine.state == "fault"), None)
+
+    assert within(10, lambda: said() is not None)
+    assert str(said()).startswith("workers do not start: ")
+    bench.stillborn = False
+    bench.hand(job).done()
+    assert within(10, lambda: said() is None)
+    assert within(5, lambda: bench.state(job) == ("done", 1)), "no attempt was spent on those that did not start"
+
+
+def test_cancelling_asks_first_and_kills_what_does_not_hear(make: Callable[..., Bench]) -> None:
+    bench = make().start()
+    polite, deaf = bench.ask(), bench.ask()
+    hand = bench.hand(polite)
+    begin = time.monotonic()
+    bench.store.cancel(polite.id)
+    assert within(0.5, lambda: hand.cancelled == [(polite.id, 1)])
+    hand.tell("cancelled")
+    assert bench.hand(deaf) is hand
+    bench.store.cancel(deaf.id)
+    assert within(1, lambda: hand.killed)
+    assert time.monotonic() - begin < 5
+    last = bench.ask()
+    bench.hand(last).done()
+    assert within(5, lambda: bench.state(last) == ("done", 1))
+    assert [bench.state(job)[0] for job in (polite, deaf)] == ["cancelled", "cancelled"]
+    assert bench.store.get(deaf.id).deaths == 0
+
+
+def test_a_lost_lease_ends_the_attempt_and_its_late_write_is_refused(make: Callable[..., Bench]) -> None:
+    bench = make().start()
+    job = bench.ask()
+    hand = bench.hand(job)
+    # As if this engine had been silent for too long, and another one had taken the job.
+    assert bench.store.recover("bench") == 1
+    other = bench.store.claim("another")
+    assert other is not None
+    assert (other.id, other.attempt) == (job.id, 2)
+    late = bench.artifacts.write(job.id, 1, "result.json", b"{}")
+    hand.done(late)
+    assert within(5, lambda: not bench.artifacts.exists(late)), "what the orphan left is cleared away"
+    now = bench.store.get(job.id)
+    assert (now.state, now.attempt, now.result, now.engine) == (JobState.RUNNING, 2, None, "another")
+    with pytest.raises(StaleAttempt):
+        bench.store.report(job.id, 1, {"evaluated": 1})
+
+
+def test_heartbeats_keep_leases_and_tell_of_lost_ones(make: Callable[..., Bench], monkeypatch: Any) -> None:
+    monkeypatch.setattr("service.engine.engine.HEARTBEAT", 0.05)
+    now = [1000.0]
+    bench = make(clock=lambda: now[0]).start()
+    job = bench.ask()
+    hand = bench.hand(job)
+    for _ in range(10):
+        now[0] += 4.0
+        assert within(5, lambda: (bench.store.get(job.id).lease or 0) >= now[0] + 9), "the lease is prolonged"
+    assert bench.state(job) == ("running", 1)
+    assert bench.store.recover("bench") == 1
+    taken = bench.store.claim("another")
+    assert taken is not None
+    assert within(5, lambda: hand.cancelled == [(job.id, 1)])
+    # The other engine says nothing: its lease ends, and the job comes back.
+    hand.tell("cancelled")
+    now[0] += 11.0
+    bench.hand(job, 3).done()
+    assert within(5, lambda: bench.state(job) == ("done", 3))
+    assert bench.store.get(job.id).deaths == 1
+
+
+def test_a_failing_store_delays_the_result_and_loses_nothing(
+    make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make().start()
+    job = bench.ask()
+    hand = bench.hand(job)
+    finish, failures = bench.store.finish, [1]
+
+    def failing(*arguments: Any) -> None:
+        if failures:
+            failures.pop()
+            raise OperationalError("UPDATE jobs", {}, Exception("database or disk is full"))
+        finish(*arguments)
+
+    monkeypatch.setattr(bench.store, "finish", failing)
+    hand.done()
+    assert within(10, lambda: bench.state(job) == ("done", 1))
+    assert failures == []
+
+
+def test_what_is_dead_below_the_workers_ends_the_engine_and_spares_the_jobs(make: Callable[..., Bench]) -> None:
+    bench = make().start()
+    job = bench.ask()
+    hand = bench.hand(job)
+    bench.trouble = "Ray's raylet has ended"
+    hand.die("was cut off")
+    bench.thread.join(5)
+    assert [str(fault) for fault in bench.raised] == ["Ray's raylet has ended"]
+    now = bench.store.get(job.id)
+    assert (now.state, now.deaths) == ("queued", 0)
+
+
+def test_stopping_leaves_jobs_queued(make: Callable[..., Bench]) -> None:
+    bench = make().start()
+    job = bench.ask()
+    hand = bench.hand(job)
+    hand.tell("progress", progress={"evaluated": 3})
+    assert within(5, lambda: bench.store.get(job.id).progress is not None)
+    bench.engine.stop()
+    bench.thread.join(5)
+    left = bench.store.get(job.id)
+    assert (left.state, left.attempt, left.deaths, left.progress) == ("queued", 1, 0, None)
+    assert hand.killed
+    assert [engine.state for engine in bench.store.engines()] == ["stopped"]

@@ -1,0 +1,209 @@
+"""What workers do: tasks of each kind, run as an attempt in this process."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import spaces
+from oneshot.errors import InvalidOption
+from service.artifacts import Artifacts
+from service.catalog import FileReference
+from service.engine.attempt import Attempt
+from service.kinds import KINDS, get
+from service.kinds.command import CommandFailed, run
+from service.kinds.options import allowed, arguments
+from service.task import PredictorTask, RetrainTask, SearchTask
+from spaces.errors import UnknownName
+from spaces.files import write_text
+
+SPACE = "spos-tiny"
+
+
+class Bench:
+    """Runs attempts and keeps what they tell."""
+
+    def __init__(self, folder: Path):
+        self.artifacts = Artifacts(folder / "results")
+        self.told: list[dict[str, Any]] = []
+        self.enough: Callable[[], bool] = lambda: False
+
+    def run(self, kind: str, task: Mapping[str, Any], attempt: int = 1) -> dict[str, Any]:
+        return Attempt("job", attempt, self.artifacts, self.told.append, lambda job, number: self.enough()).run(
+            kind, task
+        )
+
+    def read(self, name: str, attempt: int = 1) -> bytes:
+        return self.artifacts.read(f"job/{attempt}/{name}")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def search_task(world: Any, **parts: Any) -> SearchTask:
+    path = world.predictors / "small.safetensors"
+    given: dict[str, Any] = {
+        "space": SPACE,
+        "table": FileReference.of("made-up", world.tables / "made-up.json"),
+        "predictor": FileReference.of("small", path),
+        "limits": {"latency_ms": 5.0},
+        "margin": 1.64,
+        "strategy": "random",
+        "options": {"evaluations": 30},
+        "count": 2,
+        "seed": 3,
+    }
+    return SearchTask(**{**given, **parts})
+
+
+def test_a_task_survives_json(world: Any) -> None:
+    task = search_task(world, objectives=("macs",))
+    again = SearchTask.from_dict(json.loads(json.dumps(task.to_dict())))
+    assert again.to_dict() == json.loads(json.dumps(task.to_dict()))
+    assert again.predictor == task.predictor
+
+
+def test_a_search_answers_without_candidates_and_keeps_them(bench: Bench, world: Any) -> None:
+    report = bench.run("search", search_task(world).to_dict())
+    assert (report["event"], report["job"], report["attempt"]) == ("done", "job", 1)
+    assert report["artifact"] == "job/1/result.json"
+    assert "candidates" not in report["result"]
+    assert len(report["result"]["best"]) == 2
+    whole = json.loads(bench.read("result.json"))
+    assert len(whole["candidates"]["codes"]) == 30
+    assert bench.told[-1]["progress"]["evaluated"] == 30
+
+
+def test_objectives_are_traded_and_told(bench: Bench, world: Any) -> None:
+    task = search_task(world, strategy="pareto", options={"population": 10, "generations": 2}, limits={})
+    report = bench.run("search", {**task.to_dict(), "objectives": ["latency_ms", "params"]})
+    assert report["event"] == "done", report
+    assert report["result"]["objectives"] == ["latency_ms", "params"]
+
+
+def test_what_cannot_be_done_is_a_sentence(bench: Bench, world: Any, tmp_path: Path) -> None:
+    whole = search_task(world).to_dict()
+    gone = {**whole, "predictor": {**whole["predictor"], "path": str(tmp_path / "gone.safetensors")}}
+    assert bench.run("search", gone)["error"] == {
+        "kind": "InvalidFile",
+        "detail": f"cannot read {tmp_path}/gone.safetensors: No such file or directory",
+    }
+    none = {**whole, "predictor": None}
+    assert bench.run("search", none)["error"]["detail"].startswith("the search has no guide")
+    assert bench.run("search", {"nonsense": 1})["error"]["kind"] in ("KeyError", "TypeError")
+    assert bench.run("dance", {})["error"]["kind"] == "UnknownName"
+    with pytest.raises(UnknownName, match=r"search.*predictor.*retrain"):
+        get("dance")
+    assert sorted(KINDS) == ["predictor", "retrain", "search"]
+
+
+def test_a_cancelled_search_says_so(bench: Bench, world: Any) -> None:
+    bench.enough = lambda: len(bench.told) >= 2
+    report = bench.run("search", search_task(world, strategy="evolution", options={"generations": 50}).to_dict())
+    assert report == {"job": "job", "attempt": 1, "event": "cancelled"}
+
+
+def test_artifacts_that_cannot_be_written_fail_the_job_with_a_sentence(
+    bench: Bench, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    report = bench.run("search", search_task(world).to_dict())
+    assert report["error"]["kind"] == "ArtifactFailed"
+    assert "No space left on device" in report["error"]["detail"]
+
+
+def test_options_are_those_of_the_command_and_never_paths() -> None:
+    from oneshot.commands.retrain import retrain
+
+    own = ("data", "seed")
+    given = {"learning_rate": 0.1, "augment": False, "nesterov": True, "tensorboard": None, "epochs": -1}
+    assert arguments(retrain, given, own) == ["--learning-rate=0.1", "--no-augment", "--nesterov", "--epochs=-1"]
+    for name in ("output", "supernet", "data", "nonsense"):
+        with pytest.raises(InvalidOption, match=f"unknown option '{name}'; there is: .*epochs"):
+            arguments(retrain, {name: "/etc"}, own)
+    assert "output" not in allowed(retrain, own)
+
+
+def evaluations(path: Path, count: int) -> FileReference:
+    space = spaces.get(SPACE)
+    codes = np.unique(space.sample(np.random.default_rng(1), 2 * count), axis=0)[:count]
+    macs = np.log(space.macs(codes))
+    lines = [
+        json.dumps(
+            {
+                "architecture": architecture.to_dict(),
+                "metrics": {"cross_entropy": 20 - float(value), "top1": 50.0},
+                "source": {"kind": "test"},
+            }
+        )
+        for architecture, value in zip(space.decode(codes), macs, strict=True)
+    ]
+    write_text(path, "\n".join(lines) + "\n")
+    return FileReference.of("given", path)
+
+
+@pytest.mark.slow
+def test_a_predictor_is_trained_as_the_command_does(bench: Bench, tmp_path: Path) -> None:
+    import predictor
+
+    data = evaluations(tmp_path / "evaluations.jsonl", 40)
+    task = PredictorTask(SPACE, data, "fresh", {"encoder": "forest", "baseline": "forest"}, seed=4)
+    report = bench.run("predictor", task.to_dict())
+    assert report["event"] == "done", report
+    assert report["artifact"] == "job/1/predictor.safetensors"
+    assert report["result"]["name"] == "fresh"
+    path = bench.artifacts.local(report["artifact"], tmp_path)
+    assert predictor.load(path).space.name == SPACE
+    assert bench.told[-1]["progress"]["share"] == 1.0
+    few = PredictorTask(SPACE, evaluations(tmp_path / "few.jsonl", 12), "few", {"encoder": "forest"})
+    assert "leaves fewer than 5 to test on" in bench.run("predictor", few.to_dict())["error"]["detail"]
+
+
+@pytest.mark.slow
+def test_a_retraining_goes_on_from_the_checkpoint_of_the_attempt_before(bench: Bench, tmp_path: Path) -> None:
+    space = spaces.get(SPACE)
+    architecture = space.decode(np.zeros((1, len(space.choices)), dtype=np.int8))[0].to_dict()
+    options = {"steps": 8, "batch_size": 16, "checkpoint_every": 2, "report_every": 1, "tensorboard": False}
+    options |= {"limit": 200, "epochs": None}
+    task = RetrainTask(architecture, "digits", options, seed=5).to_dict()
+    undisturbed = bench.run("retrain", task)
+    assert undisturbed["event"] == "done", undisturbed
+    weights = bench.read("weights.safetensors")
+    assert undisturbed["result"]["test"]["images"] > 0
+
+    other = Bench(tmp_path / "other")
+    other.enough = lambda: other.artifacts.exists("job/1/kept-last.ckpt")
+    first = other.run("retrain", task)
+    if first["event"] == "done":
+        pytest.skip("it was done before it could be stopped")
+    assert first["event"] == "cancelled"
+    other.enough = lambda: False
+    second = other.run("retrain", task, attempt=2)
+    assert second["event"] == "done", second
+    assert other.read("weights.safetensors", 2) == weights
+    assert second["result"] == undisturbed["result"]
+
+
+def test_a_command_ends_with_its_error_or_when_it_is_no_longer_wanted(bench: Bench, tmp_path: Path) -> None:
+    from service.kinds.base import Cancelled, Context
+
+    attempt = Attempt("job", 1, bench.artifacts, bench.told.append, lambda job, number: bench.enough())
+    context = Context("job", 1, tmp_path, bench.artifacts, attempt)
+    with pytest.raises(CommandFailed, match="unknown space 'sops'"):
+        run(["spaces", "show", "sops"], context, 1)
+    bench.enough = lambda: True
+    begin = time.monotonic()
+    with pytest.raises(Cancelled):
+        run(["http.server", "0"], context, 1)
+    assert time.monotonic() - begin < 5
+    assert threading.active_count() < 20

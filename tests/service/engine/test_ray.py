@@ -1,0 +1,163 @@
+"""Ray underneath: its token, what it leaves behind, and a cluster of two nodes."""
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.engine import remains
+from service.engine.ray_session import environment
+from service.store import Store
+
+ROOT = Path(__file__).resolve().parents[3]
+SPACE = "spos-tiny"
+
+STRANGER = """
+import os, sys
+for name in list(os.environ):
+    if name.startswith("RAY_"):
+        del os.environ[name]
+os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_gcs_rpc_server_connect_timeout_s="3", **dict(map(
+    lambda text: text.split("="), sys.argv[2:])))
+import ray
+try:
+    ray.init(address=sys.argv[1], log_to_driver=False, logging_level="CRITICAL")
+    print("joined", ray.cluster_resources().get("CPU"))
+except BaseException as error:
+    print("refused", type(error).__name__)
+"""
+
+CLUSTER = """
+import os, sys
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+from ray.cluster_utils import Cluster
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+cluster.add_node(num_cpus=1)
+cluster.wait_for_nodes()
+print(cluster.address, flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+
+
+def within(seconds: float, true: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (now := true()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return now
+
+
+def test_the_engines_environment_keeps_strangers_out_and_is_made_anew(tmp_path: Path) -> None:
+    first = environment(tmp_path, None)
+    path = Path(first["RAY_AUTH_TOKEN_PATH"])
+    assert (first["RAY_AUTH_MODE"], first["RAY_USAGE_STATS_ENABLED"]) == ("token", "0")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    secret = path.read_text()
+    assert len(secret) == 64
+    environment(tmp_path, None)
+    assert path.read_text() != secret
+    assert "RAY_AUTH_MODE" not in environment(tmp_path, "10.0.0.1:6379"), "a cluster's operator decides"
+
+
+def test_remains_are_found_by_mark_or_open_file_and_ended(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    folder = remains.new_folder(data)
+    assert len(str(folder)) < 30 or "TMPDIR" in os.environ
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+    marked = subprocess.Popen(sleep, env={**os.environ, remains.MARK: str(data)})
+    with open(folder / "log", "w", encoding="utf-8") as log:
+        logging = subprocess.Popen(sleep, stdout=log)
+    other = subprocess.Popen(sleep, env={**os.environ, remains.MARK: str(tmp_path / "other")})
+    try:
+        assert within(5, lambda: sorted(remains.living(data)) == sorted([marked.pid, logging.pid]))
+        remains.clear(data)
+        assert (marked.wait(5), logging.wait(5), other.poll()) == (-9, -9, None)
+        assert not folder.exists()
+        assert list(data.iterdir()) == []
+        (data / "ray-folder").write_text(str(tmp_path))
+        remains.clear(data)
+        assert tmp_path.is_dir(), "a note that names anything else is not believed"
+    finally:
+        for process in (marked, logging, other):
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+def test_a_client_without_the_token_is_refused(served: Any) -> None:
+    store = Store(served.data / "jobs.sqlite")
+    address = store.engines()[0].ray["address"]
+    store.close()
+    token = served.data / "ray-token"
+
+    def ask(*variables: str) -> str:
+        command = [sys.executable, "-c", STRANGER, address, *variables]
+        return subprocess.run(command, capture_output=True, text=True, timeout=90, cwd=ROOT).stdout
+
+    assert ask("RAY_AUTH_MODE=token", f"RAY_AUTH_TOKEN_PATH={token}").startswith("joined 1.0")
+    assert ask().startswith("refused")
+    forged = served.data / "forged"
+    forged.write_text("0" * 64, encoding="ascii")
+    assert ask("RAY_AUTH_MODE=token", f"RAY_AUTH_TOKEN_PATH={forged}").startswith("refused")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[str]:
+    """Address of a cluster of two nodes, of which one can work."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLUSTER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, 9)
+            process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.slow
+def test_jobs_run_on_a_cluster_of_two_nodes(start: Any, served: Any, cluster: str, tmp_path: Path) -> None:
+    service = start(tmp_path / "data", "--ray-address", cluster, "--artifacts", str(tmp_path / "shared"))
+    options = {"population": 10, "generations": 3}
+    here = served.client.search(space=SPACE, options=options, seed=4).wait(120)
+    there = service.client.search(space=SPACE, options=options, seed=4).wait(180)
+    assert there.to_dict(2)["candidates"] == here.to_dict(2)["candidates"]
+    assert service.named("gcs_server") == [], "it brought no Ray of its own"
+    assert list((tmp_path / "shared").rglob("result.json"))
+    store = Store(tmp_path / "data" / "jobs.sqlite")
+    assert store.engines()[0].ray["cluster"] is True
+    store.close()
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_not_there_is_told_and_ends_the_service(world: Any, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "service", "serve", "--port", "0", "--data", str(tmp_path / "data")]
+    address = ["--ray-address", "127.0.0.1:1"]
+    ended = subprocess.run([*command, *address], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "Error: a Ray cluster needs artifacts that every machine reaches: give --artifacts URL\n",
+    )
+    shared = ["--artifacts", str(tmp_path / "shared")]
+    ended = subprocess.run([*command, *address, *shared], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    assert "Error: no Ray cluster at '127.0.0.1:1': Connection refused" in ended.stderr

@@ -1,0 +1,171 @@
+"""`service doctor`: every fault is found and named, and nothing is changed."""
+
+import re
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from service.artifacts import Artifacts
+from service.commands import main
+from service.lock import FolderLock, holder
+from service.store import Store
+from service.store.schema import HEAD
+
+
+@pytest.fixture
+def sound(world: Any, tmp_path: Path) -> list[str]:
+    """Options of a folder of tables and one of predictors that can be read."""
+    (tmp_path / "tables").mkdir()
+    shutil.copy(world.tables / "made-up.json", tmp_path / "tables")
+    return ["--tables", str(tmp_path / "tables"), "--predictors", str(world.predictors / "small.safetensors")]
+
+
+def findings(stdout: str) -> dict[str, tuple[str, str]]:
+    """Subject -> mark and detail."""
+    lines = (re.fullmatch(r"([✓!✗]) (\w+) +(.*)", line) for line in stdout.splitlines())
+    return {match[2]: (match[1], match[3]) for match in lines if match}
+
+
+def test_a_new_machine_is_in_order(run: Any, data: Path, sound: list[str]) -> None:
+    ended = run("doctor", *sound)
+    found = findings(ended.stdout)
+    assert ended.exit_code == 0, ended.stdout
+    assert ended.stdout.endswith("nothing is wrong\n")
+    assert found["database"] == ("!", f"{data}/jobs.sqlite is not there yet; the first start makes it")
+    assert found["artifacts"][0] == "!"
+    assert {found[name][0] for name in ("packages", "disk", "tables", "predictors")} == {"✓"}
+    assert not data.exists(), "looking changes nothing"
+
+
+def test_a_service_at_work_is_in_order(
+    run: Any, store: Store, artifacts: Artifacts, data: Path, jobs: dict[str, str], sound: list[str], clock: Any
+) -> None:
+    store.announce("host-1", "ready", ray={"version": "2"})
+    path, digest = artifacts.keep(b"a table")
+    store.files.add("table", "cpu", digest, path)
+    lock = FolderLock(data)
+    before = artifacts.paths()
+    ended = run("doctor", *sound)
+    lock.release()
+    found = findings(ended.stdout)
+    assert ended.exit_code == 0, ended.stdout
+    assert found["database"] == ("✓", f"{data}/jobs.sqlite, schema version {HEAD}")
+    assert found["artifacts"] == ("✓", f"{data}/results can be written and read")
+    assert found["jobs"] == ("✓", "2 queued, 2 done, 1 cancelled")
+    assert found["uploads"] == ("✓", "1 are there")
+    assert found["engine"][0] == "✓"
+    assert found["engine"][1].startswith("host-1 is ready, heard ")
+    assert artifacts.paths() == before
+
+
+def test_an_engine_that_says_nothing_is_a_fault(run: Any, store: Store, data: Path, sound: list[str]) -> None:
+    assert findings(run("doctor", *sound).stdout)["engine"][0] == "!"
+    store.announce("host-1", "stopped")
+    lock = FolderLock(data)
+    ended = run("doctor", *sound)
+    lock.release()
+    assert ended.exit_code == 1
+    said = f"the service (process {holder_of(data)}) runs, but its engine says nothing"
+    assert findings(ended.stdout)["engine"] == ("✗", said)
+    store.announce("host-1", "fault", "the raylet [2] is dead")
+    ended = run("doctor", *sound)
+    assert ended.exit_code == 1
+    assert findings(ended.stdout)["engine"][1].endswith("s ago: the raylet [2] is dead")
+
+
+def holder_of(data: Path) -> str:
+    return (data / "service.lock").read_text().strip()
+
+
+def test_what_is_broken_is_named(run: Any, store: Store, artifacts: Artifacts, world: Any, data: Path) -> None:
+    store.files.add("table", "cpu", "0" * 64, "uploads/nowhere")
+    artifacts.check()
+    ended = run("doctor", "--tables", str(world.tables), "--predictors", str(world.predictors))
+    found = findings(ended.stdout)
+    assert ended.exit_code == 1
+    assert found["tables"][0] == "✗"
+    assert "broken.json" in found["tables"][1]
+    assert found["predictors"][0] == "✗"
+    assert "broken.safetensors is not a predictor's file" in found["predictors"][1]
+    assert found["uploads"] == ("✗", "the content is gone of: cpu; upload again, or restore a backup")
+    assert ended.stdout.endswith("3 to mend\n")
+
+
+def test_a_database_that_is_none_damaged_or_newer_is_named(
+    run: Any, store: Store, data: Path, sound: list[str]
+) -> None:
+    for number in range(200):
+        store.create("search", {"number": number, "text": "x" * 500}, {})
+    store.close()
+    path = data / "jobs.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.execute("UPDATE alembic_version SET version_num = '0099'")
+    connection.commit()
+    connection.close()
+    ended = run("doctor", *sound)
+    assert (ended.exit_code, findings(ended.stdout)["database"][0]) == (1, "✗")
+    assert "has schema version 0099" in findings(ended.stdout)["database"][1]
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] + b"\xff" * (len(whole) - len(whole) // 2))
+    for file in data.glob("jobs.sqlite-*"):
+        file.unlink()
+    ended = run("doctor", *sound)
+    assert (ended.exit_code, findings(ended.stdout)["database"][0]) == (1, "✗")
+    path.write_text("my notes " * 100, encoding="utf-8")
+    ended = run("doctor", *sound)
+    assert (ended.exit_code, findings(ended.stdout)["database"]) == (
+        1,
+        ("✗", f"cannot use {path}: file is not a database"),
+    )
+
+
+def test_an_older_database_is_only_noted(run: Any, data: Path, sound: list[str]) -> None:
+    data.mkdir()
+    connection = sqlite3.connect(data / "jobs.sqlite")
+    connection.execute("CREATE TABLE meta (key VARCHAR, value VARCHAR)")
+    connection.execute("INSERT INTO meta VALUES ('schema_version', '1')")
+    connection.commit()
+    connection.close()
+    ended = run("doctor", *sound)
+    said = f"{data}/jobs.sqlite has schema version 0001; the next start makes it {HEAD}"
+    assert (ended.exit_code, findings(ended.stdout)["database"]) == (0, ("!", said))
+
+
+def test_a_full_disk_and_a_folder_that_takes_nothing_are_faults(
+    run: Any, data: Path, sound: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data.mkdir()
+    (data / "results").touch()
+    usage = shutil.disk_usage(data)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=50 << 20))
+    ended = run("doctor", *sound)
+    found = findings(ended.stdout)
+    assert ended.exit_code == 1
+    assert found["disk"] == (
+        "✗",
+        f"0.0 GiB free for {data}; python -m service gc --older-than 30d removes old jobs",
+    )
+    assert (found["artifacts"][0], "Not a directory" in found["artifacts"][1]) == ("✗", True)
+
+
+def test_a_database_out_of_reach_is_named_without_its_password(sound: list[str], data: Path) -> None:
+    options = ["--database", "postgresql://me:secret@127.0.0.1:1/jobs", "--data", str(data)]
+    ended = CliRunner().invoke(main, ["doctor", *sound, *options])
+    assert ended.exit_code == 1
+    assert "secret" not in ended.stdout
+    assert "me:***@127.0.0.1:1" in ended.stdout
+
+
+def test_who_holds_a_folder(tmp_path: Path) -> None:
+    import os
+
+    assert holder(tmp_path) is None
+    lock = FolderLock(tmp_path)
+    assert holder(tmp_path) == str(os.getpid())
+    lock.release()
+    assert holder(tmp_path) is None

@@ -1,0 +1,73 @@
+"""`service gc`: what is old and over goes, with all that belongs to it; everything else stays."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.artifacts import Artifacts
+from service.jobs import UnknownJob
+from service.store import Store
+
+
+def test_old_jobs_go_with_their_artifacts(run: Any, store: Store, artifacts: Artifacts, jobs: dict[str, str]) -> None:
+    ended = run("gc", "--older-than", "30d")
+    assert (ended.exit_code, ended.stdout) == (0, "removed 2 jobs\n")
+    for name in ("old", "old cancelled"):
+        with pytest.raises(UnknownJob):
+            store.get(jobs[name])
+    kept = {job.id for job in store.list()[0]}
+    assert kept == {jobs[name] for name in ("recent", "waiting since long", "running since long")}
+    assert artifacts.paths() == [f"{jobs['recent']}/1/result.json"]
+    assert len(store.events(jobs["recent"])) == 4
+    assert run("gc", "--older-than", "30d").stdout == "removed 0 jobs\n"
+    assert run("gc", "--older-than", "12h").stdout == "removed 1 jobs\n"
+    assert artifacts.paths() == []
+    assert store.list()[1] == 2
+
+
+def test_a_dry_run_changes_nothing(run: Any, store: Store, artifacts: Artifacts, jobs: dict[str, str]) -> None:
+    before = store.list(), artifacts.paths()
+    said = run("gc", "--older-than", "30d", "--dry-run").stdout.splitlines()
+    assert said == [jobs["old"], jobs["old cancelled"], "2 jobs would be removed"]
+    assert (store.list(), artifacts.paths()) == before
+
+
+def test_what_cannot_be_removed_is_found_again(
+    run: Any, store: Store, jobs: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsspec.implementations.local import LocalFileSystem
+
+    def failing(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(LocalFileSystem, "rm", failing)
+    ended = run("gc", "--older-than", "30d")
+    assert ended.exit_code == 2
+    assert "cannot remove the artifact" in ended.stderr
+    assert "Read-only file system" in ended.stderr
+    assert store.get(jobs["old"]).result == {"name": "old"}
+    monkeypatch.undo()
+    assert run("gc", "--older-than", "30d").stdout == "removed 2 jobs\n"
+
+
+def test_a_job_that_is_not_over_is_never_removed(store: Store, jobs: dict[str, str]) -> None:
+    assert store.remove(list(jobs.values())) == 3
+    assert {job.id for job in store.list()[0]} == {jobs["waiting since long"], jobs["running since long"]}
+
+
+@pytest.mark.parametrize("given", ["30", "d", "-1d", "thirty", "1w", "nand", "infd"])
+def test_durations_are_checked(run: Any, store: Store, given: str) -> None:
+    ended = run("gc", "--older-than", given)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert f"'{given}' is no duration; write 30d, 12h, 90m or 45s" in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [["gc", "--older-than", "1d"], ["backup", "x.tar"], ["token", "list"]])
+def test_a_folder_without_a_service_is_named_and_left_alone(run: Any, data: Path, arguments: list[str]) -> None:
+    ended = run(*arguments)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        f"Error: there is no service's data in {data}: jobs.sqlite is missing; choose another --data\n"
+    )
+    assert not data.exists()

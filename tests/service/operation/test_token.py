@@ -1,0 +1,65 @@
+"""`service token`: made, listed, revoked."""
+
+from typing import Any
+
+import pytest
+
+from service.store import Store
+
+
+def test_a_token_is_printed_once(run: Any, data: Any) -> None:
+    made = run("token", "create", "alice", "--expires", "90d", "--quota", "7")
+    assert made.exit_code == 0, made.output
+    secret = made.stdout.strip()
+    store = Store(data / "jobs.sqlite")
+    token = store.tokens.check(secret)
+    store.close()
+    assert token is not None
+    assert (token.name, token.quota) == ("alice", 7)
+    assert token.expires is not None
+    assert 89.9 < (token.expires - token.created) / 86400 < 90.1
+    shown = run("token", "list").stdout
+    assert secret not in shown
+    assert secret.rpartition(f"{token.id}_")[2] not in shown
+    assert shown.splitlines()[1].split()[:2] == ["alice", token.id]
+    assert shown.splitlines()[1].split()[-2:] == ["7", "valid"]
+
+
+def test_a_revoked_token_is_still_listed(run: Any, store: Store, clock: Any) -> None:
+    secret = run("token", "create", "alice").stdout.strip()
+    token = store.tokens.check(secret)
+    assert token is not None
+    store.tokens.create("bob", expires=clock.now + 0.001)
+    assert run("token", "revoke", "alice").stdout == f"revoked alice ({token.id})\n"
+    assert store.tokens.check(secret) is None
+    states = {line.split()[0]: line.split()[-1] for line in run("token", "list").stdout.splitlines()[1:]}
+    assert states == {"alice": "revoked", "bob": "expired"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["create", "bob"], "there is a token 'bob' already"),
+        (["create", ""], "printable characters"),
+        (["create", "x", "--expires", "soon"], "'soon' is no duration"),
+        (["create", "x", "--expires", "0s"], "a token must end in the future"),
+        (["create", "x", "--quota", "0"], "--quota"),
+        (["revoke", "carol"], "there is no token 'carol' to revoke"),
+    ],
+)
+def test_refusals_are_one_line(run: Any, store: Store, arguments: list[str], said: str) -> None:
+    store.tokens.create("bob")
+    ended = run("token", *arguments)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr.count("\n") == 1
+    assert said in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["create", "list", "revoke"])
+def test_every_command_has_an_example(run: Any, command: str) -> None:
+    from click.testing import CliRunner
+
+    from service.commands import main
+
+    shown = CliRunner().invoke(main, ["token", command, "--help"]).stdout
+    assert f"Example:\n    python -m service token {command}" in shown

@@ -1,0 +1,44 @@
+"""The lock of a data folder."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from service.lock import FolderInUse, FolderLock
+
+
+def test_the_lock_is_held_by_one_process_and_let_go_with_its_death(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path / "data")
+    with pytest.raises(FolderInUse, match=rf"in use by another service \(process {os.getpid()}\)"):
+        FolderLock(tmp_path / "data", patience=0)
+    FolderLock(tmp_path / "other", patience=0).release()
+    lock.release()
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"import time; from service.lock import FolderLock; from pathlib import Path; "
+            f"lock = FolderLock(Path({str(tmp_path / 'data')!r})); print('held', flush=True); time.sleep(60)",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).resolve().parents[2],
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(FolderInUse, match=str(holder.pid)):
+        FolderLock(tmp_path / "data", patience=0.1)
+    threading.Timer(0.2, holder.kill).start()
+    FolderLock(tmp_path / "data").release()
+    holder.wait()
+    holder.stdout.close()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FolderInUse, match=r"cannot use the data folder .*file/data: Not a directory"):
+        FolderLock(tmp_path / "file" / "data")
