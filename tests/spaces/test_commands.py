@@ -37,8 +37,8 @@ def test_help_leaves_heavy_packages_out(package: str) -> None:
         "        command.main(['--help'], prog_name=' '.join(path))\n"
         "    except SystemExit as end:\n"
         "        assert end.code == 0, path\n"
-        "    for name, below in getattr(command, 'commands', {}).items():\n"
-        "        visit(below, [*path, name])\n"
+        "    for name in getattr(command, 'list_commands', lambda context: ())(None):\n"
+        "        visit(command.get_command(None, name), [*path, name])\n"
         f"visit(main, ['{package}'])\n"
         "print('LOADED', *{name.partition('.')[0] for name in sys.modules})"
     )
@@ -51,10 +51,13 @@ def test_every_command_has_an_example(package: str) -> None:
     module = __import__(f"{package}.commands", fromlist=["main"])
 
     def visit(command: click.Command, path: list[str]) -> None:
-        below = getattr(command, "commands", {})
-        for name, inner in below.items():
-            visit(inner, [*path, name])
-        if not below:
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for name in command.list_commands(context):
+                inner = command.get_command(context, name)
+                assert inner is not None
+                visit(inner, [*path, name])
+        else:
             shown = CliRunner().invoke(command, ["--help"]).stdout
             assert f"Example:\n    {' '.join(path)} " in shown or f"Example:\n    {' '.join(path)}\n" in shown
             assert command.get_short_help_str()
