@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from oneshot.algorithms.gradient import GradientOptions, GradientTask
-from oneshot.algorithms.gumbel import HardGumbelMutator
+from oneshot.algorithms.gumbel import HardGumbelMutator, check_temperatures
 from oneshot.algorithms.registry import Preset, register_algorithm
 from oneshot.algorithms.task import Setting
-from oneshot.errors import InvalidOption
 from oneshot.recipe import Recipe
 
 RECIPE = Recipe(
@@ -41,11 +40,7 @@ class GdasOptions(GradientOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.first_temperature >= self.last_temperature > 0:
-            raise InvalidOption(
-                "first_temperature must be at least last_temperature, and both above 0, "
-                f"not {self.first_temperature} and {self.last_temperature}"
-            )
+        check_temperatures(self.first_temperature, self.last_temperature)
 
 
 @register_algorithm("gdas")

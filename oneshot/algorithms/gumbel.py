@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from oneshot.differentiable import ArchitectureMutator, one_hot, straight_through
+from oneshot.errors import InvalidOption
 from oneshot.mutator import Masks
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
@@ -87,3 +88,11 @@ class HardGumbelMutator(GumbelMutator):
             return super().on_forward_input_choice(mutable, tensors)
         taken = mask.detach().nonzero().flatten().tolist()
         return reduced(mutable.reduction, [tensors[index] * mask[index] for index in taken]), mask
+
+
+def check_temperatures(first: float, last: float) -> None:
+    """Raise InvalidOption unless the temperature falls, and stays above 0."""
+    if not first >= last > 0:
+        raise InvalidOption(
+            f"first_temperature must be at least last_temperature, and both above 0, not {first} and {last}"
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from oneshot.algorithms.gradient import GradientOptions, GradientTask
-from oneshot.algorithms.gumbel import GumbelMutator
+from oneshot.algorithms.gumbel import GumbelMutator, check_temperatures
 from oneshot.algorithms.registry import Preset, register_algorithm
 from oneshot.algorithms.task import Setting
 from oneshot.data.split import Batch
@@ -46,11 +46,7 @@ class SnasOptions(GradientOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.first_temperature >= self.last_temperature > 0:
-            raise InvalidOption(
-                "first_temperature must be at least last_temperature, and both above 0, "
-                f"not {self.first_temperature} and {self.last_temperature}"
-            )
+        check_temperatures(self.first_temperature, self.last_temperature)
         if self.resource < 0:
             raise InvalidOption(f"resource must be at least 0, not {self.resource}")
 
