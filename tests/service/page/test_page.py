@@ -75,6 +75,23 @@ def test_from_the_question_to_the_network(served: Any, visit: Open, picture: Pic
     picture(page, "desktop")
 
 
+def hovered(page: Any, point: Any) -> tuple[float, float]:
+    """Move the mouse about a point of the plot, as a hand does, until the plot tells of it; where that is.
+
+    The plot is drawn anew when a network is chosen, and forgets a mouse that stands still meanwhile.
+    """
+    for _ in range(40):
+        box = point.bounding_box()
+        if box is not None:
+            x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+            page.mouse.move(x - 40, y - 40)
+            page.mouse.move(x, y, steps=3)
+            if page.locator(".plot .hoverlayer").text_content():
+                return x, y
+        page.wait_for_timeout(500)
+    raise AssertionError("the plot does not tell of the network below the mouse")
+
+
 def test_networks_are_chosen_with_the_keyboard_and_in_the_plot(served: Any, visit: Open) -> None:
     page = visit(served.url, REFUSED)
     ready(page)
@@ -88,12 +105,10 @@ def test_networks_are_chosen_with_the_keyboard_and_in_the_plot(served: Any, visi
     expect(rows.nth(1)).to_be_focused()
     expect(page.locator("#network-title")).to_contain_text("of")
     point = page.locator(".plot .scatterlayer .trace").nth(1).locator(".point").first
-    box = point.bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    x, y = hovered(page, point)
     expect(page.locator(".plot .hoverlayer")).to_contain_text("ms")
     expect(page.locator(".plot .hoverlayer")).to_contain_text(re.compile(r"k3|k5|k7|xcep"))
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.click(x, y)
     expect(rows.last).to_have_attribute("aria-pressed", "true")
     cheapest = rows.last.inner_text()
     expect(page.locator(".network .about")).to_contain_text(f"Score {cheapest}")
