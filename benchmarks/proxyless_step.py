@@ -12,16 +12,14 @@ python benchmarks/proxyless_step.py --device cuda --batch-size 256 --input-size 
 
 from __future__ import annotations
 
-import gc
-import time
 from collections.abc import Callable
-from typing import Any
 
 import click
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from steps import Step, nni_steps, peak, plain_network, turns
 from torch import Tensor, nn
 
 from oneshot.algorithms.proxyless import ProxylessTask
@@ -33,13 +31,10 @@ from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import launchable
 from spaces.chain import ChainSpace
-from spaces.modules.blocks import build
-from spaces.modules.network import ChainNetwork
 from spaces.registry import get
 from spaces.space import Codes
 from tables.cost_model import counting_model
 
-Step = Callable[[], None]
 EVERY = 5
 UPDATES = 1_000_000
 
@@ -85,10 +80,12 @@ def main(
         "architecture, full_v2": lambda row: v2.architecture_step(row),
         "architecture, two": lambda row: two.architecture_step(row),
     }
-    nni = nni_steps(space, images, labels, device)
+    nni = nni_proxyless(space, images, labels, device)
     if nni is not None:
         contenders["NNI 3.0 Proxyless"] = nni
-    times = np.array([_times([make(row) for make in contenders.values()], rounds, device, clock) for row in codes])
+    times = np.array(
+        [np.median(turns([make(row) for make in contenders.values()], rounds, device, clock), 1) for row in codes]
+    )
     plain = times[:, 0]
     ratios = {name: times[:, index] / plain for index, name in enumerate(contenders)}
     for mode in searches:
@@ -101,7 +98,7 @@ def main(
         table.add_row(name, shown, f"{np.median(found):.3f}", f"{low:.3f} to {high:.3f}")
     console = Console(width=120)
     console.print(table)
-    peaks = {name: [_peak(make(row), device) for row in codes[:5]] for name, make in contenders.items()}
+    peaks = {name: [peak(make(row), device) for row in codes[:5]] for name, make in contenders.items()}
     for name, found in peaks.items():
         ratio = np.median(np.array(found) / np.array(peaks["plain network"]))
         console.print(
@@ -176,10 +173,7 @@ class Search:
 
 def plain_step(space: ChainSpace, row: Codes, images: Tensor, labels: Tensor, device: str) -> Step:
     """One update of the stand-alone network of a path, with torch alone."""
-    (architecture,) = space.decode(row[None])
-    network = ChainNetwork([build(block, affine=False) for block in space.blocks(architecture)])
-    network.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return _step(network, images, labels)
+    return _step(plain_network(space, row, device), images, labels)
 
 
 def _step(model: nn.Module, images: Tensor, labels: Tensor) -> Step:
@@ -195,81 +189,13 @@ def _step(model: nn.Module, images: Tensor, labels: Tensor) -> Step:
     return step
 
 
-def nni_steps(space: ChainSpace, images: Tensor, labels: Tensor, device: str) -> Callable[[Codes], Step] | None:
+def nni_proxyless(space: ChainSpace, images: Tensor, labels: Tensor, device: str) -> Callable[[Codes], Step] | None:
     """Steps of NNI's Proxyless layers of the same blocks; None where NNI 3.0 is not installed."""
     try:
-        import nni.nas.nn.pytorch as nas
         from nni.nas.oneshot.pytorch.supermodule.proxyless import ProxylessMixedLayer
     except ImportError:
         return None
-    layers: list[nn.Module] = []
-    choices: list[Any] = []
-    for part in space.layout:
-        if hasattr(part, "candidates"):
-            built = {
-                name: nn.Sequential(*(build(block, affine=False) for block in blocks))
-                for name, blocks in part.candidates.items()
-            }
-            choice = ProxylessMixedLayer.mutate(nas.LayerChoice(built, label=part.key), part.key, {}, {})
-            choices.append((choice, list(built)))
-            layers.append(choice)
-        else:
-            layers.append(build(part, affine=False))
-    model = nn.Sequential(*layers).train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    update = _step(model, images, labels)
-
-    def make(row: Codes) -> Step:
-        def step() -> None:
-            for (choice, names), code in zip(choices, row.tolist(), strict=True):
-                choice.resample({choice.label: names[code]})
-            update()
-
-        return step
-
-    return make
-
-
-def _times(steps: list[Step], rounds: int, device: str, clock: str) -> list[float]:
-    """Median seconds of each step; they take turns, in changing order."""
-    now = time.perf_counter if clock == "wall" else time.process_time
-    for step in steps:
-        step()
-    found: list[list[float]] = [[] for _ in steps]
-    for round_ in range(rounds):
-        for index in np.roll(np.arange(len(steps)), round_):
-            _wait(device)
-            begin = now()
-            steps[index]()
-            _wait(device)
-            found[index].append(now() - begin)
-    return [float(np.median(each)) for each in found]
-
-
-def _wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def _peak(step: Step, device: str) -> int:
-    """Bytes that torch holds at most in a step beyond what it held before; momentum is there already."""
-    step()
-    gc.collect()
-    if device == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        step()
-        torch.cuda.synchronize()
-        return torch.cuda.max_memory_allocated() - before
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-        step()
-    held = most = 0
-    events = profile.profiler.kineto_results.events()  # type: ignore[union-attr]
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        if event.name() == "[memory]":
-            held += event.nbytes()
-            most = max(most, held)
-    return most
+    return nni_steps(space, ProxylessMixedLayer, device, lambda model: _step(model, images, labels))
 
 
 if __name__ == "__main__":

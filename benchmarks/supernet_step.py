@@ -11,16 +11,14 @@ python benchmarks/supernet_step.py --device cuda --batch-size 256 --input-size 2
 
 from __future__ import annotations
 
-import gc
-import time
 from collections.abc import Callable
-from typing import Any
 
 import click
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from steps import Step, nni_steps, peak, plain_network, turns
 from torch import Tensor, nn
 
 from oneshot.recipe import Recipe
@@ -28,12 +26,9 @@ from oneshot.supernet_training import SupernetTask
 from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import launchable
-from spaces.modules.blocks import build
-from spaces.modules.network import ChainNetwork
 from spaces.registry import get
 from spaces.space import Codes, SearchSpace
 
-Step = Callable[[], None]
 RECIPE = Recipe(batch_size=32, learning_rate=0.05, steps=1_000_000)
 
 
@@ -74,10 +69,13 @@ def main(
         "plain network": lambda row: plain_step(space, row, images, labels, device),
         "supernet": lambda row: supernet.step(row, images, labels),
     }
-    nni = nni_steps(space, images, labels, device)
+    nni = random_one_shot(space, images, labels, device)
     if nni is not None:
         contenders["NNI 3.0 RandomOneShot"] = nni
-    times = np.array([_times([make(row) for make in contenders.values()], rounds, device, clock) for row in codes])
+    # The least of the rounds: others on the machine disturb it least.
+    times = np.array(
+        [turns([make(row) for make in contenders.values()], rounds, device, clock).min(1) for row in codes]
+    )
     table = Table("step", "median ms", "beside the plain network", "10% to 90% of the paths")
     for index, name in enumerate(contenders):
         ratios = times[:, index] / times[:, 0]
@@ -89,8 +87,8 @@ def main(
     kept = sum(value.numel() * value.element_size() for value in supernet.task.model.state_dict().values())
     console.print(f"weights and statistics of the supernet: {kept / 2**20:.1f} MiB (and as much momentum, once drawn)")
     for name in ("plain network", "supernet"):
-        peaks = [_peak(contenders[name](row), device) for row in codes[:3]]
-        console.print(f"a step takes on top, {name}: {', '.join(f'{peak / 2**20:.1f}' for peak in peaks)} MiB")
+        peaks = [peak(contenders[name](row), device) for row in codes[:3]]
+        console.print(f"a step takes on top, {name}: {', '.join(f'{each / 2**20:.1f}' for each in peaks)} MiB")
     if nni is None:
         console.print("NNI is not installed; its RandomOneShot was not measured.")
 
@@ -124,15 +122,12 @@ class SupernetSteps:
 
 def plain_step(space: SearchSpace, row: Codes, images: Tensor, labels: Tensor, device: str) -> Step:
     """One update of the stand-alone network of a path, with torch alone."""
-    (architecture,) = space.decode(row[None])
-    network = ChainNetwork([build(block, affine=False) for block in space.blocks(architecture)])
-    network.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return _step(network, network, images, labels)
+    return _step(plain_network(space, row, device), images, labels)
 
 
-def _step(model: nn.Module, weights: nn.Module, images: Tensor, labels: Tensor) -> Step:
-    decayed = [weight for weight in weights.parameters() if weight.ndim > 1]
-    others = [weight for weight in weights.parameters() if weight.ndim <= 1]
+def _step(model: nn.Module, images: Tensor, labels: Tensor) -> Step:
+    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
+    others = [weight for weight in model.parameters() if weight.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": RECIPE.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.SGD([group for group in groups if group["params"]], RECIPE.learning_rate, RECIPE.momentum)
 
@@ -145,82 +140,13 @@ def _step(model: nn.Module, weights: nn.Module, images: Tensor, labels: Tensor) 
     return step
 
 
-def nni_steps(space: SearchSpace, images: Tensor, labels: Tensor, device: str) -> Callable[[Codes], Step] | None:
+def random_one_shot(space: SearchSpace, images: Tensor, labels: Tensor, device: str) -> Callable[[Codes], Step] | None:
     """Steps of NNI's supernet of the same blocks on given paths; None where NNI 3.0 is not installed."""
     try:
-        import nni.nas.nn.pytorch as nas
         from nni.nas.oneshot.pytorch.supermodule.sampling import PathSamplingLayer
     except ImportError:
         return None
-    from spaces.chain import ChainSpace
-
-    assert isinstance(space, ChainSpace)
-    layers: list[nn.Module] = []
-    choices: list[Any] = []
-    for part in space.layout:
-        if hasattr(part, "candidates"):
-            built = {
-                name: nn.Sequential(*(build(block, affine=False) for block in blocks))
-                for name, blocks in part.candidates.items()
-            }
-            choice = PathSamplingLayer.mutate(nas.LayerChoice(built, label=part.key), part.key, {}, {})
-            choices.append((choice, list(built)))
-            layers.append(choice)
-        else:
-            layers.append(build(part, affine=False))
-    model = nn.Sequential(*layers).train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    update = _step(model, model, images, labels)
-
-    def make(row: Codes) -> Step:
-        def step() -> None:
-            for (choice, names), code in zip(choices, row.tolist(), strict=True):
-                choice.resample({choice.label: names[code]})
-            update()
-
-        return step
-
-    return make
-
-
-def _times(steps: list[Step], rounds: int, device: str, clock: str) -> list[float]:
-    """Least seconds of each step, which others on the machine disturb least; they take turns, in changing order."""
-    now = time.perf_counter if clock == "wall" else time.process_time
-    for step in steps:
-        step()
-    found: list[list[float]] = [[] for _ in steps]
-    for round_ in range(rounds):
-        for index in np.roll(np.arange(len(steps)), round_):
-            _wait(device)
-            begin = now()
-            steps[index]()
-            _wait(device)
-            found[index].append(now() - begin)
-    return [min(each) for each in found]
-
-
-def _wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def _peak(step: Step, device: str) -> int:
-    """Bytes that torch holds at most in a step beyond what it held before; momentum is there already."""
-    step()
-    gc.collect()
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        step()
-        return torch.cuda.max_memory_allocated() - before
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-        step()
-    held = most = 0
-    events = profile.profiler.kineto_results.events()  # type: ignore[union-attr]
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        if event.name() == "[memory]":
-            held += event.nbytes()
-            most = max(most, held)
-    return most
+    return nni_steps(space, PathSamplingLayer, device, lambda model: _step(model, images, labels))
 
 
 if __name__ == "__main__":
