@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,7 +14,7 @@ from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.recipe import SMALL, Recipe, supernet_recipe
 from oneshot.run import Run
-from oneshot.samplers.base import PathSampler
+from oneshot.samplers.base import PathSampler, paths_digest
 from oneshot.samplers.settings import SamplerSettings
 from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution, Progress
@@ -53,8 +52,7 @@ class SupernetTask(TrainingTask):
     def path_digest(self, step: int, count: int) -> int:
         """62 bits of the SHA-256 of all paths of the coming updates."""
         codes = np.concatenate([self.sampler.paths(each) for each in range(step, step + count)])
-        data = np.ascontiguousarray(codes, dtype=np.int64).tobytes()
-        return int.from_bytes(hashlib.sha256(data).digest()[:8], "big") >> 2
+        return paths_digest(codes)
 
     def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
         """One update on the gradients of all paths, summed (FairNAS, algorithm 1)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -18,6 +17,7 @@ from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutator import Masks
 from oneshot.recipe import Recipe
+from oneshot.samplers.base import paths_digest
 from oneshot.samplers.fair import fair_paths
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class Fairnas(SampledTask[FairMutator]):
     def path_digest(self, step: int, count: int) -> int:
         """62 bits of the SHA-256 of the coming updates' paths."""
         rows = np.concatenate([self.drawing.paths(each) for each in range(step, step + count)])
-        return int.from_bytes(hashlib.sha256(rows.astype(np.int64).tobytes()).digest()[:8], "big") >> 2
+        return paths_digest(rows)
 
     def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
         """One update on the gradients of all paths, summed (algorithm 1); at the very end the choice of the best."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 
+from oneshot.samplers.base import paths_digest
 from spaces.space import Codes, SearchSpace
 
 
@@ -34,8 +33,7 @@ class SandwichPaths:
     def digest(self, step: int, count: int) -> int:
         """62 bits that tell the paths of `count` updates from `step` on."""
         codes = np.concatenate([self.of(number) for number in range(step, step + count)])
-        data = np.ascontiguousarray(codes, dtype=np.int64).tobytes()
-        return int.from_bytes(hashlib.sha256(data).digest()[:8], "big") >> 2
+        return paths_digest(codes)
 
 
 def greatest(space: SearchSpace) -> Codes:

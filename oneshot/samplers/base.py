@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from typing import Protocol
 
@@ -44,3 +45,9 @@ class SinglePath(ABC):
     @abstractmethod
     def draw(self, rng: np.random.Generator) -> Codes:
         """Codes [BLOCK, choices] of consecutive updates."""
+
+
+def paths_digest(codes: Codes) -> int:
+    """62 bits of the SHA-256 of paths, codes [n, choices], by which processes see that they take the same."""
+    data = np.ascontiguousarray(codes, dtype=np.int64).tobytes()
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big") >> 2

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import MessagePassing, global_mean_pool
 
-from predictor.encoders.base import Encoder
-from predictor.encoders.positions import telling_positions
-from spaces.space import Codes, SearchSpace
+from predictor.encoders.graph_encoder import GraphEncoder
 
 _WIDE = 2.0
 
@@ -56,7 +54,7 @@ class GatesConv(MessagePassing):
         return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, operation={self.operation_channels})"
 
 
-class GatesEncoder(Encoder):
+class GatesEncoder(GraphEncoder):
     """Scores graphs by layers of GatesConv, a mean over their nodes, and a small head.
 
     The input node has a learned state, the others share one. What the paper leaves open for chains is where an
@@ -100,16 +98,6 @@ class GatesEncoder(Encoder):
         self.head = nn.Sequential(
             nn.Linear(hidden, head), nn.ReLU(), nn.Dropout(dropout), nn.Linear(head, 1, bias=False)
         )
-
-    @classmethod
-    def of(cls, space: SearchSpace, **config: Any) -> GatesEncoder:
-        """An encoder for a space with fresh weights; `config` as the class takes it."""
-        return cls(len(space.operations), **{"positions": telling_positions(space), **config})
-
-    @classmethod
-    def inputs(cls, space: SearchSpace, codes: Codes) -> Batch:
-        """The graphs of `codes`, int array [n, choices]."""
-        return space.graphs(codes)
 
     def forward(self, inputs: Batch) -> Tensor:
         """Scores [graphs] of a batch with the node fields `operation` and `position` (see `spaces.graph`)."""

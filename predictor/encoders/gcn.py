@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import GCNConv
 
-from predictor.encoders.base import Encoder
+from predictor.encoders.graph_encoder import GraphEncoder
 from predictor.encoders.head import scoring_head
 from predictor.encoders.labels import NodeLabels
-from predictor.encoders.positions import telling_positions
-from spaces.space import Codes, SearchSpace
 
 
-class GcnEncoder(Encoder):
+class GcnEncoder(GraphEncoder):
     """Graph convolutions whose read-out is a further node that every node leads to (Dudziak et al., NeurIPS 2020).
 
     BRP-NAS, arXiv 2007.08668, with its release: a node sums itself and the nodes that it leads to, without
@@ -59,16 +57,6 @@ class GcnEncoder(Encoder):
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(layers))
         self.dropout = nn.Dropout(dropout)
         self.head = scoring_head(hidden, (), dropout)
-
-    @classmethod
-    def of(cls, space: SearchSpace, **config: Any) -> GcnEncoder:
-        """An encoder for a space with fresh weights; `config` as the class takes it."""
-        return cls(len(space.operations), **{"positions": telling_positions(space), **config})
-
-    @classmethod
-    def inputs(cls, space: SearchSpace, codes: Codes) -> Batch:
-        """The graphs of `codes`, int array [n, choices]."""
-        return space.graphs(codes)
 
     def forward(self, inputs: Batch) -> Tensor:
         """Scores [n] of a batch with the node fields `operation` and `position` (see `spaces.graph`)."""

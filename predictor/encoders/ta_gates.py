@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.utils import degree
 
-from predictor.encoders.base import Encoder
+from predictor.encoders.graph_encoder import GraphEncoder
 from predictor.encoders.head import scoring_head
 from predictor.encoders.information_flow import InformationFlow
 from predictor.encoders.labels import NodeLabels
@@ -19,14 +19,14 @@ from predictor.encoders.positions import telling_positions
 from predictor.encoders.read_out import ReadOut
 from predictor.errors import InvalidValues
 from spaces.errors import InvalidParameter
-from spaces.space import Codes, SearchSpace
+from spaces.space import SearchSpace
 
 _WIDE = 2.0  # deviation of the embeddings at the start: gates near one half let all operations through alike
 _PASSING = re.compile(r"skip|identity|zero|output", re.IGNORECASE)
 _WITHOUT_WEIGHTS = re.compile(r"skip|identity|zero|output|none|pool", re.IGNORECASE)
 
 
-class TaGatesEncoder(Encoder):
+class TaGatesEncoder(GraphEncoder):
     r"""The encoding of TA-GATES (Ning et al., NeurIPS 2022), for operations on nodes.
 
     Each of T steps, as in training, sends information forward through gates of the operations, turns what arrives at
@@ -109,11 +109,6 @@ class TaGatesEncoder(Encoder):
     def of(cls, space: SearchSpace, **config: Any) -> TaGatesEncoder:
         """An encoder for a space with fresh weights; `config` as the class takes it."""
         return cls(space.operations, **{"positions": telling_positions(space), **config})
-
-    @classmethod
-    def inputs(cls, space: SearchSpace, codes: Codes) -> Batch:
-        """The graphs of `codes`, int array [n, choices]."""
-        return space.graphs(codes)
 
     def forward(self, inputs: Batch) -> Tensor:
         """Scores [n] of a batch with the node fields `operation` and `position` (see `spaces.graph`)."""

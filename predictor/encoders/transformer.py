@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.utils import to_dense_adj, to_dense_batch
 
-from predictor.encoders.base import Encoder
+from predictor.encoders.graph_encoder import GraphEncoder
 from predictor.encoders.head import scoring_head
 from predictor.encoders.labels import NodeLabels
-from predictor.encoders.positions import telling_positions
 from predictor.encoders.reachability import depths, reachable
 from spaces.errors import InvalidParameter
-from spaces.space import Codes, SearchSpace
 
 
 class TransformerLayer(nn.Module):
@@ -58,7 +56,7 @@ class TransformerLayer(nn.Module):
         return f"{type(self).__name__}({self.channels}, heads={self.heads})"
 
 
-class TransformerEncoder(Encoder):
+class TransformerEncoder(GraphEncoder):
     """A transformer in which nodes attend to those before and behind them (Luo et al., NeurIPS 2023).
 
     DAGformer, arXiv 2210.13148: attention is restricted to nodes that a directed path of any length connects, and a
@@ -99,16 +97,6 @@ class TransformerEncoder(Encoder):
         self.labels = NodeLabels(operations, positions, channels)
         self.layers = nn.ModuleList(TransformerLayer(channels, heads, hidden, dropout) for _ in range(layers))
         self.head = scoring_head(channels, (head,), dropout)
-
-    @classmethod
-    def of(cls, space: SearchSpace, **config: Any) -> TransformerEncoder:
-        """An encoder for a space with fresh weights; `config` as the class takes it."""
-        return cls(len(space.operations), **{"positions": telling_positions(space), **config})
-
-    @classmethod
-    def inputs(cls, space: SearchSpace, codes: Codes) -> Batch:
-        """The graphs of `codes`, int array [n, choices]."""
-        return space.graphs(codes)
 
     def forward(self, inputs: Batch) -> Tensor:
         """Scores [n] of a batch with the node fields `operation` and `position` (see `spaces.graph`)."""
