@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from service.client import SearchHandle
@@ -78,22 +79,27 @@ def test_from_the_question_to_the_network(served: Any, visit: Open, picture: Pic
 def hovered(page: Any, point: Any) -> tuple[float, float]:
     """Move the mouse about a point of the plot, as a hand does, until the plot tells of it; where that is.
 
-    The plot is drawn anew when a network is chosen, and forgets a mouse that stands still meanwhile.
+    The plot is drawn anew when a network is chosen, and forgets a mouse that stands still meanwhile; on a busy
+    machine it takes its time to tell.
     """
-    for _ in range(40):
+    for _ in range(20):
+        point.scroll_into_view_if_needed()
         box = point.bounding_box()
-        if box is not None:
-            x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-            page.mouse.move(x - 40, y - 40)
-            page.mouse.move(x, y, steps=3)
+        if box is None:
+            continue
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x - 40, y - 40)
+        page.mouse.move(x, y, steps=3)
+        for _ in range(20):
             if page.locator(".plot .hoverlayer").text_content():
                 return x, y
-        page.wait_for_timeout(500)
+            page.wait_for_timeout(100)
     raise AssertionError("the plot does not tell of the network below the mouse")
 
 
-def test_networks_are_chosen_with_the_keyboard_and_in_the_plot(served: Any, visit: Open) -> None:
-    page = visit(served.url, REFUSED)
+@pytest.mark.parametrize("height", [400, 900])
+def test_networks_are_chosen_with_the_keyboard_and_in_the_plot(served: Any, visit: Open, height: int) -> None:
+    page = visit(served.url, REFUSED, viewport={"width": 1280, "height": height})
     ready(page)
     search(page, generations=3)
     found(page)
