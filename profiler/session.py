@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from profiler.backends.base import Backend, MeasuresMemory, Runner
+from profiler.backends.base import Backend, MeasuresMemory, Renews, Runner
 from profiler.energy import EnergyCounter
 from profiler.errors import IncompleteMeasurement
 from profiler.networks import covering_networks
@@ -83,11 +83,17 @@ class Session:
         return self.backend.network_runner(self.space, self.space.decode(row[None])[0])
 
     def prepare(self) -> None:
-        self.references = [self.runner(row) for row in self.reference_codes]
-        self.runs = runs_for(max(map(warm_up, self.references)))
+        self.runs = runs_for(max(warm_up(self.runner(row)) for row in self.reference_codes))
 
     def round(self, networks: Codes) -> None:
-        """Measure networks in a fresh order, the references in turn between them."""
+        """Measure networks in a fresh order, the references in turn between them.
+
+        All are made anew: where its weights lie in memory makes a block a percent or two faster or slower, which would
+        else be the same in every round, and be taken for the block's own time.
+        """
+        if isinstance(self.backend, Renews):
+            self.backend.renew()
+        self.references = [self.runner(row) for row in self.reference_codes]
         number, times = self.rounds, [list[float]() for _ in self.references]
         order = self.rng.permutation(len(networks))
         for turn in range(max(len(networks), len(self.references))):

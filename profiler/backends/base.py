@@ -67,3 +67,11 @@ class MeasuresMemory(Protocol):
 
     def activation_bytes(self, block: Block) -> int:
         """Most bytes of activations held at once while the block runs, its input among them."""
+
+
+@runtime_checkable
+class Renews(Protocol):
+    """A backend that keeps parts of networks, and can make them anew elsewhere in memory."""
+
+    def renew(self) -> None:
+        """Forget the parts that are kept: runners made from now on have fresh ones."""

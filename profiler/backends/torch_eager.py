@@ -87,6 +87,10 @@ class TorchEager:
         kind = HookedCudaRunner if self.device.type == "cuda" else HookedRunner
         return kind(network, list(network.blocks), image)  # type: ignore[arg-type]
 
+    def renew(self) -> None:
+        """Forget the modules: runners made from now on have fresh ones, elsewhere in memory."""
+        self._modules.clear()
+
     def activation_bytes(self, block: Block) -> int:
         """Most bytes of activations held at once while the block runs, its input among them; see `memory`."""
         module, image = self._module(0, block), self._input(block.input)

@@ -57,6 +57,8 @@ class FakeBackend:
         noise: relative deviation of a time.
         spikes: share of times that are twenty times too long.
         between_ms: what a whole network takes beyond its blocks.
+        runners: made so far.
+        renewed: how many there were whenever the backend was to forget them.
     """
 
     networks: int
@@ -65,6 +67,7 @@ class FakeBackend:
     spikes: float = 0.0
     between_ms: float = 0.3
     runners: int = 0
+    renewed: list[int] = field(default_factory=list)
     name: str = "fake"
     times_blocks: bool = True
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(42))
@@ -76,14 +79,18 @@ class FakeBackend:
 
     @property
     def factor(self) -> float:
-        """Of the round that is under way; the first runners are those of the references."""
-        return self.drift(max(0, (self.runners - 1 - REFERENCES) // self.networks))
+        """Of the round that is under way; the first runners warm up, every round has references beside its own."""
+        return self.drift(max(0, (self.runners - 1 - REFERENCES) // (self.networks + REFERENCES)))
 
     def network_runner(self, space: SearchSpace, architecture: Architecture) -> "FakeRunner":
         """Blocks that take their times."""
         self.runners += 1
         blocks = space.blocks(architecture)
         return FakeRunner(self, [self.truth(block) for block in blocks])
+
+    def renew(self) -> None:
+        """Keeps how many runners there were."""
+        self.renewed.append(self.runners)
 
     def versions(self) -> dict[str, str]:
         """One."""

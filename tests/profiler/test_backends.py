@@ -9,6 +9,7 @@ import torch
 from onnx import TensorProto, helper
 
 import spaces
+from profiler.backends.base import Renews
 from profiler.backends.onnx_model import OnnxModelRunner
 from profiler.backends.torch_eager import CpuRunner, TorchEager
 from spaces import ChainSpace
@@ -62,6 +63,20 @@ def test_networks_share_their_modules_by_place(tiny: ChainSpace) -> None:
     shared = [module is again for module, again in zip(one.modules, other.modules, strict=True)]
     assert shared == [True] * 4 + [False] + [True] * 4
     assert len({id(module) for module in one.modules}) == 9  # equal blocks in two places have weights of their own
+
+
+def test_renewed_networks_have_equal_weights_elsewhere_in_memory(tiny: ChainSpace) -> None:
+    backend, blocks = TorchEager("cpu", seed=3), tiny.blocks(tiny.architecture([1] * 6))
+    assert isinstance(backend, Renews)
+    before = backend.runner(blocks)
+    backend.renew()
+    after = backend.runner(blocks)
+    assert isinstance(before, CpuRunner)
+    assert isinstance(after, CpuRunner)
+    for module, again in zip(before.modules, after.modules, strict=True):
+        for weight, other in zip(module.parameters(), again.parameters(), strict=True):
+            assert torch.equal(weight, other)
+            assert weight.data_ptr() != other.data_ptr()
 
 
 def test_the_seed_gives_weights_and_input(tiny: ChainSpace) -> None:

@@ -13,6 +13,7 @@ from profiler import Settings, build
 from profiler.builder import FEWEST_ROUNDS
 from profiler.networks import latin_networks
 from profiler.samples import smoothed
+from profiler.session import REFERENCES
 from spaces import ChainSpace
 from tables import LookupTable
 from tables.schema import check, table_schema
@@ -163,6 +164,14 @@ def test_reference_of_a_round_is_recorded_with_its_samples(fake: Any, tiny: Chai
     assert references[4:-4] / references[4] == pytest.approx(
         (1 + 0.1 * np.arange(4, len(references) - 4)) / 1.4, rel=0.02
     )
+
+
+def test_every_round_makes_its_networks_and_the_references_anew(fake: Any, tiny: ChainSpace) -> None:
+    """So that one placement in memory is not taken for a block's own time."""
+    device = fake(4)
+    rounds = build(tiny, device, Settings(budget_s=30, fewest_networks=40), **NAMES).measurement.rounds
+    assert device.renewed == [REFERENCES + number * (4 + REFERENCES) for number in range(rounds)]
+    assert device.runners == REFERENCES + rounds * (4 + REFERENCES)
 
 
 def test_the_same_seed_measures_the_same_networks(fake: Any, tiny: ChainSpace) -> None:
