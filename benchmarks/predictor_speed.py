@@ -16,6 +16,7 @@ import torch
 import predictor
 import tables
 from predictor.gaussian_process import GaussianProcess
+from predictor.registry import DEFAULT
 from tables.benchmarks.isomorphism import representatives
 
 
@@ -42,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default=None)
     parser.add_argument("--train", type=int, default=781)
-    parser.add_argument("--kind", default="gp")
+    parser.add_argument("--kind", default=DEFAULT)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,11 +65,10 @@ class GaussianProcess(Predictor):
         from predictor.exact_process import ExactProcess
 
         self.scores = NormalScores.of(values)
-        features: dict[str, NDArray[Any]] = {**groups(self.space, codes), "auxiliary": given}
+        self.features: dict[str, NDArray[Any]] = {**groups(self.space, codes), "auxiliary": given}
         targets = self.scores.to_scores(values)
-        self.process = ExactProcess(features, targets, lambda share: progress(share, "likelihood"), parameters)
+        self.process = ExactProcess(self.features, targets, lambda share: progress(share, "likelihood"), parameters)
         self.codes, self.values, self.auxiliary = codes, values, columns
-        self.given = given
 
     def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean [n] and deviation [n] of architectures (or codes [n, choices]), in the unit of the values."""
@@ -80,16 +79,18 @@ class GaussianProcess(Predictor):
 
     def predict_scores(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean [n] and deviation [n] as normal scores of the training values' ranks."""
-        assert self.process is not None
         if not len(codes):
             return np.empty(0), np.empty(0)
         if self.auxiliary.maps:
-            return self.process.predict({**groups(self.space, codes), "auxiliary": self.auxiliary(codes)})
+            return self._scores_of({**groups(self.space, codes), "auxiliary": self.auxiliary(codes)})
         # What is one network is scored once.
         distinct, which = np.unique(representatives(self.space, codes), axis=0, return_inverse=True)
-        features: dict[str, NDArray[Any]] = {**groups(self.space, distinct), "auxiliary": np.zeros((len(distinct), 0))}
-        mean, deviation = self.process.predict(features)
+        mean, deviation = self._scores_of({**groups(self.space, distinct), "auxiliary": np.zeros((len(distinct), 0))})
         return mean[which.reshape(-1)], deviation[which.reshape(-1)]
+
+    def _scores_of(self, features: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        assert self.process is not None
+        return self.process.predict(features)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted predictor as one safetensors file, all or nothing."""
@@ -113,7 +114,7 @@ class GaussianProcess(Predictor):
         tensors = {
             "codes": torch.from_numpy(np.ascontiguousarray(self.codes)),
             "values": torch.from_numpy(self.values),
-            "given": torch.from_numpy(np.ascontiguousarray(self.given)),
+            "given": torch.from_numpy(np.ascontiguousarray(self.features["auxiliary"])),
         }
         for index, scores in enumerate(self.auxiliary.maps.values()):
             tensors[f"auxiliary.{index}.scores"] = torch.from_numpy(scores.scores)
@@ -121,7 +122,7 @@ class GaussianProcess(Predictor):
         return config, tensors | {f"kernel.{name}": value for name, value in self.process.parameters.items()}
 
     @classmethod
-    def from_state(cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> GaussianProcess:
+    def from_state(cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> Self:
         """The predictor of what `save` wrote."""
         found = cls(space, config["seed"])
         maps = {

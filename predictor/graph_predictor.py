@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +13,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from predictor.auxiliary import AuxiliaryFeatures
 from predictor.base import Auxiliary, Predictor, Progress, require, training_data
 from predictor.calibration import Calibration
 from predictor.encoders.base import Encoder
 from predictor.encoders.registry import encoder_class
 from predictor.file import write
-from predictor.losses import loss as loss_of
-from predictor.metrics import kendall_tau
+from predictor.fitting import Fitting as Fitting
+from predictor.fitting import Training
+from predictor.members import Members
 from predictor.ranks import NormalScores
 from spaces.modules.threads import fixed_threads
 from spaces.space import Architectures, Codes, SearchSpace
 
-_PREDICT_BATCH = 2048
 _REFERENCE = 1024  # architectures that members' scores are standardised on
-_EVERY = 10  # epochs between two looks at the part left out
-_ENOUGH = 16  # architectures left out, for their ranking to say when to stop
-
-
-@dataclass(frozen=True)
-class Fitting:
-    """How the members are trained: Adam with a cosine schedule.
-
-    Args:
-        epochs: passes over a member's training part.
-        batch_size: architectures a step.
-        learning_rate: at the start.
-        weight_decay: of Adam.
-        loss: see `predictor.losses`.
-        patience: stop after so many epochs without a better ranking of the part left out, and keep the best.
-    """
-
-    epochs: int = 100
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-5
-    loss: str = "hinge"
-    patience: int = 40
+_PRETRAINING_EPOCHS = 20
 
 
 class GraphPredictor(Predictor):
@@ -64,6 +43,8 @@ class GraphPredictor(Predictor):
         fitting: how they are trained.
         encoder: its name; see `predictor.encoders.registry`.
         config: arguments of the encoder that differ from its defaults.
+        pretraining: so many random architectures' multiply-accumulates, which cost nothing to know, are learned
+            before the values; only the heads begin anew.
     """
 
     kind = "graph"
@@ -76,11 +57,16 @@ class GraphPredictor(Predictor):
         fitting: Fitting | None = None,
         encoder: str = "gates",
         config: Mapping[str, Any] | None = None,
+        pretraining: int = 0,
     ):
         super().__init__(space, seed)
         self.members, self.fitting, self.config = members, fitting or Fitting(), dict(config or {})
-        self.encoder = encoder
+        self.encoder, self.pretraining = encoder, pretraining
         self.encoders: list[Encoder] = []
+        self._members: Members
+        self.unfinished: Path | None = None
+        """Where `fit` keeps the state of a training that is interrupted, and finds it; None: nowhere."""
+        self.auxiliary = AuxiliaryFeatures({})
         self.calibration: Calibration | None = None
         self.left_out: NDArray[np.float64] | None = None
         """Calibrated predictions of the training data by the members that did not see them, [n]; not saved."""
@@ -92,24 +78,37 @@ class GraphPredictor(Predictor):
         auxiliary: Auxiliary | None = None,
         progress: Progress = lambda share, text: None,
     ) -> None:
-        """Train the ensemble and calibrate it; `auxiliary` is not used by this predictor."""
+        """Train the ensemble and calibrate it.
+
+        `auxiliary` is a further feature of every operation for encoders that take such, the zero-cost features of
+        TA-GATES; a column may then have a number for each position, [n, positions]. Others leave it alone.
+        """
         codes, known = training_data(self.space, architectures, values)
         fold = np.random.default_rng(self.seed).permutation(len(codes)) % self.members
         targets = NormalScores.of(known).to_scores(known)
-        scores = np.empty(len(codes))
-        encoders: list[Encoder] = []
-        for member in range(self.members):
-            inside = fold != member
-
-            def told(share: float, member: int = member) -> None:
-                progress((member + share) / self.members, f"member {member + 1}/{self.members}")
-
-            encoder = self._train(member, codes, targets, inside, told)
-            encoders.append(encoder)
-            scores[~inside] = _scores(encoder, self.space, codes[~inside])
-        sample = self.space.sample(np.random.default_rng(self.seed), _REFERENCE)
-        reference = np.stack([_scores(encoder, self.space, sample) for encoder in encoders])
-        self.encoders, self.calibration = encoders, Calibration.fit(scores, known, fold, reference)
+        kind = encoder_class(self.encoder)
+        self.auxiliary = AuxiliaryFeatures.of(auxiliary if kind.auxiliary else None, codes, self.space.positions)
+        # One thread: on such small graphs a second gains little, and where another process works threads wait for it.
+        with torch.random.fork_rng(devices=[]), fixed_threads(1):
+            fresh = []
+            for member in range(self.members):
+                torch.default_generator.manual_seed((self.seed << 16) + member)
+                fresh.append(kind.of(self.space, **self._config()).train())
+            if self.pretraining:
+                self._pretrain(fresh, progress)
+            inputs = self._inputs(codes)
+            columns = {name: scores.values.tolist() for name, scores in self.auxiliary.maps.items()}
+            identity = json.dumps(
+                [self.space.name, self.encoder, self.config, self.pretraining, columns, codes.tolist()]
+            )
+            training = Training(fresh, inputs, targets, fold, self.fitting, self.seed, self.unfinished, identity)
+            members = training.run(progress)
+            scores = members.scores(self._inputs, codes)[fold, np.arange(len(codes))]
+            # Columns may be known of no others.
+            sample = self.space.sample(np.random.default_rng(self.seed), _REFERENCE)
+            reference = members.scores(self._inputs, codes if self.auxiliary.maps else sample)
+        self.encoders, self._members = members.encoders(), members
+        self.calibration = Calibration.fit(scores, known, fold, reference)
         self.left_out = self.calibration.of_members(scores, fold)
         self.trained_on = {"architectures": len(codes)}
 
@@ -118,7 +117,7 @@ class GraphPredictor(Predictor):
         require(self.calibration is not None)
         assert self.calibration is not None
         codes = self.space.codes(architectures)
-        return self.calibration.apply(np.stack([_scores(encoder, self.space, codes) for encoder in self.encoders]))
+        return self.calibration.apply(self._members.scores(self._inputs, codes))
 
     def score_relaxed(self, probabilities: Sequence[Tensor]) -> Tensor:
         """The mean prediction [n] of distributions over candidates, differentiable; see `Predictor.score_relaxed`."""
@@ -128,13 +127,9 @@ class GraphPredictor(Predictor):
 
         require(self.calibration is not None)
         assert self.calibration is not None
-        graphs = relaxed_graphs(self.space, probabilities)
-        scores = []
-        for encoder in self.encoders:
-            if not isinstance(encoder, GatesEncoder):
-                raise NotRelaxable(f"relaxed architectures are scored by the encoder gates, not by {self.encoder}")
-            scores.append(encoder.soft(*graphs))
-        return self.calibration.mean_of(torch.stack(scores))
+        if encoder_class(self.encoder) is not GatesEncoder:
+            raise NotRelaxable(f"relaxed architectures are scored by the encoder gates, not by {self.encoder}")
+        return self.calibration.mean_of(self._members(relaxed_graphs(self.space, probabilities)))
 
     def save(self, path: str | Path) -> None:
         """Write the fitted predictor as one safetensors file, all or nothing."""
@@ -152,6 +147,8 @@ class GraphPredictor(Predictor):
             "fitting": asdict(self.fitting),
             "encoder": self.encoder,
             "config": self.config,
+            "pretraining": self.pretraining,
+            "auxiliary": list(self.auxiliary.maps),
             "calibration": self.calibration.to_dict(),
             "trained_on": dict(self.trained_on),
         }
@@ -160,83 +157,57 @@ class GraphPredictor(Predictor):
             for member, encoder in enumerate(self.encoders)
             for name, tensor in encoder.state_dict().items()
         }
+        for index, scores in enumerate(self.auxiliary.maps.values()):
+            tensors[f"auxiliary.{index}.scores"] = torch.from_numpy(scores.scores)
+            tensors[f"auxiliary.{index}.values"] = torch.from_numpy(scores.values)
         return config, tensors
 
     @classmethod
     def from_state(cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> GraphPredictor:
         """The predictor of what `save` wrote."""
         fitting = Fitting(**config["fitting"])
-        found = cls(space, config["seed"], config["members"], fitting, config["encoder"], config["config"])
+        shape = config["encoder"], config["config"], config["pretraining"]
+        found = cls(space, config["seed"], config["members"], fitting, *shape)
+        maps = {
+            name: NormalScores(*(tensors[f"auxiliary.{index}.{part}"].numpy() for part in ("scores", "values")))
+            for index, name in enumerate(config["auxiliary"])
+        }
+        found.auxiliary = AuxiliaryFeatures(maps)
         for member in range(found.members):
             prefix = f"{member}."
             state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
             # The initial weights are drawn and replaced, but for none may torch's own generator move.
             with torch.random.fork_rng(devices=[]):
-                encoder = encoder_class(found.encoder).of(space, **found.config)
+                encoder = encoder_class(found.encoder).of(space, **found._config())
             encoder.load_state_dict(state)
             found.encoders.append(encoder.eval())
+        found._members = Members(found.encoders).frozen()
         found.calibration = Calibration(**config["calibration"])
         found.trained_on = config["trained_on"]
         return found
 
-    def _train(
-        self,
-        member: int,
-        codes: Codes,
-        targets: NDArray[np.float64],
-        inside: NDArray[np.bool_],
-        told: Callable[[float], None],
-    ) -> Encoder:
-        fitting, kind = self.fitting, encoder_class(self.encoder)
-        loss_function = loss_of(fitting.loss)
-        generator = torch.Generator().manual_seed((self.seed << 16) + member)
-        rows, values = np.flatnonzero(inside), torch.from_numpy(targets[inside]).float()
-        best, best_state, best_epoch = -2.0, None, 0
-        # Initialisation and dropout take no generator of their own.
-        # One thread: on such small graphs a second gains little, and where another process works threads wait for it.
-        with torch.random.fork_rng(devices=[]), fixed_threads(1):
-            torch.default_generator.manual_seed((self.seed << 16) + member)
-            encoder = kind.of(self.space, **self.config).train()
-            optimizer = torch.optim.Adam(
-                encoder.parameters(), lr=fitting.learning_rate, weight_decay=fitting.weight_decay
-            )
-            schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, fitting.epochs)
-            for epoch in range(1, fitting.epochs + 1):
-                for part in _batches(len(rows), fitting.batch_size, generator):
-                    inputs = kind.inputs(self.space, np.asfortranarray(codes[rows[part.numpy()]]))
-                    loss = loss_function(encoder(inputs), values[part], generator)
-                    optimizer.zero_grad(set_to_none=True)
-                    torch.autograd.backward(loss)
-                    optimizer.step()
-                schedule.step()
-                told(epoch / fitting.epochs)
-                if (~inside).sum() >= _ENOUGH and (epoch % _EVERY == 0 or epoch == fitting.epochs):
-                    found = kendall_tau(_scores(encoder.eval(), self.space, codes[~inside]), targets[~inside])
-                    encoder.train()
-                    if found > best:
-                        best, best_state, best_epoch = found, copy.deepcopy(encoder.state_dict()), epoch
-                    elif epoch - best_epoch >= fitting.patience:
-                        told(1.0)
-                        break
-        if best_state is not None:
-            encoder.load_state_dict(best_state)
-        return encoder.eval()
+    def _pretrain(self, members: Sequence[Encoder], progress: Progress) -> None:
+        codes = self.space.sample(np.random.default_rng([self.seed, 1]), self.pretraining)
+        macs = self.space.macs(codes).astype(np.float64)
+        epochs = min(_PRETRAINING_EPOCHS, self.fitting.epochs)
+        fitting = replace(self.fitting, epochs=epochs, least_epochs=epochs)
+        inputs = encoder_class(self.encoder).inputs(self.space, np.asfortranarray(codes))
+        if self.auxiliary.maps:
+            inputs = inputs.with_features(torch.zeros(len(codes), self.space.positions, len(self.auxiliary.maps)))
+        fold = np.arange(len(codes)) % len(members)
+        training = Training(members, inputs, NormalScores.of(macs).to_scores(macs), fold, fitting, self.seed)
+        trained = training.run(lambda share, text: progress(0.0, f"pre-training, {text}")).encoders()
+        for member, found in zip(members, trained, strict=True):
+            kept = {name: value for name, value in found.state_dict().items() if not name.startswith("head")}
+            member.load_state_dict(kept, strict=False)
 
+    def _config(self) -> dict[str, Any]:
+        columns = len(self.auxiliary.maps)
+        return {**self.config, encoder_class(self.encoder).auxiliary: columns} if columns else self.config
 
-def _batches(count: int, size: int, generator: torch.Generator) -> list[Tensor]:
-    order = torch.randperm(count, generator=generator)
-    parts = list(torch.split(order, size))
-    # A last batch of a few graphs has hardly a pair; it joins the one before.
-    if len(parts) > 1 and len(parts[-1]) < size // 2:
-        last = parts.pop()
-        parts[-1] = torch.cat([parts[-1], last])
-    return parts
-
-
-@torch.inference_mode()
-def _scores(encoder: Encoder, space: SearchSpace, codes: Codes) -> NDArray[np.float64]:
-    parts = [
-        encoder(encoder.inputs(space, np.asfortranarray(codes[start : start + _PREDICT_BATCH]))).double().numpy()
-        for start in range(0, len(codes), _PREDICT_BATCH)
-    ]
-    return np.concatenate(parts) if parts else np.empty(0)
+    def _inputs(self, codes: Codes) -> Any:
+        inputs = encoder_class(self.encoder).inputs(self.space, np.asfortranarray(codes))
+        if not self.auxiliary.maps:
+            return inputs
+        features = self.auxiliary.at_positions(codes, self.space.positions)
+        return inputs.with_features(torch.from_numpy(features).float())

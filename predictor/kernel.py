@@ -69,12 +69,12 @@ class _Matern(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, squared: Tensor) -> Tensor:
-        root = (5 * squared).sqrt()
+        root = (5 * squared).sqrt_()
         decay = torch.exp(-root)
-        slope = (1 + root) * decay
+        slope = torch.addcmul(decay, root, decay)
         if squared.requires_grad:
             ctx.save_for_backward(slope)
-        return slope + root.square() * decay / 3
+        return torch.addcmul(slope, squared, decay, value=5 / 3)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:

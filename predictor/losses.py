@@ -117,19 +117,19 @@ def anytime(
 
     Args:
         loss: of one step.
-        scores: of every step, float tensor [n, steps].
-        values: of every step, such as the accuracies after some of the epochs and after all, float tensor [n, steps];
-            or [n] where all steps predict the same.
+        scores: of every step, float tensor [..., n, steps].
+        values: of every step, such as the accuracies after some of the epochs and after all, float tensor [..., n,
+            steps]; or [..., n] where all steps predict the same.
         generator: see the losses.
         shares: weights of the steps [steps]; all 1 by default.
 
     Returns:
-        A scalar.
+        Float tensor [...].
     """
     steps = scores.shape[-1]
-    each = values.unsqueeze(-1).expand(-1, steps) if values.dim() == 1 else values
-    losses = torch.stack([loss(scores[:, step], each[:, step], generator) for step in range(steps)])
-    return losses.sum() if shares is None else (losses * shares.to(losses)).sum()
+    each = values.unsqueeze(-1).expand_as(scores) if values.dim() < scores.dim() else values
+    losses = torch.stack([loss(scores[..., step], each[..., step], generator) for step in range(steps)], dim=-1)
+    return losses.sum(-1) if shares is None else (losses * shares.to(losses)).sum(-1)
 
 
 _LOSSES: dict[str, Callable[..., Tensor]] = {

@@ -52,13 +52,48 @@ def pearson(predicted: ArrayLike, true: ArrayLike) -> float:
 def precision_at_k(predicted: ArrayLike, true: ArrayLike, k: int) -> float:
     """The share of the k best by prediction that are among the k best by value; k from 1 to n."""
     first, second = _both(predicted, true)
-    if not 1 <= k <= len(first):
-        raise InvalidValues(f"k must be from 1 to the {len(first)} values, not {k}")
-    best = set(np.argsort(-second, kind="stable")[:k].tolist())
-    return len(best & set(np.argsort(-first, kind="stable")[:k].tolist())) / k
+    best = set(_best(second, k).tolist())
+    return len(best & set(_best(first, k).tolist())) / k
+
+
+def best_rank_at_k(predicted: ArrayLike, true: ArrayLike, k: int) -> int:
+    """The rank by value, from 1, of the best among the k best by prediction (N@K); k from 1 to n."""
+    first, second = _both(predicted, true)
+    return 1 + int((second > second[_best(first, k)].max()).sum())
+
+
+def _best(values: NDArray[Any], k: int) -> NDArray[np.int64]:
+    """The places of the k greatest of values [n]: [k]."""
+    if not 1 <= k <= len(values):
+        raise InvalidValues(f"k must be from 1 to the {len(values)} values, not {k}")
+    places: NDArray[np.int64] = np.argsort(-values, kind="stable")[:k]
+    return places
 
 
 def regret(predicted: ArrayLike, true: ArrayLike) -> float:
     """By how much the best value exceeds that of the best prediction."""
     first, second = _both(predicted, true)
     return float(second.max() - second[first.argmax()])
+
+
+_TOP = 10
+FIGURES = {
+    "kendall_tau": "Kendall's tau",
+    "spearman": "Spearman's correlation",
+    "pearson": "Pearson's correlation",
+    "regret": "Regret",
+    f"precision_at_{_TOP}": f"Precision at {_TOP}",
+    f"best_rank_at_{_TOP}": f"Rank of the best among the first {_TOP}",
+}
+"""What `figures` tells, and how it is called in a title."""
+
+
+def figures(predicted: ArrayLike, true: ArrayLike) -> dict[str, float]:
+    """What the papers report of predictions [n] of values [n]: the names of `FIGURES` with their numbers.
+
+    Where there are fewer than 10 values, "at 10" is at as many as there are.
+    """
+    k = min(_TOP, np.size(true))
+    top = float(precision_at_k(predicted, true, k)), float(best_rank_at_k(predicted, true, k))
+    correlations = kendall_tau(predicted, true), spearman(predicted, true), pearson(predicted, true)
+    return dict(zip(FIGURES, (*correlations, regret(predicted, true), *top), strict=True))

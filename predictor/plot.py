@@ -27,6 +27,8 @@ def tau_plot(path: Path, rows: Sequence[Mapping[str, Any]], benchmark: str) -> N
         if shared:
             axes.plot(shared, [taus[count] for count in shared], "--", marker=".", label=f"{who} (published)")
     axes.set(xscale="log", xlabel="architectures trained on", ylabel="Kendall's tau", title=benchmark)
+    axes.set_xticks(sorted(counts), [f"{count:,}" for count in sorted(counts)])
+    axes.minorticks_off()
     axes.legend(fontsize="small")
     with replacing(path) as beside:
         figure.savefig(beside, format=path.suffix.removeprefix(".") or "png")

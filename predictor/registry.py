@@ -20,6 +20,7 @@ DEFAULT = "gp"
 
 _CLASSES = {
     "gp": "predictor.gaussian_process:GaussianProcess",
+    "blend": "predictor.blend:Blend",
     "forest": "predictor.baselines:RandomForest",
     "boosting": "predictor.baselines:Boosting",
 }

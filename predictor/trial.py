@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from predictor.auxiliary import columns_of
 from predictor.base import Progress
 from predictor.errors import TooFewArchitectures
-from predictor.metrics import kendall_tau, spearman
+from predictor.metrics import figures
 from predictor.registry import make
+from predictor.trial_columns import columns
 from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:
@@ -48,20 +49,17 @@ class Trials:
         Args:
             benchmark: with its architectures.
             metric: to predict; None: the benchmark's own.
-            auxiliary: metrics that are known of all architectures, `NAME` or `NAME:EPOCHS`.
+            auxiliary: what is known of all architectures; see `predictor.trial_columns`.
         """
         from tables.benchmarks.isomorphism import first_of_each
 
         values, classes = benchmark.values(metric), benchmark.classes
         sign = 1.0 if benchmark.metrics[metric or benchmark.default_metric].higher_is_better else -1.0
-        columns = {}
-        for text in auxiliary:
-            name, _, epochs = text.partition(":")
-            columns[text] = benchmark.values(name, int(epochs) if epochs.isdigit() else None)
+        known = columns(benchmark, auxiliary)
         kept = first_of_each(classes) if benchmark.name == "nasbench-macro" else np.arange(len(values))
         codes = np.asfortranarray(benchmark.codes()[kept])
-        columns = {name: column[kept] for name, column in columns.items()}
-        return cls(benchmark.space, codes, sign * values[kept], classes[kept], columns)
+        known = {name: column[kept] for name, column in known.items()}
+        return cls(benchmark.space, codes, sign * values[kept], classes[kept], known)
 
     def split(self, count: int, seed: int, split: Split) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows to train on, [count], and rows to test on: all the rest, or those of no class that is trained on."""
@@ -79,7 +77,7 @@ class Trials:
         """Fit once and test on every split.
 
         Returns:
-            For each split Kendall's tau, Spearman's correlation, the share of values within one deviation, how many
+            For each split `predictor.metrics.FIGURES`, the share of values within one deviation, how many
             architectures were tested, and seconds of fit and prediction.
         """
         inside, _ = self.split(count, seed, "random")
@@ -94,8 +92,7 @@ class Trials:
             begin, true = time.monotonic(), self.values[outside]
             mean, deviation = model.predict(self.codes[outside])
             found[split] = {
-                "kendall_tau": kendall_tau(mean, true),
-                "spearman": spearman(mean, true),
+                **figures(mean, true),
                 "within_deviation": float((np.abs(mean - true) <= deviation).mean()),
                 "tested_on": float(len(outside)),
                 "fit_seconds": fit_seconds,

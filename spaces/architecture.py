@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spaces.errors import InvalidArchitecture, InvalidParameter, PathfitError, UnknownName
 from spaces.files import read_text
@@ -73,11 +73,7 @@ class Architecture:
     @classmethod
     def from_json(cls, text: str) -> Architecture:
         """Read the JSON that `to_json` writes; raises as `from_dict`."""
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InvalidArchitecture(f"not JSON: {error}") from error
-        return cls.from_dict(value)
+        return cls.from_dict(_parsed(text))
 
     @classmethod
     def read(cls, path: str | Path) -> Architecture:
@@ -90,6 +86,9 @@ class Architecture:
     @classmethod
     def read_many(cls, path: str | Path, space: SearchSpace | None = None) -> list[Architecture]:
         """Read the architectures of a file: one JSON object, a list of them, or JSON lines.
+
+        What stands beside an architecture is left alone: lines of evaluations and predictions, which hold theirs under
+        `architecture`, are read too.
 
         Args:
             path: the file.
@@ -109,10 +108,19 @@ class Architecture:
         for number, part in enumerate(parts, 1):
             if part.strip():
                 try:
-                    found.append(cls.from_json(part))
+                    value = _parsed(part)
+                    held = value["architecture"] if isinstance(value, dict) and "architecture" in value else value
+                    found.append(cls.from_dict(held))
                     if space is not None:
                         space.encode(found[-1:])
                 except PathfitError as error:
                     place = f"architecture {number}" if listed else f"line {number}"
                     raise InvalidArchitecture(f"{path}, {place}: {error}") from error
         return found
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidArchitecture(f"not JSON: {error}") from error

@@ -18,22 +18,29 @@ from spaces.console import example
 @click.option("--evaluated", type=FILE, default=None, help="Evaluations, JSON lines; what stands there is left out.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the pool.")
 def active(file: Path, count: int, pool: int, evaluated: Path | None, seed: int) -> None:
-    """Say which architectures to evaluate next, the greatest deviation first, one JSON object a line."""
+    """Say which architectures to evaluate next, the greatest deviation first, one JSON object a line.
+
+    What is printed can be given to `python -m oneshot evaluate --archs` and `python -m predictor predict`.
+    """
     import numpy as np
 
     from predictor.errors import TooFewArchitectures
     from predictor.registry import load
+    from tables.benchmarks.isomorphism import class_keys
     from tables.evaluation import read
 
     model = load(file)
     space = model.space
     drawn = np.unique(space.sample(np.random.default_rng(seed), pool), axis=0)
-    if evaluated is not None:
-        codes = space.encode([item.architecture for item in read(evaluated, space.name)])
-        known = set(map(tuple, codes.tolist()))
-        drawn = drawn[[tuple(row) not in known for row in drawn.tolist()]]
+    known = space.encode([item.architecture for item in read(evaluated, space.name)] if evaluated is not None else [])
+    # What is one network with another, or with one that was evaluated, would tell nothing new.
+    keys = [tuple(row) for row in class_keys(space, np.concatenate([known, drawn])).tolist()]
+    fresh = dict.fromkeys(keys[: len(known)], -1)
+    for row, key in enumerate(keys[len(known) :]):
+        fresh.setdefault(key, row)
+    drawn = drawn[[row for row in fresh.values() if row >= 0]]
     if len(drawn) < count:
-        raise TooFewArchitectures(f"{len(drawn)} architectures of the pool are not evaluated yet, fewer than {count}")
+        raise TooFewArchitectures(f"{len(drawn)} networks of the pool are not evaluated yet, fewer than {count}")
     mean, deviation = model.predict(drawn)
     first = np.argsort(-deviation, kind="stable")[:count]
     for architecture, row in zip(space.decode(drawn[first]), first, strict=True):

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from predictor.commands.options import OUTPUT
+from predictor.metrics import FIGURES
 from predictor.registry import DEFAULT, available
 from spaces.console import example, typed
 
@@ -50,7 +51,21 @@ def _counts(ctx: click.Context, parameter: click.Parameter, text: str) -> list[i
     show_default=True,
     help="classes: test on no network that is isomorphic to one trained on. May be given twice.",
 )
-@click.option("--auxiliary", multiple=True, help="A metric known of all architectures, NAME or NAME:EPOCHS.")
+@click.option(
+    "--auxiliary",
+    multiple=True,
+    help="Known of all architectures: a metric of the benchmark, NAME or NAME:EPOCHS, or evaluations such as "
+    "`oneshot proxies` writes, FILE.jsonl or FILE.jsonl:NAME. May be given several times.",
+)
+@click.option(
+    "--figure",
+    "figures",
+    type=click.Choice(FIGURES),
+    multiple=True,
+    default=["kendall_tau"],
+    show_default=True,
+    help="What is shown; the output has all. May be given several times.",
+)
 @click.option("--journal", type=OUTPUT, default=None, help="Keep every trial here; what stands there is not repeated.")
 @click.option("--plot", type=OUTPUT, default=None, help="Draw tau over the training architectures.")
 @click.option("-o", "--output", type=OUTPUT, default=None, help="Write all figures (JSON).")
@@ -64,14 +79,16 @@ def bench(
     kinds: tuple[str, ...],
     splits: tuple[Any, ...],
     auxiliary: tuple[str, ...],
+    figures: tuple[str, ...],
     journal: Path | None,
     plot: Path | None,
     output: Path | None,
 ) -> None:
     """Fit on some architectures of a benchmark, test on the rest: Kendall's tau, mean and deviation over seeds."""
     from predictor.trial import Trials
+    from predictor.trial_columns import file_of
     from predictor.trial_journal import TrialJournal
-    from spaces.files import write_text
+    from spaces.files import digest, write_text
     from spaces.progress import Bar
     from tables.benchmarks.registry import benchmark as load
 
@@ -83,6 +100,9 @@ def bench(
         "metric": metric or source.default_metric,
         "auxiliary": sorted(auxiliary),
     }
+    files = {named[0] for text in auxiliary if (named := file_of(text)) is not None}
+    if files:
+        settings["files"] = {str(path): digest(path) for path in sorted(files)}
     kept = TrialJournal(journal, settings)
     every = range(first_seed, first_seed + seeds)
     fits = [(kind, count, seed) for count in counts for kind in kinds for seed in every]
@@ -96,48 +116,63 @@ def bench(
             def told(share: float, text: str, index: int = index, state: str = state) -> None:
                 bar.update((index + share) / len(fits), state)
 
-            for split, figures in trials.run(kind, count, seed, left, told).items():
-                kept.append((kind, split, count, seed), figures)
+            for split, trial in trials.run(kind, count, seed, left, told).items():
+                kept.append((kind, split, count, seed), trial)
     keys = [(kind, split, count, seed) for kind, count, seed in fits for split in splits]
     found = {key: kept.done[key] for key in keys}
     rows = _rows(found, kinds, splits, counts)
     known = f", knowing {', '.join(auxiliary)}" if auxiliary else ""
-    _show(rows, name, counts, f"Kendall's tau on {name}, {settings['metric']}{known}")
+    drawn = f"seed {first_seed}" if seeds == 1 else f"seeds {first_seed} to {every[-1]}"
+    for figure in figures:
+        title = f"{FIGURES[figure]} on {name}, {settings['metric']}{known}; {drawn}"
+        _show(rows, figure, name, counts, title)
     if plot is not None:
         from predictor.plot import tau_plot
 
         tau_plot(plot, rows, name)
+        click.echo(f"wrote {plot}")
     if output is not None:
-        listed = [{"trial": list(key), **figures} for key, figures in found.items()]
+        listed = [{"trial": list(key), **trial} for key, trial in found.items()]
         report = {"command": typed(), **settings, "source": str(source.source), "rows": rows, "trials": listed}
         write_text(output, json.dumps(report, indent=1) + "\n")
         click.echo(f"wrote {output}")
 
 
 def _rows(found: Any, kinds: tuple[str, ...], splits: tuple[str, ...], counts: list[int]) -> list[dict[str, Any]]:
+    """For every predictor and split: figure -> count -> its mean and deviation over seeds."""
     import numpy as np
 
     rows = []
     for kind in kinds:
         for split in splits:
-            cells = {}
-            for count in counts:
-                taus = [f["kendall_tau"] for key, f in found.items() if key[:3] == (kind, split, count)]
-                cells[count] = {"mean": float(np.mean(taus)), "deviation": float(np.std(taus)), "seeds": len(taus)}
-            rows.append({"predictor": kind, "split": split, "kendall_tau": cells})
+            row: dict[str, Any] = {"predictor": kind, "split": split}
+            for figure in FIGURES:
+                row[figure] = {}
+                for count in counts:
+                    values = [trial[figure] for key, trial in found.items() if key[:3] == (kind, split, count)]
+                    mean, deviation = float(np.mean(values)), float(np.std(values))
+                    row[figure][count] = {"mean": mean, "deviation": deviation, "seeds": len(values)}
+            rows.append(row)
     return rows
 
 
-def _show(rows: list[dict[str, Any]], name: str, counts: list[int], title: str) -> None:
+def _show(rows: list[dict[str, Any]], figure: str, name: str, counts: list[int], title: str) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from predictor.published import PUBLISHED
 
-    table = Table("predictor", "split", *map(str, counts), title=title)
+    numbers = [Column(f"{count:,}", no_wrap=True) for count in counts]
+    table = Table("predictor", "split", *numbers)
     for row in rows:
-        cells = (row["kendall_tau"][count] for count in counts)
-        table.add_row(row["predictor"], row["split"], *(f"{c['mean']:.3f} ± {c['deviation']:.3f}" for c in cells))
-    for who, taus in PUBLISHED.get(name, {}).items():
+        cells = (row[figure][count] for count in counts)
+        table.add_row(row["predictor"], row["split"], *(_cell(figure, **cell) for cell in cells))
+    for who, taus in PUBLISHED.get(name, {}).items() if figure == "kendall_tau" else ():
         table.add_row(f"{who} (published)", "", *(f"{taus[count]:.3f}" if count in taus else "" for count in counts))
+    click.echo(title)  # above the table, which would break it at its own width
     Console().print(table)
+
+
+def _cell(figure: str, mean: float, deviation: float, seeds: int) -> str:
+    digits = 1 if figure.startswith("best_rank") else 3
+    return f"{mean:.{digits}f}" + (f" ± {deviation:.{digits}f}" if seeds > 1 else "")

@@ -14,9 +14,9 @@ from spaces.console import example
 @click.command(epilog=example("python -m predictor evaluate predictor.safetensors --data evaluations.jsonl"))
 @click.argument("file", type=FILE)
 @click.option("--data", type=FILE, required=True, help="Evaluations, JSON lines.")
-@click.option("--metric", default="cross_entropy", show_default=True)
-def evaluate(file: Path, data: Path, metric: str) -> None:
-    """Test a predictor's ranking on evaluations, as JSON."""
+@click.option("--metric", default=None, help="Of the evaluations.  [default: what the predictor was trained on]")
+def evaluate(file: Path, data: Path, metric: str | None) -> None:
+    """Test a predictor's ranking on evaluations, as JSON; they should be others than it was trained on."""
     import numpy as np
 
     from predictor.errors import TooFewArchitectures
@@ -24,6 +24,7 @@ def evaluate(file: Path, data: Path, metric: str) -> None:
     from tables.evaluation import read, scores
 
     model = load(file)
+    metric = metric or str(model.trained_on.get("metric", "cross_entropy"))
     evaluations = read(data, model.space.name)
     if len(evaluations) < 2:
         raise TooFewArchitectures(f"{data} has {len(evaluations)} evaluations; a ranking needs 2")

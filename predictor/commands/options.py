@@ -20,10 +20,14 @@ SEED = click.IntRange(0, 2**32 - 1)
 
 
 def figures(model: Predictor, codes: Any, values: Any) -> dict[str, float | None]:
-    """How well a predictor ranks `codes` [n, choices] of true `values` [n]."""
-    from predictor.metrics import kendall_tau, spearman
+    """How well a predictor ranks `codes` [n, choices] of true `values` [n].
+
+    The figures are those of `predictor.metrics.figures` and the standard error of tau.
+    """
+    from predictor.metrics import figures as of_values
+    from predictor.tau_error import tau_error
 
     mean, _ = model.predict(codes)
-    found = {"kendall_tau": kendall_tau(mean, values), "spearman": spearman(mean, values)}
+    found = {**of_values(mean, values), "kendall_tau_error": tau_error(mean, values)}
     # JSON has no NaN, which a constant prediction gives.
     return {name: figure if math.isfinite(figure) else None for name, figure in found.items()}

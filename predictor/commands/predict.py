@@ -15,7 +15,10 @@ from spaces.console import example
 @click.argument("file", type=FILE)
 @click.argument("architectures", type=FILE)
 def predict(file: Path, architectures: Path) -> None:
-    """Score architectures (one JSON object, a list, or JSON lines), one JSON object a line; greater is better."""
+    """Score architectures, one JSON object a line; greater is better.
+
+    They are read from one JSON object, a list, or JSON lines, those of evaluations too.
+    """
     from predictor.registry import load
     from spaces.architecture import Architecture
 

@@ -40,6 +40,13 @@ if TYPE_CHECKING:
 )
 @click.option("--refit", is_flag=True, help="After testing, fit again on all evaluations before writing.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the split and the fit.")
+@click.option(
+    "--pretraining",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="A graph predictor first learns the FLOPs of so many random architectures.",
+)
 @click.option("--report", type=OUTPUT, default=None, help="Write the figures (JSON).")
 @click.option("-o", "--output", type=OUTPUT, required=True)
 def train(
@@ -52,15 +59,22 @@ def train(
     count: int | None,
     refit: bool,
     seed: int,
+    pretraining: int,
     report: Path | None,
     output: Path,
 ) -> None:
-    """Train a predictor on a part of the evaluations and test its ranking on the rest."""
+    """Train a predictor on a part of the evaluations and test its ranking on the rest.
+
+    Behind Kendall's tau stands its standard error: of a few architectures it tells little.
+    An interrupted training of a graph predictor goes on when the same command is given again: until it is done, its
+    state lies beside the output (FILE.ENCODER.part, FILE.refit.part).
+    """
     import numpy as np
     from rich.console import Console
     from rich.table import Table
 
     from predictor.errors import TooFewArchitectures
+    from predictor.graph_predictor import GraphPredictor
     from predictor.registry import make
     from spaces.files import write_text
     from spaces.progress import Bar
@@ -80,19 +94,29 @@ def train(
     inside, outside = np.sort(order[:count]), np.sort(order[count:])
     found: dict[str, Any] = {}
     fitted: dict[str, Predictor] = {}
+    parts = []
     for kind in dict.fromkeys((encoder, baseline)):
-        fitted[kind] = make(kind, space, seed)
+        model = fitted[kind] = make(kind, space, seed)
+        if isinstance(model, GraphPredictor):
+            parts.append(output.with_name(f"{output.name}.{kind}.part"))
+            model.unfinished, model.pretraining = parts[-1], pretraining
         begin = time.monotonic()
         with Bar(f"fitting {kind} on {count}") as bar:
             fitted[kind].fit(codes[inside], values[inside], progress=bar.update)
         found[kind] = {**figures(fitted[kind], codes[outside], values[outside]), "seconds": time.monotonic() - begin}
     rows = Table("predictor", "Kendall's tau", "Spearman", "seconds", title=f"{metric} of {len(outside)} unseen")
     for kind, row in found.items():
-        shown = ("-" if row[name] is None else f"{row[name]:.3f}" for name in ("kendall_tau", "spearman"))
-        rows.add_row(kind, *shown, f"{row['seconds']:.1f}")
+        tau, error, spearman = (
+            "-" if row[name] is None else f"{row[name]:.3f}"
+            for name in ("kendall_tau", "kendall_tau_error", "spearman")
+        )
+        rows.add_row(kind, f"{tau} ± {error}", spearman, f"{row['seconds']:.1f}")
     Console().print(rows)
     chosen = fitted[encoder]
     if refit:
+        if isinstance(chosen, GraphPredictor):
+            parts.append(output.with_name(f"{output.name}.refit.part"))
+            chosen.unfinished = parts[-1]
         with Bar(f"fitting {encoder} on all {len(codes)}") as bar:
             chosen.fit(codes, values, progress=bar.update)
     chosen.trained_on = {**chosen.trained_on, "data": str(data), "metric": metric, "command": typed()}
@@ -107,9 +131,12 @@ def train(
         "refit": refit,
         "seed": seed,
         "encoder": encoder,
+        "pretraining": pretraining,
         "baseline": baseline,
         "figures": found,
     }
+    for part in parts:
+        part.unlink(missing_ok=True)
     if report is not None:
         write_text(report, json.dumps(summary, indent=1) + "\n")
     click.echo(f"wrote {output}, trained on {len(codes) if refit else count} evaluations")

@@ -20,6 +20,15 @@ class Encoder(nn.Module, ABC):
     name: ClassVar[str]
     """By which the registry knows it."""
 
+    stackable: ClassVar[bool] = True
+    """Whether `torch.vmap` runs an ensemble's members at once; false for what torch has no rule of its own for."""
+
+    auxiliary: ClassVar[str] = ""
+    """The argument of `of` that says how many further features an operation has; empty: the encoder takes none."""
+
+    anytime: bool = False
+    """Whether training compares the scores of every step, [n, steps], which `forward` gives with `every_step=True`."""
+
     @classmethod
     @abstractmethod
     def of(cls, space: SearchSpace, **config: Any) -> Encoder:
@@ -33,7 +42,10 @@ class Encoder(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def inputs(cls, space: SearchSpace, codes: Codes) -> Any:
-        """What `forward` takes for `codes`, checked, int array [n, choices]: a torch_geometric Batch, or a tensor."""
+        """What `forward` takes for `codes`, checked, int array [n, choices].
+
+        A tensor or nested tuples of tensors, all of which are indexed by architecture first.
+        """
 
     @abstractmethod
     def forward(self, inputs: Any) -> Tensor:

@@ -1,77 +1,56 @@
-"""GATES, operation on node: operations gate the information that flows through the graph."""
+"""GATES: operations gate the information that flows through the graph."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Batch
-from torch_geometric.nn import MessagePassing, global_mean_pool
 
+from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.graph_encoder import GraphEncoder
+from predictor.encoders.head import scoring_head
+from predictor.encoders.information_flow import EdgeFlow, NodeFlow
+from predictor.encoders.labels import NodeLabels
+from predictor.encoders.positions import telling_positions
+from predictor.encoders.read_out import ReadOut
+from predictor.encoders.relaxed import RelaxedGraphs
+from spaces.space import SearchSpace
+from spaces.zoo.darts import DartsSpace
+from spaces.zoo.nasbench201 import NasBench201Space
 
-_WIDE = 2.0
-
-
-class GatesConv(MessagePassing):
-    r"""The graph layer of GATES for operations on nodes (Ning et al., ECCV 2020, arXiv 2004.01899, equation 1).
-
-    .. math::
-        H' = \sigma(E_{op} W_o) \odot (A H W) + H W + b
-
-    with the rows of :math:`A` the incoming edges: each node takes what flows into it through the gate of its own
-    operation, and keeps its own state.
-
-    Args:
-        in_channels: of the states.
-        out_channels: of the new states.
-        operation_channels: of the operations' embeddings.
-
-    Shapes:
-        states [nodes, in_channels], operations [nodes, operation_channels], edge_index [2, edges] -> [nodes,
-        out_channels].
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, operation_channels: int):
-        super().__init__(aggr="add", flow="source_to_target")
-        self.in_channels, self.out_channels, self.operation_channels = in_channels, out_channels, operation_channels
-        self.lin = nn.Linear(in_channels, out_channels, bias=False)
-        self.gate = nn.Linear(operation_channels, out_channels, bias=False)
-        self.bias = nn.Parameter(torch.zeros(out_channels))
-
-    def forward(self, x: Tensor, operations: Tensor, edge_index: Tensor) -> Tensor:
-        x = self.lin(x)
-        gate = torch.sigmoid(self.gate(operations))
-        incoming: Tensor = self.propagate(edge_index, x=x)
-        return gate * incoming + x + self.bias
-
-    def message(self, x_j: Tensor) -> Tensor:
-        """What flows along an edge: the source's transformed state."""
-        return x_j
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, operation={self.operation_channels})"
+# Deviations of embeddings at the start, where gates near one half would let all operations through alike; along a
+# chain, where the worth of an operation depends on those before it, gates that are open or shut tell more.
+_WIDE, _WIDER = 2.0, 4.0
+_SIZE_ON_EDGES = {"hidden": 128, "head": 300, "head_layers": 5}  # the paper's, on NAS-Bench-201
 
 
 class GatesEncoder(GraphEncoder):
-    """Scores graphs by layers of GatesConv, a mean over their nodes, and a small head.
+    """Scores graphs by layers of gated information flow, a mean over nodes, and a small head.
 
-    The input node has a learned state, the others share one. What the paper leaves open for chains is where an
-    operation stands: the same one is worth more or less depending on its depth, which a plain mean over nodes would
-    forget. So an operation's embedding is that of the operation plus that of its position, and the read-out is the
-    mean over the nodes without the input, each state weighted by a learned vector of its position. The embeddings
-    begin wide, at a deviation of 2: gates near one half let all operations through alike.
+    The input has a learned state, the other nodes share one. Where operations stand on the edges of a cell
+    (NAS-Bench-201, DARTS), layers are `EdgeFlow` and the features are what arrives at the outputs; else they are
+    `NodeFlow` and the features are the mean over the nodes without the input. What the paper leaves open for chains is
+    where an operation stands: the same one is worth more or less depending on its depth, which a plain mean over nodes
+    would forget. So an operation's embedding is that of the operation plus that of its position, and the states that
+    are read out are weighted by a learned vector of the position.
 
     Args:
         operations: how many distinct operations (node labels 1 to operations; 0 is the input).
         positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not told, as in the
             paper's cells.
+        on_edges: whether the operations stand on edges.
         operation_channels: of the operations' embeddings.
-        hidden: channels of the states.
-        layers: how many GatesConv.
-        head: hidden channels of the head.
+        hidden: channels of the states (paper: 96 to 128; on edges 128).
+        layers: how many (paper: 4 or 5).
+        head: channels of the head's hidden layers (paper: 200; on edges 300).
+        head_layers: how many (paper: 1; on edges 5).
         dropout: in the head.
+        deviation: of the operations' embeddings at the start.
+
+    Shapes:
+        n graphs -> [n].
     """
 
     name: ClassVar[str] = "gates"
@@ -80,60 +59,79 @@ class GatesEncoder(GraphEncoder):
         self,
         operations: int,
         positions: int,
+        on_edges: bool = False,
         operation_channels: int = 48,
         hidden: int = 96,
         layers: int = 5,
         head: int = 200,
+        head_layers: int = 1,
         dropout: float = 0.1,
+        deviation: float = _WIDE,
     ):
         super().__init__()
-        self.tells_positions = positions > 0
-        self.operation = nn.Embedding(operations + 1, operation_channels)
-        self.position = nn.Embedding(positions + 1, operation_channels)
-        for embedding in (self.operation, self.position):
-            nn.init.normal_(embedding.weight, std=_WIDE)
+        self.labels = NodeLabels(operations, positions, operation_channels, deviation)
         self.state = nn.Embedding(2, hidden)
-        self.read_out = nn.Embedding(positions + 1, hidden)
-        self.convs = nn.ModuleList(GatesConv(hidden, hidden, operation_channels) for _ in range(layers))
-        self.head = nn.Sequential(
-            nn.Linear(hidden, head), nn.ReLU(), nn.Dropout(dropout), nn.Linear(head, 1, bias=False)
-        )
+        flow = EdgeFlow if on_edges else NodeFlow
+        self.convs = nn.ModuleList(flow(hidden, hidden, operation_channels) for _ in range(layers))
+        self.on_edges = on_edges
+        self.read_out = ReadOut(positions, hidden)
+        self.head = scoring_head(hidden, (head,) * head_layers, dropout)
 
-    def forward(self, inputs: Batch) -> Tensor:
-        """Scores [graphs] of a batch with the node fields `operation` and `position` (see `spaces.graph`)."""
-        position = self._seen(inputs.position)
-        operations = self.operation(inputs.operation) + self.position(position)
-        x = self.state((inputs.operation > 0).long())
-        for index, conv in enumerate(self.convs):
-            x = conv(x if index == 0 else torch.relu(x), operations, inputs.edge_index)
-        x = x * self.read_out(position)
-        kept = inputs.operation > 0
-        pooled = global_mean_pool(x[kept], inputs.batch[kept], size=inputs.num_graphs)
-        scores: Tensor = self.head(pooled).squeeze(1)
+    @classmethod
+    def of(cls, space: SearchSpace, **config: Any) -> Self:
+        """An encoder for a space with fresh weights; `config` as the class takes it."""
+        on_edges = isinstance(space, NasBench201Space | DartsSpace)
+        known: dict[str, Any] = {"positions": telling_positions(space), "on_edges": on_edges}
+        if on_edges:
+            known.update(_SIZE_ON_EDGES)
+        elif known["positions"]:
+            known["deviation"] = _WIDER
+        return cls(len(space.operations), **{**known, **config})
+
+    def forward(self, inputs: DenseGraphs | RelaxedGraphs) -> Tensor:
+        """Scores [n] of n graphs; those of relaxed graphs, where nothing is in part, are the scores of the graphs."""
+        features = self._soft(inputs) if isinstance(inputs, RelaxedGraphs) else self.features(inputs)
+        scores: Tensor = self.head(features).squeeze(-1)
         return scores
 
-    def soft(self, mixtures: Tensor, presence: Tensor, adjacency: Tensor) -> Tensor:
-        """Scores [n] of graphs whose nodes are mixtures of operations and are there in part.
+    def features(self, inputs: DenseGraphs) -> Tensor:
+        """What is read out [n, hidden]."""
+        kinds = self.labels.kinds(inputs.operation, inputs.position)
+        # One gate for each kind of node, not for each node.
+        gates = [nn.functional.embedding(kinds, every) for every in self._gates()]
+        read = inputs.ends if self.on_edges else inputs.operating
+        return self._flow(gates, ~inputs.operating, inputs.incoming, inputs.position, read)
 
-        Where every mixture is one operation and every presence 0 or 1, these are the scores of `forward`.
+    def _soft(self, graphs: RelaxedGraphs) -> Tensor:
+        # The features of relaxed graphs, [n, hidden]; a mixture's gate is the mean of its operations' gates.
+        count, nodes, operations = graphs.mixtures.shape
+        place = torch.arange(nodes)
+        labels = torch.arange(operations).unsqueeze(1)
+        kinds = self.labels.kinds(labels, place).expand(operations, nodes)
+        gates = [torch.einsum("nko,okc->nkc", graphs.mixtures, every[kinds]) for every in self._gates()]
+        entering = (place == 0).expand(count, -1)
+        incoming = graphs.adjacency.T * graphs.presence.unsqueeze(1)
+        read = graphs.presence * (graphs.adjacency.sum(1) == 0 if self.on_edges else place > 0)
+        return self._flow(gates, entering, incoming, place.expand(count, -1), read)
 
-        Args:
-            mixtures: float tensor [n, nodes, operations + 1], a distribution a node; node 0 is the input.
-            presence: float tensor [n, nodes], from 0 to 1; position i of a node is its place i.
-            adjacency: float tensor [nodes, nodes], 1 where an edge leads from the first index to the second.
-        """
-        position = self._seen(torch.arange(mixtures.shape[1]))
-        operations = mixtures @ self.operation.weight + self.position(position)
-        x = self.state((torch.arange(mixtures.shape[1]) > 0).long()).expand(len(mixtures), -1, -1)
-        for index, conv in enumerate(self.convs):
-            assert isinstance(conv, GatesConv)
-            x = conv.lin(x if index == 0 else torch.relu(x))
-            incoming = adjacency.T @ (presence.unsqueeze(2) * x)
-            x = torch.sigmoid(conv.gate(operations)) * incoming + x + conv.bias
-        weights = presence[:, 1:, None]
-        pooled = ((x * self.read_out(position))[:, 1:] * weights).sum(1) / weights.sum(1).clamp_min(1e-12)
-        scores: Tensor = self.head(pooled).squeeze(1)
-        return scores
+    def _gates(self) -> list[Tensor]:
+        # Of every kind of node, [kinds, hidden] a layer; those of inputs, which come first, are 1.
+        every = self.labels.every()
+        inputs = torch.arange(len(every)).unsqueeze(1) < len(every) // self.labels.operation.num_embeddings
+        flows = cast("Iterable[EdgeFlow | NodeFlow]", self.convs)
+        return [flow.gates(every).masked_fill(inputs, 1) for flow in flows]
 
-    def _seen(self, position: Tensor) -> Tensor:
-        return position if self.tells_positions else torch.zeros_like(position)
+    def _flow(
+        self, gates: Sequence[Tensor], entering: Tensor, incoming: Tensor, position: Tensor, read: Tensor
+    ) -> Tensor:
+        # gates [n, nodes, hidden] a layer; entering bool [n, nodes]: inputs; read: weights of nodes [n, nodes].
+        x: Tensor = self.state((~entering).long())
+        own = entering.unsqueeze(-1).to(x.dtype)
+        if self.on_edges:
+            x = x * own
+        for index, (conv, gate) in enumerate(zip(self.convs, gates, strict=True)):
+            if self.on_edges:
+                x = incoming @ x + own * x
+            x = conv(x if index == 0 else torch.relu(x), gate, incoming)
+        found: Tensor = self.read_out(incoming @ x if self.on_edges else x, position, read)
+        return found

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Batch
-from torch_geometric.nn import GCNConv
 
+from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.graph_encoder import GraphEncoder
 from predictor.encoders.head import scoring_head
+from predictor.encoders.information_flow import flattened
 from predictor.encoders.labels import NodeLabels
 
 
@@ -32,7 +32,7 @@ class GcnEncoder(GraphEncoder):
         dropout: behind each (paper: 0.2).
 
     Shapes:
-        a batch of n graphs -> [n].
+        n graphs -> [n].
     """
 
     name: ClassVar[str] = "gcn"
@@ -50,26 +50,23 @@ class GcnEncoder(GraphEncoder):
         self.labels = NodeLabels(operations, positions, channels)
         self.everything = nn.Parameter(torch.randn(channels))
         widths = [channels, *[hidden] * layers]
-        self.convs = nn.ModuleList(
-            GCNConv(before, after, add_self_loops=False, normalize=False)
-            for before, after in itertools.pairwise(widths)
-        )
+        self.convs = nn.ModuleList(nn.Linear(before, after) for before, after in itertools.pairwise(widths))
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(layers))
         self.dropout = nn.Dropout(dropout)
         self.head = scoring_head(hidden, (), dropout)
 
-    def forward(self, inputs: Batch) -> Tensor:
-        """Scores [n] of a batch with the node fields `operation` and `position` (see `spaces.graph`)."""
-        scores: Tensor = self.head(self.features(inputs)).squeeze(1)
+    def forward(self, inputs: DenseGraphs) -> Tensor:
+        """Scores [n] of n graphs."""
+        scores: Tensor = self.head(self.features(inputs)).squeeze(-1)
         return scores
 
-    def features(self, inputs: Batch) -> Tensor:
+    def features(self, inputs: DenseGraphs) -> Tensor:
         """The global nodes' states [n, hidden]."""
-        nodes, count = len(inputs.operation), inputs.num_graphs
-        x = torch.cat([self.labels(inputs.operation, inputs.position), self.everything.expand(count, -1)])
-        every = torch.arange(nodes + count, device=x.device)
-        to_global = torch.stack([every[:nodes], nodes + inputs.batch])
-        edges = torch.cat([inputs.edge_index.flip(0), every.expand(2, -1), to_global], dim=1)
+        labels = self.labels(inputs.operation, inputs.position)
+        x = torch.cat([labels, self.everything.expand(len(labels), 1, -1)], dim=1)
+        there = inputs.there.unsqueeze(1).float()
+        gathered = nn.functional.pad(inputs.incoming.transpose(1, 2) + torch.eye(labels.shape[1]), (0, 1))
+        gathered = torch.cat([gathered, nn.functional.pad(there, (0, 1), value=1.0)], dim=1)
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = self.dropout(torch.relu(norm(conv(x, edges))))
-        return x[nodes:]
+            x = self.dropout(torch.relu(norm(flattened(conv, gathered @ x))))
+        return x[:, -1]

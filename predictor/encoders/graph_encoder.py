@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from torch_geometric.data import Batch
-
 from predictor.encoders.base import Encoder
+from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.positions import telling_positions
 from spaces.space import Codes, SearchSpace
 
@@ -20,6 +19,6 @@ class GraphEncoder(Encoder):
         return cls(len(space.operations), **{"positions": telling_positions(space), **config})
 
     @classmethod
-    def inputs(cls, space: SearchSpace, codes: Codes) -> Batch:
+    def inputs(cls, space: SearchSpace, codes: Codes) -> Any:
         """The graphs of `codes`, int array [n, choices]."""
-        return space.graphs(codes)
+        return DenseGraphs.of(space.graphs(codes))

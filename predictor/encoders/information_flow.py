@@ -1,4 +1,4 @@
-"""Passes of information through gates of the operations, in either direction."""
+"""Information that flows through graphs, gated by their operations."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
 
 
-class GatedFlow(MessagePassing):
-    r"""The layer of GATES for operations on nodes, some of which pass everything.
+def flattened(layers: nn.Module, x: Tensor) -> Tensor:
+    """`layers` of states [n, nodes, channels] as products of two matrices, which stay so for a stack of members."""
+    found: Tensor = layers(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
+    return found
+
+
+class NodeFlow(nn.Module):
+    r"""The graph layer of GATES for operations on nodes (Ning et al., ECCV 2020, arXiv 2004.01899, equation 1).
 
     .. math::
-        H' = G \odot (A H W) + H W + b, \quad G = \sigma(E_{op} W_o) \text{ or } 1
+        H' = G \odot (A H W) + H W + b
+
+    with the rows of :math:`A` the incoming edges: each node takes what flows into it through the gate of its own
+    operation, and keeps its own state. The gates are :math:`G = \sigma(E_{op} W_o)`, made by `gates`.
 
     Args:
         in_channels: of the states.
@@ -22,49 +30,90 @@ class GatedFlow(MessagePassing):
         operation_channels: of the operations' embeddings.
 
     Shapes:
-        states [nodes, in_channels], operations [nodes, operation_channels], passing bool [nodes, 1], edge_index
-        [2, edges] -> [nodes, out_channels].
+        states [n, nodes, in_channels], gates [n, nodes, out_channels], incoming [n, nodes, nodes] -> [n, nodes,
+        out_channels].
     """
 
     def __init__(self, in_channels: int, out_channels: int, operation_channels: int):
-        super().__init__(aggr="add", flow="source_to_target")
+        super().__init__()
         self.in_channels, self.out_channels, self.operation_channels = in_channels, out_channels, operation_channels
         self.lin = nn.Linear(in_channels, out_channels, bias=False)
         self.gate = nn.Linear(operation_channels, out_channels, bias=False)
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
-    def forward(self, x: Tensor, operations: Tensor, passing: Tensor, edge_index: Tensor) -> Tensor:
-        x = self.lin(x)
-        gate = torch.sigmoid(self.gate(operations)).masked_fill(passing, 1)
-        incoming: Tensor = self.propagate(edge_index, x=x)
-        return gate * incoming + x + self.bias
+    def gates(self, operations: Tensor) -> Tensor:
+        """The gates [..., out_channels] of operations' embeddings [..., operation_channels]."""
+        return torch.sigmoid(self.gate(operations))
 
-    def message(self, x_j: Tensor) -> Tensor:
-        """What flows along an edge: the source's transformed state."""
-        return x_j
+    def forward(self, x: Tensor, gates: Tensor, incoming: Tensor) -> Tensor:
+        x = flattened(self.lin, x)
+        return gates * (incoming @ x) + x + self.bias
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, operation={self.operation_channels})"
+
+
+class EdgeFlow(nn.Module):
+    r"""The graph layer of GATES for operations on edges, over a graph whose nodes are these edges.
+
+    The paper's new state of a vertex is the sum of what its edges bring, each the transformed state of the vertex that
+    it leaves through the gate of its operation; an input, which no edge enters, keeps its own:
+
+    .. math::
+        h'_i = \sum_{j \to i} \sigma(e_{ij} W_o + b_o) \odot (W h_j), \quad h'_0 = W h_0
+
+    Here a node holds what one edge brings, :math:`m_{ij}`, so that :math:`h_j` is the sum over the nodes that lead to
+    it. Parallel edges between two vertices are nodes of their own; an edge without an operation is no node. There is no
+    other bias: a vertex that nothing enters stays 0 and brings nothing.
+
+    Args:
+        in_channels: of the states.
+        out_channels: of the new states.
+        operation_channels: of the operations' embeddings.
+
+    Shapes:
+        states h [n, nodes, in_channels], gates [n, nodes, out_channels], incoming [n, nodes, nodes] (the states are
+        sums over it already) -> [n, nodes, out_channels].
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, operation_channels: int):
+        super().__init__()
+        self.in_channels, self.out_channels, self.operation_channels = in_channels, out_channels, operation_channels
+        self.lin = nn.Linear(in_channels, out_channels, bias=False)
+        self.gate = nn.Linear(operation_channels, out_channels)
+
+    def gates(self, operations: Tensor) -> Tensor:
+        """The gates [..., out_channels] of operations' embeddings [..., operation_channels]."""
+        return torch.sigmoid(self.gate(operations))
+
+    def forward(self, x: Tensor, gates: Tensor, incoming: Tensor) -> Tensor:
+        return gates * flattened(self.lin, x)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, operation={self.operation_channels})"
 
 
 class InformationFlow(nn.Module):
-    """Layers of GatedFlow with ReLU between them, one pass of TA-GATES.
+    """Layers of NodeFlow with ReLU between them, some of whose gates pass everything; one pass of TA-GATES.
 
     Args:
         widths: channels before the first layer and behind each.
         operation_channels: of the operations' embeddings.
 
     Shapes:
-        as GatedFlow, from widths[0] to widths[-1] channels.
+        states [n, nodes, widths[0]], operations [n, nodes, operation_channels], passing bool [n, nodes, 1], incoming
+        [n, nodes, nodes] -> [n, nodes, widths[-1]].
     """
 
     def __init__(self, widths: Sequence[int], operation_channels: int):
         super().__init__()
         self.convs = nn.ModuleList(
-            GatedFlow(before, after, operation_channels) for before, after in itertools.pairwise(widths)
+            NodeFlow(before, after, operation_channels) for before, after in itertools.pairwise(widths)
         )
 
-    def forward(self, x: Tensor, operations: Tensor, passing: Tensor, edge_index: Tensor) -> Tensor:
+    def forward(self, x: Tensor, operations: Tensor, passing: Tensor, incoming: Tensor) -> Tensor:
         for index, conv in enumerate(self.convs):
-            x = conv(x if index == 0 else torch.relu(x), operations, passing, edge_index)
+            assert isinstance(conv, NodeFlow)
+            gates = torch.sigmoid(flattened(conv.gate, operations)).masked_fill(passing, 1)
+            x = conv(x if index == 0 else torch.relu(x), gates, incoming)
         return x

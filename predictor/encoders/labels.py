@@ -15,7 +15,7 @@ class NodeLabels(nn.Module):
         deviation: of the weights at the start.
 
     Shapes:
-        operation [nodes], position [nodes] -> [nodes, channels].
+        operation [...], position [...] -> [..., channels].
     """
 
     def __init__(self, operations: int, positions: int, channels: int, deviation: float = 1.0):
@@ -30,3 +30,13 @@ class NodeLabels(nn.Module):
         """Embeddings of nodes with the labels `operation` and `position` (see `spaces.graph`)."""
         embedded: Tensor = self.operation(operation)
         return embedded if self.position is None else embedded + self.position(position)
+
+    def every(self) -> Tensor:
+        """The embeddings [kinds, channels] of all kinds of nodes, that is pairs of an operation and a position."""
+        if self.position is None:
+            return self.operation.weight
+        return (self.operation.weight.unsqueeze(1) + self.position.weight).flatten(0, 1)
+
+    def kinds(self, operation: Tensor, position: Tensor) -> Tensor:
+        """Which of `every` nodes have, int64 [...]."""
+        return operation if self.position is None else operation * self.position.num_embeddings + position

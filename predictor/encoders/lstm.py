@@ -32,6 +32,7 @@ class LstmEncoder(Encoder):
     """
 
     name: ClassVar[str] = "lstm"
+    stackable: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch_geometric.data import Batch
-from torch_geometric.nn import global_mean_pool
+
+from predictor.encoders.dense_graphs import mean_over
 
 
 class ReadOut(nn.Module):
-    """The mean over a graph's nodes without the input, each state weighted by a learned vector of its position.
+    """The mean over nodes of a graph, each state weighted by a learned vector of its position.
 
     Args:
         positions: how many positions (labels 1 to positions; 0 is the input); 0: all states weigh alike.
         channels: of the states.
 
     Shapes:
-        states [nodes, channels] of a batch of n graphs -> [n, channels].
+        states [n, nodes, channels] of n graphs -> [n, channels].
     """
 
     def __init__(self, positions: int, channels: int):
         super().__init__()
         self.weight = nn.Embedding(positions + 1, channels) if positions else None
 
-    def forward(self, x: Tensor, graphs: Batch) -> Tensor:
-        kept = graphs.operation > 0
-        states = x[kept]
-        if self.weight is not None:
-            states = states * self.weight(graphs.position[kept])
-        pooled: Tensor = global_mean_pool(states, graphs.batch[kept], size=graphs.num_graphs)
-        return pooled
+    def forward(self, x: Tensor, position: Tensor, weights: Tensor) -> Tensor:
+        """With the nodes' positions [n, nodes] and their weights in the mean, bool or float [n, nodes]."""
+        return mean_over(x if self.weight is None else x * self.weight(position), weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,8 +15,22 @@ from spaces.chain import ChainSpace
 from spaces.space import SearchSpace
 
 
-def relaxed_graphs(space: SearchSpace, probabilities: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """What `GatesEncoder.soft` takes, for independent probabilities of candidates.
+class RelaxedGraphs(NamedTuple):
+    """n graphs whose nodes are mixtures of operations and are there in part.
+
+    Args:
+        mixtures: float [n, nodes, operations + 1], a distribution a node; node 0 is the input.
+        presence: float [n, nodes], from 0 to 1; position i of a node is its place i.
+        adjacency: float [nodes, nodes], 1 where an edge leads from the first index to the second.
+    """
+
+    mixtures: Tensor
+    presence: Tensor
+    adjacency: Tensor
+
+
+def relaxed_graphs(space: SearchSpace, probabilities: Sequence[Tensor]) -> RelaxedGraphs:
+    """The graphs of independent probabilities of candidates.
 
     A node of a chain is the mixture of its candidates. An edge of NAS-Bench-201 is there as far as it carries
     something, something arrives, and what it gives arrives at the output; equal to the graph where one candidate is
@@ -31,9 +46,9 @@ def relaxed_graphs(space: SearchSpace, probabilities: Sequence[Tensor]) -> tuple
     """
     given = _checked(space, probabilities)
     if space.name.partition("(")[0] == "nasbench201":
-        return _cells(space, given)
+        return RelaxedGraphs(*_cells(space, given))
     if isinstance(space, ChainSpace):
-        return _chains(space, given)
+        return RelaxedGraphs(*_chains(space, given))
     raise NotRelaxable(f"relaxed architectures are scored for chains and nasbench201, not for {space.name}")
 
 

@@ -8,12 +8,11 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Batch
-from torch_geometric.utils import degree
 
+from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.graph_encoder import GraphEncoder
 from predictor.encoders.head import scoring_head
-from predictor.encoders.information_flow import InformationFlow
+from predictor.encoders.information_flow import InformationFlow, flattened
 from predictor.encoders.labels import NodeLabels
 from predictor.encoders.positions import telling_positions
 from predictor.encoders.read_out import ReadOut
@@ -41,7 +40,7 @@ class TaGatesEncoder(GraphEncoder):
 
     Two operations of one kind start alike, as weights before their random initialisation would: the paper breaks the
     symmetry by zero-cost features of each operation. With `zero_cost` features their embedding is added where the
-    batch has them (`attach`), and that of zeros where it has none. Without, only positions tell such operations apart,
+    graphs have them, and that of zeros where they have none. Without, only positions tell such operations apart,
     and only where they mean something (`telling_positions`).
 
     Args:
@@ -56,14 +55,15 @@ class TaGatesEncoder(GraphEncoder):
         zero_cost: how many features an operation has (paper: 7); 0: none.
         zero_cost_scale: of their embedding (paper: 0.1).
         head: hidden channels of the head (paper: 200; on NAS-Bench-201 five times 300).
-        anytime: whether each step has a head of its own, for `anytime`.
+        anytime: whether each step has a head of its own, and is trained.
         dropout: in the head.
 
     Shapes:
-        a batch of n graphs -> [n].
+        n graphs -> [n].
     """
 
     name: ClassVar[str] = "ta-gates"
+    auxiliary: ClassVar[str] = "zero_cost"
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class TaGatesEncoder(GraphEncoder):
         if steps < 1:
             raise InvalidParameter(f"steps: TA-GATES takes at least 1, not {steps}")
         self.steps, self.update_scale, self.zero_cost_scale = steps, update_scale, zero_cost_scale
-        self.zero_cost = zero_cost
+        self.zero_cost, self.anytime = zero_cost, anytime
         self.passing: Tensor
         self.register_buffer("passing", _named(_PASSING, operations), persistent=False)
         self.without_weights: Tensor
@@ -110,73 +110,55 @@ class TaGatesEncoder(GraphEncoder):
         """An encoder for a space with fresh weights; `config` as the class takes it."""
         return cls(space.operations, **{"positions": telling_positions(space), **config})
 
-    def forward(self, inputs: Batch) -> Tensor:
-        """Scores [n] of a batch with the node fields `operation` and `position` (see `spaces.graph`)."""
-        scores: Tensor = self.heads[-1](self.features(inputs)).squeeze(1)
-        return scores
-
-    def features(self, inputs: Batch) -> Tensor:
-        """What is read out after the last step [n, hidden]."""
-        return self._steps(inputs)[-1]
-
-    def anytime(self, inputs: Batch) -> Tensor:
-        """Scores of every step [n, steps], the last those of `forward`.
+    def forward(self, inputs: DenseGraphs, every_step: bool = False) -> Tensor:
+        """Scores [n] of n graphs; `every_step`: those of every step, [n, steps], the last of which are the scores.
 
         With `anytime` a step has its own head and can predict what training reaches by its share of the epochs;
         see `predictor.losses.anytime`.
         """
-        features = self._steps(inputs)
+        if not every_step:
+            scores: Tensor = self.heads[-1](self.features(inputs)).squeeze(-1)
+            return scores
         heads = self.heads if len(self.heads) > 1 else [self.heads[-1]] * self.steps
-        return torch.cat([head(read) for head, read in zip(heads, features, strict=True)], dim=1)
+        return torch.cat([head(read) for head, read in zip(heads, self._steps(inputs), strict=True)], dim=-1)
 
-    def _steps(self, graphs: Batch) -> list[Tensor]:
+    def features(self, inputs: DenseGraphs) -> Tensor:
+        """What is read out after the last step [n, hidden]."""
+        return self._steps(inputs)[-1]
+
+    def _steps(self, graphs: DenseGraphs) -> list[Tensor]:
         # What is read out after each forward pass, [n, hidden].
         operations = self.labels(graphs.operation, graphs.position)
         if self.zero_cost:
-            operations = operations + self.zero_cost_scale * self.broken(self._zero_cost(graphs))
-        passing, fixed = self.passing[graphs.operation, None], self.without_weights[graphs.operation, None]
-        edges, transposed = graphs.edge_index, graphs.edge_index.flip(0)
-        start = self.state((graphs.operation > 0).long())
-        ends = self._ends(graphs)
+            broken = flattened(self.broken, self._zero_cost(graphs))
+            operations = operations + self.zero_cost_scale * broken
+        passing = self.passing[graphs.operation].unsqueeze(-1)
+        fixed = self.without_weights[graphs.operation].unsqueeze(-1)
+        incoming, outgoing = graphs.incoming, graphs.incoming.transpose(-1, -2)
+        start = self.state(graphs.operating.long())
+        ends = graphs.ends.unsqueeze(-1)
         found = []
         for step in range(self.steps):
-            x = self.forward_pass(start, operations, passing, edges)
-            found.append(self.read_out(x, graphs))
+            x = self.forward_pass(start, operations, passing, incoming)
+            found.append(self.read_out(x, graphs.position, graphs.operating))
             if step < self.steps - 1:
-                turned = torch.where(ends, self.turn(x), 0)
-                back = self.backward_pass(turned, operations, passing, transposed)
-                change = self.update(torch.cat([operations.detach(), x.detach(), back], dim=1))
+                turned = torch.where(ends, flattened(self.turn, x), 0)
+                back = self.backward_pass(turned, operations, passing, outgoing)
+                change = flattened(self.update, torch.cat([operations.detach(), x.detach(), back], dim=-1))
                 operations = operations + self.update_scale * torch.where(fixed, 0, change)
         return found
 
-    def _zero_cost(self, graphs: Batch) -> Tensor:
-        given: Tensor | None = graphs.get("zero_cost")
-        if given is None:
-            return self.state.weight.new_zeros(len(graphs.operation), self.zero_cost)
-        if given.shape[1] != self.zero_cost:
-            raise InvalidValues(f"zero_cost: {self.zero_cost} features an operation are expected, not {given.shape[1]}")
-        return given.to(self.state.weight)
-
-    @staticmethod
-    def _ends(graphs: Batch) -> Tensor:
-        # Bool [nodes, 1]: where the flow ends, nodes that lead nowhere.
-        leading = degree(graphs.edge_index[0], len(graphs.operation), dtype=torch.int64)
-        ends: Tensor = (leading == 0) & (graphs.operation > 0)
-        return ends.unsqueeze(1)
+    def _zero_cost(self, graphs: DenseGraphs) -> Tensor:
+        given = graphs.features
+        if not given.shape[-1]:
+            return given.new_zeros(*given.shape[:-1], self.zero_cost)
+        if given.shape[-1] != self.zero_cost:
+            raise InvalidValues(
+                f"zero_cost: {self.zero_cost} features an operation are expected, not {given.shape[-1]}"
+            )
+        return given
 
 
 def _named(pattern: re.Pattern[str], operations: Sequence[str]) -> Tensor:
     # Bool [operations + 1]: whether an operation is named so; the input always is.
     return torch.tensor([True, *(pattern.search(name) is not None for name in operations)])
-
-
-def attach(graphs: Batch, features: Tensor) -> Batch:
-    """Give the nodes of a batch of n graphs zero-cost features by their positions; the input's are 0.
-
-    Args:
-        graphs: a batch (see `spaces.graph`); it is changed.
-        features: float tensor [n, positions, features], of the operation at each position.
-    """
-    padded = nn.functional.pad(features, (0, 0, 1, 0))
-    graphs.zero_cost = padded[graphs.batch, graphs.position]
-    return graphs

@@ -7,14 +7,15 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Batch
-from torch_geometric.utils import to_dense_adj, to_dense_batch
 
+from predictor.encoders.dense_graphs import DenseGraphs, mean_over
 from predictor.encoders.graph_encoder import GraphEncoder
 from predictor.encoders.head import scoring_head
+from predictor.encoders.information_flow import flattened
 from predictor.encoders.labels import NodeLabels
 from predictor.encoders.reachability import depths, reachable
 from spaces.errors import InvalidParameter
+from spaces.space import Codes, SearchSpace
 
 
 class TransformerLayer(nn.Module):
@@ -42,14 +43,15 @@ class TransformerLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = self.norms[0](x + self.dropout(self.out(self._attended(x, mask))))
-        found: Tensor = self.norms[1](x + self.dropout(self.feed_forward(x)))
+        x = self.norms[0](x + self.dropout(flattened(self.out, self._attended(x, mask))))
+        found: Tensor = self.norms[1](x + self.dropout(flattened(self.feed_forward, x)))
         return found
 
     def _attended(self, x: Tensor, mask: Tensor) -> Tensor:
         shape = (*x.shape[:2], 3, self.heads, self.channels // self.heads)
-        query, key, value = self.projections(x).reshape(shape).permute(2, 0, 3, 1, 4)
-        attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask.unsqueeze(1))
+        query, key, value = flattened(self.projections, x).reshape(shape).permute(2, 0, 3, 1, 4)
+        weights = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+        attended: Tensor = weights.masked_fill(~mask.unsqueeze(1), -torch.inf).softmax(-1) @ value
         return attended.transpose(1, 2).flatten(2)
 
     def __repr__(self) -> str:
@@ -75,7 +77,7 @@ class TransformerEncoder(GraphEncoder):
         dropout: in layers and head.
 
     Shapes:
-        a batch of n graphs -> [n].
+        n graphs with their paths -> [n].
     """
 
     name: ClassVar[str] = "transformer"
@@ -98,23 +100,31 @@ class TransformerEncoder(GraphEncoder):
         self.layers = nn.ModuleList(TransformerLayer(channels, heads, hidden, dropout) for _ in range(layers))
         self.head = scoring_head(channels, (head,), dropout)
 
-    def forward(self, inputs: Batch) -> Tensor:
-        """Scores [n] of a batch with the node fields `operation` and `position` (see `spaces.graph`)."""
-        scores: Tensor = self.head(self.features(inputs)).squeeze(1)
+    @classmethod
+    def inputs(cls, space: SearchSpace, codes: Codes) -> tuple[DenseGraphs, Tensor, Tensor]:
+        """The graphs of `codes` [n, choices], which nodes may attend [n, nodes, nodes], and their depths [n, nodes]."""
+        return with_paths(DenseGraphs.of(space.graphs(codes)))
+
+    def forward(self, inputs: tuple[DenseGraphs, Tensor, Tensor]) -> Tensor:
+        """Scores [n] of n graphs with their paths."""
+        scores: Tensor = self.head(self.features(inputs)).squeeze(-1)
         return scores
 
-    def features(self, inputs: Batch) -> Tensor:
+    def features(self, inputs: tuple[DenseGraphs, Tensor, Tensor]) -> Tensor:
         """The mean states [n, channels] of the nodes without the input."""
-        embedded, there = to_dense_batch(self.labels(inputs.operation, inputs.position), inputs.batch)
-        adjacency = to_dense_adj(inputs.edge_index, inputs.batch, max_num_nodes=there.shape[1]) > 0
-        before = reachable(adjacency)
-        mask = before | before.transpose(1, 2)
-        x = embedded + sinusoids(depths(adjacency), embedded.shape[-1])
+        graphs, mask, depth = inputs
+        embedded = self.labels(graphs.operation, graphs.position) * graphs.there.unsqueeze(-1)
+        x = embedded + sinusoids(depth, embedded.shape[-1])
         for layer in self.layers:
             x = layer(x, mask)
-        kept = to_dense_batch(inputs.operation > 0, inputs.batch)[0].unsqueeze(-1)
-        pooled: Tensor = (x * kept).sum(1) / kept.sum(1).clamp(min=1)
-        return pooled
+        return mean_over(x, graphs.operating)
+
+
+def with_paths(graphs: DenseGraphs) -> tuple[DenseGraphs, Tensor, Tensor]:
+    """Graphs, which of their nodes a path connects, bool [n, nodes, nodes], and the nodes' depths, int64 [n, nodes]."""
+    adjacency = graphs.incoming.transpose(1, 2) > 0
+    before = reachable(adjacency)
+    return graphs, before | before.transpose(1, 2), depths(adjacency)
 
 
 def sinusoids(depth: Tensor, channels: int) -> Tensor:

@@ -85,9 +85,13 @@ def _remarks(found: dict[str, dict[str, Any]], report: dict[str, Any]) -> list[s
         f"The latency limit is {'kept' if kept else 'NOT kept'}: the prediction is {abs(error):.1%} "
         f"{'above' if error > 0 else 'below'} the measurement at the table's clock.",
     ]
-    taus = {kind: figure["kendall_tau"] for kind, figure in report["figures"].items()}
     # A predictor that scores all alike has no tau.
-    listed = ", ".join(f"{kind} {'undefined' if tau is None else format(tau, '.3f')}" for kind, tau in taus.items())
+    listed = ", ".join(
+        f"{kind} undefined"
+        if figure["kendall_tau"] is None
+        else f"{kind} {figure['kendall_tau']:.2f} ± {figure['kendall_tau_error']:.2f}"
+        for kind, figure in report["figures"].items()
+    )
     remarks.append(f"Kendall's tau on {report['tested_on']} unseen sub-networks: {listed}.")
     intervals = [found[name]["test"]["top1_interval"] for name in NETWORKS]
     if max(low for low, _ in intervals) <= min(high for _, high in intervals):

@@ -37,6 +37,8 @@ def test_a_bench_is_a_table_and_resumes(macro: Path, tmp_path: Path) -> None:
     first = run(*options, "--seeds", 2, "--journal", journal, "-o", output, "--plot", plot)
     assert first.exit_code == 0, first.output
     assert plot.stat().st_size > 1000
+    assert f"wrote {plot}" in first.output
+    assert "seeds 0 to 1" in first.output
     rows = json.loads(output.read_text())["rows"]
     assert rows[0]["kendall_tau"]["40"]["mean"] > rows[0]["kendall_tau"]["20"]["mean"] > 0.2
     lines = journal.read_text().splitlines()
@@ -47,6 +49,16 @@ def test_a_bench_is_a_table_and_resumes(macro: Path, tmp_path: Path) -> None:
     assert again.exit_code == 0, again.output
     assert json.loads(output.read_text())["rows"] == rows
     assert journal.read_text().splitlines()[:2] == lines[:2]
+
+
+def test_what_is_shown_is_chosen(macro: Path, tmp_path: Path) -> None:
+    options = ("--benchmark", "nasbench-macro", "--data", macro, "--train", "20", "--encoder", "forest", "--seeds", 1)
+    shown = run(*options, "--figure", "regret", "--figure", "best_rank_at_10")
+    assert shown.exit_code == 0, shown.output
+    assert "Regret on nasbench-macro" in shown.output
+    assert "Rank of the best among the first 10" in shown.output
+    assert "Kendall" not in shown.output
+    assert run(*options, "--figure", "tau").exit_code == 2
 
 
 def test_a_journal_keeps_settings_apart(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 
 import spaces
 from predictor.commands import main
+from spaces.architecture import Architecture
+from tables.benchmarks.isomorphism import class_keys
 
 ROOT = Path(__file__).resolve().parents[2]
 SPACE = spaces.get("spos-tiny")
@@ -99,6 +101,21 @@ def test_active_names_what_is_least_known(evaluations: Path, tmp_path: Path) -> 
     known = {json.dumps(json.loads(line)["architecture"]) for line in evaluations.read_text().splitlines()}
     assert not known & {json.dumps(row["architecture"]) for row in rows}
     refused(run("active", output, "--count", 50, "--pool", 10), "fewer than 50")
+    (tmp_path / "next.jsonl").write_text(found.stdout)
+    again = run("predict", output, tmp_path / "next.jsonl")
+    assert [json.loads(line)["architecture"] for line in again.stdout.splitlines()] == [r["architecture"] for r in rows]
+
+
+def test_evaluate_looks_at_what_was_trained_on(evaluations: Path, tmp_path: Path) -> None:
+    output = tmp_path / "p.safetensors"
+    options = ("--data", evaluations, "--space", "spos-tiny", "--encoder", "gp", "--train", 45, "--metric", "top1")
+    assert run("train", *options, "-o", output).exit_code == 0
+    found = json.loads(run("evaluate", output, "--data", evaluations).stdout)
+    assert found["metric"] == "top1"
+    assert found["kendall_tau"] > 0.6
+    assert found["regret"] >= 0
+    named = json.loads(run("evaluate", output, "--data", evaluations, "--metric", "cross_entropy").stdout)
+    assert named["metric"] == "cross_entropy"
 
 
 def test_fraction_refit_and_metric(evaluations: Path, tmp_path: Path) -> None:
@@ -122,3 +139,22 @@ def test_bad_input_is_one_line(evaluations: Path, tmp_path: Path) -> None:
     refused(run(*options, bad, "--encoder", "gp", "--train", 50), "'metrics' must map names to numbers")
     assert not output.exists()
     refused(run("predict", evaluations, evaluations), "not a predictor's file")
+
+
+def test_active_names_a_network_once(tmp_path: Path) -> None:
+    space = spaces.get("nasbench201")
+    codes = np.unique(space.sample(np.random.default_rng(0), 40), axis=0)
+    evaluations, output = tmp_path / "evaluations.jsonl", tmp_path / "p.safetensors"
+    items = zip(space.decode(codes), codes.sum(1).tolist(), strict=True)
+    each = [{"architecture": item.to_dict(), "metrics": {"top1": value}, "source": {}} for item, value in items]
+    evaluations.write_text("".join(json.dumps(line) + "\n" for line in each))
+    options = ("--data", evaluations, "--space", "nasbench201", "--encoder", "gp", "--metric", "top1", "-o", output)
+    assert run("train", *options).exit_code == 0
+    found = run("active", output, "--count", 300, "--pool", 600, "--evaluated", evaluations)
+    named = space.encode(
+        [Architecture.from_dict(json.loads(line)["architecture"]) for line in found.stdout.splitlines()]
+    )
+    classes = class_keys(space, np.concatenate([codes, named]))[:, 0]
+    assert len(named) == 300
+    assert len(np.unique(classes[len(codes) :])) == 300
+    assert not set(classes[: len(codes)]) & set(classes[len(codes) :])

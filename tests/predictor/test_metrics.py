@@ -39,3 +39,16 @@ def test_k_out_of_range(k: int) -> None:
 def test_unequal_lengths() -> None:
     with pytest.raises(InvalidValues, match=r"\(4,\) \(2,\)"):
         metrics.kendall_tau(TRUE, [1.0, 2.0])
+
+
+def test_the_rank_of_the_best_among_the_first() -> None:
+    assert metrics.best_rank_at_k([9.0, 8.0, 1.0, 2.0], TRUE, 2) == 3  # the values 1 and 2 are looked at
+    assert metrics.best_rank_at_k([9.0, 8.0, 1.0, 2.0], TRUE, 3) == 1
+    assert metrics.best_rank_at_k([2.0, 1.0, 0.0], [5.0, 5.0, 1.0], 1) == 1  # as good as the best
+
+
+def test_figures_of_fewer_than_ten() -> None:
+    found = metrics.figures(PREDICTED, TRUE)
+    assert list(found) == list(metrics.FIGURES)
+    assert found["precision_at_10"] == found["best_rank_at_10"] == 1
+    assert found["regret"] == 0

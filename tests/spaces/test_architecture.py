@@ -192,6 +192,7 @@ def test_many_are_read_from_an_object_a_list_or_lines(tmp_path: Path) -> None:
         (one.to_json(), [one]),
         (f"[{one.to_json()}, {two.to_json()}]", [one, two]),
         (f"{one.to_json()}\n\n{two.to_json()}\n", [one, two]),
+        (f'{{"architecture": {one.to_json()}, "mean": 1.5}}\n{two.to_json()}\n', [one, two]),
     ):
         file.write_text(text)
         assert Architecture.read_many(file, space) == expected

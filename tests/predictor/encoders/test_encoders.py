@@ -11,12 +11,13 @@ from torch_geometric.data import Batch, Data
 
 import spaces
 from predictor.encoders.base import Encoder
+from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.gcn import GcnEncoder
 from predictor.encoders.lstm import LstmEncoder
 from predictor.encoders.mlp import MlpEncoder
 from predictor.encoders.positions import telling_positions
 from predictor.encoders.ta_gates import TaGatesEncoder
-from predictor.encoders.transformer import TransformerEncoder
+from predictor.encoders.transformer import TransformerEncoder, with_paths
 from predictor.losses import loss
 from predictor.metrics import kendall_tau
 from spaces import InputChoice, LayerChoice, ValueChoice
@@ -133,6 +134,11 @@ def test_a_cell_without_operations_is_scored(kind: type[Encoder]) -> None:
 # Graphs
 
 
+def batched(kind: type[Encoder], graphs: list[Data]) -> Any:
+    dense = DenseGraphs.of(Batch.from_data_list(graphs))
+    return with_paths(dense) if kind is TransformerEncoder else dense
+
+
 def relabelled(graph: Data, order: Tensor, turned: bool = False) -> Data:
     edges = torch.argsort(order)[graph.edge_index]
     return Data(
@@ -152,9 +158,7 @@ def test_scores_do_not_depend_on_the_order_of_nodes(kind: type[Encoder], name: s
     moved = [relabelled(graph, torch.randperm(len(graph.operation), generator=generator)) for graph in graphs]
     encoder = fresh(kind, space).eval()
     with torch.inference_mode():
-        torch.testing.assert_close(
-            encoder(Batch.from_data_list(moved)), encoder(Batch.from_data_list(graphs)), rtol=1e-4, atol=1e-5
-        )
+        torch.testing.assert_close(encoder(batched(kind, moved)), encoder(batched(kind, graphs)), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +189,7 @@ def test_edges_count(kind: type[Encoder]) -> None:
     turned = relabelled(graph, torch.arange(len(graph.operation)), turned=True)
     encoder = fresh(kind, space).eval()
     with torch.inference_mode():
-        found = encoder(Batch.from_data_list([graph, fewer, turned]))
+        found = encoder(batched(kind, [graph, fewer, turned]))
     assert (found[0] - found[1:]).abs().min() > 1e-5
 
 

@@ -17,18 +17,19 @@ def test_states_are_those_of_the_augmented_adjacency_matrix() -> None:
     codes = space.sample(np.random.default_rng(0), 4)
     for row in range(4):
         graphs = encoder.inputs(space, codes[row : row + 1])
-        nodes = len(graphs.operation)
+        nodes = graphs.operation.shape[1]
+        assert graphs.there.all()
         adjacency = torch.eye(nodes + 1)  # row: the node that gathers, the global one last
-        adjacency[graphs.edge_index[0], graphs.edge_index[1]] = 1
+        adjacency[:nodes, :nodes] += graphs.incoming[0].T
         adjacency[nodes] = 1
         labels = encoder.labels
-        x = torch.cat([labels.operation(graphs.operation) + labels.position(graphs.position), encoder.everything[None]])
+        x = torch.cat([labels(graphs.operation, graphs.position)[0], encoder.everything[None]])
         for conv, norm in zip(encoder.convs, encoder.norms, strict=True):
-            x = torch.relu(norm(adjacency @ x @ conv.lin.weight.T + conv.bias))
+            x = torch.relu(norm(adjacency @ x @ conv.weight.T + conv.bias))
         torch.testing.assert_close(encoder.features(graphs)[0], x[nodes])
 
 
 def test_the_published_size_can_be_had() -> None:
     encoder = GcnEncoder.of(spaces.get("nasbench201"), hidden=600)
-    assert [tuple(conv.lin.weight.shape) for conv in encoder.convs] == [(600, 48), *[(600, 600)] * 3]
+    assert [tuple(conv.weight.shape) for conv in encoder.convs] == [(600, 48), *[(600, 600)] * 3]
     assert encoder.dropout.p == 0.2

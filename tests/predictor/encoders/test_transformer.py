@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import spaces
+from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.reachability import depths, reachable
-from predictor.encoders.transformer import TransformerEncoder, TransformerLayer, sinusoids
+from predictor.encoders.transformer import TransformerEncoder, TransformerLayer, sinusoids, with_paths
 from spaces.errors import InvalidParameter
 
 
@@ -100,7 +101,7 @@ def test_nodes_attend_only_to_those_that_a_path_connects() -> None:
     masks = []
     encoder = TransformerEncoder.of(space, channels=8, heads=2, layers=1, hidden=8)
     encoder.layers[0].register_forward_hook(lambda module, given, found: masks.append(given[1]))
-    encoder(graphs)
+    encoder(with_paths(DenseGraphs.of(graphs)))
     position = graphs.position.tolist()
     one, two = (position.index(number) for number in (1, 2))
     expected = torch.ones(4, 4, dtype=torch.bool)
@@ -121,9 +122,9 @@ def test_depth_is_told() -> None:
     # One operation at one position, once behind the input and once behind another operation.
     space = spaces.get("spos-tiny")
     encoder = TransformerEncoder.of(space, channels=8, heads=2, layers=1, hidden=8).eval()
-    graphs = space.graphs(space.check(np.zeros((1, 6), dtype=int)))
+    inputs = encoder.inputs(space, space.check(np.zeros((1, 6), dtype=int)))
     told = []
     encoder.layers[0].register_forward_pre_hook(lambda module, given: told.append(given[0]))
-    encoder(graphs)
-    bare = encoder.labels(graphs.operation, graphs.position)[None]
+    encoder(inputs)
+    bare = encoder.labels(inputs[0].operation, inputs[0].position)
     torch.testing.assert_close(told[0] - bare, sinusoids(torch.arange(7), 8)[None])
