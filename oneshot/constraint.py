@@ -12,8 +12,17 @@ from numpy.typing import NDArray
 
 from oneshot.errors import Infeasible, InvalidConstraint
 from spaces.space import Architectures, SearchSpace
-from tables.cost_model import MARGIN, CostModel, canonical_metric, counting_model
+from tables.cost_model import COUNTS, MARGIN, MEASURED, CostModel, canonical_metric, counting_model
 from tables.lookup_table import LookupTable
+from tables.peaks import PeakTable
+
+_LEAST = {
+    "latency_ms": "the fastest network of {space} takes {least:.4g} ms on {device}",
+    "memory_bytes": "the leanest network of {space} holds {least:.0f} bytes of activations at once on {device}",
+    "energy_mj": "the thriftiest network of {space} takes {least:.4g} mJ a run on {device}",
+    "macs": "the smallest network of {space} has {least:.0f} macs",
+    "params": "the smallest network of {space} has {least:.0f} params",
+}
 
 _TEXT = re.compile(r"\s*(?P<metric>\w+)\s*<=\s*(?P<maximum>[0-9.eE+-]+)\s*(?:@\s*(?P<table>.+?)\s*)?")
 
@@ -23,9 +32,9 @@ class Limit:
     """A constraint as a user states it.
 
     Args:
-        metric: `latency_ms`, `macs` (or `flops`), `params`.
+        metric: `latency_ms`, `memory_bytes`, `energy_mj`, `macs` (or `flops`), `params`.
         maximum: in the metric's unit.
-        table: name or path of the lookup table; needed for latency, not allowed for counts.
+        table: name or path of the lookup table; needed for what a device tells, not allowed for counts.
     """
 
     metric: str
@@ -36,9 +45,10 @@ class Limit:
         metric = canonical_metric(self.metric)
         if not np.isfinite(self.maximum) or self.maximum <= 0:
             raise InvalidConstraint(f"{self.metric}: the maximum must be a positive number, not {self.maximum}")
-        if metric == "latency_ms" and self.table is None:
-            raise InvalidConstraint("latency_ms: a latency is one on a device; name its table: latency_ms<=12@TABLE")
-        if metric != "latency_ms" and self.table is not None:
+        if metric in MEASURED and self.table is None:
+            text = f"{metric}<={self.maximum:g}@TABLE"
+            raise InvalidConstraint(f"{metric} is told by a device's table; name one: {text}")
+        if metric in COUNTS and self.table is not None:
             raise InvalidConstraint(f"{self.metric}: a count needs no table; write {self.metric}<={self.maximum:g}")
 
     @classmethod
@@ -64,12 +74,13 @@ class Limit:
 
         Raises:
             Infeasible: no network of the space meets it.
+            MissingFigures: the table does not tell the metric.
         """
         if self.table is None:
             model, device = counting_model(space, self.metric), None
         else:
             table = load(self.table)
-            model, device = table.cost_model(space, "latency_ms"), table.name
+            model, device = table.cost_model(space, self.metric), table.name
         constraint = Constraint(canonical_metric(self.metric), self.maximum, model, margin, device)
         constraint.check_feasible()
         return constraint
@@ -111,20 +122,28 @@ class Constraint:
         """The metric, with its device where it has one."""
         return self.metric if self.device is None else f"{self.metric}@{self.device}"
 
+    @property
+    def allowed(self) -> list[NDArray[np.bool_]] | None:
+        """For each choice which candidates meet the constraint, bool arrays [candidates], where each is judged alone.
+
+        So it is for what a network needs at once: those that meet it are exactly all combinations of these candidates.
+        None for sums, of which one choice's part depends on the others', and where choices depend on each other.
+        """
+        if not isinstance(self.model.table, PeakTable) or self.model.space.irregular:
+            return None
+        return self.model.table.within(self.maximum - self.margin * (self.model.sigma or 0.0))
+
     def check_feasible(self) -> None:
         """Raise Infeasible, with the least that is possible, where no network meets the constraint."""
         least = self.model.bounds()[0].value
         reach = least + self.margin * (self.model.sigma or 0.0)
         if reach <= self.maximum:
             return
-        name, asked = self.model.space.name, f"asked for at most {self.maximum:g}"
-        if self.metric == "latency_ms":
-            text = f"the fastest network of {name} takes {least:.4g} ms on {self.device}"
-            if least <= self.maximum:
-                text += f", {reach:.4g} ms with the margin of {self.margin:g} sigma (a margin of 0 leaves it out)"
-        else:
-            text = f"the smallest network of {name} has {least:.0f} {self.metric}"
-        raise Infeasible(f"{text}; {asked}", self.metric, self.maximum, reach)
+        text = _LEAST[self.metric].format(space=self.model.space.name, least=least, device=self.device)
+        if least <= self.maximum:
+            with_margin = f"with the margin of {self.margin:g} sigma (a margin of 0 leaves it out)"
+            text += f", {reach:.4g} {self.model.unit} {with_margin}"
+        raise Infeasible(f"{text}; asked for at most {self.maximum:g}", self.metric, self.maximum, reach)
 
     def to_dict(self) -> dict[str, Any]:
         """What a result records of the constraint."""

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from oneshot.errors import InvalidObjective, InvalidOption
 from oneshot.objective import Objective
-from spaces.additive import AdditiveTable
-from spaces.additive_space import AdditiveSpace
 from tables.cost_model import CostModel
 
 if TYPE_CHECKING:
-    from spaces.block import Block
     from spaces.space import SearchSpace
     from tables.lookup_table import LookupTable
 
 FORMS = ("mul#log", "add#linear")
 """The release's names of the two forms of the loss."""
 
-ENERGY = "energy_mj"
-_ENERGY = re.compile(rf"\s*{ENERGY}\s*@\s*(?P<table>.+?)\s*")
 _FEW_MS = 10.0  # costs below this are told in microseconds: the logarithm of 1 is 0
-_FEWEST_NETWORKS = 8
 
 
 class HardwareTerm(Protocol):
@@ -187,17 +179,8 @@ def uniform_cost(model: CostModel) -> Tensor:
 # What costs can be trained for
 
 
-class EnergyModel(CostModel):
-    """Energy of one run in millijoules, as a table's whole networks tell it."""
-
-    @property
-    def unit(self) -> str:
-        """The metric's unit."""
-        return "mJ"
-
-
 def cost_of(text: str, space: SearchSpace, load: Callable[[str], LookupTable]) -> CostModel:
-    """The cost model that a target names: `latency_ms@TABLE`, `energy_mj@TABLE`, `flops`, `params`.
+    """The cost model that a target names: `flops`, `params`, or a metric of a table such as `latency_ms@TABLE`.
 
     Args:
         text: what the user wrote.
@@ -207,46 +190,9 @@ def cost_of(text: str, space: SearchSpace, load: Callable[[str], LookupTable]) -
     Raises:
         InvalidObjective: not such a text.
         UnknownName: there is no such metric or table.
-        InvalidOption: the table tells no energy.
+        MissingFigures: the table does not tell the metric.
     """
-    match = _ENERGY.fullmatch(text)
-    if match is not None:
-        return energy_model(load(match["table"]), space)
     found = Objective.parse(text, space, load)
     if found is None:
         raise InvalidObjective(f"target {text!r} is no cost; one reads like 'latency_ms@TABLE', 'flops' or 'params'")
     return found.model
-
-
-def energy_model(table: LookupTable, space: SearchSpace) -> EnergyModel:
-    """Energy as the power of the table's whole networks, and a ridge on what their choices add.
-
-    energy = power x block latencies + delta of each (choice, candidate), shrunk towards 0 as the latency's correction
-    is (`tables.correction`).
-
-    Raises:
-        InvalidOption: fewer than eight networks of this space have their energy in the table, or it is no chain.
-    """
-    from tables.correction import fit
-    from tables.sums import features
-
-    samples = [sample for sample in table.networks if sample.energy_mj is not None]
-    if table.space != space.name or len(samples) < _FEWEST_NETWORKS or not isinstance(space, AdditiveSpace):
-        raise InvalidOption(
-            f"target: the table {table.name!r} has the energy of {len(samples)} networks of {table.space}; "
-            f"{_FEWEST_NETWORKS} of {space.name} are needed"
-        )
-    codes = space.check(np.array([sample.codes for sample in samples]))
-    energies = np.array([sample.energy_mj for sample in samples], dtype=np.float64)
-
-    def latency(block: Block) -> float:
-        return table.blocks[block.key].latency_ms
-
-    plain = space.additive_table(latency)
-    latencies = plain.sum(codes)
-    power = float((energies @ latencies) / (latencies @ latencies))
-    found = fit(features(space, codes), power * latencies, energies)
-    deltas = np.split(found.deltas, np.cumsum(space.candidates)[:-1])
-    terms = [power * term + delta for term, delta in zip(plain.terms, deltas, strict=True)]
-    sums = AdditiveTable(power * plain.fixed + found.intercept, terms)
-    return EnergyModel(space, ENERGY, sums, found.sigma, table.name, found)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from oneshot.errors import InvalidObjective
 from spaces.space import SearchSpace
-from tables.cost_model import CostModel, canonical_metric, counting_model
+from tables.cost_model import MEASURED, CostModel, canonical_metric, counting_model
 from tables.lookup_table import LookupTable
 
 SCORES = ("accuracy", "score")
@@ -39,13 +39,14 @@ class Objective:
         """Read `flops`, `params` or `latency_ms@TABLE`; None for `accuracy`, which is sought anyway.
 
         Args:
-            text: what the user wrote.
+            text: what the user wrote; what a device tells, memory and energy too, names its table.
             space: what is searched.
             load: finds a table by name.
 
         Raises:
             InvalidObjective: not such a text.
             UnknownName: there is no such metric or table.
+            MissingFigures: the table does not tell the metric.
         """
         match = _TEXT.fullmatch(text)
         if match is None:
@@ -56,8 +57,8 @@ class Objective:
         if name in SCORES and table is None:
             return None
         metric = canonical_metric(name)
-        if (metric == "latency_ms") is (table is None):
-            hint = "name its table: latency_ms@TABLE" if table is None else f"a count needs no table; write {name}"
+        if (metric in MEASURED) is (table is None):
+            hint = f"name its table: {metric}@TABLE" if table is None else f"a count needs no table; write {name}"
             raise InvalidObjective(f"objective {text!r}: {hint}")
         if table is None:
             return cls(metric, counting_model(space, metric))

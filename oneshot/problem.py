@@ -14,6 +14,7 @@ from oneshot.constraint import Constraint
 from oneshot.distinct import Seen, identity
 from oneshot.guide import Guide
 from oneshot.objective import Objective
+from oneshot.restriction import Restriction
 from oneshot.sampling import Operators
 from spaces.space import Codes, SearchSpace
 from tables.cost_model import CostModel, counting_model
@@ -69,20 +70,33 @@ class SearchProblem:
     def _cost_name(self, item: Constraint | Objective) -> str:
         return item.metric if self.costs[item.metric].device == item.device else f"{item.metric}@{item.device}"
 
+    @cached_property
+    def operators(self) -> Operators:
+        """What searches draw from: the space, or the part of it that constraints leave which are met choice by choice.
+
+        Candidates that no network within the constraints can have drop out; see `Constraint.allowed`.
+        """
+        allowed = [given for constraint in self.constraints if (given := constraint.allowed) is not None]
+        kept = [np.flatnonzero(np.logical_and.reduce(columns)) for columns in zip(*allowed, strict=True)]
+        if all(len(codes) == count for codes, count in zip(kept, self.space.candidates, strict=False)):
+            return self.space
+        # Constraints may exclude each other; that is for a sample of the space to tell.
+        return Restriction(self.space, kept) if all(map(len, kept)) else self.space
+
     def sample(self, rng: np.random.Generator, count: int, within: Operators | None = None) -> Codes:
         """Up to `count` distinct architectures that meet the constraints, uniform as far as sampling reaches.
 
         Args:
             rng: all randomness comes from it.
             count: how many.
-            within: what to draw them from; None: the space.
+            within: what to draw them from; None: `operators`.
 
         Raises:
             Infeasible: nothing was found that meets all constraints at once; the nearest is told.
         """
         if within is not None:
             return sampling.feasible_sample(within, self.constraints, rng, count)
-        return sampling.feasible_sample(self.space, self.constraints, rng, count, self._cheapest)
+        return sampling.feasible_sample(self.operators, self.constraints, rng, count, self._cheapest)
 
     @cached_property
     def _cheapest(self) -> Codes:

@@ -31,16 +31,27 @@ class EnergyCounter:
     def of(self, run: Callable[[], float]) -> float:
         """Energy of one run in millijoules, over as many runs as the window takes.
 
-        All that the device does meanwhile is in it: it is the machine's energy, not the process's.
+        All that the device does meanwhile is in it: it is the machine's energy, not the process's. It is counted from
+        one of the counter's steps to another, so that a step's width, up to a fifth of the window, is no error of it.
         """
-        runs, begin, before = 0, time.monotonic(), self.read()
+        _, before = self._step(run)
+        runs, begin = 0, time.monotonic()
         while not runs or time.monotonic() - begin < self.window_s:
             run()
             runs += 1
-        spent = self.read() - before
+        more, after = self._step(run)
+        runs, spent = runs + more, after - before
         if spent < 0:
             spent += self.wrap_mj
         return round(spent / runs, 4)
+
+    def _step(self, run: Callable[[], float]) -> tuple[int, float]:
+        """Run until the counter moves, or in vain for a window; how often, and what it then reads."""
+        runs, begin, first = 0, time.monotonic(), self.read()
+        while (now := self.read()) == first and time.monotonic() - begin < self.window_s:
+            run()
+            runs += 1
+        return runs, now
 
 
 def find_counter(device: Device, root: Path = RAPL) -> EnergyCounter | None:
@@ -49,10 +60,11 @@ def find_counter(device: Device, root: Path = RAPL) -> EnergyCounter | None:
 
 
 def _rapl(root: Path) -> EnergyCounter | None:
-    # Packages alone, such as intel-rapl:0; their parts (intel-rapl:0:1) are in them.
-    packages = [path for path in sorted(root.glob("*-rapl:*")) if path.name.count(":") == 1]
-    files = [path / "energy_uj" for path in packages]
+    zones = [path for path in sorted(root.glob("*-rapl:*")) if path.name.count(":") == 1]
     try:
+        # Packages alone, such as intel-rapl:0: parts (intel-rapl:0:1) are in them, and they in psys, the platform.
+        packages = [path for path in zones if (path / "name").read_text().startswith("package")]
+        files = [path / "energy_uj" for path in packages]
         wrap = sum(float((path / "max_energy_range_uj").read_text()) for path in packages)
         for file in files:
             float(file.read_text())
@@ -69,7 +81,7 @@ def _rapl(root: Path) -> EnergyCounter | None:
 
 def _nvml(device: Device) -> EnergyCounter | None:
     try:
-        import pynvml  # type: ignore[import-not-found,unused-ignore]
+        import pynvml  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
         pynvml.nvmlInit()
         uuid = str(device.identity.get("uuid", ""))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.lookups import Lookups
+
 if TYPE_CHECKING:
     from torch import Tensor
-
-_GROUP = 4096  # combined candidates of neighbouring choices that share one lookup
-_CHUNK = 1 << 15  # architectures at a time, so that the working set stays in the cache
 
 
 class AdditiveTable:
@@ -30,33 +28,11 @@ class AdditiveTable:
         # Sums of small integers would wrap around.
         self.terms = [term.astype(np.int64) if term.dtype.kind in "biu" else term for term in given]
         self.dtype = np.result_type(np.min_scalar_type(fixed), *self.terms) if self.terms else np.dtype(float)
+        self._lookups = Lookups(self.terms, np.add)
 
     def sum(self, codes: NDArray[Any]) -> NDArray[Any]:
         """The sums of architectures `codes` (int array [n, choices]) as an array [n]."""
-        out = np.empty(len(codes), dtype=self.dtype)
-        for start in range(0, len(codes), _CHUNK):
-            part = codes[start : start + _CHUNK]
-            total = out[start : start + _CHUNK]
-            total[:] = self.fixed
-            for first, last, table in self._groups:
-                index: NDArray[Any] = part[:, first].astype(np.int16 if len(table) <= 1 << 15 else np.int64)
-                for column in range(first + 1, last):
-                    index *= len(self.terms[column])
-                    index += part[:, column]
-                total += table[index]
-        return out
-
-    @cached_property
-    def _groups(self) -> list[tuple[int, int, NDArray[Any]]]:
-        # Neighbouring choices are merged: one lookup in 4096 entries costs as much as one in 4.
-        groups: list[tuple[int, int, NDArray[Any]]] = []
-        for column, term in enumerate(self.terms):
-            if groups and len(groups[-1][2]) * len(term) <= _GROUP:
-                first, _, table = groups.pop()
-                groups.append((first, column + 1, (table[:, None] + term[None, :]).reshape(-1)))
-            else:
-                groups.append((column, column + 1, term))
-        return groups
+        return self._lookups.of(codes, self.fixed, self.dtype)
 
     def bounds(self) -> tuple[tuple[float, NDArray[np.int64]], tuple[float, NDArray[np.int64]]]:
         """The least and the greatest sum, each with the codes [choices] that have it."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spaces.additive import AdditiveTable
 from tables.correction import Correction, denoised, fit, slope, undisturbed
-from tables.sums import SearchedSums, Sums, counted, features
+from tables.sums import SearchedSums, Sums, block_sums, counted, features
 
 if TYPE_CHECKING:
     from spaces.space import SearchSpace
@@ -23,7 +23,7 @@ CORRECTIONS = ("ridge", "linear", "mlp")
 
 
 def corrected_sums(table: LookupTable, space: SearchSpace, plain: Sums, kind: str) -> tuple[Sums, Correction]:
-    """Fit a correction on a table's whole networks.
+    """Fit a correction of latencies on a table's whole networks.
 
     Args:
         table: with networks of this space.
@@ -34,12 +34,29 @@ def corrected_sums(table: LookupTable, space: SearchSpace, plain: Sums, kind: st
     Returns:
         The corrected costs, and what was fitted; with `best` its scores tell what was compared.
     """
-    fitting = _Fitting(table, space, plain)
-    if kind != "best":
-        return fitting.by(kind)
-    scores = {each: fitting.residual(each) for each in CORRECTIONS}
-    sums, found = fitting.by(min(scores, key=lambda each: scores[each]))
-    return sums, replace(found, scores=scores)
+    return _chosen(_latencies(table, space, plain), kind)
+
+
+def corrected_energies(
+    space: SearchSpace,
+    costs: Mapping[str, float],
+    codes: NDArray[np.signedinteger[Any]],
+    energies: NDArray[np.float64],
+    kind: str,
+    seed: int,
+) -> tuple[Sums, Correction]:
+    """Fit a correction of energies, as `corrected_sums` does of latencies.
+
+    Args:
+        space: whose architectures.
+        costs: block key -> energy as its latency tells it; every key of the space.
+        codes: [n, choices] of the measured networks.
+        energies: [n] of one run of each.
+        kind: one of `CORRECTIONS`, or `best`.
+        seed: of the folds.
+    """
+    plain = block_sums(space, lambda block: costs[block.key])
+    return _chosen(_Fitting(space, plain, costs, space.check(codes), energies, seed), kind)
 
 
 def levelled_networks(
@@ -49,17 +66,55 @@ def levelled_networks(
 
     Drift, and what disturbed single turns as far as the networks' own blocks tell it, are divided out.
     """
-    fitting = _Fitting(table, space, plain)
+    fitting = _latencies(table, space, plain)
     return fitting.codes, fitting.values
+
+
+def _chosen(fitting: _Fitting, kind: str) -> tuple[Sums, Correction]:
+    if kind != "best":
+        return fitting.by(kind)
+    scores = {each: fitting.residual(each) for each in CORRECTIONS}
+    sums, found = fitting.by(min(scores, key=lambda each: scores[each]))
+    return sums, replace(found, scores=scores)
+
+
+def _latencies(table: LookupTable, space: SearchSpace, plain: Sums) -> _Fitting:
+    """The times of a table's networks, with what disturbed single turns divided out as far as their blocks tell it."""
+    given, times = table.network_latencies()
+    codes, noise = space.check(given), table.network_noise()
+    prior: NDArray[np.float64] = plain.sum(codes)
+    disturbance = table.network_disturbance(prior)
+    if disturbance is not None:
+        # How much of the disturbance of its blocks a network shares: the slope of one on the other.
+        share = slope(np.log(disturbance), np.log(times / prior))
+        times = times / disturbance**share
+        # What a network shares with its blocks may be what its runs differ by: only the rest is proven noise.
+        noise = noise * (1 - share)
+    costs = {key: cost.latency_ms for key, cost in table.blocks.items()}
+    return _Fitting(space, plain, costs, codes, times, table.seed, noise)
 
 
 @dataclass(frozen=True)
 class _Fitting:
-    """What the corrections of one table are fitted on."""
+    """What corrections are fitted on.
 
-    table: LookupTable
+    Args:
+        space: whose architectures.
+        plain: sums of `costs`.
+        costs: block key -> cost.
+        codes: [n, choices] of measured networks.
+        values: [n] measured costs.
+        seed: of the folds.
+        noise: [n] deviations of the values themselves; None: not known.
+    """
+
     space: SearchSpace
     plain: Sums
+    costs: Mapping[str, float]
+    codes: NDArray[np.signedinteger[Any]]
+    values: NDArray[np.float64]
+    seed: int
+    noise: NDArray[np.float64] | None = None
 
     def by(self, kind: str) -> tuple[Sums, Correction]:
         """The corrected costs by one kind of correction."""
@@ -70,43 +125,13 @@ class _Fitting:
         from tables.regression import fold_residuals
 
         kept = self.kept
-        residuals = fold_residuals(kind, self.marks[kept], self.parts[kept], self.values[kept], self.table.seed)
+        residuals = fold_residuals(kind, self.marks[kept], self.parts[kept], self.values[kept], self.seed)
         return float(np.sqrt(np.mean(residuals**2)))
-
-    @cached_property
-    def codes(self) -> NDArray[np.signedinteger[Any]]:
-        return self.space.check(self.table.network_latencies()[0])
 
     @cached_property
     def prior(self) -> NDArray[np.float64]:
         prior: NDArray[np.float64] = self.plain.sum(self.codes)
         return prior
-
-    @cached_property
-    def values(self) -> NDArray[np.float64]:
-        """The networks' times with what disturbed single turns divided out, as far as their blocks tell it."""
-        values = self.table.network_latencies()[1]
-        if self.disturbance is None:
-            return values
-        undone: NDArray[np.float64] = values / self.disturbance**self.share
-        return undone
-
-    @cached_property
-    def disturbance(self) -> NDArray[np.float64] | None:
-        return self.table.network_disturbance(self.prior)
-
-    @cached_property
-    def share(self) -> float:
-        """How much of the disturbance of its blocks a network shares, 0 to 1: the slope of one on the other."""
-        if self.disturbance is None:
-            return 0.0
-        return slope(np.log(self.disturbance), np.log(self.table.network_latencies()[1] / self.prior))
-
-    @cached_property
-    def noise(self) -> NDArray[np.float64]:
-        # What a network shares with its blocks may be what its runs differ by: only the rest is proven noise.
-        noise: NDArray[np.float64] = self.table.network_noise() * (1 - self.share)
-        return noise
 
     @cached_property
     def rest(self) -> NDArray[np.float64]:
@@ -116,10 +141,6 @@ class _Fitting:
     @cached_property
     def marks(self) -> NDArray[np.float64]:
         return features(self.space, self.codes)
-
-    @cached_property
-    def costs(self) -> dict[str, float]:
-        return {key: cost.latency_ms for key, cost in self.table.blocks.items()}
 
     @cached_property
     def parts(self) -> NDArray[np.float64]:
@@ -145,11 +166,11 @@ class _Fitting:
 
         kept, residual, space, costs = self.kept, self.residual(kind), self.space, self.costs
         rest, given, values = self.rest[kept], self.parts[kept], self.values[kept]
-        sigma = denoised(residual, len(rest), self.noise[kept])
+        sigma = denoised(residual, len(rest), None if self.noise is None else self.noise[kept])
         naive = float(rest.std() * len(rest) / (len(rest) - 1))
         found = Correction(0.0, np.zeros(0), sigma, naive, 0.0, len(rest), int((~kept).sum()), residual, kind)
         if kind == "mlp":
-            predict = multi_layer(given, values, self.table.seed)
+            predict = multi_layer(given, values, self.seed)
             return SearchedSums(space, lambda codes: predict(parts(space, codes, costs))), found
         intercept, slopes = linear(given, values)
         found = replace(found, intercept=intercept, deltas=slopes)

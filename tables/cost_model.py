@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from tables.corrected import CORRECTIONS, corrected_sums
 from tables.correction import Correction
 from tables.errors import MissingBlock
 from tables.extremes import enumerable, extremes
+from tables.peaks import PeakTable
 from tables.sums import SearchedSums, Sums, block_sums
 
 if TYPE_CHECKING:
@@ -25,16 +26,31 @@ if TYPE_CHECKING:
     from spaces.space import Architectures, SearchSpace
     from tables.lookup_table import LookupTable
 
-METRICS = {"latency_ms": "ms", "macs": "multiply-accumulates", "params": "parameters"}
+METRICS = {
+    "latency_ms": "ms",
+    "macs": "multiply-accumulates",
+    "params": "parameters",
+    "memory_bytes": "bytes",
+    "energy_mj": "mJ",
+}
 """Metric -> unit."""
+
+COUNTS = ("macs", "params")
+"""The metrics that an architecture tells by itself."""
+
+MEASURED = tuple(metric for metric in METRICS if metric not in COUNTS)
+"""The metrics of a device, which its table tells."""
 
 ALIASES = {"flops": "macs"}
 """The papers' word -> ours."""
 
+_BY_CHOICE = (AdditiveTable, PeakTable)
+
 MARGIN = 1.64
 """Deviations kept between an estimate and a limit: a one-sided 95%."""
 
-_FEWEST_NETWORKS = 8
+FEWEST_NETWORKS = 8
+"""Networks that a correction is fitted on, at least."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +67,9 @@ class CostModel:
 
     Args:
         space: whose architectures.
-        metric: `latency_ms`, `macs` or `params`.
-        table: what architectures cost; an `AdditiveTable` where that is a sum over choices.
+        metric: one of `METRICS`.
+        table: what architectures cost; an `AdditiveTable` where that is a sum over choices, a `PeakTable` where it is
+            the greatest of what they need.
         sigma: deviation of a network's median measurement from the estimate, cross-validated; 0 for exact counts, None
             where the table has no whole networks of this space to tell it.
         device: name of the lookup table, None for counts.
@@ -62,7 +79,7 @@ class CostModel:
 
     space: SearchSpace
     metric: str
-    table: Sums
+    table: Sums | PeakTable
     sigma: float | None
     device: str | None = None
     correction: Correction | None = None
@@ -75,7 +92,11 @@ class CostModel:
 
     def estimate(self, architectures: Architectures) -> NDArray[np.float64]:
         """Costs of codes [n, choices] or architectures as a float array [n]."""
-        return self.table.sum(self.space.codes(architectures)).astype(np.float64, copy=False)
+        return self._costs(self.space.codes(architectures)).astype(np.float64, copy=False)
+
+    @property
+    def _costs(self) -> Callable[[NDArray[Any]], NDArray[Any]]:
+        return self.table.peak if isinstance(self.table, PeakTable) else self.table.sum
 
     def upper(self, architectures: Architectures, margin: float = MARGIN) -> NDArray[np.float64]:
         """What the cost stays under: estimate + margin x sigma (the estimate where sigma is unknown), [n]."""
@@ -87,38 +108,36 @@ class CostModel:
         Exact where `exact_bounds` says so. Elsewhere they are the extremes that a seeded evolution finds: their
         architectures have these costs, but a lower or a higher one may exist.
         """
-        found = self.table.bounds() if self._free else extremes(self.space, self.table.sum)
+        found = self.table.bounds() if self._free else extremes(self.space, self._costs)
         least, greatest = (Bound(value, self.space.architecture(codes)) for value, codes in found)
         return least, greatest
 
     @property
     def exact_bounds(self) -> bool:
-        """Whether `bounds` are exact: sums over choices, and spaces small enough to be enumerated."""
-        return (isinstance(self.table, AdditiveTable) and self._free) or enumerable(self.space)
+        """Whether `bounds` are exact: sums and peaks over choices, and spaces small enough to be enumerated."""
+        return (isinstance(self.table, _BY_CHOICE) and self._free) or enumerable(self.space)
 
     @property
     def _free(self) -> bool:
         """Whether the table's own bounds are of architectures that exist, each in its one spelling."""
-        if not self.space.irregular or not isinstance(self.table, AdditiveTable):
+        if not self.space.irregular or not isinstance(self.table, _BY_CHOICE):
             return True
         codes = np.stack([codes for _, codes in self.table.bounds()]).astype(self.space.dtype)
         return bool(self.space.valid(codes).all() and (self.space.canonical(codes) == codes).all())
 
     def expected(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """The differentiable expected cost under independent candidate probabilities.
+        """The differentiable expected cost under independent candidate probabilities, of sums and of peaks.
 
         Args:
             probabilities: for each choice a tensor [..., candidates].
 
         Raises:
-            NotAdditive: the space's costs, or the correction, are not sums over its choices.
+            NotAdditive: the space's costs, or the correction, are not sums (or a peak) over its choices.
         """
-        if not self.space.additive:
-            raise NotAdditive(f"costs of {self.space.name} are not sums over its choices")
-        if not isinstance(self.table, AdditiveTable):
-            kind = self.correction.kind if self.correction is not None else "none"
-            raise NotAdditive(f"with the correction {kind!r} costs of {self.space.name} are not sums over its choices")
-        return self.table.expected(probabilities)
+        if isinstance(self.table, _BY_CHOICE) and self.space.additive:
+            return self.table.expected(probabilities)
+        cause = f"with the correction {self.correction.kind!r} " if self.space.additive and self.correction else ""
+        raise NotAdditive(f"{cause}costs of {self.space.name} are not sums over its choices")
 
 
 def canonical_metric(metric: str) -> str:
@@ -136,8 +155,8 @@ def counting_model(space: SearchSpace, metric: str) -> CostModel:
         UnknownName: the metric is no count.
     """
     name = canonical_metric(metric)
-    if name == "latency_ms":
-        raise UnknownName("count", metric, [key for key in (*METRICS, *ALIASES) if key != "latency_ms"])
+    if name not in COUNTS:
+        raise UnknownName("count", metric, (*COUNTS, *ALIASES))
     if isinstance(space, AdditiveSpace):
         return CostModel(space, name, space.additive_table(lambda block: getattr(block, name), np.int64), 0.0)
     return CostModel(space, name, SearchedSums(space, getattr(space, name)), 0.0)
@@ -155,13 +174,23 @@ def latency_model(table: LookupTable, space: SearchSpace, correction: str = "rid
         MissingBlock: the table lacks a block of the space.
         UnknownName: no such correction.
     """
-    if correction not in ("none", "best", *CORRECTIONS):
-        raise UnknownName("correction", correction, ("none", "best", *CORRECTIONS))
-    missing = [key for key in space.all_blocks if key not in table.blocks]
-    if missing:
-        raise MissingBlock(table.name, space.name, missing)
+    check_correction(correction)
+    check_blocks(table, space)
     plain = block_sums(space, lambda block: table.blocks[block.key].latency_ms)
-    if table.space != space.name or len(table.networks) < _FEWEST_NETWORKS or correction == "none":
+    if table.space != space.name or len(table.networks) < FEWEST_NETWORKS or correction == "none":
         return CostModel(space, "latency_ms", plain, None, table.name, block_sum=plain)
     corrected, found = corrected_sums(table, space, plain, correction)
     return CostModel(space, "latency_ms", corrected, found.sigma, table.name, found, plain)
+
+
+def check_correction(correction: str) -> None:
+    """Raise UnknownName unless a correction can be named so."""
+    if correction not in ("none", "best", *CORRECTIONS):
+        raise UnknownName("correction", correction, ("none", "best", *CORRECTIONS))
+
+
+def check_blocks(table: LookupTable, space: SearchSpace) -> None:
+    """Raise MissingBlock where a table lacks a block of a space."""
+    missing = [key for key in space.all_blocks if key not in table.blocks]
+    if missing:
+        raise MissingBlock(table.name, space.name, missing)

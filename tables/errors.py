@@ -26,6 +26,20 @@ class MissingBlock(PathfitError):
         )
 
 
+class MissingFigures(PathfitError):
+    """A table cannot tell a metric.
+
+    Args:
+        table: the table's name.
+        metric: what was asked for.
+        reason: why it cannot.
+    """
+
+    def __init__(self, table: str, metric: str, reason: str):
+        self.table, self.metric = table, metric
+        super().__init__(f"the table {table!r} tells no {metric}: {reason}")
+
+
 class MissingRow(PathfitError):
     """A published table lacks rows that a space needs.
 

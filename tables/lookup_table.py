@@ -114,17 +114,26 @@ class LookupTable:
 
         Args:
             space: whose architectures.
-            metric: `latency_ms`, `macs`, `params`.
-            correction: of the latency: `ridge`, `linear`, `mlp`, `none`, or `best`, which cross-validation picks.
+            metric: `latency_ms`, `macs`, `params`, `memory_bytes` or `energy_mj`.
+            correction: of latency and energy: `ridge`, `linear`, `mlp`, `none`, or `best`, by cross-validation.
 
         Raises:
             MissingBlock: the table lacks a block of the space.
+            MissingFigures: the table has no figures of the memory, or none of the energy.
             UnknownName: no such metric or correction.
         """
         from tables.cost_model import counting_model, latency_model
 
         if metric == "latency_ms":
             return latency_model(self, space, correction)
+        if metric == "memory_bytes":
+            from tables.memory import memory_model
+
+            return memory_model(self, space)
+        if metric == "energy_mj":
+            from tables.energy import energy_model
+
+            return energy_model(self, space, correction)
         return counting_model(space, metric)
 
     def to_dict(self) -> dict[str, Any]:

@@ -25,8 +25,9 @@ def most_probable(
     """The most probable architecture of which the cost lies in [(1 - within) limit, limit]; else in [0, limit].
 
     Where costs are sums over choices this is a knapsack with one item a choice, solved by dynamic programming over
-    costs in steps of 1/20000 of what the limit leaves, rounded up: the limit is kept exactly. Elsewhere it is the best
-    of 16384 architectures drawn by their probabilities.
+    costs in steps of 1/20000 of what the limit leaves, rounded up: the limit is kept exactly. Where candidates meet it
+    each by itself, as with peak memory, the most probable ones that do are taken, however near the limit. Elsewhere it
+    is the best of 16384 architectures drawn by their probabilities.
 
     Args:
         logs: for each choice the logarithms of its probabilities [candidates].
@@ -43,6 +44,9 @@ def most_probable(
     space = constraint.model.space
     if isinstance(constraint.model.table, AdditiveTable) and not space.irregular:
         codes = _knapsack(logs, constraint, within)
+    elif (allowed := constraint.allowed) is not None:
+        rows = zip(logs, allowed, strict=True)
+        codes = np.array([np.where(row, log, -np.inf).argmax() for log, row in rows], dtype=space.dtype)
     else:
         codes = _drawn(logs, constraint, within, seed)
     if codes is None or not constraint.met(codes[None])[0]:

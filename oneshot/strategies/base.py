@@ -13,7 +13,6 @@ from spaces.space import Codes
 
 if TYPE_CHECKING:
     from oneshot.problem import SearchProblem
-    from oneshot.sampling import Operators
 
 _TRIES = 20
 _WIDENINGS = 6
@@ -35,7 +34,7 @@ class Strategy(ABC):
     def __init__(self, problem: SearchProblem, rng: np.random.Generator):
         self.problem, self.rng = problem, rng
         self.seen = problem.seen()
-        self.within: Operators = problem.space
+        self.within = problem.operators
 
     @property
     @abstractmethod
@@ -72,7 +71,7 @@ class Strategy(ABC):
         return np.asfortranarray(found)
 
     def _draw(self, count: int) -> Codes:
-        within = None if self.within is self.problem.space else self.within
+        within = None if self.within is self.problem.operators else self.within
         return self.problem.sample(self.rng, count, within)
 
     def bred(self, breed: Breed, count: int) -> Codes:

@@ -37,8 +37,8 @@ class Exhaustive(Strategy):
     def __init__(self, problem: SearchProblem, rng: np.random.Generator, *, limit: int = 100_000, batch: int = 1000):
         super().__init__(problem, rng)
         self.limit, self.batch = limit, batch
-        space = problem.space
-        combinations = math.prod(map(int, space.candidates))
+        space, within = problem.space, problem.operators
+        combinations = math.prod(map(int, space.candidates)) if within is space else within.size
         if combinations > _MOST_COMBINATIONS:
             raise InvalidOption(
                 f"exhaustive: {space.name} has {space.size:.4g} architectures, too many to go through all; "
@@ -66,7 +66,7 @@ class Exhaustive(Strategy):
         """Nothing is learned."""
 
     def _feasible(self) -> Iterator[Codes]:
-        for codes in self.problem.space.enumerate_codes():
+        for codes in self.problem.operators.enumerate_codes():
             yield codes[self.problem.feasible(codes)]
 
     def _new_ones(self) -> Iterator[Codes]:

@@ -115,7 +115,7 @@ def _operators(strategy: Pareto) -> dict[str, Any]:
 
     class OfGenes(Mutation):
         def _do(self, problem: Any, X: Any, *args: Any, random_state: Any = None, **kwargs: Any) -> Any:  # noqa: N803
-            return space.mutate(codes_of(X), random_state, strategy.mutation_probability)
+            return strategy.within.mutate(codes_of(X), random_state, strategy.mutation_probability)
 
     class Known(DuplicateElimination):
         def _do(self, pop: Population, other: Population | None, is_duplicate: NDArray[np.bool_]) -> Any:

@@ -145,12 +145,12 @@ class Proxyless(Strategy):
             return self.nothing
         self.unused[best] = False
         self.used += len(best)
-        space, probability = self.problem.space, min(1.0, _GENES / len(self.problem.space.choices))
+        probability = min(1.0, _GENES / len(self.problem.space.choices))
         gradients = self.relaxed.gradients(self.known[best])
         children, foretold = [], []
         for place, row in enumerate(best):
             parent = np.repeat(self.known[row : row + 1], _CHANGED, axis=0)
-            born = space.mutate(np.asfortranarray(parent), self.rng, probability)
+            born = self.within.mutate(np.asfortranarray(parent), self.rng, probability)
             born = self.seen.new(born[self.problem.feasible(born)])
             gain = np.full(len(born), self.scores[row])
             for column, gradient in enumerate(gradients):

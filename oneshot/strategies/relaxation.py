@@ -86,7 +86,8 @@ def descend(
     """
     counts = [int(count) for count in problem.space.candidates]
     logits = [torch.from_numpy(rng.normal(size=(restarts, count))).float().requires_grad_() for count in counts]
-    costs = [ExpectedCost(constraint) for constraint in problem.constraints]
+    barred = _barred(problem)
+    costs = [ExpectedCost(constraint) for constraint in problem.constraints if constraint.allowed is None]
     adam = torch.optim.Adam(logits, lr=learning_rate, betas=(0.8, 0.99))
     multipliers = [torch.ones(restarts) for _ in costs]
     scale: Tensor | None = None
@@ -94,7 +95,7 @@ def descend(
     with torch.enable_grad():
         for step in range(steps):
             heat = temperature ** (step / max(1, steps - 1))
-            probabilities = [(row / heat).softmax(1) for row in logits]
+            probabilities = [(row / heat + bar).softmax(1) for row, bar in zip(logits, barred, strict=True)]
             score = relaxed.score(probabilities)
             if scale is None:
                 scale = score.detach().std(correction=0).clamp_min(_LEAST)
@@ -107,8 +108,18 @@ def descend(
             adam.zero_grad(set_to_none=True)
             torch.autograd.backward(loss.sum())
             adam.step()
-    logs = [(row.detach().double() / temperature).log_softmax(1).numpy() for row in logits]
+    final = zip(logits, barred, strict=True)
+    logs = [(row.detach().double() / temperature + bar).log_softmax(1).numpy() for row, bar in final]
     return logs, merit.double().numpy()
+
+
+def _barred(problem: SearchProblem) -> list[Tensor]:
+    """For each choice what is added to its logits [candidates]: -inf where the constraints bar a candidate, else 0."""
+    rows = [torch.zeros(int(count)) for count in problem.space.candidates]
+    for constraint in problem.constraints:
+        for row, allowed in zip(rows, constraint.allowed or (), strict=False):
+            row[torch.from_numpy(~allowed)] = -torch.inf
+    return rows
 
 
 class ExpectedCost:

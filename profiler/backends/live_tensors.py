@@ -16,13 +16,17 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of the tensors that operations return, until they are freed; views count once.
 
     What a single operation allocates inside itself is not seen: this is no measurement of the allocator.
+
+    Args:
+        module: whose own tensors are no activations, also where an operation returns a view of one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, module: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.peak = 0
         self._alive = 0
         self._holders: dict[int, int] = {}
+        self._own = {own.untyped_storage().data_ptr() for own in (*module.parameters(), *module.buffers())}
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -37,7 +41,7 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Count a tensor from now until it is freed."""
         storage = tensor.untyped_storage()
         key, size = storage.data_ptr(), storage.nbytes()
-        if not key:
+        if not key or key in self._own:
             return
         if self._holders.get(key, 0) == 0:
             self._alive += size
@@ -57,7 +61,7 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 @torch.no_grad()
 def live_tensor_bytes(module: nn.Module, image: Tensor) -> int:
     """Most bytes of activations alive at once while `module` runs on `image`, the image among them."""
-    count = LiveTensors()
+    count = LiveTensors(module)
     image = image.clone()
     count.hold(image)
     with count:

@@ -11,21 +11,32 @@ from spaces.console import example
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--table", "name", required=True, help="A table's name or path.")
 def estimate(file: str, name: str) -> None:
-    """Estimate the costs of an architecture by a table, as JSON."""
+    """Estimate the costs of an architecture by a table, as JSON.
+
+    Its peak memory of activations and its energy are told where the table has figures of them.
+    """
     import json
 
     from spaces.architecture import Architecture
     from spaces.registry import get
     from tables.store import load
+    from tables.told import models
 
     architecture = Architecture.read(file)
     space, table = get(architecture.space), load(name)
-    model = table.cost_model(space, "latency_ms")
+    found = models(table, space)
+    latency = found["latency_ms"]
     report = {
         "table": table.name,
-        "latency_ms": round(float(model.estimate([architecture])[0]), 4),
-        "sigma_ms": None if model.sigma is None else round(model.sigma, 4),
+        "latency_ms": round(float(latency.estimate([architecture])[0]), 4),
+        "sigma_ms": None if latency.sigma is None else round(latency.sigma, 4),
         "macs": space.macs(architecture),
         "params": space.params(architecture),
     }
+    if "memory_bytes" in found:
+        report["memory_bytes"] = int(found["memory_bytes"].estimate([architecture])[0])
+    if "energy_mj" in found:
+        energy = found["energy_mj"]
+        report["energy_mj"] = round(float(energy.estimate([architecture])[0]), 4)
+        report["sigma_mj"] = None if energy.sigma is None else round(energy.sigma, 4)
     click.echo(json.dumps(report, indent=1))

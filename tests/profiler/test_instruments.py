@@ -2,7 +2,6 @@
 
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,10 @@ CPU = Device("cpu", 0, "a processor", {"cores": 2})
 GPU = Device("cuda", 1, "a GPU", {"cores": 1, "uuid": "abc"})
 
 
-def rapl(root: Path, packages: dict[str, str]) -> Path:
+def rapl(root: Path, packages: dict[str, str], psys: str = "") -> Path:
     for name, energy in packages.items():
         (root / name).mkdir(parents=True)
+        (root / name / "name").write_text(f"{'psys' if name == psys else 'package-' + name[-1]}\n")
         (root / name / "energy_uj").write_text(energy)
         (root / name / "max_energy_range_uj").write_text("1000000")
     return root
@@ -34,6 +34,16 @@ def test_packages_are_summed_and_their_parts_left_out(tmp_path: Path) -> None:
     assert counter is not None
     assert counter.read() == 12.0
     assert counter.name == "RAPL, all processor packages"
+
+
+def test_the_whole_platform_is_no_package(tmp_path: Path) -> None:
+    """It counts the packages once more."""
+    root = rapl(tmp_path, {"intel-rapl:0": "5000", "intel-rapl:1": "9000"}, psys="intel-rapl:1")
+    counter = find_counter(CPU, root)
+    assert counter is not None
+    assert counter.read() == 5.0
+    assert counter.wrap_mj == 1000.0
+    assert find_counter(CPU, rapl(tmp_path / "alone", {"intel-rapl:0": "1"}, psys="intel-rapl:0")) is None
 
 
 def test_no_counter_no_energy(tmp_path: Path) -> None:
@@ -54,11 +64,42 @@ def test_energy_is_that_of_one_run() -> None:
 
 
 def test_a_counter_that_starts_again_is_continued() -> None:
-    readings: Iterator[float] = iter([95.0, 5.0])
-    runs: list[int] = []
-    counter = EnergyCounter("c", lambda: next(readings), 0.005, wrap_mj=100.0)
-    found = counter.of(lambda: float(len(runs)) if runs.append(1) is None else 0.0)
-    assert found == pytest.approx(10.0 / len(runs), abs=1e-4)
+    spent = [94.0]
+
+    def run() -> float:
+        spent[0] += 1.0
+        return 1.0
+
+    # Wrapped once at most: the window ends with the first run.
+    assert EnergyCounter("c", lambda: spent[0] % 100.0, 1e-9, wrap_mj=100.0).of(run) == 1.0
+    spent[0] = 99.0
+    assert EnergyCounter("c", lambda: spent[0] % 100.0, 1e-9, wrap_mj=100.0).of(run) == 1.0
+
+
+@pytest.mark.parametrize("phase", range(7))
+def test_the_counters_steps_are_no_error(monkeypatch: pytest.MonkeyPatch, phase: int) -> None:
+    """A counter that moves every 100 ms by what 20 runs took, and a window of 5 such steps."""
+    clock = [0.005 * 3 * phase]
+    monkeypatch.setattr("profiler.energy.time.monotonic", lambda: clock[0])
+
+    def run() -> float:
+        clock[0] += 0.005
+        return 5.0
+
+    counter = EnergyCounter("c", lambda: 60.0 * int(clock[0] / 0.1 + 1e-9), 0.5)
+    assert counter.of(run) == pytest.approx(3.0, rel=0.01)
+
+
+def test_a_counter_that_stands_still_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("profiler.energy.time.monotonic", lambda: clock[0])
+
+    def run() -> float:
+        clock[0] += 0.01
+        return 10.0
+
+    assert EnergyCounter("c", lambda: 7.0, 0.1).of(run) == 0.0
+    assert clock[0] < 0.4
 
 
 @pytest.mark.parametrize(
@@ -99,7 +140,7 @@ def test_a_table_records_what_was_read(fake: Any, tiny: ChainSpace) -> None:
     )
     measured = table.measured
     assert (measured.energy, measured.clock_mhz, measured.temperature_c) == ("a counter", (1500,) * 8, (40.5,) * 8)
-    assert {sample.energy_mj for sample in table.networks} == {0.5}
+    assert {sample.energy_mj for sample in table.networks} == {1.0}  # one run, and two readings that see a step each
     assert LookupTable.from_json(table.to_json()) == table
     plain = build(
         tiny,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+import spaces
 from profiler.commands import main
 from profiler.comparison import compare
 from spaces import ChainSpace
@@ -48,7 +49,24 @@ def test_memory_is_shown(built: Built) -> None:
     assert all((cost.activation_bytes or 0) > 0 for cost in table.blocks.values())
     assert table.measured.memory == "live tensors"
     assert table.measured.blocks == "timed"
-    assert "activations, MiB" in run("show", str(built[0])).output
+    shown = run("show", str(built[0])).output
+    assert "activations, MiB" in shown
+    least, greatest = table.cost_model(spaces.get(table.space), "memory_bytes").bounds()
+    assert (
+        f"networks hold {least.value / 2**20:.4g} to {greatest.value / 2**20:.4g} MiB of activations at once" in shown
+    )
+    assert " mJ" not in shown
+
+
+def test_energy_is_shown_where_it_was_counted(built: Built, tmp_path: Path) -> None:
+    table = LookupTable.read(built[0])
+    counted = tuple(replace(sample, energy_mj=5 * sample.latency_ms[0]) for sample in table.networks)
+    path = tmp_path / "counted.json"
+    replace(table, networks=counted, measurement=replace(table.measured, energy="a counter")).save(path)
+    shown = run("show", str(path)).output
+    line = next(line for line in shown.splitlines() if " mJ a run" in line)
+    assert line.startswith("networks take ")
+    assert line.endswith(" mJ (a counter)")
 
 
 def test_a_table_is_like_itself(built: Built) -> None:

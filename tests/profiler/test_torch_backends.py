@@ -154,6 +154,26 @@ def test_views_count_once_and_the_freed_no_more() -> None:
     assert live_tensor_bytes(Views(), torch.zeros(16)) == 3 * 16 * 4
 
 
+def test_weights_are_no_activations() -> None:
+    # Input, features joined over the image, logits: the weights' transposed view is none of them.
+    block = Block.from_key("classifier 8x2x2 -> 1000")
+    found = live_tensor_bytes(build(block).eval(), torch.randn(1, *block.input))
+    assert found <= 4 * (2 * 8 * 2 * 2 + 8 + 2 * 1000) < 4 * 8 * 1000
+
+
+@pytest.mark.parametrize("name", ["spos-tiny", "nasbench-macro", "ofa-mobilenetv3(resolutions=(64,))"])
+def test_a_network_of_a_chain_holds_what_its_largest_block_does(name: str) -> None:
+    """What `memory_bytes` of `tables` rests on."""
+    space, backend = spaces.get(name), TorchEager("cpu")
+    for architecture in space.decode(space.sample(np.random.default_rng(4), 4)):
+        network = space.network(architecture).eval()
+        largest = max(map(backend.activation_bytes, space.blocks(architecture)[1:]))
+        image = torch.randn(1, *space.input_shape_of(architecture))
+        # The image is held by the caller all along.
+        first = backend.activation_bytes(space.blocks(architecture)[0])
+        assert live_tensor_bytes(network, image) == max(largest + image.nbytes, first)
+
+
 def test_memory_grows_with_the_batch(tiny: ChainSpace) -> None:
     block = list(tiny.all_blocks.values())[1]
     small, large = (TorchEager("cpu", batch=batch) for batch in (1, 4))

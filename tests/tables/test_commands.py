@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,23 @@ def test_estimate_gives_costs(folder: Path, table: LookupTable, tiny: ChainSpace
         assert found["sigma_ms"] == pytest.approx(model.sigma, abs=1e-4)
         assert (found["macs"], found["params"]) == (tiny.macs(architecture), tiny.params(architecture))
         assert found["table"] == "made-up"
+
+
+def test_estimate_tells_memory_and_energy_where_they_are_known(
+    folder: Path, table: LookupTable, tiny: ChainSpace
+) -> None:
+    blocks = {key: replace(cost, activation_bytes=1000 + cost.macs) for key, cost in table.blocks.items()}
+    networks = tuple(replace(sample, energy_mj=3 * sample.latency_ms[0]) for sample in table.networks)
+    full = replace(table, blocks=blocks, networks=networks)
+    full.save(folder / "full.json")
+    architecture = tiny.architecture([3, 2, 1, 0, 1, 2])
+    (folder / "arch.json").write_text(architecture.to_json(), encoding="utf-8")
+    found = json.loads(run("estimate", "arch.json", "--table", "full.json").stdout)
+    assert found["memory_bytes"] == full.cost_model(tiny, "memory_bytes").estimate([architecture])[0]
+    assert found["energy_mj"] == pytest.approx(3 * found["latency_ms"], rel=0.05)
+    assert found["sigma_mj"] > 0
+    plain = json.loads(run("estimate", "arch.json", "--table", "made-up").stdout)
+    assert not {"memory_bytes", "energy_mj", "sigma_mj"} & set(plain)
 
 
 def test_estimate_without_networks_gives_no_sigma(

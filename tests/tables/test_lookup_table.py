@@ -187,4 +187,5 @@ def test_unknown_metrics_are_named(table: LookupTable, tiny: ChainSpace) -> None
 
     with pytest.raises(UnknownName) as caught:
         table.cost_model(tiny, "energy")
-    assert str(caught.value) == "unknown metric 'energy'; there is: latency_ms, macs, params, flops"
+    known = "latency_ms, macs, params, memory_bytes, energy_mj, flops"
+    assert str(caught.value) == f"unknown metric 'energy'; there is: {known}"

@@ -173,12 +173,12 @@ def test_gradients_are_those_of_finite_differences() -> None:
     for column in (0, 2):
         for candidate in range(int(space.candidates[column])):
             values = []
-            for move in (-1e-2, 1e-2):
+            for move in (-1e-3, 1e-3):
                 moved = [torch.from_numpy(point.copy()).float() for point in points]
                 moved[column][:, candidate] += move
                 values.append(guide.score_relaxed(moved).detach().numpy())
             np.testing.assert_allclose(
-                (values[1] - values[0]) / 2e-2, gradients[column][:, candidate], rtol=0.05, atol=0.02
+                (values[1] - values[0]) / 2e-3, gradients[column][:, candidate], rtol=0.05, atol=0.02
             )
 
 
