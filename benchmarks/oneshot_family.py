@@ -1,11 +1,14 @@
 """The networks that one-shot algorithms find in a space, trained alike beside random ones.
 
-    python benchmarks/oneshot_family.py --smoke -o runs/oneshot-family-smoke
+    python benchmarks/oneshot_family.py --scale smoke -o runs/oneshot-family-smoke
+    python benchmarks/oneshot_family.py --scale small --algorithm ofa -o runs/oneshot-family-small
     python benchmarks/oneshot_family.py --device gpu --precision bf16 -o runs/oneshot-family
 
-Each algorithm searches the supernet of a scaled space of SPOS on CIFAR-10 images; what it returns and random networks
-of the same space are trained alike from fresh weights, each by a seed of its own, and tested. What was done before an
-interruption is kept: the same command goes on. Networks differ in size, so their MACs are told beside the accuracy.
+Each algorithm searches a supernet on CIFAR-10 images: Once-for-All the elastic one of a scaled ofa-mobilenetv3, the
+others that of a scaled space of SPOS. What it returns and random networks of the same space are trained alike from
+fresh weights, each by a seed of its own, and tested. Networks differ in size, so their MACs are told beside the
+accuracy. Of Once-for-All, whose product is the supernet, all of them are also tested with the supernet's weights. What
+was done before an interruption is kept: the same command goes on.
 
 Data: `packed_cifar.py` beside this file says where the images are looked for.
 """
@@ -14,30 +17,40 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 import torch
-from oneshot_nasbench201 import ALGORITHMS, SHORT, searched
+from oneshot_nasbench201 import ALGORITHMS, OPTIONS, searched
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
 from oneshot.data.images import ImageData
 from oneshot.data.registry import load as load_data
+from oneshot.recalibration import recalibrate
 from oneshot.recipe import Recipe
 from oneshot.retraining.network_training import device_of, train_network
 from oneshot.retraining.options import RetrainOptions
 from oneshot.retraining.report import report_on_test
+from oneshot.retraining.supernet_weights import inherit
 from oneshot.run import begin
 from oneshot.training.execution import Execution
 from spaces import __version__
 from spaces.architecture import Architecture
 from spaces.files import write_text
+from spaces.modules.supernet import Supernet
 from spaces.plugins import load_file
 from spaces.progress import Bar
 from spaces.registry import get
+
+OFA = {"preset": "tiny", "selection": 24, "selection_batches": 8}
+"""Options of Once-for-All for some hundred updates."""
+
+_RECALIBRATED = 20  # batches behind which the statistics of a sub-network are its own
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,7 @@ class Scale:
 
     Args:
         space: that is searched.
+        elastic: that Once-for-All searches.
         images: most images of each part.
         validation: training images that are held out for the architecture.
         epochs: of a search.
@@ -54,6 +68,7 @@ class Scale:
     """
 
     space: str
+    elastic: str
     images: int
     validation: int
     epochs: int
@@ -61,28 +76,50 @@ class Scale:
     augment: bool
 
 
-SMOKE = Scale(
-    "spos(input_size=16, stem_stride=1, repeats=(1, 2, 1), channels=(16, 32, 64), stem_channels=8, head_channels=64, "
-    "num_classes=10)",
-    images=2000,
-    validation=800,
-    epochs=3,
-    network=Recipe(epochs=3, batch_size=64, learning_rate=0.1, schedule="cosine"),
-    augment=False,
-)
-FULL = Scale(
-    "spos(input_size=32, stem_stride=1, repeats=(3, 3, 4), channels=(64, 128, 256), head_channels=512, num_classes=10)",
-    images=50_000,
-    validation=10_000,
-    epochs=50,
-    network=Recipe(epochs=60, batch_size=256, learning_rate=0.1, schedule="cosine", weight_decay=5e-4),
-    augment=True,
-)
+SCALES = {
+    "smoke": Scale(
+        "spos(input_size=16, stem_stride=1, repeats=(1, 2, 1), channels=(16, 32, 64), stem_channels=8, "
+        "head_channels=64, num_classes=10)",
+        "ofa-mobilenetv3(resolutions=(32,), depths=(1, 2), width=0.25, num_classes=10)",
+        images=2000,
+        validation=800,
+        epochs=3,
+        network=Recipe(epochs=3, batch_size=64, learning_rate=0.1, schedule="cosine"),
+        augment=False,
+    ),
+    "small": Scale(
+        "spos(input_size=16, stem_stride=1, repeats=(2, 3, 2), channels=(16, 32, 64), stem_channels=8, "
+        "head_channels=128, num_classes=10)",
+        "ofa-mobilenetv3(resolutions=(32,), depths=(1, 2, 3), width=0.25, num_classes=10)",
+        images=8000,
+        validation=4000,
+        epochs=8,
+        network=Recipe(epochs=5, batch_size=64, learning_rate=0.1, schedule="cosine"),
+        augment=False,
+    ),
+    "full": Scale(
+        "spos(input_size=32, stem_stride=1, repeats=(3, 3, 4), channels=(64, 128, 256), head_channels=512, "
+        "num_classes=10)",
+        "ofa-mobilenetv3(resolutions=(64, 96), num_classes=10)",
+        images=50_000,
+        validation=10_000,
+        epochs=50,
+        network=Recipe(epochs=60, batch_size=256, learning_rate=0.1, schedule="cosine", weight_decay=5e-4),
+        augment=True,
+    ),
+}
 
 
 @click.command()
-@click.option("--smoke", is_flag=True, help="A small space and few images, some minutes of a core.")
-@click.option("--algorithm", "names", type=click.Choice(ALGORITHMS), multiple=True, help="Default: all.")
+@click.option(
+    "--scale",
+    "size",
+    type=click.Choice(tuple(SCALES)),
+    default="full",
+    show_default=True,
+    help="smoke: some minutes of a core; small: some minutes of a core for each algorithm; full: for a GPU.",
+)
+@click.option("--algorithm", "names", type=click.Choice((*ALGORITHMS, "ofa")), multiple=True, help="Default: all.")
 @click.option("--random", "drawn", type=click.IntRange(min=1), default=5, show_default=True, help="Random networks.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True)
@@ -90,38 +127,55 @@ FULL = Scale(
 @click.option("--threads", type=int, default=None, help="Torch threads.")
 @click.option("--images", "data", default="packed-cifar10", show_default=True, help="As --data of `oneshot train`.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
-def main(names: tuple[str, ...], smoke: bool, drawn: int, seed: int, data: str, output: Path, **options: Any) -> None:
+def main(names: tuple[str, ...], size: str, drawn: int, seed: int, data: str, output: Path, **options: Any) -> None:
     """Search by each algorithm, train what was found and random networks alike, and compare."""
     load_file(str(Path(__file__).with_name("packed_cifar.py")))
     if options["threads"] is not None:
         torch.set_num_threads(options["threads"])
-    scale = SMOKE if smoke else FULL
-    space = get(scale.space)
-    images = load_data(data, space.input_shape, limit=scale.images, validation=scale.validation)
+    scale, chosen = SCALES[size], names or (*ALGORITHMS, "ofa")
     execution = Execution(accelerator=options["device"], precision=options["precision"])
-    networks: list[tuple[str, Architecture]] = []
-    for name in names or ALGORITHMS:
-        path = output / f"{name}.json"
-        if not path.exists():
-            given = SHORT[name] if smoke else {}
-            found, _ = searched(space, name, given, images, scale.epochs, seed, output / f"search-{name}", execution)
-            write_text(path, found.to_json() + "\n")
-        networks.append((name, Architecture.from_json(path.read_text())))
-    random = space.decode(space.sample(np.random.default_rng([seed, 7]), drawn))
-    networks += [(f"random-{number}", architecture) for number, architecture in enumerate(random)]
-    reports = [
-        retrained(scale, architecture, name, seed + number, images, execution, output)
-        for number, (name, architecture) in enumerate(networks)
-    ]
-    write_text(output / "comparison.json", json.dumps(reports, indent=1) + "\n")
-    show(reports)
+    for kind, space_name, own in (
+        ("", scale.space, [name for name in chosen if name != "ofa"]),
+        ("elastic-", scale.elastic, [name for name in chosen if name == "ofa"]),
+    ):
+        if not own:
+            continue
+        space = get(space_name)
+        images = load_data(data, space.input_shape, limit=scale.images, validation=scale.validation)
+        random = space.decode(space.sample(np.random.default_rng([seed, 7]), drawn))
+        networks = [(f"{kind}random-{number}", architecture) for number, architecture in enumerate(random)]
+        inherited: dict[str, float] = {}
+        for name in own:
+            given = OFA if name == "ofa" and size != "full" else OPTIONS[size].get(name, {})
+            folder = output / f"search-{name}"
+            found, model, _ = searched(space, name, given, images, scale.epochs, seed, folder, execution)
+            write_text(output / f"{name}.json", found.to_json() + "\n")
+            networks.append((name, found))
+            if isinstance(model, Supernet) and name == "ofa":
+                inherited = {one: with_weights_of(model, row, images, seed) for one, row in networks}
+        reports = [
+            retrained(scale, architecture, name, seed + number, images, execution, output)
+            for number, (name, architecture) in enumerate(networks)
+        ]
+        reports = [{**report, "inherited_top1": inherited.get(report["name"])} for report in reports]
+        write_text(output / f"{kind}comparison.json", json.dumps(reports, indent=1) + "\n")
+        show(space_name, reports)
+
+
+def with_weights_of(supernet: Supernet, architecture: Architecture, data: ImageData, seed: int) -> float:
+    """Test top-1 of a sub-network with the supernet's weights, its normalisations' statistics computed anew."""
+    network: nn.Module = supernet.space.network(architecture, num_classes=data.num_classes)
+    inherit(network, supernet, architecture)
+    batches = data.train.epochs(64, seed)
+    recalibrate(network, (images for images, _ in islice(batches, _RECALIBRATED)))
+    return float(report_on_test(network, data)["top1"])
 
 
 def retrained(
     scale: Scale, architecture: Architecture, name: str, seed: int, data: ImageData, execution: Execution, output: Path
 ) -> dict[str, Any]:
     """The test report of a network that is trained from fresh weights."""
-    space = get(scale.space)
+    space = get(architecture.space)
     settings = {
         "kind": "network",
         "space": space.name,
@@ -146,15 +200,22 @@ def retrained(
     return found
 
 
-def show(reports: list[dict[str, Any]]) -> None:
+def show(space: str, reports: list[dict[str, Any]]) -> None:
     """Print all networks, and the mean and the best of the random ones."""
-    table = Table("network", "M MACs", "test top-1")
+    table = Table("network", "M MACs", "test top-1", "with the supernet's weights", title=space)
     for report in sorted(reports, key=lambda one: -one["top1"]):
-        table.add_row(report["name"], f"{report['macs'] / 1e6:.2f}", f"{report['top1']:.2f}")
+        own = report["inherited_top1"]
+        cells = f"{report['macs'] / 1e6:.2f}", f"{report['top1']:.2f}", "" if own is None else f"{own:.2f}"
+        table.add_row(report["name"], *cells)
     console = Console()
     console.print(table)
-    random = np.array([report["top1"] for report in reports if report["name"].startswith("random")])
-    console.print(f"random networks: mean {random.mean():.2f}, deviation {random.std():.2f}, best {random.max():.2f}")
+    for key, word in (("top1", "trained alike"), ("inherited_top1", "with the supernet's weights")):
+        random = np.array([one[key] for one in reports if "random" in one["name"] and one[key] is not None])
+        if len(random):
+            console.print(
+                f"random networks, {word}: mean {random.mean():.2f}, deviation {random.std():.2f}, "
+                f"best {random.max():.2f}"
+            )
 
 
 if __name__ == "__main__":

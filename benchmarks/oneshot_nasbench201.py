@@ -1,12 +1,14 @@
 """What one-shot algorithms find on NAS-Bench-201, looked up in the benchmark's table.
 
-    python benchmarks/oneshot_nasbench201.py --smoke -o runs/oneshot-nasbench201-smoke
+    python benchmarks/oneshot_nasbench201.py --scale smoke -o runs/oneshot-nasbench201-smoke
+    python benchmarks/oneshot_nasbench201.py --scale small --seeds 3 -o runs/oneshot-nasbench201-small
     python benchmarks/oneshot_nasbench201.py --device gpu --precision bf16 -o runs/oneshot-nasbench201
 
 Each algorithm searches a narrow supernet of the space on CIFAR-10 images. Told is the true accuracy of the cell that it
 returns (200 epochs of the whole network, mean of seeds), the share of all 15625 cells that are worse, and the same of
-random cells. With few updates the published learning rates of the logits change nothing, so that the smoke setting
-has larger ones; `--published` keeps all published options but the epochs.
+random cells. With few updates the published learning rates of the logits change nothing, so that the smaller scales
+have larger ones; `--published` keeps all published options but the epochs. What is in the output already is not done
+again: the same command goes on, also with more algorithms or seeds.
 
 Data: `packed_cifar.py` beside this file says where the images are looked for; the table's folder is given.
 """
@@ -24,6 +26,7 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
 import tables
 from oneshot.algorithms.cells import derived, searchable, told_space
@@ -47,13 +50,24 @@ METRIC = "cifar10_test_acc"
 SHORT: dict[str, dict[str, Any]] = {
     "darts": {"arch_learning_rate": 0.02},
     "darts-second-order": {"arch_learning_rate": 0.02},
-    "gdas": {"arch_learning_rate": 0.05, "first_temperature": 5.0},
+    "gdas": {"preset": "nasbench201", "arch_learning_rate": 0.05, "first_temperature": 5.0},
     "snas": {"arch_learning_rate": 0.02},
     "fbnet": {"arch_learning_rate": 0.05, "arch_warmup": 1, "arch_every": 1},
-    "enas": {"tanh_constant": 2.5, "controller_learning_rate": 0.01, "entropy_weight": 0.01},
+    "enas": {"controller_learning_rate": 0.02, "tanh_constant": 1.1, "final_samples": 50, "final_images": 2048},
     "fairnas": {"population": 32, "generations": 2},
 }
-"""Options for a few hundred updates."""
+"""Options for a hundred updates."""
+
+LONGER: dict[str, dict[str, Any]] = {
+    "darts": {"arch_learning_rate": 0.005, "arch_warmup": 2},
+    "darts-second-order": {"arch_learning_rate": 0.005, "arch_warmup": 2},
+    "gdas": {"preset": "nasbench201", "arch_learning_rate": 0.02, "arch_warmup": 2},
+    "snas": {"arch_learning_rate": 0.01, "arch_warmup": 2},
+    "fbnet": {"arch_learning_rate": 0.02, "arch_warmup": 2, "arch_every": 1, "annealing": 0.7},
+    "enas": SHORT["enas"],
+    "fairnas": SHORT["fairnas"],
+}
+"""Options for a thousand updates: the weights have two epochs before the logits move."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ class Scale:
         space: that is searched.
         images: most images of each part.
         validation: training images that are held out.
-        epochs: of a search; one of FairNAS runs five paths an update, and takes a fifth of them.
+        epochs: of a search.
     """
 
     space: str
@@ -73,15 +87,29 @@ class Scale:
     epochs: int
 
 
-SMOKE = Scale("nasbench201(cells=1, channels=4)", 2000, 800, 4)
-FULL = Scale("nasbench201", 50_000, 25_000, 50)
+SCALES = {
+    "smoke": Scale("nasbench201(cells=1, channels=4)", 2000, 800, 4),
+    "small": Scale("nasbench201(cells=1, channels=8, input_size=16)", 8000, 4000, 8),
+    "full": Scale("nasbench201", 50_000, 25_000, 50),
+}
+
+OPTIONS = {"smoke": SHORT, "small": LONGER, "full": {"gdas": {"preset": "nasbench201"}}}
+"""Scale -> algorithm -> options other than the published ones."""
 
 
 @click.command()
-@click.option("--smoke", is_flag=True, help="A narrow supernet, few images: some minutes of a core.")
+@click.option(
+    "--scale",
+    "size",
+    type=click.Choice(tuple(SCALES)),
+    default="full",
+    show_default=True,
+    help="smoke: some minutes of a core; small: a minute or two of a core for each search; full: for a GPU.",
+)
 @click.option("--algorithm", "names", type=click.Choice(ALGORITHMS), multiple=True, help="Default: all.")
-@click.option("--published", is_flag=True, help="Keep the published options in the smoke setting too.")
+@click.option("--published", is_flag=True, help="Keep the published options at the smaller scales too.")
 @click.option("--epochs", type=click.IntRange(min=1), default=None, help="Of a search.")
+@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=None, help="Of the weights.")
 @click.option("--random", "drawn", type=click.IntRange(min=1), default=5, show_default=True, help="Random cells.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Searches of each algorithm.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The first one.")
@@ -91,32 +119,45 @@ FULL = Scale("nasbench201", 50_000, 25_000, 50)
 @click.option("--images", "data", default="packed-cifar10", show_default=True, help="As --data of `oneshot train`.")
 @click.option("--table", default=None, help="Of NAS-Bench-201, as `tables.benchmark` takes it.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
-def main(names: tuple[str, ...], smoke: bool, data: str, output: Path, **options: Any) -> None:
+def main(names: tuple[str, ...], size: str, data: str, output: Path, **options: Any) -> None:
     """Search NAS-Bench-201 by each algorithm, and look up what was found."""
     load_file(str(Path(__file__).with_name("packed_cifar.py")))
     if options["threads"] is not None:
         torch.set_num_threads(options["threads"])
-    scale = SMOKE if smoke else FULL
-    scale = replace(scale, epochs=options["epochs"] or scale.epochs)
+    scale = replace(SCALES[size], epochs=options["epochs"] or SCALES[size].epochs)
     benchmark = tables.benchmark("nasbench201", options["table"])
     truth = benchmark.values(METRIC)
     space = get(scale.space)
     images = load_data(data, space.input_shape, limit=scale.images, validation=scale.validation)
     execution = Execution(accelerator=options["device"], precision=options["precision"])
-    rows = []
+    rate = options["learning_rate"]
+    record = {"scale": asdict(scale), "published": options["published"], "learning_rate": rate}
+    rows = told_before(output / "found.json", record)
     for name in names or ALGORITHMS:
         for seed in range(options["seed"], options["seed"] + options["seeds"]):
-            given = SHORT[name] if smoke and not options["published"] else {}
+            if any((row["algorithm"], row["seed"]) == (name, seed) for row in rows):
+                continue
+            given = OPTIONS["full" if options["published"] else size].get(name, {})
             folder = output / f"{name}-{seed}"
-            found, seconds = searched(space, name, given, images, scale.epochs, seed, folder, execution)
+            found, _, seconds = searched(space, name, given, images, scale.epochs, seed, folder, execution, rate)
             cell = get("nasbench201").architecture(dict(found.choices))
             rows.append(told(name, seed, cell, seconds, benchmark, truth))
-            write_text(output / "found.json", json.dumps({"scale": asdict(scale), "rows": rows}, indent=1) + "\n")
+            write_text(output / "found.json", json.dumps({**record, "rows": rows}, indent=1) + "\n")
     drawn = get("nasbench201").sample(np.random.default_rng(options["seed"]), options["drawn"])
     for number, architecture in enumerate(get("nasbench201").decode(drawn)):
         rows.append(told("random", number, architecture, 0.0, benchmark, truth))
-    write_text(output / "found.json", json.dumps({"scale": asdict(scale), "rows": rows}, indent=1) + "\n")
-    show(rows, float(truth.max()))
+    show(rows, truth)
+
+
+def told_before(path: Path, record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of earlier runs of the same kind; raises UsageError where those in the file are of another."""
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text())
+    rows: list[dict[str, Any]] = found.pop("rows")
+    if found != record:
+        raise click.UsageError(f"{path} holds searches of another scale; choose another folder")
+    return rows
 
 
 def searched(
@@ -128,12 +169,17 @@ def searched(
     seed: int,
     folder: Path,
     execution: Execution,
-) -> tuple[Architecture, float]:
-    """What an algorithm finds in a space, and the seconds of the processor that it took."""
+    rate: float | None = None,
+) -> tuple[Architecture, nn.Module, float]:
+    """What an algorithm finds in a space, the model that it trained, and the seconds of the processor that it took.
+
+    Batches are of 64 images at most; the learning rate of the weights is `rate`, or the published one in proportion.
+    """
     algorithm = name.removesuffix("-second-order")
     chosen = preset(algorithm, {**given, **({"preset": "second-order"} if algorithm != name else {})})
-    recipe = replace(chosen.recipe, epochs=max(1, epochs // 5) if algorithm == "fairnas" else epochs)
+    recipe = replace(chosen.recipe, epochs=epochs)
     recipe = recipe if recipe.batch_size <= 64 else _with_batches_of_64(recipe)
+    recipe = replace(recipe, learning_rate=rate or recipe.learning_rate)
     model = searchable(space.supernet(data.num_classes, torch.Generator().manual_seed(seed)))
     folder.mkdir(parents=True, exist_ok=True)
     setting = Setting(model, recipe, data.validation, len(data.train), seed, told_space(model, space), folder=folder)
@@ -142,7 +188,9 @@ def searched(
     with Bar(f"{name} {seed}") as bar:
         fit(task, data.train, folder, seed=seed, execution=execution, progress=bar.update)
     seconds = time.process_time() - began
-    return derived(space, task), seconds
+    found = derived(space, task)
+    task.mutator.unbind()
+    return found, model, seconds
 
 
 def _with_batches_of_64(recipe: Recipe) -> Recipe:
@@ -165,8 +213,8 @@ def told(
     }
 
 
-def show(rows: list[dict[str, Any]], best: float) -> None:
-    """Print all cells."""
+def show(rows: list[dict[str, Any]], truth: np.ndarray) -> None:
+    """Print all cells, the means of each algorithm, and what random cells of the whole space are."""
     table = Table("algorithm", "seed", "true top-1", "better than", "CPU s", "cell")
     for row in rows:
         cell = " ".join(operation.removeprefix("nor_") for operation in row["cell"])
@@ -174,9 +222,18 @@ def show(rows: list[dict[str, Any]], best: float) -> None:
         table.add_row(
             row["algorithm"], str(row["seed"]), f"{row[METRIC]:.2f}", share, f"{row['cpu_seconds']:.0f}", cell
         )
+    means = Table("algorithm", "searches", "true top-1", "better than")
+    for name in dict.fromkeys(row["algorithm"] for row in rows):
+        own = [row for row in rows if row["algorithm"] == name]
+        accuracies, shares = (np.array([row[key] for row in own]) for key in (METRIC, "better_than_percent"))
+        spread = f" +- {accuracies.std(ddof=1) / np.sqrt(len(own)):.2f}" if len(own) > 1 else ""
+        means.add_row(name, str(len(own)), f"{accuracies.mean():.2f}{spread}", f"{shares.mean():.1f}%")
     console = Console()
     console.print(table)
-    console.print(f"the best cell of the benchmark has {best:.2f}")
+    console.print(means)
+    console.print(
+        f"all cells of the benchmark: mean {truth.mean():.2f}, median {np.median(truth):.2f}, best {truth.max():.2f}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,22 @@
 """The predictor-guided strategy proxyless beside the evolution: as many scores of the predictor, 20 constraints.
 
-    python benchmarks/proxyless_search.py -o proxyless-search.json
+    python benchmarks/proxyless_search.py -o runs/proxyless-search
 
-For each space a predictor of the kind gates is fitted, then both strategies search under 20 limits, from the 5th to
-the 95th percentile of the costs of random architectures: of spos the latency by the table of this project, of
-nasbench201 the MACs. Scores of relaxed architectures count as evaluations of the predictor, too: each strategy has
-1000 in all. The values that the predictors are fitted on are the accuracies of NAS-Bench-201 where its file is given;
-elsewhere they are made up, with a number for each candidate and one for each pair of candidates that follow each other.
+What is in the output already is not done again: the same command goes on.
+
+For each space both strategies search under 20 limits, from the 5th to the 95th percentile of the costs that random
+architectures have: of spos the latency by the table of this project, of nasbench201 the MACs. Scores of relaxed
+architectures count as evaluations of the predictor, too: each strategy has 1000 in all.
+
+The predictors are of the kind gates. Those that lie in the output's folder are taken; the others are fitted here on 200
+architectures: for nasbench201 on their accuracies in the benchmark's table, for spos, where no table of accuracies is
+public, on the zero-cost proxy naswot of untrained narrow networks with the same 20 choices. Another predictor is given
+by --predictor, such as
+
+    python -m oneshot train --space spos --data FOLDER -o runs/supernet
+    python -m oneshot evaluate runs/supernet -n 200 -o evaluations.jsonl
+    python -m predictor train --data evaluations.jsonl --space spos --encoder gates -o spos.safetensors
+    python benchmarks/proxyless_search.py --space spos --predictor spos=spos.safetensors -o runs/proxyless-search
 """
 
 from __future__ import annotations
@@ -22,15 +32,19 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Column, Table
+from scipy.stats import kendalltau
 
 import spaces
 import tables
 from oneshot.constraint import Constraint
+from oneshot.data.registry import load as load_data
 from oneshot.guide import PredictorGuide
 from oneshot.problem import SearchProblem
 from oneshot.search_loop import search
+from predictor.proxies.survey import Survey
+from predictor.registry import load as load_predictor
 from predictor.registry import make
-from spaces.files import write_text
+from spaces.files import digest, write_text
 from spaces.progress import Bar
 from spaces.space import Codes, SearchSpace
 from tables.cost_model import CostModel, counting_model
@@ -39,35 +53,51 @@ SPACES = ("spos", "nasbench201")
 TABLE = "amd-epyc-spos-b1-fp32-t2"
 METRIC = "cifar10_test_acc"
 EVALUATIONS = 1000
+TRAIN, HELD_OUT = 200, 50
 WITHIN = 1e-6  # of the scores' deviation: rounding between batches of the predictor
+NARROW = (
+    "spos(input_size=16, stem_stride=1, channels=(16, 32, 64, 128), stem_channels=8, head_channels=128, num_classes=10)"
+)
+PROXY, IMAGES = "naswot", 64
+
+Labelled = tuple[Codes, NDArray[np.float64]]
+"""Codes [n, choices] and values [n], greater is better."""
 
 
-def made_up(space: SearchSpace, codes: Codes, seed: int) -> NDArray[np.float64]:
-    """Values [n] of codes [n, choices]: terms of candidates and of pairs that follow each other, and noise."""
-    rng = np.random.default_rng(seed)
-    found = rng.normal(0, 0.3, len(codes))
-    for column, count in enumerate(space.candidates):
-        found += rng.normal(0, 1, count)[codes[:, column]]
-        if column:
-            pairs = rng.normal(0, 0.5, (space.candidates[column - 1], count))
-            found += pairs[codes[:, column - 1], codes[:, column]]
-    return found
+def of_proxy(seed: int) -> Labelled:
+    """Architectures of spos and a zero-cost proxy of untrained narrow networks with the same choices."""
+    space = spaces.get(NARROW)
+    data = load_data("digits", space.input_shape)
+    images, labels = data.train.tensors(np.arange(IMAGES))
+    codes = np.asfortranarray(space.sample(np.random.default_rng(seed), TRAIN + HELD_OUT))
+    survey, values = Survey(space, images, labels, 10, [PROXY], seed), []
+    with Bar(f"{PROXY} of networks of spos") as bar:
+        for _, measured, _ in survey.run(codes):
+            values.append(measured[PROXY])
+            bar.update(len(values) / len(codes), f"{len(values)}/{len(codes)}")
+    return codes, np.array(values)
 
 
-def fitted(space: SearchSpace, train: int, data: Path | None, seed: int) -> PredictorGuide:
-    """A guide by gates."""
-    rng = np.random.default_rng(seed)
-    if space.name == "nasbench201" and data is not None:
-        benchmark = tables.benchmark("nasbench201", data)
-        rows = rng.permutation(len(benchmark.codes()))[:train]
-        codes, values = benchmark.codes()[rows], benchmark.values(METRIC)[rows]
-    else:
-        codes = space.sample(rng, train)
-        values = made_up(space, codes, seed)
-    found = make("gates", space, seed)
-    with Bar(f"gates on {space.name}") as bar:
-        found.fit(codes, values, progress=bar.update)
-    return PredictorGuide(found, "gates")
+def of_benchmark(data: Path | None, seed: int) -> Labelled:
+    """Cells of NAS-Bench-201 and their accuracies, in a random order."""
+    benchmark = tables.benchmark("nasbench201", data)
+    rows = np.random.default_rng(seed).permutation(len(benchmark.codes()))
+    return np.asfortranarray(benchmark.codes()[rows]), benchmark.values(METRIC)[rows]
+
+
+def guide_of(space: SearchSpace, given: Path | None, output: Path, data: Path | None, seed: int) -> PredictorGuide:
+    """A guide by gates; tells how well a predictor that is fitted here ranks architectures that it has not seen."""
+    path = given or output / f"{space.name}.safetensors"
+    if not path.exists():
+        codes, values = of_proxy(seed) if space.name == "spos" else of_benchmark(data, seed)
+        fitted = make("gates", space, seed)
+        with Bar(f"gates on {space.name}") as bar:
+            fitted.fit(np.asfortranarray(codes[:TRAIN]), values[:TRAIN], progress=bar.update)
+        tau = float(kendalltau(fitted.predict(np.asfortranarray(codes[TRAIN:]))[0], values[TRAIN:]).statistic)
+        count = len(codes) - TRAIN
+        Console().print(f"{space.name}: gates on {TRAIN} architectures, Kendall's tau {tau:.3f} on {count} others")
+        fitted.save(path)
+    return PredictorGuide(load_predictor(path), digest(path)[:16])
 
 
 def cost_of(space: SearchSpace) -> CostModel:
@@ -81,66 +111,96 @@ def compared(problem: SearchProblem, seed: int) -> dict[str, dict[str, Any]]:
     """Both strategies on one problem: strategy -> best score, evaluations of the predictor, seconds."""
     found = {}
     for strategy in ("evolution", "proxyless"):
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), time.process_time()
         result = search(problem, strategy, seed=seed)
-        seconds = time.perf_counter() - begin
+        seconds, cpu_seconds = time.perf_counter() - begin, time.process_time() - cpu
         assert problem.feasible(result.codes).all()
-        found[strategy] = {"best": float(result.best.score), "verified": len(result), "seconds": seconds}
+        found[strategy] = {
+            "best": float(result.best.score),
+            "verified": len(result),
+            "seconds": seconds,
+            "cpu_seconds": cpu_seconds,
+        }
+    return found
+
+
+def _files(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, Path]:
+    found = {}
+    for text in given:
+        name, separator, path = text.partition("=")
+        if name not in SPACES or not separator or not Path(path).is_file():
+            raise click.BadParameter(f"write SPACE=FILE, a space of {', '.join(SPACES)} and a file; not {text!r}")
+        found[name] = Path(path)
     return found
 
 
 @click.command()
 @click.option("--space", "names", type=click.Choice(SPACES), multiple=True, default=SPACES, show_default=True)
 @click.option("--constraints", type=click.IntRange(min=1), default=20, show_default=True)
-@click.option("--train", type=click.IntRange(min=10), default=200, show_default=True, help="Fitted on.")
+@click.option("--predictor", "files", multiple=True, callback=_files, help="SPACE=FILE.  [default: fitted here]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True)
 @click.option("--data", type=click.Path(exists=True, path_type=Path), default=None, help="File of NAS-Bench-201.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None, help="JSON.")
+@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
 def main(
     names: tuple[str, ...],
     constraints: int,
-    train: int,
+    files: dict[str, Path],
     seed: int,
     threads: int,
     data: Path | None,
-    output: Path | None,
+    output: Path,
 ) -> None:
     """Print a table of both strategies' best scores, and in how many constraints proxyless is at least as good."""
     torch.set_num_threads(threads)
-    runs: list[dict[str, Any]] = []
+    output.mkdir(parents=True, exist_ok=True)
     for name in names:
         space = spaces.get(name)
-        guide, model = fitted(space, train, data, seed), cost_of(space)
+        guide, model = guide_of(space, files.get(name), output, data, seed), cost_of(space)
         codes = space.sample(np.random.default_rng(seed), 4096)
         deviation = float(guide.score(codes)[0].std())
         search(SearchProblem(space, guide), "proxyless", seed=seed)  # imports, caches
+        # Each cost once: a space of few costs would have the same limit several times.
+        limits = np.percentile(np.unique(model.upper(codes)), np.linspace(5, 95, constraints)).tolist()
+        kind = {"evaluations": EVALUATIONS, "seed": seed, "predictor": guide.name, "metric": model.metric}
+        kind |= {"threads": threads, "limits": limits}
+        runs = done_before(output / f"{name}.json", kind)
         with Bar(f"{constraints} constraints on {name}") as bar:
-            for number, limit in enumerate(np.percentile(model.upper(codes), np.linspace(5, 95, constraints))):
-                constraint = Constraint(model.metric, float(limit), model, device=model.device)
+            for number, limit in list(enumerate(limits))[len(runs) :]:
+                constraint = Constraint(model.metric, limit, model, device=model.device)
                 found = compared(SearchProblem(space, guide, [constraint]), seed + number)
                 gap = (found["proxyless"]["best"] - found["evolution"]["best"]) / deviation
-                runs.append({"space": name, "metric": model.metric, "limit": float(limit), "gap": gap, **found})
+                runs.append({"limit": limit, "gap": gap, **found})
+                write_text(output / f"{name}.json", json.dumps({**kind, "runs": runs}, indent=1) + "\n")
                 bar.update((number + 1) / constraints, f"{limit:.4g}")
-        Console().print(table_of(name, [run for run in runs if run["space"] == name]))
-    if output is not None:
-        write_text(output, json.dumps({"evaluations": EVALUATIONS, "train": train, "runs": runs}, indent=1))
+        Console().print(table_of(name, model.metric, runs))
 
 
-def table_of(name: str, runs: list[dict[str, Any]]) -> Table:
-    """A row a constraint; the last line tells how often proxyless is at least as good."""
-    heads = ("evolution", "proxyless", "gap in deviations", "s evolution", "s proxyless")
+def done_before(path: Path, kind: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs of an earlier call of the same kind; raises UsageError where those in the file are of another."""
+    if not path.exists():
+        return []
+    found = json.loads(path.read_text())
+    runs: list[dict[str, Any]] = found.pop("runs")
+    if found != kind:
+        raise click.UsageError(f"{path} holds other searches; choose another folder")
+    return runs
+
+
+def table_of(name: str, metric: str, runs: list[dict[str, Any]]) -> Table:
+    """A row a constraint; the title tells how often proxyless is at least as good."""
+    heads = ("evolution", "proxyless", "gap in deviations", "s evolution", "s proxyless", "CPU s proxyless")
     good = sum(run["gap"] >= -WITHIN for run in runs)
     slowest = max(run["proxyless"]["seconds"] for run in runs)
     title = (
         f"{name}, {EVALUATIONS} evaluations: proxyless at least as good in {good} of {len(runs)} constraints, "
         f"at most {slowest:.2f} s"
     )
-    table = Table(runs[0]["metric"], *(Column(head, justify="right") for head in heads), title=title)
+    table = Table(metric, *(Column(head, justify="right") for head in heads), title=title)
     for run in runs:
         one, other = run["evolution"], run["proxyless"]
-        cells = (f"{one['best']:.4f}", f"{other['best']:.4f}", f"{run['gap']:+.3f}")
-        table.add_row(f"{run['limit']:.5g}", *cells, f"{one['seconds']:.2f}", f"{other['seconds']:.2f}")
+        cells = (f"{one['best']:.4f}", f"{other['best']:.4f}", f"{run['gap']:+.3f}", f"{one['seconds']:.2f}")
+        table.add_row(f"{run['limit']:.5g}", *cells, f"{other['seconds']:.2f}", f"{other['cpu_seconds']:.2f}")
     return table
 
 

@@ -32,16 +32,16 @@ RECIPE = Recipe(
     schedule="cosine",
     clip=5.0,
 )
-"""Of the search on CIFAR-10: the paper's section 3.1 and the release's cnn/train_search.py."""
+"""Of the search on CIFAR-10: every number is that of the release (quark0/darts, cnn/train_search.py)."""
 
 
 @dataclass(frozen=True)
 class DartsOptions(GradientOptions):
-    """Options of DARTS with the defaults of the paper and the release.
+    """Options of DARTS with the defaults of the release (quark0/darts, cnn/train_search.py and cnn/architect.py).
 
     Args:
         order: 1, or 2: the held-out loss is that of the weights after one more step.
-        epsilon: the finite difference of the second order moves the weights this far (the paper's footnote 2: 0.01).
+        epsilon: the finite difference of the second order moves the weights this far (`r` of the release: 0.01).
     """
 
     order: int = 1

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from oneshot.algorithms.controller import Controller, surrogate
 from oneshot.algorithms.gradient import weights_sgd
 from oneshot.algorithms.registry import Preset, register_algorithm
-from oneshot.algorithms.sampled import SampledMutator, SampledTask, rewards
+from oneshot.algorithms.sampled import SampledMutator, SampledTask, final_batches, rewards
 from oneshot.algorithms.task import Setting
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
@@ -30,38 +30,46 @@ RECIPE = Recipe(
     batch_size=160,
     learning_rate=0.05,
     momentum=0.9,
-    weight_decay=1e-4,
+    weight_decay=2e-4,
     label_smoothing=0.0,
     schedule="cosine",
-    clip=5.0,
     nesterov=True,
 )
-"""Of the release's search for cells (scripts/cifar10_micro_search.sh), its cosine without restarts."""
+"""Of the release's search for cells (melodyguan/enas, scripts/cifar10_micro_search.sh), its cosine without restarts.
+
+Its `child_l2_reg`, 1e-4, is a factor of the squared weights, which is a decay of 2e-4. Its `child_grad_bound` bounds
+nothing: src/utils.py keeps the gradients that it was to clip.
+"""
 
 _MARGINALS = 256  # architectures whose distributions are averaged for `probabilities`
 
 
 @dataclass(frozen=True)
 class EnasOptions:
-    """Options of ENAS with the defaults of the release's search for cells.
+    """Options of ENAS with the defaults of the release's search for cells (src/cifar10/main.py and src/utils.py too).
 
     Args:
-        controller_learning_rate: of Adam (the paper: 0.00035; the release's scripts: 0.0035 for cells).
+        controller_learning_rate: of Adam.
+        controller_epsilon: of Adam, whose first beta is 0; small rewards move the controller little for it.
         controller_steps: updates of the controller after each epoch.
+        controller_warmup: epochs in which the weights alone are trained, on what the first controller draws.
         aggregate: architectures an update.
         hidden: units of the LSTM.
-        temperature: that the controller's logits are divided by (the paper: 5; the release: none).
+        temperature: that the controller's logits are divided by (the release: none).
         tanh_constant: the greatest logit (the release: 1.1 / 2.5 for operations); 0: any.
         entropy_weight: the entropy counts so much in the reward.
         baseline_decay: of the moving average of rewards.
         ppo_clip: of PPO; 0: REINFORCE, as published.
         ppo_epochs: updates on the same architectures, with PPO.
         final_samples: architectures of which the best on held-out images is returned (section 2.4).
+        final_images: held-out images that they are compared on; 0: one batch, as published.
         least_learning_rate: where the schedule of the weights' rate ends, in place of 0.
     """
 
     controller_learning_rate: float = 0.0035
+    controller_epsilon: float = 1e-3
     controller_steps: int = 30
+    controller_warmup: int = 0
     aggregate: int = 10
     hidden: int = 64
     temperature: float = 1.0
@@ -71,11 +79,13 @@ class EnasOptions:
     ppo_clip: float = 0.0
     ppo_epochs: int = 4
     final_samples: int = 10
+    final_images: int = 0
     least_learning_rate: float = 0.0005
 
     def __post_init__(self) -> None:
         for name in (
             "controller_learning_rate",
+            "controller_epsilon",
             "controller_steps",
             "aggregate",
             "hidden",
@@ -85,7 +95,7 @@ class EnasOptions:
         ):
             if not 0 < getattr(self, name) < math.inf:
                 raise InvalidOption(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("tanh_constant", "entropy_weight", "least_learning_rate"):
+        for name in ("controller_warmup", "tanh_constant", "entropy_weight", "least_learning_rate", "final_images"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InvalidOption(f"{name} must be at least 0, not {getattr(self, name)}")
         for name in ("baseline_decay", "ppo_clip"):
@@ -94,7 +104,7 @@ class EnasOptions:
 
 
 PAPER = EnasOptions(controller_learning_rate=0.00035, hidden=100, temperature=5.0, tanh_constant=2.5)
-"""As the paper tells it; the release's scripts differ."""
+"""After the paper's sections 2.1 and 3.2, told from memory: no script of the release has these four numbers."""
 
 
 class EnasMutator(SampledMutator):
@@ -159,7 +169,13 @@ class Enas(SampledTask[EnasMutator]):
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
         """The weights' SGD and the controller's Adam."""
         self.steps = steps
-        adam = torch.optim.Adam(self.drawing.controller.parameters(), lr=self.options.controller_learning_rate)
+        options = self.options
+        adam = torch.optim.Adam(
+            self.drawing.controller.parameters(),
+            lr=options.controller_learning_rate,
+            betas=(0.0, 0.999),
+            eps=options.controller_epsilon,
+        )
         return [weights_sgd(self, self.options.least_learning_rate, steps), (adam, None)]
 
     def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
@@ -173,7 +189,8 @@ class Enas(SampledTask[EnasMutator]):
         engine.update()
         done, steps = step + 1, self.options.controller_steps
         epochs = -(-done // self.setting.an_epoch)
-        if done % self.setting.an_epoch == 0 or done == self.steps:
+        at_the_end = done % self.setting.an_epoch == 0 or done == self.steps
+        if at_the_end and epochs > self.options.controller_warmup:
             for number in range((epochs - 1) * steps, epochs * steps):
                 self.controller_step(number, engine)
         if done == self.steps:
@@ -204,14 +221,16 @@ class Enas(SampledTask[EnasMutator]):
             engine.update(1)
 
     def choose(self, number: int, engine: Engine) -> None:
-        """Keep the best on a held-out batch of what the controller draws, and of what it finds most probable."""
+        """Keep the best on held-out images of what the controller draws, and of what it finds most probable."""
         with torch.no_grad():
             controller = self.drawing.controller
             drawn = controller(self.options.final_samples, self.drawing.generator).codes
             rows = torch.cat([controller(1).codes, drawn]).tolist()
-        allowed = self.allowed(rows)
+        allowed = self.allowed(dict.fromkeys(map(tuple, rows)))
         if allowed:
-            self.drawing.settle(allowed[int(rewards(self, allowed, [number], engine).argmax())])
+            images = self.options.final_images
+            numbers = final_batches(self, images) if images else [number]
+            self.drawing.settle(allowed[int(rewards(self, allowed, numbers, engine).argmax())])
 
     def state_dict(self) -> dict[str, Any]:
         """The controller, the final architecture and the baseline."""

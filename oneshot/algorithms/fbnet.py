@@ -27,12 +27,16 @@ RECIPE = Recipe(
     label_smoothing=0.0,
     schedule="cosine",
 )
-"""Of the search on 100 classes of ImageNet: the paper's section 4.1."""
+"""Of the search on 100 classes of ImageNet, told after the paper's section 4.1.
+
+The authors have published networks and no search (facebookresearch/mobile-vision), so that no code of theirs has these
+numbers, nor those of the options; what others have written after the paper has the same ones.
+"""
 
 
 @dataclass(frozen=True)
 class FbnetOptions(GradientOptions):
-    """Options of FBNet with the defaults of the paper.
+    """Options of FBNet with the defaults of the paper, as far as `RECIPE` says.
 
     The paper trains the weights on 80% of an epoch's images and then the logits on the other 20%; here a step of the
     logits comes with every fourth of the weights, which is the same share.

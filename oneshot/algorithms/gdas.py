@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from oneshot.algorithms.gradient import GradientOptions, GradientTask
@@ -13,21 +13,25 @@ from oneshot.recipe import Recipe
 
 RECIPE = Recipe(
     epochs=250,
-    batch_size=64,
+    batch_size=256,
     learning_rate=0.025,
     momentum=0.9,
-    weight_decay=3e-4,
+    weight_decay=5e-4,
     label_smoothing=0.0,
     schedule="cosine",
     clip=5.0,
     nesterov=True,
 )
-"""Of the search on CIFAR-10: the paper's section 4.1."""
+"""Of the search for cells as those of DARTS on CIFAR-10, as the release has it (D-X-Y/AutoDL-Projects,
+configs/search-opts/GDAS-NASNet-CIFAR.config; the bound of the gradients is in exps/algos/GDAS.py)."""
+
+CELLS_201 = replace(RECIPE, epochs=240, batch_size=64)
+"""Of the search on NAS-Bench-201, as its authors ran it (the same, configs/nas-benchmark/algos/GDAS.config)."""
 
 
 @dataclass(frozen=True)
 class GdasOptions(GradientOptions):
-    """Options of GDAS with the defaults of the paper.
+    """Options of GDAS with the defaults of the release (scripts-search/GDAS-search-NASNet-space.sh).
 
     Args:
         first_temperature: of the first update; falls linearly.
@@ -55,7 +59,10 @@ class Gdas(GradientTask):
         options: of GDAS.
     """
 
-    presets: ClassVar[dict[str, Preset]] = {"default": Preset(GdasOptions(), RECIPE)}
+    presets: ClassVar[dict[str, Preset]] = {
+        "default": Preset(GdasOptions(), RECIPE),
+        "nasbench201": Preset(GdasOptions(), CELLS_201),
+    }
     options: GdasOptions
     mutator: HardGumbelMutator
 

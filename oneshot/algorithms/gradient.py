@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GradientOptions:
-    """Options of the logits' training; the defaults are those of DARTS (arXiv 1806.09055, section 3.1).
+    """Options of the logits' training; the defaults are those of DARTS (quark0/darts, cnn/architect.py).
 
     Args:
         arch_learning_rate: of Adam.

@@ -42,7 +42,12 @@ RECIPE = Recipe(
     schedule="cosine",
     nesterov=True,
 )
-"""Of the largest network on ImageNet (arXiv 1908.09791, section 4.1), which here are those of all at once."""
+"""Of the largest network on ImageNet, which here is that of all at once.
+
+Decay, smoothing, Nesterov's momentum, the cosine and 32 x 64 images are those of the release (mit-han-lab/once-for-all,
+train_ofa_net.py), which trains the smaller networks only. Epochs and learning rate are told after arXiv 1908.09791,
+section 4.1; no script of the release has them.
+"""
 
 TINY_RECIPE = Recipe(epochs=30, batch_size=64, learning_rate=0.05, weight_decay=3e-5, schedule="cosine", nesterov=True)
 
@@ -54,7 +59,8 @@ class OfaOptions:
     """Options of the single-stage training.
 
     Args:
-        samples: random sub-networks of an update, beside the largest and the smallest (BigNAS: 2).
+        samples: random sub-networks of an update, beside the largest and the smallest. BigNAS has no release; 2 is what
+            facebookresearch/AttentiveNAS takes (`num_arch_training: 4`).
         sandwich: whether the largest and the smallest are trained in every update.
         distillation: share of the sub-networks' loss that is the cross-entropy with the largest network's
             probabilities; the rest is that with the labels. Needs the sandwich.

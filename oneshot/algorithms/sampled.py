@@ -119,6 +119,12 @@ class SampledTask(ArchitectureTask, Generic[M]):
         return [row for row, fits in zip(given, met.tolist(), strict=True) if fits]
 
 
+def final_batches(task: SampledTask[Any], images: int) -> list[int]:
+    """Numbers of the held-out batches with so many images, or of one pass where there are fewer."""
+    held_out = task.held_out
+    return list(range(max(1, min(-(-images // held_out.batch_size), len(held_out.images) // held_out.batch_size))))
+
+
 @torch.no_grad()
 def rewards(task: SampledTask[Any], codes: Iterable[Sequence[int]], numbers: Sequence[int], engine: Engine) -> Tensor:
     """The accuracy of architectures with the shared weights on held-out batches, over all processes: float64 [n].

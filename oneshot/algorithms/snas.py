@@ -27,18 +27,21 @@ RECIPE = Recipe(
     schedule="cosine",
     clip=5.0,
 )
-"""Of the search on CIFAR-10 (the paper's section 3.1, which is that of DARTS but for the epochs)."""
+"""Of the search on CIFAR-10: that of DARTS but for the epochs (SNAS-Series/SNAS-Series, SNAS/train_search.py)."""
 
 
 @dataclass(frozen=True)
 class SnasOptions(GradientOptions):
-    """Options of SNAS with the defaults of the release.
+    """Options of SNAS with the defaults of the release's search with 8 cells (SNAS/README.md, SNAS/train_search.py).
 
     Args:
-        first_temperature: of the first update; falls geometrically (the paper gives no numbers, the release 1 to 0.03).
+        first_temperature: of the first update; falls linearly (`Temp_Scheduler` of SNAS/utils.py).
         last_temperature: of the last update.
-        resource: weight of the logarithm of the drawn cost in the loss, where a cost is given (the release: 0.01).
+        resource: weight of the logarithm of the drawn cost in the loss, where a cost is given.
     """
+
+    arch_init: float = 0.01
+    least_learning_rate: float = 0.001
 
     first_temperature: float = 1.0
     last_temperature: float = 0.03
@@ -72,7 +75,7 @@ class Snas(GradientTask):
         """Seed the mutator, and set its temperature."""
         super().before_step(step)
         first, last = self.options.first_temperature, self.options.last_temperature
-        self.mutator.temperature = first * (last / first) ** self.share(step)
+        self.mutator.temperature = first + (last - first) * self.share(step)
 
     def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
         """One step of both, by the same gradient."""

@@ -36,7 +36,7 @@ def _data_options(command: Command) -> Command:
 @click.option("--images", "images", type=POSITIVE, default=64, show_default=True, help="Training images looked at.")
 @click.option("--repeats", type=POSITIVE, default=1, show_default=True, help="Networks drawn of one architecture.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the sample, the images and the weights.")
-@click.option("--device", default="cpu", show_default=True, help="Where networks run: cpu, cuda, cuda:1.")
+@click.option("--device", default="cpu", show_default=True, help="Where networks run: cpu, gpu, gpu:1, auto.")
 @click.option("--threads", type=POSITIVE, default=None, help="Torch threads.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
 def proxies(
@@ -60,6 +60,7 @@ def proxies(
     import numpy as np
 
     from oneshot.errors import InvalidRun
+    from oneshot.evaluation.device import find_device
     from predictor.proxies.survey import Survey
     from spaces.progress import Bar
     from spaces.registry import get
@@ -71,7 +72,7 @@ def proxies(
     data = load_data(options, space.input_shape)
     rows = np.random.default_rng(seed).permutation(len(data.train))[:images]
     pixels, labels = data.train.tensors(np.sort(rows))
-    where = _device(device)
+    where = find_device(device)
     survey = Survey(space, pixels.to(where), labels.to(where), data.num_classes, chosen, seed, repeats)
     source = {"kind": "proxies", "data": data.name, "digest": data.digest, "images": len(labels)}
     source |= {"seed": seed, "repeats": repeats}
@@ -82,7 +83,7 @@ def proxies(
             raise InvalidRun(f"{output} holds other proxies, or of other images or seeds; choose another file")
     measured = 0
     left = codes[[architecture not in done for architecture in space.decode(codes)]]
-    with Bar(f"measuring {', '.join(chosen)} with {len(labels)} images of {data.name}") as bar:
+    with Bar(f"measuring {', '.join(chosen)} with {len(labels)} images of {data.title}") as bar:
         for index, (architecture, values, new) in enumerate(survey.run(left, list(done.items()))):
             journal.append(Evaluation(architecture, values, source))
             measured += new
@@ -104,17 +105,3 @@ def _codes(space: SearchSpace, archs: Path | None, count: int, seed: int) -> Cod
     while len(found := distinct(drawn)) < count:
         drawn = np.concatenate([drawn, space.sample(rng, count)])
     return found[:count]
-
-
-def _device(name: str) -> Any:
-    import torch
-
-    from oneshot.errors import InvalidOption
-
-    try:
-        device = torch.device(name)
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise RuntimeError("there is no CUDA device")
-        return device
-    except RuntimeError as error:
-        raise InvalidOption(f"--device {name!r}: {str(error).partition(chr(10))[0]}") from error

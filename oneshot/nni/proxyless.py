@@ -20,10 +20,11 @@ from oneshot.algorithms.proxyless import ProxylessTask
 from oneshot.algorithms.proxyless_mutator import ProxylessMutator
 from oneshot.algorithms.proxyless_options import ProxylessOptions
 from oneshot.algorithms.task import Setting
+from oneshot.binding import bare
 from oneshot.constraint import Constraint
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
-from oneshot.mutator import bare
+from oneshot.nni.device import chosen_device
 from oneshot.nni.trainer import _Loaded
 from oneshot.recipe import Recipe
 from oneshot.training.execution import Execution
@@ -124,8 +125,7 @@ class ProxylessNasTrainer:
         self.seed, self.folder = seed, None if folder is None else Path(folder)
         self.ckpt_path, self.arch_path, self.arch_valid_frequency = ckpt_path, arch_path, arch_valid_frequency
         self.load_ckpt = load_ckpt
-        gpu = torch.cuda.is_available() if device is None else torch.device(device).type == "cuda"
-        self.device = torch.device("cuda" if gpu else "cpu")
+        self.device = chosen_device(device)
         epochs = warmup_epochs if warmup else 0
         options = ProxylessOptions(
             binary_mode=binary_mode,

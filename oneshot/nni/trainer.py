@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
+from oneshot.nni.device import chosen_device
 from oneshot.nni.mutator import SPOSSupernetTrainingMutator
 from oneshot.recipe import Recipe
 from oneshot.training.engine import Engine
@@ -80,8 +81,7 @@ class SPOSSupernetTrainer:
         self.model, self.loss, self.metrics, self.optimizer = model, loss, metrics, optimizer
         self.num_epochs, self.train_loader, self.valid_loader = num_epochs, train_loader, valid_loader
         self.mutator = mutator if mutator is not None else SPOSSupernetTrainingMutator(model, seed=seed)
-        gpu = torch.cuda.is_available() if device is None else torch.device(device).type == "cuda"
-        self.device = torch.device("cuda" if gpu else "cpu")
+        self.device = chosen_device(device)
         self.log_frequency, self.callbacks = log_frequency, list(callbacks or ())
         self.seed, self.folder = seed, folder
 

@@ -90,7 +90,7 @@ def test_another_setting_does_not_mix_with_the_file(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["--proxy", "magic"], "'magic' is not one of 'synflow'"),
-        (["--device", "toaster"], "--device 'toaster': "),
+        (["--device", "toaster"], "device must be cpu, gpu, gpu:NUMBER or auto, not 'toaster'"),
         (["--space", "sops"], "unknown space 'sops'"),
         (["--data", "nothing"], "nothing"),
         (["--archs", "archs.jsonl"], "archs.jsonl, line 1: an architecture of nasbench201 was given to spos-tiny"),

@@ -26,13 +26,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "gdas": {"arch_learning_rate": 0.1, "arch_weight_decay": 0.0, "first_temperature": 2.0},
     "snas": {"arch_learning_rate": 0.2, "arch_weight_decay": 0.0, "last_temperature": 0.3},
     "fbnet": {"arch_learning_rate": 0.2, "arch_warmup": 1, "arch_every": 1},
-    "enas": {
-        "controller_learning_rate": 0.01,
-        "tanh_constant": 2.5,
-        "controller_steps": 10,
-        "entropy_weight": 0.03,
-        "ppo_epochs": 2,
-    },
+    "enas": {"controller_learning_rate": 0.02, "tanh_constant": 1.1, "controller_steps": 10, "entropy_weight": 0.03},
     "fairnas": {"population": 32, "generations": 2},
 }
 

@@ -142,7 +142,7 @@ def test_a_cost_whose_logarithm_is_not_positive_is_refused(small: ChainSpace) ->
     ("name", "options", "expected"),
     [
         ("gdas", {"first_temperature": 10.0, "last_temperature": 0.1}, [10.0, 5.05, 0.1 + 9.9 / 48]),
-        ("snas", {"first_temperature": 1.0, "last_temperature": 0.03}, [1.0, 0.03**0.5, 0.03 ** (47 / 48)]),
+        ("snas", {"first_temperature": 1.0, "last_temperature": 0.03}, [1.0, 0.515, 0.03 + 0.97 / 48]),
         ("fbnet", {"temperature": 5.0, "annealing": 0.956}, [5.0, 5 * 0.956**3, 5 * 0.956**5]),
     ],
 )

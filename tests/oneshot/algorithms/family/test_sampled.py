@@ -1,5 +1,6 @@
 """ENAS's controller and losses, FairNAS's paths, and how drawn architectures are rated."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from oneshot.algorithms.batch_statistics import by_batch, untracked
 from oneshot.algorithms.controller import Controller, surrogate
 from oneshot.algorithms.enas import PAPER, EnasMutator, EnasOptions
 from oneshot.algorithms.fairnas import FairMutator
+from oneshot.algorithms.sampled import rewards
+from oneshot.recipe import Recipe
 from oneshot.samplers import Fair
 from spaces import ChainSpace
 
@@ -137,3 +140,47 @@ def test_rating_normalises_by_the_batch_and_leaves_the_model_alone() -> None:
     assert all(module.training for module in model.modules())
     model(x)
     assert not torch.equal(model.norm.running_mean, before["norm.running_mean"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "images", "batches"), [("fairnas", 2048, 8), ("fairnas", 100, 4), ("enas", 256, 8)])
+def test_what_is_kept_is_the_best_on_the_held_out_images(
+    name: str, images: int, batches: int, searches: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All candidates are rated on the same ones, as many as were asked for and are there: 256 in batches of 32."""
+    module = importlib.import_module(f"oneshot.algorithms.{name}")
+    rated: dict[tuple[int, ...], float] = {}
+    numbers: list[list[int]] = []
+
+    def noted(task: Any, codes: Any, batch: Any, engine: Any) -> Tensor:
+        found = rewards(task, codes, batch, engine)
+        if task.drawing.final is None and len(batch) > 1:
+            numbers.append(list(batch))
+            rated.update(zip(map(tuple, codes), found.tolist(), strict=True))
+        return found
+
+    monkeypatch.setattr(module, "rewards", noted)
+    task = searches.task(name, recipe=Recipe(epochs=2, batch_size=32, learning_rate=0.2), final_images=images)
+    searches.train(task, tmp_path)
+    assert all(batch == list(range(batches)) for batch in numbers)
+    kept = tuple(task.drawing.final.values())
+    assert rated[kept] == max(rated.values())
+    assert len(rated) > 2
+
+
+def test_the_controller_waits_for_the_weights(searches: Any, tmp_path: Path) -> None:
+    """Of three epochs it learns in the last one; before, what it draws is as good as uniform."""
+    task = searches.task("enas", recipe=Recipe(epochs=3, batch_size=32, learning_rate=0.2), controller_warmup=2)
+    before = [row.clone() for row in task.drawing.distributions()]
+    updates: list[int] = []
+    learn, done = task.controller_step, task.before_step
+    task.before_step = lambda step: (updates.append(0), done(step))[1]
+
+    def noted(number: int, engine: Any) -> None:
+        updates[-1] += 1
+        if sum(updates) == 1:
+            assert all(torch.equal(one, row) for one, row in zip(before, task.drawing.distributions(), strict=True))
+        learn(number, engine)
+
+    task.controller_step = noted
+    searches.train(task, tmp_path)
+    assert updates == [0] * 23 + [10]
