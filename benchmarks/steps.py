@@ -39,6 +39,7 @@ def nni_steps(
         update_of: what updates the model.
     """
     import nni.nas.nn.pytorch as nas
+    from nni.mutable import frozen_context
 
     assert isinstance(space, ChainSpace)
     layers: list[nn.Module] = []
@@ -49,7 +50,8 @@ def nni_steps(
                 name: nn.Sequential(*(build(block, affine=False) for block in blocks))
                 for name, blocks in part.candidates.items()
             }
-            choice = layer.mutate(nas.LayerChoice(built, label=part.key), part.key, {}, {})
+            with frozen_context():  # which NNI wants where a choice is made outside its ModelSpace
+                choice = layer.mutate(nas.LayerChoice(built, label=part.key), part.key, {}, {})
             choices.append((choice, list(built)))
             layers.append(choice)
         else:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from oneshot.data.naming import title
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.run import Run
 from spaces.errors import PathfitError
@@ -74,7 +75,7 @@ def export(run: Run, path: str | Path, *, opset: int = OPSET, fold_bn: bool = Fa
     except PathfitError:  # the data set need not be where the network is exported
         data, images = None, None
     with replacing(path) as beside:
-        _write(model, shape, beside, described(run, data), opset, fold_bn)
+        write_onnx(model, shape, beside, described(run, data), opset=opset, fold_bn=fold_bn)
         difference = compare(model, shape, beside, images)
         if not difference <= TOLERANCE:
             raise InvalidRun(f"{run.folder}: the exported model differs from torch by {difference:.2g}")
@@ -90,8 +91,9 @@ def described(run: Run, data: ImageData | None) -> dict[str, str]:
         data: its data set; None: what the run recorded of it.
 
     Returns:
-        architecture, data, pathfit (version); classes: JSON list of names; preprocessing: JSON object of layout,
-        input_shape (channels, height, width), and, where the data set says so, colours, mean, deviation, resizing.
+        architecture, pathfit (version); data: what the run recorded, without the folder of the images; classes: JSON
+        list of names; preprocessing: JSON object of layout, input_shape (channels, height, width), and, where the data
+        set says so, colours, mean, deviation, resizing.
     """
     settings = run.settings
     classes = settings.get("classes") or (list(data.classes) if data is not None else [])
@@ -101,17 +103,37 @@ def described(run: Run, data: ImageData | None) -> dict[str, str]:
     preprocessing = {**(known or {}), "layout": "NCHW", "input_shape": list(run.input_shape)}
     return {
         "architecture": run.architecture.to_json(),
-        "data": json.dumps(settings["data"]),
+        "data": json.dumps({**settings["data"], "name": title(settings["data"]["name"])}),
         "classes": json.dumps(list(classes)),
         "preprocessing": json.dumps(preprocessing),
         "pathfit": str(settings["version"]),
     }
 
 
-def _write(
-    model: nn.Module, shape: tuple[int, int, int], path: Path, metadata: Mapping[str, str], opset: int, fold_bn: bool
+def write_onnx(
+    model: nn.Module,
+    shape: tuple[int, int, int],
+    path: Path,
+    metadata: Mapping[str, str],
+    *,
+    opset: int = OPSET,
+    fold_bn: bool = False,
 ) -> None:
+    """Write a network as ONNX with a dynamic batch; `compare` tells whether it computes the same.
+
+    Args:
+        model: in evaluation mode.
+        shape: of an image.
+        path: of the ONNX file.
+        metadata: key -> text.
+        opset: of ONNX.
+        fold_bn: as of `export`.
+
+    Raises:
+        InvalidRun: the model cannot be said in this opset.
+    """
     import onnx
+    import onnx_ir.passes.common as common
 
     with warnings.catch_warnings():
         # The exporter of the pinned torch uses what its own dependencies call deprecated.
@@ -132,6 +154,8 @@ def _write(
         )
         assert program is not None
         _simplify(program.model, fold_bn)
+        # Where in its maker's folders each operator was called from.
+        common.ClearMetadataAndDocStringPass()(program.model)
     proto = program.model_proto
     given = {entry.version for entry in proto.opset_import if not entry.domain}
     if given != {opset}:

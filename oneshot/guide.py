@@ -88,14 +88,16 @@ class SupernetGuide:
     Args:
         evaluation: the run, and how its sub-networks are evaluated.
         journal: where evaluations are kept, and looked up instead of being made again; None: nowhere.
+        name: what results call the supernet; None: its run's folder.
 
     Raises:
         InvalidRun: the journal holds evaluations of another supernet, data set or setting.
     """
 
-    def __init__(self, evaluation: SupernetEvaluation, journal: Journal | None = None):
+    def __init__(self, evaluation: SupernetEvaluation, journal: Journal | None = None, name: str | None = None):
         self.evaluation, self.journal = evaluation, journal
         self.source = evaluation.source()
+        self.name = str(self.source["run"]) if name is None else name
         self._known: dict[Any, float] = {}
         self._evaluator: Evaluator | None = None
         if journal is not None:
@@ -108,12 +110,12 @@ class SupernetGuide:
                 self._known[done.architecture] = _score(done.metrics)
 
     @classmethod
-    def of_run(cls, run: Run, settings: EvaluationSettings | None = None) -> SupernetGuide:
+    def of_run(cls, run: Run, settings: EvaluationSettings | None = None, name: str | None = None) -> SupernetGuide:
         """The guide of a finished supernet training, in this process."""
         from oneshot.evaluation.settings import EvaluationSettings
         from oneshot.evaluation.work import SupernetEvaluation
 
-        return cls(SupernetEvaluation(run, settings or EvaluationSettings()))
+        return cls(SupernetEvaluation(run, settings or EvaluationSettings()), name=name)
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Negative cross-entropies [n], without deviation; each is journalled as soon as it is known."""
@@ -130,7 +132,7 @@ class SupernetGuide:
 
     def to_dict(self) -> dict[str, Any]:
         """The guide's kind and name, and how it evaluates."""
-        return {**self.source, "name": self.source["run"]}
+        return {**self.source, "run": self.name, "name": self.name}
 
     def _stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
         evaluation = self.evaluation
@@ -150,6 +152,7 @@ def guide_named(
     space: SearchSpace,
     evaluation: Callable[[Run], SupernetEvaluation] | None = None,
     journal: Journal | None = None,
+    name: str | None = None,
 ) -> Guide:
     """The guide that a user names.
 
@@ -158,29 +161,34 @@ def guide_named(
         space: what it must score.
         evaluation: how the sub-networks of a supernet's run are evaluated; None: by the defaults.
         journal: where a supernet's evaluations are kept.
+        name: what results call a supernet; None: its folder.
 
     Raises:
         InvalidGuide: not such a text, or a guide for another space.
     """
-    kind, _, name = text.partition(":")
+    kind, _, place = text.partition(":")
     guide: Guide
-    if kind == "predictor" and name:
+    if kind == "predictor" and place:
         import predictor
 
-        found = predictor.load(name)
-        guide, other = PredictorGuide(found, name), found.space
-    elif kind == "supernet" and name:
+        found = predictor.load(place)
+        guide, other = PredictorGuide(found, place), found.space
+    elif kind == "supernet" and place:
         from oneshot.run import read_run
 
-        run = read_run(name, "supernet")
+        run = read_run(place, "supernet")
         _check_space(text, run.space, space)
-        guide = SupernetGuide.of_run(run) if evaluation is None else SupernetGuide(evaluation(run), journal)
+        guide = (
+            SupernetGuide.of_run(run, name=name)
+            if evaluation is None
+            else SupernetGuide(evaluation(run), journal, name)
+        )
         other = run.space
-    elif kind == "benchmark" and name:
+    elif kind == "benchmark" and place:
         from tables.benchmarks.registry import benchmark
 
-        name, _, metric = name.partition(":")
-        known = benchmark(name)
+        place, _, metric = place.partition(":")
+        known = benchmark(place)
         guide, other = BenchmarkGuide(known, metric or None), known.space
     else:
         raise InvalidGuide(

@@ -95,11 +95,12 @@ class SearchResult:
         return self.candidate(0)
 
     def summary(self) -> str:
-        """The best in one line: score, deviation and costs; and how many are on the front."""
+        """The best in one line: score, deviation where it is known, and costs; and how many are on the front."""
         best = self.best
         costs = ", ".join(f"{metric} {value:.5g}" for metric, value in best.costs.items())
         front = f"{len(self.front())} on the front of score and {', '.join(self.objectives)}"
-        return f"best of {len(self)}: score {best.score:.4g} +- {best.deviation:.2g}, {costs}; {front}"
+        deviation = f" +- {best.deviation:.2g}" if best.deviation else ""
+        return f"best of {len(self)}: score {best.score:.4g}{deviation}, {costs}; {front}"
 
     def front(self) -> list[int]:
         """Ranks that no other beats in the score and all objectives at once, best score first.

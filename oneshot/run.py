@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from oneshot.data.images import ImageData
+from oneshot.data.naming import title
 from oneshot.data.registry import reload
 from oneshot.errors import InvalidRun
 from spaces.architecture import Architecture
@@ -101,6 +102,19 @@ class Run:
 
         with replacing(self.weights) as beside:
             beside.write_bytes(save({name: value.contiguous() for name, value in model.state_dict().items()}))
+
+
+def without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's settings for others to read: they do not tell where its maker keeps things.
+
+    The command is left out, and of the data set and the supernet that a training began with only their names are left;
+    such settings are no longer those that a training goes on with.
+    """
+    found = {name: value for name, value in settings.items() if name != "command"}
+    found["data"] = {**settings["data"], "name": title(settings["data"]["name"])}
+    if settings.get("init"):
+        found["init"] = {**settings["init"], "run": Path(settings["init"]["run"]).name}
+    return found
 
 
 def read_run(folder: str | Path, kind: str | None = None) -> Run:

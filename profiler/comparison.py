@@ -72,10 +72,11 @@ def _networks(first: LookupTable, second: LookupTable) -> tuple[float | None, fl
 def print_comparison(found: Comparison, names: tuple[str, str]) -> None:
     """Print what differs, the blocks whose ratio is farthest from that of most, and how networks are ranked."""
     console = Console()
-    rows = Table("", *names)
-    for key, pair in found.differing.items():
-        rows.add_row(key, *pair)
-    console.print(rows)
+    if found.differing:
+        rows = Table("", *names)
+        for key, pair in found.differing.items():
+            rows.add_row(key, *pair)
+        console.print(rows)
     if found.blocks:
         middle = float(np.median(list(found.blocks.values())))
         console.print(f"{len(found.blocks)} blocks in both; {names[1]} takes {middle:.3g} times as long (median)")

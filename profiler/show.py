@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from spaces.registry import get
+from tables.cost_model import CostModel
 from tables.lookup_table import LookupTable
+from tables.told import models
 
 
 def print_table(table: LookupTable, correction: str = "ridge") -> None:
@@ -14,7 +17,9 @@ def print_table(table: LookupTable, correction: str = "ridge") -> None:
     console = Console()
     console.print(f"[bold]{table.name}[/bold]  {table.space} on {table.device['processor']}")
     console.print("  ".join(f"{key}={value}" for key, value in {**table.conditions, **table.versions}.items()))
-    rows = Table("block", "ms", "IQR", "samples", "MMACs", "params", "activations, MiB")
+    names = Column("block", min_width=25), "ms", "IQR", "samples", "MMACs", "params", "activations, MiB"
+    # Without lines between the columns a block takes two lines of 80 columns at most.
+    rows = Table(*names, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for key, cost in sorted(table.blocks.items(), key=lambda item: -item[1].latency_ms):
         spread = "-" if cost.latency_iqr_ms is None else f"{cost.latency_iqr_ms:.4f}"
         samples = "-" if cost.samples is None else str(cost.samples)
@@ -24,10 +29,9 @@ def print_table(table: LookupTable, correction: str = "ridge") -> None:
     console.print(rows)
     if table.measurement is not None and table.measurement.blocks == "solved":
         console.print("the runtime joins blocks: their costs are solved from whole networks")
-    model = table.cost_model(get(table.space), correction=correction)
-    least, greatest = model.bounds()
-    exact = "" if model.exact_bounds else ", as far as a search finds"
-    console.print(f"networks take {least.value:.4g} to {greatest.value:.4g} ms{exact}")
+    space = get(table.space)
+    model = table.cost_model(space, correction=correction)
+    console.print(f"networks take {_range(model, 'ms')}")
     if model.correction is not None:
         found = model.correction
         console.print(
@@ -38,7 +42,15 @@ def print_table(table: LookupTable, correction: str = "ridge") -> None:
         if found.scores:
             compared = ", ".join(f"{kind} {score:.3g} ms" for kind, score in found.scores.items())
             console.print(f"5-fold residuals: {compared}")
-    energies = [sample.energy_mj for sample in table.networks if sample.energy_mj is not None]
-    if energies and table.measurement is not None:
-        low, high = min(energies), max(energies)
-        console.print(f"networks take {low:.4g} to {high:.4g} mJ a run ({table.measurement.energy})")
+    known = models(table, space)
+    if "memory_bytes" in known:
+        console.print(f"networks hold {_range(known['memory_bytes'], 'MiB', 2**20)} of activations at once")
+    if "energy_mj" in known and table.measurement is not None:
+        energy, counter = known["energy_mj"], table.measurement.energy
+        console.print(f"networks take {_range(energy, 'mJ')} a run, sigma {energy.sigma:.3g} mJ ({counter})")
+
+
+def _range(model: CostModel, unit: str, divisor: float = 1.0) -> str:
+    least, greatest = model.bounds()
+    found = "" if model.exact_bounds else ", as far as a search finds,"
+    return f"{least.value / divisor:.4g} to {greatest.value / divisor:.4g} {unit}{found}"

@@ -49,6 +49,11 @@ EXECUTION = [
     click.option("--devices", type=POSITIVE, default=1, show_default=True, help="Processes with a device each."),
     click.option("--accelerator", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True),
     click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True),
+    click.option(
+        "--sync-batch-norm",
+        is_flag=True,
+        help="Normalise by the whole batch, not by each device's part of it.",
+    ),
     click.option("--accumulate", type=POSITIVE, default=1, show_default=True, help="Parts a device takes a batch in."),
     click.option("--checkpoint-every", type=POSITIVE, default=500, show_default=True, help="Updates."),
     click.option("--report-every", type=POSITIVE, default=50, show_default=True, help="Updates."),

@@ -32,9 +32,14 @@ _CHUNK = 25  # sub-networks of a supernet that are evaluated together, between t
 @click.option(
     "--guide", "guide_text", required=True, help="predictor:FILE, supernet:FOLDER or benchmark:NAME (or NAME:METRIC)"
 )
-@click.option("--constraint", "constraints", multiple=True, help="latency_ms<=12@TABLE, flops<=330e6; may be repeated.")
 @click.option(
-    "--objective", "objectives", multiple=True, help="flops, params or latency_ms@TABLE: traded for the score."
+    "--constraint",
+    "constraints",
+    multiple=True,
+    help="latency_ms<=12@TABLE, memory_bytes<=2e6@TABLE, energy_mj<=50@TABLE, flops<=330e6; may be repeated.",
+)
+@click.option(
+    "--objective", "objectives", multiple=True, help="flops, params, latency_ms@TABLE, ...: traded for the score."
 )
 @click.option(
     "--strategy",
@@ -106,7 +111,7 @@ def search(
     journal = _journal(output, space, resume) if guide_text.startswith("supernet:") else None
     guide = guide_named(guide_text, space, lambda run: supernet_evaluation(run, evaluation), journal)
     problem = SearchProblem(space, guide, bound, traded, isomorphic)
-    with Bar(f"searching {space.name}") as bar:
+    with Bar(f"searching {space.name.partition('(')[0]}") as bar:
         try:
             result = run_search(
                 problem,

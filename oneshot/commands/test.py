@@ -66,14 +66,19 @@ def _of_onnx(path: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData]
     from oneshot.data.registry import reload
     from oneshot.errors import InvalidOption
     from oneshot.onnx_network import OnnxNetwork
+    from spaces.errors import UnknownName
 
     model = OnnxNetwork(path)
     if options["data"] is not None:
         return model, _other_data(options, model.input_shape, _classes_of(model))
-    record = model.metadata.get("data")
-    if record is None:
+    if "data" not in model.metadata:
         raise InvalidOption(f"{path} does not say its data set; give --data")
-    return model, reload(json.loads(record), model.input_shape)
+    record = json.loads(model.metadata["data"])
+    try:
+        return model, reload(record, model.input_shape)
+    except UnknownName as error:
+        # A folder of images: an exported file does not tell where its maker kept them.
+        raise InvalidOption(f"{path} was trained on {record['name']!r}; say where that is: --data FOLDER") from error
 
 
 def _classes_of(model: OnnxNetwork) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from oneshot.data.augmentation import Augmentation, cut_out, shift_and_flip
 from oneshot.data.memory import MemorySplit, chosen
+from oneshot.data.naming import title
 from oneshot.data.order import OrderLoader, Task
 from oneshot.data.preprocessing import Preprocessing
 from oneshot.data.request import DataRequest
@@ -100,6 +101,11 @@ class ImageData:
     digest: str = ""
     preprocessing: Preprocessing | None = None
     request: DataRequest | None = field(default=None, compare=False)
+
+    @property
+    def title(self) -> str:
+        """The set's name without the folders where it is kept."""
+        return title(self.name)
 
     def record(self) -> dict[str, Any]:
         """What a run writes down so that `registry.reload` gives the same set again, or says that it cannot."""

@@ -124,7 +124,7 @@ class SupernetEvaluation:
             "kind": "supernet",
             "run": str(self.run.folder),
             "weights": self.run.weights_digest(),
-            "data": data.name,
+            "data": data.title,
             "data_digest": data.digest[:16],
             "images": min(settings.images, len(data.validation)),
             "recalibration_batches": batches,

@@ -38,7 +38,7 @@ def report_on_test(model: nn.Module, data: ImageData, device: torch.device | Non
 
     found = metrics(outputs())
     low, high = wilson(found["top1"], count)
-    return {**found, "top1_interval": [low, high], "images": count, "data": data.name, "split": "test"}
+    return {**found, "top1_interval": [low, high], "images": count, "data": data.title, "split": "test"}
 
 
 def in_words(report: dict[str, Any]) -> str:

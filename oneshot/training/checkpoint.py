@@ -11,6 +11,7 @@ import torch
 from oneshot.errors import InvalidRun
 from oneshot.training.engine import Engine
 from oneshot.training.task import TrainingTask
+from spaces.errors import InvalidFile
 from spaces.files import replacing
 
 FILE = "last.ckpt"
@@ -29,6 +30,9 @@ def save(path: Path, task: TrainingTask, engine: Engine, *, step: int, steps: in
         step: updates that are done.
         steps: of the whole training.
         seed: of the training.
+
+    Raises:
+        InvalidFile: it cannot be written, such as on a full disk.
     """
     state = {
         "format": _FORMAT,
@@ -40,8 +44,15 @@ def save(path: Path, task: TrainingTask, engine: Engine, *, step: int, steps: in
         "schedules": [None if schedule is None else schedule.state_dict() for schedule in engine.schedules],
         "precision": engine.fabric.strategy.precision.state_dict(),
     }
-    with replacing(path) as beside:
-        torch.save(state, beside)
+    try:
+        # To a file of Python's: torch does not say why it cannot write to its own.
+        with replacing(path) as beside, open(beside, "wb") as file:
+            torch.save(state, file)
+    except (OSError, RuntimeError) as error:
+        reason = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(reason, OSError):
+            raise
+        raise InvalidFile(f"cannot write {path}: {reason.strerror}") from reason
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -29,6 +29,8 @@ class Execution:
         checkpoint_every: updates between checkpoints.
         report_every: updates between reports of loss, accuracy and speed.
         tensorboard: whether reports are written for TensorBoard too.
+        sync_batch_norm: whether several processes normalise by the statistics of the whole batch (of each of its
+            `accumulate` portions); else each by those of its own part.
     """
 
     devices: int = 1
@@ -38,6 +40,7 @@ class Execution:
     checkpoint_every: int = 500
     report_every: int = 50
     tensorboard: bool = False
+    sync_batch_norm: bool = False
 
     def __post_init__(self) -> None:
         for name in ("devices", "accumulate", "checkpoint_every", "report_every"):

@@ -37,6 +37,9 @@ def fit(
     The weights depend on the task, the images and the seed alone, not on interruptions: a training that goes on ends
     with exactly the weights of an unbroken one (on the same devices). Process 0 alone writes files.
 
+    Several processes are started here, unless this is one of a group that torch.distributed is in already, as Ray Train
+    makes it: then each of the group calls this, and process 0 alone returns.
+
     Args:
         task: what is trained; its recipe says how long.
         images: for training.
@@ -50,12 +53,15 @@ def fit(
         InvalidOption: the recipe does not fit the images or the devices.
         InvalidRun: the checkpoint is of another training, or the training diverged.
         Stopped: Ctrl-C; the checkpoint is written.
+        PartDone: the training is done, and this is another process of a group than number 0.
     """
+    from oneshot.training.group import PartDone, joined
+
     execution = execution or Execution()
     folder.mkdir(parents=True, exist_ok=True)
     fabric = launchable(execution)
     job = Job(task, images, folder, seed, augment, execution, progress)
-    if execution.devices == 1:
+    if execution.devices == 1 or joined(execution.devices):
         cuda = [fabric.device] if fabric.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda), on_signals(job.stop):
             outcome = fabric.launch(cast("Callable[..., Outcome]", train), job)
@@ -68,6 +74,8 @@ def fit(
         task.load_state_dict(state["task"])
     if not outcome.finished:
         raise Stopped(folder / checkpoint.FILE, outcome.step, outcome.steps)
+    if fabric.global_rank:
+        raise PartDone(0)
 
 
 def launchable(execution: Execution) -> Fabric:
@@ -78,20 +86,23 @@ def launchable(execution: Execution) -> Fabric:
     """
     from lightning.fabric import Fabric
 
+    from oneshot.training.group import joined, layout
+
+    grouped = joined(execution.devices)
     gpus = torch.cuda.device_count()
     kind = execution.accelerator if execution.accelerator != "auto" else ("gpu" if gpus else "cpu")
-    if kind == "gpu" and execution.devices > gpus:
-        raise InvalidOption(f"devices: this machine has {gpus} GPUs, not {execution.devices}")
+    if kind == "gpu" and (needed := 1 if grouped else execution.devices) > gpus:
+        raise InvalidOption(f"devices: this machine has {gpus} GPUs, not {needed}")
     if kind == "cpu" and execution.precision == "fp16":
         raise InvalidOption("precision: fp16 needs a GPU; on processors there are fp32 and bf16")
     quiet()
     with warnings.catch_warnings():
         # Advice on devices that were left out on purpose.
         warnings.filterwarnings("ignore", "GPU available but not used")
+        # Own processes, not the command run again: they work in the same way from a program or a service.
+        own = {"devices": execution.devices, "strategy": "auto" if execution.devices == 1 else "ddp_spawn"}
         return Fabric(
             accelerator="cuda" if kind == "gpu" else "cpu",
-            devices=execution.devices,
-            # Own processes, not the command run again: they work in the same way from a program or a service.
-            strategy="auto" if execution.devices == 1 else "ddp_spawn",
             precision=PRECISIONS[execution.precision],  # type: ignore[arg-type]
+            **(layout(kind == "gpu") if grouped else own),
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from oneshot.training import checkpoint
 from oneshot.training.batches import Source, updates
 from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution, Progress
+from oneshot.training.normalisation import WholeBatch
 from oneshot.training.reports import Reports
 from oneshot.training.task import TrainingTask
 
@@ -95,12 +97,13 @@ def train(fabric: Fabric, job: Job) -> Outcome:
     if rank == 0:
         reports = Reports(job.progress, steps, an_epoch, job.folder if execution.tensorboard else None, start)
     engine.meter.clear()
+    whole = WholeBatch() if ranks > 1 and execution.sync_batch_norm else nullcontext()
     step = start
     try:
         for step, batches in zip(range(start, steps), updates(loader, execution.accumulate, start), strict=False):
             if ranks > 1 and (step - start) % _AGREE_EVERY == 0:
                 engine.check_same(task.path_digest(step, _AGREE_EVERY))
-            _update(task, batches, step, job.seed, engine)
+            _update(task, batches, step, job.seed, engine, whole)
             step += 1
             stop = job.wants_stop
             if ranks > 1:
@@ -118,14 +121,22 @@ def train(fabric: Fabric, job: Job) -> Outcome:
     return Outcome(step, steps)
 
 
-def _update(task: TrainingTask, batches: Sequence[Batch], step: int, seed: int, engine: Engine) -> None:
+def _update(
+    task: TrainingTask,
+    batches: Sequence[Batch],
+    step: int,
+    seed: int,
+    engine: Engine,
+    normalising: AbstractContextManager[Any],
+) -> None:
     device = engine.fabric.device
     moved = [(_moved(images, device), labels.to(device, non_blocking=True)) for images, labels in batches]
     # Processes draw differently (dropout), each from (seed, step, rank) alone.
     state = np.random.SeedSequence([seed, step, engine.fabric.global_rank]).generate_state(1, np.uint64)[0]
     torch.manual_seed(int(state))
     task.before_step(step)
-    task.step(moved, step, engine)
+    with normalising:
+        task.step(moved, step, engine)
     task.after_step(step)
     engine.meter.count(sum(len(labels) for _, labels in moved))
 

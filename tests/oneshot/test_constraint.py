@@ -44,7 +44,7 @@ def test_latencies_name_their_table(table: str) -> None:
         ("flops<=0", "flops: the maximum must be a positive number, not 0.0"),
         ("flops<=-3", "flops: the maximum must be a positive number, not -3.0"),
         ("flops<=1e999", "flops: the maximum must be a positive number, not inf"),
-        ("latency_ms<=12", "latency_ms: a latency is one on a device; name its table: latency_ms<=12@TABLE"),
+        ("latency_ms<=12", "latency_ms is told by a device's table; name one: latency_ms<=12@TABLE"),
         ("flops<=330e6@my-cpu", "flops: a count needs no table; write flops<=3.3e+08"),
     ],
 )
@@ -55,7 +55,7 @@ def test_what_is_no_limit(text: str, said: str) -> None:
 
 
 def test_unknown_metrics_name_those_that_exist() -> None:
-    with pytest.raises(UnknownName, match="unknown metric 'watts'; there is: latency_ms, macs, params, flops"):
+    with pytest.raises(UnknownName, match="unknown metric 'watts'; there is: latency_ms, macs, params, memory_"):
         Limit.parse("watts<=3")
 
 

@@ -91,7 +91,7 @@ def test_nothing_is_left_where_the_check_fails(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, difference: float
 ) -> None:
     path = tmp_path / "network.onnx"
-    monkeypatch.setattr(exporting, "_write", lambda model, shape, path, *rest: path.write_bytes(b"half"))
+    monkeypatch.setattr(exporting, "write_onnx", lambda model, shape, path, *rest, **named: path.write_bytes(b"half"))
     monkeypatch.setattr(exporting, "compare", lambda model, shape, path, images: difference)
     with pytest.raises(InvalidRun, match="the exported model differs from torch by"):
         export(run, path)
@@ -182,6 +182,19 @@ def test_a_network_is_exported_where_its_data_are_not(run: Run, tmp_path: Path) 
     assert found.images == 0
     assert dataclasses.asdict(found)["norms"] == 0
     assert json.loads(metadata_of(found.path)["classes"]) == []
+
+
+@pytest.mark.parametrize("fold_bn", [False, True])
+def test_the_file_does_not_tell_its_makers_folders(run: Run, tmp_path: Path, fold_bn: bool) -> None:
+    """Neither where the images are, nor where torch or Pathfit is installed, which torch's exporter writes down."""
+    data = {**run.settings["data"], "name": f"cifar10:{tmp_path}/pictures"}
+    away = Run(run.folder, {**run.settings, "data": data, "command": f"python -m oneshot retrain -o {tmp_path}/run"})
+    found = export(away, tmp_path / "network.onnx", fold_bn=fold_bn)
+    assert json.loads(metadata_of(found.path)["data"]) == {**data, "name": "cifar10"}
+    content = found.path.read_bytes()
+    for folder in (tmp_path, Path(exporting.__file__).parents[1], Path(torch.__file__).parents[2], run.folder):
+        assert str(folder).encode() not in content
+    assert b".py" not in content
 
 
 def test_cell_networks_are_folded_as_far_as_they_can(tmp_path: Path) -> None:

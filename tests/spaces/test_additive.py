@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from spaces import additive
+from spaces import lookups
 from spaces.additive import AdditiveTable
 
 
@@ -67,7 +67,7 @@ def test_sum_is_exact_for_any_number_of_candidates(counts: list[int], kind: type
     assert sums.tolist() == naive(table, codes)
 
 
-@pytest.mark.parametrize("n", [0, 1, *(additive._CHUNK + more for more in (-1, 0, 1)), 2 * additive._CHUNK + 3])
+@pytest.mark.parametrize("n", [0, 1, *(lookups._CHUNK + more for more in (-1, 0, 1)), 2 * lookups._CHUNK + 3])
 def test_sum_is_right_at_the_edges_of_chunks(n: int) -> None:
     rng = np.random.default_rng(n)
     counts = [4, 3, 9, 50, 7, 13]

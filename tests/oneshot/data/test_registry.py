@@ -14,6 +14,7 @@ from oneshot.data.augmentation import Augmentation
 from oneshot.data.errors import InvalidData
 from oneshot.data.folder_split import FolderSplit
 from oneshot.data.images import ImageData
+from oneshot.data.naming import title
 from oneshot.data.pixels import PixelSplit, pixel_data
 from oneshot.data.registry import available, load, register_data, reload
 from oneshot.data.request import DataRequest
@@ -60,6 +61,20 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         load("digits", SHAPE, loader="cv2")
     with pytest.raises(InvalidData, match="image-folder needs a folder: write --data PATH"):
         load("image-folder", SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("digits", "digits"),
+        ("cifar10:/data/cifar-10-python.tar.gz", "cifar10"),
+        ("/home/anna/photographs", "photographs"),
+        ("image-folder:/home/anna/photographs", "photographs"),
+        ("/home/anna/a:b", "a"),
+    ],
+)
+def test_a_title_tells_no_folder(name: str, told: str) -> None:
+    assert title(name) == told
 
 
 def test_a_plug_in_registers_a_data_set() -> None:

@@ -16,7 +16,7 @@ from oneshot.export import export
 from oneshot.interval import wilson
 from oneshot.onnx_network import OnnxNetwork
 from oneshot.retraining.published import RECIPES, Published
-from oneshot.run import read_run
+from oneshot.run import Run, read_run, without_folders
 from spaces import ChainSpace
 from spaces.errors import InvalidFile
 
@@ -97,6 +97,26 @@ def test_an_exported_network_is_tested_alike(network: Path, tmp_path: Path) -> N
     for report in reports[1:]:
         assert report["top1"] == reports[0]["top1"]
         assert report["cross_entropy"] == pytest.approx(reports[0]["cross_entropy"], rel=1e-4)
+
+
+def test_an_exported_network_asks_for_its_folder_of_images(network: Path, tmp_path: Path) -> None:
+    run_there = read_run(network)
+    data = {**run_there.settings["data"], "name": str(tmp_path / "photographs")}
+    export(Run(network, {**run_there.settings, "data": data}), tmp_path / "network.onnx")
+    refused = run("test", tmp_path / "network.onnx")
+    assert refused.exit_code == 2
+    assert refused.stderr.endswith("was trained on 'photographs'; say where that is: --data FOLDER\n")
+
+
+def test_settings_for_others_tell_no_folder(network: Path, supernet: Path) -> None:
+    settings = read_run(network).settings
+    found = without_folders({**settings, "data": {**settings["data"], "name": "cifar10:/data/cifar"}})
+    assert str(supernet.parent) in json.dumps(settings)
+    assert found["data"] == {**settings["data"], "name": "cifar10"}
+    assert found["init"] == {"run": "supernet", "weights": settings["init"]["weights"]}
+    rest = settings.keys() - {"command", "data", "init"}
+    assert {name: found[name] for name in rest} == {name: settings[name] for name in rest}
+    assert found.keys() == settings.keys() - {"command"}
 
 
 def test_other_data_of_as_many_classes_are_taken(network: Path, tmp_path: Path, monkeypatch: Any) -> None:

@@ -27,6 +27,7 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert done.stderr == ""
     found = json.loads(done.stdout)
     assert found["supernet"] < 1e-3
+    assert found["synced"] < 1e-4 < 1e-3 < found["portions"]
     assert found["differing"] == (
         "the processes of this training drew different paths: its seed is not the same on all"
     )

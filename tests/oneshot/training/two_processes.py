@@ -1,5 +1,6 @@
 """Trainings in two processes, beside the same in one; run as a program, it prints what it found as JSON."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from oneshot.training import Execution, Stopped, fit
 SMALL = "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
 SPACE = spaces.get(SMALL)
 TWO = Execution(devices=2, accelerator="cpu", report_every=10, checkpoint_every=1000)
+WHOLE = dataclasses.replace(TWO, sync_batch_norm=True)
 RECIPE = Recipe(epochs=3, batch_size=50, learning_rate=0.01)
 
 
@@ -35,15 +37,17 @@ class Differing(Uniform):
 class Logging(SupernetTask):
     """Writes down the path that each process takes; its supernet has no dropout, which is drawn by process."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, recipe: Recipe = RECIPE, logged: bool = True):
         supernet = SPACE.supernet(10)
         for module in supernet.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0
-        super().__init__(supernet, RECIPE, Uniform(SPACE, 0))
-        self.folder = folder
+        super().__init__(supernet, recipe, Uniform(SPACE, 0))
+        self.folder, self.logged = folder, logged
 
     def after_step(self, step: int) -> None:
+        if not self.logged:
+            return
         with open(self.folder / f"paths-{os.environ.get('LOCAL_RANK', 'one')}", "a") as file:
             file.write(f"{step} {self.paths(step)[0].tolist()}\n")
 
@@ -82,6 +86,17 @@ def main(folder: Path) -> None:
     found["told"] = told[0]
     found["supernet"] = furthest(one.model, two.model)
     found["files"] = sorted(path.name for path in (folder / "two").iterdir())
+
+    # One process that normalises whole batches, as two do together; portion by portion it would not. Four updates:
+    # rounding grows with them.
+    weights = {}
+    portions = Execution(accelerator="cpu", accumulate=2)
+    for name, execution in {"whole": Execution(accelerator="cpu"), "synced": WHOLE, "portions": portions}.items():
+        task = Logging(folder, recipe=dataclasses.replace(RECIPE, steps=4), logged=False)
+        fit(task, images, folder / name, seed=0, execution=execution)
+        weights[name] = task.model
+    for name in ("synced", "portions"):
+        found[name] = furthest(weights["whole"], weights[name])
 
     try:
         task = SupernetTask(SPACE.supernet(10), RECIPE, Differing(SPACE, 0))

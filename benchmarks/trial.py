@@ -1,0 +1,199 @@
+"""What `found_vs_random.py` compares: supernets, searches and retrainings, each kept in a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from oneshot.constraint import Limit
+from oneshot.data.images import ImageData
+from oneshot.data.registry import load as load_data
+from oneshot.distinct import distinct
+from oneshot.evaluation.images import drawn
+from oneshot.evaluation.metrics import metrics
+from oneshot.evaluation.settings import EvaluationSettings
+from oneshot.evaluator import BATCH, Evaluator
+from oneshot.problem import SearchProblem
+from oneshot.recipe import Recipe
+from oneshot.retraining.network_training import device_of, train_network
+from oneshot.retraining.options import RetrainOptions
+from oneshot.retraining.report import report_on_test
+from oneshot.run import Run, begin
+from oneshot.search_loop import search
+from oneshot.supernet_training import train_supernet
+from oneshot.training.execution import Execution
+from spaces import __version__
+from spaces.architecture import Architecture
+from spaces.files import write_text
+from spaces.progress import Bar
+from spaces.registry import get
+from spaces.space import Codes, SearchSpace
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How much is done.
+
+    Args:
+        space: that is searched.
+        validation: images cut from the training part.
+        ranking: how many of them the supernets rank by; the rest are for choosing a setting.
+        supernet: recipe of the supernets.
+        network: recipe of all networks.
+        evolution: options of the search.
+        recalibration: batches of 128 training images for each evaluated network.
+        augment: whether training images are varied.
+    """
+
+    space: str
+    validation: int
+    ranking: int
+    supernet: Mapping[str, Any]
+    network: Mapping[str, Any]
+    evolution: Mapping[str, Any]
+    recalibration: int
+    augment: bool
+
+    def times(self, effort: float) -> Setting:
+        """The setting with so many times the updates."""
+        supernet, network = (
+            {**recipe, "steps": max(1, round(recipe["steps"] * effort))} for recipe in (self.supernet, self.network)
+        )
+        return replace(self, supernet=supernet, network=network)
+
+
+class SupernetLoss:
+    """A guide: negative cross-entropies by a supernet on a part of the images, which no run's record can give again.
+
+    Args:
+        evaluator: of the supernet.
+        run: of its training.
+    """
+
+    def __init__(self, evaluator: Evaluator, run: Run):
+        self.evaluator, self.run = evaluator, run
+
+    def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Scores [n] of codes [n, choices], without deviation."""
+        scores = [-found["cross_entropy"] for found in self.evaluator.evaluate_many(codes)]
+        return np.array(scores), np.zeros(len(codes))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The guide's kind and name."""
+        return {"kind": "supernet", "name": str(self.run.folder)}
+
+
+class Trial:
+    """The steps of the comparison, each kept in a folder.
+
+    Args:
+        setting: how much is done.
+        data: name of the data set.
+        part: `test`, or `validation`: the images of that part that no supernet ranks by.
+        execution: devices and precision.
+        seed: of everything.
+        output: the folder.
+    """
+
+    def __init__(self, setting: Setting, data: str, part: str, execution: Execution, seed: int, output: Path):
+        self.setting, self.part, self.execution, self.seed, self.output = setting, part, execution, seed, output
+        self.space: SearchSpace = get(setting.space)
+        self.data: ImageData = load_data(data, self.space.input_shape, validation=setting.validation)
+        macs = self.space.macs(self.space.sample(np.random.default_rng(seed), 4096))
+        self.limit = Limit("flops", float(np.median(macs)))
+
+    def supernet(self, number: int) -> SupernetLoss:
+        """The supernet with this number, trained, as a guide."""
+        augmentation = {"augment": self.setting.augment, "colour_jitter": 0.0}
+        seed = self.seed + 1000 + number
+        run = self._run(f"supernet-{number}", "supernet", self.setting.supernet, seed, augmentation=augmentation)
+        with Bar(f"supernet {number}") as bar:
+            supernet = train_supernet(run, bar.update, self.execution, self.data)
+        settings = EvaluationSettings(
+            images=self.setting.ranking,
+            recalibration_batches=self.setting.recalibration,
+            precision=self.execution.precision,
+        )
+        return SupernetLoss(Evaluator(supernet, self.data, settings, device=self.execution.accelerator), run)
+
+    def found(self, number: int) -> Architecture:
+        """The best network that a search finds on the supernet with this number."""
+        path = self.output / f"search-{number}.json"
+        if not path.exists():
+            problem = SearchProblem(self.space, self.supernet(number), [self._constraint()])
+            with Bar(f"search {number}") as bar:
+                result = search(
+                    problem,
+                    "evolution",
+                    options=self.setting.evolution,
+                    seed=self.seed + number,
+                    progress=lambda done, planned, best: bar.update(done / planned, f"{done}/{planned}, {best:.4f}"),
+                )
+            result.save(path)
+        return Architecture.from_dict(json.loads(path.read_text())["best"][0]["architecture"])
+
+    def random(self, count: int, least: float = 0.95) -> list[Architecture]:
+        """Random networks that meet the constraint and use at least the share `least` of it."""
+        rng = np.random.default_rng([self.seed, 7])
+        codes = distinct(self.space.sample(rng, 1000 * count))
+        close = self.space.macs(codes) >= least * self.limit.maximum
+        return self.space.decode(codes[self._constraint().met(codes) & close][:count])
+
+    def retrained(self, architecture: Architecture, name: str, seed: int) -> dict[str, Any]:
+        """The report of a network that is trained from fresh weights."""
+        options = RetrainOptions(augment=self.setting.augment, norm_batches=self.setting.recalibration)
+        more = {"architecture": architecture.to_dict(), "retraining": options.to_dict()}
+        run = self._run(name, "network", self.setting.network, seed, **more)
+        path = run.folder / f"{self.part}.json"
+        if not path.exists():
+            with Bar(name) as bar:
+                network = train_network(run, bar.update, self.execution, self.data)
+            told = {"name": name, "codes": self.space.encode([architecture])[0].tolist()}
+            macs = int(self.space.macs(architecture))
+            write_text(path, json.dumps({**told, "macs": macs, **self._report(network)}, indent=1) + "\n")
+        report = json.loads(path.read_text())
+        assert isinstance(report, dict)
+        return report
+
+    def _report(self, network: nn.Module) -> dict[str, Any]:
+        device = device_of(self.execution)
+        if self.part == "test":
+            return report_on_test(network, self.data, device)
+        validation = self.data.validation
+        rest = np.sort(drawn(len(validation), len(validation), EvaluationSettings.seed)[self.setting.ranking :])
+        network.to(device).eval()
+        with torch.no_grad():
+            found = metrics(
+                (network(images.to(device)), labels.to(device)) for images, labels in validation.batches(BATCH, rest)
+            )
+        return {**found, "images": len(rest), "split": "validation"}
+
+    def _constraint(self) -> Any:
+        return self.limit.bind(self.space, lambda name: _no_table(name))
+
+    def _run(self, folder: str, kind: str, recipe: Mapping[str, Any], seed: int, **more: Any) -> Run:
+        settings = {
+            "kind": kind,
+            "space": self.space.name,
+            "data": self.data.record(),
+            "recipe": Recipe(**recipe).to_dict(),
+            "seed": seed,
+            "execution": self.execution.to_dict(),
+            "version": __version__,
+            "command": "benchmarks/found_vs_random.py",
+            **more,
+        }
+        return begin(self.output / folder, settings, resume=True)
+
+
+def _no_table(name: str) -> Any:
+    raise click.UsageError(f"a count needs no table, such as {name}")

@@ -1,0 +1,58 @@
+"""The comparison of found with random networks draws and counts what it says."""
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from oneshot.training.execution import Execution
+
+FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The benchmark, which imports its neighbour `trial`."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    for name in ("trial", "found_vs_random"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module("found_vs_random")
+
+
+def test_the_difference_is_told_in_standard_errors(script: ModuleType) -> None:
+    reports = {
+        "found": [{"top1": value} for value in (44.0, 45.0, 46.0)],
+        "random": [{"top1": value} for value in (41.0, 43.0, 42.0, 44.0)],
+    }
+    told = script.compared(reports)
+    assert told["difference"] == pytest.approx(2.5)
+    assert told["standard_error"] == pytest.approx(np.sqrt(1 / 3 + (5 / 3) / 4))
+    assert told["standard_errors"] == pytest.approx(2.5 / np.sqrt(1 / 3 + 5 / 12))
+    assert told["random_best"] == 44
+
+
+def test_random_networks_differ_and_use_the_limit(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import trial
+
+    monkeypatch.setattr(trial, "load_data", lambda *given, **options: None)
+    bench = trial.Trial(script.SMOKE, "cifar10", "test", Execution(accelerator="cpu"), 3, tmp_path)
+    drawn = bench.random(10)
+    assert len(set(drawn)) == 10
+    macs = bench.space.macs(bench.space.encode(drawn))
+    assert (macs <= bench.limit.maximum).all()
+    assert (macs >= 0.95 * bench.limit.maximum).all()
+    everything = bench.space.macs(np.concatenate(list(bench.space.enumerate_codes())))
+    assert 0.45 < (everything <= bench.limit.maximum).mean() < 0.55
+    assert bench.random(10) == drawn
+
+
+def test_effort_multiplies_updates_alone(script: ModuleType) -> None:
+    twice = script.SMOKE.times(2)
+    assert twice.supernet == {**script.SMOKE.supernet, "steps": 2 * script.SMOKE.supernet["steps"]}
+    assert twice.network == {**script.SMOKE.network, "steps": 2 * script.SMOKE.network["steps"]}
+    assert (twice.space, twice.evolution) == (script.SMOKE.space, script.SMOKE.evolution)

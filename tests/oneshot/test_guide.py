@@ -1,0 +1,27 @@
+"""Guides: what results record of them."""
+
+import json
+from pathlib import Path
+
+from oneshot.guide import guide_named
+from oneshot.recipe import Recipe
+from oneshot.run import begin
+from spaces import ChainSpace
+
+
+def test_a_supernet_that_has_a_name_does_not_tell_its_folder(small: ChainSpace, tmp_path: Path) -> None:
+    """As the service calls it, whose answers others read."""
+    settings = {
+        "kind": "supernet",
+        "space": small.name,
+        "data": {"name": "digits", "split_seed": 0, "num_classes": 10},
+        "recipe": Recipe().to_dict(),
+        "seed": 0,
+    }
+    run = begin(tmp_path / "supernet", settings, resume=False)
+    run.save(run.build())
+    named = guide_named(f"supernet:{run.folder}", small, name="mine").to_dict()
+    assert named["name"] == named["run"] == "mine"
+    assert str(tmp_path) not in json.dumps(named)
+    plain = guide_named(f"supernet:{run.folder}", small).to_dict()
+    assert plain == {**named, "name": str(run.folder), "run": str(run.folder)}
