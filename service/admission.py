@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +13,13 @@ from oneshot.constraint import Constraint
 from oneshot.objective import SCORES, Objective
 from oneshot.problem import SearchProblem
 from oneshot.strategies.registry import make
-from service.catalog import Catalog, FileReference, latency_model
+from service.catalog import Catalog, FileReference, device_model
 from service.problems import blaming, invalid
 from service.schemas.search import SearchRequest
 from service.task import SearchTask, bind, objective
 from spaces.space import Codes, SearchSpace
 from tables.benchmarks.registry import ENTRIES, benchmark
-from tables.cost_model import ALIASES, METRICS, canonical_metric
+from tables.cost_model import ALIASES, MEASURED, METRICS, canonical_metric
 
 MOST_EVALUATIONS = 1_000_000
 
@@ -31,6 +32,7 @@ class Guiding:
     predictor: FileReference | None = None
     supernet: FileReference | None = None
     benchmark: str | None = None
+    benchmark_files: Sequence[FileReference] = ()
 
 
 def admit(request: SearchRequest, catalog: Catalog) -> tuple[SearchRequest, SearchTask]:
@@ -69,6 +71,7 @@ def admit(request: SearchRequest, catalog: Catalog) -> tuple[SearchRequest, Sear
         objectives=[name for name, _ in objectives],
         supernet=guide.supernet,
         benchmark=guide.benchmark,
+        benchmark_files=guide.benchmark_files,
     )
     return filled, task
 
@@ -76,15 +79,14 @@ def admit(request: SearchRequest, catalog: Catalog) -> tuple[SearchRequest, Sear
 def _device(request: SearchRequest, space: SearchSpace, catalog: Catalog) -> FileReference | None:
     name = request.device
     if name is None:
-        if request.constraints.latency_ms is None and "latency_ms" not in request.objectives:
+        asked = [metric for metric in (*request.constraints.given(), *request.objectives) if metric in MEASURED]
+        if not asked:
             return None
         known = catalog.tables_of(space.name)
         if len(known) != 1:
             listed = ", ".join(known) or "none"
-            detail = (
-                f"latency_ms is asked for: device is needed, the name of a table of {space.name}; there is: {listed}"
-            )
-            raise invalid(detail, "device", known=known)
+            needed = f"device is needed, the name of a table of {space.name}; there is: {listed}"
+            raise invalid(f"{asked[0]} is asked for: {needed}", "device", known=known)
         name = known[0]
     with blaming("device"):
         return catalog.table(name)[1]
@@ -132,7 +134,8 @@ def _benchmark(request: SearchRequest, space: SearchSpace, _catalog: Catalog) ->
     if metric is not None:
         with blaming("guide.metric"):
             found.values(metric)
-    return Guiding(name, benchmark=name if metric is None else f"{name}:{metric}")
+    files = [FileReference.of(path.name, path) for path in found.files]
+    return Guiding(name, benchmark=name if metric is None else f"{name}:{metric}", benchmark_files=files)
 
 
 def _only(known: list[str], kind: str, space: SearchSpace, hint: str) -> str:
@@ -153,10 +156,7 @@ def _constraints(request: SearchRequest, space: SearchSpace, device: FileReferen
     for metric, maximum in request.constraints.given().items():
         field = f"constraints.{metric}"
         _check_metric(metric, field)
-        # A missing block is the table's fault, an infeasible limit the limit's own.
-        if metric == "latency_ms" and device is not None:
-            with blaming("device"):
-                latency_model(device, space)
+        _check_blocks(metric, space, device)
         with blaming(field):
             bound.append(bind(metric, maximum, space, device, request.margin))
     return bound
@@ -171,7 +171,8 @@ def _objectives(
             continue
         field = f"objectives.{index}"
         _check_metric(name, field)
-        with blaming("device" if name == "latency_ms" else field):
+        _check_blocks(name, space, device)
+        with blaming(field):
             found.append((canonical_metric(name), objective(name, space, device)))
     return found
 
@@ -180,6 +181,13 @@ def _check_metric(metric: str, field: str) -> None:
     known = [*METRICS, *ALIASES]
     if metric not in known:
         raise invalid(f"{field}: no table tells {metric!r:.80}; there is: {', '.join(known)}", field, known=known)
+
+
+def _check_blocks(metric: str, space: SearchSpace, device: FileReference | None) -> None:
+    """A missing block is the table's fault; what it has no figures of, and what is infeasible, that of who asks."""
+    if metric in MEASURED and device is not None:
+        with blaming("device"):
+            device_model(device, space)
 
 
 def _check_strategy(request: SearchRequest, problem: SearchProblem) -> None:

@@ -16,6 +16,9 @@ from spaces.errors import InvalidFile, PathfitError
 from spaces.files import replacing
 
 UPLOADS = "uploads"
+UNWRITTEN = "cannot write the artifact "
+"""What a sentence on a full disk begins with."""
+
 _PART = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*", re.ASCII)
 _HALF = ".*.part"
 
@@ -49,7 +52,8 @@ class Artifacts:
         import fsspec
 
         try:
-            self._files, self._root = fsspec.core.url_to_fs(str(url))
+            # Without a memory of listings: other processes write here too.
+            self._files, self._root = fsspec.core.url_to_fs(str(url), use_listings_cache=False)
         except (ImportError, ValueError) as error:
             raise ArtifactFailed(f"cannot keep artifacts at {url}: {error}") from error
         self.url = str(url)

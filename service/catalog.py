@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ from spaces.errors import InvalidFile, PathfitError, UnknownName
 from spaces.files import digest
 from spaces.space import SearchSpace
 from tables import store
-from tables.cost_model import CostModel
+from tables.cost_model import MEASURED, CostModel
+from tables.errors import MissingFigures
 from tables.lookup_table import LookupTable
 
 if TYPE_CHECKING:
@@ -184,8 +186,8 @@ class Catalog:
     # Spaces
 
     def spaces(self) -> list[str]:
-        """The registered spaces, and those with other parameters that a predictor was trained on."""
-        return sorted({*registry.available(), *self._trained()})
+        """The registered spaces, and those with other parameters that a predictor or a supernet was trained on."""
+        return sorted({*registry.available(), *self._trained(), *(run.space for run in self.supernets().values())})
 
     def space(self, name: str) -> SearchSpace:
         """The space of a name of `spaces()`; raises UnknownName.
@@ -223,10 +225,19 @@ def _table(path: str, _sha256: str) -> LookupTable:
     return LookupTable.read(path)
 
 
-@functools.lru_cache(maxsize=16)
-def latency_model(reference: FileReference, space: SearchSpace) -> CostModel:
-    """The latency model of a table on a space, fitted once; raises InvalidTable or MissingBlock."""
-    return read_table(reference).cost_model(space, "latency_ms")
+@functools.lru_cache(maxsize=32)
+def device_model(reference: FileReference, space: SearchSpace, metric: str = "latency_ms") -> CostModel:
+    """The cost model of a table on a space, fitted once; raises InvalidTable, MissingBlock or MissingFigures."""
+    return read_table(reference).cost_model(space, metric)
+
+
+def device_models(reference: FileReference, space: SearchSpace) -> dict[str, CostModel]:
+    """Metric -> cost model of all that a table tells of a space; raises InvalidTable or MissingBlock."""
+    found: dict[str, CostModel] = {}
+    for metric in MEASURED:
+        with suppress(MissingFigures):
+            found[metric] = device_model(reference, space, metric)
+    return found
 
 
 def space_of_predictor(path: Path) -> str:

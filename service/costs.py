@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from service.catalog import FileReference, latency_model, read_table
+from service.catalog import FileReference, device_models, read_table
 from spaces.architecture import Architecture
 from spaces.registry import get
-from tables.cost_model import METRICS, CostModel, counting_model
-
-COUNTS = ("macs", "params")
+from tables.cost_model import COUNTS, MEASURED, METRICS, CostModel, counting_model
 
 
 def bounds(space: str, table: FileReference | None) -> dict[str, dict[str, Any]]:
@@ -20,13 +18,13 @@ def bounds(space: str, table: FileReference | None) -> dict[str, dict[str, Any]]
 
     Args:
         space: canonical name.
-        table: a device's; None: counts alone.
+        table: a device's; None: counts alone. What it has no figures of is left out.
 
     Raises:
         MissingBlock: the table lacks a block of the space.
     """
     found = {metric: _bounds_of_count(space, metric) for metric in COUNTS}
-    return found if table is None else {"latency_ms": _bounds_on_device(space, table), **found}
+    return found if table is None else {**_bounds_on_device(space, table), **found}
 
 
 @functools.lru_cache(maxsize=64)
@@ -35,8 +33,8 @@ def _bounds_of_count(space: str, metric: str) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=64)
-def _bounds_on_device(space: str, table: FileReference) -> dict[str, Any]:
-    return _told(latency_model(table, get(space)))
+def _bounds_on_device(space: str, table: FileReference) -> dict[str, dict[str, Any]]:
+    return {metric: _told(model) for metric, model in device_models(table, get(space)).items()}
 
 
 def _told(model: CostModel) -> dict[str, Any]:
@@ -53,27 +51,32 @@ def _told(model: CostModel) -> dict[str, Any]:
 def by_block(architecture: Architecture, table: FileReference | None) -> dict[str, Any]:
     """The blocks of an architecture in order, each with its costs; and what the whole takes.
 
-    What the blocks' latencies lack to the whole's is what the table's correction adds for their context.
+    What the blocks' latencies lack to the whole's is what the table's correction adds for their context. The memory of
+    the whole is that of the block that needs most; None is what the table does not tell.
     """
     space = get(architecture.space)
     codes = space.encode([architecture])
     known = None if table is None else read_table(table).blocks
-    whole = None if table is None else float(latency_model(table, space).estimate(codes)[0])
+    models = {} if table is None else device_models(table, space)
+    whole = {metric: float(model.estimate(codes)[0]) for metric, model in models.items()}
+    latency = whole.get("latency_ms")
     blocks = []
     for block in space.blocks(architecture):
-        latency = None if known is None else known[block.key].latency_ms
+        cost = None if known is None else known[block.key]
+        own = None if cost is None else cost.latency_ms
         blocks.append(
             {
                 "key": block.key,
                 **{name: getattr(block, name) for name in _SHOWN},
-                "latency_ms": latency,
-                "share": None if latency is None or not whole else latency / whole,
+                "latency_ms": own,
+                "share": None if own is None or not latency else own / latency,
+                "memory_bytes": None if cost is None else cost.activation_bytes,
             }
         )
     return {
         "architecture": architecture.to_dict(),
         "table": None if table is None else table.name,
-        "latency_ms": whole,
+        **{metric: whole.get(metric) for metric in MEASURED},
         "macs": int(np.asarray(space.macs(codes))[0]),
         "params": int(np.asarray(space.params(codes))[0]),
         "blocks": blocks,

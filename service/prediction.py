@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.catalog import Catalog, FileReference, latency_model
+from service.catalog import Catalog, FileReference, device_models
 from service.problems import blaming, invalid
 from service.schemas.catalog import PredictRequest
 from spaces.architecture import Architecture
 from spaces.space import Codes, SearchSpace
-from tables.cost_model import counting_model
+from tables.cost_model import COUNTS, counting_model
 
 if TYPE_CHECKING:
     from predictor.base import Predictor
@@ -31,7 +31,7 @@ def predict(request: PredictRequest, catalog: Catalog) -> dict[str, Any]:
     if request.device is not None:
         with blaming("device"):
             table = catalog.table(request.device)[1]
-            latency_model(table, space)
+            device_models(table, space)
     architectures = [_architecture(value, index, space) for index, value in enumerate(request.architectures)]
     codes = space.encode(architectures)
     scores, deviations = _scored(reference, codes)
@@ -97,7 +97,7 @@ def _loaded(reference: FileReference) -> Predictor:
 
 
 def _costs(space: SearchSpace, table: FileReference | None, codes: Codes) -> dict[str, list[float]]:
-    models = {metric: counting_model(space, metric) for metric in ("macs", "params")}
+    models = {metric: counting_model(space, metric) for metric in COUNTS}
     if table is not None:
-        models["latency_ms"] = latency_model(table, space)
+        models |= device_models(table, space)
     return {metric: model.estimate(codes).tolist() for metric, model in models.items()}

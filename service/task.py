@@ -8,10 +8,10 @@ from typing import Any
 
 from oneshot.constraint import Constraint, Limit
 from oneshot.objective import Objective
-from service.catalog import FileReference, latency_model
+from service.catalog import FileReference, device_model
 from spaces import __version__
 from spaces.space import SearchSpace
-from tables.cost_model import canonical_metric, counting_model
+from tables.cost_model import COUNTS, canonical_metric, counting_model
 from tables.store import load
 
 
@@ -21,7 +21,7 @@ class SearchTask:
 
     Args:
         space: canonical name.
-        table: the device's lookup table, None where no latency is limited or traded.
+        table: the device's lookup table, None where nothing that a device tells is limited or traded.
         predictor: the guide's file.
         limits: metric -> maximum.
         margin: deviations kept below a limit.
@@ -32,6 +32,7 @@ class SearchTask:
         objectives: metrics that are traded for the guide's score; none: the first limit's, else MACs.
         supernet: the trained weights of the supernet's run.
         benchmark: `NAME` or `NAME:METRIC`.
+        benchmark_files: what it was read from, in its order.
         threads: of torch; another number may change the last digit of a result.
         version: of pathfit, when the search was accepted.
     """
@@ -48,6 +49,7 @@ class SearchTask:
     objectives: Sequence[str] = ()
     supernet: FileReference | None = None
     benchmark: str | None = None
+    benchmark_files: Sequence[FileReference] = ()
     threads: int = 1
     version: str = __version__
 
@@ -58,7 +60,8 @@ class SearchTask:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> SearchTask:
         """Read the object that `to_dict` gives."""
-        return cls(**_with_files(value, "table", "predictor", "supernet"))
+        files = [FileReference(**file) for file in value.get("benchmark_files", ())]
+        return cls(**{**_with_files(value, "table", "predictor", "supernet"), "benchmark_files": files})
 
 
 @dataclass(frozen=True)
@@ -102,8 +105,9 @@ class RetrainTask:
         data: a data set: its name, `NAME:PATH`, or a folder.
         options: of the command by their names, such as `{"epochs": 60, "learning_rate": 0.1}`.
         seed: of the weights and the batches.
-        threads: of torch.
+        threads: of torch, in each process.
         supernet: the trained weights of a supernet's run to begin with.
+        workers: processes that train together; more than one: by Ray Train, wherever there is room.
         version: of pathfit, when the job was accepted.
     """
 
@@ -113,6 +117,7 @@ class RetrainTask:
     seed: int = 0
     threads: int = 1
     supernet: FileReference | None = None
+    workers: int = 1
     version: str = __version__
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,13 +134,14 @@ def bind(metric: str, maximum: float, space: SearchSpace, table: FileReference |
     """A limit bound to its cost model.
 
     Raises:
-        PathfitError: the metric is unknown, latency is limited without a table, the table lacks a block.
+        PathfitError: the metric is unknown, a device's is limited without a table, or the table does not tell it.
         Infeasible: no network of the space meets it.
     """
-    if canonical_metric(metric) != "latency_ms" or table is None:
+    name = canonical_metric(metric)
+    if name in COUNTS or table is None:
         return Limit(metric, maximum).bind(space, load, margin)
-    model = latency_model(table, space)
-    constraint = Constraint("latency_ms", maximum, model, margin, model.device)
+    model = device_model(table, space, name)
+    constraint = Constraint(name, maximum, model, margin, model.device)
     constraint.check_feasible()
     return constraint
 
@@ -143,9 +149,9 @@ def bind(metric: str, maximum: float, space: SearchSpace, table: FileReference |
 def objective(metric: str, space: SearchSpace, table: FileReference | None) -> Objective:
     """A cost to be traded for the score, bound to its cost model; raises PathfitError as `bind`."""
     name = canonical_metric(metric)
-    if name == "latency_ms" and table is not None:
-        return Objective(name, latency_model(table, space))
-    return Objective(name, counting_model(space, name))
+    if name in COUNTS or table is None:
+        return Objective(name, counting_model(space, name))
+    return Objective(name, device_model(table, space, name))
 
 
 def _with_files(value: Mapping[str, Any], *names: str) -> dict[str, Any]:

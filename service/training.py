@@ -69,10 +69,14 @@ def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None)
     options = {name: value for name, value in request.options.model_dump().items() if value is not None}
     if "epochs" in options and "steps" in options:
         raise invalid("options: give epochs or steps, not both", "options.steps")
-    task = RetrainTask(architecture.to_dict(), data, options, request.seed, supernet=supernet)
-    devices = float(options.get("devices", 1))
+    parts = request.workers * options.get("accumulate", 1)
+    if (batch := options.get("batch_size", parts)) % parts:
+        raise invalid(
+            f"options.batch_size must be a multiple of workers x accumulate, {parts}, not {batch}", "options.batch_size"
+        )
+    task = RetrainTask(architecture.to_dict(), data, options, request.seed, supernet=supernet, workers=request.workers)
     on_gpu = options.get("accelerator") == "gpu"
-    needs = {"cpus": task.threads * devices, "gpus": devices if on_gpu else 0.0}
+    needs = {"cpus": float(task.threads * task.workers), "gpus": float(task.workers if on_gpu else 0)}
     filled = {**request.model_dump(mode="json"), "architecture": architecture.to_dict(), "space": architecture.space}
     return filled, task.to_dict(), needs
 

@@ -17,10 +17,11 @@ from service.api.front import finished
 from service.app import Service, service_of
 from service.catalog import FileReference
 from service.jobs import Job
-from service.problems import blaming, invalid
+from service.problems import Problem, blaming, invalid
 from service.schemas.search import ArchitectureQuery
 from service.security.headers import PICTURE
 from spaces.architecture import Architecture
+from spaces.errors import PathfitError
 from spaces.registry import get
 
 _ONE = threading.Lock()  # matplotlib draws where graphviz is not installed; its settings are the whole process's
@@ -36,7 +37,8 @@ def blueprint() -> APIBlueprint:
         summary="A network that a search found",
         description=(
             "`place` counts from 0, best first, on the front or among all candidates. ONNX is of the network as it is "
-            "before training: for measuring it on a device."
+            "before training, for measuring it on a device; with `weights=supernet` it has the weights and statistics "
+            "of its path in the supernet that guided the search."
         ),
         responses=reading(404, 409, 410, 422) | content("The network", *MEDIA_TYPES),
     )
@@ -45,11 +47,12 @@ def blueprint() -> APIBlueprint:
         job = finished(service, job_id)
         architecture = _architecture(service, job, place, query.of)
         name = f"{job.id[:8]}-{place}"
+        supernet = _supernet(job, query)
         if query.format == "svg":
             return _drawing(architecture)
         if query.format == "onnx":
             with service.exports.held():
-                return _file(onnx_export.untrained(architecture), "application/onnx", f"{name}.onnx")
+                return _file(onnx_export.exported(architecture, supernet), "application/onnx", f"{name}.onnx")
         if query.format == "blocks":
             return _json(_blocks(job, architecture))
         return _written(architecture, query.format, name)
@@ -75,6 +78,29 @@ def _architecture(service: Service, job: Job, place: int, of: str) -> Architectu
     return get(job.result["space"]).architecture(codes[place])
 
 
+def _supernet(job: Job, query: ArchitectureQuery) -> FileReference | None:
+    """The weights of the supernet that guided a search, where they are asked for."""
+    if query.weights == "untrained":
+        return None
+    if query.format != "onnx":
+        raise invalid(f"weights are in the format onnx alone, not in {query.format!r:.80}", "weights")
+    given = job.task.get("supernet")
+    if given is None:
+        kind = job.request["guide"]["kind"]
+        raise invalid(f"weights=supernet is for searches that a supernet guided; a {kind} guided this one", "weights")
+    return _unchanged(given)
+
+
+def _unchanged(given: dict[str, Any]) -> FileReference:
+    """A file of a search, which must be what it was."""
+    reference = FileReference(**given)
+    try:
+        reference.checked()
+    except PathfitError as error:
+        raise Problem(409, "unusable-file", "Unusable file", str(error)) from error
+    return reference
+
+
 def _check_place(place: int, count: int, what: str) -> None:
     if place >= count:
         raise invalid(f"place must be less than {count}, the number of networks {what}, not {place}", "place")
@@ -82,10 +108,7 @@ def _check_place(place: int, count: int, what: str) -> None:
 
 def _blocks(job: Job, architecture: Architecture) -> dict[str, Any]:
     given = job.task.get("table")
-    table = None if given is None else FileReference(**given)
-    if table is not None:
-        table.checked()
-    return costs.by_block(architecture, table)
+    return costs.by_block(architecture, None if given is None else _unchanged(given))
 
 
 def _drawing(architecture: Architecture) -> Response:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from apiflask import APIBlueprint
 
+from oneshot.data.naming import title
 from service import costs
 from service.api.documentation import reading
 from service.app import service_of
-from service.catalog import Catalog
+from service.catalog import Catalog, FileReference
 from service.problems import Problem, blaming
 from service.schemas.catalog import Bounds, Known, KnownList, SpaceQuery
 from spaces.errors import PathfitError, UnknownName
@@ -109,7 +111,7 @@ def _predictor(catalog: Catalog, name: str) -> dict[str, Any]:
 
 def _supernet(catalog: Catalog, name: str) -> dict[str, Any]:
     run = catalog.supernets()[name]
-    return {"space": run.space, "data": run.data.get("name")}
+    return {"space": run.space, "data": title(str(run.data.get("name", "")))}
 
 
 def _benchmark(_catalog: Catalog, name: str) -> dict[str, Any]:
@@ -129,7 +131,17 @@ def _benchmarks(_catalog: Catalog) -> list[str]:
 
 def _evaluations(catalog: Catalog, name: str) -> dict[str, Any]:
     version = catalog.uploaded("evaluations")[name]
-    return {"version": version.version, "sha256": version.sha256}
+    return {"version": version.version, "sha256": version.sha256, **_content(catalog.evaluations(name))}
+
+
+@functools.lru_cache(maxsize=64)
+def _content(evaluations: FileReference) -> dict[str, Any]:
+    """What a predictor could be trained on: the space, how many networks, and the metrics that all of them have."""
+    from tables.evaluation import read
+
+    known = read(evaluations.path)
+    metrics = [name for name in known[0].metrics if all(name in evaluation.metrics for evaluation in known)]
+    return {"space": known[0].architecture.space, "networks": len(known), "metrics": metrics}
 
 
 def _formats(_catalog: Catalog) -> list[str]:

@@ -36,8 +36,14 @@ def blueprint() -> Blueprint:
 
     @page.get("/")
     def index() -> Response:
+        encoder, encoders = _encoders()
         text = render_template(
-            "index.html", version=__version__, plotly=metadata.version("plotly"), strategies=_strategies()
+            "index.html",
+            version=__version__,
+            plotly=metadata.version("plotly"),
+            strategies=_strategies(),
+            encoder=encoder,
+            encoders=encoders,
         )
         answer = make_response(text)
         answer.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
@@ -69,3 +75,11 @@ def _strategies() -> list[tuple[str, list[tuple[str, Any]]]]:
 
     names = [name for name in available() if name not in ALIASES]
     return [(name, list(options_of(name).items())) for name in names]
+
+
+@functools.cache
+def _encoders() -> tuple[str, list[str]]:
+    """The kind of predictor that is trained unless told otherwise, and all kinds."""
+    from predictor.registry import DEFAULT, available
+
+    return DEFAULT, available()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -143,8 +145,12 @@ class Client:
 
     # What it is told, and what it makes of that
 
-    def upload_table(self, table: LookupTable | str | Path) -> Uploaded:
+    def upload_table(self, table: LookupTable | str | Path, name: str | None = None) -> Uploaded:
         """Hand over a lookup table, or the file of one; another content is another version of its name.
+
+        Args:
+            table: what to hand over.
+            name: what requests will call it; None: its own name.
 
         Raises:
             InvalidTable: the file is none.
@@ -153,28 +159,51 @@ class Client:
         from tables.lookup_table import LookupTable
 
         read = table if isinstance(table, LookupTable) else LookupTable.read(table)
+        read = read if name is None else replace(read, name=name)
         return Uploaded.of(self.request("POST", "/tables", read.to_json().encode()))
 
-    def upload_evaluations(self, name: str, evaluations: Sequence[Mapping[str, Any]]) -> Uploaded:
-        """Hand over evaluations of one space under a name, each the JSON object of an Evaluation."""
-        body = {"name": name, "evaluations": [dict(evaluation) for evaluation in evaluations]}
-        return Uploaded.of(self.request("POST", "/evaluations", body))
+    def upload_evaluations(self, name: str, evaluations: Sequence[Mapping[str, Any]] | str | Path) -> Uploaded:
+        """Hand over evaluations of one space under a name: the JSON object of each, or the file of them all.
+
+        Raises:
+            InvalidEvaluation: the file holds something else.
+            ServiceProblem: the service refuses them.
+        """
+        if isinstance(evaluations, str | Path):
+            from tables.evaluation import read
+
+            given = [json.loads(evaluation.to_json()) for evaluation in read(evaluations)]
+        else:
+            given = [dict(evaluation) for evaluation in evaluations]
+        return Uploaded.of(self.request("POST", "/evaluations", {"name": name, "evaluations": given}))
 
     def train_predictor(self, name: str, evaluations: str, *, seed: int = 0, **options: Any) -> JobHandle:
         """Have a predictor trained from uploaded evaluations; searches may name it once that is done."""
         body = {"name": name, "evaluations": evaluations, "seed": seed, "options": options}
         return JobHandle(self, self.request("POST", "/predictors", body)["id"])
 
-    def retrain(self, architecture: Architecture, data: str = "digits", *, seed: int = 0, **options: Any) -> JobHandle:
+    def retrain(
+        self,
+        architecture: Architecture,
+        data: str = "digits",
+        *,
+        supernet: str | None = None,
+        workers: int = 1,
+        seed: int = 0,
+        **options: Any,
+    ) -> JobHandle:
         """Have an architecture's network trained from scratch.
 
         Args:
             architecture: what to train.
             data: a data set that the service knows.
+            supernet: one whose weights it begins with; None: from scratch.
+            workers: processes that train together, wherever the service has room.
             seed: of the training.
             options: as `python -m oneshot retrain` has them, such as `epochs=30`.
         """
-        body = {"architecture": architecture.to_dict(), "data": data, "seed": seed, "options": options}
+        body = {"architecture": architecture.to_dict(), "data": data, "workers": workers, "seed": seed}
+        body |= {"options": options, **({} if supernet is None else {"supernet": supernet})}
         return JobHandle(self, self.request("POST", "/retrain", body)["id"])
 
     def predict(

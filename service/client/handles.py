@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote, urlencode
 
-from service.client.errors import ServiceProblem, Unreachable
+from service.client.errors import ServiceProblem
+from service.client.following import Following, patiently
 from service.client.status import JobStatus, Progress, SearchStatus
 
 if TYPE_CHECKING:
-    from oneshot.result import SearchResult
+    from oneshot.result import Candidate, SearchResult
     from service.client.client import Client
 
-PATIENCE = 10.0
-"""Seconds for which a service that one waits at may be away: as long as it takes to start again."""
-
-_POLLS = (0.02, 0.05, 0.1, 0.2)
+EXPORT = 300.0
+"""Seconds that an export to ONNX may take: as long as a service tries."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,7 @@ class JobHandle:
 
     client: Client
     id: str
+    noun: ClassVar[str] = "job"
 
     @property
     def path(self) -> str:
@@ -59,8 +58,8 @@ class JobHandle:
             ServiceProblem: it failed or was cancelled; its reason.
             TimeoutError: it is not over yet.
         """
-        last = _followed(self, timeout, lambda status: on_progress and status.details and on_progress(status.details))
-        return last.result or {}
+        _followed(self, timeout, on_progress or (lambda details: None))
+        return patiently(self).result or {}
 
     def artifact(self) -> bytes:
         """The file that it left, such as a predictor; raises ServiceProblem where there is none."""
@@ -78,6 +77,7 @@ class SearchHandle:
 
     client: Client
     id: str
+    noun: ClassVar[str] = "search"
 
     @property
     def path(self) -> str:
@@ -100,11 +100,7 @@ class SearchHandle:
             TimeoutError: it is not over yet.
         """
 
-        def tell(status: SearchStatus) -> None:
-            if on_progress is not None and status.progress is not None:
-                on_progress(status.progress)
-
-        _followed(self, timeout, tell)
+        _followed(self, timeout, lambda details: on_progress and on_progress(Progress.of(details)))
         return self.result()
 
     def result(self) -> SearchResult:
@@ -116,55 +112,43 @@ class SearchHandle:
             raise ServiceProblem(f"the search {self.id} is {found['state']} and has no result")
         return SearchResult.from_dict(found["result"])
 
-    def architecture(self, rank: int = 0, form: str = "pathfit") -> bytes:
+    def front(self) -> list[Candidate]:
+        """The networks that no other beats in score and all objectives at once, best first.
+
+        Raises:
+            ServiceProblem: it is not done.
+        """
+        status = self.status()
+        if status.result is None:
+            raise ServiceProblem(f"the search {self.id} is {status.state} and has no result")
+        return status.front
+
+    def architecture(self, rank: int = 0, form: str = "pathfit", weights: str = "untrained") -> bytes:
         """A candidate in a format: `pathfit`, `onnx`, `svg` or one of `spaces.formats`.
 
         Args:
             rank: among all candidates, 0 being the best.
             form: the format's name.
+            weights: of ONNX: `untrained`, or `supernet` where one guided the search.
 
         Raises:
             ServiceProblem: there is no such candidate, or the format cannot hold it.
         """
-        query = f"of=candidates&format={quote(form, safe='')}"
-        return self.client.transport.request("GET", f"{self.path}/architectures/{rank}?{query}")
+        query = urlencode({"of": "candidates", "format": form, "weights": weights})
+        # Given up and asked again, an export would be made twice.
+        patience = EXPORT if form == "onnx" else None
+        return self.client.transport.request("GET", f"{self.path}/architectures/{rank}?{query}", timeout=patience)
 
     def cancel(self) -> SearchStatus:
         """Cancel it; raises ServiceProblem where it is done or has failed."""
         return SearchStatus.of(self.client.request("DELETE", self.path))
 
 
-def _followed(handle: Any, timeout: float | None, tell: Callable[[Any], object]) -> Any:
-    """The last status of a job that ended well; `tell` hears each with other progress than the one before."""
-    deadline = None if timeout is None else time.monotonic() + timeout
-    seen, polls = None, iter(_POLLS)
-    while True:
-        status = _patiently(handle)
-        if status.details != seen:
-            tell(status)
-        seen = status.details
-        if status.over:
-            break
-        if deadline is not None and time.monotonic() >= deadline:
-            raise TimeoutError(f"the {_noun(handle)} {handle.id} is {status.state} after {timeout:g} s")
-        time.sleep(next(polls, _POLLS[-1]))
-    if status.state == "done":
-        return status
-    reason = f": {status.reason}" if status.reason else ""
-    raise ServiceProblem(f"the {_noun(handle)} {handle.id} was {status.state}{reason}", None, status.error)
-
-
-def _noun(handle: Any) -> str:
-    return "search" if isinstance(handle, SearchHandle) else "job"
-
-
-def _patiently(handle: Any) -> Any:
-    """Where a job stands, also if the service starts again meanwhile; raises Unreachable if that takes long."""
-    patient_until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return handle.status()
-        except Unreachable:
-            if time.monotonic() >= patient_until:
-                raise
-        time.sleep(_POLLS[-1])
+def _followed(
+    handle: JobHandle | SearchHandle, timeout: float | None, tell: Callable[[dict[str, Any]], object]
+) -> None:
+    """Return once a job is done; `tell` hears each progress that differs from the one before."""
+    state, error = Following(handle, timeout, tell).end()
+    if state != "done":
+        reason = f": {error['detail']}" if error and "detail" in error else ""
+        raise ServiceProblem(f"the {handle.noun} {handle.id} was {state}{reason}", None, error)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from oneshot.result import Candidate
 
 S = TypeVar("S", bound="JobStatus")
+
+FINAL = ("done", "failed", "cancelled")
+"""States after which nothing more happens to a job."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,11 @@ class Progress:
     def share(self) -> float:
         """The share done, from 0 to 1."""
         return min(self.evaluated / self.planned, 1.0) if self.planned else 0.0
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> Progress:
+        """Read what the service answers."""
+        return cls(**{field.name: value[field.name] for field in fields(cls)})
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,16 @@ class JobStatus:
     @property
     def over(self) -> bool:
         """Whether nothing more will happen."""
-        return self.state in ("done", "failed", "cancelled")
+        return self.state in FINAL
+
+    @property
+    def share(self) -> float | None:
+        """The share done, from 0 to 1; None before the first report."""
+        if not self.details:
+            return None
+        if "planned" in self.details:
+            return Progress.of(self.details).share
+        return float(self.details.get("share", 0.0))
 
     @property
     def reason(self) -> str:
@@ -78,8 +98,30 @@ class SearchStatus(JobStatus):
     """A search as the service shows it."""
 
     @property
+    def objectives(self) -> list[str]:
+        """The costs that were traded for the score; empty before it is done."""
+        return list((self.result or {}).get("objectives", []))
+
+    @property
+    def best(self) -> list[Candidate]:
+        """The best networks, as many as were asked for; empty before it is done."""
+        return self._candidates("best")
+
+    @property
+    def front(self) -> list[Candidate]:
+        """The networks that no other beats in score and all objectives at once, best first; empty before it is done."""
+        return self._candidates("front")
+
+    def _candidates(self, part: str) -> list[Candidate]:
+        from oneshot.result import Candidate
+        from spaces.architecture import Architecture
+
+        return [
+            Candidate(Architecture.from_dict(found["architecture"]), found["score"], found["deviation"], found["costs"])
+            for found in (self.result or {}).get(part, [])
+        ]
+
+    @property
     def progress(self) -> Progress | None:
         """How far it is; None before the first report."""
-        if not self.details:
-            return None
-        return Progress(**{field.name: self.details[field.name] for field in fields(Progress)})
+        return Progress.of(self.details) if self.details else None

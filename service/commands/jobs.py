@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 KINDS = ("search", "predictor", "retrain")
 STATES = ("queued", "running", "done", "failed", "cancelled")
 
+_WIDE = 110
+"""Columns of a terminal in which everything has its place."""
+
 
 @click.command(epilog=example("python -m service jobs --state running"))
 @connected
@@ -43,24 +46,31 @@ def _table(found: list[JobStatus]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("id", "kind", "state", "about", "asked for", box=box.SIMPLE_HEAD)
-    for job in found:
-        state = f"{job.state}: {job.reason}" if job.reason else _state(job)
-        table.add_row(*map(Text, (job.id, job.kind, state, _about(job), job.created[:19].replace("T", " "))))
     console = Console()
-    # Where nobody looks, nothing is shortened: what reads this needs the whole id.
-    (console if console.is_terminal else Console(width=400)).print(table)
+    # Where nobody looks nothing is shortened: what reads this needs the whole line.
+    console = console if console.is_terminal else Console(width=400)
+    table = Table(box=box.SIMPLE_HEAD)
+    wide = console.width >= _WIDE
+    for heading in ("id", "kind", "state", "asked for") if wide else ("id", "state"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("about", overflow="fold")
+    for job in found:
+        state = Text(_state(job), {"failed": "red", "running": "yellow"}.get(job.state, ""))
+        if wide:
+            table.add_row(job.id, job.kind, state, job.created[:16].replace("T", " "), Text(_about(job)))
+        else:
+            table.add_row(job.id, state, Text(f"{job.kind} {_about(job)}"))
+    console.print(table)
 
 
 def _state(job: JobStatus) -> str:
-    done, planned = ((job.details or {}).get(name) for name in ("evaluated", "planned"))
-    share = f" {100 * done // planned}%" if job.state == "running" and planned and done is not None else ""
-    return f"{job.state}{share}"
+    return f"{job.state} {job.share:.0%}" if job.state == "running" and job.share is not None else job.state
 
 
 def _about(job: JobStatus) -> str:
-    """What a job is for, in a few words."""
+    """What a job is for, in a few words; and why it failed."""
     limits = (job.request.get("constraints") or {}).items()
-    words = [job.request.get(name) for name in ("name", "space", "device")]
+    words = [job.request.get(name) for name in ("name", "space", "device", "data")]
     words += [f"{metric}<={limit['max']:g}" for metric, limit in limits if limit]
-    return " ".join(str(word) for word in words if word)
+    about = " ".join(str(word) for word in words if word)
+    return f"{about}: {job.reason}" if job.reason else about

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from service.commands.assignments import assigned
 from service.commands.connection import connected
 from spaces.console import example
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 @click.option("--count", type=int, default=1, show_default=True, help="Best architectures to list.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--wait/--no-wait", default=True, show_default=True, help="Wait for the result, or only print the id.")
-@click.option("--watch", is_flag=True, help="Show progress while waiting.")
+@click.option("--watch", is_flag=True, help="Show progress while waiting, then the front.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
 def search(
     client: Client,
@@ -69,7 +70,7 @@ def search(
         constraints={metric: limit for metric, limit in limits.items() if limit is not None},
         objectives=objectives,
         strategy=strategy,
-        options=_options(options),
+        options=assigned(options) or None,
         guide=guide,
         margin=margin,
         count=count,
@@ -78,27 +79,14 @@ def search(
     if not wait:
         click.echo(handle.id)
         return
-    _show(_followed(handle, space, watch), count, output)
+    result = _followed(handle, space, watch)
+    if watch:
+        from rich.console import Console
 
+        from service.commands.front import front_table
 
-def _options(given: tuple[str, ...]) -> dict[str, int | float | str] | None:
-    """Options of a strategy, numbers as numbers; None where there are none."""
-    found: dict[str, int | float | str] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise click.BadParameter(f"{text!r} is no NAME=VALUE", param_hint="--option")
-        found[name] = _number(value)
-    return found or None
-
-
-def _number(text: str) -> int | float | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+        Console().print(front_table(result))
+    _show(result, count, output)
 
 
 def _show(result: SearchResult, count: int, output: Path | None) -> None:
@@ -121,6 +109,7 @@ def _followed(handle: SearchHandle, space: str, watch: bool) -> SearchResult:
         from spaces.progress import Bar
 
         with Bar(f"searching {space}") as bar:
+            bar.update(0.0, "waiting for its turn")
             return handle.wait(
                 on_progress=lambda now: bar.update(now.share, f"{now.evaluated}/{now.planned}, best {now.best:.4g}")
             )

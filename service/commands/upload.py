@@ -11,17 +11,36 @@ from service.commands.connection import connected
 from spaces.console import example
 
 if TYPE_CHECKING:
-    from service.client import Client
+    from service.client import Client, Uploaded
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.command(epilog=example("python -m service upload runs/tables/my-phone.json --url https://nas.example.org"))
+@click.command(
+    epilog=example(
+        """
+        python -m service upload runs/tables/my-phone.json --url https://nas.example.org
+        python -m service upload runs/evaluations.jsonl --name phone-supernet
+        """
+    )
+)
 @connected
-@click.argument("tables", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def upload(client: Client, tables: tuple[Path, ...]) -> None:
-    """Hand lookup tables to a service; searches there may name them at once.
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--name", default=None, help="What requests will call it, of one file.  [default: its own]")
+def upload(client: Client, files: tuple[Path, ...], name: str | None) -> None:
+    """Hand lookup tables (.json) and evaluations (.jsonl) to a service; requests there may name them at once.
 
-    The same name with other content becomes a new version, which later searches use.
+    The same name with other content becomes a new version, which later jobs use.
     """
-    for path in tables:
-        kept = client.upload_table(path)
-        click.echo(f"{kept.name} is version {kept.version} of that table")
+    if name is not None and len(files) > 1:
+        raise click.UsageError(f"--name is for one file, not for {len(files)}")
+    for path in files:
+        kept = _handed_over(client, path, name)
+        what = "that table" if kept.kind == "table" else "these evaluations"
+        click.echo(f"{kept.name} is version {kept.version} of {what}")
+
+
+def _handed_over(client: Client, path: Path, name: str | None) -> Uploaded:
+    if path.suffix == ".jsonl":
+        return client.upload_evaluations(name or path.stem, path)
+    return client.upload_table(path, name)

@@ -10,7 +10,7 @@ from typing import Any
 
 from service.artifacts import Artifacts
 from service.kinds import get
-from service.kinds.base import Cancelled, Context, Outcome
+from service.kinds.base import Cancelled, Context, Lost, Outcome, refusal
 from spaces.errors import PathfitError
 
 
@@ -45,15 +45,21 @@ class Attempt:
                 return self._done(get(kind).run(task, context))
         except Cancelled:
             return {**self._head, "event": "cancelled"}
+        except Lost as lost:
+            return {**self._head, "event": "lost", "ending": str(lost)}
         except PathfitError as error:
-            return self._failed(error, str(error))
+            return self._failed(error, refusal(str(error), tempfile.gettempdir()) or str(error))
         except BaseException as error:  # nothing else would tell of a thread's end
-            sys.excepthook(*sys.exc_info())
-            return self._failed(error, f"internal error: {error}")
+            refused = refusal(str(error), tempfile.gettempdir())
+            if refused is None:
+                sys.excepthook(*sys.exc_info())
+            return self._failed(error, refused or f"internal error: {error}")
 
     def _done(self, outcome: Outcome) -> dict[str, Any]:
         written = {
-            name: self._artifacts.write(self._job_id, self._attempt, name, content)
+            name: f"{self._job_id}/{self._attempt}/{name}"
+            if content is None
+            else self._artifacts.write(self._job_id, self._attempt, name, content)
             for name, content in outcome.artifacts.items()
         }
         first = next(iter(written.values()), None)

@@ -64,11 +64,18 @@ class Crew:
 
     def refill(self) -> None:
         """Start a worker where one that is to be kept ready is missing; one at a time, for starting is hard work."""
-        one = Needs()
-        count = sum(worker.needs == one for worker in self.workers)
         starting = any(not worker.ready for worker in self.workers)
-        if count < self._warm and not starting and one.within(self._free()) and self.may_start():
-            self._start(one)
+        if self._missing() and not starting and Needs().within(self._free()) and self.may_start():
+            self._start(Needs())
+
+    def make_way(self) -> None:
+        """End a worker of another kind that has nothing to do, where one that is to be kept ready has no room."""
+        if self._missing() and not Needs().within(self._free()):
+            for idle in [worker for worker in self.workers if worker.idle and worker.needs != Needs()][:1]:
+                self._dismiss(idle)
+
+    def _missing(self) -> bool:
+        return sum(worker.needs == Needs() for worker in self.workers) < self._warm
 
     def give(self, job: Job) -> None:
         """Have a worker run a job: one that is ready for it, or a new one in the place of others."""
@@ -78,10 +85,13 @@ class Crew:
             for idle in [one for one in self.workers if one.idle]:
                 if needs.within(self._free()):
                     break
-                idle.kill()
-                self.workers.remove(idle)
+                self._dismiss(idle)
             worker = self._start(needs)
         worker.run(job)
+
+    def _dismiss(self, worker: Worker) -> None:
+        worker.kill()
+        self.workers.remove(worker)
 
     def welcome(self, worker: Worker, pid: int) -> None:
         """A worker can work."""

@@ -79,7 +79,8 @@ class Engine:
         """Work until told to stop, and leave unfinished jobs queued; raises Fault."""
         try:
             while not self._stopping:
-                for step in (self._check, self._beat, self._look, self._crew.refill, self._assign):
+                crew = (self._crew.refill, self._assign, self._crew.make_way)
+                for step in (self._check, self._beat, self._look, *crew):
                     self._guarded(step)
                 self._drain()
         finally:
@@ -205,11 +206,13 @@ class Engine:
         if event == "progress":
             self._record(self._store.report, job_id, attempt, report["progress"])
             return
-        kept = False
+        kept = event == "lost"  # what it kept, the next attempt goes on from
         if event == "done":
             kept = self._record(self._store.finish, job_id, attempt, report["result"], report["artifact"])
         elif event == "failed":
             self._record(self._store.fail, job_id, attempt, report["error"])
+        elif event == "lost":
+            self._record(self._lose, Assignment(job_id, attempt), report["ending"])
         # Only now: a step that the store's failure repeats must find the worker as it was.
         if worker.assignment == Assignment(job_id, attempt):
             worker.free()

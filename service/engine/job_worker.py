@@ -22,16 +22,19 @@ class JobWorker:
     Args:
         artifacts: URL of the place of artifacts.
         threads: that torch may use unless a task says otherwise.
+        warm: whether to be ready for searches; else for jobs whose work is done in other processes.
     """
 
-    def __init__(self, artifacts: str, threads: int = 1):
-        import torch
-
+    def __init__(self, artifacts: str, threads: int = 1, warm: bool = True):
         from service.artifacts import Artifacts
-        from service.kinds.search import warm_up
 
-        torch.set_num_threads(threads)
-        warm_up()
+        if warm:
+            import torch
+
+            from service.kinds.search import warm_up
+
+            torch.set_num_threads(threads)
+            warm_up()
         self._artifacts = Artifacts(artifacts)
         self._changed = threading.Condition()
         self._progress: dict[str, Any] | None = None

@@ -33,10 +33,9 @@ class RayProcess:
         from service.engine.job_worker import JobWorker
 
         made: Any = ray.remote(JobWorker)
-        made = made.options(
-            num_cpus=worker.needs.cpus, num_gpus=worker.needs.gpus, max_concurrency=_THREADS, max_restarts=0
-        )
-        self._actor: Any = made.remote(artifacts, threads)
+        own = Needs(0, 0) if worker.needs.spread else worker.needs
+        made = made.options(num_cpus=own.cpus, num_gpus=own.gpus, max_concurrency=_THREADS, max_restarts=0)
+        self._actor: Any = made.remote(artifacts, threads, not worker.needs.spread)
         self._worker, self._hear = worker, hear
         threading.Thread(target=self._listen, name="worker", daemon=True).start()
 

@@ -17,15 +17,17 @@ class Needs:
     Args:
         cpus: processor cores.
         gpus: GPUs; a fraction shares one.
+        spread: whether processes that the job starts itself take it, wherever there is room, and not the worker's own.
     """
 
     cpus: float = 1.0
     gpus: float = 0.0
+    spread: bool = False
 
     @classmethod
     def of(cls, job: Job) -> Needs:
         """Of a job."""
-        return cls(job.resources["cpus"], job.resources["gpus"])
+        return cls(job.resources["cpus"], job.resources["gpus"], job.task.get("workers", 1) > 1)
 
     def __add__(self, other: Needs) -> Needs:
         return Needs(self.cpus + other.cpus, self.gpus + other.gpus)

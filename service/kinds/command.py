@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import threading
@@ -17,8 +18,11 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
-from service.kinds.base import Context
+from service.kinds.base import Context, Lost
 from spaces.errors import PathfitError
+
+LOST = 75
+"""Exit code of a command one of whose processes has died, so that running it again may help (EX_TEMPFAIL)."""
 
 _LOOK = 0.1
 _MARK = "\x1e"  # record separator, RFC 7464: no other output begins with it
@@ -40,6 +44,7 @@ def run(command: Sequence[str], context: Context, threads: int, between: Callabl
     Raises:
         CommandFailed: it ended with an error.
         Cancelled: as asked; the command has ended.
+        Lost: it was killed, or one of its processes was.
     """
     limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     process = subprocess.Popen(
@@ -67,8 +72,13 @@ def run(command: Sequence[str], context: Context, threads: int, between: Callabl
         process.kill()
         process.wait()
         told.close()
+    if process.returncode < 0:
+        raise Lost(f"was killed by {signal.Signals(-process.returncode).name}")
     if process.returncode:
-        raise CommandFailed(told.reason(process.returncode))
+        reason = told.reason(process.returncode)
+        if process.returncode == LOST:
+            raise Lost(reason)
+        raise CommandFailed(reason)
 
 
 class _Told:
@@ -105,15 +115,22 @@ class _Told:
         return f"the command ended with exit code {code}: {self.lines[-1] if self.lines else 'it said nothing'}"
 
 
+def tell(progress: dict[str, Any]) -> None:
+    """Tell the one who started this command how far it is."""
+    sys.stdout.write(f"{_MARK}{json.dumps(progress)}\n")
+    sys.stdout.flush()
+
+
 class ReportedBar:
     """Takes the place of `spaces.progress.Bar`: progress goes to the one who started the command.
 
     Args:
         title: what is being done.
+        hear: takes reports of progress.
     """
 
-    def __init__(self, title: str):
-        self.title = title
+    def __init__(self, title: str, hear: Callable[[dict[str, Any]], None] = tell):
+        self.title, self._hear = title, hear
 
     def __enter__(self) -> ReportedBar:
         self.update(0.0, "")
@@ -127,9 +144,7 @@ class ReportedBar:
 
     def update(self, share: float, state: str) -> None:
         """Tell the share done, from 0 to 1, and the state's text."""
-        line = json.dumps({"share": min(float(share), 1.0), "stage": self.title, "state": state})
-        sys.stdout.write(f"{_MARK}{line}\n")
-        sys.stdout.flush()
+        self._hear({"share": min(float(share), 1.0), "stage": self.title, "state": state})
 
 
 def _end_with_parent() -> None:

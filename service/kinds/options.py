@@ -18,10 +18,12 @@ def allowed(command: click.Command, own: Collection[str]) -> dict[str, click.Opt
         own: names of options that the job sets itself.
 
     Returns:
-        Name -> option; none that takes a path, for no text of a request becomes one.
+        Name, as it is typed (`train_fraction` of `--train-fraction`) -> option; none that takes a path, for no text
+        of a request becomes one.
     """
     options = (item for item in command.params if isinstance(item, click.Option))
-    return {str(item.name): item for item in options if item.name not in own and not isinstance(item.type, click.Path)}
+    free = (item for item in options if item.name not in own and not isinstance(item.type, click.Path))
+    return {item.opts[-1].lstrip("-").replace("-", "_"): item for item in free}
 
 
 def arguments(command: click.Command, options: Mapping[str, Any], own: Collection[str]) -> list[str]:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from oneshot.commands.retrain import retrain
+from service.kinds import ray_train
 from service.kinds.base import Context, Outcome
-from service.kinds.command import run
+from service.kinds.command import ReportedBar, run
+from service.kinds.keeping import Keeping
 from service.kinds.options import arguments
+from service.kinds.ray_train import Processes
 from service.task import RetrainTask
+from spaces.errors import PathfitError
 from spaces.files import write_text
 
-OWN = ("arch", "index", "space_name", "format_name", "data", "seed", "threads", "resume")
+OWN = ("arch", "index", "space_name", "format_name", "data", "seed", "threads", "resume", "devices")
 """Options of the command that a job sets itself."""
 
 ARCHITECTURE, RUN = "architecture.json", "network"
-_SETTINGS, _CHECKPOINT = "run.json", "last.ckpt"
+_SETTINGS, _CHECKPOINT, _TEST = "run.json", "last.ckpt", "test.json"
+PART = "service.kinds.retrain:take_part"
+_FILES = ("weights.safetensors", _SETTINGS, _TEST)
 
 
 class Retrain:
@@ -27,40 +37,87 @@ class Retrain:
     def run(self, task: Mapping[str, Any], context: Context) -> Outcome:
         """Train as the task says; the weights are the artifact, the test the result."""
         asked = RetrainTask.from_dict(task)
+        context.adopt(_SETTINGS, _CHECKPOINT)
+        if asked.workers > 1:
+            ray_train.run(PART, task, context, Processes(asked.workers, asked.threads, _gpu(asked)))
+            test = context.artifacts.read(f"{context.job_id}/{context.attempt}/{_TEST}")
+            return Outcome(_result(asked, test), dict.fromkeys(_FILES))
+        _restore(context)
+        run(_command(asked, context), context, asked.threads, _keeping(context))
         folder = context.folder / RUN
-        write_text(context.folder / ARCHITECTURE, json.dumps(dict(asked.architecture)) + "\n")
-        command = ["oneshot", "retrain", "--arch", ARCHITECTURE, "--data", asked.data, "--seed", str(asked.seed)]
-        if asked.supernet is not None:
-            command += ["--init-from-supernet", str(asked.supernet.checked().parent)]
-        command += [*arguments(retrain, asked.options, OWN), "--threads", str(asked.threads), "--resume", "-o", RUN]
-        if context.kept(folder / _SETTINGS):
-            context.kept(folder / _CHECKPOINT)
-        run(command, context, asked.threads, _Keeping(context, folder))
-        report = json.loads((folder / "test.json").read_text(encoding="utf-8"))
-        result = {"architecture": dict(asked.architecture), "test": report, "seed": asked.seed}
-        files = {name: folder / name for name in ("weights.safetensors", _SETTINGS, "test.json")}
-        return Outcome(result, files)
+        return Outcome(_result(asked, (folder / _TEST).read_bytes()), dict(_served(folder)))
 
 
-class _Keeping:
+def take_part(task: Mapping[str, Any], context: Context, rank: int, failed: Callable[[PathfitError], object]) -> None:
+    """Do the part of one of several processes, which does nothing else; process 0 keeps what comes of it.
+
+    Args:
+        task: the job's.
+        context: of the attempt, with a folder of this process.
+        rank: the process's number.
+        failed: hears why a checkpoint cannot be kept.
+    """
+    import torch
+
+    import spaces.progress
+    from oneshot.training.group import PartDone
+
+    asked = RetrainTask.from_dict(task)
+    os.chdir(context.folder)
+    torch.set_num_threads(asked.threads)
+    vars(spaces.progress)["Bar"] = functools.partial(ReportedBar, hear=_nobody if rank else context.progress)
+    _restore(context)
+    command = _command(asked, context)
+    sys.argv = ["oneshot/__main__.py", *command[1:]]  # what the run records of how it was made
+    if rank:
+        with suppress(PartDone):
+            retrain.main(command[2:], standalone_mode=False)
+        return
+    with _keeping(context).throughout(failed):
+        retrain.main(command[2:], standalone_mode=False)
+    for name, content in _served(context.folder / RUN).items():
+        context.artifacts.write(context.job_id, context.attempt, name, content)
+
+
+def _served(folder: Path) -> dict[str, bytes | Path]:
+    """The files of a run's folder as others get them: its settings do not tell where this machine keeps things."""
+    from oneshot.run import without_folders
+
+    settings = without_folders(json.loads((folder / _SETTINGS).read_bytes()))
+    found: dict[str, bytes | Path] = {name: folder / name for name in _FILES}
+    return {**found, _SETTINGS: (json.dumps(settings, indent=1) + "\n").encode()}
+
+
+def _nobody(progress: dict[str, Any]) -> None:
+    """Hears of no progress: process 0 tells for all."""
+
+
+def _restore(context: Context) -> None:
+    """Put what was kept of the training in place."""
+    for name in (_SETTINGS, _CHECKPOINT):
+        context.kept(context.folder / RUN / name)
+
+
+def _command(asked: RetrainTask, context: Context) -> list[str]:
+    write_text(context.folder / ARCHITECTURE, json.dumps(dict(asked.architecture)) + "\n")
+    command = ["oneshot", "retrain", "--arch", ARCHITECTURE, "--data", asked.data, "--seed", str(asked.seed)]
+    if asked.supernet is not None:
+        command += ["--init-from-supernet", str(asked.supernet.checked().parent)]
+    options = dict(asked.options)
+    if asked.workers > 1:
+        command += ["--devices", str(asked.workers)]
+        options["accelerator"] = "gpu" if _gpu(asked) else "cpu"  # Ray gave each process what it may use
+    return [*command, *arguments(retrain, options, OWN), "--threads", str(asked.threads), "--resume", "-o", RUN]
+
+
+def _gpu(asked: RetrainTask) -> bool:
+    return asked.options.get("accelerator") == "gpu"
+
+
+def _result(asked: RetrainTask, test: bytes) -> dict[str, Any]:
+    return {"architecture": dict(asked.architecture), "test": json.loads(test), "seed": asked.seed}
+
+
+def _keeping(context: Context) -> Keeping:
     """Keeps each new checkpoint, and the settings before the first."""
-
-    def __init__(self, context: Context, folder: Path):
-        self.context = context
-        self.settings, self.checkpoint = folder / _SETTINGS, folder / _CHECKPOINT
-        self.seen: tuple[int, int] | None = None
-        self.begun = False
-
-    def __call__(self) -> None:
-        try:
-            status = self.checkpoint.stat()
-        except FileNotFoundError:
-            return
-        seen = (status.st_mtime_ns, status.st_ino)
-        if seen == self.seen:
-            return
-        if not self.begun:
-            self.context.keep(self.settings)
-            self.begun = True
-        self.context.keep(self.checkpoint)
-        self.seen = seen
+    return Keeping(context, context.folder / RUN / _CHECKPOINT, before=context.folder / RUN / _SETTINGS)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import predictor
-from oneshot.guide import Guide, PredictorGuide, guide_named
+from oneshot.guide import BenchmarkGuide, Guide, PredictorGuide, guide_named
 from oneshot.problem import SearchProblem
 from oneshot.search_loop import search
-from service.catalog import FileReference
+from service.catalog import ChangedFile, FileReference
 from service.kinds.base import Context, Outcome
 from service.task import SearchTask, bind, objective
 from spaces.errors import PathfitError
+from spaces.files import digest
 from spaces.registry import get
 from spaces.space import SearchSpace
 
@@ -76,10 +77,21 @@ def _guide(task: SearchTask, space: SearchSpace) -> Guide:
         return PredictorGuide(_load(task.predictor), task.predictor.name)
     if task.supernet is not None:
         folder = task.supernet.checked().parent
-        return guide_named(f"supernet:{folder}", space)
+        return guide_named(f"supernet:{folder}", space, name=task.supernet.name)
     if task.benchmark is not None:
-        return guide_named(f"benchmark:{task.benchmark}", space)
+        guide = guide_named(f"benchmark:{task.benchmark}", space)
+        assert isinstance(guide, BenchmarkGuide)
+        _check_benchmark(guide, task)
+        return guide
     raise InvalidTask("the search has no guide: a predictor, a supernet or a benchmark")
+
+
+def _check_benchmark(guide: BenchmarkGuide, task: SearchTask) -> None:
+    # By their content alone: another machine may keep them elsewhere.
+    accepted = [file.sha256 for file in task.benchmark_files]
+    if [digest(path) for path in guide.benchmark.files] != accepted:
+        name = guide.benchmark.name
+        raise ChangedFile(f"the files of the benchmark {name!r} are not those that this search was accepted with")
 
 
 @functools.lru_cache(maxsize=8)

@@ -95,10 +95,13 @@ class RetrainOptions(Strict):
     clip: float | None = Field(default=None, gt=0, le=1e9)
     limit: int | None = Field(default=None, ge=1, lt=1 << 31, description="Images of each part at most.")
     validation: int | None = Field(default=None, ge=1, lt=1 << 31)
-    devices: int | None = Field(default=None, ge=1, le=64)
     accelerator: Literal["auto", "cpu", "gpu"] | None = None
     precision: Literal["fp32", "bf16", "fp16"] | None = None
     accumulate: int | None = Field(default=None, ge=1, le=1024)
+    sync_batch_norm: bool | None = None
+    checkpoint_every: int | None = Field(
+        default=None, ge=1, lt=1 << 31, description="Updates after which what is done survives the death of a worker."
+    )
     augment: bool | None = None
     colour_jitter: float | None = Field(default=None, ge=0, le=1)
     cutout: int | None = Field(default=None, ge=0, le=4096)
@@ -115,6 +118,13 @@ class RetrainRequest(Strict):
     search: Found | None = Field(default=None, description="Or one that a search found.")
     data: str = Field(default="digits", max_length=NAME, description="A name of GET /data-sets.")
     supernet: str | None = Field(default=None, max_length=NAME, description="Begin with the weights of this one.")
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Processes that train together, with a core or a GPU each, by Ray Train wherever there is room; "
+        "the same as `--devices` of the command.",
+    )
     options: RetrainOptions = Field(default_factory=RetrainOptions)
     seed: int = Field(default=0, ge=0, lt=1 << 32)
 

@@ -25,8 +25,12 @@ class Constraints(Strict):
     flops: Maximum | None = Field(default=None, description="Multiply-accumulates, which the papers call FLOPs.")
     macs: Maximum | None = Field(default=None, description="The same as flops.")
     params: Maximum | None = Field(default=None, description="Learned numbers.")
-    memory_bytes: Maximum | None = Field(default=None, description="Activations held at once, where a table tells.")
-    energy_mj: Maximum | None = Field(default=None, description="Energy of one run, where a table tells.")
+    memory_bytes: Maximum | None = Field(
+        default=None, description="Activations that a network holds at once, where the device's table tells."
+    )
+    energy_mj: Maximum | None = Field(
+        default=None, description="Energy of one run in millijoules, where the device reported it."
+    )
 
     def given(self) -> dict[str, float]:
         """Metric, as the user calls it -> maximum, of those that were given."""
@@ -54,7 +58,9 @@ class SearchRequest(Strict):
 
     space: str = Field(max_length=NAME, description="A name of GET /spaces.")
     device: str | None = Field(
-        None, max_length=NAME, description="A name of GET /tables. Default, if latency counts: the space's only one."
+        None,
+        max_length=NAME,
+        description="A name of GET /tables. Default, if what a device tells counts: the space's only one.",
     )
     constraints: Constraints = Field(default_factory=Constraints)
     objectives: list[str] = Field(
@@ -91,7 +97,11 @@ class ArchitectureQuery(Query):
     format: str = Field(
         default="pathfit",
         max_length=NAME,
-        description="A format of GET /formats, or svg (a drawing), onnx (untrained), blocks (costs by block).",
+        description="A format of GET /formats, or svg (a drawing), onnx (the network), blocks (costs by block).",
+    )
+    weights: Literal["untrained", "supernet"] = Field(
+        default="untrained",
+        description="Of ONNX: as before training, or those of the supernet that guided the search.",
     )
     of: Literal["front", "candidates"] = Field(
         default="front", description="What counts from 0, best first: the front, or every candidate."

@@ -4,21 +4,24 @@ import { Away, Problem, ask, get } from "./api.js";
 import { Candidates } from "./candidates.js";
 import { comparison } from "./compare.js";
 import { byId, el, say } from "./dom.js";
-import { commandBox, networkFiles, retrainCommand, searchFiles } from "./downloads.js";
+import { networkFiles, searchFiles } from "./downloads.js";
+import { figures } from "./figures.js";
 import { Follower, over, pathOf } from "./follow.js";
 import { cost, count, deviation, limits, most, score, seconds, unitOf } from "./format.js";
 import { frontTable } from "./front.js";
 import { drawNetwork } from "./network.js";
 import { Plot } from "./plot.js";
 import { Progress } from "./progress.js";
+import { training } from "./train.js";
 
 export class Answer {
-  constructor(changed) {
-    this.changed = changed;
+  // `changed` hears that a search moved on, `trained` of a training that was accepted.
+  constructor({ changed, trained }) {
+    Object.assign(this, { changed, trained });
     this.place = byId("result");
     this.others = [];
     this.kept = new Map();
-    this.nothing();
+    this.id = null;
   }
 
   nothing() {
@@ -114,7 +117,7 @@ export class Answer {
     this.comparing = el("div", {});
     this.place.replaceChildren(
       ...head(found.search),
-      figures(found),
+      numbers(found),
       el("div", { class: "bar" }, el("h3", {}, "Front"),
         found.metrics.length > 1 && el("span", { class: "axis" }, el("label", { for: "axis" }, "over"), axis),
         searchFiles(found.search)),
@@ -169,8 +172,7 @@ export class Answer {
           networkFiles(found.search, rank)),
         el("p", { class: "about hint" }, `Score ${found.scored(rank)}, ${costs.join(", ")}`),
         picture,
-        el("h3", {}, "Train it"),
-        commandBox(retrainCommand(found.search, rank)),
+        training(found, rank, (job) => this.trained(job)),
       );
     }
     if (!scroll) return;
@@ -195,8 +197,8 @@ function head(search) {
   return [el("div", {}, sentence, el("p", { class: "about" }, about.map((text) => el("span", {}, text))))];
 }
 
-function figures(found) {
-  const rows = [
+function numbers(found) {
+  return figures([
     [found.scoreName, score(found.scores[0], found.deviations[0]), deviation(found.deviations[0])],
     ...found.metrics.map((metric) => {
       const [value, unit] = cost(metric, found.costs[metric][0]).split(" ");
@@ -204,9 +206,7 @@ function figures(found) {
     }),
     ["Evaluated", count(found.length), ""],
     ["Took", ...seconds(found.result.seconds).split(/ (?=s$)/)],
-  ];
-  return el("dl", { class: "figures" }, rows.map(([name, value, unit]) =>
-    el("div", {}, el("dt", {}, name), el("dd", {}, value, unit && el("small", {}, ` ${unit}`)))));
+  ]);
 }
 
 // The limits that the sentence does not name.

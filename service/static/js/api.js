@@ -17,19 +17,44 @@ export class Problem extends Error {
 export class Away extends Error {}
 
 const PATIENCE_MS = 20000;
+const UPLOAD_MS = 120000;
 
-export async function ask(method, path, { body, headers = {}, signal } = {}) {
-  const answer = await send(method, path, body, headers, signal);
+export async function ask(method, path, { body, headers = {}, signal, patience = PATIENCE_MS } = {}) {
+  const answer = await send(method, path, body, headers, signal, patience);
   const content = await parsed(answer);
   if (answer.ok) return content;
   if (answer.status === 401) {
     await signIn();
-    return ask(method, path, { body, headers, signal });
+    return ask(method, path, { body, headers, signal, patience });
   }
   throw new Problem(answer.status, content ?? {});
 }
 
 export const get = (path, options) => ask("GET", path, options);
+
+// Hands a file's content over; the same once more is the same version.
+export const upload = (path, body) => ask("POST", path, { body, patience: UPLOAD_MS });
+
+// Asks for a job. The key makes a repeated request, such as after a lost answer, the same job.
+let unanswered = null;
+export async function create(path, body) {
+  const text = `${path} ${JSON.stringify(body)}`;
+  if (unanswered?.text !== text) unanswered = { text, key: randomKey() };
+  try {
+    const job = await ask("POST", path, { body, headers: { "Idempotency-Key": unanswered.key } });
+    unanswered = null;
+    return job;
+  } catch (error) {
+    if (error instanceof Problem) unanswered = null;
+    throw error;
+  }
+}
+
+// Also where the address is not secure, and crypto.randomUUID therefore not there.
+function randomKey() {
+  const parts = crypto.getRandomValues(new Uint32Array(4));
+  return Array.from(parts, (part) => part.toString(16).padStart(8, "0")).join("");
+}
 
 // What an older or smaller service does not have counts as nothing.
 export async function optional(path, otherwise) {
@@ -41,8 +66,8 @@ export async function optional(path, otherwise) {
   }
 }
 
-async function send(method, path, body, headers, signal) {
-  const patience = AbortSignal.timeout(PATIENCE_MS);
+async function send(method, path, body, headers, signal, milliseconds) {
+  const patience = AbortSignal.timeout(milliseconds);
   const given = {
     method,
     headers: { Accept: "application/json", ...headers },

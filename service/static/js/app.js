@@ -1,44 +1,97 @@
-// The page: loads what there is, and joins the question, the answer and the searches.
+// The page: loads what there is, and joins the question, what is shown beside it, and the jobs.
 
+import { Adding, tellUnusable } from "./add.js";
 import { Answer } from "./answer.js";
 import { Away, Problem } from "./api.js";
 import { Question } from "./ask.js";
 import { load } from "./catalog.js";
 import { connection } from "./connection.js";
 import { byId, el, say } from "./dom.js";
-import { Runs } from "./runs.js";
+import { placeOf } from "./follow.js";
+import { JobView } from "./job.js";
+import { Jobs } from "./jobs.js";
 import { offerSignOut } from "./session.js";
 
-const runs = new Runs((ids) => answer.compare(ids));
-const answer = new Answer(() => runs.load());
+const jobs = new Jobs((ids) => answer.compare(ids));
 const question = new Question((search) => {
   say("The search is accepted.");
+  views.job.close();
+  views.add.close();
   answer.show(search);
-  location.hash = `#/search/${search.id}`;
-  runs.load();
-  if (matchMedia("(max-width: 60rem)").matches) byId("result").scrollIntoView({ behavior: "smooth" });
+  go(search);
 });
+const changed = () => jobs.load();
+const trained = (job) => {
+  say("The training is accepted.");
+  go(job);
+};
+const answer = new Answer({ changed, trained });
+const views = {
+  search: answer,
+  job: new JobView({ changed, learnt, search }),
+  add: new Adding({ learnt, accepted: trained, search }),
+};
+
+// Shows a job that was just accepted.
+function go(job) {
+  location.hash = placeOf(job);
+  jobs.select(job.id);
+  jobs.load();
+  if (narrow()) byId("result").scrollIntoView({ behavior: "smooth" });
+}
+
+async function look() {
+  await load();
+  tellUnusable();
+}
+
+// What there is has changed: a table, evaluations or a predictor more.
+async function learnt() {
+  try {
+    await look();
+    await question.show();
+  } catch (error) {
+    if (!(error instanceof Problem || error instanceof Away)) throw error; // it is looked at again once it is back
+  }
+}
+
+// Brings what was added to the question.
+function search(choice) {
+  location.hash = "";
+  return question.choose(choice);
+}
+
+const narrow = () => matchMedia("(max-width: 60rem)").matches;
 
 function follow() {
-  const id = /^#\/search\/([0-9A-Za-z_-]+)$/.exec(location.hash)?.[1];
-  runs.select(id ?? null);
-  if (id) answer.open(id);
+  const [, kind, name] = /^#\/(search|job|add)\/([0-9A-Za-z_-]+)$/.exec(location.hash) ?? [];
+  for (const [other, view] of Object.entries(views)) if (other !== kind) view.close();
+  jobs.select(kind === "add" ? null : (name ?? null));
+  for (const link of document.querySelectorAll(".add a")) {
+    if (link.hash === location.hash) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  if (kind) views[kind].open(name);
   else answer.nothing();
 }
 
 async function begin() {
   try {
-    await load();
+    await look();
     question.show();
   } catch (error) {
     if (error instanceof Problem) byId("runs").before(el("p", { class: "notice bad" }, error.message));
     else if (!(error instanceof Away)) throw error;
   }
   follow(); // only now are there names for what a search found
-  await runs.load();
+  await jobs.load();
 }
 
 connection.addEventListener("back", begin);
-addEventListener("hashchange", follow);
+addEventListener("hashchange", () => {
+  follow();
+  if (narrow() && location.hash) byId("result").scrollIntoView();
+});
 offerSignOut();
+answer.nothing();
 begin();

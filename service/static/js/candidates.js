@@ -65,6 +65,13 @@ export class Candidates {
     return candidatesOf(this.result.space, this.codes[rank]);
   }
 
+  // As requests name it.
+  architecture(rank) {
+    const keys = Object.keys(this.result.front[0].architecture.choices);
+    const names = this.names(rank);
+    return { space: this.result.space, choices: Object.fromEntries(keys.map((key, place) => [key, names[place]])) };
+  }
+
   hover(rank) {
     return inLines(this.names(rank)).slice(0, 8).join("<br>");
   }

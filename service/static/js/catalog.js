@@ -1,14 +1,16 @@
-// What requests may name: spaces, devices and guides, and the bounds of costs.
+// What requests may name: spaces, devices, guides, evaluations and data sets; and the bounds of costs.
 
 import { get, optional } from "./api.js";
 
-export const catalog = { spaces: [], tables: [], guides: [] };
+// `newest` names the evaluations that this page uploaded last; `unusable` tells what is there but cannot be used.
+export const catalog = { spaces: [], tables: [], guides: [], evaluations: [], dataSets: [], newest: null, unusable: [] };
 const bounds = new Map();
 
 export async function load() {
   const none = { items: [] };
-  const [spaces, tables, predictors, supernets, benchmarks] = await Promise.all([
+  const [spaces, tables, predictors, supernets, benchmarks, evaluations, dataSets] = await Promise.all([
     get("/spaces"), get("/tables"), get("/predictors"), optional("/supernets", none), optional("/benchmarks", none),
+    optional("/evaluations", none), optional("/data-sets", none),
   ]);
   bounds.clear();
   catalog.spaces = usable(spaces);
@@ -18,6 +20,10 @@ export async function load() {
     ...usable(supernets).map((item) => ({ kind: "supernet", ...item })),
     ...usable(benchmarks).map((item) => ({ kind: "benchmark", ...item })),
   ];
+  catalog.evaluations = usable(evaluations);
+  // A benchmark whose files are not here is nothing to mend.
+  catalog.unusable = [tables, predictors, supernets, evaluations].flatMap(({ items }) => items.filter((item) => item.error));
+  catalog.dataSets = usable(dataSets).map(({ name }) => name);
 }
 
 const usable = ({ items }) => items.filter((item) => !item.error);

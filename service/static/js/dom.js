@@ -22,6 +22,9 @@ export function svg(tag, attributes = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
+// What the service wrote into the page: addresses and names that need no request.
+export const pageData = JSON.parse(byId("page-data").textContent);
+
 // What a person who does not see the page should hear.
 export function say(text) {
   byId("said").textContent = text;

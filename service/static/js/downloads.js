@@ -23,10 +23,15 @@ export function searchFiles(search) {
 
 export function networkFiles(search, rank) {
   const name = `pathfit-${search.id.slice(0, 8)}-${rank}`;
-  return OF_NETWORK.map(({ format, text, ending }) => {
-    const made = link(text, networkPath(search, rank, format), `${name}.${ending}`, `This network as ${text}`);
-    if (format === "onnx") made.addEventListener("click", patiently);
-    return made;
+  return OF_NETWORK.flatMap(({ format, text, ending }) => {
+    const path = networkPath(search, rank, format);
+    const made = link(text, path, `${name}.${ending}`, `This network as ${text}`);
+    if (format !== "onnx") return [made];
+    made.title += ", as it is before training";
+    const weighted = link("ONNX, supernet", `${path}&weights=supernet`, `${name}-supernet.onnx`, "This network as ONNX with the supernet's weights");
+    const both = search.request.guide?.kind === "supernet" ? [made, weighted] : [made];
+    for (const each of both) each.addEventListener("click", patiently);
+    return both;
   });
 }
 
@@ -36,6 +41,8 @@ async function patiently(event) {
   const place = event.currentTarget;
   if (place.getAttribute("aria-busy") === "true") return;
   const text = place.textContent;
+  const before = place.parentElement.nextElementSibling;
+  if (before?.matches(".fault")) before.remove();
   place.setAttribute("aria-busy", "true");
   place.textContent = `Preparing ${text}`;
   say(`${text} is being prepared.`);
@@ -47,9 +54,8 @@ async function patiently(event) {
     setTimeout(() => URL.revokeObjectURL(address), 60000);
     place.textContent = text;
   } catch (error) {
-    place.textContent = `${text} failed`;
-    place.title = error.message;
-    say(`${text} failed: ${error.message}`);
+    place.textContent = text;
+    place.parentElement.after(el("p", { class: "fault", role: "alert" }, `${text} failed: ${error.message}`));
   }
   place.removeAttribute("aria-busy");
 }

@@ -1,4 +1,4 @@
-// Follows one search to its end: by its event stream, and by asking again where streams do not come through.
+// Follows one job to its end: by its event stream, and by asking again where streams do not come through.
 
 import { Away, Problem, get } from "./api.js";
 import { away, connection, lost } from "./connection.js";
@@ -6,13 +6,17 @@ import { away, connection, lost } from "./connection.js";
 const POLL_MS = 700;
 const FINAL = ["done", "failed", "cancelled"];
 
-export const over = (search) => FINAL.includes(search.state);
+export const over = (job) => FINAL.includes(job.state);
 export const pathOf = (id) => `/search/${encodeURIComponent(id)}`;
+export const jobPath = (id) => `/jobs/${encodeURIComponent(id)}`; // of searches too
+
+// Where this page shows a job.
+export const placeOf = ({ kind, id }) => `#/${kind === "search" ? "search" : "job"}/${id}`;
 
 export class Follower {
-  // `told` hears {state, progress} as they come, `ended` the whole search once it is over.
-  constructor(search, told, ended) {
-    Object.assign(this, { id: search.id, told, ended, stopped: false });
+  // `told` hears {state, progress} as they come, `ended` the whole job once it is over.
+  constructor(job, told, ended) {
+    Object.assign(this, { id: job.id, told, ended, stopped: false });
     this.back = () => this.ask();
     connection.addEventListener("back", this.back);
     this.listen();
@@ -26,7 +30,7 @@ export class Follower {
   }
 
   listen() {
-    this.source = new EventSource(`${pathOf(this.id)}/events`);
+    this.source = new EventSource(`${jobPath(this.id)}/events`);
     this.source.addEventListener("progress", ({ data }) => this.told({ state: "running", progress: JSON.parse(data) }));
     this.source.addEventListener("state", ({ data }) => {
       const state = JSON.parse(data);
@@ -45,10 +49,10 @@ export class Follower {
   async ask() {
     if (this.stopped) return;
     try {
-      const search = await get(pathOf(this.id));
+      const job = await get(jobPath(this.id));
       if (this.stopped) return;
-      if (over(search)) this.finish(search);
-      else this.told(search);
+      if (over(job)) this.finish(job);
+      else this.told(job);
     } catch (error) {
       if (error instanceof Problem) this.gone(error);
       else if (!(error instanceof Away)) throw error;
@@ -64,11 +68,11 @@ export class Follower {
     }, POLL_MS);
   }
 
-  async finish(search) {
+  async finish(job) {
     if (this.stopped) return;
     this.source.close();
     try {
-      const found = search ?? (await get(pathOf(this.id)));
+      const found = job ?? (await get(jobPath(this.id)));
       if (this.stopped) return;
       this.stop();
       this.ended(found);

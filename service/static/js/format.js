@@ -9,6 +9,13 @@ export const UNITS = {
   energy_mj: { name: "Energy", unit: "mJ", scale: 1 },
 };
 
+// Metrics in the order of the list above, others behind.
+export function knownFirst(metrics) {
+  const known = Object.keys(UNITS);
+  const place = (metric) => (known.includes(metric) ? known.indexOf(metric) : known.length);
+  return [...metrics].sort((one, other) => place(one) - place(other));
+}
+
 // A second device's latency is called `latency_ms@DEVICE`.
 export function unitOf(metric) {
   const [kind, device] = metric.split("@");
@@ -32,8 +39,12 @@ export function cost(metric, value) {
 
 // A score, as exact as its deviation makes sense of; the deviation by itself is empty where there is none.
 export function score(value, spread = 0) {
-  return spread > 0 && Number.isFinite(value) ? value.toFixed(places(spread)) : digits(value, 4);
+  return signed(spread > 0 && Number.isFinite(value) ? value.toFixed(places(spread)) : digits(value, 4));
 }
+
+// A number's text with a minus in place of a hyphen, as the plot has it.
+export const signed = (text) => text.replace(/^-/, "−");
+
 export const deviation = (spread) => (spread > 0 ? `± ${spread.toFixed(places(spread))}` : "");
 const places = (spread) => Math.min(5, Math.max(2, 1 - Math.floor(Math.log10(spread))));
 // A limit in its unit, without more digits than it was given with.
@@ -71,3 +82,20 @@ export function limits(request) {
     .filter(([, limit]) => limit)
     .map(([metric, limit]) => `${unitOf(metric).name.toLowerCase().replace("flops", "FLOPs")} ≤ ${most(metric, limit.max)}`);
 }
+
+// What a table was measured on, and how.
+export function conditionsOf({ device, conditions }) {
+  const { threads, precision, batch, backend } = conditions ?? {};
+  const told = [backend, precision, threads && `${threads} thread${threads === 1 ? "" : "s"}`, batch && `batch ${batch}`];
+  return [device?.processor, ...told].filter(Boolean).join(", ");
+}
+
+// The kinds of predictors in words.
+const ENCODERS = {
+  gp: "Gaussian process", blend: "Gaussian process with trees", forest: "random forest", boosting: "boosted trees",
+  gates: "GATES", "ta-gates": "TA-GATES", mlp: "MLP", lstm: "LSTM", gcn: "GCN", transformer: "graph transformer",
+};
+export const encoderName = (kind) => ENCODERS[kind] ?? kind;
+
+// What an evaluation tells, in words.
+export const metricName = (name) => ({ top1: "top-1 accuracy", top5: "top-5 accuracy" })[name] ?? name.replaceAll("_", " ");

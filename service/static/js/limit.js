@@ -6,24 +6,27 @@ import { digits, unitOf } from "./format.js";
 const STEPS = 400;
 
 export class Limit {
-  constructor(metric, on) {
-    const { name, unit, long } = unitOf(metric);
+  // `unit` is the service's own, for metrics that this page has no better words for.
+  constructor(metric, on, unit) {
+    const known = unitOf(metric);
+    const { name, long } = known;
     this.metric = metric;
-    this.scale = unitOf(metric).scale;
+    this.unit = known.unit || unit || "";
+    this.scale = known.scale;
     this.touched = false;
     const id = `limit-${metric}`;
     const noun = name.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
     this.box = el("input", { type: "checkbox", id, checked: on, "aria-label": `Limit ${noun}` });
     this.number = el("input", {
       type: "number", id: `${id}-number`, min: 0, step: "any",
-      "aria-label": `${name} at most, in ${unit}`, "aria-describedby": `${id}-fault ${id}-ends`,
+      "aria-label": `${name} at most, in ${this.unit}`, "aria-describedby": `${id}-fault ${id}-ends`,
     });
     this.slider = el("input", { type: "range", min: 0, max: STEPS, step: 1, "aria-label": `${name} at most`, "aria-describedby": `${id}-ends` });
     this.ends = el("div", { class: "ends", id: `${id}-ends` });
     this.fault = el("p", { class: "fault", id: `${id}-fault`, role: "alert" });
     this.element = el("div", { class: "limit" },
       el("label", { class: "switch", title: long }, this.box, el("span", {}, name)),
-      el("div", { class: "amount" }, this.number, el("span", {}, unit)),
+      el("div", { class: "amount" }, this.number, el("span", {}, this.unit)),
       this.slider, this.ends, this.fault,
     );
     this.box.addEventListener("change", () => this.show());
@@ -41,10 +44,9 @@ export class Limit {
     this.complain("");
     if (!this.range) return;
     const { least, greatest } = this.range;
-    const { unit } = unitOf(this.metric);
+    const [first, last] = this.metric === "latency_ms" ? ["fastest", "slowest"] : ["least", "most"];
     this.ends.append(
-      el("span", {}, `fastest ${this.written(least)} ${unit}`.replace("fastest", this.metric === "latency_ms" ? "fastest" : "least")),
-      el("span", {}, `${this.metric === "latency_ms" ? "slowest" : "most"} ${this.written(greatest)} ${unit}`),
+      el("span", {}, `${first} ${this.written(least)} ${this.unit}`), el("span", {}, `${last} ${this.written(greatest)} ${this.unit}`),
     );
     const kept = this.value;
     if (!this.touched || kept === null || kept < least || kept > greatest) this.set(least + (greatest - least) * 0.4);
@@ -95,7 +97,7 @@ export class Limit {
   }
 
   tell() {
-    this.slider.setAttribute("aria-valuetext", `${this.number.value} ${unitOf(this.metric).unit}`);
+    this.slider.setAttribute("aria-valuetext", `${this.number.value} ${this.unit}`);
   }
 
   complain(text) {

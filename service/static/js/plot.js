@@ -1,14 +1,13 @@
 // The front as a plot: predicted score with its deviation over a cost; plotly is loaded when it is first needed.
 
-import { byId, el } from "./dom.js";
+import { el, pageData } from "./dom.js";
 import { cost, unitOf } from "./format.js";
 
-const { plotly: address } = JSON.parse(byId("page-data").textContent);
 let loading = null;
 
 function plotly() {
   loading ??= new Promise((done, failed) => {
-    const script = el("script", { src: address });
+    const script = el("script", { src: pageData.plotly });
     script.addEventListener("load", () => done(window.Plotly));
     script.addEventListener("error", () => {
       loading = null;

@@ -1,10 +1,24 @@
-// A search on its way: how far it is, the best so far, and a way to stop it.
+// A job on its way: how far it is, of a search the best so far, and a way to stop it.
 
 import { el, say, svg } from "./dom.js";
 import { count, score } from "./format.js";
 
+// The share done: a search counts networks, another job tells it itself.
+export function shareOf(progress) {
+  const { evaluated, planned, share } = progress ?? {};
+  return planned ? evaluated / planned : (share ?? 0);
+}
+
+// What a training does just now, such as "Training: epoch 3 of 30".
+function stageOf({ stage, state }, doing) {
+  const name = doing ?? stage ?? "running";
+  return `${name[0].toUpperCase()}${name.slice(1)}${state ? `: ${state}` : ""}`;
+}
+
 export class Progress {
-  constructor(cancel) {
+  // `doing` names what a training does, in place of what its command calls it.
+  constructor(cancel, doing) {
+    this.doing = doing;
     this.best = [];
     this.label = el("span", {}, "Waiting for its turn");
     this.bar = el("progress", { max: 1, "aria-label": "Progress" });
@@ -31,11 +45,13 @@ export class Progress {
       return;
     }
     const { evaluated, planned, best } = progress;
-    this.bar.value = planned ? evaluated / planned : 0;
-    this.label.textContent = `${count(evaluated)} of ${count(planned)} networks, best score ${score(best)}`;
-    this.draw(evaluated, planned, best);
-    const tenth = Math.floor((10 * evaluated) / planned);
-    if (tenth > this.tenth) say(`${tenth * 10} percent, best score ${score(best)}`);
+    const share = shareOf(progress);
+    this.bar.value = share;
+    const now = planned === undefined ? stageOf(progress, this.doing) : `best score ${score(best)}`;
+    this.label.textContent = planned === undefined ? now : `${count(evaluated)} of ${count(planned)} networks, ${now}`;
+    if (planned) this.draw(evaluated, planned, best);
+    const tenth = Math.floor(10 * share);
+    if (tenth > this.tenth) say(`${tenth * 10} percent, ${now}`);
     this.tenth = tenth;
   }
 

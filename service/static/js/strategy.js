@@ -1,68 +1,82 @@
-// How to search: the strategy with its options, and what else hardly anybody changes.
+// How to search: the strategy with its options, what is traded, and what else hardly anybody changes.
 
-import { byId, el } from "./dom.js";
+import { el, pageData } from "./dom.js";
+import { Field, choice, number, text } from "./field.js";
+import { Objectives } from "./objectives.js";
 
-const strategies = Object.fromEntries(
-  JSON.parse(byId("page-data").textContent).strategies.map(([name, options]) => [name, Object.fromEntries(options)]),
-);
+const strategies = Object.fromEntries(pageData.strategies.map(([name, options]) => [name, Object.fromEntries(options)]));
 const written = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 
 export class StrategyFields {
   constructor() {
-    this.name = el("select", { id: "strategy" }, Object.keys(strategies).map((name) => el("option", { value: name }, name)));
-    this.name.value = "evolution";
+    this.name = new Field("Strategy", choice("strategy"));
+    this.name.input.append(...Object.keys(strategies).map((name) => el("option", { value: name }, name)));
+    this.name.input.value = "evolution";
     this.options = el("div", { class: "pair" });
-    this.margin = this.number("margin", 1.64, 0, "any");
-    this.seed = this.number("seed", 0, 0, 1);
+    this.fields = {};
+    this.margin = new Field("Margin (sigmas)", number("margin", { value: 1.64 }));
+    this.seed = new Field("Seed", number("seed", { value: 0, step: 1 }));
+    this.objectives = new Objectives();
     this.fault = el("p", { class: "fault", role: "alert" });
     this.element = el("details", {},
       el("summary", {}, "How to search"),
       el("div", { class: "inside" },
-        el("div", { class: "field" }, el("label", { for: "strategy" }, "Strategy"), this.name),
-        this.options,
-        el("div", { class: "pair" },
-          this.labelled("Margin (sigmas)", this.margin), this.labelled("Seed", this.seed)),
-        this.fault,
-      ),
+        this.objectives.element, this.name.element, this.options,
+        el("div", { class: "pair" }, this.margin.element, this.seed.element), this.fault),
     );
-    this.name.addEventListener("change", () => this.show());
+    this.name.input.addEventListener("change", () => this.show());
     this.show();
   }
 
-  number(id, value, min, step) {
-    return el("input", { type: "number", id, value, min, step });
-  }
-
-  labelled(text, field) {
-    return el("div", { class: "field" }, el("label", { for: field.id }, text), field);
-  }
-
   show() {
-    this.fault.textContent = "";
-    this.options.replaceChildren(
-      ...Object.entries(strategies[this.name.value]).map(([name, preset]) => {
-        const number = typeof preset === "number";
-        const kind = number ? { type: "number", min: 0, step: Number.isInteger(preset) ? null : "any" } : { type: "text" };
-        const field = el("input", { ...kind, id: `option-${name}`, value: preset });
-        field.dataset.name = name;
-        return this.labelled(written(name), field);
-      }),
-    );
+    this.complain("");
+    const made = Object.entries(strategies[this.name.value]).map(([name, preset]) => {
+      const id = `option-${name}`;
+      const input = typeof preset === "number"
+        ? number(id, { value: preset, step: Number.isInteger(preset) ? 1 : "any" }) : text(id, { value: preset });
+      return [name, new Field(written(name), input)];
+    });
+    this.fields = Object.fromEntries(made);
+    this.options.replaceChildren(...made.map(([, field]) => field.element));
   }
 
-  // What differs from the defaults.
+  // The request's part; of the strategy's options what differs from the defaults.
   get chosen() {
+    const presets = strategies[this.name.value];
     const options = {};
-    for (const field of this.options.querySelectorAll("input")) {
-      const preset = strategies[this.name.value][field.dataset.name];
-      const value = typeof preset === "number" ? field.valueAsNumber : field.value;
-      if (value !== preset && !Number.isNaN(value)) options[field.dataset.name] = value;
+    for (const [name, field] of Object.entries(this.fields)) {
+      const value = typeof presets[name] === "number" ? field.number : field.value;
+      if (value !== undefined && value !== presets[name]) options[name] = value;
     }
-    return { name: this.name.value, options };
+    const objectives = this.objectives.chosen;
+    return {
+      strategy: { name: this.name.value, options },
+      ...(objectives.length ? { objectives } : {}),
+      margin: this.margin.number,
+      seed: this.seed.number,
+    };
   }
 
-  complain(text) {
-    this.fault.textContent = text;
-    if (text) this.element.open = true;
+  complain(message) {
+    this.fault.textContent = message;
+    this.objectives.complain("");
+    for (const field of [this.name, this.margin, this.seed, ...Object.values(this.fields)]) field.complain("");
+  }
+
+  // Puts a refusal beside what is to blame; false where nothing here is.
+  refused({ field, message }) {
+    const [first, second] = (field ?? "").split(".");
+    if (!["strategy", "objectives", "margin", "seed"].includes(first)) return false;
+    this.element.open = true;
+    if (first === "objectives") this.objectives.complain(message);
+    else {
+      const named = Object.keys(this.fields).find((name) => second === "options" && message.includes(name));
+      const place = { margin: this.margin, seed: this.seed }[first] ?? (second === "name" ? this.name : this.fields[named]);
+      if (place) {
+        place.complain(message);
+        place.input.focus();
+      } else this.fault.textContent = message;
+    }
+    return true;
   }
 }

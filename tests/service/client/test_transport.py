@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.client import Client, ServiceProblem, Unreachable
+from service.client import Client, SearchHandle, ServiceProblem, Unreachable
 
 BUSY = {"detail": "all places are taken", "status": 503}
 
@@ -81,3 +81,21 @@ def test_another_server_is_told_apart(scripted: Any) -> None:
     scripted.will(200, b"<html>hello</html>")
     with pytest.raises(ServiceProblem, match="is no Pathfit service"):
         Client(scripted.url).spaces()
+
+
+def test_an_export_is_waited_for_longer_than_other_answers(scripted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(scripted.url, timeout=7)
+    once = client.transport._once
+    patience: list[float] = []
+
+    def noted(*arguments: Any) -> bytes:
+        patience.append(arguments[-1])
+        return once(*arguments)
+
+    monkeypatch.setattr(client.transport, "_once", noted)
+    for form in ("pathfit", "onnx"):
+        scripted.will(200, b"network")
+        assert SearchHandle(client, "abc").architecture(3, form, weights="untrained") == b"network"
+    assert patience == [7, 300]
+    path = "/search/abc/architectures/3?of=candidates&format=onnx&weights=untrained"
+    assert scripted.asked[-1][1] == path

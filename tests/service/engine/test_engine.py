@@ -310,3 +310,35 @@ def test_stopping_leaves_jobs_queued(make: Callable[..., Bench]) -> None:
     assert (left.state, left.attempt, left.deaths, left.progress) == ("queued", 1, 0, None)
     assert hand.killed
     assert [engine.state for engine in bench.store.engines()] == ["stopped"]
+
+
+def test_a_job_that_lost_a_process_is_run_again_by_a_worker_that_lives(make: Callable[..., Bench]) -> None:
+    bench = make().start()
+    job = bench.ask()
+    hand = bench.hand(job)
+    kept = bench.artifacts.write(job.id, 1, "kept-last.ckpt", b"half way")
+    for attempt in (1, 2, 3):
+        assert bench.hand(job, attempt) is hand
+        hand.tell("lost", ending="was killed by SIGKILL")
+    assert within(5, lambda: bench.state(job) == ("failed", 3))
+    error = bench.store.get(job.id).error
+    assert error == {"kind": "WorkerDied", "detail": "3 workers died on it; the last one was killed by SIGKILL"}
+    assert bench.artifacts.read(kept) == b"half way", "what it kept is there for the attempts after"
+    assert not hand.killed
+
+
+def test_a_job_of_several_processes_gets_a_worker_of_its_own_kind(make: Callable[..., Bench]) -> None:
+    bench = make(Needs(2, 0), warm=2).start()
+    assert within(5, lambda: len(bench.made) == 2)
+    job = bench.store.create("retrain", {}, {"workers": 2}, resources={"cpus": 2})[0]
+    hand = bench.hand(job)
+    assert hand.worker.needs == Needs(2, 0, spread=True)
+    assert [one.killed for one in bench.made[:2]] == [True, True], "they make room for its processes"
+    alone = bench.ask(cpus=2)
+    time.sleep(0.3)
+    assert bench.state(alone) == ("queued", 0), "its processes take the room"
+    hand.done()
+    assert bench.hand(alone).worker.needs == Needs(2, 0)
+    bench.hand(alone).done()
+    assert within(5, lambda: bench.made[-1].worker.needs == Needs(1, 0)), "those for common jobs come back"
+    assert bench.hand(alone).killed

@@ -1,10 +1,12 @@
 """What workers do: tasks of each kind, run as an attempt in this process."""
 
 import json
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,14 @@ import pytest
 
 import spaces
 from oneshot.errors import InvalidOption
-from service.artifacts import Artifacts
+from service.artifacts import ArtifactFailed, Artifacts
 from service.catalog import FileReference
 from service.engine.attempt import Attempt
 from service.kinds import KINDS, get
+from service.kinds.base import Context
 from service.kinds.command import CommandFailed, run
 from service.kinds.options import allowed, arguments
+from service.kinds.ray_train import Told
 from service.task import PredictorTask, RetrainTask, SearchTask
 from spaces.errors import UnknownName
 from spaces.files import write_text
@@ -40,6 +44,16 @@ class Bench:
 
     def read(self, name: str, attempt: int = 1) -> bytes:
         return self.artifacts.read(f"job/{attempt}/{name}")
+
+
+class Nobody:
+    """Hears of nothing."""
+
+    def progress(self, numbers: dict[str, Any]) -> None:
+        pass
+
+    def cancelled(self) -> bool:
+        return False
 
 
 @pytest.fixture
@@ -180,6 +194,7 @@ def test_a_retraining_goes_on_from_the_checkpoint_of_the_attempt_before(bench: B
     assert undisturbed["event"] == "done", undisturbed
     weights = bench.read("weights.safetensors")
     assert undisturbed["result"]["test"]["images"] > 0
+    assert "command" not in json.loads(bench.read("run.json"))
 
     other = Bench(tmp_path / "other")
     other.enough = lambda: other.artifacts.exists("job/1/kept-last.ckpt")
@@ -194,8 +209,81 @@ def test_a_retraining_goes_on_from_the_checkpoint_of_the_attempt_before(bench: B
     assert second["result"] == undisturbed["result"]
 
 
+def test_settings_that_are_served_tell_no_folder(tmp_path: Path) -> None:
+    from service.kinds.retrain import _served
+
+    settings = {
+        "command": "python -m oneshot retrain -o /srv/jobs/1",
+        "data": {"name": "cifar10:/srv/images", "num_classes": 10},
+        "init": {"run": "/srv/runs/supernet", "weights": "0123"},
+    }
+    (tmp_path / "run.json").write_text(json.dumps(settings))
+    content = _served(tmp_path)["run.json"]
+    assert isinstance(content, bytes)
+    assert json.loads(content) == {
+        "data": {"name": "cifar10", "num_classes": 10},
+        "init": {"run": "supernet", "weights": "0123"},
+    }
+    assert json.loads((tmp_path / "run.json").read_text()) == settings
+
+
+def test_a_command_that_is_killed_is_run_again_not_failed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the process that does the work, so its death is the worker's."""
+    begun: list[subprocess.Popen[str]] = []
+
+    class Noted(subprocess.Popen[str]):
+        def __init__(self, *arguments: Any, **options: Any):
+            super().__init__(*arguments, **options)
+            begun.append(self)
+
+    def killing() -> bool:
+        begun[0].kill()
+        return False
+
+    monkeypatch.setattr("service.kinds.command.subprocess.Popen", Noted)
+    bench.enough = killing
+    task = RetrainTask(spaces.get(SPACE).architecture([0] * 6).to_dict(), "digits", {"steps": 8}).to_dict()
+    report = bench.run("retrain", task)
+    assert (report["event"], report["ending"]) == ("lost", "was killed by SIGKILL")
+
+
+def test_an_attempt_adopts_what_the_last_one_kept_and_has_it_for_itself(bench: Bench, tmp_path: Path) -> None:
+    def context(attempt: int) -> Context:
+        return Context("job", attempt, tmp_path / str(attempt), bench.artifacts, Nobody())
+
+    for attempt, kept in ((1, {"run.json": b"1", "last.ckpt": b"1"}), (2, {"run.json": b"2"})):
+        for name, content in kept.items():
+            bench.artifacts.write("job", attempt, f"kept-{name}", content)
+    third = context(3)
+    third.adopt("run.json", "last.ckpt")
+    bench.artifacts.write("job", 1, "kept-last.ckpt", b"written late")
+    assert [third.kept(tmp_path / "3" / name) for name in ("run.json", "last.ckpt", "other")] == [True, True, False]
+    assert [(tmp_path / "3" / name).read_bytes() for name in ("run.json", "last.ckpt")] == [b"1", b"1"]
+    assert not context(4).kept(tmp_path / "4" / "run.json")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (InvalidOption("no such thing"), ("failed", "no such thing")),
+        (OSError(28, "No space left on device"), ("failed", "jobs have their own files: No space left on device;")),
+        (
+            ArtifactFailed("cannot write the artifact x: No space left on device"),
+            ("failed", "cannot write the artifact"),
+        ),
+        (RuntimeError("[gloo/tcp/pair.cc]\nConnection reset by peer"), ("lost", "Connection reset by peer")),
+        (KeyError("steps"), ("raised", "KeyError: 'steps'")),
+    ],
+)
+def test_what_ends_a_process_of_a_group_is_told_for_what_it_is(error: Exception, told: tuple[str, str]) -> None:
+    queue: SimpleQueue[tuple[str, str]] = SimpleQueue()
+    Told(queue).failed(error)
+    kind, said = queue.get()
+    assert (kind, told[1] in said) == (told[0], True), said
+
+
 def test_a_command_ends_with_its_error_or_when_it_is_no_longer_wanted(bench: Bench, tmp_path: Path) -> None:
-    from service.kinds.base import Cancelled, Context
+    from service.kinds.base import Cancelled
 
     attempt = Attempt("job", 1, bench.artifacts, bench.told.append, lambda job, number: bench.enough())
     context = Context("job", 1, tmp_path, bench.artifacts, attempt)

@@ -18,9 +18,14 @@ from service.artifacts import ArtifactFailed, Artifacts, MissingArtifact
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(params=["folder", "file", "memory"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Artifacts:
-    return Artifacts(tmp_path / "results" if request.param == "folder" else f"memory://{uuid.uuid4().hex}")
+    urls = {"file": f"file://{tmp_path}/results", "memory": f"memory://{uuid.uuid4().hex}"}
+    return Artifacts(urls.get(request.param, tmp_path / "results"))
+
+
+def test_nothing_is_remembered_of_what_others_may_change(place: Artifacts) -> None:
+    assert place._files.storage_options["use_listings_cache"] is False
 
 
 def test_what_is_written_is_read_under_its_attempt(place: Artifacts, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
-from service.app import create_app, service_of
+from service.app import Service, create_app, service_of
+from service.client import Client
+from service.jobs import Job
 
 ROOT = Path(__file__).resolve().parents[3]
 PICTURES = ROOT / ".pytest-artifacts" / "page"
@@ -95,18 +98,55 @@ def picture(request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
     return take
 
 
+@dataclass(frozen=True)
+class Unattended:
+    """An application whose jobs nobody runs but the test.
+
+    Args:
+        url: where it is.
+        service: what it works with.
+    """
+
+    url: str
+    service: Service
+
+    @property
+    def client(self) -> Client:
+        """Asks it for jobs as others do."""
+        return Client(self.url)
+
+    def claim(self) -> Job:
+        """Begin the oldest queued job."""
+        job = self.service.store.claim("test", 60)
+        assert job is not None
+        return job
+
+    def report(self, job: Job, share: float, stage: str, state: str = "") -> None:
+        """Tell how far a training is."""
+        self.service.store.report(job.id, job.attempt, {"share": share, "stage": stage, "state": state})
+
+    def finish(self, job: Job, result: dict[str, Any], name: str, content: bytes) -> None:
+        """End a job well, with the file that it leaves."""
+        artifact = self.service.artifacts.write(job.id, job.attempt, name, content)
+        self.service.store.finish(job.id, job.attempt, result, artifact)
+
+
 @pytest.fixture
-def guarded(world: Any, tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """The URL of an application that asks for a token, and a token; nobody runs its jobs."""
-    app = create_app(world.settings(tmp_path))
+def unattended(world: Any, tmp_path: Path) -> Iterator[Unattended]:
+    app = create_app(world.settings(tmp_path / "service"))
     service = service_of(app)
-    secret = service.store.tokens.create("page")
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield f"http://127.0.0.1:{server.port}", secret
+    yield Unattended(f"http://127.0.0.1:{server.port}", service)
     service.stopping.set()
     server.shutdown()
     thread.join()
     server.server_close()
     service.stop()
+
+
+@pytest.fixture
+def guarded(unattended: Unattended) -> tuple[str, str]:
+    """The URL of an application that asks for a token, and a token; nobody runs its jobs."""
+    return unattended.url, unattended.service.store.tokens.create("page")

@@ -146,6 +146,12 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
+def shared_url(postgresql: str) -> str:
+    """The URL of a store that several services can share, without any jobs."""
+    return cleared(postgresql)
+
+
+@pytest.fixture
 def clock() -> Clock:
     return Clock()
 

@@ -1,0 +1,63 @@
+// Adding evaluations: what a supernet or a benchmark says of some networks, to train a predictor from.
+
+import { upload } from "./api.js";
+import { catalog } from "./catalog.js";
+import { el } from "./dom.js";
+import { Field, text } from "./field.js";
+import { nameOf, picker, readLines } from "./files.js";
+import { Form } from "./form.js";
+import { count } from "./format.js";
+import { intro, outcome } from "./sheet.js";
+
+export function evaluationsForm({ learnt }) {
+  const file = new Field("Evaluations", picker("evaluations-file", ".jsonl,.json,.ndjson"));
+  const name = new Field("Name", text("evaluations-name", { required: true }), { hint: "What trainings of predictors will call them." });
+  const after = outcome();
+  let read = [];
+  const form = new Form({
+    parts: [file.element, name.element],
+    fields: { name, file },
+    button: "Upload",
+    send: async () => {
+      if (!read.length) return;
+      const kept = await upload("/evaluations", { name: name.value.trim(), evaluations: read.map(({ value }) => value) });
+      catalog.newest = kept.name;
+      await learnt();
+      const version = kept.version > 1 ? `, version ${kept.version}` : "";
+      after.tell(`${kept.name}${version}: ${count(read.length)} evaluations are here.`,
+        el("a", { class: "button", href: "#/add/predictor" }, "Train a predictor from them"));
+    },
+  });
+  // The service counts evaluations; a person finds lines.
+  form.refused = (problem) => {
+    if (problem.field === "name") return form.blame(name, problem.message);
+    const [, place, rest] = /^evaluations\.(\d+)\.?(.*)$/.exec(problem.field ?? "") ?? [];
+    const line = read[place]?.line;
+    form.blame(file, line ? `line ${line}: ${problem.message.replace(`evaluations.${place}.${rest}`, rest || "it")}` : problem.message);
+  };
+  file.input.addEventListener("change", async () => {
+    read = [];
+    after.clear();
+    file.help("");
+    const chosen = file.input.files[0];
+    if (!chosen) return;
+    try {
+      const found = await readLines(chosen);
+      if (!found.length) throw new Error(`${chosen.name} is empty`);
+      const wrong = found.find(({ value }) => !value.architecture || !value.metrics);
+      if (wrong) throw new Error(`${chosen.name}, line ${wrong.line}: an evaluation needs an architecture and metrics`);
+      read = found;
+      name.input.value = nameOf(chosen);
+      const metrics = Object.keys(found[0].value.metrics).join(", ");
+      file.help(`${count(found.length)} networks of ${found[0].value.architecture.space ?? "a space"}: ${metrics}`);
+    } catch (error) {
+      file.complain(error.message);
+    }
+  });
+  return [
+    intro("Add evaluations",
+      "Evaluations tell how good some networks of a space are; a predictor learns the others from them. A trained supernet gives them:",
+      "python -m oneshot evaluate runs/supernet -n 240 -o evaluations.jsonl"),
+    form.element, after.element,
+  ];
+}

@@ -1,0 +1,67 @@
+// Training a predictor on the service from evaluations that were uploaded.
+
+import { create } from "./api.js";
+import { catalog } from "./catalog.js";
+import { el, fill, pageData } from "./dom.js";
+import { Field, choice, number, text } from "./field.js";
+import { Form } from "./form.js";
+import { count, encoderName, metricName } from "./format.js";
+import { intro } from "./sheet.js";
+
+const METRICS = ["cross_entropy", "top1", "top5"]; // what is learnt best comes first
+
+export function predictorForm({ accepted }) {
+  const about = intro("Train a predictor",
+    "A predictor learns from evaluations how good every other network of the space is, and guides searches. "
+    + "A part of the evaluations is kept back: on it the predictor's ranking is tested.");
+  if (!catalog.evaluations.length) {
+    return [about, el("div", { class: "notice" }, el("p", {}, "There are no evaluations yet to train from."),
+      el("div", { class: "bar" }, el("a", { class: "button", href: "#/add/evaluations" }, "Add evaluations")))];
+  }
+  const evaluations = new Field("Evaluations", choice("from-evaluations"));
+  const name = new Field("Name", text("predictor-name", { required: true }), { hint: "What searches will call it." });
+  const metric = new Field("What is predicted", choice("predictor-metric"));
+  const encoder = new Field("Kind", choice("predictor-encoder"));
+  const baseline = new Field("Compared with", choice("predictor-baseline"), { hint: "Fitted on the same part." });
+  const share = new Field("Share to train on", number("predictor-share", { min: 0.05, max: 0.95, value: 0.8 }));
+  const seed = new Field("Seed", number("predictor-seed", { step: 1, value: 0 }));
+  const refit = el("input", { type: "checkbox", id: "predictor-refit", checked: true });
+  fill(evaluations.input, [{ options: catalog.evaluations.map((found) => ({ value: found.name })) }], catalog.newest);
+  const kinds = pageData.encoders.map((kind) => ({ value: kind, text: encoderName(kind) }));
+  fill(encoder.input, [{ options: kinds }], pageData.encoder);
+  fill(baseline.input, [{ options: kinds }], "forest");
+  name.input.addEventListener("input", () => (name.typed = true));
+  evaluations.input.addEventListener("change", chosen);
+  chosen();
+
+  function chosen() {
+    const found = catalog.evaluations.find((known) => known.name === evaluations.value);
+    const metrics = found?.metrics ?? ["cross_entropy"];
+    const first = METRICS.find((known) => metrics.includes(known)) ?? metrics[0];
+    fill(metric.input, [{ options: metrics.map((known) => ({ value: known, text: metricName(known) })) }], first);
+    if (!name.typed) name.input.value = found?.name ?? "";
+    evaluations.help(found?.space ? `${count(found.networks)} networks of ${found.space}` : "");
+  }
+
+  const form = new Form({
+    parts: [
+      evaluations.element, name.element,
+      el("div", { class: "pair" }, metric.element, encoder.element),
+      el("details", {}, el("summary", {}, "How to train"), el("div", { class: "inside" },
+        el("div", { class: "pair" }, baseline.element, share.element, seed.element),
+        el("label", { class: "check" }, refit, "After the test, learn from all evaluations"))),
+    ],
+    fields: {
+      name, evaluations, seed,
+      "options.metric": metric, "options.encoder": encoder, "options.baseline": baseline, "options.train_fraction": share,
+    },
+    button: "Train",
+    send: async () => {
+      const options = {
+        encoder: encoder.value, baseline: baseline.value, metric: metric.value, train_fraction: share.number ?? 0.8, refit: refit.checked,
+      };
+      accepted(await create("/predictors", { name: name.value.trim(), evaluations: evaluations.value, options, seed: seed.number ?? 0 }));
+    },
+  });
+  return [about, form.element];
+}

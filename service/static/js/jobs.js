@@ -1,0 +1,140 @@
+// The jobs that the service keeps, newest first: searches, of which those that are done can be compared, and trainings.
+
+import { Away, Problem, ask, get } from "./api.js";
+import { away } from "./connection.js";
+import { byId, el, fill, say } from "./dom.js";
+import { jobPath, over, placeOf } from "./follow.js";
+import { ago, limits } from "./format.js";
+import { shareOf } from "./progress.js";
+
+const SHOWN = 12;
+const EVERY_MS = 5000;
+const FILTERS = [
+  { options: [{ value: "", text: "all" }] },
+  { label: "Kind", options: [["kind=search", "searches"], ["kind=predictor", "predictors"], ["kind=retrain", "trained networks"]] },
+  { label: "State", options: ["queued", "running", "done", "failed", "cancelled"].map((state) => [`state=${state}`, state]) },
+].map((group) => ({ ...group, options: group.options.map((option) => (Array.isArray(option) ? { value: option[0], text: option[1] } : option)) }));
+
+export class Jobs {
+  // `compared` hears the searches to compare.
+  constructor(compared) {
+    this.compared = compared;
+    this.checked = new Set();
+    this.limit = SHOWN;
+    this.jobs = [];
+    this.total = 0;
+    this.filter = byId("jobs-filter");
+    fill(this.filter, FILTERS, "");
+    this.filter.addEventListener("change", () => this.load());
+    setInterval(() => document.hidden || away() || this.load(), EVERY_MS);
+    this.show();
+  }
+
+  async load() {
+    const filter = this.filter.value;
+    try {
+      const answer = await get(`/jobs?limit=${this.limit}${filter && `&${filter}`}`);
+      if (filter !== this.filter.value) return; // another one is under way
+      this.jobs = answer.jobs;
+      this.total = answer.total;
+      this.show();
+    } catch (error) {
+      if (!(error instanceof Away || error instanceof Problem)) throw error;
+    }
+  }
+
+  select(id) {
+    this.selected = id;
+    this.show();
+  }
+
+  show() {
+    const place = byId("runs");
+    const states = this.jobs.map(({ id, state, progress }) => [id, state, progress]);
+    const minute = Math.floor(Date.now() / 60000);
+    const text = JSON.stringify([states, this.selected, [...this.checked], this.total, minute, this.filter.value]);
+    if (text === this.shown) return; // what is unchanged keeps its focus
+    this.shown = text;
+    const focused = place.contains(document.activeElement) ? document.activeElement.id : null;
+    if (this.jobs.length) place.replaceChildren(el("ol", {}, this.jobs.map((job) => this.row(job))), this.foot());
+    else place.replaceChildren(el("p", { class: "hint" }, this.filter.value ? "None of these." : "None yet."));
+    if (focused) byId(focused)?.focus();
+  }
+
+  row(job) {
+    const { id, kind } = job;
+    const [what, ...about] = wordsOf(job);
+    const open = this.selected === id;
+    return el("li", { "aria-current": open ? "true" : null },
+      kind === "search" ? this.box(job, [what, ...about].join(" ")) : el("span", { class: "kind", "aria-hidden": "true" }),
+      el("a", { href: placeOf(job), id: `run-${id}` },
+        el("span", { class: "what" }, what), " ", el("small", {}, about.join(" · "))),
+      el("div", { class: `state ${job.state}` }, stateOf(job), el("small", {}, ago(job.created)),
+        // The one that is open has its button there.
+        !over(job) && !open && el("button", {
+          type: "button", class: "plain", id: `cancel-${id}`, "aria-label": ["Cancel", what, ...about].join(" "), onclick: () => this.cancel(job),
+        }, "Cancel")),
+    );
+  }
+
+  box({ id, state }, name) {
+    const done = state === "done";
+    return el("input", {
+      type: "checkbox", id: `compare-${id}`, checked: this.checked.has(id), disabled: !done, "aria-label": `Compare ${name}`,
+      title: done ? "Compare" : "Only searches that are done can be compared",
+      onchange: (event) => this.check(id, event.target.checked),
+    });
+  }
+
+  foot() {
+    const number = this.checked.size;
+    return el("div", { class: "more" },
+      el("span", { class: "faint" }, number ? `${number} to compare` : `${this.jobs.length} of ${this.total}`),
+      number > 0 && el("button", { type: "button", class: "plain", id: "compare-none", onclick: () => this.clear() }, "Compare none"),
+      !number && this.total > this.jobs.length && this.limit < 100
+        ? el("button", { type: "button", class: "plain", id: "more-runs", onclick: () => this.more() }, "More") : null,
+    );
+  }
+
+  async cancel(job) {
+    try {
+      await ask("DELETE", jobPath(job.id));
+      say("Cancelled.");
+    } catch (error) {
+      if (!(error instanceof Away || error instanceof Problem)) throw error;
+      say(error.message); // it ended meanwhile, as the list tells
+    }
+    await this.load();
+  }
+
+  more() {
+    this.limit = Math.min(this.limit + 24, 100);
+    this.load();
+  }
+
+  check(id, on) {
+    if (on) this.checked.add(id);
+    else this.checked.delete(id);
+    this.show();
+    this.compared([...this.checked]);
+  }
+
+  clear() {
+    this.checked.clear();
+    this.show();
+    this.compared([]);
+  }
+}
+
+// What a job is for: a name, and what else tells it from others.
+function wordsOf({ kind, request }) {
+  if (kind === "predictor") return [`Predictor ${request.name}`, `from ${request.evaluations}`, request.space].filter(Boolean);
+  if (kind === "retrain") return [`Training ${request.space ?? ""}`.trim(), `on ${request.data}`, request.supernet && `from ${request.supernet}`].filter(Boolean);
+  const given = limits(request);
+  return [request.space ?? kind, request.device, ...(given.length ? given : ["without limits"])].filter(Boolean);
+}
+
+function stateOf(job) {
+  const share = shareOf(job.progress);
+  return over(job) || !job.progress ? job.state : `${Math.floor(100 * share)} %`;
+}

@@ -1,0 +1,57 @@
+// The limits: one for each cost that the service can bound for a space, on a device also what its table tells.
+
+import { el } from "./dom.js";
+import { knownFirst } from "./format.js";
+import { Limit } from "./limit.js";
+
+export class Limits {
+  constructor() {
+    this.made = new Map();
+    this.rows = el("div", { class: "rows" });
+    this.none = el("p", { class: "hint", hidden: true }, "What this space's networks cost is not known yet.");
+    this.element = el("fieldset", {}, el("legend", {}, "At most"), this.rows, this.none);
+    this.shown = [];
+  }
+
+  // Shows a limit for each metric of the bounds. An estimate must stay below its limit by the margin: what is
+  // feasible begins there.
+  offer(bounds, margin) {
+    this.shown = knownFirst(Object.keys(bounds)).map((metric) => this.limit(metric, bounds[metric].unit));
+    for (const limit of this.shown) {
+      const { least, greatest, sigma } = bounds[limit.metric];
+      const kept = margin * (sigma ?? 0);
+      limit.bound({ least: least + kept, greatest: greatest + kept });
+    }
+    const elements = this.shown.map(({ element }) => element);
+    // What stays in place keeps its focus.
+    if (elements.length !== this.rows.children.length || elements.some((element, place) => element !== this.rows.children[place])) {
+      this.rows.replaceChildren(...elements);
+    }
+    this.none.hidden = elements.length > 0;
+  }
+
+  limit(metric, unit) {
+    if (!this.made.has(metric)) this.made.set(metric, new Limit(metric, metric === "latency_ms", unit));
+    return this.made.get(metric);
+  }
+
+  // What is asked for.
+  get chosen() {
+    return Object.fromEntries(this.shown.filter(({ on }) => on).map((limit) => [limit.metric, { max: limit.value }]));
+  }
+
+  // Says what is wrong before anybody is asked; true where nothing is.
+  check() {
+    const wrong = this.shown.filter((limit) => !limit.check());
+    wrong[0]?.number.focus();
+    return wrong.length === 0;
+  }
+
+  // Puts a refusal beside the limit that is to blame; false where none of these is.
+  refused(metric, message) {
+    const limit = this.shown.find((shown) => shown.metric === metric);
+    limit?.complain(message);
+    limit?.number.focus();
+    return limit !== undefined;
+  }
+}

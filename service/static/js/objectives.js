@@ -1,0 +1,40 @@
+// The objectives: the costs that a search trades for the score.
+
+import { el } from "./dom.js";
+import { knownFirst, unitOf } from "./format.js";
+
+export class Objectives {
+  constructor() {
+    this.wanted = new Set();
+    this.boxes = el("div", { class: "boxes" });
+    this.hint = el("p", { class: "hint", id: "objectives-hint" }, "Traded for the score. None: what is limited first, else FLOPs.");
+    this.fault = el("p", { class: "fault", id: "objectives-fault", role: "alert" });
+    this.element = el("fieldset", { "aria-describedby": "objectives-hint objectives-fault" },
+      el("legend", {}, "Also keep low"), this.boxes, this.hint, this.fault);
+    this.metrics = [];
+  }
+
+  // Offers each metric that the bounds tell; what was chosen stays chosen while it is offered.
+  offer(bounds) {
+    const metrics = knownFirst(Object.keys(bounds));
+    if (metrics.join() === this.metrics.join()) return;
+    this.metrics = metrics;
+    this.boxes.replaceChildren(...metrics.map((metric) => {
+      const box = el("input", { type: "checkbox", id: `objective-${metric}`, checked: this.wanted.has(metric) });
+      box.addEventListener("change", () => {
+        this.complain("");
+        if (box.checked) this.wanted.add(metric);
+        else this.wanted.delete(metric);
+      });
+      return el("label", {}, box, unitOf(metric).name);
+    }));
+  }
+
+  get chosen() {
+    return this.metrics.filter((metric) => this.wanted.has(metric));
+  }
+
+  complain(text) {
+    this.fault.textContent = text;
+  }
+}

@@ -1,0 +1,57 @@
+"""A search that a benchmark guides keeps to the benchmark's files as they were when it was accepted."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+
+import spaces
+from oneshot.guide import BenchmarkGuide
+from service.app import service_of
+from service.catalog import ChangedFile
+from service.kinds.search import problem_of
+from service.task import SearchTask
+from spaces.files import digest
+from tables.benchmarks import compact
+from tables.benchmarks.records import Records
+
+NAME = "nasbench-macro"
+
+
+def write(folder: Path, shift: float = 0.0) -> Path:
+    """A benchmark in which networks are the better the later their candidates stand."""
+    space = spaces.get(NAME)
+    codes = np.concatenate(list(space.enumerate_codes()))
+    path = folder / f"{NAME}.npz"
+    columns = {("cifar10_test_acc", None): codes.sum(1) + shift}
+    compact.write(path, NAME, Records(space.name, codes, columns), {"file": "made up"}, "tests")
+    return path
+
+
+def test_its_files_are_stored_and_checked(
+    app: APIFlask, http: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = tmp_path / "first"
+    first.mkdir()
+    path = write(first)
+    monkeypatch.setenv("PATHFIT_DATA", str(first))
+    answer = http.post("/search", json={"space": NAME, "guide": {"kind": "benchmark"}})
+    assert answer.status_code == 202, answer.json
+    stored = service_of(app).store.get(answer.json["id"]).task
+    task = SearchTask.from_dict(json.loads(json.dumps(stored)))
+    assert [(file.name, file.path, file.sha256) for file in task.benchmark_files] == [
+        (path.name, str(path), digest(path))
+    ]
+    guide = problem_of(task).guide
+    assert isinstance(guide, BenchmarkGuide)
+    # The same files elsewhere do as well.
+    (tmp_path / "second").mkdir()
+    path.rename(tmp_path / "second" / path.name)
+    monkeypatch.setenv("PATHFIT_DATA", str(tmp_path / "second"))
+    assert problem_of(task).guide.to_dict()["name"] == NAME
+    write(tmp_path / "second", shift=1.0)
+    with pytest.raises(ChangedFile, match="the files of the benchmark 'nasbench-macro' are not those that this search"):
+        problem_of(task)

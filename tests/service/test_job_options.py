@@ -1,0 +1,27 @@
+"""What the API lets a training be told is what its command takes."""
+
+import click
+import pytest
+from pydantic import BaseModel
+
+from oneshot.commands.retrain import retrain
+from predictor.commands.train import train
+from service.kinds.options import allowed, arguments
+from service.kinds.predictor import OWN as OF_PREDICTOR
+from service.kinds.retrain import OWN as OF_RETRAIN
+from service.schemas.jobs import PredictorOptions, RetrainOptions
+
+
+@pytest.mark.parametrize(
+    ("schema", "command", "own"), [(PredictorOptions, train, OF_PREDICTOR), (RetrainOptions, retrain, OF_RETRAIN)]
+)
+def test_every_option_of_the_api_is_one_of_the_command(
+    schema: type[BaseModel], command: click.Command, own: tuple[str, ...]
+) -> None:
+    known = allowed(command, own)
+    assert set(schema.model_fields) - set(known) == set()
+
+
+def test_options_go_by_what_is_typed() -> None:
+    given = {"train_fraction": 0.75, "train": 30, "refit": True, "encoder": None}
+    assert arguments(train, given, OF_PREDICTOR) == ["--train-fraction=0.75", "--train=30", "--refit"]
