@@ -5,7 +5,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +31,6 @@ try:
     print("joined", ray.cluster_resources().get("CPU"))
 except BaseException as error:
     print("refused", type(error).__name__)
-"""
-
-CLUSTER = """
-import os, sys
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-cluster.add_node(num_cpus=1)
-cluster.wait_for_nodes()
-print(cluster.address, flush=True)
-sys.stdin.read()
-cluster.shutdown()
 """
 
 
@@ -108,35 +96,10 @@ def test_a_client_without_the_token_is_refused(served: Any) -> None:
     assert ask("RAY_AUTH_MODE=token", f"RAY_AUTH_TOKEN_PATH={forged}").startswith("refused")
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[str]:
-    """Address of a cluster of two nodes, of which one can work."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", CLUSTER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd=ROOT,
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.stdin.close()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
-            process.wait()
-        process.stdout.close()
-
-
 @pytest.mark.slow
-def test_jobs_run_on_a_cluster_of_two_nodes(start: Any, served: Any, cluster: str, tmp_path: Path) -> None:
-    service = start(tmp_path / "data", "--ray-address", cluster, "--artifacts", str(tmp_path / "shared"))
+def test_jobs_run_on_a_cluster_of_two_nodes(start: Any, served: Any, two_nodes: Any, tmp_path: Path) -> None:
+    address = two_nodes(0).address
+    service = start(tmp_path / "data", "--ray-address", address, "--artifacts", str(tmp_path / "shared"))
     options = {"population": 10, "generations": 3}
     here = served.client.search(space=SPACE, options=options, seed=4).wait(120)
     there = service.client.search(space=SPACE, options=options, seed=4).wait(180)

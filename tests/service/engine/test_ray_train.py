@@ -7,8 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +16,8 @@ import pytest
 import spaces
 from service.store import Store
 
-ROOT = Path(__file__).resolve().parents[3]
 SPACE = "spos-tiny"
 UPDATE = re.compile(r"update (\d+)/301")
-
-CLUSTER = """
-import os, sys
-os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-from ray.cluster_utils import Cluster
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-cluster.add_node(num_cpus=1)
-cluster.wait_for_nodes()
-print(cluster.address, flush=True)
-sys.stdin.read()
-cluster.shutdown()
-"""
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc")]
 
@@ -43,51 +29,19 @@ def within(seconds: float, true: Callable[[], bool]) -> bool:
     return now
 
 
-@dataclass(frozen=True)
-class Nodes:
-    """A cluster of two nodes."""
-
-    address: str
-    session: int
-
-    def members(self) -> dict[int, int]:
-        """Id of each living process of a group -> id of its node's raylet, which has started it."""
-        found = {}
-        for path in Path("/proc").glob("[0-9]*"):
-            try:
-                if b"ray::RayTrainWorker" not in (path / "cmdline").read_bytes():
-                    continue
-                state, parent, _, session = (path / "stat").read_text().rpartition(")")[2].split()[:4]
-            except OSError:
-                continue
-            if int(session) == self.session and state not in "ZX":
-                found[int(path.name)] = int(parent)
-        return found
-
-
-@pytest.fixture
-def nodes() -> Iterator[Nodes]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", CLUSTER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd=ROOT,
-        start_new_session=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield Nodes(process.stdout.readline().strip(), process.pid)
-    finally:
-        process.stdin.close()
+def members_of(session: int) -> dict[int, int]:
+    """Id of each living process of a group below a session -> id of its node's raylet, which has started it."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        process.stdout.close()
+            if b"ray::RayTrainWorker" not in (path / "cmdline").read_bytes():
+                continue
+            state, parent, _, owner = (path / "stat").read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(owner) == session and state not in "ZX":
+            found[int(path.name)] = int(parent)
+    return found
 
 
 def updates(data: Path, handle: Any, attempt: int) -> list[int]:
@@ -102,19 +56,19 @@ def updates(data: Path, handle: Any, attempt: int) -> list[int]:
     return found
 
 
-def test_two_nodes_train_one_network_as_the_command_does(start: Any, nodes: Nodes, tmp_path: Path) -> None:
+def test_two_nodes_train_one_network_as_the_command_does(start: Any, two_nodes: Any, tmp_path: Path) -> None:
     """A process is killed in the middle; the weights are those of `oneshot retrain --devices 2`, to the bit."""
-    data, shared = tmp_path / "data", tmp_path / "shared"
+    data, shared, nodes = tmp_path / "data", tmp_path / "shared", two_nodes(1)
     client = start(data, "--ray-address", nodes.address, "--artifacts", str(shared)).client
     architecture = spaces.get(SPACE).architecture([0] * 6)
     options: dict[str, Any] = {"steps": 301, "batch_size": 16, "limit": 200, "checkpoint_every": 25}
     handle = client.retrain(architecture, workers=2, seed=5, **options)
     assert within(240, (shared / handle.id / "1" / "kept-last.ckpt").exists)
-    members = nodes.members()
+    members = members_of(nodes.session)
     assert len(members) == 2 == len(set(members.values())), "a process on each node"
     os.kill(max(members), signal.SIGKILL)
     assert within(5, lambda: handle.status().attempt == 2 or handle.status().state == "queued")
-    assert within(2, lambda: not set(members) & set(nodes.members()))
+    assert within(2, lambda: not set(members) & set(members_of(nodes.session)))
     result = handle.wait(240)
     status = handle.status()
     assert (status.state, status.attempt, status.request["workers"]) == ("done", 2, 2)
@@ -130,6 +84,6 @@ def test_two_nodes_train_one_network_as_the_command_does(start: Any, nodes: Node
 
     endless = client.retrain(architecture, workers=2, steps=1_000_000, batch_size=16, limit=200)
     assert within(240, lambda: bool((endless.status().details or {}).get("share")))
-    assert len(nodes.members()) == 2
+    assert len(members_of(nodes.session)) == 2
     endless.cancel()
-    assert within(2, lambda: not nodes.members()), "all of them end, at once"
+    assert within(2, lambda: not members_of(nodes.session)), "all of them end, at once"
