@@ -5,6 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from typing import TypeVar
+
+from sqlalchemy.orm import Session
+
+from service.store.schema import SessionRow, TokenRow
 
 _NOBODY = hashlib.sha256(b"").hexdigest()
 
@@ -23,10 +28,15 @@ def identity_of(prefix: str, secret: str) -> str | None:
     return identity if known else None
 
 
-def matches(secret: str, digest: str | None) -> bool:
-    """Whether a secret has a digest, compared in constant time also where there is none."""
-    random = secret.split("_", 2)[2]
-    return hmac.compare_digest(_digest(random), digest or _NOBODY) and digest is not None
+_Row = TypeVar("_Row", SessionRow, TokenRow)
+
+
+def row_of(session: Session, kind: type[_Row], identity: str, secret: str) -> _Row | None:
+    """The row of an id if the secret is its own; digests are compared in constant time, also where there is none."""
+    row = session.get(kind, identity)
+    digest = None if row is None else row.digest
+    same = hmac.compare_digest(_digest(secret.split("_", 2)[2]), digest or _NOBODY)
+    return row if same and digest is not None else None
 
 
 def _digest(random: str) -> str:

@@ -6,7 +6,7 @@ from sqlalchemy import delete
 
 from service.store.database import Database
 from service.store.schema import SessionRow, TokenRow
-from service.store.secret import identity_of, issue, matches
+from service.store.secret import identity_of, issue, row_of
 from service.store.tokens import Token, token_of
 
 PREFIX = "session"
@@ -35,9 +35,8 @@ class Sessions:
         if identity is None:
             return None
         with self._database.reading() as session:
-            row = session.get(SessionRow, identity)
-            found = matches(secret, None if row is None else row.digest)
-            if row is None or not found:
+            row = row_of(session, SessionRow, identity, secret)
+            if row is None:
                 return None
             owner, now = session.get(TokenRow, row.token), self._database.now(session)
             token = None if owner is None else token_of(owner)
@@ -49,6 +48,6 @@ class Sessions:
         if identity is None:
             return
         with self._database.writing() as session:
-            row = session.get(SessionRow, identity)
-            if matches(secret, None if row is None else row.digest):
+            row = row_of(session, SessionRow, identity, secret)
+            if row is not None:
                 session.delete(row)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from service.jobs import JobState
 from service.store.database import Database
 from service.store.schema import JobRow, SessionRow, TokenRow
-from service.store.secret import identity_of, issue, matches
+from service.store.secret import identity_of, issue, row_of
 from spaces.errors import PathfitError
 
 PREFIX = "pathfit"
@@ -93,9 +93,8 @@ class Tokens:
         if identity is None:
             return None
         with self._database.reading() as session:
-            row = session.get(TokenRow, identity)
-            found = matches(secret, None if row is None else row.digest)
-            if row is None or not found:
+            row = row_of(session, TokenRow, identity, secret)
+            if row is None:
                 return None
             token = token_of(row)
             return token if token.valid(self._database.now(session)) else None

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from werkzeug.serving import make_server
 
 import spaces
+from service.app import Service, create_app, service_of
 from service.client import Client
 from service.settings import Settings
 from spaces.chain import ChainSpace
@@ -193,3 +195,19 @@ def served(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         yield service
     finally:
         service.end()
+
+
+@pytest.fixture
+def application(world: World, tmp_path: Path) -> Iterator[tuple[str, Service]]:
+    """The URL of a real application and its service; there is no engine, so that nobody runs its jobs."""
+    app = create_app(world.settings(tmp_path / "service"))
+    service = service_of(app)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}", service
+    service.stopping.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    service.stop()

@@ -5,13 +5,11 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.serving import make_server
 
-from service.app import create_app, service_of
+from service.app import Service
 from service.store import Store
 
 DROPPED = 0
@@ -92,18 +90,9 @@ class Answering:
 
 
 @pytest.fixture
-def answering(world: Any, tmp_path: Path) -> Iterator[Answering]:
-    app = create_app(world.settings(tmp_path))
-    service = service_of(app)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield Answering(f"http://127.0.0.1:{server.port}", service.store)
-    service.stopping.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    service.stop()
+def answering(application: tuple[str, Service]) -> Answering:
+    url, service = application
+    return Answering(url, service.store)
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_a_retraining_is_waited_for_and_its_weights_are_written(
         while (job := answering.store.claim("test", 60)) is None:
             pass
         answering.store.report(job.id, 1, {"share": 0.5, "stage": "training", "state": "epoch 1/2"})
-        path = Artifacts(tmp_path / "results").write(job.id, 1, "weights.safetensors", b"weights")
+        path = Artifacts(tmp_path / "service" / "results").write(job.id, 1, "weights.safetensors", b"weights")
         answering.store.finish(job.id, 1, {"test": TEST}, path)
 
     worker = threading.Thread(target=work)

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from werkzeug.serving import make_server
 
-from service.app import Service, create_app, service_of
+from service.app import Service
 from service.client import Client
 from service.jobs import Job
 
@@ -132,18 +130,8 @@ class Unattended:
 
 
 @pytest.fixture
-def unattended(world: Any, tmp_path: Path) -> Iterator[Unattended]:
-    app = create_app(world.settings(tmp_path / "service"))
-    service = service_of(app)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield Unattended(f"http://127.0.0.1:{server.port}", service)
-    service.stopping.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    service.stop()
+def unattended(application: tuple[str, Service]) -> Unattended:
+    return Unattended(*application)
 
 
 @pytest.fixture
