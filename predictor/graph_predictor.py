@@ -68,8 +68,6 @@ class GraphPredictor(Predictor):
         """Where `fit` keeps the state of a training that is interrupted, and finds it; None: nowhere."""
         self.auxiliary = AuxiliaryFeatures({})
         self.calibration: Calibration | None = None
-        self.left_out: NDArray[np.float64] | None = None
-        """Calibrated predictions of the training data by the members that did not see them, [n]; not saved."""
 
     def fit(
         self,
@@ -109,7 +107,6 @@ class GraphPredictor(Predictor):
             reference = members.scores(self._inputs, codes if self.auxiliary.maps else sample)
         self.encoders, self._members = members.encoders(), members
         self.calibration = Calibration.fit(scores, known, fold, reference)
-        self.left_out = self.calibration.of_members(scores, fold)
         self.trained_on = {"architectures": len(codes)}
 
     def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -182,7 +179,7 @@ class GraphPredictor(Predictor):
             encoder.load_state_dict(state)
             found.encoders.append(encoder.eval())
         found._members = Members(found.encoders).frozen()
-        found.calibration = Calibration(**config["calibration"])
+        found.calibration = Calibration.from_dict(config["calibration"])
         found.trained_on = config["trained_on"]
         return found
 

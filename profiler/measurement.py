@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from profiler.backends.base import Backend, Conditions, Runner
 from profiler.backends.onnx_model import OnnxModelRunner
-from profiler.timing import interleaved, quiet, runs_for, warm_up
+from profiler.references import beside
+from profiler.timing import fresh, interleaved, quiet, runs_for, settled, warm_up
 from spaces.architecture import Architecture
 from spaces.registry import get
 from tables.lookup_table import LookupTable
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,12 @@ class Latency:
 
     latency_ms: float
     iqr_ms: float
+
+    @classmethod
+    def of(cls, series: Array) -> Latency:
+        """Of times [rounds]."""
+        low, middle, high = np.percentile(series, [25, 50, 75])
+        return cls(float(middle), float(high - low))
 
     def to_dict(self) -> dict[str, float]:
         """Name -> milliseconds."""
@@ -43,14 +53,15 @@ def measure(runners: Mapping[str, Runner], *, threads: int, rounds: int = 20, se
         rounds: turns of each.
         seed: of the orders.
     """
+    times = times_of(list(runners.values()), threads=threads, rounds=rounds, rng=np.random.default_rng(seed))
+    return {name: Latency.of(series) for name, series in zip(runners, times, strict=True)}
+
+
+def times_of(runners: Sequence[Runner], *, threads: int, rounds: int, rng: np.random.Generator) -> Array:
+    """Times [n, rounds] of ready networks in interleaved rounds, in milliseconds."""
     with quiet(threads):
-        slowest = max(warm_up(runner, seconds=1.0) for runner in runners.values())
-        times = interleaved(list(runners.values()), rounds, runs_for(slowest), np.random.default_rng(seed))
-    found = {}
-    for name, series in zip(runners, times, strict=True):
-        low, middle, high = np.percentile(series, [25, 50, 75])
-        found[name] = Latency(float(middle), float(high - low))
-    return found
+        slowest = max(warm_up(runner, seconds=1.0) for runner in runners)
+        return np.array(interleaved(runners, rounds, runs_for(slowest), rng))
 
 
 def measure_files(
@@ -72,40 +83,54 @@ def measure_files(
 
     Returns:
         For each file: file, runtime, latency_ms, iqr_ms; with a table for networks that run as its own did also
-        estimate_ms, sigma_ms and normalised_ms, which is latency_ms x (the references' time in the table / now).
+        estimate_ms, sigma_ms and normalised_ms: the median over turns of its time over the references' time around
+        it, times their time in the table.
     """
     read = {str(path): Architecture.read(path) for path in files if path.suffix != ".onnx"}
-    runners: dict[str, Runner] = {
-        name: backend.network_runner(get(architecture.space), architecture) for name, architecture in read.items()
-    }
-    exported: dict[str, Architecture] = {}
-    for path in files:
-        if path.suffix == ".onnx":
+    models = [path for path in files if path.suffix == ".onnx"]
+    known = dict(read)
+
+    def ready() -> list[Runner]:
+        runners = [settled(backend.network_runner(get(each.space), each), backend) for each in read.values()]
+        for path in models:
             model = OnnxModelRunner(path, conditions.threads, conditions.batch, conditions.seed)
-            runners[str(path)] = model
+            runners.append(model)
             if backend.name == "onnxruntime" and model.architecture is not None:
-                exported[str(path)] = model.architecture
-    references: list[str] = []
-    if table is not None:
-        space = get(table.space)
-        for index, codes in enumerate(table.measured.reference_codes):
-            references.append(f"reference network {index} of the table")
-            runners[references[-1]] = backend.network_runner(space, space.architecture(codes))
-    times = measure(runners, threads=conditions.threads, rounds=rounds, seed=conditions.seed)
-    beside = [times.pop(name).latency_ms for name in references]
-    drift = table.measured.reference_ms / float(np.mean(beside)) if table is not None else None
+                known[str(path)] = model.architecture
+        return runners
+
+    times, states = _measure(ready, backend, conditions, table, rounds)
     found: list[dict[str, Any]] = []
-    for name, latency in times.items():
+    for row, name in enumerate([*read, *map(str, models)]):
         runtime = backend.name if name in read else "onnxruntime"
-        entry: dict[str, Any] = {"file": name, "runtime": runtime, **latency.to_dict()}
-        architecture = {**read, **exported}.get(name)
-        if table is not None and drift is not None and architecture is not None:
-            entry |= _beside(table, architecture, latency.latency_ms * drift)
+        entry: dict[str, Any] = {"file": name, "runtime": runtime, **Latency.of(times[row]).to_dict()}
+        if table is not None and states is not None and name in known:
+            normalised_ms = float(np.median(times[row] / states[row])) * table.measured.reference_ms
+            entry |= _estimated(table, known[name], normalised_ms)
         found.append(entry)
     return found
 
 
-def _beside(table: LookupTable, architecture: Architecture, normalised_ms: float) -> dict[str, float | None]:
+def _measure(
+    ready: Callable[[], list[Runner]], backend: Backend, conditions: Conditions, table: LookupTable | None, rounds: int
+) -> tuple[Array, Array | None]:
+    """Times [n, rounds] of networks, and what a table's references took around each, [n, rounds] or None."""
+    rng = np.random.default_rng(conditions.seed)
+    if table is None:
+        return times_of(ready(), threads=conditions.threads, rounds=rounds, rng=rng), None
+    space, codes = get(table.space), table.measured.reference_codes
+    references = [space.architecture(row) for row in codes]
+
+    def make() -> tuple[list[Runner], list[Runner]]:
+        beside_them = fresh(backend, space, references)
+        return ready(), beside_them
+
+    with quiet(conditions.threads):
+        times, states, _ = beside(make, rounds, rng)
+    return times, states
+
+
+def _estimated(table: LookupTable, architecture: Architecture, normalised_ms: float) -> dict[str, float | None]:
     model = table.cost_model(get(architecture.space))
     return {
         "normalised_ms": round(normalised_ms, 4),

@@ -7,19 +7,27 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from profiler.references import References
+
 
 @dataclass(frozen=True)
 class WholeSample:
     """One network in one round: its codes, the round, every run's time, the energy of a run where it was read.
 
-    `blocks_ms` is what its blocks took in the runs between, where they are timed.
+    `gaps` are its places among the references' turns. `blocks_ms` is what its blocks took in the runs between, where
+    they are timed.
     """
 
     codes: tuple[int, ...]
     round: int
+    gaps: tuple[int, ...]
     times: tuple[float, ...]
     energy_mj: float | None = None
     blocks_ms: float | None = None
+
+    def state(self, states: NDArray[np.float64]) -> float:
+        """What the references took around it, of what they took in every gap."""
+        return float(np.median(states[list(self.gaps)]))
 
 
 @dataclass
@@ -27,27 +35,29 @@ class Samples:
     """What was measured so far.
 
     Args:
-        blocks: block key -> [(round, ms)].
+        references: tell the machine's state.
+        rounds: so far.
+        blocks: block key -> [(gap, ms)].
         networks: the whole networks.
-        reference: the reference network's median of every round, in milliseconds.
         states: clock in MHz and temperature in degrees Celsius of every round, where they can be read.
     """
 
+    references: References
+    rounds: int = 0
     blocks: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     networks: list[WholeSample] = field(default_factory=list)
-    reference: list[float] = field(default_factory=list)
     states: list[tuple[float, float]] = field(default_factory=list)
 
     def drift_free(self) -> dict[str, NDArray[np.float64]]:
-        """Block key -> its times [samples] in units of the reference network's time in the same rounds."""
-        state = smoothed(np.array(self.reference))
-        return {key: np.array([ms / state[number] for number, ms in pairs]) for key, pairs in self.blocks.items()}
+        """Block key -> its times [samples] in units of the references' time around them."""
+        state = self.references.states()
+        return {key: np.array([ms / state[gap] for gap, ms in pairs]) for key, pairs in self.blocks.items()}
 
     def wholes(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Codes [n, choices] of the networks and their medians [n] in units of the reference network's time."""
-        state = smoothed(np.array(self.reference))
+        """Codes [n, choices] of the networks and their medians [n] in units of the references' time around them."""
+        state = self.references.states()
         codes = np.array([sample.codes for sample in self.networks], dtype=np.int64)
-        return codes, np.array([np.median(sample.times) / state[sample.round] for sample in self.networks])
+        return codes, np.array([np.median(sample.times) / sample.state(state) for sample in self.networks])
 
     def standard_error(self) -> float:
         """The largest relative standard error of a block's median.
@@ -60,9 +70,3 @@ class Samples:
             low, middle, high = np.percentile(times, [25, 50, 75])
             worst = max(worst, 1.2533 * (high - low) / 1.349 / np.sqrt(len(times)) / middle)
         return float(worst)
-
-
-def smoothed(reference: NDArray[np.float64], window: int = 5) -> NDArray[np.float64]:
-    """Rolling median of the reference's times: a drift lasts for rounds, one disturbed round is noise."""
-    half = window // 2
-    return np.array([np.median(reference[max(0, i - half) : i + half + 1]) for i in range(len(reference))])

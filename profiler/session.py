@@ -11,9 +11,10 @@ from profiler.backends.base import Backend, MeasuresMemory, Renews, Runner
 from profiler.energy import EnergyCounter
 from profiler.errors import IncompleteMeasurement
 from profiler.networks import covering_networks
-from profiler.samples import Samples, WholeSample, smoothed
+from profiler.references import LIFE, References
+from profiler.samples import Samples, WholeSample
 from profiler.solving import Solution, solve
-from profiler.timing import runs_for, warm_up
+from profiler.timing import fresh, runs_for, settled, warm_up
 from spaces.module_block import ModuleBlock
 from spaces.space import Codes, SearchSpace
 from tables.lookup_table import BlockCost, Measurement, NetworkSample
@@ -25,6 +26,7 @@ REFERENCES = 3
 
 _FEWEST_SAMPLES = 3  # of a block, before it counts as measured
 _COVERING_PASSES = 20
+_TURNS = 3  # of a network that is compiled as a whole
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Session:
     backend: Backend
     settings: Settings
     instruments: Instruments
-    samples: Samples = field(default_factory=Samples)
+    samples: Samples = field(init=False)
     runs: int = 0
     solution: Solution | None = None
 
@@ -77,56 +79,68 @@ class Session:
 
     @property
     def rounds(self) -> int:
-        return len(self.samples.reference)
+        return self.samples.rounds
 
     def runner(self, row: Codes) -> Runner:
         return self.backend.network_runner(self.space, self.space.decode(row[None])[0])
 
+    def reference_runners(self) -> list[Runner]:
+        """Fresh ones."""
+        return fresh(self.backend, self.space, self.space.decode(self.reference_codes))
+
     def prepare(self) -> None:
-        self.runs = runs_for(max(warm_up(self.runner(row)) for row in self.reference_codes))
+        runners = self.reference_runners()
+        self.runs = runs_for(max(map(warm_up, runners)))
+        self.samples = Samples(References(runners, max(2, self.runs // 2)))
 
     def round(self, networks: Codes) -> None:
         """Measure networks in a fresh order, the references in turn between them.
 
-        All are made anew: where its weights lie in memory makes a block a percent or two faster or slower, which would
-        else be the same in every round, and be taken for the block's own time.
+        Where the backend keeps parts of networks, all are made anew: where its weights lie in memory makes a block a
+        percent or two faster or slower, which would else be the same in every round, and be taken for the block's own
+        time. Where it compiles every network anew, references cost as much as what is measured, and stay some rounds.
         """
-        if isinstance(self.backend, Renews):
-            self.backend.renew()
-        self.references = [self.runner(row) for row in self.reference_codes]
-        number, times = self.rounds, [list[float]() for _ in self.references]
-        order = self.rng.permutation(len(networks))
-        for turn in range(max(len(networks), len(self.references))):
-            if turn < len(networks):
-                self._network(networks[order[turn]], number)
-            # Spread over the round, so that they see what the networks see.
-            index = turn % len(self.references)
-            reference = self.references[index]
-            reference.whole()
-            times[index] += [reference.whole() for _ in range(max(2, self.runs // 2))]
-        self.samples.reference.append(float(np.mean([np.median(series) for series in times])))
+        references = self.samples.references
+        if isinstance(self.backend, Renews) or self.rounds % LIFE == 0:
+            references.runners = self.reference_runners()
+        references.turn()
+        for index in self.rng.permutation(len(networks)):
+            self._network(networks[index])
+            references.turn()
+        self.samples.rounds += 1
         state = self.instruments.state()
         if state is not None:
             self.samples.states.append(state)
 
-    def _network(self, row: Codes, number: int) -> None:
-        runner, timed = self.runner(row), self.backend.times_blocks
-        runner.whole()
+    def _network(self, row: Codes) -> None:
+        runner, timed = settled(self.runner(row), self.backend), self.backend.times_blocks
+        wholes: list[float] = []
+        parts: list[list[float]] = []
+        gaps: list[int] = []
+        # A block is timed again in every round; a network that had to be compiled for it is worth several turns.
+        for _ in range(1 if timed else _TURNS):
+            if not timed:
+                self.samples.references.turn()
+            self._turn(runner, wholes, parts)
+            gaps.append(self.samples.references.gap)
+        counter = self.instruments.energy
+        energy = counter.of(runner.whole) if counter is not None else None
+        own = float(np.median(np.sum(parts, axis=1))) if timed else None
+        codes = tuple(map(int, row))
+        self.samples.networks.append(WholeSample(codes, self.rounds, tuple(gaps), tuple(wholes), energy, own))
         if timed:
-            runner.blocks()
-        wholes, parts = [], []
+            blocks = self.space.blocks(self.space.decode(row[None])[0])
+            for block, times in zip(blocks, np.median(np.array(parts), axis=0), strict=True):
+                self.samples.blocks.setdefault(block.key, []).append((gaps[0], float(times)))
+
+    def _turn(self, runner: Runner, wholes: list[float], parts: list[list[float]]) -> None:
+        timed = self.backend.times_blocks
+        for run in [runner.whole, runner.blocks if timed else runner.whole]:
+            run()
         for _ in range(self.runs):
             wholes.append(runner.whole())
             if timed:
                 parts.append(runner.blocks())
-        counter = self.instruments.energy
-        energy = counter.of(runner.whole) if counter is not None else None
-        own = float(np.median(np.sum(parts, axis=1))) if timed else None
-        self.samples.networks.append(WholeSample(tuple(map(int, row)), number, tuple(wholes), energy, own))
-        if timed:
-            blocks = self.space.blocks(self.space.decode(row[None])[0])
-            for block, times in zip(blocks, np.median(np.array(parts), axis=0), strict=True):
-                self.samples.blocks.setdefault(block.key, []).append((number, float(times)))
 
     def standard_error(self) -> float:
         if self.backend.times_blocks:
@@ -194,16 +208,16 @@ class Session:
 
     @property
     def reference_ms(self) -> float:
-        return float(np.median(self.samples.reference))
+        return self.samples.references.reference_ms
 
     def network_samples(self) -> tuple[NetworkSample, ...]:
-        states = smoothed(np.array(self.samples.reference))
+        states = self.samples.references.states()
         return tuple(
             NetworkSample(
                 sample.codes,
                 sample.round,
                 tuple(map(_digits, sample.times)),
-                _digits(states[sample.round]),
+                _digits(sample.state(states)),
                 sample.energy_mj,
                 None if sample.blocks_ms is None else _digits(sample.blocks_ms),
             )

@@ -10,7 +10,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from profiler.allocator import keep_memory
-from profiler.backends.base import Runner
+from profiler.backends.base import Backend, Renews, Runner
+from spaces.architecture import Architecture
+from spaces.space import SearchSpace
+
+_SETTLING = 8  # runs of a network that is compiled as a whole: onnxruntime's first ones take up to 7% longer
 
 
 @contextlib.contextmanager
@@ -53,6 +57,20 @@ def warm_up(runner: Runner, seconds: float = 2.0, within: float = 0.02) -> float
             return medians[-1]
         if time.monotonic() > end:
             return medians[-1]
+
+
+def settled(runner: Runner, backend: Backend) -> Runner:
+    """A runner that was just made, after as many runs as a fresh one of its backend is slow in."""
+    for _ in range(0 if backend.times_blocks else _SETTLING):
+        runner.whole()
+    return runner
+
+
+def fresh(backend: Backend, space: SearchSpace, architectures: Sequence[Architecture]) -> list[Runner]:
+    """Settled runners of architectures, which share nothing with any that were made before."""
+    if isinstance(backend, Renews):
+        backend.renew()
+    return [settled(backend.network_runner(space, each), backend) for each in architectures]
 
 
 def runs_for(latency_ms: float, least: int = 3, most: int = 12, target_ms: float = 30.0) -> int:

@@ -1,12 +1,12 @@
 """How well a table predicts networks that it has not seen, and whether searched networks keep their limit.
 
 A network's time now and its time at the build differ by the state of the machine. Beside the raw error stands the
-error after every round has been divided by the reference network's time in it, times the one that the table records.
+error after every turn has been divided by the reference networks' time around it, times the one that the table records.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiler.backends.base import Backend, Runner
-from profiler.samples import smoothed
-from profiler.timing import interleaved, quiet, runs_for, warm_up
+from profiler.references import beside
+from profiler.timing import fresh, quiet
 from spaces.space import Codes, SearchSpace
 from tables.cost_model import MARGIN, CostModel
 from tables.lookup_table import LookupTable
@@ -23,8 +23,6 @@ from tables.lookup_table import LookupTable
 Array = NDArray[np.float64]
 
 PERCENTILES = (10, 50, 90)
-
-_NETWORKS_A_REFERENCE = 6
 
 
 @dataclass(frozen=True)
@@ -70,6 +68,8 @@ class Validation:
         rounds: turns of each.
         estimate: of the cost model.
         block_sum: of the plain sum of blocks.
+        ceiling_mape: what a perfect estimate would be off by, for the measured medians have errors of their own: half
+            of what the medians of two halves of the rounds differ by.
         ceiling_spearman: agreement of two halves of the rounds.
         ceiling_kendall: the same by Kendall.
         limits: the searched networks.
@@ -80,6 +80,7 @@ class Validation:
     rounds: int
     estimate: Accuracy
     block_sum: Accuracy
+    ceiling_mape: float
     ceiling_spearman: float
     ceiling_kendall: float
     limits: tuple[Limit, ...]
@@ -117,12 +118,12 @@ def validate(
     """
     rng = np.random.default_rng(seed)
     model = table.cost_model(space, correction=correction)
-    fresh = fresh_networks(table, space, networks, rng)
+    random = fresh_networks(table, space, networks, rng)
     limits = [limit_at(model, percentile) for percentile in PERCENTILES]
     found = [searched_networks(model, limit, searched, rng) for limit in limits]
-    every = np.concatenate([fresh, *found])
+    every = np.concatenate([random, *found])
     raw, even, drift = measure_networks(table, space, backend, every, rounds, rng, progress)
-    medians, levelled, count = np.median(raw, 1), np.median(even, 1), len(fresh)
+    medians, levelled, count = np.median(raw, 1), np.median(even, 1), len(random)
     starts = count + np.cumsum([0, *map(len, found)])
     halves = [np.median(even[:count, part::2], 1) for part in (0, 1)]
     assert model.block_sum is not None
@@ -130,8 +131,9 @@ def validate(
     return Validation(
         networks=count,
         rounds=rounds,
-        estimate=accuracy(model.estimate(fresh), medians[:count], levelled[:count]),
-        block_sum=accuracy(model.block_sum.sum(fresh), medians[:count], levelled[:count]),
+        estimate=accuracy(model.estimate(random), medians[:count], levelled[:count]),
+        block_sum=accuracy(model.block_sum.sum(random), medians[:count], levelled[:count]),
+        ceiling_mape=float(np.abs(halves[0] / halves[1] - 1).mean() / 2),
         ceiling_spearman=spearman,
         ceiling_kendall=kendall,
         limits=tuple(
@@ -241,29 +243,14 @@ def measure_networks(
     measured = table.measured
     references = [space.architecture(row) for row in measured.reference_codes]
     architectures = [*space.decode(codes), *references]
+
+    def make() -> tuple[list[Runner], list[Runner]]:
+        runners = fresh(backend, space, architectures)
+        return runners[: len(codes)], runners[len(codes) :]
+
     with quiet(int(table.conditions["threads"])):
-        runners = [backend.network_runner(space, architecture) for architecture in architectures]
-        runs = runs_for(warm_up(runners[-1]))
-        # All is divided by the references: they have a turn for every few networks, spread over the round.
-        turns = 1 + len(codes) // (_NETWORKS_A_REFERENCE * len(references))
-        series = _rounds([*runners[: len(codes)], *runners[len(codes) :] * turns], rounds, runs, rng, progress)
-    raw, beside = series[: len(codes)], series[len(codes) :].reshape(turns, len(references), rounds)
-    reference = smoothed(np.median(beside, axis=0).mean(0))
-    return raw, raw / reference * measured.reference_ms, float(np.median(reference)) / measured.reference_ms
-
-
-def _rounds(
-    runners: Sequence[Runner],
-    rounds: int,
-    runs: int,
-    rng: np.random.Generator,
-    progress: Callable[[float, str], None],
-) -> Array:
-    parts = []
-    for number in range(rounds):
-        parts.append(interleaved(runners, 1, runs, rng))
-        progress((number + 1) / rounds, f"round {number + 1} of {rounds}")
-    return np.concatenate([np.array(part) for part in parts], axis=1)
+        raw, states, around = beside(make, rounds, rng, progress)
+    return raw, raw / states * measured.reference_ms, around.reference_ms / measured.reference_ms
 
 
 def _ranks(first: Array, second: Array) -> tuple[float, float]:

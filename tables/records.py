@@ -40,7 +40,7 @@ class NetworkSample:
         codes: the architecture's codes.
         round: the round's number.
         latency_ms: every run's time.
-        reference_ms: the mean of the reference networks' medians in the same round.
+        reference_ms: what the reference networks took around it, the mean of them.
         energy_mj: of one run, in millijoules; None where the machine does not tell it.
         blocks_ms: sum of its blocks' times in the runs between; None where they were not timed.
     """

@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, safe_open, save_file
+from scipy.stats import norm
 
 import predictor
 import spaces
@@ -134,12 +135,12 @@ def test_what_was_learned_of_costs_helps_where_values_are_few(tmp_path: Path) ->
 
 
 def test_members_are_compared_on_one_scale() -> None:
-    base = np.linspace(-1, 1, 50)
-    reference = np.stack([base, 7 * base + 100])  # the same order, another origin and scale
     fold = np.arange(50) % 2
-    calibration = Calibration.fit(reference[fold, np.arange(50)], 3 * base + 2, fold, reference)
+    values = 3 * norm.ppf((np.arange(50) + 0.5) / 50) + 2
+    reference = np.stack([values, 7 * values + 100])
+    calibration = Calibration.fit(reference[fold, np.arange(50)], values, fold, reference)
     mean, deviation = calibration.apply(reference)
-    np.testing.assert_allclose(mean, 3 * base + 2)
+    np.testing.assert_allclose(mean, values)
     np.testing.assert_allclose(deviation, 0, atol=1e-6)
 
 
@@ -155,6 +156,34 @@ def test_deviations_of_the_mean_hold_two_thirds_though_some_values_are_far_off()
     assert 0.6 < (np.abs(mean - values[count:]) <= deviation).mean() < 0.8
     one = Calibration.fit(scores[0, :count], values[:count], np.zeros(count, dtype=np.int64), scores[:1])
     assert deviation.mean() < one.apply(scores[:1, count:])[1].mean()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 40, 300])
+def test_values_stay_near_those_that_were_seen_though_they_crowd_below_the_best(count: int) -> None:
+    rng = np.random.default_rng(count)
+    values = 94 - rng.exponential(2.0, count) ** 1.5
+    scores = np.sqrt(94 - values) * -3 + rng.normal(size=count)
+    calibration = Calibration.fit(scores, values, np.zeros(count, dtype=np.int64), scores[None])
+    order = np.linspace(scores.min() - 1, scores.max() + 1, 500)
+    mean, deviation = calibration.apply(order[None])
+    assert mean.max() < values.max() + 0.5
+    assert (np.diff(mean) > 0).all() or count == 1
+    assert (deviation >= 0).all()
+    tensor = torch.from_numpy(order).requires_grad_()
+    relaxed = calibration.mean_of(tensor[None])
+    np.testing.assert_allclose(relaxed.detach().numpy(), mean)
+    torch.autograd.backward(relaxed.sum())
+    assert tensor.grad is not None
+    slopes = tensor.grad.numpy()
+    assert (slopes > 0).all() or count == 1
+    np.testing.assert_allclose(slopes.sum() * (order[1] - order[0]), mean[-1] - mean[0], rtol=0.1, atol=1e-9)
+
+
+def test_calibrations_from_before_the_curve_are_read_as_lines() -> None:
+    old = {"slope": 2.0, "intercept": 5.0, "noise": 0.5, "centres": (0.0,), "scales": (1.0,)}
+    mean, deviation = Calibration.from_dict(old).apply(np.array([[-3.0, 0.0, 4.0]]))
+    np.testing.assert_allclose(mean, [-1, 5, 13])
+    np.testing.assert_allclose(deviation, 0.5)
 
 
 def test_calibration_never_turns_the_order() -> None:

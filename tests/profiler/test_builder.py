@@ -12,7 +12,6 @@ import spaces
 from profiler import Settings, build
 from profiler.builder import FEWEST_ROUNDS
 from profiler.networks import latin_networks
-from profiler.samples import smoothed
 from profiler.session import REFERENCES
 from spaces import ChainSpace
 from tables import LookupTable
@@ -54,17 +53,6 @@ def test_latin_networks_favour_no_candidate(uneven_space: ChainSpace) -> None:
     # Neighbouring choices are drawn apart from each other.
     pairs = np.bincount(codes[:, 0] * 5 + codes[:, 1], minlength=10) / len(codes)
     assert pairs == pytest.approx(0.1, abs=0.02)
-
-
-def test_smoothing_follows_drift_and_drops_spikes() -> None:
-    drifting = np.linspace(1.0, 2.0, 21)
-    assert smoothed(drifting)[2:-2] == pytest.approx(drifting[2:-2])
-    spiked = drifting.copy()
-    spiked[10] = 50.0
-    assert smoothed(spiked) == pytest.approx(smoothed(drifting), abs=0.06)
-    assert smoothed(np.array([3.0])).tolist() == [3.0]
-    step = np.array([1.0] * 10 + [2.0] * 10)
-    assert smoothed(step) == pytest.approx(step)
 
 
 def check_table(table: LookupTable, space: ChainSpace) -> None:
@@ -170,7 +158,7 @@ def test_every_round_makes_its_networks_and_the_references_anew(fake: Any, tiny:
     """So that one placement in memory is not taken for a block's own time."""
     device = fake(4)
     rounds = build(tiny, device, Settings(budget_s=30, fewest_networks=40), **NAMES).measurement.rounds
-    assert device.renewed == [REFERENCES + number * (4 + REFERENCES) for number in range(rounds)]
+    assert device.renewed == [0, *(REFERENCES + number * (4 + REFERENCES) for number in range(rounds))]
     assert device.runners == REFERENCES + rounds * (4 + REFERENCES)
 
 

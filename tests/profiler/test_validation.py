@@ -84,6 +84,7 @@ def test_drift_is_told_and_divided_out(
     assert found.estimate.mape_raw == pytest.approx(abs(1 / factor - 1), abs=0.02)
     assert found.estimate.within_5 == 1
     assert found.estimate.spearman > 0.97
+    assert 0 < found.ceiling_mape < 0.01
     assert found.ceiling_spearman > 0.97
     assert 0.9 < found.ceiling_kendall <= 1
     # The plain sum lacks the 0.3 ms between blocks.
@@ -92,6 +93,15 @@ def test_drift_is_told_and_divided_out(
     for limit in found.limits:
         assert limit.within >= 0.8 * limit.networks > 0
         assert (limit.within_raw < limit.within) is (factor > 1.2)
+
+
+def test_the_ceiling_is_what_a_perfect_estimate_is_off_by(fake: Any, tiny: ChainSpace) -> None:
+    exact = build(tiny, fake(4), Settings(budget_s=30, fewest_networks=100), **NAMES)
+    found = [validate(exact, tiny, fake(4, noise=0.03), networks=20, searched=1, rounds=6, seed=s) for s in range(6)]
+    ceiling = np.mean([each.ceiling_mape for each in found])
+    assert ceiling > 0.002
+    assert np.mean([each.estimate.mape for each in found]) == pytest.approx(ceiling, rel=0.35)
+    assert validate(exact, tiny, fake(4), networks=20, searched=1, rounds=4).ceiling_mape < 1e-9
 
 
 def test_a_wrong_table_is_found_out(fake: Any, table: LookupTable, tiny: ChainSpace) -> None:
