@@ -25,6 +25,10 @@ class NotRelaxable(PathfitError):
     """A predictor or a space whose score has no gradient to probabilities; what has one is named."""
 
 
+class NotTransferable(PathfitError):
+    """A predictor that others cannot begin with; what can is named."""
+
+
 class MissingAuxiliary(PathfitError):
     """A predictor was fitted on auxiliary columns that nothing provides now; they are named."""
 

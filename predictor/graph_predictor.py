@@ -23,6 +23,7 @@ from predictor.fitting import Fitting as Fitting
 from predictor.fitting import Training
 from predictor.members import Members
 from predictor.ranks import NormalScores
+from predictor.transfer import transfer
 from spaces.modules.threads import fixed_threads
 from spaces.space import Architectures, Codes, SearchSpace
 
@@ -64,6 +65,8 @@ class GraphPredictor(Predictor):
         self.encoder, self.pretraining = encoder, pretraining
         self.encoders: list[Encoder] = []
         self._members: Members
+        self.source: GraphPredictor | None = None
+        """Fitted on another space by the same encoder; the members begin with its weights, in its sizes."""
         self.unfinished: Path | None = None
         """Where `fit` keeps the state of a training that is interrupted, and finds it; None: nowhere."""
         self.auxiliary = AuxiliaryFeatures({})
@@ -85,6 +88,8 @@ class GraphPredictor(Predictor):
         fold = np.random.default_rng(self.seed).permutation(len(codes)) % self.members
         targets = NormalScores.of(known).to_scores(known)
         kind = encoder_class(self.encoder)
+        if self.source is not None:
+            self.config = {**self.config, **self.source.encoders[0].sizes()}
         self.auxiliary = AuxiliaryFeatures.of(auxiliary if kind.auxiliary else None, codes, self.space.positions)
         # One thread: on such small graphs a second gains little, and where another process works threads wait for it.
         with torch.random.fork_rng(devices=[]), fixed_threads(1):
@@ -92,13 +97,16 @@ class GraphPredictor(Predictor):
             for member in range(self.members):
                 torch.default_generator.manual_seed((self.seed << 16) + member)
                 fresh.append(kind.of(self.space, **self._config()).train())
+            if self.source is not None:
+                transfer(self.source, self.space, fresh)
             if self.pretraining:
                 self._pretrain(fresh, progress)
             inputs = self._inputs(codes)
             columns = {name: scores.values.tolist() for name, scores in self.auxiliary.maps.items()}
-            identity = json.dumps(
-                [self.space.name, self.encoder, self.config, self.pretraining, columns, codes.tolist()]
-            )
+            given = [self.space.name, self.encoder, self.config, self.pretraining, columns, codes.tolist()]
+            if self.source is not None:
+                given.append([parameter.tolist() for parameter in self.source.encoders[0].parameters()])
+            identity = json.dumps(given)
             training = Training(fresh, inputs, targets, fold, self.fitting, self.seed, self.unfinished, identity)
             members = training.run(progress)
             scores = members.scores(self._inputs, codes)[fold, np.arange(len(codes))]
@@ -108,6 +116,8 @@ class GraphPredictor(Predictor):
         self.encoders, self._members = members.encoders(), members
         self.calibration = Calibration.fit(scores, known, fold, reference)
         self.trained_on = {"architectures": len(codes)}
+        if self.source is not None:
+            self.trained_on["transferred_from"] = {"space": self.source.space.name, **self.source.trained_on}
 
     def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean [n] and deviation [n] of architectures (or codes [n, choices]), in the unit of the values."""

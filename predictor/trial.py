@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from predictor.auxiliary import columns_of
 from predictor.base import Progress
 from predictor.errors import TooFewArchitectures
+from predictor.graph_predictor import GraphPredictor
 from predictor.metrics import figures
 from predictor.registry import make
 from predictor.trial_columns import columns
@@ -72,9 +73,15 @@ class Trials:
         return inside, outside
 
     def run(
-        self, kind: str, count: int, seed: int, splits: Sequence[Split], progress: Progress
+        self,
+        kind: str,
+        count: int,
+        seed: int,
+        splits: Sequence[Split],
+        progress: Progress,
+        source: GraphPredictor | None = None,
     ) -> dict[Split, dict[str, float]]:
-        """Fit once and test on every split.
+        """Fit once, beginning with `source`'s weights where there is one, and test on every split.
 
         Returns:
             For each split `predictor.metrics.FIGURES`, the share of values within one deviation, how many
@@ -82,6 +89,8 @@ class Trials:
         """
         inside, _ = self.split(count, seed, "random")
         model = make(kind, self.space, seed)
+        if source is not None and isinstance(model, GraphPredictor) and model.encoder == source.encoder:
+            model.source = source
         auxiliary = columns_of(self.auxiliary, self.codes) if self.auxiliary else None
         begin = time.monotonic()
         model.fit(self.codes[inside], self.values[inside], auxiliary, progress)

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from predictor.commands.options import OUTPUT
+from predictor.commands.options import FILE, OUTPUT
 from predictor.metrics import FIGURES
-from predictor.registry import DEFAULT, available
+from predictor.registry import DEFAULT, ENCODERS, available
 from spaces.console import example, typed
 
 
@@ -58,6 +58,9 @@ def _counts(ctx: click.Context, parameter: click.Parameter, text: str) -> list[i
     "`oneshot proxies` writes, FILE.jsonl or FILE.jsonl:NAME. May be given several times.",
 )
 @click.option(
+    "--transfer", type=FILE, default=None, help="Graph predictors of its kind begin with this one, of another space."
+)
+@click.option(
     "--figure",
     "figures",
     type=click.Choice(FIGURES),
@@ -79,12 +82,14 @@ def bench(
     kinds: tuple[str, ...],
     splits: tuple[Any, ...],
     auxiliary: tuple[str, ...],
+    transfer: Path | None,
     figures: tuple[str, ...],
     journal: Path | None,
     plot: Path | None,
     output: Path | None,
 ) -> None:
     """Fit on some architectures of a benchmark, test on the rest: Kendall's tau, mean and deviation over seeds."""
+    from predictor.transfer import source as transfer_source
     from predictor.trial import Trials
     from predictor.trial_columns import file_of
     from predictor.trial_journal import TrialJournal
@@ -103,6 +108,10 @@ def bench(
     files = {named[0] for text in auxiliary if (named := file_of(text)) is not None}
     if files:
         settings["files"] = {str(path): digest(path) for path in sorted(files)}
+    begin_with = None
+    if transfer is not None:
+        begin_with = transfer_source(transfer, next((kind for kind in kinds if kind in ENCODERS), kinds[0]))
+        settings["transfer"] = {str(transfer): digest(transfer)}
     kept = TrialJournal(journal, settings)
     every = range(first_seed, first_seed + seeds)
     fits = [(kind, count, seed) for count in counts for kind in kinds for seed in every]
@@ -116,12 +125,13 @@ def bench(
             def told(share: float, text: str, index: int = index, state: str = state) -> None:
                 bar.update((index + share) / len(fits), state)
 
-            for split, trial in trials.run(kind, count, seed, left, told).items():
+            for split, trial in trials.run(kind, count, seed, left, told, begin_with).items():
                 kept.append((kind, split, count, seed), trial)
     keys = [(kind, split, count, seed) for kind, count, seed in fits for split in splits]
     found = {key: kept.done[key] for key in keys}
     rows = _rows(found, kinds, splits, counts)
     known = f", knowing {', '.join(auxiliary)}" if auxiliary else ""
+    known += f", beginning with {transfer.name}" if transfer is not None else ""
     drawn = f"seed {first_seed}" if seeds == 1 else f"seeds {first_seed} to {every[-1]}"
     for figure in figures:
         title = f"{FIGURES[figure]} on {name}, {settings['metric']}{known}; {drawn}"

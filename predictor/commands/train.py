@@ -47,6 +47,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="A graph predictor first learns the FLOPs of so many random architectures.",
 )
+@click.option(
+    "--transfer",
+    type=FILE,
+    default=None,
+    help="A graph predictor begins with the weights of this one, of its kind and another space.",
+)
 @click.option("--report", type=OUTPUT, default=None, help="Write the figures (JSON).")
 @click.option("-o", "--output", type=OUTPUT, required=True)
 def train(
@@ -60,6 +66,7 @@ def train(
     refit: bool,
     seed: int,
     pretraining: int,
+    transfer: Path | None,
     report: Path | None,
     output: Path,
 ) -> None:
@@ -76,6 +83,7 @@ def train(
     from predictor.errors import TooFewArchitectures
     from predictor.graph_predictor import GraphPredictor
     from predictor.registry import make
+    from predictor.transfer import source
     from spaces.files import write_text
     from spaces.progress import Bar
     from spaces.registry import get
@@ -85,6 +93,7 @@ def train(
     evaluations = read(data, space.name)
     values = np.array(scores(evaluations, metric))
     codes = space.encode([evaluation.architecture for evaluation in evaluations])
+    begin_with = source(transfer, encoder) if transfer is not None else None
     count = count or int(fraction * len(codes))
     if len(codes) - count < 5:
         raise TooFewArchitectures(
@@ -100,6 +109,8 @@ def train(
         if isinstance(model, GraphPredictor):
             parts.append(output.with_name(f"{output.name}.{kind}.part"))
             model.unfinished, model.pretraining = parts[-1], pretraining
+            if kind == encoder:
+                model.source = begin_with
         begin = time.monotonic()
         with Bar(f"fitting {kind} on {count}") as bar:
             fitted[kind].fit(codes[inside], values[inside], progress=bar.update)
@@ -132,6 +143,7 @@ def train(
         "seed": seed,
         "encoder": encoder,
         "pretraining": pretraining,
+        "transfer": None if transfer is None else str(transfer),
         "baseline": baseline,
         "figures": found,
     }

@@ -39,6 +39,10 @@ class Encoder(nn.Module, ABC):
             config: arguments of the encoder that differ from its defaults.
         """
 
+    def sizes(self) -> dict[str, Any]:
+        """Arguments of `of` by which encoders of other spaces have weights of the shapes of this one's."""
+        return {}
+
     @classmethod
     @abstractmethod
     def inputs(cls, space: SearchSpace, codes: Codes) -> Any:

@@ -88,6 +88,12 @@ class GatesEncoder(GraphEncoder):
             known["deviation"] = _WIDER
         return cls(len(space.operations), **{**known, **config})
 
+    def sizes(self) -> dict[str, Any]:
+        """Those that differ between operations on nodes and on edges."""
+        linear = [layer for layer in self.head if isinstance(layer, nn.Linear)]
+        head = {"head": linear[0].out_features, "head_layers": len(linear) - 1}
+        return {"hidden": self.state.embedding_dim, **head}
+
     def forward(self, inputs: DenseGraphs | RelaxedGraphs) -> Tensor:
         """Scores [n] of n graphs; those of relaxed graphs, where nothing is in part, are the scores of the graphs."""
         features = self._soft(inputs) if isinstance(inputs, RelaxedGraphs) else self.features(inputs)
