@@ -5,9 +5,9 @@
 
 On CIFAR-10, in a scaled space of SPOS: for each of three seeds a supernet is trained and searched by evolution under a
 limit of FLOPs, the median of the space. The three networks that were found and ten random ones that use at least 95% of
-the same limit (`--least 0`: any that meet it) are trained alike, each from fresh weights of its own seed, and tested. Told is the difference of the
-mean test accuracies in standard errors, sqrt(s_found^2 / 3 + s_random^2 / 10); the target is 2. Whatever was done
-before an interruption is kept: the same command goes on.
+the same limit (`--least 0`: any that meet it) are trained alike, each from fresh weights of its own seed, and tested.
+Told is the difference of the mean test accuracies in standard errors, sqrt(s_found^2 / 3 + s_random^2 / 10); the target
+is 2. Whatever was done before an interruption is kept: the same command goes on.
 
 A setting must be chosen before the test part is looked at: `--part validation` tells accuracies on validation images
 that no supernet ranks by, and leaves the test part alone; choose with it, and with another --seed.
