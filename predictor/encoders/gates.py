@@ -89,10 +89,15 @@ class GatesEncoder(GraphEncoder):
         return cls(len(space.operations), **{**known, **config})
 
     def sizes(self) -> dict[str, Any]:
-        """Those that differ between operations on nodes and on edges."""
+        """Those that differ between operations on nodes and on edges, and the form itself where it is that on nodes.
+
+        Every space has that form. Weights of the one on edges serve either, those of nodes do not serve edges:
+        NAS-Bench-101's gave .729 on NAS-Bench-201 with 78 architectures, where fresh ones give .743.
+        """
         linear = [layer for layer in self.head if isinstance(layer, nn.Linear)]
         head = {"head": linear[0].out_features, "head_layers": len(linear) - 1}
-        return {"hidden": self.state.embedding_dim, **head}
+        form = {} if self.on_edges else {"on_edges": False}
+        return {"hidden": self.state.embedding_dim, **head, **form}
 
     def forward(self, inputs: DenseGraphs | RelaxedGraphs) -> Tensor:
         """Scores [n] of n graphs; those of relaxed graphs, where nothing is in part, are the scores of the graphs."""

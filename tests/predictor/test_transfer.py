@@ -99,7 +99,7 @@ def test_train_and_bench_begin_with_a_file(tmp_path: Path) -> None:
     loaded = predictor.load(out)
     assert isinstance(loaded, GraphPredictor)
     assert loaded.trained_on["transferred_from"]["space"] == "nasbench101"
-    assert loaded.encoders[0].sizes() == {"hidden": 96, "head": 200, "head_layers": 1}
+    assert loaded.encoders[0].sizes() == {"hidden": 96, "head": 200, "head_layers": 1, "on_edges": False}
     refused = CliRunner().invoke(main, ["train", *common, "--encoder", "gp", "--transfer", str(given)])
     assert refused.exit_code == 2
     assert "gp has no weights" in refused.output
