@@ -21,14 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import spearmanr
 
 from profiler.backends.base import Conditions
 from profiler.backends.registry import make
 from profiler.backends.torch_eager import TorchEager
 from profiler.devices import find
 from profiler.timing import quiet, warm_up
-from profiler.validation import accuracy, fresh_networks, measure_networks
+from profiler.validation import accuracy, ceiling, fresh_networks, measure_networks
 from spaces.progress import Bar
 from spaces.registry import get
 from spaces.space import SearchSpace
@@ -131,9 +130,8 @@ def _beside_others(
         found = accuracy(estimate, np.median(raw, 1), np.median(even, 1))
         cells = f"{found.mape:.2%}", f"{found.within_10:.0%}", f"{found.largest:.2%}", f"{found.spearman:.3f}"
         rows.add_row(name, *cells)
-    first, second = (np.median(even[:, part::2], 1) for part in (0, 1))
-    own = f"{np.abs(first / second - 1).mean() / 2:.2%}"
-    rows.add_row("ceiling (two halves)", own, "", "", f"{spearmanr(first, second).statistic:.3f}")
+    mape, spearman, _ = ceiling(even)
+    rows.add_row("ceiling (two halves)", f"{mape:.2%}", "", "", f"{spearman:.3f}")
     Console().print(rows)
 
 

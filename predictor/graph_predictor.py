@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -105,7 +106,7 @@ class GraphPredictor(Predictor):
             columns = {name: scores.values.tolist() for name, scores in self.auxiliary.maps.items()}
             given = [self.space.name, self.encoder, self.config, self.pretraining, columns, codes.tolist()]
             if self.source is not None:
-                given.append([parameter.tolist() for parameter in self.source.encoders[0].parameters()])
+                given.append(self.source.digest())
             identity = json.dumps(given)
             training = Training(fresh, inputs, targets, fold, self.fitting, self.seed, self.unfinished, identity)
             members = training.run(progress)
@@ -137,6 +138,14 @@ class GraphPredictor(Predictor):
         if encoder_class(self.encoder) is not GatesEncoder:
             raise NotRelaxable(f"relaxed architectures are scored by the encoder gates, not by {self.encoder}")
         return self.calibration.mean_of(self._members(relaxed_graphs(self.space, probabilities)))
+
+    def digest(self) -> str:
+        """SHA-256 of the members' weights."""
+        found = hashlib.sha256()
+        for encoder in self.encoders:
+            for tensor in encoder.state_dict().values():
+                found.update(tensor.contiguous().numpy().tobytes())
+        return found.hexdigest()
 
     def save(self, path: str | Path) -> None:
         """Write the fitted predictor as one safetensors file, all or nothing."""

@@ -101,7 +101,7 @@ class Session:
         time. Where it compiles every network anew, references cost as much as what is measured, and stay some rounds.
         """
         references = self.samples.references
-        if isinstance(self.backend, Renews) or self.rounds % LIFE == 0:
+        if isinstance(self.backend, Renews) or (self.rounds and self.rounds % LIFE == 0):
             references.runners = self.reference_runners()
         references.turn()
         for index in self.rng.permutation(len(networks)):

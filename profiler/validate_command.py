@@ -11,8 +11,6 @@ from profiler.parameters import SEED
 from spaces.console import example
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from profiler.validation import Accuracy, Validation
     from tables.lookup_table import LookupTable
 
@@ -91,12 +89,14 @@ def validate(
 def _print(table: LookupTable, found: Validation, processor: str) -> None:
     from rich.console import Console
 
+    from profiler.show import compact_table
+
     console = Console()
     if processor != table.device["processor"]:
         console.print(f"[yellow]the table is of {table.device['processor']}, this device is {processor}[/yellow]")
     title = f"{found.networks} random networks of {table.space}, {found.rounds} rounds"
     names = "estimate", "MAPE raw", "MAPE", "in 5%", "in 10%", "largest", "Spearman", "Kendall"
-    rows = _table(*names, title=title)
+    rows = compact_table(*names, title=title)
     rows.add_row("cost model", *_cells(found.estimate))
     rows.add_row("block sum", *_cells(found.block_sum))
     ranks = f"{found.ceiling_spearman:.3f}", f"{found.ceiling_kendall:.3f}"
@@ -107,19 +107,11 @@ def _print(table: LookupTable, found: Validation, processor: str) -> None:
         f"the reference network takes {found.drift:.3f} times as long as at the build, "
         "which is divided out of all but what is called raw"
     )
-    limits = _table("percentile", "limit", "searched networks", "within it", "within it, raw")
+    limits = compact_table("percentile", "limit", "searched networks", "within it", "within it, raw")
     for limit in found.limits:
         cells = f"{limit.limit_ms:.4g} ms", str(limit.networks), str(limit.within), str(limit.within_raw)
         limits.add_row(f"{limit.percentile}th", *cells)
     console.print(limits)
-
-
-def _table(*names: str, title: str | None = None) -> Table:
-    """Without lines between the columns, so that 80 columns hold it."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    return Table(*names, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
 
 
 def _cells(found: Accuracy) -> list[str]:
