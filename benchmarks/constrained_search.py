@@ -25,8 +25,8 @@ from rich.table import Column, Table
 import tables
 from predictor.base import Predictor
 from predictor.registry import default, make
+from spaces.console.progress import Bar
 from spaces.files import write_text
-from spaces.progress import Bar
 from spaces.space import SearchSpace
 
 METRIC = "cifar10_test_acc"

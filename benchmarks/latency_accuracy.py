@@ -28,7 +28,7 @@ from profiler.backends.torch_eager import TorchEager
 from profiler.devices import find
 from profiler.timing import quiet, warm_up
 from profiler.validation import accuracy, ceiling, fresh_networks, measure_networks
-from spaces.progress import Bar
+from spaces.console.progress import Bar
 from spaces.registry import get
 from spaces.space import SearchSpace
 from tables.lookup_table import LookupTable

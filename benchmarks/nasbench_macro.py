@@ -39,10 +39,10 @@ from oneshot.samplers.fair import Fair
 from oneshot.samplers.uniform import Uniform
 from oneshot.supernet_training import SupernetTask
 from oneshot.training import Execution, fit
-from spaces.chain import ChainSpace
+from spaces.chains.chain import ChainSpace
+from spaces.console.progress import Bar
 from spaces.modules.supernet import Supernet
 from spaces.plugins import load_file
-from spaces.progress import Bar
 from spaces.registry import get
 from spaces.space import Codes
 from tables.evaluation import Evaluation, Journal

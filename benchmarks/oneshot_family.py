@@ -41,10 +41,10 @@ from oneshot.run import begin
 from oneshot.training.execution import Execution
 from spaces import __version__
 from spaces.architecture import Architecture
+from spaces.console.progress import Bar
 from spaces.files import write_text
 from spaces.modules.supernet import Supernet
 from spaces.plugins import load_file
-from spaces.progress import Bar
 from spaces.registry import get
 
 OFA = {"preset": "tiny", "selection": 24, "selection_batches": 8}

@@ -38,9 +38,9 @@ from oneshot.recipe import Recipe
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
 from spaces.architecture import Architecture
+from spaces.console.progress import Bar
 from spaces.files import write_text
 from spaces.plugins import load_file
-from spaces.progress import Bar
 from spaces.registry import get
 from spaces.space import SearchSpace
 

@@ -44,8 +44,8 @@ from oneshot.search_loop import search
 from predictor.proxies.survey import Survey
 from predictor.registry import load as load_predictor
 from predictor.registry import make
+from spaces.console.progress import Bar
 from spaces.files import digest, write_text
-from spaces.progress import Bar
 from spaces.space import Codes, SearchSpace
 from tables.cost_model import CostModel, counting_model
 

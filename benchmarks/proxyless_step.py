@@ -30,7 +30,7 @@ from oneshot.recipe import Recipe
 from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import launchable
-from spaces.chain import ChainSpace
+from spaces.chains.chain import ChainSpace
 from spaces.registry import get
 from spaces.space import Codes
 from tables.cost_model import counting_model

@@ -29,8 +29,8 @@ import tables
 from oneshot.guide import BenchmarkGuide
 from oneshot.problem import SearchProblem
 from oneshot.search_loop import search
+from spaces.console.progress import Bar
 from spaces.files import write_text
-from spaces.progress import Bar
 from spaces.space import Codes
 from tables.benchmarks import Benchmark
 

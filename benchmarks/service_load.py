@@ -30,9 +30,9 @@ from rich.console import Console
 from rich.table import Table
 
 from service.client import Client, ServiceProblem
-from spaces.chain import ChainSpace
+from spaces.chains.chain import ChainSpace
+from spaces.console.progress import Bar
 from spaces.files import write_text
-from spaces.progress import Bar
 from spaces.registry import get
 from tables.lookup_table import BlockCost, LookupTable, Measurement
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from spaces.chain import ChainSpace
+from spaces.chains.chain import ChainSpace
 from spaces.modules.blocks import build
 from spaces.modules.network import ChainNetwork
 from spaces.space import Codes, SearchSpace

@@ -33,8 +33,8 @@ from oneshot.supernet_training import train_supernet
 from oneshot.training.execution import Execution
 from spaces import __version__
 from spaces.architecture import Architecture
+from spaces.console.progress import Bar
 from spaces.files import write_text
-from spaces.progress import Bar
 from spaces.registry import get
 from spaces.space import Codes, SearchSpace
 

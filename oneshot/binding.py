@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from oneshot.errors import InvalidOption
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
-from spaces.modules.model_supernet import ModelSupernet
 from spaces.modules.mutable import Mutable, assign_keys
+from spaces.user_model.supernet import ModelSupernet
 
 
 class BaseMutator(nn.Module):

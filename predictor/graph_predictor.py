@@ -25,8 +25,8 @@ from predictor.fitting import Training
 from predictor.members import Members
 from predictor.ranks import NormalScores
 from predictor.transfer import transfer
-from spaces.modules.threads import fixed_threads
 from spaces.space import Architectures, Codes, SearchSpace
+from spaces.threads import fixed_threads
 
 _REFERENCE = 1024  # architectures that members' scores are standardised on
 _PRETRAINING_EPOCHS = 20

@@ -16,8 +16,8 @@ from torch.func import functional_call, stack_module_state
 from torch.utils._pytree import tree_leaves, tree_map
 
 from predictor.encoders.base import Encoder
-from spaces.modules.threads import fixed_threads
 from spaces.space import Codes
+from spaces.threads import fixed_threads
 
 _AT_ONCE = 256  # architectures a product: what these take stays in the processor's cache
 _COLLATED = 16384

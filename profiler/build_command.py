@@ -11,7 +11,7 @@ import click
 
 from profiler.allocator import condition
 from profiler.parameters import PRECISIONS, SEED, ListOf, seconds, table_name
-from spaces.console import example
+from spaces.console.group import example
 
 if TYPE_CHECKING:
     from profiler.devices import Device
@@ -127,7 +127,7 @@ class _Plan:
         from profiler.builder import build as build_table
         from profiler.energy import find_counter
         from profiler.gpu_state import reader
-        from spaces.progress import Bar
+        from spaces.console.progress import Bar
 
         conditions = {"backend": self.runtime, "batch": self.batch, "precision": self.precision}
         with Bar(f"measuring {self.space.name} on {self.device.processor}") as bar:

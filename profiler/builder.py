@@ -18,7 +18,7 @@ from profiler.session import Instruments as Instruments
 from profiler.session import Session
 from profiler.session import Settings as Settings
 from profiler.timing import quiet
-from spaces.console import typed
+from spaces.console.group import typed
 from spaces.space import SearchSpace
 from tables.lookup_table import LookupTable
 

@@ -9,7 +9,7 @@ import click
 from profiler.build_command import build
 from profiler.parameters import PRECISIONS, SEED
 from profiler.validate_command import validate
-from spaces.console import Group, example
+from spaces.console.group import Group, example
 
 
 @click.group(cls=Group)

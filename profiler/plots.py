@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.additive import AdditiveTable
+from spaces.chains.additive import AdditiveTable
 from spaces.files import replacing
 from spaces.registry import get
 from tables.corrected import levelled_networks

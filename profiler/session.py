@@ -15,8 +15,8 @@ from profiler.references import LIFE, References
 from profiler.samples import Samples, WholeSample
 from profiler.solving import Solution, solve
 from profiler.timing import fresh, runs_for, settled, warm_up
-from spaces.module_block import ModuleBlock
 from spaces.space import Codes, SearchSpace
+from spaces.user_model.block import ModuleBlock
 from tables.lookup_table import BlockCost, Measurement, NetworkSample
 
 FEWEST_ROUNDS = 8

@@ -23,7 +23,7 @@ def quiet(threads: int | None) -> Iterator[None]:
 
     The allocator keeps freed memory from then on; see `profiler.allocator`.
     """
-    from spaces.modules.threads import fixed_threads
+    from spaces.threads import fixed_threads
 
     keep_memory()
     collecting = gc.isenabled()

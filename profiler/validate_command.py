@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from profiler.parameters import SEED
-from spaces.console import example
+from spaces.console.group import example
 
 if TYPE_CHECKING:
     from profiler.validation import Accuracy, Validation
@@ -56,8 +56,8 @@ def validate(
     from profiler.backends.registry import make
     from profiler.devices import find
     from profiler.validation import validate as validate_table
+    from spaces.console.progress import Bar
     from spaces.files import write_text
-    from spaces.progress import Bar
     from spaces.registry import get
     from tables.store import load
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from spaces.console import Group
+from spaces.console.group import Group
 
 COMMANDS = {
     "quickstart": ("service.quickstart.command:quickstart", "The whole way once, on this machine."),

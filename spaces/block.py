@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from spaces.errors import InvalidBlock
-from spaces.layers import Shape, branch_macs
+from spaces.operators.layers import Shape, branch_macs
 
 
 @dataclass(frozen=True)

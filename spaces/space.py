@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import torch
     from torch_geometric.data import Batch, Data
 
+    from spaces.drawing.sketch import Sketch
     from spaces.modules.supernet import Supernet
-    from spaces.sketch import Sketch
 
 Codes: TypeAlias = NDArray[np.signedinteger[Any]]
 """Encoded architectures, int array [n, choices]; columns contiguous, the smallest integer that fits."""
@@ -317,8 +317,8 @@ class SearchSpace(ABC):
         """The graphs of many architectures, built at once."""
 
     def sketch(self, architecture: Architecture) -> Sketch:
-        """What a picture of the architecture shows; see `spaces.drawing`."""
-        from spaces.sketch import chain_sketch
+        """What a picture of the architecture shows; see `spaces.drawing.renderer`."""
+        from spaces.drawing.sketch import chain_sketch
 
         return chain_sketch(self.name, [("", [block]) for block in self.blocks(architecture)])
 

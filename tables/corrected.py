@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.additive import AdditiveTable
+from spaces.chains.additive import AdditiveTable
 from tables.correction import Correction, denoised, fit, slope, undisturbed
 from tables.sums import SearchedSums, Sums, block_sums, counted, features
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.additive import AdditiveTable
-from spaces.additive_space import AdditiveSpace
 from spaces.architecture import Architecture
+from spaces.chains.additive import AdditiveTable
+from spaces.chains.additive_space import AdditiveSpace
 from spaces.errors import NotAdditive, UnknownName
 from tables.corrected import CORRECTIONS, corrected_sums
 from tables.correction import Correction

@@ -220,7 +220,7 @@ class LookupTable:
 
 def _check_block(key: str, cost: BlockCost) -> None:
     from spaces.block import Block
-    from spaces.module_block import is_own
+    from spaces.user_model.block import is_own
 
     if not math.isfinite(cost.latency_ms):
         raise InvalidTable(f"blocks.{key}.latency_ms: {cost.latency_ms} is not finite")

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.chain import ChainSpace
-from spaces.resolution import ResolutionSpace
+from spaces.chains.chain import ChainSpace
+from spaces.chains.resolution import ResolutionSpace
 from tables.cost_model import CostModel, check_blocks
 from tables.errors import MissingFigures
 from tables.peaks import PeakTable
 from tables.sums import SearchedSums, Sums
 
 if TYPE_CHECKING:
-    from spaces.additive_space import AdditiveSpace
     from spaces.block import Block
+    from spaces.chains.additive_space import AdditiveSpace
     from spaces.space import SearchSpace
     from tables.lookup_table import LookupTable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from spaces.block import Block
-from spaces.layers import Shape
+from spaces.operators.layers import Shape
 from tables.errors import UnnamedBlock
 
 KeyWriter = Callable[[Block], str]

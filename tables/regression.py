@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.additive_space import AdditiveSpace
+from spaces.chains.additive_space import AdditiveSpace
 from tables.correction import fit
 
 if TYPE_CHECKING:

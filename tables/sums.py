@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.additive_space import AdditiveSpace
+from spaces.chains.additive_space import AdditiveSpace
 from tables.extremes import extremes
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from oneshot.constraint import Constraint
 from oneshot.errors import Infeasible
-from spaces.additive import AdditiveTable
+from spaces.chains.additive import AdditiveTable
 from spaces.space import Codes
 
 WITHIN = 0.05

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from spaces.console import Group
+from spaces.console.group import Group
 
 LAZY = {
     "data": ("oneshot.commands.data:data", "Show what a data set is: classes, parts, sizes, unreadable files."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spaces.console import example
+from spaces.console.group import example
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
@@ -62,7 +62,7 @@ def data(
     from oneshot.data.folder_split import FolderSplit
     from oneshot.data.inspection import inspect
     from oneshot.data.registry import load
-    from spaces.progress import Bar
+    from spaces.console.progress import Bar
 
     def loaded(side: int) -> ImageData:
         kind = "spos" if spos_preprocessing else "standard"

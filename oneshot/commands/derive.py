@@ -9,7 +9,7 @@ import click
 
 from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
 from oneshot.commands.options import FILE, SEED
-from spaces.console import example
+from spaces.console.group import example
 
 if TYPE_CHECKING:
     from oneshot.result import SearchResult

@@ -10,7 +10,7 @@ import click
 
 from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
 from oneshot.commands.options import FILE
-from spaces.console import example
+from spaces.console.group import example
 
 if TYPE_CHECKING:
     from spaces.space import SearchSpace
@@ -39,7 +39,7 @@ def eval_arch(folder: Path, archs: Path, format_name: str | None, output: Path |
     from oneshot.evaluation.architectures import read_architectures
     from oneshot.evaluation.journal import EvaluationJournal
     from oneshot.run import read_run
-    from spaces.progress import Bar
+    from spaces.console.progress import Bar
     from tables.evaluation import Evaluation
 
     run = read_run(folder, "supernet")

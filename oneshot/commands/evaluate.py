@@ -9,7 +9,7 @@ import click
 
 from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
 from oneshot.commands.options import FILE, POSITIVE, SEED
-from spaces.console import example
+from spaces.console.group import example
 
 
 @click.command(
@@ -38,7 +38,7 @@ def evaluate(folder: Path, count: int, archs: Path | None, seed: int, output: Pa
     from oneshot.evaluation.journal import EvaluationJournal
     from oneshot.run import read_run
     from spaces.architecture import Architecture
-    from spaces.progress import Bar
+    from spaces.console.progress import Bar
 
     run = read_run(folder, "supernet")
     space = run.space

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from spaces.console import example
+from spaces.console.group import example
 
 
 @click.command(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spaces.console import typed
+from spaces.console.group import typed
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneshot.commands.options import DATA, FILE, POSITIVE, SEED, Command, load_data, set_threads
-from spaces.console import example
+from spaces.console.group import example
 
 if TYPE_CHECKING:
     from spaces.space import Codes, SearchSpace
@@ -62,7 +62,7 @@ def proxies(
     from oneshot.errors import InvalidRun
     from oneshot.evaluation.device import find_device
     from predictor.proxies.survey import Survey
-    from spaces.progress import Bar
+    from spaces.console.progress import Bar
     from spaces.registry import get
     from tables.evaluation import Evaluation, Journal
 

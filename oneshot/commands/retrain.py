@@ -17,7 +17,7 @@ from oneshot.commands.options import (
     run_settings,
     set_threads,
 )
-from spaces.console import example
+from spaces.console.group import example
 
 if TYPE_CHECKING:
     from oneshot.retraining.options import RetrainOptions
@@ -84,8 +84,8 @@ def retrain(
     from oneshot.retraining.report import in_words, report_on_test
     from oneshot.retraining.source import read_source
     from oneshot.run import Run, begin
+    from spaces.console.progress import Bar
     from spaces.files import write_text
-    from spaces.progress import Bar
     from spaces.registry import get
 
     set_threads(options["threads"])

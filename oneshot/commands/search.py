@@ -12,7 +12,7 @@ import click
 
 from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
 from oneshot.commands.options import SEED
-from spaces.console import example
+from spaces.console.group import example
 
 if TYPE_CHECKING:
     from oneshot.result import Candidate
@@ -94,8 +94,8 @@ def search(
     from oneshot.problem import SearchProblem
     from oneshot.search_loop import search as run_search
     from oneshot.strategies.registry import check_options
+    from spaces.console.progress import Bar
     from spaces.formats.registry import get as format_of
-    from spaces.progress import Bar
     from spaces.registry import get
     from tables.store import load
 

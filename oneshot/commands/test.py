@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneshot.commands.options import DATA, POSITIVE, set_threads
-from spaces.console import example
+from spaces.console.group import example
 
 if TYPE_CHECKING:
     from torch import nn

@@ -17,7 +17,7 @@ from oneshot.commands.options import (
     run_settings,
     set_threads,
 )
-from spaces.console import example
+from spaces.console.group import example
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
@@ -64,7 +64,7 @@ def train(space_name: str, algorithm: str, **options: Any) -> None:
     from oneshot.algorithms.epochs import Follower
     from oneshot.run import Run, begin
     from oneshot.supernet_training import augmentation_settings, train_supernet
-    from spaces.progress import Bar
+    from spaces.console.progress import Bar
     from spaces.registry import get
 
     set_threads(options["threads"])

@@ -30,8 +30,8 @@ from oneshot.recipe import Recipe
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
 from spaces.files import replacing, write_text
-from spaces.modules.model_freeze import activate, freeze
 from spaces.modules.mutable import assign_keys
+from spaces.user_model.freeze import activate, freeze
 from tables.cost_model import CostModel
 
 _log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from spaces import formats
 from spaces.architecture import Architecture
 from spaces.errors import InvalidArchitecture
 from spaces.files import write_text
-from spaces.formats.nni_keys import match_keys
+from spaces.formats.nni.keys import match_keys
 from spaces.registry import get
 from spaces.space import Codes, SearchSpace
 

@@ -14,9 +14,9 @@ from spaces import formats
 from spaces.architecture import Architecture
 from spaces.errors import InvalidArchitecture, InvalidFile, PathfitError
 from spaces.files import read_text
-from spaces.publications import published, published_names
 from spaces.registry import get
 from spaces.space import SearchSpace
+from spaces.zoo.publications import published, published_names
 
 
 def read_source(

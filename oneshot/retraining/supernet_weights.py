@@ -12,10 +12,10 @@ from oneshot.errors import InvalidRun
 from spaces.architecture import Architecture
 from spaces.modules.elastic import ElasticBatchNorm, ElasticConv
 from spaces.modules.elastic_supernet import copy_part
-from spaces.modules.model_freeze import freeze
-from spaces.modules.model_network import ModelNetwork
-from spaces.modules.model_supernet import ModelSupernet
 from spaces.modules.supernet import Supernet
+from spaces.user_model.freeze import freeze
+from spaces.user_model.network import ModelNetwork
+from spaces.user_model.supernet import ModelSupernet
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot.errors import InvalidOption
-from spaces.additive import AdditiveTable
+from spaces.chains.additive import AdditiveTable
 from spaces.space import Codes
 from tables.cost_model import CostModel
 

@@ -17,7 +17,7 @@ from oneshot.errors import InvalidOption
 from oneshot.samplers.additive import AdditiveBins
 from oneshot.samplers.base import BLOCK, SinglePath
 from oneshot.samplers.pools import PooledBins
-from spaces.additive import AdditiveTable
+from spaces.chains.additive import AdditiveTable
 from spaces.space import Codes
 from tables.cost_model import CostModel
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from spaces.console import Group
+from spaces.console.group import Group
 
 LAZY = {
     "train": ("predictor.commands.train:train", "Train a predictor on evaluations and test its ranking on the rest."),

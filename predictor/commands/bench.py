@@ -11,7 +11,7 @@ import click
 from predictor.commands.options import FILE, OUTPUT
 from predictor.metrics import FIGURES
 from predictor.registry import DEFAULT, ENCODERS, available
-from spaces.console import example, typed
+from spaces.console.group import example, typed
 
 
 def _counts(ctx: click.Context, parameter: click.Parameter, text: str) -> list[int]:
@@ -93,8 +93,8 @@ def bench(
     from predictor.trial import Trials
     from predictor.trial_columns import file_of
     from predictor.trial_journal import TrialJournal
+    from spaces.console.progress import Bar
     from spaces.files import digest, write_text
-    from spaces.progress import Bar
     from tables.benchmarks.registry import benchmark as load
 
     source = load(name, data)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from predictor.commands.options import FILE
-from spaces.console import example
+from spaces.console.group import example
 
 
 @click.command(epilog=example("python -m predictor predict predictor.safetensors architectures.jsonl"))

@@ -11,7 +11,7 @@ import click
 
 from predictor.commands.options import FILE, KINDS, OUTPUT, figures
 from predictor.registry import DEFAULT
-from spaces.console import example, typed
+from spaces.console.group import example, typed
 
 if TYPE_CHECKING:
     from predictor.base import Predictor
@@ -84,8 +84,8 @@ def train(
     from predictor.graph_predictor import GraphPredictor
     from predictor.registry import make
     from predictor.transfer import source
+    from spaces.console.progress import Bar
     from spaces.files import write_text
-    from spaces.progress import Bar
     from spaces.registry import get
     from tables.evaluation import read, scores
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from predictor.errors import InvalidValues, NotRelaxable
 from spaces.cells.nasbench201 import EDGES, OPERATIONS
-from spaces.chain import ChainSpace
+from spaces.chains.chain import ChainSpace
 from spaces.space import SearchSpace
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.block import Block
-from spaces.chain import ChainSpace
+from spaces.chains.chain import ChainSpace
 from spaces.space import Codes
 
 

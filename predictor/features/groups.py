@@ -9,7 +9,7 @@ from predictor.features.chains import layers
 from predictor.features.graphs import DenseGraphs
 from predictor.features.labels import Labels
 from predictor.features.paths import sequences, statistics
-from spaces.chain import ChainSpace
+from spaces.chains.chain import ChainSpace
 from spaces.space import Codes, SearchSpace
 from tables.benchmarks.isomorphism import representatives
 

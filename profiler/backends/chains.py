@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from spaces.architecture import Architecture
 from spaces.block import Block
-from spaces.chain import ChainSpace
-from spaces.resolution import ResolutionSpace
+from spaces.chains.chain import ChainSpace
+from spaces.chains.resolution import ResolutionSpace
 from spaces.space import SearchSpace
 
 

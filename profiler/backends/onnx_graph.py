@@ -19,7 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from spaces.block import Block
-from spaces.layers import (
+from spaces.operators import operator
+from spaces.operators.layers import (
     Activation,
     BatchNorm,
     Branch,
@@ -32,10 +33,9 @@ from spaces.layers import (
     Shape,
     SqueezeExcite,
 )
-from spaces.operators import operator
 
 if TYPE_CHECKING:
-    from spaces.layers import Layer
+    from spaces.operators.layers import Layer
 
 OPSET, IR_VERSION = 18, 10
 

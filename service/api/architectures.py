@@ -112,7 +112,7 @@ def _blocks(job: Job, architecture: Architecture) -> dict[str, Any]:
 
 
 def _drawing(architecture: Architecture) -> Response:
-    from spaces.drawing import draw
+    from spaces.drawing.renderer import draw
 
     with tempfile.TemporaryDirectory(prefix="pathfit-") as folder:
         path = Path(folder) / "architecture.svg"

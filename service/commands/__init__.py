@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from spaces.console import Group
+from spaces.console.group import Group
 
 LAZY = {
     "serve": ("service.commands.serve:serve", "Serve searches until stopped with Ctrl-C."),

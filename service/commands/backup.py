@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from service.commands.options import artifact_options, opened_with_artifacts
-from spaces.console import example
+from spaces.console.group import example
 
 
 @click.command(epilog=example("python -m service backup monday.tar.gz --data runs/service"))
@@ -20,7 +20,7 @@ def backup(file: Path, data: Path, database: str | None, artifacts: str | None) 
     The archive is a data folder: unpack it into an empty one with tar -xf, and serve that.
     """
     from service.backup import back_up
-    from spaces.progress import Bar
+    from spaces.console.progress import Bar
 
     store, place = opened_with_artifacts(data, database, artifacts)
     with closing(store), Bar(f"backing up {data}") as bar:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from service.commands.connection import connected
-from spaces.console import OneLine, example
+from spaces.console.group import OneLine, example
 
 if TYPE_CHECKING:
     from service.client import Client

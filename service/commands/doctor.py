@@ -8,7 +8,7 @@ import click
 
 from service.commands.options import FOLDER, artifact_options
 from service.settings import PREDICTORS, Settings
-from spaces.console import example
+from spaces.console.group import example
 
 _MARKS = {"ok": "[green]✓[/green]", "note": "[yellow]![/yellow]", "fault": "[red]✗[/red]"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from service.commands.options import Duration, artifact_options, opened_with_artifacts
-from spaces.console import example
+from spaces.console.group import example
 
 _AT_ONCE = 50
 
@@ -19,7 +19,7 @@ _AT_ONCE = 50
 @artifact_options
 def gc(older_than: float, dry_run: bool, data: Path, database: str | None, artifacts: str | None) -> None:
     """Remove jobs that ended long ago, with their events and artifacts, while the service runs or not."""
-    from spaces.progress import Bar
+    from spaces.console.progress import Bar
 
     store, place = opened_with_artifacts(data, database, artifacts)
     with closing(store):

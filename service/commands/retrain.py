@@ -10,7 +10,7 @@ import click
 
 from service.commands.assignments import assigned
 from service.commands.connection import connected
-from spaces.console import example
+from spaces.console.group import example
 
 if TYPE_CHECKING:
     from service.client import Client, JobHandle
@@ -79,7 +79,7 @@ def _followed(handle: JobHandle, watch: bool) -> dict[str, Any]:
     try:
         if not watch:
             return handle.wait()
-        from spaces.progress import Bar
+        from spaces.console.progress import Bar
 
         with Bar("retraining") as bar:
             return handle.wait(on_progress=lambda now: bar.update(now["share"], now["state"] or now["stage"]))

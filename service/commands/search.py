@@ -9,7 +9,7 @@ import click
 
 from service.commands.assignments import assigned
 from service.commands.connection import connected
-from spaces.console import example
+from spaces.console.group import example
 
 if TYPE_CHECKING:
     from oneshot.result import SearchResult
@@ -106,7 +106,7 @@ def _followed(handle: SearchHandle, space: str, watch: bool) -> SearchResult:
     try:
         if not watch:
             return handle.wait()
-        from spaces.progress import Bar
+        from spaces.console.progress import Bar
 
         with Bar(f"searching {space}") as bar:
             bar.update(0.0, "waiting for its turn")

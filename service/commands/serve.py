@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from service.settings import DATA, DATA_SETS, PREDICTORS, SUPERNETS, Settings, default_workers
-from spaces.console import example
+from spaces.console.group import example
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from service.commands.options import Duration, database_options, opened
-from spaces.console import Group, example
+from spaces.console.group import Group, example
 
 
 @click.group(cls=Group, epilog=example("python -m service token create alice"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from service.commands.connection import connected
-from spaces.console import example
+from spaces.console.group import example
 
 if TYPE_CHECKING:
     from service.client import Client, Uploaded

@@ -122,7 +122,7 @@ def tell(progress: dict[str, Any]) -> None:
 
 
 class ReportedBar:
-    """Takes the place of `spaces.progress.Bar`: progress goes to the one who started the command.
+    """Takes the place of `spaces.console.progress.Bar`: progress goes to the one who started the command.
 
     Args:
         title: what is being done.
@@ -155,10 +155,10 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Run the command that the arguments name."""
-    import spaces.progress
+    import spaces.console.progress
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    vars(spaces.progress)["Bar"] = ReportedBar
+    vars(spaces.console.progress)["Bar"] = ReportedBar
     module = sys.argv[1]
     sys.argv = sys.argv[1:]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -59,13 +59,13 @@ def take_part(task: Mapping[str, Any], context: Context, rank: int, failed: Call
     """
     import torch
 
-    import spaces.progress
+    import spaces.console.progress
     from oneshot.training.group import PartDone
 
     asked = RetrainTask.from_dict(task)
     os.chdir(context.folder)
     torch.set_num_threads(asked.threads)
-    vars(spaces.progress)["Bar"] = functools.partial(ReportedBar, hear=_nobody if rank else context.progress)
+    vars(spaces.console.progress)["Bar"] = functools.partial(ReportedBar, hear=_nobody if rank else context.progress)
     _restore(context)
     command = _command(asked, context)
     sys.argv = ["oneshot/__main__.py", *command[1:]]  # what the run records of how it was made

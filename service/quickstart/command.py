@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from spaces.console import example
+from spaces.console.group import example
 
 if TYPE_CHECKING:
     from service.quickstart.stages import Paths
@@ -71,7 +71,7 @@ def require_extras() -> None:
     """Raise MissingExtra before any work where a later stage would lack a package."""
     from importlib.util import find_spec
 
-    from spaces.console import EXTRAS
+    from spaces.console.group import EXTRAS
     from spaces.errors import MissingExtra
 
     for package in (name for name, extra in EXTRAS.items() if extra in ("predictor", "oneshot", "service")):

@@ -15,8 +15,8 @@ import numpy as np
 
 from service.quickstart.processes import CommandFailed, run, started
 from service.quickstart.workspace import Size, Stage
+from spaces.console.progress import Bar
 from spaces.files import write_text
-from spaces.progress import Bar
 from spaces.registry import get
 from tables.lookup_table import LookupTable
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from spaces.block import Block
 from spaces.cells.plan import Plan
-from spaces.layers import Shape
+from spaces.operators.layers import Shape
 
 OPERATIONS = (
     "none",

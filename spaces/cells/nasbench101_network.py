@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spaces.block import Block
 from spaces.cells.nasbench101 import INNER, OPERATIONS, VERTICES, Cells
 from spaces.cells.plan import Plan
-from spaces.layers import Shape
+from spaces.operators.layers import Shape
 
 MOST_SHARERS = 4
 """How many vertices can share the output's channels; a fifth one would need a tenth edge."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from spaces.block import Block
-from spaces.layers import Shape
+from spaces.operators.layers import Shape
 
 
 @dataclass(frozen=True, slots=True)

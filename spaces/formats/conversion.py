@@ -9,9 +9,10 @@ from pathlib import Path
 from spaces.architecture import Architecture
 from spaces.errors import InvalidArchitecture, InvalidFile, PathfitError
 from spaces.files import read_text
-from spaces.formats import nni_search_space, registry
+from spaces.formats import registry
 from spaces.formats.format import Source
 from spaces.formats.json_text import try_json
+from spaces.formats.nni import search_space as nni_search_space
 from spaces.registry import get
 from spaces.space import SearchSpace
 

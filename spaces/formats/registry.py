@@ -6,11 +6,11 @@ from spaces.errors import UnknownName
 from spaces.formats.darts import AwNas, Darts
 from spaces.formats.format import Format
 from spaces.formats.nasbench201 import NasBench201
-from spaces.formats.net_config_format import NetConfigFormat
-from spaces.formats.nni import ANY, NNI_1_9, NNI_2_10, NNI_3_0, Nni
-from spaces.formats.nni_sample import NniSample
+from spaces.formats.net_config.format import NetConfigFormat
+from spaces.formats.nni.format import ANY, NNI_1_9, NNI_2_10, NNI_3_0, Nni
+from spaces.formats.nni.sample import NniSample
 from spaces.formats.pathfit import Pathfit
-from spaces.formats.spos import Spos
+from spaces.formats.spos.format import Spos
 
 FORMATS: dict[str, Format] = {
     "pathfit": Pathfit(),

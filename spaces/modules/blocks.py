@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from spaces.block import Block
 from spaces.errors import UnknownName
-from spaces.layers import (
+from spaces.operators import operator
+from spaces.operators.layers import (
     Activation,
     BatchNorm,
     Branch,
@@ -22,7 +23,6 @@ from spaces.layers import (
     Pool,
     SqueezeExcite,
 )
-from spaces.operators import operator
 
 ACTIVATIONS: dict[str, Callable[[bool], nn.Module]] = {
     "relu": nn.ReLU,

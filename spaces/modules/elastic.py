@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from spaces.block import Block
 from spaces.errors import InvalidBlock
-from spaces.layers import Activation, BatchNorm, Conv
 from spaces.modules.blocks import ACTIVATIONS
 from spaces.modules.cells import CellSupernet
 from spaces.operators import operator
+from spaces.operators.layers import Activation, BatchNorm, Conv
 
 
 class ElasticConv(nn.Conv2d):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from spaces.additive_space import ChoiceLayer
 from spaces.architecture import Architecture
 from spaces.block import Block
+from spaces.chains.additive_space import ChoiceLayer
 from spaces.modules.blocks import build
 from spaces.modules.choices import LayerChoice
 from spaces.modules.elastic_block import ElasticDepthwise, ElasticMBConv
@@ -18,7 +18,7 @@ from spaces.modules.network import ChainNetwork, Initialiser, materialise
 from spaces.modules.supernet import ChainSupernet, ResizingSupernet, Supernet
 
 if TYPE_CHECKING:
-    from spaces.chain import ChainSpace, Layout
+    from spaces.chains.chain import ChainSpace, Layout
 
 
 class ElasticPart(nn.Module):

@@ -18,8 +18,8 @@ from spaces.modules.choices import LayerChoice
 from spaces.modules.network import Initialiser, materialise
 
 if TYPE_CHECKING:
-    from spaces.chain import ChainSpace, Layout
-    from spaces.resolution import ResolutionSpace
+    from spaces.chains.chain import ChainSpace, Layout
+    from spaces.chains.resolution import ResolutionSpace
     from spaces.space import SearchSpace
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from spaces.errors import UnknownName
-from spaces.layers import Branch, Shape
+from spaces.operators.layers import Branch, Shape
 
 if TYPE_CHECKING:
     from spaces.block import Block

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spaces.layers import Activation, BatchNorm, Branch, Conv, Pool, Shape
 from spaces.operators.base import Arrangement, register_operator
+from spaces.operators.layers import Activation, BatchNorm, Branch, Conv, Pool, Shape
 
 if TYPE_CHECKING:
     from spaces.block import Block

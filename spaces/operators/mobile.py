@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spaces.layers import Activation, BatchNorm, Branch, ChannelShuffle, Conv, Shape, SqueezeExcite, normalised
 from spaces.operators.base import Arrangement, register_operator
+from spaces.operators.layers import (
+    Activation,
+    BatchNorm,
+    Branch,
+    ChannelShuffle,
+    Conv,
+    Shape,
+    SqueezeExcite,
+    normalised,
+)
 
 if TYPE_CHECKING:
     from spaces.block import Block

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from spaces.layers import Activation, BatchNorm, Branch, Conv, Dropout, GlobalPool, Linear, Pool, Shape, normalised
 from spaces.operators.base import Arrangement, register_operator
+from spaces.operators.layers import (
+    Activation,
+    BatchNorm,
+    Branch,
+    Conv,
+    Dropout,
+    GlobalPool,
+    Linear,
+    Pool,
+    Shape,
+    normalised,
+)
 
 if TYPE_CHECKING:
     from spaces.block import Block

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spaces.layers import Branch, Conv, Shape, normalised
 from spaces.operators.base import Arrangement, register_operator
+from spaces.operators.layers import Branch, Conv, Shape, normalised
 
 if TYPE_CHECKING:
     from spaces.block import Block

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import torch
     from torch_geometric.data import Batch
 
+    from spaces.drawing.sketch import Sketch
     from spaces.modules.network import Initialiser
-    from spaces.sketch import Sketch
 
 _AUXILIARY_SIDES = (7, 8)
 
@@ -115,7 +115,7 @@ class DartsSpace(CellSpace):
 
     def sketch(self, architecture: Architecture) -> Sketch:
         """What a picture of the architecture shows: its two cells."""
-        from spaces.cells.sketches import darts_sketch
+        from spaces.drawing.cells import darts_sketch
 
         return darts_sketch(self.name, self.encode([architecture])[0], self._skeleton.cells[0].shape[0])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spaces.block import Block
-from spaces.mobile import ChainBuilder, check_stages, layers
+from spaces.chains.builder import ChainBuilder, check_stages, layers
 from spaces.registry import register_space
 from spaces.space import SearchSpace
 

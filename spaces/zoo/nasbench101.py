@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     import torch
     from torch_geometric.data import Batch
 
+    from spaces.drawing.sketch import Sketch
     from spaces.modules.network import Initialiser
     from spaces.modules.supernet import Supernet
-    from spaces.sketch import Sketch
 
 OUTPUT = "output"
 
@@ -138,7 +138,7 @@ class NasBench101Space(CellSpace):
 
     def sketch(self, architecture: Architecture) -> Sketch:
         """What a picture of the architecture shows: its module."""
-        from spaces.cells.sketches import nasbench101_sketch
+        from spaces.drawing.cells import nasbench101_sketch
 
         return nasbench101_sketch(self.name, self.encode([architecture])[0], self._skeleton.channels)
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.additive_space import AdditiveSpace, ChoiceLayer
 from spaces.architecture import Architecture
 from spaces.block import Block
 from spaces.cells.nasbench201 import EDGES, OPERATIONS, live_edges
@@ -17,16 +16,17 @@ from spaces.cells.nasbench201 import classes as classes
 from spaces.cells.nasbench201 import unique_string as unique_string
 from spaces.cells.plan import Plan
 from spaces.cells.space import CellSpace
+from spaces.chains.additive_space import AdditiveSpace, ChoiceLayer
 from spaces.errors import InvalidParameter
-from spaces.layers import Shape
+from spaces.operators.layers import Shape
 from spaces.registry import register_space
 from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:
     from torch_geometric.data import Batch
 
+    from spaces.drawing.sketch import Sketch
     from spaces.modules.network import Initialiser
-    from spaces.sketch import Sketch
 
 OUTPUT = "output"
 _STAGES = 3
@@ -96,7 +96,7 @@ class NasBench201Space(CellSpace, AdditiveSpace):
 
     def sketch(self, architecture: Architecture) -> Sketch:
         """What a picture of the architecture shows: its cell."""
-        from spaces.cells.sketches import nasbench201_sketch
+        from spaces.drawing.cells import nasbench201_sketch
 
         return nasbench201_sketch(self.name, self.encode([architecture])[0], [shape[0] for shape in self._stage_shapes])
 

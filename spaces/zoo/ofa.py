@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from spaces.additive_space import AdditiveSpace
 from spaces.block import Block
-from spaces.elastic_depth import SKIP, ElasticDepthSpace
+from spaces.chains.additive_space import AdditiveSpace
+from spaces.chains.builder import ChainBuilder, layers, scaled
+from spaces.chains.elastic_depth import SKIP, ElasticDepthSpace
+from spaces.chains.resolution import ResolutionSpace
 from spaces.errors import InvalidParameter
-from spaces.mobile import ChainBuilder, layers, scaled
 from spaces.registry import get, register_space
-from spaces.resolution import ResolutionSpace
 from spaces.space import SearchSpace
 
 if TYPE_CHECKING:

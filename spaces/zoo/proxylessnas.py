@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spaces.mobile import ChainBuilder, check_stages, layers, scaled
+from spaces.chains.builder import ChainBuilder, check_stages, layers, scaled
 from spaces.registry import register_space
 from spaces.space import SearchSpace
 

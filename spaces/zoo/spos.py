@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spaces.additive_space import ChoiceLayer
 from spaces.block import Block
-from spaces.chain import ChainSpace
+from spaces.chains.additive_space import ChoiceLayer
+from spaces.chains.chain import ChainSpace
 from spaces.errors import InvalidParameter
 from spaces.registry import register_space
 from spaces.space import SearchSpace

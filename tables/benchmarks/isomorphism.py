@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.additive_space import ChoiceLayer
-from spaces.chain import ChainSpace
+from spaces.chains.additive_space import ChoiceLayer
+from spaces.chains.chain import ChainSpace
 from spaces.space import Codes, SearchSpace
 
 

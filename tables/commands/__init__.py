@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from spaces.console import Group
+from spaces.console.group import Group
 
 LAZY = {
     "list": ("tables.commands.list_:list_", "List the tables that can be named, with their devices and conditions."),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from spaces.console import example, typed
+from spaces.console.group import example, typed
 
 BENCHMARKS = ("nasbench201", "nasbench101", "nasbench-macro", "hw-nas-bench")
 
@@ -53,7 +53,7 @@ def import_(
 
 
 def _benchmark(files: tuple[Path, ...], name: str, output: Path | None) -> None:
-    from spaces.progress import Bar
+    from spaces.console.progress import Bar
     from tables.benchmarks.importing import import_benchmark
     from tables.benchmarks.registry import DEFAULT_FOLDER
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from spaces.console import example
+from spaces.console.group import example
 
 
 @click.command("list", epilog=example("python -m tables list"))

@@ -12,8 +12,8 @@ import spaces
 from predictor.encoders.base import Encoder
 from predictor.encoders.registry import available, encoder_class
 from predictor.members import Members, taken
-from spaces.modules.threads import fixed_threads
 from spaces.space import Codes
+from spaces.threads import fixed_threads
 
 SMALL: dict[str, dict[str, Any]] = {
     "gates": {"operation_channels": 8, "hidden": 12, "layers": 3, "head": 10},

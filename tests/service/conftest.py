@@ -18,7 +18,7 @@ import spaces
 from service.app import Service, create_app, service_of
 from service.client import Client
 from service.settings import Settings
-from spaces.chain import ChainSpace
+from spaces.chains.chain import ChainSpace
 from tables.lookup_table import BlockCost, LookupTable, Measurement, NetworkSample
 
 ROOT = Path(__file__).resolve().parents[2]

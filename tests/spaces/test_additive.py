@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from spaces import lookups
-from spaces.additive import AdditiveTable
+from spaces.chains.additive import AdditiveTable
 
 
 def naive(table: AdditiveTable, codes: NDArray[Any]) -> list[float]:

@@ -12,10 +12,10 @@ from spaces.block import Block
 from spaces.cells.plan import Plan
 from spaces.cells.space import CellSpace
 from spaces.errors import InvalidBlock, NoActiveCandidate
-from spaces.layers import Conv
 from spaces.modules.cells import CellNetwork, drop_path, execute
 from spaces.modules.elastic import ElasticBatchNorm, ElasticConv, ElasticConvBlock
 from spaces.modules.network import materialise
+from spaces.operators.layers import Conv
 
 SHAPE = (4, 6, 6)
 

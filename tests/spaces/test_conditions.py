@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.conditions import ALWAYS, Chain, Chains, canonical, count, holds
+from spaces.user_model.conditions import ALWAYS, Chain, Chains, canonical, count, holds
 
 
 def brute_force(conditions: list[Chains], candidates: list[int]) -> int:

@@ -7,8 +7,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from spaces import console
-from spaces.console import EXTRAS, Group, example, typed
+from spaces.console import group as console
+from spaces.console.group import EXTRAS, Group, example, typed
 from spaces.errors import InvalidFile, PathfitError, UnknownName
 
 SETUP = Path(__file__).resolve().parents[2] / "setup.py"

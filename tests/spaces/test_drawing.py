@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import spaces
-from spaces.drawing import colours, dot_source, draw
+from spaces.drawing.layout import HEIGHT, WIDTH, place
+from spaces.drawing.renderer import colours, dot_source, draw
+from spaces.drawing.sketch import Box, Sketch
 from spaces.errors import InvalidParameter
-from spaces.layout import HEIGHT, WIDTH, place
-from spaces.sketch import Box, Sketch
 
 CELL = Sketch(
     "cell",

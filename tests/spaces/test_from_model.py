@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import spaces
 from spaces import Architecture, InputChoice, LayerChoice, ModelSpace, Repeat, ValueChoice, registry
-from spaces.additive_space import AdditiveSpace
+from spaces.chains.additive_space import AdditiveSpace
 from spaces.errors import InvalidArchitecture, InvalidParameter, NoActiveCandidate, UnknownName
 from spaces.space import SearchSpace
 from spaces.testing import SpaceContract

@@ -9,8 +9,8 @@ import pytest
 
 import spaces
 from spaces import Block
+from spaces.chains.builder import scaled
 from spaces.errors import InvalidParameter
-from spaces.mobile import scaled
 
 PROXYLESS = [
     ("proxyless-gpu", 465260160, 7119848),

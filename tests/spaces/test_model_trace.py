@@ -15,10 +15,10 @@ from torch.utils.flop_counter import FlopCounterMode
 import spaces
 from spaces import InputChoice, LayerChoice, ModelSpace, Repeat, ValueChoice
 from spaces.errors import InvalidBlock
-from spaces.exploration import explore
-from spaces.factors import Place, factorise
-from spaces.modules.model_digest import configuration, digest
-from spaces.modules.model_sites import sites
+from spaces.user_model.digest import configuration, digest
+from spaces.user_model.exploration import explore
+from spaces.user_model.factors import Place, factorise
+from spaces.user_model.sites import sites
 
 EXAMPLE = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 

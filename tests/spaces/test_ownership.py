@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spaces import ownership
+from spaces.console import ownership
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHER_ENVIRONMENT = "in a separate environment (python -m venv)"

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from spaces.progress import Bar
+from spaces.console.progress import Bar
 
 STATE = "epoch 12/60, loss 2.303, accuracy 10.0%, 12345 images/s"
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import spaces
-from spaces.chain import ChainSpace
+from spaces.chains.chain import ChainSpace
 from spaces.errors import UnknownName
 from spaces.space import SearchSpace
 from tables import LookupTable

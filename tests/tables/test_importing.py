@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 import spaces
 from spaces import Block, ChainSpace, ChoiceLayer
-from spaces.additive_space import AdditiveSpace
+from spaces.chains.additive_space import AdditiveSpace
 from spaces.modules.network import release_initialiser
 from tables import LookupTable
 from tables.commands import main

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import spaces
-from spaces.chain import ChainSpace
+from spaces.chains.chain import ChainSpace
 from spaces.errors import NotAdditive
 from spaces.space import SearchSpace
 from tables import LookupTable

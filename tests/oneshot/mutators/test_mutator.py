@@ -17,10 +17,10 @@ from oneshot.mutator import BaseMutator, FixedArchitecture, Mutator, RandomMutat
 from spaces.errors import NoActiveCandidate
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
-from spaces.modules.model_freeze import activate, freeze
 from spaces.modules.mutable import assign_keys
 from spaces.modules.repeat import Repeat
 from spaces.modules.value_choice import ValueChoice
+from spaces.user_model.freeze import activate, freeze
 
 Make = Callable[[], nn.Module]
 KEYS = ["blocks.0.conv", "blocks.0.skip", "blocks.1.conv", "blocks.1.skip", "shared", "blocks.2.skip", "blocks.3.skip"]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from spaces.errors import InvalidFile
-from spaces.formats.net_config import InvertedLayer, NetConfig, ResidualBlock
-from spaces.formats.net_config_parser import is_ofa, parse_net_config
-from spaces.formats.net_config_writer import write_net_config
+from spaces.formats.net_config.blocks import InvertedLayer, NetConfig, ResidualBlock
+from spaces.formats.net_config.parser import is_ofa, parse_net_config
+from spaces.formats.net_config.writer import write_net_config
 
 
 def config(ofa: bool) -> dict[str, Any]:

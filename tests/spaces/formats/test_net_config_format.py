@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import spaces
 from spaces import formats
 from spaces.errors import InvalidArchitecture, InvalidFile
-from spaces.publications import published
 from spaces.space import SearchSpace
+from spaces.zoo.publications import published
 
 # Target -> MACs and parameters as the release states them.
 PROXYLESS = {

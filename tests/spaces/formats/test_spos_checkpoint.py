@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import spaces
 from spaces.errors import InvalidArchitecture, InvalidFile
-from spaces.formats.spos_checkpoint import load_checkpoint, load_release_state, release_state, save_checkpoint
+from spaces.formats.spos.checkpoint import load_checkpoint, load_release_state, release_state, save_checkpoint
 from spaces.modules.supernet import Supernet
 
 KERNELS = (3, 5, 7, 3)

@@ -11,9 +11,9 @@ import pytest
 
 import spaces
 from spaces import formats
-from spaces.chain import ChainSpace
+from spaces.chains.chain import ChainSpace
 from spaces.errors import InvalidFile
-from spaces.formats.spos_flops import check_flops_table
+from spaces.formats.spos.flops import check_flops_table
 
 OPERATIONS = ("shufflenet_3x3", "shufflenet_5x5", "shufflenet_7x7", "xception_3x3")
 

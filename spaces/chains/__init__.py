@@ -1,0 +1,1 @@
+"""Chain spaces: one operator per layer, with costs that add up."""

@@ -1,0 +1,92 @@
+"""AdditiveSpace: a space whose counts are sums over its choices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.block import Block
+from spaces.chains.additive import AdditiveTable
+from spaces.choice import Choice
+from spaces.space import Codes, SearchSpace
+
+
+@dataclass(frozen=True)
+class ChoiceLayer:
+    """A decision whose candidates are blocks (none: the input passes, or nothing does).
+
+    Where the decision is taken at several places, as in a cell that is repeated, a candidate has the blocks of all.
+    """
+
+    key: str
+    candidates: Mapping[str, tuple[Block, ...]]
+
+
+class AdditiveSpace(SearchSpace):
+    """Blocks that every architecture has, and blocks that each candidate of each choice adds.
+
+    Args:
+        name: canonical name.
+        fixed_blocks: what every architecture has.
+        layers: the choices with the blocks of their candidates.
+        input_shape: shape of one image.
+        num_classes: classes that costs are counted with.
+    """
+
+    additive = True
+
+    def __init__(
+        self,
+        name: str,
+        fixed_blocks: Sequence[Block],
+        layers: Sequence[ChoiceLayer],
+        input_shape: tuple[int, int, int],
+        num_classes: int,
+    ):
+        choices = [Choice(layer.key, tuple(layer.candidates)) for layer in layers]
+        super().__init__(name, choices, input_shape, num_classes)
+        self.fixed_blocks, self.choice_layers = tuple(fixed_blocks), tuple(layers)
+
+    @cached_property
+    def all_blocks(self) -> dict[str, Block]:
+        """Key -> block for every block that occurs in the space."""
+        candidates = (block for layer in self.choice_layers for blocks in layer.candidates.values() for block in blocks)
+        return {block.key: block for block in (*self.fixed_blocks, *candidates)}
+
+    def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
+        """All block keys of the space and how often each occurs: int array [n, keys]."""
+        keys = list(self.all_blocks)
+        column = {key: index for index, key in enumerate(keys)}
+        counts = np.zeros((len(codes), len(keys)), dtype=np.int32)
+        for block in self.fixed_blocks:
+            counts[:, column[block.key]] += 1
+        for index, layer in enumerate(self.choice_layers):
+            adds = np.zeros((len(layer.candidates), len(keys)), dtype=np.int32)
+            for code, blocks in enumerate(layer.candidates.values()):
+                for block in blocks:
+                    adds[code, column[block.key]] += 1
+            counts += adds[codes[:, index]]
+        return keys, counts
+
+    def additive_table(self, cost: Callable[[Block], float], dtype: type[np.generic] = np.float64) -> AdditiveTable:
+        """What each candidate adds where a block costs `cost(block)`."""
+        terms = [
+            np.array([sum(map(cost, blocks)) for blocks in layer.candidates.values()], dtype=dtype)
+            for layer in self.choice_layers
+        ]
+        return AdditiveTable(sum(map(cost, self.fixed_blocks)), terms)
+
+    @cached_property
+    def _macs(self) -> AdditiveTable:
+        return self.additive_table(lambda block: block.macs, np.int64)
+
+    @cached_property
+    def _params(self) -> AdditiveTable:
+        return self.additive_table(lambda block: block.params, np.int64)
+
+    def _sums(self, field: str, codes: Codes) -> NDArray[np.int64]:
+        return (self._macs if field == "macs" else self._params).sum(codes)

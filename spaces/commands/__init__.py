@@ -1,0 +1,178 @@
+"""`python -m spaces`: look at search spaces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from spaces.console.group import Group, example
+
+if TYPE_CHECKING:
+    from spaces.architecture import Architecture
+    from spaces.space import SearchSpace
+
+
+@click.group(cls=Group)
+def main() -> None:
+    """Search spaces: what a network can be."""
+
+
+@main.command("list", epilog=example("python -m spaces list"))
+def list_() -> None:
+    """List the registered spaces with their sizes."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from spaces.registry import available, get
+
+    table = Table("space", "choices", "architectures", "input", "classes")
+    for name in available():
+        space = get(name)
+        shape = "x".join(map(str, space.input_shape))
+        table.add_row(name, str(len(space.choices)), magnitude(space.size), shape, str(space.num_classes))
+    Console().print(table)
+
+
+@main.command(epilog=example("python -m spaces show 'spos(input_size=160)'"))
+@click.argument("name")
+def show(name: str) -> None:
+    """Show a space: its choices, the range of its MACs, its published networks."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from spaces.registry import get
+    from spaces.zoo.publications import published, published_names
+
+    space = get(name)
+    table = Table("choice", "candidates", title=space.name)
+    for choice in space.choices:
+        listed = ", ".join(choice.candidates[:12]) + (" ..." if len(choice.candidates) > 12 else "")
+        table.add_row(choice.key, listed)
+    console = Console()
+    console.print(table)
+    console.print(f"{magnitude(space.size)} architectures, input {'x'.join(map(str, space.input_shape))}")
+    console.print(_range_of_macs(space))
+    for network in published_names(name):
+        architecture = published(network)
+        owner = get(architecture.space)
+        console.print(
+            f"{network}: {owner.macs(architecture) / 1e6:.1f} M MACs, {owner.params(architecture) / 1e6:.2f} M "
+            f"parameters, in {owner.name}",
+            soft_wrap=True,
+        )
+
+
+def magnitude(size: int) -> str:
+    """A number of architectures as people read it."""
+    return str(size) if size < 100_000 else f"{size:.4g}"
+
+
+def _range_of_macs(space: SearchSpace) -> str:
+    import numpy as np
+
+    from spaces.chains.additive_space import AdditiveSpace
+
+    if isinstance(space, AdditiveSpace):
+        (least, _), (greatest, _) = space.additive_table(lambda block: block.macs, np.int64).bounds()
+        return f"MACs (the papers' FLOPs) {least / 1e6:.2f} M to {greatest / 1e6:.2f} M"
+    macs = space.macs(space.sample(np.random.default_rng(0), 1000))
+    return f"MACs (the papers' FLOPs) of 1000 samples {macs.min() / 1e6:.2f} M to {macs.max() / 1e6:.2f} M"
+
+
+@main.command(epilog=example("python -m spaces sample spos -n 5 --seed 1"))
+@click.argument("name")
+@click.option("-n", "count", type=click.IntRange(min=1), default=1, show_default=True, help="How many.")
+@click.option("--seed", type=int, default=0, show_default=True)
+def sample(name: str, count: int, seed: int) -> None:
+    """Sample architectures uniformly, one JSON object a line."""
+    import numpy as np
+
+    from spaces.registry import get
+
+    space = get(name)
+    for architecture in space.decode(space.sample(np.random.default_rng(seed), count)):
+        click.echo(architecture.to_json())
+
+
+@main.command(epilog=example("python -m spaces count arch.json"))
+@click.argument("source", metavar="ARCH")
+def count(source: str) -> None:
+    """Count the MACs and parameters of an architecture, block by block, as JSON.
+
+    ARCH is a file in any format that can be detected, or the name of a published network.
+    """
+    from spaces.registry import get
+
+    architecture = _architecture(source)
+    space = get(architecture.space)
+    blocks = [{"block": block.key, "macs": block.macs, "params": block.params} for block in space.blocks(architecture)]
+    report = {"space": space.name, "macs": space.macs(architecture), "params": space.params(architecture)}
+    click.echo(json.dumps({**report, "blocks": blocks}, indent=1))
+
+
+@main.command(epilog=example("python -m spaces convert --from nni --to pathfit --space spos nni.json"))
+@click.argument("source", metavar="ARCH")
+@click.option("--from", "before", default=None, help="The format that it is in.  [default: detected]")
+@click.option("--to", "after", default="pathfit", show_default=True, help="The format to write; see `formats`.")
+@click.option("--space", "space", default=None, help="The space, where the format does not say it.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), default=None, help="Write a file.")
+def convert(source: str, before: str | None, after: str, space: str | None, output: str | None) -> None:
+    """Convert an architecture between the formats of the field's systems.
+
+    ARCH is a file, or the name of a published network.
+    """
+    from spaces import formats
+    from spaces.files import write_text
+
+    architecture = _architecture(source, before, space)
+    text = formats.write(architecture, after)
+    if output is None:
+        click.echo(text.rstrip("\n"))
+        return
+    write_text(output, text.rstrip("\n") + "\n")
+    click.echo(f"wrote {output}")
+    if after == "ofa" and output.endswith("net.config"):  # which does not say the resolution
+        beside = output.removesuffix("net.config") + "run.config"
+        write_text(beside, formats.write_run_config(architecture) + "\n")
+        click.echo(f"wrote {beside}")
+
+
+@main.command("formats", epilog=example("python -m spaces formats"))
+def formats_() -> None:
+    """List the formats that `convert` reads and writes."""
+    from spaces import formats
+
+    for name in formats.available():
+        click.echo(name)
+
+
+@main.command(epilog=example("python -m spaces draw proxyless-mobile -o proxyless-mobile.svg"))
+@click.argument("source", metavar="ARCH")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), required=True, help="Picture: svg, png or pdf.")
+@click.option(
+    "--engine", type=click.Choice(["graphviz", "matplotlib"]), help="[default: graphviz where it is installed]"
+)
+@click.option("--space", "space", default=None, help="The space, where the format does not say it.")
+def draw(source: str, output: str, engine: str | None, space: str | None) -> None:
+    """Draw an architecture: its operations, widths and strides.
+
+    ARCH is a file in any format that can be detected, or the name of a published network.
+    """
+    from spaces.drawing.renderer import draw as draw_sketch
+    from spaces.registry import get
+
+    architecture = _architecture(source, space=space)
+    draw_sketch(get(architecture.space).sketch(architecture), output, engine)
+    click.echo(f"wrote {output}")
+
+
+def _architecture(source: str, before: str | None = None, space: str | None = None) -> Architecture:
+    from spaces import formats
+    from spaces.zoo.publications import published, published_names
+
+    if not Path(source).exists() and source in published_names():
+        return published(source)
+    return formats.read(Path(source), before, space)

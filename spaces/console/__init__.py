@@ -1,0 +1,1 @@
+"""The behaviour that all commands share: groups, errors, progress."""

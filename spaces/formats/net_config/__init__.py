@@ -1,0 +1,1 @@
+"""Network configurations of the ProxylessNAS and Once-for-All releases."""

@@ -1,0 +1,1 @@
+"""Architectures and search spaces of NNI."""

@@ -1,0 +1,116 @@
+"""NNI's fixed architectures: `{"key": value}` in three generations (microsoft/nni, MIT; nas/pytorch/fixed.py).
+
+1.9 exports multi-hot lists, 2.10 an index as text or a name, 3.0 label -> value. The SPOS example of 1.9 and 2.10 gives
+its layers no keys, so that theirs are `LayerChoice1` ... `LayerChoice20` and candidates are numbered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from spaces.architecture import Architecture
+from spaces.choice import Choice, check_keys
+from spaces.errors import InvalidArchitecture
+from spaces.formats.format import Source
+from spaces.formats.json_text import parse_object
+from spaces.formats.nni.keys import (
+    CELL_KEYS,
+    CELL_NAMES,
+    automatic_keys,
+    guess,
+    has_automatic_keys,
+    is_automatic,
+    match_keys,
+)
+from spaces.formats.nni.values import Spelling, multi_hot, plain, read_value, taken_by
+from spaces.registry import get
+from spaces.space import SearchSpace
+
+NNI_1_9 = Spelling("NNI 1.9", multi_hot=True)
+NNI_2_10 = Spelling("NNI 2.10", plain=True, index_text=True)
+NNI_3_0 = Spelling("NNI 3.0", plain=True)
+ANY = Spelling("NNI", multi_hot=True, plain=True, index_text=True)
+
+
+class Nni:
+    """Fixed architectures of one generation, or of any (which writes 3.0).
+
+    Args:
+        spelling: what is read.
+    """
+
+    def __init__(self, spelling: Spelling):
+        self.spelling = spelling
+
+    def detects(self, text: str, value: object) -> bool:
+        if not isinstance(value, dict) or not value or not all(map(_is_plain, value.values())):
+            return False
+        lists = all(isinstance(item, list) and item and isinstance(item[0], bool | float) for item in value.values())
+        if self.spelling is NNI_1_9:
+            return lists
+        digits = any(isinstance(item, str) and item.isdigit() for item in value.values())
+        if self.spelling is NNI_2_10:
+            return not lists and (digits or is_automatic(value))
+        return self.spelling is ANY or not any(map(_is_multi_hot, value.values()))
+
+    def read(self, source: Source) -> Architecture:
+        given = parse_object(source.text, "an architecture of NNI")
+        cells = source.space is None or _is_cell(source.space.choices)
+        if cells and not given.keys().isdisjoint(CELL_KEYS):
+            return _read_cell(source.space or get("nasbench201"), given)
+        if source.space is not None:
+            return self._of(source.space, given)
+        return guess(given, lambda space: self._of(space, given))
+
+    def _of(self, space: SearchSpace, given: Mapping[str, Any]) -> Architecture:
+        values = match_keys(space.choices, given)
+        return space.architecture(
+            {choice.key: read_value(choice, values[choice.key], self.spelling) for choice in space.choices}
+        )
+
+    def write(self, architecture: Architecture, space: SearchSpace) -> str:
+        chosen = architecture.choices
+        pairs = [(choice, chosen[choice.key]) for choice in space.choices]
+        unnamed = has_automatic_keys(space)
+        keys = [choice.key for choice in space.choices]
+        if unnamed and self.spelling in (NNI_1_9, NNI_2_10):
+            keys = automatic_keys(space.choices)
+        if self.spelling is NNI_1_9:
+            values: list[Any] = [multi_hot(*pair) for pair in pairs]
+        elif self.spelling is NNI_2_10 and unnamed:
+            values = [str(taken_by(*pair)[0]) for pair in pairs]
+        elif _is_cell(space.choices):
+            return json.dumps(_write_cell(chosen), indent=2)
+        else:
+            values = [plain(*pair) for pair in pairs]
+        return json.dumps(dict(zip(keys, values, strict=True)), indent=2)
+
+
+def _is_cell(choices: Iterable[Choice]) -> bool:
+    return {choice.key for choice in choices} == set(CELL_KEYS.values())
+
+
+def _read_cell(space: SearchSpace, given: Mapping[str, Any]) -> Architecture:
+    check_keys([Choice(key, ()) for key in CELL_KEYS], given)
+    for key, value in given.items():
+        if not isinstance(value, str):
+            # NNI's generations order these candidates differently, so an index would be a guess.
+            raise InvalidArchitecture(f"{key}: NNI's NAS-Bench-201 cells name their operations; not {value!r:.60}")
+    return space.architecture({CELL_KEYS[key]: CELL_NAMES.get(value, value) for key, value in given.items()})
+
+
+def _write_cell(chosen: Mapping[str, str]) -> dict[str, str]:
+    names = {ours: theirs for theirs, ours in CELL_NAMES.items()}
+    return {key: names.get(chosen[ours], chosen[ours]) for key, ours in CELL_KEYS.items()}
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int | float)
+
+
+def _is_multi_hot(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(item, bool | float) for item in value)

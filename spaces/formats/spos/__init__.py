@@ -1,0 +1,1 @@
+"""Architectures, checkpoints and FLOPs tables of the SPOS release."""

@@ -1,0 +1,1 @@
+"""Search spaces made from a user's own model."""

@@ -1,0 +1,301 @@
+"""ModelSpace: the search space that a user's own model with choices is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.architecture import Architecture
+from spaces.block import Block
+from spaces.choice import Choice
+from spaces.errors import InvalidArchitecture, InvalidBlock, InvalidParameter
+from spaces.space import Architectures, Codes, SearchSpace
+from spaces.user_model.block import ModuleBlock
+from spaces.user_model.conditions import ALWAYS, Chains, canonical, count, holds
+from spaces.user_model.exploration import explore
+from spaces.user_model.factors import Factors, Place
+from spaces.user_model.runs import ModelRuns
+from spaces.user_model.trace import Trace
+
+if TYPE_CHECKING:
+    import torch
+    from torch_geometric.data import Batch, Data
+
+    from spaces.drawing.sketch import Sketch
+    from spaces.user_model.network import ModelNetwork
+    from spaces.user_model.supernet import ModelSupernet
+
+_MOST_ENUMERATED = 2048  # architectures that are all run to list every block
+_MOST_CODES = 1 << 20  # canonical or not, that are looked through for these
+_MOST_EXPLORED = 4096  # that are run where there are more
+_SAMPLED = 64  # of these at random
+
+
+class ModelSpace(SearchSpace):
+    """What a user's own model can be; made by `from_model`.
+
+    Choices are in the order of module paths; a choice inside a candidate that is not taken is 0. Blocks are the
+    outermost modules without choices that the model calls; what a module with choices computes outside its parts (a
+    matrix product, or weights of its own) is a block `own ...` behind them. MACs and parameters are those of the
+    frozen network, exactly; see `spaces.user_model.tracer.Tracer` for what is counted.
+
+    Counting is vectorised where `factors` are found; else each architecture is run once and remembered. Of more than
+    2048 such architectures `all_blocks` has those that `spaces.user_model.exploration` meets and of
+    all that were counted since.
+
+    Args:
+        name: canonical name.
+        choices: of the model.
+        conditions: when each choice has an effect.
+        runs: of the model.
+        num_classes: of the model's output.
+        factors: what each candidate adds, where that depends on no other choice.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        choices: Sequence[Choice],
+        conditions: Sequence[Chains],
+        runs: ModelRuns,
+        num_classes: int,
+        factors: Factors | None = None,
+    ):
+        shape: Any = tuple(runs.tracer.example.shape[1:])
+        SearchSpace.__init__(self, name, choices, shape, num_classes)
+        self.conditions, self.factors = tuple(conditions), factors
+        self.irregular = any(chains != ALWAYS for chains in self.conditions)
+        self._runs = runs
+
+    def __eq__(self, other: object) -> bool:
+        # Two models of one class have one name, and are registered at most once.
+        if not isinstance(other, ModelSpace) or (other.name, other.choices) != (self.name, self.choices):
+            return False
+        return other is self or other._digest == self._digest
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ModelSpace:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from spaces.registry import available, get
+
+        # Another space may be registered by the same name.
+        if self.name.partition("(")[0] not in available() or self != get(self.name):
+            raise InvalidParameter(
+                f"the space {self.name!r} is not registered, so that it cannot be pickled: make it in a function "
+                f"decorated by @spaces.register_space({self.name!r})"
+            )
+        return super().__reduce__()
+
+    @cached_property
+    def _digest(self) -> str:
+        from spaces.user_model.digest import configuration, digest
+
+        return digest(configuration(self._runs.tracer.model), self.input_shape)
+
+    @property
+    def size(self) -> int:
+        """How many architectures there are, each counted once."""
+        return count(self.conditions, [len(choice.candidates) for choice in self.choices])
+
+    def canonical(self, codes: Codes) -> Codes:
+        """`codes` [n, choices] with 0 for the choices inside candidates that are not taken."""
+        return canonical(self.conditions, codes)
+
+    def trace(self, codes: NDArray[Any]) -> Trace:
+        """What the model executes with canonical codes [choices].
+
+        Raises:
+            InvalidArchitecture: the model fails.
+        """
+        try:
+            return self._runs.trace(codes)
+        except InvalidArchitecture as error:
+            named = {choice.key: choice.candidates[code] for choice, code in zip(self.choices, codes, strict=True)}
+            raise InvalidArchitecture(f"{self.name} {named}: {error}") from error
+
+    def blocks(self, architecture: Architecture) -> list[Block]:
+        """The blocks that `network(architecture)` executes, in the order in which they return."""
+        return [call.block for call in self.trace(self.encode([architecture])[0]).calls]
+
+    @property
+    def all_blocks(self) -> dict[str, Block]:
+        """Key -> block for every block; see the class for what is missing in spaces without factors."""
+        return {**(self._of_factors if self.factors is not None else self._explored)}
+
+    @cached_property
+    def _of_factors(self) -> dict[str, ModuleBlock]:
+        return self.factors.blocks() if self.factors is not None else {}
+
+    @property
+    def _explored(self) -> dict[str, ModuleBlock]:
+        return dict(self._runs.blocks) if self._exploration else {}
+
+    @cached_property
+    def _exploration(self) -> int:
+        """How many architectures were run to find the blocks."""
+        if self.size <= _MOST_ENUMERATED and math.prod(self.candidates.tolist()) <= _MOST_CODES:
+            for codes in self.enumerate_codes():
+                for row in codes:
+                    self.trace(row)
+            return self.size
+        for row in self.sample(np.random.default_rng(0), _SAMPLED):
+            self.trace(row)
+
+        def run(row: NDArray[Any]) -> Trace:
+            return self.trace(self.check(row[None])[0])
+
+        start = np.zeros(len(self.choices), dtype=np.int16)
+        return explore(start, self.places, self.candidates.tolist(), run, _MOST_EXPLORED)
+
+    def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
+        """The keys of all blocks and how often each occurs: int array [n, keys]."""
+        if self.factors is not None:
+            keys = list(self._of_factors)
+            return keys, self.factors.counts(codes, keys)
+        traces = [self.trace(row) for row in codes]
+        column = {key: index for index, key in enumerate(self._explored)}
+        counts = np.zeros((len(codes), len(column)), dtype=np.int32)
+        for row, trace in enumerate(traces):
+            for call in trace.calls:
+                counts[row, column[call.block.key]] += 1
+        return list(column), counts
+
+    # Graphs: a node for each mutable, where its choice's candidate stands; edges as tensors flowed
+
+    def graph(self, architecture: Architecture) -> Data:
+        """The architecture as a graph for predictors; see `graphs`."""
+        return self.graphs([architecture]).get_example(0)
+
+    def graphs(self, architectures: Architectures) -> Batch:
+        """The graphs of many architectures, built at once.
+
+        A node is a mutable that is executed, its position that of its choice; mutables with equal keys are nodes of
+        their own. An edge leads to it from each choice, or the input, whose output reaches it with no choice between,
+        as a run shows. A ValueChoice has an edge from the input, and leads to where its value is used next.
+        """
+        from spaces.graph import dense_graphs
+
+        codes, places = self.codes(architectures), self._runs.places
+        label = {name: index + 1 for index, name in enumerate(self.operations)}
+        operation = np.full((len(codes), len(places) + 1), -1, dtype=np.int64)
+        operation[:, 0] = 0
+        adjacency = np.zeros((len(codes), len(places) + 1, len(places) + 1), dtype=bool)
+        labels = [np.array([label[name] for name in choice.candidates]) for choice in self.choices]
+        for rows, site, sources in self._edges(codes):
+            column = places[site].column
+            operation[rows, site + 1] = labels[column][codes[rows, column]]
+            for source in sources:
+                adjacency[rows, source, site + 1] = True
+        position = np.array([0, *(place.column + 1 for place in places)])
+        return dense_graphs(operation, position, adjacency)
+
+    def _edges(self, codes: Codes) -> list[tuple[Any, int, frozenset[int]]]:
+        """Rows, the mutable that they execute, and the nodes that its output comes from."""
+        if self.factors is None or self.factors.edges is None:
+            traces = [self.trace(row) for row in codes]
+            return [(row, *edge) for row, trace in enumerate(traces) for edge in trace.edges.items()]
+        found: list[tuple[Any, int, frozenset[int]]] = []
+        for (site, code), sources in self.factors.edges.items():
+            place = self.factors.places[site]
+            rows = np.flatnonzero(holds(place.chains, codes) & (codes[:, place.column] == code))
+            found.append((rows, site, sources))
+        return found
+
+    def sketch(self, architecture: Architecture) -> Sketch:
+        """What a picture of the architecture shows: the choices that are executed, as tensors flow between them."""
+        from spaces.drawing.sketch import Box, Sketch
+
+        codes = self.encode([architecture])[0]
+        edges = self.trace(codes).edges
+        number = {0: 0, **{site + 1: index for index, site in enumerate(edges, 1)}}
+        chosen = [self.choices[self._runs.places[site].column] for site in edges]
+        taken = [choice.candidates[choice.code(architecture[choice.key])] for choice in chosen]
+        boxes = [Box(name, (choice.key,), kind=name) for choice, name in zip(chosen, taken, strict=True)]
+        arrows = [(number[source], number[site + 1]) for site, sources in edges.items() for source in sources]
+        forward = tuple(sorted(arrow for arrow in arrows if arrow[0] < arrow[1]))
+        return Sketch(self.name, (Box("input"), *boxes), forward)
+
+    # What it builds
+
+    def freeze(self, architecture: Architecture) -> torch.nn.Module:
+        """A copy of the model that is this architecture and no other, with the weights of the chosen branches."""
+        return self._frozen(architecture)[0]
+
+    def network(
+        self, architecture: Architecture, num_classes: int | None = None, generator: torch.Generator | None = None
+    ) -> ModelNetwork:
+        """The frozen model as `.model`, its modules aligned to `blocks(architecture)` as `.blocks`.
+
+        A module that the model calls several times is one of these, at its first call.
+
+        Args:
+            architecture: of this space.
+            num_classes: no other than the model's own.
+            generator: draws new weights where modules have `reset_parameters`; None: the model's weights stay.
+
+        Raises:
+            InvalidParameter: the model has another number of classes.
+        """
+        from spaces.user_model.network import ModelNetwork, reset
+
+        self._check_classes(num_classes)
+        model, blocks = self._frozen(architecture)
+        if generator is not None:
+            reset(model, generator)
+        return ModelNetwork(model, blocks)
+
+    def _frozen(self, architecture: Architecture) -> tuple[torch.nn.Module, list[torch.nn.Module]]:
+        from spaces.user_model.freeze import freeze
+
+        codes = self.encode([architecture])[0]
+        trace = self.trace(codes)
+        model = self.model()
+        self._runs.activate(model, codes)
+        blocks = [model.get_submodule(call.path) for call in trace.calls]
+        return freeze(model), blocks
+
+    def supernet(self, num_classes: int | None = None, generator: torch.Generator | None = None) -> ModelSupernet:
+        """A copy of the model that runs any architecture; arguments as for `network`."""
+        from spaces.user_model.network import reset
+        from spaces.user_model.supernet import ModelSupernet
+
+        self._check_classes(num_classes)
+        model = self.model()
+        if generator is not None:
+            reset(model, generator)
+        return ModelSupernet(self, model)
+
+    def block_module(self, block: Block) -> torch.nn.Module:
+        """A copy of the module that a block is, with its weights, such as a profiler runs by itself.
+
+        Raises:
+            InvalidBlock: the block is not of this space, or is what a module does beside its parts (`own ...`).
+        """
+        if block.key not in self.all_blocks or block.operator != "module":
+            raise InvalidBlock(f"{self.name} has no module that is the block {block.key!r}")
+        return self._runs.block_module(block.key)
+
+    def model(self) -> torch.nn.Module:
+        """A copy of the model, its mutables with their keys and without decisions."""
+        return self._runs.model()
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """The mutables, in module order."""
+        return self._runs.places
+
+    def _check_classes(self, num_classes: int | None) -> None:
+        if num_classes not in (None, self.num_classes):
+            raise InvalidParameter(
+                f"{self.name} has {self.num_classes} classes, as its model was built, not {num_classes}; "
+                "build the model anew and make a space of it"
+            )

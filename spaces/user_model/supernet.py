@@ -1,0 +1,59 @@
+"""The supernet that a user's own model is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from spaces.modules.supernet import Supernet
+from spaces.user_model.freeze import activate
+from spaces.user_model.parameters import active_parameters
+
+if TYPE_CHECKING:
+    from spaces.user_model.space import ModelSpace
+
+
+class ModelSupernet(Supernet):
+    """A model with choices that runs one architecture at a time.
+
+    Args:
+        space: the space whose architectures it runs.
+        model: has the space's mutables.
+    """
+
+    space: ModelSpace
+
+    def __init__(self, space: ModelSpace, model: nn.Module):
+        super().__init__(space)
+        self.model = model
+        self._codes: NDArray[np.signedinteger[Any]] | None = None
+
+    def _activate(self, codes: NDArray[np.signedinteger[Any]]) -> None:
+        activate(self.model, [int(codes[place.column]) for place in self.space.places])
+        self._codes = codes
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        return self.model(*inputs, **options)
+
+    def path(self) -> list[nn.Module]:
+        """The modules with weights or statistics that the active architecture executes, in order.
+
+        Weights that a module with choices has of its own are a ParameterList.
+        """
+        if self._codes is None:
+            return []
+        found: list[nn.Module] = []
+        seen: set[int] = set()
+        for call in self.space.trace(self._codes).calls:
+            module = self.model.get_submodule(call.path)
+            if call.block.operator == "own":
+                # Not the module: its parts would be on the path twice.
+                own = (value for _, value in active_parameters(module) if id(value) not in seen)
+                module = nn.ParameterList(own)
+            seen.update(map(id, module.parameters()))
+            if any(True for _ in module.parameters()) or any(True for _ in module.buffers()):
+                found.append(module)
+        return found

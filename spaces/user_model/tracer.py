@@ -1,0 +1,238 @@
+"""Runs a model with choices and records what it calls: blocks, counts, shapes and the flow between choices."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from spaces.errors import InvalidArchitecture
+from spaces.modules.mutable import Mutable
+from spaces.user_model.block import ModuleBlock
+from spaces.user_model.digest import configuration, digest
+from spaces.user_model.flow import INPUT, Flow, renewed, tensors_in
+from spaces.user_model.parameters import NetworkParameters
+from spaces.user_model.sites import Site
+from spaces.user_model.trace import NO_SITE, Call, Trace
+
+
+@dataclass
+class _Frame:
+    """A module that is being executed."""
+
+    path: str
+    macs_before: int
+    macs_of_parts: int = 0
+
+
+@dataclass
+class _Executed:
+    """A module that was executed, once or several times."""
+
+    macs: int
+    shapes: list[tuple[Any, Any]] = field(default_factory=list)
+
+
+class Tracer:
+    """Runs one model; what it finds is of the model as `activate` left it.
+
+    Counted are the MACs of convolutions and matrix products, inside modules and outside, as
+    `torch.utils.flop_counter` counts them (half of its FLOPs) where attention is computed by its plain products: the
+    fused kernels of attention, which it does not see on processors, are switched off meanwhile. Nothing else of the
+    model's or the process's state changes: no statistics, no gradients, no random numbers.
+
+    Args:
+        model: its mutables have keys.
+        sites: of its mutables.
+        example: one image, [1, ...].
+    """
+
+    def __init__(self, model: nn.Module, sites: Sequence[Site], example: Tensor):
+        self.model, self.sites, self.example = model, sites, example
+        self._names = {id(module): path for path, module in model.named_modules()}
+        self._site = {site.path: index for index, site in enumerate(sites)}
+        self._holding = {
+            path
+            for path, module in model.named_modules()
+            if any(isinstance(part, Mutable) for part in module.modules())
+        }
+        self._configurations: dict[str, str] = {}
+
+    def site_of(self, path: str) -> int:
+        """The innermost mutable that holds the module at `path`; NO_SITE where none does."""
+        while path:
+            path = path.rpartition(".")[0]
+            if path in self._site:
+                return self._site[path]
+        return NO_SITE
+
+    def run(self) -> Trace:
+        """One forward pass.
+
+        Raises:
+            InvalidArchitecture: the model fails.
+        """
+        run = _Run(self)
+        with quiet(self.model), run.hooks(), FlopCounterMode(display=False) as run.counter, run.flow:
+            example = self.example.view_as(self.example)
+            run.flow.mark([example], INPUT)
+            try:
+                output = self.model(example)
+            except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+                raise InvalidArchitecture(f"the model fails with this architecture: {error}") from error
+        return run.trace(output)
+
+    def holds_mutables(self, path: str) -> bool:
+        """Whether the module at `path` is, or has parts that are, mutable."""
+        return path in self._holding
+
+    def block(self, operator: str, path: str, executed: _Executed, params: int) -> ModuleBlock:
+        """The block of what was executed at `path`."""
+        module = self.model.get_submodule(path)
+        if operator == "module" and path not in self._configurations:
+            self._configurations[path] = configuration(module)
+        described = self._configurations.get(path, type(module).__name__)
+        given, result = executed.shapes[0]
+        return ModuleBlock(
+            operator,
+            given[0] if given else (),
+            result[0] if result else (),
+            name=type(module).__name__.lower(),
+            digest=digest(described, executed.shapes, executed.macs, params),
+            counted_macs=executed.macs,
+            counted_params=params,
+        )
+
+
+class _Run:
+    """What one forward pass leaves."""
+
+    def __init__(self, tracer: Tracer):
+        self.tracer = tracer
+        self.flow = Flow()
+        self.counter = FlopCounterMode(display=False)
+        self.stack: list[_Frame] = []
+        self.inside: str | None = None
+        self.executed: dict[str, _Executed] = {}
+        self.edges: dict[int, frozenset[int]] = {}
+        self.signatures: dict[int, list[tuple[Any, Any]]] = {}
+
+    @contextlib.contextmanager
+    def hooks(self) -> Iterator[None]:
+        handles = []
+        for path, module in self.tracer.model.named_modules():
+            if isinstance(module, torch.jit.ScriptModule):
+                continue  # takes no hooks; counts as its caller's own
+            handles.append(module.register_forward_pre_hook(_entering(self, path), with_kwargs=True))
+            handles.append(module.register_forward_hook(_leaving(self, path), with_kwargs=True))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def macs(self) -> int:
+        return self.counter.get_total_flops() // 2
+
+    def enter(self, path: str) -> None:
+        if self.inside is None:
+            self.stack.append(_Frame(path, self.macs()))
+            if not self.tracer.holds_mutables(path):
+                self.inside = path
+
+    def leave(self, path: str, module: nn.Module, inputs: Any, output: Any) -> Any:
+        if self.inside not in (None, path) or not self.stack or self.stack[-1].path != path:
+            return None
+        frame, self.inside = self.stack.pop(), None
+        macs = self.macs() - frame.macs_before
+        if self.stack:
+            self.stack[-1].macs_of_parts += macs
+        self.flow.bridge(inputs, output)
+        shapes = _shapes(inputs), _shapes(output)
+        if path in self.tracer._site:
+            return self.decide(self.tracer._site[path], inputs, output, shapes)
+        seen = self.executed.setdefault(path, _Executed(0))
+        seen.macs += macs - frame.macs_of_parts
+        seen.shapes.append(shapes)
+        return None
+
+    def decide(self, site: int, inputs: Any, output: Any, shapes: tuple[Any, Any]) -> Any:
+        """Note a mutable's sources, and let its outputs come from it."""
+        node = site + 1
+        self.signatures.setdefault(site, []).append(shapes)
+        before = self.edges.get(site, frozenset())
+        if not shapes[1]:
+            # No tensor comes out: of a ValueChoice its value, of an InputChoice that takes nothing not even that.
+            self.edges[site] = before if shapes[0] else before | INPUT
+            if not shapes[0]:
+                self.flow.mark_value(node)
+            return None
+        sources = self.flow.sources(tensors_in(output)) or self.flow.sources(tensors_in(inputs))
+        self.edges[site] = before | sources - {node}
+        # A candidate may hand on the tensor that it got, which others read too.
+        output = renewed(output)
+        self.flow.mark(tensors_in(output), frozenset({node}))
+        return output
+
+    def trace(self, output: Any) -> Trace:
+        calls = [call for call in self.calls() if call is not None]
+        signatures = {site: tuple(shapes) for site, shapes in self.signatures.items()}
+        return Trace(tuple(calls), self.edges, signatures, _shapes(output))
+
+    def calls(self) -> Iterator[Call | None]:
+        """The blocks in the order in which their modules were left."""
+        units = [path for path in self.executed if not self.tracer.holds_mutables(path)]
+        owned = NetworkParameters(self.tracer.model)
+        params = {path: owned.take(self.tracer.model.get_submodule(path)) for path in units}
+        left = owned.left(self.executed)
+        for path, executed in self.executed.items():
+            module, count = self.tracer.model.get_submodule(path), params.get(path, 0)
+            if path in params:
+                bare = not count and not executed.macs and not any(True for _ in module.buffers())
+                # What costs next to nothing and is called at several places, such as one ReLU, is no block: it
+                # counts as its callers' own, as torch.relu does.
+                if len(executed.shapes) == 1 or not bare:
+                    yield self.call("module", path, executed, count)
+            elif executed.macs or left.get(path):
+                yield self.call("own", path, executed, left.get(path, 0))
+
+    def call(self, operator: str, path: str, executed: _Executed, params: int) -> Call:
+        return Call(path, self.tracer.site_of(path), self.tracer.block(operator, path, executed, params))
+
+
+def _entering(run: _Run, path: str) -> Any:
+    def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
+        run.enter(path)
+
+    return enter
+
+
+def _leaving(run: _Run, path: str) -> Any:
+    def leave(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+        return run.leave(path, module, (args, kwargs), output)
+
+    return leave
+
+
+def _shapes(value: Any) -> tuple[tuple[int, ...], ...]:
+    """Shapes of a value's tensors, without the dimension of the batch."""
+    return tuple(tuple(tensor.shape[1:]) for tensor in tensors_in(value))
+
+
+@contextlib.contextmanager
+def quiet(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, no gradients, no trace in the global generator, attention by plain products."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
