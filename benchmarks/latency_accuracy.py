@@ -31,8 +31,8 @@ from profiler.validation import accuracy, ceiling, fresh_networks, measure_netwo
 from spaces.console.progress import Bar
 from spaces.registry import get
 from spaces.space import SearchSpace
+from tables.cost.sums import block_sums
 from tables.lookup_table import LookupTable
-from tables.sums import block_sums
 
 Array = NDArray[np.float64]
 

@@ -47,7 +47,7 @@ from predictor.registry import make
 from spaces.console.progress import Bar
 from spaces.files import digest, write_text
 from spaces.space import Codes, SearchSpace
-from tables.cost_model import CostModel, counting_model
+from tables.cost.model import CostModel, counting_model
 
 SPACES = ("spos", "nasbench201")
 TABLE = "amd-epyc-spos-b1-fp32-t2"

@@ -33,7 +33,7 @@ from oneshot.training.fitting import launchable
 from spaces.chains.chain import ChainSpace
 from spaces.registry import get
 from spaces.space import Codes
-from tables.cost_model import counting_model
+from tables.cost.model import counting_model
 
 EVERY = 5
 UPDATES = 1_000_000

@@ -27,7 +27,7 @@ from oneshot.problem import SearchProblem
 from oneshot.search_loop import search
 from predictor.registry import make
 from spaces.space import Codes, SearchSpace
-from tables.cost_model import latency_model
+from tables.cost.model import latency_model
 from tables.lookup_table import LookupTable
 from tables.records import BlockCost, Measurement, NetworkSample
 

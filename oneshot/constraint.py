@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from oneshot.errors import Infeasible, InvalidConstraint
 from spaces.space import Architectures, SearchSpace
-from tables.cost_model import COUNTS, MARGIN, MEASURED, CostModel, canonical_metric, counting_model
+from tables.cost.model import COUNTS, MARGIN, MEASURED, CostModel, canonical_metric, counting_model
+from tables.cost.peaks import PeakTable
 from tables.lookup_table import LookupTable
-from tables.peaks import PeakTable
 
 _LEAST = {
     "latency_ms": "the fastest network of {space} takes {least:.4g} ms on {device}",

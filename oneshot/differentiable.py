@@ -17,7 +17,7 @@ from spaces.modules.mutable import Mutable
 if TYPE_CHECKING:
     from spaces.choice import Choice
     from spaces.space import SearchSpace
-    from tables.cost_model import CostModel
+    from tables.cost.model import CostModel
 
 INITIAL = ("normal", "uniform", "zeros")
 

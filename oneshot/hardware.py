@@ -12,7 +12,7 @@ from torch import Tensor
 
 from oneshot.errors import InvalidObjective, InvalidOption
 from oneshot.objective import Objective
-from tables.cost_model import CostModel
+from tables.cost.model import CostModel
 
 if TYPE_CHECKING:
     from spaces.space import SearchSpace

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from oneshot.errors import InvalidObjective
 from spaces.space import SearchSpace
-from tables.cost_model import MEASURED, CostModel, canonical_metric, counting_model
+from tables.cost.model import MEASURED, CostModel, canonical_metric, counting_model
 from tables.lookup_table import LookupTable
 
 SCORES = ("accuracy", "score")

@@ -10,7 +10,7 @@ import numpy as np
 from oneshot.errors import InvalidOption
 from oneshot.result import SearchResult
 from spaces.files import replacing
-from tables.cost_model import METRICS
+from tables.cost.model import METRICS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -17,7 +17,7 @@ from oneshot.objective import Objective
 from oneshot.restriction import Restriction
 from oneshot.sampling import Operators
 from spaces.space import Codes, SearchSpace
-from tables.cost_model import CostModel, counting_model
+from tables.cost.model import CostModel, counting_model
 
 
 @dataclass(frozen=True)

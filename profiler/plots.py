@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from spaces.chains.additive import AdditiveTable
 from spaces.files import replacing
 from spaces.registry import get
-from tables.corrected import levelled_networks
-from tables.cost_model import MARGIN, CostModel
+from tables.cost.fitting import levelled_networks
+from tables.cost.model import MARGIN, CostModel
 from tables.lookup_table import LookupTable
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from spaces.registry import get
-from tables.cost_model import CostModel
+from tables.cost.model import CostModel
 from tables.lookup_table import LookupTable
 from tables.told import models
 

@@ -2,7 +2,7 @@
 
 Whole networks tell the differences between the candidates of a choice, but not how a network's time divides among its
 places. A prior does: time = rate x MACs + a constant a block, fitted with non-negative factors; the ridge of
-`tables.correction` then finds what each kind of block takes more or less. Sums over networks are as good as the fit;
+`tables.cost.ridge` then finds what each kind of block takes more or less. Sums over networks are as good as the fit;
 a single block's cost is only as good as the prior.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.space import SearchSpace
-from tables.correction import fit
+from tables.cost.ridge import fit
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from profiler.backends.base import Backend, Runner
 from profiler.references import beside
 from profiler.timing import fresh, quiet
 from spaces.space import Codes, SearchSpace
-from tables.cost_model import MARGIN, CostModel
+from tables.cost.model import MARGIN, CostModel
 from tables.lookup_table import LookupTable
 
 Array = NDArray[np.float64]

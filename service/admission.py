@@ -19,7 +19,7 @@ from service.schemas.search import SearchRequest
 from service.task import SearchTask, bind, objective
 from spaces.space import Codes, SearchSpace
 from tables.benchmarks.registry import ENTRIES, benchmark
-from tables.cost_model import ALIASES, MEASURED, METRICS, canonical_metric
+from tables.cost.model import ALIASES, MEASURED, METRICS, canonical_metric
 
 MOST_EVALUATIONS = 1_000_000
 

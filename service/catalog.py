@@ -18,7 +18,7 @@ from spaces.errors import InvalidFile, PathfitError, UnknownName
 from spaces.files import digest
 from spaces.space import SearchSpace
 from tables import store
-from tables.cost_model import MEASURED, CostModel
+from tables.cost.model import MEASURED, CostModel
 from tables.errors import MissingFigures
 from tables.lookup_table import LookupTable
 

@@ -10,7 +10,7 @@ import numpy as np
 from service.catalog import FileReference, device_models, read_table
 from spaces.architecture import Architecture
 from spaces.registry import get
-from tables.cost_model import COUNTS, MEASURED, METRICS, CostModel, counting_model
+from tables.cost.model import COUNTS, MEASURED, METRICS, CostModel, counting_model
 
 
 def bounds(space: str, table: FileReference | None) -> dict[str, dict[str, Any]]:

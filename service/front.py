@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from tables.cost_model import METRICS
+from tables.cost.model import METRICS
 
 INK, ACCENT = "#20303c", "#d1495b"
 

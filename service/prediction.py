@@ -14,7 +14,7 @@ from service.problems import blaming, invalid
 from service.schemas.catalog import PredictRequest
 from spaces.architecture import Architecture
 from spaces.space import Codes, SearchSpace
-from tables.cost_model import COUNTS, counting_model
+from tables.cost.model import COUNTS, counting_model
 
 if TYPE_CHECKING:
     from predictor.base import Predictor

@@ -11,7 +11,7 @@ from oneshot.objective import Objective
 from service.catalog import FileReference, device_model
 from spaces import __version__
 from spaces.space import SearchSpace
-from tables.cost_model import COUNTS, canonical_metric, counting_model
+from tables.cost.model import COUNTS, canonical_metric, counting_model
 from tables.store import load
 
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from tables import evaluation as evaluation
     from tables.benchmarks.oracle import Benchmark as Benchmark
     from tables.benchmarks.registry import benchmark as benchmark
-    from tables.cost_model import CostModel as CostModel
+    from tables.cost.model import CostModel as CostModel
     from tables.evaluation import Evaluation as Evaluation
     from tables.lookup_table import LookupTable as LookupTable
     from tables.store import available as available
@@ -18,7 +18,7 @@ __getattr__, __dir__ = exports(
     __name__,
     {
         "Benchmark": ".benchmarks.oracle",
-        "CostModel": ".cost_model",
+        "CostModel": ".cost.model",
         "Evaluation": ".evaluation",
         "LookupTable": ".lookup_table",
         "available": ".store",

@@ -116,7 +116,7 @@ def values(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
 
 def scores(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
     """One metric of every evaluation, its sign turned where lower is better, so that greater is better."""
-    from tables.benchmarks.metrics import metric_of
+    from tables.metrics import metric_of
 
     known = METRICS.get(metric) or metric_of(metric)
     if known is None:

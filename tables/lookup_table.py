@@ -22,7 +22,7 @@ from tables.schema import check, table_schema
 
 if TYPE_CHECKING:
     from spaces.space import SearchSpace
-    from tables.cost_model import CostModel
+    from tables.cost.model import CostModel
 
 FORMAT, VERSION = "pathfit-lookup-table", 1
 
@@ -110,7 +110,7 @@ class LookupTable:
         return noise
 
     def cost_model(self, space: SearchSpace, metric: str = "latency_ms", correction: str = "ridge") -> CostModel:
-        """The cost of a space's architectures on this table; see `tables.cost_model.CostModel`.
+        """The cost of a space's architectures on this table; see `tables.cost.model.CostModel`.
 
         Args:
             space: whose architectures.
@@ -122,16 +122,16 @@ class LookupTable:
             MissingFigures: the table has no figures of the memory, or none of the energy.
             UnknownName: no such metric or correction.
         """
-        from tables.cost_model import counting_model, latency_model
+        from tables.cost.model import counting_model, latency_model
 
         if metric == "latency_ms":
             return latency_model(self, space, correction)
         if metric == "memory_bytes":
-            from tables.memory import memory_model
+            from tables.cost.memory import memory_model
 
             return memory_model(self, space)
         if metric == "energy_mj":
-            from tables.energy import energy_model
+            from tables.cost.energy import energy_model
 
             return energy_model(self, space, correction)
         return counting_model(space, metric)

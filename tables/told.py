@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tables.cost_model import MEASURED, CostModel
+from tables.cost.model import MEASURED, CostModel
 from tables.errors import MissingFigures
 
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.space import SearchSpace
-from tables.cost_model import CostModel
+from tables.cost.model import CostModel
+from tables.cost.sums import SearchedSums
 from tables.errors import InvalidTransfer
 from tables.ranks import rank_correlation
-from tables.sums import SearchedSums
 
 Array = NDArray[np.float64]
 

@@ -16,7 +16,7 @@ from oneshot.errors import InvalidOption
 from oneshot.recipe import Recipe
 
 if TYPE_CHECKING:
-    from tables.cost_model import CostModel
+    from tables.cost.model import CostModel
 
 RECIPE = Recipe(
     epochs=90,

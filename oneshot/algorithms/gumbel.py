@@ -14,7 +14,7 @@ from oneshot.mutator import Masks
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
 from spaces.modules.reduction import reduced
-from tables.cost_model import CostModel
+from tables.cost.model import CostModel
 
 
 class GumbelMutator(ArchitectureMutator):

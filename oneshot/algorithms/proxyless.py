@@ -24,7 +24,7 @@ from oneshot.hardware import AddLinear, Lagrange, MultiplyLog, hardware_term
 from oneshot.recipe import SMALL, Recipe
 from oneshot.training.optimisation import sgd
 from spaces.errors import NotAdditive
-from tables.cost_model import CostModel
+from tables.cost.model import CostModel
 
 if TYPE_CHECKING:
     from oneshot.training.engine import Engine

@@ -19,7 +19,7 @@ from spaces.choice import Choice
 
 if TYPE_CHECKING:
     from oneshot.training.engine import Engine
-    from tables.cost_model import CostModel
+    from tables.cost.model import CostModel
 
 
 class SampledMutator(Mutator):

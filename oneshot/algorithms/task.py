@@ -24,7 +24,7 @@ from oneshot.recipe import Recipe
 from oneshot.training.batches import Source
 from oneshot.training.task import TrainingTask
 from spaces.space import SearchSpace
-from tables.cost_model import CostModel
+from tables.cost.model import CostModel
 
 if TYPE_CHECKING:
     from oneshot.algorithms.registry import Preset

@@ -32,7 +32,7 @@ from oneshot.training.fitting import fit
 from spaces.files import replacing, write_text
 from spaces.modules.mutable import assign_keys
 from spaces.user_model.freeze import activate, freeze
-from tables.cost_model import CostModel
+from tables.cost.model import CostModel
 
 _log = logging.getLogger(__name__)
 

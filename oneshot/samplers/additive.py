@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from oneshot.errors import InvalidOption
 from spaces.chains.additive import AdditiveTable
 from spaces.space import Codes
-from tables.cost_model import CostModel
+from tables.cost.model import CostModel
 
 _CELLS = 4096
 _ATTEMPTS = 200

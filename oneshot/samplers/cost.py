@@ -19,7 +19,7 @@ from oneshot.samplers.base import BLOCK, SinglePath
 from oneshot.samplers.pools import PooledBins
 from spaces.chains.additive import AdditiveTable
 from spaces.space import Codes
-from tables.cost_model import CostModel
+from tables.cost.model import CostModel
 
 SPOS_MACS = tuple(float(edge) for edge in range(290_000_000, 360_000_001, 10_000_000))
 """The seven bins of SPOS, for its own space at 224 pixels."""

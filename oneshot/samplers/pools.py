@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from oneshot.distinct import distinct
 from oneshot.errors import InvalidOption
 from spaces.space import Codes
-from tables.cost_model import CostModel
+from tables.cost.model import CostModel
 
 _SAMPLED = 1 << 15
 _FEWEST = 128

@@ -75,7 +75,7 @@ class SamplerSettings:
 
             return Fair(space, seed)
         from oneshot.samplers.cost import SPOS_MACS, UniformCost, edges_between, usual_range
-        from tables.cost_model import counting_model
+        from tables.cost.model import counting_model
 
         if self.table is None:
             model = counting_model(space, "macs")

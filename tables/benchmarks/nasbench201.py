@@ -21,8 +21,8 @@ from spaces.registry import get
 from spaces.space import Codes
 from tables.benchmarks.csv_columns import numbers, read_columns
 from tables.benchmarks.errors import InvalidBenchmark
-from tables.benchmarks.metrics import metric_of
 from tables.benchmarks.records import Column, Records
+from tables.metrics import metric_of
 
 SPACE = "nasbench201"
 FULL, SHORT = 200, 12

@@ -16,9 +16,9 @@ from spaces.registry import get
 from spaces.space import Architectures, Codes, SearchSpace
 from tables.benchmarks.errors import InvalidBenchmark, NotInBenchmark
 from tables.benchmarks.isomorphism import classes, first_of_each
-from tables.benchmarks.metrics import metric_of
 from tables.benchmarks.records import Records
 from tables.evaluation import Evaluation, Metric
+from tables.metrics import metric_of
 
 _PREFERRED = ("cifar10_valid_acc", "cifar10_test_acc")
 

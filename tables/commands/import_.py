@@ -77,7 +77,7 @@ def _lookup_table(
     **conditions: Any,
 ) -> None:
     from spaces.registry import get
-    from tables.importing import import_table
+    from tables.importing.importer import import_table
     from tables.store import DEFAULT_FOLDER
 
     folders = [path for path in files if path.is_dir()]

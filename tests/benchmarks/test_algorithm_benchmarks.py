@@ -22,7 +22,7 @@ from oneshot.retraining.report import report_on_test
 from spaces.modules.elastic_supernet import extract
 from tables.benchmarks import Benchmark
 from tables.benchmarks.records import Records
-from tables.cost_model import counting_model
+from tables.cost.model import counting_model
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 

@@ -11,7 +11,7 @@ from oneshot.errors import Infeasible, InvalidConstraint
 from spaces import ChainSpace
 from spaces.errors import PathfitError, UnknownName
 from tables import LookupTable
-from tables.cost_model import counting_model
+from tables.cost.model import counting_model
 
 
 @given(

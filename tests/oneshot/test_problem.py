@@ -14,7 +14,7 @@ from oneshot.errors import Infeasible
 from oneshot.objective import Objective
 from spaces import ChainSpace, SearchSpace
 from tables import LookupTable
-from tables.cost_model import counting_model
+from tables.cost.model import counting_model
 
 
 def limit(space: SearchSpace, metric: str, maximum: float) -> Constraint:

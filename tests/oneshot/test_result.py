@@ -15,7 +15,7 @@ from oneshot import Constraint, SearchProblem, SearchResult, search
 from oneshot.result import read_architecture, read_result
 from spaces import ChainSpace
 from spaces.errors import InvalidFile, PathfitError
-from tables.cost_model import counting_model
+from tables.cost.model import counting_model
 
 SPACE = spaces.get("spos-tiny")
 

@@ -255,7 +255,7 @@ def test_bad_input_is_one_line(tmp_path: Path, arguments: tuple[str, ...], said:
 
 def test_constraints_that_exclude_each_other_are_refused_before_the_guide_is_loaded(tmp_path: Path) -> None:
     space = spaces.get("spos")
-    from tables.cost_model import counting_model
+    from tables.cost.model import counting_model
 
     least = {name: counting_model(space, name).bounds()[0].value for name in ("macs", "params")}
     limits = ("--constraint", f"flops<={least['macs']:.0f}", "--constraint", f"params<={least['params']:.0f}")

@@ -12,8 +12,8 @@ from spaces.architecture import Architecture
 from spaces.choice import Choice
 from spaces.space import SearchSpace
 from tables import LookupTable
+from tables.cost.sums import block_sums
 from tables.lookup_table import BlockCost, Measurement, NetworkSample
-from tables.sums import block_sums
 
 MakeTable = Callable[..., LookupTable]
 

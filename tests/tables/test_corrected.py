@@ -10,9 +10,9 @@ import torch
 from spaces import ChainSpace
 from spaces.errors import NotAdditive, UnknownName
 from tables import LookupTable
-from tables.correction import denoised, slope
+from tables.cost.ridge import denoised, slope
+from tables.cost.sums import block_sums
 from tables.lookup_table import NetworkSample
-from tables.sums import block_sums
 
 MakeTable = Callable[..., LookupTable]
 Truth = Callable[[np.ndarray, np.ndarray], np.ndarray]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tables.correction import PENALTIES, fit
+from tables.cost.ridge import PENALTIES, fit
 
 Array = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ import spaces
 from spaces import ChainSpace
 from spaces.errors import InvalidArchitecture, NotAdditive, UnknownName
 from tables import CostModel, LookupTable
-from tables.cost_model import MARGIN, canonical_metric, counting_model
+from tables.cost.model import MARGIN, canonical_metric, counting_model
 from tables.errors import MissingBlock
 from tables.lookup_table import NetworkSample
 

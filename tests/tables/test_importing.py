@@ -16,9 +16,9 @@ from spaces.modules.network import release_initialiser
 from tables import LookupTable
 from tables.commands import main
 from tables.errors import InvalidTable, MissingRow
-from tables.importing import Imported, import_table
-from tables.published import read_rows
-from tables.published_keys import ofa_key, proxylessnas_key, short_key
+from tables.importing.importer import Imported, import_table
+from tables.importing.keys import ofa_key, proxylessnas_key, short_key
+from tables.importing.rows import read_rows
 
 CONDITIONS = {"backend": "tflite", "batch": 1, "precision": "fp32", "threads": 1}
 

@@ -10,7 +10,7 @@ import torch
 from spaces.errors import NotAdditive
 from spaces.space import SearchSpace
 from tables import LookupTable
-from tables.cost_model import counting_model
+from tables.cost.model import counting_model
 from tables.errors import MissingBlock
 
 MakeSpace = Callable[[int], SearchSpace]

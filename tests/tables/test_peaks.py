@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from tables.peaks import PeakTable
+from tables.cost.peaks import PeakTable
 
 
 def plain(table: PeakTable, codes: NDArray[Any]) -> list[int]:

@@ -20,7 +20,7 @@ from oneshot.recipe import Recipe
 from oneshot.training import Execution, fit
 from oneshot.training.stop import Stopped
 from spaces.modules.elastic_supernet import elastic_of, extract
-from tables.cost_model import counting_model
+from tables.cost.model import counting_model
 
 NAME = "ofa-mobilenetv3(depths=(1, 2), expansions=(3, 4), kernels=(3, 5), resolutions=(16, 32), width=0.25)"
 SHORT = Recipe(epochs=2, batch_size=24, learning_rate=0.02, schedule="cosine", nesterov=True)

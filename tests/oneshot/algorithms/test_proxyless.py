@@ -26,7 +26,7 @@ from oneshot.training.execution import Execution
 from spaces.errors import NotAdditive
 from spaces.modules.choices import LayerChoice
 from tables import LookupTable
-from tables.cost_model import counting_model
+from tables.cost.model import counting_model
 
 FAST = {"arch_optim_lr": 0.1, "grad_update_arch_param_every": 1, "warmup_epochs": 1}
 TINY = (

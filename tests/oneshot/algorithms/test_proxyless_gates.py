@@ -18,8 +18,8 @@ from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
 from spaces.modules.repeat import Repeat
 from spaces.modules.value_choice import ValueChoice
-from tables.cost_model import counting_model
-from tables.importing import import_table
+from tables.cost.model import counting_model
+from tables.importing.importer import import_table
 
 Gradients = dict[str, Tensor]
 

@@ -22,7 +22,7 @@ from oneshot.mutator import FixedArchitecture
 from oneshot.nni import ProxylessNasTrainer, ProxylessTrainer
 from spaces.architecture import Architecture
 from spaces.errors import UnknownName
-from tables.cost_model import counting_model
+from tables.cost.model import counting_model
 
 NNI = {
     "label_smoothing": 0.1,

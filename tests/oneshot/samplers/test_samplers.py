@@ -17,7 +17,7 @@ from oneshot.samplers.cost import SPOS_MACS, edges_between
 from oneshot.samplers.pools import PooledBins
 from spaces import ChainSpace, SearchSpace
 from tables import LookupTable
-from tables.cost_model import counting_model
+from tables.cost.model import counting_model
 
 DRAWS = 10_000
 

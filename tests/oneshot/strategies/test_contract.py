@@ -11,7 +11,7 @@ from oneshot.errors import Infeasible
 from oneshot.strategies import available
 from oneshot.strategies.registry import ALIASES
 from spaces import ChainSpace, SearchSpace
-from tables.cost_model import counting_model
+from tables.cost.model import counting_model
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "aging": {"evaluations": 200, "population": 30, "tournament": 5},

@@ -8,7 +8,7 @@ import pytest
 import spaces
 from oneshot import Constraint, SearchProblem, search
 from spaces import ChainSpace
-from tables.cost_model import counting_model
+from tables.cost.model import counting_model
 
 
 def constrained(guide: Any, quantile: float) -> SearchProblem:

@@ -8,7 +8,7 @@ from oneshot import SearchProblem, search
 from oneshot.objective import Objective
 from oneshot.strategies.pareto import Pareto
 from spaces import ChainSpace, SearchSpace
-from tables.cost_model import counting_model
+from tables.cost.model import counting_model
 
 
 def objectives(space: SearchSpace, *metrics: str) -> list[Objective]:

@@ -15,7 +15,7 @@ from oneshot.strategies.relaxation import ExpectedCost, RelaxedScore, descend
 from predictor.graph_predictor import Fitting, GraphPredictor
 from predictor.registry import make
 from spaces import SearchSpace
-from tables.cost_model import CostModel, counting_model, latency_model
+from tables.cost.model import CostModel, counting_model, latency_model
 
 
 class Counting:

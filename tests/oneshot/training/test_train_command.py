@@ -45,7 +45,7 @@ def test_what_is_trained_is_recorded(small: ChainSpace, tmp_path: Path) -> None:
 
 
 def _extremes(space: ChainSpace) -> list[Any]:
-    from tables.cost_model import counting_model
+    from tables.cost.model import counting_model
 
     return [bound.architecture for bound in counting_model(space, "macs").bounds()]
 

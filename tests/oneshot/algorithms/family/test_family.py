@@ -23,7 +23,7 @@ from oneshot.training import Stopped, fit
 from spaces import ChainSpace
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
-from tables.cost_model import counting_model
+from tables.cost.model import counting_model
 
 ALGORITHMS = ("darts", "enas", "fairnas", "fbnet", "gdas", "snas")
 VARIANTS = [

@@ -12,7 +12,7 @@ from oneshot.errors import InvalidOption
 from spaces import ChainSpace
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
-from tables.cost_model import counting_model
+from tables.cost.model import counting_model
 
 
 class Counted(nn.Module):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.chains.additive_space import AdditiveSpace
-from tables.extremes import extremes
+from tables.cost.extremes import extremes
 
 if TYPE_CHECKING:
     from spaces.block import Block
@@ -49,7 +49,7 @@ class SearchedSums:
         return np.concatenate(parts)
 
     def bounds(self) -> tuple[Extreme, Extreme]:
-        """The least and the greatest cost that `tables.extremes` finds: exact for small spaces only."""
+        """The least and the greatest cost that `tables.cost.extremes` finds: exact for small spaces only."""
         return self._extremes
 
     @cached_property

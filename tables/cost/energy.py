@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tables.corrected import corrected_energies
-from tables.cost_model import FEWEST_NETWORKS, CostModel, check_blocks, check_correction
+from tables.cost.fitting import corrected_energies
+from tables.cost.model import FEWEST_NETWORKS, CostModel, check_blocks, check_correction
+from tables.cost.sums import block_sums
 from tables.errors import MissingFigures
-from tables.sums import block_sums
 
 if TYPE_CHECKING:
     from spaces.space import SearchSpace
@@ -21,14 +21,14 @@ METRIC = "energy_mj"
 def energy_model(table: LookupTable, space: SearchSpace, correction: str = "ridge") -> CostModel:
     """The energy of one run in millijoules, as the table's whole networks tell it.
 
-    energy = power x sum of block latencies + a correction fitted as the latency's is (`tables.corrected`): the power is
+    energy = power x sum of block latencies + a correction fitted as the latency's is (`tables.cost.fitting`): the power is
     that of all measured networks, and what single candidates draw beyond it is in the correction. Counters tell the
     energy of the whole device, idle parts too, and are too slow for single blocks.
 
     Args:
         table: with the energy of at least eight networks of this space.
         space: whose architectures.
-        correction: as of `tables.cost_model.latency_model`.
+        correction: as of `tables.cost.model.latency_model`.
 
     Raises:
         MissingFigures: the device reported no energy, or of too few networks of this space.

@@ -5,7 +5,7 @@ networks of the same build tell: y = block sum + intercept + one delta for each 
 towards 0. The penalty is chosen, and sigma given, by leave-one-out residuals in closed form (Allen's PRESS).
 Samples during which the machine did something else lie many deviations off; they are left out and counted. What
 disturbs a network's turn disturbs the blocks timed in it too, so their excess over the table is divided out first
-(`tables.corrected`), as far as the two go together.
+(`tables.cost.fitting`), as far as the two go together.
 
 A residual holds the model's error and the noise of the one sample it is compared with. What a search promises is the
 median of many runs, in which that noise is gone: sigma^2 = residual^2 - noise^2. The noise is only what the spread of

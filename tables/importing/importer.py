@@ -11,9 +11,9 @@ from typing import Any
 from spaces.block import Block
 from spaces.space import SearchSpace
 from tables.errors import InvalidTable, MissingRow, UnnamedBlock
+from tables.importing.keys import WRITERS
+from tables.importing.rows import Row, read_rows
 from tables.lookup_table import BlockCost, LookupTable
-from tables.published import Row, read_rows
-from tables.published_keys import WRITERS
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Imported:
 
     Args:
         table: the lookup table.
-        source: the way that its keys were written in; see `tables.published_keys.WRITERS`.
+        source: the way that its keys were written in; see `tables.importing.keys.WRITERS`.
         unused: keys of rows that the space has no block for.
     """
 

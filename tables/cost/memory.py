@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from spaces.chains.chain import ChainSpace
 from spaces.chains.resolution import ResolutionSpace
-from tables.cost_model import CostModel, check_blocks
+from tables.cost.model import CostModel, check_blocks
+from tables.cost.peaks import PeakTable
+from tables.cost.sums import SearchedSums, Sums
 from tables.errors import MissingFigures
-from tables.peaks import PeakTable
-from tables.sums import SearchedSums, Sums
 
 if TYPE_CHECKING:
     from spaces.block import Block

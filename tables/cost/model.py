@@ -13,12 +13,12 @@ from spaces.architecture import Architecture
 from spaces.chains.additive import AdditiveTable
 from spaces.chains.additive_space import AdditiveSpace
 from spaces.errors import NotAdditive, UnknownName
-from tables.corrected import CORRECTIONS, corrected_sums
-from tables.correction import Correction
+from tables.cost.extremes import enumerable, extremes
+from tables.cost.fitting import CORRECTIONS, corrected_sums
+from tables.cost.peaks import PeakTable
+from tables.cost.ridge import Correction
+from tables.cost.sums import SearchedSums, Sums, block_sums
 from tables.errors import MissingBlock
-from tables.extremes import enumerable, extremes
-from tables.peaks import PeakTable
-from tables.sums import SearchedSums, Sums, block_sums
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -168,7 +168,7 @@ def latency_model(table: LookupTable, space: SearchSpace, correction: str = "rid
     Args:
         table: what was measured.
         space: whose architectures.
-        correction: `none`, one of `tables.corrected.CORRECTIONS`, or `best`, which compares these by cross-validation.
+        correction: `none`, one of `tables.cost.fitting.CORRECTIONS`, or `best`, which compares these by cross-validation.
 
     Raises:
         MissingBlock: the table lacks a block of the space.

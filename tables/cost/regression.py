@@ -1,7 +1,7 @@
 """The linear and the multi-layer correction of aw_nas: networks' costs regressed on the costs of their parts.
 
 Both take as their inputs what each choice (in spaces that are not additive: each block) costs by the table; the ridge
-of `tables.correction` takes which candidate was chosen. aw_nas (arXiv 2012.10388) reports for its linear and its
+of `tables.cost.ridge` takes which candidate was chosen. aw_nas (arXiv 2012.10388) reports for its linear and its
 multi-layer correction about half the error of the plain block sum on a GPU.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.chains.additive_space import AdditiveSpace
-from tables.correction import fit
+from tables.cost.ridge import fit
 
 if TYPE_CHECKING:
     from spaces.space import SearchSpace

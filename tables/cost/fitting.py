@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.chains.additive import AdditiveTable
-from tables.correction import Correction, denoised, fit, slope, undisturbed
-from tables.sums import SearchedSums, Sums, block_sums, counted, features
+from tables.cost.ridge import Correction, denoised, fit, slope, undisturbed
+from tables.cost.sums import SearchedSums, Sums, block_sums, counted, features
 
 if TYPE_CHECKING:
     from spaces.space import SearchSpace
@@ -122,7 +122,7 @@ class _Fitting:
 
     def residual(self, kind: str) -> float:
         """Root mean square of the residuals of a kind, each network predicted by the fit of the other folds."""
-        from tables.regression import fold_residuals
+        from tables.cost.regression import fold_residuals
 
         kept = self.kept
         residuals = fold_residuals(kind, self.marks[kept], self.parts[kept], self.values[kept], self.seed)
@@ -144,7 +144,7 @@ class _Fitting:
 
     @cached_property
     def parts(self) -> NDArray[np.float64]:
-        from tables.regression import parts
+        from tables.cost.regression import parts
 
         return parts(self.space, self.codes, self.costs)
 
@@ -162,7 +162,7 @@ class _Fitting:
         return self._counted({key: self.costs[key] + delta for key, delta in deltas_of}, found.intercept), found
 
     def _regression(self, kind: str) -> tuple[Sums, Correction]:
-        from tables.regression import linear, multi_layer, parts
+        from tables.cost.regression import linear, multi_layer, parts
 
         kept, residual, space, costs = self.kept, self.residual(kind), self.space, self.costs
         rest, given, values = self.rest[kept], self.parts[kept], self.values[kept]

@@ -1,0 +1,1 @@
+"""Cost models over a lookup table."""

@@ -1,0 +1,1 @@
+"""Import of lookup tables that others published."""
