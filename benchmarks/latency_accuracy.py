@@ -25,8 +25,8 @@ from rich.table import Table
 from profiler.backends.base import Conditions
 from profiler.backends.registry import make
 from profiler.backends.torch_eager import TorchEager
-from profiler.devices import find
-from profiler.timing import quiet, warm_up
+from profiler.instruments.devices import find
+from profiler.instruments.timing import quiet, warm_up
 from profiler.validation import accuracy, ceiling, fresh_networks, measure_networks
 from spaces.console.progress import Bar
 from spaces.registry import get

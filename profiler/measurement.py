@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from profiler.backends.base import Backend, Conditions, Runner
 from profiler.backends.onnx_model import OnnxModelRunner
-from profiler.references import beside
-from profiler.timing import fresh, interleaved, quiet, runs_for, settled, warm_up
+from profiler.instruments.references import beside
+from profiler.instruments.timing import fresh, interleaved, quiet, runs_for, settled, warm_up
 from spaces.architecture import Architecture
 from spaces.registry import get
 from tables.lookup_table import LookupTable

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiler.backends.base import Backend, Runner
-from profiler.references import beside
-from profiler.timing import fresh, quiet
+from profiler.instruments.references import beside
+from profiler.instruments.timing import fresh, quiet
 from spaces.space import Codes, SearchSpace
 from tables.cost.model import MARGIN, CostModel
 from tables.lookup_table import LookupTable

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from profiler.allocator import ENVIRONMENT, condition
+from profiler.instruments.allocator import ENVIRONMENT, condition
 
 COUNT_FAULTS = """
 import json, resource, sys, torch
-from profiler.allocator import keep_memory
+from profiler.instruments.allocator import keep_memory
 
 kept = keep_memory() if sys.argv[1] == "kept" else None
 torch.set_num_threads(1)

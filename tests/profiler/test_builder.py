@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import spaces
 from profiler import Settings, build
-from profiler.builder import FEWEST_ROUNDS
-from profiler.networks import latin_networks
-from profiler.session import REFERENCES
+from profiler.build.builder import FEWEST_ROUNDS
+from profiler.build.networks import latin_networks
+from profiler.build.session import REFERENCES
 from spaces import ChainSpace
 from tables import LookupTable
 from tables.schema import check, table_schema

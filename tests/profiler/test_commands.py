@@ -20,15 +20,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import spaces
-from profiler.allocator import condition
 from profiler.backends.base import Conditions
 from profiler.backends.onnx_graph import fragment
 from profiler.backends.onnx_graph import model as onnx_model
 from profiler.backends.onnxruntime_session import OnnxRuntime, SessionRunner
 from profiler.backends.torch_eager import unit_variance
-from profiler.build_command import sized
 from profiler.commands import main
-from profiler.parameters import seconds, table_name
+from profiler.commands.build import sized
+from profiler.commands.parameters import seconds, table_name
+from profiler.instruments.allocator import condition
 from spaces import ChainSpace
 from spaces.modules.blocks import build
 from spaces.modules.network import materialise

@@ -8,8 +8,8 @@ import torch
 from click.testing import CliRunner
 
 from profiler.commands import main
-from profiler.devices import devices, find
 from profiler.errors import DeviceNotFound
+from profiler.instruments.devices import devices, find
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from profiler import Settings, build
-from profiler.builder import Instruments
-from profiler.devices import Device
-from profiler.energy import EnergyCounter, find_counter
-from profiler.gpu_state import parse, reader
+from profiler.build.builder import Instruments
+from profiler.instruments.devices import Device
+from profiler.instruments.energy import EnergyCounter, find_counter
+from profiler.instruments.gpu_state import parse, reader
 from spaces import ChainSpace
 from tables import LookupTable
 
@@ -80,7 +80,7 @@ def test_a_counter_that_starts_again_is_continued() -> None:
 def test_the_counters_steps_are_no_error(monkeypatch: pytest.MonkeyPatch, phase: int) -> None:
     """A counter that moves every 100 ms by what 20 runs took, and a window of 5 such steps."""
     clock = [0.005 * 3 * phase]
-    monkeypatch.setattr("profiler.energy.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("profiler.instruments.energy.time.monotonic", lambda: clock[0])
 
     def run() -> float:
         clock[0] += 0.005
@@ -92,7 +92,7 @@ def test_the_counters_steps_are_no_error(monkeypatch: pytest.MonkeyPatch, phase:
 
 def test_a_counter_that_stands_still_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("profiler.energy.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("profiler.instruments.energy.time.monotonic", lambda: clock[0])
 
     def run() -> float:
         clock[0] += 0.01

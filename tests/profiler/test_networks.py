@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import spaces
-from profiler.networks import covering_networks, latin_networks
+from profiler.build.networks import covering_networks, latin_networks
 
 
 @pytest.mark.parametrize("name", ["ofa-mobilenetv3(resolutions=(64, 96))", "proxylessnas-tiny", "ofa-proxyless"])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from profiler.references import LIFE, WARM, References, beside
+from profiler.instruments.references import LIFE, WARM, References, beside
 
 
 @dataclass

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from profiler import Settings, build
-from profiler.solving import solve
+from profiler.build.solving import solve
 from spaces import ChainSpace
 from tables import LookupTable
 from tables.schema import check, table_schema

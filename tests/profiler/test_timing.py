@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from profiler.instruments.timing import interleaved, quiet, runs_for, warm_up
 from profiler.measurement import measure
-from profiler.timing import interleaved, quiet, runs_for, warm_up
 
 
 class Told:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from profiler.allocator import condition
-from profiler.parameters import PRECISIONS, SEED, ListOf, seconds, table_name
+from profiler.commands.parameters import PRECISIONS, SEED, ListOf, seconds, table_name
+from profiler.instruments.allocator import condition
 from spaces.console.group import example
 
 if TYPE_CHECKING:
-    from profiler.devices import Device
+    from profiler.instruments.devices import Device
     from spaces.space import SearchSpace
     from tables.lookup_table import LookupTable
 
@@ -70,7 +70,7 @@ def build(
     budget_s = seconds(budget)
     if cores is not None:
         pin(cores)
-    from profiler.devices import find
+    from profiler.instruments.devices import find
     from spaces.registry import get
 
     device = find(device_name)
@@ -123,10 +123,10 @@ class _Plan:
         return DEFAULT_FOLDER / f"{table_name(self.space.name, self.device.processor, *conditions)}.json"
 
     def measure(self, runtime: Any, budget_s: float, seed: int, name: str) -> LookupTable:
-        from profiler.builder import Instruments, Settings
-        from profiler.builder import build as build_table
-        from profiler.energy import find_counter
-        from profiler.gpu_state import reader
+        from profiler.build.builder import Instruments, Settings
+        from profiler.build.builder import build as build_table
+        from profiler.instruments.energy import find_counter
+        from profiler.instruments.gpu_state import reader
         from spaces.console.progress import Bar
 
         conditions = {"backend": self.runtime, "batch": self.batch, "precision": self.precision}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from profiler.parameters import SEED
+from profiler.commands.parameters import SEED
 from spaces.console.group import example
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def validate(
 
     from profiler.backends.base import Conditions
     from profiler.backends.registry import make
-    from profiler.devices import find
+    from profiler.instruments.devices import find
     from profiler.validation import validate as validate_table
     from spaces.console.progress import Bar
     from spaces.files import write_text
@@ -89,7 +89,7 @@ def validate(
 def _print(table: LookupTable, found: Validation, processor: str) -> None:
     from rich.console import Console
 
-    from profiler.show import compact_table
+    from profiler.commands.show import compact_table
 
     console = Console()
     if processor != table.device["processor"]:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from profiler.backends.base import Backend, MeasuresMemory, Renews, Runner
-from profiler.energy import EnergyCounter
+from profiler.instruments.energy import EnergyCounter
 from profiler.errors import IncompleteMeasurement
-from profiler.networks import covering_networks
-from profiler.references import LIFE, References
-from profiler.samples import Samples, WholeSample
-from profiler.solving import Solution, solve
-from profiler.timing import fresh, runs_for, settled, warm_up
+from profiler.build.networks import covering_networks
+from profiler.instruments.references import LIFE, References
+from profiler.build.samples import Samples, WholeSample
+from profiler.build.solving import Solution, solve
+from profiler.instruments.timing import fresh, runs_for, settled, warm_up
 from spaces.space import Codes, SearchSpace
 from spaces.user_model.block import ModuleBlock
 from tables.lookup_table import BlockCost, Measurement, NetworkSample

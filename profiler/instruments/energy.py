@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from profiler.devices import Device
+from profiler.instruments.devices import Device
 
 RAPL = Path("/sys/class/powercap")
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiler.backends.base import Runner
-from profiler.timing import runs_for, warm_up
+from profiler.instruments.timing import runs_for, warm_up
 
 Array = NDArray[np.float64]
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from profiler.build_command import build
-from profiler.parameters import PRECISIONS, SEED
-from profiler.validate_command import validate
+from profiler.commands.build import build
+from profiler.commands.parameters import PRECISIONS, SEED
+from profiler.commands.validate import validate
 from spaces.console.group import Group, example
 
 
@@ -53,7 +53,7 @@ def measure(
 
     from profiler.backends.base import Conditions
     from profiler.backends.registry import make
-    from profiler.devices import find
+    from profiler.instruments.devices import find
     from profiler.measurement import measure_files
     from spaces.files import write_text
     from tables.store import load
@@ -91,7 +91,7 @@ def show(table: str, plot: Path | None, correction: str) -> None:
 
     The picture has predicted over measured latency, and what each candidate of each layer costs.
     """
-    from profiler.show import print_table
+    from profiler.commands.show import print_table
     from tables.store import load
 
     found = load(table)
@@ -126,7 +126,7 @@ def devices() -> None:
     from rich.table import Table
 
     from profiler.backends.registry import available
-    from profiler.devices import devices as found
+    from profiler.instruments.devices import devices as found
 
     table = Table("--device", "processor", "cores", "system")
     for device in found():

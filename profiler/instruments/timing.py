@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from profiler.allocator import keep_memory
 from profiler.backends.base import Backend, Renews, Runner
+from profiler.instruments.allocator import keep_memory
 from spaces.architecture import Architecture
 from spaces.space import SearchSpace
 
@@ -21,7 +21,7 @@ _SETTLING = 8  # runs of a network that is compiled as a whole: onnxruntime's fi
 def quiet(threads: int | None) -> Iterator[None]:
     """Run a block with the garbage collector off and torch's threads fixed; both are restored.
 
-    The allocator keeps freed memory from then on; see `profiler.allocator`.
+    The allocator keeps freed memory from then on; see `profiler.instruments.allocator`.
     """
     from spaces.threads import fixed_threads
 

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from profiler.backends.base import Backend
-from profiler.networks import latin_networks
-from profiler.session import FEWEST_ROUNDS as FEWEST_ROUNDS
-from profiler.session import Instruments as Instruments
-from profiler.session import Session
-from profiler.session import Settings as Settings
-from profiler.timing import quiet
+from profiler.build.networks import latin_networks
+from profiler.build.session import FEWEST_ROUNDS as FEWEST_ROUNDS
+from profiler.build.session import Instruments as Instruments
+from profiler.build.session import Session
+from profiler.build.session import Settings as Settings
+from profiler.instruments.timing import quiet
 from spaces.console.group import typed
 from spaces.space import SearchSpace
 from tables.lookup_table import LookupTable

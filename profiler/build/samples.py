@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from profiler.references import References
+from profiler.instruments.references import References
 
 
 @dataclass(frozen=True)

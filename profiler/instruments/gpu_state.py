@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 
-from profiler.devices import Device
+from profiler.instruments.devices import Device
 
 _TIMEOUT_S = 5.0
 

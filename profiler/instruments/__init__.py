@@ -1,0 +1,1 @@
+"""Instruments: clocks, reference networks, memory and energy counters."""
