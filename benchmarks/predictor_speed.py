@@ -15,7 +15,7 @@ import torch
 
 import predictor
 import tables
-from predictor.gaussian_process import GaussianProcess
+from predictor.gaussian.predictor import GaussianProcess
 from predictor.registry import DEFAULT
 from tables.benchmarks.isomorphism import representatives
 

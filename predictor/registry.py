@@ -8,7 +8,7 @@ from typing import Any
 
 from predictor.base import Predictor
 from predictor.errors import InvalidPredictor
-from predictor.file import read
+from predictor.serialization import read
 from spaces.errors import PathfitError, UnknownName
 from spaces.registry import get
 from spaces.space import SearchSpace
@@ -19,12 +19,12 @@ ENCODERS = ("gates", "ta-gates", "mlp", "lstm", "gcn", "transformer")
 DEFAULT = "gp"
 
 _CLASSES = {
-    "gp": "predictor.gaussian_process:GaussianProcess",
-    "blend": "predictor.blend:Blend",
-    "forest": "predictor.baselines:RandomForest",
-    "boosting": "predictor.baselines:Boosting",
+    "gp": "predictor.gaussian.predictor:GaussianProcess",
+    "blend": "predictor.trees.blend:Blend",
+    "forest": "predictor.trees.baselines:RandomForest",
+    "boosting": "predictor.trees.baselines:Boosting",
 }
-_GRAPH = "predictor.graph_predictor:GraphPredictor"
+_GRAPH = "predictor.ensemble.predictor:GraphPredictor"
 
 
 def available() -> list[str]:

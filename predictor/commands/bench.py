@@ -89,10 +89,10 @@ def bench(
     output: Path | None,
 ) -> None:
     """Fit on some architectures of a benchmark, test on the rest: Kendall's tau, mean and deviation over seeds."""
-    from predictor.transfer import source as transfer_source
-    from predictor.trial import Trials
-    from predictor.trial_columns import file_of
-    from predictor.trial_journal import TrialJournal
+    from predictor.bench.columns import file_of
+    from predictor.bench.journal import TrialJournal
+    from predictor.bench.trials import Trials
+    from predictor.ensemble.transfer import source as transfer_source
     from spaces.console.progress import Bar
     from spaces.files import digest, write_text
     from tables.benchmarks.registry import benchmark as load
@@ -137,7 +137,7 @@ def bench(
         title = f"{FIGURES[figure]} on {name}, {settings['metric']}{known}; {drawn}"
         _show(rows, figure, name, counts, title)
     if plot is not None:
-        from predictor.plot import tau_plot
+        from predictor.bench.plot import tau_plot
 
         tau_plot(plot, rows, name)
         click.echo(f"wrote {plot}")
@@ -170,7 +170,7 @@ def _show(rows: list[dict[str, Any]], figure: str, name: str, counts: list[int],
     from rich.console import Console
     from rich.table import Column, Table
 
-    from predictor.published import PUBLISHED
+    from predictor.bench.published import PUBLISHED
 
     numbers = [Column(f"{count:,}", no_wrap=True) for count in counts]
     table = Table("predictor", "split", *numbers)

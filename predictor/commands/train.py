@@ -80,10 +80,10 @@ def train(
     from rich.console import Console
     from rich.table import Table
 
+    from predictor.ensemble.predictor import GraphPredictor
+    from predictor.ensemble.transfer import source
     from predictor.errors import TooFewArchitectures
-    from predictor.graph_predictor import GraphPredictor
     from predictor.registry import make
-    from predictor.transfer import source
     from spaces.console.progress import Bar
     from spaces.files import write_text
     from spaces.registry import get

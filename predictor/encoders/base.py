@@ -14,7 +14,7 @@ class Encoder(nn.Module, ABC):
     """A network that scores the architectures of a space; greater is better.
 
     A subclass says with `inputs` what it makes of codes and takes it in `forward`. An ensemble of any of them is
-    trained by `predictor.graph_predictor.GraphPredictor`.
+    trained by `predictor.ensemble.predictor.GraphPredictor`.
     """
 
     name: ClassVar[str]

@@ -114,7 +114,7 @@ class TaGatesEncoder(GraphEncoder):
         """Scores [n] of n graphs; `every_step`: those of every step, [n, steps], the last of which are the scores.
 
         With `anytime` a step has its own head and can predict what training reaches by its share of the epochs;
-        see `predictor.losses.anytime`.
+        see `predictor.ensemble.losses.anytime`.
         """
         if not every_step:
             scores: Tensor = self.heads[-1](self.features(inputs)).squeeze(-1)

@@ -9,10 +9,10 @@ from click.testing import CliRunner, Result
 
 import spaces
 import tables
+from predictor.bench.journal import TrialJournal
+from predictor.bench.trials import Trials
 from predictor.commands import main
 from predictor.errors import InvalidJournal, TooFewArchitectures
-from predictor.trial import Trials
-from predictor.trial_journal import TrialJournal
 
 
 def run(*arguments: object) -> Result:

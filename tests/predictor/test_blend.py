@@ -9,12 +9,12 @@ from sklearn.ensemble import GradientBoostingRegressor
 import predictor
 import spaces
 from predictor.auxiliary import columns_of
-from predictor.blend import Blend
 from predictor.errors import InvalidPredictor, NotFitted
-from predictor.file import read, write
-from predictor.gaussian_process import GaussianProcess
+from predictor.gaussian.predictor import GaussianProcess
 from predictor.metrics import kendall_tau
-from predictor.trees import BoostedTrees
+from predictor.serialization import read, write
+from predictor.trees.blend import Blend
+from predictor.trees.boosted import BoostedTrees
 
 SPACE = spaces.get("spos-tiny")
 

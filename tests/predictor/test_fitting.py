@@ -10,9 +10,9 @@ import torch
 import spaces
 from predictor.encoders.gates import GatesEncoder
 from predictor.encoders.mlp import MlpEncoder
-from predictor.fitting import Fitting, Training, batches
-from predictor.graph_predictor import GraphPredictor
-from predictor.members import Members
+from predictor.ensemble.fitting import Fitting, Training, batches
+from predictor.ensemble.members import Members
+from predictor.ensemble.predictor import GraphPredictor
 from predictor.metrics import kendall_tau
 
 SPACE = spaces.get("nasbench201")
@@ -79,7 +79,7 @@ class Interrupted(Exception):
 def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
     at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("predictor.fitting._SECONDS", 0.0)
+    monkeypatch.setattr("predictor.ensemble.fitting._SECONDS", 0.0)
     fitting = Fitting(epochs=30, batch_size=20, patience=100)
     whole = weights(training(fitting).run(silent))
     path = tmp_path / "p.part"
@@ -100,7 +100,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
 
 
 def test_a_state_of_other_data_or_a_torn_one_is_left_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("predictor.fitting._SECONDS", 0.0)
+    monkeypatch.setattr("predictor.ensemble.fitting._SECONDS", 0.0)
     path = tmp_path / "p.part"
     fitting = Fitting(epochs=10, batch_size=20)
     training(fitting, path).run(silent)

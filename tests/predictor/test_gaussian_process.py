@@ -11,9 +11,9 @@ import predictor
 import spaces
 from predictor.auxiliary import columns_of
 from predictor.errors import InvalidValues, MissingAuxiliary
-from predictor.exact_process import _PENALTY, ExactProcess
-from predictor.gaussian_process import GaussianProcess
-from predictor.kernel import covariance, group_distances, start
+from predictor.gaussian.kernel import covariance, group_distances, start
+from predictor.gaussian.predictor import GaussianProcess
+from predictor.gaussian.process import _PENALTY, ExactProcess
 from predictor.metrics import kendall_tau
 from predictor.ranks import NormalScores
 from spaces.space import Codes
@@ -63,7 +63,7 @@ def test_the_fit_goes_down_the_likelihood_and_its_penalty() -> None:
 
 
 def test_the_kernel_has_the_gradient_of_its_formula() -> None:
-    from predictor.kernel import _matern
+    from predictor.gaussian.kernel import _matern
 
     squared = torch.tensor([0.0, 0.3, 2.0, 30.0], dtype=torch.double, requires_grad=True)
     assert torch.autograd.gradcheck(_matern, squared[1:])

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 import predictor
 import spaces
 from predictor.base import Auxiliary
+from predictor.ensemble.predictor import Fitting, GraphPredictor
 from predictor.errors import InvalidValues, MissingAuxiliary
-from predictor.graph_predictor import Fitting, GraphPredictor
 from predictor.metrics import kendall_tau
 from spaces.space import Codes
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
-from predictor import losses
-from predictor.losses import anytime, list_mle, loss, pairwise_cross_entropy, pairwise_hinge, squared_error
+from predictor.ensemble import losses
+from predictor.ensemble.losses import anytime, list_mle, loss, pairwise_cross_entropy, pairwise_hinge, squared_error
 from spaces.errors import InvalidParameter, UnknownName
 
 COMPARING = ["hinge", "bce", "listmle"]

@@ -11,7 +11,7 @@ import torch
 import spaces
 from predictor.encoders.base import Encoder
 from predictor.encoders.registry import available, encoder_class
-from predictor.members import Members, taken
+from predictor.ensemble.members import Members, taken
 from spaces.space import Codes
 from spaces.threads import fixed_threads
 

@@ -14,10 +14,10 @@ import predictor
 import spaces
 from predictor import registry
 from predictor.base import Predictor
-from predictor.calibration import Calibration
+from predictor.ensemble.calibration import Calibration
+from predictor.ensemble.predictor import Fitting, GraphPredictor
 from predictor.errors import InvalidPredictor, InvalidValues, NotFitted, TooFewArchitectures
-from predictor.gaussian_process import GaussianProcess
-from predictor.graph_predictor import Fitting, GraphPredictor
+from predictor.gaussian.predictor import GaussianProcess
 from predictor.metrics import kendall_tau
 from spaces.errors import InvalidFile, UnknownName
 from spaces.space import Codes

@@ -6,8 +6,8 @@ import torch
 
 import predictor
 import spaces
+from predictor.ensemble.predictor import Fitting, GraphPredictor
 from predictor.errors import InvalidValues, NotRelaxable
-from predictor.graph_predictor import Fitting, GraphPredictor
 from spaces.space import Codes, SearchSpace
 
 

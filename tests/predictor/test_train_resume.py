@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import predictor
 import spaces
 from predictor.commands import main
-from predictor.graph_predictor import GraphPredictor
+from predictor.ensemble.predictor import GraphPredictor
 
 ROOT = Path(__file__).resolve().parents[2]
 SPACE = spaces.get("spos-tiny")

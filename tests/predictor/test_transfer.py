@@ -11,10 +11,10 @@ import predictor
 import spaces
 from predictor.commands import main
 from predictor.encoders.gates import GatesEncoder
+from predictor.ensemble.predictor import Fitting, GraphPredictor
+from predictor.ensemble.transfer import OPERATIONS, kind_of, source, transfer
 from predictor.errors import NotTransferable
-from predictor.graph_predictor import Fitting, GraphPredictor
 from predictor.metrics import kendall_tau
-from predictor.transfer import OPERATIONS, kind_of, source, transfer
 from spaces.space import SearchSpace
 from tables.evaluation import Evaluation
 

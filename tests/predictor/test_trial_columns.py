@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 import spaces
 import tables
+from predictor.bench.columns import columns, file_of
 from predictor.commands import main
 from predictor.errors import MissingAuxiliary
-from predictor.trial_columns import columns, file_of
 from spaces.errors import UnknownName
 from tables.benchmarks.oracle import Benchmark
 from tables.errors import InvalidEvaluation

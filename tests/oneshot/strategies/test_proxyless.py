@@ -12,7 +12,7 @@ from oneshot.errors import InvalidGuide, InvalidOption
 from oneshot.guide import PredictorGuide
 from oneshot.strategies.reinforce import Reinforce
 from oneshot.strategies.relaxation import ExpectedCost, RelaxedScore, descend
-from predictor.graph_predictor import Fitting, GraphPredictor
+from predictor.ensemble.predictor import Fitting, GraphPredictor
 from predictor.registry import make
 from spaces import SearchSpace
 from tables.cost.model import CostModel, counting_model, latency_model

@@ -18,7 +18,7 @@ from predictor.encoders.mlp import MlpEncoder
 from predictor.encoders.positions import telling_positions
 from predictor.encoders.ta_gates import TaGatesEncoder
 from predictor.encoders.transformer import TransformerEncoder, with_paths
-from predictor.losses import loss
+from predictor.ensemble.losses import loss
 from predictor.metrics import kendall_tau
 from spaces import InputChoice, LayerChoice, ValueChoice
 from spaces.space import Codes, SearchSpace

@@ -11,8 +11,8 @@ import spaces
 from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.information_flow import InformationFlow, NodeFlow
 from predictor.encoders.ta_gates import TaGatesEncoder
+from predictor.ensemble.losses import anytime, loss
 from predictor.errors import InvalidValues
-from predictor.losses import anytime, loss
 from spaces.errors import InvalidParameter
 from spaces.space import SearchSpace
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from predictor.base import Auxiliary, Predictor, Progress, require, training_data
 from predictor.features.groups import groups
-from predictor.file import write
+from predictor.serialization import write
 from spaces.space import Architectures, Codes, SearchSpace
 
 

@@ -16,15 +16,15 @@ from torch import Tensor
 
 from predictor.auxiliary import AuxiliaryFeatures
 from predictor.base import Auxiliary, Predictor, Progress, require, training_data
-from predictor.calibration import Calibration
 from predictor.encoders.base import Encoder
 from predictor.encoders.registry import encoder_class
-from predictor.file import write
-from predictor.fitting import Fitting as Fitting
-from predictor.fitting import Training
-from predictor.members import Members
+from predictor.ensemble.calibration import Calibration
+from predictor.ensemble.fitting import Fitting as Fitting
+from predictor.ensemble.fitting import Training
+from predictor.ensemble.members import Members
+from predictor.ensemble.transfer import transfer
 from predictor.ranks import NormalScores
-from predictor.transfer import transfer
+from predictor.serialization import write
 from spaces.space import Architectures, Codes, SearchSpace
 from spaces.threads import fixed_threads
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from predictor.published import PUBLISHED
+from predictor.bench.published import PUBLISHED
 from spaces.files import replacing
 
 

@@ -13,7 +13,7 @@ from predictor.errors import NotTransferable
 from spaces.space import SearchSpace
 
 if TYPE_CHECKING:
-    from predictor.graph_predictor import GraphPredictor
+    from predictor.ensemble.predictor import GraphPredictor
 
 OPERATIONS = "labels.operation.weight"
 """Embeddings of operations, [1 + operations, channels]; the first is of inputs."""
@@ -38,7 +38,7 @@ def source(path: str | Path, encoder: str) -> GraphPredictor:
         NotTransferable: that is no encoder, or the file's is another.
         InvalidPredictor: the file holds none.
     """
-    from predictor.graph_predictor import GraphPredictor
+    from predictor.ensemble.predictor import GraphPredictor
     from predictor.registry import ENCODERS, load
 
     if encoder not in ENCODERS:

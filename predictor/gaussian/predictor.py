@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from predictor.auxiliary import AuxiliaryFeatures
 from predictor.base import Auxiliary, Predictor, Progress, require, training_data
 from predictor.features.groups import groups
-from predictor.file import write
 from predictor.ranks import NormalScores
+from predictor.serialization import write
 from spaces.space import Architectures, Codes, SearchSpace
 from tables.benchmarks.isomorphism import representatives
 
 if TYPE_CHECKING:
-    from predictor.exact_process import ExactProcess
+    from predictor.gaussian.process import ExactProcess
 
 
 class GaussianProcess(Predictor):
@@ -62,7 +62,7 @@ class GaussianProcess(Predictor):
         progress: Progress,
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
-        from predictor.exact_process import ExactProcess
+        from predictor.gaussian.process import ExactProcess
 
         self.scores = NormalScores.of(values)
         self.features: dict[str, NDArray[Any]] = {**groups(self.space, codes), "auxiliary": given}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from predictor.features.groups import COUNTS
-from predictor.kernel import covariance, group_distances, start
+from predictor.gaussian.kernel import covariance, group_distances, start
 
 _JITTER = 1e-5
 _LEAST_SPREAD = 1e-6

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from predictor.base import Progress
 from predictor.encoders.base import Encoder
-from predictor.losses import anytime
-from predictor.losses import loss as loss_of
-from predictor.members import Members, taken
+from predictor.ensemble.losses import anytime
+from predictor.ensemble.losses import loss as loss_of
+from predictor.ensemble.members import Members, taken
+from predictor.ensemble.training_state import TrainingState
 from predictor.metrics import kendall_tau
-from predictor.training_state import TrainingState
 
 _EVERY = 10  # epochs between two looks at the part left out
 _ENOUGH = 16  # architectures left out, for their ranking to say when to stop
@@ -40,7 +40,7 @@ class Fitting:
         batch_size: architectures a step.
         learning_rate: at the start.
         weight_decay: of Adam.
-        loss: see `predictor.losses`.
+        loss: see `predictor.ensemble.losses`.
         patience: stop after so many epochs without a better ranking of the part left out, and keep the best.
     """
 

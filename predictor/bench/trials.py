@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from predictor.auxiliary import columns_of
 from predictor.base import Progress
+from predictor.bench.columns import columns
+from predictor.ensemble.predictor import GraphPredictor
 from predictor.errors import TooFewArchitectures
-from predictor.graph_predictor import GraphPredictor
 from predictor.metrics import figures
 from predictor.registry import make
-from predictor.trial_columns import columns
 from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Trials:
         Args:
             benchmark: with its architectures.
             metric: to predict; None: the benchmark's own.
-            auxiliary: what is known of all architectures; see `predictor.trial_columns`.
+            auxiliary: what is known of all architectures; see `predictor.bench.columns`.
         """
         from tables.benchmarks.isomorphism import first_of_each
 

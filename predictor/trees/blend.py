@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from predictor.auxiliary import AuxiliaryFeatures
 from predictor.base import Progress
-from predictor.gaussian_process import GaussianProcess
-from predictor.trees import BoostedTrees
+from predictor.gaussian.predictor import GaussianProcess
+from predictor.trees.boosted import BoostedTrees
 from spaces.space import Codes, SearchSpace
 
 _MOST_OF_TREES, _FALL = 0.3, 3.0

@@ -1,0 +1,1 @@
+"""Benchmarks of predictors over training sizes and seeds."""

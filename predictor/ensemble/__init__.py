@@ -1,0 +1,1 @@
+"""Ensembles of graph encoders as one predictor."""

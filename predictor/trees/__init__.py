@@ -1,0 +1,1 @@
+"""Boosted trees and other baselines on flat features."""
