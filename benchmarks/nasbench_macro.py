@@ -29,16 +29,16 @@ from rich.table import Table
 from scipy.stats import kendalltau
 
 import tables
+from oneshot.algorithms.spos import SupernetTask
 from oneshot.data.augmentation import Augmentation
 from oneshot.data.images import ImageData
 from oneshot.data.registry import load
+from oneshot.evaluation.evaluator import Evaluator
 from oneshot.evaluation.settings import EvaluationSettings
-from oneshot.evaluator import Evaluator
-from oneshot.recipe import Recipe
 from oneshot.samplers.fair import Fair
 from oneshot.samplers.uniform import Uniform
-from oneshot.supernet_training import SupernetTask
 from oneshot.training import Execution, fit
+from oneshot.training.recipe import Recipe
 from spaces.chains.chain import ChainSpace
 from spaces.console.progress import Bar
 from spaces.modules.supernet import Supernet

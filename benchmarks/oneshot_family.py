@@ -31,14 +31,14 @@ from torch import nn
 
 from oneshot.data.images import ImageData
 from oneshot.data.registry import load as load_data
-from oneshot.recalibration import recalibrate
-from oneshot.recipe import Recipe
+from oneshot.evaluation.recalibration import recalibrate
 from oneshot.retraining.network_training import device_of, train_network
 from oneshot.retraining.options import RetrainOptions
 from oneshot.retraining.report import report_on_test
 from oneshot.retraining.supernet_weights import inherit
 from oneshot.run import begin
 from oneshot.training.execution import Execution
+from oneshot.training.recipe import Recipe
 from spaces import __version__
 from spaces.architecture import Architecture
 from spaces.console.progress import Bar

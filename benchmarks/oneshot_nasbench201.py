@@ -34,9 +34,9 @@ from oneshot.algorithms.registry import make, preset
 from oneshot.algorithms.task import Setting
 from oneshot.data.images import ImageData
 from oneshot.data.registry import load as load_data
-from oneshot.recipe import Recipe
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
+from oneshot.training.recipe import Recipe
 from spaces.architecture import Architecture
 from spaces.console.progress import Bar
 from spaces.files import write_text

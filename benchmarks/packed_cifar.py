@@ -19,8 +19,8 @@ from PIL import Image
 
 from oneshot.data.cifar import AUGMENTATION, COLOURS_10
 from oneshot.data.errors import InvalidData
+from oneshot.data.files import FOLDERS, located
 from oneshot.data.images import ImageData
-from oneshot.data.located import FOLDERS, located
 from oneshot.data.pixels import Read, pixel_data
 from oneshot.data.registry import register_data
 from oneshot.data.request import DataRequest

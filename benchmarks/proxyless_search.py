@@ -36,11 +36,11 @@ from scipy.stats import kendalltau
 
 import spaces
 import tables
-from oneshot.constraint import Constraint
 from oneshot.data.registry import load as load_data
-from oneshot.guide import PredictorGuide
-from oneshot.problem import SearchProblem
-from oneshot.search_loop import search
+from oneshot.search.constraint import Constraint
+from oneshot.search.guide import PredictorGuide
+from oneshot.search.loop import search
+from oneshot.search.problem import SearchProblem
 from predictor.proxies.survey import Survey
 from predictor.registry import load as load_predictor
 from predictor.registry import make

@@ -22,14 +22,14 @@ from rich.table import Table
 from steps import Step, nni_steps, peak, plain_network, turns
 from torch import Tensor, nn
 
-from oneshot.algorithms.proxyless import ProxylessTask
-from oneshot.algorithms.proxyless_options import ProxylessOptions
+from oneshot.algorithms.proxyless.algorithm import ProxylessTask
+from oneshot.algorithms.proxyless.options import ProxylessOptions
 from oneshot.algorithms.task import Setting
 from oneshot.data.images import ImageSplit
-from oneshot.recipe import Recipe
 from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import launchable
+from oneshot.training.recipe import Recipe
 from spaces.chains.chain import ChainSpace
 from spaces.registry import get
 from spaces.space import Codes

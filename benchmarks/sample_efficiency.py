@@ -26,9 +26,9 @@ from rich.console import Console
 from rich.table import Column, Table
 
 import tables
-from oneshot.guide import BenchmarkGuide
-from oneshot.problem import SearchProblem
-from oneshot.search_loop import search
+from oneshot.search.guide import BenchmarkGuide
+from oneshot.search.loop import search
+from oneshot.search.problem import SearchProblem
 from spaces.console.progress import Bar
 from spaces.files import write_text
 from spaces.space import Codes

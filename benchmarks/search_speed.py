@@ -21,10 +21,10 @@ from rich.table import Table
 
 import predictor
 import spaces
-from oneshot.constraint import Constraint
-from oneshot.guide import Guide, PredictorGuide
-from oneshot.problem import SearchProblem
-from oneshot.search_loop import search
+from oneshot.search.constraint import Constraint
+from oneshot.search.guide import Guide, PredictorGuide
+from oneshot.search.loop import search
+from oneshot.search.problem import SearchProblem
 from predictor.registry import make
 from spaces.space import Codes, SearchSpace
 from tables.cost.model import latency_model

@@ -21,11 +21,11 @@ from rich.table import Table
 from steps import Step, nni_steps, peak, plain_network, turns
 from torch import Tensor, nn
 
-from oneshot.recipe import Recipe
-from oneshot.supernet_training import SupernetTask
+from oneshot.algorithms.spos import SupernetTask
 from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import launchable
+from oneshot.training.recipe import Recipe
 from spaces.registry import get
 from spaces.space import Codes, SearchSpace
 

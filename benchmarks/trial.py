@@ -14,23 +14,23 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from oneshot.constraint import Limit
+from oneshot.algorithms.spos import train_supernet
 from oneshot.data.images import ImageData
 from oneshot.data.registry import load as load_data
-from oneshot.distinct import distinct
+from oneshot.evaluation.evaluator import BATCH, Evaluator
 from oneshot.evaluation.images import drawn
 from oneshot.evaluation.metrics import metrics
 from oneshot.evaluation.settings import EvaluationSettings
-from oneshot.evaluator import BATCH, Evaluator
-from oneshot.problem import SearchProblem
-from oneshot.recipe import Recipe
 from oneshot.retraining.network_training import device_of, train_network
 from oneshot.retraining.options import RetrainOptions
 from oneshot.retraining.report import report_on_test
 from oneshot.run import Run, begin
-from oneshot.search_loop import search
-from oneshot.supernet_training import train_supernet
+from oneshot.search.constraint import Limit
+from oneshot.search.deduplication import distinct
+from oneshot.search.loop import search
+from oneshot.search.problem import SearchProblem
 from oneshot.training.execution import Execution
+from oneshot.training.recipe import Recipe
 from spaces import __version__
 from spaces.architecture import Architecture
 from spaces.console.progress import Bar

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot.constraint import Constraint
-from oneshot.objective import SCORES, Objective
-from oneshot.problem import SearchProblem
+from oneshot.search.constraint import Constraint
+from oneshot.search.objective import SCORES, Objective
+from oneshot.search.problem import SearchProblem
 from oneshot.strategies.registry import make
 from service.catalog import Catalog, FileReference, device_model
 from service.problems import blaming, invalid

@@ -71,7 +71,7 @@ def main() -> None:
 
     # The exporter of the pinned torch uses what its own dependencies call deprecated.
     warnings.simplefilter("ignore")
-    from oneshot.export import TOLERANCE, compare, write_onnx
+    from oneshot.export.onnx import TOLERANCE, compare, write_onnx
     from spaces import __version__
     from spaces.registry import get
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from oneshot.constraint import Constraint, Limit
-from oneshot.objective import Objective
+from oneshot.search.constraint import Constraint, Limit
+from oneshot.search.objective import Objective
 from service.catalog import FileReference, device_model
 from spaces import __version__
 from spaces.space import SearchSpace

@@ -15,9 +15,9 @@ from oneshot.algorithms.gradient import GradientOptions, GradientTask
 from oneshot.algorithms.registry import Preset, register_algorithm
 from oneshot.algorithms.task import Setting, gradient_of
 from oneshot.data.split import Batch
-from oneshot.differentiable import ArchitectureMutator
 from oneshot.errors import InvalidOption
-from oneshot.recipe import Recipe
+from oneshot.mutators.architecture import ArchitectureMutator
+from oneshot.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from oneshot.training.engine import Engine

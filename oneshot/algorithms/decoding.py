@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot.constraint import Constraint
 from oneshot.errors import Infeasible
+from oneshot.search.constraint import Constraint
 from spaces.chains.additive import AdditiveTable
 from spaces.space import Codes
 

@@ -19,8 +19,8 @@ from oneshot.algorithms.sampled import SampledMutator, SampledTask, final_batche
 from oneshot.algorithms.task import Setting
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
-from oneshot.mutator import Masks
-from oneshot.recipe import Recipe
+from oneshot.mutators.mutator import Masks
+from oneshot.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from oneshot.training.engine import Engine

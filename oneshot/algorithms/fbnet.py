@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from oneshot.algorithms.gradient import GradientOptions, GradientTask
-from oneshot.algorithms.gumbel import GumbelMutator
 from oneshot.algorithms.registry import Preset, register_algorithm
 from oneshot.algorithms.task import Setting
 from oneshot.errors import InvalidOption
-from oneshot.recipe import Recipe
+from oneshot.mutators.gumbel import GumbelMutator
+from oneshot.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from tables.cost.model import CostModel

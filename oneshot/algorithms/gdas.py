@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from oneshot.algorithms.gradient import GradientOptions, GradientTask
-from oneshot.algorithms.gumbel import HardGumbelMutator, check_temperatures
 from oneshot.algorithms.registry import Preset, register_algorithm
 from oneshot.algorithms.task import Setting
-from oneshot.recipe import Recipe
+from oneshot.mutators.gumbel import HardGumbelMutator, check_temperatures
+from oneshot.training.recipe import Recipe
 
 RECIPE = Recipe(
     epochs=250,

@@ -15,10 +15,10 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from oneshot.algorithms.decoding import most_probable
 from oneshot.algorithms.task import ArchitectureTask, Setting
-from oneshot.constraint import Constraint
 from oneshot.data.split import Batch
-from oneshot.differentiable import ArchitectureMutator
 from oneshot.errors import InvalidOption
+from oneshot.mutators.architecture import ArchitectureMutator
+from oneshot.search.constraint import Constraint
 from oneshot.training.optimisation import sgd
 from spaces.choice import Choice
 

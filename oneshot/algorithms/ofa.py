@@ -22,10 +22,10 @@ from oneshot.algorithms.ofa_paths import SandwichPaths
 from oneshot.algorithms.registry import Preset, register_algorithm
 from oneshot.algorithms.task import ArchitectureTask, Setting
 from oneshot.data.split import Batch
-from oneshot.differentiable import ArchitectureMutator
 from oneshot.errors import InvalidOption
-from oneshot.recipe import Recipe
-from oneshot.sampling import feasible_sample
+from oneshot.mutators.architecture import ArchitectureMutator
+from oneshot.search.feasible import feasible_sample
+from oneshot.training.recipe import Recipe
 from spaces.modules.elastic_supernet import elastic_of
 from spaces.modules.supernet import Supernet
 from spaces.space import Codes

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from oneshot.errors import InvalidOption
-from oneshot.recipe import MANY_IMAGES, SMALL, Recipe
+from oneshot.training.recipe import MANY_IMAGES, SMALL, Recipe
 from spaces.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _BUILT_IN = {
     "fbnet": "oneshot.algorithms.fbnet",
     "gdas": "oneshot.algorithms.gdas",
     "ofa": "oneshot.algorithms.ofa",
-    "proxyless": "oneshot.algorithms.proxyless",
+    "proxyless": "oneshot.algorithms.proxyless.algorithm",
     "snas": "oneshot.algorithms.snas",
 }
 _ALGORITHMS: dict[str, type[ArchitectureTask]] = {}

@@ -14,7 +14,7 @@ from oneshot.algorithms.batch_statistics import by_batch
 from oneshot.algorithms.gradient import within
 from oneshot.algorithms.task import ArchitectureTask, Setting
 from oneshot.errors import InvalidOption
-from oneshot.mutator import Masks, Mutator
+from oneshot.mutators.mutator import Masks, Mutator
 from spaces.choice import Choice
 
 if TYPE_CHECKING:

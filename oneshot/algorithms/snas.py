@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from oneshot.algorithms.gradient import GradientOptions, GradientTask
-from oneshot.algorithms.gumbel import GumbelMutator, check_temperatures
 from oneshot.algorithms.registry import Preset, register_algorithm
 from oneshot.algorithms.task import Setting
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
-from oneshot.recipe import Recipe
+from oneshot.mutators.gumbel import GumbelMutator, check_temperatures
+from oneshot.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from oneshot.training.engine import Engine

@@ -16,12 +16,12 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from oneshot.algorithms.epochs import EpochLog
 from oneshot.algorithms.held_out import HeldOut
-from oneshot.constraint import Constraint
 from oneshot.data.split import Batch
-from oneshot.differentiable import ArchitectureMutator, named
 from oneshot.errors import InvalidOption
-from oneshot.recipe import Recipe
+from oneshot.mutators.architecture import ArchitectureMutator, named
+from oneshot.search.constraint import Constraint
 from oneshot.training.batches import Source
+from oneshot.training.recipe import Recipe
 from oneshot.training.task import TrainingTask
 from spaces.space import SearchSpace
 from tables.cost.model import CostModel

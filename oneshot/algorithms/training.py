@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oneshot.algorithms.cells import derived, searchable, told_space
+from oneshot.algorithms.hardware import cost_of
 from oneshot.algorithms.registry import algorithm, make
 from oneshot.algorithms.task import ArchitectureTask, Setting
-from oneshot.constraint import Limit
 from oneshot.data.augmented import Augmented
-from oneshot.hardware import cost_of
-from oneshot.recipe import Recipe
+from oneshot.search.constraint import Limit
 from oneshot.training.execution import Execution, Progress
 from oneshot.training.fitting import fit
+from oneshot.training.recipe import Recipe
 from spaces.files import write_text
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def write_network(run: Run, supernet: Supernet, architecture: Architecture, data
     """
     from itertools import islice
 
-    from oneshot.recalibration import recalibrate
+    from oneshot.evaluation.recalibration import recalibrate
     from oneshot.retraining.supernet_weights import inherit
     from oneshot.run import SETTINGS, Run
 

@@ -12,7 +12,7 @@ from oneshot.commands.options import FILE, SEED
 from spaces.console.group import example
 
 if TYPE_CHECKING:
-    from oneshot.result import SearchResult
+    from oneshot.search.result import SearchResult
 
 
 @click.command(epilog=example("python -m oneshot derive found.json -n 5 --evaluate supernet:runs/supernet -o derived"))
@@ -49,8 +49,8 @@ def derive(
 
     import numpy as np
 
-    from oneshot.guide import check_scores, guide_named
-    from oneshot.result import read_result
+    from oneshot.search.guide import check_scores, guide_named
+    from oneshot.search.result import read_result
     from spaces import formats
     from spaces.files import write_text
     from spaces.formats.registry import get as format_of

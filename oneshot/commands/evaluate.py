@@ -34,9 +34,9 @@ def evaluate(folder: Path, count: int, archs: Path | None, seed: int, output: Pa
     """
     import numpy as np
 
-    from oneshot.distinct import distinct
     from oneshot.evaluation.journal import EvaluationJournal
     from oneshot.run import read_run
+    from oneshot.search.deduplication import distinct
     from spaces.architecture import Architecture
     from spaces.console.progress import Bar
 

@@ -28,7 +28,7 @@ def export(folder: Path, opset: int, fold_bn: bool, output: Path) -> None:
 
     Its metadata name the architecture, the classes and the preprocessing. Nothing is written where the check fails.
     """
-    from oneshot.export import export as export_run
+    from oneshot.export.onnx import export as export_run
     from oneshot.run import read_run
 
     found = export_run(read_run(folder, "network"), output, opset=opset, fold_bn=fold_bn)

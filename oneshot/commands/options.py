@@ -14,8 +14,8 @@ from spaces.console.group import typed
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
-    from oneshot.recipe import Recipe
     from oneshot.training.execution import Execution
+    from oneshot.training.recipe import Recipe
     from spaces.space import SearchSpace
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -87,7 +87,7 @@ def load_data(options: dict[str, Any], input_shape: tuple[int, int, int]) -> Ima
 def recipe(options: dict[str, Any], default: Recipe | None = None) -> Recipe:
     """The recipe that the options give, from `default` where they are silent."""
     from oneshot.errors import InvalidOption
-    from oneshot.recipe import Recipe
+    from oneshot.training.recipe import Recipe
 
     names = [field.name for field in fields(Recipe)]
     given = {name: options[name] for name in names if options[name] is not None}

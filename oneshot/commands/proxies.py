@@ -94,7 +94,7 @@ def proxies(
 def _codes(space: SearchSpace, archs: Path | None, count: int, seed: int) -> Codes:
     import numpy as np
 
-    from oneshot.distinct import distinct
+    from oneshot.search.deduplication import distinct
     from spaces.architecture import Architecture
 
     if archs is not None:

@@ -78,12 +78,12 @@ def retrain(
 
     Where the data set is as large as the one of the space's paper, the paper's recipe is the default.
     """
-    from oneshot.recipe import Recipe
     from oneshot.retraining.network_training import check, device_of, train_network
     from oneshot.retraining.published import published
     from oneshot.retraining.report import in_words, report_on_test
     from oneshot.retraining.source import read_source
     from oneshot.run import Run, begin
+    from oneshot.training.recipe import Recipe
     from spaces.console.progress import Bar
     from spaces.files import write_text
     from spaces.registry import get

@@ -15,7 +15,7 @@ from oneshot.commands.options import SEED
 from spaces.console.group import example
 
 if TYPE_CHECKING:
-    from oneshot.result import Candidate
+    from oneshot.search.result import Candidate
     from spaces.space import SearchSpace
     from tables.evaluation import Journal
 
@@ -87,12 +87,12 @@ def search(
     and ends with the same result. The options from --images on are for a supernet, and mean what they do for
     `evaluate`.
     """
-    from oneshot.constraint import Limit
-    from oneshot.guide import guide_named
-    from oneshot.objective import Objective
-    from oneshot.plots import check_plot, plot_search
-    from oneshot.problem import SearchProblem
-    from oneshot.search_loop import search as run_search
+    from oneshot.search.constraint import Limit
+    from oneshot.search.guide import guide_named
+    from oneshot.search.loop import search as run_search
+    from oneshot.search.objective import Objective
+    from oneshot.search.plot import check_plot, plot_search
+    from oneshot.search.problem import SearchProblem
     from oneshot.strategies.registry import check_options
     from spaces.console.progress import Bar
     from spaces.formats.registry import get as format_of

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from oneshot.data.images import ImageData
-    from oneshot.onnx_network import OnnxNetwork
+    from oneshot.export.onnx_network import OnnxNetwork
 
 
 def _data_options(command: Any) -> Any:
@@ -65,7 +65,7 @@ def _of_run(folder: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData
 def _of_onnx(path: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData]:
     from oneshot.data.registry import reload
     from oneshot.errors import InvalidOption
-    from oneshot.onnx_network import OnnxNetwork
+    from oneshot.export.onnx_network import OnnxNetwork
     from spaces.errors import UnknownName
 
     model = OnnxNetwork(path)

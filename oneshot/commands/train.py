@@ -21,8 +21,8 @@ from spaces.console.group import example
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
-    from oneshot.recipe import Recipe
     from oneshot.run import Run
+    from oneshot.training.recipe import Recipe
     from spaces.space import SearchSpace
 
 ALGORITHMS = click.Choice(["spos", *available()])
@@ -62,8 +62,8 @@ def train(space_name: str, algorithm: str, **options: Any) -> None:
     images, learning rate 0.5, colour jitter 0.4.
     """
     from oneshot.algorithms.epochs import Follower
+    from oneshot.algorithms.spos import augmentation_settings, train_supernet
     from oneshot.run import Run, begin
-    from oneshot.supernet_training import augmentation_settings, train_supernet
     from spaces.console.progress import Bar
     from spaces.registry import get
 
@@ -101,8 +101,8 @@ def _paths(
 ) -> tuple[Recipe, dict[str, Any]]:
     """The recipe and the settings of a training on sampled paths."""
     from oneshot.errors import InvalidOption
-    from oneshot.recipe import supernet_recipe
     from oneshot.samplers.settings import SamplerSettings
+    from oneshot.training.recipe import supernet_recipe
 
     for name in ("given", "target", "constraint", "with_network"):
         if options[name]:

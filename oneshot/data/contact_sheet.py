@@ -9,8 +9,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from oneshot.data.epoch_order import EpochOrder, OrderLoader, Task
 from oneshot.data.images import ImageData
-from oneshot.data.order import EpochOrder, OrderLoader, Task
 from spaces.files import replacing
 
 CELL, GAP, LINE = 128, 6, 18

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from oneshot.data.augmentation import Augmentation, cut_out
 from oneshot.data.decoding import decoded, header
+from oneshot.data.epoch_order import Task
 from oneshot.data.errors import InvalidData
 from oneshot.data.folder_split import FolderSplit, Skipped
-from oneshot.data.order import Task
 from oneshot.data.preprocessing import Preprocessing
 from oneshot.data.resampling import Box, centre
 from oneshot.data.split import Batch

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from oneshot.data import cut
+from oneshot.data import validation_split as cut
 from oneshot.data.augmentation import Augmentation
 from oneshot.data.images import ImageData, ImageSplit
 from oneshot.data.request import DataRequest

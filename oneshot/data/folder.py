@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from oneshot.data import cut
+from oneshot.data import validation_split as cut
 from oneshot.data.augmentation import Augmentation
 from oneshot.data.errors import InvalidData
 from oneshot.data.folder_split import FolderSplit

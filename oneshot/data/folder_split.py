@@ -17,8 +17,8 @@ from torch import Tensor
 
 from oneshot.data.augmentation import Augmentation
 from oneshot.data.decoding import read_file
+from oneshot.data.epoch_order import EpochOrder, OrderLoader, Task, in_order
 from oneshot.data.errors import InvalidData, UnreadableImage
-from oneshot.data.order import EpochOrder, OrderLoader, Task, in_order
 from oneshot.data.preprocessing import Preprocessing
 from oneshot.data.split import Batch, Indices
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from oneshot.data.augmentation import Augmentation
 from oneshot.data.errors import InvalidData
+from oneshot.data.files import located
 from oneshot.data.images import ImageData
-from oneshot.data.located import located
 from oneshot.data.pixels import pixel_data
 from oneshot.data.request import DataRequest
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from oneshot.data.augmentation import Augmentation, cut_out, shift_and_flip
+from oneshot.data.epoch_order import OrderLoader, Task
 from oneshot.data.memory import MemorySplit, chosen
 from oneshot.data.naming import title
-from oneshot.data.order import OrderLoader, Task
 from oneshot.data.preprocessing import Preprocessing
 from oneshot.data.request import DataRequest
 from oneshot.data.split import Batch, Indices, Split

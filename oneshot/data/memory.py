@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from torch import Tensor
 
 from oneshot.data.augmentation import Augmentation
-from oneshot.data.order import EpochOrder, OrderLoader, Task, in_order
+from oneshot.data.epoch_order import EpochOrder, OrderLoader, Task, in_order
 from oneshot.data.split import Batch, Indices
 
 

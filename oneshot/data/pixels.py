@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from oneshot.data import cut
+from oneshot.data import validation_split as cut
 from oneshot.data.augmentation import Augmentation, cut_out, jitter, shift_and_flip
+from oneshot.data.epoch_order import Task
 from oneshot.data.images import ImageData
 from oneshot.data.memory import MemorySplit, chosen
-from oneshot.data.order import Task
 from oneshot.data.preprocessing import Preprocessing
 from oneshot.data.request import DataRequest
 from oneshot.data.split import Batch, Indices

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from oneshot.data.errors import InvalidData
+from oneshot.data.files import located
 from oneshot.data.folder import Labelled, class_folders, folder_data, images_below, images_by_class
 from oneshot.data.images import ImageData
-from oneshot.data.located import located
 from oneshot.data.request import DataRequest
 from spaces.files import read_text
 

@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from oneshot.data.augmentation import FLIP, Augmentation, cut_out, jitter
 from oneshot.data.decoding import decoded, header
+from oneshot.data.epoch_order import Task
 from oneshot.data.folder_split import FolderSplit, Skipped
-from oneshot.data.order import Task
 from oneshot.data.resampling import centre, resample
 from oneshot.data.split import Batch
 

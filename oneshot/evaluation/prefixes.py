@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from oneshot.recalibration import gathering, normalisations
+from oneshot.evaluation.recalibration import gathering, normalisations
 
 Chain = Sequence[nn.Module]
 

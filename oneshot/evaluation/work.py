@@ -13,13 +13,13 @@ import numpy as np
 
 from oneshot.errors import InvalidOption
 from oneshot.evaluation.settings import EvaluationSettings
-from oneshot.fanout import Fanout, Resources
+from oneshot.parallel.fanout import Fanout, Resources
 from oneshot.run import Run, read_run
 from spaces.space import Codes
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
-    from oneshot.evaluator import Evaluator
+    from oneshot.evaluation.evaluator import Evaluator
 
 LARGEST_SHARE = 64
 """Architectures that a process is given at a time, at most."""
@@ -65,7 +65,7 @@ def load_evaluator(
     """The evaluator of a run's supernet; for the arguments see `SupernetWork`."""
     import torch
 
-    from oneshot.evaluator import Evaluator
+    from oneshot.evaluation.evaluator import Evaluator
     from spaces.modules.supernet import Supernet
 
     torch.set_num_threads(threads)
@@ -85,7 +85,7 @@ class SupernetEvaluation:
         settings: what decides the results.
         device: `cpu`, `gpu`, `gpu:1` or `auto`.
         threads: of torch, in each process.
-        engine: see `oneshot.fanout`.
+        engine: see `oneshot.parallel.fanout`.
         workers: processes; None: as many as the processor has cores for.
         address: of a running Ray cluster, which must see the run's folder and its data at the same paths.
 

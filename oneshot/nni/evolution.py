@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from oneshot.constraint import Constraint
 from oneshot.errors import InvalidOption
 from oneshot.nni.tuner import StrategyTuner
+from oneshot.search.constraint import Constraint
 from spaces.space import SearchSpace
 
 

@@ -16,19 +16,19 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from oneshot.algorithms.proxyless import ProxylessTask
-from oneshot.algorithms.proxyless_mutator import ProxylessMutator
-from oneshot.algorithms.proxyless_options import ProxylessOptions
+from oneshot.algorithms.proxyless.algorithm import ProxylessTask
+from oneshot.algorithms.proxyless.mutator import ProxylessMutator
+from oneshot.algorithms.proxyless.options import ProxylessOptions
 from oneshot.algorithms.task import Setting
-from oneshot.binding import bare
-from oneshot.constraint import Constraint
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
+from oneshot.mutators.binding import bare
 from oneshot.nni.device import chosen_device
 from oneshot.nni.trainer import _Loaded
-from oneshot.recipe import Recipe
+from oneshot.search.constraint import Constraint
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
+from oneshot.training.recipe import Recipe
 from spaces.files import replacing, write_text
 from spaces.modules.mutable import assign_keys
 from spaces.user_model.freeze import activate, freeze
@@ -69,7 +69,7 @@ class ProxylessNasTrainer:
         load_ckpt: whether weights are loaded from `ckpt_path` before the training.
         ckpt_path: checkpoint, which is written too; None: none.
         arch_path: the architecture is exported to this file at the end; None: it is not.
-        cost: which the loss aims at, differentiable; see `oneshot.hardware.cost_of`.
+        cost: which the loss aims at, differentiable; see `oneshot.algorithms.hardware.cost_of`.
         reference: cost that is aimed at; None: the mean over all networks.
         form: `mul#log` or `add#linear`.
         constraint: what the found network must meet, in place of `cost`.

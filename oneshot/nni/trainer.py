@@ -18,10 +18,10 @@ from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.nni.device import chosen_device
 from oneshot.nni.mutator import SPOSSupernetTrainingMutator
-from oneshot.recipe import Recipe
 from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
+from oneshot.training.recipe import Recipe
 from oneshot.training.task import TrainingTask
 from spaces.files import write_text
 

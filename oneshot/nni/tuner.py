@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot.constraint import Constraint
 from oneshot.errors import InvalidGuide, InvalidOption, NoMoreTrials
 from oneshot.nni.listed import ListedSpace
-from oneshot.problem import SearchProblem
+from oneshot.search.constraint import Constraint
+from oneshot.search.problem import SearchProblem
 from oneshot.strategies.base import Strategy
 from oneshot.strategies.registry import check_options, make
 from spaces import formats

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from oneshot.data.images import ImageData
 from oneshot.data.split import Split
 from oneshot.errors import InvalidOption, InvalidRun
-from oneshot.recalibration import recalibrate
-from oneshot.recipe import Recipe
+from oneshot.evaluation.recalibration import recalibrate
 from oneshot.retraining.augmentation import augmented
 from oneshot.retraining.options import RetrainOptions
 from oneshot.retraining.supernet_weights import inherit
@@ -19,6 +18,7 @@ from oneshot.retraining.task import RetrainTask
 from oneshot.run import Run, read_run
 from oneshot.training.execution import Execution, Progress
 from oneshot.training.fitting import fit
+from oneshot.training.recipe import Recipe
 from spaces.errors import InvalidParameter
 from spaces.modules.supernet import Supernet
 from spaces.registry import get

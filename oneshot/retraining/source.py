@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from oneshot.errors import InvalidOption
-from oneshot.result import FORMAT
+from oneshot.search.result import FORMAT
 from spaces import formats
 from spaces.architecture import Architecture
 from spaces.errors import InvalidArchitecture, InvalidFile, PathfitError

@@ -9,10 +9,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from oneshot.errors import InvalidOption
-from oneshot.recipe import Recipe
 from oneshot.retraining.mixup import mixup
 from oneshot.retraining.moving_average import MovingAverage
 from oneshot.retraining.options import RetrainOptions
+from oneshot.training.recipe import Recipe
 from oneshot.training.task import TrainingTask
 from spaces.modules.cells import CellNetwork
 

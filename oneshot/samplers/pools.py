@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot.distinct import distinct
 from oneshot.errors import InvalidOption
+from oneshot.search.deduplication import distinct
 from spaces.space import Codes
 from tables.cost.model import CostModel
 

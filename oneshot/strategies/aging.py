@@ -13,7 +13,7 @@ from oneshot.strategies.registry import register_strategy
 from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:
-    from oneshot.problem import SearchProblem
+    from oneshot.search.problem import SearchProblem
 
 _ATTEMPTS = 10  # of a change that gives no architecture
 _BREEDS = 8  # children bred at once for each one that is wanted

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spaces.space import Codes
 
 if TYPE_CHECKING:
-    from oneshot.problem import SearchProblem
+    from oneshot.search.problem import SearchProblem
 
 _TRIES = 20
 _WIDENINGS = 6

@@ -15,7 +15,7 @@ from oneshot.strategies.registry import register_strategy
 from spaces.space import Codes
 
 if TYPE_CHECKING:
-    from oneshot.problem import SearchProblem
+    from oneshot.search.problem import SearchProblem
 
 _MOST_COMBINATIONS = 1 << 22  # that are gone through in order to find those that meet the constraints
 

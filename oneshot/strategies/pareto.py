@@ -15,7 +15,7 @@ from spaces.space import Codes
 if TYPE_CHECKING:
     from pymoo.core.population import Population
 
-    from oneshot.problem import SearchProblem
+    from oneshot.search.problem import SearchProblem
 
 
 @register_strategy("pareto")

@@ -18,7 +18,7 @@ from oneshot.strategies.registry import register_strategy
 from spaces.space import Codes
 
 if TYPE_CHECKING:
-    from oneshot.problem import SearchProblem
+    from oneshot.search.problem import SearchProblem
     from predictor.base import Predictor
 
 _FEWEST = 10  # that a predictor is fitted on

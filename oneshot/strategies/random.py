@@ -12,7 +12,7 @@ from oneshot.strategies.registry import register_strategy
 from spaces.space import Codes
 
 if TYPE_CHECKING:
-    from oneshot.problem import SearchProblem
+    from oneshot.search.problem import SearchProblem
 
 
 @register_strategy("random")

@@ -17,7 +17,7 @@ from oneshot.strategies.base import Strategy
 from spaces.errors import UnknownName
 
 if TYPE_CHECKING:
-    from oneshot.problem import SearchProblem
+    from oneshot.search.problem import SearchProblem
 
 GROUP = "pathfit.strategies"
 """Entry points of installed packages: each names a module whose import registers its strategies."""
@@ -25,7 +25,7 @@ GROUP = "pathfit.strategies"
 ALIASES = {"spos": "evolution", "nsga2": "pareto"}
 _BUILT_IN = {
     "aging": "oneshot.strategies.aging",
-    "channels": "oneshot.channel_search",
+    "channels": "oneshot.strategies.channels",
     "evolution": "oneshot.strategies.evolution",
     "exhaustive": "oneshot.strategies.exhaustive",
     "pareto": "oneshot.strategies.pareto",

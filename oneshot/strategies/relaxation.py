@@ -15,8 +15,8 @@ from spaces.errors import NotAdditive
 from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:
-    from oneshot.constraint import Constraint
-    from oneshot.problem import SearchProblem
+    from oneshot.search.constraint import Constraint
+    from oneshot.search.problem import SearchProblem
 
 _FITTED = 4096  # architectures that a line is fitted on where costs are no sums over choices
 _MULTIPLIER_RATE = 0.5

@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from oneshot.recipe import Recipe
+from oneshot.training.recipe import Recipe
 
 
 def sgd(model: nn.Module, recipe: Recipe, steps: int) -> tuple[Optimizer, LRScheduler]:

@@ -11,8 +11,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from oneshot.data.split import Batch
-from oneshot.recipe import Recipe
 from oneshot.training.optimisation import sgd
+from oneshot.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from oneshot.training.engine import Engine

@@ -12,7 +12,7 @@ from service.client.following import Following, patiently
 from service.client.status import JobStatus, Progress, SearchStatus
 
 if TYPE_CHECKING:
-    from oneshot.result import Candidate, SearchResult
+    from oneshot.search.result import Candidate, SearchResult
     from service.client.client import Client
 
 EXPORT = 300.0
@@ -105,7 +105,7 @@ class SearchHandle:
 
     def result(self) -> SearchResult:
         """What it found, every candidate among it; raises ServiceProblem where it is not done."""
-        from oneshot.result import SearchResult
+        from oneshot.search.result import SearchResult
 
         found = self.client.request("GET", f"{self.path}?candidates=1")
         if found["result"] is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from oneshot.result import Candidate
+    from oneshot.search.result import Candidate
 
 S = TypeVar("S", bound="JobStatus")
 
@@ -113,7 +113,7 @@ class SearchStatus(JobStatus):
         return self._candidates("front")
 
     def _candidates(self, part: str) -> list[Candidate]:
-        from oneshot.result import Candidate
+        from oneshot.search.result import Candidate
         from spaces.architecture import Architecture
 
         return [

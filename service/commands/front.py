@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from oneshot.result import SearchResult
+    from oneshot.search.result import SearchResult
 
 MOST = 10
 """Networks that are shown."""

@@ -12,7 +12,7 @@ from service.commands.connection import connected
 from spaces.console.group import example
 
 if TYPE_CHECKING:
-    from oneshot.result import SearchResult
+    from oneshot.search.result import SearchResult
     from service.client import Client, SearchHandle
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import predictor
-from oneshot.guide import BenchmarkGuide, Guide, PredictorGuide, guide_named
-from oneshot.problem import SearchProblem
-from oneshot.search_loop import search
+from oneshot.search.guide import BenchmarkGuide, Guide, PredictorGuide, guide_named
+from oneshot.search.loop import search
+from oneshot.search.problem import SearchProblem
 from service.catalog import ChangedFile, FileReference
 from service.kinds.base import Context, Outcome
 from service.task import SearchTask, bind, objective

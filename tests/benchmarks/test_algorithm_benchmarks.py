@@ -14,11 +14,11 @@ import torch
 from click.testing import CliRunner
 
 import spaces
-from oneshot.constraint import Constraint
 from oneshot.data.images import ImageData, ImageSplit
-from oneshot.problem import SearchProblem
-from oneshot.recalibration import recalibrate
+from oneshot.evaluation.recalibration import recalibrate
 from oneshot.retraining.report import report_on_test
+from oneshot.search.constraint import Constraint
+from oneshot.search.problem import SearchProblem
 from spaces.modules.elastic_supernet import extract
 from tables.benchmarks import Benchmark
 from tables.benchmarks.records import Records

@@ -8,9 +8,9 @@ import pytest
 
 import spaces
 from oneshot import Limit, SearchProblem, search
-from oneshot.channel_search import _blocks_and_scales
 from oneshot.errors import Infeasible
-from oneshot.restriction import Restriction
+from oneshot.search.subspace import Restriction
+from oneshot.strategies.channels import _blocks_and_scales
 from spaces import SearchSpace
 
 SMALL = (
@@ -115,7 +115,7 @@ def test_a_supernet_with_sampled_widths_guides_it(tmp_path: Path) -> None:
     from click.testing import CliRunner
 
     from oneshot.commands import main
-    from oneshot.result import read_result
+    from oneshot.search.result import read_result
 
     def done(*arguments: object) -> None:
         result = CliRunner().invoke(main, list(map(str, arguments)))

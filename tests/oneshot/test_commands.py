@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 import spaces
 from oneshot.commands import main
-from oneshot.result import SearchResult
+from oneshot.search.result import SearchResult
 from spaces import ChainSpace
 from tables import LookupTable
 

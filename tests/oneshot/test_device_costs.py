@@ -10,8 +10,8 @@ import spaces
 from oneshot import Constraint, Limit, SearchProblem, search
 from oneshot.algorithms.decoding import most_probable
 from oneshot.errors import Infeasible, InvalidConstraint, InvalidObjective
-from oneshot.objective import Objective
-from oneshot.restriction import Restriction
+from oneshot.search.objective import Objective
+from oneshot.search.subspace import Restriction
 from spaces import ChainSpace, SearchSpace
 from tables import LookupTable
 from tables.errors import MissingFigures

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 import spaces
-from oneshot import export as exporting
 from oneshot.errors import InvalidOption, InvalidRun
-from oneshot.export import OPSET, TOLERANCE, compare, export, metadata_of, operators
+from oneshot.export import onnx as exporting
+from oneshot.export.onnx import OPSET, TOLERANCE, compare, export, metadata_of, operators
 from oneshot.run import Run
 from spaces import Architecture, ChainSpace
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from oneshot import fanout
 from oneshot.errors import InvalidOption
-from oneshot.fanout import Cancelled, Fanout, ItemFailed, Resources
+from oneshot.parallel import fanout
+from oneshot.parallel.fanout import Cancelled, Fanout, ItemFailed, Resources
 from spaces.errors import PathfitError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """One session of Ray for all tests that take it."""
-    from oneshot.ray_pool import session
+    from oneshot.parallel.ray_pool import session
 
     with session(cpus=2):
         yield

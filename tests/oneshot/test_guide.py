@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from oneshot.guide import guide_named
-from oneshot.recipe import Recipe
 from oneshot.run import begin
+from oneshot.search.guide import guide_named
+from oneshot.training.recipe import Recipe
 from spaces import ChainSpace
 
 

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from oneshot.algorithms.hardware import cost_of, uniform_cost
 from oneshot.errors import InvalidObjective
-from oneshot.hardware import cost_of, uniform_cost
 from spaces import ChainSpace
 from tables import LookupTable
 from tables.errors import MissingFigures

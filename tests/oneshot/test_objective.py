@@ -3,7 +3,7 @@
 import pytest
 
 from oneshot.errors import InvalidObjective
-from oneshot.objective import Objective
+from oneshot.search.objective import Objective
 from spaces import ChainSpace
 from spaces.errors import UnknownName
 from tables import LookupTable

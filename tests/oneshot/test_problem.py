@@ -9,9 +9,9 @@ import pytest
 
 import spaces
 from oneshot import Constraint, Limit, SearchProblem
-from oneshot.distinct import Seen, distinct, identity
 from oneshot.errors import Infeasible
-from oneshot.objective import Objective
+from oneshot.search.deduplication import Seen, distinct, identity
+from oneshot.search.objective import Objective
 from spaces import ChainSpace, SearchSpace
 from tables import LookupTable
 from tables.cost.model import counting_model

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import spaces
 from oneshot import Constraint, SearchProblem, SearchResult, search
-from oneshot.result import read_architecture, read_result
+from oneshot.search.result import read_architecture, read_result
 from spaces import ChainSpace
 from spaces.errors import InvalidFile, PathfitError
 from tables.cost.model import counting_model

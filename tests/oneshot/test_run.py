@@ -9,12 +9,12 @@ from torch import nn
 
 import spaces
 from oneshot import run as runs
+from oneshot.algorithms.spos import train_supernet
 from oneshot.data.images import ImageData
 from oneshot.errors import InvalidRun
-from oneshot.recipe import Recipe
 from oneshot.run import Run, begin
-from oneshot.supernet_training import train_supernet
 from oneshot.training import Execution
+from oneshot.training.recipe import Recipe
 from spaces import ChainSpace
 
 ELASTIC = (

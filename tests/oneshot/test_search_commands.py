@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 
 import spaces
 from oneshot.commands import main
-from oneshot.evaluator import Evaluator
-from oneshot.result import SearchResult, read_result
+from oneshot.evaluation.evaluator import Evaluator
+from oneshot.search.result import SearchResult, read_result
 from spaces import ChainSpace
 from tables import evaluation
 

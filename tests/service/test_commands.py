@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import spaces
-from oneshot.result import SearchResult, read_architecture
+from oneshot.search.result import SearchResult, read_architecture
 from service.commands import LAZY, main
 from service.pathfit import COMMANDS
 from service.pathfit import main as pathfit

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from oneshot.algorithms.proxyless import ProxylessTask
-from oneshot.algorithms.proxyless_options import ProxylessOptions
+from oneshot.algorithms.proxyless.algorithm import ProxylessTask
+from oneshot.algorithms.proxyless.options import ProxylessOptions
 from oneshot.algorithms.task import Setting
 from oneshot.data.images import ImageSplit
-from oneshot.recipe import Recipe
+from oneshot.training.recipe import Recipe
 from spaces.modules.choices import LayerChoice
 
 

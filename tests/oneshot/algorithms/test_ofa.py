@@ -13,11 +13,11 @@ from oneshot.algorithms.ofa import Ofa, OfaOptions
 from oneshot.algorithms.ofa_paths import SandwichPaths
 from oneshot.algorithms.registry import algorithm, make, preset
 from oneshot.algorithms.task import Setting
-from oneshot.constraint import Constraint
 from oneshot.data.images import ImageData, ImageSplit
 from oneshot.errors import InvalidOption
-from oneshot.recipe import Recipe
+from oneshot.search.constraint import Constraint
 from oneshot.training import Execution, fit
+from oneshot.training.recipe import Recipe
 from oneshot.training.stop import Stopped
 from spaces.modules.elastic_supernet import elastic_of, extract
 from tables.cost.model import counting_model

@@ -15,14 +15,14 @@ from torch import nn
 import spaces
 from oneshot.algorithms.decoding import most_probable
 from oneshot.algorithms.epochs import read_epochs
-from oneshot.algorithms.proxyless import ProxylessTask
-from oneshot.algorithms.proxyless_options import ProxylessOptions
-from oneshot.constraint import Constraint, Limit
+from oneshot.algorithms.hardware import Lagrange, MultiplyLog, hardware_term
+from oneshot.algorithms.proxyless.algorithm import ProxylessTask
+from oneshot.algorithms.proxyless.options import ProxylessOptions
 from oneshot.errors import Infeasible, InvalidOption
-from oneshot.hardware import Lagrange, MultiplyLog, hardware_term
-from oneshot.recipe import Recipe
+from oneshot.search.constraint import Constraint, Limit
 from oneshot.training import Stopped, fit
 from oneshot.training.execution import Execution
+from oneshot.training.recipe import Recipe
 from spaces.errors import NotAdditive
 from spaces.modules.choices import LayerChoice
 from tables import LookupTable

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import spaces
-from oneshot.algorithms.proxyless_mutator import MODES, ProxylessMutator
+from oneshot.algorithms.hardware import AddLinear, MultiplyLog, uniform_cost
+from oneshot.algorithms.proxyless.mutator import MODES, ProxylessMutator
 from oneshot.errors import InvalidOption
-from oneshot.hardware import AddLinear, MultiplyLog, uniform_cost
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
 from spaces.modules.repeat import Repeat

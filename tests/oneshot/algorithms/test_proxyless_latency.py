@@ -11,7 +11,7 @@ import spaces
 import tables
 from oneshot.algorithms.decoding import most_probable
 from oneshot.commands import main
-from oneshot.constraint import Limit
+from oneshot.search.constraint import Limit
 from spaces.architecture import Architecture
 
 TABLE = "amd-epyc-nasbench-macro-b1-fp32-t2"

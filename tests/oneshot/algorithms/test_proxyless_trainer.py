@@ -14,11 +14,11 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import spaces
 from oneshot.algorithms.epochs import read_epochs
-from oneshot.algorithms.proxyless_options import PAPER_RECIPE, ProxylessOptions
+from oneshot.algorithms.proxyless.options import PAPER_RECIPE, ProxylessOptions
 from oneshot.algorithms.registry import preset
 from oneshot.commands import main
 from oneshot.errors import InvalidOption
-from oneshot.mutator import FixedArchitecture
+from oneshot.mutators.mutator import FixedArchitecture
 from oneshot.nni import ProxylessNasTrainer, ProxylessTrainer
 from spaces.architecture import Architecture
 from spaces.errors import UnknownName

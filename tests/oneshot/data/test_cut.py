@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneshot.data.cut import digest, stratified, validation_size
 from oneshot.data.errors import InvalidData
+from oneshot.data.validation_split import digest, stratified, validation_size
 
 
 @given(labels=st.lists(st.integers(0, 6), min_size=2, max_size=200), seed=st.integers(0, 5), data=st.data())

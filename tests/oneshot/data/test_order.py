@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneshot.data.augmentation import NUMBERS, Augmentation
+from oneshot.data.epoch_order import EpochOrder, in_order
 from oneshot.data.images import ImageSplit
-from oneshot.data.order import EpochOrder, in_order
 from oneshot.data.pixels import PixelSplit
 from oneshot.data.preprocessing import Preprocessing
 from oneshot.errors import InvalidOption

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from oneshot.commands import main
-from oneshot.evaluator import Evaluator
+from oneshot.evaluation.evaluator import Evaluator
 from oneshot.run import Run
 from spaces import ChainSpace
 from tables import evaluation

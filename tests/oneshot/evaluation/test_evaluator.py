@@ -11,9 +11,9 @@ from torch.nn import functional
 import spaces
 from oneshot.data.images import ImageData, ImageSplit
 from oneshot.errors import InvalidOption, InvalidRun
+from oneshot.evaluation.evaluator import Evaluator, quality
+from oneshot.evaluation.recalibration import recalibrate
 from oneshot.evaluation.settings import EvaluationSettings
-from oneshot.evaluator import Evaluator, quality
-from oneshot.recalibration import recalibrate
 from spaces import ChainSpace, Supernet
 
 FEW = EvaluationSettings(recalibration_batch_size=32, recalibration_batches=2)

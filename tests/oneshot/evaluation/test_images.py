@@ -11,9 +11,9 @@ from torch import Tensor
 from oneshot.data.images import ImageData, ImageSplit
 from oneshot.data.preprocessing import Preprocessing
 from oneshot.errors import InvalidOption, InvalidRun
+from oneshot.evaluation.evaluator import Evaluator
 from oneshot.evaluation.images import EvaluationImages
 from oneshot.evaluation.settings import EvaluationSettings
-from oneshot.evaluator import Evaluator
 from spaces import Supernet
 
 CPU = torch.device("cpu")

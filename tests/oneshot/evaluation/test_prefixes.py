@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from oneshot.evaluation.prefixes import Features, PrefixTree
-from oneshot.recalibration import recalibrate
+from oneshot.evaluation.recalibration import recalibrate
 
 ENOUGH = 10**9
 

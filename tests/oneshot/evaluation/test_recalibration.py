@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from oneshot.recalibration import gathering, recalibrate
+from oneshot.evaluation.recalibration import gathering, recalibrate
 from spaces.modules.elastic import ElasticBatchNorm
 
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import spaces
-from oneshot.differentiable import ArchitectureMutator, straight_through
 from oneshot.errors import InvalidOption
-from oneshot.mutator import BaseMutator, FixedArchitecture, Mutator, RandomMutator
+from oneshot.mutators.architecture import ArchitectureMutator, straight_through
+from oneshot.mutators.mutator import BaseMutator, FixedArchitecture, Mutator, RandomMutator
 from spaces.errors import NoActiveCandidate
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from oneshot.algorithms.proxyless_mutator import ProxylessMutator
-from oneshot.mutator import FixedArchitecture, RandomMutator
+from oneshot.algorithms.proxyless.mutator import ProxylessMutator
+from oneshot.mutators.mutator import FixedArchitecture, RandomMutator
 
 SCRIPT = Path(__file__).with_name("two_ranks.py")
 ROOT = Path(__file__).resolve().parents[3]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from oneshot.mutator import RandomMutator
+from oneshot.mutators.mutator import RandomMutator
 from spaces.modules.choices import LayerChoice
 
 

@@ -13,13 +13,13 @@ from torch import nn
 import spaces
 from oneshot.data.images import ImageData, ImageSplit
 from oneshot.errors import InvalidOption, InvalidRun
-from oneshot.recipe import Recipe
 from oneshot.retraining import network_training
 from oneshot.retraining.network_training import check, train_network
 from oneshot.retraining.options import RetrainOptions
 from oneshot.retraining.task import RetrainTask
 from oneshot.run import Run, begin
 from oneshot.training.execution import Execution
+from oneshot.training.recipe import Recipe
 from oneshot.training.stop import Stopped
 from spaces import ChainSpace
 from spaces.modules.cells import CellNetwork

@@ -3,9 +3,9 @@
 import pytest
 
 import spaces
-from oneshot.recipe import Recipe
 from oneshot.retraining.options import RetrainOptions
 from oneshot.retraining.published import RECIPES, published
+from oneshot.training.recipe import Recipe
 
 
 @pytest.mark.parametrize("name", RECIPES)

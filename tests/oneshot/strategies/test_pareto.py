@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from oneshot import SearchProblem, search
-from oneshot.objective import Objective
+from oneshot.search.objective import Objective
 from oneshot.strategies.pareto import Pareto
 from spaces import ChainSpace, SearchSpace
 from tables.cost.model import counting_model

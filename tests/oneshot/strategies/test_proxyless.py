@@ -9,7 +9,7 @@ import torch
 import spaces
 from oneshot import Constraint, SearchProblem, search
 from oneshot.errors import InvalidGuide, InvalidOption
-from oneshot.guide import PredictorGuide
+from oneshot.search.guide import PredictorGuide
 from oneshot.strategies.reinforce import Reinforce
 from oneshot.strategies.relaxation import ExpectedCost, RelaxedScore, descend
 from predictor.ensemble.predictor import Fitting, GraphPredictor

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from oneshot.recipe import Recipe
+from oneshot.training.recipe import Recipe
 
 Weights = dict[str, torch.Tensor]
 

@@ -8,13 +8,13 @@ import torch
 from torch import distributed
 
 import spaces
+from oneshot.algorithms.spos import SupernetTask
 from oneshot.data.registry import load
 from oneshot.errors import InvalidOption
-from oneshot.recipe import Recipe
 from oneshot.samplers import Uniform
-from oneshot.supernet_training import SupernetTask
 from oneshot.training import Execution, fit
 from oneshot.training.group import PartDone
+from oneshot.training.recipe import Recipe
 
 SMALL = "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
 TWO = Execution(devices=2, accelerator="cpu", report_every=10, checkpoint_every=7)

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 import spaces
+from oneshot.algorithms.spos import SupernetTask
 from oneshot.data.registry import load
-from oneshot.recipe import Recipe
 from oneshot.samplers import Uniform
-from oneshot.supernet_training import SupernetTask
 from oneshot.training import Execution, fit
+from oneshot.training.recipe import Recipe
 
 SMALL = "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
 

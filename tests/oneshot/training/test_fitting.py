@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import nn
 
+from oneshot.algorithms.spos import SupernetTask
 from oneshot.data.images import ImageData
 from oneshot.errors import InvalidOption, InvalidRun
-from oneshot.recipe import Recipe
 from oneshot.samplers import Fair, Uniform
-from oneshot.supernet_training import SupernetTask
 from oneshot.training import Execution, TrainingTask, fit
 from oneshot.training.optimisation import sgd
+from oneshot.training.recipe import Recipe
 from spaces import ChainSpace
 from spaces.modules.supernet import Supernet
 from spaces.space import Codes

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from oneshot.algorithms.spos import SupernetTask
 from oneshot.data.images import ImageData
-from oneshot.recipe import Recipe
 from oneshot.samplers import Uniform
-from oneshot.supernet_training import SupernetTask
 from oneshot.training import Execution, fit
 from oneshot.training.engine import Engine
 from oneshot.training.fitting import launchable
+from oneshot.training.recipe import Recipe
 from spaces import ChainSpace
 from spaces.modules.blocks import build
 from spaces.modules.network import ChainNetwork

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneshot.errors import InvalidOption
-from oneshot.recipe import SMALL, Recipe, supernet_recipe
+from oneshot.training.recipe import SMALL, Recipe, supernet_recipe
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,14 @@ from click.testing import CliRunner
 from torch import nn
 
 import oneshot.supernet_training
+from oneshot.algorithms.spos import SupernetTask
 from oneshot.commands import main
+from oneshot.data.epoch_order import OrderLoader
 from oneshot.data.images import ImageData
-from oneshot.data.order import OrderLoader
 from oneshot.errors import InvalidRun
-from oneshot.recipe import Recipe
 from oneshot.samplers import Uniform
-from oneshot.supernet_training import SupernetTask
 from oneshot.training import Stopped, TrainingTask, fit
+from oneshot.training.recipe import Recipe
 from spaces import ChainSpace
 
 SCRIPT = Path(__file__).with_name("hanging.py")

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from oneshot.algorithms.spos import augmentation_settings
 from oneshot.commands import main
 from oneshot.commands.options import recipe
 from oneshot.commands.train import train
 from oneshot.errors import InvalidOption
-from oneshot.recipe import Recipe, supernet_recipe
-from oneshot.supernet_training import augmentation_settings
+from oneshot.training.recipe import Recipe, supernet_recipe
 from spaces import ChainSpace
 
 

@@ -13,12 +13,12 @@ import torch
 from torch import nn
 
 import spaces
+from oneshot.algorithms.spos import SupernetTask
 from oneshot.data.registry import load
 from oneshot.errors import InvalidRun
-from oneshot.recipe import Recipe
 from oneshot.samplers import Uniform
-from oneshot.supernet_training import SupernetTask
 from oneshot.training import Execution, Stopped, fit
+from oneshot.training.recipe import Recipe
 
 SMALL = "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
 SPACE = spaces.get(SMALL)

@@ -9,7 +9,7 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 import spaces
-from oneshot.guide import BenchmarkGuide
+from oneshot.search.guide import BenchmarkGuide
 from service.app import service_of
 from service.catalog import ChangedFile
 from service.kinds.search import problem_of

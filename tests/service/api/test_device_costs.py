@@ -9,7 +9,7 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 import spaces
-from oneshot.search_loop import search
+from oneshot.search.loop import search
 from service.app import service_of
 from service.kinds.search import problem_of
 from service.task import SearchTask

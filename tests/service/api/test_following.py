@@ -25,7 +25,7 @@ ASKED = {"space": "spos-tiny", "device": "made-up", "constraints": {"latency_ms"
 @pytest.fixture
 def found(app: APIFlask, http: FlaskClient) -> tuple[str, dict[str, Any]]:
     """A search that is done: its id and its full result."""
-    from oneshot.search_loop import search
+    from oneshot.search.loop import search
     from service.kinds.search import problem_of
 
     service = service_of(app)
@@ -259,7 +259,7 @@ def test_blocks_add_up_to_the_latency(http: FlaskClient, world: Any, found: tupl
 def test_a_network_as_onnx(http: FlaskClient, found: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
     import torch
 
-    from oneshot.onnx_network import OnnxNetwork
+    from oneshot.export.onnx_network import OnnxNetwork
 
     answer = http.get(f"/search/{found[0]}/architectures/0?format=onnx")
     assert (answer.status_code, answer.mimetype) == (200, "application/onnx")

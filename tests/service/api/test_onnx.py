@@ -69,7 +69,7 @@ def guided(world: Any, tmp_path: Path) -> Iterator[Guided]:
 def test_a_network_has_the_weights_of_its_path(guided: Guided, tmp_path: Path) -> None:
     import torch
 
-    from oneshot.onnx_network import OnnxNetwork
+    from oneshot.export.onnx_network import OnnxNetwork
     from oneshot.run import read_run
     from spaces.files import digest
     from spaces.modules.supernet import Supernet

@@ -31,7 +31,7 @@ REAL: dict[str, str] = {"name": "made-up"}
 @pytest.fixture(scope="module")
 def application(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[APIFlask]:
     """A service with a search that is done; nobody waits, for nothing would end the waiting."""
-    from oneshot.search_loop import search
+    from oneshot.search.loop import search
     from service.kinds.search import problem_of
     from service.task import SearchTask
 

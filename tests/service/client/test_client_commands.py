@@ -47,7 +47,7 @@ def test_a_list_says_why_a_job_failed_and_how_far_a_training_is(answering: Any) 
 
 
 def test_the_front_is_shown_to_who_watches(answering: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from oneshot.result import SearchResult
+    from oneshot.search.result import SearchResult
 
     codes = np.unique(spaces.get(SPACE).sample(np.random.default_rng(0), 40), axis=0)[:12]
     falling = np.linspace(1.0, 0.0, 12)

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from oneshot.algorithms.registry import make, preset
 from oneshot.algorithms.task import ArchitectureTask, Setting
 from oneshot.data.images import ImageSplit
-from oneshot.recipe import Recipe
 from oneshot.training import Execution, fit
+from oneshot.training.recipe import Recipe
 from spaces.modules.choices import LayerChoice
 
 BEST = {"first": "pass", "second": "pass", "third": "pass"}

@@ -13,11 +13,11 @@ from oneshot.algorithms.cells import DartsEdges, derived, searchable, told_space
 from oneshot.algorithms.registry import make, preset
 from oneshot.algorithms.task import Setting
 from oneshot.data.images import ImageData
-from oneshot.differentiable import ArchitectureMutator
 from oneshot.errors import InvalidOption
-from oneshot.mutator import FixedArchitecture
-from oneshot.recipe import Recipe
+from oneshot.mutators.architecture import ArchitectureMutator
+from oneshot.mutators.mutator import FixedArchitecture
 from oneshot.training import fit
+from oneshot.training.recipe import Recipe
 from spaces.cells.darts import CELLS, NODES, OPERATIONS
 from spaces.modules.cells import CellSupernet
 from spaces.modules.choices import LayerChoice

@@ -14,12 +14,12 @@ from torch import nn
 import spaces
 from oneshot.algorithms.registry import algorithm, make, preset
 from oneshot.algorithms.task import ArchitectureTask, Setting
-from oneshot.constraint import Constraint
 from oneshot.data.images import ImageData
 from oneshot.errors import InvalidOption
-from oneshot.mutator import FixedArchitecture
-from oneshot.recipe import Recipe
+from oneshot.mutators.mutator import FixedArchitecture
+from oneshot.search.constraint import Constraint
 from oneshot.training import Stopped, fit
+from oneshot.training.recipe import Recipe
 from spaces import ChainSpace
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from oneshot.algorithms.fbnet import check_scale
-from oneshot.algorithms.gumbel import GumbelMutator, HardGumbelMutator
 from oneshot.errors import InvalidOption
+from oneshot.mutators.gumbel import GumbelMutator, HardGumbelMutator
 from spaces import ChainSpace
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice

@@ -14,8 +14,8 @@ from oneshot.algorithms.controller import Controller, surrogate
 from oneshot.algorithms.enas import PAPER, EnasMutator, EnasOptions
 from oneshot.algorithms.fairnas import FairMutator
 from oneshot.algorithms.sampled import rewards
-from oneshot.recipe import Recipe
 from oneshot.samplers import Fair
+from oneshot.training.recipe import Recipe
 from spaces import ChainSpace
 
 

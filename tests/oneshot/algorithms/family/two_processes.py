@@ -14,8 +14,8 @@ from oneshot.algorithms.gdas import Gdas
 from oneshot.algorithms.registry import preset
 from oneshot.algorithms.task import Setting
 from oneshot.data.registry import load
-from oneshot.recipe import Recipe
 from oneshot.training import Execution, fit
+from oneshot.training.recipe import Recipe
 
 SMALL = "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
 FOLDER = Path(sys.argv[1])

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from oneshot.algorithms.proxyless_gates import Run, eager, gated, weighted
-from oneshot.differentiable import ArchitectureMutator, one_hot, straight_through
+from oneshot.algorithms.proxyless.gates import Run, eager, gated, weighted
 from oneshot.errors import InvalidOption
-from oneshot.mutator import Masks
+from oneshot.mutators.architecture import ArchitectureMutator, one_hot, straight_through
+from oneshot.mutators.mutator import Masks
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
 from spaces.modules.mutable import Mutable

@@ -14,15 +14,15 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from oneshot.algorithms.decoding import most_probable
-from oneshot.algorithms.proxyless_mutator import ProxylessMutator
-from oneshot.algorithms.proxyless_options import PAPER_RECIPE, ProxylessOptions
+from oneshot.algorithms.hardware import AddLinear, Lagrange, MultiplyLog, hardware_term
+from oneshot.algorithms.proxyless.mutator import ProxylessMutator
+from oneshot.algorithms.proxyless.options import PAPER_RECIPE, ProxylessOptions
 from oneshot.algorithms.registry import Preset, register_algorithm
 from oneshot.algorithms.task import ArchitectureTask, Setting
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
-from oneshot.hardware import AddLinear, Lagrange, MultiplyLog, hardware_term
-from oneshot.recipe import SMALL, Recipe
 from oneshot.training.optimisation import sgd
+from oneshot.training.recipe import SMALL, Recipe
 from spaces.errors import NotAdditive
 from tables.cost.model import CostModel
 

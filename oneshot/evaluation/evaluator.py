@@ -15,8 +15,8 @@ from oneshot.evaluation.device import find_device, free_bytes
 from oneshot.evaluation.images import EvaluationImages
 from oneshot.evaluation.metrics import metrics
 from oneshot.evaluation.prefixes import Features, PrefixTree
+from oneshot.evaluation.recalibration import recalibrate
 from oneshot.evaluation.settings import EvaluationSettings
-from oneshot.recalibration import recalibrate
 from spaces.modules.supernet import ChainSupernet, Supernet
 from spaces.space import Codes
 

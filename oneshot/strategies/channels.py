@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot.errors import Infeasible, InvalidOption
-from oneshot.restriction import Restriction
+from oneshot.search.subspace import Restriction
 from oneshot.strategies.base import Strategy
 from oneshot.strategies.evolution import Evolution
 from oneshot.strategies.registry import register_strategy
 from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:
-    from oneshot.problem import SearchProblem
+    from oneshot.search.problem import SearchProblem
 
 _SCALED = re.compile(r"(?P<block>.+)x(?P<scale>\d+(?:\.\d+)?)")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from oneshot.differentiable import INITIAL
+from oneshot.algorithms.hardware import FORMS
 from oneshot.errors import InvalidOption
-from oneshot.hardware import FORMS
-from oneshot.recipe import Recipe
+from oneshot.mutators.architecture import INITIAL
+from oneshot.training.recipe import Recipe
 
 LEARNING = ("gradient", "reinforce")
 
@@ -30,7 +30,7 @@ class ProxylessOptions:
         grad_update_steps: updates of logits in an architecture step.
         warmup_epochs: epochs at the beginning in which weights train alone; None: a quarter of all.
         warmup_learning_rate: the greatest in these; None: twice the recipe's.
-        form: of the loss, where a cost is aimed at: `mul#log` or `add#linear`; see `oneshot.hardware`.
+        form: of the loss, where a cost is aimed at: `mul#log` or `add#linear`; see `oneshot.algorithms.hardware`.
         reference: cost that is aimed at, in the metric's unit; None: the mean over all networks.
         log_alpha: the factor of `mul#log`.
         log_beta: the exponent of `mul#log`.
@@ -64,7 +64,7 @@ class ProxylessOptions:
     baseline_decay: float = 0.99
 
     def __post_init__(self) -> None:
-        from oneshot.algorithms.proxyless_mutator import MODES
+        from oneshot.algorithms.proxyless.mutator import MODES
 
         known = {"binary_mode": MODES, "learning": LEARNING, "arch_init_type": INITIAL, "form": FORMS}
         for name, names in known.items():

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from oneshot.binding import BaseMutator as BaseMutator
 from oneshot.errors import InvalidOption
 from oneshot.masks import code_of, size
+from oneshot.mutators.binding import BaseMutator as BaseMutator
 from spaces.errors import NoActiveCandidate
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice

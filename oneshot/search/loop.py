@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot.errors import BrokenStrategy
-from oneshot.guide import check_scores
-from oneshot.problem import SearchProblem
-from oneshot.result import Candidate, SearchResult
+from oneshot.search.guide import check_scores
+from oneshot.search.problem import SearchProblem
+from oneshot.search.result import Candidate, SearchResult
 from oneshot.strategies.registry import make
 from spaces.space import Codes
 

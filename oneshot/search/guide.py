@@ -16,9 +16,9 @@ from tables.evaluation import Evaluation, Journal
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from oneshot.evaluation.evaluator import Evaluator
     from oneshot.evaluation.settings import EvaluationSettings
     from oneshot.evaluation.work import SupernetEvaluation
-    from oneshot.evaluator import Evaluator
     from oneshot.run import Run
     from predictor.base import Predictor
     from spaces.space import SearchSpace

@@ -12,13 +12,13 @@ from oneshot.data.augmented import AUGMENTED_FROM, Augmented
 from oneshot.data.images import ImageData
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
-from oneshot.recipe import SMALL, Recipe, supernet_recipe
 from oneshot.run import Run
 from oneshot.samplers.base import PathSampler, paths_digest
 from oneshot.samplers.settings import SamplerSettings
 from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution, Progress
 from oneshot.training.fitting import fit
+from oneshot.training.recipe import SMALL, Recipe, supernet_recipe
 from oneshot.training.task import TrainingTask
 from spaces.modules.supernet import Supernet
 from spaces.space import Codes

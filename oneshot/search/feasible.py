@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot.distinct import distinct
 from oneshot.errors import Infeasible
+from oneshot.search.deduplication import distinct
 from spaces.space import Codes
 
 if TYPE_CHECKING:
-    from oneshot.constraint import Constraint
+    from oneshot.search.constraint import Constraint
 
 ENUMERABLE = 1 << 17
 """Spaces of at most this size are enumerated where sampling finds too little."""

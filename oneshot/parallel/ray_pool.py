@@ -1,4 +1,4 @@
-"""Ray underneath `oneshot.fanout`: processes that each hold the function and take one item after the other."""
+"""Ray underneath `oneshot.parallel.fanout`: processes that each hold the function and take one item after the other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oneshot.errors import InvalidOption
-from oneshot.fanout import Cancelled, Fanout, Outcome, Resources
+from oneshot.parallel.fanout import Cancelled, Fanout, Outcome, Resources
 
 POLL_S = 0.2
 OBJECT_STORE = 2**28

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from oneshot.errors import InvalidOption
-from oneshot.result import SearchResult
+from oneshot.search.result import SearchResult
 from spaces.files import replacing
 from tables.cost.model import METRICS
 

@@ -124,7 +124,7 @@ class Fanout(Generic[Item, Result]):
             Cancelled: as asked.
         """
         if self.engine == "ray" and items:
-            from oneshot.ray_pool import completed
+            from oneshot.parallel.ray_pool import completed
 
             outcomes = completed(self, items)
         else:

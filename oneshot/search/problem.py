@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot import sampling
-from oneshot.constraint import Constraint
-from oneshot.distinct import Seen, identity
-from oneshot.guide import Guide
-from oneshot.objective import Objective
-from oneshot.restriction import Restriction
-from oneshot.sampling import Operators
+from oneshot.search import feasible as sampling
+from oneshot.search.constraint import Constraint
+from oneshot.search.deduplication import Seen, identity
+from oneshot.search.feasible import Operators
+from oneshot.search.guide import Guide
+from oneshot.search.objective import Objective
+from oneshot.search.subspace import Restriction
 from spaces.space import Codes, SearchSpace
 from tables.cost.model import CostModel, counting_model
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oneshot.differentiable import ArchitectureMutator, one_hot, straight_through
 from oneshot.errors import InvalidOption
-from oneshot.mutator import Masks
+from oneshot.mutators.architecture import ArchitectureMutator, one_hot, straight_through
+from oneshot.mutators.mutator import Masks
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
 from spaces.modules.reduction import reduced

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from oneshot.errors import InvalidObjective, InvalidOption
-from oneshot.objective import Objective
+from oneshot.search.objective import Objective
 from tables.cost.model import CostModel
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from oneshot.errors import InvalidOption
-from oneshot.mutator import Masks, Mutator
+from oneshot.mutators.mutator import Masks, Mutator
 from spaces.architecture import Architecture
 from spaces.modules.input_choice import InputChoice
 from spaces.modules.mutable import Mutable

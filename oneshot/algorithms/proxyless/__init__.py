@@ -1,0 +1,1 @@
+"""ProxylessNAS: binary gates, architecture updates and hardware losses."""

@@ -1,0 +1,1 @@
+"""Mutators bind the choices of a model to values."""

@@ -1,0 +1,1 @@
+"""Search problems, their constraints and results."""
