@@ -12,17 +12,18 @@ from flask import Flask, Response, current_app, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from service import logs, problems
+from service import problems
 from service.artifacts import Artifacts
-from service.catalog import Catalog
-from service.metrics import Metrics
-from service.places import Places
+from service.catalog.catalog import Catalog
+from service.catalog.uploads import Uploads
+from service.concurrency import Places
+from service.operation import logs
+from service.operation.metrics import Metrics
 from service.schemas import base, catalog, jobs, search
 from service.security import headers, requests
 from service.security.caller import Access
 from service.settings import Settings
 from service.store import Store
-from service.uploads import Uploads
 from spaces import __version__
 
 _FEW = 2  # exports to ONNX at once: each takes a process, and seconds

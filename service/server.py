@@ -16,11 +16,11 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 
-from service import logs
 from service.app import Service, create_app, service_of
-from service.child import ordered
-from service.listening import Order
+from service.operation import logs
 from service.problems import MEDIA_TYPE, Problem
+from service.processes.child_process import ordered
+from service.processes.listening import Order
 
 GRACE = 1
 """Seconds that requests get to end when the service stops."""

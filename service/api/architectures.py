@@ -11,13 +11,14 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
-from service import costs, onnx_export
 from service.api.documentation import content, reading
 from service.api.front import finished
 from service.app import Service, service_of
-from service.catalog import FileReference
+from service.catalog import costs
+from service.catalog.catalog import FileReference
 from service.jobs import Job
 from service.problems import Problem, blaming, invalid
+from service.results import onnx_export
 from service.schemas.search import ArchitectureQuery
 from service.security.headers import PICTURE
 from spaces.architecture import Architecture

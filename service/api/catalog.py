@@ -10,10 +10,10 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from oneshot.data.naming import title
-from service import costs
 from service.api.documentation import reading
 from service.app import service_of
-from service.catalog import Catalog, FileReference
+from service.catalog import costs
+from service.catalog.catalog import Catalog, FileReference
 from service.problems import Problem, blaming
 from service.schemas.catalog import Bounds, Known, KnownList, SpaceQuery
 from spaces.errors import PathfitError, UnknownName

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from service import logs
-from service.api.asking import own
 from service.api.documentation import content, reading
+from service.api.job_requests import own
 from service.app import Service, service_of
+from service.operation import logs
 from service.problems import invalid
 from service.schemas.search import EventQuery
 from service.store import Event

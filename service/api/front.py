@@ -8,12 +8,12 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
-from service import front
-from service.api.asking import own
 from service.api.documentation import content, reading
+from service.api.job_requests import own
 from service.app import Service, service_of
 from service.jobs import Job
 from service.problems import Problem
+from service.results import front
 from service.security.headers import PICTURE
 
 MEDIA_TYPES = {"svg": "image/svg+xml", "png": "image/png", "csv": "text/csv"}

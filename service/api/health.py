@@ -9,9 +9,9 @@ from flask import Blueprint, Response
 
 from service.api.documentation import content, problems, reading
 from service.app import service_of
-from service.metrics import MEDIA_TYPE
+from service.operation.metrics import MEDIA_TYPE
+from service.operation.readiness import fault
 from service.problems import Problem
-from service.readiness import fault
 from service.schemas.base import Health, Readiness
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response
 
-from service import training
-from service.api.asking import Answer, accept, looked_up, own, shown
+from service.admission import training
 from service.api.documentation import content, reading, writing
+from service.api.job_requests import Answer, accept, looked_up, own, shown
 from service.api.search import IN_TIME
 from service.app import service_of
 from service.problems import Problem

@@ -23,7 +23,7 @@ def blueprint() -> APIBlueprint:
         responses=writing(),
     )
     def predict(asked: PredictRequest) -> dict[str, Any]:
-        from service.prediction import predict
+        from service.catalog.prediction import predict
 
         service = service_of()
         with service.waiting.held():

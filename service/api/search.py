@@ -7,9 +7,9 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from service.admission import admit
-from service.api.asking import Answer, accept, looked_up, shown
+from service.admission.search import admit
 from service.api.documentation import Answers, reading, writing
+from service.api.job_requests import Answer, accept, looked_up, shown
 from service.app import service_of
 from service.artifacts import MissingArtifact
 from service.problems import Problem

@@ -7,10 +7,10 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import request
 
-from service.api.asking import moment
 from service.api.documentation import Answers, writing
+from service.api.job_requests import moment
 from service.app import service_of
-from service.catalog import Catalog
+from service.catalog.catalog import Catalog
 from service.problems import Problem, blaming, invalid
 from service.schemas.catalog import EvaluationsUpload, TableUpload, Uploaded
 from service.security.caller import owner

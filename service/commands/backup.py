@@ -19,7 +19,7 @@ def backup(file: Path, data: Path, database: str | None, artifacts: str | None) 
 
     The archive is a data folder: unpack it into an empty one with tar -xf, and serve that.
     """
-    from service.backup import back_up
+    from service.operation.backup import back_up
     from spaces.console.progress import Bar
 
     store, place = opened_with_artifacts(data, database, artifacts)

@@ -31,7 +31,7 @@ def doctor(
     from rich.console import Console
     from rich.markup import escape
 
-    from service.doctor import examine
+    from service.operation.doctor import examine
 
     settings = Settings(data.resolve(), tables, predictors, database_url=database, artifacts=artifacts)
     console = Console(soft_wrap=True, highlight=False)

@@ -90,7 +90,7 @@ def serve(
     **others: Any,
 ) -> None:
     """Serve searches until stopped with Ctrl-C; what is unfinished then goes on at the next start."""
-    from service.supervisor import serve as serve_settings
+    from service.processes.supervisor import serve as serve_settings
 
     named = [(name, value or name) for name, _, value in (text.partition("=") for text in data_sets)]
     serve_settings(

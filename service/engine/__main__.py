@@ -9,13 +9,13 @@ import signal
 from pathlib import Path
 
 from service.artifacts import Artifacts
-from service.child import ordered
+from service.engine.cleanup import MARK, end
 from service.engine.engine import Engine, Fault, Inbox
 from service.engine.order import BROKEN, REFUSED, Order
 from service.engine.ray_process import starter
 from service.engine.ray_session import RayFailed, RaySession
-from service.engine.remains import MARK, end
 from service.engine.worker import Needs
+from service.processes.child_process import ordered
 from service.store import Store
 
 

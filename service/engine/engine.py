@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.artifacts import ArtifactFailed, Artifacts
-from service.engine.crew import Crew
 from service.engine.worker import Assignment, Needs, Worker
+from service.engine.worker_pool import Crew
 from service.jobs import MOST_DEATHS, IllegalTransition, JobState, StaleAttempt, UnknownJob
 from service.store import Store
 

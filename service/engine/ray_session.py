@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from service.engine.remains import MARK, new_folder
+from service.engine.cleanup import MARK, new_folder
 from service.engine.worker import Needs
 from spaces import __version__
 from spaces.errors import PathfitError

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from predictor.commands.train import train
+from service.admission.tasks import PredictorTask
 from service.kinds.base import Context, Outcome
 from service.kinds.command import run
 from service.kinds.options import arguments
-from service.task import PredictorTask
 
 OWN = ("space_name", "seed")
 """Options of the command that a job sets itself."""

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from oneshot.commands.retrain import retrain
+from service.admission.tasks import RetrainTask
 from service.kinds import ray_train
 from service.kinds.base import Context, Outcome
+from service.kinds.checkpoints import Keeping
 from service.kinds.command import ReportedBar, run
-from service.kinds.keeping import Keeping
 from service.kinds.options import arguments
 from service.kinds.ray_train import Processes
-from service.task import RetrainTask
 from spaces.errors import PathfitError
 from spaces.files import write_text
 

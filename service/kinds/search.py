@@ -14,9 +14,9 @@ import predictor
 from oneshot.search.guide import BenchmarkGuide, Guide, PredictorGuide, guide_named
 from oneshot.search.loop import search
 from oneshot.search.problem import SearchProblem
-from service.catalog import ChangedFile, FileReference
+from service.admission.tasks import SearchTask, bind, objective
+from service.catalog.catalog import ChangedFile, FileReference
 from service.kinds.base import Context, Outcome
-from service.task import SearchTask, bind, objective
 from spaces.errors import PathfitError
 from spaces.files import digest
 from spaces.registry import get

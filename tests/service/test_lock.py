@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.lock import FolderInUse, FolderLock
+from service.operation.lock import FolderInUse, FolderLock
 
 
 def test_the_lock_is_held_by_one_process_and_let_go_with_its_death(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_the_lock_is_held_by_one_process_and_let_go_with_its_death(tmp_path: Pat
         [
             sys.executable,
             "-c",
-            f"import time; from service.lock import FolderLock; from pathlib import Path; "
+            f"import time; from service.operation.lock import FolderLock; from pathlib import Path; "
             f"lock = FolderLock(Path({str(tmp_path / 'data')!r})); print('held', flush=True); time.sleep(60)",
         ],
         stdout=subprocess.PIPE,

@@ -10,8 +10,8 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
-from service import logs
 from service.app import create_app, service_of
+from service.operation import logs
 from service.settings import InvalidSetting, Settings
 
 ASKED = {"space": "spos-tiny", "device": "made-up"}

@@ -10,10 +10,10 @@ from flask.testing import FlaskClient
 
 import spaces
 from oneshot.search.guide import BenchmarkGuide
+from service.admission.tasks import SearchTask
 from service.app import service_of
-from service.catalog import ChangedFile
+from service.catalog.catalog import ChangedFile
 from service.kinds.search import problem_of
-from service.task import SearchTask
 from spaces.files import digest
 from tables.benchmarks import compact
 from tables.benchmarks.records import Records

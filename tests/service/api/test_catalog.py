@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 import predictor
 import spaces
 from predictor.registry import available
+from service.admission.tasks import PredictorTask, RetrainTask, SearchTask
 from service.app import create_app, service_of
 from service.settings import Settings
-from service.task import PredictorTask, RetrainTask, SearchTask
 from spaces.files import digest
 from tables.evaluation import read
 from tables.lookup_table import LookupTable

@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 
 import spaces
 from oneshot.search.loop import search
+from service.admission.tasks import SearchTask
 from service.app import service_of
 from service.kinds.search import problem_of
-from service.task import SearchTask
 from tables.lookup_table import LookupTable
 
 SPACE, DEVICE = "spos-tiny", "board"
@@ -118,8 +118,8 @@ def test_predictions_and_blocks_tell_them(http: FlaskClient, board: LookupTable)
 
 
 def test_blocks_tell_their_memory(http: FlaskClient, board: LookupTable) -> None:
-    from service import costs
-    from service.catalog import FileReference
+    from service.catalog import costs
+    from service.catalog.catalog import FileReference
 
     architecture = spaces.get(SPACE).architecture([1] * 6)
     service = service_of(http.application)  # type: ignore[arg-type]

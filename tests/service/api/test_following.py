@@ -13,10 +13,10 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 import spaces
+from service.admission.tasks import SearchTask
 from service.api import events
 from service.app import create_app, service_of
 from service.settings import Settings
-from service.task import SearchTask
 from tables.lookup_table import LookupTable
 
 ASKED = {"space": "spos-tiny", "device": "made-up", "constraints": {"latency_ms": {"max": 1.0}}, "count": 3}

@@ -7,8 +7,8 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 import spaces
+from service.admission.tasks import RetrainTask
 from service.app import service_of
-from service.task import RetrainTask
 
 SPACE = "spos-tiny"
 

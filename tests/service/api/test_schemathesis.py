@@ -19,8 +19,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from service import readiness
 from service.app import create_app, service_of
+from service.operation import readiness
 
 ROOT = Path(__file__).resolve().parents[3]
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -32,8 +32,8 @@ REAL: dict[str, str] = {"name": "made-up"}
 def application(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[APIFlask]:
     """A service with a search that is done; nobody waits, for nothing would end the waiting."""
     from oneshot.search.loop import search
+    from service.admission.tasks import SearchTask
     from service.kinds.search import problem_of
-    from service.task import SearchTask
 
     app = create_app(world.settings(tmp_path_factory.mktemp("schemathesis")))
     service = service_of(app)

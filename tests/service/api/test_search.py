@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import spaces
+from service.admission.tasks import SearchTask
 from service.app import create_app, service_of
 from service.settings import Settings
 from service.store import Store
-from service.task import SearchTask
 from tables.lookup_table import LookupTable
 
 ASKED = {"space": "spos-tiny", "device": "made-up", "constraints": {"latency_ms": {"max": 1.0}}}

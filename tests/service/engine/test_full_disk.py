@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import spaces
+from service.admission.tasks import RetrainTask
 from service.artifacts import Artifacts
 from service.client import ServiceProblem
 from service.engine.attempt import Attempt
-from service.task import RetrainTask
 
 SPACE = "spos-tiny"
 FULL, READ_ONLY = "No space left on device", "Read-only file system"

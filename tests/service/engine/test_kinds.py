@@ -14,15 +14,15 @@ import pytest
 
 import spaces
 from oneshot.errors import InvalidOption
+from service.admission.tasks import PredictorTask, RetrainTask, SearchTask
 from service.artifacts import ArtifactFailed, Artifacts
-from service.catalog import FileReference
+from service.catalog.catalog import FileReference
 from service.engine.attempt import Attempt
 from service.kinds import KINDS, get
 from service.kinds.base import Context
 from service.kinds.command import CommandFailed, run
 from service.kinds.options import allowed, arguments
 from service.kinds.ray_train import Told
-from service.task import PredictorTask, RetrainTask, SearchTask
 from spaces.errors import UnknownName
 from spaces.files import write_text
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.engine import remains
+from service.engine import cleanup as remains
 from service.engine.ray_session import environment
 from service.store import Store
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from service.artifacts import Artifacts
-from service.backup import BackupFailed, back_up
+from service.operation.backup import BackupFailed, back_up
 from service.store import Store
 
 

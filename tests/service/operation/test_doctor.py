@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from service.artifacts import Artifacts
 from service.commands import main
-from service.lock import FolderLock, holder
+from service.operation.lock import FolderLock, holder
 from service.store import Store
 from service.store.schema import HEAD
 
@@ -78,7 +78,7 @@ def test_an_engine_that_says_nothing_is_a_fault(run: Any, store: Store, data: Pa
 
 
 def holder_of(data: Path) -> str:
-    return (data / "service.lock").read_text().strip()
+    return (data / "service.operation.lock").read_text().strip()
 
 
 def test_what_is_broken_is_named(run: Any, store: Store, artifacts: Artifacts, world: Any, data: Path) -> None:

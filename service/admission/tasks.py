@@ -8,7 +8,7 @@ from typing import Any
 
 from oneshot.search.constraint import Constraint, Limit
 from oneshot.search.objective import Objective
-from service.catalog import FileReference, device_model
+from service.catalog.catalog import FileReference, device_model
 from spaces import __version__
 from spaces.space import SearchSpace
 from tables.cost.model import COUNTS, canonical_metric, counting_model

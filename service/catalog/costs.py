@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from service.catalog import FileReference, device_models, read_table
+from service.catalog.catalog import FileReference, device_models, read_table
 from spaces.architecture import Architecture
 from spaces.registry import get
 from tables.cost.model import COUNTS, MEASURED, METRICS, CostModel, counting_model

@@ -1,6 +1,6 @@
 """Export of found networks to ONNX, each in a process of its own: torch's exporter is not for several threads.
 
-`python -m service.onnx_export FILE` reads a request, as `_request` writes it, from its standard input and writes FILE.
+`python -m service.results.onnx_export FILE` reads a request, as `_request` writes it, from its standard input and writes FILE.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.catalog import FileReference
+from service.catalog.catalog import FileReference
 from service.problems import Problem, busy
 from spaces.architecture import Architecture
 
@@ -43,7 +43,7 @@ def exported(architecture: Architecture, supernet: FileReference | None = None) 
         path = Path(folder) / "network.onnx"
         try:
             done = subprocess.run(
-                [sys.executable, "-m", "service.onnx_export", str(path)],
+                [sys.executable, "-m", "service.results.onnx_export", str(path)],
                 input=_request(architecture, supernet),
                 text=True,
                 capture_output=True,

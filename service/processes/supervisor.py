@@ -13,13 +13,13 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.artifacts import Artifacts
-from service.child import Child
-from service.engine import remains
+from service.engine import cleanup as remains
 from service.engine.order import REFUSED, Order
 from service.engine.ray_session import RayFailed, environment
-from service.listening import Order as WebOrder
-from service.listening import listen, url_of
-from service.lock import FolderLock
+from service.operation.lock import FolderLock
+from service.processes.child_process import Child
+from service.processes.listening import Order as WebOrder
+from service.processes.listening import listen, url_of
 from service.settings import InvalidSetting, Settings
 from service.store import Store
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from service.catalog.supernets import SupernetRun, trained_supernets
 from service.settings import Settings
-from service.supernets import SupernetRun, trained_supernets
 from spaces import registry
 from spaces.architecture import Architecture
 from spaces.errors import InvalidFile, PathfitError, UnknownName
@@ -23,8 +23,8 @@ from tables.errors import MissingFigures
 from tables.lookup_table import LookupTable
 
 if TYPE_CHECKING:
+    from service.catalog.uploads import Uploads
     from service.store import FileVersion
-    from service.uploads import Uploads
 
 
 class ChangedFile(PathfitError):

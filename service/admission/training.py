@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.catalog import Catalog
+from service.admission.tasks import PredictorTask, RetrainTask
+from service.catalog.catalog import Catalog
 from service.jobs import Job
 from service.problems import Problem, blaming, invalid
 from service.schemas.jobs import PredictorRequest, RetrainRequest
-from service.task import PredictorTask, RetrainTask
 from spaces.architecture import Architecture
 from spaces.errors import UnknownName
 from tables.evaluation import read, scores

@@ -14,9 +14,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.artifacts import Artifacts
-from service.catalog import Catalog
+from service.catalog.catalog import Catalog
 from service.jobs import JobState
-from service.lock import holder
+from service.operation.lock import holder
 from service.settings import Settings
 from service.store import InvalidStore, Store
 from service.store.database import Database

@@ -13,10 +13,10 @@ from oneshot.search.constraint import Constraint
 from oneshot.search.objective import SCORES, Objective
 from oneshot.search.problem import SearchProblem
 from oneshot.strategies.registry import make
-from service.catalog import Catalog, FileReference, device_model
+from service.admission.tasks import SearchTask, bind, objective
+from service.catalog.catalog import Catalog, FileReference, device_model
 from service.problems import blaming, invalid
 from service.schemas.search import SearchRequest
-from service.task import SearchTask, bind, objective
 from spaces.space import Codes, SearchSpace
 from tables.benchmarks.registry import ENTRIES, benchmark
 from tables.cost.model import ALIASES, MEASURED, METRICS, canonical_metric

@@ -11,9 +11,9 @@ from typing import Any
 
 from flask import request, url_for
 
-from service import logs
 from service.app import Service
 from service.jobs import Job, JobState
+from service.operation import logs
 from service.problems import invalid, too_many
 from service.security.caller import owner
 from service.store import ANY, Idempotency

@@ -1,0 +1,1 @@
+"""Admission: requests become jobs with pinned inputs."""

@@ -1,0 +1,1 @@
+"""The catalogue of spaces, tables, evaluations and predictors."""

@@ -1,0 +1,1 @@
+"""Operation: backup, diagnosis, locks, logs and metrics."""
