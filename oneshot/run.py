@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from oneshot.data.images import ImageData
-from oneshot.data.naming import title
 from oneshot.data.registry import reload
+from oneshot.data.request import title
 from oneshot.errors import InvalidRun
 from spaces.architecture import Architecture
 from spaces.errors import PathfitError

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 from apiflask import APIFlask
-from flask import Flask, Response, current_app, request
+from flask import Response, request
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -17,6 +15,7 @@ from service.artifacts import Artifacts
 from service.catalog.catalog import Catalog
 from service.catalog.uploads import Uploads
 from service.concurrency import Places
+from service.context import Service, service_of
 from service.operation import logs
 from service.operation.metrics import Metrics
 from service.schemas import base, catalog, jobs, search
@@ -25,48 +24,6 @@ from service.security.caller import Access
 from service.settings import Settings
 from service.store import Store
 from spaces import __version__
-
-_FEW = 2  # exports to ONNX at once: each takes a process, and seconds
-
-
-@dataclass(frozen=True)
-class Service:
-    """What an application works with; `service_of` finds it.
-
-    Args:
-        settings: what it was started with.
-        store: the jobs.
-        artifacts: what they left, and uploads.
-        catalog: what requests may name.
-        access: tells who asks.
-        metrics: what Prometheus is told.
-        waiting: a place for each request that may wait.
-        streams: a place for each event stream.
-        exports: a place for each export to ONNX.
-        stopping: set when the service begins to stop, so that nobody waits on.
-    """
-
-    settings: Settings
-    store: Store
-    artifacts: Artifacts
-    catalog: Catalog
-    access: Access
-    metrics: Metrics
-    waiting: Places
-    streams: Places
-    exports: Places = field(default_factory=lambda: Places(_FEW, "exports to ONNX"))
-    stopping: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def uploads(self) -> Uploads:
-        """What was uploaded."""
-        assert self.catalog.uploads is not None
-        return self.catalog.uploads
-
-    def stop(self) -> None:
-        """Let go of those who wait, and of the store."""
-        self.stopping.set()
-        self.store.close()
 
 
 def create_app(settings: Settings) -> APIFlask:
@@ -130,11 +87,6 @@ def _service(settings: Settings) -> Service:
     except BaseException:
         store.close()
         raise
-
-
-def service_of(app: Flask | None = None) -> Service:
-    """The Service of an application; of the one that answers the present request if none is given."""
-    return cast("Service", (app or current_app).extensions["pathfit"])
 
 
 def _let_uploads_be_large() -> None:

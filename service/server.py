@@ -16,7 +16,8 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
 
-from service.app import Service, create_app, service_of
+from service.app import create_app
+from service.context import Service, service_of
 from service.operation import logs
 from service.problems import MEDIA_TYPE, Problem
 from service.processes.child_process import ordered

@@ -14,15 +14,7 @@ from spaces.architecture import Architecture
 from spaces.errors import PathfitError, UnknownName
 from spaces.files import read_text, replacing
 from tables.errors import InvalidEvaluation
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A measured quality: its unit and its better direction."""
-
-    unit: str
-    higher_is_better: bool
-
+from tables.metrics import Metric
 
 METRICS = {
     "cross_entropy": Metric("nats", False),

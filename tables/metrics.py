@@ -6,7 +6,16 @@ Accuracies are `DATA_valid_acc` and `DATA_test_acc` (percent), latencies `latenc
 
 from __future__ import annotations
 
-from tables.evaluation import Metric
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measured quality: its unit and its better direction."""
+
+    unit: str
+    higher_is_better: bool
+
 
 _BY_NAME = {
     "params": Metric("parameters", False),
@@ -16,10 +25,14 @@ _BY_NAME = {
     "latency_ms": Metric("ms", False),
     "energy_mj": Metric("mJ", False),
 }
+
+
 _BY_NAME |= dict.fromkeys(
     ("synflow", "jacob_cov", "naswot", "snip", "grad_norm", "zen"),  # zero-cost proxies; see predictor.proxies
     Metric("score", True),
 )
+
+
 _BY_END = {"_acc": Metric("percent", True), "_loss": Metric("nats", False)}
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from spaces.lazy import exports
 
 if TYPE_CHECKING:
-    from oneshot.algorithms.registry import Preset as Preset
+    from oneshot.algorithms.algorithm import Preset as Preset
     from oneshot.algorithms.registry import available as available
     from oneshot.algorithms.registry import register_algorithm as register_algorithm
     from oneshot.algorithms.task import ArchitectureTask as ArchitectureTask

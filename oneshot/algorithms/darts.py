@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from oneshot.algorithms.algorithm import Preset
 from oneshot.algorithms.batch_statistics import untracked
 from oneshot.algorithms.gradient import GradientOptions, GradientTask
-from oneshot.algorithms.registry import Preset, register_algorithm
+from oneshot.algorithms.registry import register_algorithm
 from oneshot.algorithms.task import Setting, gradient_of
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption

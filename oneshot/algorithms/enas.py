@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from oneshot.algorithms.algorithm import Preset
 from oneshot.algorithms.controller import Controller, surrogate
 from oneshot.algorithms.gradient import weights_sgd
-from oneshot.algorithms.registry import Preset, register_algorithm
+from oneshot.algorithms.registry import register_algorithm
 from oneshot.algorithms.sampled import SampledMutator, SampledTask, final_batches, rewards
 from oneshot.algorithms.task import Setting
 from oneshot.data.split import Batch

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from oneshot.algorithms.registry import Preset, register_algorithm
+from oneshot.algorithms.algorithm import Preset
+from oneshot.algorithms.registry import register_algorithm
 from oneshot.algorithms.sampled import SampledMutator, SampledTask, final_batches, rewards
 from oneshot.algorithms.task import Setting
 from oneshot.data.split import Batch

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
+from oneshot.algorithms.algorithm import Preset
 from oneshot.algorithms.gradient import GradientOptions, GradientTask
-from oneshot.algorithms.registry import Preset, register_algorithm
+from oneshot.algorithms.registry import register_algorithm
 from oneshot.algorithms.task import Setting
 from oneshot.errors import InvalidOption
 from oneshot.mutators.gumbel import GumbelMutator

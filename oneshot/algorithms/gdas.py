@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from oneshot.algorithms.algorithm import Preset
 from oneshot.algorithms.gradient import GradientOptions, GradientTask
-from oneshot.algorithms.registry import Preset, register_algorithm
+from oneshot.algorithms.registry import register_algorithm
 from oneshot.algorithms.task import Setting
 from oneshot.mutators.gumbel import HardGumbelMutator, check_temperatures
 from oneshot.training.recipe import Recipe

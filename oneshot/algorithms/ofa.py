@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from oneshot.algorithms.algorithm import Preset
 from oneshot.algorithms.batch_statistics import by_batch
 from oneshot.algorithms.ofa_paths import SandwichPaths
-from oneshot.algorithms.registry import Preset, register_algorithm
+from oneshot.algorithms.registry import register_algorithm
 from oneshot.algorithms.task import ArchitectureTask, Setting
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption

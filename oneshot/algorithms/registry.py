@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from oneshot.algorithms.algorithm import Preset
 from oneshot.errors import InvalidOption
-from oneshot.training.recipe import MANY_IMAGES, SMALL, Recipe
+from oneshot.training.recipe import MANY_IMAGES
 from spaces.errors import UnknownName
 
 if TYPE_CHECKING:
     from oneshot.algorithms.task import ArchitectureTask, Setting
+
 
 _BUILT_IN = {
     "darts": "oneshot.algorithms.darts",
@@ -24,22 +26,12 @@ _BUILT_IN = {
     "proxyless": "oneshot.algorithms.proxyless.algorithm",
     "snas": "oneshot.algorithms.snas",
 }
+
+
 _ALGORITHMS: dict[str, type[ArchitectureTask]] = {}
 
+
 T = TypeVar("T", bound="type[ArchitectureTask]")
-
-
-@dataclass(frozen=True)
-class Preset:
-    """Options with the recipe that was published with them.
-
-    Args:
-        options: the algorithm's own dataclass.
-        recipe: of the weights.
-    """
-
-    options: Any
-    recipe: Recipe = SMALL
 
 
 def register_algorithm(name: str) -> Callable[[T], T]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from oneshot.algorithms.algorithm import Preset
 from oneshot.algorithms.gradient import GradientOptions, GradientTask
-from oneshot.algorithms.registry import Preset, register_algorithm
+from oneshot.algorithms.registry import register_algorithm
 from oneshot.algorithms.task import Setting
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from oneshot.algorithms.algorithm import HeldOut
 from oneshot.algorithms.epochs import EpochLog
-from oneshot.algorithms.held_out import HeldOut
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.architecture import ArchitectureMutator, named
@@ -27,7 +27,7 @@ from spaces.space import SearchSpace
 from tables.cost.model import CostModel
 
 if TYPE_CHECKING:
-    from oneshot.algorithms.registry import Preset
+    from oneshot.algorithms.algorithm import Preset
     from oneshot.training.engine import Engine
 
 

@@ -12,9 +12,8 @@ from torch import Tensor
 from oneshot.data.augmentation import Augmentation, cut_out, shift_and_flip
 from oneshot.data.epoch_order import OrderLoader, Task
 from oneshot.data.memory import MemorySplit, chosen
-from oneshot.data.naming import title
 from oneshot.data.preprocessing import Preprocessing
-from oneshot.data.request import DataRequest
+from oneshot.data.request import DataRequest, title
 from oneshot.data.split import Batch, Indices, Split
 from oneshot.errors import InvalidOption
 

@@ -6,6 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+
+def title(name: str) -> str:
+    """A data set's name without the folders where its owner keeps it.
+
+    Args:
+        name: as an `ImageData` or a run has it: `cifar10:/data/cifar` is `cifar10`, `/data/photographs` and
+            `image-folder:/data/photographs` are `photographs`.
+    """
+    key, colon, rest = name.partition(":")
+    return Path(rest if colon and key == "image-folder" else key).name
+
+
 RECORDED = ("loader", "preprocessing", "limit", "validation")
 """What a run writes down of a request, beside name and split seed."""
 

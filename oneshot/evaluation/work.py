@@ -13,7 +13,8 @@ import numpy as np
 
 from oneshot.errors import InvalidOption
 from oneshot.evaluation.settings import EvaluationSettings
-from oneshot.parallel.fanout import Fanout, Resources
+from oneshot.parallel.fanout import Fanout
+from oneshot.parallel.outcome import Resources
 from oneshot.run import Run, read_run
 from spaces.space import Codes
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from oneshot.data.naming import title
+from oneshot.data.request import title
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.run import Run
 from spaces.errors import PathfitError

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from oneshot.errors import InvalidOption
-from oneshot.masks import code_of, size
 from oneshot.mutators.binding import BaseMutator as BaseMutator
+from oneshot.mutators.binding import code_of, size
 from spaces.errors import NoActiveCandidate
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice

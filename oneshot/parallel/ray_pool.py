@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from oneshot.errors import InvalidOption
-from oneshot.parallel.fanout import Cancelled, Fanout, Outcome, Resources
+from oneshot.parallel.fanout import Fanout
+from oneshot.parallel.outcome import Cancelled, Outcome, Resources
 
 POLL_S = 0.2
 OBJECT_STORE = 2**28

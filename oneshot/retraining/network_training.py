@@ -11,8 +11,7 @@ from oneshot.data.images import ImageData
 from oneshot.data.split import Split
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.evaluation.recalibration import recalibrate
-from oneshot.retraining.augmentation import augmented
-from oneshot.retraining.options import RetrainOptions
+from oneshot.retraining.options import RetrainOptions, augmented
 from oneshot.retraining.supernet_weights import inherit
 from oneshot.retraining.task import RetrainTask
 from oneshot.run import Run, read_run

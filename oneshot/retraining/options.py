@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from oneshot.data.augmented import Augmented
+from oneshot.data.split import Split
 from oneshot.errors import InvalidOption
+
+
+def augmented(split: Split, options: RetrainOptions) -> Augmented:
+    """A split's training images with the colour jitter and the cutout of a retraining."""
+    how = split.augmentation
+    if options.colour_jitter is not None:
+        how = dataclasses.replace(how, jitter=options.colour_jitter)
+    if options.cutout is not None:
+        how = dataclasses.replace(how, cutout=options.cutout)
+    return Augmented(split, how)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from oneshot.data.images import ImageData
-from oneshot.evaluation.metrics import metrics
-from oneshot.interval import wilson
+from oneshot.evaluation.metrics import metrics, wilson
 
 _BATCH = 250
 

@@ -25,7 +25,7 @@ def figures(model: Predictor, codes: Any, values: Any) -> dict[str, float | None
     The figures are those of `predictor.metrics.figures` and the standard error of tau.
     """
     from predictor.metrics import figures as of_values
-    from predictor.tau_error import tau_error
+    from predictor.metrics import tau_error
 
     mean, _ = model.predict(codes)
     found = {**of_values(mean, values), "kendall_tau_error": tau_error(mean, values)}

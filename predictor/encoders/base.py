@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
+from predictor.encoders.dense_graphs import DenseGraphs
+from predictor.encoders.positions import telling_positions
 from spaces.space import Codes, SearchSpace
 
 
@@ -54,3 +56,17 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, inputs: Any) -> Tensor:
         """Scores [n] of `inputs`."""
+
+
+class GraphEncoder(Encoder):
+    """An encoder of `space.graphs`; made of the number of operations, and of `positions` where these tell something."""
+
+    @classmethod
+    def of(cls, space: SearchSpace, **config: Any) -> Self:
+        """An encoder for a space with fresh weights; `config` as the class takes it."""
+        return cls(len(space.operations), **{"positions": telling_positions(space), **config})
+
+    @classmethod
+    def inputs(cls, space: SearchSpace, codes: Codes) -> Any:
+        """The graphs of `codes`, int array [n, choices]."""
+        return DenseGraphs.of(space.graphs(codes))

@@ -8,13 +8,11 @@ from typing import Any, ClassVar, Self, cast
 import torch
 from torch import Tensor, nn
 
+from predictor.encoders.base import GraphEncoder
 from predictor.encoders.dense_graphs import DenseGraphs
-from predictor.encoders.graph_encoder import GraphEncoder
-from predictor.encoders.head import scoring_head
 from predictor.encoders.information_flow import EdgeFlow, NodeFlow
-from predictor.encoders.labels import NodeLabels
+from predictor.encoders.labels import NodeLabels, ReadOut, scoring_head
 from predictor.encoders.positions import telling_positions
-from predictor.encoders.read_out import ReadOut
 from predictor.encoders.relaxed import RelaxedGraphs
 from spaces.space import SearchSpace
 from spaces.zoo.darts import DartsSpace

@@ -2,7 +2,50 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+
 from torch import Tensor, nn
+
+from predictor.encoders.dense_graphs import mean_over
+
+
+class ReadOut(nn.Module):
+    """The mean over nodes of a graph, each state weighted by a learned vector of its position.
+
+    Args:
+        positions: how many positions (labels 1 to positions; 0 is the input); 0: all states weigh alike.
+        channels: of the states.
+
+    Shapes:
+        states [n, nodes, channels] of n graphs -> [n, channels].
+    """
+
+    def __init__(self, positions: int, channels: int):
+        super().__init__()
+        self.weight = nn.Embedding(positions + 1, channels) if positions else None
+
+    def forward(self, x: Tensor, position: Tensor, weights: Tensor) -> Tensor:
+        """With the nodes' positions [n, nodes] and their weights in the mean, bool or float [n, nodes]."""
+        return mean_over(x if self.weight is None else x * self.weight(position), weights)
+
+
+def scoring_head(channels: int, hidden: Sequence[int], dropout: float) -> nn.Sequential:
+    """Linear layers to one score, each hidden one with ReLU and dropout behind it.
+
+    Args:
+        channels: of the features.
+        hidden: channels of the hidden layers; none: the head is linear.
+        dropout: behind each of them.
+
+    Shapes:
+        features [n, channels] -> [n, 1].
+    """
+    widths = [channels, *hidden]
+    layers: list[nn.Module] = []
+    for before, after in itertools.pairwise(widths):
+        layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(dropout)]
+    return nn.Sequential(*layers, nn.Linear(widths[-1], 1))
 
 
 class NodeLabels(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from predictor.encoders.base import Encoder
-from predictor.encoders.head import scoring_head
+from predictor.encoders.labels import scoring_head
 from predictor.encoders.tokens import tokens, vocabulary
 from spaces.space import Codes, SearchSpace
 

@@ -8,11 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from predictor.encoders.base import GraphEncoder
 from predictor.encoders.dense_graphs import DenseGraphs, mean_over
-from predictor.encoders.graph_encoder import GraphEncoder
-from predictor.encoders.head import scoring_head
 from predictor.encoders.information_flow import flattened
-from predictor.encoders.labels import NodeLabels
+from predictor.encoders.labels import NodeLabels, scoring_head
 from predictor.encoders.reachability import depths, reachable
 from spaces.errors import InvalidParameter
 from spaces.space import Codes, SearchSpace

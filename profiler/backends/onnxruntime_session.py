@@ -17,10 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from profiler.backends.base import Conditions, Runner
-from profiler.backends.chains import chain_blocks
+from profiler.backends.base import Conditions, Runner, chain_blocks
 from profiler.backends.onnx_graph import Fragment, fragment, model
-from profiler.backends.onnx_model import TimedSession
+from profiler.backends.onnx_model import TimedSession, session_options
 from profiler.backends.torch_eager import unit_variance
 from profiler.errors import UnsupportedConditions
 from spaces.architecture import Architecture
@@ -30,7 +29,8 @@ from spaces.modules.network import materialise
 from spaces.space import SearchSpace
 
 if TYPE_CHECKING:
-    import onnxruntime
+    pass
+
 
 PRECISIONS = ("fp32", "int8")
 
@@ -131,18 +131,6 @@ class OnnxRuntime:
             rng = np.random.default_rng(self.conditions.seed)
             self._inputs[shape] = rng.standard_normal((self.conditions.batch, *shape), dtype=np.float32)
         return self._inputs[shape]
-
-
-def session_options(threads: int) -> onnxruntime.SessionOptions:
-    """Options under which everything is timed: all optimisations, `threads` within an operator."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3
-    # Spinning threads of an idle session would disturb what is timed beside it.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
 
 
 class SessionRunner(TimedSession):

@@ -11,8 +11,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from profiler.backends.base import Conditions, Runner
-from profiler.backends.chains import chain_blocks
+from profiler.backends.base import Conditions, Runner, chain_blocks
 from profiler.backends.hooked import HookedCudaRunner, HookedRunner
 from profiler.backends.live_tensors import cuda_peak_bytes, live_tensor_bytes
 from profiler.errors import DeviceOutOfMemory, UnsupportedConditions

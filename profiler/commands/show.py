@@ -7,9 +7,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from spaces.registry import get
-from tables.cost.model import CostModel
+from tables.cost.model import CostModel, models
 from tables.lookup_table import LookupTable
-from tables.told import models
 
 
 def print_table(table: LookupTable, correction: str = "ridge") -> None:

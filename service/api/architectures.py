@@ -13,9 +13,9 @@ from flask import Response
 
 from service.api.documentation import content, reading
 from service.api.front import finished
-from service.app import Service, service_of
 from service.catalog import costs
 from service.catalog.catalog import FileReference
+from service.context import Service, service_of
 from service.jobs import Job
 from service.problems import Problem, blaming, invalid
 from service.results import onnx_export

@@ -9,11 +9,11 @@ from typing import Any
 
 from apiflask import APIBlueprint
 
-from oneshot.data.naming import title
+from oneshot.data.request import title
 from service.api.documentation import reading
-from service.app import service_of
 from service.catalog import costs
 from service.catalog.catalog import Catalog, FileReference
+from service.context import service_of
 from service.problems import Problem, blaming
 from service.schemas.catalog import Bounds, Known, KnownList, SpaceQuery
 from spaces.errors import PathfitError, UnknownName

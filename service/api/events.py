@@ -10,7 +10,7 @@ from flask import Response, request
 
 from service.api.documentation import content, reading
 from service.api.job_requests import own
-from service.app import Service, service_of
+from service.context import Service, service_of
 from service.operation import logs
 from service.problems import invalid
 from service.schemas.search import EventQuery

@@ -10,7 +10,7 @@ from flask import Response
 
 from service.api.documentation import content, reading
 from service.api.job_requests import own
-from service.app import Service, service_of
+from service.context import Service, service_of
 from service.jobs import Job
 from service.problems import Problem
 from service.results import front

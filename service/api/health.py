@@ -8,7 +8,7 @@ from apiflask import APIBlueprint
 from flask import Blueprint, Response
 
 from service.api.documentation import content, problems, reading
-from service.app import service_of
+from service.context import service_of
 from service.operation.metrics import MEDIA_TYPE
 from service.operation.readiness import fault
 from service.problems import Problem

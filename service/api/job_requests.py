@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import request, url_for
 
-from service.app import Service
+from service.context import Service
 from service.jobs import Job, JobState
 from service.operation import logs
 from service.problems import invalid, too_many

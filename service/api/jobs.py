@@ -11,7 +11,7 @@ from service.admission import training
 from service.api.documentation import content, reading, writing
 from service.api.job_requests import Answer, accept, looked_up, own, shown
 from service.api.search import IN_TIME
-from service.app import service_of
+from service.context import service_of
 from service.problems import Problem
 from service.schemas.jobs import JobList, JobStatus, KindQuery, PredictorRequest, RetrainRequest
 from service.security.caller import owner

@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from service.api.documentation import writing
-from service.app import service_of
+from service.context import service_of
 from service.schemas.catalog import Predictions, PredictRequest
 
 

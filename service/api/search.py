@@ -10,8 +10,8 @@ from apiflask import APIBlueprint
 from service.admission.search import admit
 from service.api.documentation import Answers, reading, writing
 from service.api.job_requests import Answer, accept, looked_up, shown
-from service.app import service_of
 from service.artifacts import MissingArtifact
+from service.context import service_of
 from service.problems import Problem
 from service.schemas.base import JobQuery
 from service.schemas.jobs import JobStatus, SearchList

@@ -8,7 +8,7 @@ from apiflask import APIBlueprint
 from flask import g, make_response, request
 
 from service.api.documentation import reading, writing
-from service.app import service_of
+from service.context import service_of
 from service.problems import Problem
 from service.schemas.catalog import SessionInfo, SessionRequest
 from service.security.caller import COOKIE, unauthorized

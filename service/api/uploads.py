@@ -9,8 +9,8 @@ from flask import request
 
 from service.api.documentation import Answers, writing
 from service.api.job_requests import moment
-from service.app import service_of
 from service.catalog.catalog import Catalog
+from service.context import service_of
 from service.problems import Problem, blaming, invalid
 from service.schemas.catalog import EvaluationsUpload, TableUpload, Uploaded
 from service.security.caller import owner

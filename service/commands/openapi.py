@@ -28,7 +28,8 @@ def document() -> str:
     import json
     import tempfile
 
-    from service.app import create_app, service_of
+    from service.app import create_app
+    from service.context import service_of
     from service.settings import Settings
 
     with tempfile.TemporaryDirectory(prefix="pathfit-") as folder:

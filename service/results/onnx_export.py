@@ -1,6 +1,7 @@
 """Export of found networks to ONNX, each in a process of its own: torch's exporter is not for several threads.
 
-`python -m service.results.onnx_export FILE` reads a request, as `_request` writes it, from its standard input and writes FILE.
+`python -m service.results.onnx_export FILE` reads a request, as `_request` writes it, from its standard input and
+writes FILE.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def main() -> None:
 
 def _inherited(architecture: Architecture, name: str, folder: str, sha256: str) -> tuple[nn.Module, dict[str, str]]:
     """The network with its path's weights in a supernet's run, and what its metadata tell of these."""
-    from oneshot.data.naming import title
+    from oneshot.data.request import title
     from oneshot.retraining.supernet_weights import inherit
     from oneshot.run import read_run
     from spaces.modules.supernet import Supernet

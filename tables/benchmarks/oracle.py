@@ -17,8 +17,8 @@ from spaces.space import Architectures, Codes, SearchSpace
 from tables.benchmarks.errors import InvalidBenchmark, NotInBenchmark
 from tables.benchmarks.isomorphism import classes, first_of_each
 from tables.benchmarks.records import Records
-from tables.evaluation import Evaluation, Metric
-from tables.metrics import metric_of
+from tables.evaluation import Evaluation
+from tables.metrics import Metric, metric_of
 
 _PREFERRED = ("cifar10_valid_acc", "cifar10_test_acc")
 

@@ -19,8 +19,8 @@ def estimate(file: str, name: str) -> None:
 
     from spaces.architecture import Architecture
     from spaces.registry import get
+    from tables.cost.model import models
     from tables.store import load
-    from tables.told import models
 
     architecture = Architecture.read(file)
     space, table = get(architecture.space), load(name)

@@ -21,8 +21,8 @@ METRIC = "energy_mj"
 def energy_model(table: LookupTable, space: SearchSpace, correction: str = "ridge") -> CostModel:
     """The energy of one run in millijoules, as the table's whole networks tell it.
 
-    energy = power x sum of block latencies + a correction fitted as the latency's is (`tables.cost.fitting`): the power is
-    that of all measured networks, and what single candidates draw beyond it is in the correction. Counters tell the
+    energy = power x sum of block latencies + a correction fitted as the latency's is (`tables.cost.fitting`): the power
+    is that of all measured networks, and what single candidates draw beyond it is in the correction. Counters tell the
     energy of the whole device, idle parts too, and are too slow for single blocks.
 
     Args:

@@ -18,13 +18,14 @@ from tables.cost.fitting import CORRECTIONS, corrected_sums
 from tables.cost.peaks import PeakTable
 from tables.cost.ridge import Correction
 from tables.cost.sums import SearchedSums, Sums, block_sums
-from tables.errors import MissingBlock
+from tables.errors import MissingBlock, MissingFigures
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from spaces.space import Architectures, SearchSpace
     from tables.lookup_table import LookupTable
+
 
 METRICS = {
     "latency_ms": "ms",
@@ -35,19 +36,25 @@ METRICS = {
 }
 """Metric -> unit."""
 
+
 COUNTS = ("macs", "params")
 """The metrics that an architecture tells by itself."""
+
 
 MEASURED = tuple(metric for metric in METRICS if metric not in COUNTS)
 """The metrics of a device, which its table tells."""
 
+
 ALIASES = {"flops": "macs"}
 """The papers' word -> ours."""
 
+
 _BY_CHOICE = (AdditiveTable, PeakTable)
+
 
 MARGIN = 1.64
 """Deviations kept between an estimate and a limit: a one-sided 95%."""
+
 
 FEWEST_NETWORKS = 8
 """Networks that a correction is fitted on, at least."""
@@ -168,7 +175,8 @@ def latency_model(table: LookupTable, space: SearchSpace, correction: str = "rid
     Args:
         table: what was measured.
         space: whose architectures.
-        correction: `none`, one of `tables.cost.fitting.CORRECTIONS`, or `best`, which compares these by cross-validation.
+        correction: `none`, one of `tables.cost.fitting.CORRECTIONS`, or `best`, which compares these by
+            cross-validation.
 
     Raises:
         MissingBlock: the table lacks a block of the space.
@@ -194,3 +202,18 @@ def check_blocks(table: LookupTable, space: SearchSpace) -> None:
     missing = [key for key in space.all_blocks if key not in table.blocks]
     if missing:
         raise MissingBlock(table.name, space.name, missing)
+
+
+def models(table: LookupTable, space: SearchSpace) -> dict[str, CostModel]:
+    """Metric -> cost model of all that a table tells of a space; what it has no figures of is left out.
+
+    Raises:
+        MissingBlock: the table lacks a block of the space.
+    """
+    found: dict[str, CostModel] = {}
+    for metric in MEASURED:
+        try:
+            found[metric] = table.cost_model(space, metric)
+        except MissingFigures:
+            continue
+    return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.lookups import Lookups
+from spaces.chains.additive import Lookups
 
 if TYPE_CHECKING:
     from torch import Tensor

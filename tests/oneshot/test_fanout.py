@@ -12,7 +12,8 @@ import pytest
 
 from oneshot.errors import InvalidOption
 from oneshot.parallel import fanout
-from oneshot.parallel.fanout import Cancelled, Fanout, ItemFailed, Resources
+from oneshot.parallel.fanout import Fanout
+from oneshot.parallel.outcome import Cancelled, ItemFailed, Resources
 from spaces.errors import PathfitError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from predictor.metrics import kendall_tau
-from predictor.tau_error import tau_error
+from predictor.metrics import kendall_tau, tau_error
 
 
 def test_it_is_what_tau_deviates_by_between_samples() -> None:

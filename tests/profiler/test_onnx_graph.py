@@ -13,7 +13,8 @@ import torch
 import spaces
 from profiler.backends.base import Conditions
 from profiler.backends.onnx_graph import OPSET, check, fragment, model
-from profiler.backends.onnxruntime_session import OnnxRuntime, SessionRunner, quantised, session_options
+from profiler.backends.onnx_model import session_options
+from profiler.backends.onnxruntime_session import OnnxRuntime, SessionRunner, quantised
 from profiler.backends.torch_eager import CpuRunner, TorchEager, unit_variance
 from spaces import Block, ChainSpace
 from spaces.modules.blocks import build

@@ -15,8 +15,9 @@ import pytest
 from werkzeug.serving import make_server
 
 import spaces
-from service.app import Service, create_app, service_of
+from service.app import create_app
 from service.client import Client
+from service.context import Service, service_of
 from service.settings import Settings
 from spaces.chains.chain import ChainSpace
 from tables.lookup_table import BlockCost, LookupTable, Measurement, NetworkSample

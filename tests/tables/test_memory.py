@@ -12,8 +12,8 @@ from spaces.chains.chain import ChainSpace
 from spaces.errors import NotAdditive
 from spaces.space import SearchSpace
 from tables import LookupTable
+from tables.cost.model import models
 from tables.errors import MissingBlock, MissingFigures
-from tables.told import models
 
 MakeTable = Callable[..., LookupTable]
 

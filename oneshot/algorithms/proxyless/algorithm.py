@@ -13,11 +13,12 @@ from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from oneshot.algorithms.algorithm import Preset
 from oneshot.algorithms.decoding import most_probable
 from oneshot.algorithms.hardware import AddLinear, Lagrange, MultiplyLog, hardware_term
 from oneshot.algorithms.proxyless.mutator import ProxylessMutator
 from oneshot.algorithms.proxyless.options import PAPER_RECIPE, ProxylessOptions
-from oneshot.algorithms.registry import Preset, register_algorithm
+from oneshot.algorithms.registry import register_algorithm
 from oneshot.algorithms.task import ArchitectureTask, Setting
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption

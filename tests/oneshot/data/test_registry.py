@@ -14,10 +14,9 @@ from oneshot.data.augmentation import Augmentation
 from oneshot.data.errors import InvalidData
 from oneshot.data.folder_split import FolderSplit
 from oneshot.data.images import ImageData
-from oneshot.data.naming import title
 from oneshot.data.pixels import PixelSplit, pixel_data
 from oneshot.data.registry import available, load, register_data, reload
-from oneshot.data.request import DataRequest
+from oneshot.data.request import DataRequest, title
 from oneshot.errors import InvalidOption
 from spaces.errors import UnknownName
 from spaces.plugins import load_file

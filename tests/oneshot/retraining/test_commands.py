@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 
 import spaces
 from oneshot.commands import main
+from oneshot.evaluation.metrics import wilson
 from oneshot.export.onnx import export
 from oneshot.export.onnx_network import OnnxNetwork
-from oneshot.interval import wilson
 from oneshot.retraining.published import RECIPES, Published
 from oneshot.run import Run, read_run, without_folders
 from spaces import ChainSpace

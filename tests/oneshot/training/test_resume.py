@@ -14,7 +14,7 @@ import torch
 from click.testing import CliRunner
 from torch import nn
 
-import oneshot.supernet_training
+import oneshot.algorithms.spos
 from oneshot.algorithms.spos import SupernetTask
 from oneshot.commands import main
 from oneshot.data.epoch_order import OrderLoader
@@ -203,7 +203,7 @@ def test_a_stopped_command_says_how_to_go_on(
             os.kill(os.getpid(), signal.SIGINT)
         before(self, step)
 
-    monkeypatch.setattr(oneshot.supernet_training.SupernetTask, "before_step", signalling)
+    monkeypatch.setattr(oneshot.algorithms.spos.SupernetTask, "before_step", signalling)
     stopped = CliRunner().invoke(main, [*command, "-o", str(folder)])
     assert stopped.exit_code == 130
     said = " ".join(stopped.stderr.split())

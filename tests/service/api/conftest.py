@@ -10,7 +10,8 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from service.app import create_app, service_of
+from service.app import create_app
+from service.context import service_of
 
 Problem = Callable[..., dict[str, Any]]
 

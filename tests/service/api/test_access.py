@@ -10,7 +10,8 @@ import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 
-from service.app import create_app, service_of
+from service.app import create_app
+from service.context import service_of
 from service.operation import logs
 from service.settings import InvalidSetting, Settings
 

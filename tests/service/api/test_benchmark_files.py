@@ -11,8 +11,8 @@ from flask.testing import FlaskClient
 import spaces
 from oneshot.search.guide import BenchmarkGuide
 from service.admission.tasks import SearchTask
-from service.app import service_of
 from service.catalog.catalog import ChangedFile
+from service.context import service_of
 from service.kinds.search import problem_of
 from spaces.files import digest
 from tables.benchmarks import compact

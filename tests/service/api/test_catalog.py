@@ -13,7 +13,8 @@ import predictor
 import spaces
 from predictor.registry import available
 from service.admission.tasks import PredictorTask, RetrainTask, SearchTask
-from service.app import create_app, service_of
+from service.app import create_app
+from service.context import service_of
 from service.settings import Settings
 from spaces.files import digest
 from tables.evaluation import read

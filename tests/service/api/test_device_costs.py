@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 import spaces
 from oneshot.search.loop import search
 from service.admission.tasks import SearchTask
-from service.app import service_of
+from service.context import service_of
 from service.kinds.search import problem_of
 from tables.lookup_table import LookupTable
 

@@ -15,7 +15,8 @@ from flask.testing import FlaskClient
 import spaces
 from service.admission.tasks import SearchTask
 from service.api import events
-from service.app import create_app, service_of
+from service.app import create_app
+from service.context import service_of
 from service.settings import Settings
 from tables.lookup_table import LookupTable
 

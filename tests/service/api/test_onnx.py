@@ -10,7 +10,8 @@ import pytest
 from apiflask import APIFlask
 
 import spaces
-from service.app import create_app, service_of
+from service.app import create_app
+from service.context import service_of
 from service.settings import Settings
 
 SPACE = "spos-tiny"

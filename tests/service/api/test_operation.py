@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.app import service_of
 from service.commands import main
 from service.commands.openapi import document
+from service.context import service_of
 from service.operation import readiness
 
 ROOT = Path(__file__).resolve().parents[3]

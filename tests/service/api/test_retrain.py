@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 import spaces
 from service.admission.tasks import RetrainTask
-from service.app import service_of
+from service.context import service_of
 
 SPACE = "spos-tiny"
 

@@ -19,7 +19,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from service.app import create_app, service_of
+from service.app import create_app
+from service.context import service_of
 from service.operation import readiness
 
 ROOT = Path(__file__).resolve().parents[3]

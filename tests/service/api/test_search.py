@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import spaces
 from service.admission.tasks import SearchTask
-from service.app import create_app, service_of
+from service.app import create_app
+from service.context import service_of
 from service.settings import Settings
 from service.store import Store
 from tables.lookup_table import LookupTable

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.app import Service
+from service.context import Service
 from service.store import Store
 
 DROPPED = 0

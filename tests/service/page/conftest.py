@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from service.app import Service
 from service.client import Client
+from service.context import Service
 from service.jobs import Job
 
 ROOT = Path(__file__).resolve().parents[3]

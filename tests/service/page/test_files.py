@@ -7,7 +7,8 @@ from typing import Any
 import plotly
 import pytest
 
-from service.app import create_app, service_of
+from service.app import create_app
+from service.context import service_of
 
 STATIC = Path(__file__).resolve().parents[3] / "service" / "static"
 

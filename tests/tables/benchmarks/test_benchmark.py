@@ -10,7 +10,8 @@ from spaces.errors import UnknownName
 from tables.benchmarks import Benchmark
 from tables.benchmarks.errors import InvalidBenchmark, NotInBenchmark
 from tables.benchmarks.records import Column, Records
-from tables.evaluation import Metric, scores
+from tables.evaluation import scores
+from tables.metrics import Metric
 
 SPACE = spaces.get("nasbench201")
 RNG = np.random.default_rng(0)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from oneshot.algorithms.registry import Preset, algorithm, preset
+from oneshot.algorithms.algorithm import Preset
+from oneshot.algorithms.registry import algorithm, preset
 
 
 def weights(chosen: Preset) -> tuple[object, ...]:

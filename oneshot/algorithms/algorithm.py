@@ -1,12 +1,14 @@
-"""Batches of held-out images by their number, which interruptions do not change."""
+"""What an algorithm is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from oneshot.data.split import Batch, EpochLoader
 from oneshot.training.batches import Source
+from oneshot.training.recipe import SMALL, Recipe
 
 
 class HeldOut:
@@ -47,3 +49,16 @@ class HeldOut:
             self._pass = iter(self._loader)
         self._next = number + 1
         return next(self._pass)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Options with the recipe that was published with them.
+
+    Args:
+        options: the algorithm's own dataclass.
+        recipe: of the weights.
+    """
+
+    options: Any
+    recipe: Recipe = SMALL
