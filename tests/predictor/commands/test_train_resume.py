@@ -15,7 +15,7 @@ import spaces
 from predictor.commands import main
 from predictor.ensemble.predictor import GraphPredictor
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SPACE = spaces.get("spos-tiny")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from spaces.console import ownership
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 OTHER_ENVIRONMENT = "in a separate environment (python -m venv)"
 
 

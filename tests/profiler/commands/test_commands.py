@@ -35,7 +35,7 @@ from spaces.modules.network import materialise
 from tables import LookupTable
 from tables.schema import table_schema
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 Built = tuple[Path, "subprocess.CompletedProcess[str]"]
 RunProfiler = Callable[..., "subprocess.CompletedProcess[str]"]
 

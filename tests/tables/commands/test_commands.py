@@ -14,7 +14,7 @@ from spaces import ChainSpace
 from tables import LookupTable
 from tables.commands import main
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from service.commands import LAZY, main
 from service.pathfit import COMMANDS
 from service.pathfit import main as pathfit
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 HEAVY = {"torch", "flask", "apiflask", "sqlalchemy", "pydantic", "gunicorn", "numpy", "lightning", "scipy"}
 
 

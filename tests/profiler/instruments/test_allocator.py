@@ -30,7 +30,7 @@ print(json.dumps([kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - bef
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_memory_is_asked_for_once() -> None:
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
 
     def faults(mode: str, environment: dict[str, str]) -> tuple[bool | None, int]:
         command = [sys.executable, "-c", COUNT_FAULTS, mode]

@@ -20,7 +20,7 @@ from oneshot.search.result import SearchResult, read_result
 from spaces import ChainSpace
 from tables import evaluation
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TINY = "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
 FEW = ("--images", "40", "--recalibration-batches", "1", "--recalibration-batch-size", "40")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from spaces import lookups
+from spaces.chains import additive as lookups
 from spaces.chains.additive import AdditiveTable
 
 

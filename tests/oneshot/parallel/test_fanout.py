@@ -16,7 +16,7 @@ from oneshot.parallel.fanout import Fanout
 from oneshot.parallel.outcome import Cancelled, ItemFailed, Resources
 from spaces.errors import PathfitError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")

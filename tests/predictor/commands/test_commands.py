@@ -15,7 +15,7 @@ from predictor.commands import main
 from spaces.architecture import Architecture
 from tables.benchmarks.isomorphism import class_keys
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SPACE = spaces.get("spos-tiny")
 
 

@@ -15,7 +15,7 @@ from oneshot.search.result import SearchResult
 from spaces import ChainSpace
 from tables import LookupTable
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TINY = "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
 QUICK = ("--epochs", "1", "--threads", "1")
 SPOS_SEARCH = ("search", "--space", "spos", "-o", "{new}")

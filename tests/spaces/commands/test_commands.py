@@ -14,7 +14,7 @@ import spaces
 from spaces import Architecture
 from spaces.commands import main
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 WITH_COMMANDS = ["spaces", "tables", "profiler", "predictor", "oneshot", "service"]
 HEAVY = {"torch", "torch_geometric", "lightning", "scipy", "sklearn", "onnx", "onnxruntime", "flask", "matplotlib"}
 

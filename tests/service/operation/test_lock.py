@@ -26,7 +26,7 @@ def test_the_lock_is_held_by_one_process_and_let_go_with_its_death(tmp_path: Pat
         ],
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=Path(__file__).resolve().parents[3],
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"

@@ -11,7 +11,7 @@ from spaces.console import group as console
 from spaces.console.group import EXTRAS, Group, example, typed
 from spaces.errors import InvalidFile, PathfitError, UnknownName
 
-SETUP = Path(__file__).resolve().parents[2] / "setup.py"
+SETUP = Path(__file__).resolve().parents[3] / "setup.py"
 
 
 @click.group(cls=Group, lazy={"later": ("pathfit_later:main", "Comes later.")})
