@@ -52,7 +52,9 @@ DEV = [
 setup(
     name="pathfit",
     version=VERSION,
-    description="Hardware-aware neural architecture search: measure a device, find the network that fits it",
+    description=(
+        "Hardware-aware neural architecture search: measure a device, find the network that fits it"
+    ),
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

@@ -1,12 +1,13 @@
-"""How much accuracy is lost under a latency constraint when 100 trained cells are all that is known.
+"""How much accuracy is lost under a latency constraint when 100 trained cells are all that is
+known.
 
     python benchmarks/constrained_search.py --seeds 5 -o constrained-search.json
 
-NAS-Bench-201: a predictor learns from the accuracies of 100 random cells; the latencies of one of nine devices are
-known (HELP's measurements). Under ten constraints for each device, from the 10th to the 90th percentile of its
-latencies, the cell with the best prediction is taken; the regret is by how many points of accuracy (CIFAR-10 test, 200
-epochs) the best cell under the constraint is better. Beside it: the best ten by prediction are looked up, and the best
-of these is taken.
+NAS-Bench-201: a predictor learns from the accuracies of 100 random cells; the latencies of one of
+nine devices are known (HELP's measurements). Under ten constraints for each device, from the 10th
+to the 90th percentile of its latencies, the cell with the best prediction is taken; the regret is
+by how many points of accuracy (CIFAR-10 test, 200 epochs) the best cell under the constraint is
+better. Beside it: the best ten by prediction are looked up, and the best of these is taken.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def predictor_of(kind: str, space: SearchSpace, seed: int) -> Predictor:
 
 
 def regrets(predicted: Array, truth: Array, latency: Array) -> tuple[Array, Array, int]:
-    """Regrets under every constraint of one device: of the prediction alone, of the ten best looked up.
+    """Regrets under every constraint of one device: of the prediction alone, of the ten best looked
+    up.
 
     Args:
         predicted: [n].
@@ -64,14 +66,34 @@ def regrets(predicted: Array, truth: Array, latency: Array) -> tuple[Array, Arra
 
 
 @click.command()
-@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Draws of the trained cells.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Draws of the trained cells.",
+)
 @click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--train", type=click.IntRange(min=10), default=100, show_default=True, help="Trained cells.")
+@click.option(
+    "--train", type=click.IntRange(min=10), default=100, show_default=True, help="Trained cells."
+)
 @click.option("--predictor", "kinds", multiple=True, default=("default",), show_default=True)
-@click.option("--data", type=click.Path(exists=True, path_type=Path), default=None, help="File of NAS-Bench-201.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None, help="JSON.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, path_type=Path),
+    default=None,
+    help="File of NAS-Bench-201.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None, help="JSON."
+)
 def main(
-    seeds: int, first_seed: int, train: int, kinds: tuple[str, ...], data: Path | None, output: Path | None
+    seeds: int,
+    first_seed: int,
+    train: int,
+    kinds: tuple[str, ...],
+    data: Path | None,
+    output: Path | None,
 ) -> None:
     """Fit once for every seed, and search under every constraint of every device."""
     benchmark = tables.benchmark("nasbench201", data)
@@ -79,7 +101,9 @@ def main(
     codes, truth = benchmark.codes(), benchmark.values(METRIC)
     found: list[dict[str, Any]] = []
     with Bar(f"{len(kinds)} predictors, {seeds} seeds") as bar:
-        for number, (kind, seed) in enumerate((kind, seed) for kind in kinds for seed in range(seeds)):
+        for number, (kind, seed) in enumerate(
+            (kind, seed) for kind in kinds for seed in range(seeds)
+        ):
             seed += first_seed
             known = np.random.default_rng(seed).permutation(len(codes))[:train]
             begin = time.perf_counter()
@@ -110,11 +134,20 @@ def main(
 
 
 def table_of(kind: str, runs: list[dict[str, Any]], train: int) -> Table:
-    """A row a device: mean regrets over seeds and constraints, with the deviation of the seeds' means."""
-    right = [Column(name, justify="right") for name in ("predictor alone", "ten looked up", "worst", "broken")]
+    """A row a device: mean regrets over seeds and constraints, with the deviation of the seeds'
+    means.
+    """
+    right = [
+        Column(name, justify="right")
+        for name in ("predictor alone", "ten looked up", "worst", "broken")
+    ]
     seeds = sorted({run["seed"] for run in runs})
     seconds = float(np.mean([run["seconds"] for run in runs]))
-    table = Table("device", *right, title=f"{kind}, {train} cells, {len(seeds)} seeds, {seconds:.1f} s each: regret")
+    table = Table(
+        "device",
+        *right,
+        title=f"{kind}, {train} cells, {len(seeds)} seeds, {seconds:.1f} s each: regret",
+    )
     for device in [*dict.fromkeys(run["device"] for run in runs), None]:
         own = [run for run in runs if device in (None, run["device"])]
         if device is None:
@@ -124,7 +157,9 @@ def table_of(kind: str, runs: list[dict[str, Any]], train: int) -> Table:
             means = [np.mean([run[field] for run in own if run["seed"] == seed]) for seed in seeds]
             cells.append(f"{np.mean(means):.3f} ± {np.std(means):.3f}")
         worst = max(max(run["looked_up"]) for run in own)
-        table.add_row(device or "mean", *cells, f"{worst:.2f}", str(sum(run["broken"] for run in own)))
+        table.add_row(
+            device or "mean", *cells, f"{worst:.2f}", str(sum(run["broken"] for run in own))
+        )
     return table
 
 

@@ -3,14 +3,16 @@
     python benchmarks/found_vs_random.py --smoke -o runs/found-vs-random-smoke
     python benchmarks/found_vs_random.py --device gpu --precision bf16 -o runs/found-vs-random
 
-On CIFAR-10, in a scaled space of SPOS: for each of three seeds a supernet is trained and searched by evolution under a
-limit of FLOPs, the median of the space. The three networks that were found and ten random ones that use at least 95% of
-the same limit (`--least 0`: any that meet it) are trained alike, each from fresh weights of its own seed, and tested.
-Told is the difference of the mean test accuracies in standard errors, sqrt(s_found^2 / 3 + s_random^2 / 10); the target
-is 2. Whatever was done before an interruption is kept: the same command goes on.
+On CIFAR-10, in a scaled space of SPOS: for each of three seeds a supernet is trained and searched
+by evolution under a limit of FLOPs, the median of the space. The three networks that were found and
+ten random ones that use at least 95% of the same limit (`--least 0`: any that meet it) are trained
+alike, each from fresh weights of its own seed, and tested. Told is the difference of the mean test
+accuracies in standard errors, sqrt(s_found^2 / 3 + s_random^2 / 10); the target is 2. Whatever was
+done before an interruption is kept: the same command goes on.
 
-A setting must be chosen before the test part is looked at: `--part validation` tells accuracies on validation images
-that no supernet ranks by, and leaves the test part alone; choose with it, and with another --seed.
+A setting must be chosen before the test part is looked at: `--part validation` tells accuracies on
+validation images that no supernet ranks by, and leaves the test part alone; choose with it, and
+with another --seed.
 
 Data: `packed_cifar.py` beside this file says where the images are looked for.
 """
@@ -36,11 +38,19 @@ from spaces.plugins import load_file
 TARGET = 2.0
 
 FULL = Setting(
-    space="spos(input_size=32, stem_stride=1, repeats=(3, 3, 4), channels=(64, 128, 256), head_channels=512, "
-    "num_classes=10)",
+    space=(
+        "spos(input_size=32, stem_stride=1, repeats=(3, 3, 4), channels=(64, 128, 256),"
+        " head_channels=512, num_classes=10)"
+    ),
     validation=10_000,
     ranking=5000,
-    supernet={"steps": 21_000, "batch_size": 256, "learning_rate": 0.1, "schedule": "cosine", "clip": 5.0},
+    supernet={
+        "steps": 21_000,
+        "batch_size": 256,
+        "learning_rate": 0.1,
+        "schedule": "cosine",
+        "clip": 5.0,
+    },
     network={
         "steps": 10_500,
         "batch_size": 256,
@@ -53,12 +63,26 @@ FULL = Setting(
     augment=True,
 )
 SMOKE = Setting(
-    space="spos(input_size=32, stem_stride=2, repeats=(2, 2), channels=(12, 24), stem_channels=6, head_channels=64, "
-    "channel_scales=(0.17, 2), num_classes=10)",
+    space=(
+        "spos(input_size=32, stem_stride=2, repeats=(2, 2), channels=(12, 24), stem_channels=6,"
+        " head_channels=64, channel_scales=(0.17, 2), num_classes=10)"
+    ),
     validation=10_000,
     ranking=2000,
-    supernet={"steps": 2000, "batch_size": 64, "learning_rate": 0.1, "schedule": "cosine", "clip": 5.0},
-    network={"steps": 600, "batch_size": 64, "learning_rate": 0.1, "schedule": "cosine", "label_smoothing": 0.0},
+    supernet={
+        "steps": 2000,
+        "batch_size": 64,
+        "learning_rate": 0.1,
+        "schedule": "cosine",
+        "clip": 5.0,
+    },
+    network={
+        "steps": 600,
+        "batch_size": 64,
+        "learning_rate": 0.1,
+        "schedule": "cosine",
+        "label_smoothing": 0.0,
+    },
     evolution={
         "population": 24,
         "generations": 5,
@@ -74,9 +98,28 @@ SMOKE = Setting(
 
 @click.command()
 @click.option("--smoke", is_flag=True, help="A setting for ten minutes of one processor core.")
-@click.option("--effort", type=float, default=1.0, show_default=True, help="Times the updates of all trainings.")
-@click.option("--found", type=click.IntRange(min=2), default=3, show_default=True, help="Supernets and searches.")
-@click.option("--random", "drawn", type=click.IntRange(min=2), default=10, show_default=True, help="Random networks.")
+@click.option(
+    "--effort",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Times the updates of all trainings.",
+)
+@click.option(
+    "--found",
+    type=click.IntRange(min=2),
+    default=3,
+    show_default=True,
+    help="Supernets and searches.",
+)
+@click.option(
+    "--random",
+    "drawn",
+    type=click.IntRange(min=2),
+    default=10,
+    show_default=True,
+    help="Random networks.",
+)
 @click.option(
     "--least",
     type=click.FloatRange(0, 1),
@@ -84,12 +127,25 @@ SMOKE = Setting(
     show_default=True,
     help="Share of the limit that random networks use at least; 0: any network within the limit.",
 )
-@click.option("--part", type=click.Choice(["test", "validation"]), default="test", show_default=True)
+@click.option(
+    "--part", type=click.Choice(["test", "validation"]), default="test", show_default=True
+)
 @click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True)
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @click.option("--threads", type=int, default=None, help="Torch threads.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of everything; that of a run is made of it.")
-@click.option("--data", default="packed-cifar10", show_default=True, help="packed-cifar10 or cifar10, or either:PATH.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Of everything; that of a run is made of it.",
+)
+@click.option(
+    "--data",
+    default="packed-cifar10",
+    show_default=True,
+    help="packed-cifar10 or cifar10, or either:PATH.",
+)
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
 def main(
     smoke: bool,
@@ -105,17 +161,25 @@ def main(
     data: str,
     output: Path,
 ) -> None:
-    """Train supernets, search them, retrain what was found and random networks alike, and compare."""
+    """Train supernets, search them, retrain what was found and random networks alike, and
+    compare.
+    """
     load_file(str(Path(__file__).with_name("packed_cifar.py")))
     if threads is not None:
         torch.set_num_threads(threads)
     setting = (SMOKE if smoke else FULL).times(effort)
-    trial = Trial(setting, data, part, Execution(accelerator=device, precision=precision), seed, output)
+    trial = Trial(
+        setting, data, part, Execution(accelerator=device, precision=precision), seed, output
+    )
     reports: dict[str, list[dict[str, Any]]] = {"found": [], "random": []}
     for number in range(found):
-        reports["found"].append(trial.retrained(trial.found(number), f"found-{number}", seed + number))
+        reports["found"].append(
+            trial.retrained(trial.found(number), f"found-{number}", seed + number)
+        )
     for number, architecture in enumerate(trial.random(drawn, least)):
-        reports["random"].append(trial.retrained(architecture, f"random-{number}", seed + found + number))
+        reports["random"].append(
+            trial.retrained(architecture, f"random-{number}", seed + found + number)
+        )
     told = compared(reports)
     write_text(output / "comparison.json", json.dumps({**told, **reports}, indent=1) + "\n")
     show(reports, told, part)
@@ -123,7 +187,9 @@ def main(
 
 def compared(reports: Mapping[str, list[dict[str, Any]]]) -> dict[str, float]:
     """Means and deviations of top-1 of both groups, and their difference in standard errors."""
-    found, random = (np.array([report["top1"] for report in reports[group]]) for group in ("found", "random"))
+    found, random = (
+        np.array([report["top1"] for report in reports[group]]) for group in ("found", "random")
+    )
     error = float(np.sqrt(found.var(ddof=1) / len(found) + random.var(ddof=1) / len(random)))
     difference = float(found.mean() - random.mean())
     return {
@@ -148,9 +214,10 @@ def show(reports: Mapping[str, list[dict[str, Any]]], told: Mapping[str, float],
     console.print(table)
     reached = "[green]reached[/green]" if told["standard_errors"] >= TARGET else "[red]missed[/red]"
     console.print(
-        f"found {told['found_mean']:.2f} +- {told['found_deviation']:.2f}, random {told['random_mean']:.2f} +- "
-        f"{told['random_deviation']:.2f} (best {told['random_best']:.2f}): ahead by {told['difference']:.2f} points, "
-        f"{told['standard_errors']:.1f} standard errors; target {TARGET:.0f}: {reached}",
+        f"found {told['found_mean']:.2f} +- {told['found_deviation']:.2f}, random"
+        f" {told['random_mean']:.2f} +- {told['random_deviation']:.2f} (best"
+        f" {told['random_best']:.2f}): ahead by {told['difference']:.2f} points,"
+        f" {told['standard_errors']:.1f} standard errors; target {TARGET:.0f}: {reached}",
         soft_wrap=True,
     )
 

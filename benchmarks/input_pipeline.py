@@ -3,10 +3,11 @@
 python benchmarks/input_pipeline.py --data FOLDER
 python benchmarks/input_pipeline.py --workers 1,2,4 --preprocessing spos -o speed.json
 
-Without a folder, photographs of 500 x 375 pixels are made up. Each way is timed from its first batch to its last,
-several times, one after the other; the median is told, and how long the first batch took. The limit is one loop in one
-process that opens files and decodes them, times the number of processes. The processor's time for an image (all
-processes and threads together) is told too, since it holds on a machine that others use as well.
+Without a folder, photographs of 500 x 375 pixels are made up. Each way is timed from its first
+batch to its last, several times, one after the other; the median is told, and how long the first
+batch took. The limit is one loop in one process that opens files and decodes them, times the number
+of processes. The processor's time for an image (all processes and threads together) is told too,
+since it holds on a machine that others use as well.
 """
 
 from __future__ import annotations
@@ -36,11 +37,20 @@ from spaces.files import write_text
 
 @click.command()
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), default=None)
-@click.option("--images", type=click.IntRange(min=1), default=1024, show_default=True, help="Images a pass.")
+@click.option(
+    "--images", type=click.IntRange(min=1), default=1024, show_default=True, help="Images a pass."
+)
 @click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True)
 @click.option("--input-size", type=click.IntRange(min=1), default=224, show_default=True)
-@click.option("--workers", default="1,2", show_default=True, help="Processes or threads, to be compared.")
-@click.option("--preprocessing", type=click.Choice(["standard", "spos"]), default="standard", show_default=True)
+@click.option(
+    "--workers", default="1,2", show_default=True, help="Processes or threads, to be compared."
+)
+@click.option(
+    "--preprocessing",
+    type=click.Choice(["standard", "spos"]),
+    default="standard",
+    show_default=True,
+)
 @click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
 def main(
@@ -70,11 +80,17 @@ def main(
     _show(rows, images, batch_size, input_size, preprocessing)
     if output is not None:
         settings = {"images": images, "batch_size": batch_size, "input_size": input_size}
-        settings |= {"preprocessing": preprocessing, "processors": processors(), "cuda": torch.cuda.is_available()}
+        settings |= {
+            "preprocessing": preprocessing,
+            "processors": processors(),
+            "cuda": torch.cuda.is_available(),
+        }
         write_text(output, json.dumps({**settings, "rows": rows}, indent=1) + "\n")
 
 
-def _splits(folder: Path, images: int, side: int, preprocessing: str) -> Iterator[tuple[str, FolderSplit]]:
+def _splits(
+    folder: Path, images: int, side: int, preprocessing: str
+) -> Iterator[tuple[str, FolderSplit]]:
     for loader in ("torch", "dali"):
         try:
             split = load(folder, (3, side, side), loader=loader, preprocessing=preprocessing).train
@@ -82,10 +98,14 @@ def _splits(folder: Path, images: int, side: int, preprocessing: str) -> Iterato
             click.echo(str(error), err=True)
             continue
         assert isinstance(split, FolderSplit)
-        # A small folder is read over and over; its files lie in memory then, so that no disk is measured.
+        # A small folder is read over and over; its files lie in memory then, so that no disk is
+        # measured.
         places = np.resize(np.arange(len(split)), images)
         files = [split.files[place] for place in places.tolist()]
-        yield loader, dataclasses.replace(split, files=files, labels=split.labels[places], unreadable={})
+        yield (
+            loader,
+            dataclasses.replace(split, files=files, labels=split.labels[places], unreadable={}),
+        )
 
 
 def _pass(split: FolderSplit, batch_size: int) -> dict[str, float]:
@@ -123,32 +143,63 @@ def _processor_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def _rows(figures: dict[tuple[str, int], list[dict[str, float]]], counts: list[int]) -> list[dict[str, object]]:
+def _rows(
+    figures: dict[tuple[str, int], list[dict[str, float]]], counts: list[int]
+) -> list[dict[str, object]]:
     def median(name: str, count: int, key: str) -> float:
         return float(np.median([found[key] for found in figures[name, count]]))
 
     limit = median("decoding", 1, "images_per_second")
     rows: list[dict[str, object]] = []
     for count in counts:
-        alone: dict[str, object] = {"what": "decoding alone", "workers": count, "images_per_second": limit * count}
-        rows.append({**alone, "of_limit": 1.0, "processor_ms": median("decoding", 1, "processor_ms")})
+        alone: dict[str, object] = {
+            "what": "decoding alone",
+            "workers": count,
+            "images_per_second": limit * count,
+        }
+        rows.append(
+            {**alone, "of_limit": 1.0, "processor_ms": median("decoding", 1, "processor_ms")}
+        )
         for name in ("torch", "dali"):
             if (name, count) in figures:
                 speed = median(name, count, "images_per_second")
-                row: dict[str, object] = {"what": f"--loader {name}", "workers": count, "images_per_second": speed}
-                row |= {key: median(name, count, key) for key in ("first_batch_seconds", "processor_ms")}
+                row: dict[str, object] = {
+                    "what": f"--loader {name}",
+                    "workers": count,
+                    "images_per_second": speed,
+                }
+                row |= {
+                    key: median(name, count, key) for key in ("first_batch_seconds", "processor_ms")
+                }
                 rows.append({**row, "of_limit": speed / (limit * count)})
     return rows
 
 
-def _show(rows: list[dict[str, object]], images: int, batch_size: int, side: int, preprocessing: str) -> None:
-    table = Table("what", "processes or threads", "images/s", "of the limit", "processor time", "first batch")
+def _show(
+    rows: list[dict[str, object]], images: int, batch_size: int, side: int, preprocessing: str
+) -> None:
+    table = Table(
+        "what", "processes or threads", "images/s", "of the limit", "processor time", "first batch"
+    )
     for row in rows:
         first = f"{row['first_batch_seconds']:.2f} s" if "first_batch_seconds" in row else ""
         speed, share = f"{row['images_per_second']:.0f}", f"{row['of_limit']:.2f}"
-        table.add_row(str(row["what"]), str(row["workers"]), speed, share, f"{row['processor_ms']:.1f} ms", first)
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{processors()} processors, no GPU"
-    table.title = f"{images} images, batches of {batch_size}, {side} pixels, {preprocessing}, {device}"
+        table.add_row(
+            str(row["what"]),
+            str(row["workers"]),
+            speed,
+            share,
+            f"{row['processor_ms']:.1f} ms",
+            first,
+        )
+    device = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"{processors()} processors, no GPU"
+    )
+    table.title = (
+        f"{images} images, batches of {batch_size}, {side} pixels, {preprocessing}, {device}"
+    )
     Console().print(table)
 
 
@@ -159,7 +210,9 @@ def _made_up(root: Path) -> Path:
             (root / part / name).mkdir(parents=True)
             for index in range(64 if part == "train" else 2):
                 coarse = Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8))
-                smooth = np.asarray(coarse.resize((500, 375), Image.Resampling.BICUBIC)).astype(np.int16)
+                smooth = np.asarray(coarse.resize((500, 375), Image.Resampling.BICUBIC)).astype(
+                    np.int16
+                )
                 grain = rng.normal(0, 8, smooth.shape).astype(np.int16)
                 picture = Image.fromarray((smooth + grain).clip(0, 255).astype(np.uint8))
                 picture.save(root / part / name / f"{index}.jpg", quality=90)

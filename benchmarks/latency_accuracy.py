@@ -1,11 +1,12 @@
 """How well tables predict whole networks that they have not seen, beside the ways that others take.
 
-    python benchmarks/latency_accuracy.py --space spos --space proxylessnas --backend torch --backend onnxruntime
+    python benchmarks/latency_accuracy.py --space spos --space proxylessnas --backend torch
+    --backend onnxruntime
 
-For each space and backend a table is built by `python -m profiler build` and validated by `python -m profiler
-validate`, each in a process of its own. Then, in this process, further random networks are measured in interleaved
-rounds and held against the cost model, the plain block sum, the sum of blocks timed alone, and MACs times one rate.
-Run it on a machine that does nothing else.
+For each space and backend a table is built by `python -m profiler build` and validated by `python
+-m profiler validate`, each in a process of its own. Then, in this process, further random networks
+are measured in interleaved rounds and held against the cost model, the plain block sum, the sum of
+blocks timed alone, and MACs times one rate. Run it on a machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ TARGETS = {"torch": (0.02, 0.05), "onnxruntime": (0.03, None)}
 
 
 @click.command()
-@click.option("--space", "spaces", multiple=True, default=("spos", "proxylessnas"), show_default=True)
+@click.option(
+    "--space", "spaces", multiple=True, default=("spos", "proxylessnas"), show_default=True
+)
 @click.option("--backend", "backends", multiple=True, default=("torch",), show_default=True)
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--budget", default="80s", show_default=True, help="To build each table for.")
@@ -49,7 +52,12 @@ TARGETS = {"torch": (0.02, 0.05), "onnxruntime": (0.03, None)}
 @click.option("--networks", type=int, default=30, show_default=True)
 @click.option("--rounds", type=int, default=20, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--keep", type=click.Path(file_okay=False, path_type=Path), default=None, help="Keep the tables here.")
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="Keep the tables here.",
+)
 def main(
     spaces: tuple[str, ...],
     backends: tuple[str, ...],
@@ -67,13 +75,32 @@ def main(
         for backend in backends:
             for name in spaces:
                 path = folder / f"{name}-{backend}.json"
-                build = ("build", "--space", name, "--backend", backend, "--device", device, "--budget", budget)
+                build = (
+                    "build",
+                    "--space",
+                    name,
+                    "--backend",
+                    backend,
+                    "--device",
+                    device,
+                    "--budget",
+                    budget,
+                )
                 _profiler(*build, "--seed", str(seed), *_threads(threads), "-o", str(path))
                 out = path.with_suffix(".validation.json")
-                sizes = ("--networks", str(networks), "--rounds", str(rounds), "--seed", str(seed + 1))
+                sizes = (
+                    "--networks",
+                    str(networks),
+                    "--rounds",
+                    str(rounds),
+                    "--seed",
+                    str(seed + 1),
+                )
                 _profiler("validate", str(path), *sizes, "--device", device, "-o", str(out))
                 _judge(json.loads(out.read_text()), backend)
-                _beside_others(LookupTable.read(path), get(name), device, networks, rounds, seed + 2)
+                _beside_others(
+                    LookupTable.read(path), get(name), device, networks, rounds, seed + 2
+                )
 
 
 def _threads(threads: int | None) -> tuple[str, ...]:
@@ -94,16 +121,41 @@ def _judge(found: dict[str, object], backend: str) -> None:
     within = [(limit["within"], limit["networks"]) for limit in limits]
     counts = ", ".join(f"{part} of {whole}" for part, whole in within)
     rows = [
-        ("MAPE, drift divided out", f"{estimate['mape']:.2%}", f"<= {error:.0%}", estimate["mape"] <= error),
+        (
+            "MAPE, drift divided out",
+            f"{estimate['mape']:.2%}",
+            f"<= {error:.0%}",
+            estimate["mape"] <= error,
+        ),
         ("all within 10%", f"{estimate['within_10']:.0%}", "100%", estimate["within_10"] == 1),
         ("Spearman below the ceiling", f"{behind:.3f}", "<= 0.03", behind <= 0.03),
-        ("searched networks within their limits", counts, ">= 9 of 10", all(a >= 0.9 * b for a, b in within)),
+        (
+            "searched networks within their limits",
+            counts,
+            ">= 9 of 10",
+            all(a >= 0.9 * b for a, b in within),
+        ),
     ]
     if raw is not None:
-        rows.append(("MAPE, raw", f"{estimate['mape_raw']:.2%}", f"<= {raw:.0%}", estimate["mape_raw"] <= raw))
-    table = Table("", "found", "target", "", title=f"a perfect estimate would be off by {found['ceiling_mape']:.2%}")
+        rows.append(
+            (
+                "MAPE, raw",
+                f"{estimate['mape_raw']:.2%}",
+                f"<= {raw:.0%}",
+                estimate["mape_raw"] <= raw,
+            )
+        )
+    table = Table(
+        "",
+        "found",
+        "target",
+        "",
+        title=f"a perfect estimate would be off by {found['ceiling_mape']:.2%}",
+    )
     for what, value, target, reached in rows:
-        table.add_row(what, value, target, "[green]reached[/green]" if reached else "[red]missed[/red]")
+        table.add_row(
+            what, value, target, "[green]reached[/green]" if reached else "[red]missed[/red]"
+        )
     Console().print(table)
 
 
@@ -112,9 +164,16 @@ def _beside_others(
 ) -> None:
     device, told, rng = find(device_name), table.conditions, np.random.default_rng(seed)
     conditions = Conditions(
-        device.torch_name, int(told["batch"]), str(told["precision"]), int(told["threads"]), table.seed
+        device.torch_name,
+        int(told["batch"]),
+        str(told["precision"]),
+        int(told["threads"]),
+        table.seed,
     )
-    backend, codes = make(str(told["backend"]), conditions), fresh_networks(table, space, networks, rng)
+    backend, codes = (
+        make(str(told["backend"]), conditions),
+        fresh_networks(table, space, networks, rng),
+    )
     with Bar("measuring networks for the comparison") as bar:
         raw, even, _ = measure_networks(table, space, backend, codes, rounds, rng, bar.update)
     model = table.cost_model(space)
@@ -125,17 +184,31 @@ def _beside_others(
     known, times = table.network_latencies()
     macs = space.macs(space.check(known)).astype(float)
     estimates["MACs times a rate"] = space.macs(codes) * float(macs @ times / (macs @ macs))
-    rows = Table("estimate", "MAPE", "within 10%", "largest", "Spearman", title=f"{len(codes)} more of {space.name}")
+    rows = Table(
+        "estimate",
+        "MAPE",
+        "within 10%",
+        "largest",
+        "Spearman",
+        title=f"{len(codes)} more of {space.name}",
+    )
     for name, estimate in estimates.items():
         found = accuracy(estimate, np.median(raw, 1), np.median(even, 1))
-        cells = f"{found.mape:.2%}", f"{found.within_10:.0%}", f"{found.largest:.2%}", f"{found.spearman:.3f}"
+        cells = (
+            f"{found.mape:.2%}",
+            f"{found.within_10:.0%}",
+            f"{found.largest:.2%}",
+            f"{found.spearman:.3f}",
+        )
         rows.add_row(name, *cells)
     mape, spearman, _ = ceiling(even)
     rows.add_row("ceiling (two halves)", f"{mape:.2%}", "", "", f"{spearman:.3f}")
     Console().print(rows)
 
 
-def _isolated(backend: TorchEager, space: SearchSpace, codes: NDArray[np.signedinteger], threads: int) -> Array:
+def _isolated(
+    backend: TorchEager, space: SearchSpace, codes: NDArray[np.signedinteger], threads: int
+) -> Array:
     """Sums [n] of blocks that were timed one by one, as most tables are made."""
     with quiet(threads):
         alone = {}

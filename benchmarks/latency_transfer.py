@@ -2,10 +2,11 @@
 
     python benchmarks/latency_transfer.py
 
-On HELP's nine devices of NAS-Bench-201 each device is left out in turn: all else (the features, the parameters, which
-ten networks are measured) is made from the other eight. Spearman's rank correlation over the networks that were not
-measured stands beside that of a ridge on the operation counts of the same ten networks, and beside the ceiling: a ridge
-on operations and their pairs, fitted on 4000 measurements of the device itself.
+On HELP's nine devices of NAS-Bench-201 each device is left out in turn: all else (the features, the
+parameters, which ten networks are measured) is made from the other eight. Spearman's rank
+correlation over the networks that were not measured stands beside that of a ridge on the operation
+counts of the same ten networks, and beside the ceiling: a ridge on operations and their pairs,
+fitted on 4000 measurements of the device itself.
 """
 
 from __future__ import annotations
@@ -29,14 +30,23 @@ Array = NDArray[np.float64]
 
 
 def read(folder: Path) -> tuple[list[str], Array, NDArray[np.int64]]:
-    """Devices, latencies in ms [networks, devices], the operations of the six edges [networks, 6]."""
+    """Devices, latencies in ms [networks, devices], the operations of the six edges [networks,
+    6].
+    """
     with gzip.open(folder / "latency_ms.csv.gz", "rt", newline="") as file:
         rows = list(csv.DictReader(file))
     with gzip.open(folder / "accuracy.csv.gz", "rt", newline="") as file:
         cells = {row["index"]: row["arch_str"] for row in csv.DictReader(file)}
     devices = [name for name in rows[0] if name != "index"]
-    edges = [[OPERATIONS.index(name) for name in re.findall(r"([a-z_0-9]+)~\d", cells[row["index"]])] for row in rows]
-    return devices, np.array([[float(row[name]) for name in devices] for row in rows]), np.array(edges)
+    edges = [
+        [OPERATIONS.index(name) for name in re.findall(r"([a-z_0-9]+)~\d", cells[row["index"]])]
+        for row in rows
+    ]
+    return (
+        devices,
+        np.array([[float(row[name]) for name in devices] for row in rows]),
+        np.array(edges),
+    )
 
 
 def ridge(features: Array, values: Array, penalty: float) -> tuple[Array, float]:
@@ -51,22 +61,39 @@ def pairs(edges: NDArray[np.int64]) -> Array:
     """Operations by edge and pairs of them by pair of edges, one-hot: [networks, 30 + 15 x 25]."""
     one_hot = np.eye(len(OPERATIONS))[edges]
     both = [
-        (one_hot[:, i, :, None] * one_hot[:, j, None, :]).reshape(len(edges), -1) for i in range(6) for j in range(i)
+        (one_hot[:, i, :, None] * one_hot[:, j, None, :]).reshape(len(edges), -1)
+        for i in range(6)
+        for j in range(i)
     ]
     return np.concatenate([one_hot.reshape(len(edges), -1), *both], axis=1)
 
 
 @click.command()
 @click.option(
-    "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), default="../shared/data/nasbench201"
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default="../shared/data/nasbench201",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the designs and of the ceiling's networks.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Of the designs and of the ceiling's networks.",
+)
 def main(data: Path, seed: int) -> None:
     """Leave each device out in turn."""
     devices, latency, edges = read(data)
     counts = np.eye(len(OPERATIONS))[edges].sum(1)
     all_pairs = pairs(edges)
-    rows = Table("left out", f"{MEASURED} networks", "operation counts", "ceiling, 4000", "noise", "components")
+    rows = Table(
+        "left out",
+        f"{MEASURED} networks",
+        "operation counts",
+        "ceiling, 4000",
+        "noise",
+        "components",
+    )
     found = []
     for device, name in enumerate(devices):
         others, truth = np.delete(latency, device, axis=1), latency[:, device]
@@ -86,7 +113,12 @@ def main(data: Path, seed: int) -> None:
         )
         found.append(scores)
         chosen = prior.parameters
-        rows.add_row(name, *(f"{score:.3f}" for score in scores), f"{chosen.noise:g}", f"{chosen.components:g}")
+        rows.add_row(
+            name,
+            *(f"{score:.3f}" for score in scores),
+            f"{chosen.noise:g}",
+            f"{chosen.components:g}",
+        )
     rows.add_section()
     rows.add_row("mean", *(f"{score:.3f}" for score in np.mean(found, axis=0)), "", "")
     Console().print(rows)

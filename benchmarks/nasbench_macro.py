@@ -1,15 +1,18 @@
-"""How well a supernet ranks the networks of NAS-Bench-Macro, whose true accuracies on CIFAR-10 are known.
+"""How well a supernet ranks the networks of NAS-Bench-Macro, whose true accuracies on CIFAR-10 are
+known.
 
-Trains the supernet of the space on CIFAR-10, evaluates distinct networks by it (identities make copies: 3969 of the
-6561 are distinct) and prints Kendall's tau between their cross-entropies and their true accuracies, beside that of MACs
-and of the count of layers that are no identity. Copies differ in the supernet, where every layer has its own weights; a
-network's cross-entropy is the mean over its copies.
+Trains the supernet of the space on CIFAR-10, evaluates distinct networks by it (identities make
+copies: 3969 of the 6561 are distinct) and prints Kendall's tau between their cross-entropies and
+their true accuracies, beside that of MACs and of the count of layers that are no identity. Copies
+differ in the supernet, where every layer has its own weights; a network's cross-entropy is the mean
+over its copies.
 
 python benchmarks/nasbench_macro.py --smoke -o runs/nasbench-macro-smoke
 python benchmarks/nasbench_macro.py --device gpu --precision bf16 -o runs/nasbench-macro
 
-Data: `packed_cifar.py` beside this file says where the images are looked for; `tables.benchmark("nasbench-macro")`
-finds the accuracies. Both the training and the evaluation go on where they were stopped.
+Data: `packed_cifar.py` beside this file says where the images are looked for;
+`tables.benchmark("nasbench-macro")` finds the accuracies. Both the training and the evaluation go
+on where they were stopped.
 """
 
 from __future__ import annotations
@@ -97,14 +100,33 @@ def _sized(name: str, kind: Any, text: str) -> Any:
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @click.option("--threads", type=int, default=None, help="Torch threads.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--data", default="packed-cifar10", show_default=True, help="packed-cifar10 or cifar10, or either:PATH.")
-@click.option("--accuracies", type=click.Path(exists=True, path_type=Path), default=None, help="The benchmark's file.")
+@click.option(
+    "--data",
+    default="packed-cifar10",
+    show_default=True,
+    help="packed-cifar10 or cifar10, or either:PATH.",
+)
+@click.option(
+    "--accuracies",
+    type=click.Path(exists=True, path_type=Path),
+    default=None,
+    help="The benchmark's file.",
+)
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
 def main(
-    smoke: bool, device: str, threads: int | None, data: str, accuracies: Path | None, output: Path, **given: Any
+    smoke: bool,
+    device: str,
+    threads: int | None,
+    data: str,
+    accuracies: Path | None,
+    output: Path,
+    **given: Any,
 ) -> None:
     """Train, evaluate, and print a table of Kendall's tau."""
-    chosen = {**(SMOKE if smoke else FULL), **{name: value for name, value in given.items() if value is not None}}
+    chosen = {
+        **(SMOKE if smoke else FULL),
+        **{name: value for name, value in given.items() if value is not None},
+    }
     _same_settings(output / "settings.json", chosen)
     if threads is not None:
         torch.set_num_threads(threads)
@@ -115,7 +137,9 @@ def main(
     images = load(data, space.input_shape, chosen["seed"])
     supernet = _trained(space, images, chosen, device, output)
     every = distinct(space)
-    codes = every[np.random.default_rng(chosen["seed"]).permutation(len(every))[: chosen["networks"]]]
+    codes = every[
+        np.random.default_rng(chosen["seed"]).permutation(len(every))[: chosen["networks"]]
+    ]
     equal = [copies(row) for row in codes.tolist()]
     losses = iter(_evaluated(supernet, images, np.concatenate(equal), chosen, device, output))
     found = [[next(losses) for _ in rows] for rows in equal]
@@ -124,7 +148,9 @@ def main(
 
 
 def distinct(space: ChainSpace) -> Codes:
-    """One architecture [n, 8] for each network: identities, whose place makes no difference, stand last in a stage."""
+    """One architecture [n, 8] for each network: identities, whose place makes no difference, stand
+    last in a stage.
+    """
     codes = np.concatenate(list(space.enumerate_codes()))
     kept = np.ones(len(codes), dtype=bool)
     for begin, end in STAGES:
@@ -134,7 +160,9 @@ def distinct(space: ChainSpace) -> Codes:
 
 
 def copies(row: Sequence[int]) -> Codes:
-    """Every architecture [n, 8] of the network whose identities stand last in their stages; itself is the first."""
+    """Every architecture [n, 8] of the network whose identities stand last in their stages; itself
+    is the first.
+    """
     stages = []
     for begin, end in STAGES:
         rest = row[begin + 1 : end]
@@ -142,7 +170,13 @@ def copies(row: Sequence[int]) -> Codes:
         # Which of the places hold the others, whose order stays.
         stages.append(
             [
-                [row[begin], *(others[places.index(place)] if place in places else 0 for place in range(len(rest)))]
+                [
+                    row[begin],
+                    *(
+                        others[places.index(place)] if place in places else 0
+                        for place in range(len(rest))
+                    ),
+                ]
                 for places in itertools.combinations(range(len(rest)), len(others))
             ]
         )
@@ -159,21 +193,38 @@ def _same_settings(path: Path, chosen: dict[str, Any]) -> None:
     write_text(path, json.dumps(training, indent=1) + "\n")
 
 
-def _trained(space: ChainSpace, data: ImageData, chosen: dict[str, Any], device: str, output: Path) -> Supernet:
+def _trained(
+    space: ChainSpace, data: ImageData, chosen: dict[str, Any], device: str, output: Path
+) -> Supernet:
     names = ("steps", "batch_size", "learning_rate", "clip", "warmup")
-    recipe = Recipe(**{name: chosen[name] for name in names}, schedule="cosine", label_smoothing=0.0)
+    recipe = Recipe(
+        **{name: chosen[name] for name in names}, schedule="cosine", label_smoothing=0.0
+    )
     seed = chosen["seed"]
     supernet = space.supernet(data.num_classes, torch.Generator().manual_seed(seed))
     task = SupernetTask(supernet, recipe, SAMPLERS[chosen["sampler"]](space, seed))
     augmentation = Augmentation(flip=0.5, padding=4 if chosen["input_size"] == 32 else 0)
     execution = Execution(accelerator=device, precision=chosen["precision"])
     with Bar("training the supernet") as bar:
-        fit(task, data.train, output, seed=seed, augment=augmentation, execution=execution, progress=bar.update)
+        fit(
+            task,
+            data.train,
+            output,
+            seed=seed,
+            augment=augmentation,
+            execution=execution,
+            progress=bar.update,
+        )
     return supernet
 
 
 def _evaluated(
-    supernet: Supernet, data: ImageData, codes: Codes, chosen: dict[str, Any], device: str, output: Path
+    supernet: Supernet,
+    data: ImageData,
+    codes: Codes,
+    chosen: dict[str, Any],
+    device: str,
+    output: Path,
 ) -> NDArray[np.float64]:
     """Cross-entropies [n]."""
     settings = EvaluationSettings(
@@ -186,19 +237,27 @@ def _evaluated(
     journal = Journal(output / "evaluations.jsonl", space.name)
     known = {evaluation.architecture: evaluation.metrics for evaluation in journal.done}
     architectures = space.decode(codes)
-    rest = np.array([place for place, one in enumerate(architectures) if one not in known], dtype=int)
+    rest = np.array(
+        [place for place, one in enumerate(architectures) if one not in known], dtype=int
+    )
     with Bar(f"evaluating {len(rest)} architectures") as bar:
         if len(rest):
             evaluator = Evaluator(supernet, data, settings, device=device)
             for count, (place, metrics) in enumerate(evaluator.stream(codes[rest]), 1):
                 known[architectures[rest[place]]] = metrics
-                journal.append(Evaluation(architectures[rest[place]], metrics, {"kind": "supernet"}))
+                journal.append(
+                    Evaluation(architectures[rest[place]], metrics, {"kind": "supernet"})
+                )
                 bar.update(count / len(rest), f"{count}/{len(rest)}")
     return np.array([known[one]["cross_entropy"] for one in architectures])
 
 
 def _report(
-    codes: Codes, found: list[list[float]], truth: NDArray[np.float64], space: ChainSpace, output: Path
+    codes: Codes,
+    found: list[list[float]],
+    truth: NDArray[np.float64],
+    space: ChainSpace,
+    output: Path,
 ) -> None:
     rankings = {
         "supernet, mean cross-entropy": -np.array([np.mean(losses) for losses in found]),
@@ -206,16 +265,27 @@ def _report(
         "MACs": space.macs(codes).astype(float),
         "layers that are no identity": (codes > 0).sum(axis=1).astype(float),
     }
-    parts = {"all": np.arange(len(codes)), "even": np.arange(0, len(codes), 2), "odd": np.arange(1, len(codes), 2)}
+    parts = {
+        "all": np.arange(len(codes)),
+        "even": np.arange(0, len(codes), 2),
+        "odd": np.arange(1, len(codes), 2),
+    }
     table = Table("ranked by", *(f"{name} ({len(part)})" for name, part in parts.items()))
     taus = {
-        name: {part: float(kendalltau(values[index], truth[index]).statistic) for part, index in parts.items()}
+        name: {
+            part: float(kendalltau(values[index], truth[index]).statistic)
+            for part, index in parts.items()
+        }
         for name, values in rankings.items()
     }
     for name, row in taus.items():
         table.add_row(name, *(f"{tau:.3f}" for tau in row.values()))
-    Console().print(f"Kendall's tau to the true accuracies of {len(codes)} distinct networks", table)
-    (output / "tau.json").write_text(json.dumps({"networks": len(codes), "tau": taus}, indent=1) + "\n")
+    Console().print(
+        f"Kendall's tau to the true accuracies of {len(codes)} distinct networks", table
+    )
+    (output / "tau.json").write_text(
+        json.dumps({"networks": len(codes), "tau": taus}, indent=1) + "\n"
+    )
 
 
 if __name__ == "__main__":

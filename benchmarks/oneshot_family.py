@@ -4,11 +4,12 @@
     python benchmarks/oneshot_family.py --scale small --algorithm ofa -o runs/oneshot-family-small
     python benchmarks/oneshot_family.py --device gpu --precision bf16 -o runs/oneshot-family
 
-Each algorithm searches a supernet on CIFAR-10 images: Once-for-All the elastic one of a scaled ofa-mobilenetv3, the
-others that of a scaled space of SPOS. What it returns and random networks of the same space are trained alike from
-fresh weights, each by a seed of its own, and tested. Networks differ in size, so their MACs are told beside the
-accuracy. Of Once-for-All, whose product is the supernet, all of them are also tested with the supernet's weights. What
-was done before an interruption is kept: the same command goes on.
+Each algorithm searches a supernet on CIFAR-10 images: Once-for-All the elastic one of a scaled
+ofa-mobilenetv3, the others that of a scaled space of SPOS. What it returns and random networks of
+the same space are trained alike from fresh weights, each by a seed of its own, and tested. Networks
+differ in size, so their MACs are told beside the accuracy. Of Once-for-All, whose product is the
+supernet, all of them are also tested with the supernet's weights. What was done before an
+interruption is kept: the same command goes on.
 
 Data: `packed_cifar.py` beside this file says where the images are looked for.
 """
@@ -78,8 +79,8 @@ class Scale:
 
 SCALES = {
     "smoke": Scale(
-        "spos(input_size=16, stem_stride=1, repeats=(1, 2, 1), channels=(16, 32, 64), stem_channels=8, "
-        "head_channels=64, num_classes=10)",
+        "spos(input_size=16, stem_stride=1, repeats=(1, 2, 1), channels=(16, 32, 64),"
+        " stem_channels=8, head_channels=64, num_classes=10)",
         "ofa-mobilenetv3(resolutions=(32,), depths=(1, 2), width=0.25, num_classes=10)",
         images=2000,
         validation=800,
@@ -88,8 +89,8 @@ SCALES = {
         augment=False,
     ),
     "small": Scale(
-        "spos(input_size=16, stem_stride=1, repeats=(2, 3, 2), channels=(16, 32, 64), stem_channels=8, "
-        "head_channels=128, num_classes=10)",
+        "spos(input_size=16, stem_stride=1, repeats=(2, 3, 2), channels=(16, 32, 64),"
+        " stem_channels=8, head_channels=128, num_classes=10)",
         "ofa-mobilenetv3(resolutions=(32,), depths=(1, 2, 3), width=0.25, num_classes=10)",
         images=8000,
         validation=4000,
@@ -98,13 +99,15 @@ SCALES = {
         augment=False,
     ),
     "full": Scale(
-        "spos(input_size=32, stem_stride=1, repeats=(3, 3, 4), channels=(64, 128, 256), head_channels=512, "
-        "num_classes=10)",
+        "spos(input_size=32, stem_stride=1, repeats=(3, 3, 4), channels=(64, 128, 256),"
+        " head_channels=512, num_classes=10)",
         "ofa-mobilenetv3(resolutions=(64, 96), num_classes=10)",
         images=50_000,
         validation=10_000,
         epochs=50,
-        network=Recipe(epochs=60, batch_size=256, learning_rate=0.1, schedule="cosine", weight_decay=5e-4),
+        network=Recipe(
+            epochs=60, batch_size=256, learning_rate=0.1, schedule="cosine", weight_decay=5e-4
+        ),
         augment=True,
     ),
 }
@@ -117,17 +120,47 @@ SCALES = {
     type=click.Choice(tuple(SCALES)),
     default="full",
     show_default=True,
-    help="smoke: some minutes of a core; small: some minutes of a core for each algorithm; full: for a GPU.",
+    help=(
+        "smoke: some minutes of a core; small: some minutes of a core for each algorithm; full: for"
+        " a GPU."
+    ),
 )
-@click.option("--algorithm", "names", type=click.Choice((*ALGORITHMS, "ofa")), multiple=True, help="Default: all.")
-@click.option("--random", "drawn", type=click.IntRange(min=1), default=5, show_default=True, help="Random networks.")
+@click.option(
+    "--algorithm",
+    "names",
+    type=click.Choice((*ALGORITHMS, "ofa")),
+    multiple=True,
+    help="Default: all.",
+)
+@click.option(
+    "--random",
+    "drawn",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Random networks.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True)
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @click.option("--threads", type=int, default=None, help="Torch threads.")
-@click.option("--images", "data", default="packed-cifar10", show_default=True, help="As --data of `oneshot train`.")
+@click.option(
+    "--images",
+    "data",
+    default="packed-cifar10",
+    show_default=True,
+    help="As --data of `oneshot train`.",
+)
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
-def main(names: tuple[str, ...], size: str, drawn: int, seed: int, data: str, output: Path, **options: Any) -> None:
+def main(
+    names: tuple[str, ...],
+    size: str,
+    drawn: int,
+    seed: int,
+    data: str,
+    output: Path,
+    **options: Any,
+) -> None:
     """Search by each algorithm, train what was found and random networks alike, and compare."""
     load_file(str(Path(__file__).with_name("packed_cifar.py")))
     if options["threads"] is not None:
@@ -143,27 +176,39 @@ def main(names: tuple[str, ...], size: str, drawn: int, seed: int, data: str, ou
         space = get(space_name)
         images = load_data(data, space.input_shape, limit=scale.images, validation=scale.validation)
         random = space.decode(space.sample(np.random.default_rng([seed, 7]), drawn))
-        networks = [(f"{kind}random-{number}", architecture) for number, architecture in enumerate(random)]
+        networks = [
+            (f"{kind}random-{number}", architecture) for number, architecture in enumerate(random)
+        ]
         inherited: dict[str, float] = {}
         for name in own:
             given = OFA if name == "ofa" and size != "full" else OPTIONS[size].get(name, {})
             folder = output / f"search-{name}"
-            found, model, _ = searched(space, name, given, images, scale.epochs, seed, folder, execution)
+            found, model, _ = searched(
+                space, name, given, images, scale.epochs, seed, folder, execution
+            )
             write_text(output / f"{name}.json", found.to_json() + "\n")
             networks.append((name, found))
             if isinstance(model, Supernet) and name == "ofa":
-                inherited = {one: with_weights_of(model, row, images, seed) for one, row in networks}
+                inherited = {
+                    one: with_weights_of(model, row, images, seed) for one, row in networks
+                }
         reports = [
             retrained(scale, architecture, name, seed + number, images, execution, output)
             for number, (name, architecture) in enumerate(networks)
         ]
-        reports = [{**report, "inherited_top1": inherited.get(report["name"])} for report in reports]
+        reports = [
+            {**report, "inherited_top1": inherited.get(report["name"])} for report in reports
+        ]
         write_text(output / f"{kind}comparison.json", json.dumps(reports, indent=1) + "\n")
         show(space_name, reports)
 
 
-def with_weights_of(supernet: Supernet, architecture: Architecture, data: ImageData, seed: int) -> float:
-    """Test top-1 of a sub-network with the supernet's weights, its normalisations' statistics computed anew."""
+def with_weights_of(
+    supernet: Supernet, architecture: Architecture, data: ImageData, seed: int
+) -> float:
+    """Test top-1 of a sub-network with the supernet's weights, its normalisations' statistics
+    computed anew.
+    """
     network: nn.Module = supernet.space.network(architecture, num_classes=data.num_classes)
     inherit(network, supernet, architecture)
     batches = data.train.epochs(64, seed)
@@ -172,7 +217,13 @@ def with_weights_of(supernet: Supernet, architecture: Architecture, data: ImageD
 
 
 def retrained(
-    scale: Scale, architecture: Architecture, name: str, seed: int, data: ImageData, execution: Execution, output: Path
+    scale: Scale,
+    architecture: Architecture,
+    name: str,
+    seed: int,
+    data: ImageData,
+    execution: Execution,
+    output: Path,
 ) -> dict[str, Any]:
     """The test report of a network that is trained from fresh weights."""
     space = get(architecture.space)
@@ -205,12 +256,18 @@ def show(space: str, reports: list[dict[str, Any]]) -> None:
     table = Table("network", "M MACs", "test top-1", "with the supernet's weights", title=space)
     for report in sorted(reports, key=lambda one: -one["top1"]):
         own = report["inherited_top1"]
-        cells = f"{report['macs'] / 1e6:.2f}", f"{report['top1']:.2f}", "" if own is None else f"{own:.2f}"
+        cells = (
+            f"{report['macs'] / 1e6:.2f}",
+            f"{report['top1']:.2f}",
+            "" if own is None else f"{own:.2f}",
+        )
         table.add_row(report["name"], *cells)
     console = Console()
     console.print(table)
     for key, word in (("top1", "trained alike"), ("inherited_top1", "with the supernet's weights")):
-        random = np.array([one[key] for one in reports if "random" in one["name"] and one[key] is not None])
+        random = np.array(
+            [one[key] for one in reports if "random" in one["name"] and one[key] is not None]
+        )
         if len(random):
             console.print(
                 f"random networks, {word}: mean {random.mean():.2f}, deviation {random.std():.2f}, "

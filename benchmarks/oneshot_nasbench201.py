@@ -1,16 +1,19 @@
 """What one-shot algorithms find on NAS-Bench-201, looked up in the benchmark's table.
 
     python benchmarks/oneshot_nasbench201.py --scale smoke -o runs/oneshot-nasbench201-smoke
-    python benchmarks/oneshot_nasbench201.py --scale small --seeds 3 -o runs/oneshot-nasbench201-small
-    python benchmarks/oneshot_nasbench201.py --device gpu --precision bf16 -o runs/oneshot-nasbench201
+    python benchmarks/oneshot_nasbench201.py --scale small --seeds 3 -o
+    runs/oneshot-nasbench201-small python benchmarks/oneshot_nasbench201.py --device gpu --precision
+    bf16 -o runs/oneshot-nasbench201
 
-Each algorithm searches a narrow supernet of the space on CIFAR-10 images. Told is the true accuracy of the cell that it
-returns (200 epochs of the whole network, mean of seeds), the share of all 15625 cells that are worse, and the same of
-random cells. With few updates the published learning rates of the logits change nothing, so that the smaller scales
-have larger ones; `--published` keeps all published options but the epochs. What is in the output already is not done
+Each algorithm searches a narrow supernet of the space on CIFAR-10 images. Told is the true accuracy
+of the cell that it returns (200 epochs of the whole network, mean of seeds), the share of all 15625
+cells that are worse, and the same of random cells. With few updates the published learning rates of
+the logits change nothing, so that the smaller scales have larger ones; `--published` keeps all
+published options but the epochs. What is in the output already is not done
 again: the same command goes on, also with more algorithms or seeds.
 
-Data: `packed_cifar.py` beside this file says where the images are looked for; the table's folder is given.
+Data: `packed_cifar.py` beside this file says where the images are looked for; the table's folder is
+given.
 """
 
 from __future__ import annotations
@@ -53,7 +56,12 @@ SHORT: dict[str, dict[str, Any]] = {
     "gdas": {"preset": "nasbench201", "arch_learning_rate": 0.05, "first_temperature": 5.0},
     "snas": {"arch_learning_rate": 0.02},
     "fbnet": {"arch_learning_rate": 0.05, "arch_warmup": 1, "arch_every": 1},
-    "enas": {"controller_learning_rate": 0.02, "tanh_constant": 1.1, "final_samples": 50, "final_images": 2048},
+    "enas": {
+        "controller_learning_rate": 0.02,
+        "tanh_constant": 1.1,
+        "final_samples": 50,
+        "final_images": 2048,
+    },
     "fairnas": {"population": 32, "generations": 2},
 }
 """Options for a hundred updates."""
@@ -104,19 +112,50 @@ OPTIONS = {"smoke": SHORT, "small": LONGER, "full": {"gdas": {"preset": "nasbenc
     type=click.Choice(tuple(SCALES)),
     default="full",
     show_default=True,
-    help="smoke: some minutes of a core; small: a minute or two of a core for each search; full: for a GPU.",
+    help=(
+        "smoke: some minutes of a core; small: a minute or two of a core for each search; full: for"
+        " a GPU."
+    ),
 )
-@click.option("--algorithm", "names", type=click.Choice(ALGORITHMS), multiple=True, help="Default: all.")
-@click.option("--published", is_flag=True, help="Keep the published options at the smaller scales too.")
+@click.option(
+    "--algorithm", "names", type=click.Choice(ALGORITHMS), multiple=True, help="Default: all."
+)
+@click.option(
+    "--published", is_flag=True, help="Keep the published options at the smaller scales too."
+)
 @click.option("--epochs", type=click.IntRange(min=1), default=None, help="Of a search.")
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), default=None, help="Of the weights.")
-@click.option("--random", "drawn", type=click.IntRange(min=1), default=5, show_default=True, help="Random cells.")
-@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Searches of each algorithm.")
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=None,
+    help="Of the weights.",
+)
+@click.option(
+    "--random",
+    "drawn",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Random cells.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Searches of each algorithm.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="The first one.")
 @click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True)
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @click.option("--threads", type=int, default=None, help="Torch threads.")
-@click.option("--images", "data", default="packed-cifar10", show_default=True, help="As --data of `oneshot train`.")
+@click.option(
+    "--images",
+    "data",
+    default="packed-cifar10",
+    show_default=True,
+    help="As --data of `oneshot train`.",
+)
 @click.option("--table", default=None, help="Of NAS-Bench-201, as `tables.benchmark` takes it.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
 def main(names: tuple[str, ...], size: str, data: str, output: Path, **options: Any) -> None:
@@ -139,7 +178,9 @@ def main(names: tuple[str, ...], size: str, data: str, output: Path, **options: 
                 continue
             given = OPTIONS["full" if options["published"] else size].get(name, {})
             folder = output / f"{name}-{seed}"
-            found, _, seconds = searched(space, name, given, images, scale.epochs, seed, folder, execution, rate)
+            found, _, seconds = searched(
+                space, name, given, images, scale.epochs, seed, folder, execution, rate
+            )
             cell = get("nasbench201").architecture(dict(found.choices))
             rows.append(told(name, seed, cell, seconds, benchmark, truth))
             write_text(output / "found.json", json.dumps({**record, "rows": rows}, indent=1) + "\n")
@@ -150,7 +191,9 @@ def main(names: tuple[str, ...], size: str, data: str, output: Path, **options: 
 
 
 def told_before(path: Path, record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of earlier runs of the same kind; raises UsageError where those in the file are of another."""
+    """The rows of earlier runs of the same kind; raises UsageError where those in the file are of
+    another.
+    """
     if not path.exists():
         return []
     found = json.loads(path.read_text())
@@ -171,18 +214,30 @@ def searched(
     execution: Execution,
     rate: float | None = None,
 ) -> tuple[Architecture, nn.Module, float]:
-    """What an algorithm finds in a space, the model that it trained, and the seconds of the processor that it took.
+    """What an algorithm finds in a space, the model that it trained, and the seconds of the
+    processor that it took.
 
-    Batches are of 64 images at most; the learning rate of the weights is `rate`, or the published one in proportion.
+    Batches are of 64 images at most; the learning rate of the weights is `rate`, or the published
+    one in proportion.
     """
     algorithm = name.removesuffix("-second-order")
-    chosen = preset(algorithm, {**given, **({"preset": "second-order"} if algorithm != name else {})})
+    chosen = preset(
+        algorithm, {**given, **({"preset": "second-order"} if algorithm != name else {})}
+    )
     recipe = replace(chosen.recipe, epochs=epochs)
     recipe = recipe if recipe.batch_size <= 64 else _with_batches_of_64(recipe)
     recipe = replace(recipe, learning_rate=rate or recipe.learning_rate)
     model = searchable(space.supernet(data.num_classes, torch.Generator().manual_seed(seed)))
     folder.mkdir(parents=True, exist_ok=True)
-    setting = Setting(model, recipe, data.validation, len(data.train), seed, told_space(model, space), folder=folder)
+    setting = Setting(
+        model,
+        recipe,
+        data.validation,
+        len(data.train),
+        seed,
+        told_space(model, space),
+        folder=folder,
+    )
     task = make(algorithm, setting, chosen.options)
     began = time.process_time()
     with Bar(f"{name} {seed}") as bar:
@@ -194,12 +249,21 @@ def searched(
 
 
 def _with_batches_of_64(recipe: Recipe) -> Recipe:
-    """A published recipe of larger batches, its learning rate in proportion: few images give too few of these."""
-    return replace(recipe, batch_size=64, learning_rate=recipe.learning_rate * 64 / recipe.batch_size)
+    """A published recipe of larger batches, its learning rate in proportion: few images give too
+    few of these.
+    """
+    return replace(
+        recipe, batch_size=64, learning_rate=recipe.learning_rate * 64 / recipe.batch_size
+    )
 
 
 def told(
-    name: str, seed: int, architecture: Architecture, seconds: float, benchmark: Any, truth: np.ndarray
+    name: str,
+    seed: int,
+    architecture: Architecture,
+    seconds: float,
+    benchmark: Any,
+    truth: np.ndarray,
 ) -> dict[str, Any]:
     """The row of a cell."""
     accuracy = float(benchmark.query(architecture, METRIC))
@@ -214,25 +278,37 @@ def told(
 
 
 def show(rows: list[dict[str, Any]], truth: np.ndarray) -> None:
-    """Print all cells, the means of each algorithm, and what random cells of the whole space are."""
+    """Print all cells, the means of each algorithm, and what random cells of the whole space
+    are.
+    """
     table = Table("algorithm", "seed", "true top-1", "better than", "CPU s", "cell")
     for row in rows:
         cell = " ".join(operation.removeprefix("nor_") for operation in row["cell"])
         share = f"{row['better_than_percent']:.1f}%"
         table.add_row(
-            row["algorithm"], str(row["seed"]), f"{row[METRIC]:.2f}", share, f"{row['cpu_seconds']:.0f}", cell
+            row["algorithm"],
+            str(row["seed"]),
+            f"{row[METRIC]:.2f}",
+            share,
+            f"{row['cpu_seconds']:.0f}",
+            cell,
         )
     means = Table("algorithm", "searches", "true top-1", "better than")
     for name in dict.fromkeys(row["algorithm"] for row in rows):
         own = [row for row in rows if row["algorithm"] == name]
-        accuracies, shares = (np.array([row[key] for row in own]) for key in (METRIC, "better_than_percent"))
+        accuracies, shares = (
+            np.array([row[key] for row in own]) for key in (METRIC, "better_than_percent")
+        )
         spread = f" +- {accuracies.std(ddof=1) / np.sqrt(len(own)):.2f}" if len(own) > 1 else ""
-        means.add_row(name, str(len(own)), f"{accuracies.mean():.2f}{spread}", f"{shares.mean():.1f}%")
+        means.add_row(
+            name, str(len(own)), f"{accuracies.mean():.2f}{spread}", f"{shares.mean():.1f}%"
+        )
     console = Console()
     console.print(table)
     console.print(means)
     console.print(
-        f"all cells of the benchmark: mean {truth.mean():.2f}, median {np.median(truth):.2f}, best {truth.max():.2f}"
+        f"all cells of the benchmark: mean {truth.mean():.2f}, median {np.median(truth):.2f}, best"
+        f" {truth.max():.2f}"
     )
 
 

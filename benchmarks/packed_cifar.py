@@ -1,9 +1,11 @@
-"""CIFAR-10 whose images are packed as JPEG files in two npz files, as a data set for tests and benchmarks.
+"""CIFAR-10 whose images are packed as JPEG files in two npz files, as a data set for tests and
+benchmarks.
 
 python -m oneshot --plugin benchmarks/packed_cifar.py data packed-cifar10:FOLDER
 
-Each file holds `jpeg` (all images end to end, uint8), `offset` (n + 1), `label` and `classes`. Without a folder they
-are looked for in PATHFIT_DATA, in `images` below PATHFIT_REFERENCE_DATA, and in ../shared/data/images.
+Each file holds `jpeg` (all images end to end, uint8), `offset` (n + 1), `label` and `classes`.
+Without a folder they are looked for in PATHFIT_DATA, in `images` below PATHFIT_REFERENCE_DATA, and
+in ../shared/data/images.
 """
 
 from __future__ import annotations
@@ -39,7 +41,12 @@ def load(request: DataRequest) -> ImageData:
     folder = located(request, (TRAIN,), "packed CIFAR-10").parent
     (train, labels, classes), (test, test_labels, _) = _read(folder / TRAIN), _read(folder / TEST)
     return pixel_data(
-        request, (train, labels), (test, test_labels), classes=classes, colours=COLOURS_10, augmentation=AUGMENTATION
+        request,
+        (train, labels),
+        (test, test_labels),
+        classes=classes,
+        colours=COLOURS_10,
+        augmentation=AUGMENTATION,
     )
 
 
@@ -54,7 +61,9 @@ def _read(path: Path) -> tuple[Read, np.ndarray, list[str]]:
     def read(indices: np.ndarray) -> np.ndarray:
         pixels = np.empty((len(indices), SIDE, SIDE, 3), np.uint8)
         for row, index in enumerate(indices.tolist()):
-            with Image.open(io.BytesIO(packed[offset[index] : offset[index + 1]].tobytes())) as image:
+            with Image.open(
+                io.BytesIO(packed[offset[index] : offset[index + 1]].tobytes())
+            ) as image:
                 pixels[row] = image.convert("RGB")
         return pixels
 

@@ -1,8 +1,9 @@
-"""How fast the default predictor is fitted and scores all cells of NAS-Bench-201, and of what share of the processor.
+"""How fast the default predictor is fitted and scores all cells of NAS-Bench-201, and of what share
+of the processor.
 
 Run: python benchmarks/predictor_speed.py --data FOLDER [--train 781] [--kind gp]
-The share is the matrix products of the prediction (covariances, mean and variance) over the time of the whole, by the
-rate that torch reaches on a large product with as many threads.
+The share is the matrix products of the prediction (covariances, mean and variance) over the time of
+the whole, by the rate that torch reaches on a large product with as many threads.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from tables.benchmarks.isomorphism import representatives
 
 
 def product_rate(size: int = 1500, repeats: int = 5) -> float:
-    """Floating-point operations a second of a product of two float32 matrices, the best of `repeats`."""
+    """Floating-point operations a second of a product of two float32 matrices, the best of
+    `repeats`.
+    """
     first, second = torch.randn(size, size), torch.randn(size, size)
     seconds = []
     for _ in range(repeats):
@@ -32,7 +35,9 @@ def product_rate(size: int = 1500, repeats: int = 5) -> float:
 
 
 def products_of(model: GaussianProcess, count: int) -> float:
-    """Floating-point operations of the matrix products of one prediction of `count` distinct architectures."""
+    """Floating-point operations of the matrix products of one prediction of `count` distinct
+    architectures.
+    """
     assert model.process is not None
     known, features = model.process.inputs.shape
     return 2.0 * count * known * (2 * features + known + 1)
@@ -55,17 +60,28 @@ def main() -> None:
     benchmark.space.graphs(codes[:2])
     begin = time.perf_counter()
     model.fit(codes[rows], values[rows])
-    print(f"{given.kind}: {given.train} architectures fitted in {time.perf_counter() - begin:.1f} s")
+    print(
+        f"{given.kind}: {given.train} architectures fitted in {time.perf_counter() - begin:.1f} s"
+    )
     seconds = []
     for _ in range(given.repeats):
         begin = time.perf_counter()
         model.predict(codes)
         seconds.append(time.perf_counter() - begin)
     best = min(seconds)
-    print(f"{len(codes)} cells scored with mean and deviation in {best:.2f} s ({given.threads} threads)")
+    print(
+        f"{len(codes)} cells scored with mean and deviation in {best:.2f} s ({given.threads}"
+        " threads)"
+    )
     if isinstance(model, GaussianProcess):
-        rate, work = product_rate(), products_of(model, len(np.unique(representatives(benchmark.space, codes), axis=0)))
-        print(f"matrix products {work / 1e9:.1f} G, {100 * work / best / rate:.0f}% of {rate / 1e9:.0f} G/s")
+        rate, work = (
+            product_rate(),
+            products_of(model, len(np.unique(representatives(benchmark.space, codes), axis=0))),
+        )
+        print(
+            f"matrix products {work / 1e9:.1f} G, {100 * work / best / rate:.0f}% of"
+            f" {rate / 1e9:.0f} G/s"
+        )
 
 
 if __name__ == "__main__":

@@ -1,22 +1,26 @@
-"""The predictor-guided strategy proxyless beside the evolution: as many scores of the predictor, 20 constraints.
+"""The predictor-guided strategy proxyless beside the evolution: as many scores of the predictor, 20
+constraints.
 
     python benchmarks/proxyless_search.py -o runs/proxyless-search
 
 What is in the output already is not done again: the same command goes on.
 
-For each space both strategies search under 20 limits, from the 5th to the 95th percentile of the costs that random
-architectures have: of spos the latency by the table of this project, of nasbench201 the MACs. Scores of relaxed
-architectures count as evaluations of the predictor, too: each strategy has 1000 in all.
+For each space both strategies search under 20 limits, from the 5th to the 95th percentile of the
+costs that random architectures have: of spos the latency by the table of this project, of
+nasbench201 the MACs. Scores of relaxed architectures count as evaluations of the predictor, too:
+each strategy has 1000 in all.
 
-The predictors are of the kind gates. Those that lie in the output's folder are taken; the others are fitted here on 200
-architectures: for nasbench201 on their accuracies in the benchmark's table, for spos, where no table of accuracies is
-public, on the zero-cost proxy naswot of untrained narrow networks with the same 20 choices. Another predictor is given
-by --predictor, such as
+The predictors are of the kind gates. Those that lie in the output's folder are taken; the others
+are fitted here on 200
+architectures: for nasbench201 on their accuracies in the benchmark's table, for spos, where no
+table of accuracies is public, on the zero-cost proxy naswot of untrained narrow networks with the
+same 20 choices. Another predictor is given by --predictor, such as
 
     python -m oneshot train --space spos --data FOLDER -o runs/supernet
     python -m oneshot evaluate runs/supernet -n 200 -o evaluations.jsonl
-    python -m predictor train --data evaluations.jsonl --space spos --encoder gates -o spos.safetensors
-    python benchmarks/proxyless_search.py --space spos --predictor spos=spos.safetensors -o runs/proxyless-search
+    python -m predictor train --data evaluations.jsonl --space spos --encoder gates -o
+    spos.safetensors python benchmarks/proxyless_search.py --space spos --predictor
+    spos=spos.safetensors -o runs/proxyless-search
 """
 
 from __future__ import annotations
@@ -56,7 +60,8 @@ EVALUATIONS = 1000
 TRAIN, HELD_OUT = 200, 50
 WITHIN = 1e-6  # of the scores' deviation: rounding between batches of the predictor
 NARROW = (
-    "spos(input_size=16, stem_stride=1, channels=(16, 32, 64, 128), stem_channels=8, head_channels=128, num_classes=10)"
+    "spos(input_size=16, stem_stride=1, channels=(16, 32, 64, 128), stem_channels=8,"
+    " head_channels=128, num_classes=10)"
 )
 PROXY, IMAGES = "naswot", 64
 
@@ -65,7 +70,9 @@ Labelled = tuple[Codes, NDArray[np.float64]]
 
 
 def of_proxy(seed: int) -> Labelled:
-    """Architectures of spos and a zero-cost proxy of untrained narrow networks with the same choices."""
+    """Architectures of spos and a zero-cost proxy of untrained narrow networks with the same
+    choices.
+    """
     space = spaces.get(NARROW)
     data = load_data("digits", space.input_shape)
     images, labels = data.train.tensors(np.arange(IMAGES))
@@ -85,17 +92,28 @@ def of_benchmark(data: Path | None, seed: int) -> Labelled:
     return np.asfortranarray(benchmark.codes()[rows]), benchmark.values(METRIC)[rows]
 
 
-def guide_of(space: SearchSpace, given: Path | None, output: Path, data: Path | None, seed: int) -> PredictorGuide:
-    """A guide by gates; tells how well a predictor that is fitted here ranks architectures that it has not seen."""
+def guide_of(
+    space: SearchSpace, given: Path | None, output: Path, data: Path | None, seed: int
+) -> PredictorGuide:
+    """A guide by gates; tells how well a predictor that is fitted here ranks architectures that it
+    has not seen.
+    """
     path = given or output / f"{space.name}.safetensors"
     if not path.exists():
         codes, values = of_proxy(seed) if space.name == "spos" else of_benchmark(data, seed)
         fitted = make("gates", space, seed)
         with Bar(f"gates on {space.name}") as bar:
             fitted.fit(np.asfortranarray(codes[:TRAIN]), values[:TRAIN], progress=bar.update)
-        tau = float(kendalltau(fitted.predict(np.asfortranarray(codes[TRAIN:]))[0], values[TRAIN:]).statistic)
+        tau = float(
+            kendalltau(
+                fitted.predict(np.asfortranarray(codes[TRAIN:]))[0], values[TRAIN:]
+            ).statistic
+        )
         count = len(codes) - TRAIN
-        Console().print(f"{space.name}: gates on {TRAIN} architectures, Kendall's tau {tau:.3f} on {count} others")
+        Console().print(
+            f"{space.name}: gates on {TRAIN} architectures, Kendall's tau {tau:.3f} on {count}"
+            " others"
+        )
         fitted.save(path)
     return PredictorGuide(load_predictor(path), digest(path)[:16])
 
@@ -108,7 +126,9 @@ def cost_of(space: SearchSpace) -> CostModel:
 
 
 def compared(problem: SearchProblem, seed: int) -> dict[str, dict[str, Any]]:
-    """Both strategies on one problem: strategy -> best score, evaluations of the predictor, seconds."""
+    """Both strategies on one problem: strategy -> best score, evaluations of the predictor,
+    seconds.
+    """
     found = {}
     for strategy in ("evolution", "proxyless"):
         begin, cpu = time.perf_counter(), time.process_time()
@@ -124,23 +144,40 @@ def compared(problem: SearchProblem, seed: int) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _files(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, Path]:
+def _files(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> dict[str, Path]:
     found = {}
     for text in given:
         name, separator, path = text.partition("=")
         if name not in SPACES or not separator or not Path(path).is_file():
-            raise click.BadParameter(f"write SPACE=FILE, a space of {', '.join(SPACES)} and a file; not {text!r}")
+            raise click.BadParameter(
+                f"write SPACE=FILE, a space of {', '.join(SPACES)} and a file; not {text!r}"
+            )
         found[name] = Path(path)
     return found
 
 
 @click.command()
-@click.option("--space", "names", type=click.Choice(SPACES), multiple=True, default=SPACES, show_default=True)
+@click.option(
+    "--space", "names", type=click.Choice(SPACES), multiple=True, default=SPACES, show_default=True
+)
 @click.option("--constraints", type=click.IntRange(min=1), default=20, show_default=True)
-@click.option("--predictor", "files", multiple=True, callback=_files, help="SPACE=FILE.  [default: fitted here]")
+@click.option(
+    "--predictor",
+    "files",
+    multiple=True,
+    callback=_files,
+    help="SPACE=FILE.  [default: fitted here]",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True)
-@click.option("--data", type=click.Path(exists=True, path_type=Path), default=None, help="File of NAS-Bench-201.")
+@click.option(
+    "--data",
+    type=click.Path(exists=True, path_type=Path),
+    default=None,
+    help="File of NAS-Bench-201.",
+)
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
 def main(
     names: tuple[str, ...],
@@ -151,7 +188,9 @@ def main(
     data: Path | None,
     output: Path,
 ) -> None:
-    """Print a table of both strategies' best scores, and in how many constraints proxyless is at least as good."""
+    """Print a table of both strategies' best scores, and in how many constraints proxyless is at
+    least as good.
+    """
     torch.set_num_threads(threads)
     output.mkdir(parents=True, exist_ok=True)
     for name in names:
@@ -161,8 +200,15 @@ def main(
         deviation = float(guide.score(codes)[0].std())
         search(SearchProblem(space, guide), "proxyless", seed=seed)  # imports, caches
         # Each cost once: a space of few costs would have the same limit several times.
-        limits = np.percentile(np.unique(model.upper(codes)), np.linspace(5, 95, constraints)).tolist()
-        kind = {"evaluations": EVALUATIONS, "seed": seed, "predictor": guide.name, "metric": model.metric}
+        limits = np.percentile(
+            np.unique(model.upper(codes)), np.linspace(5, 95, constraints)
+        ).tolist()
+        kind = {
+            "evaluations": EVALUATIONS,
+            "seed": seed,
+            "predictor": guide.name,
+            "metric": model.metric,
+        }
         kind |= {"threads": threads, "limits": limits}
         runs = done_before(output / f"{name}.json", kind)
         with Bar(f"{constraints} constraints on {name}") as bar:
@@ -171,13 +217,17 @@ def main(
                 found = compared(SearchProblem(space, guide, [constraint]), seed + number)
                 gap = (found["proxyless"]["best"] - found["evolution"]["best"]) / deviation
                 runs.append({"limit": limit, "gap": gap, **found})
-                write_text(output / f"{name}.json", json.dumps({**kind, "runs": runs}, indent=1) + "\n")
+                write_text(
+                    output / f"{name}.json", json.dumps({**kind, "runs": runs}, indent=1) + "\n"
+                )
                 bar.update((number + 1) / constraints, f"{limit:.4g}")
         Console().print(table_of(name, model.metric, runs))
 
 
 def done_before(path: Path, kind: dict[str, Any]) -> list[dict[str, Any]]:
-    """The runs of an earlier call of the same kind; raises UsageError where those in the file are of another."""
+    """The runs of an earlier call of the same kind; raises UsageError where those in the file are
+    of another.
+    """
     if not path.exists():
         return []
     found = json.loads(path.read_text())
@@ -189,18 +239,32 @@ def done_before(path: Path, kind: dict[str, Any]) -> list[dict[str, Any]]:
 
 def table_of(name: str, metric: str, runs: list[dict[str, Any]]) -> Table:
     """A row a constraint; the title tells how often proxyless is at least as good."""
-    heads = ("evolution", "proxyless", "gap in deviations", "s evolution", "s proxyless", "CPU s proxyless")
+    heads = (
+        "evolution",
+        "proxyless",
+        "gap in deviations",
+        "s evolution",
+        "s proxyless",
+        "CPU s proxyless",
+    )
     good = sum(run["gap"] >= -WITHIN for run in runs)
     slowest = max(run["proxyless"]["seconds"] for run in runs)
     title = (
-        f"{name}, {EVALUATIONS} evaluations: proxyless at least as good in {good} of {len(runs)} constraints, "
-        f"at most {slowest:.2f} s"
+        f"{name}, {EVALUATIONS} evaluations: proxyless at least as good in {good} of {len(runs)}"
+        f" constraints, at most {slowest:.2f} s"
     )
     table = Table(metric, *(Column(head, justify="right") for head in heads), title=title)
     for run in runs:
         one, other = run["evolution"], run["proxyless"]
-        cells = (f"{one['best']:.4f}", f"{other['best']:.4f}", f"{run['gap']:+.3f}", f"{one['seconds']:.2f}")
-        table.add_row(f"{run['limit']:.5g}", *cells, f"{other['seconds']:.2f}", f"{other['cpu_seconds']:.2f}")
+        cells = (
+            f"{one['best']:.4f}",
+            f"{other['best']:.4f}",
+            f"{run['gap']:+.3f}",
+            f"{one['seconds']:.2f}",
+        )
+        table.add_row(
+            f"{run['limit']:.5g}", *cells, f"{other['seconds']:.2f}", f"{other['cpu_seconds']:.2f}"
+        )
     return table
 
 

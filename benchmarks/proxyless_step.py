@@ -1,10 +1,11 @@
 """What a step of ProxylessNAS costs beside the step of the plain network whose path it runs.
 
-For each of some uniformly drawn paths, steps of the plain network, of the supernet's weights, and of its architecture
-(binary_mode full_v2 and two) alternate in one process: the same images, the same optimiser. The plain network's loop is
-written out with torch alone; the others run Pathfit's own training code. Ratios are taken on each path, and their
-medians are printed. Memory is what torch holds at most within a step beyond what it held before, by its own profiler.
-Where NNI 3.0 is installed, its ProxylessMixedLayer steps on the same blocks too, in the plain network's loop.
+For each of some uniformly drawn paths, steps of the plain network, of the supernet's weights, and
+of its architecture (binary_mode full_v2 and two) alternate in one process: the same images, the
+same optimiser. The plain network's loop is written out with torch alone; the others run Pathfit's
+own training code. Ratios are taken on each path, and their medians are printed. Memory is what
+torch holds at most within a step beyond what it held before, by its own profiler. Where NNI 3.0 is
+installed, its ProxylessMixedLayer steps on the same blocks too, in the plain network's loop.
 
 python benchmarks/proxyless_step.py
 python benchmarks/proxyless_step.py --device cuda --batch-size 256 --input-size 224
@@ -40,15 +41,23 @@ UPDATES = 1_000_000
 
 
 @click.command()
-@click.option("--space", "family", default="proxylessnas", show_default=True, help="One of chains of blocks.")
+@click.option(
+    "--space", "family", default="proxylessnas", show_default=True, help="One of chains of blocks."
+)
 @click.option("--input-size", type=int, default=64, show_default=True)
 @click.option("--batch-size", type=int, default=16, show_default=True)
 @click.option("--threads", type=int, default=2, show_default=True)
 @click.option("--paths", "count", type=int, default=10, show_default=True)
-@click.option("--rounds", type=int, default=3, show_default=True, help="Steps of each kind on each path.")
+@click.option(
+    "--rounds", type=int, default=3, show_default=True, help="Steps of each kind on each path."
+)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option(
-    "--clock", type=click.Choice(["wall", "cpu"]), default="wall", show_default=True, help="cpu: on a busy machine."
+    "--clock",
+    type=click.Choice(["wall", "cpu"]),
+    default="wall",
+    show_default=True,
+    help="cpu: on a busy machine.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 def main(
@@ -84,13 +93,18 @@ def main(
     if nni is not None:
         contenders["NNI 3.0 Proxyless"] = nni
     times = np.array(
-        [np.median(turns([make(row) for make in contenders.values()], rounds, device, clock), 1) for row in codes]
+        [
+            np.median(turns([make(row) for make in contenders.values()], rounds, device, clock), 1)
+            for row in codes
+        ]
     )
     plain = times[:, 0]
     ratios = {name: times[:, index] / plain for index, name in enumerate(contenders)}
     for mode in searches:
         together = EVERY * ratios["weights"] + ratios[f"architecture, {mode}"]
-        ratios[f"{EVERY} weights + 1 architecture, {mode}, over {EVERY + 1} plain"] = together / (EVERY + 1)
+        ratios[f"{EVERY} weights + 1 architecture, {mode}, over {EVERY + 1} plain"] = together / (
+            EVERY + 1
+        )
     table = Table("step", "median ms", "beside the plain network", "10% to 90% of the paths")
     for index, (name, found) in enumerate(ratios.items()):
         low, high = np.quantile(found, [0.1, 0.9])
@@ -98,11 +112,14 @@ def main(
         table.add_row(name, shown, f"{np.median(found):.3f}", f"{low:.3f} to {high:.3f}")
     console = Console(width=120)
     console.print(table)
-    peaks = {name: [peak(make(row), device) for row in codes[:5]] for name, make in contenders.items()}
+    peaks = {
+        name: [peak(make(row), device) for row in codes[:5]] for name, make in contenders.items()
+    }
     for name, found in peaks.items():
         ratio = np.median(np.array(found) / np.array(peaks["plain network"]))
         console.print(
-            f"memory of a step, {name}: {np.median(found) / 2**20:.1f} MiB, {ratio:.3f} of the plain network's"
+            f"memory of a step, {name}: {np.median(found) / 2**20:.1f} MiB, {ratio:.3f} of the"
+            " plain network's"
         )
     if nni is None:
         console.print("NNI is not installed; its Proxyless was not measured.")
@@ -128,7 +145,9 @@ class Search:
         def given() -> dict[str, Tensor]:
             sample()
             self.mutator.active = dict(self.row)
-            return {key: self.mutator.groups[key][0].mask_of(code) for key, code in self.row.items()}
+            return {
+                key: self.mutator.groups[key][0].mask_of(code) for key, code in self.row.items()
+            }
 
         self.mutator.sample_search = given  # type: ignore[method-assign]
         gate = self.mutator.gate
@@ -136,7 +155,10 @@ class Search:
         def gate_of(active: dict[str, int], involved: dict[str, list[int]] | None = None) -> None:
             pairs = None
             if involved is not None:
-                others = {key: [code for code in involved[key] if code != self.row[key]] for key in involved}
+                others = {
+                    key: [code for code in involved[key] if code != self.row[key]]
+                    for key in involved
+                }
                 pairs = {key: sorted([self.row[key], *others[key][:1]]) for key in involved}
             gate(self.row, pairs)
 
@@ -189,7 +211,9 @@ def _step(model: nn.Module, images: Tensor, labels: Tensor) -> Step:
     return step
 
 
-def nni_proxyless(space: ChainSpace, images: Tensor, labels: Tensor, device: str) -> Callable[[Codes], Step] | None:
+def nni_proxyless(
+    space: ChainSpace, images: Tensor, labels: Tensor, device: str
+) -> Callable[[Codes], Step] | None:
     """Steps of NNI's Proxyless layers of the same blocks; None where NNI 3.0 is not installed."""
     try:
         from nni.nas.oneshot.pytorch.supermodule.proxyless import ProxylessMixedLayer

@@ -2,11 +2,12 @@
 
     python benchmarks/sample_efficiency.py --seeds 20 -o sample-efficiency.jsonl
 
-Every strategy asks for validation accuracies (CIFAR-10, 200 epochs) one after the other; after 25, 50, 100 and 200 of
-them the test accuracy of its best cell by validation is told, the median over seeds. The last column is after how many
-evaluations one of the six cells that reach 94.3% in the test was among them, the oracle target of the literature.
-A search ends early when the cell with the best validation accuracy of all is known, since nothing can replace it.
-Every run is kept in the output as soon as it has ended, so that an interrupted benchmark goes on.
+Every strategy asks for validation accuracies (CIFAR-10, 200 epochs) one after the other; after 25,
+50, 100 and 200 of them the test accuracy of its best cell by validation is told, the median over
+seeds. The last column is after how many evaluations one of the six cells that reach 94.3% in the
+test was among them, the oracle target of the literature. A search ends early when the cell with the
+best validation accuracy of all is known, since nothing can replace it. Every run is kept in the
+output as soon as it has ended, so that an interrupted benchmark goes on.
 """
 
 from __future__ import annotations
@@ -39,10 +40,13 @@ VALIDATION, TEST = "cifar10_valid_acc", "cifar10_test_acc"
 TARGET = 94.3
 
 
-def strategies(predictor: str, initial: int, batch: int, exploration: float, pool: int) -> dict[str, dict[str, Any]]:
+def strategies(
+    predictor: str, initial: int, batch: int, exploration: float, pool: int
+) -> dict[str, dict[str, Any]]:
     """Strategy -> options, each planned for as many evaluations as the largest budget.
 
-    The small population of aging evolution is what such a budget affords (the paper's 100 are half of it).
+    The small population of aging evolution is what such a budget affords (the paper's 100 are half
+    of it).
     """
     rounds = math.ceil((BUDGETS[-1] - initial) / batch)
     loop = {"initial": initial, "batch": batch, "rounds": rounds, "pool": pool}
@@ -60,8 +64,8 @@ class Enough(Exception):
 class Recorder(BenchmarkGuide):
     """The benchmark's validation accuracies, and what was asked for in its order.
 
-    A search is ended by Enough once the largest budget is used up, or the best cell of all by validation is known: what
-    comes later cannot take its place.
+    A search is ended by Enough once the largest budget is used up, or the best cell of all by
+    validation is known: what comes later cannot take its place.
     """
 
     def __init__(self, benchmark: Benchmark):
@@ -78,8 +82,12 @@ class Recorder(BenchmarkGuide):
         return found, deviations
 
 
-def one_run(benchmark: Benchmark, strategy: str, options: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """What one strategy found with one seed: accuracies by budget, and the evaluations to the target."""
+def one_run(
+    benchmark: Benchmark, strategy: str, options: Mapping[str, Any], seed: int
+) -> dict[str, Any]:
+    """What one strategy found with one seed: accuracies by budget, and the evaluations to the
+    target.
+    """
     begin = time.perf_counter()
     guide = Recorder(benchmark)
     with contextlib.suppress(Enough):
@@ -121,14 +129,28 @@ def table_of(runs: list[dict[str, Any]]) -> Table:
         Column(f"to {TARGET}%", justify="right"),
         Column("s", justify="right"),
     )
-    for name in dict.fromkeys((run["strategy"], json.dumps(run["options"], sort_keys=True)) for run in runs):
-        own = [run for run in runs if (run["strategy"], json.dumps(run["options"], sort_keys=True)) == name]
+    for name in dict.fromkeys(
+        (run["strategy"], json.dumps(run["options"], sort_keys=True)) for run in runs
+    ):
+        own = [
+            run
+            for run in runs
+            if (run["strategy"], json.dumps(run["options"], sort_keys=True)) == name
+        ]
         cells = []
         for budget in BUDGETS:
-            low, middle, high = np.percentile([run["test"][str(budget)] for run in own], [25, 50, 75])
+            low, middle, high = np.percentile(
+                [run["test"][str(budget)] for run in own], [25, 50, 75]
+            )
             cells.append(f"{middle:.2f} ({high - low:.2f})")
-        to_target = float(np.median([math.inf if run["to_target"] is None else run["to_target"] for run in own]))
-        label = name[0] if "predictor" not in own[0]["options"] else f"{name[0]} {own[0]['options']['predictor']}"
+        to_target = float(
+            np.median([math.inf if run["to_target"] is None else run["to_target"] for run in own])
+        )
+        label = (
+            name[0]
+            if "predictor" not in own[0]["options"]
+            else f"{name[0]} {own[0]['options']['predictor']}"
+        )
         told = f"> {BUDGETS[-1]}" if math.isinf(to_target) else f"{to_target:g}"
         seconds = float(np.mean([run["seconds"] for run in own]))
         table.add_row(label, str(len(own)), *cells, told, f"{seconds:.1f}")
@@ -137,14 +159,56 @@ def table_of(runs: list[dict[str, Any]]) -> Table:
 
 @click.command()
 @click.option("--seeds", type=click.IntRange(min=1), default=20, show_default=True)
-@click.option("--strategy", "chosen", multiple=True, help="Only these.  [default: random, aging, predictor-loop]")
-@click.option("--predictor", default="default", show_default=True, help="Of the loop: default, gates, gp, ...")
-@click.option("--initial", type=click.IntRange(min=10), default=10, show_default=True, help="Random cells at first.")
-@click.option("--batch", type=click.IntRange(min=1), default=5, show_default=True, help="Cells between two fits.")
-@click.option("--exploration", type=float, default=0.5, show_default=True, help="Deviations added to the mean.")
-@click.option("--pool", type=click.IntRange(min=1), default=2000, show_default=True, help="Cells ranked in a round.")
-@click.option("--data", type=click.Path(exists=True, path_type=Path), default=None, help="File of NAS-Bench-201.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None, help="JSON lines.")
+@click.option(
+    "--strategy",
+    "chosen",
+    multiple=True,
+    help="Only these.  [default: random, aging, predictor-loop]",
+)
+@click.option(
+    "--predictor", default="default", show_default=True, help="Of the loop: default, gates, gp, ..."
+)
+@click.option(
+    "--initial",
+    type=click.IntRange(min=10),
+    default=10,
+    show_default=True,
+    help="Random cells at first.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Cells between two fits.",
+)
+@click.option(
+    "--exploration",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Deviations added to the mean.",
+)
+@click.option(
+    "--pool",
+    type=click.IntRange(min=1),
+    default=2000,
+    show_default=True,
+    help="Cells ranked in a round.",
+)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, path_type=Path),
+    default=None,
+    help="File of NAS-Bench-201.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="JSON lines.",
+)
 def main(
     seeds: int,
     chosen: tuple[str, ...],
@@ -161,7 +225,10 @@ def main(
     known = strategies(predictor, initial, batch, exploration, pool)
     plan = [(name, known[name], seed) for name in chosen or known for seed in range(seeds)]
     runs: list[dict[str, Any]] = []
-    done = {(run["strategy"], json.dumps(run["options"], sort_keys=True), run["seed"]): run for run in kept(output)}
+    done = {
+        (run["strategy"], json.dumps(run["options"], sort_keys=True), run["seed"]): run
+        for run in kept(output)
+    }
     with Bar(f"{len(plan)} searches") as bar:
         for index, (name, options, seed) in enumerate(plan):
             run = done.get((name, json.dumps(options, sort_keys=True), seed))
@@ -177,7 +244,9 @@ def main(
     reachable = int((benchmark.values(TEST) >= TARGET).sum())
     best, accuracy = benchmark.best(VALIDATION)
     console.print(
-        f"{reachable} cells reach {TARGET}%; the best by validation ({accuracy:.2f}) has in the test:", end=" "
+        f"{reachable} cells reach {TARGET}%; the best by validation ({accuracy:.2f}) has in the"
+        " test:",
+        end=" ",
     )
     console.print(f"{benchmark.query(best, TEST):.2f}")
     console.print(f"read from {benchmark.source}", soft_wrap=True)

@@ -1,11 +1,13 @@
-"""How fast searches are where a predictor scores and a table tells the latency: 1000 candidates, in seconds.
+"""How fast searches are where a predictor scores and a table tells the latency: 1000 candidates, in
+seconds.
 
 python benchmarks/search_speed.py
 
-For every strategy: seconds by the clock, and those of the processors, which do not depend on what else runs; of these
-`asking` is the strategy's own part and `scoring` the predictor's, the rest the loop, the costs and the result. Beside
-it a guide that costs nothing. The predictor is fitted on made-up values: its speed does not
-depend on what it learned. The table is made up likewise, with whole networks, so that the correction takes part.
+For every strategy: seconds by the clock, and those of the processors, which do not depend on what
+else runs; of these `asking` is the strategy's own part and `scoring` the predictor's, the rest the
+loop, the costs and the result. Beside it a guide that costs nothing. The predictor is fitted on
+made-up values: its speed does not depend on what it learned. The table is made up likewise, with
+whole networks, so that the correction takes part.
 """
 
 from __future__ import annotations
@@ -41,12 +43,28 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 
 @click.command()
 @click.option("--space", "space_name", default="spos", show_default=True)
-@click.option("--predictor", "kind", default="default", show_default=True, help="Its kind; default: the space's.")
-@click.option("--train", type=int, default=60, show_default=True, help="Architectures that the predictor is fitted on.")
+@click.option(
+    "--predictor",
+    "kind",
+    default="default",
+    show_default=True,
+    help="Its kind; default: the space's.",
+)
+@click.option(
+    "--train",
+    type=int,
+    default=60,
+    show_default=True,
+    help="Architectures that the predictor is fitted on.",
+)
 @click.option("--strategy", "strategies", multiple=True, help="Only these; may be repeated.")
-@click.option("--repeats", type=int, default=5, show_default=True, help="The median of so many is told.")
+@click.option(
+    "--repeats", type=int, default=5, show_default=True, help="The median of so many is told."
+)
 @click.option("--threads", type=int, default=2, show_default=True, help="Torch threads.")
-def main(space_name: str, kind: str, train: int, strategies: tuple[str, ...], repeats: int, threads: int) -> None:
+def main(
+    space_name: str, kind: str, train: int, strategies: tuple[str, ...], repeats: int, threads: int
+) -> None:
     """Print a table of seconds for 1000 candidates."""
     torch.set_num_threads(threads)
     space = spaces.get(space_name)
@@ -54,23 +72,42 @@ def main(space_name: str, kind: str, train: int, strategies: tuple[str, ...], re
     model = latency_model(_made_up(space), space)
     low, high = (bound.value for bound in model.bounds())
     limit = Constraint("latency_ms", 0.5 * (low + high), model, device=model.device)
-    heads = ("strategy", "candidates", "seconds", "of processors", "asking", "scoring", "with a free guide")
+    heads = (
+        "strategy",
+        "candidates",
+        "seconds",
+        "of processors",
+        "asking",
+        "scoring",
+        "with a free guide",
+    )
     table = Table(*heads, title=f"{space.name}, predictor {kind}, {threads} threads")
     for strategy, options in STRATEGIES.items():
         if strategies and strategy not in strategies:
             continue
         search(SearchProblem(space, guide, [limit]), strategy, options=options)  # imports, caches
         rows = [_timed(space, guide, limit, strategy, options, seed) for seed in range(repeats)]
-        free = [_timed(space, _Free(), limit, strategy, options, seed)[2] for seed in range(repeats)]
+        free = [
+            _timed(space, _Free(), limit, strategy, options, seed)[2] for seed in range(repeats)
+        ]
         count, *figures = np.median(np.array(rows), axis=0)
-        table.add_row(strategy, f"{count:.0f}", *(f"{value:.3f} s" for value in (*figures, np.median(free))))
+        table.add_row(
+            strategy, f"{count:.0f}", *(f"{value:.3f} s" for value in (*figures, np.median(free)))
+        )
     Console().print(table)
 
 
 def _timed(
-    space: SearchSpace, guide: Guide, limit: Constraint, strategy: str, options: dict[str, Any], seed: int
+    space: SearchSpace,
+    guide: Guide,
+    limit: Constraint,
+    strategy: str,
+    options: dict[str, Any],
+    seed: int,
 ) -> tuple[float, ...]:
-    """Candidates; seconds in all by the clock and of the processors; processors' seconds in strategy and guide."""
+    """Candidates; seconds in all by the clock and of the processors; processors' seconds in
+    strategy and guide.
+    """
     from oneshot.strategies import registry
 
     spent = {"ask": 0.0, "score": 0.0}
@@ -94,7 +131,9 @@ def _timed(
     kind.ask = clocked("ask", ask)  # type: ignore[method-assign]
     try:
         begin, busy = time.perf_counter(), time.process_time()
-        result = search(SearchProblem(space, Clocked(), [limit]), strategy, options=options, seed=seed)
+        result = search(
+            SearchProblem(space, Clocked(), [limit]), strategy, options=options, seed=seed
+        )
         seconds, busy = time.perf_counter() - begin, time.process_time() - busy
     finally:
         kind.ask = ask  # type: ignore[method-assign]
@@ -118,8 +157,13 @@ def _made_up(space: SearchSpace) -> LookupTable:
     }
     codes = space.sample(rng, 100)
     keys, counts = space.block_counts(codes)
-    times = counts @ np.array([blocks[key].latency_ms for key in keys]) + rng.normal(0.05, 0.01, len(codes))
-    samples = [NetworkSample(tuple(row), 0, (ms,), 1.0) for row, ms in zip(codes.tolist(), times.tolist(), strict=True)]
+    times = counts @ np.array([blocks[key].latency_ms for key in keys]) + rng.normal(
+        0.05, 0.01, len(codes)
+    )
+    samples = [
+        NetworkSample(tuple(row), 0, (ms,), 1.0)
+        for row, ms in zip(codes.tolist(), times.tolist(), strict=True)
+    ]
     return LookupTable(
         name="made-up",
         space=space.name,

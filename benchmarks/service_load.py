@@ -1,13 +1,15 @@
-"""How soon a service answers: one search after the other, others beside it, and many clients at once.
+"""How soon a service answers: one search after the other, others beside it, and many clients at
+once.
 
     python benchmarks/service_load.py
     python benchmarks/service_load.py --clients 16 --searches 100 -o service-load.json
 
-A service of its own is started on a made-up table of `spos` and a small predictor, and its worker made warm. Told are
-the median and the 95th percentile of the time from the request of a guided search over 1000 candidates to its result;
-the same for `GET /spaces` while such searches run; and of many clients that ask for searches at once, how many
-were lost, run twice or left unanswered. The targets, on two cores: a search under 1 s, another answer under 50 ms (both
-at the median), and nobody lost. What else runs on the machine is in the figures: its load is told beside them.
+A service of its own is started on a made-up table of `spos` and a small predictor, and its worker
+made warm. Told are the median and the 95th percentile of the time from the request of a guided
+search over 1000 candidates to its result; the same for `GET /spaces` while such searches run; and
+of many clients that ask for searches at once, how many were lost, run twice or left unanswered. The
+targets, on two cores: a search under 1 s, another answer under 50 ms (both at the median), and
+nobody lost. What else runs on the machine is in the figures: its load is told beside them.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ SEARCH_TARGET_S, ANSWER_TARGET_MS = 1.0, 50.0
 
 
 @click.command()
-@click.option("--searches", "count", default=500, show_default=True, help="Of all clients together.")
+@click.option(
+    "--searches", "count", default=500, show_default=True, help="Of all clients together."
+)
 @click.option("--clients", default=64, show_default=True)
 @click.option("--single", default=20, show_default=True, help="Searches one after the other.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
@@ -69,7 +73,9 @@ def main(count: int, clients: int, single: int, output: Path | None) -> None:
 
 def search(client: Client, seed: int) -> str:
     """One guided search over 1000 candidates under a latency; gives its id."""
-    handle = client.search(space=SPACE, device=DEVICE, constraints={"latency_ms": 100.0}, guide=GUIDE, seed=seed)
+    handle = client.search(
+        space=SPACE, device=DEVICE, constraints={"latency_ms": 100.0}, guide=GUIDE, seed=seed
+    )
     handle.wait(300)
     return handle.id
 
@@ -90,7 +96,12 @@ def one_after_the_other(client: Client, count: int, bar: Bar) -> tuple[list[floa
     looking.start()
     for seed in range(1, count + 1):
         begin = time.perf_counter()
-        asked = {"space": SPACE, "device": DEVICE, "constraints": {"latency_ms": {"max": 100.0}}, "seed": seed}
+        asked = {
+            "space": SPACE,
+            "device": DEVICE,
+            "constraints": {"latency_ms": {"max": 100.0}},
+            "seed": seed,
+        }
         answer = client.request("POST", "/search", asked, headers={"Prefer": "wait=30"})
         alone.append(time.perf_counter() - begin)
         assert answer["state"] == "done", answer["state"]
@@ -141,7 +152,9 @@ def served(folder: Path) -> Iterator[Client]:
     make_world(folder)
     places = ["--tables", str(folder / "tables"), "--predictors", str(folder / "predictors")]
     command = ["serve", "--port", "0", "--workers", "1", "--data", str(folder / "data"), *places]
-    process = subprocess.Popen([sys.executable, "-m", "service", *command], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service", *command], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         client = Client(process.stdout.readline().removeprefix("serving at ").strip(), timeout=60)
@@ -183,18 +196,34 @@ def make_world(folder: Path) -> None:
 
 def spread(values: list[float]) -> dict[str, float]:
     """Median, 95th percentile and count."""
-    return {"median": float(np.median(values)), "p95": float(np.percentile(values, 95)), "count": len(values)}
+    return {
+        "median": float(np.median(values)),
+        "p95": float(np.percentile(values, 95)),
+        "count": len(values),
+    }
 
 
 def show(figures: dict[str, Any]) -> None:
     """Print the figures beside the targets."""
-    table = Table("", "median", "95 %", "target", title=f"{figures['cores']} cores, load {figures['load_before']:.1f}")
+    table = Table(
+        "",
+        "median",
+        "95 %",
+        "target",
+        title=f"{figures['cores']} cores, load {figures['load_before']:.1f}",
+    )
     alone, beside = figures["search_s"], figures["answer_beside_ms"]
     table.add_row(
-        f"search of 1000 on {SPACE}, s", f"{alone['median']:.3f}", f"{alone['p95']:.3f}", f"{SEARCH_TARGET_S:g}"
+        f"search of 1000 on {SPACE}, s",
+        f"{alone['median']:.3f}",
+        f"{alone['p95']:.3f}",
+        f"{SEARCH_TARGET_S:g}",
     )
     table.add_row(
-        "another answer meanwhile, ms", f"{beside['median']:.1f}", f"{beside['p95']:.1f}", f"{ANSWER_TARGET_MS:g}"
+        "another answer meanwhile, ms",
+        f"{beside['median']:.1f}",
+        f"{beside['p95']:.1f}",
+        f"{ANSWER_TARGET_MS:g}",
     )
     Console().print(table)
     crowd = figures["crowd"]

@@ -1,4 +1,5 @@
-"""How fast spaces sample, count and encode architectures, for ten million SPOS architectures and for the others.
+"""How fast spaces sample, count and encode architectures, for ten million SPOS architectures and
+for the others.
 
 python benchmarks/space_speed.py
 """
@@ -16,17 +17,44 @@ from rich.table import Table
 from spaces.registry import get
 from spaces.space import SearchSpace
 
-OTHERS = ("proxylessnas", "ofa-mobilenetv3", "fbnet", "nasbench-macro", "nasbench201", "nasbench101", "darts")
+OTHERS = (
+    "proxylessnas",
+    "ofa-mobilenetv3",
+    "fbnet",
+    "nasbench-macro",
+    "nasbench201",
+    "nasbench101",
+    "darts",
+)
 
 
 @click.command()
-@click.option("-n", "count", type=int, default=10_000_000, show_default=True, help="SPOS architectures.")
-@click.option("--others", type=int, default=200_000, show_default=True, help="Architectures of each other space.")
-@click.option("--repeats", type=int, default=3, show_default=True, help="The median of so many is told.")
+@click.option(
+    "-n", "count", type=int, default=10_000_000, show_default=True, help="SPOS architectures."
+)
+@click.option(
+    "--others",
+    type=int,
+    default=200_000,
+    show_default=True,
+    help="Architectures of each other space.",
+)
+@click.option(
+    "--repeats", type=int, default=3, show_default=True, help="The median of so many is told."
+)
 def main(count: int, others: int, repeats: int) -> None:
     """Print a table of seconds."""
 
-    table = Table("space", "architectures", "sample", "macs", "params", "decode 20000", "encode 20000", "mutate")
+    table = Table(
+        "space",
+        "architectures",
+        "sample",
+        "macs",
+        "params",
+        "decode 20000",
+        "encode 20000",
+        "mutate",
+    )
     for name, number in (("spos", count), *((name, others) for name in OTHERS)):
         figures = [f"{_seconds(work, repeats):.3f} s" for work in _works(get(name), number)]
         table.add_row(name, f"{number:,}", *figures)

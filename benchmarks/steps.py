@@ -1,4 +1,6 @@
-"""What benchmarks of training steps share: the plain network of a path, NNI's layers of it, turns, memory."""
+"""What benchmarks of training steps share: the plain network of a path, NNI's layers of it, turns,
+memory.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ Step = Callable[[], None]
 
 
 def plain_network(space: SearchSpace, row: Codes, device: str) -> nn.Module:
-    """The stand-alone network of a path, its normalisation without scale and shift, as in the supernet."""
+    """The stand-alone network of a path, its normalisation without scale and shift, as in the
+    supernet.
+    """
     (architecture,) = space.decode(row[None])
     network = ChainNetwork([build(block, affine=False) for block in space.blocks(architecture)])
     return network.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
@@ -92,7 +96,9 @@ def _wait(device: str) -> None:
 
 
 def peak(step: Step, device: str) -> int:
-    """Bytes that torch holds at most in a step beyond what it held before; momentum is there already."""
+    """Bytes that torch holds at most in a step beyond what it held before; momentum is there
+    already.
+    """
     step()
     gc.collect()
     if device == "cuda":
@@ -102,7 +108,9 @@ def peak(step: Step, device: str) -> int:
         step()
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() - before
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as profile:
         step()
     held = most = 0
     events = profile.profiler.kineto_results.events()  # type: ignore[union-attr]

@@ -1,9 +1,11 @@
 """What a supernet's training step costs beside the step of the plain network that it trains.
 
-For each of some uniformly drawn paths, steps of the supernet and of the path's stand-alone network alternate in one
-process: the same images, the same optimiser, batch normalisation without scale and shift in both. The supernet runs
-Pathfit's training code, the network a loop written out with torch alone. Where NNI 3.0 is installed, the path
-sampling layers of its RandomOneShot step on the same paths too, in the plain network's loop, without NNI's trainer.
+For each of some uniformly drawn paths, steps of the supernet and of the path's stand-alone network
+alternate in one
+process: the same images, the same optimiser, batch normalisation without scale and shift in both.
+The supernet runs Pathfit's training code, the network a loop written out with torch alone. Where
+NNI 3.0 is installed, the path sampling layers of its RandomOneShot step on the same paths too, in
+the plain network's loop, without NNI's trainer.
 
 python benchmarks/supernet_step.py
 python benchmarks/supernet_step.py --device cuda --batch-size 256 --input-size 224
@@ -33,15 +35,23 @@ RECIPE = Recipe(batch_size=32, learning_rate=0.05, steps=1_000_000)
 
 
 @click.command()
-@click.option("--space", "family", default="spos", show_default=True, help="One of chains of blocks.")
+@click.option(
+    "--space", "family", default="spos", show_default=True, help="One of chains of blocks."
+)
 @click.option("--input-size", type=int, default=64, show_default=True)
 @click.option("--batch-size", type=int, default=32, show_default=True)
 @click.option("--threads", type=int, default=2, show_default=True)
 @click.option("--paths", "count", type=int, default=20, show_default=True)
-@click.option("--rounds", type=int, default=5, show_default=True, help="Steps of each network on each path.")
+@click.option(
+    "--rounds", type=int, default=5, show_default=True, help="Steps of each network on each path."
+)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option(
-    "--clock", type=click.Choice(["wall", "cpu"]), default="wall", show_default=True, help="cpu: on a busy machine."
+    "--clock",
+    type=click.Choice(["wall", "cpu"]),
+    default="wall",
+    show_default=True,
+    help="cpu: on a busy machine.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 def main(
@@ -74,21 +84,35 @@ def main(
         contenders["NNI 3.0 RandomOneShot"] = nni
     # The least of the rounds: others on the machine disturb it least.
     times = np.array(
-        [turns([make(row) for make in contenders.values()], rounds, device, clock).min(1) for row in codes]
+        [
+            turns([make(row) for make in contenders.values()], rounds, device, clock).min(1)
+            for row in codes
+        ]
     )
     table = Table("step", "median ms", "beside the plain network", "10% to 90% of the paths")
     for index, name in enumerate(contenders):
         ratios = times[:, index] / times[:, 0]
         low, high = np.quantile(ratios, [0.1, 0.9])
-        row = f"{np.median(times[:, index]) * 1e3:.2f}", f"{np.median(ratios):.3f}", f"{low:.3f} to {high:.3f}"
+        row = (
+            f"{np.median(times[:, index]) * 1e3:.2f}",
+            f"{np.median(ratios):.3f}",
+            f"{low:.3f} to {high:.3f}",
+        )
         table.add_row(name, *row)
     console = Console()
     console.print(table)
-    kept = sum(value.numel() * value.element_size() for value in supernet.task.model.state_dict().values())
-    console.print(f"weights and statistics of the supernet: {kept / 2**20:.1f} MiB (and as much momentum, once drawn)")
+    kept = sum(
+        value.numel() * value.element_size() for value in supernet.task.model.state_dict().values()
+    )
+    console.print(
+        f"weights and statistics of the supernet: {kept / 2**20:.1f} MiB (and as much momentum,"
+        " once drawn)"
+    )
     for name in ("plain network", "supernet"):
         peaks = [peak(contenders[name](row), device) for row in codes[:3]]
-        console.print(f"a step takes on top, {name}: {', '.join(f'{each / 2**20:.1f}' for each in peaks)} MiB")
+        console.print(
+            f"a step takes on top, {name}: {', '.join(f'{each / 2**20:.1f}' for each in peaks)} MiB"
+        )
     if nni is None:
         console.print("NNI is not installed; its RandomOneShot was not measured.")
 
@@ -128,11 +152,18 @@ def plain_step(space: SearchSpace, row: Codes, images: Tensor, labels: Tensor, d
 def _step(model: nn.Module, images: Tensor, labels: Tensor) -> Step:
     decayed = [weight for weight in model.parameters() if weight.ndim > 1]
     others = [weight for weight in model.parameters() if weight.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": RECIPE.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.SGD([group for group in groups if group["params"]], RECIPE.learning_rate, RECIPE.momentum)
+    groups = [
+        {"params": decayed, "weight_decay": RECIPE.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.SGD(
+        [group for group in groups if group["params"]], RECIPE.learning_rate, RECIPE.momentum
+    )
 
     def step() -> None:
-        loss = nn.functional.cross_entropy(model(images), labels, label_smoothing=RECIPE.label_smoothing)
+        loss = nn.functional.cross_entropy(
+            model(images), labels, label_smoothing=RECIPE.label_smoothing
+        )
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -140,8 +171,12 @@ def _step(model: nn.Module, images: Tensor, labels: Tensor) -> Step:
     return step
 
 
-def random_one_shot(space: SearchSpace, images: Tensor, labels: Tensor, device: str) -> Callable[[Codes], Step] | None:
-    """Steps of NNI's supernet of the same blocks on given paths; None where NNI 3.0 is not installed."""
+def random_one_shot(
+    space: SearchSpace, images: Tensor, labels: Tensor, device: str
+) -> Callable[[Codes], Step] | None:
+    """Steps of NNI's supernet of the same blocks on given paths; None where NNI 3.0 is not
+    installed.
+    """
     try:
         from nni.nas.oneshot.pytorch.supermodule.sampling import PathSamplingLayer
     except ImportError:

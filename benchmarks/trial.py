@@ -1,4 +1,6 @@
-"""What `found_vs_random.py` compares: supernets, searches and retrainings, each kept in a folder."""
+"""What `found_vs_random.py` compares: supernets, searches and retrainings, each kept in a
+folder.
+"""
 
 from __future__ import annotations
 
@@ -66,13 +68,15 @@ class Setting:
     def times(self, effort: float) -> Setting:
         """The setting with so many times the updates."""
         supernet, network = (
-            {**recipe, "steps": max(1, round(recipe["steps"] * effort))} for recipe in (self.supernet, self.network)
+            {**recipe, "steps": max(1, round(recipe["steps"] * effort))}
+            for recipe in (self.supernet, self.network)
         )
         return replace(self, supernet=supernet, network=network)
 
 
 class SupernetLoss:
-    """A guide: negative cross-entropies by a supernet on a part of the images, which no run's record can give again.
+    """A guide: negative cross-entropies by a supernet on a part of the images, which no run's
+    record can give again.
 
     Args:
         evaluator: of the supernet.
@@ -104,10 +108,20 @@ class Trial:
         output: the folder.
     """
 
-    def __init__(self, setting: Setting, data: str, part: str, execution: Execution, seed: int, output: Path):
-        self.setting, self.part, self.execution, self.seed, self.output = setting, part, execution, seed, output
+    def __init__(
+        self, setting: Setting, data: str, part: str, execution: Execution, seed: int, output: Path
+    ):
+        self.setting, self.part, self.execution, self.seed, self.output = (
+            setting,
+            part,
+            execution,
+            seed,
+            output,
+        )
         self.space: SearchSpace = get(setting.space)
-        self.data: ImageData = load_data(data, self.space.input_shape, validation=setting.validation)
+        self.data: ImageData = load_data(
+            data, self.space.input_shape, validation=setting.validation
+        )
         macs = self.space.macs(self.space.sample(np.random.default_rng(seed), 4096))
         self.limit = Limit("flops", float(np.median(macs)))
 
@@ -115,7 +129,9 @@ class Trial:
         """The supernet with this number, trained, as a guide."""
         augmentation = {"augment": self.setting.augment, "colour_jitter": 0.0}
         seed = self.seed + 1000 + number
-        run = self._run(f"supernet-{number}", "supernet", self.setting.supernet, seed, augmentation=augmentation)
+        run = self._run(
+            f"supernet-{number}", "supernet", self.setting.supernet, seed, augmentation=augmentation
+        )
         with Bar(f"supernet {number}") as bar:
             supernet = train_supernet(run, bar.update, self.execution, self.data)
         settings = EvaluationSettings(
@@ -123,7 +139,9 @@ class Trial:
             recalibration_batches=self.setting.recalibration,
             precision=self.execution.precision,
         )
-        return SupernetLoss(Evaluator(supernet, self.data, settings, device=self.execution.accelerator), run)
+        return SupernetLoss(
+            Evaluator(supernet, self.data, settings, device=self.execution.accelerator), run
+        )
 
     def found(self, number: int) -> Architecture:
         """The best network that a search finds on the supernet with this number."""
@@ -136,7 +154,9 @@ class Trial:
                     "evolution",
                     options=self.setting.evolution,
                     seed=self.seed + number,
-                    progress=lambda done, planned, best: bar.update(done / planned, f"{done}/{planned}, {best:.4f}"),
+                    progress=lambda done, planned, best: bar.update(
+                        done / planned, f"{done}/{planned}, {best:.4f}"
+                    ),
                 )
             result.save(path)
         return Architecture.from_dict(json.loads(path.read_text())["best"][0]["architecture"])
@@ -150,7 +170,9 @@ class Trial:
 
     def retrained(self, architecture: Architecture, name: str, seed: int) -> dict[str, Any]:
         """The report of a network that is trained from fresh weights."""
-        options = RetrainOptions(augment=self.setting.augment, norm_batches=self.setting.recalibration)
+        options = RetrainOptions(
+            augment=self.setting.augment, norm_batches=self.setting.recalibration
+        )
         more = {"architecture": architecture.to_dict(), "retraining": options.to_dict()}
         run = self._run(name, "network", self.setting.network, seed, **more)
         path = run.folder / f"{self.part}.json"
@@ -159,7 +181,9 @@ class Trial:
                 network = train_network(run, bar.update, self.execution, self.data)
             told = {"name": name, "codes": self.space.encode([architecture])[0].tolist()}
             macs = int(self.space.macs(architecture))
-            write_text(path, json.dumps({**told, "macs": macs, **self._report(network)}, indent=1) + "\n")
+            write_text(
+                path, json.dumps({**told, "macs": macs, **self._report(network)}, indent=1) + "\n"
+            )
         report = json.loads(path.read_text())
         assert isinstance(report, dict)
         return report
@@ -169,18 +193,23 @@ class Trial:
         if self.part == "test":
             return report_on_test(network, self.data, device)
         validation = self.data.validation
-        rest = np.sort(drawn(len(validation), len(validation), EvaluationSettings.seed)[self.setting.ranking :])
+        rest = np.sort(
+            drawn(len(validation), len(validation), EvaluationSettings.seed)[self.setting.ranking :]
+        )
         network.to(device).eval()
         with torch.no_grad():
             found = metrics(
-                (network(images.to(device)), labels.to(device)) for images, labels in validation.batches(BATCH, rest)
+                (network(images.to(device)), labels.to(device))
+                for images, labels in validation.batches(BATCH, rest)
             )
         return {**found, "images": len(rest), "split": "validation"}
 
     def _constraint(self) -> Any:
         return self.limit.bind(self.space, lambda name: _no_table(name))
 
-    def _run(self, folder: str, kind: str, recipe: Mapping[str, Any], seed: int, **more: Any) -> Run:
+    def _run(
+        self, folder: str, kind: str, recipe: Mapping[str, Any], seed: int, **more: Any
+    ) -> Run:
         settings = {
             "kind": kind,
             "space": self.space.name,

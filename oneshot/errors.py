@@ -45,4 +45,6 @@ class BrokenStrategy(PathfitError):
 
 
 class NoMoreTrials(PathfitError):
-    """A tuner was asked for a trial while all that it wants to know is being evaluated, or the search is over."""
+    """A tuner was asked for a trial while all that it wants to know is being evaluated, or the
+    search is over.
+    """

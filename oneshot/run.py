@@ -33,8 +33,9 @@ class Run:
 
     Args:
         folder: where its files are.
-        settings: kind (supernet or network), space, data, recipe, seed, execution, version, command; of a supernet its
-            algorithm, sampler and augmentation, of a network its architecture.
+        settings: kind (supernet or network), space, data, recipe, seed, execution, version,
+            command; of a supernet its algorithm, sampler and augmentation, of a network its
+            architecture.
     """
 
     folder: Path
@@ -61,7 +62,9 @@ class Run:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """Shape of one image: of a network its own, for the resolution may be a choice; else the space's."""
+        """Shape of one image: of a network its own, for the resolution may be a choice; else the
+        space's.
+        """
         if self.settings["kind"] == "network":
             return self.space.input_shape_of(self.architecture)
         return self.space.input_shape
@@ -88,12 +91,16 @@ class Run:
         from safetensors.torch import load_file
 
         if not self.weights.exists():
-            raise InvalidRun(f"{self.folder}: the training is not done; go on with the same command and --resume")
+            raise InvalidRun(
+                f"{self.folder}: the training is not done; go on with the same command and --resume"
+            )
         model = self.build()
         try:
             model.load_state_dict(load_file(self.weights))
         except (SafetensorError, RuntimeError) as error:
-            raise InvalidRun(f"{self.weights}: not the weights of this run: {str(error).splitlines()[0]}") from error
+            raise InvalidRun(
+                f"{self.weights}: not the weights of this run: {str(error).splitlines()[0]}"
+            ) from error
         return model.eval()
 
     def save(self, model: nn.Module) -> None:
@@ -101,14 +108,16 @@ class Run:
         from safetensors.torch import save
 
         with replacing(self.weights) as beside:
-            beside.write_bytes(save({name: value.contiguous() for name, value in model.state_dict().items()}))
+            beside.write_bytes(
+                save({name: value.contiguous() for name, value in model.state_dict().items()})
+            )
 
 
 def without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A run's settings for others to read: they do not tell where its maker keeps things.
 
-    The command is left out, and of the data set and the supernet that a training began with only their names are left;
-    such settings are no longer those that a training goes on with.
+    The command is left out, and of the data set and the supernet that a training began with only
+    their names are left; such settings are no longer those that a training goes on with.
     """
     found = {name: value for name, value in settings.items() if name != "command"}
     found["data"] = {**settings["data"], "name": title(settings["data"]["name"])}
@@ -142,16 +151,21 @@ def begin(folder: str | Path, settings: Mapping[str, Any], resume: bool) -> Run:
     """A new run's folder, or with `resume` the one that holds a run of the same settings.
 
     Raises:
-        InvalidRun: the folder holds a run already and `resume` is not given, or its settings differ.
+        InvalidRun: the folder holds a run already and `resume` is not given, or its settings
+            differ.
     """
     folder = Path(folder)
     if (folder / SETTINGS).exists():
         run = read_run(folder)
         if not resume:
-            raise InvalidRun(f"{folder} holds a run already; choose another folder, or go on with --resume")
+            raise InvalidRun(
+                f"{folder} holds a run already; choose another folder, or go on with --resume"
+            )
         for key, value in settings.items():
             if key not in _MAY_DIFFER and run.settings.get(key) != value:
-                raise InvalidRun(f"{folder} holds a run with {key} {run.settings.get(key)!r}, not {value!r}")
+                raise InvalidRun(
+                    f"{folder} holds a run with {key} {run.settings.get(key)!r}, not {value!r}"
+                )
         return run
     write_text(folder / SETTINGS, json.dumps(dict(settings), indent=1) + "\n")
     return Run(folder, dict(settings))

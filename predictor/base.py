@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Auxiliary: TypeAlias = Mapping[str, Callable[[Codes], NDArray[np.floating[Any]]]]
-"""Name -> what gives a further value [n] of any architectures `codes` [n, choices], such as a supernet's accuracy.
+"""Name -> what gives a further value [n] of any architectures `codes` [n, choices], such as a
+supernet's accuracy.
 
 It is asked for the architectures of the fit and for those of every prediction.
 """
@@ -64,16 +65,21 @@ class Predictor(ABC):
         """
 
     @abstractmethod
-    def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean [n] and deviation [n] of architectures (or codes [n, choices]), in the unit of the values.
+    def predict(
+        self, architectures: Architectures
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean [n] and deviation [n] of architectures (or codes [n, choices]), in the unit of the
+        values.
 
         Raises:
             NotFitted: before `fit`.
-            MissingAuxiliary: it was fitted on auxiliary columns, and loaded without what gives them.
+            MissingAuxiliary: it was fitted on auxiliary columns, and loaded without what gives
+                them.
         """
 
     def score_relaxed(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """The mean prediction [n] of architectures that are distributions over candidates, differentiable.
+        """The mean prediction [n] of architectures that are distributions over candidates,
+        differentiable.
 
         Where one candidate of each choice is certain this is the mean that `predict` gives.
 
@@ -84,7 +90,9 @@ class Predictor(ABC):
             NotRelaxable: the predictor's or the space's kind has no such score.
             NotFitted: before `fit`.
         """
-        raise NotRelaxable(f"relaxed architectures are scored by the predictor gates, not by {self.kind}")
+        raise NotRelaxable(
+            f"relaxed architectures are scored by the predictor gates, not by {self.kind}"
+        )
 
     @abstractmethod
     def save(self, path: str | Path) -> None:
@@ -92,19 +100,27 @@ class Predictor(ABC):
 
     @classmethod
     @abstractmethod
-    def from_state(cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> Predictor:
+    def from_state(
+        cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]
+    ) -> Predictor:
         """The predictor of what `save` wrote."""
 
 
 def training_data(
-    space: SearchSpace, architectures: Architectures, values: Sequence[float] | NDArray[np.floating[Any]]
+    space: SearchSpace,
+    architectures: Architectures,
+    values: Sequence[float] | NDArray[np.floating[Any]],
 ) -> tuple[Codes, NDArray[np.float64]]:
     """Codes [n, choices] and values [n], checked; raises TooFewArchitectures or InvalidValues."""
     codes, given = space.codes(architectures), np.asarray(values, dtype=np.float64)
     if given.shape != (len(codes),):
-        raise InvalidValues(f"{len(codes)} architectures need as many values, not the shape {given.shape}")
+        raise InvalidValues(
+            f"{len(codes)} architectures need as many values, not the shape {given.shape}"
+        )
     if len(codes) < FEWEST:
-        raise TooFewArchitectures(f"a predictor needs at least {FEWEST} architectures; got {len(codes)}")
+        raise TooFewArchitectures(
+            f"a predictor needs at least {FEWEST} architectures; got {len(codes)}"
+        )
     if not np.isfinite(given).all():
         index = int(np.flatnonzero(~np.isfinite(given))[0])
         raise InvalidValues(f"value {index} is {given[index]}; values must be finite")

@@ -14,7 +14,9 @@ class TooFewArchitectures(PathfitError):
 
 
 class InvalidValues(PathfitError, ValueError):
-    """Values or predictions that nothing can be learned or measured from; what is at fault is named."""
+    """Values or predictions that nothing can be learned or measured from; what is at fault is
+    named.
+    """
 
 
 class InvalidPredictor(InvalidFile):
@@ -22,7 +24,9 @@ class InvalidPredictor(InvalidFile):
 
 
 class NotRelaxable(PathfitError):
-    """A predictor or a space whose score has no gradient to probabilities; what has one is named."""
+    """A predictor or a space whose score has no gradient to probabilities; what has one is
+    named.
+    """
 
 
 class NotTransferable(PathfitError):

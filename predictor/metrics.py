@@ -14,10 +14,11 @@ _ROWS = 512  # that are compared with all at once
 
 
 def tau_error(predicted: ArrayLike, true: ArrayLike) -> float:
-    """The standard error of Kendall's tau between predictions [n] and values [n], by the jackknife; NaN below 3.
+    """The standard error of Kendall's tau between predictions [n] and values [n], by the jackknife;
+    NaN below 3.
 
-    It is what tau deviates by between samples of n architectures from one population: with 48 of them about .1 where
-    tau is .4.
+    It is what tau deviates by between samples of n architectures from one population: with 48 of
+    them about .1 where tau is .4.
     """
     first, second = np.asarray(predicted, dtype=float), np.asarray(true, dtype=float)
     count = len(first)
@@ -40,7 +41,8 @@ def _both(predicted: ArrayLike, true: ArrayLike) -> tuple[NDArray[Any], NDArray[
     first, second = np.asarray(predicted, dtype=float), np.asarray(true, dtype=float)
     if first.shape != second.shape or first.ndim != 1 or len(first) < 2:
         raise InvalidValues(
-            f"predictions and values must be two equal [n], n at least 2; got {first.shape} {second.shape}"
+            f"predictions and values must be two equal [n], n at least 2; got {first.shape}"
+            f" {second.shape}"
         )
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         raise InvalidValues("predictions and values must be finite")
@@ -48,7 +50,8 @@ def _both(predicted: ArrayLike, true: ArrayLike) -> tuple[NDArray[Any], NDArray[
 
 
 def _varied(first: NDArray[Any], second: NDArray[Any]) -> bool:
-    # scipy would warn and numpy divide by zero; a predictor that learned nothing is no fault of the caller.
+    # scipy would warn and numpy divide by zero; a predictor that learned nothing is no fault of the
+    # caller.
     return bool(np.ptp(first) > 0 and np.ptp(second) > 0)
 
 
@@ -61,7 +64,9 @@ def kendall_tau(predicted: ArrayLike, true: ArrayLike) -> float:
 
 
 def spearman(predicted: ArrayLike, true: ArrayLike) -> float:
-    """Spearman's rank correlation between predictions [n] and values [n]; NaN where one of them is constant."""
+    """Spearman's rank correlation between predictions [n] and values [n]; NaN where one of them is
+    constant.
+    """
     from scipy.stats import spearmanr
 
     first, second = _both(predicted, true)
@@ -69,7 +74,9 @@ def spearman(predicted: ArrayLike, true: ArrayLike) -> float:
 
 
 def pearson(predicted: ArrayLike, true: ArrayLike) -> float:
-    """Pearson's correlation between predictions [n] and values [n]; NaN where one of them is constant."""
+    """Pearson's correlation between predictions [n] and values [n]; NaN where one of them is
+    constant.
+    """
     first, second = _both(predicted, true)
     return float(np.corrcoef(first, second)[0, 1]) if _varied(first, second) else math.nan
 
@@ -82,7 +89,9 @@ def precision_at_k(predicted: ArrayLike, true: ArrayLike, k: int) -> float:
 
 
 def best_rank_at_k(predicted: ArrayLike, true: ArrayLike, k: int) -> int:
-    """The rank by value, from 1, of the best among the k best by prediction (N@K); k from 1 to n."""
+    """The rank by value, from 1, of the best among the k best by prediction (N@K); k from 1 to
+    n.
+    """
     first, second = _both(predicted, true)
     return 1 + int((second > second[_best(first, k)].max()).sum())
 
@@ -116,7 +125,8 @@ FIGURES = {
 
 
 def figures(predicted: ArrayLike, true: ArrayLike) -> dict[str, float]:
-    """What the papers report of predictions [n] of values [n]: the names of `FIGURES` with their numbers.
+    """What the papers report of predictions [n] of values [n]: the names of `FIGURES` with their
+    numbers.
 
     Where there are fewer than 10 values, "at 10" is at as many as there are.
     """

@@ -18,8 +18,9 @@ _TAIL = 4  # parts of the values that a tail is extended by the slope of
 class NormalScores:
     """A monotone map between values and normal scores.
 
-    Accuracies crowd near the best and trail off far below; what is learned of their ranks is not ruled by the trail.
-    Between known values the map is linear; beyond them it goes on with the mean slope of the outer quarter.
+    Accuracies crowd near the best and trail off far below; what is learned of their ranks is not
+    ruled by the trail. Between known values the map is linear; beyond them it goes on with the mean
+    slope of the outer quarter.
 
     Args:
         scores: ascending, [m].
@@ -48,7 +49,10 @@ class NormalScores:
             return np.full(len(scores), self.values[0])
         low, high = self._tails()
         inside = np.interp(scores, self.scores, self.values)
-        below, above = np.minimum(scores - self.scores[0], 0), np.maximum(scores - self.scores[-1], 0)
+        below, above = (
+            np.minimum(scores - self.scores[0], 0),
+            np.maximum(scores - self.scores[-1], 0),
+        )
         return np.asarray(inside + low * below + high * above)
 
     def to_values_relaxed(self, scores: Tensor) -> Tensor:
@@ -62,13 +66,16 @@ class NormalScores:
         start = np.concatenate([[0], np.arange(len(self.scores))])
         piece = torch.bucketize(scores.detach(), scores.new_tensor(self.scores))
         origin, value, slope = (
-            scores.new_tensor(each)[piece] for each in (self.scores[start], self.values[start], slopes)
+            scores.new_tensor(each)[piece]
+            for each in (self.scores[start], self.values[start], slopes)
         )
         found: Tensor = value + slope * (scores - origin)
         return found
 
     def thinned(self, count: int) -> NormalScores:
-        """The map through `count` of its points at most, evenly spaced by rank, the outer ones among them."""
+        """The map through `count` of its points at most, evenly spaced by rank, the outer ones
+        among them.
+        """
         if len(self.values) <= count:
             return self
         kept = np.linspace(0, len(self.values) - 1, count).round().astype(np.int64)
@@ -78,9 +85,15 @@ class NormalScores:
         """The slopes below the least score and above the greatest."""
         quarter = max(len(self.values) // _TAIL, 1)
         low = (self.values[quarter] - self.values[0]) / (self.scores[quarter] - self.scores[0])
-        high = (self.values[-1] - self.values[-1 - quarter]) / (self.scores[-1] - self.scores[-1 - quarter])
+        high = (self.values[-1] - self.values[-1 - quarter]) / (
+            self.scores[-1] - self.scores[-1 - quarter]
+        )
         return float(low), float(high)
 
-    def spread(self, scores: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray[np.float64]:
+    def spread(
+        self, scores: NDArray[np.float64], deviation: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """The deviations [n], in the unit of the values, of scores [n] that deviate by [n]."""
-        return np.asarray((self.to_values(scores + deviation) - self.to_values(scores - deviation)) / 2)
+        return np.asarray(
+            (self.to_values(scores + deviation) - self.to_values(scores - deviation)) / 2
+        )

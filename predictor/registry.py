@@ -33,7 +33,9 @@ def available() -> list[str]:
 
 
 def make(kind: str, space: SearchSpace, seed: int = 0) -> Predictor:
-    """An unfitted predictor of a kind, such as gates or gp; raises UnknownName with those that exist."""
+    """An unfitted predictor of a kind, such as gates or gp; raises UnknownName with those that
+    exist.
+    """
     if kind in ENCODERS:
         return _attribute(_GRAPH)(space, seed, encoder=kind)  # type: ignore[no-any-return]
     if kind not in _CLASSES:
@@ -50,7 +52,8 @@ def load(path: str | Path) -> Predictor:
     """The predictor of a file.
 
     Raises:
-        InvalidPredictor: the file does not hold a predictor that this Pathfit reads; path and fault are named.
+        InvalidPredictor: the file does not hold a predictor that this Pathfit reads; path and fault
+            are named.
     """
     config, tensors = read(path)
     try:
@@ -61,7 +64,11 @@ def load(path: str | Path) -> Predictor:
         found: Predictor = _attribute(_CLASSES.get(kind, _GRAPH)).from_state(space, config, tensors)
         return found
     except (PathfitError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        fault = f"the key {error} is missing" if isinstance(error, KeyError) else str(error).partition("\n")[0]
+        fault = (
+            f"the key {error} is missing"
+            if isinstance(error, KeyError)
+            else str(error).partition("\n")[0]
+        )
         raise InvalidPredictor(f"{path}: {fault}") from error
 
 

@@ -39,11 +39,15 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
             config = json.loads((file.metadata() or {})["pathfit"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, KeyError, json.JSONDecodeError, OSError) as error:
-        raise InvalidPredictor(f"{path}: not a predictor's file: {str(error) or type(error).__name__}") from error
+        raise InvalidPredictor(
+            f"{path}: not a predictor's file: {str(error) or type(error).__name__}"
+        ) from error
     if not isinstance(config, dict):
         raise InvalidPredictor(f"{path}: not a predictor's file: its header is no JSON object")
     if config.get("format") != FORMAT:
         raise InvalidPredictor(f"{path}: not a predictor's file but {config.get('format')!r}")
     if config.get("version") != VERSION:
-        raise InvalidPredictor(f"{path}: of version {config.get('version')!r}; this Pathfit reads {VERSION}")
+        raise InvalidPredictor(
+            f"{path}: of version {config.get('version')!r}; this Pathfit reads {VERSION}"
+        )
     return config, tensors

@@ -26,7 +26,8 @@ class Comparison:
         blocks: key -> second over first, for the blocks of both.
         only_first: blocks of the first alone.
         only_second: of the second alone.
-        networks: median of second over first over random networks; None where a table lacks a block of the space.
+        networks: median of second over first over random networks; None where a table lacks a block
+            of the space.
         spearman: rank correlation over these; None likewise.
     """
 
@@ -41,16 +42,26 @@ class Comparison:
 def compare(first: LookupTable, second: LookupTable) -> Comparison:
     """Hold two tables beside each other, over random networks of the first's space."""
     sides = [
-        {"space": table.space, "created": table.created, **table.device, **table.conditions, **table.versions}
+        {
+            "space": table.space,
+            "created": table.created,
+            **table.device,
+            **table.conditions,
+            **table.versions,
+        }
         for table in (first, second)
     ]
     keys = list(dict.fromkeys([*sides[0], *sides[1]]))
     pairs = {key: (str(sides[0].get(key, "-")), str(sides[1].get(key, "-"))) for key in keys}
-    shared = [key for key in first.blocks if key in second.blocks and first.blocks[key].latency_ms > 0]
+    shared = [
+        key for key in first.blocks if key in second.blocks and first.blocks[key].latency_ms > 0
+    ]
     ratio, spearman = _networks(first, second)
     return Comparison(
         differing={key: pair for key, pair in pairs.items() if pair[0] != pair[1]},
-        blocks={key: second.blocks[key].latency_ms / first.blocks[key].latency_ms for key in shared},
+        blocks={
+            key: second.blocks[key].latency_ms / first.blocks[key].latency_ms for key in shared
+        },
         only_first=tuple(key for key in first.blocks if key not in second.blocks),
         only_second=tuple(key for key in second.blocks if key not in first.blocks),
         networks=ratio,
@@ -70,7 +81,9 @@ def _networks(first: LookupTable, second: LookupTable) -> tuple[float | None, fl
 
 
 def print_comparison(found: Comparison, names: tuple[str, str]) -> None:
-    """Print what differs, the blocks whose ratio is farthest from that of most, and how networks are ranked."""
+    """Print what differs, the blocks whose ratio is farthest from that of most, and how networks
+    are ranked.
+    """
     console = Console()
     if found.differing:
         rows = Table("", *names)
@@ -79,8 +92,13 @@ def print_comparison(found: Comparison, names: tuple[str, str]) -> None:
         console.print(rows)
     if found.blocks:
         middle = float(np.median(list(found.blocks.values())))
-        console.print(f"{len(found.blocks)} blocks in both; {names[1]} takes {middle:.3g} times as long (median)")
-        far = sorted(found.blocks.items(), key=lambda item: -abs(np.log(max(item[1], 1e-9) / middle)))[:10]
+        console.print(
+            f"{len(found.blocks)} blocks in both; {names[1]} takes {middle:.3g} times as long"
+            " (median)"
+        )
+        far = sorted(
+            found.blocks.items(), key=lambda item: -abs(np.log(max(item[1], 1e-9) / middle))
+        )[:10]
         blocks = Table("block, farthest from the median", f"{names[1]} / {names[0]}")
         for key, ratio in far:
             blocks.add_row(key, f"{ratio:.3f}")

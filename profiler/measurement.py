@@ -44,7 +44,9 @@ class Latency:
         return {"latency_ms": round(self.latency_ms, 4), "iqr_ms": round(self.iqr_ms, 4)}
 
 
-def measure(runners: Mapping[str, Runner], *, threads: int, rounds: int = 20, seed: int = 0) -> dict[str, Latency]:
+def measure(
+    runners: Mapping[str, Runner], *, threads: int, rounds: int = 20, seed: int = 0
+) -> dict[str, Latency]:
     """Time several ready networks in interleaved rounds.
 
     Args:
@@ -53,11 +55,15 @@ def measure(runners: Mapping[str, Runner], *, threads: int, rounds: int = 20, se
         rounds: turns of each.
         seed: of the orders.
     """
-    times = times_of(list(runners.values()), threads=threads, rounds=rounds, rng=np.random.default_rng(seed))
+    times = times_of(
+        list(runners.values()), threads=threads, rounds=rounds, rng=np.random.default_rng(seed)
+    )
     return {name: Latency.of(series) for name, series in zip(runners, times, strict=True)}
 
 
-def times_of(runners: Sequence[Runner], *, threads: int, rounds: int, rng: np.random.Generator) -> Array:
+def times_of(
+    runners: Sequence[Runner], *, threads: int, rounds: int, rng: np.random.Generator
+) -> Array:
     """Times [n, rounds] of ready networks in interleaved rounds, in milliseconds."""
     with quiet(threads):
         slowest = max(warm_up(runner, seconds=1.0) for runner in runners)
@@ -72,26 +78,31 @@ def measure_files(
     table: LookupTable | None = None,
     rounds: int = 20,
 ) -> list[dict[str, Any]]:
-    """Time architectures (JSON) and ONNX models together, and with a table its reference network beside them.
+    """Time architectures (JSON) and ONNX models together, and with a table its reference network
+    beside them.
 
     Args:
         files: architectures run in the backend, `.onnx` under onnxruntime.
         backend: runs architectures.
         conditions: what the backend was made for; ONNX models run with its batch, threads and seed.
-        table: gives the estimates, and the reference networks that drift since the build is told by.
+        table: gives the estimates, and the reference networks that drift since the build is told
+            by.
         rounds: turns of each.
 
     Returns:
-        For each file: file, runtime, latency_ms, iqr_ms; with a table for networks that run as its own did also
-        estimate_ms, sigma_ms and normalised_ms: the median over turns of its time over the references' time around
-        it, times their time in the table.
+        For each file: file, runtime, latency_ms, iqr_ms; with a table for networks that run as its
+        own did also estimate_ms, sigma_ms and normalised_ms: the median over turns of its time over
+        the references' time around it, times their time in the table.
     """
     read = {str(path): Architecture.read(path) for path in files if path.suffix != ".onnx"}
     models = [path for path in files if path.suffix == ".onnx"]
     known = dict(read)
 
     def ready() -> list[Runner]:
-        runners = [settled(backend.network_runner(get(each.space), each), backend) for each in read.values()]
+        runners = [
+            settled(backend.network_runner(get(each.space), each), backend)
+            for each in read.values()
+        ]
         for path in models:
             model = OnnxModelRunner(path, conditions.threads, conditions.batch, conditions.seed)
             runners.append(model)
@@ -103,7 +114,11 @@ def measure_files(
     found: list[dict[str, Any]] = []
     for row, name in enumerate([*read, *map(str, models)]):
         runtime = backend.name if name in read else "onnxruntime"
-        entry: dict[str, Any] = {"file": name, "runtime": runtime, **Latency.of(times[row]).to_dict()}
+        entry: dict[str, Any] = {
+            "file": name,
+            "runtime": runtime,
+            **Latency.of(times[row]).to_dict(),
+        }
         if table is not None and states is not None and name in known:
             normalised_ms = float(np.median(times[row] / states[row])) * table.measured.reference_ms
             entry |= _estimated(table, known[name], normalised_ms)
@@ -112,9 +127,15 @@ def measure_files(
 
 
 def _measure(
-    ready: Callable[[], list[Runner]], backend: Backend, conditions: Conditions, table: LookupTable | None, rounds: int
+    ready: Callable[[], list[Runner]],
+    backend: Backend,
+    conditions: Conditions,
+    table: LookupTable | None,
+    rounds: int,
 ) -> tuple[Array, Array | None]:
-    """Times [n, rounds] of networks, and what a table's references took around each, [n, rounds] or None."""
+    """Times [n, rounds] of networks, and what a table's references took around each, [n, rounds] or
+    None.
+    """
     rng = np.random.default_rng(conditions.seed)
     if table is None:
         return times_of(ready(), threads=conditions.threads, rounds=rounds, rng=rng), None
@@ -130,7 +151,9 @@ def _measure(
     return times, states
 
 
-def _estimated(table: LookupTable, architecture: Architecture, normalised_ms: float) -> dict[str, float | None]:
+def _estimated(
+    table: LookupTable, architecture: Architecture, normalised_ms: float
+) -> dict[str, float | None]:
     model = table.cost_model(get(architecture.space))
     return {
         "normalised_ms": round(normalised_ms, 4),

@@ -28,7 +28,8 @@ def upload(table: LookupTable, url: str, timeout_s: float = 30.0) -> str:
         The address that was posted to.
 
     Raises:
-        UploadFailed: the address is none, the service cannot be reached, or it refuses the table; its answer is given.
+        UploadFailed: the address is none, the service cannot be reached, or it refuses the table;
+            its answer is given.
     """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
@@ -44,8 +45,13 @@ def upload(table: LookupTable, url: str, timeout_s: float = 30.0) -> str:
     except urllib.error.HTTPError as error:
         with error:
             said = _reason(error.read(2000))
-        raise UploadFailed(f"{target} refused the table {table.name!r} with {error.code}: {said}") from error
-    except (OSError, ValueError) as error:  # URLError is an OSError; a header that holds a line break is a ValueError
+        raise UploadFailed(
+            f"{target} refused the table {table.name!r} with {error.code}: {said}"
+        ) from error
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # URLError is an OSError; a header that holds a line break is a ValueError
         reason = getattr(error, "reason", error)
         raise UploadFailed(f"cannot reach {target}: {reason}") from error
 

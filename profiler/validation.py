@@ -1,7 +1,9 @@
-"""How well a table predicts networks that it has not seen, and whether searched networks keep their limit.
+"""How well a table predicts networks that it has not seen, and whether searched networks keep their
+limit.
 
-A network's time now and its time at the build differ by the state of the machine. Beside the raw error stands the
-error after every turn has been divided by the reference networks' time around it, times the one that the table records.
+A network's time now and its time at the build differ by the state of the machine. Beside the raw
+error stands the error after every turn has been divided by the reference networks' time around it,
+times the one that the table records.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Limit:
-    """Searched networks under one limit: how many there are, how many measured within it, raw and drift divided out."""
+    """Searched networks under one limit: how many there are, how many measured within it, raw and
+    drift divided out.
+    """
 
     percentile: int
     limit_ms: float
@@ -68,8 +72,8 @@ class Validation:
         rounds: turns of each.
         estimate: of the cost model.
         block_sum: of the plain sum of blocks.
-        ceiling_mape: what a perfect estimate would be off by, for the measured medians have errors of their own: half
-            of what the medians of two halves of the rounds differ by.
+        ceiling_mape: what a perfect estimate would be off by, for the measured medians have errors
+            of their own: half of what the medians of two halves of the rounds differ by.
         ceiling_spearman: agreement of two halves of the rounds.
         ceiling_kendall: the same by Kendall.
         limits: the searched networks.
@@ -152,16 +156,20 @@ def validate(
 
 
 def ceiling(even: Array) -> tuple[float, float, float]:
-    """What a perfect estimate of times [n, rounds] would be off by, and how two halves of the rounds rank alike.
+    """What a perfect estimate of times [n, rounds] would be off by, and how two halves of the
+    rounds rank alike.
 
-    The medians of all rounds are off by half of what those of the halves differ by. Ranks: by Spearman and by Kendall.
+    The medians of all rounds are off by half of what those of the halves differ by. Ranks: by
+    Spearman and by Kendall.
     """
     first, second = (np.median(even[:, part::2], 1) for part in (0, 1))
     return float(np.abs(first / second - 1).mean() / 2), *_ranks(first, second)
 
 
 def accuracy(estimates: Array, measured: Array, levelled: Array) -> Accuracy:
-    """Errors and ranks of estimates [n] beside measured times [n], as they are and with the drift divided out."""
+    """Errors and ranks of estimates [n] beside measured times [n], as they are and with the drift
+    divided out.
+    """
     raw, even = np.abs(estimates / measured - 1), np.abs(estimates / levelled - 1)
     spearman, kendall = _ranks(estimates, levelled)
     return Accuracy(
@@ -175,28 +183,40 @@ def accuracy(estimates: Array, measured: Array, levelled: Array) -> Accuracy:
     )
 
 
-def fresh_networks(table: LookupTable, space: SearchSpace, count: int, rng: np.random.Generator) -> Codes:
-    """Codes [at most count, choices] of random networks, each once, none of them among the table's."""
+def fresh_networks(
+    table: LookupTable, space: SearchSpace, count: int, rng: np.random.Generator
+) -> Codes:
+    """Codes [at most count, choices] of random networks, each once, none of them among the
+    table's.
+    """
     known = {tuple(row) for row in table.network_latencies()[0].tolist()}
     rows: dict[tuple[int, ...], None] = {}
     for row in map(tuple, space.sample(rng, 50 * count).tolist()):
         if row not in known and len(rows) < count:
             rows[row] = None
-    return np.asfortranarray(np.array(list(rows), dtype=space.dtype).reshape(-1, len(space.choices)))
+    return np.asfortranarray(
+        np.array(list(rows), dtype=space.dtype).reshape(-1, len(space.choices))
+    )
 
 
 def limit_at(model: CostModel, percentile: float) -> float:
-    """The limit at a percentile of the range of limits, from the least that can be promised to the greatest cost."""
+    """The limit at a percentile of the range of limits, from the least that can be promised to the
+    greatest cost.
+    """
     least, greatest = model.bounds()
     reach = least.value + MARGIN * (model.sigma or 0.0)
     return reach + percentile / 100 * max(0.0, greatest.value - reach)
 
 
-def searched_networks(model: CostModel, limit: float, count: int, rng: np.random.Generator) -> Codes:
-    """Codes [at most count, choices] of networks as searches return them: against the limit, with the margin kept.
+def searched_networks(
+    model: CostModel, limit: float, count: int, rng: np.random.Generator
+) -> Codes:
+    """Codes [at most count, choices] of networks as searches return them: against the limit, with
+    the margin kept.
 
-    Each is the best of an evolution whose guide likes costlier networks and, at random, some candidates: like accuracy,
-    which grows with cost but not with cost alone. So it finds what the model takes for cheap.
+    Each is the best of an evolution whose guide likes costlier networks and, at random, some
+    candidates: like accuracy, which grows with cost but not with cost alone. So it finds what the
+        model takes for cheap.
 
     Args:
         model: its estimate + 1.64 sigma stays within `limit`.
@@ -221,7 +241,9 @@ def searched_networks(model: CostModel, limit: float, count: int, rng: np.random
         best = parents[0]
         if model.upper(best[None])[0] <= limit:
             found[tuple(map(int, best))] = None
-    return np.asfortranarray(np.array(list(found), dtype=space.dtype).reshape(-1, len(space.choices)))
+    return np.asfortranarray(
+        np.array(list(found), dtype=space.dtype).reshape(-1, len(space.choices))
+    )
 
 
 def measure_networks(
@@ -245,8 +267,8 @@ def measure_networks(
         progress: told the share that is done.
 
     Returns:
-        Times [n, rounds] in milliseconds, the same in the machine's state at the build, and the references' time now
-        over the table's.
+        Times [n, rounds] in milliseconds, the same in the machine's state at the build, and the
+        references' time now over the table's.
     """
     measured = table.measured
     references = [space.architecture(row) for row in measured.reference_codes]

@@ -39,7 +39,9 @@ def create_app(settings: Settings) -> APIFlask:
     from service.api import blueprints
     from service.api.documentation import describe
 
-    app = APIFlask("service", title="Pathfit", version=__version__, docs_path=None, json_errors=False)
+    app = APIFlask(
+        "service", title="Pathfit", version=__version__, docs_path=None, json_errors=False
+    )
     app.json = _StrictJSON(app)
     app.config.update(
         MAX_CONTENT_LENGTH=settings.max_body,
@@ -59,7 +61,9 @@ def create_app(settings: Settings) -> APIFlask:
     app.before_request(_let_uploads_be_large)
     for after in (logs.record, service.metrics.record, headers.protect):
         app.after_request(cast("Callable[[Response], Response]", after))
-    problems.register(app, (*jobs.REQUESTS, *catalog.REQUESTS, *search.QUERIES, *jobs.QUERIES, base.Page))
+    problems.register(
+        app, (*jobs.REQUESTS, *catalog.REQUESTS, *search.QUERIES, *jobs.QUERIES, base.Page)
+    )
     for blueprint in blueprints():
         app.register_blueprint(blueprint)
     describe(app)
@@ -73,7 +77,10 @@ def _service(settings: Settings) -> Service:
     try:
         artifacts = Artifacts(settings.artifacts_url)
         uploads = Uploads(store, artifacts, settings.data / "cache")
-        waiting, streams = Places(settings.waiting, "waiting requests"), Places(settings.streams, "event streams")
+        waiting, streams = (
+            Places(settings.waiting, "waiting requests"),
+            Places(settings.streams, "event streams"),
+        )
         return Service(
             settings=settings,
             store=store,

@@ -1,4 +1,6 @@
-"""Artifacts: what jobs leave behind and what was uploaded, in a folder or wherever fsspec reaches."""
+"""Artifacts: what jobs leave behind and what was uploaded, in a folder or wherever fsspec
+reaches.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,8 @@ class MissingArtifact(ArtifactFailed):
 class Artifacts:
     """A place of artifacts, each under a path that is relative to it.
 
-    A job's lie under its id and the attempt that made them, so that an attempt which is over can do no harm; what was
-    uploaded lies under its content's SHA-256, so that it never changes.
+    A job's lie under its id and the attempt that made them, so that an attempt which is over can do
+    no harm; what was uploaded lies under its content's SHA-256, so that it never changes.
 
     Args:
         url: a folder, made where absent, or an fsspec URL such as `s3://BUCKET/PREFIX`.
@@ -57,7 +59,11 @@ class Artifacts:
         except (ImportError, ValueError) as error:
             raise ArtifactFailed(f"cannot keep artifacts at {url}: {error}") from error
         self.url = str(url)
-        self.folder = Path(self._root) if isinstance(self._files, fsspec.get_filesystem_class("file")) else None
+        self.folder = (
+            Path(self._root)
+            if isinstance(self._files, fsspec.get_filesystem_class("file"))
+            else None
+        )
 
     # Of jobs
 
@@ -91,7 +97,9 @@ class Artifacts:
     # Of uploads
 
     def keep(self, content: bytes) -> tuple[str, str]:
-        """Keep an upload; its path and its SHA-256. The same content is kept once; raises ArtifactFailed."""
+        """Keep an upload; its path and its SHA-256. The same content is kept once; raises
+        ArtifactFailed.
+        """
         digest = hashlib.sha256(content).hexdigest()
         path = f"{UPLOADS}/{digest}"
         return (path if self.exists(path) else self._put(path, content)), digest
@@ -110,14 +118,20 @@ class Artifacts:
             yield file
 
     def local(self, path: str, folder: Path) -> Path:
-        """A file with a path's content on this machine: its own, or a copy in `folder`; raises as `read`."""
+        """A file with a path's content on this machine: its own, or a copy in `folder`; raises as
+        `read`.
+        """
         if self.folder is not None:
             if not (found := Path(self._full(path))).is_file():
                 raise MissingArtifact(path)
             return found
         copy = folder / path
         if not copy.is_file():
-            with self.opened(path) as source, replacing(copy) as beside, open(beside, "wb") as target:
+            with (
+                self.opened(path) as source,
+                replacing(copy) as beside,
+                open(beside, "wb") as target,
+            ):
                 shutil.copyfileobj(source, target)
         return copy
 
@@ -198,5 +212,9 @@ class Artifacts:
     def _failed(self, verb: str, path: str, error: BaseException) -> ArtifactFailed:
         reason: Any = error.strerror if isinstance(error, OSError) and error.strerror else error
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        hint = "; free some space, for example with: python -m service gc --older-than 30d" if full else ""
+        hint = (
+            "; free some space, for example with: python -m service gc --older-than 30d"
+            if full
+            else ""
+        )
         return ArtifactFailed(f"cannot {verb} the artifact {path} in {self.url}: {reason}{hint}")

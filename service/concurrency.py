@@ -26,7 +26,9 @@ class Places:
         """Take a place; raises Problem (503) where none is left."""
         with self._lock:
             if self.taken >= self.most:
-                raise busy(f"there are {self.most} {self.what} already, as many as may be; try again")
+                raise busy(
+                    f"there are {self.most} {self.what} already, as many as may be; try again"
+                )
             self.taken += 1
 
     def give_back(self) -> None:

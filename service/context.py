@@ -61,5 +61,7 @@ class Service:
 
 
 def service_of(app: Flask | None = None) -> Service:
-    """The Service of an application; of the one that answers the present request if none is given."""
+    """The Service of an application; of the one that answers the present request if none is
+    given.
+    """
     return cast("Service", (app or current_app).extensions["pathfit"])

@@ -27,12 +27,16 @@ class JobState(StrEnum):
 
 LAWFUL: Mapping[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
-    JobState.RUNNING: frozenset({JobState.QUEUED, JobState.DONE, JobState.FAILED, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset(
+        {JobState.QUEUED, JobState.DONE, JobState.FAILED, JobState.CANCELLED}
+    ),
     JobState.DONE: frozenset(),
     JobState.FAILED: frozenset(),
     JobState.CANCELLED: frozenset(),
 }
-"""State -> the states that may follow; running goes back to queued when its worker died or its lease is over."""
+"""State -> the states that may follow; running goes back to queued when its worker died or its
+lease is over.
+"""
 
 
 def sources(state: JobState) -> list[JobState]:
@@ -77,7 +81,9 @@ class StaleAttempt(PathfitError):
 
     def __init__(self, job_id: str, attempt: int, current: int):
         self.job_id, self.attempt, self.current = job_id, attempt, current
-        super().__init__(f"attempt {attempt} of the job {job_id} is over; it is at attempt {current}")
+        super().__init__(
+            f"attempt {attempt} of the job {job_id} is over; it is at attempt {current}"
+        )
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,8 @@ class Job:
         owner: id of the token that asked for it, None where none was needed.
         resources: what it takes while it runs; `cpus` and `gpus`.
         engine: id of the engine that claimed it last.
-        lease: until when that engine holds it unless it reports, in seconds since 1970; None once it has let go.
+        lease: until when that engine holds it unless it reports, in seconds since 1970; None once
+            it has let go.
         created: seconds since 1970; `started` and `finished` alike.
     """
 

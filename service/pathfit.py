@@ -9,10 +9,16 @@ from spaces.console.group import Group
 COMMANDS = {
     "quickstart": ("service.quickstart.command:quickstart", "The whole way once, on this machine."),
     "spaces": ("spaces.commands:main", "Search spaces: what a network can be."),
-    "tables": ("tables.commands:main", "Lookup tables: what was measured, and what networks cost by it."),
+    "tables": (
+        "tables.commands:main",
+        "Lookup tables: what was measured, and what networks cost by it.",
+    ),
     "profiler": ("profiler.commands:main", "Measure blocks and networks on a device."),
     "predictor": ("predictor.commands:main", "Train and test predictors of accuracy."),
-    "oneshot": ("oneshot.commands:main", "Train a supernet, search it, retrain and export what was found."),
+    "oneshot": (
+        "oneshot.commands:main",
+        "Train a supernet, search it, retrain and export what was found.",
+    ),
     "service": ("service.commands:main", "Serve searches over HTTP, and ask for them."),
 }
 """Name -> where the command is, and one line of help."""

@@ -47,13 +47,23 @@ class Problem(PathfitError):
         headers: Mapping[str, str] | None = None,
         **members: Any,
     ) -> None:
-        self.status, self.slug, self.title, self.field, self.members = status, slug, title, field, members
+        self.status, self.slug, self.title, self.field, self.members = (
+            status,
+            slug,
+            title,
+            field,
+            members,
+        )
         self.headers = dict(headers or {})
         super().__init__(detail)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of the answer."""
-        head = {"type": f"urn:pathfit:problem:{self.slug}", "title": self.title, "status": self.status}
+        head = {
+            "type": f"urn:pathfit:problem:{self.slug}",
+            "title": self.title,
+            "status": self.status,
+        }
         where = {} if self.field is None else {"field": self.field}
         return {**head, "detail": str(self), **where, **self.members}
 
@@ -64,7 +74,9 @@ def invalid(detail: str, field: str | None, **members: Any) -> Problem:
 
 
 def busy(detail: str, seconds: int = 1) -> Problem:
-    """More is asked at once than the service does at once, 503; worth another try after some seconds."""
+    """More is asked at once than the service does at once, 503; worth another try after some
+    seconds.
+    """
     return Problem(503, "busy", "Busy", detail, headers={"Retry-After": str(seconds)})
 
 
@@ -76,10 +88,18 @@ def blaming(field: str) -> Iterator[None]:
     except Problem:
         raise
     except Infeasible as error:
-        members: dict[str, Any] = {"metric": error.metric, "maximum": error.maximum, "least": error.least}
-        raise Problem(422, "infeasible", "Infeasible constraint", str(error), field, **members) from error
+        members: dict[str, Any] = {
+            "metric": error.metric,
+            "maximum": error.maximum,
+            "least": error.least,
+        }
+        raise Problem(
+            422, "infeasible", "Infeasible constraint", str(error), field, **members
+        ) from error
     except UnknownName as error:
-        raise Problem(422, "unknown-name", "Unknown name", str(error), field, known=list(error.known)) from error
+        raise Problem(
+            422, "unknown-name", "Unknown name", str(error), field, known=list(error.known)
+        ) from error
     except PathfitError as error:
         raise invalid(str(error), field) from error
 
@@ -98,7 +118,9 @@ def register(app: APIFlask, schemas: tuple[type[BaseModel], ...]) -> None:
         if isinstance(cause, ValidationError):
             model = next((schema for schema in schemas if schema.__name__ == cause.title), None)
             return respond(invalid_fields(cause, model))
-        return respond(Problem(error.status_code, "http", error.message or "Error", error.message or "Error"))
+        return respond(
+            Problem(error.status_code, "http", error.message or "Error", error.message or "Error")
+        )
 
     @app.errorhandler(HTTPException)
     def of_http(error: HTTPException) -> Response:
@@ -114,13 +136,17 @@ def register(app: APIFlask, schemas: tuple[type[BaseModel], ...]) -> None:
 
     @app.errorhandler(SQLAlchemyError)
     def of_store(error: SQLAlchemyError) -> Response:
-        _LOG.error("the job store failed while answering %s %s: %s", request.method, request.path, error)
+        _LOG.error(
+            "the job store failed while answering %s %s: %s", request.method, request.path, error
+        )
         return respond(_away("the job store does not answer at present"))
 
     @app.errorhandler(Exception)
     def internal(error: Exception) -> Response:
         _LOG.exception("error while answering %s %s", request.method, request.path, exc_info=error)
-        return respond(Problem(500, "internal", "Internal error", "the service failed; its log tells why"))
+        return respond(
+            Problem(500, "internal", "Internal error", "the service failed; its log tells why")
+        )
 
 
 def respond(problem: Problem) -> Response:
@@ -139,7 +165,9 @@ def _of_pathfit(error: PathfitError) -> Problem:
     if isinstance(error, QuotaExceeded):
         return too_many(str(error), quota=error.quota)
     if isinstance(error, IdempotencyConflict):
-        return Problem(422, "idempotency-conflict", "Key used before", str(error), "Idempotency-Key")
+        return Problem(
+            422, "idempotency-conflict", "Key used before", str(error), "Idempotency-Key"
+        )
     if isinstance(error, MissingArtifact):
         return Problem(410, "gone", "Gone", str(error), "id")
     if isinstance(error, ArtifactFailed | InvalidStore):
@@ -150,7 +178,9 @@ def _of_pathfit(error: PathfitError) -> Problem:
 
 def too_many(detail: str, **members: Any) -> Problem:
     """Somebody has asked for as many jobs as may be unfinished, 429."""
-    return Problem(429, "too-many-jobs", "Too many jobs", detail, headers={"Retry-After": "5"}, **members)
+    return Problem(
+        429, "too-many-jobs", "Too many jobs", detail, headers={"Retry-After": "5"}, **members
+    )
 
 
 def _away(detail: str) -> Problem:
@@ -192,8 +222,16 @@ def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     """The fields of the model at a path below `model`."""
     for part in path:
         annotation: Any = model.model_fields[str(part)].annotation
-        options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
-        below = [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
+        options = (
+            get_args(annotation)
+            if get_origin(annotation) in (Union, types.UnionType)
+            else (annotation,)
+        )
+        below = [
+            option
+            for option in options
+            if isinstance(option, type) and issubclass(option, BaseModel)
+        ]
         if not below:
             return []
         model = below[0]

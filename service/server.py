@@ -1,4 +1,6 @@
-"""`python -m service.server`: answers requests with gunicorn; the service's supervisor starts it."""
+"""`python -m service.server`: answers requests with gunicorn; the service's supervisor starts
+it.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,10 @@ class Server(BaseApplication):
             "worker_exit": self.end,
         }
         if self.settings.certificate is not None:
-            options |= {"certfile": str(self.settings.certificate), "keyfile": str(self.settings.key)}
+            options |= {
+                "certfile": str(self.settings.certificate),
+                "keyfile": str(self.settings.key),
+            }
         for name, value in options.items():
             self.cfg.set(name, value)
 
@@ -85,7 +90,9 @@ class Server(BaseApplication):
             click.echo(f"serving at {self.order.url}")
 
     def end(self, _arbiter: object, worker: ThreadWorker) -> None:
-        """Close the store; gunicorn calls this in the worker, and in its own process for one that is dead."""
+        """Close the store; gunicorn calls this in the worker, and in its own process for one that
+        is dead.
+        """
         if worker.pid == os.getpid() and self.callable is not None:
             service_of(self.callable).stop()
 
@@ -95,7 +102,8 @@ def _stop_first(number: signal.Signals, service: Service) -> None:
     then = signal.getsignal(number)
 
     def handle(received: int, frame: FrameType | None) -> None:
-        # From a thread: what the signal interrupted may hold the very lock that setting the event needs.
+        # From a thread: what the signal interrupted may hold the very lock that setting the event
+        # needs.
         threading.Thread(target=service.stopping.set).start()
         if callable(then):
             then(received, frame)
@@ -108,11 +116,17 @@ class WebWorker(ThreadWorker):
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer a request that is no HTTP, or an error outside of the application."""
-        status, title = next(((code, name) for kind, code, name in _PROTOCOL if isinstance(exc, kind)), (500, ""))
+        status, title = next(
+            ((code, name) for kind, code, name in _PROTOCOL if isinstance(exc, kind)), (500, "")
+        )
         if status == 500:
             self.log.exception("Error handling a request")
             title = "Internal Server Error"
-        detail = "the service failed; its log tells why" if status == 500 else " ".join(str(exc).split())[:300] or title
+        detail = (
+            "the service failed; its log tells why"
+            if status == 500
+            else " ".join(str(exc).split())[:300] or title
+        )
         problem = Problem(status, "protocol" if status < 500 else "internal", title, detail)
         body = json.dumps(problem.to_dict()).encode()
         head = f"HTTP/1.1 {status} {title}\r\nConnection: close\r\nContent-Type: {MEDIA_TYPE}\r\n"

@@ -52,8 +52,8 @@ class Settings:
         data_sets: name -> what `--data` of the command line takes, for retrainings.
         database_url: of the job store; None: a file in the data folder.
         artifacts: URL of the place of artifacts; None: a folder in the data folder.
-        allowed_hosts: names by which the service may be asked for, beside loopback's; `.example.org` takes every name
-            below.
+        allowed_hosts: names by which the service may be asked for, beside loopback's;
+            `.example.org` takes every name below.
         behind_proxy: whether a proxy that ends TLS stands before it.
         certificate: file of the TLS certificate chain, PEM; `key` is its private key's.
         key: see `certificate`.
@@ -93,20 +93,33 @@ class Settings:
 
     def __post_init__(self) -> None:
         if (self.certificate is None) is not (self.key is None):
-            raise InvalidSetting("a TLS certificate and its key belong together: give both files or neither")
+            raise InvalidSetting(
+                "a TLS certificate and its key belong together: give both files or neither"
+            )
         if not loopback(self.host) and not self.encrypted:
             raise InvalidSetting(
-                f"host {self.host!r}: only loopback addresses such as 127.0.0.1 are served without TLS; give "
-                "--tls-certificate and --tls-key, or --behind-proxy where a proxy ends TLS"
+                f"host {self.host!r}: only loopback addresses such as 127.0.0.1 are served without"
+                " TLS; give --tls-certificate and --tls-key, or --behind-proxy where a proxy"
+                " ends TLS"
             )
         if not 0 <= self.port <= 65535:
             raise InvalidSetting(f"port must be between 0 and 65535, not {self.port}")
-        for name in ("threads", "workers", "max_body", "max_upload", "max_unfinished", "streams", "waiting"):
+        for name in (
+            "threads",
+            "workers",
+            "max_body",
+            "max_upload",
+            "max_unfinished",
+            "streams",
+            "waiting",
+        ):
             if getattr(self, name) < 1:
                 raise InvalidSetting(f"{name} must be positive, not {getattr(self, name)}")
         for host in self.allowed_hosts:
             if not _HOST.fullmatch(host):
-                raise InvalidSetting(f"allowed_hosts: {host!r:.80} is no host's name; one reads like nas.example.org")
+                raise InvalidSetting(
+                    f"allowed_hosts: {host!r:.80} is no host's name; one reads like nas.example.org"
+                )
 
     @property
     def encrypted(self) -> bool:
@@ -121,7 +134,9 @@ class Settings:
     @property
     def hosts(self) -> list[str]:
         """The names by which the service may be asked for."""
-        own = [] if unspecified(self.host) else [f"[{self.host}]" if ":" in self.host else self.host]
+        own = (
+            [] if unspecified(self.host) else [f"[{self.host}]" if ":" in self.host else self.host]
+        )
         return list(dict.fromkeys(["localhost", "127.0.0.1", "[::1]", *own, *self.allowed_hosts]))
 
     @property

@@ -57,13 +57,17 @@ class Architecture:
         from spaces.registry import get
 
         if not isinstance(value, Mapping):
-            raise InvalidArchitecture(f"an architecture is an object with 'space' and 'choices', not {value!r:.60}")
+            raise InvalidArchitecture(
+                f"an architecture is an object with 'space' and 'choices', not {value!r:.60}"
+            )
         for key in ("space", "choices"):
             if key not in value:
                 raise InvalidArchitecture(f"the architecture lacks the key {key!r}")
         space, choices = value["space"], value["choices"]
         if not isinstance(space, str):
-            raise InvalidArchitecture(f"the architecture's 'space' must be a name, not {space!r:.60}")
+            raise InvalidArchitecture(
+                f"the architecture's 'space' must be a name, not {space!r:.60}"
+            )
         if not isinstance(choices, Mapping):
             raise InvalidArchitecture(
                 f"the architecture's 'choices' must map choices to candidates, not {choices!r:.60}"
@@ -87,15 +91,16 @@ class Architecture:
     def read_many(cls, path: str | Path, space: SearchSpace | None = None) -> list[Architecture]:
         """Read the architectures of a file: one JSON object, a list of them, or JSON lines.
 
-        What stands beside an architecture is left alone: lines of evaluations and predictions, which hold theirs under
-        `architecture`, are read too.
+        What stands beside an architecture is left alone: lines of evaluations and predictions,
+        which hold theirs under `architecture`, are read too.
 
         Args:
             path: the file.
             space: what all must belong to; None: any.
 
         Raises:
-            InvalidArchitecture: one cannot be read or is of another space; file and place are named.
+            InvalidArchitecture: one cannot be read or is of another space; file and place are
+                named.
         """
         text = read_text(path)
         try:
@@ -109,7 +114,11 @@ class Architecture:
             if part.strip():
                 try:
                     value = _parsed(part)
-                    held = value["architecture"] if isinstance(value, dict) and "architecture" in value else value
+                    held = (
+                        value["architecture"]
+                        if isinstance(value, dict) and "architecture" in value
+                        else value
+                    )
                     found.append(cls.from_dict(held))
                     if space is not None:
                         space.encode(found[-1:])

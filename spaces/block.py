@@ -46,7 +46,10 @@ class Block:
     def key(self) -> str:
         """The readable, stable name, such as `mbconv k5 e6 s2 relu6 24x56x56 -> 40x28x28`."""
         numbers = ((letter, getattr(self, field)) for letter, field in _NUMBERS.items())
-        parts = [self.operator, *(f"{letter}{number}" for letter, number in numbers if number is not None)]
+        parts = [
+            self.operator,
+            *(f"{letter}{number}" for letter, number in numbers if number is not None),
+        ]
         if self.activation is not None:
             parts.append(self.activation)
         parts += [word for word, field in _FLAGS.items() if getattr(self, field)]
@@ -62,7 +65,9 @@ class Block:
         """
         from spaces.operators import operator
 
-        fault = InvalidBlock(f"not a block: {key!r}; one reads like 'shuffle k5 m32 s2 relu 16x112x112 -> 64x56x56'")
+        fault = InvalidBlock(
+            f"not a block: {key!r}; one reads like 'shuffle k5 m32 s2 relu 16x112x112 -> 64x56x56'"
+        )
         match = _KEY.fullmatch(key)
         if match is None:
             raise fault
@@ -87,7 +92,9 @@ class Block:
         """Multiply-accumulates of the convolution and linear layers for one image."""
         from spaces.operators import operator
 
-        return sum(branch_macs(*branch) for branch in operator(self.operator).branches(self).values())
+        return sum(
+            branch_macs(*branch) for branch in operator(self.operator).branches(self).values()
+        )
 
     @cached_property
     def params(self) -> int:
@@ -105,7 +112,14 @@ def _shape(shape: Shape) -> str:
     return "x".join(map(str, shape))
 
 
-_NUMBERS = {"k": "kernel", "e": "expansion", "m": "hidden", "g": "groups", "d": "dilation", "s": "stride"}
+_NUMBERS = {
+    "k": "kernel",
+    "e": "expansion",
+    "m": "hidden",
+    "g": "groups",
+    "d": "dilation",
+    "s": "stride",
+}
 """Letter in the key -> field, in the key's order."""
 
 _FLAGS = {"se": "se", "skip": "shortcut"}

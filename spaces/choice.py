@@ -34,10 +34,14 @@ class Choice:
         return {name: code for code, name in enumerate(self.candidates)}
 
     def code(self, candidate: object) -> int:
-        """The code of a candidate given by name; raises InvalidArchitecture with the names that exist."""
+        """The code of a candidate given by name; raises InvalidArchitecture with the names that
+        exist.
+        """
         if not isinstance(candidate, str) or candidate not in self.codes:
             known = ", ".join(self.candidates[:20]) + (", ..." if len(self.candidates) > 20 else "")
-            raise InvalidArchitecture(f"{self.key}: unknown candidate {candidate!r}; there is: {known}")
+            raise InvalidArchitecture(
+                f"{self.key}: unknown candidate {candidate!r}; there is: {known}"
+            )
         return self.codes[candidate]
 
 
@@ -45,8 +49,9 @@ class Choice:
 class Combination(Choice):
     """A choice among inputs (NNI's InputChoice); every allowed set of inputs is one candidate.
 
-    Its codes index `itertools.combinations` where a number is fixed, and are bitmasks (input i is bit i) where any
-    number may be chosen. A candidate is named by its inputs, such as `0+2`, or `none`.
+    Its codes index `itertools.combinations` where a number is fixed, and are bitmasks (input i is
+    bit i) where any number may be chosen. A candidate is named by its inputs, such as `0+2`, or
+    `none`.
 
     Args:
         inputs: the inputs' names, in order.
@@ -58,17 +63,27 @@ class Combination(Choice):
 
     @classmethod
     def of(cls, key: str, inputs: Sequence[str], chosen: int | None) -> Combination:
-        """The combination of these inputs; raises InvalidParameter where there is none, or too many."""
+        """The combination of these inputs; raises InvalidParameter where there is none, or too
+        many.
+        """
         names = tuple(inputs)
-        if len(set(names)) < len(names) or any(not name or "+" in name or name == NOTHING for name in names):
-            raise InvalidParameter(f"{key}: inputs need different names without '+', not {list(names)}")
+        if len(set(names)) < len(names) or any(
+            not name or "+" in name or name == NOTHING for name in names
+        ):
+            raise InvalidParameter(
+                f"{key}: inputs need different names without '+', not {list(names)}"
+            )
         if not names or (chosen is not None and not 1 <= chosen <= len(names)):
             raise InvalidParameter(f"{key}: cannot choose {chosen} of {len(names)} inputs")
         if chosen is None and len(names) > 14:
-            raise InvalidParameter(f"{key}: any number of {len(names)} inputs has too many combinations; at most 14")
+            raise InvalidParameter(
+                f"{key}: any number of {len(names)} inputs has too many combinations; at most 14"
+            )
         sets = _subsets(len(names), chosen)
         if len(sets) > _MOST_COMBINATIONS:
-            raise InvalidParameter(f"{key}: {chosen} of {len(names)} inputs has {len(sets)} combinations; too many")
+            raise InvalidParameter(
+                f"{key}: {chosen} of {len(names)} inputs has {len(sets)} combinations; too many"
+            )
         candidates = tuple("+".join(names[index] for index in taken) or NOTHING for taken in sets)
         return cls(key, candidates, names, chosen)
 
@@ -78,14 +93,17 @@ class Combination(Choice):
         return _subsets(len(self.inputs), self.chosen)
 
     def code_of(self, taken: Iterable[int]) -> int:
-        """The code that takes exactly these inputs; raises InvalidArchitecture where that is not allowed."""
+        """The code that takes exactly these inputs; raises InvalidArchitecture where that is not
+        allowed.
+        """
         wanted = tuple(sorted(taken))
         try:
             return self.subsets.index(wanted)
         except ValueError:
             number = "any number" if self.chosen is None else str(self.chosen)
             raise InvalidArchitecture(
-                f"{self.key}: cannot take the inputs {list(wanted)}; {number} of {len(self.inputs)} are taken"
+                f"{self.key}: cannot take the inputs {list(wanted)}; {number} of {len(self.inputs)}"
+                " are taken"
             ) from None
 
 
@@ -111,15 +129,21 @@ class Values(Choice):
 def _subsets(count: int, chosen: int | None) -> tuple[tuple[int, ...], ...]:
     if chosen is not None:
         return tuple(itertools.combinations(range(count), chosen))
-    return tuple(tuple(bit for bit in range(count) if mask >> bit & 1) for mask in range(1 << count))
+    return tuple(
+        tuple(bit for bit in range(count) if mask >> bit & 1) for mask in range(1 << count)
+    )
 
 
 def check_keys(choices: Iterable[Choice], given: Iterable[object]) -> None:
-    """Raise InvalidArchitecture that names the first choice missing from `given`, or unexpected in it."""
+    """Raise InvalidArchitecture that names the first choice missing from `given`, or unexpected in
+    it.
+    """
     known, present = [choice.key for choice in choices], list(given)
     for key in known:
         if key not in present:
             raise InvalidArchitecture(f"the choice {key!r} is missing")
     for name in present:
         if name not in known:
-            raise InvalidArchitecture(f"unexpected choice {name!r}; the choices are {known[0]} ... {known[-1]}")
+            raise InvalidArchitecture(
+                f"unexpected choice {name!r}; the choices are {known[0]} ... {known[-1]}"
+            )

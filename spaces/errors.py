@@ -29,7 +29,9 @@ class InvalidParameter(PathfitError):
 
 
 class InvalidArchitecture(PathfitError):
-    """An architecture that does not belong to its space: a missing, unexpected or unknown part is named."""
+    """An architecture that does not belong to its space: a missing, unexpected or unknown part is
+    named.
+    """
 
 
 class InvalidBlock(PathfitError):
@@ -53,7 +55,10 @@ class MissingExtra(PathfitError):
 
     def __init__(self, module: str, extra: str):
         self.module, self.extra = module, extra
-        super().__init__(f"this needs the package {module}, which is not installed: pip install 'pathfit[{extra}]'")
+        super().__init__(
+            f"this needs the package {module}, which is not installed: pip install"
+            f" 'pathfit[{extra}]'"
+        )
 
 
 class InvalidPlugin(PathfitError):

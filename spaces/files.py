@@ -14,7 +14,8 @@ from spaces.errors import InvalidFile
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; it takes `path`'s place when the block ends without an error.
+    """Yield a path beside `path` to write to; it takes `path`'s place when the block ends without
+    an error.
 
     Raises:
         InvalidFile: the folder cannot be written to, or `path` is itself a folder.

@@ -17,12 +17,17 @@ GROUP = "pathfit.spaces"
 
 @functools.cache
 def load_installed() -> None:
-    """Import the modules of all entry points of the group, once; one that fails is warned of and left out."""
+    """Import the modules of all entry points of the group, once; one that fails is warned of and
+    left out.
+    """
     for entry in metadata.entry_points(group=GROUP):
         try:
             entry.load()
         except Exception as error:  # a package that is broken must not take the others with it
-            warnings.warn(f"the plug-in {entry.name} ({entry.value}) cannot be loaded: {error!r}", stacklevel=2)
+            warnings.warn(
+                f"the plug-in {entry.name} ({entry.value}) cannot be loaded: {error!r}",
+                stacklevel=2,
+            )
 
 
 def load_file(path: str | Path) -> None:
@@ -48,4 +53,6 @@ def load_file(path: str | Path) -> None:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise InvalidPlugin(f"the plug-in {path} failed: {type(error).__name__}: {error}") from error
+        raise InvalidPlugin(
+            f"the plug-in {path} failed: {type(error).__name__}: {error}"
+        ) from error

@@ -22,11 +22,21 @@ class SpaceFactory(Protocol):
 
 
 _FACTORIES: dict[str, Callable[..., SearchSpace]] = {}
-ZOO = ("spos", "proxylessnas", "ofa", "fbnet", "nasbench_macro", "nasbench201", "nasbench101", "darts")
+ZOO = (
+    "spos",
+    "proxylessnas",
+    "ofa",
+    "fbnet",
+    "nasbench_macro",
+    "nasbench201",
+    "nasbench101",
+    "darts",
+)
 
 
 def register_space(name: str) -> Callable[[Callable[..., SearchSpace]], Callable[..., SearchSpace]]:
-    """Register a function `(canonical_name, **parameters) -> SearchSpace` under `name`; a name is taken once.
+    """Register a function `(canonical_name, **parameters) -> SearchSpace` under `name`; a name is
+    taken once.
 
     Raises:
         InvalidParameter: when the function is given, if it does not take a canonical name alone.
@@ -34,13 +44,16 @@ def register_space(name: str) -> Callable[[Callable[..., SearchSpace]], Callable
 
     def register(factory: Callable[..., SearchSpace]) -> Callable[..., SearchSpace]:
         if name in _FACTORIES:
-            raise ValueError(f"the space {name!r} is registered already, by {_FACTORIES[name].__module__}")
+            raise ValueError(
+                f"the space {name!r} is registered already, by {_FACTORIES[name].__module__}"
+            )
         try:
             inspect.signature(factory).bind(name)
         except TypeError as error:
             raise InvalidParameter(
-                f"what builds the space {name!r} must take its canonical name alone, and have defaults for all else: "
-                f"def {getattr(factory, '__name__', 'build')}(name): {error}"
+                f"what builds the space {name!r} must take its canonical name alone, and have"
+                f" defaults for all else: def {getattr(factory, '__name__', 'build')}(name):"
+                f" {error}"
             ) from error
         _FACTORIES[name] = factory
         return factory
@@ -73,7 +86,11 @@ def get(name: str, **parameters: Any) -> SearchSpace:
     given.update(parameters)
     for key, value in given.items():
         _check(base, key, value, defaults)
-    changed = tuple(sorted((key, _plain(value)) for key, value in given.items() if _plain(value) != defaults[key]))
+    changed = tuple(
+        sorted(
+            (key, _plain(value)) for key, value in given.items() if _plain(value) != defaults[key]
+        )
+    )
     return _build(base, changed)
 
 
@@ -91,38 +108,54 @@ def _parse(name: str) -> tuple[str, dict[str, Any]]:
         call = ast.parse(f"f({rest}", mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
             raise ValueError
-        given = {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg}
+        given = {
+            keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg
+        }
         if len(given) < len(call.keywords):  # a parameter twice, or **mapping
             raise ValueError
         return base, given
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise InvalidParameter(
-            f"cannot read the space {name!r:.80}; parameters are written like 'spos(input_size=160)'"
+            f"cannot read the space {name!r:.80}; parameters are written like"
+            " 'spos(input_size=160)'"
         ) from error
 
 
 def _defaults(factory: Callable[..., SearchSpace]) -> dict[str, Any]:
     parameters = inspect.signature(factory).parameters.values()
-    return {item.name: item.default for item in parameters if item.kind is inspect.Parameter.KEYWORD_ONLY}
+    return {
+        item.name: item.default
+        for item in parameters
+        if item.kind is inspect.Parameter.KEYWORD_ONLY
+    }
 
 
 def _check(base: str, key: str, value: Any, defaults: dict[str, Any]) -> None:
     if key not in defaults:
         close = difflib.get_close_matches(key, defaults, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise InvalidParameter(f"{base} has no parameter {key!r}; it has {', '.join(defaults)}{hint}")
+        raise InvalidParameter(
+            f"{base} has no parameter {key!r}; it has {', '.join(defaults)}{hint}"
+        )
     plain = _plain(value)
     if not _like(plain, defaults[key]):
         kind = type(defaults[key]).__name__
-        raise InvalidParameter(f"{base}: {key} must be of the kind {kind}, like {defaults[key]!r}, not {value!r}")
+        raise InvalidParameter(
+            f"{base}: {key} must be of the kind {kind}, like {defaults[key]!r}, not {value!r}"
+        )
     numbers = plain if isinstance(plain, tuple) else (plain,)
-    if any(isinstance(number, int | float) and not isinstance(number, bool) and number <= 0 for number in numbers):
+    if any(
+        isinstance(number, int | float) and not isinstance(number, bool) and number <= 0
+        for number in numbers
+    ):
         raise InvalidParameter(f"{base}: {key} must be positive, not {value!r}")
 
 
 def _like(value: Any, default: Any) -> bool:
     if isinstance(default, tuple):
-        return isinstance(value, tuple) and all(_like(item, default[0]) for item in value if default)
+        return isinstance(value, tuple) and all(
+            _like(item, default[0]) for item in value if default
+        )
     return type(value) is type(default) or (type(default) is float and type(value) is int)
 
 

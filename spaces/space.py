@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from spaces.modules.supernet import Supernet
 
 Codes: TypeAlias = NDArray[np.signedinteger[Any]]
-"""Encoded architectures, int array [n, choices]; columns contiguous, the smallest integer that fits."""
+"""Encoded architectures, int array [n, choices]; columns contiguous, the smallest integer that
+fits.
+"""
 
 Architectures: TypeAlias = Sequence[Architecture] | Codes
 """What methods that take many architectures accept."""
@@ -50,7 +52,13 @@ class SearchSpace(ABC):
     irregular = False
     """Whether some codes are refused (`valid`) or mean the same network as others (`canonical`)."""
 
-    def __init__(self, name: str, choices: Sequence[Choice], input_shape: tuple[int, int, int], num_classes: int):
+    def __init__(
+        self,
+        name: str,
+        choices: Sequence[Choice],
+        input_shape: tuple[int, int, int],
+        num_classes: int,
+    ):
         self.name = name
         self.choices = tuple(choices)
         self.input_shape = input_shape
@@ -78,8 +86,11 @@ class SearchSpace(ABC):
 
     # Architectures and their encoding
 
-    def architecture(self, choices: Mapping[str, Any] | Sequence[int] | NDArray[Any]) -> Architecture:
-        """The architecture of these codes (one integer a choice) or of this mapping choice -> candidate.
+    def architecture(
+        self, choices: Mapping[str, Any] | Sequence[int] | NDArray[Any]
+    ) -> Architecture:
+        """The architecture of these codes (one integer a choice) or of this mapping choice ->
+        candidate.
 
         Raises:
             InvalidArchitecture: a choice is missing or unexpected, a candidate or code is unknown.
@@ -90,24 +101,32 @@ class SearchSpace(ABC):
             return self.decode(np.array([codes], dtype=self.dtype))[0]
         given = np.asarray(choices)
         if given.shape != (len(self.choices),):
-            raise InvalidArchitecture(f"{self.name} has {len(self.choices)} choices; {given.size} codes were given")
+            raise InvalidArchitecture(
+                f"{self.name} has {len(self.choices)} choices; {given.size} codes were given"
+            )
         return self.decode(self.check(given[None, :]))[0]
 
     def check(self, codes: NDArray[Any]) -> Codes:
-        """`codes` [n, choices] as small integers; raises InvalidArchitecture where one is out of range."""
+        """`codes` [n, choices] as small integers; raises InvalidArchitecture where one is out of
+        range.
+        """
         given = np.asarray(codes)
         if given.ndim != 2 or given.shape[1] != len(self.choices):
             raise InvalidArchitecture(
-                f"codes of {self.name} have the shape [n, {len(self.choices)}], not {list(given.shape)}"
+                f"codes of {self.name} have the shape [n, {len(self.choices)}], not"
+                f" {list(given.shape)}"
             )
         if given.size and not np.issubdtype(given.dtype, np.integer):
             raise InvalidArchitecture(f"codes are integers, not {given.dtype}")
-        # Column by column: with contiguous columns this reads ten million rows in a fraction of a second.
+        # Column by column: with contiguous columns this reads ten million rows in a fraction of a
+        # second.
         for column, choice in enumerate(self.choices):
             values, count = given[:, column], len(choice.candidates)
             if len(values) and not 0 <= values.min() <= values.max() < count:
                 wrong = values[(values < 0) | (values >= count)][0]
-                raise InvalidArchitecture(f"{choice.key}: code {wrong} is out of range; there are {count} candidates")
+                raise InvalidArchitecture(
+                    f"{choice.key}: code {wrong} is out of range; there are {count} candidates"
+                )
         return self._settled(np.asfortranarray(given, dtype=self.dtype))
 
     def _settled(self, codes: Codes) -> Codes:
@@ -119,7 +138,9 @@ class SearchSpace(ABC):
         return self.canonical(codes)
 
     def valid(self, codes: Codes) -> NDArray[np.bool_]:
-        """Whether each row of `codes` [n, choices], in range, is an architecture: bool array [n]."""
+        """Whether each row of `codes` [n, choices], in range, is an architecture: bool array
+        [n].
+        """
         return np.ones(len(codes), dtype=bool)
 
     def why_invalid(self, codes: NDArray[Any]) -> str:
@@ -141,11 +162,16 @@ class SearchSpace(ABC):
         Raises:
             InvalidArchitecture: an architecture belongs to another space or lacks a choice.
         """
-        keys, tables = tuple(choice.key for choice in self.choices), [choice.codes for choice in self.choices]
+        keys, tables = (
+            tuple(choice.key for choice in self.choices),
+            [choice.codes for choice in self.choices],
+        )
         rows = []
         for architecture in architectures:
             if architecture.space != self.name:
-                raise InvalidArchitecture(f"an architecture of {architecture.space} was given to {self.name}")
+                raise InvalidArchitecture(
+                    f"an architecture of {architecture.space} was given to {self.name}"
+                )
             try:
                 given, names = zip(*architecture.items, strict=True)
                 if given != keys:
@@ -161,9 +187,13 @@ class SearchSpace(ABC):
 
     def decode(self, codes: NDArray[Any]) -> list[Architecture]:
         """The architectures of `codes` [n, choices], checked; `encode` gives the codes back."""
-        names = [[(choice.key, candidate) for candidate in choice.candidates] for choice in self.choices]
+        names = [
+            [(choice.key, candidate) for candidate in choice.candidates] for choice in self.choices
+        ]
         return [
-            Architecture(self.name, tuple(column[code] for column, code in zip(names, row, strict=True)))
+            Architecture(
+                self.name, tuple(column[code] for column, code in zip(names, row, strict=True))
+            )
             for row in self.check(codes).tolist()
         ]
 
@@ -174,7 +204,9 @@ class SearchSpace(ABC):
         return self.encode(architectures)
 
     def one_hot(self, codes: Codes) -> NDArray[np.float64]:
-        """Codes [n, choices] as float [n, candidates of all choices], 1 where a candidate is taken."""
+        """Codes [n, choices] as float [n, candidates of all choices], 1 where a candidate is
+        taken.
+        """
         columns = [np.eye(count)[codes[:, column]] for column, count in enumerate(self.candidates)]
         return np.concatenate(columns, axis=1)
 
@@ -187,7 +219,8 @@ class SearchSpace(ABC):
     def sample(self, rng: np.random.Generator, n: int | None = None) -> Architecture | Codes:
         """One uniform architecture, or the codes [n, choices] of n.
 
-        Every choice is drawn uniformly by itself, which is uniform over architectures unless the space is irregular.
+        Every choice is drawn uniformly by itself, which is uniform over architectures unless the
+        space is irregular.
         """
         if n is None:
             return self.decode(self.sample(rng, 1))[0]
@@ -223,7 +256,9 @@ class SearchSpace(ABC):
 
     def _redrawn(self, codes: Codes, rng: np.random.Generator, probability: float) -> Codes:
         fresh = self._draw(rng, len(codes))
-        return np.asfortranarray(np.where(rng.random(codes.shape) < probability, fresh, codes), dtype=self.dtype)
+        return np.asfortranarray(
+            np.where(rng.random(codes.shape) < probability, fresh, codes), dtype=self.dtype
+        )
 
     def crossover(self, mothers: Codes, fathers: Codes, rng: np.random.Generator) -> Codes:
         """Take every gene from one of the two parents (codes [n, choices] each) with equal chance.
@@ -260,7 +295,9 @@ class SearchSpace(ABC):
     # What an architecture is made of
 
     def input_shape_of(self, architecture: Architecture) -> tuple[int, int, int]:
-        """Shape of one image for the architecture's network: the space's, unless the resolution is a choice."""
+        """Shape of one image for the architecture's network: the space's, unless the resolution is
+        a choice.
+        """
         return self.input_shape
 
     @abstractmethod
@@ -277,14 +314,20 @@ class SearchSpace(ABC):
         """Key -> block for every block that occurs in the space."""
 
     def macs(self, architectures: Any) -> Any:
-        """Multiply-accumulates (the papers' FLOPs) for one image: int of one Architecture, int64 array [n] of many."""
+        """Multiply-accumulates (the papers' FLOPs) for one image: int of one Architecture, int64
+        array [n] of many.
+        """
         return self._counted("macs", architectures)
 
     def params(self, architectures: Any) -> Any:
-        """Learned numbers of the networks, counted as `macs`: int of one Architecture, int64 array [n] of many."""
+        """Learned numbers of the networks, counted as `macs`: int of one Architecture, int64 array
+        [n] of many.
+        """
         return self._counted("params", architectures)
 
-    def _counted(self, field: str, architectures: Architecture | Architectures) -> int | NDArray[np.int64]:
+    def _counted(
+        self, field: str, architectures: Architecture | Architectures
+    ) -> int | NDArray[np.int64]:
         if isinstance(architectures, Architecture):
             return int(self._sums(field, self.encode([architectures]))[0])
         return self._sums(field, self.codes(architectures))
@@ -326,10 +369,17 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def network(
-        self, architecture: Architecture, num_classes: int | None = None, generator: torch.Generator | None = None
+        self,
+        architecture: Architecture,
+        num_classes: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
         """The stand-alone network, its weights drawn from `generator` (default: seed 0)."""
 
     @abstractmethod
-    def supernet(self, num_classes: int | None = None, generator: torch.Generator | None = None) -> Supernet:
-        """The network that holds every candidate, its weights drawn from `generator` (default: seed 0)."""
+    def supernet(
+        self, num_classes: int | None = None, generator: torch.Generator | None = None
+    ) -> Supernet:
+        """The network that holds every candidate, its weights drawn from `generator` (default: seed
+        0).
+        """

@@ -6,8 +6,8 @@
         def space(self):
             return spaces.get("mine")
 
-Everything that Pathfit does with a space rests on these. The tests build and run networks, so a small preset of the
-space is best. They need pytest, and torch-geometric for the graphs.
+Everything that Pathfit does with a space rests on these. The tests build and run networks, so a
+small preset of the space is best. They need pytest, and torch-geometric for the graphs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ class SpaceContract(ABC):
     """Architectures of the tests that build networks."""
 
     registered = True
-    """Whether `spaces.get(space.name)` gives the space, so that it pickles and its architectures are read."""
+    """Whether `spaces.get(space.name)` gives the space, so that it pickles and its architectures
+    are read.
+    """
 
     @abstractmethod
     def space(self) -> SearchSpace:
@@ -163,7 +165,9 @@ class SpaceContract(ABC):
         space = self.space()
         for architecture in space.decode(self.codes(seed=4, n=self.builds)):
             network = space.network(architecture).eval()
-            assert sum(value.numel() for value in network.parameters()) == space.params(architecture)
+            assert sum(value.numel() for value in network.parameters()) == space.params(
+                architecture
+            )
             with FlopCounterMode(display=False) as counter, torch.no_grad():
                 scores = network(self.image(architecture))
             assert scores.shape == (2, space.num_classes)
@@ -191,7 +195,8 @@ class SpaceContract(ABC):
         architecture = space.decode(self.codes(n=1))[0]
         state = torch.random.get_rng_state()
         first, same, other = (
-            space.network(architecture, generator=torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+            space.network(architecture, generator=torch.Generator().manual_seed(seed))
+            for seed in (1, 1, 2)
         )
         assert torch.equal(torch.random.get_rng_state(), state)
         pairs = list(zip(first.parameters(), same.parameters(), other.parameters(), strict=True))
@@ -266,7 +271,9 @@ class SpaceContract(ABC):
         assert len(seen) >= min(5, space.size)
 
 
-def _recorder(index: int, called: list[tuple[int, tuple[int, ...], tuple[int, ...]]]) -> Callable[..., None]:
+def _recorder(
+    index: int, called: list[tuple[int, tuple[int, ...], tuple[int, ...]]]
+) -> Callable[..., None]:
     def record(module: nn.Module, given: tuple[Any, ...], result: Tensor) -> None:
         called.append((index, tuple(given[0].shape), tuple(result.shape)))
 

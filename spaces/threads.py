@@ -10,7 +10,9 @@ import torch
 
 @contextlib.contextmanager
 def fixed_threads(count: int | None) -> Iterator[None]:
-    """Let torch use `count` threads within the block (None: as many as before); restored behind it."""
+    """Let torch use `count` threads within the block (None: as many as before); restored behind
+    it.
+    """
     before = torch.get_num_threads()
     try:
         if count is not None:

@@ -56,7 +56,9 @@ class Evaluation:
         except json.JSONDecodeError as error:
             raise InvalidEvaluation(f"not JSON: {error}") from error
         except (KeyError, TypeError) as error:
-            raise InvalidEvaluation("an evaluation needs the keys 'architecture' and 'metrics'") from error
+            raise InvalidEvaluation(
+                "an evaluation needs the keys 'architecture' and 'metrics'"
+            ) from error
         except PathfitError as error:
             raise InvalidEvaluation(str(error)) from error
         if not isinstance(metrics, dict) or not all(map(_is_number, metrics.values())):
@@ -91,13 +93,17 @@ def read(path: str | Path, space: str | None = None) -> list[Evaluation]:
         except InvalidEvaluation as error:
             raise InvalidEvaluation(f"{path}, line {number}: {error}") from error
         if space is not None and evaluation.architecture.space != space:
-            raise InvalidEvaluation(f"{path}, line {number}: of the space {evaluation.architecture.space}, not {space}")
+            raise InvalidEvaluation(
+                f"{path}, line {number}: of the space {evaluation.architecture.space}, not {space}"
+            )
         found.append(evaluation)
     return found
 
 
 def values(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
-    """One metric of every evaluation, in its own unit; raises UnknownName with the metrics that exist."""
+    """One metric of every evaluation, in its own unit; raises UnknownName with the metrics that
+    exist.
+    """
     numbers: list[float] = []
     for evaluation in evaluations:
         if metric not in evaluation.metrics:
@@ -107,7 +113,9 @@ def values(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
 
 
 def scores(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
-    """One metric of every evaluation, its sign turned where lower is better, so that greater is better."""
+    """One metric of every evaluation, its sign turned where lower is better, so that greater is
+    better.
+    """
     from tables.metrics import metric_of
 
     known = METRICS.get(metric) or metric_of(metric)
@@ -118,7 +126,8 @@ def scores(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
 
 
 class Journal:
-    """An evaluations file that grows line by line and survives an interruption: at most the last line is lost.
+    """An evaluations file that grows line by line and survives an interruption: at most the last
+    line is lost.
 
     Args:
         path: the file; what it holds already is kept and given by `done`.

@@ -61,22 +61,29 @@ class LookupTable:
     def measured(self) -> Measurement:
         """How the profiler measured the table; raises InvalidTable where it was imported."""
         if self.measurement is None:
-            raise InvalidTable(f"the table {self.name!r} was imported: it has no reference network to measure beside")
+            raise InvalidTable(
+                f"the table {self.name!r} was imported: it has no reference network to measure"
+                " beside"
+            )
         return self.measurement
 
     def network_latencies(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Codes [n, choices] and latency_ms [n] of the whole-network samples, drift divided out.
 
-        A sample is the median of its runs times (reference over all rounds / reference in its round).
+        A sample is the median of its runs times (reference over all rounds / reference in its
+        round).
         """
         if self.measurement is None:
             return np.zeros((0, 0), dtype=np.int64), np.zeros(0)
         codes = np.array([sample.codes for sample in self.networks], dtype=np.int64)
-        drift = np.array([self.measurement.reference_ms / sample.reference_ms for sample in self.networks])
+        drift = np.array(
+            [self.measurement.reference_ms / sample.reference_ms for sample in self.networks]
+        )
         return codes, np.array([np.median(sample.latency_ms) for sample in self.networks]) * drift
 
     def network_disturbance(self, sums: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """What each whole-network sample's own blocks took in its turn over what they take by the table, [n].
+        """What each whole-network sample's own blocks took in its turn over what they take by the
+        table, [n].
 
         Args:
             sums: block sums [n] of the samples by this table.
@@ -87,17 +94,20 @@ class LookupTable:
         own = [sample.blocks_ms for sample in self.networks]
         if self.measurement is None or None in own:
             return None
-        drift = np.array([self.measurement.reference_ms / sample.reference_ms for sample in self.networks])
+        drift = np.array(
+            [self.measurement.reference_ms / sample.reference_ms for sample in self.networks]
+        )
         disturbance: NDArray[np.float64] = np.array(own, dtype=float) * drift / sums
         return disturbance
 
     def network_noise(self) -> NDArray[np.float64]:
-        """Deviation of each whole-network sample [n], in milliseconds, as the spread of its own runs tells it.
+        """Deviation of each whole-network sample [n], in milliseconds, as the spread of its own
+        runs tells it.
 
-        The relative deviation of a run is pooled over all samples (the median of their standard deviations). The median
-        of n normal runs has at least pi / (2 (n + pi/2 - 1)) of one run's variance for odd n: exact for n = 1, by 2%
-        too small for 3, and right in the limit. 0 where no sample has two runs. What disturbs all runs of a turn alike
-        is not in it.
+        The relative deviation of a run is pooled over all samples (the median of their standard
+        deviations). The median of n normal runs has at least pi / (2 (n + pi/2 - 1)) of one run's
+        variance for odd n: exact for n = 1, by 2% too small for 3, and right in the limit. 0 where
+        no sample has two runs. What disturbs all runs of a turn alike is not in it.
         """
         runs = [np.array(sample.latency_ms) for sample in self.networks]
         spreads = [times.std(ddof=1) / np.median(times) for times in runs if len(times) > 1]
@@ -109,13 +119,16 @@ class LookupTable:
         noise: NDArray[np.float64] = self.network_latencies()[1] * spread * np.sqrt(variances)
         return noise
 
-    def cost_model(self, space: SearchSpace, metric: str = "latency_ms", correction: str = "ridge") -> CostModel:
+    def cost_model(
+        self, space: SearchSpace, metric: str = "latency_ms", correction: str = "ridge"
+    ) -> CostModel:
         """The cost of a space's architectures on this table; see `tables.cost.model.CostModel`.
 
         Args:
             space: whose architectures.
             metric: `latency_ms`, `macs`, `params`, `memory_bytes` or `energy_mj`.
-            correction: of latency and energy: `ridge`, `linear`, `mlp`, `none`, or `best`, by cross-validation.
+            correction: of latency and energy: `ridge`, `linear`, `mlp`, `none`, or `best`, by
+                cross-validation.
 
         Raises:
             MissingBlock: the table lacks a block of the space.
@@ -154,7 +167,9 @@ class LookupTable:
         value = self.to_dict()
         blocks, networks = value.pop("blocks"), value.pop("networks")
         head = json.dumps(value, indent=1).removesuffix("\n}")
-        lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(cost)}" for key, cost in blocks.items())
+        lines = ",\n".join(
+            f"  {json.dumps(key)}: {json.dumps(cost)}" for key, cost in blocks.items()
+        )
         samples = ",\n".join(f"  {json.dumps(sample)}" for sample in networks)
         return f'{head},\n "blocks": {{\n{lines}\n }},\n "networks": [\n{samples}\n ]\n}}\n'
 
@@ -167,15 +182,20 @@ class LookupTable:
         """Read the object that `to_dict` gives.
 
         Raises:
-            InvalidTable: the schema is broken, or a block's counts are not those of its key; the place is named.
+            InvalidTable: the schema is broken, or a block's counts are not those of its key; the
+                place is named.
         """
         check(value, table_schema())
         blocks = {key: BlockCost(**cost) for key, cost in value["blocks"].items()}
         for key, cost in blocks.items():
             _check_block(key, cost)
-        measurement = None if value["measurement"] is None else Measurement.from_dict(value["measurement"])
+        measurement = (
+            None if value["measurement"] is None else Measurement.from_dict(value["measurement"])
+        )
         samples = [
-            NetworkSample(**{**item, "codes": tuple(item["codes"]), "latency_ms": tuple(item["latency_ms"])})
+            NetworkSample(
+                **{**item, "codes": tuple(item["codes"]), "latency_ms": tuple(item["latency_ms"])}
+            )
             for item in value["networks"]
         ]
         if measurement is None and samples:
@@ -185,7 +205,10 @@ class LookupTable:
             raise InvalidTable("measurement.reference.codes: no reference network")
         length = len(references[0]) if references else 0
         for place, codes in (
-            *((f"measurement.reference.codes[{index}]", row) for index, row in enumerate(references)),
+            *(
+                (f"measurement.reference.codes[{index}]", row)
+                for index, row in enumerate(references)
+            ),
             *((f"networks[{index}].codes", sample.codes) for index, sample in enumerate(samples)),
         ):
             if len(codes) != length:
@@ -203,7 +226,10 @@ class LookupTable:
         """Read a table from JSON text; raises InvalidTable."""
         try:
             value = json.loads(text)
-        except (ValueError, RecursionError) as error:  # also numbers and nesting beyond Python's limits
+        except (
+            ValueError,
+            RecursionError,
+        ) as error:  # also numbers and nesting beyond Python's limits
             raise InvalidTable(f"not JSON: {error}") from error
         return cls.from_dict(value)
 
@@ -231,8 +257,14 @@ def _check_block(key: str, cost: BlockCost) -> None:
         counts = {"macs": block.macs, "params": block.params}
     except (InvalidBlock, UnknownName) as error:
         raise InvalidTable(f"blocks: {error}") from error
-    except (ValueError, ArithmeticError, LookupError) as error:  # shapes that the operator cannot have
+    except (
+        ValueError,
+        ArithmeticError,
+        LookupError,
+    ) as error:  # shapes that the operator cannot have
         raise InvalidTable(f"blocks: {key!r:.80} has impossible shapes: {error}") from error
     for name, count in counts.items():
         if getattr(cost, name) != count:
-            raise InvalidTable(f"blocks.{key}.{name}: {getattr(cost, name)} where the block has {count}")
+            raise InvalidTable(
+                f"blocks.{key}.{name}: {getattr(cost, name)} where the block has {count}"
+            )

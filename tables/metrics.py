@@ -1,7 +1,8 @@
 """The metrics of benchmarks: their names tell unit and direction.
 
-Accuracies are `DATA_valid_acc` and `DATA_test_acc` (percent), latencies `latency_ms@DEVICE`, energies
-`energy_mj@DEVICE`, each with the batch size behind the device's name where the source tells it.
+Accuracies are `DATA_valid_acc` and `DATA_test_acc` (percent), latencies `latency_ms@DEVICE`,
+energies `energy_mj@DEVICE`, each with the batch size behind the device's name where the source
+tells it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,14 @@ _BY_NAME = {
 
 
 _BY_NAME |= dict.fromkeys(
-    ("synflow", "jacob_cov", "naswot", "snip", "grad_norm", "zen"),  # zero-cost proxies; see predictor.proxies
+    (
+        "synflow",
+        "jacob_cov",
+        "naswot",
+        "snip",
+        "grad_norm",
+        "zen",
+    ),  # zero-cost proxies; see predictor.proxies
     Metric("score", True),
 )
 
@@ -41,4 +49,7 @@ def metric_of(name: str) -> Metric | None:
     quantity, at, where = name.partition("@")
     if quantity in _BY_NAME and not (at and not where):
         return _BY_NAME[quantity]
-    return next((metric for end, metric in _BY_END.items() if name.endswith(end) and len(name) > len(end)), None)
+    return next(
+        (metric for end, metric in _BY_END.items() if name.endswith(end) and len(name) > len(end)),
+        None,
+    )

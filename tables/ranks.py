@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 
 def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Spearman's coefficient of two arrays [n], ties at their mean rank; 0 where one of them is constant."""
+    """Spearman's coefficient of two arrays [n], ties at their mean rank; 0 where one of them is
+    constant.
+    """
     one, other = _ranks(first), _ranks(second)
     if not len(one) or min(one.std(), other.std()) == 0:
         return 0.0

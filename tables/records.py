@@ -17,7 +17,8 @@ class BlockCost:
         samples: how many times were measured; None likewise.
         macs: multiply-accumulates for one image.
         params: learned numbers.
-        activation_bytes: most bytes of activations held at once, for the batch; None where it was not read.
+        activation_bytes: most bytes of activations held at once, for the batch; None where it was
+            not read.
     """
 
     latency_ms: float
@@ -82,7 +83,10 @@ class Measurement:
         for name in ("clock_mhz", "temperature_c"):
             plain[name] = None if plain[name] is None else list(plain[name])
         plain = _without_none(plain, "blocks", "memory", "clock_mhz", "temperature_c", "energy")
-        return {**plain, "reference": {"codes": [list(row) for row in codes], "latency_ms": latency_ms}}
+        return {
+            **plain,
+            "reference": {"codes": [list(row) for row in codes], "latency_ms": latency_ms},
+        }
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Measurement:

@@ -1,6 +1,7 @@
 """Checks JSON values against the part of JSON Schema that `schema.json` uses.
 
-Own code because a device that is only measured has no jsonschema; the tests hold both to the same verdicts.
+Own code because a device that is only measured has no jsonschema; the tests hold both to the same
+verdicts.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ _TOO_LARGE = 1 << 63
 @functools.cache
 def table_schema() -> dict[str, Any]:
     """The schema of lookup tables."""
-    schema: dict[str, Any] = json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
+    schema: dict[str, Any] = json.loads(
+        Path(__file__).with_name("schema.json").read_text(encoding="utf-8")
+    )
     return schema
 
 
@@ -38,14 +41,18 @@ def check(value: Any, schema: dict[str, Any], place: str = "") -> None:
     """Raise InvalidTable that names the place and the value where `value` breaks `schema`."""
     where = place or "the table"
     if "enum" in schema and (value not in schema["enum"] or isinstance(value, bool)):
-        raise InvalidTable(f"{where}: {value!r:.60} is not one of {', '.join(map(repr, schema['enum']))}")
+        raise InvalidTable(
+            f"{where}: {value!r:.60} is not one of {', '.join(map(repr, schema['enum']))}"
+        )
     if "type" in schema:
         _check_type(value, schema["type"], where)
     if isinstance(value, dict):
         _check_object(value, schema, place)
     elif isinstance(value, list):
         if len(value) < schema.get("minItems", 0):
-            raise InvalidTable(f"{where}: needs at least {schema['minItems']} entries, has {len(value)}")
+            raise InvalidTable(
+                f"{where}: needs at least {schema['minItems']} entries, has {len(value)}"
+            )
         for index, item in enumerate(value):
             check(item, schema.get("items", {}), f"{place}[{index}]")
     elif isinstance(value, int | float):
@@ -81,6 +88,8 @@ def _check_object(value: dict[str, Any], schema: dict[str, Any], place: str) -> 
         if key in properties:
             check(item, properties[key], inner)
         elif rest is False:
-            raise InvalidTable(f"{where}: unexpected key {key!r}; there is: {', '.join(properties)}")
+            raise InvalidTable(
+                f"{where}: unexpected key {key!r}; there is: {', '.join(properties)}"
+            )
         else:
             check(item, rest, inner)

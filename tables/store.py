@@ -14,13 +14,17 @@ DEFAULT_FOLDER = Path("runs/tables")
 
 
 def folders() -> list[Path]:
-    """Where tables are looked up by name: PATHFIT_TABLES, runs/tables, and those that come with Pathfit."""
+    """Where tables are looked up by name: PATHFIT_TABLES, runs/tables, and those that come with
+    Pathfit.
+    """
     named = [Path(part) for part in os.environ.get("PATHFIT_TABLES", "").split(os.pathsep) if part]
     return [*named, DEFAULT_FOLDER, Path(__file__).with_name("data")]
 
 
 def available(extra: tuple[Path, ...] = ()) -> dict[str, Path]:
-    """Name -> file of every table that `load` finds; the first folder wins where two hold the same name."""
+    """Name -> file of every table that `load` finds; the first folder wins where two hold the same
+    name.
+    """
     found: dict[str, Path] = {}
     for folder in (*extra, *folders()):
         for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
@@ -32,7 +36,8 @@ def load(name: str | Path, extra: tuple[Path, ...] = ()) -> LookupTable:
     """The table of a name or of a path.
 
     Args:
-        name: a name (a file's name without `.json` in one of `folders()`), or a path that ends in `.json`.
+        name: a name (a file's name without `.json` in one of `folders()`), or a path that ends in
+            `.json`.
         extra: folders that are looked in first.
 
     Raises:

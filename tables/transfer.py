@@ -1,13 +1,15 @@
 """The costs of a new device from a few measured networks and what other devices measured.
 
-What networks cost on a device is taken for a Gaussian process over networks. Its covariance is learned from the other
-devices: their costs, each turned into normal scores of its ranks (so that the units and the rounding of a device do not
-matter), span the features; f(x) = b + sum_k w_k phi_k(x), w_k ~ N(0, 1), with phi the devices' mean and their principal
-components scaled by their singular values. Ten measured networks give the posterior mean in closed form (Rasmussen
-and Williams, Gaussian Processes for Machine Learning, 2006, equations 2.25 and 2.42). The networks to measure are
-those that reduce the posterior variance most, which needs no measurement to tell. The noise, and how much the
-components count beside the mean, are chosen by treating each of the other devices as the new one; the new device is
-not looked at.
+What networks cost on a device is taken for a Gaussian process over networks. Its covariance is
+learned from the other
+devices: their costs, each turned into normal scores of its ranks (so that the units and the
+rounding of a device do not matter), span the features; f(x) = b + sum_k w_k phi_k(x), w_k ~ N(0,
+1), with phi the devices' mean and their principal components scaled by their singular values. Ten
+measured networks give the posterior mean in closed form (Rasmussen and Williams, Gaussian Processes
+for Machine Learning, 2006, equations 2.25 and 2.42). The networks to measure are those that reduce
+the posterior variance most, which needs no measurement to tell. The noise, and how much the
+components count beside the mean, are chosen by treating each of the other devices as the new one;
+the new device is not looked at.
 
 HELP (Lee et al., NeurIPS 2021, arXiv 2106.08630) meta-learns a network for the same purpose.
 """
@@ -36,7 +38,9 @@ MEASURED = 10
 NOISES = (0.02, 0.05, 0.1, 0.2)
 COMPONENT_WEIGHTS = (0.3, 1.0, 3.0)
 
-_CANDIDATES = 1500  # networks that a design is chosen from, and that a choice of parameters is judged on
+_CANDIDATES = (
+    1500  # networks that a design is chosen from, and that a choice of parameters is judged on
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,8 @@ class Prior:
     Args:
         costs: [networks, devices] of at least 2 other devices; the same networks on all of them.
         seed: of the networks that designs are chosen from.
-        parameters: of the process; default: those with which the other devices transfer to each other best.
+        parameters: of the process; default: those with which the other devices transfer to each
+            other best.
 
     Raises:
         InvalidTransfer: fewer than 2 devices, too few networks, or a cost that is not above 0.
@@ -68,7 +73,8 @@ class Prior:
         costs = np.asarray(costs, dtype=float)
         if costs.ndim != 2 or costs.shape[1] < 2 or len(costs) < 2 * MEASURED:
             raise InvalidTransfer(
-                f"costs of at least 2 devices and {2 * MEASURED} networks are needed, not {costs.shape}"
+                f"costs of at least 2 devices and {2 * MEASURED} networks are needed, not"
+                f" {costs.shape}"
             )
         if not (np.isfinite(costs).all() and (costs > 0).all()):
             raise InvalidTransfer("a cost that is not above 0 was given for another device")
@@ -86,7 +92,8 @@ class Prior:
     def design(self, count: int = MEASURED) -> NDArray[np.int64]:
         """Which networks to measure on the new device: `count` rows of the given costs.
 
-        Each is the one that reduces the summed posterior variance of all most: the same whatever the device measures.
+        Each is the one that reduces the summed posterior variance of all most: the same whatever
+        the device measures.
         """
         rows = self._candidates
         features = self.features(self.costs[rows])
@@ -98,7 +105,9 @@ class Prior:
             best = int(gain.argmax())
             chosen.append(best)
             column = covariance[:, best]
-            covariance = covariance - np.outer(column, column) / (column[best] + self.parameters.noise)
+            covariance = covariance - np.outer(column, column) / (
+                column[best] + self.parameters.noise
+            )
         found: NDArray[np.int64] = rows[chosen]
         return found
 
@@ -114,7 +123,9 @@ class Prior:
         """
         times = np.asarray(latency_ms, dtype=float)
         if len(times) < 3 or len(times) != len(rows):
-            raise InvalidTransfer(f"at least 3 measured networks are needed, each with its time, not {len(times)}")
+            raise InvalidTransfer(
+                f"at least 3 measured networks are needed, each with its time, not {len(times)}"
+            )
         if not (np.isfinite(times).all() and (times > 0).all()):
             raise InvalidTransfer("a measured time of the new device is not above 0")
         return Transferred(self, self.features(np.asarray(rows, dtype=float)), np.log(times))
@@ -125,11 +136,15 @@ class Prior:
         return np.sort(rng.permutation(len(self.costs))[:_CANDIDATES]).astype(np.int64)
 
     def _scores(self, costs: Array) -> Array:
-        """Normal scores of the costs' ranks among the given networks, ties at their middle: [n, devices]."""
+        """Normal scores of the costs' ranks among the given networks, ties at their middle: [n,
+        devices].
+        """
         count = len(self._sorted)
         scores = np.empty(costs.shape)
         for device, values in enumerate(self._sorted.T):
-            low, high = (np.searchsorted(values, costs[:, device], side) for side in ("left", "right"))
+            low, high = (
+                np.searchsorted(values, costs[:, device], side) for side in ("left", "right")
+            )
             # Between two known costs a rank of its own; beyond them the outermost.
             scores[:, device] = np.clip((low + high) / 2, 0.5, count - 0.5) / count
         return _normal_quantile(scores)
@@ -149,7 +164,9 @@ class Prior:
 
     @cached_property
     def _loadings(self) -> Array:
-        """Scores -> principal components: the first has variance 1, each other its share of the first's."""
+        """Scores -> principal components: the first has variance 1, each other its share of the
+        first's.
+        """
         _, scale, right = np.linalg.svd(self._known - self._centre, full_matrices=False)
         loadings: Array = right.T / (scale[0] / np.sqrt(len(self._known)))
         return loadings
@@ -167,7 +184,9 @@ class Prior:
                 prior = Prior(others, self.seed, parameters)
                 rows = prior.design()
                 found = prior.fit(others[rows], self.costs[rows, device])
-                scores[index] += rank_correlation(found.predict(others[judged]), self.costs[judged, device])
+                scores[index] += rank_correlation(
+                    found.predict(others[judged]), self.costs[judged, device]
+                )
         return grid[int(scores.argmax())]
 
 
@@ -182,7 +201,8 @@ class Transferred:
 
     def __init__(self, prior: Prior, features: Array, logs: Array):
         self.prior, self.measured = prior, features
-        # Costs are standardised by the few that there are; a device on which all take the same keeps its scale.
+        # Costs are standardised by the few that there are; a device on which all take the same
+        # keeps its scale.
         self.scale = float(logs.std()) or 1.0
         self._centre = float(logs.mean())
         targets = (logs - self._centre) / self.scale
@@ -202,7 +222,9 @@ class Transferred:
 
     @property
     def deviation(self) -> float:
-        """Relative deviation of a measurement from the prediction: root mean square of leave-one-out residuals."""
+        """Relative deviation of a measurement from the prediction: root mean square of
+        leave-one-out residuals.
+        """
         return float(np.sqrt(np.mean(self.residuals**2)))
 
 
@@ -237,11 +259,19 @@ def transferred_model(
     prior = Prior(costs(space.sample(np.random.default_rng(seed), networks)), seed)
     found = prior.fit(costs(space.check(codes)), latency_ms)
     sigma = found.deviation * float(np.median(latency_ms))
-    return CostModel(space, "latency_ms", SearchedSums(space, lambda given: found.predict(costs(given))), sigma, name)
+    return CostModel(
+        space,
+        "latency_ms",
+        SearchedSums(space, lambda given: found.predict(costs(given))),
+        sigma,
+        name,
+    )
 
 
 def _normal_quantile(shares: Array) -> Array:
-    """Quantiles of the standard normal distribution (bisection on the error function: numpy has no inverse)."""
+    """Quantiles of the standard normal distribution (bisection on the error function: numpy has no
+    inverse).
+    """
     import math
 
     grid = np.linspace(-5, 5, 4001)

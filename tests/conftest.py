@@ -16,7 +16,8 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A shell that starts the tests in the background has it ignored, and so would what tests interrupt.
+        # A shell that starts the tests in the background has it ignored, and so would what tests
+        # interrupt.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if "PYTEST_XDIST_WORKER" in os.environ:
         # Workers that each start a thread a core stand in each other's way.
@@ -31,6 +32,10 @@ def reference_data() -> Path:
     given = os.environ.get("PATHFIT_REFERENCE_DATA")
     path = Path(given) if given else ROOT.parent / "shared" / "data"
     if not path.is_dir():
-        source = "PATHFIT_REFERENCE_DATA names" if given else "PATHFIT_REFERENCE_DATA is not set; looked at"
+        source = (
+            "PATHFIT_REFERENCE_DATA names"
+            if given
+            else "PATHFIT_REFERENCE_DATA is not set; looked at"
+        )
         pytest.skip(f"no reference data: {source} {path}, which is not a folder")
     return path

@@ -1,4 +1,6 @@
-"""One-shot algorithms: each trains a supernet's weights and its architecture (see `oneshot.algorithms.registry`)."""
+"""One-shot algorithms: each trains a supernet's weights and its architecture (see
+`oneshot.algorithms.registry`).
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,6 +1,7 @@
 """Spaces of cells as models whose edges are LayerChoices, shared by all cells of a kind.
 
-The supernets of these spaces run one architecture by its plan; algorithms that mix or draw candidates want modules.
+The supernets of these spaces run one architecture by its plan; algorithms that mix or draw
+candidates want modules.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
 
 
 def searchable(supernet: nn.Module) -> nn.Module:
-    """The model that mutators bind to: one with a LayerChoice on each edge for supernets of cells, else itself.
+    """The model that mutators bind to: one with a LayerChoice on each edge for supernets of cells,
+    else itself.
 
     Its modules are the supernet's own: what is trained is the supernet.
 
@@ -46,12 +48,16 @@ def searchable(supernet: nn.Module) -> nn.Module:
             return NasBench201Edges(supernet)
         if isinstance(supernet.space, DartsSpace):
             return DartsEdges(supernet)
-        raise InvalidOption(f"space: no algorithm searches the cells of {supernet.space.name}; train it with spos")
+        raise InvalidOption(
+            f"space: no algorithm searches the cells of {supernet.space.name}; train it with spos"
+        )
     return supernet
 
 
 def told_space(model: nn.Module, space: SearchSpace) -> SearchSpace | None:
-    """The space for a `Setting`: None where the model's choices are not the space's own, as the edges of DARTS."""
+    """The space for a `Setting`: None where the model's choices are not the space's own, as the
+    edges of DARTS.
+    """
     return None if isinstance(model, DartsEdges) else space
 
 
@@ -78,7 +84,9 @@ class Zero(nn.Module):
         return torch.zeros_like(x if self.stride == 1 else x[:, :, :: self.stride, :: self.stride])
 
 
-def _edge(places: nn.ModuleDict, place: str, operations: Sequence[str], key: str, stride: int = 1) -> LayerChoice:
+def _edge(
+    places: nn.ModuleDict, place: str, operations: Sequence[str], key: str, stride: int = 1
+) -> LayerChoice:
     """The operations at a place; those that have no module there pass their input, or zeros."""
     candidates: dict[str, nn.Module] = {}
     for name in operations:
@@ -110,7 +118,9 @@ class NasBench201Edges(Supernet):
             cells = nn.ModuleList()
             while f"stage_{stage}/cell_{len(cells)}/edge_0_1/{OPERATIONS[2]}" in places:
                 at = f"stage_{stage}/cell_{len(cells)}"
-                cells.append(nn.ModuleList(_edge(places, f"{at}/{key}", OPERATIONS, key) for key in keys))
+                cells.append(
+                    nn.ModuleList(_edge(places, f"{at}/{key}", OPERATIONS, key) for key in keys)
+                )
             self.stages.append(cells)
         self.classifier = places["classifier"]
 
@@ -143,13 +153,18 @@ class NasBench201Edges(Supernet):
 def _nasbench201_cell(edges: Sequence[nn.Module], x: Tensor) -> Tensor:
     nodes = [x]
     for target in (1, 2, 3):
-        terms = [edge(nodes[source]) for (source, to), edge in zip(EDGES, edges, strict=True) if to == target]
+        terms = [
+            edge(nodes[source])
+            for (source, to), edge in zip(EDGES, edges, strict=True)
+            if to == target
+        ]
         nodes.append(sum(terms[1:], terms[0]))
     return nodes[-1]
 
 
 class DartsEdges(nn.Module):
-    """The space of DARTS relaxed as in the paper: every node reads all earlier ones, a LayerChoice on each edge.
+    """The space of DARTS relaxed as in the paper: every node reads all earlier ones, a LayerChoice
+    on each edge.
 
     Edges are keyed `normal_NODE_INPUT` and `reduce_NODE_INPUT`; all cells of a kind share them.
 
@@ -170,7 +185,9 @@ class DartsEdges(nn.Module):
             # Only where it halves the image a skip connection computes something.
             reduces = f"{at}/node_0/input_0/skip_connect" in places
             kind = CELLS[int(reduces)]
-            self.preprocess.append(nn.ModuleList(places[f"{at}/preprocess_{side}"] for side in range(2)))
+            self.preprocess.append(
+                nn.ModuleList(places[f"{at}/preprocess_{side}"] for side in range(2))
+            )
             self.cells.append(
                 nn.ModuleList(
                     _edge(
@@ -202,9 +219,11 @@ class DartsEdges(nn.Module):
         return result
 
     def derived(self, probabilities: Mapping[str, Tensor]) -> Architecture:
-        """The paper's reading of a search (section 2.4): of each node the two inputs with the best operation.
+        """The paper's reading of a search (section 2.4): of each node the two inputs with the best
+        operation.
 
-        An edge is as good as its most probable operation other than `none`; of equal ones the first.
+        An edge is as good as its most probable operation other than `none`; of equal ones the
+        first.
 
         Args:
             probabilities: key -> probabilities [operations].
@@ -213,7 +232,10 @@ class DartsEdges(nn.Module):
         none = DARTS.index("none")
         for kind, node in itertools.product(CELLS, range(NODES)):
             rows = np.stack(
-                [probabilities[f"{kind}_{node}_{source}"].detach().cpu().double().numpy() for source in range(node + 2)]
+                [
+                    probabilities[f"{kind}_{node}_{source}"].detach().cpu().double().numpy()
+                    for source in range(node + 2)
+                ]
             )
             rows[:, none] = -1.0
             taken = sorted(np.argsort(-rows.max(1), kind="stable")[:SLOTS].tolist())

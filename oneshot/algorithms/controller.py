@@ -15,7 +15,8 @@ class Decisions(NamedTuple):
     Args:
         codes: int64 [n, choices].
         log_probability: of each architecture, float [n], differentiable.
-        entropy: of the distributions that each architecture's codes were drawn from, summed, float [n], differentiable.
+        entropy: of the distributions that each architecture's codes were drawn from, summed, float
+            [n], differentiable.
         distributions: for each choice the probabilities [n, candidates].
     """
 
@@ -26,10 +27,12 @@ class Decisions(NamedTuple):
 
 
 class Controller(nn.Module):
-    """A one-layer LSTM; each choice has a classifier of its own, whose decision is embedded as the next input.
+    """A one-layer LSTM; each choice has a classifier of its own, whose decision is embedded as the
+    next input.
 
-    Pham et al., ICML 2018 (arXiv 1802.03268), section 2; weights begin uniformly in [-0.1, 0.1]. Logits become
-    `tanh_constant * tanh(logits / temperature)`, which keeps the controller from deciding too early.
+    Pham et al., ICML 2018 (arXiv 1802.03268), section 2; weights begin uniformly in [-0.1, 0.1].
+    Logits become `tanh_constant * tanh(logits / temperature)`, which keeps the controller from
+    deciding too early.
 
     Args:
         candidates: of each choice.
@@ -70,7 +73,9 @@ class Controller(nn.Module):
         """What the controller thinks of given architectures, int64 [n, choices]."""
         return self._run(len(codes), None, codes)
 
-    def _run(self, count: int, generator: torch.Generator | None, given: Tensor | None) -> Decisions:
+    def _run(
+        self, count: int, generator: torch.Generator | None, given: Tensor | None
+    ) -> Decisions:
         x = self.start.expand(count, -1)
         state = torch.zeros_like(x), torch.zeros_like(x)
         codes, distributions = [], []

@@ -1,4 +1,6 @@
-"""DARTS: weights and a mixture of all candidates trained in turns (Liu et al., ICLR 2019, arXiv 1806.09055)."""
+"""DARTS: weights and a mixture of all candidates trained in turns (Liu et al., ICLR 2019, arXiv
+1806.09055).
+"""
 
 from __future__ import annotations
 
@@ -33,16 +35,20 @@ RECIPE = Recipe(
     schedule="cosine",
     clip=5.0,
 )
-"""Of the search on CIFAR-10: every number is that of the release (quark0/darts, cnn/train_search.py)."""
+"""Of the search on CIFAR-10: every number is that of the release (quark0/darts,
+cnn/train_search.py).
+"""
 
 
 @dataclass(frozen=True)
 class DartsOptions(GradientOptions):
-    """Options of DARTS with the defaults of the release (quark0/darts, cnn/train_search.py and cnn/architect.py).
+    """Options of DARTS with the defaults of the release (quark0/darts, cnn/train_search.py and
+    cnn/architect.py).
 
     Args:
         order: 1, or 2: the held-out loss is that of the weights after one more step.
-        epsilon: the finite difference of the second order moves the weights this far (`r` of the release: 0.01).
+        epsilon: the finite difference of the second order moves the weights this far (`r` of the
+            release: 0.01).
     """
 
     order: int = 1
@@ -61,7 +67,8 @@ class DartsOptions(GradientOptions):
 class Darts(GradientTask):
     """Trains the mixture of all candidates; the most probable ones are returned.
 
-    With several processes each unrolls on its own part of the batch, and the gradients of the logits are averaged.
+    With several processes each unrolls on its own part of the batch, and the gradients of the
+    logits are averaged.
 
     Args:
         setting: what is trained, on what.
@@ -75,7 +82,9 @@ class Darts(GradientTask):
     options: DartsOptions
 
     def __init__(self, setting: Setting, options: DartsOptions):
-        mutator = ArchitectureMutator(setting.model, init_ratio=options.arch_init, seed=setting.seed)
+        mutator = ArchitectureMutator(
+            setting.model, init_ratio=options.arch_init, seed=setting.seed
+        )
         super().__init__(setting, options, mutator)
 
     def architecture_step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
@@ -114,10 +123,10 @@ def unrolled_gradient(
 ) -> list[Tensor]:
     """The gradient of the held-out loss after one more step of the weights, by the logits.
 
-    arXiv 1806.09055, equations 7 and 8: grad_a L_val(w', a) - xi (grad_a L_train(w+, a) - grad_a L_train(w-, a)) / 2e
-    with w' the weights after the step, w+- = w +- e grad_w' L_val(w', a) and e = epsilon / |grad_w' L_val(w', a)|.
-    The step is the optimiser's own, with its momentum and decay as in the release, and one learning rate for all; the
-    weights come back as they were.
+    arXiv 1806.09055, equations 7 and 8: grad_a L_val(w', a) - xi (grad_a L_train(w+, a) - grad_a
+    L_train(w-, a)) / 2e with w' the weights after the step, w+- = w +- e grad_w' L_val(w', a) and e
+    = epsilon / |grad_w' L_val(w', a)|. The step is the optimiser's own, with its momentum and decay
+    as in the release, and one learning rate for all; the weights come back as they were.
 
     Args:
         train: the training loss, as of now.
@@ -150,19 +159,30 @@ def unrolled_gradient(
         with torch.no_grad():
             for weight, own in zip(weights, before, strict=True):
                 weight.copy_(own)
-    return [value - rate * (above - below) / (2 * reach) for value, above, below in zip(direct, *sides, strict=True)]
+    return [
+        value - rate * (above - below) / (2 * reach)
+        for value, above, below in zip(direct, *sides, strict=True)
+    ]
 
 
 def _move_ahead(optimizer: Optimizer, loss: Tensor) -> None:
-    """Move the weights as SGD would, and leave its momentum as it is; weights without a gradient stay."""
+    """Move the weights as SGD would, and leave its momentum as it is; weights without a gradient
+    stay.
+    """
     groups = [(weight, group) for group in optimizer.param_groups for weight in group["params"]]
-    gradients: Sequence[Tensor | None] = torch.autograd.grad(loss, [weight for weight, _ in groups], allow_unused=True)
+    gradients: Sequence[Tensor | None] = torch.autograd.grad(
+        loss, [weight for weight, _ in groups], allow_unused=True
+    )
     with torch.no_grad():
         for (weight, group), gradient in zip(groups, gradients, strict=True):
             if gradient is None:
                 continue
             direction = gradient + group["weight_decay"] * weight
-            momentum = optimizer.state[weight].get("momentum_buffer") if weight in optimizer.state else None
+            momentum = (
+                optimizer.state[weight].get("momentum_buffer")
+                if weight in optimizer.state
+                else None
+            )
             velocity = direction if momentum is None else group["momentum"] * momentum + direction
             if group["nesterov"]:
                 velocity = direction + group["momentum"] * velocity

@@ -20,14 +20,19 @@ _DRAWN = 1 << 14
 
 
 def most_probable(
-    logs: Sequence[NDArray[np.float64]], constraint: Constraint, within: float = WITHIN, seed: int = 0
+    logs: Sequence[NDArray[np.float64]],
+    constraint: Constraint,
+    within: float = WITHIN,
+    seed: int = 0,
 ) -> Codes:
-    """The most probable architecture of which the cost lies in [(1 - within) limit, limit]; else in [0, limit].
+    """The most probable architecture of which the cost lies in [(1 - within) limit, limit]; else in
+    [0, limit].
 
-    Where costs are sums over choices this is a knapsack with one item a choice, solved by dynamic programming over
-    costs in steps of 1/20000 of what the limit leaves, rounded up: the limit is kept exactly. Where candidates meet it
-    each by itself, as with peak memory, the most probable ones that do are taken, however near the limit. Elsewhere it
-    is the best of 16384 architectures drawn by their probabilities.
+    Where costs are sums over choices this is a knapsack with one item a choice, solved by dynamic
+    programming over costs in steps of 1/20000 of what the limit leaves, rounded up: the limit is
+    kept exactly. Where candidates meet it each by itself, as with peak memory, the most probable
+    ones that do are taken, however near the limit. Elsewhere it is the best of 16384 architectures
+    drawn by their probabilities.
 
     Args:
         logs: for each choice the logarithms of its probabilities [candidates].
@@ -46,13 +51,16 @@ def most_probable(
         codes = _knapsack(logs, constraint, within)
     elif (allowed := constraint.allowed) is not None:
         rows = zip(logs, allowed, strict=True)
-        codes = np.array([np.where(row, log, -np.inf).argmax() for log, row in rows], dtype=space.dtype)
+        codes = np.array(
+            [np.where(row, log, -np.inf).argmax() for log, row in rows], dtype=space.dtype
+        )
     else:
         codes = _drawn(logs, constraint, within, seed)
     if codes is None or not constraint.met(codes[None])[0]:
         constraint.check_feasible()
         raise Infeasible(
-            f"no network of {space.name} within {constraint.metric}<={constraint.maximum:g} was found",
+            f"no network of {space.name} within {constraint.metric}<={constraint.maximum:g} was"
+            " found",
             constraint.metric,
             constraint.maximum,
             constraint.maximum,
@@ -60,7 +68,9 @@ def most_probable(
     return codes
 
 
-def _knapsack(logs: Sequence[NDArray[np.float64]], constraint: Constraint, within: float) -> Codes | None:
+def _knapsack(
+    logs: Sequence[NDArray[np.float64]], constraint: Constraint, within: float
+) -> Codes | None:
     table = constraint.model.table
     assert isinstance(table, AdditiveTable)
     kept = constraint.margin * (constraint.model.sigma or 0.0)
@@ -103,14 +113,20 @@ def _steps(costs: NDArray[np.float64], left: float) -> NDArray[np.int64]:
     return steps
 
 
-def _drawn(logs: Sequence[NDArray[np.float64]], constraint: Constraint, within: float, seed: int) -> Codes | None:
+def _drawn(
+    logs: Sequence[NDArray[np.float64]], constraint: Constraint, within: float, seed: int
+) -> Codes | None:
     space, rng = constraint.model.space, np.random.default_rng(seed)
     columns = []
     for log in logs:
         shares = np.exp(log - log.max())
         columns.append(rng.choice(len(log), _DRAWN, p=shares / shares.sum()))
     codes = np.asfortranarray(np.stack(columns, axis=1), dtype=space.dtype)
-    codes = np.unique(codes[space.valid(codes)], axis=0) if space.irregular else np.unique(codes, axis=0)
+    codes = (
+        np.unique(codes[space.valid(codes)], axis=0)
+        if space.irregular
+        else np.unique(codes, axis=0)
+    )
     chances = np.sum([log[codes[:, column]] for column, log in enumerate(logs)], axis=0)
     codes = space.canonical(np.asfortranarray(codes))
     upper = constraint.upper(codes)

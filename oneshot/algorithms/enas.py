@@ -1,4 +1,6 @@
-"""ENAS: a controller draws paths of shared weights and learns from their accuracy (Pham et al., arXiv 1802.03268)."""
+"""ENAS: a controller draws paths of shared weights and learns from their accuracy (Pham et al.,
+arXiv 1802.03268).
+"""
 
 from __future__ import annotations
 
@@ -36,9 +38,11 @@ RECIPE = Recipe(
     schedule="cosine",
     nesterov=True,
 )
-"""Of the release's search for cells (melodyguan/enas, scripts/cifar10_micro_search.sh), its cosine without restarts.
+"""Of the release's search for cells (melodyguan/enas, scripts/cifar10_micro_search.sh), its cosine
+without restarts.
 
-Its `child_l2_reg`, 1e-4, is a factor of the squared weights, which is a decay of 2e-4. Its `child_grad_bound` bounds
+Its `child_l2_reg`, 1e-4, is a factor of the squared weights, which is a decay of 2e-4. Its
+`child_grad_bound` bounds
 nothing: src/utils.py keeps the gradients that it was to clip.
 """
 
@@ -47,13 +51,16 @@ _MARGINALS = 256  # architectures whose distributions are averaged for `probabil
 
 @dataclass(frozen=True)
 class EnasOptions:
-    """Options of ENAS with the defaults of the release's search for cells (src/cifar10/main.py and src/utils.py too).
+    """Options of ENAS with the defaults of the release's search for cells (src/cifar10/main.py and
+    src/utils.py too).
 
     Args:
         controller_learning_rate: of Adam.
-        controller_epsilon: of Adam, whose first beta is 0; small rewards move the controller little for it.
+        controller_epsilon: of Adam, whose first beta is 0; small rewards move the controller little
+            for it.
         controller_steps: updates of the controller after each epoch.
-        controller_warmup: epochs in which the weights alone are trained, on what the first controller draws.
+        controller_warmup: epochs in which the weights alone are trained, on what the first
+            controller draws.
         aggregate: architectures an update.
         hidden: units of the LSTM.
         temperature: that the controller's logits are divided by (the release: none).
@@ -96,7 +103,13 @@ class EnasOptions:
         ):
             if not 0 < getattr(self, name) < math.inf:
                 raise InvalidOption(f"{name} must be positive, not {getattr(self, name)}")
-        for name in ("controller_warmup", "tanh_constant", "entropy_weight", "least_learning_rate", "final_images"):
+        for name in (
+            "controller_warmup",
+            "tanh_constant",
+            "entropy_weight",
+            "least_learning_rate",
+            "final_images",
+        ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InvalidOption(f"{name} must be at least 0, not {getattr(self, name)}")
         for name in ("baseline_decay", "ppo_clip"):
@@ -104,8 +117,12 @@ class EnasOptions:
                 raise InvalidOption(f"{name} must lie in [0, 1), not {getattr(self, name)}")
 
 
-PAPER = EnasOptions(controller_learning_rate=0.00035, hidden=100, temperature=5.0, tanh_constant=2.5)
-"""After the paper's sections 2.1 and 3.2, told from memory: no script of the release has these four numbers."""
+PAPER = EnasOptions(
+    controller_learning_rate=0.00035, hidden=100, temperature=5.0, tanh_constant=2.5
+)
+"""After the paper's sections 2.1 and 3.2, told from memory: no script of the release has these four
+numbers.
+"""
 
 
 class EnasMutator(SampledMutator):
@@ -127,19 +144,28 @@ class EnasMutator(SampledMutator):
     def sample_search(self) -> Masks:
         """What the controller draws next."""
         codes = self.controller(1, self.generator).codes[0].tolist()
-        return {mutable.key: mutable.mask_of(code) for mutable, code in zip(self.mutables, codes, strict=True)}
+        return {
+            mutable.key: mutable.mask_of(code)
+            for mutable, code in zip(self.mutables, codes, strict=True)
+        }
 
     def sample_final(self) -> Masks:
-        """The architecture that was kept; before that what the controller finds most probable, step by step."""
+        """The architecture that was kept; before that what the controller finds most probable, step
+        by step.
+        """
         if self.final is not None:
             return super().sample_final()
         with torch.no_grad():
             codes = self.controller(1).codes[0].tolist()
-        return {mutable.key: mutable.mask_of(code) for mutable, code in zip(self.mutables, codes, strict=True)}
+        return {
+            mutable.key: mutable.mask_of(code)
+            for mutable, code in zip(self.mutables, codes, strict=True)
+        }
 
     @torch.no_grad()
     def distributions(self) -> list[Tensor]:
-        """Probabilities [candidates] of each key's candidates, the mean over architectures that the controller draws.
+        """Probabilities [candidates] of each key's candidates, the mean over architectures that the
+        controller draws.
 
         They are the same whenever they are asked for: a generator of their own draws.
         """
@@ -149,7 +175,8 @@ class EnasMutator(SampledMutator):
 
 @register_algorithm("enas")
 class Enas(SampledTask[EnasMutator]):
-    """Trains weights on drawn paths and, after each epoch, the controller on their accuracy on held-out images.
+    """Trains weights on drawn paths and, after each epoch, the controller on their accuracy on
+    held-out images.
 
     Args:
         setting: what is trained, on what.
@@ -180,7 +207,9 @@ class Enas(SampledTask[EnasMutator]):
         return [weights_sgd(self, self.options.least_learning_rate, steps), (adam, None)]
 
     def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
-        """A step of the weights; at an epoch's end those of the controller; at the very end the choice of the best."""
+        """A step of the weights; at an epoch's end those of the controller; at the very end the
+        choice of the best.
+        """
         self.note_rank(engine)
         for images, labels in batches:
             self.drawing.reset()
@@ -211,7 +240,8 @@ class Enas(SampledTask[EnasMutator]):
         reward = accuracy + options.entropy_weight * drawn.entropy
         advantages = []
         for value in reward.tolist():
-            # The first reward begins the average: from 0 it would take hundreds of them to get near.
+            # The first reward begins the average: from 0 it would take hundreds of them to get
+            # near.
             before = value if self.baseline is None else self.baseline
             self.baseline = before + (1 - options.baseline_decay) * (value - before)
             advantages.append(value - self.baseline)
@@ -222,7 +252,9 @@ class Enas(SampledTask[EnasMutator]):
             engine.update(1)
 
     def choose(self, number: int, engine: Engine) -> None:
-        """Keep the best on held-out images of what the controller draws, and of what it finds most probable."""
+        """Keep the best on held-out images of what the controller draws, and of what it finds most
+        probable.
+        """
         with torch.no_grad():
             controller = self.drawing.controller
             drawn = controller(self.options.final_samples, self.drawing.generator).codes

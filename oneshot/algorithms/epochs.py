@@ -16,7 +16,8 @@ CURVES = "tensorboard/architecture"
 
 
 class EpochLog:
-    """Writes the report of each epoch; what an earlier try wrote behind the present epoch is dropped.
+    """Writes the report of each epoch; what an earlier try wrote behind the present epoch is
+    dropped.
 
     Args:
         folder: of the run.
@@ -97,7 +98,9 @@ class Follower:
         self._told = len(read_epochs(folder))
 
     def fresh(self) -> list[str]:
-        """A line for each new epoch: its architecture, costs, and how sure the probabilities are."""
+        """A line for each new epoch: its architecture, costs, and how sure the probabilities
+        are.
+        """
         reports = read_epochs(self.folder)
         found = [in_words(report) for report in reports[min(self._told, len(reports)) :]]
         self._told = len(reports)

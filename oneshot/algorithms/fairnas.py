@@ -35,7 +35,8 @@ RECIPE = Recipe(
 )
 """Of the supernet on ImageNet, told after the paper's section 4.1.
 
-The release evaluates networks and trains none (xiaomi-automl/FairNAS): these numbers could not be compared with it.
+The release evaluates networks and trains none (xiaomi-automl/FairNAS): these numbers could not be
+compared with it.
 """
 
 _TRIES = 20  # draws of a generation, until it is full of architectures that are not rated yet
@@ -45,8 +46,9 @@ _TRIES = 20  # draws of a generation, until it is full of architectures that are
 class FairnasOptions:
     """Options of FairNAS.
 
-    The paper searches the trained supernet by NSGA-II (64 networks, 70 generations), as `oneshot search` does with the
-    strategy `pareto`; what the training itself returns is the best of a sample that is refined by mutation.
+    The paper searches the trained supernet by NSGA-II (64 networks, 70 generations), as `oneshot
+    search` does with the strategy `pareto`; what the training itself returns is the best of a
+    sample that is refined by mutation.
 
     Args:
         population: architectures of a generation, none of which was rated before.
@@ -69,7 +71,8 @@ class FairnasOptions:
 
 
 class FairMutator(SampledMutator):
-    """Runs paths of which each takes other candidates, until all were taken: a permutation for each key.
+    """Runs paths of which each takes other candidates, until all were taken: a permutation for each
+    key.
 
     As `oneshot.samplers.Fair`, but by the keys of any model.
 
@@ -92,8 +95,13 @@ class FairMutator(SampledMutator):
         """The next path."""
         paths = self.paths(self._step)
         codes = paths[self._next].tolist()
-        self._step, self._next = (self._step, self._next + 1) if self._next + 1 < len(paths) else (self._step + 1, 0)
-        return {mutable.key: mutable.mask_of(code) for mutable, code in zip(self.mutables, codes, strict=True)}
+        self._step, self._next = (
+            (self._step, self._next + 1) if self._next + 1 < len(paths) else (self._step + 1, 0)
+        )
+        return {
+            mutable.key: mutable.mask_of(code)
+            for mutable, code in zip(self.mutables, codes, strict=True)
+        }
 
 
 @register_algorithm("fairnas")
@@ -117,7 +125,9 @@ class Fairnas(SampledTask[FairMutator]):
         return paths_digest(rows)
 
     def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
-        """One update on the gradients of all paths, summed (algorithm 1); at the very end the choice of the best."""
+        """One update on the gradients of all paths, summed (algorithm 1); at the very end the
+        choice of the best.
+        """
         self.note_rank(engine)
         for codes in self.drawing.paths(step).tolist():
             self.drawing.run(codes)
@@ -141,10 +151,16 @@ class Fairnas(SampledTask[FairMutator]):
         if rated:
             self.drawing.settle(max(rated.items(), key=lambda pair: pair[1])[0])
 
-    def _fresh(self, rated: Mapping[tuple[int, ...], float], rng: np.random.Generator) -> list[tuple[int, ...]]:
-        """The next generation: architectures that are not rated yet, random ones or mutants of the best quarter."""
+    def _fresh(
+        self, rated: Mapping[tuple[int, ...], float], rng: np.random.Generator
+    ) -> list[tuple[int, ...]]:
+        """The next generation: architectures that are not rated yet, random ones or mutants of the
+        best quarter.
+        """
         options, counts = self.options, self.drawing.counts
-        best = np.array(sorted(rated, key=lambda row: -rated[row])[: max(1, options.population // 4)])
+        best = np.array(
+            sorted(rated, key=lambda row: -rated[row])[: max(1, options.population // 4)]
+        )
         found: dict[tuple[int, ...], None] = {}
         for _ in range(_TRIES):
             drawn = rng.integers(counts, size=(options.population, len(counts)))

@@ -1,4 +1,6 @@
-"""FBNet: drawn mixtures whose latency is part of the loss (Wu et al., CVPR 2019, arXiv 1812.03443)."""
+"""FBNet: drawn mixtures whose latency is part of the loss (Wu et al., CVPR 2019, arXiv
+1812.03443).
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,9 @@ RECIPE = Recipe(
 )
 """Of the search on 100 classes of ImageNet, told after the paper's section 4.1.
 
-The authors have published networks and no search (facebookresearch/mobile-vision), so that no code of theirs has these
-numbers, nor those of the options; what others have written after the paper has the same ones.
+The authors have published networks and no search (facebookresearch/mobile-vision), so that no code
+of theirs has these numbers, nor those of the options; what others have written after the paper has
+the same ones.
 """
 
 
@@ -39,15 +42,16 @@ numbers, nor those of the options; what others have written after the paper has 
 class FbnetOptions(GradientOptions):
     """Options of FBNet with the defaults of the paper, as far as `RECIPE` says.
 
-    The paper trains the weights on 80% of an epoch's images and then the logits on the other 20%; here a step of the
-    logits comes with every fourth of the weights, which is the same share.
+    The paper trains the weights on 80% of an epoch's images and then the logits on the other 20%;
+    here a step of the logits comes with every fourth of the weights, which is the same share.
 
     Args:
         temperature: of the first epoch (section 4.1: 5).
         annealing: factor of the temperature from epoch to epoch (exp(-0.045) is 0.956).
         alpha: of the loss CE alpha log(cost)^beta (equation 5).
         beta: of the same.
-        scale: the cost is multiplied by it before the logarithm (1000: milliseconds as microseconds).
+        scale: the cost is multiplied by it before the logarithm (1000: milliseconds as
+            microseconds).
     """
 
     arch_learning_rate: float = 0.01
@@ -74,14 +78,16 @@ class FbnetOptions(GradientOptions):
 
 @register_algorithm("fbnet")
 class Fbnet(GradientTask):
-    """Trains drawn mixtures under a loss that multiplies the cross-entropy by the logarithm of their cost.
+    """Trains drawn mixtures under a loss that multiplies the cross-entropy by the logarithm of
+    their cost.
 
     Args:
         setting: what is trained, on what; without a cost the loss is the cross-entropy alone.
         options: of FBNet.
 
     Raises:
-        InvalidOption: the least cost of the space, scaled, is not above 1, so that the loss is not defined.
+        InvalidOption: the least cost of the space, scaled, is not above 1, so that the loss is not
+            defined.
     """
 
     presets: ClassVar[dict[str, Preset]] = {"default": Preset(FbnetOptions(), RECIPE)}
@@ -97,10 +103,14 @@ class Fbnet(GradientTask):
     def before_step(self, step: int) -> None:
         """Seed the mutator, and set its temperature."""
         super().before_step(step)
-        self.mutator.temperature = self.options.temperature * self.options.annealing ** (step // self.setting.an_epoch)
+        self.mutator.temperature = self.options.temperature * self.options.annealing ** (
+            step // self.setting.an_epoch
+        )
 
     def architecture_loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        """CE alpha log(cost)^beta, the cost that of the drawn mixture (arXiv 1812.03443, equations 4 and 5)."""
+        """CE alpha log(cost)^beta, the cost that of the drawn mixture (arXiv 1812.03443, equations
+        4 and 5).
+        """
         error, options = super().architecture_loss(images, labels), self.options
         if self.setting.cost is None:
             return error
@@ -113,5 +123,6 @@ def check_scale(cost: CostModel, scale: float) -> None:
     least = cost.bounds()[0].value
     if not least * scale > 1:
         raise InvalidOption(
-            f"scale must make every cost more than 1, not {scale:g}: the least {cost.metric} is {least:g} {cost.unit}"
+            f"scale must make every cost more than 1, not {scale:g}: the least {cost.metric} is"
+            f" {least:g} {cost.unit}"
         )

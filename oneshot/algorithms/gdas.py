@@ -1,4 +1,6 @@
-"""GDAS: one drawn path a step, gradients through Gumbel-softmax (Dong and Yang, CVPR 2019, arXiv 1910.04465)."""
+"""GDAS: one drawn path a step, gradients through Gumbel-softmax (Dong and Yang, CVPR 2019, arXiv
+1910.04465).
+"""
 
 from __future__ import annotations
 
@@ -23,16 +25,21 @@ RECIPE = Recipe(
     clip=5.0,
     nesterov=True,
 )
-"""Of the search for cells as those of DARTS on CIFAR-10, as the release has it (D-X-Y/AutoDL-Projects,
-configs/search-opts/GDAS-NASNet-CIFAR.config; the bound of the gradients is in exps/algos/GDAS.py)."""
+"""Of the search for cells as those of DARTS on CIFAR-10, as the release has it
+(D-X-Y/AutoDL-Projects, configs/search-opts/GDAS-NASNet-CIFAR.config; the bound of the gradients is
+in exps/algos/GDAS.py).
+"""
 
 CELLS_201 = replace(RECIPE, epochs=240, batch_size=64)
-"""Of the search on NAS-Bench-201, as its authors ran it (the same, configs/nas-benchmark/algos/GDAS.config)."""
+"""Of the search on NAS-Bench-201, as its authors ran it (the same,
+configs/nas-benchmark/algos/GDAS.config).
+"""
 
 
 @dataclass(frozen=True)
 class GdasOptions(GradientOptions):
-    """Options of GDAS with the defaults of the release (scripts-search/GDAS-search-NASNet-space.sh).
+    """Options of GDAS with the defaults of the release
+    (scripts-search/GDAS-search-NASNet-space.sh).
 
     Args:
         first_temperature: of the first update; falls linearly.
@@ -52,8 +59,9 @@ class GdasOptions(GradientOptions):
 class Gdas(GradientTask):
     """Trains one drawn path at a time; the most probable candidates are returned.
 
-    The release adds the weights of candidates that were not drawn to the output as bare zeros, which gives their logits
-    the gradient of a constant; here, as in the paper, only the drawn candidate counts.
+    The release adds the weights of candidates that were not drawn to the output as bare zeros,
+    which gives their logits the gradient of a constant; here, as in the paper, only the drawn
+    candidate counts.
 
     Args:
         setting: what is trained, on what.

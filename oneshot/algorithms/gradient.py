@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GradientOptions:
-    """Options of the logits' training; the defaults are those of DARTS (quark0/darts, cnn/architect.py).
+    """Options of the logits' training; the defaults are those of DARTS (quark0/darts,
+    cnn/architect.py).
 
     Args:
         arch_learning_rate: of Adam.
@@ -60,7 +61,8 @@ class GradientOptions:
 
 
 class GradientTask(ArchitectureTask):
-    """Every so often a step of the logits on held-out images, then a step of the weights on training images.
+    """Every so often a step of the logits on held-out images, then a step of the weights on
+    training images.
 
     Args:
         setting: what is trained, on what.
@@ -90,7 +92,10 @@ class GradientTask(ArchitectureTask):
 
     def searches(self, step: int) -> bool:
         """Whether the logits take a step with update `step`."""
-        return step // self.setting.an_epoch >= self.options.arch_warmup and step % self.options.arch_every == 0
+        return (
+            step // self.setting.an_epoch >= self.options.arch_warmup
+            and step % self.options.arch_every == 0
+        )
 
     def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
         """A step of the logits where it is due, and one of the weights."""
@@ -117,13 +122,19 @@ class GradientTask(ArchitectureTask):
         engine.update(1)
 
     def architecture_loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        """What the logits shall lower: the cross-entropy of held-out images [b, ...] with labels [b]."""
+        """What the logits shall lower: the cross-entropy of held-out images [b, ...] with labels
+        [b].
+        """
         return functional.cross_entropy(self.model(images).float(), labels)
 
     def codes(self) -> dict[str, int]:
         """The most probable architecture, of those that meet the constraint where there is one."""
         constraint = self.setting.constraint
-        return super().codes() if constraint is None else within(constraint, self.mutator, self.setting.seed)
+        return (
+            super().codes()
+            if constraint is None
+            else within(constraint, self.mutator, self.setting.seed)
+        )
 
 
 def weights_sgd(task: ArchitectureTask, least: float, steps: int) -> tuple[Optimizer, LRScheduler]:
@@ -132,14 +143,19 @@ def weights_sgd(task: ArchitectureTask, least: float, steps: int) -> tuple[Optim
     recipe, floor = task.recipe, min(1.0, least / task.recipe.learning_rate)
     if not floor:
         return optimizer, schedule
-    return optimizer, LambdaLR(optimizer, lambda step: floor + (1 - floor) * recipe.share_of_rate(step, steps))
+    return optimizer, LambdaLR(
+        optimizer, lambda step: floor + (1 - floor) * recipe.share_of_rate(step, steps)
+    )
 
 
 def within(constraint: Constraint, mutator: Rated, seed: int) -> dict[str, int]:
     """The most probable architecture that meets a constraint: key -> code; raises Infeasible."""
     choices = constraint.model.space.choices
     with torch.no_grad():
-        rows = [row.double().clamp_min(1e-300).log().cpu().numpy() for row in mutator.probabilities(choices)]
+        rows = [
+            row.double().clamp_min(1e-300).log().cpu().numpy()
+            for row in mutator.probabilities(choices)
+        ]
     found = most_probable(rows, constraint, seed=seed)
     return {choice.key: int(code) for choice, code in zip(choices, found.tolist(), strict=True)}
 

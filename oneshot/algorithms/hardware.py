@@ -28,7 +28,9 @@ class HardwareTerm(Protocol):
     """Makes a loss of the cross-entropy and of the expected cost."""
 
     def __call__(self, loss: Tensor, cost: Tensor) -> Tensor:
-        """The loss with the hardware's term; both are scalars, the cost in the cost model's unit."""
+        """The loss with the hardware's term; both are scalars, the cost in the cost model's
+        unit.
+        """
 
     def to_dict(self) -> dict[str, Any]:
         """What a run records of it."""
@@ -53,21 +55,32 @@ class MultiplyLog:
     beta: float = 0.3
 
     @classmethod
-    def of(cls, model: CostModel, reference: float, alpha: float = 0.2, beta: float = 0.3) -> MultiplyLog:
-        """The term of a cost model; milliseconds become microseconds where the reference or a network is below 10.
+    def of(
+        cls, model: CostModel, reference: float, alpha: float = 0.2, beta: float = 0.3
+    ) -> MultiplyLog:
+        """The term of a cost model; milliseconds become microseconds where the reference or a
+        network is below 10.
 
         Raises:
             InvalidOption: a cost of 1 or less, of which the logarithm has no sign to rely on.
         """
         least = min(reference, model.bounds()[0].value)
-        unit, scale = ("microseconds", 1e3) if model.unit == "ms" and least < _FEW_MS else (model.unit, 1.0)
+        unit, scale = (
+            ("microseconds", 1e3) if model.unit == "ms" and least < _FEW_MS else (model.unit, 1.0)
+        )
         for name, value in (("reference", reference), ("the least cost of a network", least)):
             if value * scale <= 1:
-                raise InvalidOption(f"mul#log: {name} must be above 1 {unit}, not {value * scale:g}; use add#linear")
+                raise InvalidOption(
+                    f"mul#log: {name} must be above 1 {unit}, not {value * scale:g}; use add#linear"
+                )
         return cls(reference, unit, scale, alpha, beta)
 
     def __call__(self, loss: Tensor, cost: Tensor) -> Tensor:
-        return self.alpha * loss * ((self.scale * cost).log() / math.log(self.scale * self.reference)) ** self.beta
+        return (
+            self.alpha
+            * loss
+            * ((self.scale * cost).log() / math.log(self.scale * self.reference)) ** self.beta
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """What a run records."""
@@ -99,8 +112,8 @@ class AddLinear:
 class Lagrange:
     """CE + multiplier h + square/2 h^2 with h = (E - limit) / limit: the method of multipliers.
 
-    The multiplier follows h and may turn negative: then the limit is not reached, and what it allows is used up. The
-    square damps it: without it the cost swings around the limit.
+    The multiplier follows h and may turn negative: then the limit is not reached, and what it
+    allows is used up. The square damps it: without it the cost swings around the limit.
 
     Args:
         limit: on the expected cost, in the model's unit.
@@ -111,7 +124,9 @@ class Lagrange:
 
     def __init__(self, limit: float, unit: str, rate: float = 0.1, square: float = 10.0):
         if not limit > 0:
-            raise InvalidOption(f"constraint: the limit must be above 0 behind its margin, not {limit:g}")
+            raise InvalidOption(
+                f"constraint: the limit must be above 0 behind its margin, not {limit:g}"
+            )
         self.limit, self.unit, self.rate, self.square = limit, unit, rate, square
         self.multiplier = 0.0
 
@@ -129,7 +144,13 @@ class Lagrange:
 
     def to_dict(self) -> dict[str, Any]:
         """What a run records."""
-        return {"form": "lagrange", "limit": self.limit, "unit": self.unit, "rate": self.rate, "square": self.square}
+        return {
+            "form": "lagrange",
+            "limit": self.limit,
+            "unit": self.unit,
+            "rate": self.rate,
+            "square": self.square,
+        }
 
 
 def _plain(term: Any) -> dict[str, Any]:
@@ -171,16 +192,21 @@ def hardware_term(
 
 
 def uniform_cost(model: CostModel) -> Tensor:
-    """The expected cost where all candidates are equally likely, which is the mean over all networks."""
+    """The expected cost where all candidates are equally likely, which is the mean over all
+    networks.
+    """
     counts = [len(choice.candidates) for choice in model.space.choices]
-    return model.expected([torch.full((count,), 1 / count, dtype=torch.float64) for count in counts])
+    return model.expected(
+        [torch.full((count,), 1 / count, dtype=torch.float64) for count in counts]
+    )
 
 
 # What costs can be trained for
 
 
 def cost_of(text: str, space: SearchSpace, load: Callable[[str], LookupTable]) -> CostModel:
-    """The cost model that a target names: `flops`, `params`, or a metric of a table such as `latency_ms@TABLE`.
+    """The cost model that a target names: `flops`, `params`, or a metric of a table such as
+    `latency_ms@TABLE`.
 
     Args:
         text: what the user wrote.
@@ -194,5 +220,7 @@ def cost_of(text: str, space: SearchSpace, load: Callable[[str], LookupTable]) -
     """
     found = Objective.parse(text, space, load)
     if found is None:
-        raise InvalidObjective(f"target {text!r} is no cost; one reads like 'latency_ms@TABLE', 'flops' or 'params'")
+        raise InvalidObjective(
+            f"target {text!r} is no cost; one reads like 'latency_ms@TABLE', 'flops' or 'params'"
+        )
     return found.model

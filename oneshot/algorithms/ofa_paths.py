@@ -23,7 +23,9 @@ class SandwichPaths:
         self.largest, self.smallest = greatest(space), least(space)
 
     def of(self, step: int) -> Codes:
-        """Codes [paths, choices] of an update; of a sandwich the largest comes first and the smallest last."""
+        """Codes [paths, choices] of an update; of a sandwich the largest comes first and the
+        smallest last.
+        """
         rng = np.random.default_rng([self.seed, step, 5])
         drawn = self.space.sample(rng, self.samples)
         if not self.sandwich:
@@ -37,12 +39,16 @@ class SandwichPaths:
 
 
 def greatest(space: SearchSpace) -> Codes:
-    """Codes [choices] with the greatest resolution, all layers, and the greatest kernel and expansion of each."""
+    """Codes [choices] with the greatest resolution, all layers, and the greatest kernel and
+    expansion of each.
+    """
     return _extreme(space, 1)
 
 
 def least(space: SearchSpace) -> Codes:
-    """Codes [choices] with the least resolution, as few layers as may be, and the least kernel and expansion."""
+    """Codes [choices] with the least resolution, as few layers as may be, and the least kernel and
+    expansion.
+    """
     return _extreme(space, -1)
 
 
@@ -56,8 +62,14 @@ def _extreme(space: SearchSpace, sign: int) -> Codes:
 
 
 def _size(name: str) -> tuple[int, int]:
-    """Expansion and kernel of a layer's candidate, such as `k3e6`; 0 where it is left out; or a resolution."""
+    """Expansion and kernel of a layer's candidate, such as `k3e6`; 0 where it is left out; or a
+    resolution.
+    """
     if name.isdigit():
         return int(name), 0
     kernel, found, expansion = name.removeprefix("k").partition("e")
-    return (int(expansion), int(kernel)) if found and kernel.isdigit() and expansion.isdigit() else (0, 0)
+    return (
+        (int(expansion), int(kernel))
+        if found and kernel.isdigit() and expansion.isdigit()
+        else (0, 0)
+    )

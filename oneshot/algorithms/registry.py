@@ -71,8 +71,8 @@ def preset(name: str, given: Mapping[str, Any], images: int = 0) -> Preset:
 
     Args:
         name: of the algorithm.
-        given: option -> value; `preset` names the preset. Default: `paper` from 100000 training images on, where there
-            is one; else `default`, or the first.
+        given: option -> value; `preset` names the preset. Default: `paper` from 100000 training
+            images on, where there is one; else `default`, or the first.
         images: for training.
 
     Raises:
@@ -91,7 +91,9 @@ def preset(name: str, given: Mapping[str, Any], images: int = 0) -> Preset:
         if key == "preset":
             continue
         if key not in defaults:
-            raise InvalidOption(f"{name} has no option {key!r}; it has: {', '.join(['preset', *defaults])}")
+            raise InvalidOption(
+                f"{name} has no option {key!r}; it has: {', '.join(['preset', *defaults])}"
+            )
         changed[key] = _fitting(name, key, value, defaults[key])
     return Preset(replace(base.options, **changed), base.recipe)
 

@@ -1,4 +1,6 @@
-"""What algorithms have in common that rate drawn architectures by the accuracy of shared weights."""
+"""What algorithms have in common that rate drawn architectures by the accuracy of shared
+weights.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,17 @@ class SampledMutator(Mutator):
         self.final: dict[str, int] | None = None
 
     def run(self, codes: Sequence[int]) -> None:
-        """Let the model run the architecture of these codes, one a key in the order of `mutables`."""
+        """Let the model run the architecture of these codes, one a key in the order of
+        `mutables`.
+        """
         pairs = zip(self.mutables, codes, strict=True)
         self.take({mutable.key: mutable.mask_of(int(code)) for mutable, code in pairs})
 
     def settle(self, codes: Sequence[int]) -> None:
         """Keep an architecture as the final one."""
-        self.final = {mutable.key: int(code) for mutable, code in zip(self.mutables, codes, strict=True)}
+        self.final = {
+            mutable.key: int(code) for mutable, code in zip(self.mutables, codes, strict=True)
+        }
 
     def distributions(self) -> list[Tensor]:
         """Probabilities [candidates] of each key's candidates."""
@@ -56,12 +62,16 @@ class SampledMutator(Mutator):
         return found
 
     def probabilities(self, choices: Iterable[Choice] | None = None) -> list[Tensor]:
-        """Probabilities [candidates] of each choice; None: in the keys' own order. Raises InvalidOption."""
+        """Probabilities [candidates] of each choice; None: in the keys' own order. Raises
+        InvalidOption.
+        """
         by_key = dict(zip(self.groups, self.distributions(), strict=True))
         keys = list(self.groups) if choices is None else [choice.key for choice in choices]
         for key in keys:
             if key not in by_key:
-                raise InvalidOption(f"the model has no LayerChoice or other mutable for the choice {key!r}")
+                raise InvalidOption(
+                    f"the model has no LayerChoice or other mutable for the choice {key!r}"
+                )
         return [by_key[key] for key in keys]
 
     def expected_cost(self, model: CostModel) -> Tensor:
@@ -101,14 +111,18 @@ class SampledTask(ArchitectureTask, Generic[M]):
         self.drawing = drawing
 
     def codes(self) -> dict[str, int]:
-        """The architecture that was kept; before that the most probable one that meets the constraint."""
+        """The architecture that was kept; before that the most probable one that meets the
+        constraint.
+        """
         constraint = self.setting.constraint
         if constraint is None or self.drawing.final is not None:
             return super().codes()
         return within(constraint, self.drawing, self.setting.seed)
 
     def allowed(self, rows: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
-        """Those of some architectures, codes in the order of the mutator's keys, that meet the constraint."""
+        """Those of some architectures, codes in the order of the mutator's keys, that meet the
+        constraint.
+        """
         given = [tuple(map(int, row)) for row in rows]
         constraint = self.setting.constraint
         if constraint is None or not given:
@@ -122,12 +136,22 @@ class SampledTask(ArchitectureTask, Generic[M]):
 def final_batches(task: SampledTask[Any], images: int) -> list[int]:
     """Numbers of the held-out batches with so many images, or of one pass where there are fewer."""
     held_out = task.held_out
-    return list(range(max(1, min(-(-images // held_out.batch_size), len(held_out.images) // held_out.batch_size))))
+    return list(
+        range(
+            max(
+                1,
+                min(-(-images // held_out.batch_size), len(held_out.images) // held_out.batch_size),
+            )
+        )
+    )
 
 
 @torch.no_grad()
-def rewards(task: SampledTask[Any], codes: Iterable[Sequence[int]], numbers: Sequence[int], engine: Engine) -> Tensor:
-    """The accuracy of architectures with the shared weights on held-out batches, over all processes: float64 [n].
+def rewards(
+    task: SampledTask[Any], codes: Iterable[Sequence[int]], numbers: Sequence[int], engine: Engine
+) -> Tensor:
+    """The accuracy of architectures with the shared weights on held-out batches, over all
+    processes: float64 [n].
 
     Batch normalisation takes each batch's own statistics.
 
@@ -144,7 +168,9 @@ def rewards(task: SampledTask[Any], codes: Iterable[Sequence[int]], numbers: Seq
         for row in codes:
             task.drawing.run(row)
             with engine.autocast():
-                hits = [(task.model(images).argmax(1) == labels).sum() for images, labels in batches]
+                hits = [
+                    (task.model(images).argmax(1) == labels).sum() for images, labels in batches
+                ]
             right.append(torch.stack(hits).sum().double() / count)
     found = torch.stack(right)
     if engine.ranks > 1:

@@ -1,4 +1,6 @@
-"""SNAS: weights and drawn mixtures trained by one loss (Xie et al., ICLR 2019, arXiv 1812.09926)."""
+"""SNAS: weights and drawn mixtures trained by one loss (Xie et al., ICLR 2019, arXiv
+1812.09926).
+"""
 
 from __future__ import annotations
 
@@ -28,12 +30,15 @@ RECIPE = Recipe(
     schedule="cosine",
     clip=5.0,
 )
-"""Of the search on CIFAR-10: that of DARTS but for the epochs (SNAS-Series/SNAS-Series, SNAS/train_search.py)."""
+"""Of the search on CIFAR-10: that of DARTS but for the epochs (SNAS-Series/SNAS-Series,
+SNAS/train_search.py).
+"""
 
 
 @dataclass(frozen=True)
 class SnasOptions(GradientOptions):
-    """Options of SNAS with the defaults of the release's search with 8 cells (SNAS/README.md, SNAS/train_search.py).
+    """Options of SNAS with the defaults of the release's search with 8 cells (SNAS/README.md,
+    SNAS/train_search.py).
 
     Args:
         first_temperature: of the first update; falls linearly (`Temp_Scheduler` of SNAS/utils.py).
@@ -57,7 +62,8 @@ class SnasOptions(GradientOptions):
 
 @register_algorithm("snas")
 class Snas(GradientTask):
-    """Trains weights and logits at once, on training images alone; the most probable candidates are returned.
+    """Trains weights and logits at once, on training images alone; the most probable candidates are
+    returned.
 
     Args:
         setting: what is trained, on what; the held-out images are not looked at.
@@ -91,7 +97,9 @@ class Snas(GradientTask):
             with engine.autocast():
                 loss = self.loss(images, labels, step, engine)
             if searches and self.setting.cost is not None and self.options.resource:
-                loss = loss + self.options.resource * self.mutator.drawn_cost(self.setting.cost).log()
+                loss = (
+                    loss + self.options.resource * self.mutator.drawn_cost(self.setting.cost).log()
+                )
             engine.backward(loss / len(batches))
         engine.update()
         if searches:

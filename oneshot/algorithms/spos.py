@@ -28,7 +28,8 @@ SPOS_JITTER = 0.4
 
 
 class SupernetTask(TrainingTask):
-    """Trains a supernet on the paths of a sampler (SPOS, arXiv 1904.00420; FairNAS, arXiv 1907.01845).
+    """Trains a supernet on the paths of a sampler (SPOS, arXiv 1904.00420; FairNAS, arXiv
+    1907.01845).
 
     Args:
         supernet: what is trained.
@@ -117,7 +118,9 @@ def train_supernet(
     task = SupernetTask(supernet, Recipe(**run.settings["recipe"]), sampler)
     images = (data or run.data()).train
     varied = run.settings.get("augmentation", {})
-    augmentation = replace(images.augmentation, jitter=varied.get("colour_jitter", images.augmentation.jitter))
+    augmentation = replace(
+        images.augmentation, jitter=varied.get("colour_jitter", images.augmentation.jitter)
+    )
     fit(
         task,
         Augmented(images, augmentation),

@@ -42,7 +42,8 @@ class Setting:
         images: how many the weights see an epoch.
         seed: of all that is drawn.
         space: whose choices the model has; needed where costs are told.
-        cost: the hardware's metric that the architecture is trained for, or that is logged; None: none.
+        cost: the hardware's metric that the architecture is trained for, or that is logged; None:
+            none.
         constraint: what the returned architecture must meet.
         folder: of the run, where each epoch's architecture is logged; None: nowhere.
         tensorboard: whether it is logged for TensorBoard too.
@@ -61,7 +62,9 @@ class Setting:
 
     def __post_init__(self) -> None:
         if self.images < 1 or len(self.held_out) < 1:
-            raise InvalidOption("a search needs training images, and held-out ones for the architecture")
+            raise InvalidOption(
+                "a search needs training images, and held-out ones for the architecture"
+            )
 
     @property
     def an_epoch(self) -> int:
@@ -75,11 +78,13 @@ class Setting:
 
 
 class ArchitectureTask(TrainingTask):
-    """Updates weights on training images, and an architecture's logits (or a controller) on held-out ones.
+    """Updates weights on training images, and an architecture's logits (or a controller) on
+    held-out ones.
 
-    A subclass makes its mutator, overrides `step` (and `optimizers` for optimisers beside the weights' SGD, which
-    comes first), and may override `codes`, the architecture that is returned. What it draws comes from the mutator's
-    generator, which is seeded anew before every update: so nothing but `state_dict` needs to be kept.
+    A subclass makes its mutator, overrides `step` (and `optimizers` for optimisers beside the
+    weights' SGD, which comes first), and may override `codes`, the architecture that is returned.
+    What it draws comes from the mutator's generator, which is seeded anew before every update: so
+    nothing but `state_dict` needs to be kept.
 
     Args:
         setting: what is trained, on what.
@@ -109,7 +114,9 @@ class ArchitectureTask(TrainingTask):
         self.mutator.generator.manual_seed(int(state >> np.uint64(1)))
 
     def held_out_batch(self, number: int, engine: Engine) -> Batch:
-        """The held-out batch `number` (0, 1, ... over the whole training) of this rank, on its device."""
+        """The held-out batch `number` (0, 1, ... over the whole training) of this rank, on its
+        device.
+        """
         images, labels = self.held_out.batch(number, engine.fabric.global_rank, engine.ranks)
         device = engine.fabric.device
         if images.ndim == 4:
@@ -135,7 +142,11 @@ class ArchitectureTask(TrainingTask):
     def after_step(self, step: int) -> None:
         """Log the architecture at the end of each epoch, and of the training."""
         done = step + 1
-        if self.log is not None and self._rank == 0 and (done % self.setting.an_epoch == 0 or done == self.steps):
+        if (
+            self.log is not None
+            and self._rank == 0
+            and (done % self.setting.an_epoch == 0 or done == self.steps)
+        ):
             self.log.tell(done, -(-done // self.setting.an_epoch), self.report())
 
     # What is returned
@@ -165,7 +176,9 @@ class ArchitectureTask(TrainingTask):
             return named(space, self.mutator.probabilities(space.choices))
         return {
             mutable.key: dict(zip(mutable.choice.candidates, row.tolist(), strict=True))
-            for mutable, row in zip(self.mutator.mutables, self.mutator.probabilities(), strict=True)
+            for mutable, row in zip(
+                self.mutator.mutables, self.mutator.probabilities(), strict=True
+            )
         }
 
     def expected_cost(self) -> float | None:
@@ -194,6 +207,11 @@ class ArchitectureTask(TrainingTask):
 
 
 def gradient_of(loss: Tensor, parameters: list[nn.Parameter]) -> list[Tensor]:
-    """Gradients of a loss by parameters, 0 where it does not depend on one; leaves `.grad` alone."""
+    """Gradients of a loss by parameters, 0 where it does not depend on one; leaves `.grad`
+    alone.
+    """
     found = torch.autograd.grad(loss, parameters, allow_unused=True)
-    return [torch.zeros_like(own) if got is None else got for own, got in zip(parameters, found, strict=True)]
+    return [
+        torch.zeros_like(own) if got is None else got
+        for own, got in zip(parameters, found, strict=True)
+    ]

@@ -24,18 +24,27 @@ if TYPE_CHECKING:
     from spaces.architecture import Architecture
     from spaces.modules.supernet import Supernet
 
-ARCHITECTURE, PROBABILITIES, REPORT = "architecture.json", "probabilities.json", "architecture-report.json"
+ARCHITECTURE, PROBABILITIES, REPORT = (
+    "architecture.json",
+    "probabilities.json",
+    "architecture-report.json",
+)
 NETWORK = "network"
 _RECALIBRATED = 20  # batches behind which the statistics of a network are its own
 
 
-def task_of(run: Run, supernet: Supernet, data: ImageData, tensorboard: bool = False) -> ArchitectureTask:
-    """The task of a run; whatever does not fit together is refused here, before anything is written.
+def task_of(
+    run: Run, supernet: Supernet, data: ImageData, tensorboard: bool = False
+) -> ArchitectureTask:
+    """The task of a run; whatever does not fit together is refused here, before anything is
+    written.
 
     Args:
-        run: of kind `supernet` whose settings have algorithm, options, target, constraint and margin.
+        run: of kind `supernet` whose settings have algorithm, options, target, constraint and
+            margin.
         supernet: of the run's space.
-        data: the run's; its validation part, cut from what may be trained on, is held out for the architecture.
+        data: the run's; its validation part, cut from what may be trained on, is held out for the
+            architecture.
         tensorboard: whether the architecture's curves are written.
     """
     import tables
@@ -48,7 +57,9 @@ def task_of(run: Run, supernet: Supernet, data: ImageData, tensorboard: bool = F
     if settings.get("target") is not None:
         cost = cost_of(settings["target"], space, tables.load)
     if settings.get("constraint") is not None:
-        constraint = Limit.parse(settings["constraint"]).bind(space, tables.load, settings["margin"])
+        constraint = Limit.parse(settings["constraint"]).bind(
+            space, tables.load, settings["margin"]
+        )
     model = searchable(supernet)
     return make(
         settings["algorithm"],
@@ -71,7 +82,9 @@ def task_of(run: Run, supernet: Supernet, data: ImageData, tensorboard: bool = F
 def _tuples(example: Any, given: dict[str, Any]) -> dict[str, Any]:
     # JSON has made lists of them.
     return {
-        name: tuple(value) if isinstance(value, list) and isinstance(getattr(example, name), tuple) else value
+        name: tuple(value)
+        if isinstance(value, list) and isinstance(getattr(example, name), tuple)
+        else value
         for name, value in given.items()
     }
 
@@ -79,12 +92,16 @@ def _tuples(example: Any, given: dict[str, Any]) -> dict[str, Any]:
 def train_algorithm(
     run: Run, supernet: Supernet, data: ImageData, execution: Execution | None, progress: Progress
 ) -> None:
-    """Train a run's supernet and architecture; its folder then has both, the probabilities and the costs."""
+    """Train a run's supernet and architecture; its folder then has both, the probabilities and the
+    costs.
+    """
     execution = execution or Execution()
     task = task_of(run, supernet, data, execution.tensorboard)
     varied = run.settings.get("augmentation", {})
     images = data.train
-    how = dataclasses.replace(images.augmentation, jitter=varied.get("colour_jitter", images.augmentation.jitter))
+    how = dataclasses.replace(
+        images.augmentation, jitter=varied.get("colour_jitter", images.augmentation.jitter)
+    )
     fit(
         task,
         Augmented(images, how),
@@ -109,10 +126,14 @@ def write(folder: Path, task: ArchitectureTask, architecture: Architecture) -> N
     write_text(folder / REPORT, json.dumps(report, indent=1) + "\n")
 
 
-def write_network(run: Run, supernet: Supernet, architecture: Architecture, data: ImageData) -> None:
-    """Write the found network with the supernet's weights as a run of its own, which `test` and `export` take.
+def write_network(
+    run: Run, supernet: Supernet, architecture: Architecture, data: ImageData
+) -> None:
+    """Write the found network with the supernet's weights as a run of its own, which `test` and
+    `export` take.
 
-    The statistics of its normalisations are computed anew on training images: the supernet's are of all paths.
+    The statistics of its normalisations are computed anew on training images: the supernet's are of
+    all paths.
     """
     from itertools import islice
 
@@ -121,7 +142,9 @@ def write_network(run: Run, supernet: Supernet, architecture: Architecture, data
     from oneshot.run import SETTINGS, Run
 
     kept = ("space", "data", "recipe", "seed", "execution", "version", "command")
-    preprocessing = None if data.preprocessing is None else json.loads(json.dumps(data.preprocessing.to_dict()))
+    preprocessing = (
+        None if data.preprocessing is None else json.loads(json.dumps(data.preprocessing.to_dict()))
+    )
     settings = {
         "kind": "network",
         **{name: run.settings[name] for name in kept},

@@ -7,17 +7,44 @@ import click
 from spaces.console.group import Group
 
 LAZY = {
-    "data": ("oneshot.commands.data:data", "Show what a data set is: classes, parts, sizes, unreadable files."),
+    "data": (
+        "oneshot.commands.data:data",
+        "Show what a data set is: classes, parts, sizes, unreadable files.",
+    ),
     "train": ("oneshot.commands.train:train", "Train the supernet of a space."),
-    "evaluate": ("oneshot.commands.evaluate:evaluate", "Evaluate sub-networks of a supernet on its validation split."),
-    "eval-arch": ("oneshot.commands.eval_arch:eval_arch", "Evaluate the architectures of a file by a supernet."),
-    "proxies": ("oneshot.commands.proxies:proxies", "Measure zero-cost proxies of untrained networks."),
-    "search": ("oneshot.commands.search:search", "Search a space for the best networks that meet constraints."),
-    "derive": ("oneshot.commands.derive:derive", "Write the architectures that a search found, in any format."),
-    "ss-gen": ("oneshot.commands.ss_gen:ss_gen", "Write a space's search-space file for tuners of NNI."),
+    "evaluate": (
+        "oneshot.commands.evaluate:evaluate",
+        "Evaluate sub-networks of a supernet on its validation split.",
+    ),
+    "eval-arch": (
+        "oneshot.commands.eval_arch:eval_arch",
+        "Evaluate the architectures of a file by a supernet.",
+    ),
+    "proxies": (
+        "oneshot.commands.proxies:proxies",
+        "Measure zero-cost proxies of untrained networks.",
+    ),
+    "search": (
+        "oneshot.commands.search:search",
+        "Search a space for the best networks that meet constraints.",
+    ),
+    "derive": (
+        "oneshot.commands.derive:derive",
+        "Write the architectures that a search found, in any format.",
+    ),
+    "ss-gen": (
+        "oneshot.commands.ss_gen:ss_gen",
+        "Write a space's search-space file for tuners of NNI.",
+    ),
     "retrain": ("oneshot.commands.retrain:retrain", "Train an architecture's network and test it."),
-    "test": ("oneshot.commands.test:test", "Test a retrained or exported network on a data set's test part."),
-    "export": ("oneshot.commands.export:export", "Export a retrained network to ONNX and check it against torch."),
+    "test": (
+        "oneshot.commands.test:test",
+        "Test a retrained or exported network on a data set's test part.",
+    ),
+    "export": (
+        "oneshot.commands.export:export",
+        "Export a retrained network to ONNX and check it against torch.",
+    ),
 }
 
 

@@ -32,15 +32,46 @@ SMALL, LARGE = 32, 224
     default=None,
     help=f"Side of the network's input.  [default: {LARGE} for folders, else {SMALL}]",
 )
-@click.option("--split-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the validation part.")
-@click.option("--validation", type=click.IntRange(min=1), default=None, help="Images cut off for the validation part.")
-@click.option("--limit", type=click.IntRange(min=1), default=None, help="At most so many images in each part.")
-@click.option("--loader", type=click.Choice(["auto", "torch", "dali"]), default="auto", show_default=True)
-@click.option("--workers", type=click.IntRange(min=0), default=None, help="Processes that read.  [default: all]")
-@click.option("--spos-preprocessing", is_flag=True, help="BGR from 0 to 255, resized without antialiasing.")
-@click.option("--check/--no-check", default=True, show_default=True, help="Decode every image file once.")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Augmented images, as PNG.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of what is plotted.")
+@click.option(
+    "--split-seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the validation part.",
+)
+@click.option(
+    "--validation",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Images cut off for the validation part.",
+)
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=None, help="At most so many images in each part."
+)
+@click.option(
+    "--loader", type=click.Choice(["auto", "torch", "dali"]), default="auto", show_default=True
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    default=None,
+    help="Processes that read.  [default: all]",
+)
+@click.option(
+    "--spos-preprocessing", is_flag=True, help="BGR from 0 to 255, resized without antialiasing."
+)
+@click.option(
+    "--check/--no-check", default=True, show_default=True, help="Decode every image file once."
+)
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Augmented images, as PNG.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of what is plotted."
+)
 def data(
     name: str,
     input_size: int | None,
@@ -56,8 +87,9 @@ def data(
 ) -> None:
     """Show what a data set is: classes, parts, image sizes, digest, unreadable files.
 
-    DATA is a name, NAME:PATH, or the path of a folder of images (train/CLASS/*.jpg and val/CLASS/*.jpg, or the layout
-    of Tiny-ImageNet). Names without a path are looked for in the folders of PATHFIT_DATA.
+    DATA is a name, NAME:PATH, or the path of a folder of images (train/CLASS/*.jpg and
+    val/CLASS/*.jpg, or the layout of Tiny-ImageNet). Names without a path are looked for in the
+    folders of PATHFIT_DATA.
     """
     from oneshot.data.folder_split import FolderSplit
     from oneshot.data.inspection import inspect
@@ -100,14 +132,22 @@ def _show(found: ImageData, parts: dict[str, Inspection] | None) -> None:
     from rich.table import Table
 
     table = Table("part", "images", "of each class", "width", "height", "unreadable")
-    for title, split in (("train", found.train), ("validation", found.validation), ("test", found.test)):
+    for title, split in (
+        ("train", found.train),
+        ("validation", found.validation),
+        ("test", found.test),
+    ):
         counts = np.bincount(split.labels.numpy(), minlength=found.num_classes)
         row = [title, f"{len(split)}", _span(counts)]
         if parts is None:
             row += ["not checked"] * 3
         else:
             sizes = parts[title].sizes
-            row += [_span(sizes[:, 0], True), _span(sizes[:, 1], True), str(len(parts[title].unreadable))]
+            row += [
+                _span(sizes[:, 0], True),
+                _span(sizes[:, 1], True),
+                str(len(parts[title].unreadable)),
+            ]
         table.add_row(*row)
     click.echo(found.name)
     Console().print(table)

@@ -15,21 +15,47 @@ if TYPE_CHECKING:
     from oneshot.search.result import SearchResult
 
 
-@click.command(epilog=example("python -m oneshot derive found.json -n 5 --evaluate supernet:runs/supernet -o derived"))
+@click.command(
+    epilog=example(
+        "python -m oneshot derive found.json -n 5 --evaluate supernet:runs/supernet -o derived"
+    )
+)
 @click.argument("found", metavar="RESULT", type=FILE)
-@click.option("-n", "count", type=click.IntRange(min=1), default=1, show_default=True, help="How many.")
+@click.option(
+    "-n", "count", type=click.IntRange(min=1), default=1, show_default=True, help="How many."
+)
 @click.option(
     "--pick",
     type=click.Choice(["best", "front", "random"]),
     default="best",
     show_default=True,
-    help="The best by score, the front (all of it, where -n is not given), or a random draw of all candidates.",
+    help=(
+        "The best by score, the front (all of it, where -n is not given), or a random draw of all"
+        " candidates."
+    ),
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the random draw.")
-@click.option("--evaluate", "guide_text", default=None, help="Score them anew: supernet:FOLDER, predictor:FILE, ...")
-@click.option("--format", "format_name", default="pathfit", show_default=True, help="See `python -m spaces formats`.")
+@click.option(
+    "--evaluate",
+    "guide_text",
+    default=None,
+    help="Score them anew: supernet:FOLDER, predictor:FILE, ...",
+)
+@click.option(
+    "--format",
+    "format_name",
+    default="pathfit",
+    show_default=True,
+    help="See `python -m spaces formats`.",
+)
 @evaluation_options
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True, help="A folder.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="A folder.",
+)
 def derive(
     found: Path,
     count: int,
@@ -40,10 +66,11 @@ def derive(
     output: Path,
     **evaluation: Any,
 ) -> None:
-    """Write architectures of a finished search, the best first, one file each, and a list of them with their scores.
+    """Write architectures of a finished search, the best first, one file each, and a list of them
+    with their scores.
 
-    RESULT is what `search` wrote, or a job of the service with its candidates. The options from --images on are for
-    --evaluate by a supernet, and mean what they do for `evaluate`.
+    RESULT is what `search` wrote, or a job of the service with its candidates. The options from
+    --images on are for --evaluate by a supernet, and mean what they do for `evaluate`.
     """
     import json
 
@@ -59,11 +86,16 @@ def derive(
     result = read_result(found)
     space = get(result.space)
     format_of(format_name)
-    given = click.get_current_context().get_parameter_source("count") is not click.core.ParameterSource.DEFAULT
+    given = (
+        click.get_current_context().get_parameter_source("count")
+        is not click.core.ParameterSource.DEFAULT
+    )
     ranks = _ranks(result, pick, count if given or pick != "front" else None, seed)
     codes, scores = np.asfortranarray(result.codes[ranks]), result.scores[ranks]
     if guide_text is not None:
-        scores, _ = guide_named(guide_text, space, lambda run: supernet_evaluation(run, evaluation)).score(codes)
+        scores, _ = guide_named(
+            guide_text, space, lambda run: supernet_evaluation(run, evaluation)
+        ).score(codes)
         check_scores(space, codes, scores)
     texts = [formats.write(architecture, format_name) for architecture in space.decode(codes)]
     lines = []
@@ -71,7 +103,12 @@ def derive(
         name = f"{number:03d}.json" if texts[place].lstrip()[:1] in "{[" else f"{number:03d}.txt"
         write_text(output / name, texts[place].rstrip("\n") + "\n")
         candidate = result.candidate(ranks[place])
-        line = {"file": name, **candidate.to_dict(), "rank": ranks[place], "score": float(scores[place])}
+        line = {
+            "file": name,
+            **candidate.to_dict(),
+            "rank": ranks[place],
+            "score": float(scores[place]),
+        }
         if guide_text is not None:
             line["searched_score"] = candidate.score
         lines.append(json.dumps(line))

@@ -18,23 +18,34 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog=example(
-        """
+    epilog=example("""
         python -m oneshot eval-arch runs/supernet found.json
-        python -m oneshot eval-arch runs/supernet nni_archs.jsonl --format nni-3.0 -o evaluations.jsonl
-        """
-    )
+        python -m oneshot eval-arch runs/supernet archs.jsonl --format nni-3.0 -o evaluations.jsonl
+        """)
 )
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("archs", type=FILE)
-@click.option("--format", "format_name", default=None, help="As `python -m spaces convert` names them.  [detected]")
+@click.option(
+    "--format",
+    "format_name",
+    default=None,
+    help="As `python -m spaces convert` names them.  [detected]",
+)
 @evaluation_options
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None, help="JSON lines.")
-def eval_arch(folder: Path, archs: Path, format_name: str | None, output: Path | None, **options: Any) -> None:
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="JSON lines.",
+)
+def eval_arch(
+    folder: Path, archs: Path, format_name: str | None, output: Path | None, **options: Any
+) -> None:
     """Evaluate the architectures of a file by a supernet, and print them, the best first.
 
-    The file holds one architecture in any format, a list of them, one a line, or a search result. With -o the
-    evaluations are written as by `evaluate`, which goes on where it was stopped.
+    The file holds one architecture in any format, a list of them, one a line, or a search result.
+    With -o the evaluations are written as by `evaluate`, which goes on where it was stopped.
     """
     from oneshot.evaluation.architectures import read_architectures
     from oneshot.evaluation.journal import EvaluationJournal
@@ -67,7 +78,13 @@ def _print(found: list[Evaluation], space: SearchSpace) -> None:
     table = Table("cross-entropy", "top-1 %", "top-5 %", "MACs", "codes")
     ranked = sorted(found, key=lambda one: one.metrics["cross_entropy"])
     macs = space.macs(space.encode([one.architecture for one in ranked]))
-    for one, count, codes in zip(ranked, macs, space.encode([one.architecture for one in ranked]), strict=True):
-        values = (f"{one.metrics['cross_entropy']:.4f}", f"{one.metrics['top1']:.2f}", f"{one.metrics['top5']:.2f}")
+    for one, count, codes in zip(
+        ranked, macs, space.encode([one.architecture for one in ranked]), strict=True
+    ):
+        values = (
+            f"{one.metrics['cross_entropy']:.4f}",
+            f"{one.metrics['top1']:.2f}",
+            f"{one.metrics['top5']:.2f}",
+        )
         table.add_row(*values, f"{int(count):,}", " ".join(map(str, codes.tolist())))
     Console().print(table)

@@ -13,24 +13,29 @@ from spaces.console.group import example
 
 
 @click.command(
-    epilog=example(
-        """
+    epilog=example("""
         python -m oneshot evaluate runs/supernet -n 200 -o evaluations.jsonl
-        python -m oneshot evaluate runs/supernet -n 1000 --engine ray --workers 8 -o evaluations.jsonl
-        """
-    )
+        python -m oneshot evaluate runs/supernet -n 1000 --engine ray --workers 8 -o out.jsonl
+        """)
 )
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("-n", "count", type=POSITIVE, default=200, show_default=True, help="How many architectures.")
-@click.option("--archs", type=FILE, default=None, help="Evaluate these (JSON lines) and not a uniform sample.")
+@click.option(
+    "-n", "count", type=POSITIVE, default=200, show_default=True, help="How many architectures."
+)
+@click.option(
+    "--archs", type=FILE, default=None, help="Evaluate these (JSON lines) and not a uniform sample."
+)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the sample.")
 @evaluation_options
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
-def evaluate(folder: Path, count: int, archs: Path | None, seed: int, output: Path, **options: Any) -> None:
-    """Evaluate sub-networks of a supernet on its validation split, as JSON lines; goes on where it was stopped.
+def evaluate(
+    folder: Path, count: int, archs: Path | None, seed: int, output: Path, **options: Any
+) -> None:
+    """Evaluate sub-networks of a supernet on its validation split, as JSON lines; goes on where it
+    was stopped.
 
-    For each one the statistics of batch normalisation are computed anew on training images, the same ones for all;
-    then the same validation images are evaluated.
+    For each one the statistics of batch normalisation are computed anew on training images, the
+    same ones for all; then the same validation images are evaluated.
     """
     import numpy as np
 
@@ -45,7 +50,9 @@ def evaluate(folder: Path, count: int, archs: Path | None, seed: int, output: Pa
     if archs is not None:
         architectures = Architecture.read_many(archs, space)
     else:
-        architectures = space.decode(distinct(space.sample(np.random.default_rng(seed), 2 * count))[:count])
+        architectures = space.decode(
+            distinct(space.sample(np.random.default_rng(seed), 2 * count))[:count]
+        )
     journal = EvaluationJournal(supernet_evaluation(run, options), output)
     with Bar(f"evaluating by {folder}") as bar:
         found = journal.evaluate(architectures, bar.update)

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 OPTIONS = [
     click.option(
-        "--images", type=POSITIVE, default=8000, show_default=True, help="Validation images, always the same."
+        "--images",
+        type=POSITIVE,
+        default=8000,
+        show_default=True,
+        help="Validation images, always the same.",
     ),
     click.option(
         "--recalibration-batches",
@@ -25,10 +29,27 @@ OPTIONS = [
         help="Batches of training images that statistics of batch normalisation are computed on.",
     ),
     click.option("--recalibration-batch-size", type=POSITIVE, default=128, show_default=True),
-    click.option("--images-seed", type=SEED, default=0, show_default=True, help="Of the images that are drawn."),
-    click.option("--batch-size", type=POSITIVE, default=250, show_default=True, help="Validation images at a time."),
+    click.option(
+        "--images-seed",
+        type=SEED,
+        default=0,
+        show_default=True,
+        help="Of the images that are drawn.",
+    ),
+    click.option(
+        "--batch-size",
+        type=POSITIVE,
+        default=250,
+        show_default=True,
+        help="Validation images at a time.",
+    ),
     click.option("--device", default="cpu", show_default=True, help="cpu, gpu, gpu:1 or auto."),
-    click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True),
+    click.option(
+        "--precision",
+        type=click.Choice(["fp32", "bf16", "fp16"]),
+        default="fp32",
+        show_default=True,
+    ),
     click.option(
         "--threads",
         type=POSITIVE,
@@ -36,9 +57,18 @@ OPTIONS = [
         show_default=True,
         help="Torch threads of each process; last digits depend on them.",
     ),
-    click.option("--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True),
-    click.option("--workers", type=POSITIVE, default=None, help="Processes of ray.  [default: as cores allow]"),
-    click.option("--address", default=None, help="Of a running Ray cluster.  [default: one for this command]"),
+    click.option(
+        "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True
+    ),
+    click.option(
+        "--workers",
+        type=POSITIVE,
+        default=None,
+        help="Processes of ray.  [default: as cores allow]",
+    ),
+    click.option(
+        "--address", default=None, help="Of a running Ray cluster.  [default: one for this command]"
+    ),
 ]
 
 
@@ -55,6 +85,8 @@ def supernet_evaluation(run: Run, options: dict[str, Any]) -> SupernetEvaluation
     from oneshot.evaluation.work import SupernetEvaluation
 
     given = {**options, "seed": options["images_seed"]}
-    settings = EvaluationSettings(**{field.name: given[field.name] for field in fields(EvaluationSettings)})
+    settings = EvaluationSettings(
+        **{field.name: given[field.name] for field in fields(EvaluationSettings)}
+    )
     names = ("device", "threads", "engine", "workers", "address")
     return SupernetEvaluation(run, settings, **{name: options[name] for name in names})

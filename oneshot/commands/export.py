@@ -10,30 +10,42 @@ from spaces.console.group import example
 
 
 @click.command(
-    epilog=example(
-        """
+    epilog=example("""
         python -m oneshot export runs/network -o network.onnx
         python -m oneshot export runs/network --opset 21 --fold-bn -o network.onnx
-        """
-    )
+        """)
 )
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
-    "--opset", type=click.IntRange(18, 23), default=18, show_default=True, help="Version of ONNX's operators."
+    "--opset",
+    type=click.IntRange(18, 23),
+    default=18,
+    show_default=True,
+    help="Version of ONNX's operators.",
 )
-@click.option("--fold-bn", is_flag=True, help="Make batch normalisations part of the convolutions before them.")
+@click.option(
+    "--fold-bn",
+    is_flag=True,
+    help="Make batch normalisations part of the convolutions before them.",
+)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
 def export(folder: Path, opset: int, fold_bn: bool, output: Path) -> None:
     """Export a retrained network to ONNX and check it against torch.
 
-    Its metadata name the architecture, the classes and the preprocessing. Nothing is written where the check fails.
+    Its metadata name the architecture, the classes and the preprocessing. Nothing is written where
+    the check fails.
     """
     from oneshot.export.onnx import export as export_run
     from oneshot.run import read_run
 
     found = export_run(read_run(folder, "network"), output, opset=opset, fold_bn=fold_bn)
-    images = f"{found.images} images of the data set and random ones" if found.images else "random images alone"
+    images = (
+        f"{found.images} images of the data set and random ones"
+        if found.images
+        else "random images alone"
+    )
     click.echo(
-        f"wrote {found.path} (opset {found.opset}, dynamic batch, {found.nodes} operators, {found.norms} of them batch "
-        f"normalisations); differs from torch by {found.difference:.1g} on {images}"
+        f"wrote {found.path} (opset {found.opset}, dynamic batch, {found.nodes} operators,"
+        f" {found.norms} of them batch normalisations); differs from torch by"
+        f" {found.difference:.1g} on {images}"
     )

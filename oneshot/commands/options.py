@@ -24,38 +24,103 @@ POSITIVE = click.IntRange(min=1)
 Command = Callable[..., Any]
 
 DATA = [
-    click.option("--data", default="digits", show_default=True, help="A data set: its name, NAME:PATH, or a folder."),
-    click.option("--loader", type=click.Choice(["auto", "torch", "dali"]), default="auto", show_default=True),
-    click.option("--spos-preprocessing", is_flag=True, help="BGR from 0 to 255, as the SPOS release reads images."),
-    click.option("--limit", type=POSITIVE, default=None, help="Take at most so many images of each part."),
-    click.option("--validation", type=POSITIVE, default=None, help="Images cut from the training part for ranking."),
+    click.option(
+        "--data",
+        default="digits",
+        show_default=True,
+        help="A data set: its name, NAME:PATH, or a folder.",
+    ),
+    click.option(
+        "--loader", type=click.Choice(["auto", "torch", "dali"]), default="auto", show_default=True
+    ),
+    click.option(
+        "--spos-preprocessing",
+        is_flag=True,
+        help="BGR from 0 to 255, as the SPOS release reads images.",
+    ),
+    click.option(
+        "--limit", type=POSITIVE, default=None, help="Take at most so many images of each part."
+    ),
+    click.option(
+        "--validation",
+        type=POSITIVE,
+        default=None,
+        help="Images cut from the training part for ranking.",
+    ),
 ]
 
 RECIPE = [
-    click.option("--epochs", type=int, default=None, help="Passes over the training images.  [default: 60]"),
+    click.option(
+        "--epochs", type=int, default=None, help="Passes over the training images.  [default: 60]"
+    ),
     click.option("--steps", type=int, default=None, help="Updates, in place of epochs."),
-    click.option("--batch-size", type=int, default=None, help="Images an update, over all devices.  [default: 64]"),
+    click.option(
+        "--batch-size",
+        type=int,
+        default=None,
+        help="Images an update, over all devices.  [default: 64]",
+    ),
     click.option("--learning-rate", type=float, default=None, help="The greatest.  [default: 0.1]"),
-    click.option("--schedule", type=click.Choice(["linear", "cosine", "constant"]), default=None, help="Its way to 0."),
-    click.option("--warmup", type=int, default=None, help="Updates in which it rises first.  [default: 0]"),
+    click.option(
+        "--schedule",
+        type=click.Choice(["linear", "cosine", "constant"]),
+        default=None,
+        help="Its way to 0.",
+    ),
+    click.option(
+        "--warmup", type=int, default=None, help="Updates in which it rises first.  [default: 0]"
+    ),
     click.option("--momentum", type=float, default=None, help="[default: 0.9]"),
-    click.option("--nesterov/--no-nesterov", default=None, help="Nesterov's momentum.  [default: no-nesterov]"),
-    click.option("--weight-decay", type=float, default=None, help="Not of biases and normalisation.  [default: 4e-5]"),
+    click.option(
+        "--nesterov/--no-nesterov",
+        default=None,
+        help="Nesterov's momentum.  [default: no-nesterov]",
+    ),
+    click.option(
+        "--weight-decay",
+        type=float,
+        default=None,
+        help="Not of biases and normalisation.  [default: 4e-5]",
+    ),
     click.option("--label-smoothing", type=float, default=None, help="[default: 0.1]"),
     click.option("--clip", type=float, default=None, help="Greatest norm of an update's gradient."),
 ]
 
 EXECUTION = [
-    click.option("--devices", type=POSITIVE, default=1, show_default=True, help="Processes with a device each."),
-    click.option("--accelerator", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True),
-    click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True),
+    click.option(
+        "--devices",
+        type=POSITIVE,
+        default=1,
+        show_default=True,
+        help="Processes with a device each.",
+    ),
+    click.option(
+        "--accelerator",
+        type=click.Choice(["auto", "cpu", "gpu"]),
+        default="auto",
+        show_default=True,
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["fp32", "bf16", "fp16"]),
+        default="fp32",
+        show_default=True,
+    ),
     click.option(
         "--sync-batch-norm",
         is_flag=True,
         help="Normalise by the whole batch, not by each device's part of it.",
     ),
-    click.option("--accumulate", type=POSITIVE, default=1, show_default=True, help="Parts a device takes a batch in."),
-    click.option("--checkpoint-every", type=POSITIVE, default=500, show_default=True, help="Updates."),
+    click.option(
+        "--accumulate",
+        type=POSITIVE,
+        default=1,
+        show_default=True,
+        help="Parts a device takes a batch in.",
+    ),
+    click.option(
+        "--checkpoint-every", type=POSITIVE, default=500, show_default=True, help="Updates."
+    ),
     click.option("--report-every", type=POSITIVE, default=50, show_default=True, help="Updates."),
     click.option("--tensorboard/--no-tensorboard", default=True, show_default=True),
 ]
@@ -63,7 +128,9 @@ EXECUTION = [
 RUN = [
     click.option("--seed", type=SEED, default=0, show_default=True),
     click.option("--threads", type=POSITIVE, default=None, help="Torch threads."),
-    click.option("--resume", is_flag=True, help="Go on with an interrupted run of the same settings."),
+    click.option(
+        "--resume", is_flag=True, help="Go on with an interrupted run of the same settings."
+    ),
     click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True),
 ]
 
@@ -81,7 +148,12 @@ def load_data(options: dict[str, Any], input_shape: tuple[int, int, int]) -> Ima
 
     preprocessing = "spos" if options["spos_preprocessing"] else "standard"
     names = ("loader", "limit", "validation")
-    return load(options["data"], input_shape, preprocessing=preprocessing, **{name: options[name] for name in names})
+    return load(
+        options["data"],
+        input_shape,
+        preprocessing=preprocessing,
+        **{name: options[name] for name in names},
+    )
 
 
 def recipe(options: dict[str, Any], default: Recipe | None = None) -> Recipe:

@@ -24,19 +24,53 @@ def _data_options(command: Command) -> Command:
 
 @click.command(
     epilog=example(
-        """python -m oneshot proxies --space nasbench201 --data digits -n 500 -o proxies.jsonl
-        python -m oneshot proxies --space spos-tiny --archs archs.jsonl --proxy naswot --proxy macs -o proxies.jsonl"""
+        """
+        python -m oneshot proxies --space nasbench201 --data digits -n 500 -o proxies.jsonl
+        python -m oneshot proxies --space spos-tiny --archs a.jsonl --proxy naswot -o b.jsonl
+        """
     )
 )
 @click.option("--space", "space_name", required=True, help="The space of the architectures.")
 @_data_options
-@click.option("-n", "count", type=POSITIVE, default=200, show_default=True, help="How many architectures, drawn.")
-@click.option("--archs", type=FILE, default=None, help="Measure these (JSON lines) and not a uniform sample.")
-@click.option("--proxy", "names", multiple=True, type=click.Choice(PROXIES), help="Which.  [default: all]")
-@click.option("--images", "images", type=POSITIVE, default=64, show_default=True, help="Training images looked at.")
-@click.option("--repeats", type=POSITIVE, default=1, show_default=True, help="Networks drawn of one architecture.")
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the sample, the images and the weights.")
-@click.option("--device", default="cpu", show_default=True, help="Where networks run: cpu, gpu, gpu:1, auto.")
+@click.option(
+    "-n",
+    "count",
+    type=POSITIVE,
+    default=200,
+    show_default=True,
+    help="How many architectures, drawn.",
+)
+@click.option(
+    "--archs", type=FILE, default=None, help="Measure these (JSON lines) and not a uniform sample."
+)
+@click.option(
+    "--proxy", "names", multiple=True, type=click.Choice(PROXIES), help="Which.  [default: all]"
+)
+@click.option(
+    "--images",
+    "images",
+    type=POSITIVE,
+    default=64,
+    show_default=True,
+    help="Training images looked at.",
+)
+@click.option(
+    "--repeats",
+    type=POSITIVE,
+    default=1,
+    show_default=True,
+    help="Networks drawn of one architecture.",
+)
+@click.option(
+    "--seed",
+    type=SEED,
+    default=0,
+    show_default=True,
+    help="Of the sample, the images and the weights.",
+)
+@click.option(
+    "--device", default="cpu", show_default=True, help="Where networks run: cpu, gpu, gpu:1, auto."
+)
 @click.option("--threads", type=POSITIVE, default=None, help="Torch threads.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
 def proxies(
@@ -54,8 +88,9 @@ def proxies(
 ) -> None:
     """Measure zero-cost proxies of architectures, as JSON lines; goes on where it was stopped.
 
-    Architectures that are one network (such as isomorphic cells of NAS-Bench-201) are measured once. Greater values
-    promise better accuracy; they are features for `python -m predictor train`, or rank by themselves.
+    Architectures that are one network (such as isomorphic cells of NAS-Bench-201) are measured
+    once. Greater values promise better accuracy; they are features for `python -m predictor train`,
+    or rank by themselves.
     """
     import numpy as np
 
@@ -73,22 +108,30 @@ def proxies(
     rows = np.random.default_rng(seed).permutation(len(data.train))[:images]
     pixels, labels = data.train.tensors(np.sort(rows))
     where = find_device(device)
-    survey = Survey(space, pixels.to(where), labels.to(where), data.num_classes, chosen, seed, repeats)
+    survey = Survey(
+        space, pixels.to(where), labels.to(where), data.num_classes, chosen, seed, repeats
+    )
     source = {"kind": "proxies", "data": data.name, "digest": data.digest, "images": len(labels)}
     source |= {"seed": seed, "repeats": repeats}
     journal = Journal(output, space.name)
     done = {evaluation.architecture: evaluation.metrics for evaluation in journal.done}
     for evaluation in journal.done:
         if dict(evaluation.source) != source or set(evaluation.metrics) != set(chosen):
-            raise InvalidRun(f"{output} holds other proxies, or of other images or seeds; choose another file")
+            raise InvalidRun(
+                f"{output} holds other proxies, or of other images or seeds; choose another file"
+            )
     measured = 0
     left = codes[[architecture not in done for architecture in space.decode(codes)]]
     with Bar(f"measuring {', '.join(chosen)} with {len(labels)} images of {data.title}") as bar:
         for index, (architecture, values, new) in enumerate(survey.run(left, list(done.items()))):
             journal.append(Evaluation(architecture, values, source))
             measured += new
-            bar.update((len(codes) - len(left) + index + 1) / len(codes), f"{index + 1}/{len(left)}")
-    click.echo(f"wrote {output}: {len(journal.done)} architectures, {measured} networks measured now")
+            bar.update(
+                (len(codes) - len(left) + index + 1) / len(codes), f"{index + 1}/{len(left)}"
+            )
+    click.echo(
+        f"wrote {output}: {len(journal.done)} architectures, {measured} networks measured now"
+    )
 
 
 def _codes(space: SearchSpace, archs: Path | None, count: int, seed: int) -> Codes:
@@ -101,7 +144,10 @@ def _codes(space: SearchSpace, archs: Path | None, count: int, seed: int) -> Cod
         return distinct(space.encode(Architecture.read_many(archs, space)))
     if count >= space.size:
         return np.concatenate(list(space.enumerate_codes()))
-    drawn, rng = space.sample(rng=np.random.default_rng(seed), n=2 * count), np.random.default_rng([seed, 1])
+    drawn, rng = (
+        space.sample(rng=np.random.default_rng(seed), n=2 * count),
+        np.random.default_rng([seed, 1]),
+    )
     while len(found := distinct(drawn)) < count:
         drawn = np.concatenate([drawn, space.sample(rng, count)])
     return found[:count]

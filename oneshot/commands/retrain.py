@@ -1,4 +1,6 @@
-"""`python -m oneshot retrain`: train a found network from scratch, or on from a supernet's weights."""
+"""`python -m oneshot retrain`: train a found network from scratch, or on from a supernet's
+weights.
+"""
 
 from __future__ import annotations
 
@@ -26,26 +28,74 @@ if TYPE_CHECKING:
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 ARCHITECTURE = [
-    click.option("--arch", required=True, help="An architecture, search result, job or list; or a published network."),
-    click.option("--index", type=click.IntRange(min=0), default=0, show_default=True, help="Which one of several."),
-    click.option("--space", "space_name", default=None, help="Where the format does not say it, or to take another."),
     click.option(
-        "--format", "format_name", default=None, help="Of the file; see `spaces formats`.  [default: detected]"
+        "--arch",
+        required=True,
+        help="An architecture, search result, job or list; or a published network.",
     ),
     click.option(
-        "--init-from-supernet", "supernet", type=FOLDER, default=None, help="Begin with a supernet's weights."
+        "--index",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Which one of several.",
+    ),
+    click.option(
+        "--space",
+        "space_name",
+        default=None,
+        help="Where the format does not say it, or to take another.",
+    ),
+    click.option(
+        "--format",
+        "format_name",
+        default=None,
+        help="Of the file; see `spaces formats`.  [default: detected]",
+    ),
+    click.option(
+        "--init-from-supernet",
+        "supernet",
+        type=FOLDER,
+        default=None,
+        help="Begin with a supernet's weights.",
     ),
 ]
 
 REGULARISATION = [
-    click.option("--augment/--no-augment", default=None, help="Vary images.  [default: from 10000 training images on]"),
-    click.option("--colour-jitter", type=float, default=None, help="Of brightness, contrast, saturation: 0 to 1."),
+    click.option(
+        "--augment/--no-augment",
+        default=None,
+        help="Vary images.  [default: from 10000 training images on]",
+    ),
+    click.option(
+        "--colour-jitter",
+        type=float,
+        default=None,
+        help="Of brightness, contrast, saturation: 0 to 1.",
+    ),
     click.option("--cutout", type=int, default=None, help="Side of a blanked square in pixels."),
     click.option("--mixup", type=float, default=None, help="Alpha of mixup.  [default: 0, none]"),
-    click.option("--ema", type=float, default=None, help="Deliver a moving average of this decay.  [default: 0, none]"),
-    click.option("--drop-path", type=float, default=None, help="Greatest chance, of cells.  [default: 0, none]"),
-    click.option("--auxiliary", type=float, default=None, help="Weight of DARTS's second classifier.  [default: 0]"),
-    click.option("--norm-batches", type=int, default=None, help="Of the last pass.  [default: 200]"),
+    click.option(
+        "--ema",
+        type=float,
+        default=None,
+        help="Deliver a moving average of this decay.  [default: 0, none]",
+    ),
+    click.option(
+        "--drop-path",
+        type=float,
+        default=None,
+        help="Greatest chance, of cells.  [default: 0, none]",
+    ),
+    click.option(
+        "--auxiliary",
+        type=float,
+        default=None,
+        help="Weight of DARTS's second classifier.  [default: 0]",
+    ),
+    click.option(
+        "--norm-batches", type=int, default=None, help="Of the last pass.  [default: 200]"
+    ),
 ]
 
 
@@ -57,13 +107,11 @@ def _options(command: Any) -> Any:
 
 
 @click.command(
-    epilog=example(
-        """
+    epilog=example("""
         python -m oneshot retrain --arch result.json --data digits -o runs/network
-        python -m oneshot retrain --arch result.json --index 2 --init-from-supernet runs/supernet -o runs/third
+        python -m oneshot retrain --arch result.json --init-from-supernet runs/supernet -o runs/net
         python -m oneshot retrain --arch darts-v2 --data cifar10 -o runs/darts
-        """
-    )
+        """)
 )
 @_options
 def retrain(
@@ -76,7 +124,8 @@ def retrain(
 ) -> None:
     """Train an architecture's network and test it.
 
-    Where the data set is as large as the one of the space's paper, the paper's recipe is the default.
+    Where the data set is as large as the one of the space's paper, the paper's recipe is the
+    default.
     """
     from oneshot.retraining.network_training import check, device_of, train_network
     from oneshot.retraining.published import published
@@ -100,7 +149,11 @@ def retrain(
         "retraining": _regularisation(options, paper, len(data.train)).to_dict(),
         "init": None if supernet is None else _beginning(supernet),
         "classes": list(data.classes),
-        "preprocessing": None if data.preprocessing is None else json.loads(json.dumps(data.preprocessing.to_dict())),
+        "preprocessing": (
+            None
+            if data.preprocessing is None
+            else json.loads(json.dumps(data.preprocessing.to_dict()))
+        ),
     }
     check(Run(options["output"], settings), data)  # refused before anything is written
     run = begin(options["output"], settings, options["resume"])
@@ -109,10 +162,15 @@ def retrain(
     report = report_on_test(network, data, device_of(execution(options)))
     write_text(run.folder / "test.json", json.dumps(report, indent=1) + "\n")
     click.echo(in_words(report))
-    click.echo(f"wrote {run.weights}; export it with: python -m oneshot export {run.folder} -o network.onnx")
+    click.echo(
+        f"wrote {run.weights}; export it with: python -m oneshot export {run.folder} -o"
+        " network.onnx"
+    )
 
 
-def _regularisation(options: dict[str, Any], paper: Published | None, images: int) -> RetrainOptions:
+def _regularisation(
+    options: dict[str, Any], paper: Published | None, images: int
+) -> RetrainOptions:
     """What the options give, from the paper's where they are silent."""
     from dataclasses import fields
 
@@ -132,5 +190,7 @@ def _beginning(supernet: Path) -> dict[str, str]:
 
     run = read_run(supernet, "supernet")
     if not run.weights.exists():
-        raise InvalidRun(f"{supernet}: the training is not done; go on with the same command and --resume")
+        raise InvalidRun(
+            f"{supernet}: the training is not done; go on with the same command and --resume"
+        )
     return {"run": str(supernet), "weights": run.weights_digest()}

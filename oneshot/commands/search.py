@@ -19,47 +19,91 @@ if TYPE_CHECKING:
     from spaces.space import SearchSpace
     from tables.evaluation import Journal
 
-_CHUNK = 25  # sub-networks of a supernet that are evaluated together, between two looks at the progress
+_CHUNK = (
+    25  # sub-networks of a supernet that are evaluated together, between two looks at the progress
+)
 
 
 @click.command(
     epilog=example(
-        """python -m oneshot search --space spos --guide predictor:FILE --constraint 'latency_ms<=12@TABLE' -o a.json
-        python -m oneshot search --space nasbench201 --guide benchmark:nasbench201 --strategy pareto -o b.json"""
+        """
+        python -m oneshot search --space spos --guide predictor:FILE \\
+            --constraint 'latency_ms<=12@TABLE' -o a.json
+        python -m oneshot search --space nasbench201 --guide benchmark:nasbench201 \\
+            --strategy pareto -o b.json
+        """
     )
 )
 @click.option("--space", "space_name", required=True)
 @click.option(
-    "--guide", "guide_text", required=True, help="predictor:FILE, supernet:FOLDER or benchmark:NAME (or NAME:METRIC)"
+    "--guide",
+    "guide_text",
+    required=True,
+    help="predictor:FILE, supernet:FOLDER or benchmark:NAME (or NAME:METRIC)",
 )
 @click.option(
     "--constraint",
     "constraints",
     multiple=True,
-    help="latency_ms<=12@TABLE, memory_bytes<=2e6@TABLE, energy_mj<=50@TABLE, flops<=330e6; may be repeated.",
+    help=(
+        "latency_ms<=12@TABLE, memory_bytes<=2e6@TABLE, energy_mj<=50@TABLE, flops<=330e6; may be"
+        " repeated."
+    ),
 )
 @click.option(
-    "--objective", "objectives", multiple=True, help="flops, params, latency_ms@TABLE, ...: traded for the score."
+    "--objective",
+    "objectives",
+    multiple=True,
+    help="flops, params, latency_ms@TABLE, ...: traded for the score.",
 )
 @click.option(
     "--strategy",
     default="evolution",
     show_default=True,
-    help="evolution (alias spos), pareto, aging, predictor-loop, channels, exhaustive, random, or a plug-in's.",
+    help=(
+        "evolution (alias spos), pareto, aging, predictor-loop, channels, exhaustive, random, or a"
+        " plug-in's."
+    ),
 )
-@click.option("--option", "options", multiple=True, help="An option of the strategy: generations=10; may be repeated.")
-@click.option("--margin", type=click.FloatRange(min=0), default=1.64, show_default=True, help="Deviations kept free.")
-@click.option("--isomorphic", is_flag=True, help="Of architectures that compute the same, evaluate one.")
-@click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="Best architectures to list.")
+@click.option(
+    "--option",
+    "options",
+    multiple=True,
+    help="An option of the strategy: generations=10; may be repeated.",
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0),
+    default=1.64,
+    show_default=True,
+    help="Deviations kept free.",
+)
+@click.option(
+    "--isomorphic", is_flag=True, help="Of architectures that compute the same, evaluate one."
+)
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Best architectures to list.",
+)
 @click.option("--seed", type=SEED, default=0, show_default=True)
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Write a picture, PNG.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Write a picture, PNG.",
+)
 @click.option(
     "--export-each",
     type=click.Path(file_okay=False, path_type=Path),
     default=None,
     help="Write the best architecture after every generation to this folder.",
 )
-@click.option("--format", "format_name", default="pathfit", show_default=True, help="Of --export-each.")
+@click.option(
+    "--format", "format_name", default="pathfit", show_default=True, help="Of --export-each."
+)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted search by a supernet.")
 @evaluation_options
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
@@ -83,9 +127,9 @@ def search(
 ) -> None:
     """Search a space for the best networks that meet constraints.
 
-    Evaluations on a supernet are kept in OUTPUT.evaluations.jsonl, so that --resume goes on where a search was stopped
-    and ends with the same result. The options from --images on are for a supernet, and mean what they do for
-    `evaluate`.
+    Evaluations on a supernet are kept in OUTPUT.evaluations.jsonl, so that --resume goes on where a
+    search was stopped and ends with the same result. The options from --images on are for a
+    supernet, and mean what they do for `evaluate`.
     """
     from oneshot.search.constraint import Limit
     from oneshot.search.guide import guide_named
@@ -106,10 +150,16 @@ def search(
     if plot is not None:
         check_plot(plot)
     bound = [Limit.parse(text).bind(space, load, margin) for text in constraints]
-    traded = [found for text in objectives if (found := Objective.parse(text, space, load)) is not None]
-    SearchProblem(space, _Unasked(), bound).check_feasible()  # before a guide is loaded, which may take long
+    traded = [
+        found for text in objectives if (found := Objective.parse(text, space, load)) is not None
+    ]
+    SearchProblem(
+        space, _Unasked(), bound
+    ).check_feasible()  # before a guide is loaded, which may take long
     journal = _journal(output, space, resume) if guide_text.startswith("supernet:") else None
-    guide = guide_named(guide_text, space, lambda run: supernet_evaluation(run, evaluation), journal)
+    guide = guide_named(
+        guide_text, space, lambda run: supernet_evaluation(run, evaluation), journal
+    )
     problem = SearchProblem(space, guide, bound, traded, isomorphic)
     with Bar(f"searching {space.name.partition('(')[0]}") as bar:
         try:
@@ -118,14 +168,18 @@ def search(
                 strategy,
                 options=given,
                 seed=seed,
-                progress=lambda done, planned, best: bar.update(done / planned, f"{done}/{planned}, best {best:.4g}"),
+                progress=lambda done, planned, best: bar.update(
+                    done / planned, f"{done}/{planned}, best {best:.4g}"
+                ),
                 after_batch=None if export_each is None else _exporter(export_each, format_name),
                 chunk=_CHUNK if journal is not None and evaluation["engine"] == "local" else None,
             )
         except KeyboardInterrupt as interrupt:
             if journal is None:
                 raise
-            click.echo(f"stopped after {len(journal.done)} evaluations; go on with --resume", err=True)
+            click.echo(
+                f"stopped after {len(journal.done)} evaluations; go on with --resume", err=True
+            )
             raise SystemExit(130) from interrupt
     result.save(output, count)
     click.echo(result.summary())
@@ -155,7 +209,9 @@ def _journal(output: Path, space: SearchSpace, resume: bool) -> Journal:
 
     path = output.with_name(f"{output.name}.evaluations.jsonl")
     if path.exists() and not resume:
-        raise InvalidRun(f"{path} holds evaluations of a search; go on with --resume, or choose another output")
+        raise InvalidRun(
+            f"{path} holds evaluations of a search; go on with --resume, or choose another output"
+        )
     return Journal(path, space.name)
 
 
@@ -164,7 +220,10 @@ def _exporter(folder: Path, format_name: str) -> Callable[[int, Candidate], None
     from spaces.files import write_text
 
     def export(number: int, best: Candidate) -> None:
-        write_text(folder / f"{number:03d}.json", formats.write(best.architecture, format_name).rstrip("\n") + "\n")
+        write_text(
+            folder / f"{number:03d}.json",
+            formats.write(best.architecture, format_name).rstrip("\n") + "\n",
+        )
 
     return export
 

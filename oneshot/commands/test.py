@@ -33,12 +33,24 @@ def _data_options(command: Any) -> Any:
     )
 )
 @click.argument("network", metavar="RUN|FILE.onnx", type=click.Path(exists=True, path_type=Path))
-@click.option("--data", default=None, help="A data set of as many classes.  [default: the one it was trained on]")
+@click.option(
+    "--data",
+    default=None,
+    help="A data set of as many classes.  [default: the one it was trained on]",
+)
 @_data_options
 @click.option("--threads", type=POSITIVE, default=None, help="Torch threads.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Write as JSON.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Write as JSON.",
+)
 def test(network: Path, output: Path | None, **options: Any) -> None:
-    """Test a retrained network, or an exported one, on a data set's test part: top-1, top-5, cross-entropy."""
+    """Test a retrained network, or an exported one, on a data set's test part: top-1, top-5,
+    cross-entropy.
+    """
     from oneshot.retraining.report import in_words, report_on_test
     from spaces.files import write_text
 
@@ -78,7 +90,9 @@ def _of_onnx(path: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData]
         return model, reload(record, model.input_shape)
     except UnknownName as error:
         # A folder of images: an exported file does not tell where its maker kept them.
-        raise InvalidOption(f"{path} was trained on {record['name']!r}; say where that is: --data FOLDER") from error
+        raise InvalidOption(
+            f"{path} was trained on {record['name']!r}; say where that is: --data FOLDER"
+        ) from error
 
 
 def _classes_of(model: OnnxNetwork) -> int:
@@ -93,5 +107,7 @@ def _other_data(options: dict[str, Any], shape: tuple[int, int, int], classes: i
 
     data = load_data(options, shape)
     if data.num_classes != classes:
-        raise InvalidOption(f"--data {options['data']!r} has {data.num_classes} classes, the network {classes}")
+        raise InvalidOption(
+            f"--data {options['data']!r} has {data.num_classes} classes, the network {classes}"
+        )
     return data

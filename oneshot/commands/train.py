@@ -30,36 +30,88 @@ SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
 
 
 @click.command(
-    epilog=example(
-        """
+    epilog=example("""
         python -m oneshot train --space spos-tiny --data digits -o runs/supernet
-        python -m oneshot train --space spos --data imagenet --devices 8 --precision bf16 -o runs/spos
-        python -m oneshot train --space proxylessnas-tiny --algorithm proxyless --constraint 'flops<=3e6' -o runs/found
-        """
-    )
+        python -m oneshot train --space spos --data imagenet --devices 8 -o runs/spos
+        python -m oneshot train --space proxylessnas-tiny --algorithm proxyless \\
+            --constraint 'flops<=3e6' -o runs/found
+        """)
 )
 @click.option("--space", "space_name", default="spos-tiny", show_default=True)
-@click.option("--algorithm", type=ALGORITHMS, default="spos", show_default=True, help="See docs/algorithms.md.")
-@click.option("--option", "given", multiple=True, help="Of the algorithm: NAME=VALUE, such as binary_mode=two.")
-@click.option("--target", default=None, help="Cost that the algorithm trains for: flops, params, latency_ms@TABLE.")
-@click.option("--constraint", default=None, help="What the found network must meet, such as latency_ms<=12@TABLE.")
-@click.option("--margin", type=click.FloatRange(min=0), default=1.64, show_default=True, help="Sigmas kept below it.")
-@click.option("--with-network", is_flag=True, help="Also write the found network, with its weights, to OUTPUT/network.")
-@click.option("--sampler", type=SAMPLERS, default="uniform", show_default=True, help="Of paths; see docs/supernet.md.")
-@click.option("--bins", type=click.IntRange(min=1), default=7, show_default=True, help="Of uniform-flops and -latency.")
-@click.option("--cost-range", type=float, nargs=2, default=None, help="Least and greatest cost of the bins.")
+@click.option(
+    "--algorithm",
+    type=ALGORITHMS,
+    default="spos",
+    show_default=True,
+    help="See docs/algorithms.md.",
+)
+@click.option(
+    "--option",
+    "given",
+    multiple=True,
+    help="Of the algorithm: NAME=VALUE, such as binary_mode=two.",
+)
+@click.option(
+    "--target",
+    default=None,
+    help="Cost that the algorithm trains for: flops, params, latency_ms@TABLE.",
+)
+@click.option(
+    "--constraint",
+    default=None,
+    help="What the found network must meet, such as latency_ms<=12@TABLE.",
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(min=0),
+    default=1.64,
+    show_default=True,
+    help="Sigmas kept below it.",
+)
+@click.option(
+    "--with-network",
+    is_flag=True,
+    help="Also write the found network, with its weights, to OUTPUT/network.",
+)
+@click.option(
+    "--sampler",
+    type=SAMPLERS,
+    default="uniform",
+    show_default=True,
+    help="Of paths; see docs/supernet.md.",
+)
+@click.option(
+    "--bins",
+    type=click.IntRange(min=1),
+    default=7,
+    show_default=True,
+    help="Of uniform-flops and -latency.",
+)
+@click.option(
+    "--cost-range", type=float, nargs=2, default=None, help="Least and greatest cost of the bins."
+)
 @click.option("--table", default=None, help="Name or path of the table for uniform-latency.")
-@click.option("--augment/--no-augment", default=None, help="Vary images.  [default: from 10000 training images on]")
-@click.option("--colour-jitter", type=float, default=None, help="Of brightness, contrast, saturation.  [default: 0]")
+@click.option(
+    "--augment/--no-augment",
+    default=None,
+    help="Vary images.  [default: from 10000 training images on]",
+)
+@click.option(
+    "--colour-jitter",
+    type=float,
+    default=None,
+    help="Of brightness, contrast, saturation.  [default: 0]",
+)
 @recipe_options
 def train(space_name: str, algorithm: str, **options: Any) -> None:
-    """Train the supernet of a space on single paths (SPOS), or weights and an architecture by another algorithm.
+    """Train the supernet of a space on single paths (SPOS), or weights and an architecture by
+    another algorithm.
 
-    Where an architecture is trained, on the validation part, OUTPUT ends with architecture.json, probabilities.json
-    and, line by line, architectures.jsonl with those of every epoch.
+    Where an architecture is trained, on the validation part, OUTPUT ends with architecture.json,
+    probabilities.json and, line by line, architectures.jsonl with those of every epoch.
 
-    From 100000 training images on, the defaults of the space spos are the published ones: 150000 updates of 1024
-    images, learning rate 0.5, colour jitter 0.4.
+    From 100000 training images on, the defaults of the space spos are the published ones: 150000
+    updates of 1024 images, learning rate 0.5, colour jitter 0.4.
     """
     from oneshot.algorithms.epochs import Follower
     from oneshot.algorithms.spos import augmentation_settings, train_supernet
@@ -70,7 +122,9 @@ def train(space_name: str, algorithm: str, **options: Any) -> None:
     set_threads(options["threads"])
     space = get(space_name)
     data = load_data(options, space.input_shape)
-    chosen, own = (_paths if algorithm == "spos" else _architecture)(algorithm, space, data, options)
+    chosen, own = (_paths if algorithm == "spos" else _architecture)(
+        algorithm, space, data, options
+    )
     settings = {
         **run_settings("supernet", space, chosen, options, data),
         "algorithm": algorithm,
@@ -107,11 +161,15 @@ def _paths(
     for name in ("given", "target", "constraint", "with_network"):
         if options[name]:
             word = "option" if name == "given" else name.replace("_", "-")
-            raise InvalidOption(f"--{word} is for algorithms that train an architecture, not for {algorithm}")
+            raise InvalidOption(
+                f"--{word} is for algorithms that train an architecture, not for {algorithm}"
+            )
     limits = tuple(options["cost_range"]) if options["cost_range"] else None
     sampler = SamplerSettings(options["sampler"], options["bins"], limits, options["table"])
     sampler.make(space, options["seed"])  # refused before anything is written
-    return recipe(options, supernet_recipe(space.name, len(data.train))), {"sampler": sampler.to_dict()}
+    return recipe(options, supernet_recipe(space.name, len(data.train))), {
+        "sampler": sampler.to_dict()
+    }
 
 
 def _architecture(
@@ -124,7 +182,9 @@ def _architecture(
     from oneshot.errors import InvalidOption
 
     if options["sampler"] != "uniform" or options["cost_range"] or options["table"]:
-        raise InvalidOption(f"--sampler, --cost-range and --table are for spos, not for {algorithm}")
+        raise InvalidOption(
+            f"--sampler, --cost-range and --table are for spos, not for {algorithm}"
+        )
     found = preset(algorithm, dict(map(_name_and_value, options["given"])), len(data.train))
     return recipe(options, found.recipe), {
         "options": json.loads(json.dumps(asdict(found.options))),
@@ -168,6 +228,11 @@ def _say_found(run: Run) -> None:
     if report.get("predicted_cost") is not None:
         click.echo(f"predicted {report['metric']}: {report['predicted_cost']:.6g} {report['unit']}")
     path = run.folder / ARCHITECTURE
-    click.echo(f"wrote {path}; train its network by: python -m oneshot retrain --arch {path} -o network")
+    click.echo(
+        f"wrote {path}; train its network by: python -m oneshot retrain --arch {path} -o network"
+    )
     if run.settings["with_network"]:
-        click.echo(f"wrote {run.folder / NETWORK}; test it by: python -m oneshot test {run.folder / NETWORK}")
+        click.echo(
+            f"wrote {run.folder / NETWORK}; test it by: python -m oneshot test"
+            f" {run.folder / NETWORK}"
+        )

@@ -1,7 +1,7 @@
 """Augmentation of training images: what is drawn, and what is done to batches.
 
-Every draw is a number from 0 to 1 that `order.EpochOrder` makes from (seed, epoch, step), so that both loaders and any
-number of worker processes see the same.
+Every draw is a number from 0 to 1 that `order.EpochOrder` makes from (seed, epoch, step), so that
+both loaders and any number of worker processes see the same.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from oneshot.errors import InvalidOption
 ATTEMPTS = 10
 FLIP, JITTER, POSITION, CUTOUT, CROPS = 0, slice(1, 4), slice(4, 6), slice(6, 8), 8
 NUMBERS = CROPS + 2 * ATTEMPTS
-"""Numbers drawn for each image: flip, three of the colours, position of the crop, of the cutout, attempts at a crop."""
+"""Numbers drawn for each image: flip, three of the colours, position of the crop, of the cutout,
+attempts at a crop.
+"""
 
 LUMA = (0.299, 0.587, 0.114)
 
@@ -29,9 +31,12 @@ class Augmentation:
 
     Args:
         flip: probability of a horizontal flip.
-        jitter: brightness, contrast and saturation are each scaled by a factor from 1 - jitter to 1 + jitter.
-        area: least and greatest share of the image's area that a random resized crop takes; of folders only.
-        padding: black pixels on each side, of which a random crop of the old size is taken; of sets in memory only.
+        jitter: brightness, contrast and saturation are each scaled by a factor from 1 - jitter to 1
+            + jitter.
+        area: least and greatest share of the image's area that a random resized crop takes; of
+            folders only.
+        padding: black pixels on each side, of which a random crop of the old size is taken; of sets
+            in memory only.
         cutout: side in pixels of a square that is set to the mean (arXiv 1708.04552); 0 for none.
     """
 
@@ -47,12 +52,18 @@ class Augmentation:
         if not 0 <= self.jitter <= 1:
             raise InvalidOption(f"jitter must lie in [0, 1], not {self.jitter}")
         if not 0 < self.area[0] <= self.area[1] <= 1:
-            raise InvalidOption(f"area must be two shares, 0 < least <= greatest <= 1, not {self.area}")
+            raise InvalidOption(
+                f"area must be two shares, 0 < least <= greatest <= 1, not {self.area}"
+            )
         if self.padding < 0 or self.cutout < 0:
-            raise InvalidOption(f"padding and cutout must not be negative, not {self.padding} and {self.cutout}")
+            raise InvalidOption(
+                f"padding and cutout must not be negative, not {self.padding} and {self.cutout}"
+            )
 
     def factors(self, numbers: np.ndarray) -> np.ndarray:
-        """Factors of brightness, contrast and saturation, float32 [n, 3], from drawn numbers [n, NUMBERS]."""
+        """Factors of brightness, contrast and saturation, float32 [n, 3], from drawn numbers [n,
+        NUMBERS].
+        """
         scaled: np.ndarray = (1 + self.jitter * (2 * numbers[:, JITTER] - 1)).astype(np.float32)
         return scaled
 
@@ -62,10 +73,12 @@ class Augmentation:
         return chosen
 
     def crop(self, width: int, height: int, numbers: np.ndarray) -> tuple[int, int, int, int]:
-        """Box (left, top, right, bottom) of a random resized crop (arXiv 1409.4842), in whole pixels.
+        """Box (left, top, right, bottom) of a random resized crop (arXiv 1409.4842), in whole
+        pixels.
 
-        The area is drawn from `area`, the ratio of width to height log-uniformly from 3/4 to 4/3; where none of ten
-        attempts fits into the image, the largest centred box with a ratio in these bounds is taken.
+        The area is drawn from `area`, the ratio of width to height log-uniformly from 3/4 to 4/3;
+        where none of ten attempts fits into the image, the largest centred box with a ratio in
+        these bounds is taken.
 
         Args:
             width: of the image.
@@ -94,7 +107,9 @@ class Augmentation:
         return left, top, left + across, top + down
 
 
-def shift_and_flip(images: Tensor, numbers: np.ndarray, augmentation: Augmentation, fill: float = 0) -> Tensor:
+def shift_and_flip(
+    images: Tensor, numbers: np.ndarray, augmentation: Augmentation, fill: float = 0
+) -> Tensor:
     """Random crops of the padded images, flipped where drawn.
 
     Args:
@@ -119,7 +134,8 @@ def shift_and_flip(images: Tensor, numbers: np.ndarray, augmentation: Augmentati
 
 
 def jitter(pixels: Tensor, factors: Tensor) -> Tensor:
-    """Scale saturation, then contrast (about 128), then brightness, and clip: NVIDIA DALI's colour twist.
+    """Scale saturation, then contrast (about 128), then brightness, and clip: NVIDIA DALI's colour
+    twist.
 
     Args:
         pixels: uint8 [b, 3, height, width], RGB.
@@ -141,7 +157,8 @@ def jitter(pixels: Tensor, factors: Tensor) -> Tensor:
 
 
 def cut_out(images: Tensor, numbers: np.ndarray, side: int) -> Tensor:
-    """Set a square to 0 in place; its centre is drawn over the whole image, so that it may reach beyond.
+    """Set a square to 0 in place; its centre is drawn over the whole image, so that it may reach
+    beyond.
 
     Args:
         images: float [b, channels, height, width], normalised.

@@ -1,4 +1,6 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009): the python archives of their homepage, packed or unpacked."""
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009): the python archives of their homepage, packed or
+unpacked.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,11 @@ LARGEST = 2**28
 
 def load_10(request: DataRequest) -> ImageData:
     """CIFAR-10: 50,000 and 10,000 images of 32 x 32 pixels, 10 classes."""
-    place = located(request, ("cifar-10-batches-py", "cifar-10-python.tar.gz"), f"CIFAR-10 (python version of {HOME})")
+    place = located(
+        request,
+        ("cifar-10-batches-py", "cifar-10-python.tar.gz"),
+        f"CIFAR-10 (python version of {HOME})",
+    )
     with _reader(place, "cifar-10-batches-py") as read:
         train = _joined([_images(read, f"data_batch_{index}", b"labels") for index in range(1, 6)])
         test = _images(read, "test_batch", b"labels")
@@ -40,7 +46,11 @@ def load_10(request: DataRequest) -> ImageData:
 
 def load_100(request: DataRequest) -> ImageData:
     """CIFAR-100: 50,000 and 10,000 images of 32 x 32 pixels, 100 (fine) classes."""
-    place = located(request, ("cifar-100-python", "cifar-100-python.tar.gz"), f"CIFAR-100 (python version of {HOME})")
+    place = located(
+        request,
+        ("cifar-100-python", "cifar-100-python.tar.gz"),
+        f"CIFAR-100 (python version of {HOME})",
+    )
     with _reader(place, "cifar-100-python") as read:
         train, test = _images(read, "train", b"fine_labels"), _images(read, "test", b"fine_labels")
         names = _field(read, "meta", b"fine_label_names")
@@ -52,9 +62,15 @@ _Images = tuple[np.ndarray, np.ndarray]
 
 
 def _data(
-    request: DataRequest, train: _Images, test: _Images, names: Any, colours: tuple[tuple[float, ...], ...]
+    request: DataRequest,
+    train: _Images,
+    test: _Images,
+    names: Any,
+    colours: tuple[tuple[float, ...], ...],
 ) -> ImageData:
-    classes = [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names]
+    classes = [
+        name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names
+    ]
     for _, labels in (train, test):
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
             raise InvalidData(f"{request.name}: a label lies outside [0, {len(classes)})")
@@ -79,7 +95,9 @@ def _reader(place: Path, folder: str) -> Iterator[_Read]:
             contents = {
                 member.name.removeprefix("./"): content.read()
                 for member in archive
-                if member.isfile() and 0 <= member.size <= LARGEST and (content := archive.extractfile(member))
+                if member.isfile()
+                and 0 <= member.size <= LARGEST
+                and (content := archive.extractfile(member))
             }
     except (OSError, EOFError, tarfile.TarError) as error:
         raise InvalidData(f"{place} is no whole archive of {folder}: {error}") from error
@@ -107,7 +125,9 @@ def _dictionary(content: bytes, name: str) -> tuple[dict[bytes, Any], str]:
     if not isinstance(value, dict):
         raise InvalidData(f"{name}: a dictionary is needed, not {type(value).__name__}")
     # Python 3 would have written text.
-    return {key.encode() if isinstance(key, str) else key: part for key, part in value.items()}, name
+    return {
+        key.encode() if isinstance(key, str) else key: part for key, part in value.items()
+    }, name
 
 
 def _field(read: _Read, file: str, key: bytes) -> Any:
@@ -120,10 +140,17 @@ def _field(read: _Read, file: str, key: bytes) -> Any:
 def _images(read: _Read, file: str, label: bytes) -> _Images:
     value, name = read(file)
     pixels, labels = np.asarray(value.get(b"data")), np.asarray(value.get(label))
-    if pixels.ndim != 2 or pixels.shape[1] != 3072 or pixels.dtype != np.uint8 or labels.shape != (len(pixels),):
+    if (
+        pixels.ndim != 2
+        or pixels.shape[1] != 3072
+        or pixels.dtype != np.uint8
+        or labels.shape != (len(pixels),)
+    ):
         raise InvalidData(f"{name}: data must be uint8 [n, 3072] and {label.decode()} n numbers")
     return pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels.astype(np.int64)
 
 
 def _joined(parts: list[_Images]) -> _Images:
-    return np.concatenate([pixels for pixels, _ in parts]), np.concatenate([labels for _, labels in parts])
+    return np.concatenate([pixels for pixels, _ in parts]), np.concatenate(
+        [labels for _, labels in parts]
+    )

@@ -33,8 +33,14 @@ def contact_sheet(data: ImageData, path: Path, seed: int = 0, rows: int = 8) -> 
     loader = split.epochs(rows, seed, augment=True)
     assert isinstance(loader, OrderLoader)
     shown = [split.tensors(indices)[0]]
-    shown += [images for images, _ in loader.engine(Task(indices, task.numbers, replace=True) for task in tasks)]
-    names = [data.classes[label] if data.classes else str(label) for label in split.labels[indices].tolist()]
+    shown += [
+        images
+        for images, _ in loader.engine(Task(indices, task.numbers, replace=True) for task in tasks)
+    ]
+    names = [
+        data.classes[label] if data.classes else str(label)
+        for label in split.labels[indices].tolist()
+    ]
     sheet = _drawn([_pixels(data, images.cpu()) for images in shown], names)
     with replacing(path) as beside:
         sheet.save(beside, "PNG")
@@ -54,10 +60,17 @@ def _pixels(data: ImageData, images: Tensor) -> np.ndarray:
 
 def _drawn(columns: list[np.ndarray], names: list[str]) -> Image.Image:
     step = CELL + GAP
-    sheet = Image.new("RGB", (len(columns) * step + GAP, len(names) * (step + LINE) + LINE + GAP), "white")
+    sheet = Image.new(
+        "RGB", (len(columns) * step + GAP, len(names) * (step + LINE) + LINE + GAP), "white"
+    )
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
     for column, images in enumerate(columns):
-        draw.text((GAP + column * step, 3), f"augmented {column}" if column else "evaluation", "black", font)
+        draw.text(
+            (GAP + column * step, 3),
+            f"augmented {column}" if column else "evaluation",
+            "black",
+            font,
+        )
         for row, pixels in enumerate(images[: len(names)]):
             top = LINE + GAP + row * (step + LINE)
             small = min(pixels.shape[:2]) < CELL

@@ -68,7 +68,9 @@ def batches(
         except RuntimeError as error:
             # A file that looked whole and is not: once more, with Pillow to say which one.
             if careful or not waiting:
-                raise InvalidData(f"DALI failed on images of {split.root}: {str(error).splitlines()[0]}") from error
+                raise InvalidData(
+                    f"DALI failed on images of {split.root}: {str(error).splitlines()[0]}"
+                ) from error
             careful = True
         finally:
             del pipeline
@@ -77,8 +79,8 @@ def batches(
 class _Source:
     """Reads files for the pipeline, one batch a call.
 
-    Plain JPEG files go through as they are; all others are decoded by Pillow and go through as uncompressed images, so
-    that both loaders agree on every format.
+    Plain JPEG files go through as they are; all others are decoded by Pillow and go through as
+    uncompressed images, so that both loaders agree on every format.
 
     Args:
         split: whose files are read.
@@ -96,7 +98,10 @@ class _Source:
         while True:
             task = next(self.tasks)  # its StopIteration ends the pipeline
             skipped: list[Skipped] = []
-            found = [self.split.load(index, task.replace, self._checked, skipped) for index in task.indices.tolist()]
+            found = [
+                self.split.load(index, task.replace, self._checked, skipped)
+                for index in task.indices.tolist()
+            ]
             self.split.note(skipped)
             self.careful = False
             kept = [row for row, image in enumerate(found) if image is not None]
@@ -106,11 +111,20 @@ class _Source:
         numbers = None if task.numbers is None else task.numbers[kept]
         self.waiting.append(_Read(task, self.split.labels[[place for place, _ in images]], numbers))
         boxes = np.array(
-            [self._box(size, None if numbers is None else numbers[row]) for row, (_, (_, size)) in enumerate(images)],
+            [
+                self._box(size, None if numbers is None else numbers[row])
+                for row, (_, (_, size)) in enumerate(images)
+            ],
             np.float32,
         )
-        flips = np.zeros(len(kept), np.int32) if numbers is None else self.how.flips(numbers).astype(np.int32)
-        factors = np.ones((len(kept), 3), np.float32) if numbers is None else self.how.factors(numbers)
+        flips = (
+            np.zeros(len(kept), np.int32)
+            if numbers is None
+            else self.how.flips(numbers).astype(np.int32)
+        )
+        factors = (
+            np.ones((len(kept), 3), np.float32) if numbers is None else self.how.factors(numbers)
+        )
         contents = [content for _, (content, _) in images]
         starts, ends = boxes[:, [1, 0]], boxes[:, [3, 2]]
         return contents, starts.copy(), ends.copy(), flips, *(column.copy() for column in factors.T)
@@ -128,7 +142,9 @@ class _Source:
         return centre(*size, self.size) if numbers is None else self.how.crop(*size, numbers)
 
 
-def _pipeline(source: _Source, preprocessing: Preprocessing, how: Augmentation, batch_size: int, threads: int) -> Any:
+def _pipeline(
+    source: _Source, preprocessing: Preprocessing, how: Augmentation, batch_size: int, threads: int
+) -> Any:
     # Its type hints do not cover what is used here.
     fn, types = (importlib.import_module(f"nvidia.dali.{name}") for name in ("fn", "types"))
     pipeline_class: Any = importlib.import_module("nvidia.dali.pipeline").Pipeline
@@ -141,9 +157,14 @@ def _pipeline(source: _Source, preprocessing: Preprocessing, how: Augmentation, 
         prefetch_queue_depth=2,
     )
     with pipeline:
-        content, start, end, flip, brightness, contrast, saturation = fn.external_source(source=source, num_outputs=7)
+        content, start, end, flip, brightness, contrast, saturation = fn.external_source(
+            source=source, num_outputs=7
+        )
         images = fn.decoders.image(
-            content, device="mixed" if cuda else "cpu", output_type=types.RGB, jpeg_fancy_upsampling=True
+            content,
+            device="mixed" if cuda else "cpu",
+            output_type=types.RGB,
+            jpeg_fancy_upsampling=True,
         )
         images = fn.resize(
             images,
@@ -154,7 +175,9 @@ def _pipeline(source: _Source, preprocessing: Preprocessing, how: Augmentation, 
             antialias=preprocessing.antialias,
         )
         if how.jitter:
-            images = fn.color_twist(images, brightness=brightness, contrast=contrast, saturation=saturation)
+            images = fn.color_twist(
+                images, brightness=brightness, contrast=contrast, saturation=saturation
+            )
         if preprocessing.bgr:
             images = fn.color_space_conversion(images, image_type=types.RGB, output_type=types.BGR)
         pipeline.set_outputs(

@@ -17,7 +17,17 @@ from oneshot.data.errors import UnreadableImage
 
 ORIENTATION = 0x0112
 _FAULTS = (
-    *(OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, KeyError, TypeError, OverflowError),
+    *(
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+        IndexError,
+        KeyError,
+        TypeError,
+        OverflowError,
+    ),
     *(MemoryError, ZeroDivisionError, Image.DecompressionBombError),
 )
 """What Pillow raises for files that are broken."""
@@ -30,7 +40,8 @@ class Header:
     Args:
         width: in pixels, upright.
         height: in pixels, upright.
-        plain: whether it is a whole JPEG file in colour or grey that stands upright, which every decoder reads alike.
+        plain: whether it is a whole JPEG file in colour or grey that stands upright, which every
+            decoder reads alike.
     """
 
     width: int
@@ -60,7 +71,9 @@ def header(content: bytes) -> Header:
         orientation = image.getexif().get(ORIENTATION, 1)
         width, height = image.size if orientation not in (5, 6, 7, 8) else image.size[::-1]
         jpeg = image.format == "JPEG"
-        if jpeg and content.rfind(b"\xff\xd9") <= content.rfind(b"\xff\xda"):  # no end behind the last scan's start
+        if jpeg and content.rfind(b"\xff\xd9") <= content.rfind(
+            b"\xff\xda"
+        ):  # no end behind the last scan's start
             raise UnreadableImage("the file is truncated")
         return Header(width, height, jpeg and image.mode in ("RGB", "L") and orientation in (0, 1))
 
@@ -70,7 +83,8 @@ def decoded(content: bytes, shrink: float = 1.0) -> tuple[Image.Image, float]:
 
     Args:
         content: of the file.
-        shrink: how many times smaller the image may be given: JPEG files are decoded faster at 1/2, 1/4 and 1/8.
+        shrink: how many times smaller the image may be given: JPEG files are decoded faster at 1/2,
+            1/4 and 1/8.
 
     Returns:
         The image, and how many times smaller it is.
@@ -103,7 +117,9 @@ def _opened(content: bytes) -> Iterator[Image.Image]:
     except UnreadableImage:
         raise
     except UnidentifiedImageError as error:
-        raise UnreadableImage("no image file that Pillow knows" if content else "the file is empty") from error
+        raise UnreadableImage(
+            "no image file that Pillow knows" if content else "the file is empty"
+        ) from error
     except _FAULTS as error:
         raise UnreadableImage(str(error) or type(error).__name__) from error
 

@@ -19,7 +19,8 @@ class Task:
 
     Args:
         indices: int [b] of its images.
-        numbers: float32 [b, NUMBERS] drawn for its augmentation; None for the preprocessing of evaluation.
+        numbers: float32 [b, NUMBERS] drawn for its augmentation; None for the preprocessing of
+            evaluation.
         replace: whether another image takes the place of an unreadable one, or none.
     """
 
@@ -38,10 +39,12 @@ class EpochOrder:
 
     Args:
         count: of images.
-        batch_size: images a step and rank; a smaller set gives smaller batches, and an incomplete step is left out.
+        batch_size: images a step and rank; a smaller set gives smaller batches, and an incomplete
+            step is left out.
         seed: of everything.
         rank: of this process.
-        ranks: processes that share each step: rank r takes the r-th part of a batch of `batch_size * ranks`.
+        ranks: processes that share each step: rank r takes the r-th part of a batch of `batch_size
+            * ranks`.
 
     Raises:
         InvalidOption: a number out of range, or fewer images than ranks.
@@ -75,11 +78,16 @@ class EpochOrder:
         """What this rank reads in a step."""
         whole = self.batch * self.ranks
         mine = slice(self.rank * self.batch, (self.rank + 1) * self.batch)
-        indices = _permutation(self.count, self.seed, epoch)[step * whole : (step + 1) * whole][mine].copy()
+        indices = _permutation(self.count, self.seed, epoch)[step * whole : (step + 1) * whole][
+            mine
+        ].copy()
         if not augment:
             return Task(indices, replace=True)
-        # numpy takes [a, b] and [a, b, 0] for the same seed; the 1 keeps steps apart from the order.
-        drawn = np.random.default_rng([self.seed, epoch, step, 1]).random((whole, NUMBERS), dtype=np.float32)
+        # numpy takes [a, b] and [a, b, 0] for the same seed; the 1 keeps steps apart from the
+        # order.
+        drawn = np.random.default_rng([self.seed, epoch, step, 1]).random(
+            (whole, NUMBERS), dtype=np.float32
+        )
         return Task(indices, drawn[mine], replace=True)
 
 
@@ -117,12 +125,18 @@ class OrderLoader:
             InvalidOption: an epoch has fewer steps.
         """
         if not 0 <= step <= len(self):
-            raise InvalidOption(f"step must lie in [0, {len(self)}], the steps of an epoch, not {step}")
+            raise InvalidOption(
+                f"step must lie in [0, {len(self)}], the steps of an epoch, not {step}"
+            )
         self.first = step
 
     def __iter__(self) -> Iterator[Batch]:
         epoch, first, self.first = self.epoch, self.first, 0
-        return iter(self.engine(self.order.task(epoch, step, self.augment) for step in range(first, len(self))))
+        return iter(
+            self.engine(
+                self.order.task(epoch, step, self.augment) for step in range(first, len(self))
+            )
+        )
 
 
 def in_order(count: int, batch_size: int, indices: object = None) -> Iterator[Task]:
@@ -133,8 +147,12 @@ def in_order(count: int, batch_size: int, indices: object = None) -> Iterator[Ta
     """
     if batch_size < 1:
         raise InvalidOption(f"batch_size must be at least 1, not {batch_size}")
-    chosen = np.arange(count) if indices is None else np.asarray(indices, dtype=np.int64).reshape(-1)
+    chosen = (
+        np.arange(count) if indices is None else np.asarray(indices, dtype=np.int64).reshape(-1)
+    )
     if len(chosen) and not 0 <= chosen.min() <= chosen.max() < count:
-        raise InvalidOption(f"indices must lie in [0, {count}), not from {chosen.min()} to {chosen.max()}")
+        raise InvalidOption(
+            f"indices must lie in [0, {count}), not from {chosen.min()} to {chosen.max()}"
+        )
     for start in range(0, len(chosen), batch_size):
         yield Task(chosen[start : start + batch_size])

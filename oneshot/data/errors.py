@@ -6,7 +6,9 @@ from spaces.errors import PathfitError
 
 
 class InvalidData(PathfitError):
-    """A data set that is missing or is not what it should be: what was looked for, and where, is named."""
+    """A data set that is missing or is not what it should be: what was looked for, and where, is
+    named.
+    """
 
 
 class UnreadableImage(PathfitError):

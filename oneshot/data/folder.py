@@ -34,21 +34,33 @@ def load(request: DataRequest) -> ImageData:
         InvalidData: there is no `train` folder or no test part, or their classes differ.
     """
     if request.path is None:
-        raise InvalidData("image-folder needs a folder: write --data PATH or --data image-folder:PATH")
+        raise InvalidData(
+            "image-folder needs a folder: write --data PATH or --data image-folder:PATH"
+        )
     root = request.path
     classes = class_folders(root / "train")
     test = next((name for name in TEST if _has_classes(root / name)), None)
     if test is None:
-        raise InvalidData(f"{root} holds no test part: looked for folders of classes in {', '.join(TEST)}")
+        raise InvalidData(
+            f"{root} holds no test part: looked for folders of classes in {', '.join(TEST)}"
+        )
     unknown = set(class_folders(root / test)) - set(classes)
     if unknown:
-        raise InvalidData(f"{root / test} holds the class {min(unknown)!r}, which {root / 'train'} lacks")
+        raise InvalidData(
+            f"{root / test} holds the class {min(unknown)!r}, which {root / 'train'} lacks"
+        )
     return folder_data(
-        request, root, classes, images_by_class(root, "train", classes), images_by_class(root, test, classes)
+        request,
+        root,
+        classes,
+        images_by_class(root, "train", classes),
+        images_by_class(root, test, classes),
     )
 
 
-def folder_data(request: DataRequest, root: Path, classes: list[str], train: Labelled, test: Labelled) -> ImageData:
+def folder_data(
+    request: DataRequest, root: Path, classes: list[str], train: Labelled, test: Labelled
+) -> ImageData:
     """A data set of image files, with its validation part cut off.
 
     Args:
@@ -63,9 +75,14 @@ def folder_data(request: DataRequest, root: Path, classes: list[str], train: Lab
     """
     for title, part in (("training", train), ("test", test)):
         if not part:
-            raise InvalidData(f"{root} holds no {title} images; files must end in {', '.join(ENDINGS)}")
+            raise InvalidData(
+                f"{root} holds no {title} images; files must end in {', '.join(ENDINGS)}"
+            )
     preprocessing = Preprocessing.of(request.preprocessing, request.input_shape)
-    sources = [(np.array([label for _, label in part]), [file for file, _ in part]) for part in (train, test)]
+    sources = [
+        (np.array([label for _, label in part]), [file for file, _ in part])
+        for part in (train, test)
+    ]
     chosen = cut.parts(request, sources[0][0], sources[1][0])
     loader = chosen_loader(request.loader)
 
@@ -81,7 +98,9 @@ def folder_data(request: DataRequest, root: Path, classes: list[str], train: Lab
             request.workers,
         )
 
-    splits = [split(source, index) for source, index in zip((sources[0], *sources), chosen, strict=True)]
+    splits = [
+        split(source, index) for source, index in zip((sources[0], *sources), chosen, strict=True)
+    ]
     first, second, third = splits
     return ImageData(
         request.name,
@@ -91,7 +110,9 @@ def folder_data(request: DataRequest, root: Path, classes: list[str], train: Lab
         num_classes=len(classes),
         split_seed=request.split_seed,
         classes=tuple(classes),
-        digest=cut.digest((map(os.fsencode, split.files), split.labels.numpy()) for split in splits),
+        digest=cut.digest(
+            (map(os.fsencode, split.files), split.labels.numpy()) for split in splits
+        ),
         preprocessing=preprocessing,
         request=request,
     )
@@ -123,15 +144,26 @@ def class_folders(folder: Path) -> list[str]:
         InvalidData: there is no such folder, or it holds no folders.
     """
     if not folder.is_dir():
-        raise InvalidData(f"there is no folder {folder}; a data set has train/CLASS/*.jpg and val/CLASS/*.jpg")
-    found = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        raise InvalidData(
+            f"there is no folder {folder}; a data set has train/CLASS/*.jpg and val/CLASS/*.jpg"
+        )
+    found = sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if entry.is_dir() and not entry.name.startswith(".")
+    )
     if not found:
-        raise InvalidData(f"{folder} holds no folders of classes; a data set has train/CLASS/*.jpg and val/CLASS/*.jpg")
+        raise InvalidData(
+            f"{folder} holds no folders of classes; a data set has train/CLASS/*.jpg and"
+            " val/CLASS/*.jpg"
+        )
     return found
 
 
 def images_by_class(root: Path, part: str, classes: list[str], below: str = "") -> Labelled:
-    """The images of `part/CLASS/below` for each class, sorted; any depth below a class's folder counts."""
+    """The images of `part/CLASS/below` for each class, sorted; any depth below a class's folder
+    counts.
+    """
     found: Labelled = []
     for label, name in enumerate(classes):
         found += [(file, label) for file in images_below(root, f"{part}/{name}/{below}")]
@@ -143,7 +175,11 @@ def images_below(root: Path, folder: str) -> list[str]:
     found = []
     for place, _, names in os.walk(root / folder, followlinks=True):
         inside = os.path.relpath(place, root)
-        found += [f"{inside}/{name}" for name in names if name.lower().endswith(ENDINGS) and name[0] != "."]
+        found += [
+            f"{inside}/{name}"
+            for name in names
+            if name.lower().endswith(ENDINGS) and name[0] != "."
+        ]
     return sorted(found)
 
 

@@ -44,7 +44,8 @@ class FolderSplit:
         preprocessing: makes pixels ready.
         augmentation: what `epochs(augment=True)` does.
         loader: `torch` or `dali`.
-        workers: processes of the torch loader or threads of DALI (default: a processor each); 0: in this process.
+        workers: processes of the torch loader or threads of DALI (default: a processor each); 0: in
+            this process.
     """
 
     root: Path
@@ -60,12 +61,22 @@ class FolderSplit:
         return len(self.files)
 
     def epochs(
-        self, batch_size: int, seed: int, *, augment: bool | Augmentation = False, rank: int = 0, ranks: int = 1
+        self,
+        batch_size: int,
+        seed: int,
+        *,
+        augment: bool | Augmentation = False,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> OrderLoader:
-        """Shuffled batches for training; see `Split`. The next readable image takes an unreadable one's place."""
+        """Shuffled batches for training; see `Split`. The next readable image takes an unreadable
+        one's place.
+        """
         how = augment if isinstance(augment, Augmentation) else self.augmentation
         order = EpochOrder(len(self), batch_size, seed, rank, ranks)
-        return OrderLoader(order, bool(augment), partial(self._made, how=how, batch_size=order.batch, ranks=ranks))
+        return OrderLoader(
+            order, bool(augment), partial(self._made, how=how, batch_size=order.batch, ranks=ranks)
+        )
 
     def batches(self, batch_size: int, indices: Indices | None = None) -> Iterator[Batch]:
         """Every readable image once, in order; see `Split`."""
@@ -74,7 +85,9 @@ class FolderSplit:
     def tensors(self, indices: Indices | None = None) -> Batch:
         """The images, ready for a network, and the labels; unreadable files are left out."""
         count = len(self) if indices is None else len(indices)
-        images = torch.empty(count, *self.preprocessing.input_shape).contiguous(memory_format=torch.channels_last)
+        images = torch.empty(count, *self.preprocessing.input_shape).contiguous(
+            memory_format=torch.channels_last
+        )
         labels = torch.empty(count, dtype=torch.int64)
         filled = 0
         for some, their_labels in self.batches(CHUNK, indices):
@@ -90,7 +103,8 @@ class FolderSplit:
 
         Args:
             index: of the image.
-            replace: whether the next readable image takes the place of an unreadable one, or None is returned.
+            replace: whether the next readable image takes the place of an unreadable one, or None
+                is returned.
             read: raises UnreadableImage.
             skipped: takes what could not be read.
 
@@ -104,7 +118,10 @@ class FolderSplit:
             except UnreadableImage as error:
                 skipped.append((place, str(error)))
         if replace:
-            raise InvalidData(f"{self.root}: {ATTEMPTS} images in a row cannot be read, from {self.files[index]} on")
+            raise InvalidData(
+                f"{self.root}: {ATTEMPTS} images in a row cannot be read, from"
+                f" {self.files[index]} on"
+            )
         return None
 
     def note(self, skipped: Iterable[Skipped]) -> None:
@@ -113,7 +130,12 @@ class FolderSplit:
             name = self.files[index]
             if name not in self.unreadable:
                 self.unreadable[name] = reason
-                _LOG.warning("skipped %s: %s (%d unreadable so far)", self.root / name, reason, len(self.unreadable))
+                _LOG.warning(
+                    "skipped %s: %s (%d unreadable so far)",
+                    self.root / name,
+                    reason,
+                    len(self.unreadable),
+                )
 
     def parallel(self, ranks: int) -> int:
         """Processes or threads for one of so many ranks on this machine."""
@@ -123,7 +145,9 @@ class FolderSplit:
             return self.workers
         return max(1, processors() // ranks)
 
-    def _made(self, tasks: Iterable[Task], how: Augmentation, batch_size: int, ranks: int = 1) -> Iterator[Batch]:
+    def _made(
+        self, tasks: Iterable[Task], how: Augmentation, batch_size: int, ranks: int = 1
+    ) -> Iterator[Batch]:
         engine = importlib.import_module(f"oneshot.data.{self.loader}_engine")
         made: Iterator[Batch] = engine.batches(self, tasks, how, batch_size, self.parallel(ranks))
         return made

@@ -16,7 +16,18 @@ from oneshot.data.images import ImageData
 from oneshot.data.pixels import pixel_data
 from oneshot.data.request import DataRequest
 
-FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+FASHION = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 LARGEST = 2**28
 """Bytes of an unpacked file, at most; the largest real one has 47 MB."""
 
@@ -24,12 +35,20 @@ LARGEST = 2**28
 def load_digits(request: DataRequest) -> ImageData:
     """MNIST: 60,000 and 10,000 grey images of 28 x 28 pixels, 10 classes."""
     # A mirrored digit is no digit.
-    return _load(request, "MNIST", tuple("0123456789"), ((0.1307,), (0.3081,)), Augmentation(flip=0, padding=2))
+    return _load(
+        request,
+        "MNIST",
+        tuple("0123456789"),
+        ((0.1307,), (0.3081,)),
+        Augmentation(flip=0, padding=2),
+    )
 
 
 def load_fashion(request: DataRequest) -> ImageData:
     """Fashion-MNIST: 60,000 and 10,000 grey images of 28 x 28 pixels, 10 classes."""
-    return _load(request, "Fashion-MNIST", FASHION, ((0.2860,), (0.3530,)), Augmentation(flip=0.5, padding=2))
+    return _load(
+        request, "Fashion-MNIST", FASHION, ((0.2860,), (0.3530,)), Augmentation(flip=0.5, padding=2)
+    )
 
 
 def _load(
@@ -48,7 +67,9 @@ def _load(
         if len(images) != len(labels):
             raise InvalidData(f"{folder}: {len(images)} {part} images, but {len(labels)} labels")
         if len(labels) and labels.max() >= len(classes):
-            raise InvalidData(f"{folder}: the {part} label {labels.max()} is none of {len(classes)} classes")
+            raise InvalidData(
+                f"{folder}: the {part} label {labels.max()} is none of {len(classes)} classes"
+            )
         parts.append((images[..., None], labels.astype(np.int64)))
     train, test = parts
     return pixel_data(
@@ -62,7 +83,9 @@ def _load(
 
 
 def _read(folder: Path, name: str, dimensions: int) -> np.ndarray:
-    places = [folder / f"{name}{dash}idx{dimensions}-ubyte{end}" for dash in "-." for end in (".gz", "")]
+    places = [
+        folder / f"{name}{dash}idx{dimensions}-ubyte{end}" for dash in "-." for end in (".gz", "")
+    ]
     for place in places:
         if place.is_file():
             return read_idx(place, dimensions)
@@ -70,7 +93,8 @@ def _read(folder: Path, name: str, dimensions: int) -> np.ndarray:
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """The bytes of an IDX file: two zeros, the type (8: unsigned bytes), the number of dimensions, these, the data.
+    """The bytes of an IDX file: two zeros, the type (8: unsigned bytes), the number of dimensions,
+    these, the data.
 
     Args:
         path: plain, or gzipped where it ends in .gz.
@@ -89,5 +113,8 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         raise InvalidData(f"{path} is no IDX file of bytes in {dimensions} dimensions")
     shape = tuple(int(size) for size in np.frombuffer(content[4:start], ">u4"))
     if len(content) - start != math.prod(shape):
-        raise InvalidData(f"{path} holds {len(content) - start} bytes, not the {math.prod(shape)} of its shape {shape}")
+        raise InvalidData(
+            f"{path} holds {len(content) - start} bytes, not the {math.prod(shape)} of its shape"
+            f" {shape}"
+        )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)

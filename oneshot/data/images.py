@@ -36,7 +36,9 @@ class ImageSplit(MemorySplit):
 
     @classmethod
     def of(cls, images: Tensor, labels: Tensor, augmentation: Augmentation = AS_IS) -> ImageSplit:
-        """A split whose images lie channels-last: processors train depthwise networks 1.4 times faster so."""
+        """A split whose images lie channels-last: processors train depthwise networks 1.4 times
+        faster so.
+        """
         return cls(images.contiguous(memory_format=torch.channels_last), labels, augmentation)
 
     @functools.cached_property
@@ -45,7 +47,13 @@ class ImageSplit(MemorySplit):
         return float(self.images.min())
 
     def epochs(
-        self, batch_size: int, seed: int, *, augment: bool | Augmentation = False, rank: int = 0, ranks: int = 1
+        self,
+        batch_size: int,
+        seed: int,
+        *,
+        augment: bool | Augmentation = False,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> OrderLoader:
         """Shuffled batches for training; see `Split`.
 
@@ -53,7 +61,9 @@ class ImageSplit(MemorySplit):
             InvalidOption: colours are to be jittered, but the pixels are not known.
         """
         if isinstance(augment, Augmentation) and augment.jitter:
-            raise InvalidOption("jitter needs an image's pixels; the images of this data set are normalised already")
+            raise InvalidOption(
+                "jitter needs an image's pixels; the images of this data set are normalised already"
+            )
         return super().epochs(batch_size, seed, augment=augment, rank=rank, ranks=ranks)
 
     def tensors(self, indices: Indices | None = None) -> Batch:
@@ -75,7 +85,8 @@ class ImageSplit(MemorySplit):
 
 @dataclass(frozen=True)
 class ImageData:
-    """A data set whose validation part is cut from what may be trained on; searches never see the test part.
+    """A data set whose validation part is cut from what may be trained on; searches never see the
+    test part.
 
     Args:
         name: by which `registry.load` finds the set again.
@@ -107,12 +118,18 @@ class ImageData:
         return title(self.name)
 
     def record(self) -> dict[str, Any]:
-        """What a run writes down so that `registry.reload` gives the same set again, or says that it cannot."""
+        """What a run writes down so that `registry.reload` gives the same set again, or says that
+        it cannot.
+        """
         found: dict[str, Any] = {
             "name": self.name,
             "split_seed": self.split_seed,
             "num_classes": self.num_classes,
-            "images": {"train": len(self.train), "validation": len(self.validation), "test": len(self.test)},
+            "images": {
+                "train": len(self.train),
+                "validation": len(self.validation),
+                "test": len(self.test),
+            },
             "digest": self.digest,
         }
         if self.request is not None:

@@ -25,7 +25,8 @@ class Inspection:
 
     Args:
         per_class: images of each class, int [classes].
-        sizes: width and height of each readable image, int [k, 2]; of images in memory those of the network's input.
+        sizes: width and height of each readable image, int [k, 2]; of images in memory those of the
+            network's input.
         unreadable: file -> reason.
     """
 
@@ -34,7 +35,9 @@ class Inspection:
     unreadable: dict[str, str]
 
 
-def inspect(data: ImageData, progress: Progress = lambda share, text: None) -> dict[str, Inspection]:
+def inspect(
+    data: ImageData, progress: Progress = lambda share, text: None
+) -> dict[str, Inspection]:
     """Decode every image once, on all processors where they are files.
 
     Args:
@@ -44,7 +47,11 @@ def inspect(data: ImageData, progress: Progress = lambda share, text: None) -> d
     Returns:
         `train`, `validation` and `test`.
     """
-    parts: dict[str, Split] = {"train": data.train, "validation": data.validation, "test": data.test}
+    parts: dict[str, Split] = {
+        "train": data.train,
+        "validation": data.validation,
+        "test": data.test,
+    }
     if not isinstance(data.train, FolderSplit):
         return {title: _in_memory(split, data.num_classes) for title, split in parts.items()}
     # A worker imports little more than Pillow. Ctrl-C is for this process, which ends the others.

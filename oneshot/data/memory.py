@@ -31,7 +31,13 @@ class MemorySplit(ABC):
         return len(self.labels)
 
     def epochs(
-        self, batch_size: int, seed: int, *, augment: bool | Augmentation = False, rank: int = 0, ranks: int = 1
+        self,
+        batch_size: int,
+        seed: int,
+        *,
+        augment: bool | Augmentation = False,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> OrderLoader:
         """Shuffled batches for training; see `Split`."""
         how = augment if isinstance(augment, Augmentation) else self.augmentation

@@ -27,7 +27,8 @@ Read = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class PixelSplit(MemorySplit):
-    """Images as pixels, a quarter of the room; a batch is augmented, resized and normalised when it is made.
+    """Images as pixels, a quarter of the room; a batch is augmented, resized and normalised when it
+    is made.
 
     Args:
         pixels: uint8 tensor [n, channels, height, width], RGB or grey.
@@ -43,7 +44,9 @@ class PixelSplit(MemorySplit):
 
     @property
     def images(self) -> Tensor:
-        """All images, ready for a network: float [n, channels, height, width]; made anew each time."""
+        """All images, ready for a network: float [n, channels, height, width]; made anew each
+        time.
+        """
         return self.tensors()[0]
 
     def tensors(self, indices: Indices | None = None) -> Batch:
@@ -51,7 +54,9 @@ class PixelSplit(MemorySplit):
         parts = list(self.batches(CHUNK, indices))
         if not parts:
             return torch.empty(0, *self.preprocessing.input_shape), self.labels[:0]
-        images = torch.cat([images for images, _ in parts]).contiguous(memory_format=torch.channels_last)
+        images = torch.cat([images for images, _ in parts]).contiguous(
+            memory_format=torch.channels_last
+        )
         return images, torch.cat([labels for _, labels in parts])
 
     def made(self, task: Task, how: Augmentation) -> Batch:
@@ -94,9 +99,13 @@ def pixel_data(
     def part(source: tuple[Read, np.ndarray], index: np.ndarray) -> PixelSplit:
         read, labels = source
         pixels = torch.from_numpy(np.ascontiguousarray(read(index))).permute(0, 3, 1, 2)
-        return PixelSplit(pixels, torch.from_numpy(labels[index].astype(np.int64)), preprocessing, augmentation)
+        return PixelSplit(
+            pixels, torch.from_numpy(labels[index].astype(np.int64)), preprocessing, augmentation
+        )
 
-    splits = [part(source, index) for source, index in zip((train, train, test), places, strict=True)]
+    splits = [
+        part(source, index) for source, index in zip((train, train, test), places, strict=True)
+    ]
     first, second, third = splits
     return ImageData(
         request.name,
@@ -106,7 +115,9 @@ def pixel_data(
         num_classes=len(classes),
         split_seed=request.split_seed,
         classes=tuple(classes),
-        digest=cut.digest(([split.pixels.numpy().data.tobytes()], split.labels.numpy()) for split in splits),
+        digest=cut.digest(
+            ([split.pixels.numpy().data.tobytes()], split.labels.numpy()) for split in splits
+        ),
         preprocessing=preprocessing,
         request=request,
     )

@@ -21,8 +21,9 @@ KINDS = ("standard", "spos")
 class Preprocessing:
     """How pixels become a network's input.
 
-    `standard`: RGB, less the mean and over the deviation, resized by the triangular filter (antialiased).
-    `spos`: as the SPOS release trains (arXiv 1904.00420): BGR from 0 to 255, resized bilinearly *without* antialiasing.
+    `standard`: RGB, less the mean and over the deviation, resized by the triangular filter
+    (antialiased). `spos`: as the SPOS release trains (arXiv 1904.00420): BGR from 0 to 255, resized
+    bilinearly *without* antialiasing.
 
     Args:
         kind: one of the two.
@@ -71,8 +72,12 @@ class Preprocessing:
 
     @property
     def scale(self) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of pixels from 0 to 255, float [channels, 1, 1], in the order red, green, blue."""
-        mean, deviation = (torch.tensor(values)[:, None, None] * 255 for values in (self.mean, self.deviation))
+        """Mean and deviation of pixels from 0 to 255, float [channels, 1, 1], in the order red,
+        green, blue.
+        """
+        mean, deviation = (
+            torch.tensor(values)[:, None, None] * 255 for values in (self.mean, self.deviation)
+        )
         return mean, deviation
 
     @property
@@ -81,7 +86,9 @@ class Preprocessing:
         return float(sum(1 / deviation for deviation in self.deviation) / len(self.deviation))
 
     def normalised(self, pixels: Tensor) -> Tensor:
-        """A network's input from pixels [b, channels, height, width] in RGB, of any type, from 0 to 255."""
+        """A network's input from pixels [b, channels, height, width] in RGB, of any type, from 0 to
+        255.
+        """
         mean, deviation = (part.to(pixels.device).flatten() for part in self.scale)
         count, channels, height, width = pixels.shape
         images = torch.empty(count, height, width, channels, device=pixels.device)
@@ -104,19 +111,33 @@ class Preprocessing:
         return (images * deviation + mean).round().clamp(0, 255).byte()
 
     def resized(self, pixels: Tensor) -> Tensor:
-        """Pixels [b, channels, *, *] of any type at the input's size, as floats where that changes them."""
+        """Pixels [b, channels, *, *] of any type at the input's size, as floats where that changes
+        them.
+        """
         size = self.input_shape[1:]
         if tuple(pixels.shape[2:]) == size:
             return pixels
         return functional.interpolate(
-            pixels.float(), size=size, mode="bilinear", align_corners=False, antialias=self.antialias
+            pixels.float(),
+            size=size,
+            mode="bilinear",
+            align_corners=False,
+            antialias=self.antialias,
         )
 
     def _in_channels(self, images: Tensor) -> Tensor:
         if images.shape[1] == 1:
             return images.expand(-1, self.input_shape[0], -1, -1)
-        raise InvalidOption(f"images of {images.shape[1]} channels do not fit an input of {self.input_shape[0]}")
+        raise InvalidOption(
+            f"images of {images.shape[1]} channels do not fit an input of {self.input_shape[0]}"
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """What an exported network's user must do: kind, size, colour order, mean and deviation, antialiasing."""
-        return {**asdict(self), "colours": "BGR" if self.bgr else "RGB", "antialias": self.antialias}
+        """What an exported network's user must do: kind, size, colour order, mean and deviation,
+        antialiasing.
+        """
+        return {
+            **asdict(self),
+            "colours": "BGR" if self.bgr else "RGB",
+            "antialias": self.antialias,
+        }

@@ -68,16 +68,18 @@ def load(
     """The data set of a name or a path.
 
     Args:
-        name: one of `available()` (looked for below the folder that PATHFIT_DATA names), `NAME:PATH`, or the path of
-            a folder of images.
+        name: one of `available()` (looked for below the folder that PATHFIT_DATA names),
+            `NAME:PATH`, or the path of a folder of images.
         input_shape: (channels, height, width) of the network's input.
         split_seed: of the validation split.
-        loader: `torch` (Pillow in worker processes), `dali` (NVIDIA DALI), or `auto`: DALI where it is installed and
-            CUDA is at hand. Sets in memory need neither.
+        loader: `torch` (Pillow in worker processes), `dali` (NVIDIA DALI), or `auto`: DALI where it
+            is installed and CUDA is at hand. Sets in memory need neither.
         preprocessing: `standard` or `spos`.
         limit: at most so many images in each part.
-        validation: how many training images the validation part takes (default: a tenth, at most 50,000).
-        workers: processes or threads that read folders, 0 for none beside this one (default: one a processor).
+        validation: how many training images the validation part takes (default: a tenth, at most
+            50,000).
+        workers: processes or threads that read folders, 0 for none beside this one (default: one a
+            processor).
 
     Raises:
         UnknownName: no such data set, and no such folder.
@@ -87,7 +89,11 @@ def load(
     if loader not in LOADERS:
         raise InvalidOption(f"loader must be one of {', '.join(LOADERS)}, not {loader!r}")
     found, source, path = _find(str(name))
-    return source(DataRequest(found, input_shape, path, split_seed, loader, preprocessing, limit, validation, workers))
+    return source(
+        DataRequest(
+            found, input_shape, path, split_seed, loader, preprocessing, limit, validation, workers
+        )
+    )
 
 
 def reload(record: Mapping[str, Any], input_shape: tuple[int, int, int]) -> ImageData:
@@ -99,7 +105,10 @@ def reload(record: Mapping[str, Any], input_shape: tuple[int, int, int]) -> Imag
     options = {name: record[name] for name in RECORDED if name in record}
     data = load(record["name"], input_shape, record["split_seed"], **options)
     if record.get("digest", data.digest) != data.digest:
-        raise InvalidData(f"the data set {data.name} has changed since the run began: its parts' digest is another")
+        raise InvalidData(
+            f"the data set {data.name} has changed since the run began: its parts' digest is"
+            " another"
+        )
     return data
 
 
@@ -119,8 +128,8 @@ def _find(name: str) -> tuple[str, Source, Path | None]:
         return str(path.resolve()), _source("tiny-imagenet" if tiny else "image-folder"), path
     if path.exists() or os.sep in name:
         raise InvalidData(
-            f"--data {name!r}: {'a file' if path.exists() else 'there is no such folder'}; a folder of "
-            f"images, NAME or NAME:PATH is needed, with NAME one of {', '.join(available())}"
+            f"--data {name!r}: {'a file' if path.exists() else 'there is no such folder'}; a folder"
+            f" of images, NAME or NAME:PATH is needed, with NAME one of {', '.join(available())}"
         )
     raise UnknownName("data set", name, [*available(), "or the path of a folder of images"])
 

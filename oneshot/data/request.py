@@ -11,8 +11,8 @@ def title(name: str) -> str:
     """A data set's name without the folders where its owner keeps it.
 
     Args:
-        name: as an `ImageData` or a run has it: `cifar10:/data/cifar` is `cifar10`, `/data/photographs` and
-            `image-folder:/data/photographs` are `photographs`.
+        name: as an `ImageData` or a run has it: `cifar10:/data/cifar` is `cifar10`,
+            `/data/photographs` and `image-folder:/data/photographs` are `photographs`.
     """
     key, colon, rest = name.partition(":")
     return Path(rest if colon and key == "image-folder" else key).name
@@ -34,8 +34,10 @@ class DataRequest:
         loader: `auto`, `torch` or `dali`; of folders.
         preprocessing: `standard` or `spos`.
         limit: at most so many images in each part, or None.
-        validation: how many training images the validation part takes, or None for a tenth, at most 50,000.
-        workers: processes or threads that read folders, or None for a processor each; changes no result.
+        validation: how many training images the validation part takes, or None for a tenth, at most
+            50,000.
+        workers: processes or threads that read folders, or None for a processor each; changes no
+            result.
     """
 
     name: str

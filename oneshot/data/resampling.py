@@ -6,7 +6,9 @@ import numpy as np
 from PIL import Image
 
 MARGIN = 8 / 7
-"""In evaluation the short side becomes so many times the input's before the centre is cut out: 256 for 224."""
+"""In evaluation the short side becomes so many times the input's before the centre is cut out: 256
+for 224.
+"""
 
 Box = tuple[float, float, float, float]
 
@@ -14,8 +16,8 @@ Box = tuple[float, float, float, float]
 def centre(width: int, height: int, size: tuple[int, int]) -> Box:
     """Box (left, top, right, bottom) in the image that evaluation sees.
 
-    It is what the centre crop takes of the image whose short side was resized to `MARGIN` times the input's; side and
-    offset are whole pixels of the resized image, as in the papers' code.
+    It is what the centre crop takes of the image whose short side was resized to `MARGIN` times the
+    input's; side and offset are whole pixels of the resized image, as in the papers' code.
 
     Args:
         width: of the image.

@@ -51,21 +51,29 @@ class Split(Protocol):
         """How many images."""
 
     def epochs(
-        self, batch_size: int, seed: int, *, augment: bool | Augmentation = False, rank: int = 0, ranks: int = 1
+        self,
+        batch_size: int,
+        seed: int,
+        *,
+        augment: bool | Augmentation = False,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> EpochLoader:
         """Shuffled batches for training.
 
         Args:
-            batch_size: images a step and rank; what does not fill a step of all ranks is left out of the epoch.
+            batch_size: images a step and rank; what does not fill a step of all ranks is left out
+                of the epoch.
             seed: of the order and of the augmentation.
             augment: True for the split's own `augmentation`, or another one.
             rank: of this process.
-            ranks: how many processes share the epoch. Together they see the batches of one process with
-                `batch_size * ranks`.
+            ranks: how many processes share the epoch. Together they see the batches of one process
+                with `batch_size * ranks`.
         """
 
     def batches(self, batch_size: int, indices: Indices | None = None) -> Iterator[Batch]:
-        """Every image once, in order, with the preprocessing of evaluation; the last batch may be short.
+        """Every image once, in order, with the preprocessing of evaluation; the last batch may be
+        short.
 
         Args:
             batch_size: images a batch.

@@ -1,4 +1,6 @@
-"""Tiny-ImageNet's layout: `train/CLASS/images/*.JPEG`, `val/images/*.JPEG` and `val/val_annotations.txt`."""
+"""Tiny-ImageNet's layout: `train/CLASS/images/*.JPEG`, `val/images/*.JPEG` and
+`val/val_annotations.txt`.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +18,31 @@ HOME = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 
 
 def load(request: DataRequest) -> ImageData:
-    """Tiny-ImageNet: 100,000 and 10,000 images of 64 x 64 pixels, 200 classes; its `val` is the test part.
+    """Tiny-ImageNet: 100,000 and 10,000 images of 64 x 64 pixels, 200 classes; its `val` is the
+    test part.
 
     Its `test` folder has no labels and is not read.
 
     Raises:
         InvalidData: a part is missing, or an annotation names no class.
     """
-    found = located(request, (f"val/{ANNOTATIONS}", f"tiny-imagenet-200/val/{ANNOTATIONS}"), f"Tiny-ImageNet ({HOME})")
+    found = located(
+        request,
+        (f"val/{ANNOTATIONS}", f"tiny-imagenet-200/val/{ANNOTATIONS}"),
+        f"Tiny-ImageNet ({HOME})",
+    )
     if found.is_dir() or found.parent.name != "val":
-        raise InvalidData(f"--data {request.name!r}: the unpacked folder of Tiny-ImageNet is needed")
+        raise InvalidData(
+            f"--data {request.name!r}: the unpacked folder of Tiny-ImageNet is needed"
+        )
     root = found.parent.parent
     classes = class_folders(root / "train")
     return folder_data(
-        request, root, classes, images_by_class(root, "train", classes, "images"), _annotated(root, classes)
+        request,
+        root,
+        classes,
+        images_by_class(root, "train", classes, "images"),
+        _annotated(root, classes),
     )
 
 
@@ -41,7 +54,8 @@ def _annotated(root: Path, classes: list[str]) -> Labelled:
         fields = line.split("\t")
         if len(fields) < 2 or fields[1] not in places:
             raise InvalidData(
-                f"{path}, line {number}: a file and one of the {len(classes)} classes are needed: {line!r:.80}"
+                f"{path}, line {number}: a file and one of the {len(classes)} classes are needed:"
+                f" {line!r:.80}"
             )
         labels[fields[0]] = places[fields[1]]
     found = []

@@ -23,7 +23,9 @@ from oneshot.data.resampling import centre, resample
 from oneshot.data.split import Batch
 
 PART = 16
-"""Images that a worker makes at a time: small enough that the first batch comes soon, with any number of workers."""
+"""Images that a worker makes at a time: small enough that the first batch comes soon, with any
+number of workers.
+"""
 
 
 def batches(
@@ -55,7 +57,8 @@ def batches(
             batch_size=None,
             sampler=parts(),
             num_workers=workers,
-            generator=torch.Generator(),  # the process's own would be drawn from, though no worker draws
+            # The process's own generator would be drawn from, though no worker draws.
+            generator=torch.Generator(),
             collate_fn=_as_they_are,
             # Two batches ahead, whatever their size.
             prefetch_factor=max(2, math.ceil(2 * batch_size / PART / workers)) if workers else None,
@@ -74,7 +77,8 @@ def batches(
 
 
 class _Made(NamedTuple):
-    # A part of a batch: pixels are a quarter of what a network takes, and go from process to process.
+    # A part of a batch: pixels are a quarter of what a network takes, and go from process to
+    # process.
     pixels: Tensor
     labels: Tensor
     numbers: np.ndarray | None
@@ -84,7 +88,9 @@ class _Made(NamedTuple):
 def _joined(parts: list[_Made], split: FolderSplit, how: Augmentation) -> Batch:
     images = split.preprocessing.normalised(torch.cat([part.pixels for part in parts]))
     if how.cutout:
-        for part, some in zip(parts, torch.split(images, [len(part.pixels) for part in parts]), strict=True):
+        for part, some in zip(
+            parts, torch.split(images, [len(part.pixels) for part in parts]), strict=True
+        ):
             if part.numbers is not None:
                 cut_out(some, part.numbers, how.cutout)
     return images, torch.cat([part.labels for part in parts])
@@ -107,7 +113,9 @@ class _Parts(Dataset[_Made]):
         skipped: list[Skipped] = []
         for row, index in enumerate(task.indices.tolist()):
             drawn = None if task.numbers is None else task.numbers[row]
-            found = self.split.load(index, task.replace, partial(self._pixels, numbers=drawn), skipped)
+            found = self.split.load(
+                index, task.replace, partial(self._pixels, numbers=drawn), skipped
+            )
             if found is not None:
                 pixels[len(kept)] = found[1]
                 places.append(found[0])
@@ -126,8 +134,13 @@ class _Parts(Dataset[_Made]):
             image, _ = decoded(content)
             return resample(image, centre(*image.size, size), size, preprocessing.antialias)
         box = self.how.crop(known.width, known.height, numbers)
-        # A smaller image is decoded faster; it is one that was averaged over, as without antialiasing it must not be.
-        shrink = min((box[2] - box[0]) / size[1], (box[3] - box[1]) / size[0]) if preprocessing.antialias else 1.0
+        # A smaller image is decoded faster; it is one that was averaged over, as without
+        # antialiasing it must not be.
+        shrink = (
+            min((box[2] - box[0]) / size[1], (box[3] - box[1]) / size[0])
+            if preprocessing.antialias
+            else 1.0
+        )
         image, factor = decoded(content, shrink)
         left, top, right, bottom = (edge / factor for edge in box)
         inside = left, top, min(right, image.width), min(bottom, image.height)

@@ -11,7 +11,9 @@ from oneshot.data.errors import InvalidData
 from oneshot.data.request import DataRequest
 
 SHARE, MOST = 0.1, 50_000
-"""The validation part: so much of the training images, at most so many (SPOS holds out 50,000 of ImageNet's)."""
+"""The validation part: so much of the training images, at most so many (SPOS holds out 50,000 of
+ImageNet's).
+"""
 
 
 def validation_size(count: int, asked: int | None) -> int:
@@ -22,12 +24,15 @@ def validation_size(count: int, asked: int | None) -> int:
     """
     size = min(max(1, round(count * SHARE)), MOST) if asked is None else asked
     if not 0 < size < count:
-        raise InvalidData(f"a validation part of {size} images cannot be cut from {count} training images")
+        raise InvalidData(
+            f"a validation part of {size} images cannot be cut from {count} training images"
+        )
     return size
 
 
 def stratified(labels: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of what stays and of what is cut off, each sorted; each class in proportion, to within one image.
+    """Indices of what stays and of what is cut off, each sorted; each class in proportion, to
+    within one image.
 
     Args:
         labels: int [n].
@@ -82,7 +87,9 @@ def limited(index: np.ndarray, labels: np.ndarray, request: DataRequest) -> np.n
 
 
 def digest(parts: Iterable[tuple[Iterable[bytes], np.ndarray]]) -> str:
-    """SHA-256, in hexadecimal, over each part's images (names or pixels, each as bytes) and labels."""
+    """SHA-256, in hexadecimal, over each part's images (names or pixels, each as bytes) and
+    labels.
+    """
     total = hashlib.sha256()
     for images, labels in parts:
         for image in images:

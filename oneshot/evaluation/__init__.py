@@ -1,1 +1,3 @@
-"""Evaluating many sub-networks of one supernet: what is fixed for all of them, and what they share."""
+"""Evaluating many sub-networks of one supernet: what is fixed for all of them, and what they
+share.
+"""

@@ -13,11 +13,14 @@ from spaces.files import read_text
 from spaces.space import SearchSpace
 
 
-def read_architectures(path: str | Path, space: SearchSpace, format_name: str | None = None) -> list[Architecture]:
-    """The architectures of a file: one in any format of `spaces.formats`, a JSON list of them, or one a line.
+def read_architectures(
+    path: str | Path, space: SearchSpace, format_name: str | None = None
+) -> list[Architecture]:
+    """The architectures of a file: one in any format of `spaces.formats`, a JSON list of them, or
+    one a line.
 
-    Objects that hold one under `architecture`, as evaluations and the candidates of search results do, and objects
-    that hold a list under `best`, as search results do, are taken too.
+    Objects that hold one under `architecture`, as evaluations and the candidates of search results
+    do, and objects that hold a list under `best`, as search results do, are taken too.
 
     Args:
         path: the file.
@@ -57,7 +60,9 @@ def _parts(text: str) -> Iterator[tuple[str, str]]:
     """Place and text of each architecture of a file of several."""
     try:
         values = _listed(json.loads(text))
-        yield from ((f"architecture {number}", _text(value)) for number, value in enumerate(values, 1))
+        yield from (
+            (f"architecture {number}", _text(value)) for number, value in enumerate(values, 1)
+        )
     except json.JSONDecodeError:
         for number, line in enumerate(text.splitlines(), 1):
             if line.strip():

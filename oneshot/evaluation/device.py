@@ -11,7 +11,8 @@ from oneshot.errors import InvalidOption
 
 
 def find_device(name: str) -> torch.device:
-    """The device of a name: `cpu`, `gpu` (the first; `cuda` is taken for `gpu`), `gpu:1`, or `auto`.
+    """The device of a name: `cpu`, `gpu` (the first; `cuda` is taken for `gpu`), `gpu:1`, or
+    `auto`.
 
     Raises:
         InvalidOption: the name is none, or this torch sees no such GPU.

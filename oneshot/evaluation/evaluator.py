@@ -32,25 +32,31 @@ Progress = Callable[[float, str], None]
 
 @torch.no_grad()
 def quality(model: nn.Module, split: Split, batch: int = BATCH) -> dict[str, float]:
-    """Mean cross-entropy (nats), top-1 and top-5 (percent) of a model on a split, on the model's device."""
+    """Mean cross-entropy (nats), top-1 and top-5 (percent) of a model on a split, on the model's
+    device.
+    """
     model.eval()
     device = next((value.device for value in model.parameters()), torch.device("cpu"))
-    return metrics((model(images.to(device)), labels.to(device)) for images, labels in split.batches(batch))
+    return metrics(
+        (model(images.to(device)), labels.to(device)) for images, labels in split.batches(batch)
+    )
 
 
 class Evaluator:
     """Evaluates architectures by the weights of a trained supernet.
 
-    For each one the batch normalisation of its path is recalibrated in one pass over training images; then validation
-    images are evaluated, the same ones for every architecture. A result depends on nothing that was evaluated before
-    or is evaluated with it. Networks are not built anew and images are read once.
+    For each one the batch normalisation of its path is recalibrated in one pass over training
+    images; then validation images are evaluated, the same ones for every architecture. A result
+    depends on nothing that was evaluated before or is evaluated with it. Networks are not built
+    anew and images are read once.
 
     Args:
         supernet: trained; it is moved to the device.
         data: images are drawn from its training and its validation part.
         settings: how many, and how.
         device: `cpu`, `gpu`, `gpu:1`, or `auto`: a GPU where there is one.
-        budget: bytes of features that chains which begin alike may share; None: a quarter of what is free.
+        budget: bytes of features that chains which begin alike may share; None: a quarter of what
+            is free.
     """
 
     def __init__(
@@ -73,7 +79,9 @@ class Evaluator:
         """Metrics of one architecture, codes [choices]; see `stream`."""
         return self.evaluate_many(np.asarray(codes)[None])[0]
 
-    def evaluate_many(self, codes: Codes, progress: Progress = lambda share, text: None) -> list[dict[str, float]]:
+    def evaluate_many(
+        self, codes: Codes, progress: Progress = lambda share, text: None
+    ) -> list[dict[str, float]]:
         """Metrics of many architectures, codes [n, choices], in their order; see `stream`."""
         found: dict[int, dict[str, float]] = {}
         for place, result in self.stream(codes):
@@ -82,7 +90,8 @@ class Evaluator:
         return [found[place] for place in range(len(codes))]
 
     def stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
-        """Place among codes [n, choices] and metrics of each architecture, as soon as they are known.
+        """Place among codes [n, choices] and metrics of each architecture, as soon as they are
+        known.
 
         The metrics are cross_entropy (nats), top1 and top5 (percent).
 
@@ -91,20 +100,26 @@ class Evaluator:
         """
         evaluated = self._evaluated(self.supernet.space.check(np.asarray(codes)))
         while True:
-            # Not around the whole: between two results these contexts would hold for the caller too.
+            # Not around the whole: between two results these contexts would hold for the caller
+            # too.
             with torch.no_grad(), self._autocast():
                 found = next(evaluated, None)
             if found is None:
                 return
             places, result = found
             if not math.isfinite(result["cross_entropy"]):
-                raise InvalidRun("the supernet's outputs are not finite: its training diverged; lower --learning-rate")
+                raise InvalidRun(
+                    "the supernet's outputs are not finite: its training diverged; lower"
+                    " --learning-rate"
+                )
             yield from ((place, dict(result)) for place in places)
 
     def _evaluated(self, codes: Codes) -> Iterator[tuple[list[int], dict[str, float]]]:
         labels = self.images.labels
         if isinstance(self.supernet, ChainSupernet):
-            tree = PrefixTree(Features(self.images.recalibration, self.images.validation), self.budget)
+            tree = PrefixTree(
+                Features(self.images.recalibration, self.images.validation), self.budget
+            )
             for places, outputs in tree.outputs([self._path(row) for row in codes]):
                 yield places, metrics(zip(outputs, labels, strict=True))
         else:

@@ -37,7 +37,9 @@ class EvaluationImages:
     labels: list[Tensor]
 
     @classmethod
-    def of(cls, data: ImageData, settings: EvaluationSettings, device: torch.device) -> EvaluationImages:
+    def of(
+        cls, data: ImageData, settings: EvaluationSettings, device: torch.device
+    ) -> EvaluationImages:
         """The images that the settings draw from the training and the validation split.
 
         Raises:
@@ -45,7 +47,11 @@ class EvaluationImages:
             InvalidOption: the device has no room for so many.
         """
         _check_room(data, settings, device)
-        rows = drawn(len(data.train), settings.recalibration_batches * settings.recalibration_batch_size, settings.seed)
+        rows = drawn(
+            len(data.train),
+            settings.recalibration_batches * settings.recalibration_batch_size,
+            settings.seed,
+        )
         training, _ = _read(data.train, rows, settings.precision, device)
         # Batches of one size: a short one would weigh like the others.
         size = min(settings.recalibration_batch_size, len(training))
@@ -53,7 +59,9 @@ class EvaluationImages:
         chosen = np.sort(drawn(len(data.validation), settings.images, settings.seed))
         images, labels = _read(data.validation, chosen, settings.precision, device)
         batch = settings.batch_size
-        return cls(list(recalibration), list(torch.split(images, batch)), list(torch.split(labels, batch)))
+        return cls(
+            list(recalibration), list(torch.split(images, batch)), list(torch.split(labels, batch))
+        )
 
     @property
     def count(self) -> int:
@@ -74,19 +82,27 @@ def drawn(count: int, wanted: int, seed: int) -> NDArray[np.int64]:
 def _check_room(data: ImageData, settings: EvaluationSettings, device: torch.device) -> None:
     if data.preprocessing is None:
         return  # its images lie in memory already
-    training = min(len(data.train), settings.recalibration_batches * settings.recalibration_batch_size)
+    training = min(
+        len(data.train), settings.recalibration_batches * settings.recalibration_batch_size
+    )
     count = training + min(len(data.validation), settings.images)
     shape = data.preprocessing.input_shape
-    needed, free = count * math.prod(shape) * _TYPES[settings.precision].itemsize, free_bytes(device)
+    needed, free = (
+        count * math.prod(shape) * _TYPES[settings.precision].itemsize,
+        free_bytes(device),
+    )
     if needed > free:
         size = " x ".join(map(str, shape))
         raise InvalidOption(
-            f"{count} images of {size} need {needed / 1e9:.1f} GB on {device}, where {free / 1e9:.1f} GB are free; "
-            f"lower images or recalibration_batches, or take the precision bf16"
+            f"{count} images of {size} need {needed / 1e9:.1f} GB on {device}, where"
+            f" {free / 1e9:.1f} GB are free; lower images or recalibration_batches, or take the"
+            " precision bf16"
         )
 
 
-def _read(split: Split, rows: NDArray[np.int64], precision: str, device: torch.device) -> tuple[Tensor, Tensor]:
+def _read(
+    split: Split, rows: NDArray[np.int64], precision: str, device: torch.device
+) -> tuple[Tensor, Tensor]:
     images, labels = split.tensors(rows)
     if not len(labels):
         raise InvalidRun("none of the images that an evaluation needs can be read")

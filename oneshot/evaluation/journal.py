@@ -33,11 +33,14 @@ class EvaluationJournal:
                 found, needed = done.source.get(name), self.source.get(name)
                 if found != needed:
                     raise InvalidRun(
-                        f"{output} holds evaluations with {name} {found!r}, not {needed!r}; choose another file"
+                        f"{output} holds evaluations with {name} {found!r}, not {needed!r}; choose"
+                        " another file"
                     )
 
     def evaluate(
-        self, architectures: Sequence[Architecture], progress: Callable[[float, str], None] = lambda share, text: None
+        self,
+        architectures: Sequence[Architecture],
+        progress: Callable[[float, str], None] = lambda share, text: None,
     ) -> list[Evaluation]:
         """Evaluate what the file does not hold yet, and leave it in the order of the architectures.
 

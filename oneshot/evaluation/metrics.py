@@ -17,13 +17,16 @@ def wilson(top1: float, count: int, deviations: float = 1.96) -> tuple[float, fl
     """
     share, z2 = top1 / 100, deviations**2
     centre = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = deviations / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
+    half = (
+        deviations / (1 + z2 / count) * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2))
+    )
     return 100 * max(0.0, centre - half), 100 * min(1.0, centre + half)
 
 
 @torch.no_grad()
 def metrics(outputs: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
-    """Mean cross-entropy (nats), top-1 and top-5 (percent; of the classes there are, where these are fewer).
+    """Mean cross-entropy (nats), top-1 and top-5 (percent; of the classes there are, where these
+    are fewer).
 
     Args:
         outputs: logits [b, classes] and labels [b] of each batch.
@@ -38,4 +41,8 @@ def metrics(outputs: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
         count += len(labels)
     # Read at the end: a value asked for in the loop would hold a GPU up.
     sums = [torch.stack(parts).sum().item() for parts in (loss, first, fifth)]
-    return {"cross_entropy": sums[0] / count, "top1": 100 * sums[1] / count, "top5": 100 * sums[2] / count}
+    return {
+        "cross_entropy": sums[0] / count,
+        "top1": 100 * sums[1] / count,
+        "top5": 100 * sums[2] / count,
+    }

@@ -1,9 +1,10 @@
 """Chains that begin alike, evaluated together: what they share is computed once.
 
-In a chain whose statistics are recalibrated, everything up to a layer depends on the candidates up to that layer alone:
-the batches that enter it during recalibration, its statistics, and the features of the validation images. Chains are
-therefore walked as a tree of common beginnings. Every number is computed as for one chain alone, by the same
-operations on the same batches, so that results are equal to the last bit.
+In a chain whose statistics are recalibrated, everything up to a layer depends on the candidates up
+to that layer alone: the batches that enter it during recalibration, its statistics, and the
+features of the validation images. Chains are therefore walked as a tree of common beginnings. Every
+number is computed as for one chain alone, by the same operations on the same batches, so that
+results are equal to the last bit.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ class Features:
     """What enters a layer.
 
     Args:
-        recalibration: batches of training images, as normalisation by the batch's own statistics makes them.
-        validation: batches of validation images, as normalisation by the recalibrated statistics makes them.
+        recalibration: batches of training images, as normalisation by the batch's own statistics
+            makes them.
+        validation: batches of validation images, as normalisation by the recalibrated statistics
+            makes them.
     """
 
     recalibration: list[Tensor]
@@ -56,15 +59,16 @@ class PrefixTree:
 
     Args:
         images: what enters the chains.
-        budget: bytes of features that may be kept at a time. Where a beginning does not fit, it is computed again for
-            each of its continuations; results do not depend on it.
+        budget: bytes of features that may be kept at a time. Where a beginning does not fit, it is
+            computed again for each of its continuations; results do not depend on it.
     """
 
     def __init__(self, images: Features, budget: int):
         self.images, self.budget = images, budget
 
     def outputs(self, chains: Sequence[Chain]) -> Iterator[tuple[list[int], Iterator[Tensor]]]:
-        """For each different chain its places among `chains` and its outputs, batch by batch, to be read at once.
+        """For each different chain its places among `chains` and its outputs, batch by batch, to be
+        read at once.
 
         Args:
             chains: modules in the order of execution, in evaluation mode; all of one length.
@@ -73,11 +77,21 @@ class PrefixTree:
             yield from self._walk(chains, list(range(len(chains))), 0, 0, self.images, 0)
 
     def _walk(
-        self, chains: Sequence[Chain], members: list[int], begin: int, depth: int, features: Features, kept: int
+        self,
+        chains: Sequence[Chain],
+        members: list[int],
+        begin: int,
+        depth: int,
+        features: Features,
+        kept: int,
     ) -> Iterator[tuple[list[int], Iterator[Tensor]]]:
-        """Evaluate chains that are equal up to `depth`, from the features that enter layer `begin`."""
+        """Evaluate chains that are equal up to `depth`, from the features that enter layer
+        `begin`.
+        """
         first = chains[members[0]]
-        while depth < len(first) and all(chains[member][depth] is first[depth] for member in members):
+        while depth < len(first) and all(
+            chains[member][depth] is first[depth] for member in members
+        ):
             depth += 1
         shared = first[begin:depth]
         if depth == len(first):
@@ -101,7 +115,9 @@ def _run(chain: Chain, batch: Tensor) -> Tensor:
 
 def _up_to_last_norm(chain: Chain) -> Chain:
     """What has to be run for the statistics alone."""
-    last = max((place for place, module in enumerate(chain) if normalisations([module])), default=-1)
+    last = max(
+        (place for place, module in enumerate(chain) if normalisations([module])), default=-1
+    )
     return chain[: last + 1]
 
 

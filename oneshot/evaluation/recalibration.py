@@ -11,16 +11,20 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @torch.no_grad()
-def recalibrate(model: nn.Module, images: Iterable[Tensor], parts: Iterable[nn.Module] | None = None) -> None:
-    """Replace the running statistics by the mean over batches (momentum 1/i), as SPOS does before evaluation.
+def recalibrate(
+    model: nn.Module, images: Iterable[Tensor], parts: Iterable[nn.Module] | None = None
+) -> None:
+    """Replace the running statistics by the mean over batches (momentum 1/i), as SPOS does before
+    evaluation.
 
-    The model is left in evaluation mode; nothing but batch normalisation is run in training mode, so that dropout
-    draws nothing.
+    The model is left in evaluation mode; nothing but batch normalisation is run in training mode,
+    so that dropout draws nothing.
 
     Args:
         model: what is run.
         images: batches [b, channels, height, width] of training images.
-        parts: the modules whose statistics are computed (default: the model); what does not run must not be reset.
+        parts: the modules whose statistics are computed (default: the model); what does not run
+            must not be reset.
     """
     model.eval()
     with gathering(parts if parts is not None else [model]) as statistics:
@@ -30,7 +34,9 @@ def recalibrate(model: nn.Module, images: Iterable[Tensor], parts: Iterable[nn.M
 
 @contextmanager
 def gathering(parts: Iterable[nn.Module]) -> Iterator[Gathering]:
-    """Let the normalisations of `parts` gather statistics anew within the block, and use them afterwards."""
+    """Let the normalisations of `parts` gather statistics anew within the block, and use them
+    afterwards.
+    """
     norms = normalisations(parts)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
@@ -63,6 +69,7 @@ class Gathering:
         """The batches, each to be run before the next is asked for."""
         for number, batch in enumerate(batches, 1):
             for norm in self.norms:
-                # What torch makes of momentum None, without reading a counter back from the device for it.
+                # What torch makes of momentum None, without reading a counter back from the device
+                # for it.
                 norm.momentum = 1 / number
             yield batch

@@ -38,7 +38,9 @@ class EvaluationSettings:
             if getattr(self, name) < 1:
                 raise InvalidOption(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.precision not in PRECISIONS:
-            raise InvalidOption(f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}")
+            raise InvalidOption(
+                f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Name -> value."""

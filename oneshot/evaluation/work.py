@@ -1,4 +1,6 @@
-"""Evaluating a run's sub-networks, by this process or by many, with what is recorded of how it was done."""
+"""Evaluating a run's sub-networks, by this process or by many, with what is recorded of how it was
+done.
+"""
 
 from __future__ import annotations
 
@@ -54,14 +56,21 @@ class SupernetWork:
         for plugin in self.plugins:
             load_file(plugin)
         run = read_run(self.folder, "supernet")
-        return load_evaluator(run, run.data(), self.settings, self.device, self.threads, self.workers)
+        return load_evaluator(
+            run, run.data(), self.settings, self.device, self.threads, self.workers
+        )
 
     def __call__(self, codes: list[list[int]]) -> list[dict[str, float]]:
         return self.evaluator.evaluate_many(np.array(codes))
 
 
 def load_evaluator(
-    run: Run, data: ImageData, settings: EvaluationSettings, device: str = "cpu", threads: int = 1, workers: int = 1
+    run: Run,
+    data: ImageData,
+    settings: EvaluationSettings,
+    device: str = "cpu",
+    threads: int = 1,
+    workers: int = 1,
 ) -> Evaluator:
     """The evaluator of a run's supernet; for the arguments see `SupernetWork`."""
     import torch
@@ -88,7 +97,8 @@ class SupernetEvaluation:
         threads: of torch, in each process.
         engine: see `oneshot.parallel.fanout`.
         workers: processes; None: as many as the processor has cores for.
-        address: of a running Ray cluster, which must see the run's folder and its data at the same paths.
+        address: of a running Ray cluster, which must see the run's folder and its data at the same
+            paths.
 
     Raises:
         InvalidOption: there is no such device, or there can be no such processes.
@@ -109,7 +119,9 @@ class SupernetEvaluation:
         if self.engine == "local":
             find_device(self.device)
         elif ":" in self.device:
-            raise InvalidOption(f"with the engine {self.engine} a device has no number: not {self.device!r}")
+            raise InvalidOption(
+                f"with the engine {self.engine} a device has no number: not {self.device!r}"
+            )
 
     @cached_property
     def data(self) -> ImageData:
@@ -142,7 +154,9 @@ class SupernetEvaluation:
             ItemFailed: the same, of another process.
         """
         if self.engine == "local":
-            evaluator = load_evaluator(self.run, self.data, self.settings, self.device, self.threads)
+            evaluator = load_evaluator(
+                self.run, self.data, self.settings, self.device, self.threads
+            )
             yield from evaluator.stream(codes)
         elif len(codes):
             yield from self._fanned_out(codes)
@@ -163,7 +177,9 @@ class SupernetEvaluation:
             self.engine,
             self.workers,
             Resources(self.threads, 0 if device == "cpu" else 1),
-            name=lambda share: f"a share of {len(share)} architectures, the first with codes {share[0]}",
+            name=lambda share: (
+                f"a share of {len(share)} architectures, the first with codes {share[0]}"
+            ),
             address=self.address,
         )
         with closing(fanout.ordered([codes[share].tolist() for share in shares])) as results:
@@ -171,6 +187,12 @@ class SupernetEvaluation:
                 yield from zip(share.tolist(), found, strict=True)
 
     def _work(self, device: str, workers: int) -> SupernetWork:
-        plugins = [module.__file__ for name, module in sys.modules.items() if name.startswith("pathfit_plugin_")]
+        plugins = [
+            module.__file__
+            for name, module in sys.modules.items()
+            if name.startswith("pathfit_plugin_")
+        ]
         folder = str(self.run.folder.resolve())
-        return SupernetWork(folder, self.settings, device, self.threads, workers, tuple(filter(None, plugins)))
+        return SupernetWork(
+            folder, self.settings, device, self.threads, workers, tuple(filter(None, plugins))
+        )

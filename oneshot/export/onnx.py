@@ -42,7 +42,8 @@ class Export:
         opset: of ONNX.
         nodes: how many operators it has.
         norms: batch normalisations among them.
-        images: real ones that were compared, beside random ones; 0 where the data set is not at hand.
+        images: real ones that were compared, beside random ones; 0 where the data set is not at
+            hand.
     """
 
     path: Path
@@ -78,9 +79,18 @@ def export(run: Run, path: str | Path, *, opset: int = OPSET, fold_bn: bool = Fa
         write_onnx(model, shape, beside, described(run, data), opset=opset, fold_bn=fold_bn)
         difference = compare(model, shape, beside, images)
         if not difference <= TOLERANCE:
-            raise InvalidRun(f"{run.folder}: the exported model differs from torch by {difference:.2g}")
+            raise InvalidRun(
+                f"{run.folder}: the exported model differs from torch by {difference:.2g}"
+            )
         nodes = operators(beside)
-    return Export(Path(path), difference, opset, nodes.total(), nodes[_NORM], 0 if images is None else len(images))
+    return Export(
+        Path(path),
+        difference,
+        opset,
+        nodes.total(),
+        nodes[_NORM],
+        0 if images is None else len(images),
+    )
 
 
 def described(run: Run, data: ImageData | None) -> dict[str, str]:
@@ -91,9 +101,10 @@ def described(run: Run, data: ImageData | None) -> dict[str, str]:
         data: its data set; None: what the run recorded of it.
 
     Returns:
-        architecture, pathfit (version); data: what the run recorded, without the folder of the images; classes: JSON
-        list of names; preprocessing: JSON object of layout, input_shape (channels, height, width), and, where the data
-        set says so, colours, mean, deviation, resizing.
+        architecture, pathfit (version); data: what the run recorded, without the folder of the
+        images; classes: JSON list of names; preprocessing: JSON object of layout, input_shape
+        (channels, height, width), and, where the data set says so, colours, mean, deviation,
+        resizing.
     """
     settings = run.settings
     classes = settings.get("classes") or (list(data.classes) if data is not None else [])
@@ -159,7 +170,9 @@ def write_onnx(
     proto = program.model_proto
     given = {entry.version for entry in proto.opset_import if not entry.domain}
     if given != {opset}:
-        raise InvalidRun(f"the model cannot be said in opset {opset}; without --opset it is {OPSET}")
+        raise InvalidRun(
+            f"the model cannot be said in opset {opset}; without --opset it is {OPSET}"
+        )
     for key, value in metadata.items():
         entry = proto.metadata_props.add()
         entry.key, entry.value = key, value
@@ -168,7 +181,9 @@ def write_onnx(
 
 
 def _simplify(model: Any, fold_bn: bool) -> None:
-    """Compute what is constant, join operators; with `fold_bn` also normalisation with the convolution before it."""
+    """Compute what is constant, join operators; with `fold_bn` also normalisation with the
+    convolution before it.
+    """
     import onnx_ir.passes.common as passes
     from onnx_ir.passes import PassManager
     from onnxscript import optimizer, rewriter
@@ -177,7 +192,11 @@ def _simplify(model: Any, fold_bn: bool) -> None:
     if fold_bn:
         optimizer.optimize_ir(model)
         return
-    rules = [common.collapse_slice_rule, common.collapse_slice2_rule, common.materialize_reshape_shape_rule]
+    rules = [
+        common.collapse_slice_rule,
+        common.collapse_slice2_rule,
+        common.materialize_reshape_shape_rule,
+    ]
     for _ in range(2):
         optimizer.fold_constants_ir(model)
         rewriter.rewrite(model, rules)
@@ -191,9 +210,13 @@ def _simplify(model: Any, fold_bn: bool) -> None:
 
 
 def compare(
-    model: nn.Module, shape: tuple[int, int, int], path: Path, images: Tensor | Sequence[Tensor] | None = None
+    model: nn.Module,
+    shape: tuple[int, int, int],
+    path: Path,
+    images: Tensor | Sequence[Tensor] | None = None,
 ) -> float:
-    """The largest difference between onnxruntime's logits and torch's, relative to the largest logit.
+    """The largest difference between onnxruntime's logits and torch's, relative to the largest
+    logit.
 
     Args:
         model: in evaluation mode.
@@ -204,7 +227,10 @@ def compare(
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    batches = [torch.randn(count, *shape, generator=torch.Generator().manual_seed(count)) for count in (1, 3)]
+    batches = [
+        torch.randn(count, *shape, generator=torch.Generator().manual_seed(count))
+        for count in (1, 3)
+    ]
     worst = 0.0
     for batch in [*batches, *([images] if isinstance(images, Tensor) else images or [])]:
         with torch.inference_mode():
@@ -223,7 +249,9 @@ def operators(path: str | Path) -> Counter[str]:
 
 
 def metadata_of(path: str | Path) -> dict[str, Any]:
-    """What `export` wrote into a model's metadata: architecture, data, classes, preprocessing, pathfit."""
+    """What `export` wrote into a model's metadata: architecture, data, classes, preprocessing,
+    pathfit.
+    """
     import onnx
 
     return {entry.key: entry.value for entry in onnx.load(str(path)).metadata_props}

@@ -11,13 +11,15 @@ from spaces.errors import InvalidFile
 
 
 class OnnxNetwork(nn.Module):
-    """Runs an ONNX model of images [b, channels, height, width] -> logits [b, classes] on the processor.
+    """Runs an ONNX model of images [b, channels, height, width] -> logits [b, classes] on the
+    processor.
 
     Args:
         path: the model's file.
 
     Raises:
-        InvalidFile: onnxruntime cannot load the file, or the model takes something else than one batch of images.
+        InvalidFile: onnxruntime cannot load the file, or the model takes something else than one
+            batch of images.
     """
 
     def __init__(self, path: str | Path):
@@ -25,14 +27,23 @@ class OnnxNetwork(nn.Module):
         import onnxruntime
 
         try:
-            self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            self.session = onnxruntime.InferenceSession(
+                str(path), providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # onnxruntime's exceptions have no common base but this
-            raise InvalidFile(f"{path}: onnxruntime cannot load it: {str(error).splitlines()[0]}") from error
+            raise InvalidFile(
+                f"{path}: onnxruntime cannot load it: {str(error).splitlines()[0]}"
+            ) from error
         entries = self.session.get_inputs()
         shapes = [list(entry.shape) for entry in entries]
         if [entry.type for entry in entries] != ["tensor(float)"] or len(shapes[0]) != 4:
-            taken = ", ".join(f"{entry.name} {entry.type} {entry.shape}" for entry in entries) or "nothing"
-            raise InvalidFile(f"{path}: a model of one tensor(float) of images is needed; this one takes {taken}")
+            taken = (
+                ", ".join(f"{entry.name} {entry.type} {entry.shape}" for entry in entries)
+                or "nothing"
+            )
+            raise InvalidFile(
+                f"{path}: a model of one tensor(float) of images is needed; this one takes {taken}"
+            )
         self.input, self.shape = entries[0].name, shapes[0]
         self.metadata = dict(self.session.get_modelmeta().custom_metadata_map)
 

@@ -25,7 +25,8 @@ INITIAL = ("normal", "uniform", "zeros")
 class ArchitectureMutator(Mutator):
     """A mutator with a vector of logits for every key, over the candidates by code.
 
-    As it stands it runs the mixture of all candidates by their probabilities (DARTS, arXiv 1806.09055, equation 2).
+    As it stands it runs the mixture of all candidates by their probabilities (DARTS, arXiv
+    1806.09055, equation 2).
 
     Args:
         model: as of `BaseMutator`.
@@ -37,9 +38,18 @@ class ArchitectureMutator(Mutator):
         InvalidOption: as of `BaseMutator`, or an unknown way to begin.
     """
 
-    def __init__(self, model: nn.Module, *, init_type: str = "normal", init_ratio: float = 1e-3, seed: int = 0):
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        init_type: str = "normal",
+        init_ratio: float = 1e-3,
+        seed: int = 0,
+    ):
         if init_type not in INITIAL:
-            raise InvalidOption(f"arch_init_type must be one of {', '.join(INITIAL)}, not {init_type!r}")
+            raise InvalidOption(
+                f"arch_init_type must be one of {', '.join(INITIAL)}, not {init_type!r}"
+            )
         super().__init__(model)
         self.generator = torch.Generator().manual_seed(seed)
         # A list, for keys may hold dots, which names of parameters must not.
@@ -86,7 +96,9 @@ class ArchitectureMutator(Mutator):
         keys = list(self.groups) if choices is None else [choice.key for choice in choices]
         for key in keys:
             if key not in self.groups:
-                raise InvalidOption(f"the model has no LayerChoice or other mutable for the choice {key!r}")
+                raise InvalidOption(
+                    f"the model has no LayerChoice or other mutable for the choice {key!r}"
+                )
         return [self.distribution(key) for key in keys]
 
     def expected_cost(self, model: CostModel) -> Tensor:
@@ -99,7 +111,10 @@ class ArchitectureMutator(Mutator):
 
     def sample_search(self) -> Masks:
         """The probabilities, as weights."""
-        return {key: self.weights(found[0], self.distribution(key)) for key, found in self.groups.items()}
+        return {
+            key: self.weights(found[0], self.distribution(key))
+            for key, found in self.groups.items()
+        }
 
     def sample_final(self) -> Masks:
         """The most probable candidates."""
@@ -110,7 +125,8 @@ class ArchitectureMutator(Mutator):
         return space.architecture(self.decided())
 
     def weights(self, mutable: Mutable, given: Tensor) -> Tensor:
-        """Weights over codes as a mask: of an InputChoice the weight of an input is that of all codes with it.
+        """Weights over codes as a mask: of an InputChoice the weight of an input is that of all
+        codes with it.
 
         Args:
             mutable: whose mask.
@@ -119,19 +135,26 @@ class ArchitectureMutator(Mutator):
         if not isinstance(mutable, InputChoice):
             return given
         if mutable.key not in self._member:
-            rows = [[index in taken for index in range(mutable.n_candidates)] for taken in mutable.subsets]
+            rows = [
+                [index in taken for index in range(mutable.n_candidates)]
+                for taken in mutable.subsets
+            ]
             self._member[mutable.key] = torch.tensor(rows, dtype=torch.float32)
         return given @ self._member[mutable.key].to(device=given.device, dtype=given.dtype)
 
     def draw(self, probabilities: Tensor, count: int = 1) -> list[int]:
-        """Codes drawn without replacement by the mutator's own generator, from probabilities [candidates]."""
+        """Codes drawn without replacement by the mutator's own generator, from probabilities
+        [candidates].
+        """
         # On the processor whatever the logits' device: the same numbers everywhere.
         given = probabilities.detach().to("cpu", torch.float64)
         return [int(code) for code in torch.multinomial(given, count, generator=self.generator)]
 
     def log_probability(self, codes: dict[str, int]) -> Tensor:
         """The logarithm of the probability of an architecture, differentiable in the logits."""
-        return torch.stack([logits.log_softmax(0)[codes[key]] for key, logits in self.alpha.items()]).sum()
+        return torch.stack(
+            [logits.log_softmax(0)[codes[key]] for key, logits in self.alpha.items()]
+        ).sum()
 
     def get_extra_state(self) -> dict[str, Any]:
         """The generator's state and the keys."""
@@ -152,7 +175,9 @@ def one_hot(code: int, like: Tensor) -> Tensor:
 
 
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
-    """`hard` [n] going forward, with the gradient of `soft` [n]; without the rounding of hard + soft - soft."""
+    """`hard` [n] going forward, with the gradient of `soft` [n]; without the rounding of hard +
+    soft - soft.
+    """
     found: Tensor = _StraightThrough.apply(hard, soft)  # type: ignore[no-untyped-call]
     return found
 
@@ -170,6 +195,8 @@ class _StraightThrough(torch.autograd.Function):
 def named(space: SearchSpace, probabilities: Sequence[Tensor]) -> dict[str, dict[str, float]]:
     """Probabilities of a space's choices for `json.dump`: choice -> candidate -> probability."""
     return {
-        choice.key: {name: float(value) for name, value in zip(choice.candidates, row.tolist(), strict=True)}
+        choice.key: {
+            name: float(value) for name, value in zip(choice.candidates, row.tolist(), strict=True)
+        }
         for choice, row in zip(space.choices, probabilities, strict=True)
     }

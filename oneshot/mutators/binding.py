@@ -17,16 +17,22 @@ from spaces.user_model.supernet import ModelSupernet
 
 def size(mutable: Mutable) -> int:
     """Length of a mutable's mask: its candidates, or the inputs of an InputChoice."""
-    return mutable.n_candidates if isinstance(mutable, InputChoice) else len(mutable.choice.candidates)
+    return (
+        mutable.n_candidates if isinstance(mutable, InputChoice) else len(mutable.choice.candidates)
+    )
 
 
 def code_of(mutable: Mutable, mask: Tensor) -> int:
-    """The code that a mask takes; raises InvalidOption where it takes none that is allowed, or weights several."""
+    """The code that a mask takes; raises InvalidOption where it takes none that is allowed, or
+    weights several.
+    """
     taken = mask.detach().ne(0).nonzero().flatten().tolist()
     if isinstance(mutable, InputChoice):
         return mutable.choice.code_of(taken)
     if len(taken) != 1:
-        raise InvalidOption(f"{mutable.label}: the mask takes {len(taken)} candidates; an architecture takes one")
+        raise InvalidOption(
+            f"{mutable.label}: the mask takes {len(taken)} candidates; an architecture takes one"
+        )
     return int(taken[0])
 
 
@@ -34,8 +40,8 @@ class BaseMutator(nn.Module):
     """Computes the forward pass of a model's choices in their place.
 
     Args:
-        model: has LayerChoice, InputChoice, ValueChoice or Repeat inside; also behind DistributedDataParallel or
-            torch.compile. The mutator is bound to it, and to no other.
+        model: has LayerChoice, InputChoice, ValueChoice or Repeat inside; also behind
+            DistributedDataParallel or torch.compile. The mutator is bound to it, and to no other.
 
     Raises:
         InvalidOption: the model has no choices, or another mutator is bound to it.
@@ -49,12 +55,16 @@ class BaseMutator(nn.Module):
         for mutable in assign_keys(bare(model)):
             self.groups.setdefault(mutable.key, []).append(mutable)
         if not self.groups:
-            raise InvalidOption(f"model: {type(model).__name__} has no LayerChoice, InputChoice, ValueChoice or Repeat")
+            raise InvalidOption(
+                f"model: {type(model).__name__} has no LayerChoice, InputChoice, ValueChoice or"
+                " Repeat"
+            )
         for mutable in self._all:
             if mutable.mutator is not None and mutable.mutator is not self:
                 other = type(mutable.mutator).__name__
                 raise InvalidOption(
-                    f"model: a mutator, {other}, is bound to {mutable.label} already; unbind() it first"
+                    f"model: a mutator, {other}, is bound to {mutable.label} already; unbind() it"
+                    " first"
                 )
         self.bind()
 
@@ -78,7 +88,8 @@ class BaseMutator(nn.Module):
             mutable.bind(None)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Generators as bytes: their states' tensors would be gone before another process has opened them.
+        # Generators as bytes: their states' tensors would be gone before another process has opened
+        # them.
         return {
             name: _GeneratorState(value) if isinstance(value, torch.Generator) else value
             for name, value in self.__dict__.items()
@@ -94,11 +105,15 @@ class BaseMutator(nn.Module):
         """Not defined: the model is called, not its mutator."""
         raise NotImplementedError("a mutator is not called; call its model")
 
-    def on_forward_layer_choice(self, mutable: LayerChoice, *inputs: Any, **options: Any) -> tuple[Any, Tensor]:
+    def on_forward_layer_choice(
+        self, mutable: LayerChoice, *inputs: Any, **options: Any
+    ) -> tuple[Any, Tensor]:
         """The output of a LayerChoice, and its mask [candidates]."""
         raise NotImplementedError(f"{type(self).__name__} has no on_forward_layer_choice")
 
-    def on_forward_input_choice(self, mutable: InputChoice, tensors: Sequence[Tensor]) -> tuple[Any, Tensor]:
+    def on_forward_input_choice(
+        self, mutable: InputChoice, tensors: Sequence[Tensor]
+    ) -> tuple[Any, Tensor]:
         """The output of an InputChoice, and its mask [inputs]."""
         raise NotImplementedError(f"{type(self).__name__} has no on_forward_input_choice")
 

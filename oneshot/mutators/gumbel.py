@@ -20,8 +20,8 @@ from tables.cost.model import CostModel
 class GumbelMutator(ArchitectureMutator):
     """Runs candidates by weights softmax((log p + g) / temperature), g standard Gumbel noise.
 
-    Jang et al., arXiv 1611.01144, equation 2; Maddison et al., arXiv 1611.00712. The lower the temperature, the nearer
-    the weights are to one candidate drawn with its probability.
+    Jang et al., arXiv 1611.01144, equation 2; Maddison et al., arXiv 1611.00712. The lower the
+    temperature, the nearer the weights are to one candidate drawn with its probability.
 
     Args:
         model: as of `BaseMutator`.
@@ -48,14 +48,17 @@ class GumbelMutator(ArchitectureMutator):
         return {key: self.weights(found[0], self.drawn[key]) for key, found in self.groups.items()}
 
     def drawn_cost(self, model: CostModel) -> Tensor:
-        """The cost of what runs, by the drawn weights; differentiable. Raises as `CostModel.expected`."""
+        """The cost of what runs, by the drawn weights; differentiable. Raises as
+        `CostModel.expected`.
+        """
         return model.expected([self.drawn[choice.key] for choice in model.space.choices])
 
 
 class HardGumbelMutator(GumbelMutator):
     """Runs the one candidate whose drawn weight is greatest; its gradient is that of the weights.
 
-    Only that candidate is computed, forward and backward (Dong and Yang, arXiv 1910.04465, equations 5 to 7).
+    Only that candidate is computed, forward and backward (Dong and Yang, arXiv 1910.04465,
+    equations 5 to 7).
     """
 
     def sample_search(self) -> Masks:
@@ -73,7 +76,9 @@ class HardGumbelMutator(GumbelMutator):
             masks[key] = self.weights(mutable, self.drawn[key])
         return masks
 
-    def on_forward_layer_choice(self, mutable: LayerChoice, *inputs: Any, **options: Any) -> tuple[Any, Tensor]:
+    def on_forward_layer_choice(
+        self, mutable: LayerChoice, *inputs: Any, **options: Any
+    ) -> tuple[Any, Tensor]:
         """The drawn candidate's output, times 1 with the weight's gradient."""
         mask = self.mask(mutable)
         if mask.dtype == torch.bool:
@@ -81,7 +86,9 @@ class HardGumbelMutator(GumbelMutator):
         code = int(mask.detach().argmax())
         return reduced(mutable.reduction, [mutable[code](*inputs, **options) * mask[code]]), mask
 
-    def on_forward_input_choice(self, mutable: InputChoice, tensors: Sequence[Tensor]) -> tuple[Any, Tensor]:
+    def on_forward_input_choice(
+        self, mutable: InputChoice, tensors: Sequence[Tensor]
+    ) -> tuple[Any, Tensor]:
         """The drawn inputs, times 1 with the weight's gradient, reduced."""
         mask = self.mask(mutable)
         if mask.dtype == torch.bool:
@@ -94,5 +101,6 @@ def check_temperatures(first: float, last: float) -> None:
     """Raise InvalidOption unless the temperature falls, and stays above 0."""
     if not first >= last > 0:
         raise InvalidOption(
-            f"first_temperature must be at least last_temperature, and both above 0, not {first} and {last}"
+            f"first_temperature must be at least last_temperature, and both above 0, not {first}"
+            f" and {last}"
         )

@@ -23,10 +23,11 @@ Masks = dict[str, Tensor]
 
 
 class Mutator(BaseMutator):
-    """Decides all choices at once: `sample_search` while weights are trained, `sample_final` for what is exported.
+    """Decides all choices at once: `sample_search` while weights are trained, `sample_final` for
+    what is exported.
 
-    A decision of `reset` holds until the next one. Mutables with equal keys are decided once. Ten lines make a mutator:
-    see docs/algorithms.md.
+    A decision of `reset` holds until the next one. Mutables with equal keys are decided once. Ten
+    lines make a mutator: see docs/algorithms.md.
 
     Args:
         model: as of `BaseMutator`.
@@ -60,7 +61,8 @@ class Mutator(BaseMutator):
             if tuple(masks[key].shape) != (size(mutable),):
                 shape = list(masks[key].shape)
                 raise InvalidOption(
-                    f"{type(self).__name__}: the mask of {key!r} has the shape [{size(mutable)}], not {shape}"
+                    f"{type(self).__name__}: the mask of {key!r} has the shape [{size(mutable)}],"
+                    f" not {shape}"
                 )
         self.masks = masks
 
@@ -81,7 +83,9 @@ class Mutator(BaseMutator):
 
     def decided(self) -> dict[str, str]:
         """The final architecture: key -> name of its candidate."""
-        return {key: self.groups[key][0].choice.candidates[code] for key, code in self.codes().items()}
+        return {
+            key: self.groups[key][0].choice.candidates[code] for key, code in self.codes().items()
+        }
 
     def mask(self, mutable: Mutable) -> Tensor:
         """The present mask of a mutable; raises NoActiveCandidate before the first `reset`."""
@@ -92,12 +96,16 @@ class Mutator(BaseMutator):
                 f"{mutable.label}: nothing is decided yet; call the mutator's reset() first"
             ) from None
 
-    def on_forward_layer_choice(self, mutable: LayerChoice, *inputs: Any, **options: Any) -> tuple[Any, Tensor]:
+    def on_forward_layer_choice(
+        self, mutable: LayerChoice, *inputs: Any, **options: Any
+    ) -> tuple[Any, Tensor]:
         """The candidates that the mask takes, reduced; the others are not run."""
         mask = self.mask(mutable)
         return mutable.masked(mask, *inputs, **options), mask
 
-    def on_forward_input_choice(self, mutable: InputChoice, tensors: Sequence[Tensor]) -> tuple[Any, Tensor]:
+    def on_forward_input_choice(
+        self, mutable: InputChoice, tensors: Sequence[Tensor]
+    ) -> tuple[Any, Tensor]:
         """The inputs that the mask takes, reduced."""
         mask = self.mask(mutable)
         return mutable.masked(mask, tensors), mask
@@ -113,7 +121,9 @@ class Mutator(BaseMutator):
             raise InvalidOption(f"{mutable.label}: weights need values that are numbers") from error
 
     def on_forward_repeat(self, mutable: Repeat, x: Any) -> tuple[Any, Tensor]:
-        """The output behind as many blocks as the mask takes; with weights the weighted sum over depths."""
+        """The output behind as many blocks as the mask takes; with weights the weighted sum over
+        depths.
+        """
         mask = self.mask(mutable)
         depths = list(mutable.choice.values)
         if mask.dtype == torch.bool:
@@ -177,9 +187,12 @@ class FixedArchitecture(Mutator):
             unknown = [key for key in architecture if key not in self.groups]
             if strict and unknown:
                 raise InvalidOption(
-                    f"architecture: the model has no choice {unknown[0]!r}; it has: {', '.join(self.groups)}"
+                    f"architecture: the model has no choice {unknown[0]!r}; it has:"
+                    f" {', '.join(self.groups)}"
                 )
-            self.fixed = {key: self._mask(found[0], architecture) for key, found in self.groups.items()}
+            self.fixed = {
+                key: self._mask(found[0], architecture) for key, found in self.groups.items()
+            }
         except BaseException:
             self.unbind()
             raise
@@ -192,12 +205,19 @@ class FixedArchitecture(Mutator):
         given = architecture[mutable.key]
         if isinstance(given, str):
             return mutable.mask_of(mutable.choice.code(given))
-        if isinstance(given, int) and not isinstance(given, bool) and 0 <= given < len(mutable.choice.candidates):
+        if (
+            isinstance(given, int)
+            and not isinstance(given, bool)
+            and 0 <= given < len(mutable.choice.candidates)
+        ):
             return mutable.mask_of(given)
-        mask = torch.as_tensor(given) if isinstance(given, Tensor | list | tuple) else torch.empty(0)
+        mask = (
+            torch.as_tensor(given) if isinstance(given, Tensor | list | tuple) else torch.empty(0)
+        )
         if tuple(mask.shape) != (size(mutable),):
             raise InvalidOption(
-                f"architecture: {mutable.key!r} takes a mask of {size(mutable)}, a code or a name, not {given!r}"
+                f"architecture: {mutable.key!r} takes a mask of {size(mutable)}, a code or a name,"
+                f" not {given!r}"
             )
         return mask if mask.is_floating_point() else mask.bool()
 

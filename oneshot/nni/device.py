@@ -15,9 +15,12 @@ def chosen_device(given: torch.device | str | None) -> torch.device:
         given: `cpu`, `cuda` or a torch.device; None: a GPU where there is one.
 
     Raises:
-        InvalidOption: it is no device of this machine, or another GPU than the first, on which trainings run.
+        InvalidOption: it is no device of this machine, or another GPU than the first, on which
+            trainings run.
     """
     found = find_device("auto" if given is None else str(given))
     if found.index:
-        raise InvalidOption(f"device must be cpu or cuda, not {str(given)!r}; CUDA_VISIBLE_DEVICES chooses the GPU")
+        raise InvalidOption(
+            f"device must be cpu or cuda, not {str(given)!r}; CUDA_VISIBLE_DEVICES chooses the GPU"
+        )
     return found

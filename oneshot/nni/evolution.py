@@ -14,8 +14,8 @@ from spaces.space import SearchSpace
 class SPOSEvolution(StrategyTuner):
     """SPOS's evolution as NNI configures it (microsoft/nni, `nni.algorithms.nas.pytorch.spos`).
 
-    Unlike there, all randomness comes from the seed, an architecture is never tried twice, constraints are kept, input
-    choices work, and the survivors are the best of all epochs.
+    Unlike there, all randomness comes from the seed, an architecture is never tried twice,
+    constraints are kept, input choices work, and the survivors are the best of all epochs.
 
     Args:
         max_epochs: generations.
@@ -45,7 +45,9 @@ class SPOSEvolution(StrategyTuner):
         folder: str | Path | None = "checkpoints",
     ):
         if num_population < num_select:
-            raise InvalidOption(f"num_population must be at least num_select, {num_select}, not {num_population}")
+            raise InvalidOption(
+                f"num_population must be at least num_select, {num_select}, not {num_population}"
+            )
         super().__init__(
             "evolution",
             options={

@@ -44,7 +44,9 @@ class ListedSpace(SearchSpace):
         """Unknown."""
         self._unknown()
 
-    def network(self, architecture: object, num_classes: object = None, generator: object = None) -> NoReturn:
+    def network(
+        self, architecture: object, num_classes: object = None, generator: object = None
+    ) -> NoReturn:
         """Unknown."""
         self._unknown()
 
@@ -54,5 +56,6 @@ class ListedSpace(SearchSpace):
 
     def _unknown(self) -> NoReturn:
         raise InvalidArchitecture(
-            "of this space only a search-space file of NNI is known, not its networks; give the tuner its space"
+            "of this space only a search-space file of NNI is known, not its networks; give the"
+            " tuner its space"
         )

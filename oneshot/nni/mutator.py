@@ -19,14 +19,17 @@ _log = logging.getLogger(__name__)
 
 
 class SPOSSupernetTrainingMutator:
-    """Draws single paths of a model with choices, uniformly or uniformly over FLOPs (microsoft/nni, version 1 and 2).
+    """Draws single paths of a model with choices, uniformly or uniformly over FLOPs (microsoft/nni,
+    version 1 and 2).
 
-    Unlike there, the bin is drawn once a path and not at every try, so that bins get equal shares; and all randomness
-    comes from the seed: the n-th path is always the same.
+    Unlike there, the bin is drawn once a path and not at every try, so that bins get equal shares;
+    and all randomness comes from the seed: the n-th path is always the same.
 
     Args:
-        model: has LayerChoice, InputChoice, ValueChoice or Repeat inside; those with equal keys decide alike.
-        flops_func: a sample (key -> bool tensor [candidates]) -> its FLOPs; None: paths are uniform.
+        model: has LayerChoice, InputChoice, ValueChoice or Repeat inside; those with equal keys
+            decide alike.
+        flops_func: a sample (key -> bool tensor [candidates]) -> its FLOPs; None: paths are
+            uniform.
         flops_lb: least FLOPs, with `flops_func`.
         flops_ub: greatest FLOPs, with `flops_func`.
         flops_bin_num: bins of equal width between both.
@@ -58,7 +61,10 @@ class SPOSSupernetTrainingMutator:
         for mutable in assign_keys(model):
             self.mutables.setdefault(mutable.key, []).append(mutable)
         if not self.mutables:
-            raise InvalidOption(f"model: {type(model).__name__} has no LayerChoice, InputChoice, ValueChoice or Repeat")
+            raise InvalidOption(
+                f"model: {type(model).__name__} has no LayerChoice, InputChoice, ValueChoice or"
+                " Repeat"
+            )
         self.edges = np.zeros(0)
         if flops_func is not None:
             if flops_lb is None or flops_ub is None or not flops_lb < flops_ub or flops_bin_num < 1:
@@ -80,15 +86,22 @@ class SPOSSupernetTrainingMutator:
             if self.edges[index] <= self.flops_func(self.sample(codes)) <= self.edges[index + 1]:
                 return codes
         low, high = self.edges[index : index + 2]
-        _log.warning("none of %d paths has from %g to %g FLOPs", self.flops_sample_timeout, low, high)
+        _log.warning(
+            "none of %d paths has from %g to %g FLOPs", self.flops_sample_timeout, low, high
+        )
         return self._any(rng)
 
     def _any(self, rng: np.random.Generator) -> list[int]:
-        return [int(rng.integers(len(found[0].choice.candidates))) for found in self.mutables.values()]
+        return [
+            int(rng.integers(len(found[0].choice.candidates))) for found in self.mutables.values()
+        ]
 
     def sample(self, codes: list[int]) -> Sample:
         """Codes as NNI writes them: key -> bool [candidates or inputs]."""
-        return {key: found[0].mask_of(code) for (key, found), code in zip(self.mutables.items(), codes, strict=True)}
+        return {
+            key: found[0].mask_of(code)
+            for (key, found), code in zip(self.mutables.items(), codes, strict=True)
+        }
 
     def activate(self, codes: list[int]) -> None:
         """Let the model run the path of these codes."""
@@ -116,4 +129,7 @@ class SPOSSupernetTrainingMutator:
 
     def status(self) -> dict[str, Any]:
         """The path that the model runs now: key -> name of the candidate."""
-        return {key: found[0].choice.candidates[found[0].decided()] for key, found in self.mutables.items()}
+        return {
+            key: found[0].choice.candidates[found[0].decided()]
+            for key, found in self.mutables.items()
+        }

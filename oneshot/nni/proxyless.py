@@ -43,13 +43,14 @@ WARMUP_RATE = 0.05
 class ProxylessNasTrainer:
     """Trains weights and architecture of a model with choices (microsoft/nni, version 1 and 2).
 
-    Unlike there, all binary modes work, with every kind of candidate; a cost or a constraint may be part of the loss;
-    it runs without a GPU too; and with a folder it goes on where it was stopped, with the same result.
+    Unlike there, all binary modes work, with every kind of candidate; a cost or a constraint may be
+    part of the loss; it runs without a GPU too; and with a folder it goes on where it was stopped,
+    with the same result.
 
     Args:
         model: with LayerChoice or other mutables inside.
-        model_optim: of the model's weights; its rate is set by `init_lr` and the schedule. None: SGD with Nesterov's
-            momentum 0.9 and weight decay 4e-5.
+        model_optim: of the model's weights; its rate is set by `init_lr` and the schedule. None:
+            SGD with Nesterov's momentum 0.9 and weight decay 4e-5.
         device: cpu or cuda; None: a GPU where there is one.
         train_loader: batches (images, targets) for the weights, with a length.
         valid_loader: the same for the architecture.
@@ -123,7 +124,11 @@ class ProxylessNasTrainer:
                 raise InvalidOption(f"{name} must be at least 1, not {value}")
         self.model, self.train_loader, self.valid_loader = model, train_loader, valid_loader
         self.seed, self.folder = seed, None if folder is None else Path(folder)
-        self.ckpt_path, self.arch_path, self.arch_valid_frequency = ckpt_path, arch_path, arch_valid_frequency
+        self.ckpt_path, self.arch_path, self.arch_valid_frequency = (
+            ckpt_path,
+            arch_path,
+            arch_valid_frequency,
+        )
         self.load_ckpt = load_ckpt
         self.device = chosen_device(device)
         epochs = warmup_epochs if warmup else 0
@@ -151,8 +156,19 @@ class ProxylessNasTrainer:
         )
         images: int = len(train_loader)  # type: ignore[arg-type]
         held_out = _Loaded(valid_loader)
-        setting = Setting(model, recipe, held_out, images, seed, cost=cost, constraint=constraint, folder=self.folder)
-        self.task = _Task(self, dataclasses.replace(setting, tensorboard=folder is not None), options, model_optim)
+        setting = Setting(
+            model,
+            recipe,
+            held_out,
+            images,
+            seed,
+            cost=cost,
+            constraint=constraint,
+            folder=self.folder,
+        )
+        self.task = _Task(
+            self, dataclasses.replace(setting, tensorboard=folder is not None), options, model_optim
+        )
 
     @property
     def mutator(self) -> ProxylessMutator:
@@ -164,10 +180,17 @@ class ProxylessNasTrainer:
         if self.load_ckpt:
             self.load(self.ckpt_path)
         execution = Execution(
-            accelerator="gpu" if self.device.type == "cuda" else "cpu", tensorboard=self.folder is not None
+            accelerator="gpu" if self.device.type == "cuda" else "cpu",
+            tensorboard=self.folder is not None,
         )
         with tempfile.TemporaryDirectory() as beside:
-            fit(self.task, _Loaded(self.train_loader), self.folder or Path(beside), seed=self.seed, execution=execution)
+            fit(
+                self.task,
+                _Loaded(self.train_loader),
+                self.folder or Path(beside),
+                seed=self.seed,
+                execution=execution,
+            )
         self.model.to(self.device)
         self.mutator.to(self.device)
         if self.ckpt_path is not None:
@@ -178,15 +201,27 @@ class ProxylessNasTrainer:
     def save(self, path: str | Path) -> None:
         """Write weights and architecture, as `load` takes them."""
         with replacing(Path(path)) as beside:
-            torch.save({"model": bare(self.model).state_dict(), "task": self.task.state_dict()}, beside)
+            torch.save(
+                {"model": bare(self.model).state_dict(), "task": self.task.state_dict()}, beside
+            )
 
     def load(self, path: str | Path | None) -> None:
-        """Take weights and architecture over from a file; raises InvalidOption where it does not fit."""
+        """Take weights and architecture over from a file; raises InvalidOption where it does not
+        fit.
+        """
         try:
             state = torch.load(str(path), map_location="cpu", weights_only=True)
             bare(self.model).load_state_dict(state["model"])
             self.task.load_state_dict(state["task"])
-        except (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        except (
+            OSError,
+            EOFError,
+            RuntimeError,
+            ValueError,
+            KeyError,
+            TypeError,
+            pickle.UnpicklingError,
+        ) as error:
             said = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InvalidOption(f"ckpt_path: {path} does not fit this model: {said}") from error
 
@@ -195,18 +230,25 @@ class ProxylessNasTrainer:
         return self.task.codes()
 
     def export(self, file: str | Path, weights: str | Path | None = None) -> None:
-        """Write the architecture in NNI's format, key -> mask; on request the network's weights too.
+        """Write the architecture in NNI's format, key -> mask; on request the network's weights
+        too.
 
         Args:
             file: JSON.
             weights: safetensors file of `network()`; None: none.
         """
-        masks = {key: self.mutator.groups[key][0].mask_of(code).tolist() for key, code in self.codes().items()}
+        masks = {
+            key: self.mutator.groups[key][0].mask_of(code).tolist()
+            for key, code in self.codes().items()
+        }
         write_text(file, json.dumps(masks, indent=2, sort_keys=True) + "\n")
         if weights is not None:
             from safetensors.torch import save
 
-            state = {name: value.cpu().contiguous().clone() for name, value in self.network().state_dict().items()}
+            state = {
+                name: value.cpu().contiguous().clone()
+                for name, value in self.network().state_dict().items()
+            }
             with replacing(Path(weights)) as beside:
                 beside.write_bytes(save(state))
 
@@ -224,7 +266,11 @@ class _Task(ProxylessTask):
     """With a user's optimiser, and lines of the log."""
 
     def __init__(
-        self, trainer: ProxylessNasTrainer, setting: Setting, options: ProxylessOptions, optimizer: Optimizer | None
+        self,
+        trainer: ProxylessNasTrainer,
+        setting: Setting,
+        options: ProxylessOptions,
+        optimizer: Optimizer | None,
     ):
         super().__init__(setting, options)
         self.trainer, self.optimizer = trainer, optimizer
@@ -242,4 +288,9 @@ class _Task(ProxylessTask):
         epoch, left = divmod(step + 1, self.setting.an_epoch)
         if not left and epoch % self.trainer.arch_valid_frequency == 0:
             report = self.report()
-            _log.info("Epoch [%d/%d]  %s", epoch, self.recipe.epochs, " ".join(report["architecture"].values()))
+            _log.info(
+                "Epoch [%d/%d]  %s",
+                epoch,
+                self.recipe.epochs,
+                " ".join(report["architecture"].values()),
+            )

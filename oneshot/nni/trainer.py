@@ -30,7 +30,8 @@ _VALIDATION = 1 << 40  # paths of validation are numbered from here
 
 
 class SPOSSupernetTrainer:
-    """Trains a model with choices on single paths (microsoft/nni, `nni.algorithms.nas.pytorch.spos`, version 1 and 2).
+    """Trains a model with choices on single paths (microsoft/nni,
+    `nni.algorithms.nas.pytorch.spos`, version 1 and 2).
 
     Unlike there, it runs without a GPU too; with a folder it goes on where it was stopped.
 
@@ -47,7 +48,8 @@ class SPOSSupernetTrainer:
         workers: not used, the loaders work.
         device: cpu or cuda; default: a GPU where there is one.
         log_frequency: batches between two lines of the log; None: no lines.
-        callbacks: objects, of which `on_epoch_begin(epoch)` and `on_epoch_end(epoch)` are called where they have them.
+        callbacks: objects, of which `on_epoch_begin(epoch)` and `on_epoch_end(epoch)` are called
+            where they have them.
         seed: of what a step draws beside its path.
         folder: keeps checkpoints; None: none are kept.
 
@@ -79,8 +81,14 @@ class SPOSSupernetTrainer:
         if mutator is not None and mutator.model is not model:
             raise InvalidOption("mutator is bound to another model")
         self.model, self.loss, self.metrics, self.optimizer = model, loss, metrics, optimizer
-        self.num_epochs, self.train_loader, self.valid_loader = num_epochs, train_loader, valid_loader
-        self.mutator = mutator if mutator is not None else SPOSSupernetTrainingMutator(model, seed=seed)
+        self.num_epochs, self.train_loader, self.valid_loader = (
+            num_epochs,
+            train_loader,
+            valid_loader,
+        )
+        self.mutator = (
+            mutator if mutator is not None else SPOSSupernetTrainingMutator(model, seed=seed)
+        )
         self.device = chosen_device(device)
         self.log_frequency, self.callbacks = log_frequency, list(callbacks or ())
         self.seed, self.folder = seed, folder
@@ -95,7 +103,9 @@ class SPOSSupernetTrainer:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Means of the metrics over the validation batches, each on a path of its own, always the same ones."""
+        """Means of the metrics over the validation batches, each on a path of its own, always the
+        same ones.
+        """
         found: dict[str, list[float]] = {}
         self.model.to(self.device).eval()
         for number, (images, labels) in enumerate(self.valid_loader or ()):
@@ -170,7 +180,9 @@ class _Loaded:
     def __len__(self) -> int:
         return len(self.loader)
 
-    def epochs(self, batch_size: int, seed: int, *, augment: bool = False, rank: int = 0, ranks: int = 1) -> _Loaded:
+    def epochs(
+        self, batch_size: int, seed: int, *, augment: bool = False, rank: int = 0, ranks: int = 1
+    ) -> _Loaded:
         return self
 
     def set_epoch(self, epoch: int) -> None:

@@ -1,6 +1,8 @@
-"""Any strategy as a tuner of NNI: `update_search_space`, `generate_parameters`, `receive_trial_result`, `trial_end`.
+"""Any strategy as a tuner of NNI: `update_search_space`, `generate_parameters`,
+`receive_trial_result`, `trial_end`.
 
-The protocol is that of `nni.tuner.Tuner` (microsoft/nni, versions 1 and 2), which is not needed here.
+The protocol is that of `nni.tuner.Tuner` (microsoft/nni, versions 1 and 2), which is not needed
+here.
 """
 
 from __future__ import annotations
@@ -32,18 +34,19 @@ from spaces.space import Codes, SearchSpace
 class StrategyTuner:
     """Hands a strategy's architectures out as trials and tells it their results.
 
-    A batch of the strategy is handed out trial by trial; when all its trials have ended, the strategy is told and
-    asked again, and the best so far are written to a folder.
+    A batch of the strategy is handed out trial by trial; when all its trials have ended, the
+    strategy is told and asked again, and the best so far are written to a folder.
 
     Args:
         strategy: a name from `oneshot.strategies.available()`.
         options: of the strategy.
-        space: what is searched, or its name; None: the choices of the search-space file alone, without constraints.
+        space: what is searched, or its name; None: the choices of the search-space file alone,
+            without constraints.
         constraints: all are to be met; they need `space`.
         optimize_mode: `maximize` or `minimize`, of the results.
         seed: all randomness comes from it.
-        folder: where the best are written after every batch, `001_000.json` being the best after the first; None:
-            nowhere.
+        folder: where the best are written after every batch, `001_000.json` being the best after
+            the first; None: nowhere.
         keep: how many are written.
         export_format: of these files, from `spaces.formats.available()`.
 
@@ -66,13 +69,19 @@ class StrategyTuner:
     ):
         check_options(strategy, options or {})
         if optimize_mode not in ("maximize", "minimize"):
-            raise InvalidOption(f"optimize_mode must be 'maximize' or 'minimize', not {optimize_mode!r}")
+            raise InvalidOption(
+                f"optimize_mode must be 'maximize' or 'minimize', not {optimize_mode!r}"
+            )
         if constraints and space is None:
             raise InvalidOption("constraints need the space that is searched: give space")
         self.strategy_name, self.options, self.seed = strategy, dict(options or {}), seed
         self.space = get(space) if isinstance(space, str) else space
         self.constraints, self.sign = constraints, 1.0 if optimize_mode == "maximize" else -1.0
-        self.folder, self.keep, self.export_format = None if folder is None else Path(folder), keep, export_format
+        self.folder, self.keep, self.export_format = (
+            None if folder is None else Path(folder),
+            keep,
+            export_format,
+        )
         self.epoch = 0
         self._strategy: Strategy | None = None
         self._waiting: deque[int] = deque()  # rows of the batch that were not handed out
@@ -93,17 +102,21 @@ class StrategyTuner:
         self.listed = ListedSpace(formats.read_search_space(text))
         own = self.space or self.listed
         # The file may have keys from NNI's counter and another order.
-        columns = match_keys(own.choices, {choice.key: column for column, choice in enumerate(self.listed.choices)})
+        columns = match_keys(
+            own.choices, {choice.key: column for column, choice in enumerate(self.listed.choices)}
+        )
         self._columns = list(columns.values())
         for choice, column in zip(own.choices, self._columns, strict=True):
             listed = self.listed.choices[column]
             if len(listed.candidates) != len(choice.candidates):
                 raise InvalidArchitecture(
-                    f"{listed.key} has {len(listed.candidates)} candidates; {choice.key} of {own.name} has "
-                    f"{len(choice.candidates)}"
+                    f"{listed.key} has {len(listed.candidates)} candidates; {choice.key} of"
+                    f" {own.name} has {len(choice.candidates)}"
                 )
         problem = SearchProblem(own, _Trials(), self.constraints)
-        self._strategy = make(self.strategy_name, problem, np.random.default_rng(self.seed), self.options)
+        self._strategy = make(
+            self.strategy_name, problem, np.random.default_rng(self.seed), self.options
+        )
         self.known, self.scores = self._strategy.nothing, np.empty(0)
         self.epoch = 0
         self._next_batch()
@@ -112,27 +125,40 @@ class StrategyTuner:
         """The sample of a new trial, such as `{"layer_1": {"_value": "k3", "_idx": 0}}`.
 
         Raises:
-            NoMoreTrials: all of the batch is being evaluated, or the search is over (`finished` tells).
+            NoMoreTrials: all of the batch is being evaluated, or the search is over (`finished`
+                tells).
         """
         if self._strategy is None:
             raise NoMoreTrials("no search space was given yet: call update_search_space first")
         if not self._waiting:
-            state = "the search is over" if self.finished else f"{len(self._rows)} trials have not ended yet"
+            state = (
+                "the search is over"
+                if self.finished
+                else f"{len(self._rows)} trials have not ended yet"
+            )
             raise NoMoreTrials(f"no more parameters now: {state}")
         row = self._waiting.popleft()
         self._rows[parameter_id] = row
         return self._sample(row)
 
-    def generate_multiple_parameters(self, parameter_id_list: Sequence[int], **kwargs: Any) -> list[dict[str, Any]]:
-        """The samples of new trials; with NNI's `st_callback` they are sent by it, later ones when there are any."""
+    def generate_multiple_parameters(
+        self, parameter_id_list: Sequence[int], **kwargs: Any
+    ) -> list[dict[str, Any]]:
+        """The samples of new trials; with NNI's `st_callback` they are sent by it, later ones when
+        there are any.
+        """
         self._send = kwargs.get("st_callback", self._send)
         if self._send is not None:
             self._ids.extend(parameter_id_list)
             self._send_waiting()
             return []
-        return [self.generate_parameters(number) for number in parameter_id_list[: len(self._waiting)]]
+        return [
+            self.generate_parameters(number) for number in parameter_id_list[: len(self._waiting)]
+        ]
 
-    def receive_trial_result(self, parameter_id: int, parameters: Any, value: Any, **kwargs: Any) -> None:
+    def receive_trial_result(
+        self, parameter_id: int, parameters: Any, value: Any, **kwargs: Any
+    ) -> None:
         """Remember a trial's result: a number, or a mapping whose `default` is one.
 
         Raises:
@@ -140,13 +166,19 @@ class StrategyTuner:
         """
         given = value.get("default") if isinstance(value, Mapping) else value
         if parameter_id not in self._rows:
-            raise InvalidGuide(f"a result of the trial {parameter_id} was given, which is not being evaluated")
+            raise InvalidGuide(
+                f"a result of the trial {parameter_id} was given, which is not being evaluated"
+            )
         if isinstance(given, bool) or not isinstance(given, int | float) or given != given:
-            raise InvalidGuide(f"the result of the trial {parameter_id} must be a number, not {value!r:.60}")
+            raise InvalidGuide(
+                f"the result of the trial {parameter_id} must be a number, not {value!r:.60}"
+            )
         self._results[self._rows[parameter_id]] = self.sign * float(given)
 
     def trial_end(self, parameter_id: int, success: bool, **kwargs: Any) -> None:
-        """Count a trial as ended; one without a result is left out. The last of a batch begins the next."""
+        """Count a trial as ended; one without a result is left out. The last of a batch begins the
+        next.
+        """
         if self._rows.pop(parameter_id, None) is None or self._rows or self._waiting:
             return
         self._tell()
@@ -162,7 +194,9 @@ class StrategyTuner:
 
     @property
     def best(self) -> Architecture:
-        """The best so far, of the tuner's space; raises NoMoreTrials before the first batch has ended."""
+        """The best so far, of the tuner's space; raises NoMoreTrials before the first batch has
+        ended.
+        """
         if self._strategy is None or not len(self.known):
             raise NoMoreTrials("no batch of trials has ended yet")
         space = self._strategy.problem.space
@@ -171,10 +205,15 @@ class StrategyTuner:
     def export_results(self) -> list[Path]:
         """Write the best so far to the folder; gives the files."""
         paths = []
-        for rank, architecture in enumerate(self.listed.decode(self._as_listed(self.known[: self.keep]))):
+        for rank, architecture in enumerate(
+            self.listed.decode(self._as_listed(self.known[: self.keep]))
+        ):
             assert self.folder is not None
             paths.append(self.folder / f"{self.epoch:03d}_{rank:03d}.json")
-            write_text(paths[-1], formats.write(architecture, self.export_format, self.listed).rstrip("\n") + "\n")
+            write_text(
+                paths[-1],
+                formats.write(architecture, self.export_format, self.listed).rstrip("\n") + "\n",
+            )
         return paths
 
     # Batches

@@ -1,4 +1,6 @@
-"""Fan-out: one function over many items, in this process or in many on one machine or a cluster (Ray)."""
+"""Fan-out: one function over many items, in this process or in many on one machine or a cluster
+(Ray).
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,8 @@ RETRIES = 2
 class Fanout(Generic[Item, Result]):
     """How a function is applied to many items.
 
-    A function is sent to each process once and called there for one item after the other: what it keeps (attributes
-    of a callable object, say a network it has loaded) serves all of them.
+    A function is sent to each process once and called there for one item after the other: what it
+    keeps (attributes of a callable object, say a network it has loaded) serves all of them.
 
     Args:
         function: of one item; for `ray` it can be pickled, as can items and results.
@@ -36,7 +38,8 @@ class Fanout(Generic[Item, Result]):
         resources: what every item occupies, or a function of the item.
         name: what an item is called in errors.
         cancelled: asked again and again; once it is true, the work ends with `Cancelled`.
-        address: of a running Ray cluster; None: one of this machine's own, for as long as the work takes.
+        address: of a running Ray cluster; None: one of this machine's own, for as long as the work
+            takes.
         retries: how often an item is tried again whose process died.
 
     Raises:
@@ -58,7 +61,9 @@ class Fanout(Generic[Item, Result]):
         if self.workers is not None and self.workers < 1:
             raise InvalidOption(f"workers must be at least 1, not {self.workers}")
         if self.engine == "local" and (self.workers or 1) > 1:
-            raise InvalidOption(f"the engine local is one process, not {self.workers}; take the engine ray for more")
+            raise InvalidOption(
+                f"the engine local is one process, not {self.workers}; take the engine ray for more"
+            )
 
     def required(self, item: Item) -> Resources:
         """What an item occupies."""
@@ -77,7 +82,8 @@ class Fanout(Generic[Item, Result]):
             outcomes = completed(self, items)
         else:
             outcomes = self._here(items)
-        # Closed at once, and not when the garbage is collected: processes must not outlive the work.
+        # Closed at once, and not when the garbage is collected: processes must not outlive the
+        # work.
         with closing(outcomes):
             for place, outcome in outcomes:
                 if outcome.reason is not None:
@@ -85,7 +91,9 @@ class Fanout(Generic[Item, Result]):
                 yield place, outcome.value
 
     def ordered(self, items: Sequence[Item]) -> Generator[Result, None, None]:
-        """The results in the order of the items, each as soon as those before it are there; raises as `completed`."""
+        """The results in the order of the items, each as soon as those before it are there; raises
+        as `completed`.
+        """
         early: dict[int, Result] = {}
         following = 0
         with closing(self.completed(items)) as results:

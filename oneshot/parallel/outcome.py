@@ -43,7 +43,8 @@ class Cancelled(PathfitError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an item; it can be sent between processes whatever the function returned or raised.
+    """What became of an item; it can be sent between processes whatever the function returned or
+    raised.
 
     Args:
         value: what the function returned.

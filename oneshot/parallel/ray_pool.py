@@ -1,4 +1,6 @@
-"""Ray underneath `oneshot.parallel.fanout`: processes that each hold the function and take one item after the other."""
+"""Ray underneath `oneshot.parallel.fanout`: processes that each hold the function and take one item
+after the other.
+"""
 
 from __future__ import annotations
 
@@ -62,8 +64,12 @@ class Task:
     process: Process
 
 
-def completed(fanout: Fanout[Any, Any], items: Sequence[Any]) -> Generator[tuple[int, Outcome], None, None]:
-    """Place and outcome of each item as they come; all processes are gone when the iterator is closed."""
+def completed(
+    fanout: Fanout[Any, Any], items: Sequence[Any]
+) -> Generator[tuple[int, Outcome], None, None]:
+    """Place and outcome of each item as they come; all processes are gone when the iterator is
+    closed.
+    """
     needs = [fanout.required(item) for item in items]
     largest = Resources(max(need.cpus for need in needs), max(need.gpus for need in needs))
     with session((fanout.workers or 1) * largest.cpus, fanout.address):
@@ -78,7 +84,9 @@ def completed(fanout: Fanout[Any, Any], items: Sequence[Any]) -> Generator[tuple
 class _Pool:
     """Gives items to processes and takes their outcomes."""
 
-    def __init__(self, fanout: Fanout[Any, Any], items: Sequence[Any], needs: Sequence[Resources], count: int):
+    def __init__(
+        self, fanout: Fanout[Any, Any], items: Sequence[Any], needs: Sequence[Resources], count: int
+    ):
         import ray
 
         self.fanout, self.items, self.needs, self.count = fanout, items, needs, count
@@ -97,7 +105,10 @@ class _Pool:
                 self._start(self.waiting.popleft())
             ready, _ = ray.wait(list(self.working), timeout=POLL_S)
             if self.fanout.cancelled():
-                raise Cancelled(f"cancelled with {len(self.waiting) + len(self.working)} of {len(self.items)} to do")
+                raise Cancelled(
+                    f"cancelled with {len(self.waiting) + len(self.working)} of {len(self.items)}"
+                    " to do"
+                )
             for reference in ready:
                 task = self.working.pop(reference)
                 outcome = self._outcome(reference, task)
@@ -119,7 +130,11 @@ class _Pool:
                 return process
         if self.idle:  # of other resources, which may be those that are needed
             ray.kill(self.idle.pop().actor)
-        actor = ray.remote(Worker).options(num_cpus=needed.cpus, num_gpus=needed.gpus).remote(self.function)
+        actor = (
+            ray.remote(Worker)
+            .options(num_cpus=needed.cpus, num_gpus=needed.gpus)
+            .remote(self.function)
+        )
         return Process(actor, needed)
 
     def _outcome(self, reference: Any, task: Task) -> Outcome | None:
@@ -153,7 +168,8 @@ class _Pool:
 
 @contextlib.contextmanager
 def session(cpus: float = 1, address: str | None = None) -> Iterator[None]:
-    """A session of Ray: the one that is there, a cluster's, or one of this machine's own that ends with the block.
+    """A session of Ray: the one that is there, a cluster's, or one of this machine's own that ends
+    with the block.
 
     Several fan-outs within the block share it.
 
@@ -175,8 +191,14 @@ def session(cpus: float = 1, address: str | None = None) -> Iterator[None]:
         if address is None:
             # Short: Ray puts sockets into it, whose paths may have about 100 characters.
             parent = "/tmp" if os.path.isdir("/tmp") else None  # noqa: PTH112
-            folder = stack.enter_context(tempfile.TemporaryDirectory("", "pf-", parent, ignore_cleanup_errors=True))
-            options = {"address": "local", "num_cpus": max(_cores(), math.ceil(cpus)), "_temp_dir": folder}
+            folder = stack.enter_context(
+                tempfile.TemporaryDirectory("", "pf-", parent, ignore_cleanup_errors=True)
+            )
+            options = {
+                "address": "local",
+                "num_cpus": max(_cores(), math.ceil(cpus)),
+                "_temp_dir": folder,
+            }
             options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
         stack.callback(ray.shutdown)
         try:
@@ -184,7 +206,9 @@ def session(cpus: float = 1, address: str | None = None) -> Iterator[None]:
         except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
             if address is None:
                 raise
-            raise InvalidOption(f"no Ray cluster at {address!r}: {str(error).splitlines()[0]}") from error
+            raise InvalidOption(
+                f"no Ray cluster at {address!r}: {str(error).splitlines()[0]}"
+            ) from error
         yield
 
 
@@ -199,7 +223,10 @@ def _room(needed: Resources) -> int:
         InvalidOption: none.
     """
     nodes: list[dict[str, float]] = [node["Resources"] for node in _nodes() if node["Alive"]]
-    count = sum(min(_times(node.get("CPU", 0), needed.cpus), _times(node.get("GPU", 0), needed.gpus)) for node in nodes)
+    count = sum(
+        min(_times(node.get("CPU", 0), needed.cpus), _times(node.get("GPU", 0), needed.gpus))
+        for node in nodes
+    )
     if not count:
         offered = max(nodes, key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)))
         raise InvalidOption(

@@ -42,7 +42,8 @@ def mixup(images: Tensor, labels: Tensor, alpha: float) -> Mixed:
     Args:
         images: [b, channels, height, width].
         labels: [b].
-        alpha: large values mix to equal parts, small ones hardly at all; 0 leaves the batch as it is.
+        alpha: large values mix to equal parts, small ones hardly at all; 0 leaves the batch as it
+            is.
     """
     if not alpha:
         return Mixed(images, labels, labels, 1.0)

@@ -13,8 +13,9 @@ _WARMUP = 10
 class MovingAverage:
     """The average w <- d w + (1 - d) weights, one step after every update.
 
-    The decay d rises to its value as (1 + n) / (10 + n) over the first updates n, so that the first weights, which
-    are random, are soon forgotten (as TensorFlow's ExponentialMovingAverage does with `num_updates`).
+    The decay d rises to its value as (1 + n) / (10 + n) over the first updates n, so that the first
+    weights, which are random, are soon forgotten (as TensorFlow's ExponentialMovingAverage does
+    with `num_updates`).
 
     Args:
         model: whose parameters are followed; statistics of normalisation are not among them.
@@ -23,13 +24,17 @@ class MovingAverage:
 
     def __init__(self, model: nn.Module, decay: float):
         self.decay, self.updates = decay, 0
-        self.weights: dict[str, Tensor] = {name: value.detach().clone() for name, value in model.named_parameters()}
+        self.weights: dict[str, Tensor] = {
+            name: value.detach().clone() for name, value in model.named_parameters()
+        }
 
     @torch.no_grad()
     def follow(self, model: nn.Module) -> None:
         """Take in the model's weights after an update."""
         decay = min(self.decay, (1 + self.updates) / (_WARMUP + self.updates))
-        own, given = zip(*((self.weights[name], value) for name, value in model.named_parameters()), strict=True)
+        own, given = zip(
+            *((self.weights[name], value) for name, value in model.named_parameters()), strict=True
+        )
         torch._foreach_lerp_(list(own), [value.detach() for value in given], 1 - decay)
         self.updates += 1
 

@@ -31,10 +31,11 @@ def train_network(
     execution: Execution | None = None,
     data: ImageData | None = None,
 ) -> nn.Module:
-    """Train the network of an architecture, go on with it where it was stopped, or load it where it is done.
+    """Train the network of an architecture, go on with it where it was stopped, or load it where it
+    is done.
 
-    A last pass over training images computes the statistics of batch normalisation anew, as a cumulative mean (the
-    SPOS release's last 1250 iterations).
+    A last pass over training images computes the statistics of batch normalisation anew, as a
+    cumulative mean (the SPOS release's last 1250 iterations).
 
     Args:
         run: of kind `network`.
@@ -43,7 +44,8 @@ def train_network(
         data: the run's, where it is loaded already.
 
     Raises:
-        InvalidOption: the network has no auxiliary head or no place for drop-path, and one is asked for.
+        InvalidOption: the network has no auxiliary head or no place for drop-path, and one is asked
+            for.
         InvalidRun: the weights to begin with are not there, or of another network.
         Stopped: Ctrl-C; the checkpoint is written.
     """
@@ -55,7 +57,15 @@ def train_network(
     task = RetrainTask(_trained(run, options), recipe, options)
     train = (data or run.data()).train
     source = augmented(train, options)
-    fit(task, source, run.folder, seed=seed, augment=options.augment, execution=execution, progress=progress)
+    fit(
+        task,
+        source,
+        run.folder,
+        seed=seed,
+        augment=options.augment,
+        execution=execution,
+        progress=progress,
+    )
     network = delivered(run, task.deliver())
     device = device_of(execution)
     size = max(recipe.batch_size, _LEAST_BATCH)
@@ -72,7 +82,9 @@ def check(run: Run, data: ImageData) -> None:
 
 
 def delivered(run: Run, trained: nn.Module) -> nn.Module:
-    """The run's network with the weights of the one that was trained, which may have an auxiliary head beside."""
+    """The run's network with the weights of the one that was trained, which may have an auxiliary
+    head beside.
+    """
     network = run.build()
     given = trained.state_dict()
     network.load_state_dict({name: given[name] for name in network.state_dict()})
@@ -86,17 +98,26 @@ def device_of(execution: Execution) -> torch.device:
 
 
 def _trained(run: Run, options: RetrainOptions) -> nn.Module:
-    """The network with fresh weights, or a supernet's; with an auxiliary head where one is wanted."""
+    """The network with fresh weights, or a supernet's; with an auxiliary head where one is
+    wanted.
+    """
     network = _with_head(run) if options.auxiliary else run.build()
     begin = run.settings.get("init")
     if begin is not None:
         given = read_run(begin["run"], "supernet")
-        for what, own in (("space", run.space.name), ("classes", run.settings["data"]["num_classes"])):
+        for what, own in (
+            ("space", run.space.name),
+            ("classes", run.settings["data"]["num_classes"]),
+        ):
             other = given.space.name if what == "space" else given.settings["data"]["num_classes"]
             if other != own:
-                raise InvalidRun(f"{given.folder}: the supernet's {what} are {other}, the network's {own}")
+                raise InvalidRun(
+                    f"{given.folder}: the supernet's {what} are {other}, the network's {own}"
+                )
         if given.weights_digest() != begin["weights"]:
-            raise InvalidRun(f"{given.folder}: its weights are not those that this training began with")
+            raise InvalidRun(
+                f"{given.folder}: its weights are not those that this training began with"
+            )
         supernet = given.load()
         assert isinstance(supernet, Supernet)
         inherit(network, supernet, run.architecture)
@@ -107,14 +128,20 @@ def _with_head(run: Run) -> nn.Module:
     try:
         space = get(run.space.name, auxiliary=True)
     except InvalidParameter as error:
-        raise InvalidOption(f"auxiliary: networks of {run.space.name} have no auxiliary head: {error}") from error
+        raise InvalidOption(
+            f"auxiliary: networks of {run.space.name} have no auxiliary head: {error}"
+        ) from error
     generator = torch.Generator().manual_seed(run.settings["seed"])
     architecture = space.architecture(run.architecture.choices)
     return space.network(architecture, run.settings["data"]["num_classes"], generator)
 
 
-def _batches(images: Split, size: int, most: int, seed: int, device: torch.device) -> Iterator[Tensor]:
-    """At most `most` batches of training images as a network is tested on; one pass over them at most."""
+def _batches(
+    images: Split, size: int, most: int, seed: int, device: torch.device
+) -> Iterator[Tensor]:
+    """At most `most` batches of training images as a network is tested on; one pass over them at
+    most.
+    """
     loader = images.epochs(min(size, len(images)), seed)
     for number, (batch, _) in enumerate(loader):
         if number == most:

@@ -27,13 +27,18 @@ class RetrainOptions:
 
     Args:
         augment: whether training images are augmented as their data set is by default.
-        colour_jitter: brightness, contrast and saturation are scaled by factors in 1 +- this; None: the data set's.
-        cutout: side in pixels of a square that is blanked (arXiv 1708.04552); None: the data set's, which is 0.
+        colour_jitter: brightness, contrast and saturation are scaled by factors in 1 +- this; None:
+            the data set's.
+        cutout: side in pixels of a square that is blanked (arXiv 1708.04552); None: the data set's,
+            which is 0.
         mixup: of images in pairs, the alpha of arXiv 1710.09412; 0: none.
         ema: decay of a moving average of the weights, which is what is delivered; 0: none.
-        drop_path: greatest chance that an operation of a cell is left out, reached linearly at the training's end.
-        auxiliary: weight of the loss of an auxiliary head, which is left out of the delivered network; 0: no head.
-        norm_batches: batches of training images of which normalisation's statistics are computed at the end.
+        drop_path: greatest chance that an operation of a cell is left out, reached linearly at the
+            training's end.
+        auxiliary: weight of the loss of an auxiliary head, which is left out of the delivered
+            network; 0: no head.
+        norm_batches: batches of training images of which normalisation's statistics are computed at
+            the end.
     """
 
     augment: bool = True
@@ -56,7 +61,9 @@ class RetrainOptions:
         if self.colour_jitter is not None and not 0 <= self.colour_jitter <= 1:
             raise InvalidOption(f"colour_jitter must lie in [0, 1], not {self.colour_jitter}")
         if not self.augment and (self.cutout or self.colour_jitter):
-            raise InvalidOption("cutout and colour_jitter are parts of augmentation: leave out --no-augment")
+            raise InvalidOption(
+                "cutout and colour_jitter are parts of augmentation: leave out --no-augment"
+            )
         if self.norm_batches < 1:
             raise InvalidOption(f"norm_batches must be at least 1, not {self.norm_batches}")
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 IMAGENET, CIFAR = 100_000, 40_000
-"""How many training images a data set has at least that a recipe for ImageNet or for CIFAR suits."""
+"""How many training images a data set has at least that a recipe for ImageNet or for CIFAR
+suits.
+"""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,13 @@ RECIPES = {
     # arXiv 1904.00420 and its release: 300000 updates, then 1250 for the statistics.
     "spos": Published(
         IMAGENET,
-        {"steps": 300_000, "batch_size": 1024, "learning_rate": 0.5, "weight_decay": 4e-5, "label_smoothing": 0.1},
+        {
+            "steps": 300_000,
+            "batch_size": 1024,
+            "learning_rate": 0.5,
+            "weight_decay": 4e-5,
+            "label_smoothing": 0.1,
+        },
         {"colour_jitter": 0.4, "norm_batches": 1250},
     ),
     # arXiv 1812.00332, search/imagenet_run_exp.py of the release.
@@ -59,7 +67,8 @@ RECIPES = {
         },
         {"drop_path": 0.2, "auxiliary": 0.4, "cutout": 16},
     ),
-    # The same, cnn/train_imagenet.py; the paper multiplies the rate by .97 an epoch, this one falls linearly.
+    # The same, cnn/train_imagenet.py; the paper multiplies the rate by .97 an epoch, this one falls
+    # linearly.
     "darts-imagenet": Published(
         IMAGENET,
         {
@@ -90,7 +99,8 @@ RECIPES = {
 
 
 def published(space: str, images: int) -> Published | None:
-    """The recipe of a space's paper, or None: where there is none, or the data set is much smaller than the paper's.
+    """The recipe of a space's paper, or None: where there is none, or the data set is much smaller
+    than the paper's.
 
     Args:
         space: canonical name.

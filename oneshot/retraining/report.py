@@ -14,7 +14,9 @@ from oneshot.evaluation.metrics import metrics, wilson
 _BATCH = 250
 
 
-def report_on_test(model: nn.Module, data: ImageData, device: torch.device | None = None) -> dict[str, Any]:
+def report_on_test(
+    model: nn.Module, data: ImageData, device: torch.device | None = None
+) -> dict[str, Any]:
     """Metrics of a model on a data set's test part.
 
     Args:
@@ -23,7 +25,8 @@ def report_on_test(model: nn.Module, data: ImageData, device: torch.device | Non
         device: where the model is run (default: the processor).
 
     Returns:
-        cross_entropy (nats), top1 and top5 (percent), the 95% Wilson interval of top1, images, data, split.
+        cross_entropy (nats), top1 and top5 (percent), the 95% Wilson interval of top1, images,
+        data, split.
     """
     device = device or torch.device("cpu")
     model.to(device).eval()
@@ -37,7 +40,13 @@ def report_on_test(model: nn.Module, data: ImageData, device: torch.device | Non
 
     found = metrics(outputs())
     low, high = wilson(found["top1"], count)
-    return {**found, "top1_interval": [low, high], "images": count, "data": data.title, "split": "test"}
+    return {
+        **found,
+        "top1_interval": [low, high],
+        "images": count,
+        "data": data.title,
+        "split": "test",
+    }
 
 
 def in_words(report: dict[str, Any]) -> str:

@@ -1,4 +1,6 @@
-"""Architectures from whatever holds one: files of any system, search results, a service's jobs, published names."""
+"""Architectures from whatever holds one: files of any system, search results, a service's jobs,
+published names.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +31,11 @@ def read_source(
     """The architecture that a file or a name stands for.
 
     Args:
-        source: a file in a format of `spaces.formats`, a search result, a job as the service answers it, lines of
-            architectures' JSON (as `derive` writes them, or evaluations); or the name of a published network.
-        space: that it is to belong to: where the format does not say it, or for the same choices with other
-            parameters, such as `spos(input_size=32)`.
+        source: a file in a format of `spaces.formats`, a search result, a job as the service
+            answers it, lines of architectures' JSON (as `derive` writes them, or evaluations); or
+            the name of a published network.
+        space: that it is to belong to: where the format does not say it, or for the same choices
+            with other parameters, such as `spos(input_size=32)`.
         format: a name from `spaces.formats.available()`; None: detected.
         index: which architecture of several, 0 being the best or the first.
 
@@ -46,24 +49,33 @@ def read_source(
     if not Path(source).exists() and str(source) in published_names():
         return _at_home(_only(published(str(source)), index, str(source)), wanted)
     if not Path(source).is_file():
-        raise InvalidFile(f"{source} is no file, and no published network: {', '.join(published_names())}")
+        raise InvalidFile(
+            f"{source} is no file, and no published network: {', '.join(published_names())}"
+        )
     text = read_text(source)
     try:
         several = None if format is not None else _several(text)
     except PathfitError as error:
         raise InvalidFile(f"{source}: {error}") from error
     if several is None:
-        return _at_home(_only(_read(Path(source), text, format, wanted), index, str(source)), wanted)
+        return _at_home(
+            _only(_read(Path(source), text, format, wanted), index, str(source)), wanted
+        )
     if not 0 <= index < len(several):
-        raise InvalidOption(f"index: {source} holds {len(several)} architectures, counted from 0, and no {index}")
+        raise InvalidOption(
+            f"index: {source} holds {len(several)} architectures, counted from 0, and no {index}"
+        )
     try:
         return _at_home(Architecture.from_dict(several[index]), wanted)
     except PathfitError as error:
         raise InvalidArchitecture(f"{source}, architecture {index}: {error}") from error
 
 
-def _read(path: Path, text: str, format_name: str | None, space: SearchSpace | None) -> Architecture:
-    # Pathfit's own format says its space, which may have other parameters than the one that is wanted.
+def _read(
+    path: Path, text: str, format_name: str | None, space: SearchSpace | None
+) -> Architecture:
+    # Pathfit's own format says its space, which may have other parameters than the one that is
+    # wanted.
     try:
         own = (format_name or formats.detect(text)) == "pathfit"
     except PathfitError:
@@ -72,7 +84,9 @@ def _read(path: Path, text: str, format_name: str | None, space: SearchSpace | N
 
 
 def _several(text: str) -> list[Any] | None:
-    """JSON objects of architectures, best first; None where the text is one architecture or no JSON of ours."""
+    """JSON objects of architectures, best first; None where the text is one architecture or no JSON
+    of ours.
+    """
     try:
         value = json.loads(text)
     except ValueError:
@@ -87,7 +101,10 @@ def _several(text: str) -> list[Any] | None:
         return [value["architecture"]] if isinstance(value.get("architecture"), dict) else None
     try:
         if "candidates" in value:
-            return [one.to_dict() for one in get(value["space"]).decode(np.array(value["candidates"]["codes"]))]
+            return [
+                one.to_dict()
+                for one in get(value["space"]).decode(np.array(value["candidates"]["codes"]))
+            ]
         return [one["architecture"] for one in value["best"]]
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InvalidFile(f"not a search result: {error!r}") from error

@@ -22,10 +22,11 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 @torch.no_grad()
 def inherit(network: nn.Module, supernet: Supernet, architecture: Architecture) -> None:
-    """Give a network the weights and statistics of its path in a supernet; it then computes what the path computes.
+    """Give a network the weights and statistics of its path in a supernet; it then computes what
+    the path computes.
 
-    Normalisation without scale and shift, as supernets have it, becomes normalisation with scale 1 and shift 0.
-    A network's auxiliary head keeps its own weights.
+    Normalisation without scale and shift, as supernets have it, becomes normalisation with scale 1
+    and shift 0. A network's auxiliary head keeps its own weights.
 
     Args:
         network: of `architecture`.
@@ -68,18 +69,29 @@ def _kind(module: nn.Module) -> type:
 
 def _copy(target: nn.Module, source: nn.Module) -> None:
     elastic = isinstance(source, ElasticConv | ElasticBatchNorm)
-    given = {**dict(source.named_parameters(recurse=False)), **dict(source.named_buffers(recurse=False))}
-    for name, value in (*target.named_parameters(recurse=False), *target.named_buffers(recurse=False)):
+    given = {
+        **dict(source.named_parameters(recurse=False)),
+        **dict(source.named_buffers(recurse=False)),
+    }
+    for name, value in (
+        *target.named_parameters(recurse=False),
+        *target.named_buffers(recurse=False),
+    ):
         if name in given:
             value.copy_(_part(given[name], value, elastic))
         elif isinstance(target, _NORMS):
             value.fill_(1.0 if name == "weight" else 0.0)
         else:
-            raise InvalidRun(f"the supernet has no {name} for a {type(target).__name__} of the network")
+            raise InvalidRun(
+                f"the supernet has no {name} for a {type(target).__name__} of the network"
+            )
 
 
 def _part(given: Tensor, own: Tensor, elastic: bool) -> Tensor:
     part = given[tuple(map(slice, own.shape))] if elastic else given
     if part.shape != own.shape:
-        raise InvalidRun(f"the supernet has weights of the shape {list(part.shape)}, the network {list(own.shape)}")
+        raise InvalidRun(
+            f"the supernet has weights of the shape {list(part.shape)}, the network"
+            f" {list(own.shape)}"
+        )
     return part

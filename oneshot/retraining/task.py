@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
 
 class RetrainTask(TrainingTask):
-    """Mixup, drop-path, an auxiliary head's loss, and a moving average of the weights, each where it is wanted.
+    """Mixup, drop-path, an auxiliary head's loss, and a moving average of the weights, each where
+    it is wanted.
 
     Args:
-        model: images [b, ...] -> logits [b, classes]; while it trains it may return a pair, the second of which is an
-            auxiliary head's logits.
+        model: images [b, ...] -> logits [b, classes]; while it trains it may return a pair, the
+            second of which is an auxiliary head's logits.
         recipe: of the optimiser.
         options: what is wanted.
 
@@ -37,7 +38,10 @@ class RetrainTask(TrainingTask):
         super().__init__(model, recipe)
         self.options, self.steps = options, 1
         if options.drop_path and not (isinstance(model, CellNetwork) and model.has_edges):
-            raise InvalidOption("drop_path is for networks of cells with operations on their edges; this one has none")
+            raise InvalidOption(
+                "drop_path is for networks of cells with operations on their edges; this one has"
+                " none"
+            )
         self.average = MovingAverage(model, options.ema) if options.ema else None
 
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
@@ -57,10 +61,13 @@ class RetrainTask(TrainingTask):
         logits, auxiliary = found if isinstance(found, tuple) else (found, None)
         logits = logits.float()
         loss = mixed.loss(logits, self.recipe.label_smoothing)
-        # Told is the loss of what is delivered; a mixed image counts as right where its larger part is.
+        # Told is the loss of what is delivered; a mixed image counts as right where its larger part
+        # is.
         engine.note(loss, logits, labels if mixed.share >= 0.5 else mixed.others)
         if auxiliary is not None and self.options.auxiliary:
-            loss = loss + self.options.auxiliary * mixed.loss(auxiliary.float(), self.recipe.label_smoothing)
+            loss = loss + self.options.auxiliary * mixed.loss(
+                auxiliary.float(), self.recipe.label_smoothing
+            )
         return loss
 
     def after_step(self, step: int) -> None:

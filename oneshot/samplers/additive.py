@@ -15,10 +15,12 @@ _ATTEMPTS = 200
 
 
 class AdditiveBins:
-    """Counts, on a grid of costs, the ways to complete a path, and draws each choice in proportion to them.
+    """Counts, on a grid of costs, the ways to complete a path, and draws each choice in proportion
+    to them.
 
-    Costs are rounded down to cells of the grid, choice by choice, so that a bin of the grid reaches below the true one
-    by a cell a choice. What a true bin does not hold is drawn again; all that it holds is drawn with equal chance.
+    Costs are rounded down to cells of the grid, choice by choice, so that a bin of the grid reaches
+    below the true one by a cell a choice. What a true bin does not hold is drawn again; all that it
+    holds is drawn with equal chance.
 
     Args:
         model: its table is an AdditiveTable.
@@ -57,7 +59,8 @@ class AdditiveBins:
                 )
 
     def _ways(self, first: int, last: int) -> list[NDArray[np.float64]] | None:
-        # ways[c][s]: how many completions from choice c on lead from the sum s to one between first and last.
+        # ways[c][s]: how many completions from choice c on lead from the sum s to one between first
+        # and last.
         ends = np.zeros(self.size)
         ends[first : last + 1] = 1
         found = [ends]
@@ -80,7 +83,9 @@ class AdditiveBins:
         codes = np.empty((count, len(self.steps)), dtype=self.space.dtype, order="F")
         for column, steps in enumerate(self.steps):
             reached = sums[:, None] + steps
-            weights = np.where(reached < self.size, ways[column + 1][np.minimum(reached, self.size - 1)], 0.0)
+            weights = np.where(
+                reached < self.size, ways[column + 1][np.minimum(reached, self.size - 1)], 0.0
+            )
             shares = np.cumsum(weights, axis=1)
             drawn = rng.random(count) * shares[:, -1]
             code = np.minimum((shares <= drawn[:, None]).sum(1), len(steps) - 1)
@@ -104,5 +109,7 @@ class AdditiveBins:
                 filled += len(found)
             if filled < len(rows):
                 low, high = self.edges[index : index + 2]
-                raise InvalidOption(f"hardly any network costs from {low:g} to {high:g}: take wider bins")
+                raise InvalidOption(
+                    f"hardly any network costs from {low:g} to {high:g}: take wider bins"
+                )
         return codes

@@ -48,6 +48,8 @@ class SinglePath(ABC):
 
 
 def paths_digest(codes: Codes) -> int:
-    """62 bits of the SHA-256 of paths, codes [n, choices], by which processes see that they take the same."""
+    """62 bits of the SHA-256 of paths, codes [n, choices], by which processes see that they take
+    the same.
+    """
     data = np.ascontiguousarray(codes, dtype=np.int64).tobytes()
     return int.from_bytes(hashlib.sha256(data).digest()[:8], "big") >> 2

@@ -1,8 +1,8 @@
 """Sampling that is uniform over a cost: a bin is drawn uniformly, then an architecture of that bin.
 
-Uniform paths nearly all have an average cost. SPOS (arXiv 1904.00420, section 3.4) therefore draws a bin of FLOPs
-first; its release then draws paths until one falls into the bin, up to 500 times. Here the bin's architectures are
-drawn directly.
+Uniform paths nearly all have an average cost. SPOS (arXiv 1904.00420, section 3.4) therefore draws
+a bin of FLOPs first; its release then draws paths until one falls into the bin, up to 500 times.
+Here the bin's architectures are drawn directly.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Bins(Protocol):
 class UniformCost(SinglePath):
     """One path an update, uniform over bins of a cost, and within a bin over its architectures.
 
-    Where costs are sums over choices, the architectures of a bin are counted and drawn exactly. Elsewhere they come
-    from a pool for each bin that is sampled once.
+    Where costs are sums over choices, the architectures of a bin are counted and drawn exactly.
+    Elsewhere they come from a pool for each bin that is sampled once.
 
     Args:
         model: of the cost.
@@ -53,10 +53,16 @@ class UniformCost(SinglePath):
     def __init__(self, model: CostModel, seed: int, edges: Sequence[float]):
         super().__init__(seed)
         self.model, self.edges = model, np.asarray(edges, dtype=np.float64)
-        if len(self.edges) < 2 or not (np.diff(self.edges) > 0).all() or not np.isfinite(self.edges).all():
+        if (
+            len(self.edges) < 2
+            or not (np.diff(self.edges) > 0).all()
+            or not np.isfinite(self.edges).all()
+        ):
             raise InvalidOption(f"edges of bins must rise, not {list(edges)}")
         exact = isinstance(model.table, AdditiveTable) and not model.space.irregular
-        self.bins: Bins = AdditiveBins(model, self.edges) if exact else PooledBins(model, self.edges)
+        self.bins: Bins = (
+            AdditiveBins(model, self.edges) if exact else PooledBins(model, self.edges)
+        )
 
     def draw(self, rng: np.random.Generator) -> Codes:
         """Codes [BLOCK, choices]."""

@@ -1,4 +1,6 @@
-"""Architectures of a bin where costs are not sums over choices: a pool for each bin, sampled once."""
+"""Architectures of a bin where costs are not sums over choices: a pool for each bin, sampled
+once.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ _CHILDREN = 2048
 
 
 class PooledBins:
-    """Uniform architectures sorted into bins; where few fall, mutants of those that cost nearly as much are added.
+    """Uniform architectures sorted into bins; where few fall, mutants of those that cost nearly as
+    much are added.
 
     Args:
         model: of the cost.
@@ -34,7 +37,9 @@ class PooledBins:
         costs = model.estimate(codes)
         self.pools = [self._pool(rng, codes, costs, index) for index in range(len(edges) - 1)]
 
-    def _pool(self, rng: np.random.Generator, codes: Codes, costs: NDArray[np.float64], index: int) -> Codes:
+    def _pool(
+        self, rng: np.random.Generator, codes: Codes, costs: NDArray[np.float64], index: int
+    ) -> Codes:
         low, high = self.edges[index : index + 2]
         pool = codes[(costs >= low) & (costs < high)]
         near, distance = codes, _distance(costs, low, high)
@@ -42,15 +47,17 @@ class PooledBins:
             if len(pool) >= _FEWEST:
                 break
             best = near[np.argsort(distance, kind="stable")[:_FEWEST]]
-            children = self.model.space.mutate(best[rng.integers(len(best), size=_CHILDREN)], rng, 0.2)
+            children = self.model.space.mutate(
+                best[rng.integers(len(best), size=_CHILDREN)], rng, 0.2
+            )
             near = distinct(np.concatenate([best, children]))
             found = self.model.estimate(near)
             distance = _distance(found, low, high)
             pool = distinct(np.concatenate([pool, near[distance == 0]]))
         if len(pool) == 0:
             raise InvalidOption(
-                f"no network of {self.model.space.name} was found with {self.model.metric} from {low:g} to {high:g}; "
-                f"uniform ones reach from {costs.min():g} to {costs.max():g}"
+                f"no network of {self.model.space.name} was found with {self.model.metric} from"
+                f" {low:g} to {high:g}; uniform ones reach from {costs.min():g} to {costs.max():g}"
             )
         return np.asfortranarray(pool)
 
@@ -58,7 +65,8 @@ class PooledBins:
         """Codes [n, choices], the i-th of the bin `bins[i]`."""
         drawn = rng.random(len(bins))
         rows = [
-            self.pools[index][int(share * len(self.pools[index]))] for index, share in zip(bins, drawn, strict=True)
+            self.pools[index][int(share * len(self.pools[index]))]
+            for index, share in zip(bins, drawn, strict=True)
         ]
         return np.asfortranarray(np.stack(rows))
 

@@ -22,10 +22,11 @@ class SamplerSettings:
     """A sampler by name.
 
     Args:
-        name: `uniform`; `fair` (FairNAS); `uniform-flops` and `uniform-latency`, uniform over bins of a cost.
+        name: `uniform`; `fair` (FairNAS); `uniform-flops` and `uniform-latency`, uniform over bins
+            of a cost.
         bins: how many, of equal width.
-        range: from where to where; None: SPOS's own for the space `spos` as it is, elsewhere where nine of ten
-            uniform architectures lie.
+        range: from where to where; None: SPOS's own for the space `spos` as it is, elsewhere where
+            nine of ten uniform architectures lie.
         table: name or path of the lookup table of latencies.
     """
 
@@ -40,7 +41,9 @@ class SamplerSettings:
         if self.bins < 1:
             raise InvalidOption(f"bins must be at least 1, not {self.bins}")
         if self.range is not None and not self.range[0] < self.range[1]:
-            raise InvalidOption(f"cost_range must rise, not from {self.range[0]:g} to {self.range[1]:g}")
+            raise InvalidOption(
+                f"cost_range must rise, not from {self.range[0]:g} to {self.range[1]:g}"
+            )
         if (self.table is not None) != (self.name == "uniform-latency"):
             need = "needs a table of latencies" if self.table is None else "takes no table"
             raise InvalidOption(f"the sampler {self.name} {need}")
@@ -51,13 +54,17 @@ class SamplerSettings:
     def from_dict(cls, given: dict[str, Any]) -> SamplerSettings:
         """Of what `to_dict` gave, also by way of JSON."""
         limits = given.get("range")
-        return cls(**{**given, "range": None if limits is None else (float(limits[0]), float(limits[1]))})
+        return cls(
+            **{**given, "range": None if limits is None else (float(limits[0]), float(limits[1]))}
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Name -> value, as JSON has it."""
         return {**asdict(self), "range": None if self.range is None else list(self.range)}
 
-    def make(self, space: SearchSpace, seed: int, load: Callable[[str], LookupTable] | None = None) -> PathSampler:
+    def make(
+        self, space: SearchSpace, seed: int, load: Callable[[str], LookupTable] | None = None
+    ) -> PathSampler:
         """The sampler of a training.
 
         Args:

@@ -18,13 +18,17 @@ from tables.lookup_table import LookupTable
 
 _LEAST = {
     "latency_ms": "the fastest network of {space} takes {least:.4g} ms on {device}",
-    "memory_bytes": "the leanest network of {space} holds {least:.0f} bytes of activations at once on {device}",
+    "memory_bytes": (
+        "the leanest network of {space} holds {least:.0f} bytes of activations at once on {device}"
+    ),
     "energy_mj": "the thriftiest network of {space} takes {least:.4g} mJ a run on {device}",
     "macs": "the smallest network of {space} has {least:.0f} macs",
     "params": "the smallest network of {space} has {least:.0f} params",
 }
 
-_TEXT = re.compile(r"\s*(?P<metric>\w+)\s*<=\s*(?P<maximum>[0-9.eE+-]+)\s*(?:@\s*(?P<table>.+?)\s*)?")
+_TEXT = re.compile(
+    r"\s*(?P<metric>\w+)\s*<=\s*(?P<maximum>[0-9.eE+-]+)\s*(?:@\s*(?P<table>.+?)\s*)?"
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Limit:
     Args:
         metric: `latency_ms`, `memory_bytes`, `energy_mj`, `macs` (or `flops`), `params`.
         maximum: in the metric's unit.
-        table: name or path of the lookup table; needed for what a device tells, not allowed for counts.
+        table: name or path of the lookup table; needed for what a device tells, not allowed for
+            counts.
     """
 
     metric: str
@@ -44,12 +49,16 @@ class Limit:
     def __post_init__(self) -> None:
         metric = canonical_metric(self.metric)
         if not np.isfinite(self.maximum) or self.maximum <= 0:
-            raise InvalidConstraint(f"{self.metric}: the maximum must be a positive number, not {self.maximum}")
+            raise InvalidConstraint(
+                f"{self.metric}: the maximum must be a positive number, not {self.maximum}"
+            )
         if metric in MEASURED and self.table is None:
             text = f"{metric}<={self.maximum:g}@TABLE"
             raise InvalidConstraint(f"{metric} is told by a device's table; name one: {text}")
         if metric in COUNTS and self.table is not None:
-            raise InvalidConstraint(f"{self.metric}: a count needs no table; write {self.metric}<={self.maximum:g}")
+            raise InvalidConstraint(
+                f"{self.metric}: a count needs no table; write {self.metric}<={self.maximum:g}"
+            )
 
     @classmethod
     def parse(cls, text: str) -> Limit:
@@ -61,10 +70,13 @@ class Limit:
             return cls(match["metric"], float(match["maximum"]), match["table"])
         except ValueError as error:
             raise InvalidConstraint(
-                f"not a constraint: {text!r}; one reads like 'latency_ms<=12@TABLE' or 'flops<=330e6'"
+                f"not a constraint: {text!r}; one reads like 'latency_ms<=12@TABLE' or"
+                " 'flops<=330e6'"
             ) from error
 
-    def bind(self, space: SearchSpace, load: Callable[[str], LookupTable], margin: float = MARGIN) -> Constraint:
+    def bind(
+        self, space: SearchSpace, load: Callable[[str], LookupTable], margin: float = MARGIN
+    ) -> Constraint:
         """The constraint on a space.
 
         Args:
@@ -114,7 +126,9 @@ class Constraint:
         return self.model.upper(architectures, self.margin)
 
     def excess(self, architectures: Architectures) -> NDArray[np.float64]:
-        """By which share of the maximum each of codes [n, choices] is above it, float array [n]; 0 where it is met."""
+        """By which share of the maximum each of codes [n, choices] is above it, float array [n]; 0
+        where it is met.
+        """
         return np.maximum(self.upper(architectures) - self.maximum, 0.0) / self.maximum
 
     @property
@@ -124,26 +138,34 @@ class Constraint:
 
     @property
     def allowed(self) -> list[NDArray[np.bool_]] | None:
-        """For each choice which candidates meet the constraint, bool arrays [candidates], where each is judged alone.
+        """For each choice which candidates meet the constraint, bool arrays [candidates], where
+        each is judged alone.
 
-        So it is for what a network needs at once: those that meet it are exactly all combinations of these candidates.
-        None for sums, of which one choice's part depends on the others', and where choices depend on each other.
+        So it is for what a network needs at once: those that meet it are exactly all combinations
+        of these candidates. None for sums, of which one choice's part depends on the others', and
+        where choices depend on each other.
         """
         if not isinstance(self.model.table, PeakTable) or self.model.space.irregular:
             return None
         return self.model.table.within(self.maximum - self.margin * (self.model.sigma or 0.0))
 
     def check_feasible(self) -> None:
-        """Raise Infeasible, with the least that is possible, where no network meets the constraint."""
+        """Raise Infeasible, with the least that is possible, where no network meets the
+        constraint.
+        """
         least = self.model.bounds()[0].value
         reach = least + self.margin * (self.model.sigma or 0.0)
         if reach <= self.maximum:
             return
-        text = _LEAST[self.metric].format(space=self.model.space.name, least=least, device=self.device)
+        text = _LEAST[self.metric].format(
+            space=self.model.space.name, least=least, device=self.device
+        )
         if least <= self.maximum:
             with_margin = f"with the margin of {self.margin:g} sigma (a margin of 0 leaves it out)"
             text += f", {reach:.4g} {self.model.unit} {with_margin}"
-        raise Infeasible(f"{text}; asked for at most {self.maximum:g}", self.metric, self.maximum, reach)
+        raise Infeasible(
+            f"{text}; asked for at most {self.maximum:g}", self.metric, self.maximum, reach
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """What a result records of the constraint."""

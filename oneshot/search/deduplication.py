@@ -25,7 +25,8 @@ def identity(space: SearchSpace, isomorphic: bool = False) -> Callable[[Codes], 
 
     Args:
         space: whose codes.
-        isomorphic: architectures that compute the same, as `tables.benchmarks.classes` tells, have one key too.
+        isomorphic: architectures that compute the same, as `tables.benchmarks.classes` tells, have
+            one key too.
     """
     if not isomorphic:
         return lambda codes: list(_keys(codes, space.candidates).tolist())
@@ -74,7 +75,8 @@ class Seen:
 def _keys(codes: Codes, widths: Iterable[Any]) -> NDArray[Any]:
     """One value a row that tells rows apart, [n].
 
-    Numbers where 63 bits hold them, since sorting numbers is ten times faster than sorting rows; bytes otherwise.
+    Numbers where 63 bits hold them, since sorting numbers is ten times faster than sorting rows;
+    bytes otherwise.
     """
     counts = [int(width) for width in widths]
     if math.prod(counts) < 1 << _BITS:

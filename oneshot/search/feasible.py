@@ -19,7 +19,11 @@ ENUMERABLE = 1 << 17
 """Spaces of at most this size are enumerated where sampling finds too little."""
 
 _BATCH, _TRIES, _FRUITLESS = 4096, 64, 8
-_POPULATION, _PARENTS, _GENERATIONS = 512, 64, 60  # of the search for a network that meets all constraints
+_POPULATION, _PARENTS, _GENERATIONS = (
+    512,
+    64,
+    60,
+)  # of the search for a network that meets all constraints
 
 
 class Operators(Protocol):
@@ -42,20 +46,23 @@ def feasible_sample(
     count: int,
     starts: Codes | None = None,
 ) -> Codes:
-    """Up to `count` distinct architectures that meet the constraints, uniform as far as sampling reaches.
+    """Up to `count` distinct architectures that meet the constraints, uniform as far as sampling
+    reaches.
 
-    Rejection first; where the constraints leave little, all of a small space, or walks among the networks that meet
-    them, begun at those that an evolution towards the constraints finds.
+    Rejection first; where the constraints leave little, all of a small space, or walks among the
+    networks that meet them, begun at those that an evolution towards the constraints finds.
 
     Args:
         operators: what draws architectures.
         constraints: all are to be met.
         rng: all randomness comes from it.
         count: how many.
-        starts: codes [n, choices] that the evolution begins with too, such as the cheapest networks.
+        starts: codes [n, choices] that the evolution begins with too, such as the cheapest
+            networks.
 
     Raises:
-        Infeasible: nothing meets all constraints at once (exact for spaces that are enumerated); the nearest is told.
+        Infeasible: nothing meets all constraints at once (exact for spaces that are enumerated);
+            the nearest is told.
     """
 
     found = _rejected(operators, constraints, rng, count)
@@ -66,7 +73,10 @@ def feasible_sample(
     if len(found) == 0:
         found = _nearest(operators, constraints, rng, starts)
         if not feasible(constraints, found).any():
-            text = f"no network of {operators.name} was found that meets all {len(constraints)} constraints at once"
+            text = (
+                f"no network of {operators.name} was found that meets all {len(constraints)}"
+                " constraints at once"
+            )
             raise _infeasible(text, constraints, found)
     return _walked(operators, constraints, rng, found[feasible(constraints, found)], count)
 
@@ -80,14 +90,18 @@ def feasible(constraints: Sequence[Constraint], codes: Codes) -> NDArray[np.bool
 
 
 def excess(constraints: Sequence[Constraint], codes: Codes) -> NDArray[np.float64]:
-    """By how much codes [n, choices] break the constraints, as shares of the maxima, [n]; 0 where all are met."""
+    """By how much codes [n, choices] break the constraints, as shares of the maxima, [n]; 0 where
+    all are met.
+    """
     total = np.zeros(len(codes))
     for constraint in constraints:
         total += constraint.excess(codes)
     return total
 
 
-def _rejected(operators: Operators, constraints: Sequence[Constraint], rng: np.random.Generator, count: int) -> Codes:
+def _rejected(
+    operators: Operators, constraints: Sequence[Constraint], rng: np.random.Generator, count: int
+) -> Codes:
     found = operators.sample(rng, 0)
     for attempt in range(_TRIES):
         drawn = operators.sample(rng, _BATCH)
@@ -97,7 +111,9 @@ def _rejected(operators: Operators, constraints: Sequence[Constraint], rng: np.r
     return np.asfortranarray(found[:count])
 
 
-def _enumerated(operators: Operators, constraints: Sequence[Constraint], rng: np.random.Generator, count: int) -> Codes:
+def _enumerated(
+    operators: Operators, constraints: Sequence[Constraint], rng: np.random.Generator, count: int
+) -> Codes:
     every = np.concatenate(list(operators.enumerate_codes()))
     met = every[feasible(constraints, every)]
     if len(met) == 0:
@@ -108,7 +124,11 @@ def _enumerated(operators: Operators, constraints: Sequence[Constraint], rng: np
 
 
 def _walked(
-    operators: Operators, constraints: Sequence[Constraint], rng: np.random.Generator, pool: Codes, count: int
+    operators: Operators,
+    constraints: Sequence[Constraint],
+    rng: np.random.Generator,
+    pool: Codes,
+    count: int,
 ) -> Codes:
     for _ in range(_TRIES):
         if len(pool) >= count:
@@ -120,9 +140,14 @@ def _walked(
 
 
 def _nearest(
-    operators: Operators, constraints: Sequence[Constraint], rng: np.random.Generator, starts: Codes | None
+    operators: Operators,
+    constraints: Sequence[Constraint],
+    rng: np.random.Generator,
+    starts: Codes | None,
 ) -> Codes:
-    """What an evolution finds that breaks the constraints least, codes [n, choices], the nearest first."""
+    """What an evolution finds that breaks the constraints least, codes [n, choices], the nearest
+    first.
+    """
     drawn = operators.sample(rng, _BATCH)
     codes = distinct(drawn if starts is None else np.concatenate([starts, drawn]))
     for _ in range(_GENERATIONS):
@@ -140,8 +165,13 @@ def _infeasible(text: str, constraints: Sequence[Constraint], codes: Codes) -> I
     """The error, which tells what the first of `codes` costs."""
     costs = [float(constraint.upper(codes[:1])[0]) for constraint in constraints]
     pairs = zip(constraints, costs, strict=True)
-    listed = ", ".join(f"{item.label} {cost:.6g} (limit {item.maximum:.6g})" for item, cost in pairs)
+    listed = ", ".join(
+        f"{item.label} {cost:.6g} (limit {item.maximum:.6g})" for item, cost in pairs
+    )
     worst = int(np.argmax([item.excess(codes[:1])[0] for item in constraints]))
     return Infeasible(
-        f"{text}; the nearest has {listed}", constraints[worst].metric, constraints[worst].maximum, costs[worst]
+        f"{text}; the nearest has {listed}",
+        constraints[worst].metric,
+        constraints[worst].maximum,
+        costs[worst],
     )

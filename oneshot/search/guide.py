@@ -51,7 +51,9 @@ class PredictorGuide:
         return self.predictor.predict(codes)
 
     def score_relaxed(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """Scores [n] of distributions over candidates, differentiable; see `Predictor.score_relaxed`."""
+        """Scores [n] of distributions over candidates, differentiable; see
+        `Predictor.score_relaxed`.
+        """
         return self.predictor.score_relaxed(probabilities)
 
     def to_dict(self) -> dict[str, Any]:
@@ -60,7 +62,8 @@ class PredictorGuide:
 
 
 class BenchmarkGuide:
-    """A benchmark as a guide: the score is what training gave, its sign turned where lower is better.
+    """A benchmark as a guide: the score is what training gave, its sign turned where lower is
+    better.
 
     Args:
         benchmark: knows the results.
@@ -73,7 +76,9 @@ class BenchmarkGuide:
         self._sign = 1.0 if benchmark.metrics[self.metric].higher_is_better else -1.0
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Values [n] of the metric, without deviation; raises NotInBenchmark for what was never trained."""
+        """Values [n] of the metric, without deviation; raises NotInBenchmark for what was never
+        trained.
+        """
         found = self._sign * np.asarray(self.benchmark.query(codes, self.metric), dtype=np.float64)
         return found, np.zeros(len(codes))
 
@@ -83,18 +88,25 @@ class BenchmarkGuide:
 
 
 class SupernetGuide:
-    """A trained supernet as a guide: the score is the negative cross-entropy on its validation images.
+    """A trained supernet as a guide: the score is the negative cross-entropy on its validation
+    images.
 
     Args:
         evaluation: the run, and how its sub-networks are evaluated.
-        journal: where evaluations are kept, and looked up instead of being made again; None: nowhere.
+        journal: where evaluations are kept, and looked up instead of being made again; None:
+            nowhere.
         name: what results call the supernet; None: its run's folder.
 
     Raises:
         InvalidRun: the journal holds evaluations of another supernet, data set or setting.
     """
 
-    def __init__(self, evaluation: SupernetEvaluation, journal: Journal | None = None, name: str | None = None):
+    def __init__(
+        self,
+        evaluation: SupernetEvaluation,
+        journal: Journal | None = None,
+        name: str | None = None,
+    ):
         self.evaluation, self.journal = evaluation, journal
         self.source = evaluation.source()
         self.name = str(self.source["run"]) if name is None else name
@@ -104,13 +116,15 @@ class SupernetGuide:
             for done in journal.done:
                 if dict(done.source) != self.source:
                     raise InvalidRun(
-                        f"{journal.path} holds evaluations of another supernet, data set or setting; remove it, or "
-                        "choose another output"
+                        f"{journal.path} holds evaluations of another supernet, data set or"
+                        " setting; remove it, or choose another output"
                     )
                 self._known[done.architecture] = _score(done.metrics)
 
     @classmethod
-    def of_run(cls, run: Run, settings: EvaluationSettings | None = None, name: str | None = None) -> SupernetGuide:
+    def of_run(
+        cls, run: Run, settings: EvaluationSettings | None = None, name: str | None = None
+    ) -> SupernetGuide:
         """The guide of a finished supernet training, in this process."""
         from oneshot.evaluation.settings import EvaluationSettings
         from oneshot.evaluation.work import SupernetEvaluation
@@ -118,9 +132,13 @@ class SupernetGuide:
         return cls(SupernetEvaluation(run, settings or EvaluationSettings()), name=name)
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Negative cross-entropies [n], without deviation; each is journalled as soon as it is known."""
+        """Negative cross-entropies [n], without deviation; each is journalled as soon as it is
+        known.
+        """
         architectures = self.evaluation.run.space.decode(codes)
-        rows = [row for row, architecture in enumerate(architectures) if architecture not in self._known]
+        rows = [
+            row for row, architecture in enumerate(architectures) if architecture not in self._known
+        ]
         if rows:
             with closing(self._stream(np.asfortranarray(codes[rows]))) as results:
                 for place, metrics in results:
@@ -128,7 +146,9 @@ class SupernetGuide:
                     self._known[architecture] = _score(metrics)
                     if self.journal is not None:
                         self.journal.append(Evaluation(architecture, metrics, self.source))
-        return np.array([self._known[architecture] for architecture in architectures]), np.zeros(len(codes))
+        return np.array([self._known[architecture] for architecture in architectures]), np.zeros(
+            len(codes)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The guide's kind and name, and how it evaluates."""
@@ -142,7 +162,11 @@ class SupernetGuide:
             from oneshot.evaluation.work import load_evaluator
 
             self._evaluator = load_evaluator(
-                evaluation.run, evaluation.data, evaluation.settings, evaluation.device, evaluation.threads
+                evaluation.run,
+                evaluation.data,
+                evaluation.settings,
+                evaluation.device,
+                evaluation.threads,
             )
         return self._evaluator.stream(codes)
 
@@ -192,7 +216,8 @@ def guide_named(
         guide, other = BenchmarkGuide(known, metric or None), known.space
     else:
         raise InvalidGuide(
-            f"--guide {text!r}: a guide is predictor:FILE, supernet:FOLDER or benchmark:NAME (or NAME:METRIC)"
+            f"--guide {text!r}: a guide is predictor:FILE, supernet:FOLDER or benchmark:NAME (or"
+            " NAME:METRIC)"
         )
     _check_space(text, other, space)
     return guide
@@ -208,7 +233,9 @@ def _score(metrics: Mapping[str, float]) -> float:
 
 
 def check_scores(space: SearchSpace, codes: Codes, scores: NDArray[np.float64]) -> None:
-    """Raise InvalidGuide that names the first of codes [n, choices] whose score [n] is no number."""
+    """Raise InvalidGuide that names the first of codes [n, choices] whose score [n] is no
+    number.
+    """
     wrong = np.flatnonzero(np.isnan(scores))
     if len(wrong):
         architecture = space.decode(codes[wrong[:1]])[0]

@@ -17,7 +17,9 @@ from oneshot.strategies.registry import make
 from spaces.space import Codes
 
 Progress: TypeAlias = Callable[[int, int, float], None]
-"""Told the evaluations done, those planned, and the best score so far; may raise to stop the search."""
+"""Told the evaluations done, those planned, and the best score so far; may raise to stop the
+search.
+"""
 
 AfterBatch: TypeAlias = Callable[[int, Candidate], None]
 """Told the number of a batch, from 1, and the best candidate so far."""
@@ -62,7 +64,9 @@ def search(
     fruitless = 0
     while fruitless < _FRUITLESS and len(codes := chosen.ask()):
         if not problem.feasible(codes).all():
-            raise BrokenStrategy(f"the strategy {chosen.name} asked for a network that breaks a constraint")
+            raise BrokenStrategy(
+                f"the strategy {chosen.name} asked for a network that breaks a constraint"
+            )
         new = known.new(codes)
         for part in _chunks(new, chunk):
             known.evaluate(part)
@@ -114,11 +118,20 @@ class _Known:
         return np.array([self._by_key[key] for key in self.seen.keys(codes)])
 
     def best_candidate(self) -> Candidate:
-        costs = {name: float(model.estimate(self._best_codes)[0]) for name, model in self.problem.costs.items()}
-        return Candidate(self.problem.space.decode(self._best_codes)[0], self.best, self._best_deviation, costs)
+        costs = {
+            name: float(model.estimate(self._best_codes)[0])
+            for name, model in self.problem.costs.items()
+        }
+        return Candidate(
+            self.problem.space.decode(self._best_codes)[0], self.best, self._best_deviation, costs
+        )
 
     def result(
-        self, strategy: Mapping[str, Any], seed: int, history: list[dict[str, float]], seconds: float
+        self,
+        strategy: Mapping[str, Any],
+        seed: int,
+        history: list[dict[str, float]],
+        seconds: float,
     ) -> SearchResult:
         problem = self.problem
         scores = np.concatenate(self.scores)

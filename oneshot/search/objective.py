@@ -35,8 +35,11 @@ class Objective:
         return self.model.device
 
     @classmethod
-    def parse(cls, text: str, space: SearchSpace, load: Callable[[str], LookupTable]) -> Objective | None:
-        """Read `flops`, `params` or `latency_ms@TABLE`; None for `accuracy`, which is sought anyway.
+    def parse(
+        cls, text: str, space: SearchSpace, load: Callable[[str], LookupTable]
+    ) -> Objective | None:
+        """Read `flops`, `params` or `latency_ms@TABLE`; None for `accuracy`, which is sought
+        anyway.
 
         Args:
             text: what the user wrote; what a device tells, memory and energy too, names its table.
@@ -51,14 +54,19 @@ class Objective:
         match = _TEXT.fullmatch(text)
         if match is None:
             raise InvalidObjective(
-                f"not an objective: {text!r}; one reads like 'accuracy', 'flops' or 'latency_ms@TABLE'"
+                f"not an objective: {text!r}; one reads like 'accuracy', 'flops' or"
+                " 'latency_ms@TABLE'"
             )
         name, table = match["metric"], match["table"]
         if name in SCORES and table is None:
             return None
         metric = canonical_metric(name)
         if (metric in MEASURED) is (table is None):
-            hint = f"name its table: {metric}@TABLE" if table is None else f"a count needs no table; write {name}"
+            hint = (
+                f"name its table: {metric}@TABLE"
+                if table is None
+                else f"a count needs no table; write {name}"
+            )
             raise InvalidObjective(f"objective {text!r}: {hint}")
         if table is None:
             return cls(metric, counting_model(space, metric))

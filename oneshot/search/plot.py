@@ -26,7 +26,8 @@ def check_plot(path: Path) -> None:
 
 
 def plot_search(result: SearchResult, path: str | Path) -> None:
-    """Write a PNG: score over each objective with the front, and the best score after every evaluation.
+    """Write a PNG: score over each objective with the front, and the best score after every
+    evaluation.
 
     Raises:
         InvalidFile: the folder cannot be written to.
@@ -39,7 +40,8 @@ def plot_search(result: SearchResult, path: str | Path) -> None:
     FigureCanvasAgg(figure)
     name = result.guide.get("name", "")
     figure.suptitle(
-        f"{result.space}: {result.strategy.get('name')} guided by {result.guide.get('kind')} {Path(str(name)).name}",
+        f"{result.space}: {result.strategy.get('name')} guided by {result.guide.get('kind')}"
+        f" {Path(str(name)).name}",
         color=_INK,
     )
     *fronts, best = figure.subplots(1, count, squeeze=False)[0]
@@ -56,14 +58,22 @@ def _front(axes: Axes, result: SearchResult, objective: str) -> None:
     if len(shown) > _CROWD:
         shown = np.sort(np.random.default_rng(0).permutation(shown)[:_CROWD])
     points = axes.scatter(
-        costs[shown], result.scores[shown], c=result.order[shown], s=10, cmap="viridis", alpha=0.6, linewidths=0
+        costs[shown],
+        result.scores[shown],
+        c=result.order[shown],
+        s=10,
+        cmap="viridis",
+        alpha=0.6,
+        linewidths=0,
     )
     if len(result) > 1 and axes.figure is not None:
         axes.figure.colorbar(points, ax=axes, label="evaluation", pad=0.01)
     front = result.front()
     if len(result.objectives) == 1:
         axes.step(costs[front], result.scores[front], where="post", color=_ACCENT, lw=1.2)
-    axes.plot(costs[front], result.scores[front], "o", ms=4, color=_ACCENT, label=f"front ({len(front)})")
+    axes.plot(
+        costs[front], result.scores[front], "o", ms=4, color=_ACCENT, label=f"front ({len(front)})"
+    )
     for constraint in result.constraints:
         if objective in (constraint["metric"], f"{constraint['metric']}@{constraint['table']}"):
             axes.axvline(constraint["maximum"] / scale, color=_INK, ls="--", lw=1, label="limit")

@@ -1,4 +1,6 @@
-"""SearchProblem: what is searched, by which guide, under which constraints, for which objectives."""
+"""SearchProblem: what is searched, by which guide, under which constraints, for which
+objectives.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ class SearchProblem:
         guide: scores architectures, greater is better.
         constraints: all are to be met.
         objectives: costs to be traded for the score; none: the first constraint's, else MACs.
-        isomorphic: of architectures that compute the same one is enough; see `tables.benchmarks.classes`.
+        isomorphic: of architectures that compute the same one is enough; see
+            `tables.benchmarks.classes`.
     """
 
     space: SearchSpace
@@ -48,11 +51,16 @@ class SearchProblem:
 
     @cached_property
     def costs(self) -> dict[str, CostModel]:
-        """What every candidate's costs are told by: the counts, and the models of constraints and objectives.
+        """What every candidate's costs are told by: the counts, and the models of constraints and
+        objectives.
 
-        A metric has its own name; on several tables, it is `latency_ms@TABLE` for all but the first.
+        A metric has its own name; on several tables, it is `latency_ms@TABLE` for all but the
+        first.
         """
-        models = {"macs": counting_model(self.space, "macs"), "params": counting_model(self.space, "params")}
+        models = {
+            "macs": counting_model(self.space, "macs"),
+            "params": counting_model(self.space, "params"),
+        }
         items: list[Constraint | Objective] = [*self.constraints, *self.objectives]
         for item in items:
             known = models.setdefault(item.metric, item.model)
@@ -68,23 +76,38 @@ class SearchProblem:
         return tuple(dict.fromkeys(names)) or ("macs",)
 
     def _cost_name(self, item: Constraint | Objective) -> str:
-        return item.metric if self.costs[item.metric].device == item.device else f"{item.metric}@{item.device}"
+        return (
+            item.metric
+            if self.costs[item.metric].device == item.device
+            else f"{item.metric}@{item.device}"
+        )
 
     @cached_property
     def operators(self) -> Operators:
-        """What searches draw from: the space, or the part of it that constraints leave which are met choice by choice.
+        """What searches draw from: the space, or the part of it that constraints leave which are
+        met choice by choice.
 
-        Candidates that no network within the constraints can have drop out; see `Constraint.allowed`.
+        Candidates that no network within the constraints can have drop out; see
+        `Constraint.allowed`.
         """
-        allowed = [given for constraint in self.constraints if (given := constraint.allowed) is not None]
-        kept = [np.flatnonzero(np.logical_and.reduce(columns)) for columns in zip(*allowed, strict=True)]
-        if all(len(codes) == count for codes, count in zip(kept, self.space.candidates, strict=False)):
+        allowed = [
+            given for constraint in self.constraints if (given := constraint.allowed) is not None
+        ]
+        kept = [
+            np.flatnonzero(np.logical_and.reduce(columns)) for columns in zip(*allowed, strict=True)
+        ]
+        if all(
+            len(codes) == count for codes, count in zip(kept, self.space.candidates, strict=False)
+        ):
             return self.space
         # Constraints may exclude each other; that is for a sample of the space to tell.
         return Restriction(self.space, kept) if all(map(len, kept)) else self.space
 
-    def sample(self, rng: np.random.Generator, count: int, within: Operators | None = None) -> Codes:
-        """Up to `count` distinct architectures that meet the constraints, uniform as far as sampling reaches.
+    def sample(
+        self, rng: np.random.Generator, count: int, within: Operators | None = None
+    ) -> Codes:
+        """Up to `count` distinct architectures that meet the constraints, uniform as far as
+        sampling reaches.
 
         Args:
             rng: all randomness comes from it.
@@ -96,11 +119,15 @@ class SearchProblem:
         """
         if within is not None:
             return sampling.feasible_sample(within, self.constraints, rng, count)
-        return sampling.feasible_sample(self.operators, self.constraints, rng, count, self._cheapest)
+        return sampling.feasible_sample(
+            self.operators, self.constraints, rng, count, self._cheapest
+        )
 
     @cached_property
     def _cheapest(self) -> Codes:
-        return self.space.encode([constraint.model.bounds()[0].architecture for constraint in self.constraints])
+        return self.space.encode(
+            [constraint.model.bounds()[0].architecture for constraint in self.constraints]
+        )
 
     def check_feasible(self) -> None:
         """Raise Infeasible where no network is found that meets all constraints at once."""

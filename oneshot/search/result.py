@@ -87,7 +87,9 @@ class SearchResult:
         """The candidate of a rank, 0 being the best."""
         architecture = get(self.space).decode(self.codes[rank : rank + 1])[0]
         costs = {metric: float(values[rank]) for metric, values in self.costs.items()}
-        return Candidate(architecture, float(self.scores[rank]), float(self.deviations[rank]), costs)
+        return Candidate(
+            architecture, float(self.scores[rank]), float(self.deviations[rank]), costs
+        )
 
     @property
     def best(self) -> Candidate:
@@ -95,7 +97,9 @@ class SearchResult:
         return self.candidate(0)
 
     def summary(self) -> str:
-        """The best in one line: score, deviation where it is known, and costs; and how many are on the front."""
+        """The best in one line: score, deviation where it is known, and costs; and how many are on
+        the front.
+        """
         best = self.best
         costs = ", ".join(f"{metric} {value:.5g}" for metric, value in best.costs.items())
         front = f"{len(self.front())} on the front of score and {', '.join(self.objectives)}"
@@ -159,19 +163,29 @@ class SearchResult:
             listed = value["candidates"]
             counts = {len(listed[key]) for key in ("codes", "scores", "deviations", "order")}
             if len(counts | {len(values) for values in listed["costs"].values()}) > 1:
-                raise InvalidFile("candidates: codes, scores, deviations, costs and order must be of one length")
+                raise InvalidFile(
+                    "candidates: codes, scores, deviations, costs and order must be of one length"
+                )
             order = np.array(listed["order"], dtype=np.int64)
             if not np.array_equal(np.sort(order), np.arange(len(order))):
                 raise InvalidFile(f"candidates.order must number the {len(order)} evaluations")
             if not value["objectives"] or not set(value["objectives"]) <= set(listed["costs"]):
                 known = ", ".join(listed["costs"])
-                raise InvalidFile(f"objectives must be among the costs {known}, not {value['objectives']!r:.80}")
+                raise InvalidFile(
+                    f"objectives must be among the costs {known}, not {value['objectives']!r:.80}"
+                )
             return cls(
-                **{key: value[key] for key in ("space", "guide", "constraints", "objectives", "strategy", "seed")},
+                **{
+                    key: value[key]
+                    for key in ("space", "guide", "constraints", "objectives", "strategy", "seed")
+                },
                 codes=get(value["space"]).check(np.array(listed["codes"])),
                 scores=np.array(listed["scores"], dtype=float),
                 deviations=np.array(listed["deviations"], dtype=float),
-                costs={metric: np.array(values, dtype=float) for metric, values in listed["costs"].items()},
+                costs={
+                    metric: np.array(values, dtype=float)
+                    for metric, values in listed["costs"].items()
+                },
                 order=order,
                 history=value["history"],
                 seconds=value["seconds"],

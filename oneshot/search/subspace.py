@@ -12,7 +12,8 @@ from spaces.space import Codes, SearchSpace
 
 
 class Restriction:
-    """Draws architectures of a space from some of its candidates only; its codes are those of the space.
+    """Draws architectures of a space from some of its candidates only; its codes are those of the
+    space.
 
     Args:
         space: a regular one, in which every combination of candidates is an architecture.
@@ -39,10 +40,14 @@ class Restriction:
     def mutate(self, codes: Codes, rng: np.random.Generator, probability: float = 0.1) -> Codes:
         """Redraw every gene of `codes` [n, choices] with `probability`."""
         fresh = self.sample(rng, len(codes))
-        return np.asfortranarray(np.where(rng.random(codes.shape) < probability, fresh, codes), dtype=self.space.dtype)
+        return np.asfortranarray(
+            np.where(rng.random(codes.shape) < probability, fresh, codes), dtype=self.space.dtype
+        )
 
     def crossover(self, mothers: Codes, fathers: Codes, rng: np.random.Generator) -> Codes:
-        """Take every gene from one of the two parents (codes [n, choices] each) with equal chance."""
+        """Take every gene from one of the two parents (codes [n, choices] each) with equal
+        chance.
+        """
         return self.space.crossover(mothers, fathers, rng)
 
     def enumerate_codes(self, batch: int = 1 << 16) -> Iterator[Codes]:

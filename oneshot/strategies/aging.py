@@ -1,4 +1,6 @@
-"""Aging evolution, also called regularised (Real et al., AAAI 2019, arXiv 1802.01548, algorithm 1)."""
+"""Aging evolution, also called regularised (Real et al., AAAI 2019, arXiv 1802.01548, algorithm
+1).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ _BREEDS = 8  # children bred at once for each one that is wanted
 
 @register_strategy("aging")
 class AgingEvolution(Strategy):
-    """The best of a few drawn from the population has a child that differs in one choice; the oldest leaves.
+    """The best of a few drawn from the population has a child that differs in one choice; the
+    oldest leaves.
 
     Args:
         problem: what is searched.
@@ -54,13 +57,17 @@ class AgingEvolution(Strategy):
         return self.evaluations
 
     def ask(self) -> Codes:
-        """The first population; then children, or random architectures where all children are known."""
+        """The first population; then children, or random architectures where all children are
+        known.
+        """
         left = self.evaluations - self.asked
         if self.asked == 0:
             drawn = self.fresh(min(self.population, left))
         else:
             count = min(self.batch, left)
-            children = self.bred(lambda: self._children(_BREEDS * count), count) if count else self.nothing
+            children = (
+                self.bred(lambda: self._children(_BREEDS * count), count) if count else self.nothing
+            )
             drawn = np.concatenate([children, self.fresh(count - len(children))])
         self.asked += len(drawn)
         return np.asfortranarray(drawn)
@@ -78,7 +85,8 @@ class AgingEvolution(Strategy):
 
 
 def changed_once(space: SearchSpace, parents: Codes, rng: np.random.Generator) -> Codes:
-    """Children of `parents` [n, choices] that differ in one choice, drawn uniformly, as its new candidate is.
+    """Children of `parents` [n, choices] that differ in one choice, drawn uniformly, as its new
+    candidate is.
 
     Where no change gives an architecture, in a few tries, the parent stays.
     """
@@ -90,7 +98,9 @@ def changed_once(space: SearchSpace, parents: Codes, rng: np.random.Generator) -
         counts = space.candidates[columns]
         moved = parents[waiting]
         rows = np.arange(len(waiting))
-        moved[rows, columns] = (moved[rows, columns] + rng.integers(1, np.maximum(counts, 2))) % counts
+        moved[rows, columns] = (
+            moved[rows, columns] + rng.integers(1, np.maximum(counts, 2))
+        ) % counts
         fits = space.valid(moved) if space.irregular else np.ones(len(moved), dtype=bool)
         children[waiting[fits]] = moved[fits]
         waiting = waiting[~fits]

@@ -43,7 +43,9 @@ class Strategy(ABC):
 
     @abstractmethod
     def ask(self) -> Codes:
-        """Codes [n, choices] to evaluate next, none evaluated before; no rows when the search is over."""
+        """Codes [n, choices] to evaluate next, none evaluated before; no rows when the search is
+        over.
+        """
 
     @abstractmethod
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
@@ -52,10 +54,13 @@ class Strategy(ABC):
     @property
     def nothing(self) -> Codes:
         """Codes without rows, [0, choices]."""
-        return np.empty((0, len(self.problem.space.choices)), dtype=self.problem.space.dtype, order="F")
+        return np.empty(
+            (0, len(self.problem.space.choices)), dtype=self.problem.space.dtype, order="F"
+        )
 
     def fresh(self, count: int) -> Codes:
-        """Up to `count` random architectures that meet the constraints and were never given before, [n, choices].
+        """Up to `count` random architectures that meet the constraints and were never given before,
+        [n, choices].
 
         Fewer where no more are found; always in a bounded number of tries.
         """
@@ -75,7 +80,8 @@ class Strategy(ABC):
         return self.problem.sample(self.rng, count, within)
 
     def bred(self, breed: Breed, count: int) -> Codes:
-        """Up to `count` children that meet the constraints and were never given before, in a bounded number of tries.
+        """Up to `count` children that meet the constraints and were never given before, in a
+        bounded number of tries.
 
         Args:
             breed: called until there are enough.

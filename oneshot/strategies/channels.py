@@ -1,4 +1,6 @@
-"""The search for channels after the search for blocks (Guo et al., ECCV 2020, arXiv 1904.00420, section 4)."""
+"""The search for channels after the search for blocks (Guo et al., ECCV 2020, arXiv 1904.00420,
+section 4).
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,12 @@ _SCALED = re.compile(r"(?P<block>.+)x(?P<scale>\d+(?:\.\d+)?)")
 
 @register_strategy("channels")
 class ChannelSearch(Strategy):
-    """Evolution over the blocks at one width, then over the widths of the best blocks, both under the constraints.
+    """Evolution over the blocks at one width, then over the widths of the best blocks, both under
+    the constraints.
 
-    For spaces whose candidates are blocks at several widths, named as `k3x0.6`: `spos-channels`. Where no network of
-    the width meets the constraints, the blocks are searched at the next narrower one.
+    For spaces whose candidates are blocks at several widths, named as `k3x0.6`: `spos-channels`.
+    Where no network of the width meets the constraints, the blocks are searched at the next
+    narrower one.
 
     Args:
         problem: what is searched.
@@ -95,9 +99,13 @@ class ChannelSearch(Strategy):
             self.best = float(scores[row]), np.array(codes[row])
 
     def _begin(self) -> Evolution:
-        stage = Evolution(self.problem, self.rng, generations=self.stages[self._started], **self.options)  # type: ignore[arg-type]
+        stage = Evolution(
+            self.problem, self.rng, generations=self.stages[self._started], **self.options
+        )  # type: ignore[arg-type]
         stage.seen = self.seen
-        stage.within = self._at_one_width() if self.best is None else self._at_all_widths(self.best[1])
+        stage.within = (
+            self._at_one_width() if self.best is None else self._at_all_widths(self.best[1])
+        )
         if self.best is not None:  # what is known is a parent at once
             stage.tell(self.best[1][None], np.array([self.best[0]]))
         self._started += 1
@@ -105,7 +113,9 @@ class ChannelSearch(Strategy):
 
     def _at_one_width(self) -> Restriction:
         space = self.problem.space
-        given = sorted({float(scale) for column in self.scales for scale in column if not np.isnan(scale)})
+        given = sorted(
+            {float(scale) for column in self.scales for scale in column if not np.isnan(scale)}
+        )
         nearest = min(given, key=lambda scale: (abs(scale - self.width), scale))
         for scale in reversed([scale for scale in given if scale <= nearest]):
             part = Restriction(space, [_codes_at(column, scale) for column in self.scales])
@@ -118,13 +128,16 @@ class ChannelSearch(Strategy):
 
     def _at_all_widths(self, codes: NDArray[np.signedinteger]) -> Restriction:
         allowed = [
-            np.flatnonzero(names == names[code]) for names, code in zip(self.blocks, codes.tolist(), strict=True)
+            np.flatnonzero(names == names[code])
+            for names, code in zip(self.blocks, codes.tolist(), strict=True)
         ]
         return Restriction(self.problem.space, allowed)
 
 
 def _codes_at(scales: NDArray[np.float64], scale: float) -> NDArray[np.int64]:
-    """The codes of one choice whose width is the nearest to `scale`; those without a width all stay."""
+    """The codes of one choice whose width is the nearest to `scale`; those without a width all
+    stay.
+    """
     without = np.isnan(scales)
     if without.all():
         return np.arange(len(scales))
@@ -132,7 +145,9 @@ def _codes_at(scales: NDArray[np.float64], scale: float) -> NDArray[np.int64]:
     return np.flatnonzero(without | (distance == distance.min()))
 
 
-def _blocks_and_scales(space: SearchSpace) -> tuple[list[NDArray[np.str_]], list[NDArray[np.float64]]]:
+def _blocks_and_scales(
+    space: SearchSpace,
+) -> tuple[list[NDArray[np.str_]], list[NDArray[np.float64]]]:
     """For each choice its candidates' blocks [candidates] and widths [candidates] (nan: none)."""
     blocks, scales = [], []
     for choice in space.choices:
@@ -148,7 +163,9 @@ def _blocks_and_scales(space: SearchSpace) -> tuple[list[NDArray[np.str_]], list
 
 
 def _split(candidates: Sequence[str]) -> tuple[list[str], list[float]]:
-    """Blocks and widths of candidates; a width is one only where its block has another too: `conv_3x3` has none."""
+    """Blocks and widths of candidates; a width is one only where its block has another too:
+    `conv_3x3` has none.
+    """
     matches = [_SCALED.fullmatch(candidate) for candidate in candidates]
     counts = Counter(match["block"] for match in matches if match)
     names, widths = [], []

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 @register_strategy("evolution")
 class Evolution(Strategy):
-    """Keeps the best, breeds by crossover and mutation, fills up at random; never evaluates one twice.
+    """Keeps the best, breeds by crossover and mutation, fills up at random; never evaluates one
+    twice.
 
     Args:
         problem: what is searched.
@@ -49,7 +50,11 @@ class Evolution(Strategy):
         super().__init__(problem, rng)
         check_probability("evolution", "mutation_probability", mutation_probability)
         self.population, self.generations, self.count = population, generations, parents
-        self.crossovers, self.mutations, self.mutation_probability = crossovers, mutations, mutation_probability
+        self.crossovers, self.mutations, self.mutation_probability = (
+            crossovers,
+            mutations,
+            mutation_probability,
+        )
         self.generation = 0
         self.best, self.best_scores = self.nothing, np.empty(0)
 
@@ -59,7 +64,9 @@ class Evolution(Strategy):
         return self.population * self.generations
 
     def ask(self) -> Codes:
-        """The next generation; smaller, and in the end empty, where the constraints leave nothing new."""
+        """The next generation; smaller, and in the end empty, where the constraints leave nothing
+        new.
+        """
         if self.generation >= self.generations:
             return self.nothing
         self.generation += 1
@@ -72,7 +79,10 @@ class Evolution(Strategy):
 
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
         """Keep the best parents seen so far."""
-        known, values = np.concatenate([self.best, codes]), np.concatenate([self.best_scores, scores])
+        known, values = (
+            np.concatenate([self.best, codes]),
+            np.concatenate([self.best_scores, scores]),
+        )
         order = np.argsort(-values, kind="stable")[: self.count]
         self.best, self.best_scores = known[order], values[order]
 

@@ -17,7 +17,9 @@ from spaces.space import Codes
 if TYPE_CHECKING:
     from oneshot.search.problem import SearchProblem
 
-_MOST_COMBINATIONS = 1 << 22  # that are gone through in order to find those that meet the constraints
+_MOST_COMBINATIONS = (
+    1 << 22
+)  # that are gone through in order to find those that meet the constraints
 
 
 @register_strategy("exhaustive")
@@ -34,15 +36,22 @@ class Exhaustive(Strategy):
         InvalidOption: there are more than `limit`; their number is told.
     """
 
-    def __init__(self, problem: SearchProblem, rng: np.random.Generator, *, limit: int = 100_000, batch: int = 1000):
+    def __init__(
+        self,
+        problem: SearchProblem,
+        rng: np.random.Generator,
+        *,
+        limit: int = 100_000,
+        batch: int = 1000,
+    ):
         super().__init__(problem, rng)
         self.limit, self.batch = limit, batch
         space, within = problem.space, problem.operators
         combinations = math.prod(map(int, space.candidates)) if within is space else within.size
         if combinations > _MOST_COMBINATIONS:
             raise InvalidOption(
-                f"exhaustive: {space.name} has {space.size:.4g} architectures, too many to go through all; "
-                "use another strategy"
+                f"exhaustive: {space.name} has {space.size:.4g} architectures, too many to go"
+                " through all; use another strategy"
             )
         problem.check_feasible()
         self.count = sum(map(len, self._feasible()))

@@ -1,4 +1,6 @@
-"""NSGA-II over score and costs (Deb et al., IEEE TEC 2002), by pymoo with the operators of the space."""
+"""NSGA-II over score and costs (Deb et al., IEEE TEC 2002), by pymoo with the operators of the
+space.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 @register_strategy("pareto")
 class Pareto(Strategy):
-    """Keeps what is good by non-dominated sorting and crowding; gives a front of score and the problem's objectives.
+    """Keeps what is good by non-dominated sorting and crowding; gives a front of score and the
+    problem's objectives.
 
     Args:
         problem: what is searched; its objectives are traded for the score.
@@ -48,7 +51,10 @@ class Pareto(Strategy):
         check_probability("pareto", "crossover_probability", crossover_probability)
         check_probability("pareto", "mutation_probability", mutation_probability)
         self.population, self.generations = population, generations
-        self.crossover_probability, self.mutation_probability = crossover_probability, mutation_probability
+        self.crossover_probability, self.mutation_probability = (
+            crossover_probability,
+            mutation_probability,
+        )
         self.generation = 0
         self._algorithm: Any = None
 
@@ -58,7 +64,9 @@ class Pareto(Strategy):
         return self.population * self.generations
 
     def ask(self) -> Codes:
-        """The first population, or children of the survivors; filled up at random where children are known."""
+        """The first population, or children of the survivors; filled up at random where children
+        are known.
+        """
         if self.generation >= self.generations:
             return self.nothing
         self.generation += 1
@@ -66,9 +74,15 @@ class Pareto(Strategy):
             self._algorithm = self._set_up()
             return self.fresh(self.population)
         offspring = self._algorithm.ask()
-        children = self.nothing if offspring is None else offspring.get("X").astype(self.problem.space.dtype)
+        children = (
+            self.nothing
+            if offspring is None
+            else offspring.get("X").astype(self.problem.space.dtype)
+        )
         children = self.seen.take(children)
-        return np.asfortranarray(np.concatenate([children, self.fresh(self.population - len(children))]))
+        return np.asfortranarray(
+            np.concatenate([children, self.fresh(self.population - len(children))])
+        )
 
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
         """Let the best of old and new survive."""
@@ -88,7 +102,12 @@ class Pareto(Strategy):
         from pymoo.core.termination import NoTermination
 
         space = self.problem.space
-        problem = Problem(n_var=len(space.choices), n_obj=1 + len(self.problem.traded), xl=0, xu=space.candidates - 1)
+        problem = Problem(
+            n_var=len(space.choices),
+            n_obj=1 + len(self.problem.traded),
+            xl=0,
+            xu=space.candidates - 1,
+        )
         algorithm = NSGA2(
             pop_size=self.population,
             sampling=np.zeros((self.population, len(space.choices)), dtype=int),
@@ -99,7 +118,9 @@ class Pareto(Strategy):
 
 
 def _operators(strategy: Pareto) -> dict[str, Any]:
-    """Crossover and mutation of the space, and what leaves out children that are known or infeasible."""
+    """Crossover and mutation of the space, and what leaves out children that are known or
+    infeasible.
+    """
     from pymoo.core.crossover import Crossover
     from pymoo.core.duplicate import DuplicateElimination
     from pymoo.core.mutation import Mutation
@@ -110,15 +131,31 @@ def _operators(strategy: Pareto) -> dict[str, Any]:
         return np.asfortranarray(values, dtype=space.dtype)
 
     class OfSpace(Crossover):
-        def _do(self, problem: Any, X: Any, *args: Any, random_state: Any = None, **kwargs: Any) -> Any:  # noqa: N803
+        def _do(
+            self,
+            problem: Any,
+            X: Any,  # noqa: N803 -- pymoo passes it by name
+            *args: Any,
+            random_state: Any = None,
+            **kwargs: Any,
+        ) -> Any:
             return space.crossover(codes_of(X[0]), codes_of(X[1]), random_state)[None]
 
     class OfGenes(Mutation):
-        def _do(self, problem: Any, X: Any, *args: Any, random_state: Any = None, **kwargs: Any) -> Any:  # noqa: N803
+        def _do(
+            self,
+            problem: Any,
+            X: Any,  # noqa: N803 -- pymoo passes it by name
+            *args: Any,
+            random_state: Any = None,
+            **kwargs: Any,
+        ) -> Any:
             return strategy.within.mutate(codes_of(X), random_state, strategy.mutation_probability)
 
     class Known(DuplicateElimination):
-        def _do(self, pop: Population, other: Population | None, is_duplicate: NDArray[np.bool_]) -> Any:
+        def _do(
+            self, pop: Population, other: Population | None, is_duplicate: NDArray[np.bool_]
+        ) -> Any:
             codes = codes_of(pop.get("X"))
             keys = strategy.seen.keys(codes)
             against = set() if other is None else set(strategy.seen.keys(codes_of(other.get("X"))))

@@ -1,7 +1,8 @@
-"""The predictor loop: evaluate, fit a predictor, evaluate what it proposes (as aw_nas's predictor-based search).
+"""The predictor loop: evaluate, fit a predictor, evaluate what it proposes (as aw_nas's
+predictor-based search).
 
-Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS", ECCV 2020
-(arXiv 2004.01899, algorithm 1).
+Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS",
+ECCV 2020 (arXiv 2004.01899, algorithm 1).
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ _PARENTS = 20  # of the best so far, whose neighbours are proposed
 class PredictorLoop(Strategy):
     """Every round fits a predictor on all that is known and evaluates the most promising of a pool.
 
-    The pool is half random and half neighbours of the best so far (one or two choices changed); promising is what has
-    a high predicted mean plus `exploration` deviations.
+    The pool is half random and half neighbours of the best so far (one or two choices changed);
+    promising is what has a high predicted mean plus `exploration` deviations.
 
     Args:
         problem: what is searched; its guide is what is to be asked seldom.
@@ -62,7 +63,9 @@ class PredictorLoop(Strategy):
         self.initial, self.batch, self.rounds = initial, batch, rounds
         self.predictor, self.pool, self.exploration = predictor, max(pool, batch), exploration
         if initial < _FEWEST:
-            raise InvalidOption(f"predictor-loop: initial must be at least {_FEWEST}, not {initial}")
+            raise InvalidOption(
+                f"predictor-loop: initial must be at least {_FEWEST}, not {initial}"
+            )
         self._check_predictor()
         self.round = 0
         self.known, self.scores = self.nothing, np.empty(0)
@@ -100,7 +103,9 @@ class PredictorLoop(Strategy):
         space = self.problem.space
         drawn = self.problem.sample(self.rng, self.pool + len(self.seen))
         best = self.known[np.argsort(-self.scores, kind="stable")[:_PARENTS]]
-        neighbours = changed_once(space, best[self.rng.integers(len(best), size=2 * self.pool)], self.rng)
+        neighbours = changed_once(
+            space, best[self.rng.integers(len(best), size=2 * self.pool)], self.rng
+        )
         further = self.rng.random(len(neighbours)) < 0.5
         neighbours[further] = changed_once(space, np.asfortranarray(neighbours[further]), self.rng)
         near = self.seen.new(neighbours[self.problem.feasible(neighbours)])[: self.pool // 2]
@@ -112,7 +117,8 @@ class PredictorLoop(Strategy):
         known = ("default", *available())
         if self.predictor not in known:
             raise InvalidOption(
-                f"predictor-loop: there is no predictor {self.predictor!r}; there is: {', '.join(known)}"
+                f"predictor-loop: there is no predictor {self.predictor!r}; there is:"
+                f" {', '.join(known)}"
             )
 
     def _make(self, seed: int) -> Predictor:

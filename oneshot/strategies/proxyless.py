@@ -1,4 +1,6 @@
-"""ProxylessNAS without a supernet: logits trained through a differentiable guide and a differentiable cost."""
+"""ProxylessNAS without a supernet: logits trained through a differentiable guide and a
+differentiable cost.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +25,22 @@ _GENES = 2.0  # of a child that change, on average
 
 @register_strategy("proxyless")
 class Proxyless(Strategy):
-    """Trains logits by gradients from many starts at once, and verifies architectures near where they end.
+    """Trains logits by gradients from many starts at once, and verifies architectures near where
+    they end.
 
-    First Adam raises the guide's score of the relaxed architectures (in place of the loss of Cai et al., ICLR 2019,
-    arXiv 1812.00332) under expected costs that Lagrange multipliers hold at the limits; the
-    temperature of the softmax falls. What the probabilities then draw is verified by the guide. Then, at the best
-    verified architectures, one gradient foretells the scores of all their neighbours, and the most promising of those
-    that meet the constraints are verified, until the evaluations are spent.
+    First Adam raises the guide's score of the relaxed architectures (in place of the loss of Cai et
+    al., ICLR 2019, arXiv 1812.00332) under expected costs that Lagrange multipliers hold at the
+    limits; the temperature of the softmax falls. What the probabilities then draw is verified by
+    the guide. Then, at the best verified architectures, one gradient foretells the scores of all
+    their neighbours, and the most promising of those that meet the constraints are verified, until
+    the evaluations are spent.
 
     Args:
         problem: what is searched; its guide has `score_relaxed`.
         rng: all randomness comes from it.
-        evaluations: of the guide in all: of relaxed architectures (restarts x steps, and a gradient for each of the
-            architectures whose neighbours are proposed) and of those that are verified.
+        evaluations: of the guide in all: of relaxed architectures (restarts x steps, and a gradient
+            for each of the architectures whose neighbours are proposed) and of those that are
+            verified.
         restarts: relaxed architectures that are trained side by side.
         steps: of Adam.
         learning_rate: of Adam.
@@ -63,10 +68,16 @@ class Proxyless(Strategy):
     ):
         super().__init__(problem, rng)
         self.evaluations, self.restarts, self.steps = evaluations, restarts, steps
-        self.learning_rate, self.temperature, self.batch, self.parents = learning_rate, temperature, batch, parents
+        self.learning_rate, self.temperature, self.batch, self.parents = (
+            learning_rate,
+            temperature,
+            batch,
+            parents,
+        )
         if evaluations <= restarts * steps:
             raise InvalidOption(
-                f"proxyless: evaluations must be more than restarts x steps, {restarts * steps}, not {evaluations}"
+                f"proxyless: evaluations must be more than restarts x steps, {restarts * steps},"
+                f" not {evaluations}"
             )
         for name, value in (("learning_rate", learning_rate), ("temperature", temperature)):
             if value == 0:
@@ -82,7 +93,9 @@ class Proxyless(Strategy):
         return self.evaluations - self.restarts * self.steps
 
     def ask(self) -> Codes:
-        """What the trained probabilities draw first; then the best neighbours, by the gradient, of the best known."""
+        """What the trained probabilities draw first; then the best neighbours, by the gradient, of
+        the best known.
+        """
         first = self.used == 0
         if first:
             self.problem.check_feasible()
@@ -105,7 +118,9 @@ class Proxyless(Strategy):
         self.unused = np.concatenate([self.unused, np.ones(len(codes), dtype=bool)])
 
     def _descended(self) -> Codes:
-        """Architectures that meet the constraints, drawn where the training of the logits ends, the likeliest first."""
+        """Architectures that meet the constraints, drawn where the training of the logits ends, the
+        likeliest first.
+        """
         from oneshot.strategies.relaxation import descend
 
         self.used += self.restarts * self.steps
@@ -138,7 +153,9 @@ class Proxyless(Strategy):
         return self.problem.space.canonical(np.asfortranarray(drawn[ranked]))
 
     def _neighbours(self) -> Codes:
-        """Children of the best known without any yet, ordered by the score that the gradients foretell."""
+        """Children of the best known without any yet, ordered by the score that the gradients
+        foretell.
+        """
         waiting = np.flatnonzero(self.unused)
         best = waiting[np.argsort(-self.scores[waiting], kind="stable")[: self.parents]]
         if not len(best) or self.used + len(best) >= self.evaluations:
@@ -177,12 +194,14 @@ def _relaxed(problem: SearchProblem) -> RelaxedScore:
     if score is None:
         kind = problem.guide.to_dict().get("kind", type(problem.guide).__name__)
         raise InvalidGuide(
-            f"proxyless: the score of a guide of the kind {kind} has no gradient; take a predictor of the kind gates, "
-            "or the strategy reinforce"
+            f"proxyless: the score of a guide of the kind {kind} has no gradient; take a predictor"
+            " of the kind gates, or the strategy reinforce"
         )
     found = RelaxedScore(problem.space, score)
     try:
         found.check()
     except NotRelaxable as error:
-        raise InvalidGuide(f"proxyless: {error}; for others there is the strategy reinforce") from error
+        raise InvalidGuide(
+            f"proxyless: {error}; for others there is the strategy reinforce"
+        ) from error
     return found

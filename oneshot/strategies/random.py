@@ -25,7 +25,9 @@ class RandomSearch(Strategy):
         evaluations: how many.
     """
 
-    def __init__(self, problem: SearchProblem, rng: np.random.Generator, *, evaluations: int = 1000):
+    def __init__(
+        self, problem: SearchProblem, rng: np.random.Generator, *, evaluations: int = 1000
+    ):
         super().__init__(problem, rng)
         self.evaluations = evaluations
         self.asked = False

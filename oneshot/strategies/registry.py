@@ -40,7 +40,9 @@ S = TypeVar("S", bound=type[Strategy])
 
 
 def register_strategy(name: str) -> Callable[[S], S]:
-    """Register a Strategy class; its keyword arguments become the strategy's options. A name is taken once."""
+    """Register a Strategy class; its keyword arguments become the strategy's options. A name is
+    taken once.
+    """
 
     def register(strategy: S) -> S:
         taken = _STRATEGIES.get(name)
@@ -62,10 +64,16 @@ def available() -> list[str]:
 def options_of(name: str) -> dict[str, Any]:
     """The options of a strategy with their defaults; raises UnknownName."""
     parameters = inspect.signature(_class(name)).parameters.values()
-    return {item.name: item.default for item in parameters if item.default is not inspect.Parameter.empty}
+    return {
+        item.name: item.default
+        for item in parameters
+        if item.default is not inspect.Parameter.empty
+    }
 
 
-def make(name: str, problem: SearchProblem, rng: np.random.Generator, options: Mapping[str, Any]) -> Strategy:
+def make(
+    name: str, problem: SearchProblem, rng: np.random.Generator, options: Mapping[str, Any]
+) -> Strategy:
     """The strategy of a name.
 
     Raises:
@@ -81,9 +89,13 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     defaults = options_of(name)
     for key, value in options.items():
         if key not in defaults:
-            raise InvalidOption(f"{name} has no option {key!r}; it has: {', '.join(defaults) or 'none'}")
+            raise InvalidOption(
+                f"{name} has no option {key!r}; it has: {', '.join(defaults) or 'none'}"
+            )
         kind = type(defaults[key])
-        fits = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
+        fits = isinstance(value, (int, float) if kind is float else kind) and not isinstance(
+            value, bool
+        )
         if not fits:
             raise InvalidOption(f"{name}: {key} must be like {defaults[key]!r}, not {value!r}")
         if kind is not str and (value < 0 or (kind is int and value == 0)):
@@ -113,4 +125,7 @@ def _load_installed() -> None:
         try:
             entry.load()
         except Exception as error:  # a package that is broken must not take the others with it
-            warnings.warn(f"the plug-in {entry.name} ({entry.value}) cannot be loaded: {error!r}", stacklevel=2)
+            warnings.warn(
+                f"the plug-in {entry.name} ({entry.value}) cannot be loaded: {error!r}",
+                stacklevel=2,
+            )

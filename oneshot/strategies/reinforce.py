@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 @register_strategy("reinforce")
 class Reinforce(Strategy):
-    """Every choice is drawn by its own softmax of logits, which rise for what scores above the mean.
+    """Every choice is drawn by its own softmax of logits, which rise for what scores above the
+    mean.
 
-    The gradient of the expected score by logits a is E[(R - b)(onehot(c) - softmax(a))], b a moving mean of the
-    scores, as in ProxylessNAS's variant (arXiv 1812.00332, section 3.3.2); R - b is divided by the scores' moving
-    deviation, so that any guide's unit will do.
+    The gradient of the expected score by logits a is E[(R - b)(onehot(c) - softmax(a))], b a moving
+    mean of the scores, as in ProxylessNAS's variant (arXiv 1812.00332, section 3.3.2); R - b is
+    divided by the scores' moving deviation, so that any guide's unit will do.
 
     Args:
         problem: what is searched.
@@ -51,7 +52,12 @@ class Reinforce(Strategy):
         check_probability("reinforce", "decay", decay)
         if decay == 1 or learning_rate == 0:
             raise InvalidOption("reinforce: decay must be below 1 and learning_rate above 0")
-        self.evaluations, self.batch, self.learning_rate, self.decay = evaluations, batch, learning_rate, decay
+        self.evaluations, self.batch, self.learning_rate, self.decay = (
+            evaluations,
+            batch,
+            learning_rate,
+            decay,
+        )
         self.logits = [np.zeros(int(count)) for count in problem.space.candidates]
         self.baseline, self.variance = 0.0, 0.0
         self.done = 0
@@ -62,7 +68,9 @@ class Reinforce(Strategy):
         return self.evaluations
 
     def ask(self) -> Codes:
-        """What the policy draws, as far as it is new and meets the constraints; filled up at random."""
+        """What the policy draws, as far as it is new and meets the constraints; filled up at
+        random.
+        """
         count = min(self.batch, self.evaluations - self.done)
         if count <= 0:
             return self.nothing

@@ -29,7 +29,8 @@ class RelaxedScore:
 
     Args:
         space: whose choices.
-        score: probabilities, for each choice a tensor [n, candidates], -> scores [n], differentiable.
+        score: probabilities, for each choice a tensor [n, candidates], -> scores [n],
+            differentiable.
     """
 
     space: SearchSpace
@@ -38,7 +39,9 @@ class RelaxedScore:
     def check(self) -> None:
         """Score the uniform distributions once, so that what cannot be scored is told."""
         with torch.no_grad():
-            self.score([torch.full((1, int(count)), 1.0 / int(count)) for count in self.space.candidates])
+            self.score(
+                [torch.full((1, int(count)), 1.0 / int(count)) for count in self.space.candidates]
+            )
 
     def gradients(self, codes: Codes) -> list[NDArray[np.float64]]:
         """The score's gradients by the probabilities at architectures, codes [n, choices].
@@ -69,8 +72,9 @@ def descend(
 ) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
     """Train logits by Adam under the constraints, which multipliers of each restart hold.
 
-    The loss of a restart is -score/s + sum_c m_c v_c, where s is the deviation of the scores over the first relaxed
-    architectures, v_c by how many deviations the expected cost c is above its limit, and m_c >= 0 grows with v_c.
+    The loss of a restart is -score/s + sum_c m_c v_c, where s is the deviation of the scores over
+    the first relaxed architectures, v_c by how many deviations the expected cost c is above its
+    limit, and m_c >= 0 grows with v_c.
 
     Args:
         relaxed: scores distributions.
@@ -82,12 +86,18 @@ def descend(
         temperature: of the softmax in the end; it falls from 1 geometrically.
 
     Returns:
-        For each choice the logarithms of the probabilities, [restarts, candidates], and the negative losses [restarts].
+        For each choice the logarithms of the probabilities, [restarts, candidates], and the
+        negative losses [restarts].
     """
     counts = [int(count) for count in problem.space.candidates]
-    logits = [torch.from_numpy(rng.normal(size=(restarts, count))).float().requires_grad_() for count in counts]
+    logits = [
+        torch.from_numpy(rng.normal(size=(restarts, count))).float().requires_grad_()
+        for count in counts
+    ]
     barred = _barred(problem)
-    costs = [ExpectedCost(constraint) for constraint in problem.constraints if constraint.allowed is None]
+    costs = [
+        ExpectedCost(constraint) for constraint in problem.constraints if constraint.allowed is None
+    ]
     adam = torch.optim.Adam(logits, lr=learning_rate, betas=(0.8, 0.99))
     multipliers = [torch.ones(restarts) for _ in costs]
     scale: Tensor | None = None
@@ -95,7 +105,9 @@ def descend(
     with torch.enable_grad():
         for step in range(steps):
             heat = temperature ** (step / max(1, steps - 1))
-            probabilities = [(row / heat + bar).softmax(1) for row, bar in zip(logits, barred, strict=True)]
+            probabilities = [
+                (row / heat + bar).softmax(1) for row, bar in zip(logits, barred, strict=True)
+            ]
             score = relaxed.score(probabilities)
             if scale is None:
                 scale = score.detach().std(correction=0).clamp_min(_LEAST)
@@ -103,18 +115,24 @@ def descend(
             for place, cost in enumerate(costs):
                 above = cost.above(probabilities)
                 loss = loss + multipliers[place] * above + above.clamp_min(0).square()
-                multipliers[place] = (multipliers[place] + _MULTIPLIER_RATE * above.detach()).clamp_min(0)
+                multipliers[place] = (
+                    multipliers[place] + _MULTIPLIER_RATE * above.detach()
+                ).clamp_min(0)
             merit = -loss.detach()
             adam.zero_grad(set_to_none=True)
             torch.autograd.backward(loss.sum())
             adam.step()
     final = zip(logits, barred, strict=True)
-    logs = [(row.detach().double() / temperature + bar).log_softmax(1).numpy() for row, bar in final]
+    logs = [
+        (row.detach().double() / temperature + bar).log_softmax(1).numpy() for row, bar in final
+    ]
     return logs, merit.double().numpy()
 
 
 def _barred(problem: SearchProblem) -> list[Tensor]:
-    """For each choice what is added to its logits [candidates]: -inf where the constraints bar a candidate, else 0."""
+    """For each choice what is added to its logits [candidates]: -inf where the constraints bar a
+    candidate, else 0.
+    """
     rows = [torch.zeros(int(count)) for count in problem.space.candidates]
     for constraint in problem.constraints:
         for row, allowed in zip(rows, constraint.allowed or (), strict=False):
@@ -125,8 +143,8 @@ def _barred(problem: SearchProblem) -> list[Tensor]:
 class ExpectedCost:
     """How far the expected cost of relaxed architectures is above a constraint's limit.
 
-    Where costs are no sums over choices, a line through the costs of random architectures stands for them: it only
-    guides, for what is verified meets the constraint itself.
+    Where costs are no sums over choices, a line through the costs of random architectures stands
+    for them: it only guides, for what is verified meets the constraint itself.
 
     Args:
         constraint: with its cost model.
@@ -140,7 +158,9 @@ class ExpectedCost:
         self.spread = max(float(values.std()), _LEAST)
         self.expected: Callable[[Sequence[Tensor]], Tensor] = model.expected
         try:
-            model.expected([torch.full((int(count),), 1.0 / int(count)) for count in model.space.candidates])
+            model.expected(
+                [torch.full((int(count),), 1.0 / int(count)) for count in model.space.candidates]
+            )
         except NotAdditive:
             inputs = np.concatenate([model.space.one_hot(codes), np.ones((len(codes), 1))], axis=1)
             line = torch.from_numpy(np.linalg.lstsq(inputs, values, rcond=None)[0]).float()

@@ -1,4 +1,6 @@
-"""Training: tasks say what is trained, `fit` trains it on any devices, with checkpoints to go on from."""
+"""Training: tasks say what is trained, `fit` trains it on any devices, with checkpoints to go on
+from.
+"""
 
 from typing import TYPE_CHECKING
 

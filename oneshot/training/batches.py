@@ -21,7 +21,8 @@ class Source(Protocol):
 
 
 def updates(loader: EpochLoader, accumulate: int, start: int = 0) -> Iterator[Sequence[Batch]]:
-    """For every update from `start` on its batches, without end; batches left over at an epoch's end are dropped.
+    """For every update from `start` on its batches, without end; batches left over at an epoch's
+    end are dropped.
 
     Args:
         loader: of one process.

@@ -18,7 +18,9 @@ FILE = "last.ckpt"
 _FORMAT = 1
 
 
-def save(path: Path, task: TrainingTask, engine: Engine, *, step: int, steps: int, seed: int) -> None:
+def save(
+    path: Path, task: TrainingTask, engine: Engine, *, step: int, steps: int, seed: int
+) -> None:
     """Write a checkpoint, all or nothing.
 
     The position in the data and the state of every generator follow from the seed and the step.
@@ -41,7 +43,9 @@ def save(path: Path, task: TrainingTask, engine: Engine, *, step: int, steps: in
         "model": task.model.state_dict(),
         "task": task.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in engine.optimizers],
-        "schedules": [None if schedule is None else schedule.state_dict() for schedule in engine.schedules],
+        "schedules": [
+            None if schedule is None else schedule.state_dict() for schedule in engine.schedules
+        ],
         "precision": engine.fabric.strategy.precision.state_dict(),
     }
     try:
@@ -65,8 +69,18 @@ def read(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
         if state["format"] != _FORMAT:
             raise KeyError("format")
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, KeyError, TypeError, ValueError) as error:
-        raise InvalidRun(f"{path} is no checkpoint of a training; remove it to begin anew") from error
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        pickle.UnpicklingError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise InvalidRun(
+            f"{path} is no checkpoint of a training; remove it to begin anew"
+        ) from error
     found: dict[str, Any] = state
     return found
 
@@ -81,7 +95,10 @@ def restore(path: Path, task: TrainingTask, engine: Engine, *, steps: int, seed:
     wanted = _identity(task, steps, seed)
     for name, value in wanted.items():
         if state["training"].get(name) != value:
-            raise InvalidRun(f"{path} is of a training with {name} {state['training'].get(name)!r}, not {value!r}")
+            raise InvalidRun(
+                f"{path} is of a training with {name} {state['training'].get(name)!r}, not"
+                f" {value!r}"
+            )
     try:
         task.model.load_state_dict(state["model"])
         task.load_state_dict(state["task"])

@@ -52,16 +52,22 @@ class Engine:
         self.fabric.backward(loss)
 
     def update(self, index: int = 0) -> None:
-        """Step an optimiser on gradients averaged over all processes, drop these, and move its schedule.
+        """Step an optimiser on gradients averaged over all processes, drop these, and move its
+        schedule.
 
-        Weights without a gradient (None, not 0) are left alone: candidates that were not drawn take no momentum and
-        no decay either.
+        Weights without a gradient (None, not 0) are left alone: candidates that were not drawn take
+        no momentum and no decay either.
 
         Args:
             index: of the optimiser.
         """
         optimizer, schedule = self.optimizers[index], self.schedules[index]
-        weights = [weight for group in optimizer.param_groups for weight in group["params"] if weight.grad is not None]
+        weights = [
+            weight
+            for group in optimizer.param_groups
+            for weight in group["params"]
+            if weight.grad is not None
+        ]
         if self.ranks > 1:
             self._average([weight.grad for weight in weights if weight.grad is not None])
         precision = self.fabric.strategy.precision
@@ -80,7 +86,9 @@ class Engine:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
 
-    def note(self, loss: Tensor, logits: Tensor | None = None, labels: Tensor | None = None) -> None:
+    def note(
+        self, loss: Tensor, logits: Tensor | None = None, labels: Tensor | None = None
+    ) -> None:
         """Count a batch in the next report.
 
         Args:
@@ -91,7 +99,8 @@ class Engine:
         self.meter.add(loss, logits, labels)
 
     def _average(self, gradients: Sequence[Tensor]) -> None:
-        # One message of the path's gradients alone: torch's DistributedDataParallel would send the whole supernet's.
+        # One message of the path's gradients alone: torch's DistributedDataParallel would send the
+        # whole supernet's.
         if not gradients:
             return
         flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
@@ -111,7 +120,10 @@ class Engine:
         value = digest or 0
         high, low = self._greatest(value, -value)
         if high != -low:
-            raise InvalidRun("the processes of this training drew different paths: its seed is not the same on all")
+            raise InvalidRun(
+                "the processes of this training drew different paths: its seed is not the same"
+                " on all"
+            )
 
     def any_wants(self, stop: bool) -> bool:
         """Whether any process wants to stop; all must call this at the same step."""

@@ -25,12 +25,13 @@ class Execution:
         devices: processes, each with a device of its own; they share every batch.
         accelerator: `cpu`, `gpu`, or `auto`: a GPU where there is one.
         precision: `fp32`, or mixed with `bf16` or (GPUs only) `fp16`.
-        accumulate: batches whose gradients one update sums up, each a part of the recipe's batch size.
+        accumulate: batches whose gradients one update sums up, each a part of the recipe's batch
+            size.
         checkpoint_every: updates between checkpoints.
         report_every: updates between reports of loss, accuracy and speed.
         tensorboard: whether reports are written for TensorBoard too.
-        sync_batch_norm: whether several processes normalise by the statistics of the whole batch (of each of its
-            `accumulate` portions); else each by those of its own part.
+        sync_batch_norm: whether several processes normalise by the statistics of the whole batch
+            (of each of its `accumulate` portions); else each by those of its own part.
     """
 
     devices: int = 1
@@ -47,9 +48,13 @@ class Execution:
             if getattr(self, name) < 1:
                 raise InvalidOption(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.precision not in PRECISIONS:
-            raise InvalidOption(f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}")
+            raise InvalidOption(
+                f"precision must be one of {', '.join(PRECISIONS)}, not {self.precision!r}"
+            )
         if self.accelerator not in ACCELERATORS:
-            raise InvalidOption(f"accelerator must be one of {', '.join(ACCELERATORS)}, not {self.accelerator!r}")
+            raise InvalidOption(
+                f"accelerator must be one of {', '.join(ACCELERATORS)}, not {self.accelerator!r}"
+            )
 
     def part_of(self, batch_size: int, ranks: int, images: int) -> int:
         """Images that a process takes at a time.
@@ -67,7 +72,8 @@ class Execution:
             batch_size = images // parts * parts
         if batch_size < parts or batch_size % parts:
             raise InvalidOption(
-                f"batch_size must be a multiple of devices x accumulate, {ranks} x {self.accumulate}, not {batch_size}"
+                f"batch_size must be a multiple of devices x accumulate, {ranks} x"
+                f" {self.accumulate}, not {batch_size}"
             )
         return batch_size // parts
 

@@ -34,11 +34,12 @@ def fit(
 ) -> None:
     """Train a task's model in place; a checkpoint in `folder` lets an interrupted training go on.
 
-    The weights depend on the task, the images and the seed alone, not on interruptions: a training that goes on ends
-    with exactly the weights of an unbroken one (on the same devices). Process 0 alone writes files.
+    The weights depend on the task, the images and the seed alone, not on interruptions: a training
+    that goes on ends with exactly the weights of an unbroken one (on the same devices). Process 0
+    alone writes files.
 
-    Several processes are started here, unless this is one of a group that torch.distributed is in already, as Ray Train
-    makes it: then each of the group calls this, and process 0 alone returns.
+    Several processes are started here, unless this is one of a group that torch.distributed is in
+    already, as Ray Train makes it: then each of the group calls this, and process 0 alone returns.
 
     Args:
         task: what is trained; its recipe says how long.
@@ -99,8 +100,12 @@ def launchable(execution: Execution) -> Fabric:
     with warnings.catch_warnings():
         # Advice on devices that were left out on purpose.
         warnings.filterwarnings("ignore", "GPU available but not used")
-        # Own processes, not the command run again: they work in the same way from a program or a service.
-        own = {"devices": execution.devices, "strategy": "auto" if execution.devices == 1 else "ddp_spawn"}
+        # Own processes, not the command run again: they work in the same way from a program or a
+        # service.
+        own = {
+            "devices": execution.devices,
+            "strategy": "auto" if execution.devices == 1 else "ddp_spawn",
+        }
         return Fabric(
             accelerator="cuda" if kind == "gpu" else "cpu",
             precision=PRECISIONS[execution.precision],  # type: ignore[arg-type]

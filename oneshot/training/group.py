@@ -1,4 +1,6 @@
-"""Trainings whose processes another program started and joined, on one machine or several, as Ray Train does."""
+"""Trainings whose processes another program started and joined, on one machine or several, as Ray
+Train does.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,15 @@ from oneshot.errors import InvalidOption
 
 
 class PartDone(SystemExit):
-    """A process of a group has done its part of a training: process 0 alone goes on with what was trained."""
+    """A process of a group has done its part of a training: process 0 alone goes on with what was
+    trained.
+    """
 
 
 class Joined(ClusterEnvironment):
-    """The group that torch.distributed is in already, each process told to Lightning as a node with one device."""
+    """The group that torch.distributed is in already, each process told to Lightning as a node with
+    one device.
+    """
 
     @property
     def creates_processes_externally(self) -> bool:
@@ -74,7 +80,9 @@ def joined(devices: int) -> bool:
     if devices == 1 or not Joined.detect():
         return False
     if (size := torch.distributed.get_world_size()) != devices:
-        raise InvalidOption(f"devices: this process is one of {size} that train together, not of {devices}")
+        raise InvalidOption(
+            f"devices: this process is one of {size} that train together, not of {devices}"
+        )
     return True
 
 

@@ -60,7 +60,8 @@ class Job:
 
 
 class Outcome(NamedTuple):
-    """How a training ended (no dataclass: Lightning takes these apart on their way between processes).
+    """How a training ended (no dataclass: Lightning takes these apart on their way between
+    processes).
 
     Args:
         step: updates that are done.
@@ -84,23 +85,31 @@ def train(fabric: Fabric, job: Job) -> Outcome:
     loader = job.images.epochs(part, job.seed, augment=job.augment, rank=rank, ranks=ranks)
     an_epoch = len(loader) // execution.accumulate
     if an_epoch < 1:
-        raise InvalidOption(f"batch_size: {len(job.images)} training images give no batch of {recipe.batch_size}")
+        raise InvalidOption(
+            f"batch_size: {len(job.images)} training images give no batch of {recipe.batch_size}"
+        )
     steps = recipe.updates(an_epoch)
     task.model.to(device=fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     task.to(fabric.device)
     task.model.train()
     engine = Engine(fabric, task.optimizers(steps), recipe.clip)
     path = job.folder / checkpoint.FILE
-    start = checkpoint.restore(path, task, engine, steps=steps, seed=job.seed) if path.exists() else 0
+    start = (
+        checkpoint.restore(path, task, engine, steps=steps, seed=job.seed) if path.exists() else 0
+    )
     fabric.barrier()  # process 0 must not replace the file while others read it
     reports = None
     if rank == 0:
-        reports = Reports(job.progress, steps, an_epoch, job.folder if execution.tensorboard else None, start)
+        reports = Reports(
+            job.progress, steps, an_epoch, job.folder if execution.tensorboard else None, start
+        )
     engine.meter.clear()
     whole = WholeBatch() if ranks > 1 and execution.sync_batch_norm else nullcontext()
     step = start
     try:
-        for step, batches in zip(range(start, steps), updates(loader, execution.accumulate, start), strict=False):
+        for step, batches in zip(
+            range(start, steps), updates(loader, execution.accumulate, start), strict=False
+        ):
             if ranks > 1 and (step - start) % _AGREE_EVERY == 0:
                 engine.check_same(task.path_digest(step, _AGREE_EVERY))
             _update(task, batches, step, job.seed, engine, whole)
@@ -130,9 +139,13 @@ def _update(
     normalising: AbstractContextManager[Any],
 ) -> None:
     device = engine.fabric.device
-    moved = [(_moved(images, device), labels.to(device, non_blocking=True)) for images, labels in batches]
+    moved = [
+        (_moved(images, device), labels.to(device, non_blocking=True)) for images, labels in batches
+    ]
     # Processes draw differently (dropout), each from (seed, step, rank) alone.
-    state = np.random.SeedSequence([seed, step, engine.fabric.global_rank]).generate_state(1, np.uint64)[0]
+    state = np.random.SeedSequence([seed, step, engine.fabric.global_rank]).generate_state(
+        1, np.uint64
+    )[0]
     torch.manual_seed(int(state))
     task.before_step(step)
     with normalising:
@@ -150,6 +163,9 @@ def _moved(images: Tensor, device: torch.device) -> Tensor:
 def _report(engine: Engine, reports: Reports | None, step: int) -> None:
     reading = engine.meter.read(engine.ranks)
     if reading.loss is not None and not math.isfinite(reading.loss):
-        raise InvalidRun(f"the loss is {reading.loss} after update {step}: the training diverged; lower learning_rate")
+        raise InvalidRun(
+            f"the loss is {reading.loss} after update {step}: the training diverged; lower"
+            " learning_rate"
+        )
     if reports is not None:
         reports.tell(step, reading, float(engine.optimizers[0].param_groups[0]["lr"]))

@@ -60,7 +60,9 @@ class Meter:
         self._images += images
 
     def read(self, ranks: int = 1) -> Reading:
-        """The reading since the last one, over all processes, and begin anew; all of these must call it."""
+        """The reading since the last one, over all processes, and begin anew; all of these must
+        call it.
+        """
         if ranks > 1:
             torch.distributed.all_reduce(self._sums)
             self._sums /= ranks

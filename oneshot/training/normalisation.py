@@ -15,8 +15,9 @@ from torch.overrides import TorchFunctionMode
 class WholeBatch(TorchFunctionMode):
     """Within it, training normalises by the statistics of all processes' parts of a batch.
 
-    Whatever calls torch's `batch_norm` is meant, a user's own module too. On processors as on GPUs, where torch's
-    SyncBatchNorm knows GPUs alone. All processes must run the same layers in the same order, on parts of equal size.
+    Whatever calls torch's `batch_norm` is meant, a user's own module too. On processors as on GPUs,
+    where torch's SyncBatchNorm knows GPUs alone. All processes must run the same layers in the same
+    order, on parts of equal size.
     """
 
     def __torch_function__(
@@ -41,20 +42,27 @@ def _batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """What torch's does for images [b, channels, ...], with the statistics of all processes' images."""
+    """What torch's does for images [b, channels, ...], with the statistics of all processes'
+    images.
+    """
     if not training:
-        return functional.batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+        return functional.batch_norm(
+            x, running_mean, running_var, weight, bias, False, momentum, eps
+        )
     own = x if x.dtype == torch.float64 else x.float()  # in mixed precision too
     axes = [0, *range(2, x.ndim)]
     var, mean = torch.var_mean(own, axes, correction=0)
     means, variances = _gathered(torch.stack([mean, var])).unbind(1)
     mean = means.mean(0)
-    # The mean variance of the parts and the variance of their means: stable, where a mean of squares is not.
+    # The mean variance of the parts and the variance of their means: stable, where a mean of
+    # squares is not.
     var = (variances + (means - mean).square()).mean(0)
     if running_mean is not None and running_var is not None:
         count = len(means) * x.numel() // x.shape[1]
         running_mean.lerp_(mean.detach().to(running_mean.dtype), momentum)
-        running_var.lerp_((var.detach() * count / max(count - 1, 1)).to(running_var.dtype), momentum)
+        running_var.lerp_(
+            (var.detach() * count / max(count - 1, 1)).to(running_var.dtype), momentum
+        )
     scale = (var + eps).rsqrt()
     if weight is not None:
         scale = scale * weight
@@ -74,7 +82,9 @@ def _gathered(values: Tensor) -> Tensor:
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes; so is its gradient, for the loss of each depends on the others' images."""
+    """The sum over all processes; so is its gradient, for the loss of each depends on the others'
+    images.
+    """
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:

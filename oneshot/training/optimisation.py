@@ -26,6 +26,8 @@ def sgd(model: nn.Module, recipe: Recipe, steps: int) -> tuple[Optimizer, LRSche
     groups: list[dict[str, Any]] = [{"params": decayed, "weight_decay": recipe.weight_decay}]
     if others:
         groups.append({"params": others, "weight_decay": 0.0})
-    optimizer = torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov)
+    optimizer = torch.optim.SGD(
+        groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov
+    )
     # A function, not an object: an object's attributes would be part of checkpoints.
     return optimizer, LambdaLR(optimizer, lambda step: recipe.share_of_rate(step, steps))

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 class RemoteJob(Job):
-    """A job on its way to another process, which reports through a queue and is stopped by an event.
+    """A job on its way to another process, which reports through a queue and is stopped by an
+    event.
 
     Args:
         job: what is trained.
@@ -32,7 +33,9 @@ class RemoteJob(Job):
     """
 
     def __init__(self, job: Job, queue: Any, event: Any, threads: int):
-        super().__init__(job.task, job.images, job.folder, job.seed, job.augment, job.execution, self.put)
+        super().__init__(
+            job.task, job.images, job.folder, job.seed, job.augment, job.execution, self.put
+        )
         self.queue, self.event, self.threads = queue, event, threads
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -92,7 +95,9 @@ def spawn(fabric: Fabric, job: Job) -> Outcome:
             raise
         raise InvalidRun(failures[0]) from error
     except ProcessExitedException as error:
-        raise InvalidRun(f"a process of the training ended: {error}; go on from {job.folder} by --resume") from error
+        raise InvalidRun(
+            f"a process of the training ended: {error}; go on from {job.folder} by --resume"
+        ) from error
     if raised:
         raise raised[0]
     return outcome
@@ -111,6 +116,13 @@ def _process(fabric: Fabric, job: RemoteJob) -> Outcome:
 
 
 def quiet() -> None:
-    """Let Lightning keep to itself how it sets up, and torch which processes it ends where one has failed."""
-    for name in ("lightning", "lightning.fabric", "lightning.pytorch", "torch.multiprocessing.spawn"):
+    """Let Lightning keep to itself how it sets up, and torch which processes it ends where one has
+    failed.
+    """
+    for name in (
+        "lightning",
+        "lightning.fabric",
+        "lightning.pytorch",
+        "torch.multiprocessing.spawn",
+    ):
         logging.getLogger(name).setLevel(logging.ERROR)

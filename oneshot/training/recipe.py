@@ -13,7 +13,8 @@ SCHEDULES = ("linear", "cosine", "constant")
 
 @dataclass(frozen=True)
 class Recipe:
-    """SGD with a learning rate that falls to 0; the defaults suit data sets of a few thousand small images.
+    """SGD with a learning rate that falls to 0; the defaults suit data sets of a few thousand small
+    images.
 
     Args:
         epochs: passes over the training images, unless `steps` says otherwise.
@@ -23,7 +24,8 @@ class Recipe:
         weight_decay: on weights of more than one dimension only.
         label_smoothing: of the cross-entropy.
         steps: updates in all, in place of `epochs`; None: as many as `epochs` gives.
-        schedule: how the rate falls, update by update: `linear`, `cosine`, or `constant`, which does not.
+        schedule: how the rate falls, update by update: `linear`, `cosine`, or `constant`, which
+            does not.
         warmup: updates over which the rate rises linearly from near 0.
         clip: the greatest norm of the gradient; longer ones are shortened to it; None: as they are.
         nesterov: whether the momentum looks ahead.
@@ -53,7 +55,9 @@ class Recipe:
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidOption(f"{name} must lie in [0, 1), not {getattr(self, name)}")
         if self.schedule not in SCHEDULES:
-            raise InvalidOption(f"schedule must be one of {', '.join(SCHEDULES)}, not {self.schedule!r}")
+            raise InvalidOption(
+                f"schedule must be one of {', '.join(SCHEDULES)}, not {self.schedule!r}"
+            )
         if self.nesterov and not self.momentum:
             raise InvalidOption("nesterov needs a momentum above 0")
 
@@ -65,7 +69,9 @@ class Recipe:
         """
         count = self.steps if self.steps is not None else self.epochs * an_epoch
         if self.warmup >= count:
-            raise InvalidOption(f"warmup must be less than the training's {count} updates, not {self.warmup}")
+            raise InvalidOption(
+                f"warmup must be less than the training's {count} updates, not {self.warmup}"
+            )
         return count
 
     def share_of_rate(self, step: int, steps: int) -> float:
@@ -89,7 +95,9 @@ MANY_IMAGES = 100_000
 """Training images from which a published recipe is the default: these were made for ImageNet."""
 
 SUPERNETS = {"spos": Recipe(batch_size=1024, learning_rate=0.5, steps=150_000)}
-"""Space -> published recipe of its supernet; SPOS: arXiv 1904.00420, section 4, and the official release."""
+"""Space -> published recipe of its supernet; SPOS: arXiv 1904.00420, section 4, and the official
+release.
+"""
 
 
 def supernet_recipe(space: str, images: int) -> Recipe:

@@ -22,7 +22,9 @@ class Reports:
         start: the update that the training goes on from; later ones of an earlier try are dropped.
     """
 
-    def __init__(self, progress: Progress, steps: int, an_epoch: int, folder: Path | None, start: int):
+    def __init__(
+        self, progress: Progress, steps: int, an_epoch: int, folder: Path | None, start: int
+    ):
         self.progress, self.steps, self.an_epoch = progress, steps, an_epoch
         self.writer: Any = None
         if folder is not None:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 class TrainingTask:
     """A model that learns to classify images; what an algorithm does otherwise, it overrides.
 
-    A task is copied to every process of a distributed training, so it can be pickled. Whatever is random in a step
-    depends on the seed and the step's number alone: torch's global generators are seeded by them before every step,
-    and other generators are made from them. What a step leaves behind for later ones outside the model and the
-    optimisers belongs in `state_dict`.
+    A task is copied to every process of a distributed training, so it can be pickled. Whatever is
+    random in a step depends on the seed and the step's number alone: torch's global generators are
+    seeded by them before every step, and other generators are made from them. What a step leaves
+    behind for later ones outside the model and the optimisers belongs in `state_dict`.
 
     Args:
         model: images [b, ...] -> logits [b, classes].
@@ -35,7 +35,8 @@ class TrainingTask:
         self.model, self.recipe = model, recipe
 
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
-        """The optimisers with their schedules, which move with every update (None: a constant rate).
+        """The optimisers with their schedules, which move with every update (None: a constant
+        rate).
 
         Called once the model is on its device.
 
@@ -48,11 +49,13 @@ class TrainingTask:
         """Prepare update `step`, such as by drawing its path."""
 
     def path_digest(self, step: int, count: int) -> int | None:
-        """A number of at most 62 bits that tells which paths are taken, so that all processes take the same.
+        """A number of at most 62 bits that tells which paths are taken, so that all processes take
+        the same.
 
         Args:
             step: the next update.
-            count: updates, from the next one on, whose paths it should tell as far as they are known.
+            count: updates, from the next one on, whose paths it should tell as far as they are
+                known.
 
         Returns:
             None where there are no paths.
@@ -91,7 +94,9 @@ class TrainingTask:
         """Follow update `step`, such as by moving averages of weights."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps beside the model and the optimisers: tensors and plain containers only."""
+        """What a checkpoint keeps beside the model and the optimisers: tensors and plain containers
+        only.
+        """
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,6 @@
-"""What trials know of every architecture beside the values to predict: metrics of the benchmark, and of files."""
+"""What trials know of every architecture beside the values to predict: metrics of the benchmark,
+and of files.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,15 @@ _SUFFIX = ".jsonl"
 
 
 def file_of(text: str) -> tuple[Path, str] | None:
-    """The file and the metric ("": all of them) of `FILE.jsonl` or `FILE.jsonl:NAME`; None of another text."""
+    """The file and the metric ("": all of them) of `FILE.jsonl` or `FILE.jsonl:NAME`; None of
+    another text.
+    """
     head, found, tail = text.rpartition(_SUFFIX)
-    return (Path(head + found), tail.removeprefix(":")) if found and (not tail or tail.startswith(":")) else None
+    return (
+        (Path(head + found), tail.removeprefix(":"))
+        if found and (not tail or tail.startswith(":"))
+        else None
+    )
 
 
 def columns(benchmark: Benchmark, auxiliary: Sequence[str]) -> dict[str, NDArray[np.float64]]:
@@ -28,8 +36,8 @@ def columns(benchmark: Benchmark, auxiliary: Sequence[str]) -> dict[str, NDArray
 
     Args:
         benchmark: with its architectures.
-        auxiliary: its metrics, `NAME` or `NAME:EPOCHS`, and files of evaluations, `FILE.jsonl` (every metric) or
-            `FILE.jsonl:NAME`.
+        auxiliary: its metrics, `NAME` or `NAME:EPOCHS`, and files of evaluations, `FILE.jsonl`
+            (every metric) or `FILE.jsonl:NAME`.
 
     Raises:
         UnknownName: no such metric, or not after so many epochs.
@@ -58,8 +66,8 @@ def _of_file(benchmark: Benchmark, path: Path, metric: str) -> dict[str, NDArray
     if len(missing):
         first = benchmark.space.decode(benchmark.codes()[missing[:1]])[0]
         raise MissingAuxiliary(
-            f"{path} lacks {len(missing)} of the {len(benchmark)} architectures of {benchmark.name}; "
-            f"the first is {first.to_json()}"
+            f"{path} lacks {len(missing)} of the {len(benchmark)} architectures of"
+            f" {benchmark.name}; the first is {first.to_json()}"
         )
     found = {}
     for name in [metric] if metric else evaluations[0].metrics:

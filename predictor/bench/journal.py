@@ -32,11 +32,17 @@ class TrialJournal:
                 continue
             try:
                 entry = json.loads(line)
-                key, figures, same = tuple(entry["trial"]), dict(entry["figures"]), entry["settings"] == self.settings
+                key, figures, same = (
+                    tuple(entry["trial"]),
+                    dict(entry["figures"]),
+                    entry["settings"] == self.settings,
+                )
             except (ValueError, KeyError, TypeError) as error:
                 if number == len(lines):  # torn off
                     continue
-                raise InvalidJournal(f"{path}, line {number}: no trial of `predictor bench`") from error
+                raise InvalidJournal(
+                    f"{path}, line {number}: no trial of `predictor bench`"
+                ) from error
             if same:
                 self.done[key] = figures
         self._torn = bool(lines) and bool(lines[-1].strip())

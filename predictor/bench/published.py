@@ -1,4 +1,6 @@
-"""Published figures of predictors: Kendall's tau by benchmark, predictor and training architectures."""
+"""Published figures of predictors: Kendall's tau by benchmark, predictor and training
+architectures.
+"""
 
 from __future__ import annotations
 
@@ -19,5 +21,5 @@ PUBLISHED: Mapping[str, Mapping[str, Mapping[int, float]]] = {
         "TA-GATES, about": _row(0.77, 0.87, 0.89, 0.92, 0.93),
     }
 }
-"""GATES: Ning et al., ECCV 2020 (arXiv 2004.01899), which tests on the other half of the cells; TA-GATES: Ning
-et al., NeurIPS 2022."""
+"""GATES: Ning et al., ECCV 2020 (arXiv 2004.01899), which tests on the other half of the cells;
+TA-GATES: Ning et al., NeurIPS 2022."""

@@ -55,21 +55,31 @@ class Trials:
         from tables.benchmarks.isomorphism import first_of_each
 
         values, classes = benchmark.values(metric), benchmark.classes
-        sign = 1.0 if benchmark.metrics[metric or benchmark.default_metric].higher_is_better else -1.0
+        sign = (
+            1.0 if benchmark.metrics[metric or benchmark.default_metric].higher_is_better else -1.0
+        )
         known = columns(benchmark, auxiliary)
-        kept = first_of_each(classes) if benchmark.name == "nasbench-macro" else np.arange(len(values))
+        kept = (
+            first_of_each(classes) if benchmark.name == "nasbench-macro" else np.arange(len(values))
+        )
         codes = np.asfortranarray(benchmark.codes()[kept])
         known = {name: column[kept] for name, column in known.items()}
         return cls(benchmark.space, codes, sign * values[kept], classes[kept], known)
 
-    def split(self, count: int, seed: int, split: Split) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows to train on, [count], and rows to test on: all the rest, or those of no class that is trained on."""
+    def split(
+        self, count: int, seed: int, split: Split
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows to train on, [count], and rows to test on: all the rest, or those of no class that
+        is trained on.
+        """
         order = np.random.default_rng(seed).permutation(len(self.codes))
         inside, outside = order[:count], order[count:]
         if split == "classes":
             outside = outside[~np.isin(self.classes[outside], self.classes[inside])]
         if len(outside) < 2:
-            raise TooFewArchitectures(f"training on {count} of {len(order)} architectures leaves none to test on")
+            raise TooFewArchitectures(
+                f"training on {count} of {len(order)} architectures leaves none to test on"
+            )
         return inside, outside
 
     def run(
@@ -84,12 +94,16 @@ class Trials:
         """Fit once, beginning with `source`'s weights where there is one, and test on every split.
 
         Returns:
-            For each split `predictor.metrics.FIGURES`, the share of values within one deviation, how many
-            architectures were tested, and seconds of fit and prediction.
+            For each split `predictor.metrics.FIGURES`, the share of values within one deviation,
+            how many architectures were tested, and seconds of fit and prediction.
         """
         inside, _ = self.split(count, seed, "random")
         model = make(kind, self.space, seed)
-        if source is not None and isinstance(model, GraphPredictor) and model.encoder == source.encoder:
+        if (
+            source is not None
+            and isinstance(model, GraphPredictor)
+            and model.encoder == source.encoder
+        ):
             model.source = source
         auxiliary = columns_of(self.auxiliary, self.codes) if self.auxiliary else None
         begin = time.monotonic()

@@ -18,20 +18,45 @@ def _counts(ctx: click.Context, parameter: click.Parameter, text: str) -> list[i
     try:
         counts = [int(part) for part in text.split(",")]
     except ValueError as error:
-        raise click.BadParameter(f"write numbers with commas between, such as 78,390, not {text!r}") from error
+        raise click.BadParameter(
+            f"write numbers with commas between, such as 78,390, not {text!r}"
+        ) from error
     if min(counts) < 10:
         raise click.BadParameter(f"a predictor needs at least 10 architectures; got {min(counts)}")
     return counts
 
 
 @click.command(
-    epilog=example("python -m predictor bench --benchmark nasbench201 --train 78,390,781 --seeds 5 -o bench.json")
+    epilog=example(
+        "python -m predictor bench --benchmark nasbench201 --train 78,390,781 --seeds 5 -o"
+        " bench.json"
+    )
 )
-@click.option("--benchmark", "name", default="nasbench201", show_default=True, help="See `python -m tables`.")
-@click.option("--data", type=click.Path(exists=True, path_type=Path), default=None, help="Its file, or a folder.")
+@click.option(
+    "--benchmark", "name", default="nasbench201", show_default=True, help="See `python -m tables`."
+)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, path_type=Path),
+    default=None,
+    help="Its file, or a folder.",
+)
 @click.option("--metric", default=None, help="What to predict; by default the benchmark's own.")
-@click.option("--train", "counts", default="78,390,781", show_default=True, callback=_counts, help="To fit on.")
-@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Seeds 0, 1, ... of each.")
+@click.option(
+    "--train",
+    "counts",
+    default="78,390,781",
+    show_default=True,
+    callback=_counts,
+    help="To fit on.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Seeds 0, 1, ... of each.",
+)
 @click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--encoder",
@@ -54,11 +79,17 @@ def _counts(ctx: click.Context, parameter: click.Parameter, text: str) -> list[i
 @click.option(
     "--auxiliary",
     multiple=True,
-    help="Known of all architectures: a metric of the benchmark, NAME or NAME:EPOCHS, or evaluations such as "
-    "`oneshot proxies` writes, FILE.jsonl or FILE.jsonl:NAME. May be given several times.",
+    help=(
+        "Known of all architectures: a metric of the benchmark, NAME or NAME:EPOCHS, or evaluations"
+        " such as `oneshot proxies` writes, FILE.jsonl or FILE.jsonl:NAME. May be given several"
+        " times."
+    ),
 )
 @click.option(
-    "--transfer", type=FILE, default=None, help="Graph predictors of its kind begin with this one, of another space."
+    "--transfer",
+    type=FILE,
+    default=None,
+    help="Graph predictors of its kind begin with this one, of another space.",
 )
 @click.option(
     "--figure",
@@ -69,7 +100,12 @@ def _counts(ctx: click.Context, parameter: click.Parameter, text: str) -> list[i
     show_default=True,
     help="What is shown; the output has all. May be given several times.",
 )
-@click.option("--journal", type=OUTPUT, default=None, help="Keep every trial here; what stands there is not repeated.")
+@click.option(
+    "--journal",
+    type=OUTPUT,
+    default=None,
+    help="Keep every trial here; what stands there is not repeated.",
+)
 @click.option("--plot", type=OUTPUT, default=None, help="Draw tau over the training architectures.")
 @click.option("-o", "--output", type=OUTPUT, default=None, help="Write all figures (JSON).")
 def bench(
@@ -88,7 +124,9 @@ def bench(
     plot: Path | None,
     output: Path | None,
 ) -> None:
-    """Fit on some architectures of a benchmark, test on the rest: Kendall's tau, mean and deviation over seeds."""
+    """Fit on some architectures of a benchmark, test on the rest: Kendall's tau, mean and deviation
+    over seeds.
+    """
     from predictor.bench.columns import file_of
     from predictor.bench.journal import TrialJournal
     from predictor.bench.trials import Trials
@@ -110,7 +148,9 @@ def bench(
         settings["files"] = {str(path): digest(path) for path in sorted(files)}
     begin_with = None
     if transfer is not None:
-        begin_with = transfer_source(transfer, next((kind for kind in kinds if kind in ENCODERS), kinds[0]))
+        begin_with = transfer_source(
+            transfer, next((kind for kind in kinds if kind in ENCODERS), kinds[0])
+        )
         settings["transfer"] = {str(transfer): digest(transfer)}
     kept = TrialJournal(journal, settings)
     every = range(first_seed, first_seed + seeds)
@@ -143,12 +183,20 @@ def bench(
         click.echo(f"wrote {plot}")
     if output is not None:
         listed = [{"trial": list(key), **trial} for key, trial in found.items()]
-        report = {"command": typed(), **settings, "source": str(source.source), "rows": rows, "trials": listed}
+        report = {
+            "command": typed(),
+            **settings,
+            "source": str(source.source),
+            "rows": rows,
+            "trials": listed,
+        }
         write_text(output, json.dumps(report, indent=1) + "\n")
         click.echo(f"wrote {output}")
 
 
-def _rows(found: Any, kinds: tuple[str, ...], splits: tuple[str, ...], counts: list[int]) -> list[dict[str, Any]]:
+def _rows(
+    found: Any, kinds: tuple[str, ...], splits: tuple[str, ...], counts: list[int]
+) -> list[dict[str, Any]]:
     """For every predictor and split: figure -> count -> its mean and deviation over seeds."""
     import numpy as np
 
@@ -159,14 +207,24 @@ def _rows(found: Any, kinds: tuple[str, ...], splits: tuple[str, ...], counts: l
             for figure in FIGURES:
                 row[figure] = {}
                 for count in counts:
-                    values = [trial[figure] for key, trial in found.items() if key[:3] == (kind, split, count)]
+                    values = [
+                        trial[figure]
+                        for key, trial in found.items()
+                        if key[:3] == (kind, split, count)
+                    ]
                     mean, deviation = float(np.mean(values)), float(np.std(values))
-                    row[figure][count] = {"mean": mean, "deviation": deviation, "seeds": len(values)}
+                    row[figure][count] = {
+                        "mean": mean,
+                        "deviation": deviation,
+                        "seeds": len(values),
+                    }
             rows.append(row)
     return rows
 
 
-def _show(rows: list[dict[str, Any]], figure: str, name: str, counts: list[int], title: str) -> None:
+def _show(
+    rows: list[dict[str, Any]], figure: str, name: str, counts: list[int], title: str
+) -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
@@ -178,7 +236,11 @@ def _show(rows: list[dict[str, Any]], figure: str, name: str, counts: list[int],
         cells = (row[figure][count] for count in counts)
         table.add_row(row["predictor"], row["split"], *(_cell(figure, **cell) for cell in cells))
     for who, taus in PUBLISHED.get(name, {}).items() if figure == "kendall_tau" else ():
-        table.add_row(f"{who} (published)", "", *(f"{taus[count]:.3f}" if count in taus else "" for count in counts))
+        table.add_row(
+            f"{who} (published)",
+            "",
+            *(f"{taus[count]:.3f}" if count in taus else "" for count in counts),
+        )
     click.echo(title)  # above the table, which would break it at its own width
     Console().print(table)
 

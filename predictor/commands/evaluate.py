@@ -11,12 +11,20 @@ from predictor.commands.options import FILE, figures
 from spaces.console.group import example
 
 
-@click.command(epilog=example("python -m predictor evaluate predictor.safetensors --data evaluations.jsonl"))
+@click.command(
+    epilog=example("python -m predictor evaluate predictor.safetensors --data evaluations.jsonl")
+)
 @click.argument("file", type=FILE)
 @click.option("--data", type=FILE, required=True, help="Evaluations, JSON lines.")
-@click.option("--metric", default=None, help="Of the evaluations.  [default: what the predictor was trained on]")
+@click.option(
+    "--metric",
+    default=None,
+    help="Of the evaluations.  [default: what the predictor was trained on]",
+)
 def evaluate(file: Path, data: Path, metric: str | None) -> None:
-    """Test a predictor's ranking on evaluations, as JSON; they should be others than it was trained on."""
+    """Test a predictor's ranking on evaluations, as JSON; they should be others than it was trained
+    on.
+    """
     import numpy as np
 
     from predictor.errors import TooFewArchitectures

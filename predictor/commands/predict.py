@@ -11,7 +11,9 @@ from predictor.commands.options import FILE
 from spaces.console.group import example
 
 
-@click.command(epilog=example("python -m predictor predict predictor.safetensors architectures.jsonl"))
+@click.command(
+    epilog=example("python -m predictor predict predictor.safetensors architectures.jsonl")
+)
 @click.argument("file", type=FILE)
 @click.argument("architectures", type=FILE)
 def predict(file: Path, architectures: Path) -> None:
@@ -25,4 +27,8 @@ def predict(file: Path, architectures: Path) -> None:
     model = load(file)
     given = Architecture.read_many(architectures)
     for architecture, mean, deviation in zip(given, *model.predict(given), strict=True):
-        click.echo(json.dumps({"architecture": architecture.to_dict(), "mean": mean, "deviation": deviation}))
+        click.echo(
+            json.dumps(
+                {"architecture": architecture.to_dict(), "mean": mean, "deviation": deviation}
+            )
+        )

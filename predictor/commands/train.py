@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog=example("python -m predictor train --data evaluations.jsonl --space spos -o predictor.safetensors")
+    epilog=example(
+        "python -m predictor train --data evaluations.jsonl --space spos -o predictor.safetensors"
+    )
 )
 @click.option("--data", type=FILE, required=True, help="Evaluations, JSON lines.")
 @click.option("--space", "space_name", required=True)
 @click.option("--encoder", type=KINDS, default=DEFAULT, show_default=True)
 @click.option(
-    "--baseline", type=KINDS, default="forest", show_default=True, help="Fitted on the same split, for comparison."
+    "--baseline",
+    type=KINDS,
+    default="forest",
+    show_default=True,
+    help="Fitted on the same split, for comparison.",
 )
 @click.option("--metric", default="cross_entropy", show_default=True, help="cross_entropy, top1")
 @click.option(
@@ -36,10 +42,22 @@ if TYPE_CHECKING:
     help="Share to train on.",
 )
 @click.option(
-    "--train", "count", type=click.IntRange(min=10), default=None, help="How many to train on, in place of a share."
+    "--train",
+    "count",
+    type=click.IntRange(min=10),
+    default=None,
+    help="How many to train on, in place of a share.",
 )
-@click.option("--refit", is_flag=True, help="After testing, fit again on all evaluations before writing.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the split and the fit.")
+@click.option(
+    "--refit", is_flag=True, help="After testing, fit again on all evaluations before writing."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the split and the fit.",
+)
 @click.option(
     "--pretraining",
     type=click.IntRange(min=0),
@@ -73,8 +91,8 @@ def train(
     """Train a predictor on a part of the evaluations and test its ranking on the rest.
 
     Behind Kendall's tau stands its standard error: of a few architectures it tells little.
-    An interrupted training of a graph predictor goes on when the same command is given again: until it is done, its
-    state lies beside the output (FILE.ENCODER.part, FILE.refit.part).
+    An interrupted training of a graph predictor goes on when the same command is given again: until
+    it is done, its state lies beside the output (FILE.ENCODER.part, FILE.refit.part).
     """
     import numpy as np
     from rich.console import Console
@@ -97,7 +115,8 @@ def train(
     count = count or int(fraction * len(codes))
     if len(codes) - count < 5:
         raise TooFewArchitectures(
-            f"{data} has {len(codes)} evaluations; training on {count} leaves fewer than 5 to test on"
+            f"{data} has {len(codes)} evaluations; training on {count} leaves fewer than 5 to"
+            " test on"
         )
     order = np.random.default_rng(seed).permutation(len(codes))
     inside, outside = np.sort(order[:count]), np.sort(order[count:])
@@ -114,8 +133,17 @@ def train(
         begin = time.monotonic()
         with Bar(f"fitting {kind} on {count}") as bar:
             fitted[kind].fit(codes[inside], values[inside], progress=bar.update)
-        found[kind] = {**figures(fitted[kind], codes[outside], values[outside]), "seconds": time.monotonic() - begin}
-    rows = Table("predictor", "Kendall's tau", "Spearman", "seconds", title=f"{metric} of {len(outside)} unseen")
+        found[kind] = {
+            **figures(fitted[kind], codes[outside], values[outside]),
+            "seconds": time.monotonic() - begin,
+        }
+    rows = Table(
+        "predictor",
+        "Kendall's tau",
+        "Spearman",
+        "seconds",
+        title=f"{metric} of {len(outside)} unseen",
+    )
     for kind, row in found.items():
         tau, error, spearman = (
             "-" if row[name] is None else f"{row[name]:.3f}"
@@ -130,7 +158,12 @@ def train(
             chosen.unfinished = parts[-1]
         with Bar(f"fitting {encoder} on all {len(codes)}") as bar:
             chosen.fit(codes, values, progress=bar.update)
-    chosen.trained_on = {**chosen.trained_on, "data": str(data), "metric": metric, "command": typed()}
+    chosen.trained_on = {
+        **chosen.trained_on,
+        "data": str(data),
+        "metric": metric,
+        "command": typed(),
+    }
     chosen.save(output)
     summary = {
         "predictor": str(output),

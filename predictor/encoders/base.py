@@ -15,21 +15,27 @@ from spaces.space import Codes, SearchSpace
 class Encoder(nn.Module, ABC):
     """A network that scores the architectures of a space; greater is better.
 
-    A subclass says with `inputs` what it makes of codes and takes it in `forward`. An ensemble of any of them is
-    trained by `predictor.ensemble.predictor.GraphPredictor`.
+    A subclass says with `inputs` what it makes of codes and takes it in `forward`. An ensemble of
+    any of them is trained by `predictor.ensemble.predictor.GraphPredictor`.
     """
 
     name: ClassVar[str]
     """By which the registry knows it."""
 
     stackable: ClassVar[bool] = True
-    """Whether `torch.vmap` runs an ensemble's members at once; false for what torch has no rule of its own for."""
+    """Whether `torch.vmap` runs an ensemble's members at once; false for what torch has no rule of
+    its own for.
+    """
 
     auxiliary: ClassVar[str] = ""
-    """The argument of `of` that says how many further features an operation has; empty: the encoder takes none."""
+    """The argument of `of` that says how many further features an operation has; empty: the encoder
+    takes none.
+    """
 
     anytime: bool = False
-    """Whether training compares the scores of every step, [n, steps], which `forward` gives with `every_step=True`."""
+    """Whether training compares the scores of every step, [n, steps], which `forward` gives with
+    `every_step=True`.
+    """
 
     @classmethod
     @abstractmethod
@@ -42,7 +48,9 @@ class Encoder(nn.Module, ABC):
         """
 
     def sizes(self) -> dict[str, Any]:
-        """Arguments of `of` by which encoders of other spaces have weights of the shapes of this one's."""
+        """Arguments of `of` by which encoders of other spaces have weights of the shapes of this
+        one's.
+        """
         return {}
 
     @classmethod
@@ -59,7 +67,9 @@ class Encoder(nn.Module, ABC):
 
 
 class GraphEncoder(Encoder):
-    """An encoder of `space.graphs`; made of the number of operations, and of `positions` where these tell something."""
+    """An encoder of `space.graphs`; made of the number of operations, and of `positions` where
+    these tell something.
+    """
 
     @classmethod
     def of(cls, space: SearchSpace, **config: Any) -> Self:

@@ -15,16 +15,19 @@ from predictor.encoders.labels import NodeLabels, scoring_head
 
 
 class GcnEncoder(GraphEncoder):
-    """Graph convolutions whose read-out is a further node that every node leads to (Dudziak et al., NeurIPS 2020).
+    """Graph convolutions whose read-out is a further node that every node leads to (Dudziak et al.,
+    NeurIPS 2020).
 
-    BRP-NAS, arXiv 2007.08668, with its release: a node sums itself and the nodes that it leads to, without
-    normalisation by degrees; each convolution is followed by layer normalisation, ReLU and dropout; the score is a
-    linear function of the global node. There a node is the one-hot code of its operation, here the embedding of its
-    operation and, where that tells something (`telling_positions`), its position.
+    BRP-NAS, arXiv 2007.08668, with its release: a node sums itself and the nodes that it leads to,
+    without normalisation by degrees; each convolution is followed by layer normalisation, ReLU and
+    dropout; the score is a linear function of the global node. There a node is the one-hot code of
+    its operation, here the embedding of its operation and, where that tells something
+    (`telling_positions`), its position.
 
     Args:
         operations: how many distinct operations (node labels 1 to operations; 0 is the input).
-        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not told.
+        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not
+            told.
         channels: of the nodes' embeddings.
         hidden: channels of the states (paper: 600).
         layers: how many convolutions (paper: 4).
@@ -49,7 +52,9 @@ class GcnEncoder(GraphEncoder):
         self.labels = NodeLabels(operations, positions, channels)
         self.everything = nn.Parameter(torch.randn(channels))
         widths = [channels, *[hidden] * layers]
-        self.convs = nn.ModuleList(nn.Linear(before, after) for before, after in itertools.pairwise(widths))
+        self.convs = nn.ModuleList(
+            nn.Linear(before, after) for before, after in itertools.pairwise(widths)
+        )
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(layers))
         self.dropout = nn.Dropout(dropout)
         self.head = scoring_head(hidden, (), dropout)
@@ -64,7 +69,9 @@ class GcnEncoder(GraphEncoder):
         labels = self.labels(inputs.operation, inputs.position)
         x = torch.cat([labels, self.everything.expand(len(labels), 1, -1)], dim=1)
         there = inputs.there.unsqueeze(1).float()
-        gathered = nn.functional.pad(inputs.incoming.transpose(1, 2) + torch.eye(labels.shape[1]), (0, 1))
+        gathered = nn.functional.pad(
+            inputs.incoming.transpose(1, 2) + torch.eye(labels.shape[1]), (0, 1)
+        )
         gathered = torch.cat([gathered, nn.functional.pad(there, (0, 1), value=1.0)], dim=1)
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = self.dropout(torch.relu(norm(flattened(conv, gathered @ x))))

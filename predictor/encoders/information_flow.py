@@ -10,19 +10,23 @@ from torch import Tensor, nn
 
 
 def flattened(layers: nn.Module, x: Tensor) -> Tensor:
-    """`layers` of states [n, nodes, channels] as products of two matrices, which stay so for a stack of members."""
+    """`layers` of states [n, nodes, channels] as products of two matrices, which stay so for a
+    stack of members.
+    """
     found: Tensor = layers(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
     return found
 
 
 class NodeFlow(nn.Module):
-    r"""The graph layer of GATES for operations on nodes (Ning et al., ECCV 2020, arXiv 2004.01899, equation 1).
+    r"""The graph layer of GATES for operations on nodes (Ning et al., ECCV 2020, arXiv 2004.01899,
+    equation 1).
 
     .. math::
         H' = G \odot (A H W) + H W + b
 
-    with the rows of :math:`A` the incoming edges: each node takes what flows into it through the gate of its own
-    operation, and keeps its own state. The gates are :math:`G = \sigma(E_{op} W_o)`, made by `gates`.
+    with the rows of :math:`A` the incoming edges: each node takes what flows into it through the
+    gate of its own operation, and keeps its own state. The gates are :math:`G = \sigma(E_{op}
+    W_o)`, made by `gates`.
 
     Args:
         in_channels: of the states.
@@ -30,13 +34,17 @@ class NodeFlow(nn.Module):
         operation_channels: of the operations' embeddings.
 
     Shapes:
-        states [n, nodes, in_channels], gates [n, nodes, out_channels], incoming [n, nodes, nodes] -> [n, nodes,
-        out_channels].
+        states [n, nodes, in_channels], gates [n, nodes, out_channels], incoming [n, nodes, nodes]
+        -> [n, nodes, out_channels].
     """
 
     def __init__(self, in_channels: int, out_channels: int, operation_channels: int):
         super().__init__()
-        self.in_channels, self.out_channels, self.operation_channels = in_channels, out_channels, operation_channels
+        self.in_channels, self.out_channels, self.operation_channels = (
+            in_channels,
+            out_channels,
+            operation_channels,
+        )
         self.lin = nn.Linear(in_channels, out_channels, bias=False)
         self.gate = nn.Linear(operation_channels, out_channels, bias=False)
         self.bias = nn.Parameter(torch.zeros(out_channels))
@@ -50,21 +58,26 @@ class NodeFlow(nn.Module):
         return gates * (incoming @ x) + x + self.bias
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, operation={self.operation_channels})"
+        return (
+            f"{type(self).__name__}({self.in_channels}, {self.out_channels},"
+            f" operation={self.operation_channels})"
+        )
 
 
 class EdgeFlow(nn.Module):
     r"""The graph layer of GATES for operations on edges, over a graph whose nodes are these edges.
 
-    The paper's new state of a vertex is the sum of what its edges bring, each the transformed state of the vertex that
-    it leaves through the gate of its operation; an input, which no edge enters, keeps its own:
+    The paper's new state of a vertex is the sum of what its edges bring, each the transformed state
+    of the vertex that it leaves through the gate of its operation; an input, which no edge enters,
+    keeps its own:
 
     .. math::
         h'_i = \sum_{j \to i} \sigma(e_{ij} W_o + b_o) \odot (W h_j), \quad h'_0 = W h_0
 
-    Here a node holds what one edge brings, :math:`m_{ij}`, so that :math:`h_j` is the sum over the nodes that lead to
-    it. Parallel edges between two vertices are nodes of their own; an edge without an operation is no node. There is no
-    other bias: a vertex that nothing enters stays 0 and brings nothing.
+    Here a node holds what one edge brings, :math:`m_{ij}`, so that :math:`h_j` is the sum over the
+    nodes that lead to it. Parallel edges between two vertices are nodes of their own; an edge
+    without an operation is no node. There is no other bias: a vertex that nothing enters stays 0
+    and brings nothing.
 
     Args:
         in_channels: of the states.
@@ -72,13 +85,17 @@ class EdgeFlow(nn.Module):
         operation_channels: of the operations' embeddings.
 
     Shapes:
-        states h [n, nodes, in_channels], gates [n, nodes, out_channels], incoming [n, nodes, nodes] (the states are
-        sums over it already) -> [n, nodes, out_channels].
+        states h [n, nodes, in_channels], gates [n, nodes, out_channels], incoming [n, nodes, nodes]
+        (the states are sums over it already) -> [n, nodes, out_channels].
     """
 
     def __init__(self, in_channels: int, out_channels: int, operation_channels: int):
         super().__init__()
-        self.in_channels, self.out_channels, self.operation_channels = in_channels, out_channels, operation_channels
+        self.in_channels, self.out_channels, self.operation_channels = (
+            in_channels,
+            out_channels,
+            operation_channels,
+        )
         self.lin = nn.Linear(in_channels, out_channels, bias=False)
         self.gate = nn.Linear(operation_channels, out_channels)
 
@@ -90,25 +107,30 @@ class EdgeFlow(nn.Module):
         return gates * flattened(self.lin, x)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, operation={self.operation_channels})"
+        return (
+            f"{type(self).__name__}({self.in_channels}, {self.out_channels},"
+            f" operation={self.operation_channels})"
+        )
 
 
 class InformationFlow(nn.Module):
-    """Layers of NodeFlow with ReLU between them, some of whose gates pass everything; one pass of TA-GATES.
+    """Layers of NodeFlow with ReLU between them, some of whose gates pass everything; one pass of
+    TA-GATES.
 
     Args:
         widths: channels before the first layer and behind each.
         operation_channels: of the operations' embeddings.
 
     Shapes:
-        states [n, nodes, widths[0]], operations [n, nodes, operation_channels], passing bool [n, nodes, 1], incoming
-        [n, nodes, nodes] -> [n, nodes, widths[-1]].
+        states [n, nodes, widths[0]], operations [n, nodes, operation_channels], passing bool [n,
+        nodes, 1], incoming [n, nodes, nodes] -> [n, nodes, widths[-1]].
     """
 
     def __init__(self, widths: Sequence[int], operation_channels: int):
         super().__init__()
         self.convs = nn.ModuleList(
-            NodeFlow(before, after, operation_channels) for before, after in itertools.pairwise(widths)
+            NodeFlow(before, after, operation_channels)
+            for before, after in itertools.pairwise(widths)
         )
 
     def forward(self, x: Tensor, operations: Tensor, passing: Tensor, incoming: Tensor) -> Tensor:

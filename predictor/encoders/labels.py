@@ -14,7 +14,8 @@ class ReadOut(nn.Module):
     """The mean over nodes of a graph, each state weighted by a learned vector of its position.
 
     Args:
-        positions: how many positions (labels 1 to positions; 0 is the input); 0: all states weigh alike.
+        positions: how many positions (labels 1 to positions; 0 is the input); 0: all states weigh
+            alike.
         channels: of the states.
 
     Shapes:
@@ -26,7 +27,9 @@ class ReadOut(nn.Module):
         self.weight = nn.Embedding(positions + 1, channels) if positions else None
 
     def forward(self, x: Tensor, position: Tensor, weights: Tensor) -> Tensor:
-        """With the nodes' positions [n, nodes] and their weights in the mean, bool or float [n, nodes]."""
+        """With the nodes' positions [n, nodes] and their weights in the mean, bool or float [n,
+        nodes].
+        """
         return mean_over(x if self.weight is None else x * self.weight(position), weights)
 
 
@@ -53,7 +56,8 @@ class NodeLabels(nn.Module):
 
     Args:
         operations: how many distinct operations (node labels 1 to operations; 0 is the input).
-        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not told.
+        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not
+            told.
         channels: of the embedding.
         deviation: of the weights at the start.
 
@@ -75,11 +79,17 @@ class NodeLabels(nn.Module):
         return embedded if self.position is None else embedded + self.position(position)
 
     def every(self) -> Tensor:
-        """The embeddings [kinds, channels] of all kinds of nodes, that is pairs of an operation and a position."""
+        """The embeddings [kinds, channels] of all kinds of nodes, that is pairs of an operation and
+        a position.
+        """
         if self.position is None:
             return self.operation.weight
         return (self.operation.weight.unsqueeze(1) + self.position.weight).flatten(0, 1)
 
     def kinds(self, operation: Tensor, position: Tensor) -> Tensor:
         """Which of `every` nodes have, int64 [...]."""
-        return operation if self.position is None else operation * self.position.num_embeddings + position
+        return (
+            operation
+            if self.position is None
+            else operation * self.position.num_embeddings + position
+        )

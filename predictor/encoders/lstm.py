@@ -16,8 +16,8 @@ from spaces.space import Codes, SearchSpace
 class LstmEncoder(Encoder):
     """Reads the embeddings of the choices in their order, and scores what the last step puts out.
 
-    The baseline of GATES (Ning et al., ECCV 2020, arXiv 2004.01899), with the sizes of its release, aw_nas. Where
-    choices share a candidate's name they share its embedding.
+    The baseline of GATES (Ning et al., ECCV 2020, arXiv 2004.01899), with the sizes of its release,
+    aw_nas. Where choices share a candidate's name they share its embedding.
 
     Args:
         vocabulary: how many distinct candidates all choices have.

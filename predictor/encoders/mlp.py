@@ -16,8 +16,8 @@ from spaces.space import Codes, SearchSpace
 class MlpEncoder(Encoder):
     """Scores the embeddings of all choices, side by side, by linear layers.
 
-    The baseline of GATES (Ning et al., ECCV 2020, arXiv 2004.01899), whose release gives the MLP the operations' bare
-    indices; here each has an embedding, so that its number means nothing.
+    The baseline of GATES (Ning et al., ECCV 2020, arXiv 2004.01899), whose release gives the MLP
+    the operations' bare indices; here each has an embedding, so that its number means nothing.
 
     Args:
         vocabulary: how many distinct candidates all choices have.

@@ -10,7 +10,8 @@ def reachable(adjacency: Tensor) -> Tensor:
     """Whether a path leads from one node to another, or they are one.
 
     Args:
-        adjacency: bool tensor [n, nodes, nodes], true where an edge leads from the second index to the third.
+        adjacency: bool tensor [n, nodes, nodes], true where an edge leads from the second index to
+            the third.
 
     Returns:
         Bool tensor of the same shape.
@@ -26,7 +27,8 @@ def reachable(adjacency: Tensor) -> Tensor:
 
 
 def depths(adjacency: Tensor) -> Tensor:
-    """The length of the longest path that ends in a node: int64 tensor [n, nodes]; `adjacency` as for `reachable`.
+    """The length of the longest path that ends in a node: int64 tensor [n, nodes]; `adjacency` as
+    for `reachable`.
 
     Graphs with a cycle have no longest path; there it is the number of nodes.
     """

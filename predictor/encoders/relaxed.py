@@ -32,9 +32,9 @@ class RelaxedGraphs(NamedTuple):
 def relaxed_graphs(space: SearchSpace, probabilities: Sequence[Tensor]) -> RelaxedGraphs:
     """The graphs of independent probabilities of candidates.
 
-    A node of a chain is the mixture of its candidates. An edge of NAS-Bench-201 is there as far as it carries
-    something, something arrives, and what it gives arrives at the output; equal to the graph where one candidate is
-    certain.
+    A node of a chain is the mixture of its candidates. An edge of NAS-Bench-201 is there as far as
+    it carries something, something arrives, and what it gives arrives at the output; equal to the
+    graph where one candidate is certain.
 
     Args:
         space: a chain, or nasbench201.
@@ -49,12 +49,17 @@ def relaxed_graphs(space: SearchSpace, probabilities: Sequence[Tensor]) -> Relax
         return RelaxedGraphs(*_cells(space, given))
     if isinstance(space, ChainSpace):
         return RelaxedGraphs(*_chains(space, given))
-    raise NotRelaxable(f"relaxed architectures are scored for chains and nasbench201, not for {space.name}")
+    raise NotRelaxable(
+        f"relaxed architectures are scored for chains and nasbench201, not for {space.name}"
+    )
 
 
 def _checked(space: SearchSpace, probabilities: Sequence[Tensor]) -> list[Tensor]:
     if len(probabilities) != len(space.choices):
-        raise InvalidValues(f"{space.name} has {len(space.choices)} choices; got probabilities of {len(probabilities)}")
+        raise InvalidValues(
+            f"{space.name} has {len(space.choices)} choices; got probabilities of"
+            f" {len(probabilities)}"
+        )
     found = []
     for choice, values in zip(space.choices, probabilities, strict=True):
         if values.dim() not in (1, 2) or values.shape[-1] != len(choice.candidates):
@@ -71,7 +76,9 @@ def _chains(space: SearchSpace, probabilities: Sequence[Tensor]) -> tuple[Tensor
     count, nodes = len(probabilities[0]), len(probabilities) + 1
     columns = [_one_hot(0, len(label) + 1, count, probabilities[0])]
     for choice, values in zip(space.choices, probabilities, strict=True):
-        place = torch.eye(len(label) + 1, dtype=values.dtype)[[label[name] for name in choice.candidates]]
+        place = torch.eye(len(label) + 1, dtype=values.dtype)[
+            [label[name] for name in choice.candidates]
+        ]
         columns.append(values @ place)
     adjacency = torch.diag(torch.ones(nodes - 1, dtype=columns[0].dtype), 1)
     return torch.stack(columns, dim=1), torch.ones(count, nodes, dtype=columns[0].dtype), adjacency
@@ -79,7 +86,9 @@ def _chains(space: SearchSpace, probabilities: Sequence[Tensor]) -> tuple[Tensor
 
 def _cells(space: SearchSpace, probabilities: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     size, count, last = len(space.operations) + 1, len(probabilities[0]), len(EDGES) + 1
-    carries = {edge: values[:, 1:].sum(1) for edge, values in zip(EDGES, probabilities, strict=True)}
+    carries = {
+        edge: values[:, 1:].sum(1) for edge, values in zip(EDGES, probabilities, strict=True)
+    }
     filled = {0: torch.ones_like(carries[EDGES[0]])}
     read = {3: torch.ones_like(carries[EDGES[0]])}
     for node in (1, 2, 3):
@@ -92,7 +101,8 @@ def _cells(space: SearchSpace, probabilities: Sequence[Tensor]) -> tuple[Tensor,
     mixtures = [_one_hot(0, size, count, probabilities[0])]
     presence = [ones]
     for edge, values in zip(EDGES, probabilities, strict=True):
-        # Labels 1 ... 4 are the operations but `none`; how far the edge is there is told by its presence.
+        # Labels 1 ... 4 are the operations but `none`; how far the edge is there is told by its
+        # presence.
         kept = values[:, 1:] / values[:, 1:].sum(1, keepdim=True).clamp_min(1e-12)
         mixtures.append(torch.nn.functional.pad(kept, (1, size - len(OPERATIONS))))
         presence.append(filled[edge[0]] * carries[edge] * read[edge[1]])
@@ -103,7 +113,11 @@ def _cells(space: SearchSpace, probabilities: Sequence[Tensor]) -> tuple[Tensor,
         wired[0, index] = source == 0
         wired[index, last] = target == 3
         wired[index, 1:last] = [following == target for following, _ in EDGES]
-    return torch.stack(mixtures, 1), torch.stack(presence, 1), torch.from_numpy(wired).to(ones.dtype)
+    return (
+        torch.stack(mixtures, 1),
+        torch.stack(presence, 1),
+        torch.from_numpy(wired).to(ones.dtype),
+    )
 
 
 def _one_hot(index: int, size: int, count: int, like: Tensor) -> Tensor:

@@ -1,4 +1,6 @@
-"""TA-GATES: the encoding imitates training by passes forward, backward and updates of the operations."""
+"""TA-GATES: the encoding imitates training by passes forward, backward and updates of the
+operations.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from predictor.errors import InvalidValues
 from spaces.errors import InvalidParameter
 from spaces.space import SearchSpace
 
-_WIDE = 2.0  # deviation of the embeddings at the start: gates near one half let all operations through alike
+# Deviation of the embeddings at the start: gates near one half pass all operations equally.
+_WIDE = 2.0
 _PASSING = re.compile(r"skip|identity|zero|output", re.IGNORECASE)
 _WITHOUT_WEIGHTS = re.compile(r"skip|identity|zero|output|none|pool", re.IGNORECASE)
 
@@ -26,24 +29,27 @@ _WITHOUT_WEIGHTS = re.compile(r"skip|identity|zero|output|none|pool", re.IGNOREC
 class TaGatesEncoder(GraphEncoder):
     r"""The encoding of TA-GATES (Ning et al., NeurIPS 2022), for operations on nodes.
 
-    Each of T steps, as in training, sends information forward through gates of the operations, turns what arrives at
-    the end into information that flows backward over the transposed graph, and updates the operations' embeddings:
+    Each of T steps, as in training, sends information forward through gates of the operations,
+    turns what arrives at the end into information that flows backward over the transposed graph,
+    and updates the operations' embeddings:
 
     .. math::
         e_{t+1} = e_t + 0.1 \, \mathrm{MLP}([\bar e_t, \bar h_t, b_t])
 
-    with :math:`h` and :math:`b` a node's states after the passes, and a bar where no gradient flows. Only operations
-    with weights are updated; the gates of skips and outputs are 1 (as far as the operations' names tell). The score is
-    that of the last step.
+    with :math:`h` and :math:`b` a node's states after the passes, and a bar where no gradient
+    flows. Only operations with weights are updated; the gates of skips and outputs are 1 (as far as
+    the operations' names tell). The score is that of the last step.
 
-    Two operations of one kind start alike, as weights before their random initialisation would: the paper breaks the
-    symmetry by zero-cost features of each operation. With `zero_cost` features their embedding is added where the
-    graphs have them, and that of zeros where they have none. Without, only positions tell such operations apart,
-    and only where they mean something (`telling_positions`).
+    Two operations of one kind start alike, as weights before their random initialisation would: the
+    paper breaks the symmetry by zero-cost features of each operation. With `zero_cost` features
+    their embedding is added where the graphs have them, and that of zeros where they have none.
+    Without, only positions tell such operations apart, and only where they mean something
+    (`telling_positions`).
 
     Args:
         operations: the operations' names (node labels 1 to len(operations); 0 is the input).
-        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not told.
+        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not
+            told.
         operation_channels: of the operations' embeddings (paper: 48).
         state_channels: of the nodes' states at the start (paper: 96).
         hidden: channels of the passes' states (paper: 128).
@@ -87,21 +93,31 @@ class TaGatesEncoder(GraphEncoder):
         self.passing: Tensor
         self.register_buffer("passing", _named(_PASSING, operations), persistent=False)
         self.without_weights: Tensor
-        self.register_buffer("without_weights", _named(_WITHOUT_WEIGHTS, operations), persistent=False)
+        self.register_buffer(
+            "without_weights", _named(_WITHOUT_WEIGHTS, operations), persistent=False
+        )
         self.labels = NodeLabels(len(operations), positions, operation_channels, deviation=_WIDE)
         self.state = nn.Embedding(2, state_channels)
-        self.forward_pass = InformationFlow([state_channels, *[hidden] * layers], operation_channels)
+        self.forward_pass = InformationFlow(
+            [state_channels, *[hidden] * layers], operation_channels
+        )
         if steps > 1:
-            self.turn = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
+            self.turn = nn.Sequential(
+                nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, hidden)
+            )
             self.backward_pass = InformationFlow([hidden] * (layers + 1), operation_channels)
             self.update = nn.Sequential(
-                nn.Linear(operation_channels + 2 * hidden, hidden), nn.ReLU(), nn.Linear(hidden, operation_channels)
+                nn.Linear(operation_channels + 2 * hidden, hidden),
+                nn.ReLU(),
+                nn.Linear(hidden, operation_channels),
             )
         if zero_cost:
             widths = (nn.Linear(zero_cost, 64), nn.ReLU(), nn.Linear(64, 128), nn.ReLU())
             self.broken = nn.Sequential(*widths, nn.Linear(128, operation_channels))
         self.read_out = ReadOut(positions, hidden)
-        self.heads = nn.ModuleList(scoring_head(hidden, head, dropout) for _ in range(steps if anytime else 1))
+        self.heads = nn.ModuleList(
+            scoring_head(hidden, head, dropout) for _ in range(steps if anytime else 1)
+        )
 
     @classmethod
     def of(cls, space: SearchSpace, **config: Any) -> TaGatesEncoder:
@@ -109,16 +125,19 @@ class TaGatesEncoder(GraphEncoder):
         return cls(space.operations, **{"positions": telling_positions(space), **config})
 
     def forward(self, inputs: DenseGraphs, every_step: bool = False) -> Tensor:
-        """Scores [n] of n graphs; `every_step`: those of every step, [n, steps], the last of which are the scores.
+        """Scores [n] of n graphs; `every_step`: those of every step, [n, steps], the last of which
+        are the scores.
 
-        With `anytime` a step has its own head and can predict what training reaches by its share of the epochs;
-        see `predictor.ensemble.losses.anytime`.
+        With `anytime` a step has its own head and can predict what training reaches by its share of
+        the epochs; see `predictor.ensemble.losses.anytime`.
         """
         if not every_step:
             scores: Tensor = self.heads[-1](self.features(inputs)).squeeze(-1)
             return scores
         heads = self.heads if len(self.heads) > 1 else [self.heads[-1]] * self.steps
-        return torch.cat([head(read) for head, read in zip(heads, self._steps(inputs), strict=True)], dim=-1)
+        return torch.cat(
+            [head(read) for head, read in zip(heads, self._steps(inputs), strict=True)], dim=-1
+        )
 
     def features(self, inputs: DenseGraphs) -> Tensor:
         """What is read out after the last step [n, hidden]."""
@@ -142,7 +161,9 @@ class TaGatesEncoder(GraphEncoder):
             if step < self.steps - 1:
                 turned = torch.where(ends, flattened(self.turn, x), 0)
                 back = self.backward_pass(turned, operations, passing, outgoing)
-                change = flattened(self.update, torch.cat([operations.detach(), x.detach(), back], dim=-1))
+                change = flattened(
+                    self.update, torch.cat([operations.detach(), x.detach(), back], dim=-1)
+                )
                 operations = operations + self.update_scale * torch.where(fixed, 0, change)
         return found
 
@@ -152,7 +173,8 @@ class TaGatesEncoder(GraphEncoder):
             return given.new_zeros(*given.shape[:-1], self.zero_cost)
         if given.shape[-1] != self.zero_cost:
             raise InvalidValues(
-                f"zero_cost: {self.zero_cost} features an operation are expected, not {given.shape[-1]}"
+                f"zero_cost: {self.zero_cost} features an operation are expected, not"
+                f" {given.shape[-1]}"
             )
         return given
 

@@ -10,12 +10,16 @@ from spaces.space import Codes, SearchSpace
 
 
 def vocabulary(space: SearchSpace) -> list[str]:
-    """The distinct candidates of all choices, in the order in which they first stand; a token indexes them."""
+    """The distinct candidates of all choices, in the order in which they first stand; a token
+    indexes them.
+    """
     return list(dict.fromkeys(name for choice in space.choices for name in choice.candidates))
 
 
 def tokens(space: SearchSpace, codes: Codes) -> Tensor:
-    """The candidates taken by `codes`, int array [n, choices], as tokens: int64 tensor [n, choices]."""
+    """The candidates taken by `codes`, int array [n, choices], as tokens: int64 tensor [n,
+    choices].
+    """
     number = {name: index for index, name in enumerate(vocabulary(space))}
     found = np.empty(codes.shape, dtype=np.int64)
     for column, choice in enumerate(space.choices):

@@ -18,7 +18,8 @@ from spaces.space import Codes, SearchSpace
 
 
 class TransformerLayer(nn.Module):
-    """Self-attention where a mask allows it, then two linear layers; each with a residual and normalisation behind.
+    """Self-attention where a mask allows it, then two linear layers; each with a residual and
+    normalisation behind.
 
     Args:
         channels: of the states.
@@ -58,16 +59,19 @@ class TransformerLayer(nn.Module):
 
 
 class TransformerEncoder(GraphEncoder):
-    """A transformer in which nodes attend to those before and behind them (Luo et al., NeurIPS 2023).
+    """A transformer in which nodes attend to those before and behind them (Luo et al., NeurIPS
+    2023).
 
-    DAGformer, arXiv 2210.13148: attention is restricted to nodes that a directed path of any length connects, and a
-    node's depth, the longest path that ends in it, is told by sines and cosines. Where positions tell something
-    (`telling_positions`) their embedding is added to the operation's: a depth can hold several choices. The score is
-    read from the mean over the nodes without the input.
+    DAGformer, arXiv 2210.13148: attention is restricted to nodes that a directed path of any length
+    connects, and a node's depth, the longest path that ends in it, is told by sines and cosines.
+    Where positions tell something (`telling_positions`) their embedding is added to the
+    operation's: a depth can hold several choices. The score is read from the mean over the nodes
+    without the input.
 
     Args:
         operations: how many distinct operations (node labels 1 to operations; 0 is the input).
-        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not told.
+        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not
+            told.
         channels: of the states.
         heads: of the attention; twice as many divide the channels.
         layers: how many.
@@ -94,14 +98,20 @@ class TransformerEncoder(GraphEncoder):
     ):
         super().__init__()
         if channels % (2 * heads):
-            raise InvalidParameter(f"channels: a multiple of {2 * heads} for {heads} heads, not {channels}")
+            raise InvalidParameter(
+                f"channels: a multiple of {2 * heads} for {heads} heads, not {channels}"
+            )
         self.labels = NodeLabels(operations, positions, channels)
-        self.layers = nn.ModuleList(TransformerLayer(channels, heads, hidden, dropout) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            TransformerLayer(channels, heads, hidden, dropout) for _ in range(layers)
+        )
         self.head = scoring_head(channels, (head,), dropout)
 
     @classmethod
     def inputs(cls, space: SearchSpace, codes: Codes) -> tuple[DenseGraphs, Tensor, Tensor]:
-        """The graphs of `codes` [n, choices], which nodes may attend [n, nodes, nodes], and their depths [n, nodes]."""
+        """The graphs of `codes` [n, choices], which nodes may attend [n, nodes, nodes], and their
+        depths [n, nodes].
+        """
         return with_paths(DenseGraphs.of(space.graphs(codes)))
 
     def forward(self, inputs: tuple[DenseGraphs, Tensor, Tensor]) -> Tensor:
@@ -120,7 +130,9 @@ class TransformerEncoder(GraphEncoder):
 
 
 def with_paths(graphs: DenseGraphs) -> tuple[DenseGraphs, Tensor, Tensor]:
-    """Graphs, which of their nodes a path connects, bool [n, nodes, nodes], and the nodes' depths, int64 [n, nodes]."""
+    """Graphs, which of their nodes a path connects, bool [n, nodes, nodes], and the nodes' depths,
+    int64 [n, nodes].
+    """
     adjacency = graphs.incoming.transpose(1, 2) > 0
     before = reachable(adjacency)
     return graphs, before | before.transpose(1, 2), depths(adjacency)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-_KNOTS = 17  # of the curve from ranks to values; all of the values would make it jump between close ones
+_KNOTS = (
+    17  # of the curve from ranks to values; all of the values would make it jump between close ones
+)
 _LEAST_SLOPE = 0.05  # deviations of the values' normal scores per deviation of the scores
 _WITHIN = 0.683  # of a normal distribution lies within one deviation
 _LEAST_NOISE = 0.5  # of a member's deviation, whatever members differ by
@@ -23,14 +25,16 @@ _LEAST_NOISE = 0.5  # of a member's deviation, whatever members differ by
 
 @dataclass(frozen=True)
 class Calibration:
-    """A line from mean score to the normal score of a value's rank, from there a curve to the value, and a deviation.
+    """A line from mean score to the normal score of a value's rank, from there a curve to the
+    value, and a deviation.
 
-    A ranking loss gives each member scores on an origin and a scale of its own; `centres` and `scales` take them away.
-    The line is fitted on out-of-fold scores: of each architecture by the member that did not train on it, since scores
-    of architectures that were trained on separate too well. The deviation from it is the one that 68% of them keep, so
-    that a few networks that fail altogether do not widen it for all; what single members differ by is taken off it,
-    and comes back as the deviation of their mean. The curve follows the values' own distribution: accuracies crowd
-    below a best one, which a line would overshoot.
+    A ranking loss gives each member scores on an origin and a scale of its own; `centres` and
+    `scales` take them away. The line is fitted on out-of-fold scores: of each architecture by the
+    member that did not train on it, since scores of architectures that were trained on separate too
+    well. The deviation from it is the one that 68% of them keep, so that a few networks that fail
+    altogether do not widen it for all; what single members differ by is taken off it, and comes
+    back as the deviation of their mean. The curve follows the values' own distribution: accuracies
+    crowd below a best one, which a line would overshoot.
 
     Args:
         slope: normal score per score; positive, so that ranks are kept.
@@ -71,7 +75,8 @@ class Calibration:
         targets = ranks.to_scores(values)
         variance = scores.var()
         covariance = ((scores - scores.mean()) * (targets - targets.mean())).mean()
-        # A few architectures may by chance tell of no slope, or of a negative one; the ranking stays.
+        # A few architectures may by chance tell of no slope, or of a negative one; the ranking
+        # stays.
         least = _LEAST_SLOPE * float(targets.std())
         slope = max(float(covariance / variance), least) if variance > 0 else least
         intercept = float(targets.mean() - slope * scores.mean())
@@ -79,10 +84,19 @@ class Calibration:
         standard = (reference - centres[:, None]) / scales[:, None]
         apart = slope**2 * float(np.median(_variance_of_mean(standard))) * len(reference)
         noise = float(np.sqrt(max(one**2 - apart, (_LEAST_NOISE * one) ** 2)))
-        return cls(slope, intercept, noise, tuple(centres.tolist()), tuple(scales.tolist()), ranks.thinned(_KNOTS))
+        return cls(
+            slope,
+            intercept,
+            noise,
+            tuple(centres.tolist()),
+            tuple(scales.tolist()),
+            ranks.thinned(_KNOTS),
+        )
 
     def apply(self, scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean [n] and deviation [n], in the unit of the values, of members' scores [members, n]."""
+        """Mean [n] and deviation [n], in the unit of the values, of members' scores [members,
+        n].
+        """
         scores = (scores - np.array(self.centres)[:, None]) / np.array(self.scales)[:, None]
         mean = self.intercept + self.slope * scores.mean(0)
         deviation = np.sqrt(self.noise**2 + self.slope**2 * _variance_of_mean(scores))

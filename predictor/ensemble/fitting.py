@@ -41,7 +41,8 @@ class Fitting:
         learning_rate: at the start.
         weight_decay: of Adam.
         loss: see `predictor.ensemble.losses`.
-        patience: stop after so many epochs without a better ranking of the part left out, and keep the best.
+        patience: stop after so many epochs without a better ranking of the part left out, and keep
+            the best.
     """
 
     epochs: int = 200
@@ -62,9 +63,10 @@ class Fitting:
 class Training:
     """Trains the members of an ensemble, each on its own part of the data.
 
-    The members take their steps at the same time, on batches of equal size: where their parts differ in size, a
-    member leaves out, at random and each epoch anew, what it has more than the smallest part. What a member learns
-    depends on no other member, but for the drawing of random numbers.
+    The members take their steps at the same time, on batches of equal size: where their parts
+    differ in size, a member leaves out, at random and each epoch anew, what it has more than the
+    smallest part. What a member learns depends on no other member, but for the drawing of random
+    numbers.
 
     Args:
         encoders: the members with fresh weights.
@@ -88,26 +90,40 @@ class Training:
         path: Path | None = None,
         identity: str = "",
     ):
-        self.members, self.inputs, self.fitting, self.seed = Members(encoders), inputs, fitting, seed
+        self.members, self.inputs, self.fitting, self.seed = (
+            Members(encoders),
+            inputs,
+            fitting,
+            seed,
+        )
         self.values = torch.from_numpy(targets).float()
-        self.parts = [torch.from_numpy(np.flatnonzero(fold != member)) for member in range(len(encoders))]
+        self.parts = [
+            torch.from_numpy(np.flatnonzero(fold != member)) for member in range(len(encoders))
+        ]
         self.left_out = [np.flatnonzero(fold == member) for member in range(len(encoders))]
         self.targets = targets
         self.loss, self.anytime = loss_of(fitting.loss), encoders[0].anytime
         self.draws = torch.Generator().manual_seed(seed)
         self.optimizer = torch.optim.Adam(
-            self.members.weights.values(), lr=fitting.learning_rate, weight_decay=fitting.weight_decay, fused=True
+            self.members.weights.values(),
+            lr=fitting.learning_rate,
+            weight_decay=fitting.weight_decay,
+            fused=True,
         )
         self.best = {name: stack.detach().clone() for name, stack in self.members.weights.items()}
         self.best_tau, self.best_epoch = [-2.0] * len(encoders), [0] * len(encoders)
         self.stopped = [False] * len(encoders)
         self.epoch, self.epochs = 0, fitting.epochs_of(min(map(len, self.parts)))
         told = json.dumps([identity, asdict(fitting), seed, len(encoders)]).encode()
-        digest = hashlib.sha256(told + targets.tobytes() + fold.astype(np.int64).tobytes()).hexdigest()
+        digest = hashlib.sha256(
+            told + targets.tobytes() + fold.astype(np.int64).tobytes()
+        ).hexdigest()
         self.state = TrainingState(path, digest)
 
     def run(self, progress: Progress) -> Members:
-        """Train to the end, from where the state's file stands; the members, each at its best epoch."""
+        """Train to the end, from where the state's file stands; the members, each at its best
+        epoch.
+        """
         self._resume()
         written = -math.inf
         self.members.train()
@@ -115,7 +131,9 @@ class Training:
             self._train_one_epoch()
             if self.epoch % _EVERY == 0 or self.epoch == self.epochs:
                 self._look()
-                if self.state.path is not None and (self.done or time.monotonic() - written >= _SECONDS):
+                if self.state.path is not None and (
+                    self.done or time.monotonic() - written >= _SECONDS
+                ):
                     self.state.write(*self._snapshot())
                     written = time.monotonic()
             share = 1.0 if self.done else self.epoch / self.epochs
@@ -139,7 +157,9 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         smallest = min(map(len, self.parts))
-        orders = [part[torch.randperm(len(part), generator=self.draws)[:smallest]] for part in self.parts]
+        orders = [
+            part[torch.randperm(len(part), generator=self.draws)[:smallest]] for part in self.parts
+        ]
         for rows in batches(torch.stack(orders), self.fitting.batch_size):
             losses = self._losses(taken(self.inputs, rows), self.values[rows])
             self.optimizer.zero_grad(set_to_none=True)
@@ -212,7 +232,9 @@ class Training:
 
 
 def batches(order: Tensor, size: int) -> list[Tensor]:
-    """Rows [members, n] in parts of `size`; a last one of less than half joins the one before: it has hardly a pair."""
+    """Rows [members, n] in parts of `size`; a last one of less than half joins the one before: it
+    has hardly a pair.
+    """
     parts = list(torch.split(order, size, dim=1))
     if len(parts) > 1 and parts[-1].shape[1] < size // 2:
         last = parts.pop()
@@ -221,4 +243,8 @@ def batches(order: Tensor, size: int) -> list[Tensor]:
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -24,10 +24,11 @@ _COLLATED = 16384
 
 
 class Members:
-    """Encoders of one shape whose weights are stacked, so that a layer of all members is one batched product.
+    """Encoders of one shape whose weights are stacked, so that a layer of all members is one
+    batched product.
 
-    The numbers are those of the encoders one by one, up to the order of sums. Encoders that are not `stackable` are
-    asked in turn.
+    The numbers are those of the encoders one by one, up to the order of sums. Encoders that are not
+    `stackable` are asked in turn.
 
     Args:
         encoders: all in training mode, or none.
@@ -43,7 +44,9 @@ class Members:
         self._shape.train(mode)
 
     def frozen(self) -> Members:
-        """The members themselves, without dropout and with weights that take no gradients, to be asked."""
+        """The members themselves, without dropout and with weights that take no gradients, to be
+        asked.
+        """
         self.train(False)
         self.weights = {name: stack.detach() for name, stack in self.weights.items()}
         return self
@@ -65,7 +68,9 @@ class Members:
         scores = []
         for row in range(self.count):
             weights, buffers = taken(stacks, row)
-            scores.append(self._score(weights, buffers, taken(inputs, row) if apart else inputs, **options))
+            scores.append(
+                self._score(weights, buffers, taken(inputs, row) if apart else inputs, **options)
+            )
         return torch.stack(scores)
 
     def encoders(self) -> list[Encoder]:
@@ -73,15 +78,18 @@ class Members:
         found = []
         for row in range(self.count):
             encoder = copy.deepcopy(self._shape)
-            encoder.load_state_dict({name: stack[row].detach() for name, stack in self.weights.items()})
+            encoder.load_state_dict(
+                {name: stack[row].detach() for name, stack in self.weights.items()}
+            )
             found.append(encoder.eval())
         return found
 
     def scores(self, inputs_of: Callable[[Codes], Any], codes: Codes) -> NDArray[np.float64]:
         """Scores [members, n] of `codes` [n, choices]; what encoders see alike is scored once.
 
-        As many parts as torch has threads are scored side by side, each by one thread: threads that share a product
-        wait for each other at every step, and the last digit would depend on their number.
+        As many parts as torch has threads are scored side by side, each by one thread: threads that
+        share a product wait for each other at every step, and the last digit would depend on their
+        number.
         """
         found = np.empty((self.count, len(codes)))
         threads = torch.get_num_threads()
@@ -94,7 +102,9 @@ class Members:
                 workers = min(threads, len(parts))
                 each = [parts[worker::workers] for worker in range(workers)]
                 scores: list[NDArray[np.float64]] = [np.empty(0)] * len(parts)
-                for worker, rows in enumerate(pool.map(functools.partial(self._parts, inputs), each)):
+                for worker, rows in enumerate(
+                    pool.map(functools.partial(self._parts, inputs), each)
+                ):
                     scores[worker::workers] = rows
                 found[:, part] = np.concatenate(scores, axis=1)[:, which]
         return found
@@ -106,7 +116,9 @@ class Members:
         own._shape = copy.deepcopy(self._shape)
         return [own(taken(inputs, rows)).double().numpy() for rows in parts]
 
-    def _score(self, weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Any, **options: Any) -> Tensor:
+    def _score(
+        self, weights: dict[str, Tensor], buffers: dict[str, Tensor], inputs: Any, **options: Any
+    ) -> Tensor:
         found: Tensor = functional_call(self._shape, (weights, buffers), (inputs,), options)
         return found
 
@@ -117,9 +129,12 @@ def taken(inputs: Any, index: Tensor | slice | int) -> Any:
 
 
 def _distinct(inputs: Any) -> tuple[Tensor, NDArray[np.int64]]:
-    # The first of each of the distinct inputs of architectures, and for every architecture its place among these.
+    # The first of each of the distinct inputs of architectures, and for every architecture its
+    # place among these.
     rows = [tensor.numpy().reshape(len(tensor), -1) for tensor in tree_leaves(inputs)]
-    digits = np.ascontiguousarray(np.concatenate([row.view(np.uint8) for row in rows if row.size], axis=1))
+    digits = np.ascontiguousarray(
+        np.concatenate([row.view(np.uint8) for row in rows if row.size], axis=1)
+    )
     whole = digits.view(np.dtype((np.void, digits.shape[1]))).reshape(-1)
     _, first, which = np.unique(whole, return_index=True, return_inverse=True)
     return torch.from_numpy(first), which.astype(np.int64)

@@ -35,8 +35,8 @@ _PRETRAINING_EPOCHS = 20
 class GraphPredictor(Predictor):
     """An ensemble of encoders.
 
-    Each member leaves out one fold of the training data, so that every architecture has a score by a member that did
-    not see it; the calibration is fitted on those.
+    Each member leaves out one fold of the training data, so that every architecture has a score by
+    a member that did not see it; the calibration is fitted on those.
 
     Args:
         space: whose architectures.
@@ -45,8 +45,8 @@ class GraphPredictor(Predictor):
         fitting: how they are trained.
         encoder: its name; see `predictor.encoders.registry`.
         config: arguments of the encoder that differ from its defaults.
-        pretraining: so many random architectures' multiply-accumulates, which cost nothing to know, are learned
-            before the values; only the heads begin anew.
+        pretraining: so many random architectures' multiply-accumulates, which cost nothing to know,
+            are learned before the values; only the heads begin anew.
     """
 
     kind = "graph"
@@ -67,9 +67,13 @@ class GraphPredictor(Predictor):
         self.encoders: list[Encoder] = []
         self._members: Members
         self.source: GraphPredictor | None = None
-        """Fitted on another space by the same encoder; the members begin with its weights, in its sizes."""
+        """Fitted on another space by the same encoder; the members begin with its weights, in its
+        sizes.
+        """
         self.unfinished: Path | None = None
-        """Where `fit` keeps the state of a training that is interrupted, and finds it; None: nowhere."""
+        """Where `fit` keeps the state of a training that is interrupted, and finds it; None:
+        nowhere.
+        """
         self.auxiliary = AuxiliaryFeatures({})
         self.calibration: Calibration | None = None
 
@@ -82,8 +86,9 @@ class GraphPredictor(Predictor):
     ) -> None:
         """Train the ensemble and calibrate it.
 
-        `auxiliary` is a further feature of every operation for encoders that take such, the zero-cost features of
-        TA-GATES; a column may then have a number for each position, [n, positions]. Others leave it alone.
+        `auxiliary` is a further feature of every operation for encoders that take such, the
+        zero-cost features of TA-GATES; a column may then have a number for each position, [n,
+        positions]. Others leave it alone.
         """
         codes, known = training_data(self.space, architectures, values)
         fold = np.random.default_rng(self.seed).permutation(len(codes)) % self.members
@@ -91,8 +96,11 @@ class GraphPredictor(Predictor):
         kind = encoder_class(self.encoder)
         if self.source is not None:
             self.config = {**self.config, **self.source.encoders[0].sizes()}
-        self.auxiliary = AuxiliaryFeatures.of(auxiliary if kind.auxiliary else None, codes, self.space.positions)
-        # One thread: on such small graphs a second gains little, and where another process works threads wait for it.
+        self.auxiliary = AuxiliaryFeatures.of(
+            auxiliary if kind.auxiliary else None, codes, self.space.positions
+        )
+        # One thread: on such small graphs a second gains little, and where another process works
+        # threads wait for it.
         with torch.random.fork_rng(devices=[]), fixed_threads(1):
             fresh = []
             for member in range(self.members):
@@ -104,11 +112,20 @@ class GraphPredictor(Predictor):
                 self._pretrain(fresh, progress)
             inputs = self._inputs(codes)
             columns = {name: scores.values.tolist() for name, scores in self.auxiliary.maps.items()}
-            given = [self.space.name, self.encoder, self.config, self.pretraining, columns, codes.tolist()]
+            given = [
+                self.space.name,
+                self.encoder,
+                self.config,
+                self.pretraining,
+                columns,
+                codes.tolist(),
+            ]
             if self.source is not None:
                 given.append(self.source.digest())
             identity = json.dumps(given)
-            training = Training(fresh, inputs, targets, fold, self.fitting, self.seed, self.unfinished, identity)
+            training = Training(
+                fresh, inputs, targets, fold, self.fitting, self.seed, self.unfinished, identity
+            )
             members = training.run(progress)
             scores = members.scores(self._inputs, codes)[fold, np.arange(len(codes))]
             # Columns may be known of no others.
@@ -118,17 +135,26 @@ class GraphPredictor(Predictor):
         self.calibration = Calibration.fit(scores, known, fold, reference)
         self.trained_on = {"architectures": len(codes)}
         if self.source is not None:
-            self.trained_on["transferred_from"] = {"space": self.source.space.name, **self.source.trained_on}
+            self.trained_on["transferred_from"] = {
+                "space": self.source.space.name,
+                **self.source.trained_on,
+            }
 
-    def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean [n] and deviation [n] of architectures (or codes [n, choices]), in the unit of the values."""
+    def predict(
+        self, architectures: Architectures
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean [n] and deviation [n] of architectures (or codes [n, choices]), in the unit of the
+        values.
+        """
         require(self.calibration is not None)
         assert self.calibration is not None
         codes = self.space.codes(architectures)
         return self.calibration.apply(self._members.scores(self._inputs, codes))
 
     def score_relaxed(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """The mean prediction [n] of distributions over candidates, differentiable; see `Predictor.score_relaxed`."""
+        """The mean prediction [n] of distributions over candidates, differentiable; see
+        `Predictor.score_relaxed`.
+        """
         from predictor.encoders.gates import GatesEncoder
         from predictor.encoders.relaxed import relaxed_graphs
         from predictor.errors import NotRelaxable
@@ -136,7 +162,9 @@ class GraphPredictor(Predictor):
         require(self.calibration is not None)
         assert self.calibration is not None
         if encoder_class(self.encoder) is not GatesEncoder:
-            raise NotRelaxable(f"relaxed architectures are scored by the encoder gates, not by {self.encoder}")
+            raise NotRelaxable(
+                f"relaxed architectures are scored by the encoder gates, not by {self.encoder}"
+            )
         return self.calibration.mean_of(self._members(relaxed_graphs(self.space, probabilities)))
 
     def digest(self) -> str:
@@ -179,20 +207,29 @@ class GraphPredictor(Predictor):
         return config, tensors
 
     @classmethod
-    def from_state(cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> GraphPredictor:
+    def from_state(
+        cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]
+    ) -> GraphPredictor:
         """The predictor of what `save` wrote."""
         fitting = Fitting(**config["fitting"])
         shape = config["encoder"], config["config"], config["pretraining"]
         found = cls(space, config["seed"], config["members"], fitting, *shape)
         maps = {
-            name: NormalScores(*(tensors[f"auxiliary.{index}.{part}"].numpy() for part in ("scores", "values")))
+            name: NormalScores(
+                *(tensors[f"auxiliary.{index}.{part}"].numpy() for part in ("scores", "values"))
+            )
             for index, name in enumerate(config["auxiliary"])
         }
         found.auxiliary = AuxiliaryFeatures(maps)
         for member in range(found.members):
             prefix = f"{member}."
-            state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-            # The initial weights are drawn and replaced, but for none may torch's own generator move.
+            state = {
+                name.removeprefix(prefix): value
+                for name, value in tensors.items()
+                if name.startswith(prefix)
+            }
+            # The initial weights are drawn and replaced, but for none may torch's own generator
+            # move.
             with torch.random.fork_rng(devices=[]):
                 encoder = encoder_class(found.encoder).of(space, **found._config())
             encoder.load_state_dict(state)
@@ -209,17 +246,31 @@ class GraphPredictor(Predictor):
         fitting = replace(self.fitting, epochs=epochs, least_epochs=epochs)
         inputs = encoder_class(self.encoder).inputs(self.space, np.asfortranarray(codes))
         if self.auxiliary.maps:
-            inputs = inputs.with_features(torch.zeros(len(codes), self.space.positions, len(self.auxiliary.maps)))
+            inputs = inputs.with_features(
+                torch.zeros(len(codes), self.space.positions, len(self.auxiliary.maps))
+            )
         fold = np.arange(len(codes)) % len(members)
-        training = Training(members, inputs, NormalScores.of(macs).to_scores(macs), fold, fitting, self.seed)
-        trained = training.run(lambda share, text: progress(0.0, f"pre-training, {text}")).encoders()
+        training = Training(
+            members, inputs, NormalScores.of(macs).to_scores(macs), fold, fitting, self.seed
+        )
+        trained = training.run(
+            lambda share, text: progress(0.0, f"pre-training, {text}")
+        ).encoders()
         for member, found in zip(members, trained, strict=True):
-            kept = {name: value for name, value in found.state_dict().items() if not name.startswith("head")}
+            kept = {
+                name: value
+                for name, value in found.state_dict().items()
+                if not name.startswith("head")
+            }
             member.load_state_dict(kept, strict=False)
 
     def _config(self) -> dict[str, Any]:
         columns = len(self.auxiliary.maps)
-        return {**self.config, encoder_class(self.encoder).auxiliary: columns} if columns else self.config
+        return (
+            {**self.config, encoder_class(self.encoder).auxiliary: columns}
+            if columns
+            else self.config
+        )
 
     def _inputs(self, codes: Codes) -> Any:
         inputs = encoder_class(self.encoder).inputs(self.space, np.asfortranarray(codes))

@@ -1,4 +1,6 @@
-"""Transfer between spaces: an ensemble begins with the weights of one that was trained on another space."""
+"""Transfer between spaces: an ensemble begins with the weights of one that was trained on another
+space.
+"""
 
 from __future__ import annotations
 
@@ -46,16 +48,18 @@ def source(path: str | Path, encoder: str) -> GraphPredictor:
     found = load(path)
     kind = found.encoder if isinstance(found, GraphPredictor) else found.kind
     if not isinstance(found, GraphPredictor) or kind != encoder:
-        raise NotTransferable(f"{path} is a predictor of the kind {kind}; {encoder} begins with one of its own")
+        raise NotTransferable(
+            f"{path} is a predictor of the kind {kind}; {encoder} begins with one of its own"
+        )
     return found
 
 
 def transfer(source: GraphPredictor, space: SearchSpace, members: Sequence[Encoder]) -> None:
     """Give members the weights of a fitted ensemble's members, in turn.
 
-    Every tensor of equal name and shape is taken, the head among them. An operation takes the embedding of the one of
-    its name, or of its like by another name; what the other space does not have stays as it is, and so do positions,
-    unless there are equally many.
+    Every tensor of equal name and shape is taken, the head among them. An operation takes the
+    embedding of the one of its name, or of its like by another name; what the other space does not
+    have stays as it is, and so do positions, unless there are equally many.
 
     Args:
         source: fitted on another space; its encoder is that of the members.
@@ -67,7 +71,9 @@ def transfer(source: GraphPredictor, space: SearchSpace, members: Sequence[Encod
     """
     given = [encoder.state_dict() for encoder in source.encoders]
     if OPERATIONS not in given[0]:
-        raise NotTransferable(f"{source.encoder} has no embeddings of operations, which spaces share; take gates")
+        raise NotTransferable(
+            f"{source.encoder} has no embeddings of operations, which spaces share; take gates"
+        )
     theirs, ours = (list(map(kind_of, each.operations)) for each in (source.space, space))
     rows = {place + 1: theirs.index(kind) + 1 for place, kind in enumerate(ours) if kind in theirs}
     for place, member in enumerate(members):
@@ -79,8 +85,13 @@ def kind_of(operation: str) -> str:
     return _ALIKE.get(operation, operation)
 
 
-def _taken(given: Mapping[str, Tensor], own: Mapping[str, Tensor], rows: Mapping[int, int]) -> dict[str, Tensor]:
-    taken = {name: given[name] if name in given and given[name].shape == own[name].shape else own[name] for name in own}
+def _taken(
+    given: Mapping[str, Tensor], own: Mapping[str, Tensor], rows: Mapping[int, int]
+) -> dict[str, Tensor]:
+    taken = {
+        name: given[name] if name in given and given[name].shape == own[name].shape else own[name]
+        for name in own
+    }
     embeddings = own[OPERATIONS].clone()
     embeddings[0] = given[OPERATIONS][0]
     for row, from_row in rows.items():

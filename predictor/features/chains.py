@@ -13,9 +13,10 @@ from spaces.space import Codes
 def layers(space: ChainSpace, codes: Codes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """What each layer does, and what it and all before it do: two float arrays [n, 2 layers].
 
-    Two numbers a layer: how many of its blocks look at neighbours (kernels beyond 1), and its multiply-accumulates,
-    each as a share of the most among its candidates. The sums tell where in the network the work is done: exchanging
-    two neighbouring layers alters one of them, adding a block alters all behind it.
+    Two numbers a layer: how many of its blocks look at neighbours (kernels beyond 1), and its
+    multiply-accumulates, each as a share of the most among its candidates. The sums tell where in
+    the network the work is done: exchanging two neighbouring layers alters one of them, adding a
+    block alters all behind it.
 
     Args:
         space: of the architectures.

@@ -1,4 +1,6 @@
-"""Graphs of architectures as padded arrays, every edge leading from a lower node to a higher one."""
+"""Graphs of architectures as padded arrays, every edge leading from a lower node to a higher
+one.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,10 @@ class DenseGraphs:
     """Many graphs, padded to the nodes of the largest.
 
     Args:
-        operation: int array [n, nodes], 0 the input, an index of `space.operations` + 1, or -1: no such node.
-        adjacency: bool array [n, nodes, nodes], true where an edge leads from the second index to the third.
+        operation: int array [n, nodes], 0 the input, an index of `space.operations` + 1, or -1: no
+            such node.
+        adjacency: bool array [n, nodes, nodes], true where an edge leads from the second index to
+            the third.
     """
 
     operation: NDArray[np.int64]
@@ -40,8 +44,12 @@ class DenseGraphs:
         return cls(operation, adjacency)
 
 
-def _in_order(operation: NDArray[Any], adjacency: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Nodes by their greatest distance from a node that nothing leads to; what would lead back is dropped."""
+def _in_order(
+    operation: NDArray[Any], adjacency: NDArray[np.bool_]
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Nodes by their greatest distance from a node that nothing leads to; what would lead back is
+    dropped.
+    """
     nodes = operation.shape[1]
     depth = np.zeros(operation.shape, dtype=np.int64)
     for _ in range(nodes):

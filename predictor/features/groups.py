@@ -22,13 +22,19 @@ _CHUNK = 2048
 def groups(space: SearchSpace, codes: Codes) -> dict[str, NDArray[np.float32]]:
     """Group -> float array [n, features] of architectures `codes`, checked, int array [n, choices].
 
-    A chain: its choices as one-hot codes, what its layers do, each by itself and with all before it, and its costs. Any
-    other: the operations on its paths, the sequences that they spell, its costs, and the choices too. Architectures
+    A chain: its choices as one-hot codes, what its layers do, each by itself and with all before
+    it, and its costs. Any
+    other: the operations on its paths, the sequences that they spell, its costs, and the choices
+        too. Architectures
     that are known to be one network have the same features (`tables.benchmarks.isomorphism`).
     """
     settled = representatives(space, codes)
-    parts = [_groups(space, settled[start : start + _CHUNK]) for start in range(0, len(settled), _CHUNK)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+    parts = [
+        _groups(space, settled[start : start + _CHUNK]) for start in range(0, len(settled), _CHUNK)
+    ]
+    return (
+        {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
+    )
 
 
 def _groups(space: SearchSpace, codes: Codes) -> dict[str, NDArray[np.float32]]:

@@ -19,13 +19,16 @@ _WORD = re.compile(r"\d+x\d+|[a-zA-Z]+(?:\d+(?!\d*x\d))?|\d+")
 
 @dataclass(frozen=True)
 class Labels:
-    """Sets of operations: each that does something by itself, those that share a word of their names, and all.
+    """Sets of operations: each that does something by itself, those that share a word of their
+    names, and all.
 
-    `nor_conv_3x3` and `nor_conv_1x1` share `conv`; that tells a feature how many convolutions there are.
+    `nor_conv_3x3` and `nor_conv_1x1` share `conv`; that tells a feature how many convolutions there
+    are.
 
     Args:
         names: of the sets.
-        member: float array [operations + 1, sets], 1 where an operation (its node label) is in a set.
+        member: float array [operations + 1, sets], 1 where an operation (its node label) is in a
+            set.
         solid: the node labels of operations that do something, ascending.
     """
 
@@ -52,6 +55,8 @@ class Labels:
         return cls(tuple(sets.values()), member, tuple(place[name] for name in solid))
 
     def weights(self, operation: NDArray[Any]) -> NDArray[np.float32]:
-        """Float array [..., sets], which sets nodes of labels `operation` [...] are in; -1 is in none."""
+        """Float array [..., sets], which sets nodes of labels `operation` [...] are in; -1 is in
+        none.
+        """
         weights: NDArray[np.float32] = self.member[np.maximum(operation, 0)]
         return weights

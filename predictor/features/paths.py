@@ -17,9 +17,9 @@ _MOST = 512  # sequences that are told apart
 def statistics(graphs: DenseGraphs, labels: Labels) -> NDArray[np.float32]:
     """How many operations of each set a graph has, and its paths: float array [n, 5 sets + 6].
 
-    For each set: operations in it; the most, the least and the mean on a path; paths that hold one. Behind these: the
-    paths, their logarithm, whether there is none, operations that only pass, edges and nodes. Without a path most,
-    least and mean are -1.
+    For each set: operations in it; the most, the least and the mean on a path; paths that hold one.
+    Behind these: the paths, their logarithm, whether there is none, operations that only pass,
+    edges and nodes. Without a path most, least and mean are -1.
     """
     operation, adjacency = graphs.operation, graphs.adjacency
     weights = labels.weights(operation)
@@ -54,15 +54,24 @@ def statistics(graphs: DenseGraphs, labels: Labels) -> NDArray[np.float32]:
         found[none] = -1
     holding = all_paths[:, None] - np.where(ends[:, :, None], without, 0).sum(1)
     passing = (operation > 0) & ~np.isin(operation, labels.solid) & adjacency.any(2)
-    shape = [all_paths, np.log1p(all_paths), none, passing.sum(1), adjacency.sum((1, 2)), (operation >= 0).sum(1)]
+    shape = [
+        all_paths,
+        np.log1p(all_paths),
+        none,
+        passing.sum(1),
+        adjacency.sum((1, 2)),
+        (operation >= 0).sum(1),
+    ]
     parts = [weights.sum(1), greatest, smallest, mean, holding, np.stack(shape, axis=1)]
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
 def sequences(graphs: DenseGraphs, labels: Labels) -> NDArray[np.float32]:
-    """How many paths spell each sequence of operations, those that only pass left out: float array [n, sequences].
+    """How many paths spell each sequence of operations, those that only pass left out: float array
+    [n, sequences].
 
-    Of longer paths the last operations count, as many as give at most 512 sequences (5 of three operations).
+    Of longer paths the last operations count, as many as give at most 512 sequences (5 of three
+    operations).
     """
     operation, adjacency = graphs.operation, graphs.adjacency
     kinds = len(labels.solid)
@@ -95,12 +104,18 @@ def _length(kinds: int) -> int:
     return length
 
 
-def _append(counts: NDArray[Any], kind: int, kinds: int, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Counts [n, sequences] after one more operation; the sequences of a length stand as numbers of base `kinds`."""
+def _append(
+    counts: NDArray[Any], kind: int, kinds: int, starts: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Counts [n, sequences] after one more operation; the sequences of a length stand as numbers of
+    base `kinds`.
+    """
     found = np.zeros_like(counts)
     last = len(starts) - 2
     for size in range(last):
-        found[:, starts[size + 1] + kind : starts[size + 2] : kinds] = counts[:, starts[size] : starts[size + 1]]
+        found[:, starts[size + 1] + kind : starts[size + 2] : kinds] = counts[
+            :, starts[size] : starts[size + 1]
+        ]
     longest = counts[:, starts[last] :].reshape(len(counts), kinds, -1).sum(1)
     found[:, starts[last] + kind :: kinds] += longest
     return found

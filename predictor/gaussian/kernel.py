@@ -10,14 +10,18 @@ import torch
 from torch import Tensor
 
 Parameters: TypeAlias = Mapping[str, Tensor]
-"""Logarithms: `lengths` and `amplitudes` [groups], `weights` [features], `together` and `noise` []."""
+"""Logarithms: `lengths` and `amplitudes` [groups], `weights` [features], `together` and `noise`
+[].
+"""
 
 
 def start(sizes: Sequence[int]) -> dict[str, Tensor]:
     """Where the fit of the parameters begins, and where it is drawn back to."""
     count = len(sizes)
     # Features of a group weigh together as much as one.
-    weights = [torch.full((size,), -0.5 * math.log(max(size, 1)) - 0.5 * math.log(count)) for size in sizes]
+    weights = [
+        torch.full((size,), -0.5 * math.log(max(size, 1)) - 0.5 * math.log(count)) for size in sizes
+    ]
     return {
         "lengths": torch.zeros(count).double(),
         "amplitudes": torch.full((count,), -2.0).double(),
@@ -30,16 +34,24 @@ def start(sizes: Sequence[int]) -> dict[str, Tensor]:
 def squared_distances(first: Tensor, second: Tensor) -> Tensor:
     """[n, m] between rows of [n, f] and [m, f]."""
     products = first @ second.T
-    return (first.square().sum(1)[:, None] + second.square().sum(1)[None] - 2 * products).clamp_min(0)
+    return (first.square().sum(1)[:, None] + second.square().sum(1)[None] - 2 * products).clamp_min(
+        0
+    )
 
 
 def group_distances(first: Tensor, second: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-    """For each group mean squared distances [n, m] between rows of [n, features] and [m, features]."""
-    pairs = zip(torch.split(first, list(sizes), 1), torch.split(second, list(sizes), 1), sizes, strict=True)
+    """For each group mean squared distances [n, m] between rows of [n, features] and [m,
+    features].
+    """
+    pairs = zip(
+        torch.split(first, list(sizes), 1), torch.split(second, list(sizes), 1), sizes, strict=True
+    )
     return [squared_distances(one, other) / max(size, 1) for one, other, size in pairs]
 
 
-def covariance(first: Tensor, second: Tensor, distances: Sequence[Tensor], parameters: Parameters) -> Tensor:
+def covariance(
+    first: Tensor, second: Tensor, distances: Sequence[Tensor], parameters: Parameters
+) -> Tensor:
     r"""A sum of one Matern kernel (5/2) a group, and one over all features with a relevance each.
 
     .. math::
@@ -52,7 +64,9 @@ def covariance(first: Tensor, second: Tensor, distances: Sequence[Tensor], param
         parameters: see `Parameters`.
     """
     weights = parameters["weights"].exp()
-    total = parameters["together"].exp() * _matern(squared_distances(first * weights, second * weights))
+    total = parameters["together"].exp() * _matern(
+        squared_distances(first * weights, second * weights)
+    )
     for group, distance in enumerate(distances):
         scaled = distance * (-2 * parameters["lengths"][group]).exp()
         total = total + parameters["amplitudes"][group].exp() * _matern(scaled)
@@ -65,7 +79,9 @@ def _matern(squared: Tensor) -> Tensor:
 
 
 class _Matern(torch.autograd.Function):
-    """The Matern kernel (5/2) of squared distances; its own gradient exists at 0 too and is less to keep."""
+    """The Matern kernel (5/2) of squared distances; its own gradient exists at 0 too and is less to
+    keep.
+    """
 
     @staticmethod
     def forward(ctx: Any, squared: Tensor) -> Tensor:

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 
 class GaussianProcess(Predictor):
-    """A Gaussian process over groups of features (`predictor.features`), on normal scores of the values' ranks.
+    """A Gaussian process over groups of features (`predictor.features`), on normal scores of the
+    values' ranks.
 
-    Its parameters are those of the greatest penalised likelihood. Its file holds the training data, what was found and
-    the auxiliary columns' maps; what gives these columns has to be set again as `auxiliary.providers` when it is
-    loaded. The deviation has the noise of the values in it.
+    Its parameters are those of the greatest penalised likelihood. Its file holds the training data,
+    what was found and the auxiliary columns' maps; what gives these columns has to be set again as
+    `auxiliary.providers` when it is loaded. The deviation has the noise of the values in it.
     """
 
     kind: ClassVar[str] = "gp"
@@ -67,11 +68,17 @@ class GaussianProcess(Predictor):
         self.scores = NormalScores.of(values)
         self.features: dict[str, NDArray[Any]] = {**groups(self.space, codes), "auxiliary": given}
         targets = self.scores.to_scores(values)
-        self.process = ExactProcess(self.features, targets, lambda share: progress(share, "likelihood"), parameters)
+        self.process = ExactProcess(
+            self.features, targets, lambda share: progress(share, "likelihood"), parameters
+        )
         self.codes, self.values, self.auxiliary = codes, values, columns
 
-    def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean [n] and deviation [n] of architectures (or codes [n, choices]), in the unit of the values."""
+    def predict(
+        self, architectures: Architectures
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean [n] and deviation [n] of architectures (or codes [n, choices]), in the unit of the
+        values.
+        """
         require(self.process is not None)
         assert self.scores is not None
         mean, deviation = self.predict_scores(self.space.codes(architectures))
@@ -82,13 +89,19 @@ class GaussianProcess(Predictor):
         if not len(codes):
             return np.empty(0), np.empty(0)
         if self.auxiliary.maps:
-            return self._scores_of({**groups(self.space, codes), "auxiliary": self.auxiliary(codes)})
+            return self._scores_of(
+                {**groups(self.space, codes), "auxiliary": self.auxiliary(codes)}
+            )
         # What is one network is scored once.
         distinct, which = np.unique(representatives(self.space, codes), axis=0, return_inverse=True)
-        mean, deviation = self._scores_of({**groups(self.space, distinct), "auxiliary": np.zeros((len(distinct), 0))})
+        mean, deviation = self._scores_of(
+            {**groups(self.space, distinct), "auxiliary": np.zeros((len(distinct), 0))}
+        )
         return mean[which.reshape(-1)], deviation[which.reshape(-1)]
 
-    def _scores_of(self, features: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _scores_of(
+        self, features: Mapping[str, NDArray[Any]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         assert self.process is not None
         return self.process.predict(features)
 
@@ -119,19 +132,31 @@ class GaussianProcess(Predictor):
         for index, scores in enumerate(self.auxiliary.maps.values()):
             tensors[f"auxiliary.{index}.scores"] = torch.from_numpy(scores.scores)
             tensors[f"auxiliary.{index}.values"] = torch.from_numpy(scores.values)
-        return config, tensors | {f"kernel.{name}": value for name, value in self.process.parameters.items()}
+        return config, tensors | {
+            f"kernel.{name}": value for name, value in self.process.parameters.items()
+        }
 
     @classmethod
-    def from_state(cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> Self:
+    def from_state(
+        cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]
+    ) -> Self:
         """The predictor of what `save` wrote."""
         found = cls(space, config["seed"])
         maps = {
-            name: NormalScores(*(tensors[f"auxiliary.{index}.{part}"].numpy() for part in ("scores", "values")))
+            name: NormalScores(
+                *(tensors[f"auxiliary.{index}.{part}"].numpy() for part in ("scores", "values"))
+            )
             for index, name in enumerate(config["auxiliary"])
         }
-        parameters = {name.removeprefix("kernel."): v for name, v in tensors.items() if name.startswith("kernel.")}
+        parameters = {
+            name.removeprefix("kernel."): v
+            for name, v in tensors.items()
+            if name.startswith("kernel.")
+        }
         codes, values = space.check(tensors["codes"].numpy()), tensors["values"].numpy()
         given = tensors["given"].numpy()
-        found._solve(codes, values, AuxiliaryFeatures(maps), given, lambda share, text: None, parameters)
+        found._solve(
+            codes, values, AuxiliaryFeatures(maps), given, lambda share, text: None, parameters
+        )
         found.trained_on = config["trained_on"]
         return found

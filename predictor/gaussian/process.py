@@ -37,7 +37,10 @@ class ExactProcess:
         told: Callable[[float], None] = lambda share: None,
         parameters: Mapping[str, Tensor] | None = None,
     ):
-        varied = {name: np.flatnonzero(np.ptp(values, axis=0) > _LEAST_SPREAD) for name, values in features.items()}
+        varied = {
+            name: np.flatnonzero(np.ptp(values, axis=0) > _LEAST_SPREAD)
+            for name, values in features.items()
+        }
         self.columns = {name: columns for name, columns in varied.items() if len(columns)}
         self.sizes = [len(columns) for columns in self.columns.values()]
         raw = self._raw(features)
@@ -48,14 +51,22 @@ class ExactProcess:
         self._solve()
 
     def _raw(self, features: Mapping[str, NDArray[Any]]) -> Tensor:
-        parts = [np.asarray(features[name], dtype=np.float64)[:, columns] for name, columns in self.columns.items()]
+        parts = [
+            np.asarray(features[name], dtype=np.float64)[:, columns]
+            for name, columns in self.columns.items()
+        ]
         rows = len(next(iter(features.values())))
         return torch.from_numpy(np.concatenate(parts, axis=1) if parts else np.zeros((rows, 0)))
 
     def _floor(self) -> Tensor:
-        # A count that hardly ever differs must not put the architectures where it does far away from all others.
+        # A count that hardly ever differs must not put the architectures where it does far away
+        # from all others.
         floors = [_LEAST_OF_COUNTS if name in COUNTS else _LEAST_SPREAD for name in self.columns]
-        return torch.tensor(floors).double().repeat_interleave(torch.tensor(self.sizes, dtype=torch.int64))
+        return (
+            torch.tensor(floors)
+            .double()
+            .repeat_interleave(torch.tensor(self.sizes, dtype=torch.int64))
+        )
 
     def _fit(self, told: Callable[[float], None]) -> dict[str, Tensor]:
         begin = start(self.sizes or [1])
@@ -66,9 +77,12 @@ class ExactProcess:
             matrix = self._matrix(distances, found)
             inverse = torch.cholesky_inverse(torch.linalg.cholesky(matrix.detach()))
             solved = inverse @ self.targets
-            # The gradient of -log p(targets) by the covariance; Rasmussen and Williams (2006), equation 5.9.
+            # The gradient of -log p(targets) by the covariance; Rasmussen and Williams (2006),
+            # equation 5.9.
             gradient = 0.5 * (inverse - solved[:, None] * solved)
-            drawn = torch.stack([_PENALTY[name] * (found[name] - begin[name]).square().sum() for name in found]).sum()
+            drawn = torch.stack(
+                [_PENALTY[name] * (found[name] - begin[name]).square().sum() for name in found]
+            ).sum()
             optimizer.zero_grad()
             torch.autograd.backward([matrix, drawn], [gradient, torch.ones_like(drawn)])
             optimizer.step()
@@ -82,16 +96,22 @@ class ExactProcess:
         return matrix + noise * torch.eye(len(matrix), dtype=matrix.dtype)
 
     def _solve(self) -> None:
-        matrix = self._matrix(group_distances(self.inputs, self.inputs, self.sizes), self.parameters)
+        matrix = self._matrix(
+            group_distances(self.inputs, self.inputs, self.sizes), self.parameters
+        )
         self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(matrix))
         self.solved = self.inverse @ self.targets
-        self.prior = float(self.parameters["together"].exp() + self.parameters["amplitudes"].exp().sum())
+        self.prior = float(
+            self.parameters["together"].exp() + self.parameters["amplitudes"].exp().sum()
+        )
 
     def left_out(self) -> NDArray[np.float64]:
         """What the process predicts for each target without it, in closed form: [n]."""
         return np.asarray(self.targets - self.solved / self.inverse.diagonal())
 
-    def predict(self, features: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def predict(
+        self, features: Mapping[str, NDArray[Any]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean [n] and deviation [n], noise included, of features as given to the fit."""
         raw = self._raw(features)
         means, variances = [], []
@@ -99,7 +119,11 @@ class ExactProcess:
         known, inverse = self.inputs.float(), self.inverse.float()
         parameters = {name: value.float() for name, value in self.parameters.items()}
         noise = float(self.parameters["noise"].exp())
-        for part in ((raw - self.mean) / self.deviation).float().tensor_split(list(range(_CHUNK, len(raw), _CHUNK))):
+        for part in (
+            ((raw - self.mean) / self.deviation)
+            .float()
+            .tensor_split(list(range(_CHUNK, len(raw), _CHUNK)))
+        ):
             across = covariance(part, known, group_distances(part, known, self.sizes), parameters)
             means.append(across.double() @ self.solved)
             variances.append(self.prior - ((across @ inverse) * across).sum(1).double())

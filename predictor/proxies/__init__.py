@@ -1,7 +1,7 @@
 """Zero-cost proxies: what an untrained network tells of the accuracy it would reach.
 
-Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (arXiv 2101.08134), compares most of them. One
-file a family; `measure` computes several of one network.
+Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (arXiv 2101.08134), compares
+most of them. One file a family; `measure` computes several of one network.
 """
 
 from typing import TYPE_CHECKING

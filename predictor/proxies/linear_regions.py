@@ -14,11 +14,12 @@ _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Hardswish, nn.SiLU, nn.GELU)
 
 
 def naswot(subject: Subject) -> float:
-    """log |K| with K_ij = N - d(c_i, c_j): the units that are alike on or off for the images i and j.
+    """log |K| with K_ij = N - d(c_i, c_j): the units that are alike on or off for the images i and
+    j.
 
-    c_i holds for each of the N units of all activations whether its input is positive. Mellor et al., "Neural
-    Architecture Search without Training", ICML 2021 (arXiv 2006.04647v3), eq. 2 and 3. Images whose codes are equal
-    make K singular; eigenvalues count as at least 1e-6.
+    c_i holds for each of the N units of all activations whether its input is positive. Mellor et
+    al., "Neural Architecture Search without Training", ICML 2021 (arXiv 2006.04647v3), eq. 2 and 3.
+    Images whose codes are equal make K singular; eigenvalues count as at least 1e-6.
 
     Raises:
         InvalidValues: the network has no activation module.
@@ -31,7 +32,11 @@ def naswot(subject: Subject) -> float:
         kernel.add_(code @ code.T + (1 - code) @ (1 - code).T)
 
     # Before the activation, since one that works in place has overwritten its input afterwards.
-    handles = [part.register_forward_pre_hook(add) for part in network.modules() if isinstance(part, _ACTIVATIONS)]
+    handles = [
+        part.register_forward_pre_hook(add)
+        for part in network.modules()
+        if isinstance(part, _ACTIVATIONS)
+    ]
     if not handles:
         names = ", ".join(kind.__name__ for kind in _ACTIVATIONS)
         raise InvalidValues(f"naswot needs a network with activations as modules: {names}")
@@ -41,10 +46,11 @@ def naswot(subject: Subject) -> float:
 
 
 def jacob_cov(subject: Subject) -> float:
-    """-sum_i (log(s_i + k) + 1 / (s_i + k)) over the eigenvalues s of the correlation of the images' input gradients.
+    """-sum_i (log(s_i + k) + 1 / (s_i + k)) over the eigenvalues s of the correlation of the
+    images' input gradients.
 
-    The gradient of the sum of an image's outputs by the image; k = 1e-5. Mellor et al., arXiv 2006.04647v1, eq. 2 to 4.
-    An image without gradient counts as like all others.
+    The gradient of the sum of an image's outputs by the image; k = 1e-5. Mellor et al., arXiv
+    2006.04647v1, eq. 2 to 4. An image without gradient counts as like all others.
     """
     network = subject.copy()
     images = subject.images.clone().requires_grad_()
@@ -55,5 +61,7 @@ def jacob_cov(subject: Subject) -> float:
     rows = rows - rows.mean(1, keepdim=True)
     norms = rows.norm(dim=1)
     correlation = (rows @ rows.T) / (norms[:, None] * norms)
-    eigenvalues = torch.linalg.eigvalsh(correlation.nan_to_num(nan=1.0, posinf=1.0, neginf=1.0)).clamp(min=0)
+    eigenvalues = torch.linalg.eigvalsh(
+        correlation.nan_to_num(nan=1.0, posinf=1.0, neginf=1.0)
+    ).clamp(min=0)
     return -float(((eigenvalues + _K).log() + 1 / (eigenvalues + _K)).sum())

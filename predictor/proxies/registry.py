@@ -31,7 +31,11 @@ def available() -> list[str]:
 
 
 def measure(
-    network: nn.Module, images: Tensor, labels: Tensor, names: Iterable[str] | None = None, seed: int = 0
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    names: Iterable[str] | None = None,
+    seed: int = 0,
 ) -> dict[str, float]:
     """Proxies of one network.
 
@@ -44,7 +48,8 @@ def measure(
 
     Raises:
         UnknownName: no such proxy.
-        InvalidValues: one cannot be computed of this network and these images, or is no finite number.
+        InvalidValues: one cannot be computed of this network and these images, or is no finite
+            number.
     """
     functions = {name: _function(name) for name in (names if names is not None else available())}
     subject = Subject(network, images, labels, seed)

@@ -28,13 +28,15 @@ class Subject:
     def __init__(self, network: nn.Module, images: Tensor, labels: Tensor, seed: int = 0):
         if images.ndim != 4 or not len(images) or labels.shape != images.shape[:1]:
             raise InvalidValues(
-                f"a proxy needs images [b, channels, height, width] and labels [b], "
+                "a proxy needs images [b, channels, height, width] and labels [b], "
                 f"not {list(images.shape)} and {list(labels.shape)}"
             )
         self.network, self.images, self.labels, self.seed = network, images, labels, seed
 
     def copy(self) -> nn.Module:
-        """The network once more, in training mode (batch normalisation by the batch), without gradients."""
+        """The network once more, in training mode (batch normalisation by the batch), without
+        gradients.
+        """
         network = copy.deepcopy(self.network).train()
         network.zero_grad(set_to_none=True)
         return network
@@ -45,7 +47,9 @@ class Subject:
 
     @cached_property
     def gradients(self) -> list[tuple[Tensor, Tensor]]:
-        """Weight and gradient of the batch's mean cross-entropy, for every layer that the path executes."""
+        """Weight and gradient of the batch's mean cross-entropy, for every layer that the path
+        executes.
+        """
         network = self.copy()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)  # drop-out
@@ -57,20 +61,25 @@ class Subject:
 
 
 def weights(network: nn.Module) -> Iterator[Tensor]:
-    """The weights of convolutions and linear layers, which proxies sum over; not those of normalisation."""
+    """The weights of convolutions and linear layers, which proxies sum over; not those of
+    normalisation.
+    """
     for part in network.modules():
         if isinstance(part, nn.Conv2d | nn.Linear):
             yield part.weight
 
 
 def run(network: nn.Module, images: Tensor) -> Tensor:
-    """The network's outputs; raises InvalidValues where the batch is too small for batch normalisation."""
+    """The network's outputs; raises InvalidValues where the batch is too small for batch
+    normalisation.
+    """
     try:
         outputs: Tensor = network(images)
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise
         raise InvalidValues(
-            f"{len(images)} image is too few: the network normalises features of one pixel by the batch"
+            f"{len(images)} image is too few: the network normalises features of one pixel by the"
+            " batch"
         ) from error
     return outputs

@@ -18,7 +18,9 @@ from spaces.space import Codes, SearchSpace
 from tables.benchmarks.isomorphism import class_keys, representatives
 
 _COUNTED = ("params", "macs")
-"""What the space itself counts, of every architecture by itself: dead edges make a difference here."""
+"""What the space itself counts, of every architecture by itself: dead edges make a difference
+here.
+"""
 
 
 @dataclass
@@ -27,12 +29,14 @@ class Survey:
 
     Args:
         space: of the architectures.
-        images: float tensor [b, channels, height, width]; brought to another size where an architecture asks for it.
+        images: float tensor [b, channels, height, width]; brought to another size where an
+            architecture asks for it.
         labels: int tensor [b].
         num_classes: of the labels.
         names: of the proxies.
         seed: of the networks' weights, and of what a proxy draws.
-        repeats: networks drawn of one architecture, with the seeds from `seed` on; values are their means.
+        repeats: networks drawn of one architecture, with the seeds from `seed` on; values are their
+            means.
 
     Raises:
         UnknownName: no such proxy.
@@ -61,7 +65,8 @@ class Survey:
             known: architectures that were measured before, with their values.
 
         Yields:
-            Architecture, values by name, and whether a network was measured for it (or its class was known).
+            Architecture, values by name, and whether a network was measured for it (or its class
+            was known).
 
         Raises:
             InvalidValues: a proxy cannot be computed; the architecture is named.
@@ -73,7 +78,9 @@ class Survey:
         }
         counts = {name: getattr(self.space, name)(codes) for name in _COUNTED if name in self.names}
         stand_ins = self.space.decode(representatives(self.space, codes))
-        for row, (key, architecture) in enumerate(zip(self._keys(codes), self.space.decode(codes), strict=True)):
+        for row, (key, architecture) in enumerate(
+            zip(self._keys(codes), self.space.decode(codes), strict=True)
+        ):
             new = key not in by_class
             if new:
                 by_class[key] = self._measured(stand_ins[row])
@@ -91,7 +98,9 @@ class Survey:
         found: list[dict[str, float]] = []
         for seed in range(self.seed, self.seed + self.repeats):
             generator = torch.Generator().manual_seed(seed)
-            network = self.space.network(architecture, self.num_classes, generator).to(images.device)
+            network = self.space.network(architecture, self.num_classes, generator).to(
+                images.device
+            )
             try:
                 found.append(measure(network, images, self.labels, names, seed))
             except InvalidValues as error:

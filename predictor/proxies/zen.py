@@ -1,4 +1,6 @@
-"""The Zen-score: how much a network's features move with its input, whatever batch normalisation takes away."""
+"""The Zen-score: how much a network's features move with its input, whatever batch normalisation
+takes away.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,13 @@ _LEAST = 1e-30
 
 
 def zen(subject: Subject) -> float:
-    """log E |f(x) - f(x + a e)| + sum over batch normalisations of log sqrt(mean variance of their channels).
+    """log E |f(x) - f(x + a e)| + sum over batch normalisations of log sqrt(mean variance of their
+    channels).
 
-    Lin et al., "Zen-NAS", ICCV 2021 (arXiv 2102.01063), algorithm 1: weights, images x and e are drawn from a standard
-    normal distribution, a = 0.01, f are the features before the global pooling, and |.| is the sum over channels and
-    the mean over pixels that the release takes. As many images are drawn as the subject has, of its size.
+    Lin et al., "Zen-NAS", ICCV 2021 (arXiv 2102.01063), algorithm 1: weights, images x and e are
+    drawn from a standard normal distribution, a = 0.01, f are the features before the global
+    pooling, and |.| is the sum over channels and the mean over pixels that the release takes. As
+    many images are drawn as the subject has, of its size.
 
     Raises:
         InvalidValues: the network has no features with pixels.
@@ -33,14 +37,26 @@ def zen(subject: Subject) -> float:
 
     def variance(part: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         values = inputs[0]
-        mean = values.transpose(0, 1).reshape(values.shape[1], -1).double().var(1, unbiased=False).mean()
+        mean = (
+            values.transpose(0, 1)
+            .reshape(values.shape[1], -1)
+            .double()
+            .var(1, unbiased=False)
+            .mean()
+        )
         logarithms.append(0.5 * math.log(max(float(mean), _LEAST)))
 
     def remember(part: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
-        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
+        if (
+            isinstance(output, Tensor)
+            and output.ndim == 4
+            and output.shape[2] * output.shape[3] > 1
+        ):
             features[:] = [output.clone()]  # a copy, since an activation may work in place on it
 
-    counted = [part.register_forward_pre_hook(variance) for part in network.modules() if _normalises(part)]
+    counted = [
+        part.register_forward_pre_hook(variance) for part in network.modules() if _normalises(part)
+    ]
     for part in network.modules():
         part.register_forward_hook(remember)
     with torch.no_grad():

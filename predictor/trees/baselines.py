@@ -16,7 +16,9 @@ from spaces.space import Architectures, Codes, SearchSpace
 
 
 class BaselinePredictor(Predictor):
-    """A scikit-learn regressor; its file holds the training data, on which it is fitted again when loaded."""
+    """A scikit-learn regressor; its file holds the training data, on which it is fitted again when
+    loaded.
+    """
 
     kind: ClassVar[str]
 
@@ -54,12 +56,19 @@ class BaselinePredictor(Predictor):
         require(self.codes is not None)
         assert self.codes is not None
         assert self.values is not None
-        config = {"kind": self.kind, "space": self.space.name, "seed": self.seed, "trained_on": dict(self.trained_on)}
+        config = {
+            "kind": self.kind,
+            "space": self.space.name,
+            "seed": self.seed,
+            "trained_on": dict(self.trained_on),
+        }
         codes = torch.from_numpy(np.ascontiguousarray(self.codes))
         write(path, config, {"codes": codes, "values": torch.from_numpy(self.values)})
 
     @classmethod
-    def from_state(cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> BaselinePredictor:
+    def from_state(
+        cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]
+    ) -> BaselinePredictor:
         """Fit again on what `save` wrote."""
         found = cls(space, config["seed"])
         found.fit(space.check(tensors["codes"].numpy()), tensors["values"].numpy())
@@ -78,7 +87,9 @@ class RandomForest(BaselinePredictor):
 
         return RandomForestRegressor(200, random_state=self.seed)
 
-    def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def predict(
+        self, architectures: Architectures
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean [n] and deviation [n] of the trees."""
         require(self.model is not None)
         features = self.features(self.space.codes(architectures))
@@ -87,7 +98,9 @@ class RandomForest(BaselinePredictor):
 
 
 class Boosting(BaselinePredictor):
-    """Gradient boosting on the features of the Gaussian process; the deviation is that of the training residuals."""
+    """Gradient boosting on the features of the Gaussian process; the deviation is that of the
+    training residuals.
+    """
 
     kind = "boosting"
 
@@ -96,15 +109,25 @@ class Boosting(BaselinePredictor):
         from sklearn.ensemble import GradientBoostingRegressor
 
         return GradientBoostingRegressor(
-            n_estimators=300, learning_rate=0.05, subsample=0.7, max_features="sqrt", random_state=self.seed
+            n_estimators=300,
+            learning_rate=0.05,
+            subsample=0.7,
+            max_features="sqrt",
+            random_state=self.seed,
         )
 
     def features(self, codes: Codes) -> NDArray[Any]:
         """All groups of features side by side."""
         found = groups(self.space, codes)
-        return np.concatenate(list(found.values()), axis=1) if found else np.zeros((0, self.model.n_features_in_))
+        return (
+            np.concatenate(list(found.values()), axis=1)
+            if found
+            else np.zeros((0, self.model.n_features_in_))
+        )
 
-    def predict(self, architectures: Architectures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def predict(
+        self, architectures: Architectures
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean [n] and deviation [n], one for all."""
         require(self.model is not None)
         assert self.codes is not None

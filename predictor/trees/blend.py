@@ -20,12 +20,14 @@ _PREFIX = "trees."
 
 
 class Blend(GaussianProcess):
-    """The weighted mean of a Gaussian process and boosted trees on the same features and normal scores.
+    """The weighted mean of a Gaussian process and boosted trees on the same features and normal
+    scores.
 
-    The process takes what architectures have in common to vary smoothly, trees take it in steps; where few
-    architectures are trained on, their mean ranks better than either. The trees weigh 3 / sqrt(architectures), at most
-    .3: a weight chosen on predictions of what was left out of the fit ranked worse, since the process's own, in closed
-    form, know the parameters that were fitted on all. The deviation is that of the process.
+    The process takes what architectures have in common to vary smoothly, trees take it in steps;
+    where few architectures are trained on, their mean ranks better than either. The trees weigh 3 /
+    sqrt(architectures), at most .3: a weight chosen on predictions of what was left out of the fit
+    ranked worse, since the process's own, in closed form, know the parameters that were fitted on
+    all. The deviation is that of the process.
     """
 
     kind: ClassVar[str] = "blend"
@@ -52,9 +54,13 @@ class Blend(GaussianProcess):
         super()._solve(codes, values, columns, given, progress, parameters)
         assert self.scores is not None
         if parameters is None:
-            self.trees = BoostedTrees.fit(_together(self.features), self.scores.to_scores(values), self.seed)
+            self.trees = BoostedTrees.fit(
+                _together(self.features), self.scores.to_scores(values), self.seed
+            )
 
-    def _scores_of(self, features: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _scores_of(
+        self, features: Mapping[str, NDArray[Any]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         assert self.trees is not None
         mean, deviation = super()._scores_of(features)
         return (1 - self.weight) * mean + self.weight * self.trees(_together(features)), deviation
@@ -65,17 +71,27 @@ class Blend(GaussianProcess):
 
         config, tensors = super().state()
         assert self.trees is not None
-        parts = {_PREFIX + name: torch.from_numpy(values) for name, values in self.trees.arrays().items()}
+        parts = {
+            _PREFIX + name: torch.from_numpy(values) for name, values in self.trees.arrays().items()
+        }
         return config, tensors | parts
 
     @classmethod
-    def from_state(cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> Self:
+    def from_state(
+        cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]
+    ) -> Self:
         """The predictor of what `save` wrote."""
         found = super().from_state(space, config, tensors)
-        parts = {name.removeprefix(_PREFIX): v.numpy() for name, v in tensors.items() if name.startswith(_PREFIX)}
+        parts = {
+            name.removeprefix(_PREFIX): v.numpy()
+            for name, v in tensors.items()
+            if name.startswith(_PREFIX)
+        }
         found.trees = BoostedTrees.of(parts)
         return found
 
 
 def _together(features: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-    return np.concatenate([np.asarray(values, dtype=np.float32) for values in features.values()], axis=1)
+    return np.concatenate(
+        [np.asarray(values, dtype=np.float32) for values in features.values()], axis=1
+    )

@@ -1,4 +1,6 @@
-"""BoostedTrees: gradient boosting fitted by scikit-learn, kept as arrays that need nothing but numpy."""
+"""BoostedTrees: gradient boosting fitted by scikit-learn, kept as arrays that need nothing but
+numpy.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,11 @@ _CHUNK = 2048
 
 @dataclass(frozen=True)
 class BoostedTrees:
-    """A sum of trees of depth 3, each laid out in full: the children of the inner node i are 2i + 1 and 2i + 2.
+    """A sum of trees of depth 3, each laid out in full: the children of the inner node i are 2i + 1
+    and 2i + 2.
 
-    Friedman, "Stochastic Gradient Boosting", 2002: every tree is grown on a part of the rows, and looks at each split
-    at the square root of the features.
+    Friedman, "Stochastic Gradient Boosting", 2002: every tree is grown on a part of the rows, and
+    looks at each split at the square root of the features.
 
     Args:
         features: which column an inner node looks at, int array [trees, 7].
@@ -47,7 +50,10 @@ class BoostedTrees:
             random_state=seed,
         ).fit(inputs, targets)
         inner, outer = 2**_DEPTH - 1, 2**_DEPTH
-        features, thresholds = np.zeros((_TREES, inner), dtype=np.int64), np.full((_TREES, inner), np.inf)
+        features, thresholds = (
+            np.zeros((_TREES, inner), dtype=np.int64),
+            np.full((_TREES, inner), np.inf),
+        )
         leaves = np.zeros((_TREES, outer))
         for index, regressor in enumerate(model.estimators_[:, 0]):
             grown = regressor.tree_
@@ -56,11 +62,16 @@ class BoostedTrees:
                 node = places[place]
                 leaf = grown.children_left[node] < 0
                 if not leaf:
-                    features[index, place], thresholds[index, place] = grown.feature[node], grown.threshold[node]
+                    features[index, place], thresholds[index, place] = (
+                        grown.feature[node],
+                        grown.threshold[node],
+                    )
                 # All rows go left from a leaf that stands further up, to itself.
                 places[2 * place + 1] = node if leaf else grown.children_left[node]
                 places[2 * place + 2] = node if leaf else grown.children_right[node]
-            leaves[index] = [_RATE * grown.value[places[inner + leaf], 0, 0] for leaf in range(outer)]
+            leaves[index] = [
+                _RATE * grown.value[places[inner + leaf], 0, 0] for leaf in range(outer)
+            ]
         return cls(features, thresholds, leaves, float(model.init_.constant_[0, 0]))
 
     def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float64]:
@@ -69,11 +80,16 @@ class BoostedTrees:
         trees = np.arange(len(self.leaves))
         for start in range(0, len(inputs), _CHUNK):
             part = np.asarray(inputs[start : start + _CHUNK], dtype=np.float32)
-            rows, place = np.arange(len(part))[:, None], np.zeros((len(part), len(trees)), dtype=np.int64)
+            rows, place = (
+                np.arange(len(part))[:, None],
+                np.zeros((len(part), len(trees)), dtype=np.int64),
+            )
             for _ in range(_DEPTH):
                 right = part[rows, self.features[trees, place]] > self.thresholds[trees, place]
                 place = 2 * place + 1 + right
-            found[start : start + _CHUNK] += self.leaves[trees, place - self.features.shape[1]].sum(1)
+            found[start : start + _CHUNK] += self.leaves[trees, place - self.features.shape[1]].sum(
+                1
+            )
         return found
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -84,4 +100,6 @@ class BoostedTrees:
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> BoostedTrees:
         """The trees of what `arrays` gave."""
-        return cls(arrays["features"], arrays["thresholds"], arrays["leaves"], float(arrays["base"]))
+        return cls(
+            arrays["features"], arrays["thresholds"], arrays["leaves"], float(arrays["base"])
+        )

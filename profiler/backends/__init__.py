@@ -1,1 +1,3 @@
-"""Ways to run networks on a device, one class a file, behind the protocol of `profiler.backends.base`."""
+"""Ways to run networks on a device, one class a file, behind the protocol of
+`profiler.backends.base`.
+"""

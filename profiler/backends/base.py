@@ -1,4 +1,6 @@
-"""What a backend must do: run networks on one device and tell their times, and those of their blocks where it can."""
+"""What a backend must do: run networks on one device and tell their times, and those of their
+blocks where it can.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def chain_blocks(space: SearchSpace, architecture: Architecture) -> list[Block] | None:
-    """The blocks of an architecture whose network is a chain, whatever its resolution; None for other networks."""
+    """The blocks of an architecture whose network is a chain, whatever its resolution; None for
+    other networks.
+    """
     chain = space.at(0) if isinstance(space, ResolutionSpace) else space
     return space.blocks(architecture) if isinstance(chain, ChainSpace) else None
 
@@ -31,7 +35,9 @@ class Runner(Protocol):
         """The time of one run of the whole network, in milliseconds."""
 
     def blocks(self) -> list[float]:
-        """The times of the blocks within one run, in milliseconds, in the order of the space's `blocks`."""
+        """The times of the blocks within one run, in milliseconds, in the order of the space's
+        `blocks`.
+        """
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,8 @@ class Conditions:
 class Backend(Protocol):
     """Prepares networks on one device under fixed conditions.
 
-    A backend that joins blocks while it compiles a network cannot time them: it says so by `times_blocks`, and the
-    builder solves their costs from whole networks.
+    A backend that joins blocks while it compiles a network cannot time them: it says so by
+    `times_blocks`, and the builder solves their costs from whole networks.
     """
 
     name: str

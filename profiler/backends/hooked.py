@@ -13,9 +13,9 @@ from torch import Tensor, nn
 class HookedRunner:
     """Runs any network whose `blocks[i]` computes the i-th block, in whatever order it calls them.
 
-    A block's time is its own: what blocks inside it take is theirs. A block that runs more than once gets the sum of
-    its times; one that does not run gets 0. A module that stands for several blocks gives its first call to the first
-    of them, and so on.
+    A block's time is its own: what blocks inside it take is theirs. A block that runs more than
+    once gets the sum of its times; one that does not run gets 0. A module that stands for several
+    blocks gives its first call to the first of them, and so on.
 
     Args:
         network: in evaluation mode, on its device.
@@ -100,7 +100,9 @@ class _Call:
         self.end: Any = None
 
 
-def _before(calls: list[_Call], running: list[_Call], mark: Callable[[], Any]) -> Callable[[nn.Module, Any], None]:
+def _before(
+    calls: list[_Call], running: list[_Call], mark: Callable[[], Any]
+) -> Callable[[nn.Module, Any], None]:
     def hook(module: nn.Module, given: Any) -> None:
         call = _Call(module)
         if running:

@@ -1,4 +1,6 @@
-"""Peak memory of activations on the processor: the tensors that are alive between a module's operations."""
+"""Peak memory of activations on the processor: the tensors that are alive between a module's
+operations.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,11 @@ from torch.utils._pytree import tree_leaves
 
 
 class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of the tensors that operations return, until they are freed; views count once.
+    """Counts the bytes of the tensors that operations return, until they are freed; views count
+    once.
 
-    What a single operation allocates inside itself is not seen: this is no measurement of the allocator.
+    What a single operation allocates inside itself is not seen: this is no measurement of the
+    allocator.
 
     Args:
         module: whose own tensors are no activations, also where an operation returns a view of one.
@@ -26,10 +30,16 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.peak = 0
         self._alive = 0
         self._holders: dict[int, int] = {}
-        self._own = {own.untyped_storage().data_ptr() for own in (*module.parameters(), *module.buffers())}
+        self._own = {
+            own.untyped_storage().data_ptr() for own in (*module.parameters(), *module.buffers())
+        }
 
     def __torch_dispatch__(
-        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         for item in tree_leaves(result):
@@ -60,7 +70,9 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @torch.no_grad()
 def live_tensor_bytes(module: nn.Module, image: Tensor) -> int:
-    """Most bytes of activations alive at once while `module` runs on `image`, the image among them."""
+    """Most bytes of activations alive at once while `module` runs on `image`, the image among
+    them.
+    """
     count = LiveTensors(module)
     image = image.clone()
     count.hold(image)
@@ -70,7 +82,9 @@ def live_tensor_bytes(module: nn.Module, image: Tensor) -> int:
 
 
 def cuda_peak_bytes(module: nn.Module, image: Tensor) -> int:
-    """Most bytes that CUDA's allocator held at once while `module` ran on `image`, the image among them."""
+    """Most bytes that CUDA's allocator held at once while `module` ran on `image`, the image among
+    them.
+    """
     with torch.inference_mode():
         module(image)
         torch.cuda.synchronize(image.device)

@@ -1,8 +1,8 @@
 """ONNX models of chains of blocks, written straight from the blocks' descriptions.
 
-An export by torch takes seconds per network, and a table needs hundreds. The operations are those that torch's exporter
-writes (batch normalisation folded into the convolution before it, a shuffle as reshape and gather), so that a runtime
-optimises both alike; a test compares the two.
+An export by torch takes seconds per network, and a table needs hundreds. The operations are those
+that torch's exporter writes (batch normalisation folded into the convolution before it, a shuffle
+as reshape and gather), so that a runtime optimises both alike; a test compares the two.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ OPSET, IR_VERSION = 18, 10
 
 @dataclass
 class Fragment:
-    """The nodes and weights of a block; its input is `in`, its output `out`, all names are its own."""
+    """The nodes and weights of a block; its input is `in`, its output `out`, all names are its
+    own.
+    """
 
     nodes: list[Any] = field(default_factory=list)
     weights: list[Any] = field(default_factory=list)
@@ -71,7 +73,9 @@ def model(fragments: Sequence[tuple[str, Fragment]], batch: int, shape: Shape, c
     nodes, weights = [], []
     source = "image"
     for index, (name, part) in enumerate(fragments):
-        nodes.append(helper.make_node("Identity", [source], [f"{name}.in"], name=f"{name}.enter.{index}"))
+        nodes.append(
+            helper.make_node("Identity", [source], [f"{name}.in"], name=f"{name}.enter.{index}")
+        )
         nodes += part.nodes
         weights += part.weights
         source = f"{name}.out"
@@ -79,12 +83,18 @@ def model(fragments: Sequence[tuple[str, Fragment]], batch: int, shape: Shape, c
     output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, classes])
     nodes.append(helper.make_node("Identity", [source], ["logits"], name="leave"))
     graph = helper.make_graph(nodes, "network", [entry], [output], weights)
-    return helper.make_model(graph, ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)])
+    return helper.make_model(
+        graph, ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]
+    )
 
 
 def _parameters(module: nn.Module) -> Iterator[nn.Module]:
     """The modules with weights in the order in which a block's branches describe them."""
-    return (part for part in module.modules() if isinstance(part, nn.Conv2d | nn.Linear | nn.BatchNorm2d))
+    return (
+        part
+        for part in module.modules()
+        if isinstance(part, nn.Conv2d | nn.Linear | nn.BatchNorm2d)
+    )
 
 
 class _Writer:
@@ -115,7 +125,9 @@ class _Writer:
                 end = self._shuffle(block, branches, begin)
             case "halves":
                 end = self._halves(branches, begin)
-        self.written.nodes.append(helper.make_node("Identity", [end], [f"{self.name}.out"], name=f"{self.name}.exit"))
+        self.written.nodes.append(
+            helper.make_node("Identity", [end], [f"{self.name}.out"], name=f"{self.name}.exit")
+        )
         return self.written
 
     def branch(self, layers: Branch, shape: Shape, source: str) -> str:
@@ -141,7 +153,9 @@ class _Writer:
             return self.node("Concat", [self.branch(*branches["proj"], begin), main], axis=1)
         channels, height, width = block.input
         view = self.reshape(begin, [0, channels // 2, 2, height, width])
-        even, odd = (self.node("Gather", [view, self.constant(np.int64(half))], axis=2) for half in (0, 1))
+        even, odd = (
+            self.node("Gather", [view, self.constant(np.int64(half))], axis=2) for half in (0, 1)
+        )
         return self.node("Concat", [even, self.branch(*branches["main"], odd)], axis=1)
 
     def _halves(self, branches: dict[str, tuple[Branch, Shape]], begin: str) -> str:
@@ -164,22 +178,34 @@ class _Writer:
                 return self.node("Add", [scaled, self.constant(shift.reshape(1, -1, 1, 1))])
             case Pool():
                 kind, padding = ("MaxPool", "AveragePool")[layer.kind == "avg"], layer.padding()
-                sides: dict[str, Any] = {"kernel_shape": [layer.kernel] * 2, "strides": [layer.stride] * 2}
+                sides: dict[str, Any] = {
+                    "kernel_shape": [layer.kernel] * 2,
+                    "strides": [layer.stride] * 2,
+                }
                 return self.node(kind, [source], pads=[padding] * 4, **sides)
             case SqueezeExcite():
                 return self._squeeze(layer, source)
             case ChannelShuffle():
                 channels, height, width = shape
-                view = self.reshape(source, [0, layer.groups, channels // layer.groups, height, width])
-                return self.reshape(self.node("Transpose", [view], perm=[0, 2, 1, 3, 4]), [0, channels, height, width])
+                view = self.reshape(
+                    source, [0, layer.groups, channels // layer.groups, height, width]
+                )
+                return self.reshape(
+                    self.node("Transpose", [view], perm=[0, 2, 1, 3, 4]),
+                    [0, channels, height, width],
+                )
             case GlobalPool():
-                mean = self.node("ReduceMean", [source, self.constant(np.array([2, 3]))], keepdims=1)
+                mean = self.node(
+                    "ReduceMean", [source, self.constant(np.array([2, 3]))], keepdims=1
+                )
                 return self.reshape(mean, [0, shape[0]])
             case Linear():
                 linear = next(self.parts)
                 assert isinstance(linear, nn.Linear)
                 weights = [linear.weight, *([linear.bias] if linear.bias is not None else [])]
-                return self.node("Gemm", [source, *(self.constant(_array(part)) for part in weights)], transB=1)
+                return self.node(
+                    "Gemm", [source, *(self.constant(_array(part)) for part in weights)], transB=1
+                )
             case Dropout() | Conv():
                 return source
 
@@ -187,7 +213,11 @@ class _Writer:
         conv = next(self.parts)
         assert isinstance(conv, nn.Conv2d)
         weight = _array(conv.weight)
-        bias = _array(conv.bias) if conv.bias is not None else np.zeros(layer.outputs, dtype=np.float32)
+        bias = (
+            _array(conv.bias)
+            if conv.bias is not None
+            else np.zeros(layer.outputs, dtype=np.float32)
+        )
         if normalised:
             norm = next(self.parts)
             assert isinstance(norm, nn.BatchNorm2d)
@@ -207,9 +237,14 @@ class _Writer:
 
     def _squeeze(self, layer: SqueezeExcite, source: str) -> str:
         means = self.node("ReduceMean", [source, self.constant(np.array([2, 3]))], keepdims=1)
-        reduce, expand = Conv(layer.channels, layer.reduced, 1), Conv(layer.reduced, layer.channels, 1)
+        reduce, expand = (
+            Conv(layer.channels, layer.reduced, 1),
+            Conv(layer.reduced, layer.channels, 1),
+        )
         inner = self.node("Relu", [self._convolution(reduce, False, means)])
-        gates = self.node("HardSigmoid", [self._convolution(expand, False, inner)], alpha=1 / 6, beta=0.5)
+        gates = self.node(
+            "HardSigmoid", [self._convolution(expand, False, inner)], alpha=1 / 6, beta=0.5
+        )
         return self.node("Mul", [source, gates])
 
     def _activation(self, name: str, source: str) -> str:
@@ -225,7 +260,9 @@ class _Writer:
     def node(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
         """Add a node; returns the name of its output."""
         name = f"{self.name}.{len(self.written.nodes)}"
-        self.written.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
+        self.written.nodes.append(
+            helper.make_node(kind, list(inputs), [name], name=name, **attributes)
+        )
         return name
 
     def constant(self, value: NDArray[Any] | np.generic) -> str:

@@ -60,7 +60,8 @@ class OnnxModelRunner(TimedSession):
         seed: of the random input.
 
     Raises:
-        InvalidFile: onnxruntime cannot load the file, or the model takes something else than images.
+        InvalidFile: onnxruntime cannot load the file, or the model takes something else than
+            images.
     """
 
     def __init__(self, path: str | Path, threads: int, batch: int = 1, seed: int = 0):
@@ -73,11 +74,15 @@ class OnnxModelRunner(TimedSession):
                 str(path), session_options(threads), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's exceptions have no common base but this
-            raise InvalidFile(f"{path}: onnxruntime cannot load it: {str(error).splitlines()[0]}") from error
+            raise InvalidFile(
+                f"{path}: onnxruntime cannot load it: {str(error).splitlines()[0]}"
+            ) from error
         entries = session.get_inputs()
         if [entry.type for entry in entries] != ["tensor(float)"]:
             taken = ", ".join(f"{entry.name} {entry.type}" for entry in entries) or "nothing"
-            raise InvalidFile(f"{path}: a model of one tensor(float) is needed; this one takes {taken}")
+            raise InvalidFile(
+                f"{path}: a model of one tensor(float) is needed; this one takes {taken}"
+            )
         entry = entries[0]
         shape = [size if isinstance(size, int) else batch for size in entry.shape]
         image = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)

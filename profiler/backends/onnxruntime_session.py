@@ -1,7 +1,7 @@
 """Networks under onnxruntime, on the processor or on CUDA; int8 by its static quantisation.
 
-onnxruntime joins operations across blocks and changes the memory layout between them, so that no node of what it runs
-is a block's own: blocks' costs are solved from whole networks.
+onnxruntime joins operations across blocks and changes the memory layout between them, so that no
+node of what it runs is a block's own: blocks' costs are solved from whole networks.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class OnnxRuntime:
         conditions: precision fp32 or int8.
 
     Raises:
-        UnsupportedConditions: the precision, or a CUDA device where onnxruntime has no CUDA provider.
+        UnsupportedConditions: the precision, or a CUDA device where onnxruntime has no CUDA
+            provider.
     """
 
     name = "onnxruntime"
@@ -52,11 +53,17 @@ class OnnxRuntime:
         import onnxruntime
 
         if conditions.precision not in PRECISIONS:
-            raise UnsupportedConditions(f"onnxruntime runs {', '.join(PRECISIONS)} here, not {conditions.precision}")
-        self.provider = "CPUExecutionProvider" if conditions.device == "cpu" else "CUDAExecutionProvider"
+            raise UnsupportedConditions(
+                f"onnxruntime runs {', '.join(PRECISIONS)} here, not {conditions.precision}"
+            )
+        self.provider = (
+            "CPUExecutionProvider" if conditions.device == "cpu" else "CUDAExecutionProvider"
+        )
         there = onnxruntime.get_available_providers()
         if self.provider not in there:
-            raise UnsupportedConditions(f"this onnxruntime has no {self.provider}; it has {', '.join(there)}")
+            raise UnsupportedConditions(
+                f"this onnxruntime has no {self.provider}; it has {', '.join(there)}"
+            )
         self.conditions = conditions
         self._fragments: dict[tuple[int, str], Fragment] = {}
         self._inputs: dict[tuple[int, ...], NDArray[np.float32]] = {}
@@ -78,7 +85,9 @@ class OnnxRuntime:
         """A runner for a network of these blocks."""
         shape, classes = blocks[0].input, blocks[-1].output[0]
         parts = [(f"b{place}", self._fragment(place, block)) for place, block in enumerate(blocks)]
-        return self._session(model(parts, self.conditions.batch, shape, classes).SerializeToString(), shape)
+        return self._session(
+            model(parts, self.conditions.batch, shape, classes).SerializeToString(), shape
+        )
 
     def versions(self) -> Mapping[str, str]:
         """Python, onnx, onnxruntime."""
@@ -101,7 +110,9 @@ class OnnxRuntime:
             self._fragments[key] = fragment(block, module, f"b{place}")
         return self._fragments[key]
 
-    def _exported(self, space: SearchSpace, architecture: Architecture, shape: tuple[int, int, int]) -> bytes:
+    def _exported(
+        self, space: SearchSpace, architecture: Architecture, shape: tuple[int, int, int]
+    ) -> bytes:
         import onnx
 
         network = space.network(architecture).eval()
@@ -111,13 +122,24 @@ class OnnxRuntime:
         with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "network.onnx"
             warnings.simplefilter("ignore")
-            # By tracing, which torch advises against for models at large: its newer exporter takes forty times as long
-            # for a network of cells (8 s of NAS-Bench-201), more than a table's whole budget. onnxruntime folds itself.
-            torch.onnx.export(network, (image,), file, input_names=["image"], dynamo=False, do_constant_folding=False)
+            # By tracing, which torch advises against for models at large: its newer exporter takes
+            # forty times as long
+            # for a network of cells (8 s of NAS-Bench-201), more than a table's whole budget.
+            # onnxruntime folds itself.
+            torch.onnx.export(
+                network,
+                (image,),
+                file,
+                input_names=["image"],
+                dynamo=False,
+                do_constant_folding=False,
+            )
             found = onnx.load(file)
         if not found.graph.input:  # a cell without a path to its output does not look at images
             kind = onnx.TensorProto.FLOAT
-            found.graph.input.append(onnx.helper.make_tensor_value_info("image", kind, list(image.shape)))
+            found.graph.input.append(
+                onnx.helper.make_tensor_value_info("image", kind, list(image.shape))
+            )
         return bytes(found.SerializeToString())
 
     def _session(self, proto: bytes, shape: tuple[int, ...]) -> SessionRunner:
@@ -129,7 +151,9 @@ class OnnxRuntime:
     def _input(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         if shape not in self._inputs:
             rng = np.random.default_rng(self.conditions.seed)
-            self._inputs[shape] = rng.standard_normal((self.conditions.batch, *shape), dtype=np.float32)
+            self._inputs[shape] = rng.standard_normal(
+                (self.conditions.batch, *shape), dtype=np.float32
+            )
         return self._inputs[shape]
 
 
@@ -146,18 +170,27 @@ class SessionRunner(TimedSession):
     def __init__(self, proto: bytes, image: NDArray[np.float32], threads: int, provider: str):
         import onnxruntime
 
-        session = onnxruntime.InferenceSession(proto, session_options(threads), providers=[provider])
+        session = onnxruntime.InferenceSession(
+            proto, session_options(threads), providers=[provider]
+        )
         super().__init__(session, {"image": image})
 
 
 def quantised(proto: bytes, image: NDArray[np.float32]) -> bytes:
-    """The model in int8 by onnxruntime's static quantisation (QDQ, signed, a scale for every output channel).
+    """The model in int8 by onnxruntime's static quantisation (QDQ, signed, a scale for every output
+    channel).
 
     Args:
         proto: the model, serialised.
-        image: [batch, channels, height, width]; ranges are calibrated on it alone, which times do not depend on.
+        image: [batch, channels, height, width]; ranges are calibrated on it alone, which times do
+            not depend on.
     """
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
 
     class Reader(CalibrationDataReader):
         def __init__(self) -> None:

@@ -12,7 +12,9 @@ from profiler.errors import InvalidBackend
 from spaces.errors import UnknownName
 
 Factory: TypeAlias = Callable[[Conditions], Backend]
-"""Makes a backend for its conditions; raises UnsupportedConditions for those that it cannot meet."""
+"""Makes a backend for its conditions; raises UnsupportedConditions for those that it cannot
+meet.
+"""
 
 GROUP = "pathfit.backends"
 
@@ -50,7 +52,9 @@ def factory(name: str) -> Factory:
         try:
             found = points[name].load()
         except Exception as error:  # whatever a plug-in's import raises
-            raise InvalidBackend(f"the backend {name!r} of {points[name].value} cannot be loaded: {error}") from error
+            raise InvalidBackend(
+                f"the backend {name!r} of {points[name].value} cannot be loaded: {error}"
+            ) from error
     if not callable(found):
         raise InvalidBackend(f"the backend {name!r} is {found!r}, which cannot be called")
     return found

@@ -11,9 +11,10 @@ from spaces.block import Block
 class TorchCompile(TorchEager):
     """Runs networks of compiled blocks.
 
-    Each block is compiled once and all networks share it (regional compilation, as torch's own guide recommends for
-    repeated parts): a whole network takes the compiler minutes, and a table needs hundreds. What the compiler would
-    join across blocks stays apart here, so that networks compiled whole may be faster.
+    Each block is compiled once and all networks share it (regional compilation, as torch's own
+    guide recommends for repeated parts): a whole network takes the compiler minutes, and a table
+    needs hundreds. What the compiler would join across blocks stays apart here, so that networks
+    compiled whole may be faster.
     """
 
     chains_only = True

@@ -27,8 +27,8 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 class TorchEager:
     """Runs networks of torch modules.
 
-    Modules are kept by (place in the network, block): a space's networks share them, so that sampling hundreds of
-    networks builds each candidate once, as a supernet does.
+    Modules are kept by (place in the network, block): a space's networks share them, so that
+    sampling hundreds of networks builds each candidate once, as a supernet does.
 
     Args:
         device: torch's name of the device.
@@ -46,10 +46,17 @@ class TorchEager:
     """Whether only networks that are chains of blocks can be run."""
 
     def __init__(
-        self, device: str, batch: int = 1, precision: str = "fp32", seed: int = 0, channels_last: bool = False
+        self,
+        device: str,
+        batch: int = 1,
+        precision: str = "fp32",
+        seed: int = 0,
+        channels_last: bool = False,
     ):
         if precision not in DTYPES:
-            raise UnsupportedConditions(f"torch runs {', '.join(DTYPES)}, not {precision}; int8 needs onnxruntime")
+            raise UnsupportedConditions(
+                f"torch runs {', '.join(DTYPES)}, not {precision}; int8 needs onnxruntime"
+            )
         self.device, self.batch = torch.device(device), batch
         self.dtype, self.seed = DTYPES[precision], seed
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
@@ -68,13 +75,16 @@ class TorchEager:
 
         Raises:
             DeviceOutOfMemory: the device cannot hold it.
-            UnsupportedConditions: this backend runs chains of blocks only, and the space's networks are none.
+            UnsupportedConditions: this backend runs chains of blocks only, and the space's networks
+                are none.
         """
         blocks = chain_blocks(space, architecture)
         if blocks is not None:
             return self.runner(blocks)
         if self.chains_only:
-            raise UnsupportedConditions(f"{self.name} runs chains of blocks; {space.name} is none; use torch")
+            raise UnsupportedConditions(
+                f"{self.name} runs chains of blocks; {space.name} is none; use torch"
+            )
         network = space.network(architecture)
         with torch.no_grad():
             unit_variance(network, torch.Generator().manual_seed(self.seed))
@@ -91,7 +101,9 @@ class TorchEager:
         self._modules.clear()
 
     def activation_bytes(self, block: Block) -> int:
-        """Most bytes of activations held at once while the block runs, its input among them; see `memory`."""
+        """Most bytes of activations held at once while the block runs, its input among them; see
+        `memory`.
+        """
         module, image = self._module(0, block), self._input(block.input)
         return (cuda_peak_bytes if self.device.type == "cuda" else live_tensor_bytes)(module, image)
 
@@ -106,13 +118,19 @@ class TorchEager:
             image = self._input(blocks[0].input)
         except torch.cuda.OutOfMemoryError as error:
             raise _out_of_memory(self.device, self.batch) from error
-        return CudaRunner(modules, image) if self.device.type == "cuda" else CpuRunner(modules, image)
+        return (
+            CudaRunner(modules, image) if self.device.type == "cuda" else CpuRunner(modules, image)
+        )
 
     def module_runner(self, module: nn.Module, input_shape: tuple[int, ...]) -> Runner:
         """A runner for any module, whose only block is itself."""
         module = self._placed(module)
         image = self._input(input_shape)
-        return CudaRunner([module], image) if self.device.type == "cuda" else CpuRunner([module], image)
+        return (
+            CudaRunner([module], image)
+            if self.device.type == "cuda"
+            else CpuRunner([module], image)
+        )
 
     def versions(self) -> Mapping[str, str]:
         """Python, torch, and CUDA where it runs."""
@@ -139,19 +157,26 @@ class TorchEager:
             generator = torch.Generator().manual_seed(self.seed)
             image = torch.randn(self.batch, *shape, generator=generator)
             image = image.to(self.device, self.dtype)
-            self._inputs[shape] = image.contiguous(memory_format=self.layout) if image.dim() == 4 else image
+            self._inputs[shape] = (
+                image.contiguous(memory_format=self.layout) if image.dim() == 4 else image
+            )
         return self._inputs[shape]
 
 
 def channels_last(conditions: Conditions) -> TorchEager:
-    """The backend with the channels of a pixel side by side in memory, as some processors and GPUs prefer."""
-    return TorchEager(conditions.device, conditions.batch, conditions.precision, conditions.seed, True)
+    """The backend with the channels of a pixel side by side in memory, as some processors and GPUs
+    prefer.
+    """
+    return TorchEager(
+        conditions.device, conditions.batch, conditions.precision, conditions.seed, True
+    )
 
 
 def unit_variance(module: nn.Module, generator: torch.Generator) -> None:
     """He initialisation: activations keep their size through any depth.
 
-    With a release's own initialisation they shrink to denormal numbers, which processors multiply many times slower.
+    With a release's own initialisation they shrink to denormal numbers, which processors multiply
+    many times slower.
     """
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.Linear):
@@ -197,7 +222,9 @@ class CudaRunner:
 
     @torch.inference_mode()
     def whole(self) -> float:
-        """The time of one run from launch to end, in milliseconds; no events, since batch 1 is bound by launches."""
+        """The time of one run from launch to end, in milliseconds; no events, since batch 1 is
+        bound by launches.
+        """
         x = self.image
         torch.cuda.synchronize(self.image.device)
         begin = time.perf_counter_ns()

@@ -1,7 +1,8 @@
 """Building a lookup table: blocks timed inside whole sampled networks, in interleaved rounds.
 
-Timed alone, blocks find the caches and clocks that they made themselves; their sum misses whole networks by a fifth
-and ranks them badly. Inside networks each block meets what its neighbours leave it.
+Timed alone, blocks find the caches and clocks that they made themselves; their sum misses whole
+networks by a fifth and ranks them badly. Inside networks each block meets what its neighbours leave
+it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Which networks a build measures: every candidate in every round, and every block at least a few times."""
+"""Which networks a build measures: every candidate in every round, and every block at least a few
+times.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from spaces.space import Codes, SearchSpace
 def latin_networks(space: SearchSpace, rng: np.random.Generator) -> Codes:
     """Codes [n, choices] of as many networks as the widest choice has candidates, at most 64.
 
-    Each candidate of each choice occurs in them, as equally often as the counts allow: a Latin arrangement. Where
-    that gives no architecture (an irregular space), one is sampled in its place.
+    Each candidate of each choice occurs in them, as equally often as the counts allow: a Latin
+    arrangement. Where that gives no architecture (an irregular space), one is sampled in its place.
     """
     count = min(int(space.candidates.max()), 64)
     codes = np.empty((count, len(space.choices)), dtype=space.dtype, order="F")
@@ -29,7 +31,8 @@ def latin_networks(space: SearchSpace, rng: np.random.Generator) -> Codes:
 def covering_networks(
     space: SearchSpace, missing: Collection[str], rng: np.random.Generator, drawn: int = 4096
 ) -> Codes:
-    """Codes [n, choices] of few networks that hold the blocks `missing`, or as many of them as sampled networks have.
+    """Codes [n, choices] of few networks that hold the blocks `missing`, or as many of them as
+    sampled networks have.
 
     Args:
         space: whose networks.

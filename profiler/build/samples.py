@@ -12,10 +12,11 @@ from profiler.instruments.references import References
 
 @dataclass(frozen=True)
 class WholeSample:
-    """One network in one round: its codes, the round, every run's time, the energy of a run where it was read.
+    """One network in one round: its codes, the round, every run's time, the energy of a run where
+    it was read.
 
-    `gaps` are its places among the references' turns. `blocks_ms` is what its blocks took in the runs between, where
-    they are timed.
+    `gaps` are its places among the references' turns. `blocks_ms` is what its blocks took in the
+    runs between, where they are timed.
     """
 
     codes: tuple[int, ...]
@@ -39,7 +40,8 @@ class Samples:
         rounds: so far.
         blocks: block key -> [(gap, ms)].
         networks: the whole networks.
-        states: clock in MHz and temperature in degrees Celsius of every round, where they can be read.
+        states: clock in MHz and temperature in degrees Celsius of every round, where they can be
+            read.
     """
 
     references: References
@@ -54,7 +56,9 @@ class Samples:
         return {key: np.array([ms / state[gap] for gap, ms in pairs]) for key, pairs in self.blocks.items()}
 
     def wholes(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Codes [n, choices] of the networks and their medians [n] in units of the references' time around them."""
+        """Codes [n, choices] of the networks and their medians [n] in units of the references' time
+        around them.
+        """
         state = self.references.states()
         codes = np.array([sample.codes for sample in self.networks], dtype=np.int64)
         return codes, np.array([np.median(sample.times) / sample.state(state) for sample in self.networks])
@@ -65,7 +69,8 @@ class Samples:
         1.2533 deviation / sqrt(n), with deviation = IQR / 1.349.
         """
         worst = 0.0
-        # Of the times as the table will give them: a device that only drifts can be measured precisely.
+        # Of the times as the table will give them: a device that only drifts can be measured
+        # precisely.
         for times in self.drift_free().values():
             low, middle, high = np.percentile(times, [25, 50, 75])
             worst = max(worst, 1.2533 * (high - low) / 1.349 / np.sqrt(len(times)) / middle)

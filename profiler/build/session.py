@@ -22,7 +22,9 @@ from tables.lookup_table import BlockCost, Measurement, NetworkSample
 FEWEST_ROUNDS = 8
 
 REFERENCES = 3
-"""Networks that tell the machine's state: where one lies in memory makes it a percent faster or slower."""
+"""Networks that tell the machine's state: where one lies in memory makes it a percent faster or
+slower.
+"""
 
 _FEWEST_SAMPLES = 3  # of a block, before it counts as measured
 _COVERING_PASSES = 20
@@ -96,9 +98,10 @@ class Session:
     def round(self, networks: Codes) -> None:
         """Measure networks in a fresh order, the references in turn between them.
 
-        Where the backend keeps parts of networks, all are made anew: where its weights lie in memory makes a block a
-        percent or two faster or slower, which would else be the same in every round, and be taken for the block's own
-        time. Where it compiles every network anew, references cost as much as what is measured, and stay some rounds.
+        Where the backend keeps parts of networks, all are made anew: where its weights lie in
+        memory makes a block a percent or two faster or slower, which would else be the same in
+        every round, and be taken for the block's own time. Where it compiles every network anew,
+        references cost as much as what is measured, and stay some rounds.
         """
         references = self.samples.references
         if isinstance(self.backend, Renews) or (self.rounds and self.rounds % LIFE == 0):
@@ -117,7 +120,8 @@ class Session:
         wholes: list[float] = []
         parts: list[list[float]] = []
         gaps: list[int] = []
-        # A block is timed again in every round; a network that had to be compiled for it is worth several turns.
+        # A block is timed again in every round; a network that had to be compiled for it is worth
+        # several turns.
         for _ in range(1 if timed else _TURNS):
             if not timed:
                 self.samples.references.turn()
@@ -167,7 +171,9 @@ class Session:
         return [key for key in self.space.all_blocks if found.get(key, 0) < _FEWEST_SAMPLES]
 
     def cover(self) -> None:
-        """Measure what rounds of every candidate left out: blocks that only some combinations of choices have."""
+        """Measure what rounds of every candidate left out: blocks that only some combinations of
+        choices have.
+        """
         for _ in range(_COVERING_PASSES):
             missing = self.uncovered()
             if not missing:

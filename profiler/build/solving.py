@@ -1,9 +1,11 @@
-"""Costs of blocks from the times of whole networks, for runtimes that join operations across blocks.
+"""Costs of blocks from the times of whole networks, for runtimes that join operations across
+blocks.
 
-Whole networks tell the differences between the candidates of a choice, but not how a network's time divides among its
-places. A prior does: time = rate x MACs + a constant a block, fitted with non-negative factors; the ridge of
-`tables.cost.ridge` then finds what each kind of block takes more or less. Sums over networks are as good as the fit;
-a single block's cost is only as good as the prior.
+Whole networks tell the differences between the candidates of a choice, but not how a network's time
+divides among its places. A prior does: time = rate x MACs + a constant a block, fitted with
+non-negative factors; the ridge of `tables.cost.ridge` then finds what each kind of block takes more
+or less. Sums over networks are as good as the fit; a single block's cost is only as good as the
+prior.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ class Solution:
     Args:
         costs: block key -> cost, in the unit of the values, at least 0.
         occurrences: block key -> in how many of the networks it is.
-        standard_error: relative standard error of a network's fitted cost: residual x sqrt(features / n) / mean.
+        standard_error: relative standard error of a network's fitted cost: residual x sqrt(features
+            / n) / mean.
     """
 
     costs: dict[str, float]
@@ -45,7 +48,8 @@ def solve(space: SearchSpace, codes: NDArray[np.int64], values: NDArray[np.float
     rate, constant = _prior(counts @ macs, counts.sum(1).astype(float), values)
     prior = rate * macs + constant
     found = fit(counts.astype(float), counts @ prior, values)
-    # The intercept belongs to what every network has; spread over all blocks it is there in every sum.
+    # The intercept belongs to what every network has; spread over all blocks it is there in every
+    # sum.
     share = found.intercept / counts.sum(1).mean()
     costs = np.maximum(prior + found.deltas + share, 0.0)
     rank = min(len(values), int((counts.max(0) != counts.min(0)).sum()) + 1)
@@ -58,7 +62,9 @@ def solve(space: SearchSpace, codes: NDArray[np.int64], values: NDArray[np.float
 
 
 def _prior(macs: NDArray[np.float64], blocks: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[float, float]:
-    """Milliseconds per MAC and per block, at least 0: non-negative least squares over two columns."""
+    """Milliseconds per MAC and per block, at least 0: non-negative least squares over two
+    columns.
+    """
     both, *_ = np.linalg.lstsq(np.stack([macs, blocks], axis=1), values, rcond=None)
     if both.min() >= 0:
         return float(both[0]), float(both[1])

@@ -20,17 +20,44 @@ def main() -> None:
 main.add_command(build)
 
 
-@main.command(epilog=example("python -m profiler measure arch.json network.onnx --table my-cpu.json"))
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@main.command(
+    epilog=example("python -m profiler measure arch.json network.onnx --table my-cpu.json")
+)
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
 @click.option("--device", "device_name", default="cpu", show_default=True, help="cpu, gpu, gpu:1")
-@click.option("--table", "name", default=None, help="Give this table's estimates beside; it sets the conditions.")
-@click.option("--backend", "backend_name", default="torch", show_default=True, help="What runs architectures.")
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images at a time.")
+@click.option(
+    "--table",
+    "name",
+    default=None,
+    help="Give this table's estimates beside; it sets the conditions.",
+)
+@click.option(
+    "--backend", "backend_name", default="torch", show_default=True, help="What runs architectures."
+)
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images at a time."
+)
 @click.option("--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads.  [default: all cores]")
-@click.option("--rounds", type=click.IntRange(min=3), default=20, show_default=True, help="Turns of each file.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=None, help="Threads.  [default: all cores]"
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=3),
+    default=20,
+    show_default=True,
+    help="Turns of each file.",
+)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the turns' order.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Write the JSON.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Write the JSON.",
+)
 def measure(
     files: tuple[Path, ...],
     device_name: str,
@@ -45,9 +72,10 @@ def measure(
 ) -> None:
     """Measure architectures (JSON) and ONNX models in interleaved rounds, and print JSON.
 
-    An architecture runs in the backend as tables are measured, an ONNX model under onnxruntime. With a table, what the
-    networks of its backend measure is also given as it would have been in the state that the device was in at the
-    build; an ONNX model is one of them where `oneshot export` wrote it and the table is of onnxruntime.
+    An architecture runs in the backend as tables are measured, an ONNX model under onnxruntime.
+    With a table, what the networks of its backend measure is also given as it would have been in
+    the state that the device was in at the build; an ONNX model is one of them where `oneshot
+    export` wrote it and the table is of onnxruntime.
     """
     import json
 
@@ -60,12 +88,17 @@ def measure(
 
     table = load(name) if name else None
     if table is not None:
-        backend_name, precision = str(table.conditions["backend"]), str(table.conditions["precision"])
+        backend_name, precision = (
+            str(table.conditions["backend"]),
+            str(table.conditions["precision"]),
+        )
         batch, threads = int(table.conditions["batch"]), int(table.conditions["threads"])
     device = find(device_name)
     threads = threads or device.threads
     conditions = Conditions(device.torch_name, batch, precision, threads, seed)
-    found = measure_files(files, make(backend_name, conditions), conditions, table=table, rounds=rounds)
+    found = measure_files(
+        files, make(backend_name, conditions), conditions, table=table, rounds=rounds
+    )
     told = {"device": device.processor, "batch": batch, "precision": precision, "threads": threads}
     text = json.dumps({**told, "table": name, "rounds": rounds, "measured": found}, indent=1)
     if output is not None:
@@ -78,7 +111,12 @@ main.add_command(validate)
 
 @main.command(epilog=example("python -m profiler show my-cpu.json --plot my-cpu.png"))
 @click.argument("table")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Write a PNG as well.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Write a PNG as well.",
+)
 @click.option(
     "--correction",
     type=click.Choice(["ridge", "linear", "mlp", "none", "best"]),
@@ -115,7 +153,9 @@ def compare(first: str, second: str) -> None:
     from tables.store import load
 
     tables = load(first), load(second)
-    names = (tables[0].name, tables[1].name) if tables[0].name != tables[1].name else (first, second)
+    names = (
+        (tables[0].name, tables[1].name) if tables[0].name != tables[1].name else (first, second)
+    )
     print_comparison(compare_tables(*tables), names)
 
 
@@ -130,6 +170,11 @@ def devices() -> None:
 
     table = Table("--device", "processor", "cores", "system")
     for device in found():
-        table.add_row(device.name, device.processor, str(device.identity["cores"]), str(device.identity["system"]))
+        table.add_row(
+            device.name,
+            device.processor,
+            str(device.identity["cores"]),
+            str(device.identity["system"]),
+        )
     Console().print(table)
     click.echo(f"backends: {', '.join(available())}")

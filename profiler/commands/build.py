@@ -22,17 +22,39 @@ _NOISY = 0.06
 
 
 @click.command(
-    epilog=example("python -m profiler build --device cpu --space spos --batch 1,8 --budget 90s -o my-cpu.json")
+    epilog=example(
+        "python -m profiler build --device cpu --space spos --batch 1,8 --budget 90s -o my-cpu.json"
+    )
 )
 @click.option("--device", "device_name", default="cpu", show_default=True, help="cpu, gpu, gpu:1")
 @click.option(
-    "--backend", default="torch", show_default=True, help="What runs networks; an unknown name lists those there are."
+    "--backend",
+    default="torch",
+    show_default=True,
+    help="What runs networks; an unknown name lists those there are.",
 )
-@click.option("--space", "space_name", default="spos", show_default=True, help="The space whose blocks are measured.")
 @click.option(
-    "--batch", "batches", type=ListOf(click.IntRange(min=1)), default="1", show_default=True, help="Images at a time."
+    "--space",
+    "space_name",
+    default="spos",
+    show_default=True,
+    help="The space whose blocks are measured.",
 )
-@click.option("--precision", "precisions", type=ListOf(click.Choice(PRECISIONS)), default="fp32", show_default=True)
+@click.option(
+    "--batch",
+    "batches",
+    type=ListOf(click.IntRange(min=1)),
+    default="1",
+    show_default=True,
+    help="Images at a time.",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    type=ListOf(click.Choice(PRECISIONS)),
+    default="fp32",
+    show_default=True,
+)
 @click.option(
     "--resolution",
     "resolutions",
@@ -40,12 +62,23 @@ _NOISY = 0.06
     default=None,
     help="Input sizes in pixels.  [default: the space's own]",
 )
-@click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads.  [default: all cores]")
-@click.option("--cores", type=ListOf(click.IntRange(min=0)), default=None, help="Run on these cores alone.")
-@click.option("--budget", default="60s", show_default=True, help="Time to measure each table for, such as 60s or 2m.")
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=None, help="Threads.  [default: all cores]"
+)
+@click.option(
+    "--cores", type=ListOf(click.IntRange(min=0)), default=None, help="Run on these cores alone."
+)
+@click.option(
+    "--budget",
+    default="60s",
+    show_default=True,
+    help="Time to measure each table for, such as 60s or 2m.",
+)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the sampled networks.")
 @click.option("--name", default=None, help="The table's name.  [default: the file's name]")
-@click.option("--upload", "url", default=None, help="Hand the tables to the service at this address as well.")
+@click.option(
+    "--upload", "url", default=None, help="Hand the tables to the service at this address as well."
+)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
 def build(
     device_name: str,
@@ -64,8 +97,9 @@ def build(
 ) -> None:
     """Measure a space's blocks inside whole networks and write a lookup table.
 
-    Batch, precision and resolution may be lists: one table is written for each combination, and what differs is added
-    to the file's name. A service is told its bearer token by the environment variable PATHFIT_TOKEN.
+    Batch, precision and resolution may be lists: one table is written for each combination, and
+    what differs is added to the file's name. A service is told its bearer token by the environment
+    variable PATHFIT_TOKEN.
     """
     budget_s = seconds(budget)
     if cores is not None:
@@ -78,7 +112,9 @@ def build(
     threads = threads or device.threads
     lists = {"r": len(spaces), "b": len(batches), "p": len(precisions)}
     plans = []
-    for (place, space), batch, precision in itertools.product(enumerate(spaces), batches, precisions):
+    for (place, space), batch, precision in itertools.product(
+        enumerate(spaces), batches, precisions
+    ):
         told = {"r": f"r{(resolutions or (0,))[place]}", "b": f"b{batch}", "p": precision}
         ending = "".join(f"-{told[key]}" for key, count in lists.items() if count > 1)
         plans.append(_Plan(space, device, backend, batch, precision, threads, ending))
@@ -111,7 +147,9 @@ class _Plan:
         from profiler.backends.base import Conditions
         from profiler.backends.registry import make
 
-        conditions = Conditions(self.device.torch_name, self.batch, self.precision, self.threads, seed)
+        conditions = Conditions(
+            self.device.torch_name, self.batch, self.precision, self.threads, seed
+        )
         return make(self.runtime, conditions)
 
     def path(self, output: Path | None) -> Path:
@@ -120,7 +158,10 @@ class _Plan:
         if output is not None:
             return output.with_name(f"{output.stem}{self.ending}{output.suffix}")
         conditions = self.runtime, self.batch, self.precision, self.threads
-        return DEFAULT_FOLDER / f"{table_name(self.space.name, self.device.processor, *conditions)}.json"
+        return (
+            DEFAULT_FOLDER
+            / f"{table_name(self.space.name, self.device.processor, *conditions)}.json"
+        )
 
     def measure(self, runtime: Any, budget_s: float, seed: int, name: str) -> LookupTable:
         from profiler.build.builder import Instruments, Settings
@@ -144,7 +185,9 @@ class _Plan:
 
 
 def sized(name: str, size: int) -> SearchSpace:
-    """The space of a name with images of `size` pixels; raises InvalidParameter where it leaves no choice of that."""
+    """The space of a name with images of `size` pixels; raises InvalidParameter where it leaves no
+    choice of that.
+    """
     from spaces.errors import InvalidParameter
     from spaces.registry import get
 
@@ -158,23 +201,30 @@ def sized(name: str, size: int) -> SearchSpace:
 
 
 def affinity() -> dict[str, list[int]]:
-    """The cores that this process may run on, as a table's conditions record them; nothing where that is not told."""
+    """The cores that this process may run on, as a table's conditions record them; nothing where
+    that is not told.
+    """
     import os
 
     return {"affinity": sorted(os.sched_getaffinity(0))} if hasattr(os, "sched_getaffinity") else {}
 
 
 def pin(cores: tuple[int, ...]) -> None:
-    """Run this process, and the threads that it will start, on these cores alone; raises click.BadParameter."""
+    """Run this process, and the threads that it will start, on these cores alone; raises
+    click.BadParameter.
+    """
     import os
 
     if not hasattr(os, "sched_setaffinity"):
-        raise click.BadParameter("this system does not let a process choose its cores", param_hint="--cores")
+        raise click.BadParameter(
+            "this system does not let a process choose its cores", param_hint="--cores"
+        )
     there = os.sched_getaffinity(0)
     if not set(cores) <= there:
         wrong = sorted(set(cores) - there)[0]
         raise click.BadParameter(
-            f"there is no core {wrong}; there is: {', '.join(map(str, sorted(there)))}", param_hint="--cores"
+            f"there is no core {wrong}; there is: {', '.join(map(str, sorted(there)))}",
+            param_hint="--cores",
         )
     os.sched_setaffinity(0, cores)
 
@@ -188,15 +238,18 @@ def _summarise(table: LookupTable, path: Path) -> None:
     least, greatest = model.bounds()
     console = Console(soft_wrap=True)
     console.print(
-        f"{len(table.blocks)} blocks and {len(table.networks)} networks in {measured.rounds} rounds, "
-        f"{measured.seconds:.0f} s; stopped by {measured.stopped_by}, largest standard error "
-        f"{measured.standard_error:.1%}"
+        f"{len(table.blocks)} blocks and {len(table.networks)} networks in {measured.rounds}"
+        f" rounds, {measured.seconds:.0f} s; stopped by {measured.stopped_by}, largest standard"
+        f" error {measured.standard_error:.1%}"
     )
     spread = f", sigma {model.sigma:.3g} ms" if model.sigma is not None else ""
-    console.print(f"networks of {table.space} take {least.value:.4g} to {greatest.value:.4g} ms{spread}")
+    console.print(
+        f"networks of {table.space} take {least.value:.4g} to {greatest.value:.4g} ms{spread}"
+    )
     if model.sigma is not None and model.sigma > _NOISY * measured.reference_ms:
         console.print(
-            f"[yellow]sigma is {model.sigma / measured.reference_ms:.0%} of a network's latency, and searches keep "
-            "1.64 sigma free: a quiet machine or a longer --budget narrows it[/yellow]"
+            f"[yellow]sigma is {model.sigma / measured.reference_ms:.0%} of a network's latency,"
+            " and searches keep 1.64 sigma free: a quiet machine or a longer --budget narrows"
+            " it[/yellow]"
         )
     console.print(f"wrote {path}")

@@ -23,7 +23,9 @@ class ListOf(click.ParamType[tuple[Any, ...]]):
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         return f"{self.item.get_metavar(param, ctx) or self.item.name.upper()}[,...]"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Any, ...]:
         if isinstance(value, tuple):
             return value
         found = tuple(self.item.convert(part.strip(), param, ctx) for part in str(value).split(","))
@@ -41,12 +43,18 @@ def seconds(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 < value < float("inf"):
-        raise click.BadParameter(f"{text!r} is no duration; write 60s, 2m or 1h", param_hint="--budget")
+        raise click.BadParameter(
+            f"{text!r} is no duration; write 60s, 2m or 1h", param_hint="--budget"
+        )
     return value
 
 
-def table_name(space: str, processor: str, backend: str, batch: int, precision: str, threads: int) -> str:
-    """The name that a table gets by default, such as `spos-amd-epyc-b1-fp32-t2`; torch goes without saying."""
+def table_name(
+    space: str, processor: str, backend: str, batch: int, precision: str, threads: int
+) -> str:
+    """The name that a table gets by default, such as `spos-amd-epyc-b1-fp32-t2`; torch goes without
+    saying.
+    """
     words = f"{space} {processor}".lower()
     slug = "-".join("".join(letter if letter.isalnum() else " " for letter in words).split())
     runtime = "" if backend == "torch" else f"-{backend}"

@@ -15,8 +15,18 @@ def print_table(table: LookupTable, correction: str = "ridge") -> None:
     """Print a lookup table: identity, conditions, blocks by cost, and what a correction found."""
     console = Console()
     console.print(f"[bold]{table.name}[/bold]  {table.space} on {table.device['processor']}")
-    console.print("  ".join(f"{key}={value}" for key, value in {**table.conditions, **table.versions}.items()))
-    names = Column("block", min_width=25), "ms", "IQR", "samples", "MMACs", "params", "activations, MiB"
+    console.print(
+        "  ".join(f"{key}={value}" for key, value in {**table.conditions, **table.versions}.items())
+    )
+    names = (
+        Column("block", min_width=25),
+        "ms",
+        "IQR",
+        "samples",
+        "MMACs",
+        "params",
+        "activations, MiB",
+    )
     rows = compact_table(*names)
     for key, cost in sorted(table.blocks.items(), key=lambda item: -item[1].latency_ms):
         spread = "-" if cost.latency_iqr_ms is None else f"{cost.latency_iqr_ms:.4f}"
@@ -33,24 +43,35 @@ def print_table(table: LookupTable, correction: str = "ridge") -> None:
     if model.correction is not None:
         found = model.correction
         console.print(
-            f"{found.count} whole networks ({found.outliers} disturbed ones left out): "
-            f"sigma {found.sigma:.3g} ms by the {found.kind} correction (residual {found.residual:.3g} ms), "
-            f"of the block sum with an intercept {found.naive_sigma:.3g} ms"
+            f"{found.count} whole networks ({found.outliers} disturbed ones left out): sigma"
+            f" {found.sigma:.3g} ms by the {found.kind} correction (residual {found.residual:.3g}"
+            f" ms), of the block sum with an intercept {found.naive_sigma:.3g} ms"
         )
         if found.scores:
             compared = ", ".join(f"{kind} {score:.3g} ms" for kind, score in found.scores.items())
             console.print(f"5-fold residuals: {compared}")
     known = models(table, space)
     if "memory_bytes" in known:
-        console.print(f"networks hold {_range(known['memory_bytes'], 'MiB', 2**20)} of activations at once")
+        console.print(
+            f"networks hold {_range(known['memory_bytes'], 'MiB', 2**20)} of activations at once"
+        )
     if "energy_mj" in known and table.measurement is not None:
         energy, counter = known["energy_mj"], table.measurement.energy
-        console.print(f"networks take {_range(energy, 'mJ')} a run, sigma {energy.sigma:.3g} mJ ({counter})")
+        console.print(
+            f"networks take {_range(energy, 'mJ')} a run, sigma {energy.sigma:.3g} mJ ({counter})"
+        )
 
 
 def compact_table(*names: Column | str, title: str | None = None) -> Table:
     """A table without lines between the columns, so that 80 columns of a terminal hold more."""
-    return Table(*names, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    return Table(
+        *names,
+        title=title,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
 
 
 def _range(model: CostModel, unit: str, divisor: float = 1.0) -> str:

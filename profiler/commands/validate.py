@@ -17,11 +17,23 @@ if TYPE_CHECKING:
 
 @click.command(epilog=example("python -m profiler validate my-cpu.json --networks 30"))
 @click.argument("table")
-@click.option("--networks", type=click.IntRange(min=3), default=30, show_default=True, help="Random networks.")
 @click.option(
-    "--searched", type=click.IntRange(min=0), default=10, show_default=True, help="Searched networks at each limit."
+    "--networks", type=click.IntRange(min=3), default=30, show_default=True, help="Random networks."
 )
-@click.option("--rounds", type=click.IntRange(min=4), default=20, show_default=True, help="Turns of each network.")
+@click.option(
+    "--searched",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Searched networks at each limit.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=4),
+    default=20,
+    show_default=True,
+    help="Turns of each network.",
+)
 @click.option(
     "--correction",
     type=click.Choice(["ridge", "linear", "mlp", "best"]),
@@ -29,9 +41,19 @@ if TYPE_CHECKING:
     show_default=True,
     help="How whole networks correct the block sum.",
 )
-@click.option("--device", "device_name", default=None, help="cpu, gpu, gpu:1  [default: of the table's kind]")
-@click.option("--seed", type=SEED, default=1, show_default=True, help="Of the networks and the orders.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None, help="Write JSON.")
+@click.option(
+    "--device", "device_name", default=None, help="cpu, gpu, gpu:1  [default: of the table's kind]"
+)
+@click.option(
+    "--seed", type=SEED, default=1, show_default=True, help="Of the networks and the orders."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="Write JSON.",
+)
 def validate(
     table: str,
     networks: int,
@@ -44,9 +66,10 @@ def validate(
 ) -> None:
     """Measure networks that a table has not seen, and hold its estimates against them.
 
-    Random networks, none of them among the table's, tell its error and how it ranks; the agreement of two halves of the
-    measurements is the ceiling of any ranking. Searched networks, which find what a table takes for cheap, are measured
-    under limits at the 10th, 50th and 90th percentile of the range of limits.
+    Random networks, none of them among the table's, tell its error and how it ranks; the agreement
+    of two halves of the measurements is the ceiling of any ranking. Searched networks, which find
+    what a table takes for cheap, are measured under limits at the 10th, 50th and 90th percentile of
+    the range of limits.
     """
     import json
 
@@ -66,7 +89,11 @@ def validate(
     found.measured  # noqa: B018 - raises where the table was imported
     device = find(device_name or ("gpu" if found.device["kind"] == "cuda" else "cpu"))
     conditions = Conditions(
-        device.torch_name, int(told["batch"]), str(told["precision"]), int(told["threads"]), found.seed
+        device.torch_name,
+        int(told["batch"]),
+        str(told["precision"]),
+        int(told["threads"]),
+        found.seed,
     )
     backend = make(str(told["backend"]), conditions)
     with Bar(f"validating {found.name}") as bar:
@@ -82,7 +109,10 @@ def validate(
             progress=bar.update,
         )
     if output is not None:
-        write_text(output, json.dumps({"table": found.name, "seed": seed, **result.to_dict()}, indent=1) + "\n")
+        write_text(
+            output,
+            json.dumps({"table": found.name, "seed": seed, **result.to_dict()}, indent=1) + "\n",
+        )
     _print(found, result, device.processor)
 
 
@@ -93,7 +123,10 @@ def _print(table: LookupTable, found: Validation, processor: str) -> None:
 
     console = Console()
     if processor != table.device["processor"]:
-        console.print(f"[yellow]the table is of {table.device['processor']}, this device is {processor}[/yellow]")
+        console.print(
+            f"[yellow]the table is of {table.device['processor']}, this device is"
+            f" {processor}[/yellow]"
+        )
     title = f"{found.networks} random networks of {table.space}, {found.rounds} rounds"
     names = "estimate", "MAPE raw", "MAPE", "in 5%", "in 10%", "largest", "Spearman", "Kendall"
     rows = compact_table(*names, title=title)
@@ -102,14 +135,24 @@ def _print(table: LookupTable, found: Validation, processor: str) -> None:
     ranks = f"{found.ceiling_spearman:.3f}", f"{found.ceiling_kendall:.3f}"
     rows.add_row("ceiling", "", f"{found.ceiling_mape:.2%}", *[""] * 3, *ranks)
     console.print(rows)
-    console.print("ceiling: how well two halves of the rounds agree; a perfect estimate would be off by so much")
+    console.print(
+        "ceiling: how well two halves of the rounds agree; a perfect estimate would be off by so"
+        " much"
+    )
     console.print(
         f"the reference network takes {found.drift:.3f} times as long as at the build, "
         "which is divided out of all but what is called raw"
     )
-    limits = compact_table("percentile", "limit", "searched networks", "within it", "within it, raw")
+    limits = compact_table(
+        "percentile", "limit", "searched networks", "within it", "within it, raw"
+    )
     for limit in found.limits:
-        cells = f"{limit.limit_ms:.4g} ms", str(limit.networks), str(limit.within), str(limit.within_raw)
+        cells = (
+            f"{limit.limit_ms:.4g} ms",
+            str(limit.networks),
+            str(limit.within),
+            str(limit.within_raw),
+        )
         limits.add_row(f"{limit.percentile}th", *cells)
     console.print(limits)
 

@@ -1,9 +1,10 @@
 """The C library's allocator, kept from giving memory back between runs.
 
-By default glibc returns freed memory to the system when it lies at the top of the heap or was large, and asks for it
-again, page by page, at the next tensor. Whether that happens depends on what a process allocated before, so the same
-block takes 1.2 ms in one process and 2.5 ms in the next, and in one network but not in another. A process that serves
-networks gains by the same setting: MALLOC_TRIM_THRESHOLD_ and MALLOC_MMAP_THRESHOLD_ in its environment.
+By default glibc returns freed memory to the system when it lies at the top of the heap or was
+large, and asks for it again, page by page, at the next tensor. Whether that happens depends on what
+a process allocated before, so the same block takes 1.2 ms in one process and 2.5 ms in the next,
+and in one network but not in another. A process that serves networks gains by the same setting:
+MALLOC_TRIM_THRESHOLD_ and MALLOC_MMAP_THRESHOLD_ in its environment.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": str(2**31 - 1), "MALLOC_MMAP_THRESHOLD_
 
 
 def keep_memory() -> bool:
-    """Let this process keep what it frees, from now on; whether its C library could be told so (glibc can)."""
+    """Let this process keep what it frees, from now on; whether its C library could be told so
+    (glibc can).
+    """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):

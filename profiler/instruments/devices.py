@@ -34,7 +34,9 @@ class Device:
 
     @property
     def threads(self) -> int:
-        """Torch threads that it is measured with by default: all cores of a processor, one beside a GPU."""
+        """Torch threads that it is measured with by default: all cores of a processor, one beside a
+        GPU.
+        """
         return int(self.identity["cores"]) if self.kind == "cpu" else 1
 
     @property
@@ -54,9 +56,14 @@ def devices() -> list[Device]:
     found = [_cpu()]
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
-        identity = {"cores": properties.multi_processor_count, "memory_bytes": properties.total_memory}
+        identity = {
+            "cores": properties.multi_processor_count,
+            "memory_bytes": properties.total_memory,
+        }
         uuid = str(getattr(properties, "uuid", ""))
-        found.append(Device("cuda", index, properties.name, {**identity, "system": _system(), "uuid": uuid}))
+        found.append(
+            Device("cuda", index, properties.name, {**identity, "system": _system(), "uuid": uuid})
+        )
     return found
 
 
@@ -73,12 +80,16 @@ def find(name: str) -> Device:
             return device
     there = ", ".join(f"{device.name} ({device.processor})" for device in found)
     if wanted.startswith("gpu") and len(found) == 1:
-        raise DeviceNotFound(f"--device {name}: this torch sees no CUDA device here; there is: {there}")
+        raise DeviceNotFound(
+            f"--device {name}: this torch sees no CUDA device here; there is: {there}"
+        )
     raise DeviceNotFound(f"unknown device {name!r}; there is: {there}")
 
 
 def _cpu() -> Device:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return Device("cpu", 0, _processor_name(), {"cores": usable, "system": _system()})
 
 

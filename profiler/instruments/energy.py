@@ -1,4 +1,6 @@
-"""Energy of a run where the machine counts it: NVML's counter of a GPU, RAPL's of a processor's packages."""
+"""Energy of a run where the machine counts it: NVML's counter of a GPU, RAPL's of a processor's
+packages.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,9 @@ class EnergyCounter:
     def of(self, run: Callable[[], float]) -> float:
         """Energy of one run in millijoules, over as many runs as the window takes.
 
-        All that the device does meanwhile is in it: it is the machine's energy, not the process's. It is counted from
-        one of the counter's steps to another, so that a step's width, up to a fifth of the window, is no error of it.
+        All that the device does meanwhile is in it: it is the machine's energy, not the process's.
+        It is counted from one of the counter's steps to another, so that a step's width, up to a
+        fifth of the window, is no error of it.
         """
         _, before = self._step(run)
         runs, begin = 0, time.monotonic()
@@ -46,7 +49,9 @@ class EnergyCounter:
         return round(spent / runs, 4)
 
     def _step(self, run: Callable[[], float]) -> tuple[int, float]:
-        """Run until the counter moves, or in vain for a window; how often, and what it then reads."""
+        """Run until the counter moves, or in vain for a window; how often, and what it then
+        reads.
+        """
         runs, begin, first = 0, time.monotonic(), self.read()
         while (now := self.read()) == first and time.monotonic() - begin < self.window_s:
             run()
@@ -62,7 +67,8 @@ def find_counter(device: Device, root: Path = RAPL) -> EnergyCounter | None:
 def _rapl(root: Path) -> EnergyCounter | None:
     zones = [path for path in sorted(root.glob("*-rapl:*")) if path.name.count(":") == 1]
     try:
-        # Packages alone, such as intel-rapl:0: parts (intel-rapl:0:1) are in them, and they in psys, the platform.
+        # Packages alone, such as intel-rapl:0: parts (intel-rapl:0:1) are in them, and they in
+        # psys, the platform.
         packages = [path for path in zones if (path / "name").read_text().startswith("package")]
         files = [path / "energy_uj" for path in packages]
         wrap = sum(float((path / "max_energy_range_uj").read_text()) for path in packages)
@@ -86,7 +92,9 @@ def _nvml(device: Device) -> EnergyCounter | None:
         pynvml.nvmlInit()
         uuid = str(device.identity.get("uuid", ""))
         handle = (
-            pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}") if uuid else pynvml.nvmlDeviceGetHandleByIndex(device.index)
+            pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+            if uuid
+            else pynvml.nvmlDeviceGetHandleByIndex(device.index)
         )
         pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except Exception:  # pynvml absent, or any of NVML's errors: then there is no counter

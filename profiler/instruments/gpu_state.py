@@ -14,13 +14,21 @@ State = Callable[[], tuple[float, float] | None]
 
 
 def reader(device: Device) -> State:
-    """Reads the multiprocessors' clock in MHz and the temperature in degrees Celsius; None where they are not told."""
+    """Reads the multiprocessors' clock in MHz and the temperature in degrees Celsius; None where
+    they are not told.
+    """
     program = shutil.which("nvidia-smi") if device.kind == "cuda" else None
     if program is None:
         return lambda: None
     uuid = device.identity.get("uuid")
     which = f"GPU-{uuid}" if uuid else str(device.index)
-    command = [program, "--query-gpu=clocks.sm,temperature.gpu", "--format=csv,noheader,nounits", "-i", which]
+    command = [
+        program,
+        "--query-gpu=clocks.sm,temperature.gpu",
+        "--format=csv,noheader,nounits",
+        "-i",
+        which,
+    ]
 
     def read() -> tuple[float, float] | None:
         try:

@@ -1,7 +1,8 @@
 """The machine's state, as networks tell it that are timed again and again between others.
 
-A shared machine changes its speed within seconds: on one, a network of 15 ms took 22 ms for seconds at a time. What is
-timed between two turns of the references is divided by their time around it, not by that of a whole round.
+A shared machine changes its speed within seconds: on one, a network of 15 ms took 22 ms for seconds
+at a time. What is timed between two turns of the references is divided by their time around it, not
+by that of a whole round.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ LIFE = 4
 """Rounds that ready networks are kept for."""
 
 WARM = 2
-"""Untimed runs of a turn, since another network has just used the caches: as many for all that are compared."""
+"""Untimed runs of a turn, since another network has just used the caches: as many for all that are
+compared.
+"""
 
 _WINDOWS = (1, 2, 4, 8, 16, 32)  # turns on either side that a state may be the median of
 
@@ -28,8 +31,8 @@ _WINDOWS = (1, 2, 4, 8, 16, 32)  # turns on either side that a state may be the 
 class References:
     """Networks that take turns between others.
 
-    One takes the turn before whatever is timed first and one after each; a gap is the place between two turns, and
-    `gap` that of what is timed next.
+    One takes the turn before whatever is timed first and one after each; a gap is the place between
+    two turns, and `gap` that of what is timed next.
 
     Args:
         runners: of the reference networks.
@@ -62,22 +65,29 @@ class References:
     def states(self) -> Array:
         """What the references would take in each gap, their mean in milliseconds, [turns + 1].
 
-        The median of the turns around a gap; of how many is chosen by what foretells a turn best by those around it:
-        few where the state jumps, many where a turn is merely noisy.
+        The median of the turns around a gap; of how many is chosen by what foretells a turn best by
+        those around it: few where the state jumps, many where a turn is merely noisy.
         """
         even, shares = self._even()
         window = _best_window(np.log(even))
-        return np.asarray(np.median(even[_around(len(even) + 1, len(even), window)], axis=1) * shares.mean())
+        return np.asarray(
+            np.median(even[_around(len(even) + 1, len(even), window)], axis=1) * shares.mean()
+        )
 
     def _even(self) -> tuple[Array, Array]:
-        """Turns' times [turns] as if all were the same network, and what each takes of that one's time [references].
+        """Turns' times [turns] as if all were the same network, and what each takes of that one's
+        time [references].
 
-        Compared within cycles of turns: over all turns one network's median may be of the machine's slow state and
-        another's of its fast one.
+        Compared within cycles of turns: over all turns one network's median may be of the machine's
+        slow state and another's of its fast one.
         """
         logs, count = np.log(np.array(self.times)), len(self.runners)
         cycles = logs[: len(logs) // count * count].reshape(-1, count)
-        offsets = np.median(cycles - cycles.mean(1, keepdims=True), axis=0) if len(cycles) else np.zeros(count)
+        offsets = (
+            np.median(cycles - cycles.mean(1, keepdims=True), axis=0)
+            if len(cycles)
+            else np.zeros(count)
+        )
         return np.exp(logs - np.resize(offsets, len(logs))), np.exp(offsets)
 
 
@@ -89,7 +99,8 @@ def beside(
 ) -> tuple[Array, Array, References]:
     """Time networks in interleaved rounds, a reference after each.
 
-    Every few rounds all are made anew: where one lies in memory makes it some percent faster or slower.
+    Every few rounds all are made anew: where one lies in memory makes it some percent faster or
+    slower.
 
     Args:
         make: what to time, and the references.
@@ -98,7 +109,8 @@ def beside(
         progress: told the share that is done.
 
     Returns:
-        Times [n, rounds] in milliseconds, and what the references took around each, [n, rounds]; the references.
+        Times [n, rounds] in milliseconds, and what the references took around each, [n, rounds];
+        the references.
     """
     runners, others = make()
     runs = runs_for(max(warm_up(runner, seconds=1.0) for runner in others))

@@ -14,7 +14,8 @@ from profiler.instruments.allocator import keep_memory
 from spaces.architecture import Architecture
 from spaces.space import SearchSpace
 
-_SETTLING = 8  # runs of a network that is compiled as a whole: onnxruntime's first ones take up to 7% longer
+# Runs of a network that is compiled as a whole: onnxruntime's first ones take up to 7% longer.
+_SETTLING = 8
 
 
 @contextlib.contextmanager
@@ -66,7 +67,9 @@ def settled(runner: Runner, backend: Backend) -> Runner:
     return runner
 
 
-def fresh(backend: Backend, space: SearchSpace, architectures: Sequence[Architecture]) -> list[Runner]:
+def fresh(
+    backend: Backend, space: SearchSpace, architectures: Sequence[Architecture]
+) -> list[Runner]:
     """Settled runners of architectures, which share nothing with any that were made before."""
     if isinstance(backend, Renews):
         backend.renew()

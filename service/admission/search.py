@@ -46,7 +46,8 @@ def admit(request: SearchRequest, catalog: Catalog) -> tuple[SearchRequest, Sear
         The request with its defaults filled in, and the task for a worker.
 
     Raises:
-        Problem: the request names something unknown or asks for something impossible; the field is named.
+        Problem: the request names something unknown or asks for something impossible; the field is
+            named.
     """
     with blaming("space"):
         space = catalog.space(request.space)
@@ -54,7 +55,9 @@ def admit(request: SearchRequest, catalog: Catalog) -> tuple[SearchRequest, Sear
     guide = _guide(request, space, catalog)
     constraints = _constraints(request, space, device)
     objectives = _objectives(request, space, device)
-    _check_strategy(request, SearchProblem(space, _Unasked(), constraints, [found for _, found in objectives]))
+    _check_strategy(
+        request, SearchProblem(space, _Unasked(), constraints, [found for _, found in objectives])
+    )
     name = None if device is None else device.name
     chosen = request.guide.model_copy(update={"name": guide.name})
     filled = request.model_copy(update={"space": space.name, "device": name, "guide": chosen})
@@ -79,7 +82,11 @@ def admit(request: SearchRequest, catalog: Catalog) -> tuple[SearchRequest, Sear
 def _device(request: SearchRequest, space: SearchSpace, catalog: Catalog) -> FileReference | None:
     name = request.device
     if name is None:
-        asked = [metric for metric in (*request.constraints.given(), *request.objectives) if metric in MEASURED]
+        asked = [
+            metric
+            for metric in (*request.constraints.given(), *request.objectives)
+            if metric in MEASURED
+        ]
         if not asked:
             return None
         known = catalog.tables_of(space.name)
@@ -135,7 +142,9 @@ def _benchmark(request: SearchRequest, space: SearchSpace, _catalog: Catalog) ->
         with blaming("guide.metric"):
             found.values(metric)
     files = [FileReference.of(path.name, path) for path in found.files]
-    return Guiding(name, benchmark=name if metric is None else f"{name}:{metric}", benchmark_files=files)
+    return Guiding(
+        name, benchmark=name if metric is None else f"{name}:{metric}", benchmark_files=files
+    )
 
 
 def _only(known: list[str], kind: str, space: SearchSpace, hint: str) -> str:
@@ -151,7 +160,9 @@ def _check_space(what: str, given: str, space: SearchSpace) -> None:
         raise invalid(f"{what} {given}, not {space.name}", "guide.name")
 
 
-def _constraints(request: SearchRequest, space: SearchSpace, device: FileReference | None) -> list[Constraint]:
+def _constraints(
+    request: SearchRequest, space: SearchSpace, device: FileReference | None
+) -> list[Constraint]:
     bound = []
     for metric, maximum in request.constraints.given().items():
         field = f"constraints.{metric}"
@@ -180,11 +191,17 @@ def _objectives(
 def _check_metric(metric: str, field: str) -> None:
     known = [*METRICS, *ALIASES]
     if metric not in known:
-        raise invalid(f"{field}: no table tells {metric!r:.80}; there is: {', '.join(known)}", field, known=known)
+        raise invalid(
+            f"{field}: no table tells {metric!r:.80}; there is: {', '.join(known)}",
+            field,
+            known=known,
+        )
 
 
 def _check_blocks(metric: str, space: SearchSpace, device: FileReference | None) -> None:
-    """A missing block is the table's fault; what it has no figures of, and what is infeasible, that of who asks."""
+    """A missing block is the table's fault; what it has no figures of, and what is infeasible, that
+    of who asks.
+    """
     if metric in MEASURED and device is not None:
         with blaming("device"):
             device_model(device, space)
@@ -198,7 +215,9 @@ def _check_strategy(request: SearchRequest, problem: SearchProblem) -> None:
     with blaming("strategy.name"):
         make(request.strategy.name, problem, np.random.default_rng(0), {})
     with blaming(field):
-        strategy = make(request.strategy.name, problem, np.random.default_rng(0), request.strategy.options)
+        strategy = make(
+            request.strategy.name, problem, np.random.default_rng(0), request.strategy.options
+        )
     if strategy.planned > MOST_EVALUATIONS:
         raise invalid(
             f"{request.strategy.name} would evaluate up to {strategy.planned} networks; "

@@ -1,4 +1,6 @@
-"""Tasks: accepted jobs with everything they need, so that any worker at any time gives the same result."""
+"""Tasks: accepted jobs with everything they need, so that any worker at any time gives the same
+result.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ class SearchTask:
 
     Args:
         space: canonical name.
-        table: the device's lookup table, None where nothing that a device tells is limited or traded.
+        table: the device's lookup table, None where nothing that a device tells is limited or
+            traded.
         predictor: the guide's file.
         limits: metric -> maximum.
         margin: deviations kept below a limit.
@@ -29,7 +32,8 @@ class SearchTask:
         options: the strategy's.
         count: how many of the best are given in full.
         seed: the same seed gives the same result.
-        objectives: metrics that are traded for the guide's score; none: the first limit's, else MACs.
+        objectives: metrics that are traded for the guide's score; none: the first limit's, else
+            MACs.
         supernet: the trained weights of the supernet's run.
         benchmark: `NAME` or `NAME:METRIC`.
         benchmark_files: what it was read from, in its order.
@@ -61,7 +65,9 @@ class SearchTask:
     def from_dict(cls, value: Mapping[str, Any]) -> SearchTask:
         """Read the object that `to_dict` gives."""
         files = [FileReference(**file) for file in value.get("benchmark_files", ())]
-        return cls(**{**_with_files(value, "table", "predictor", "supernet"), "benchmark_files": files})
+        return cls(
+            **{**_with_files(value, "table", "predictor", "supernet"), "benchmark_files": files}
+        )
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,8 @@ class PredictorTask:
         space: canonical name.
         evaluations: JSON lines.
         name: of the predictor that is made.
-        options: of the command by their names, such as `{"encoder": "gates", "metric": "top1", "refit": true}`.
+        options: of the command by their names, such as `{"encoder": "gates", "metric": "top1",
+            "refit": true}`.
         seed: of the split and the fit.
         threads: of torch.
         version: of pathfit, when the job was accepted.
@@ -130,11 +137,14 @@ class RetrainTask:
         return cls(**_with_files(value, "supernet"))
 
 
-def bind(metric: str, maximum: float, space: SearchSpace, table: FileReference | None, margin: float) -> Constraint:
+def bind(
+    metric: str, maximum: float, space: SearchSpace, table: FileReference | None, margin: float
+) -> Constraint:
     """A limit bound to its cost model.
 
     Raises:
-        PathfitError: the metric is unknown, a device's is limited without a table, or the table does not tell it.
+        PathfitError: the metric is unknown, a device's is limited without a table, or the table
+            does not tell it.
         Infeasible: no network of the space meets it.
     """
     name = canonical_metric(metric)

@@ -22,14 +22,19 @@ FEWEST_TESTED = 5
 def admit_predictor(request: PredictorRequest, catalog: Catalog) -> Admitted:
     """Check that a predictor can be trained; raises Problem that names the field."""
     if catalog.holds("predictor", request.name) is not None:
-        detail = f"the service has a predictor {request.name!r} in a folder of its own; choose another name"
+        detail = (
+            f"the service has a predictor {request.name!r} in a folder of its own; choose another"
+            " name"
+        )
         raise Problem(409, "name-taken", "Name taken", detail, "name")
     with blaming("evaluations"):
         file = catalog.evaluations(request.evaluations)
         known = read(file.path)
         space = known[0].architecture.space
         catalog.space(space)
-    options = {name: value for name, value in request.options.model_dump().items() if value is not None}
+    options = {
+        name: value for name, value in request.options.model_dump().items() if value is not None
+    }
     with blaming("options.metric"):
         scores(known, options.get("metric", "cross_entropy"))
     _check_encoders(options)
@@ -37,8 +42,8 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog) -> Admitted:
     if count < 10 or len(known) - count < FEWEST_TESTED:
         field = "options.train" if "train" in options else "evaluations"
         raise invalid(
-            f"{field}: of {len(known)} evaluations {count} would be trained on and {len(known) - count} tested on; "
-            f"at least 10 and {FEWEST_TESTED} are needed",
+            f"{field}: of {len(known)} evaluations {count} would be trained on and"
+            f" {len(known) - count} tested on; at least 10 and {FEWEST_TESTED} are needed",
             field,
         )
     task = PredictorTask(space, file, request.name, options, request.seed)
@@ -65,19 +70,39 @@ def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None)
         with blaming("supernet"):
             run, supernet = catalog.supernet(request.supernet)
         if run.space != architecture.space:
-            raise invalid(f"the supernet {run.name!r} is one of {run.space}, not {architecture.space}", "supernet")
-    options = {name: value for name, value in request.options.model_dump().items() if value is not None}
+            raise invalid(
+                f"the supernet {run.name!r} is one of {run.space}, not {architecture.space}",
+                "supernet",
+            )
+    options = {
+        name: value for name, value in request.options.model_dump().items() if value is not None
+    }
     if "epochs" in options and "steps" in options:
         raise invalid("options: give epochs or steps, not both", "options.steps")
     parts = request.workers * options.get("accumulate", 1)
     if (batch := options.get("batch_size", parts)) % parts:
         raise invalid(
-            f"options.batch_size must be a multiple of workers x accumulate, {parts}, not {batch}", "options.batch_size"
+            f"options.batch_size must be a multiple of workers x accumulate, {parts}, not {batch}",
+            "options.batch_size",
         )
-    task = RetrainTask(architecture.to_dict(), data, options, request.seed, supernet=supernet, workers=request.workers)
+    task = RetrainTask(
+        architecture.to_dict(),
+        data,
+        options,
+        request.seed,
+        supernet=supernet,
+        workers=request.workers,
+    )
     on_gpu = options.get("accelerator") == "gpu"
-    needs = {"cpus": float(task.threads * task.workers), "gpus": float(task.workers if on_gpu else 0)}
-    filled = {**request.model_dump(mode="json"), "architecture": architecture.to_dict(), "space": architecture.space}
+    needs = {
+        "cpus": float(task.threads * task.workers),
+        "gpus": float(task.workers if on_gpu else 0),
+    }
+    filled = {
+        **request.model_dump(mode="json"),
+        "architecture": architecture.to_dict(),
+        "space": architecture.space,
+    }
     return filled, task.to_dict(), needs
 
 
@@ -90,7 +115,10 @@ def _architecture(request: RetrainRequest, catalog: Catalog, search: Job | None)
             raise Problem(409, "conflict", "Conflict", detail, "search.id", state=search.state)
         front, place = search.result["front"], request.search.architecture
         if place >= len(front):
-            detail = f"search.architecture must be less than {len(front)}, the length of the front, not {place}"
+            detail = (
+                f"search.architecture must be less than {len(front)}, the length of the front, not"
+                f" {place}"
+            )
             raise invalid(detail, "search.architecture")
         return Architecture.from_dict(front[place]["architecture"])
     with blaming("architecture"):

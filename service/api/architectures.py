@@ -1,4 +1,6 @@
-"""`/search/{id}/architectures/{k}`: one network that a search found, in the formats of the field, drawn, or as ONNX."""
+"""`/search/{id}/architectures/{k}`: one network that a search found, in the formats of the field,
+drawn, or as ONNX.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ from spaces.architecture import Architecture
 from spaces.errors import PathfitError
 from spaces.registry import get
 
-_ONE = threading.Lock()  # matplotlib draws where graphviz is not installed; its settings are the whole process's
+_ONE = (
+    threading.Lock()
+)  # matplotlib draws where graphviz is not installed; its settings are the whole process's
 
 
 def blueprint() -> APIBlueprint:
@@ -37,9 +41,10 @@ def blueprint() -> APIBlueprint:
     @architectures.doc(
         summary="A network that a search found",
         description=(
-            "`place` counts from 0, best first, on the front or among all candidates. ONNX is of the network as it is "
-            "before training, for measuring it on a device; with `weights=supernet` it has the weights and statistics "
-            "of its path in the supernet that guided the search."
+            "`place` counts from 0, best first, on the front or among all candidates. ONNX is of"
+            " the network as it is before training, for measuring it on a device; with"
+            " `weights=supernet` it has the weights and statistics of its path in the supernet that"
+            " guided the search."
         ),
         responses=reading(404, 409, 410, 422) | content("The network", *MEDIA_TYPES),
     )
@@ -53,7 +58,9 @@ def blueprint() -> APIBlueprint:
             return _drawing(architecture)
         if query.format == "onnx":
             with service.exports.held():
-                return _file(onnx_export.exported(architecture, supernet), "application/onnx", f"{name}.onnx")
+                return _file(
+                    onnx_export.exported(architecture, supernet), "application/onnx", f"{name}.onnx"
+                )
         if query.format == "blocks":
             return _json(_blocks(job, architecture))
         return _written(architecture, query.format, name)
@@ -84,11 +91,16 @@ def _supernet(job: Job, query: ArchitectureQuery) -> FileReference | None:
     if query.weights == "untrained":
         return None
     if query.format != "onnx":
-        raise invalid(f"weights are in the format onnx alone, not in {query.format!r:.80}", "weights")
+        raise invalid(
+            f"weights are in the format onnx alone, not in {query.format!r:.80}", "weights"
+        )
     given = job.task.get("supernet")
     if given is None:
         kind = job.request["guide"]["kind"]
-        raise invalid(f"weights=supernet is for searches that a supernet guided; a {kind} guided this one", "weights")
+        raise invalid(
+            f"weights=supernet is for searches that a supernet guided; a {kind} guided this one",
+            "weights",
+        )
     return _unchanged(given)
 
 
@@ -104,7 +116,9 @@ def _unchanged(given: dict[str, Any]) -> FileReference:
 
 def _check_place(place: int, count: int, what: str) -> None:
     if place >= count:
-        raise invalid(f"place must be less than {count}, the number of networks {what}, not {place}", "place")
+        raise invalid(
+            f"place must be less than {count}, the number of networks {what}, not {place}", "place"
+        )
 
 
 def _blocks(job: Job, architecture: Architecture) -> dict[str, Any]:

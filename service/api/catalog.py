@@ -1,4 +1,6 @@
-"""What a request may name: spaces, tables, predictors, supernets, benchmarks, evaluations, data sets, formats."""
+"""What a request may name: spaces, tables, predictors, supernets, benchmarks, evaluations, data
+sets, formats.
+"""
 
 from __future__ import annotations
 
@@ -29,17 +31,25 @@ def blueprint() -> APIBlueprint:
 
     @catalog.get("/spaces/<name>")
     @catalog.output(Known)
-    @catalog.doc(summary="A search space: its choices, and the bounds of its counts", responses=reading(404, 409))
+    @catalog.doc(
+        summary="A search space: its choices, and the bounds of its counts",
+        responses=reading(404, 409),
+    )
     def space(name: str) -> dict[str, Any]:
         known = service_of().catalog
         with _looking("space"):
-            return {"name": name, **_space(known, name), "bounds": costs.bounds(known.space(name).name, None)}
+            return {
+                "name": name,
+                **_space(known, name),
+                "bounds": costs.bounds(known.space(name).name, None),
+            }
 
     @catalog.get("/tables/<name>/bounds")
     @catalog.input(SpaceQuery, location="query", arg_name="query")
     @catalog.output(Bounds)
     @catalog.doc(
-        summary="What a space's networks cost at least and at most on a device", responses=reading(404, 409, 422)
+        summary="What a space's networks cost at least and at most on a device",
+        responses=reading(404, 409, 422),
     )
     def bounds(name: str, query: SpaceQuery) -> dict[str, Any]:
         known = service_of().catalog
@@ -53,7 +63,11 @@ def blueprint() -> APIBlueprint:
 
 
 def _list(
-    catalog: APIBlueprint, path: str, summary: str, names: Callable[[Catalog], Iterable[str]], describe: Describe
+    catalog: APIBlueprint,
+    path: str,
+    summary: str,
+    names: Callable[[Catalog], Iterable[str]],
+    describe: Describe,
 ) -> None:
     def view() -> dict[str, Any]:
         known = service_of().catalog
@@ -76,7 +90,9 @@ def _looking(kind: str) -> Iterator[None]:
     try:
         yield
     except UnknownName as error:
-        raise Problem(404, f"unknown-{kind}", f"Unknown {kind}", str(error), "name", known=list(error.known)) from error
+        raise Problem(
+            404, f"unknown-{kind}", f"Unknown {kind}", str(error), "name", known=list(error.known)
+        ) from error
     except PathfitError as error:
         raise Problem(409, "unusable-file", "Unusable file", str(error), "name") from error
 
@@ -119,7 +135,10 @@ def _benchmark(_catalog: Catalog, name: str) -> dict[str, Any]:
 
     entry = {"space": ENTRIES[name].space, "published": ENTRIES[name].published}
     if find(name) is None:
-        return {**entry, "error": f"its files are not here; they are made by: {import_command(name)}"}
+        return {
+            **entry,
+            "error": f"its files are not here; they are made by: {import_command(name)}",
+        }
     return entry
 
 
@@ -131,16 +150,24 @@ def _benchmarks(_catalog: Catalog) -> list[str]:
 
 def _evaluations(catalog: Catalog, name: str) -> dict[str, Any]:
     version = catalog.uploaded("evaluations")[name]
-    return {"version": version.version, "sha256": version.sha256, **_content(catalog.evaluations(name))}
+    return {
+        "version": version.version,
+        "sha256": version.sha256,
+        **_content(catalog.evaluations(name)),
+    }
 
 
 @functools.lru_cache(maxsize=64)
 def _content(evaluations: FileReference) -> dict[str, Any]:
-    """What a predictor could be trained on: the space, how many networks, and the metrics that all of them have."""
+    """What a predictor could be trained on: the space, how many networks, and the metrics that all
+    of them have.
+    """
     from tables.evaluation import read
 
     known = read(evaluations.path)
-    metrics = [name for name in known[0].metrics if all(name in evaluation.metrics for evaluation in known)]
+    metrics = [
+        name for name in known[0].metrics if all(name in evaluation.metrics for evaluation in known)
+    ]
     return {"space": known[0].architecture.space, "networks": len(known), "metrics": metrics}
 
 
@@ -172,7 +199,12 @@ _LISTS: tuple[tuple[str, str, Callable[[Catalog], Iterable[str]], Describe], ...
     ("/predictors", "The predictors", Catalog.predictors, _predictor),
     ("/supernets", "The trained supernets", Catalog.supernets, _supernet),
     ("/benchmarks", "The benchmarks", _benchmarks, _benchmark),
-    ("/evaluations", "The uploaded evaluations", lambda catalog: catalog.uploaded("evaluations"), _evaluations),
+    (
+        "/evaluations",
+        "The uploaded evaluations",
+        lambda catalog: catalog.uploaded("evaluations"),
+        _evaluations,
+    ),
     ("/data-sets", "The data sets that a retraining may name", Catalog.data_sets, _nothing),
     ("/formats", "The formats of architectures", _formats, _nothing),
     ("/strategies", "The strategies of searches, with their options", _strategies, _strategy),

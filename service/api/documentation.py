@@ -1,4 +1,6 @@
-"""What the OpenAPI file says beyond what requests and answers look like: problems, headers, who may ask."""
+"""What the OpenAPI file says beyond what requests and answers look like: problems, headers, who may
+ask.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ Answers: TypeAlias = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]
 """Status -> what the OpenAPI file says of the answer."""
 
 TITLES = {
-    400: "The request is not what HTTP or JSON call well-formed, or its Host is not this service's.",
+    400: (
+        "The request is not what HTTP or JSON call well-formed, or its Host is not this service's."
+    ),
     401: "No token or session that is accepted.",
     403: "A page of another site asks for a change.",
     404: "There is no such thing, or it is another owner's.",
@@ -44,7 +48,10 @@ def writing(*statuses: int) -> Answers:
 def problems(*statuses: int) -> Answers:
     """The documented problems of an operation, these alone."""
     content: dict[str, dict[str, Any]] = {MEDIA_TYPE: {"schema": _SCHEMA}}
-    return {status: {"description": TITLES[status], "content": content} for status in sorted(set(statuses))}
+    return {
+        status: {"description": TITLES[status], "content": content}
+        for status in sorted(set(statuses))
+    }
 
 
 def content(description: str, *media_types: str, status: int = 200) -> Answers:
@@ -65,7 +72,13 @@ def _schema(media_type: str) -> dict[str, str]:
 
 
 def _header(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"in": "header", "name": name, "description": description, "required": False, "schema": schema}
+    return {
+        "in": "header",
+        "name": name,
+        "description": description,
+        "required": False,
+        "schema": schema,
+    }
 
 
 _PREFER = _header(
@@ -94,12 +107,22 @@ _OPEN = {("/healthz", "get"), ("/readyz", "get"), ("/session", "post")}
 def describe(app: APIFlask) -> None:
     """Complete the OpenAPI file of an application."""
     app.description = (
-        "Searches for the network that fits a device, as durable jobs. Where tokens are used, each sees and cancels "
-        "its own jobs only. Every problem is application/problem+json (RFC 9457) and names the field to blame."
+        "Searches for the network that fits a device, as durable jobs. Where tokens are used, each"
+        " sees and cancels its own jobs only. Every problem is application/problem+json (RFC 9457)"
+        " and names the field to blame."
     )
     app.security_schemes = {
-        "token": {"type": "http", "scheme": "bearer", "description": "Made by `python -m service token create`."},
-        "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Of POST /session."},
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "Made by `python -m service token create`.",
+        },
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": COOKIE,
+            "description": "Of POST /session.",
+        },
     }
 
     @app.spec_processor
@@ -110,7 +133,10 @@ def describe(app: APIFlask) -> None:
         spec["security"] = [{"token": []}, {"session": []}, {}]
         for path, operations in spec["paths"].items():
             for method, operation in operations.items():
-                operation["parameters"] = [*operation.get("parameters", []), *_HEADERS.get((path, method), ())]
+                operation["parameters"] = [
+                    *operation.get("parameters", []),
+                    *_HEADERS.get((path, method), ()),
+                ]
                 if (path, method) in _OPEN:
                     operation["security"] = []
         return spec

@@ -1,4 +1,6 @@
-"""`/search/{id}/events` and `/jobs/{id}/events`: what happens to a job, as server-sent events from the stored log."""
+"""`/search/{id}/events` and `/jobs/{id}/events`: what happens to a job, as server-sent events from
+the stored log.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def blueprint() -> APIBlueprint:
 
     @events.get("/search/<job_id>/events")
     @events.input(EventQuery, location="query", arg_name="query")
-    @events.doc(summary="What happens to a search: progress, best so far, result", responses=_ANSWERS)
+    @events.doc(
+        summary="What happens to a search: progress, best so far, result", responses=_ANSWERS
+    )
     def search(job_id: str, query: EventQuery) -> Response:
         return _stream(job_id, "search", query)
 
@@ -78,7 +82,9 @@ def _last_seen(after: int) -> int:
 def _told(service: Service, job_id: str, after: int) -> Iterator[str]:
     yield f"retry: {_RETRY_MS}\n\n"
     while not service.stopping.is_set():
-        found = service.store.wait_for_events(job_id, after, KEEP_ALIVE, service.stopping, limit=_AT_ONCE)
+        found = service.store.wait_for_events(
+            job_id, after, KEEP_ALIVE, service.stopping, limit=_AT_ONCE
+        )
         for event in found:
             yield _text(event)
         if found:
@@ -90,4 +96,7 @@ def _told(service: Service, job_id: str, after: int) -> Iterator[str]:
 
 
 def _text(event: Event) -> str:
-    return f"id: {event.sequence}\nevent: {event.kind}\ndata: {json.dumps(event.data, allow_nan=False)}\n\n"
+    return (
+        f"id: {event.sequence}\nevent: {event.kind}\ndata:"
+        f" {json.dumps(event.data, allow_nan=False)}\n\n"
+    )

@@ -1,4 +1,6 @@
-"""`/search/{id}/front.svg`, `.png` and `.csv`: what a search found, to look at and to calculate with."""
+"""`/search/{id}/front.svg`, `.png` and `.csv`: what a search found, to look at and to calculate
+with.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def _view(ending: str) -> Callable[..., Any]:
         text = front.as_csv(job.result) if ending == "csv" else front.as_picture(job.result, ending)
         answer = Response(text, content_type=MEDIA_TYPES[ending])
         if ending == "csv":
-            answer.headers.set("Content-Disposition", "attachment", filename=f"front-{job.id[:8]}.csv")
+            answer.headers.set(
+                "Content-Disposition", "attachment", filename=f"front-{job.id[:8]}.csv"
+            )
         if ending == "svg":
             answer.headers["Content-Security-Policy"] = PICTURE
         return answer

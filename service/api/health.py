@@ -27,13 +27,16 @@ def blueprint() -> APIBlueprint:
 
     @health.get("/readyz")
     @health.output(Readiness)
-    @health.doc(summary="Whether the store answers and an engine works", responses=problems(400, 503))
+    @health.doc(
+        summary="Whether the store answers and an engine works", responses=problems(400, 503)
+    )
     def readyz() -> dict[str, Any]:
         store = service_of().store
         if (why := fault(store)) is not None:
             raise Problem(503, "not-ready", "Not ready", why, headers={"Retry-After": "1"})
         engines = [
-            {key: getattr(engine, key) for key in ("id", "state", "detail", "age_s")} for engine in store.engines()
+            {key: getattr(engine, key) for key in ("id", "state", "detail", "age_s")}
+            for engine in store.engines()
         ]
         return {"status": "ready", "engines": engines}
 
@@ -46,7 +49,8 @@ def metrics_blueprint() -> Blueprint:
 
     @metrics.get("/metrics")
     @metrics.doc(
-        summary="Metrics for Prometheus", responses=reading() | content("Prometheus's text format", "text/plain")
+        summary="Metrics for Prometheus",
+        responses=reading() | content("Prometheus's text format", "text/plain"),
     )
     def show() -> Response:
         return Response(service_of().metrics.text(), content_type=MEDIA_TYPE)

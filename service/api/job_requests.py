@@ -1,4 +1,6 @@
-"""What the requests for jobs share: who asks, how long the answer may wait, and which request was made before."""
+"""What the requests for jobs share: who asks, how long the answer may wait, and which request was
+made before.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,17 @@ Answer = tuple[dict[str, Any], int, dict[str, str]]
 
 
 def accept(
-    service: Service, kind: str, admit: Callable[[], tuple[dict[str, Any], dict[str, Any], dict[str, float]]]
+    service: Service,
+    kind: str,
+    admit: Callable[[], tuple[dict[str, Any], dict[str, Any], dict[str, float]]],
 ) -> Answer:
     """Create a job, and wait for its end as far as the request prefers that.
 
     Args:
         service: has the store.
         kind: of the job.
-        admit: checks the request; gives it with defaults filled in, the task, and the resources that it takes.
+        admit: checks the request; gives it with defaults filled in, the task, and the resources
+            that it takes.
 
     Raises:
         Problem: it is refused, or too many wait already.
@@ -79,7 +84,9 @@ def own(service: Service, job_id: str, kind: str | None = None) -> Job:
 
 
 def preferred_wait() -> int:
-    """Seconds of `Prefer: wait=N`, 30 at most; 0 without, as RFC 7240 has unreadable preferences ignored."""
+    """Seconds of `Prefer: wait=N`, 30 at most; 0 without, as RFC 7240 has unreadable preferences
+    ignored.
+    """
     match = _WAIT.search(request.headers.get("Prefer", ""))
     return min(int(match[1]), LONGEST_WAIT) if match else 0
 
@@ -89,15 +96,21 @@ def _idempotency() -> Idempotency | None:
     if key is None:
         return None
     if not _KEY.fullmatch(key):
-        raise invalid("Idempotency-Key: 1 to 255 printable ASCII characters without spaces", "Idempotency-Key")
-    return Idempotency(key, request.method, request.path, hashlib.sha256(request.get_data()).hexdigest())
+        raise invalid(
+            "Idempotency-Key: 1 to 255 printable ASCII characters without spaces", "Idempotency-Key"
+        )
+    return Idempotency(
+        key, request.method, request.path, hashlib.sha256(request.get_data()).hexdigest()
+    )
 
 
 def _check_queue(service: Service) -> None:
     most = service.settings.max_unfinished
     unfinished = (state for state in JobState if not state.final)
     if sum(service.store.list(ANY, state=state, limit=1)[1] for state in unfinished) >= most:
-        raise too_many(f"{most} jobs are unfinished already, as many as may be; wait for some to end")
+        raise too_many(
+            f"{most} jobs are unfinished already, as many as may be; wait for some to end"
+        )
 
 
 def url_of(job: Job) -> str:
@@ -108,7 +121,10 @@ def url_of(job: Job) -> str:
 def shown(job: Job) -> dict[str, Any]:
     """A job as the API tells it."""
     return {
-        **{key: getattr(job, key) for key in ("id", "kind", "state", "attempt", "request", "progress")},
+        **{
+            key: getattr(job, key)
+            for key in ("id", "kind", "state", "attempt", "request", "progress")
+        },
         **{key: moment(getattr(job, key)) for key in ("created", "started", "finished")},
         "result": job.result,
         "error": job.error,
@@ -128,4 +144,8 @@ def _links(job: Job) -> dict[str, str]:
 
 def moment(seconds: float | None) -> str | None:
     """Seconds since 1970 as text."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return (
+        None
+        if seconds is None
+        else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    )

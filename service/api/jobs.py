@@ -29,7 +29,9 @@ def blueprint() -> APIBlueprint:
     @jobs.doc(summary="Jobs of every kind, newest first", responses=reading(422))
     def index(query: KindQuery) -> dict[str, Any]:
         page = {"limit": query.limit, "offset": query.offset}
-        found, total = service_of().store.list(owner(), query.kind, query.state, query.space, **page)
+        found, total = service_of().store.list(
+            owner(), query.kind, query.state, query.space, **page
+        )
         return {"jobs": [shown(job) for job in found], "total": total, **page}
 
     @jobs.get("/jobs/<job_id>")
@@ -46,16 +48,28 @@ def blueprint() -> APIBlueprint:
 
     @jobs.get("/jobs/<job_id>/artifact")
     @jobs.doc(
-        summary="What a job left: a predictor, the weights of a network, the full result of a search",
+        summary=(
+            "What a job left: a predictor, the weights of a network, the full result of a search"
+        ),
         responses=reading(404, 409, 410) | content("The file", "application/octet-stream"),
     )
     def artifact(job_id: str) -> Response:
         service = service_of()
         job = own(service, job_id)
         if job.artifact is None:
-            raise Problem(409, "conflict", "Conflict", f"the job {job_id} is {job.state} and has left nothing", "id")
-        answer = Response(service.artifacts.read(job.artifact), content_type="application/octet-stream")
-        answer.headers.set("Content-Disposition", "attachment", filename=job.artifact.rpartition("/")[2])
+            raise Problem(
+                409,
+                "conflict",
+                "Conflict",
+                f"the job {job_id} is {job.state} and has left nothing",
+                "id",
+            )
+        answer = Response(
+            service.artifacts.read(job.artifact), content_type="application/octet-stream"
+        )
+        answer.headers.set(
+            "Content-Disposition", "attachment", filename=job.artifact.rpartition("/")[2]
+        )
         return answer
 
     @jobs.post("/predictors")
@@ -67,7 +81,9 @@ def blueprint() -> APIBlueprint:
     )
     def predictors(asked: PredictorRequest) -> Answer:
         service = service_of()
-        return accept(service, "predictor", lambda: training.admit_predictor(asked, service.catalog))
+        return accept(
+            service, "predictor", lambda: training.admit_predictor(asked, service.catalog)
+        )
 
     @jobs.post("/retrain")
     @jobs.input(RetrainRequest, arg_name="asked")
@@ -79,6 +95,8 @@ def blueprint() -> APIBlueprint:
     def retrain(asked: RetrainRequest) -> Answer:
         service = service_of()
         found = None if asked.search is None else own(service, asked.search.id, "search")
-        return accept(service, "retrain", lambda: training.admit_retrain(asked, service.catalog, found))
+        return accept(
+            service, "retrain", lambda: training.admit_retrain(asked, service.catalog, found)
+        )
 
     return jobs

@@ -1,4 +1,6 @@
-"""`GET /`: the page, and the scripts and styles that it loads; everything else it asks of the public API."""
+"""`GET /`: the page, and the scripts and styles that it loads; everything else it asks of the
+public API.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,11 @@ _DAY = 24 * 60 * 60
 def blueprint() -> Blueprint:
     """The page, its files below `/static/`, and plotly's script."""
     page = Blueprint(
-        "page", __name__, template_folder="../templates", static_folder="../static", static_url_path="/static"
+        "page",
+        __name__,
+        template_folder="../templates",
+        static_folder="../static",
+        static_url_path="/static",
     )
 
     @page.get("/")
@@ -70,7 +76,9 @@ def _plotly_script() -> Path:
 
 @functools.cache
 def _strategies() -> list[tuple[str, list[tuple[str, Any]]]]:
-    """Every strategy, without its other names, with its options and their defaults in their order."""
+    """Every strategy, without its other names, with its options and their defaults in their
+    order.
+    """
     from oneshot.strategies.registry import ALIASES, available, options_of
 
     names = [name for name in available() if name not in ALIASES]

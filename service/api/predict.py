@@ -19,7 +19,9 @@ def blueprint() -> APIBlueprint:
     @predictions.input(PredictRequest, arg_name="asked")
     @predictions.output(Predictions)
     @predictions.doc(
-        summary="Predicted accuracy with its deviation, and costs on a device, of given architectures",
+        summary=(
+            "Predicted accuracy with its deviation, and costs on a device, of given architectures"
+        ),
         responses=writing(),
     )
     def predict(asked: PredictRequest) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from service.schemas.jobs import JobStatus, SearchList
 from service.schemas.search import Detail, SearchRequest
 from service.security.caller import owner
 
-IN_TIME: Answers = {200: {"description": "The job was done in time; the body is the same, with its result."}}
+IN_TIME: Answers = {
+    200: {"description": "The job was done in time; the body is the same, with its result."}
+}
 
 
 def blueprint() -> APIBlueprint:
@@ -27,10 +29,15 @@ def blueprint() -> APIBlueprint:
 
     @search.post("")
     @search.input(SearchRequest, arg_name="asked")
-    @search.output(JobStatus, status_code=202, description="Accepted; Location tells where to follow it")
+    @search.output(
+        JobStatus, status_code=202, description="Accepted; Location tells where to follow it"
+    )
     @search.doc(
         summary="Ask for a search",
-        description="With `Prefer: wait=N` the answer waits up to N seconds, at most 30, for the search's end.",
+        description=(
+            "With `Prefer: wait=N` the answer waits up to N seconds, at most 30, for the search's"
+            " end."
+        ),
         responses=writing(409, 429) | IN_TIME,
     )
     def create(asked: SearchRequest) -> Answer:
@@ -56,7 +63,10 @@ def blueprint() -> APIBlueprint:
     @search.output(JobStatus)
     @search.doc(
         summary="A search: where it stands, and what it found",
-        description="With `Prefer: wait=N` the answer waits up to N seconds, at most 30, for the search's end.",
+        description=(
+            "With `Prefer: wait=N` the answer waits up to N seconds, at most 30, for the search's"
+            " end."
+        ),
         responses=reading(404, 410, 422),
     )
     def show(job_id: str, detail: Detail) -> dict[str, Any]:
@@ -66,7 +76,9 @@ def blueprint() -> APIBlueprint:
             try:
                 found["result"] = json.loads(service.artifacts.read(job.artifact))
             except MissingArtifact as error:
-                raise Problem(410, "gone", "Gone", f"the candidates of {job_id} are gone: {error}", "id") from error
+                raise Problem(
+                    410, "gone", "Gone", f"the candidates of {job_id} are gone: {error}", "id"
+                ) from error
         return found
 
     @search.delete("/<job_id>")

@@ -44,7 +44,9 @@ def blueprint() -> APIBlueprint:
     @session.doc(summary="Whom this browser is known as", responses=reading(404))
     def show() -> dict[str, Any]:
         if g.token is None:
-            raise Problem(404, "no-session", "No session", "no token is needed here, and none was given")
+            raise Problem(
+                404, "no-session", "No session", "no token is needed here, and none was given"
+            )
         return {"name": g.token.name, "expires_in_s": int(LIFETIME)}
 
     @session.delete("")

@@ -1,4 +1,6 @@
-"""`POST /tables` and `POST /evaluations`: what other devices and supernets found, as immutable versions."""
+"""`POST /tables` and `POST /evaluations`: what other devices and supernets found, as immutable
+versions.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,10 @@ def blueprint() -> APIBlueprint:
     @uploads.post("/evaluations")
     @uploads.input(EvaluationsUpload, arg_name="asked")
     @uploads.output(Uploaded, status_code=201, description=_ADDED)
-    @uploads.doc(summary="Upload evaluations, for a predictor to be trained from", responses=writing(409) | _KNOWN)
+    @uploads.doc(
+        summary="Upload evaluations, for a predictor to be trained from",
+        responses=writing(409) | _KNOWN,
+    )
     def evaluations(asked: EvaluationsUpload) -> tuple[dict[str, Any], int]:
         return _added("evaluations", asked.name, _lines(asked, service_of().catalog))
 
@@ -55,7 +60,9 @@ def _lines(asked: EvaluationsUpload, catalog: Catalog) -> bytes:
             architecture = catalog.architecture(given.architecture)
         first = first or architecture.space
         if architecture.space != first:
-            raise invalid(f"{field} is one of {architecture.space}, not {first} as those before", field)
+            raise invalid(
+                f"{field} is one of {architecture.space}, not {first} as those before", field
+            )
         lines.append(Evaluation(architecture, given.metrics, given.source).to_json() + "\n")
     return "".join(lines).encode()
 

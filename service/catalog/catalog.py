@@ -55,7 +55,9 @@ class FileReference:
     def checked(self) -> Path:
         """The path, if the content is still the same; raises ChangedFile or InvalidFile."""
         if digest(Path(self.path)) != self.sha256:
-            raise ChangedFile(f"the file {self.path} of {self.name!r} was changed after this search was accepted")
+            raise ChangedFile(
+                f"the file {self.path} of {self.name!r} was changed after this search was accepted"
+            )
         return Path(self.path)
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,7 +79,9 @@ class Catalog:
     # Tables
 
     def tables(self) -> dict[str, Path]:
-        """Name -> file of every table; folders come before uploads where both hold the same name."""
+        """Name -> file of every table; folders come before uploads where both hold the same
+        name.
+        """
         return self._with_uploads("table", store.available(self._settings.tables))
 
     def table(self, name: str) -> tuple[LookupTable, FileReference]:
@@ -160,7 +164,10 @@ class Catalog:
 
     def holds(self, kind: str, name: str) -> FileReference | None:
         """The file of a name in the service's own folders, uploads apart."""
-        own = {"table": lambda: store.available(self._settings.tables), "predictor": self._predictor_files}
+        own = {
+            "table": lambda: store.available(self._settings.tables),
+            "predictor": self._predictor_files,
+        }
         path = own[kind]().get(name) if kind in own else None
         return None if path is None else FileReference.of(name, path)
 
@@ -177,7 +184,9 @@ class Catalog:
         if name not in uploaded or self.uploads is None:
             raise UnknownName(kind, name, sorted({*own, *uploaded}))
         version = uploaded[name]
-        return FileReference(name, str(self.uploads.path(version).resolve()), version.sha256, version.artifact)
+        return FileReference(
+            name, str(self.uploads.path(version).resolve()), version.sha256, version.artifact
+        )
 
     def uploaded(self, kind: str) -> dict[str, FileVersion]:
         """Name -> newest version of what was uploaded of a kind."""
@@ -186,8 +195,16 @@ class Catalog:
     # Spaces
 
     def spaces(self) -> list[str]:
-        """The registered spaces, and those with other parameters that a predictor or a supernet was trained on."""
-        return sorted({*registry.available(), *self._trained(), *(run.space for run in self.supernets().values())})
+        """The registered spaces, and those with other parameters that a predictor or a supernet was
+        trained on.
+        """
+        return sorted(
+            {
+                *registry.available(),
+                *self._trained(),
+                *(run.space for run in self.supernets().values()),
+            }
+        )
 
     def space(self, name: str) -> SearchSpace:
         """The space of a name of `spaces()`; raises UnknownName.
@@ -216,7 +233,9 @@ class Catalog:
 
 
 def read_table(reference: FileReference) -> LookupTable:
-    """The table of a reference, read once as long as its content stays the same; raises InvalidTable."""
+    """The table of a reference, read once as long as its content stays the same; raises
+    InvalidTable.
+    """
     return _table(reference.path, reference.sha256)
 
 
@@ -226,13 +245,19 @@ def _table(path: str, _sha256: str) -> LookupTable:
 
 
 @functools.lru_cache(maxsize=32)
-def device_model(reference: FileReference, space: SearchSpace, metric: str = "latency_ms") -> CostModel:
-    """The cost model of a table on a space, fitted once; raises InvalidTable, MissingBlock or MissingFigures."""
+def device_model(
+    reference: FileReference, space: SearchSpace, metric: str = "latency_ms"
+) -> CostModel:
+    """The cost model of a table on a space, fitted once; raises InvalidTable, MissingBlock or
+    MissingFigures.
+    """
     return read_table(reference).cost_model(space, metric)
 
 
 def device_models(reference: FileReference, space: SearchSpace) -> dict[str, CostModel]:
-    """Metric -> cost model of all that a table tells of a space; raises InvalidTable or MissingBlock."""
+    """Metric -> cost model of all that a table tells of a space; raises InvalidTable or
+    MissingBlock.
+    """
     found: dict[str, CostModel] = {}
     for metric in MEASURED:
         with suppress(MissingFigures):
@@ -241,7 +266,9 @@ def device_models(reference: FileReference, space: SearchSpace) -> dict[str, Cos
 
 
 def space_of_predictor(path: Path) -> str:
-    """The space that a predictor's file was trained on, from its header alone; raises InvalidFile."""
+    """The space that a predictor's file was trained on, from its header alone; raises
+    InvalidFile.
+    """
     try:
         status = path.stat()
     except OSError as error:

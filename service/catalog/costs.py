@@ -1,4 +1,6 @@
-"""Costs of a space's architectures, for whoever sets limits: their bounds, and what each block takes."""
+"""Costs of a space's architectures, for whoever sets limits: their bounds, and what each block
+takes.
+"""
 
 from __future__ import annotations
 
@@ -51,8 +53,9 @@ def _told(model: CostModel) -> dict[str, Any]:
 def by_block(architecture: Architecture, table: FileReference | None) -> dict[str, Any]:
     """The blocks of an architecture in order, each with its costs; and what the whole takes.
 
-    What the blocks' latencies lack to the whole's is what the table's correction adds for their context. The memory of
-    the whole is that of the block that needs most; None is what the table does not tell.
+    What the blocks' latencies lack to the whole's is what the table's correction adds for their
+    context. The memory of the whole is that of the block that needs most; None is what the table
+    does not tell.
     """
     space = get(architecture.space)
     codes = space.encode([architecture])
@@ -83,4 +86,15 @@ def by_block(architecture: Architecture, table: FileReference | None) -> dict[st
     }
 
 
-_SHOWN = ("operator", "input", "output", "kernel", "expansion", "stride", "se", "shortcut", "macs", "params")
+_SHOWN = (
+    "operator",
+    "input",
+    "output",
+    "kernel",
+    "expansion",
+    "stride",
+    "se",
+    "shortcut",
+    "macs",
+    "params",
+)

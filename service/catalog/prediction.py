@@ -1,4 +1,6 @@
-"""Prediction: scores and costs of given architectures, in the web process and one request at a time."""
+"""Prediction: scores and costs of given architectures, in the web process and one request at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def predict(request: PredictRequest, catalog: Catalog) -> dict[str, Any]:
         with blaming("device"):
             table = catalog.table(request.device)[1]
             device_models(table, space)
-    architectures = [_architecture(value, index, space) for index, value in enumerate(request.architectures)]
+    architectures = [
+        _architecture(value, index, space) for index, value in enumerate(request.architectures)
+    ]
     codes = space.encode(architectures)
     scores, deviations = _scored(reference, codes)
     costs = _costs(space, table, codes)
@@ -46,7 +50,12 @@ def predict(request: PredictRequest, catalog: Catalog) -> dict[str, Any]:
         }
         for row, (architecture, score, deviation) in enumerate(rows)
     ]
-    return {"space": space.name, "predictor": reference.name, "device": request.device, "predictions": predictions}
+    return {
+        "space": space.name,
+        "predictor": reference.name,
+        "device": request.device,
+        "predictions": predictions,
+    }
 
 
 def _predictor(request: PredictRequest, space: SearchSpace, catalog: Catalog) -> FileReference:
@@ -74,13 +83,17 @@ def _architecture(value: Any, index: int, space: SearchSpace) -> Architecture:
                 raise invalid(f"{field} is one of {value['space']!r:.80}, not {space.name}", field)
             value = value["choices"]
             if not isinstance(value, dict):
-                raise invalid(f"{field}.choices must map choices to candidates, not {value!r:.60}", field)
+                raise invalid(
+                    f"{field}.choices must map choices to candidates, not {value!r:.60}", field
+                )
         elif isinstance(value, list) and any(abs(code) >= 1 << 31 for code in value):
             raise invalid(f"{field}: a code is out of range", field)
         return space.architecture(value)
 
 
-def _scored(reference: FileReference, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _scored(
+    reference: FileReference, codes: Codes
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     # The processor's cores are for the jobs, and torch's threads are the whole process's.
     with _ONE, blaming("predictor"):
         return _loaded(reference).predict(codes)

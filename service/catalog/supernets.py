@@ -60,6 +60,8 @@ def _read(folder: Path) -> SupernetRun | None:
         settings = json.loads(read_text(folder / _SETTINGS))
         if settings["kind"] != "supernet" or not weights.is_file():
             return None
-        return SupernetRun(folder.resolve().name, str(settings["space"]), weights, dict(settings["data"]))
+        return SupernetRun(
+            folder.resolve().name, str(settings["space"]), weights, dict(settings["data"])
+        )
     except (InvalidFile, ValueError, KeyError, TypeError):
         return None

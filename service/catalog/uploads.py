@@ -26,7 +26,9 @@ class Uploads:
         self._taken: set[str] = set()
         self._lock = threading.Lock()
 
-    def add(self, kind: str, name: str, content: bytes, owner: str | None) -> tuple[FileVersion, bool]:
+    def add(
+        self, kind: str, name: str, content: bytes, owner: str | None
+    ) -> tuple[FileVersion, bool]:
         """Keep a new version, unless the newest is the same; gives it, and whether it is new.
 
         Raises:
@@ -62,6 +64,9 @@ class Uploads:
                     continue
                 name = str(job.request["name"])
                 # After a restart every job is looked at again; what is a version already stays one.
-                if all(version.sha256 != sha256 for version in self._store.files.list("predictor", name)):
+                if all(
+                    version.sha256 != sha256
+                    for version in self._store.files.list("predictor", name)
+                ):
                     self._store.files.add("predictor", name, sha256, path, job.owner)
                 self._taken.add(job.id)

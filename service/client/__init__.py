@@ -1,4 +1,6 @@
-"""Client: asks a service for searches and other jobs and follows them, with the standard library alone."""
+"""Client: asks a service for searches and other jobs and follows them, with the standard library
+alone.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -28,7 +28,12 @@ class Space:
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Space:
         """Read what the service answers."""
-        return cls(value["name"], value.get("architectures"), value.get("choices") or {}, value.get("error"))
+        return cls(
+            value["name"],
+            value.get("architectures"),
+            value.get("choices") or {},
+            value.get("error"),
+        )
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,10 @@ class Table:
         """Read what the service answers."""
         known = {key: value.get(key) for key in ("space", "sha256", "error")}
         return cls(
-            name=value["name"], device=value.get("device") or {}, conditions=value.get("conditions") or {}, **known
+            name=value["name"],
+            device=value.get("device") or {},
+            conditions=value.get("conditions") or {},
+            **known,
         )
 
 
@@ -118,7 +126,11 @@ class Bounds:
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> Bounds:
         """Read what the service answers."""
-        return cls(value["table"], value["space"], {name: Range(**found) for name, found in value["metrics"].items()})
+        return cls(
+            value["table"],
+            value["space"],
+            {name: Range(**found) for name, found in value["metrics"].items()},
+        )
 
 
 @dataclass(frozen=True)

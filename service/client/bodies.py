@@ -24,7 +24,10 @@ def search_body(
         strategy: its name and options.
         guide: a predictor's name, or `KIND:NAME`.
     """
-    limits = {metric: limit if isinstance(limit, Mapping) else {"max": limit} for metric, limit in constraints.items()}
+    limits = {
+        metric: limit if isinstance(limit, Mapping) else {"max": limit}
+        for metric, limit in constraints.items()
+    }
     body = {
         **plain,
         "constraints": limits or None,

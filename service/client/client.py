@@ -77,7 +77,8 @@ class Client:
         Args:
             space: its name.
             device: a table's name.
-            constraints: metric -> maximum, such as `{"latency_ms": 12}` or `{"latency_ms": {"max": 12}}`.
+            constraints: metric -> maximum, such as `{"latency_ms": 12}` or `{"latency_ms": {"max":
+                12}}`.
             objectives: costs to be traded for the score.
             strategy: its name.
             options: the strategy's.
@@ -102,7 +103,9 @@ class Client:
         """Cancel a search or another job; raises ServiceProblem where it is done or has failed."""
         return JobHandle(self, job_id).cancel()
 
-    def jobs(self, *, kind: str | None = None, state: str | None = None, limit: int = 20) -> list[JobStatus]:
+    def jobs(
+        self, *, kind: str | None = None, state: str | None = None, limit: int = 20
+    ) -> list[JobStatus]:
         """The newest jobs, newest first.
 
         Args:
@@ -112,8 +115,15 @@ class Client:
         """
         found: list[JobStatus] = []
         while len(found) < limit:
-            page = {"kind": kind, "state": state, "limit": min(limit - len(found), 100), "offset": len(found)}
-            listed = self.request("GET", "/jobs?" + urlencode({key: value for key, value in page.items() if value}))
+            page = {
+                "kind": kind,
+                "state": state,
+                "limit": min(limit - len(found), 100),
+                "offset": len(found),
+            }
+            listed = self.request(
+                "GET", "/jobs?" + urlencode({key: value for key, value in page.items() if value})
+            )
             found += map(JobStatus.of, listed["jobs"])
             if not listed["jobs"] or len(found) >= listed["total"]:
                 break
@@ -132,7 +142,9 @@ class Client:
     def guides(self, kind: str = "predictor") -> list[Guide]:
         """The guides of a kind: predictor, supernet or benchmark."""
         if kind not in _GUIDES:
-            raise ServiceProblem(f"unknown kind of guide {kind!r:.80}; there is: {', '.join(_GUIDES)}")
+            raise ServiceProblem(
+                f"unknown kind of guide {kind!r:.80}; there is: {', '.join(_GUIDES)}"
+            )
         return [Guide.of(kind, item) for item in self.request("GET", _GUIDES[kind])["items"]]
 
     def predictors(self) -> list[Guide]:
@@ -141,12 +153,17 @@ class Client:
 
     def bounds(self, table: str, space: str) -> Bounds:
         """What the architectures of a space cost on a table's device, at least and at most."""
-        return Bounds.of(self.request("GET", f"/tables/{quote(table, safe='')}/bounds?{urlencode({'space': space})}"))
+        return Bounds.of(
+            self.request(
+                "GET", f"/tables/{quote(table, safe='')}/bounds?{urlencode({'space': space})}"
+            )
+        )
 
     # What it is told, and what it makes of that
 
     def upload_table(self, table: LookupTable | str | Path, name: str | None = None) -> Uploaded:
-        """Hand over a lookup table, or the file of one; another content is another version of its name.
+        """Hand over a lookup table, or the file of one; another content is another version of its
+        name.
 
         Args:
             table: what to hand over.
@@ -162,8 +179,11 @@ class Client:
         read = read if name is None else replace(read, name=name)
         return Uploaded.of(self.request("POST", "/tables", read.to_json().encode()))
 
-    def upload_evaluations(self, name: str, evaluations: Sequence[Mapping[str, Any]] | str | Path) -> Uploaded:
-        """Hand over evaluations of one space under a name: the JSON object of each, or the file of them all.
+    def upload_evaluations(
+        self, name: str, evaluations: Sequence[Mapping[str, Any]] | str | Path
+    ) -> Uploaded:
+        """Hand over evaluations of one space under a name: the JSON object of each, or the file of
+        them all.
 
         Raises:
             InvalidEvaluation: the file holds something else.
@@ -175,10 +195,16 @@ class Client:
             given = [json.loads(evaluation.to_json()) for evaluation in read(evaluations)]
         else:
             given = [dict(evaluation) for evaluation in evaluations]
-        return Uploaded.of(self.request("POST", "/evaluations", {"name": name, "evaluations": given}))
+        return Uploaded.of(
+            self.request("POST", "/evaluations", {"name": name, "evaluations": given})
+        )
 
-    def train_predictor(self, name: str, evaluations: str, *, seed: int = 0, **options: Any) -> JobHandle:
-        """Have a predictor trained from uploaded evaluations; searches may name it once that is done."""
+    def train_predictor(
+        self, name: str, evaluations: str, *, seed: int = 0, **options: Any
+    ) -> JobHandle:
+        """Have a predictor trained from uploaded evaluations; searches may name it once that is
+        done.
+        """
         body = {"name": name, "evaluations": evaluations, "seed": seed, "options": options}
         return JobHandle(self, self.request("POST", "/predictors", body)["id"])
 
@@ -202,12 +228,21 @@ class Client:
             seed: of the training.
             options: as `python -m oneshot retrain` has them, such as `epochs=30`.
         """
-        body = {"architecture": architecture.to_dict(), "data": data, "workers": workers, "seed": seed}
+        body = {
+            "architecture": architecture.to_dict(),
+            "data": data,
+            "workers": workers,
+            "seed": seed,
+        }
         body |= {"options": options, **({} if supernet is None else {"supernet": supernet})}
         return JobHandle(self, self.request("POST", "/retrain", body)["id"])
 
     def predict(
-        self, architectures: Sequence[Architecture], *, predictor: str | None = None, device: str | None = None
+        self,
+        architectures: Sequence[Architecture],
+        *,
+        predictor: str | None = None,
+        device: str | None = None,
     ) -> list[Prediction]:
         """Predicted scores and costs of architectures of one space, in their order.
 
@@ -222,12 +257,21 @@ class Client:
         if not architectures:
             raise ServiceProblem("architectures: at least one is needed")
         listed = [architecture.to_dict() for architecture in architectures]
-        body = {"space": architectures[0].space, "architectures": listed, "predictor": predictor, "device": device}
+        body = {
+            "space": architectures[0].space,
+            "architectures": listed,
+            "predictor": predictor,
+            "device": device,
+        }
         given = {key: value for key, value in body.items() if value is not None}
-        return [Prediction.of(item) for item in self.request("POST", "/predict", given)["predictions"]]
+        return [
+            Prediction.of(item) for item in self.request("POST", "/predict", given)["predictions"]
+        ]
 
     def wait_until_ready(self, timeout: float = 30.0) -> None:
-        """Return once the service is ready; raises Unreachable or ServiceProblem when `timeout` seconds are over."""
+        """Return once the service is ready; raises Unreachable or ServiceProblem when `timeout`
+        seconds are over.
+        """
         deadline = time.monotonic() + timeout
         while True:
             try:

@@ -17,7 +17,9 @@ class ServiceProblem(PathfitError):
         body: the whole problem.
     """
 
-    def __init__(self, detail: str, status: int | None = None, body: Mapping[str, Any] | None = None):
+    def __init__(
+        self, detail: str, status: int | None = None, body: Mapping[str, Any] | None = None
+    ):
         self.status, self.body = status, dict(body or {})
         self.field: str | None = self.body.get("field")
         super().__init__(detail)

@@ -26,7 +26,8 @@ class Event:
 def read_events(lines: Iterable[bytes]) -> Iterator[Event]:
     """The events of a stream's lines; comments and what is no event of ours are passed over.
 
-    An event that is cut off by the end of the stream is none: it comes again when the stream is opened again.
+    An event that is cut off by the end of the stream is none: it comes again when the stream is
+    opened again.
     """
     fields: dict[str, str] = {}
     for line in lines:

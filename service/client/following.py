@@ -1,4 +1,6 @@
-"""Following a job to its end: by its event stream, and by asking again where streams do not come through."""
+"""Following a job to its end: by its event stream, and by asking again where streams do not come
+through.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ PATIENCE = 10.0
 """Seconds for which a service that one waits at may be away: as long as it takes to start again."""
 
 SILENCE = 20.0
-"""Seconds without a word after which a stream counts as broken; a service says every 15 that it lives."""
+"""Seconds without a word after which a stream counts as broken; a service says every 15 that it
+lives.
+"""
 
 _POLLS = (0.02, 0.05, 0.1, 0.2)
 _BUSY = (502, 503, 504)
@@ -38,7 +42,10 @@ class Following:
     """
 
     def __init__(
-        self, handle: JobHandle | SearchHandle, timeout: float | None, tell: Callable[[dict[str, Any]], object]
+        self,
+        handle: JobHandle | SearchHandle,
+        timeout: float | None,
+        tell: Callable[[dict[str, Any]], object],
     ):
         self._handle, self._timeout, self._tell = handle, timeout, tell
         self._deadline = None if timeout is None else time.monotonic() + timeout
@@ -70,9 +77,13 @@ class Following:
                 return ended
 
     def _by_stream(self) -> Ended | None:
-        """Follow the events behind the last that was seen; None where the stream ends before the job does."""
+        """Follow the events behind the last that was seen; None where the stream ends before the
+        job does.
+        """
         headers = {"Last-Event-ID": str(self._after)} if self._after else {}
-        with self._handle.client.transport.lines(f"{self._handle.path}/events", headers, self._patience) as lines:
+        with self._handle.client.transport.lines(
+            f"{self._handle.path}/events", headers, self._patience
+        ) as lines:
             for event in read_events(lines):
                 self._after = event.sequence
                 if event.kind == "progress":
@@ -100,7 +111,9 @@ class Following:
             left = self._left()
             if left is not None and left <= 0:
                 noun = self._handle.noun
-                raise TimeoutError(f"the {noun} {self._handle.id} is {self._state} after {self._timeout:g} s")
+                raise TimeoutError(
+                    f"the {noun} {self._handle.id} is {self._state} after {self._timeout:g} s"
+                )
             pause = next(polls, _POLLS[-1])
             time.sleep(pause if left is None else min(pause, left))
             if time.monotonic() >= until:
@@ -116,7 +129,9 @@ class Following:
 
 
 def patiently(handle: JobHandle | SearchHandle) -> JobStatus:
-    """Where a job stands, also if the service starts again meanwhile; raises Unreachable if that takes long."""
+    """Where a job stands, also if the service starts again meanwhile; raises Unreachable if that
+    takes long.
+    """
     patient_until = time.monotonic() + PATIENCE
     while True:
         try:

@@ -46,7 +46,9 @@ class JobHandle:
         return JobStatus.of(self.client.request("DELETE", self.path))
 
     def wait(
-        self, timeout: float | None = None, on_progress: Callable[[dict[str, Any]], None] | None = None
+        self,
+        timeout: float | None = None,
+        on_progress: Callable[[dict[str, Any]], None] | None = None,
     ) -> dict[str, Any]:
         """Follow it to its end; its result.
 
@@ -88,7 +90,9 @@ class SearchHandle:
         """Where it stands."""
         return SearchStatus.of(self.client.request("GET", self.path))
 
-    def wait(self, timeout: float | None = None, on_progress: Callable[[Progress], None] | None = None) -> SearchResult:
+    def wait(
+        self, timeout: float | None = None, on_progress: Callable[[Progress], None] | None = None
+    ) -> SearchResult:
         """Follow it to its end, also past a restart of the service.
 
         Args:
@@ -123,7 +127,9 @@ class SearchHandle:
             raise ServiceProblem(f"the search {self.id} is {status.state} and has no result")
         return status.front
 
-    def architecture(self, rank: int = 0, form: str = "pathfit", weights: str = "untrained") -> bytes:
+    def architecture(
+        self, rank: int = 0, form: str = "pathfit", weights: str = "untrained"
+    ) -> bytes:
         """A candidate in a format: `pathfit`, `onnx`, `svg` or one of `spaces.formats`.
 
         Args:
@@ -137,7 +143,9 @@ class SearchHandle:
         query = urlencode({"of": "candidates", "format": form, "weights": weights})
         # Given up and asked again, an export would be made twice.
         patience = EXPORT if form == "onnx" else None
-        return self.client.transport.request("GET", f"{self.path}/architectures/{rank}?{query}", timeout=patience)
+        return self.client.transport.request(
+            "GET", f"{self.path}/architectures/{rank}?{query}", timeout=patience
+        )
 
     def cancel(self) -> SearchStatus:
         """Cancel it; raises ServiceProblem where it is done or has failed."""
@@ -145,7 +153,9 @@ class SearchHandle:
 
 
 def _followed(
-    handle: JobHandle | SearchHandle, timeout: float | None, tell: Callable[[dict[str, Any]], object]
+    handle: JobHandle | SearchHandle,
+    timeout: float | None,
+    tell: Callable[[dict[str, Any]], object],
 ) -> None:
     """Return once a job is done; `tell` hears each progress that differs from the one before."""
     state, error = Following(handle, timeout, tell).end()

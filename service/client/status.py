@@ -52,7 +52,8 @@ class JobStatus:
         created: when it was asked for, in ISO 8601.
         request: as it was asked for, defaults filled in.
         details: of the progress, by kind; None before the first report.
-        result: the JSON object of what was found, of a search without the candidates; None before it is done.
+        result: the JSON object of what was found, of a search without the candidates; None before
+            it is done.
         error: why it failed.
     """
 
@@ -109,7 +110,9 @@ class SearchStatus(JobStatus):
 
     @property
     def front(self) -> list[Candidate]:
-        """The networks that no other beats in score and all objectives at once, best first; empty before it is done."""
+        """The networks that no other beats in score and all objectives at once, best first; empty
+        before it is done.
+        """
         return self._candidates("front")
 
     def _candidates(self, part: str) -> list[Candidate]:
@@ -117,7 +120,12 @@ class SearchStatus(JobStatus):
         from spaces.architecture import Architecture
 
         return [
-            Candidate(Architecture.from_dict(found["architecture"]), found["score"], found["deviation"], found["costs"])
+            Candidate(
+                Architecture.from_dict(found["architecture"]),
+                found["score"],
+                found["deviation"],
+                found["costs"],
+            )
             for found in (self.result or {}).get(part, [])
         ]
 

@@ -39,7 +39,9 @@ class Transport:
         self.url, self.timeout = url.rstrip("/"), timeout
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ServiceProblem(f"not the URL of a service: {url!r}; one reads like http://127.0.0.1:8000")
+            raise ServiceProblem(
+                f"not the URL of a service: {url!r}; one reads like http://127.0.0.1:8000"
+            )
         if token is not None and not (token.isascii() and token.isprintable() and token.strip()):
             raise ServiceProblem("the token holds characters that no token has, or none at all")
         self._headers = {} if token is None else {"Authorization": f"Bearer {token.strip()}"}
@@ -59,8 +61,9 @@ class Transport:
     ) -> bytes:
         """The content of the answer to one request.
 
-        A request is made again where the service is away or busy, in steps of up to a second or as long as it asks
-        for. A POST carries an Idempotency-Key for that: one that was accepted is not accepted twice.
+        A request is made again where the service is away or busy, in steps of up to a second or as
+        long as it asks for. A POST carries an Idempotency-Key for that: one that was accepted is
+        not accepted twice.
 
         Args:
             method: of HTTP.
@@ -68,7 +71,8 @@ class Transport:
             body: sent as JSON, bytes as they are; None: none.
             headers: further ones.
             retries: how often to try again.
-            timeout: seconds for an answer that takes longer than others; None: as for every request.
+            timeout: seconds for an answer that takes longer than others; None: as for every
+                request.
 
         Raises:
             ServiceProblem: the service answers with a problem.
@@ -89,8 +93,11 @@ class Transport:
         raise AssertionError("the last attempt returns or raises")
 
     @contextmanager
-    def lines(self, path: str, headers: Mapping[str, str], patience: Callable[[], float]) -> Iterator[Iterator[bytes]]:
-        """The lines of an answer that comes bit by bit, such as a stream of events; none where it is empty.
+    def lines(
+        self, path: str, headers: Mapping[str, str], patience: Callable[[], float]
+    ) -> Iterator[Iterator[bytes]]:
+        """The lines of an answer that comes bit by bit, such as a stream of events; none where it
+        is empty.
 
         Args:
             path: with its query.
@@ -116,7 +123,9 @@ class Transport:
 
             yield read()
 
-    def _once(self, method: str, path: str, body: Any, headers: Mapping[str, str], timeout: float) -> bytes:
+    def _once(
+        self, method: str, path: str, body: Any, headers: Mapping[str, str], timeout: float
+    ) -> bytes:
         sent = urllib.request.Request(self.url + path, method=method, headers=dict(headers))
         if body is not None:
             sent.data = body if isinstance(body, bytes) else json.dumps(body).encode()

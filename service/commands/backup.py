@@ -24,5 +24,9 @@ def backup(file: Path, data: Path, database: str | None, artifacts: str | None) 
 
     store, place = opened_with_artifacts(data, database, artifacts)
     with closing(store), Bar(f"backing up {data}") as bar:
-        made = back_up(store, place, file, lambda done, total: bar.update(done / total, f"{done}/{total}"))
-    click.echo(f"wrote {file}: the jobs and {made.artifacts} artifacts, {made.size / (1 << 20):.1f} MiB")
+        made = back_up(
+            store, place, file, lambda done, total: bar.update(done / total, f"{done}/{total}")
+        )
+    click.echo(
+        f"wrote {file}: the jobs and {made.artifacts} artifacts, {made.size / (1 << 20):.1f} MiB"
+    )

@@ -17,7 +17,9 @@ URL = "http://127.0.0.1:8000"
 def connected(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options --url and --token; it gets a Client as its argument `client`."""
 
-    @click.option("--url", envvar="PATHFIT_URL", default=URL, show_default=True, help="Where the service is.")
+    @click.option(
+        "--url", envvar="PATHFIT_URL", default=URL, show_default=True, help="Where the service is."
+    )
     @click.option(
         "--token",
         envvar="PATHFIT_TOKEN",

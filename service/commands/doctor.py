@@ -15,7 +15,9 @@ _MARKS = {"ok": "[green]✓[/green]", "note": "[yellow]![/yellow]", "fault": "[r
 
 @click.command(epilog=example("python -m service doctor --data runs/service"))
 @artifact_options
-@click.option("--tables", type=FOLDER, multiple=True, help="A folder of lookup tables; may be repeated.")
+@click.option(
+    "--tables", type=FOLDER, multiple=True, help="A folder of lookup tables; may be repeated."
+)
 @click.option(
     "--predictors",
     type=click.Path(path_type=Path),
@@ -25,19 +27,31 @@ _MARKS = {"ok": "[green]✓[/green]", "note": "[yellow]![/yellow]", "fault": "[r
     help="A folder of predictors or a .safetensors file; may be repeated.",
 )
 def doctor(
-    data: Path, database: str | None, artifacts: str | None, tables: tuple[Path, ...], predictors: tuple[Path, ...]
+    data: Path,
+    database: str | None,
+    artifacts: str | None,
+    tables: tuple[Path, ...],
+    predictors: tuple[Path, ...],
 ) -> None:
-    """Look at everything that a service needs, running or not; the exit code is 1 where something is wrong."""
+    """Look at everything that a service needs, running or not; the exit code is 1 where something
+    is wrong.
+    """
     from rich.console import Console
     from rich.markup import escape
 
     from service.operation.doctor import examine
 
-    settings = Settings(data.resolve(), tables, predictors, database_url=database, artifacts=artifacts)
+    settings = Settings(
+        data.resolve(), tables, predictors, database_url=database, artifacts=artifacts
+    )
     console = Console(soft_wrap=True, highlight=False)
     faults = 0
     for finding in examine(settings):
-        console.print(f"{_MARKS[finding.level]} [bold]{finding.subject:<10}[/bold] {escape(finding.detail)}")
+        console.print(
+            f"{_MARKS[finding.level]} [bold]{finding.subject:<10}[/bold] {escape(finding.detail)}"
+        )
         faults += finding.level == "fault"
-    console.print("[green]nothing is wrong[/green]" if not faults else f"[red]{faults} to mend[/red]")
+    console.print(
+        "[green]nothing is wrong[/green]" if not faults else f"[red]{faults} to mend[/red]"
+    )
     raise SystemExit(min(faults, 1))

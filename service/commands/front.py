@@ -40,7 +40,11 @@ def front_table(result: SearchResult) -> Table:
     table.add_column("network", no_wrap=True, overflow="ellipsis")
     for rank in _evenly(ranks):
         found = result.candidate(rank)
-        score = f"{found.score:.4g} ± {found.deviation:.2g}" if found.deviation else f"{found.score:.4g}"
+        score = (
+            f"{found.score:.4g} ± {found.deviation:.2g}"
+            if found.deviation
+            else f"{found.score:.4g}"
+        )
         costs = [_written(metric, found.costs[metric]) for metric in metrics]
         table.add_row(score, *costs, Text(" ".join(map(str, found.architecture.choices.values()))))
     return table

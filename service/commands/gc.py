@@ -14,11 +14,17 @@ _AT_ONCE = 50
 
 
 @click.command(epilog=example("python -m service gc --older-than 30d --dry-run"))
-@click.option("--older-than", type=Duration(), required=True, help="Since their end, such as 30d, 12h or 90m.")
+@click.option(
+    "--older-than", type=Duration(), required=True, help="Since their end, such as 30d, 12h or 90m."
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @artifact_options
-def gc(older_than: float, dry_run: bool, data: Path, database: str | None, artifacts: str | None) -> None:
-    """Remove jobs that ended long ago, with their events and artifacts, while the service runs or not."""
+def gc(
+    older_than: float, dry_run: bool, data: Path, database: str | None, artifacts: str | None
+) -> None:
+    """Remove jobs that ended long ago, with their events and artifacts, while the service runs or
+    not.
+    """
     from spaces.console.progress import Bar
 
     store, place = opened_with_artifacts(data, database, artifacts)

@@ -23,8 +23,17 @@ _WIDE = 110
 @connected
 @click.option("--kind", type=click.Choice(KINDS), default=None, help="Only jobs of this kind.")
 @click.option("--state", type=click.Choice(STATES), default=None, help="Only jobs in this state.")
-@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many at most.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with request and result.")
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=20,
+    show_default=True,
+    help="How many at most.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object a line, with request and result."
+)
 def jobs(client: Client, kind: str | None, state: str | None, limit: int, as_json: bool) -> None:
     """List a service's jobs, newest first."""
     found = client.jobs(kind=kind, state=state, limit=limit)
@@ -57,14 +66,20 @@ def _table(found: list[JobStatus]) -> None:
     for job in found:
         state = Text(_state(job), {"failed": "red", "running": "yellow"}.get(job.state, ""))
         if wide:
-            table.add_row(job.id, job.kind, state, job.created[:16].replace("T", " "), Text(_about(job)))
+            table.add_row(
+                job.id, job.kind, state, job.created[:16].replace("T", " "), Text(_about(job))
+            )
         else:
             table.add_row(job.id, state, Text(f"{job.kind} {_about(job)}"))
     console.print(table)
 
 
 def _state(job: JobStatus) -> str:
-    return f"{job.state} {job.share:.0%}" if job.state == "running" and job.share is not None else job.state
+    return (
+        f"{job.state} {job.share:.0%}"
+        if job.state == "running" and job.share is not None
+        else job.state
+    )
 
 
 def _about(job: JobStatus) -> str:

@@ -12,7 +12,9 @@ from spaces.console.group import example
 @click.command(epilog=example("python -m service openapi -o docs/openapi.json"))
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
 def openapi(output: Path | None) -> None:
-    """Write the API's OpenAPI file, or print it; a running service serves the same at /openapi.json."""
+    """Write the API's OpenAPI file, or print it; a running service serves the same at
+    /openapi.json.
+    """
     from spaces.files import write_text
 
     text = document()

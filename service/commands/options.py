@@ -20,12 +20,17 @@ Command = Callable[..., Any]
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 _PLACES = [
-    click.option("--data", type=FOLDER, default=DATA, show_default=True, help="Folder of jobs and results."),
+    click.option(
+        "--data", type=FOLDER, default=DATA, show_default=True, help="Folder of jobs and results."
+    ),
     click.option(
         "--database",
         default=None,
         envvar="PATHFIT_DATABASE",
-        help="URL of the jobs' database, such as postgresql://USER@HOST/NAME.  [default: jobs.sqlite in --data]",
+        help=(
+            "URL of the jobs' database, such as postgresql://USER@HOST/NAME.  [default: jobs.sqlite"
+            " in --data]"
+        ),
     ),
 ]
 
@@ -65,11 +70,15 @@ def opened(data: Path, database: str | None) -> Store:
 
     place = database_of(data, database)
     if isinstance(place, Path) and not place.is_file():
-        raise InvalidStore(f"there is no service's data in {data}: {place.name} is missing; choose another --data")
+        raise InvalidStore(
+            f"there is no service's data in {data}: {place.name} is missing; choose another --data"
+        )
     return Store(place)
 
 
-def opened_with_artifacts(data: Path, database: str | None, artifacts: str | None) -> tuple[Store, Artifacts]:
+def opened_with_artifacts(
+    data: Path, database: str | None, artifacts: str | None
+) -> tuple[Store, Artifacts]:
     """The store of a service, and its artifacts."""
     from service.artifacts import Artifacts
 
@@ -81,7 +90,9 @@ class Duration(click.ParamType[float]):
 
     name = "duration"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         if isinstance(value, float):
             return value
         text = str(value)

@@ -17,12 +17,10 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog=example(
-        """
+    epilog=example("""
         python -m service search --space spos --device my-cpu --latency-ms 12 --watch
-        python -m service search --space spos-tiny --flops 2e6 --strategy random -O evaluations=500 -o result.json
-        """
-    )
+        python -m service search --space spos-tiny --flops 2e6 --strategy random -O evaluations=500
+        """)
 )
 @connected
 @click.option("--space", required=True)
@@ -31,15 +29,35 @@ if TYPE_CHECKING:
 @click.option("--flops", type=float, default=None, help="Multiply-accumulates at most.")
 @click.option("--params", type=float, default=None, help="Parameters at most.")
 @click.option("--memory-bytes", type=float, default=None, help="At most, where the table tells.")
-@click.option("--energy-mj", type=float, default=None, help="Of one run at most, where the table tells.")
-@click.option("--objective", "objectives", multiple=True, help="A cost traded for the score; may be repeated.")
-@click.option("--guide", default=None, help="A predictor, or benchmark:NAME, supernet:NAME.  [default: the only one]")
-@click.option("--strategy", default="evolution", show_default=True, help="See `python -m oneshot search --help`.")
-@click.option("-O", "--option", "options", multiple=True, help="NAME=VALUE of the strategy; may be repeated.")
+@click.option(
+    "--energy-mj", type=float, default=None, help="Of one run at most, where the table tells."
+)
+@click.option(
+    "--objective", "objectives", multiple=True, help="A cost traded for the score; may be repeated."
+)
+@click.option(
+    "--guide",
+    default=None,
+    help="A predictor, or benchmark:NAME, supernet:NAME.  [default: the only one]",
+)
+@click.option(
+    "--strategy",
+    default="evolution",
+    show_default=True,
+    help="See `python -m oneshot search --help`.",
+)
+@click.option(
+    "-O", "--option", "options", multiple=True, help="NAME=VALUE of the strategy; may be repeated."
+)
 @click.option("--margin", type=float, default=None, help="Deviations kept free.  [default: 1.64]")
 @click.option("--count", type=int, default=1, show_default=True, help="Best architectures to list.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait for the result, or only print the id.")
+@click.option(
+    "--wait/--no-wait",
+    default=True,
+    show_default=True,
+    help="Wait for the result, or only print the id.",
+)
 @click.option("--watch", is_flag=True, help="Show progress while waiting, then the front.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
 def search(
@@ -60,10 +78,13 @@ def search(
 ) -> None:
     """Ask a service for the best networks that meet constraints.
 
-    Ctrl-C cancels the search; with --no-wait it goes on without this command, and so it does if the service restarts.
+    Ctrl-C cancels the search; with --no-wait it goes on without this command, and so it does if the
+    service restarts.
     """
     if not wait and (output is not None or watch):
-        raise click.UsageError(f"{'-o' if output is not None else '--watch'} needs the result: leave out --no-wait")
+        raise click.UsageError(
+            f"{'-o' if output is not None else '--watch'} needs the result: leave out --no-wait"
+        )
     handle = client.search(
         space=space,
         device=device,
@@ -111,7 +132,9 @@ def _followed(handle: SearchHandle, space: str, watch: bool) -> SearchResult:
         with Bar(f"searching {space}") as bar:
             bar.update(0.0, "waiting for its turn")
             return handle.wait(
-                on_progress=lambda now: bar.update(now.share, f"{now.evaluated}/{now.planned}, best {now.best:.4g}")
+                on_progress=lambda now: bar.update(
+                    now.share, f"{now.evaluated}/{now.planned}, best {now.best:.4g}"
+                )
             )
     except KeyboardInterrupt:
         _cancel(handle)
@@ -123,7 +146,9 @@ def _cancel(handle: SearchHandle) -> None:
 
     try:
         handle.cancel()
-    except ServiceProblem as error:  # it was over, or nobody answers: Ctrl-C ends this command all the same
+    except (
+        ServiceProblem
+    ) as error:  # it was over, or nobody answers: Ctrl-C ends this command all the same
         click.echo(f"not cancelled: {error}", err=True)
     else:
         click.echo(f"cancelled {handle.id}", err=True)

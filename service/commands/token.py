@@ -19,17 +19,28 @@ def token() -> None:
 
 @token.command(epilog=example("python -m service token create alice --expires 90d --quota 20"))
 @click.argument("name")
-@click.option("--expires", type=Duration(), default=None, help="In how long, such as 90d.  [default: never]")
-@click.option("--quota", type=click.IntRange(min=1), default=None, help="Unfinished jobs at a time.  [default: any]")
+@click.option(
+    "--expires", type=Duration(), default=None, help="In how long, such as 90d.  [default: never]"
+)
+@click.option(
+    "--quota",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Unfinished jobs at a time.  [default: any]",
+)
 @database_options
-def create(name: str, expires: float | None, quota: int | None, data: Path, database: str | None) -> None:
+def create(
+    name: str, expires: float | None, quota: int | None, data: Path, database: str | None
+) -> None:
     """Make a token and print it: only its digest is kept, so that this is the only time."""
     from service.commands.options import database_of
     from service.store import Store
 
     # Tokens are needed before the first start: the store is made where there is none.
     with closing(Store(database_of(data, database))) as store:
-        click.echo(store.tokens.create(name, None if expires is None else time.time() + expires, quota))
+        click.echo(
+            store.tokens.create(name, None if expires is None else time.time() + expires, quota)
+        )
 
 
 @token.command("list", epilog=example("python -m service token list"))
@@ -43,7 +54,13 @@ def show(data: Path, database: str | None) -> None:
         tokens = store.tokens.list()
     shown = Table("name", "id", "created", "expires", "quota", "state", box=None, pad_edge=False)
     for each in tokens:
-        state = "revoked" if each.revoked is not None else "valid" if each.valid(time.time()) else "expired"
+        state = (
+            "revoked"
+            if each.revoked is not None
+            else "valid"
+            if each.valid(time.time())
+            else "expired"
+        )
         quota = "any" if each.quota is None else str(each.quota)
         shown.add_row(each.name, each.id, _day(each.created), _day(each.expires), quota, state)
     Console(soft_wrap=True, highlight=False).print(shown)

@@ -26,9 +26,12 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @connected
 @click.argument("files", nargs=-1, required=True, type=FILE)
-@click.option("--name", default=None, help="What requests will call it, of one file.  [default: its own]")
+@click.option(
+    "--name", default=None, help="What requests will call it, of one file.  [default: its own]"
+)
 def upload(client: Client, files: tuple[Path, ...], name: str | None) -> None:
-    """Hand lookup tables (.json) and evaluations (.jsonl) to a service; requests there may name them at once.
+    """Hand lookup tables (.json) and evaluations (.jsonl) to a service; requests there may name
+    them at once.
 
     The same name with other content becomes a new version, which later jobs use.
     """

@@ -1,4 +1,6 @@
-"""`python -m service.engine`: the process that owns Ray and runs jobs; the service's supervisor starts it."""
+"""`python -m service.engine`: the process that owns Ray and runs jobs; the service's supervisor
+starts it.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,17 @@ def run(order: Order) -> int:
     artifacts = Artifacts(settings.artifacts_url)
     make = starter(artifacts.url, 1, lambda worker, report: inbox.put((worker, report)))
     alone = settings.ray_address is None and store.path is not None
-    engine = Engine(store, artifacts, order.name, inbox, make, session.room, session.fault, settings.workers, alone)
+    engine = Engine(
+        store,
+        artifacts,
+        order.name,
+        inbox,
+        make,
+        session.room,
+        session.fault,
+        settings.workers,
+        alone,
+    )
     signal.signal(signal.SIGTERM, lambda number, frame: engine.stop())
     try:
         engine.run()
@@ -62,7 +74,9 @@ def run(order: Order) -> int:
 
 
 def _leave(code: int) -> None:
-    """End at once, with all that was started: Ray's own way to end takes seconds, or a minute where it is broken."""
+    """End at once, with all that was started: Ray's own way to end takes seconds, or a minute where
+    it is broken.
+    """
     if MARK in os.environ:
         end(Path(os.environ[MARK]), 1.0)
     os._exit(code)

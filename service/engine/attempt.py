@@ -1,4 +1,6 @@
-"""Attempt: one go at a job, in the process of a worker; whatever it does, the worker lives and tells."""
+"""Attempt: one go at a job, in the process of a worker; whatever it does, the worker lives and
+tells.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class Attempt:
     def run(self, kind: str, task: Mapping[str, Any]) -> dict[str, Any]:
         """Do the task; the last report on it."""
         try:
-            with tempfile.TemporaryDirectory(prefix="pathfit-", ignore_cleanup_errors=True) as folder:
+            with tempfile.TemporaryDirectory(
+                prefix="pathfit-", ignore_cleanup_errors=True
+            ) as folder:
                 context = Context(self._job_id, self._attempt, Path(folder), self._artifacts, self)
                 return self._done(get(kind).run(task, context))
         except Cancelled:
@@ -66,7 +70,11 @@ class Attempt:
         return {**self._head, "event": "done", "result": outcome.result, "artifact": first}
 
     def _failed(self, error: BaseException, detail: str) -> dict[str, Any]:
-        return {**self._head, "event": "failed", "error": {"kind": type(error).__name__, "detail": detail}}
+        return {
+            **self._head,
+            "event": "failed",
+            "error": {"kind": type(error).__name__, "detail": detail},
+        }
 
     # What Context asks
 

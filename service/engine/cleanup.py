@@ -1,4 +1,6 @@
-"""Remains: processes and files that a dead engine's Ray left, told by a mark in their environment or by open files."""
+"""Remains: processes and files that a dead engine's Ray left, told by a mark in their environment
+or by open files.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ _NOTE = "ray-folder"
 def new_folder(data: Path) -> Path:
     """A new folder for Ray's session, noted in the data folder.
 
-    It is short and not in the data folder: Ray puts sockets into it, whose paths may have about 100 characters.
+    It is short and not in the data folder: Ray puts sockets into it, whose paths may have about 100
+    characters.
     """
     parent = "/tmp" if os.path.isdir("/tmp") else None  # noqa: PTH112
     folder = Path(tempfile.mkdtemp("", "pf-", parent))
@@ -45,7 +48,8 @@ def clear(data: Path, patience: float = 2.0) -> None:
 def end(data: Path, patience: float = 2.0) -> None:
     """Kill every process of an engine but this one.
 
-    Without `/proc` none is found: there Ray's own processes end by themselves, within about a minute.
+    Without `/proc` none is found: there Ray's own processes end by themselves, within about a
+    minute.
     """
     deadline = time.monotonic() + patience
     while found := [pid for pid in living(data) if pid != os.getpid()]:
@@ -72,7 +76,9 @@ def _belongs(process: Path, mark: bytes, inside: str | None) -> bool:
         return inside is not None and any(
             str(handle.readlink()).startswith(inside) for handle in (process / "fd").iterdir()
         )
-    except OSError:  # it has ended, or is another user's; a zombie has neither environment nor files
+    except (
+        OSError
+    ):  # it has ended, or is another user's; a zombie has neither environment nor files
         return False
 
 
@@ -80,6 +86,10 @@ def _noted(data: Path) -> Path | None:
     """The folder that the note names, if it is one that `new_folder` made."""
     with contextlib.suppress(OSError, ValueError):
         folder = Path((data / _NOTE).read_text(encoding="utf-8").strip())
-        if folder.name.startswith("pf-") and folder.is_dir() and folder.stat().st_uid == os.getuid():
+        if (
+            folder.name.startswith("pf-")
+            and folder.is_dir()
+            and folder.stat().st_uid == os.getuid()
+        ):
             return folder
     return None

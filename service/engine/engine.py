@@ -92,7 +92,11 @@ class Engine:
             worker, report = self._inbox.get(timeout=_TICK)
             while True:
                 if worker is not None:
-                    self._guarded(self._bury if report is None else self._hear, worker, *([report] if report else []))
+                    self._guarded(
+                        self._bury if report is None else self._hear,
+                        worker,
+                        *([report] if report else []),
+                    )
                 worker, report = self._inbox.get_nowait()
 
     def _guarded(self, step: Callable[..., object], *arguments: Any) -> None:
@@ -172,7 +176,9 @@ class Engine:
             self._crew.give(job)
 
     def _refuse_oversized(self) -> None:
-        """With everything free, what still does not fit never will, unless there are others to run it."""
+        """With everything free, what still does not fit never will, unless there are others to run
+        it.
+        """
         if not (self._alone and self._crew.idle):
             return
         if (job := self._store.claim(self._name)) is None:
@@ -186,7 +192,9 @@ class Engine:
         self._record(self._store.fail, job.id, job.attempt, {"kind": "NoRoom", "detail": detail})
 
     def _queued(self) -> bool:
-        """Whether a queued job is worth a claim, which is a write: nothing fitted those that were looked at last."""
+        """Whether a queued job is worth a claim, which is a write: nothing fitted those that were
+        looked at last.
+        """
         newest, total = self._store.list(state=JobState.QUEUED, limit=1)
         seen = (total, newest[0].id if newest else None)
         if not total or (seen == self._passed_over and not self._is_due("claim", _IDLE_CLAIM)):
@@ -208,7 +216,9 @@ class Engine:
             return
         kept = event == "lost"  # what it kept, the next attempt goes on from
         if event == "done":
-            kept = self._record(self._store.finish, job_id, attempt, report["result"], report["artifact"])
+            kept = self._record(
+                self._store.finish, job_id, attempt, report["result"], report["artifact"]
+            )
         elif event == "failed":
             self._record(self._store.fail, job_id, attempt, report["error"])
         elif event == "lost":
@@ -244,7 +254,9 @@ class Engine:
             raise Fault(fault)  # the job is not to blame
         lost = worker.assignment
         if lost is not None and worker.kill_at is None:
-            _LOG.warning("the worker %s %s while it ran %s", worker.pid or "", worker.ending, lost.job_id)
+            _LOG.warning(
+                "the worker %s %s while it ran %s", worker.pid or "", worker.ending, lost.job_id
+            )
             self._record(self._lose, lost, worker.ending)
         self._crew.bury(worker)
         self._passed_over = None
@@ -253,7 +265,10 @@ class Engine:
         if self._store.get(lost.job_id).deaths + 1 < MOST_DEATHS:
             self._store.requeue(lost.job_id, lost.attempt, died=True)
             return
-        error = {"kind": "WorkerDied", "detail": f"{MOST_DEATHS} workers died on it; the last one {ending}"}
+        error = {
+            "kind": "WorkerDied",
+            "detail": f"{MOST_DEATHS} workers died on it; the last one {ending}",
+        }
         self._store.fail(lost.job_id, lost.attempt, error, died=True)
 
     # The end

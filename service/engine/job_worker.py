@@ -17,7 +17,8 @@ _LONGEST_POLL = 10.0
 
 
 class JobWorker:
-    """Runs in a process of its own: one job at a time, in a thread, while other threads hear and tell of it.
+    """Runs in a process of its own: one job at a time, in a thread, while other threads hear and
+    tell of it.
 
     Args:
         artifacts: URL of the place of artifacts.
@@ -44,7 +45,12 @@ class JobWorker:
 
     def introduce(self) -> dict[str, Any]:
         """Who this is, once it can work."""
-        return {"event": "ready", "pid": os.getpid(), "node": platform.node(), "version": __version__}
+        return {
+            "event": "ready",
+            "pid": os.getpid(),
+            "node": platform.node(),
+            "version": __version__,
+        }
 
     def run(self, order: dict[str, Any]) -> None:
         """Begin a job."""
@@ -55,7 +61,9 @@ class JobWorker:
         self._cancelled.add((job_id, attempt))
 
     def reports(self, timeout: float = _LONGEST_POLL) -> list[dict[str, Any]]:
-        """What is new, as soon as there is anything; of progress the newest only, and not too often."""
+        """What is new, as soon as there is anything; of progress the newest only, and not too
+        often.
+        """
         deadline = time.monotonic() + timeout
         with self._changed:
             while not self._final and time.monotonic() < deadline:
@@ -73,7 +81,9 @@ class JobWorker:
     def _run(self, order: dict[str, Any]) -> None:
         from service.engine.attempt import Attempt
 
-        attempt = Attempt(order["job"], order["attempt"], self._artifacts, self._tell_progress, self._is_cancelled)
+        attempt = Attempt(
+            order["job"], order["attempt"], self._artifacts, self._tell_progress, self._is_cancelled
+        )
         final = attempt.run(order["kind"], order["task"])
         with self._changed:
             self._final.append(final)

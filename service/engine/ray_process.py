@@ -34,7 +34,9 @@ class RayProcess:
 
         made: Any = ray.remote(JobWorker)
         own = Needs(0, 0) if worker.needs.spread else worker.needs
-        made = made.options(num_cpus=own.cpus, num_gpus=own.gpus, max_concurrency=_THREADS, max_restarts=0)
+        made = made.options(
+            num_cpus=own.cpus, num_gpus=own.gpus, max_concurrency=_THREADS, max_restarts=0
+        )
         self._actor: Any = made.remote(artifacts, threads, not worker.needs.spread)
         self._worker, self._hear = worker, hear
         threading.Thread(target=self._listen, name="worker", daemon=True).start()
@@ -73,7 +75,13 @@ class RayProcess:
 def _ending(text: str) -> str:
     """Ray's many words on a death in a few."""
     detail = _DETAIL.search(text)
-    said = detail[1] if detail else text.strip().splitlines()[-1] if text.strip() else "for an unknown reason"
+    said = (
+        detail[1]
+        if detail
+        else text.strip().splitlines()[-1]
+        if text.strip()
+        else "for an unknown reason"
+    )
     return f"ended unexpectedly: {said[:300]}"
 
 

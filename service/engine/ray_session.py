@@ -31,8 +31,8 @@ class RayFailed(PathfitError):
 def environment(data: Path, address: str | None, threads: int = 1) -> dict[str, str]:
     """Variables that an engine must have before it imports ray, and which its workers inherit.
 
-    A Ray of its own accepts only those who know the token in the data folder; of a cluster the ones who run it decide,
-    by Ray's own variables.
+    A Ray of its own accepts only those who know the token in the data folder; of a cluster the ones
+    who run it decide, by Ray's own variables.
 
     Args:
         data: the data folder; a file with a new token is made in it.
@@ -42,11 +42,14 @@ def environment(data: Path, address: str | None, threads: int = 1) -> dict[str, 
     found = {
         MARK: str(data),
         "RAY_USAGE_STATS_ENABLED": "0",
-        # Behind requests, but not so far that other work on the machine stops the jobs (Ray's default is 15).
+        # Behind requests, but not so far that other work on the machine stops the jobs (Ray's
+        # default is 15).
         "RAY_worker_niceness": "5",
         # Otherwise Ray says at each start what it may do differently one day.
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)),
+        **dict.fromkeys(
+            ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)
+        ),
     }
     if address is None:
         found |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_new_token(data))}
@@ -56,7 +59,9 @@ def environment(data: Path, address: str | None, threads: int = 1) -> dict[str, 
 def _new_token(data: Path) -> Path:
     path = data / _TOKEN
     path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+    with open(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
+    ) as file:
         file.write(secrets.token_hex(32))
     return path
 
@@ -82,13 +87,18 @@ class RaySession:
             Version and address, for those who look.
 
         Raises:
-            RayFailed: it does not start, there is no cluster, or one whose nodes have another pathfit.
+            RayFailed: it does not start, there is no cluster, or one whose nodes have another
+                pathfit.
         """
         import ray
 
         options: dict[str, Any] = {"address": self._address}
         if self._address is None:
-            options = {"address": "local", "num_cpus": self._needs.cpus, "num_gpus": self._needs.gpus}
+            options = {
+                "address": "local",
+                "num_cpus": self._needs.cpus,
+                "num_gpus": self._needs.gpus,
+            }
             options |= {
                 "_temp_dir": str(new_folder(self._data)),
                 "include_dashboard": False,
@@ -97,7 +107,9 @@ class RaySession:
         else:
             _reach(self._address)
         try:
-            ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=False, **options)
+            ray.init(
+                log_to_driver=False, logging_level=logging.ERROR, configure_logging=False, **options
+            )
         except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
             where = "" if self._address is None else f" at {self._address!r}"
             raise RayFailed(f"no Ray{where}: {str(error).strip().splitlines()[0]}") from error
@@ -107,7 +119,11 @@ class RaySession:
             self._check_versions()
             threading.Thread(target=self._hear, name="cluster", daemon=True).start()
         context = ray.get_runtime_context()
-        return {"version": ray.__version__, "address": context.gcs_address, "cluster": self._address is not None}
+        return {
+            "version": ray.__version__,
+            "address": context.gcs_address,
+            "cluster": self._address is not None,
+        }
 
     def room(self) -> Needs:
         """What Ray offers in all."""
@@ -143,7 +159,9 @@ class RaySession:
         alive = [node["NodeID"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
         ask: Any = ray.remote(version)
         asked = {
-            node: ask.options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote()
+            node: ask.options(
+                num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
+            ).remote()
             for node in alive
         }
         for node, reference in asked.items():
@@ -151,16 +169,22 @@ class RaySession:
                 found = ray.get(reference, timeout=60)
             except Exception as error:
                 reason = str(error).strip().splitlines()[-1]
-                raise RayFailed(f"the cluster's node {node[:8]} cannot run pathfit {__version__}: {reason}") from error
+                raise RayFailed(
+                    f"the cluster's node {node[:8]} cannot run pathfit {__version__}: {reason}"
+                ) from error
             if found != __version__:
-                raise RayFailed(f"the cluster's node {node[:8]} has pathfit {found}, this service {__version__}")
+                raise RayFailed(
+                    f"the cluster's node {node[:8]} has pathfit {found}, this service {__version__}"
+                )
 
 
 def _reach(address: str) -> None:
     """Raise RayFailed where nobody listens: Ray itself would go on trying for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
-        raise RayFailed(f"not the address of a Ray cluster: {address!r}; one reads like 10.0.0.1:6379")
+        raise RayFailed(
+            f"not the address of a Ray cluster: {address!r}; one reads like 10.0.0.1:6379"
+        )
     try:
         socket.create_connection((host.strip("[]"), int(port)), _SILENCE).close()
     except (OSError, OverflowError) as error:
@@ -181,4 +205,6 @@ def _processes() -> list[tuple[str, Any]]:
 
     node: Any = worker._global_node
     known = {"gcs_server": "GCS", "raylet": "raylet"}
-    return [(known[kind], info.process) for kind in known for info in node.all_processes.get(kind, ())]
+    return [
+        (known[kind], info.process) for kind in known for info in node.all_processes.get(kind, ())
+    ]

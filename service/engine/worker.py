@@ -17,7 +17,8 @@ class Needs:
     Args:
         cpus: processor cores.
         gpus: GPUs; a fraction shares one.
-        spread: whether processes that the job starts itself take it, wherever there is room, and not the worker's own.
+        spread: whether processes that the job starts itself take it, wherever there is room, and
+            not the worker's own.
     """
 
     cpus: float = 1.0
@@ -86,7 +87,9 @@ class Worker:
     def run(self, job: Job) -> None:
         """Have it run a job."""
         self.assignment = Assignment(job.id, job.attempt)
-        self._process.run({"kind": job.kind, "task": job.task, "job": job.id, "attempt": job.attempt})
+        self._process.run(
+            {"kind": job.kind, "task": job.task, "job": job.id, "attempt": job.attempt}
+        )
 
     def cancel(self, patience: float) -> None:
         """Ask it to leave its job; `kill_at` is when it has not."""

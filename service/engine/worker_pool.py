@@ -29,11 +29,17 @@ class Crew:
     @property
     def held(self) -> list[tuple[str, int]]:
         """Id and attempt of the jobs that are run."""
-        return [(held.job_id, held.attempt) for worker in self.workers if (held := worker.assignment) is not None]
+        return [
+            (held.job_id, held.attempt)
+            for worker in self.workers
+            if (held := worker.assignment) is not None
+        ]
 
     @property
     def available(self) -> Needs:
-        """What a job may take: the room that nobody has, and that of idle workers, who would make room."""
+        """What a job may take: the room that nobody has, and that of idle workers, who would make
+        room.
+        """
         free = self._free()
         for worker in self.workers:
             if worker.idle:
@@ -59,26 +65,36 @@ class Crew:
     # Coming and going
 
     def may_start(self) -> bool:
-        """Whether a worker may be started now: those that die while starting are not replaced at once."""
+        """Whether a worker may be started now: those that die while starting are not replaced at
+        once.
+        """
         return time.monotonic() >= self._next_start
 
     def refill(self) -> None:
-        """Start a worker where one that is to be kept ready is missing; one at a time, for starting is hard work."""
+        """Start a worker where one that is to be kept ready is missing; one at a time, for starting
+        is hard work.
+        """
         starting = any(not worker.ready for worker in self.workers)
         if self._missing() and not starting and Needs().within(self._free()) and self.may_start():
             self._start(Needs())
 
     def make_way(self) -> None:
-        """End a worker of another kind that has nothing to do, where one that is to be kept ready has no room."""
+        """End a worker of another kind that has nothing to do, where one that is to be kept ready
+        has no room.
+        """
         if self._missing() and not Needs().within(self._free()):
-            for idle in [worker for worker in self.workers if worker.idle and worker.needs != Needs()][:1]:
+            for idle in [
+                worker for worker in self.workers if worker.idle and worker.needs != Needs()
+            ][:1]:
                 self._dismiss(idle)
 
     def _missing(self) -> bool:
         return sum(worker.needs == Needs() for worker in self.workers) < self._warm
 
     def give(self, job: Job) -> None:
-        """Have a worker run a job: one that is ready for it, or a new one in the place of others."""
+        """Have a worker run a job: one that is ready for it, or a new one in the place of
+        others.
+        """
         needs = Needs.of(job)
         worker = next((one for one in self.workers if one.idle and one.needs == needs), None)
         if worker is None:
@@ -102,7 +118,9 @@ class Crew:
         self.workers.remove(worker)
         if not worker.ready:
             self.failed_starts += 1
-            self._next_start = time.monotonic() + min(2.0 ** (self.failed_starts - 1), _SLOWEST_RESTART)
+            self._next_start = time.monotonic() + min(
+                2.0 ** (self.failed_starts - 1), _SLOWEST_RESTART
+            )
 
     def kill_late(self) -> None:
         """End those that did not leave their jobs in time."""

@@ -18,7 +18,9 @@ class Cancelled(Exception):
 
 
 class Lost(Exception):
-    """A process of the job has died, and not for the job's fault as far as one can tell; the text says how it ended."""
+    """A process of the job has died, and not for the job's fault as far as one can tell; the text
+    says how it ended.
+    """
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,8 @@ class Outcome:
 
     Args:
         result: the JSON object that the API answers.
-        artifacts: name -> content, or the file that holds it, or None where it is kept already; the first one is the
-            job's own.
+        artifacts: name -> content, or the file that holds it, or None where it is kept already; the
+            first one is the job's own.
     """
 
     result: dict[str, Any]
@@ -64,7 +66,9 @@ class Context:
     reports: Reports
 
     def progress(self, numbers: dict[str, Any]) -> None:
-        """Tell how far the job is, as often as is handy; raises Cancelled where it is no longer wanted."""
+        """Tell how far the job is, as often as is handy; raises Cancelled where it is no longer
+        wanted.
+        """
         self.check_cancelled()
         self.reports.progress(numbers)
 
@@ -78,22 +82,28 @@ class Context:
         self.artifacts.write(self.job_id, self.attempt, f"kept-{path.name}", path)
 
     def adopt(self, *names: str) -> None:
-        """Take over what the last attempt before this one kept that kept all of these; nothing where none did.
+        """Take over what the last attempt before this one kept that kept all of these; nothing
+        where none did.
 
-        What this attempt has then is its own: one that is over, but whose processes still live, cannot change it.
+        What this attempt has then is its own: one that is over, but whose processes still live,
+        cannot change it.
 
         Raises:
             ArtifactFailed: it cannot be read or written.
         """
         for attempt in range(self.attempt - 1, 0, -1):
             with suppress(MissingArtifact):
-                found = [self.artifacts.read(f"{self.job_id}/{attempt}/kept-{name}") for name in names]
+                found = [
+                    self.artifacts.read(f"{self.job_id}/{attempt}/kept-{name}") for name in names
+                ]
                 for name, content in zip(names, found, strict=True):
                     self.artifacts.write(self.job_id, self.attempt, f"kept-{name}", content)
                 return
 
     def kept(self, path: Path) -> bool:
-        """Put what this attempt kept or adopted under a file's name in its place; whether there was anything."""
+        """Put what this attempt kept or adopted under a file's name in its place; whether there was
+        anything.
+        """
         try:
             found = self.artifacts.read(f"{self.job_id}/{self.attempt}/kept-{path.name}")
         except MissingArtifact:
@@ -103,12 +113,15 @@ class Context:
         return True
 
 
-_REFUSALS = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)]
+_REFUSALS = [
+    os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+]
 _UNWRITABLE = "cannot write in "
 
 
 def refusal(said: str, folder: str | Path) -> str | None:
-    """A sentence where an error is that a file system did not let a job write its own files; else None.
+    """A sentence where an error is that a file system did not let a job write its own files; else
+    None.
 
     Args:
         said: the error's text, of whichever library: they all pass on the system's words.
@@ -117,7 +130,9 @@ def refusal(said: str, folder: str | Path) -> str | None:
     reason = next((words for words in _REFUSALS if words in said), None)
     if reason is None or said.startswith((UNWRITTEN, _UNWRITABLE)):  # all is said
         return None
-    return f"{_UNWRITABLE}{folder}, where jobs have their own files: {reason}; TMPDIR sets the place"
+    return (
+        f"{_UNWRITABLE}{folder}, where jobs have their own files: {reason}; TMPDIR sets the place"
+    )
 
 
 class JobKind(Protocol):

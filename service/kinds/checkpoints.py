@@ -42,7 +42,9 @@ class Keeping:
 
     @contextmanager
     def throughout(self, failed: Callable[[PathfitError], object]) -> Iterator[None]:
-        """Within the block, have a thread call this again and again; `failed` hears why it cannot."""
+        """Within the block, have a thread call this again and again; `failed` hears why it
+        cannot.
+        """
         over = threading.Event()
 
         def watch() -> None:

@@ -1,7 +1,8 @@
-"""Running one of Pathfit's own commands as a part of a job: `python -m service.kinds.command MODULE ARGUMENTS`.
+"""Running one of Pathfit's own commands as a part of a job: `python -m service.kinds.command MODULE
+ARGUMENTS`.
 
-The command runs in a process of its own, as a user would run it, and reports how far it is as JSON lines. It ends with
-the process that started it, however that died.
+The command runs in a process of its own, as a user would run it, and reports how far it is as JSON
+lines. It ends with the process that started it, however that died.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from service.kinds.base import Context, Lost
 from spaces.errors import PathfitError
 
 LOST = 75
-"""Exit code of a command one of whose processes has died, so that running it again may help (EX_TEMPFAIL)."""
+"""Exit code of a command one of whose processes has died, so that running it again may help
+(EX_TEMPFAIL).
+"""
 
 _LOOK = 0.1
 _MARK = "\x1e"  # record separator, RFC 7464: no other output begins with it
@@ -32,7 +35,12 @@ class CommandFailed(PathfitError):
     """A command ended with an error; the sentence is its own."""
 
 
-def run(command: Sequence[str], context: Context, threads: int, between: Callable[[], None] = lambda: None) -> None:
+def run(
+    command: Sequence[str],
+    context: Context,
+    threads: int,
+    between: Callable[[], None] = lambda: None,
+) -> None:
     """Run a command in the folder of an attempt, telling its progress.
 
     Args:
@@ -46,7 +54,9 @@ def run(command: Sequence[str], context: Context, threads: int, between: Callabl
         Cancelled: as asked; the command has ended.
         Lost: it was killed, or one of its processes was.
     """
-    limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    limits = dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)
+    )
     process = subprocess.Popen(
         [sys.executable, "-m", "service.kinds.command", *command],
         cwd=context.folder,
@@ -112,7 +122,10 @@ class _Told:
         said = next((line for line in reversed(self.lines) if line.startswith("Error: ")), None)
         if said is not None:
             return said.removeprefix("Error: ")
-        return f"the command ended with exit code {code}: {self.lines[-1] if self.lines else 'it said nothing'}"
+        return (
+            f"the command ended with exit code {code}:"
+            f" {self.lines[-1] if self.lines else 'it said nothing'}"
+        )
 
 
 def tell(progress: dict[str, Any]) -> None:
@@ -122,7 +135,8 @@ def tell(progress: dict[str, Any]) -> None:
 
 
 class ReportedBar:
-    """Takes the place of `spaces.console.progress.Bar`: progress goes to the one who started the command.
+    """Takes the place of `spaces.console.progress.Bar`: progress goes to the one who started the
+    command.
 
     Args:
         title: what is being done.
@@ -137,7 +151,10 @@ class ReportedBar:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if kind is None:
             self.update(1.0, "")
@@ -148,7 +165,8 @@ class ReportedBar:
 
 
 def _end_with_parent() -> None:
-    # Not by way of sys.stdin: its lock, held here, would be in the way of the end. Nothing comes but the end.
+    # Not by way of sys.stdin: its lock, held here, would be in the way of the end. Nothing comes
+    # but the end.
     os.read(0, 1)
     os._exit(1)
 

@@ -18,16 +18,21 @@ def allowed(command: click.Command, own: Collection[str]) -> dict[str, click.Opt
         own: names of options that the job sets itself.
 
     Returns:
-        Name, as it is typed (`train_fraction` of `--train-fraction`) -> option; none that takes a path, for no text
-        of a request becomes one.
+        Name, as it is typed (`train_fraction` of `--train-fraction`) -> option; none that takes a
+        path, for no text of a request becomes one.
     """
     options = (item for item in command.params if isinstance(item, click.Option))
-    free = (item for item in options if item.name not in own and not isinstance(item.type, click.Path))
+    free = (
+        item for item in options if item.name not in own and not isinstance(item.type, click.Path)
+    )
     return {item.opts[-1].lstrip("-").replace("-", "_"): item for item in free}
 
 
-def arguments(command: click.Command, options: Mapping[str, Any], own: Collection[str]) -> list[str]:
-    """`{"learning_rate": 0.1, "refit": true}` as `["--learning-rate=0.1", "--refit"]`; None is left out.
+def arguments(
+    command: click.Command, options: Mapping[str, Any], own: Collection[str]
+) -> list[str]:
+    """`{"learning_rate": 0.1, "refit": true}` as `["--learning-rate=0.1", "--refit"]`; None is left
+    out.
 
     Raises:
         InvalidOption: the command has no such option, or the job may not set it.

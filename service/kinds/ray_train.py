@@ -1,7 +1,9 @@
-"""Part of a job in several processes by Ray Train: `python -m service.kinds.command service.kinds.ray_train ORDER`.
+"""Part of a job in several processes by Ray Train: `python -m service.kinds.command
+service.kinds.ray_train ORDER`.
 
-The program below is a Ray driver of its own. Ray ends what a driver has started when that driver ends, however it does:
-so cancelling, or the death of the worker whose job it is, ends every process of the group, on whichever machine.
+The program below is a Ray driver of its own. Ray ends what a driver has started when that driver
+ends, however it does: so cancelling, or the death of the worker whose job it is, ends every process
+of the group, on whichever machine.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ from spaces.files import write_text
 ORDER = "order.json"
 
 Part = Callable[[Mapping[str, Any], Context, int, Callable[[PathfitError], object]], None]
-"""What each process runs: task, context, number of the process, who hears of an error of its threads."""
+"""What each process runs: task, context, number of the process, who hears of an error of its
+threads.
+"""
 
 _ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
@@ -108,7 +112,9 @@ class Told:
         return False
 
     def failed(self, error: BaseException) -> None:
-        """Tell why this process cannot go on: a sentence, a partner's death, or what should not have happened."""
+        """Tell why this process cannot go on: a sentence, a partner's death, or what should not
+        have happened.
+        """
         refused = refusal(str(error), tempfile.gettempdir())
         if refused is not None or isinstance(error, PathfitError):
             self._queue.put(("failed", refused or str(error)))
@@ -126,7 +132,9 @@ def take_part(order: Mapping[str, Any]) -> None:
         module, _, name = order["part"].partition(":")
         part: Part = getattr(import_module(module), name)
         with tempfile.TemporaryDirectory(prefix="pathfit-", ignore_cleanup_errors=True) as folder:
-            context = Context(order["job"], order["attempt"], Path(folder), Artifacts(order["artifacts"]), told)
+            context = Context(
+                order["job"], order["attempt"], Path(folder), Artifacts(order["artifacts"]), told
+            )
             part(order["task"], context, ray.train.get_context().get_world_rank(), told.failed)
     except BaseException as error:
         told.failed(error)
@@ -176,15 +184,21 @@ def _trainer(order: Mapping[str, Any], processes: Processes) -> Any:
         run_config=train.RunConfig(
             name="group",
             storage_path=str(Path.cwd() / "ray-train"),
-            # A death ends the attempt, so that nothing of a group that is given up can be taken for the next one's.
-            failure_config=train.FailureConfig(max_failures=0, controller_failure_limit=_MOST_STARTS),
+            # A death ends the attempt, so that nothing of a group that is given up can be taken for
+            # the next one's.
+            failure_config=train.FailureConfig(
+                max_failures=0, controller_failure_limit=_MOST_STARTS
+            ),
         ),
     )
     all_callbacks = trainer._create_default_callbacks
-    # Not the actor that outlives this driver to free what Ray frees at its end anyway: without Ray's dashboard, which
+    # Not the actor that outlives this driver to free what Ray frees at its end anyway: without
+    # Ray's dashboard, which
     # is not started, it would never end.
     trainer._create_default_callbacks = lambda: [
-        callback for callback in all_callbacks() if type(callback).__name__ != "PlacementGroupCleanerCallback"
+        callback
+        for callback in all_callbacks()
+        if type(callback).__name__ != "PlacementGroupCleanerCallback"
     ]
     return trainer
 
@@ -211,7 +225,8 @@ def _end(kind: str, reason: str = "") -> None:
     """End at once: Ray ends what this driver has started.
 
     Args:
-        kind: `done`, `failed` (what was asked for cannot be done), `lost` (a process died), or `raised` (a mistake).
+        kind: `done`, `failed` (what was asked for cannot be done), `lost` (a process died), or
+            `raised` (a mistake).
         reason: why it is not done.
     """
     said = {

@@ -1,4 +1,6 @@
-"""Retrain: what `python -m oneshot retrain` does, as a job that goes on from its checkpoint wherever it is run next."""
+"""Retrain: what `python -m oneshot retrain` does, as a job that goes on from its checkpoint
+wherever it is run next.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,11 @@ class Retrain:
         return Outcome(_result(asked, (folder / _TEST).read_bytes()), dict(_served(folder)))
 
 
-def take_part(task: Mapping[str, Any], context: Context, rank: int, failed: Callable[[PathfitError], object]) -> None:
-    """Do the part of one of several processes, which does nothing else; process 0 keeps what comes of it.
+def take_part(
+    task: Mapping[str, Any], context: Context, rank: int, failed: Callable[[PathfitError], object]
+) -> None:
+    """Do the part of one of several processes, which does nothing else; process 0 keeps what comes
+    of it.
 
     Args:
         task: the job's.
@@ -65,7 +70,9 @@ def take_part(task: Mapping[str, Any], context: Context, rank: int, failed: Call
     asked = RetrainTask.from_dict(task)
     os.chdir(context.folder)
     torch.set_num_threads(asked.threads)
-    vars(spaces.console.progress)["Bar"] = functools.partial(ReportedBar, hear=_nobody if rank else context.progress)
+    vars(spaces.console.progress)["Bar"] = functools.partial(
+        ReportedBar, hear=_nobody if rank else context.progress
+    )
     _restore(context)
     command = _command(asked, context)
     sys.argv = ["oneshot/__main__.py", *command[1:]]  # what the run records of how it was made
@@ -80,7 +87,9 @@ def take_part(task: Mapping[str, Any], context: Context, rank: int, failed: Call
 
 
 def _served(folder: Path) -> dict[str, bytes | Path]:
-    """The files of a run's folder as others get them: its settings do not tell where this machine keeps things."""
+    """The files of a run's folder as others get them: its settings do not tell where this machine
+    keeps things.
+    """
     from oneshot.run import without_folders
 
     settings = without_folders(json.loads((folder / _SETTINGS).read_bytes()))
@@ -100,14 +109,33 @@ def _restore(context: Context) -> None:
 
 def _command(asked: RetrainTask, context: Context) -> list[str]:
     write_text(context.folder / ARCHITECTURE, json.dumps(dict(asked.architecture)) + "\n")
-    command = ["oneshot", "retrain", "--arch", ARCHITECTURE, "--data", asked.data, "--seed", str(asked.seed)]
+    command = [
+        "oneshot",
+        "retrain",
+        "--arch",
+        ARCHITECTURE,
+        "--data",
+        asked.data,
+        "--seed",
+        str(asked.seed),
+    ]
     if asked.supernet is not None:
         command += ["--init-from-supernet", str(asked.supernet.checked().parent)]
     options = dict(asked.options)
     if asked.workers > 1:
         command += ["--devices", str(asked.workers)]
-        options["accelerator"] = "gpu" if _gpu(asked) else "cpu"  # Ray gave each process what it may use
-    return [*command, *arguments(retrain, options, OWN), "--threads", str(asked.threads), "--resume", "-o", RUN]
+        options["accelerator"] = (
+            "gpu" if _gpu(asked) else "cpu"
+        )  # Ray gave each process what it may use
+    return [
+        *command,
+        *arguments(retrain, options, OWN),
+        "--threads",
+        str(asked.threads),
+        "--resume",
+        "-o",
+        RUN,
+    ]
 
 
 def _gpu(asked: RetrainTask) -> bool:
@@ -120,4 +148,6 @@ def _result(asked: RetrainTask, test: bytes) -> dict[str, Any]:
 
 def _keeping(context: Context) -> Keeping:
     """Keeps each new checkpoint, and the settings before the first."""
-    return Keeping(context, context.folder / RUN / _CHECKPOINT, before=context.folder / RUN / _SETTINGS)
+    return Keeping(
+        context, context.folder / RUN / _CHECKPOINT, before=context.folder / RUN / _SETTINGS
+    )

@@ -1,4 +1,6 @@
-"""Search: the best networks of a space under constraints; the parts of a problem are kept between jobs."""
+"""Search: the best networks of a space under constraints; the parts of a problem are kept between
+jobs.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from predictor.base import Predictor
 
 RESULT = "result.json"
-_SUPERNET_CHUNK = 25  # sub-networks that are evaluated between two looks at whether the search is still wanted
+_SUPERNET_CHUNK = (
+    25  # sub-networks that are evaluated between two looks at whether the search is still wanted
+)
 
 
 class InvalidTask(PathfitError):
@@ -66,7 +70,10 @@ def problem_of(task: SearchTask) -> SearchProblem:
     space = get(task.space)
     if task.table is not None:
         task.table.checked()
-    constraints = [bind(metric, maximum, space, task.table, task.margin) for metric, maximum in task.limits.items()]
+    constraints = [
+        bind(metric, maximum, space, task.table, task.margin)
+        for metric, maximum in task.limits.items()
+    ]
     traded = [objective(metric, space, task.table) for metric in task.objectives]
     return SearchProblem(space, _guide(task, space), constraints, traded)
 
@@ -91,7 +98,9 @@ def _check_benchmark(guide: BenchmarkGuide, task: SearchTask) -> None:
     accepted = [file.sha256 for file in task.benchmark_files]
     if [digest(path) for path in guide.benchmark.files] != accepted:
         name = guide.benchmark.name
-        raise ChangedFile(f"the files of the benchmark {name!r} are not those that this search was accepted with")
+        raise ChangedFile(
+            f"the files of the benchmark {name!r} are not those that this search was accepted with"
+        )
 
 
 @functools.lru_cache(maxsize=8)

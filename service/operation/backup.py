@@ -40,7 +40,10 @@ class Backup:
 
 
 def back_up(
-    store: Store, artifacts: Artifacts, path: Path, tell: Callable[[int, int], None] = lambda done, total: None
+    store: Store,
+    artifacts: Artifacts,
+    path: Path,
+    tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> Backup:
     """Write an archive that unpacks to a data folder; the service may go on meanwhile.
 
@@ -57,7 +60,8 @@ def back_up(
     """
     if store.path is None:
         raise BackupFailed(
-            f"the jobs are in {store.name}: use pg_dump for them, and a copy of the artifacts ({artifacts.url})"
+            f"the jobs are in {store.name}: use pg_dump for them, and a copy of the artifacts"
+            f" ({artifacts.url})"
         )
     written = 0
     with (
@@ -81,7 +85,9 @@ def back_up(
 def copy_database(source: Path, target: Path) -> None:
     """Copy a SQLite database as it is at one moment, by its own online backup."""
     with (
-        contextlib.closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)) as here,
+        contextlib.closing(
+            sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)
+        ) as here,
         contextlib.closing(sqlite3.connect(target)) as there,
     ):
         here.backup(there)

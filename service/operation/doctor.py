@@ -69,16 +69,31 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    needed = ("torch", "torch_geometric", "ray", "gunicorn", "apiflask", "sqlalchemy", "alembic", "fsspec")
+    needed = (
+        "torch",
+        "torch_geometric",
+        "ray",
+        "gunicorn",
+        "apiflask",
+        "sqlalchemy",
+        "alembic",
+        "fsspec",
+    )
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
-        yield Finding("packages", "fault", f"not installed: {', '.join(missing)}; pip install 'pathfit[service]'")
+        yield Finding(
+            "packages",
+            "fault",
+            f"not installed: {', '.join(missing)}; pip install 'pathfit[service]'",
+        )
     else:
         yield Finding("packages", "ok", f"{', '.join(needed)} are installed")
 
 
 def _disk(folder: Path) -> Iterator[Finding]:
-    there = next((place for place in (folder, *folder.resolve().parents) if place.is_dir()), Path("/"))
+    there = next(
+        (place for place in (folder, *folder.resolve().parents) if place.is_dir()), Path("/")
+    )
     free = shutil.disk_usage(there).free
     level: Level = "fault" if free < TOO_LITTLE else "note" if free < SCARCE else "ok"
     hint = "" if level == "ok" else "; python -m service gc --older-than 30d removes old jobs"
@@ -91,14 +106,23 @@ def _database(url: str | Path) -> tuple[Store | None, Finding]:
     try:
         database = Database(url, prepare=False)
         if database.path is not None and not database.path.exists():
-            return None, Finding(subject, "note", f"{database.name} is not there yet; the first start makes it")
+            return None, Finding(
+                subject, "note", f"{database.name} is not there yet; the first start makes it"
+            )
         with contextlib.closing(database), database.engine.connect() as connection:
             found = revision_of(connection)
-            if database.path is not None and (said := connection.scalar(text("PRAGMA quick_check(1)"))) != "ok":
-                return None, Finding(subject, "fault", f"{database.name} is damaged: {said}; restore a backup")
+            if (
+                database.path is not None
+                and (said := connection.scalar(text("PRAGMA quick_check(1)"))) != "ok"
+            ):
+                return None, Finding(
+                    subject, "fault", f"{database.name} is damaged: {said}; restore a backup"
+                )
         if found is None or found < HEAD:
             have = "no tables" if found is None else f"schema version {found}"
-            return None, Finding(subject, "note", f"{database.name} has {have}; the next start makes it {HEAD}")
+            return None, Finding(
+                subject, "note", f"{database.name} has {have}; the next start makes it {HEAD}"
+            )
         store = Store(url)
     except InvalidStore as error:
         return None, Finding(subject, "fault", str(error))
@@ -141,7 +165,9 @@ def _predictors(settings: Settings) -> Iterator[Finding]:
         except PathfitError as error:
             broken.append(Finding("predictors", "fault", str(error)))
     hint = "" if read else "; train one with: python -m predictor train"
-    yield from broken or [Finding("predictors", "ok" if read else "note", f"{read} can be read{hint}")]
+    yield from broken or [
+        Finding("predictors", "ok" if read else "note", f"{read} can be read{hint}")
+    ]
 
 
 def _uploads(store: Store, url: str) -> Iterator[Finding]:
@@ -153,7 +179,9 @@ def _uploads(store: Store, url: str) -> Iterator[Finding]:
         return
     if gone:
         yield Finding(
-            "uploads", "fault", f"the content is gone of: {', '.join(gone)}; upload again, or restore a backup"
+            "uploads",
+            "fault",
+            f"the content is gone of: {', '.join(gone)}; upload again, or restore a backup",
         )
     elif versions:
         yield Finding("uploads", "ok", f"{len(versions)} are there")
@@ -166,13 +194,19 @@ def _jobs(store: Store) -> Finding:
 
 
 def _engines(store: Store, folder: Path) -> Iterator[Finding]:
-    alive = [engine for engine in store.engines() if engine.state != "stopped" and engine.age_s < SILENT]
+    alive = [
+        engine for engine in store.engines() if engine.state != "stopped" and engine.age_s < SILENT
+    ]
     for engine in alive:
         level: Level = "fault" if engine.state == "fault" else "ok"
         said = f"{engine.id} is {engine.state}, heard {engine.age_s:.1f} s ago"
         yield Finding("engine", level, said + (f": {engine.detail}" if engine.detail else ""))
     process = holder(folder)
     if not alive and process is not None:
-        yield Finding("engine", "fault", f"the service (process {process}) runs, but its engine says nothing")
+        yield Finding(
+            "engine", "fault", f"the service (process {process}) runs, but its engine says nothing"
+        )
     elif not alive:
-        yield Finding("engine", "note", "no service runs here; start one with: python -m service serve")
+        yield Finding(
+            "engine", "note", "no service runs here; start one with: python -m service serve"
+        )

@@ -10,7 +10,9 @@ from pathlib import Path
 from spaces.errors import PathfitError
 
 PATIENCE = 3.0
-"""Seconds to wait for a service that is just ending: its parts notice the others' death within about a second."""
+"""Seconds to wait for a service that is just ending: its parts notice the others' death within
+about a second.
+"""
 
 
 class FolderInUse(PathfitError):

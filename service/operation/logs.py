@@ -1,4 +1,6 @@
-"""Structured logs: one JSON object a line, with the ids of the request and of the job that it is about."""
+"""Structured logs: one JSON object a line, with the ids of the request and of the job that it is
+about.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,15 @@ _BYTES, _KEPT = 10 << 20, 5
 
 
 class JSONLines(logging.Formatter):
-    """A record as one line: time, level, logger, message, request, job, and what `extra={"fields": {...}}` gives."""
+    """A record as one line: time, level, logger, message, request, job, and what `extra={"fields":
+    {...}}` gives.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record."""
         value: dict[str, Any] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -35,11 +40,14 @@ class JSONLines(logging.Formatter):
         value |= getattr(record, "fields", {})
         if record.exc_info:
             value["error"] = self.formatException(record.exc_info)
-        return json.dumps({key: found for key, found in value.items() if found is not None}, default=str)
+        return json.dumps(
+            {key: found for key, found in value.items() if found is not None}, default=str
+        )
 
 
 def to_file(folder: Path, process: str) -> logging.Handler:
-    """Have all loggers of this process write to `FOLDER/PROCESS.jsonl`, of which a few full ones are kept.
+    """Have all loggers of this process write to `FOLDER/PROCESS.jsonl`, of which a few full ones
+    are kept.
 
     Args:
         folder: made where absent.
@@ -47,7 +55,9 @@ def to_file(folder: Path, process: str) -> logging.Handler:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{process}.jsonl"
-    handler = logging.handlers.RotatingFileHandler(path, maxBytes=_BYTES, backupCount=_KEPT, encoding="utf-8")
+    handler = logging.handlers.RotatingFileHandler(
+        path, maxBytes=_BYTES, backupCount=_KEPT, encoding="utf-8"
+    )
     handler.setFormatter(JSONLines())
     handler.setLevel(logging.INFO)
     logging.getLogger().addHandler(handler)
@@ -89,5 +99,7 @@ def record(answer: Response) -> Response:
         "from": request.remote_addr,
         "token": token.name if (token := g.get("token")) is not None else None,
     }
-    _LOG.info("%s %s %d", request.method, request.path[:500], answer.status_code, extra={"fields": told})
+    _LOG.info(
+        "%s %s %d", request.method, request.path[:500], answer.status_code, extra={"fields": told}
+    )
     return answer

@@ -30,7 +30,10 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.registry.register(_StoreCollector(store))
         self._requests = Counter(
-            "pathfit_requests_total", "Requests answered.", ("method", "route", "status"), registry=self.registry
+            "pathfit_requests_total",
+            "Requests answered.",
+            ("method", "route", "status"),
+            registry=self.registry,
         )
         self._seconds = Histogram(
             "pathfit_request_seconds",
@@ -85,5 +88,7 @@ class _StoreCollector(Collector):
     @staticmethod
     def _engines() -> GaugeMetricFamily:
         return GaugeMetricFamily(
-            "pathfit_engine_age_seconds", "Time since an engine was heard last.", labels=["engine", "state"]
+            "pathfit_engine_age_seconds",
+            "Time since an engine was heard last.",
+            labels=["engine", "state"],
         )

@@ -1,4 +1,6 @@
-"""Whether the service can work: the store answers, and an engine has said of late that it is ready."""
+"""Whether the service can work: the store answers, and an engine has said of late that it is
+ready.
+"""
 
 from __future__ import annotations
 
@@ -28,4 +30,8 @@ def fault_of(known: Sequence[EngineStatus]) -> str | None:
     last = known[0]
     if last.age_s >= SILENCE:
         return f"the engine has not been heard for {last.age_s:.0f} s"
-    return f"the engine is {last.state}: {last.detail}" if last.detail else f"the engine is {last.state}"
+    return (
+        f"the engine is {last.state}: {last.detail}"
+        if last.detail
+        else f"the engine is {last.state}"
+    )

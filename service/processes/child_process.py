@@ -17,7 +17,8 @@ _HEAD = 8
 class Child:
     """A running `python -m MODULE`.
 
-    Its standard input brings the order and then nothing more until this process ends, however it dies.
+    Its standard input brings the order and then nothing more until this process ends, however it
+    dies.
 
     Args:
         module: has a `main` that begins with `ordered`.
@@ -27,7 +28,11 @@ class Child:
     """
 
     def __init__(
-        self, module: str, order: Any, environment: Mapping[str, str] | None = None, handles: Sequence[int] = ()
+        self,
+        module: str,
+        order: Any,
+        environment: Mapping[str, str] | None = None,
+        handles: Sequence[int] = (),
     ):
         self.process = subprocess.Popen(
             [sys.executable, "-m", module],
@@ -55,7 +60,11 @@ class Child:
         code = self.process.poll()
         if code is None:
             return None
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return (
+            f"was killed by {signal.Signals(-code).name}"
+            if code < 0
+            else f"ended with exit code {code}"
+        )
 
     def terminate(self) -> None:
         """Ask it to end."""
@@ -63,7 +72,9 @@ class Child:
             self.process.terminate()
 
     def close(self, patience: float = 0.0) -> bool:
-        """Wait for its end, at most `patience` seconds, and kill it then; whether it ended by itself."""
+        """Wait for its end, at most `patience` seconds, and kill it then; whether it ended by
+        itself.
+        """
         try:
             self.process.wait(patience)
         except subprocess.TimeoutExpired:
@@ -78,7 +89,8 @@ class Child:
 
 def ordered(orphaned: Callable[[], object]) -> Any:
     """In a child: its order; `orphaned` is called, in a thread, when the supervisor has died."""
-    # Not by way of sys.stdin: its lock, held by the thread that waits, would be in the way of a fork and of the end.
+    # Not by way of sys.stdin: its lock, held by the thread that waits, would be in the way of a
+    # fork and of the end.
     handle = sys.stdin.fileno()
     order = pickle.loads(_read(handle, int.from_bytes(_read(handle, _HEAD))))
 

@@ -24,7 +24,9 @@ class Order:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A socket that listens on the settings' address; raises InvalidSetting where that is not to be had."""
+    """A socket that listens on the settings' address; raises InvalidSetting where that is not to be
+    had.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -38,7 +40,9 @@ def listen(settings: Settings) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         listener.close()
-        raise InvalidSetting(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from error
+        raise InvalidSetting(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}"
+        ) from error
     return listener
 
 

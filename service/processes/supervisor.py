@@ -1,4 +1,6 @@
-"""Supervisor: the service's first process; it starts web and engine, and starts again whichever dies."""
+"""Supervisor: the service's first process; it starts web and engine, and starts again whichever
+dies.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ def serve(settings: Settings) -> None:
     Raises:
         FolderInUse: another service uses the data folder.
         InvalidStore: the job store cannot be used.
-        InvalidSetting: the address cannot be listened on, or is open to others while there is no token.
+        InvalidSetting: the address cannot be listened on, or is open to others while there is no
+            token.
         ArtifactFailed: artifacts cannot be kept.
         RayFailed: the cluster cannot be used.
     """
@@ -57,7 +60,9 @@ def serve(settings: Settings) -> None:
         artifacts = Artifacts(settings.artifacts_url)
         artifacts.sweep()
         if settings.ray_address is not None and settings.artifacts is None:
-            raise InvalidSetting("a Ray cluster needs artifacts that every machine reaches: give --artifacts URL")
+            raise InvalidSetting(
+                "a Ray cluster needs artifacts that every machine reaches: give --artifacts URL"
+            )
         with listen(settings) as listener:
             Supervisor(settings, listener, store).run()
     finally:
@@ -119,7 +124,8 @@ class Supervisor:
             signal.signal(number, self._stop)
         self._clear()
         if self._store.path is not None:
-            self._store.recover()  # of the only service on this store, whatever runs was a dead one's
+            # This is the store's only service, so whatever runs was started by a dead one.
+            self._store.recover()
         try:
             while not self._stopping:
                 if (ended := self._web.look()) is not None:
@@ -145,12 +151,16 @@ class Supervisor:
         self._count += 1
         self._engine_name = f"{socket.gethostname()[:64]}-{os.getpid()}-{self._count}"
         order = Order(self._settings, self._engine_name)
-        return Child("service.engine", order, environment(self._settings.data, self._settings.ray_address))
+        return Child(
+            "service.engine", order, environment(self._settings.data, self._settings.ray_address)
+        )
 
     def _bury_engine(self, dead: Child, ending: str) -> None:
         """End what the dead engine's Ray left, give its jobs back, say so."""
         if dead.process.returncode == REFUSED:
-            said = [engine.detail for engine in self._store.engines() if engine.id == self._engine_name]
+            said = [
+                engine.detail for engine in self._store.engines() if engine.id == self._engine_name
+            ]
             raise RayFailed(said[0] if said and said[0] else f"the engine {ending}")
         _LOG.error("the engine %s %s; it is started again", dead.pid, ending)
         self._clear()

@@ -25,11 +25,24 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--fresh", is_flag=True, help="Start over; else stages that are done are kept.")
-@click.option("--smallest", is_flag=True, help="As little as possible: shows that all works; its figures mean nothing.")
+@click.option(
+    "--smallest",
+    is_flag=True,
+    help="As little as possible: shows that all works; its figures mean nothing.",
+)
 @click.option("--serve", is_flag=True, help="Keep the service up at the end.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="With --serve; 0: any.")
-def quickstart(output: Path, seed: int, fresh: bool, smallest: bool, serve: bool, port: int) -> None:
-    """The whole way once: measure this processor, train, search, retrain, export, and measure again.
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="With --serve; 0: any.",
+)
+def quickstart(
+    output: Path, seed: int, fresh: bool, smallest: bool, serve: bool, port: int
+) -> None:
+    """The whole way once: measure this processor, train, search, retrain, export, and measure
+    again.
 
     Uses the digits images that ship with scikit-learn. Takes a few minutes on two processor cores.
     """
@@ -56,7 +69,9 @@ def quickstart(output: Path, seed: int, fresh: bool, smallest: bool, serve: bool
         console.print(f"[bold]{number} {stage.title}[/bold]{state}")
         if not done:
             for command in stage.commands:
-                console.print(f"[dim]  {'' if command.startswith('POST') else 'python -m '}{command}[/dim]")
+                console.print(
+                    f"[dim]  {'' if command.startswith('POST') else 'python -m '}{command}[/dim]"
+                )
 
     for stage in planned:
         workspace.run(stage, announce)
@@ -74,7 +89,9 @@ def require_extras() -> None:
     from spaces.console.group import EXTRAS
     from spaces.errors import MissingExtra
 
-    for package in (name for name, extra in EXTRAS.items() if extra in ("predictor", "oneshot", "service")):
+    for package in (
+        name for name, extra in EXTRAS.items() if extra in ("predictor", "oneshot", "service")
+    ):
         if find_spec(package) is None:
             raise MissingExtra(package, "service")
 

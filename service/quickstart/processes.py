@@ -37,17 +37,21 @@ def run(commands: Sequence[Sequence[str]], log: Path, shown: bool = True) -> Non
         for command, process in zip(commands, processes, strict=True):
             if process.wait() != 0:
                 raise CommandFailed(
-                    f"python -m {' '.join(command)} ended with exit code {process.returncode} (log: {log})"
+                    f"python -m {' '.join(command)} ended with exit code {process.returncode} (log:"
+                    f" {log})"
                 )
 
 
 @contextlib.contextmanager
-def started(command: Sequence[str], output: IO[str] | int | None) -> Iterator[subprocess.Popen[str]]:
+def started(
+    command: Sequence[str], output: IO[str] | int | None
+) -> Iterator[subprocess.Popen[str]]:
     """A running `python -m COMMAND`, which is ended when the block is left.
 
     Args:
         command: the arguments of `python -m`.
-        output: takes its output and its errors; None leaves both on the terminal, subprocess.PIPE gives a pipe.
+        output: takes its output and its errors; None leaves both on the terminal, subprocess.PIPE
+            gives a pipe.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", *command],

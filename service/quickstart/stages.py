@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 SPACE, DATA = "spos-tiny", "digits"
 NETWORKS = ("found", "random")
-_THREADS = "1"  # small networks gain little from a second thread, and lose much where other work shares the cores
+# Small networks gain little from a second thread, and lose much where other work shares the cores.
+_THREADS = "1"
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,9 @@ def stages(folder: Path, size: Size, seed: int) -> list[Stage]:
     ]
 
 
-def _commands(name: str, title: str, paths: Paths, argv: list[list[str]], outputs: list[Path], at_once: bool) -> Stage:
+def _commands(
+    name: str, title: str, paths: Paths, argv: list[list[str]], outputs: list[Path], at_once: bool
+) -> Stage:
     def work() -> None:
         log = paths.folder / "log.txt"
         for group in [argv] if at_once else [[one] for one in argv]:
@@ -114,19 +117,61 @@ def _commands(name: str, title: str, paths: Paths, argv: list[list[str]], output
 
 
 def _profile(paths: Paths, size: Size, seed: int) -> Stage:
-    options = ["--threads", _THREADS, "--budget", f"{size.budget_s}s", "--seed", str(seed), "-o", str(paths.table)]
+    options = [
+        "--threads",
+        _THREADS,
+        "--budget",
+        f"{size.budget_s}s",
+        "--seed",
+        str(seed),
+        "-o",
+        str(paths.table),
+    ]
     title = f"measure the blocks of {SPACE} on this processor"
-    return _commands("profile", title, paths, [["profiler", "build", "--space", SPACE, *options]], [paths.table], False)
+    return _commands(
+        "profile",
+        title,
+        paths,
+        [["profiler", "build", "--space", SPACE, *options]],
+        [paths.table],
+        False,
+    )
 
 
 def _train(paths: Paths, size: Size, seed: int) -> Stage:
-    options = ["--data", DATA, "--epochs", str(size.epochs), "--seed", str(seed), "--threads", _THREADS, "--resume"]
+    options = [
+        "--data",
+        DATA,
+        "--epochs",
+        str(size.epochs),
+        "--seed",
+        str(seed),
+        "--threads",
+        _THREADS,
+        "--resume",
+    ]
     command = ["oneshot", "train", "--space", SPACE, *options, "-o", str(paths.supernet)]
-    return _commands("train", "train one supernet that holds every network", paths, [command], [paths.supernet], False)
+    return _commands(
+        "train",
+        "train one supernet that holds every network",
+        paths,
+        [command],
+        [paths.supernet],
+        False,
+    )
 
 
 def _evaluate(paths: Paths, size: Size, seed: int) -> Stage:
-    options = ["-n", str(size.evaluations), "--seed", str(seed), "--threads", _THREADS, "-o", str(paths.evaluations)]
+    options = [
+        "-n",
+        str(size.evaluations),
+        "--seed",
+        str(seed),
+        "--threads",
+        _THREADS,
+        "-o",
+        str(paths.evaluations),
+    ]
     command = ["oneshot", "evaluate", str(paths.supernet), *options]
     title = f"evaluate {size.evaluations} sub-networks on a fixed validation split"
     return _commands("evaluate", title, paths, [command], [paths.evaluations], False)
@@ -134,7 +179,15 @@ def _evaluate(paths: Paths, size: Size, seed: int) -> Stage:
 
 def _predict(paths: Paths, seed: int) -> Stage:
     kinds = ["--encoder", "gates", "--baseline", "gp"]
-    options = [*kinds, "--seed", str(seed), "--report", str(paths.report), "-o", str(paths.predictor)]
+    options = [
+        *kinds,
+        "--seed",
+        str(seed),
+        "--report",
+        str(paths.report),
+        "-o",
+        str(paths.predictor),
+    ]
     command = ["predictor", "train", "--data", str(paths.evaluations), "--space", SPACE, *options]
     title = "train the graph predictor on a part of them, test it on the rest"
     return _commands("predict", title, paths, [command], [paths.predictor, paths.report], False)
@@ -150,16 +203,48 @@ def _search(paths: Paths, size: Size, seed: int) -> Stage:
         with serving(paths) as (client, _):
             _found_by_service(client, paths, maximum, size, seed)
         constraint = f"latency_ms<={maximum}@{paths.table}"
-        options = ["--strategy", "random", "--option", "evaluations=1", "--seed", str(seed), "-o", str(drawn)]
+        options = [
+            "--strategy",
+            "random",
+            "--option",
+            "evaluations=1",
+            "--seed",
+            str(seed),
+            "-o",
+            str(drawn),
+        ]
         guide = f"predictor:{paths.predictor}"
         log = paths.folder / "log.txt"
-        run([["oneshot", "search", "--space", SPACE, "--guide", guide, "--constraint", constraint, *options]], log)
+        run(
+            [
+                [
+                    "oneshot",
+                    "search",
+                    "--space",
+                    SPACE,
+                    "--guide",
+                    guide,
+                    "--constraint",
+                    constraint,
+                    *options,
+                ]
+            ],
+            log,
+        )
         for network in NETWORKS:
-            best = json.loads(paths.result(network).read_text(encoding="utf-8"))["best"][0]["architecture"]
+            best = json.loads(paths.result(network).read_text(encoding="utf-8"))["best"][0][
+                "architecture"
+            ]
             write_text(paths.architecture(network), json.dumps(best) + "\n")
         evaluate = ["oneshot", "evaluate", str(paths.supernet), "--threads", _THREADS]
         checks = [
-            [*evaluate, "--archs", str(paths.architecture(network)), "-o", str(paths.checked(network))]
+            [
+                *evaluate,
+                "--archs",
+                str(paths.architecture(network)),
+                "-o",
+                str(paths.checked(network)),
+            ]
             for network in NETWORKS
         ]
         run(checks, log)
@@ -182,27 +267,51 @@ def _found_by_service(client: Client, paths: Paths, maximum: float, size: Size, 
     with Bar(f"search {handle.id} under {maximum} ms") as bar:
         result = handle.wait(
             timeout=300,
-            on_progress=lambda now: bar.update(now.evaluated / now.planned, f"{now.evaluated}/{now.planned}"),
+            on_progress=lambda now: bar.update(
+                now.evaluated / now.planned, f"{now.evaluated}/{now.planned}"
+            ),
         )
     result.save(paths.result("found"))
 
 
 def _retrain(paths: Paths, size: Size, seed: int) -> Stage:
-    options = ["--data", DATA, "--epochs", str(size.retrain_epochs), "--seed", str(seed), "--threads", _THREADS]
+    options = [
+        "--data",
+        DATA,
+        "--epochs",
+        str(size.retrain_epochs),
+        "--seed",
+        str(seed),
+        "--threads",
+        _THREADS,
+    ]
     options.append("--resume")
     commands = [
-        ["oneshot", "retrain", "--arch", str(paths.result(network)), *options, "-o", str(paths.retrained(network))]
+        [
+            "oneshot",
+            "retrain",
+            "--arch",
+            str(paths.result(network)),
+            *options,
+            "-o",
+            str(paths.retrained(network)),
+        ]
         for network in NETWORKS
     ]
     title = "train it from scratch, beside a random network that meets the same constraint"
-    return _commands("retrain", title, paths, commands, [paths.retrained(network) for network in NETWORKS], True)
+    return _commands(
+        "retrain", title, paths, commands, [paths.retrained(network) for network in NETWORKS], True
+    )
 
 
 def _deliver(paths: Paths, size: Size, seed: int) -> Stage:
     commands = [
-        ["oneshot", "export", str(paths.retrained(network)), "-o", str(paths.onnx(network))] for network in NETWORKS
+        ["oneshot", "export", str(paths.retrained(network)), "-o", str(paths.onnx(network))]
+        for network in NETWORKS
     ]
-    files = [str(path(network)) for path in (paths.architecture, paths.onnx) for network in NETWORKS]
+    files = [
+        str(path(network)) for path in (paths.architecture, paths.onnx) for network in NETWORKS
+    ]
     options = ["--table", str(paths.table), "--rounds", str(size.rounds), "--seed", str(seed)]
     commands.append(["profiler", "measure", *files, *options, "-o", str(paths.measured)])
     outputs = [*(paths.onnx(network) for network in NETWORKS), paths.measured]
@@ -218,10 +327,11 @@ def _deliver(paths: Paths, size: Size, seed: int) -> Stage:
 
 
 def latency_limit(paths: Paths) -> float:
-    """The median estimate of the whole space on the quickstart's table, in milliseconds with three digits.
+    """The median estimate of the whole space on the quickstart's table, in milliseconds with three
+    digits.
 
-    On a machine so busy that the margin of the measurement reaches beyond the median, the least limit that the
-    margin allows.
+    On a machine so busy that the margin of the measurement reaches beyond the median, the least
+    limit that the margin allows.
     """
     space = get(SPACE)
     model = LookupTable.read(paths.table).cost_model(space)

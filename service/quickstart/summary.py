@@ -48,8 +48,16 @@ def print_summary(paths: Paths, console: Console) -> None:
     console.print(table)
     for line in _remarks(found, _read(paths.report)):
         console.print(line)
-    written = [paths.table, paths.evaluations, paths.predictor, paths.result("found"), paths.retrained("found")]
-    console.print("written: " + ", ".join(map(str, [*written, paths.onnx("found"), paths.measured])))
+    written = [
+        paths.table,
+        paths.evaluations,
+        paths.predictor,
+        paths.result("found"),
+        paths.retrained("found"),
+    ]
+    console.print(
+        "written: " + ", ".join(map(str, [*written, paths.onnx("found"), paths.measured]))
+    )
 
 
 _ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
@@ -63,7 +71,10 @@ _ROWS: tuple[tuple[str, Callable[[dict[str, Any]], str]], ...] = (
         "validation cross-entropy predicted",
         lambda of: f"{of['predicted_cross_entropy']:.4f} +- {of['deviation']:.2g}",
     ),
-    ("validation cross-entropy in the supernet", lambda of: f"{of['supernet']['cross_entropy']:.4f}"),
+    (
+        "validation cross-entropy in the supernet",
+        lambda of: f"{of['supernet']['cross_entropy']:.4f}",
+    ),
     ("validation top-1 in the supernet", lambda of: f"{of['supernet']['top1']:.2f}"),
     (
         "test top-1 retrained (95%)",
@@ -82,22 +93,32 @@ def _remarks(found: dict[str, dict[str, Any]], report: dict[str, Any]) -> list[s
     kept = network["normalised_ms"] <= network["maximum_ms"]
     error = network["predicted_ms"] / network["normalised_ms"] - 1
     remarks = [
-        f"The latency limit is {'kept' if kept else 'NOT kept'}: the prediction is {abs(error):.1%} "
-        f"{'above' if error > 0 else 'below'} the measurement at the table's clock.",
+        (
+            f"The latency limit is {'kept' if kept else 'NOT kept'}: the prediction is"
+            f" {abs(error):.1%} {'above' if error > 0 else 'below'} the measurement at the table's"
+            " clock."
+        ),
     ]
     # A predictor that scores all alike has no tau.
     listed = ", ".join(
-        f"{kind} undefined"
-        if figure["kendall_tau"] is None
-        else f"{kind} {figure['kendall_tau']:.2f} ± {figure['kendall_tau_error']:.2f}"
+        (
+            f"{kind} undefined"
+            if figure["kendall_tau"] is None
+            else f"{kind} {figure['kendall_tau']:.2f} ± {figure['kendall_tau_error']:.2f}"
+        )
         for kind, figure in report["figures"].items()
     )
     remarks.append(f"Kendall's tau on {report['tested_on']} unseen sub-networks: {listed}.")
     intervals = [found[name]["test"]["top1_interval"] for name in NETWORKS]
     if max(low for low, _ in intervals) <= min(high for _, high in intervals):
-        remarks.append("The intervals of the test top-1 overlap: digits are too easy to tell a winner.")
+        remarks.append(
+            "The intervals of the test top-1 overlap: digits are too easy to tell a winner."
+        )
     else:
-        remarks.append("The intervals of the test top-1 are apart; digits are easy, so this says little of other data.")
+        remarks.append(
+            "The intervals of the test top-1 are apart; digits are easy, so this says little of"
+            " other data."
+        )
     return remarks
 
 

@@ -60,8 +60,9 @@ class Stage:
 class Workspace:
     """Remembers in `stages.json` which stages are begun and done.
 
-    A stage's digest covers its commands and those of all stages before it: when one changes, what follows is done
-    again. A stage that was begun with the same digest goes on with what it has written.
+    A stage's digest covers its commands and those of all stages before it: when one changes, what
+    follows is done again. A stage that was begun with the same digest goes on with what it has
+    written.
 
     Args:
         folder: holds all that the quickstart writes.
@@ -82,7 +83,9 @@ class Workspace:
         self.digest = hashlib.sha256(text.encode()).hexdigest()
         known = self.state.get(stage.name, {})
         same = known.get("digest") == self.digest
-        done = same and known.get("done") is True and all(output.exists() for output in stage.outputs)
+        done = (
+            same and known.get("done") is True and all(output.exists() for output in stage.outputs)
+        )
         announce(stage, done)
         if done:
             return

@@ -16,7 +16,8 @@ _ONE = threading.Lock()  # matplotlib's settings and fonts are the whole process
 
 
 def as_csv(result: Mapping[str, Any]) -> str:
-    """A line for each network of the front, best first: place, score, deviation, costs, then its choices.
+    """A line for each network of the front, best first: place, score, deviation, costs, then its
+    choices.
 
     Args:
         result: a search's, as `SearchResult.to_dict` gives it.
@@ -29,7 +30,9 @@ def as_csv(result: Mapping[str, Any]) -> str:
     lines.writerow(["place", "score", "deviation", *costs, *choices])
     for place, found in enumerate(front):
         numbers = [found["score"], found["deviation"], *(found["costs"][name] for name in costs)]
-        lines.writerow([place, *numbers, *(found["architecture"]["choices"][name] for name in choices)])
+        lines.writerow(
+            [place, *numbers, *(found["architecture"]["choices"][name] for name in choices)]
+        )
     return text.getvalue()
 
 
@@ -52,7 +55,9 @@ def _drawn(result: Mapping[str, Any], ending: str) -> bytes:
     costs = [found["costs"][objective] for found in front]
     metric, _, device = objective.partition("@")
     million = max(costs, default=0.0) >= 1e6
-    scale, unit = (1e6, f"million {METRICS.get(metric, '')}") if million else (1.0, METRICS.get(metric, ""))
+    scale, unit = (
+        (1e6, f"million {METRICS.get(metric, '')}") if million else (1.0, METRICS.get(metric, ""))
+    )
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     axes.errorbar(
@@ -69,7 +74,9 @@ def _drawn(result: Mapping[str, Any], ending: str) -> bytes:
     )
     for constraint in result["constraints"]:
         if constraint["metric"] == metric and (not device or constraint["table"] == device):
-            axes.axvline(constraint["maximum"] / scale, color=INK, linestyle="--", linewidth=1, label="limit")
+            axes.axvline(
+                constraint["maximum"] / scale, color=INK, linestyle="--", linewidth=1, label="limit"
+            )
     axes.set_xlabel(f"{objective} ({unit})")
     axes.set_ylabel("score")
     axes.set_title(f"{result['space']}: {result['evaluated']} candidates", color=INK)

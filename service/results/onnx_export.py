@@ -1,7 +1,8 @@
-"""Export of found networks to ONNX, each in a process of its own: torch's exporter is not for several threads.
+"""Export of found networks to ONNX, each in a process of its own: torch's exporter is not for
+several threads.
 
-`python -m service.results.onnx_export FILE` reads a request, as `_request` writes it, from its standard input and
-writes FILE.
+`python -m service.results.onnx_export FILE` reads a request, as `_request` writes it, from its
+standard input and writes FILE.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ PATIENCE = 300.0
 def exported(architecture: Architecture, supernet: FileReference | None = None) -> bytes:
     """The ONNX file of an architecture's network, of which onnxruntime computes what torch does.
 
-    Its metadata tell `architecture`, `weights` (`untrained` or `supernet`) and `pathfit`, the version; with a supernet
-    also `supernet`, its name and the SHA-256 of its weights, and `data`, what it was trained on.
+    Its metadata tell `architecture`, `weights` (`untrained` or `supernet`) and `pathfit`, the
+    version; with a supernet also `supernet`, its name and the SHA-256 of its weights, and `data`,
+    what it was trained on.
 
     Args:
         architecture: of the network.
-        supernet: the trained weights of a supernet's run, of which the network takes its own; None: as it is before
-            training (seed 0).
+        supernet: the trained weights of a supernet's run, of which the network takes its own; None:
+            as it is before training (seed 0).
 
     Raises:
         Problem: it takes too long, or cannot be exported.
@@ -55,14 +57,23 @@ def exported(architecture: Architecture, supernet: FileReference | None = None) 
             raise busy(f"the export takes longer than {PATIENCE:.0f} s", 60) from error
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["no reason"])[-1]
-            raise Problem(409, "not-exportable", "Not exportable", f"the network cannot be said in ONNX: {said:.300}")
+            raise Problem(
+                409,
+                "not-exportable",
+                "Not exportable",
+                f"the network cannot be said in ONNX: {said:.300}",
+            )
         return path.read_bytes()
 
 
 def _request(architecture: Architecture, supernet: FileReference | None) -> str:
     given = None
     if supernet is not None:
-        given = {"name": supernet.name, "folder": str(supernet.checked().parent), "sha256": supernet.sha256}
+        given = {
+            "name": supernet.name,
+            "folder": str(supernet.checked().parent),
+            "sha256": supernet.sha256,
+        }
     return json.dumps({"architecture": architecture.to_dict(), "supernet": given})
 
 
@@ -78,7 +89,11 @@ def main() -> None:
 
     asked = json.loads(sys.stdin.read())
     architecture, path = Architecture.from_dict(asked["architecture"]), Path(sys.argv[1])
-    metadata = {"architecture": architecture.to_json(), "weights": "untrained", "pathfit": __version__}
+    metadata = {
+        "architecture": architecture.to_json(),
+        "weights": "untrained",
+        "pathfit": __version__,
+    }
     space = get(architecture.space)
     if asked["supernet"] is None:
         network = space.network(architecture)
@@ -93,8 +108,12 @@ def main() -> None:
         raise SystemExit(f"under onnxruntime it differs from torch by {difference:.2g}")
 
 
-def _inherited(architecture: Architecture, name: str, folder: str, sha256: str) -> tuple[nn.Module, dict[str, str]]:
-    """The network with its path's weights in a supernet's run, and what its metadata tell of these."""
+def _inherited(
+    architecture: Architecture, name: str, folder: str, sha256: str
+) -> tuple[nn.Module, dict[str, str]]:
+    """The network with its path's weights in a supernet's run, and what its metadata tell of
+    these.
+    """
     from oneshot.data.request import title
     from oneshot.retraining.supernet_weights import inherit
     from oneshot.run import read_run

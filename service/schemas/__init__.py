@@ -1,1 +1,3 @@
-"""What requests and answers look like; pydantic checks the former and the OpenAPI file shows both."""
+"""What requests and answers look like; pydantic checks the former and the OpenAPI file shows
+both.
+"""

@@ -61,7 +61,9 @@ class ProblemBody(BaseModel):
     title: str = Field(description="The kind of problem in words.")
     status: int
     detail: str = Field(description="This case in one sentence.")
-    field: str | None = Field(default=None, description="The part of the request that is to blame, dotted.")
+    field: str | None = Field(
+        default=None, description="The part of the request that is to blame, dotted."
+    )
 
 
 class Health(BaseModel):

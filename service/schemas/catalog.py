@@ -43,7 +43,9 @@ class MetricBounds(BaseModel):
     least: float
     greatest: float
     unit: str
-    sigma: float | None = Field(description="Deviation of measurements from estimates; null where it is not known.")
+    sigma: float | None = Field(
+        description="Deviation of measurements from estimates; null where it is not known."
+    )
     exact: bool = Field(description="Whether no architecture costs less or more.")
 
 
@@ -56,7 +58,9 @@ class Bounds(BaseModel):
 
 
 class TableUpload(BaseModel):
-    """A lookup table, as `python -m profiler build` writes it; its own schema is tables/schema.json."""
+    """A lookup table, as `python -m profiler build` writes it; its own schema is
+    tables/schema.json.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -74,7 +78,9 @@ class EvaluationUpload(Strict):
 class EvaluationsUpload(Strict):
     """Evaluations of one space, such as `python -m oneshot evaluate` writes."""
 
-    name: str = Field(max_length=NAME, pattern=FILE_NAME, description="What POST /predictors will call them.")
+    name: str = Field(
+        max_length=NAME, pattern=FILE_NAME, description="What POST /predictors will call them."
+    )
     evaluations: list[EvaluationUpload] = Field(min_length=1, max_length=MOST_EVALUATIONS)
 
 
@@ -83,7 +89,9 @@ class Uploaded(BaseModel):
 
     kind: str
     name: str
-    version: int = Field(description="Counts from 1; the newest is the one that the name stands for.")
+    version: int = Field(
+        description="Counts from 1; the newest is the one that the name stands for."
+    )
     sha256: str
     created: str
 
@@ -93,10 +101,16 @@ class PredictRequest(Strict):
 
     space: str = Field(max_length=NAME, description="A name of GET /spaces.")
     architectures: list[dict[str, Any] | list[int]] = Field(
-        min_length=1, max_length=MOST_PREDICTED, description="JSON objects of architectures, choices, or codes."
+        min_length=1,
+        max_length=MOST_PREDICTED,
+        description="JSON objects of architectures, choices, or codes.",
     )
-    predictor: str | None = Field(default=None, max_length=NAME, description="Default: the only one of the space.")
-    device: str | None = Field(default=None, max_length=NAME, description="A table; without one latency is left out.")
+    predictor: str | None = Field(
+        default=None, max_length=NAME, description="Default: the only one of the space."
+    )
+    device: str | None = Field(
+        default=None, max_length=NAME, description="A table; without one latency is left out."
+    )
 
 
 class Prediction(BaseModel):

@@ -1,4 +1,6 @@
-"""Callers: a bearer token, a browser's session, or a user of this machine where no token was ever made."""
+"""Callers: a bearer token, a browser's session, or a user of this machine where no token was ever
+made.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ class Access:
         return self._exposed or self._tokens_made
 
     def identify(self) -> None:
-        """Find who sends the present request; raises Problem (401) where that must be known and is not."""
+        """Find who sends the present request; raises Problem (401) where that must be known and is
+        not.
+        """
         g.token, g.by_cookie = None, False
         header, cookie = request.headers.get("Authorization"), request.cookies.get(COOKIE)
         if header is not None:

@@ -8,7 +8,9 @@ NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-act
 """Content-Security-Policy of all answers that do not set one of their own."""
 
 PICTURE = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
-"""Content-Security-Policy of SVG pictures: they carry their own style, and no script of theirs runs."""
+"""Content-Security-Policy of SVG pictures: they carry their own style, and no script of theirs
+runs.
+"""
 
 _ALWAYS = {
     "Content-Security-Policy": NOTHING,

@@ -1,4 +1,6 @@
-"""The store: jobs, their events, who asked for them, and what was uploaded; SQLite by default, PostgreSQL by URL."""
+"""The store: jobs, their events, who asked for them, and what was uploaded; SQLite by default,
+PostgreSQL by URL.
+"""
 
 from typing import TYPE_CHECKING
 

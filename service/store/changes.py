@@ -13,7 +13,9 @@ INTERVAL = 0.05
 _LOG = logging.getLogger(__name__)
 
 Look = Callable[[int | None], tuple[int, Iterable[str]]]
-"""Number of the last change that is known (None where none is) -> the last there is, and the jobs changed since."""
+"""Number of the last change that is known (None where none is) -> the last there is, and the jobs
+changed since.
+"""
 
 
 class _Watch:
@@ -29,7 +31,8 @@ class _Watch:
 
 
 class Changes:
-    """Looks for changes while somebody waits: one small query for all of them, however many they are.
+    """Looks for changes while somebody waits: one small query for all of them, however many they
+    are.
 
     Args:
         look: finds what was changed, by whichever process.
@@ -61,7 +64,8 @@ class Changes:
 
     @contextlib.contextmanager
     def watching(self, job: str) -> Iterator[Callable[[float], None]]:
-        """Give a function that waits, some seconds at most, for a change of a job since it was called last.
+        """Give a function that waits, some seconds at most, for a change of a job since it was
+        called last.
 
         What is read within the block before that function is called cannot have missed a change.
         """

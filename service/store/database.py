@@ -35,19 +35,25 @@ class Database:
 
     Args:
         url: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`.
-        clock: seconds since 1970; None takes the database's own clock where it is shared between machines.
+        clock: seconds since 1970; None takes the database's own clock where it is shared between
+            machines.
         prepare: whether to make the tables or bring them up to date.
 
     Raises:
         InvalidStore: it is no store, was written by a newer version, or cannot be opened.
     """
 
-    def __init__(self, url: str | Path, clock: Callable[[], float] | None = None, prepare: bool = True):
+    def __init__(
+        self, url: str | Path, clock: Callable[[], float] | None = None, prepare: bool = True
+    ):
         self.url = read_url(url)
         self.name = str(self.path or self.url.render_as_string(hide_password=True))
         self._clock = clock or (time.time if self.path is not None else None)
-        # SQLite has one writer at a time: taking turns is fairer, and quicker, than its own trying again.
-        self._turn: contextlib.AbstractContextManager[Any] = threading.Lock() if self.path else contextlib.nullcontext()
+        # SQLite has one writer at a time: taking turns is fairer, and quicker, than its own trying
+        # again.
+        self._turn: contextlib.AbstractContextManager[Any] = (
+            threading.Lock() if self.path else contextlib.nullcontext()
+        )
         self.engine = self._connected()
         if prepare:
             try:
@@ -63,7 +69,9 @@ class Database:
 
     def _connected(self) -> Engine:
         if self.path is None:
-            return create_engine(self.url, pool_size=8, max_overflow=56, pool_pre_ping=True, json_serializer=_to_json)
+            return create_engine(
+                self.url, pool_size=8, max_overflow=56, pool_pre_ping=True, json_serializer=_to_json
+            )
         engine = create_engine(
             self.url,
             connect_args={"timeout": BUSY_TIMEOUT},
@@ -85,7 +93,11 @@ class Database:
         except ModuleNotFoundError as error:
             raise InvalidStore(f"cannot use {self.name} as a job store: {error}") from error
         except (DatabaseError, OSError) as error:
-            reason = " ".join(str(error.orig).split()) if isinstance(error, DatabaseError) else error.strerror
+            reason = (
+                " ".join(str(error.orig).split())
+                if isinstance(error, DatabaseError)
+                else error.strerror
+            )
             raise InvalidStore(f"cannot use {self.name} as a job store: {reason}") from error
 
     def close(self) -> None:
@@ -98,7 +110,9 @@ class Database:
             with self.reading() as session:
                 session.execute(select(JobRow.sequence).limit(1)).all()
         except DatabaseError as error:
-            raise InvalidStore(f"the job store {self.name} does not answer: {error.orig}") from error
+            raise InvalidStore(
+                f"the job store {self.name} does not answer: {error.orig}"
+            ) from error
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:
@@ -115,8 +129,13 @@ class Database:
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[Connection]:
-        """A transaction of one connection that no other one of its kind runs beside, in any process."""
-        with self._turn, self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"}).begin() as connection:
+        """A transaction of one connection that no other one of its kind runs beside, in any
+        process.
+        """
+        with (
+            self._turn,
+            self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"}).begin() as connection,
+        ):
             if self.path is None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(7284348)"))
             yield connection
@@ -151,12 +170,16 @@ def read_url(url: str | Path) -> URL:
         # psycopg is what the extra brings; a driver that the URL names is not asked for.
         return read.set(drivername="postgresql+psycopg")
     if backend != "sqlite" or read.database in (None, "", ":memory:"):
-        raise InvalidStore(f"{read.render_as_string(hide_password=True)!r:.200} is no store; {wanted}")
+        raise InvalidStore(
+            f"{read.render_as_string(hide_password=True)!r:.200} is no store; {wanted}"
+        )
     return read
 
 
 def _configure(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun by `_begin`, not by the driver's guess
+    connection.isolation_level = (
+        None  # transactions are begun by `_begin`, not by the driver's guess
+    )
     cursor = connection.cursor()
     _log_ahead(cursor)
     cursor.execute("PRAGMA synchronous=FULL")  # an accepted job survives a power failure
@@ -165,7 +188,9 @@ def _configure(connection: Any, _record: object) -> None:
 
 
 def _log_ahead(cursor: sqlite3.Cursor) -> None:
-    """Switch to the write-ahead log; what SQLite does not wait for by itself where others open the file too."""
+    """Switch to the write-ahead log; what SQLite does not wait for by itself where others open the
+    file too.
+    """
     deadline = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:

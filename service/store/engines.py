@@ -36,15 +36,24 @@ class EngineStatus:
 
 
 def announce(
-    session: Session, now: float, engine: str, state: str, detail: str | None, ray: dict[str, Any] | None
+    session: Session,
+    now: float,
+    engine: str,
+    state: str,
+    detail: str | None,
+    ray: dict[str, Any] | None,
 ) -> None:
     """Record what an engine says; drops those unheard for a day."""
     if state not in STATES:
         raise ValueError(f"an engine is one of {', '.join(STATES)}, not {state!r}")
-    session.execute(delete(EngineRow).where(EngineRow.seen < now - _FORGOTTEN, EngineRow.id != engine))
+    session.execute(
+        delete(EngineRow).where(EngineRow.seen < now - _FORGOTTEN, EngineRow.id != engine)
+    )
     row = session.get(EngineRow, engine)
     if row is None:
-        session.add(EngineRow(id=engine, state=state, detail=detail, ray=ray, started=now, seen=now))
+        session.add(
+            EngineRow(id=engine, state=state, detail=detail, ray=ray, started=now, seen=now)
+        )
         return
     row.state, row.detail, row.seen = state, detail, now
     if ray is not None:
@@ -53,5 +62,10 @@ def announce(
 
 def statuses(session: Session, now: float) -> list[EngineStatus]:
     """All that are remembered, the one heard last first."""
-    rows = session.scalars(select(EngineRow).order_by(EngineRow.seen.desc(), EngineRow.started.desc())).all()
-    return [EngineStatus(row.id, row.state, row.detail, row.ray or {}, row.started, now - row.seen) for row in rows]
+    rows = session.scalars(
+        select(EngineRow).order_by(EngineRow.seen.desc(), EngineRow.started.desc())
+    ).all()
+    return [
+        EngineStatus(row.id, row.state, row.detail, row.ray or {}, row.started, now - row.seen)
+        for row in rows
+    ]

@@ -1,4 +1,6 @@
-"""Events: what happened to a job, in order, written in the transaction of the change that they tell."""
+"""Events: what happened to a job, in order, written in the transaction of the change that they
+tell.
+"""
 
 from __future__ import annotations
 
@@ -55,16 +57,24 @@ def read(session: Session, job: JobRow, after: int, limit: int) -> list[Event]:
     rows = session.scalars(query.order_by(EventRow.number).limit(limit)).all()
     # A result is kept once, with its job.
     data = [job.result if row.kind == "result" else row.data for row in rows]
-    return [Event(row.number, row.kind, told or {}, row.created) for row, told in zip(rows, data, strict=True)]
+    return [
+        Event(row.number, row.kind, told or {}, row.created)
+        for row, told in zip(rows, data, strict=True)
+    ]
 
 
 def changed(session: Session, last: int | None) -> tuple[int, list[str]]:
     """The last event of all jobs, and the jobs that have events behind the one of a number.
 
-    Every change of a job writes an event. On PostgreSQL one may be missed: numbers are given before they are seen.
+    Every change of a job writes an event. On PostgreSQL one may be missed: numbers are given before
+    they are seen.
     """
     if last is None:
         return session.scalar(select(func.max(EventRow.id))) or 0, []
-    query = select(EventRow.id, JobRow.id).join(JobRow, JobRow.sequence == EventRow.job).where(EventRow.id > last)
+    query = (
+        select(EventRow.id, JobRow.id)
+        .join(JobRow, JobRow.sequence == EventRow.job)
+        .where(EventRow.id > last)
+    )
     rows = session.execute(query).all()
     return max((number for number, _ in rows), default=last), list({job for _, job in rows})

@@ -43,7 +43,9 @@ class Files:
     def __init__(self, database: Database):
         self._database = database
 
-    def add(self, kind: str, name: str, sha256: str, artifact: str, owner: str | None = None) -> FileVersion:
+    def add(
+        self, kind: str, name: str, sha256: str, artifact: str, owner: str | None = None
+    ) -> FileVersion:
         """Add a version; what is the latest already is not added again.
 
         Raises:
@@ -62,7 +64,9 @@ class Files:
         if newest is not None and newest.sha256 == sha256:
             return _version(newest)
         number = 1 if newest is None else newest.version + 1
-        row = FileRow(kind=kind, name=name, version=number, sha256=sha256, artifact=artifact, owner=owner)
+        row = FileRow(
+            kind=kind, name=name, version=number, sha256=sha256, artifact=artifact, owner=owner
+        )
         row.created = self._database.now(session)
         session.add(row)
         session.flush()
@@ -94,4 +98,6 @@ def _newest(session: Session, kind: str, name: str) -> FileRow | None:
 
 
 def _version(row: FileRow) -> FileVersion:
-    return FileVersion(row.kind, row.name, row.version, row.sha256, row.artifact, row.owner, row.created)
+    return FileVersion(
+        row.kind, row.name, row.version, row.sha256, row.artifact, row.owner, row.created
+    )

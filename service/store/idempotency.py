@@ -19,7 +19,10 @@ class IdempotencyConflict(PathfitError):
 
     def __init__(self, key: str):
         self.key = key
-        super().__init__(f"the Idempotency-Key {key!r:.80} was used for a request with another body; choose a new key")
+        super().__init__(
+            f"the Idempotency-Key {key!r:.80} was used for a request with another body; choose a"
+            " new key"
+        )
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,9 @@ def replayed(session: Session, asked: Idempotency, owner: str | None, now: float
     return session.get(JobRow, row.job)
 
 
-def remember(session: Session, asked: Idempotency, owner: str | None, job: JobRow, now: float) -> None:
+def remember(
+    session: Session, asked: Idempotency, owner: str | None, job: JobRow, now: float
+) -> None:
     """Have a job answer the request from now on."""
     session.add(
         IdempotencyRow(

@@ -1,4 +1,6 @@
-"""The one way in which jobs change: a row held by the transaction, and events that tell what became of it."""
+"""The one way in which jobs change: a row held by the transaction, and events that tell what became
+of it.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,11 @@ Owner = str | Anyone | None
 
 def owned(query: Select[Any], owner: Owner) -> Select[Any]:
     """A query of jobs, narrowed to an owner's."""
-    return query if isinstance(owner, Anyone) else query.where(JobRow.owner.is_not_distinct_from(owner))
+    return (
+        query
+        if isinstance(owner, Anyone)
+        else query.where(JobRow.owner.is_not_distinct_from(owner))
+    )
 
 
 def find(session: Session, job_id: str, owner: Owner = ANY, *, hold: bool = False) -> JobRow:
@@ -38,14 +44,19 @@ def find(session: Session, job_id: str, owner: Owner = ANY, *, hold: bool = Fals
     """
     query = owned(select(JobRow).where(JobRow.id == job_id), owner)
     # PostgreSQL's texts have no NUL, and no id has one either.
-    row: JobRow | None = None if "\0" in job_id else session.scalar(query.with_for_update() if hold else query)
+    row: JobRow | None = (
+        None if "\0" in job_id else session.scalar(query.with_for_update() if hold else query)
+    )
     if row is None:
         raise UnknownJob(job_id)
     return row
 
 
-def held(session: Session, job_id: str, target: JobState, attempt: int | None, owner: Owner = ANY) -> JobRow:
-    """The row of a job that may become `target`, held so that nothing comes between this check and the write.
+def held(
+    session: Session, job_id: str, target: JobState, attempt: int | None, owner: Owner = ANY
+) -> JobRow:
+    """The row of a job that may become `target`, held so that nothing comes between this check and
+    the write.
 
     Args:
         session: the transaction.
@@ -97,7 +108,9 @@ def move(
     change(session, row, [*before, event], now, **values)
 
 
-def change(session: Session, row: JobRow, events: Sequence[Told], now: float, **values: Any) -> None:
+def change(
+    session: Session, row: JobRow, events: Sequence[Told], now: float, **values: Any
+) -> None:
     """Set columns of a held row, and write what is told of it."""
     row.events += len(events)
     for name, value in values.items():
@@ -105,7 +118,9 @@ def change(session: Session, row: JobRow, events: Sequence[Told], now: float, **
     append(session, row.sequence, row.events, events, now)
 
 
-def progress(session: Session, job_id: str, attempt: int, now: float, reported: dict[str, Any]) -> None:
+def progress(
+    session: Session, job_id: str, attempt: int, now: float, reported: dict[str, Any]
+) -> None:
     """Record a running job's progress; raises as `held`."""
     row = find(session, job_id, hold=True)
     if row.attempt != attempt:

@@ -19,7 +19,9 @@ Held = tuple[str, int]
 """A job's id and the attempt that runs it."""
 
 
-def claim(session: Session, now: float, engine: str, lease_s: float, fits: Mapping[str, float] | None) -> str | None:
+def claim(
+    session: Session, now: float, engine: str, lease_s: float, fits: Mapping[str, float] | None
+) -> str | None:
     """Begin the next attempt of the oldest queued job that fits; its id.
 
     Args:
@@ -32,7 +34,8 @@ def claim(session: Session, now: float, engine: str, lease_s: float, fits: Mappi
     query = select(JobRow).where(JobRow.state == JobState.QUEUED)
     for name, free in (fits or {}).items():
         query = query.where({"cpus": JobRow.cpus, "gpus": JobRow.gpus}[name] <= free)
-    # Others that claim at the same time pass over what this one is taking (PostgreSQL; SQLite has one writer).
+    # Others that claim at the same time pass over what this one is taking (PostgreSQL; SQLite has
+    # one writer).
     row = session.scalar(query.order_by(JobRow.sequence).limit(1).with_for_update(skip_locked=True))
     if row is None:
         return None
@@ -40,7 +43,9 @@ def claim(session: Session, now: float, engine: str, lease_s: float, fits: Mappi
     return row.id
 
 
-def renew(session: Session, now: float, engine: str, held: Sequence[Held], lease_s: float) -> list[Held]:
+def renew(
+    session: Session, now: float, engine: str, held: Sequence[Held], lease_s: float
+) -> list[Held]:
     """Prolong an engine's leases; gives those of `held` that it has lost."""
     session.execute(update(EngineRow).where(EngineRow.id == engine).values(seen=now))
     if not held:
@@ -57,8 +62,12 @@ def renew(session: Session, now: float, engine: str, held: Sequence[Held], lease
 
 def cancelled(session: Session, now: float, engine: str) -> list[Held]:
     """Jobs that were cancelled while an engine held them, until their leases are over."""
-    query = select(JobRow.id, JobRow.attempt).where(JobRow.engine == engine, JobRow.state == JobState.CANCELLED)
-    return [(job_id, attempt) for job_id, attempt in session.execute(query.where(JobRow.lease > now))]
+    query = select(JobRow.id, JobRow.attempt).where(
+        JobRow.engine == engine, JobRow.state == JobState.CANCELLED
+    )
+    return [
+        (job_id, attempt) for job_id, attempt in session.execute(query.where(JobRow.lease > now))
+    ]
 
 
 def overdue(session: Session, now: float) -> bool:
@@ -99,12 +108,19 @@ def lose(session: Session, row: JobRow, now: float, ending: str) -> None:
     if row.deaths < MOST_DEATHS:
         move(session, row, JobState.QUEUED, now, progress=None, lease=None)
         return
-    error = {"kind": "WorkerDied", "detail": f"{MOST_DEATHS} workers died on it; the last one {ending}"}
+    error = {
+        "kind": "WorkerDied",
+        "detail": f"{MOST_DEATHS} workers died on it; the last one {ending}",
+    }
     move(session, row, JobState.FAILED, now, told={"error": error}, error=error, lease=None)
 
 
 def _running(session: Session, *conditions: Any) -> Sequence[JobRow]:
-    query = select(JobRow).where(JobRow.state == JobState.RUNNING, *conditions).order_by(JobRow.sequence)
+    query = (
+        select(JobRow)
+        .where(JobRow.state == JobState.RUNNING, *conditions)
+        .order_by(JobRow.sequence)
+    )
     return session.scalars(query.with_for_update(skip_locked=True)).all()
 
 

@@ -35,8 +35,8 @@ def upgrade(database: Database) -> None:
         scripts = _Scripts(connection)
         if found is not None and found not in scripts.known():
             raise InvalidStore(
-                f"{database.name} has schema version {found}; this Pathfit reads versions up to {HEAD}: "
-                "use the Pathfit that wrote it, or another data folder"
+                f"{database.name} has schema version {found}; this Pathfit reads versions up to"
+                f" {HEAD}: use the Pathfit that wrote it, or another data folder"
             )
         with _ALEMBIC:
             scripts.upgrade(found)
@@ -67,7 +67,9 @@ class _Scripts:
     def known(self) -> set[str]:
         from alembic.script import ScriptDirectory
 
-        return {script.revision for script in ScriptDirectory.from_config(self._config).walk_revisions()}
+        return {
+            script.revision for script in ScriptDirectory.from_config(self._config).walk_revisions()
+        }
 
     def upgrade(self, found: str | None) -> None:
         from alembic import command

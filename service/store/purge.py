@@ -24,8 +24,14 @@ def remove(session: Session, ids: Sequence[str]) -> int:
     """Remove jobs that are over, with their events and keys; gives how many."""
     query = select(JobRow.sequence).where(JobRow.id.in_(ids), JobRow.state.in_(_FINAL))
     rows = list(session.scalars(query.with_for_update()))
-    for row, column in ((EventRow, EventRow.job), (IdempotencyRow, IdempotencyRow.job), (JobRow, JobRow.sequence)):
-        session.execute(delete(row).where(column.in_(rows)), execution_options={"synchronize_session": False})
+    for row, column in (
+        (EventRow, EventRow.job),
+        (IdempotencyRow, IdempotencyRow.job),
+        (JobRow, JobRow.sequence),
+    ):
+        session.execute(
+            delete(row).where(column.in_(rows)), execution_options={"synchronize_session": False}
+        )
     return len(rows)
 
 

@@ -66,9 +66,17 @@ class Reading:
             if value is not None:
                 # PostgreSQL's texts have no NUL; nothing has it in its name.
                 query = query.where(column == value.replace("\0", "\ufffd"))
-        newest = query.options(defer(JobRow.result)).order_by(JobRow.sequence.desc()).limit(limit).offset(offset)
+        newest = (
+            query.options(defer(JobRow.result))
+            .order_by(JobRow.sequence.desc())
+            .limit(limit)
+            .offset(offset)
+        )
         with self.database.reading() as session:
-            total = session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True)) or 0
+            total = (
+                session.scalar(query.with_only_columns(func.count(), maintain_column_froms=True))
+                or 0
+            )
             return [row.job(with_result=False) for row in session.scalars(newest)], total
 
     def events(self, job_id: str, after: int = 0, limit: int = 1000, owner: Owner = ANY) -> Events:
@@ -76,14 +84,27 @@ class Reading:
         with self.database.reading() as session:
             return events.read(session, find(session, job_id, owner), after, limit)
 
-    def wait(self, job_id: str, timeout: float, stop: threading.Event | None = None, owner: Owner = ANY) -> Job:
-        """The job once its state is final, or as it stands when `timeout` seconds are over or `stop` is set."""
-        return self._waited(job_id, lambda: self.get(job_id, owner), lambda job: job.state.final, timeout, stop)
+    def wait(
+        self, job_id: str, timeout: float, stop: threading.Event | None = None, owner: Owner = ANY
+    ) -> Job:
+        """The job once its state is final, or as it stands when `timeout` seconds are over or
+        `stop` is set.
+        """
+        return self._waited(
+            job_id, lambda: self.get(job_id, owner), lambda job: job.state.final, timeout, stop
+        )
 
     def wait_for_events(
-        self, job_id: str, after: int, timeout: float, stop: threading.Event | None = None, limit: int = 1000
+        self,
+        job_id: str,
+        after: int,
+        timeout: float,
+        stop: threading.Event | None = None,
+        limit: int = 1000,
     ) -> Events:
-        """Events as soon as there are any; none where the job is over, `timeout` seconds are, or `stop` is set."""
+        """Events as soon as there are any; none where the job is over, `timeout` seconds are, or
+        `stop` is set.
+        """
 
         def look() -> tuple[Events, bool]:
             with self.database.reading() as session:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Enum, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Enum,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.jobs import Job, JobState
@@ -13,12 +24,21 @@ HEAD = "0002"
 """The migration that these tables are the outcome of."""
 
 _OBJECT = JSON(none_as_null=True)
-_STATE = Enum(JobState, native_enum=False, length=16, values_callable=lambda states: [state.value for state in states])
+_STATE = Enum(
+    JobState,
+    native_enum=False,
+    length=16,
+    values_callable=lambda states: [state.value for state in states],
+)
 _SECONDS = Float(53)
-"""Seconds since 1970; in single precision, which PostgreSQL would take by default, these are minutes."""
+"""Seconds since 1970; in single precision, which PostgreSQL would take by default, these are
+minutes.
+"""
 
 _COUNT = BigInteger().with_variant(Integer, "sqlite")
-"""Numbers of events, of which there are many; what SQLite counts up by itself must be called INTEGER."""
+"""Numbers of events, of which there are many; what SQLite counts up by itself must be called
+INTEGER.
+"""
 
 
 class Base(DeclarativeBase):
@@ -100,7 +120,9 @@ class EventRow(Base):
 
 
 class IdempotencyRow(Base):
-    """A request that was answered by a job, so that asking again gives the same; `owner` is "" for nobody's."""
+    """A request that was answered by a job, so that asking again gives the same; `owner` is "" for
+    nobody's.
+    """
 
     __tablename__ = "idempotency"
 

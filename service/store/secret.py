@@ -24,7 +24,13 @@ def identity_of(prefix: str, secret: str) -> str | None:
     """The id in a secret; None where it cannot be one."""
     head, _, rest = secret.partition("_")
     identity, _, random = rest.partition("_")
-    known = head == prefix and len(identity) == 16 and len(random) == 43 and secret.isascii() and "\0" not in secret
+    known = (
+        head == prefix
+        and len(identity) == 16
+        and len(random) == 43
+        and secret.isascii()
+        and "\0" not in secret
+    )
     return identity if known else None
 
 
@@ -32,7 +38,9 @@ _Row = TypeVar("_Row", SessionRow, TokenRow)
 
 
 def row_of(session: Session, kind: type[_Row], identity: str, secret: str) -> _Row | None:
-    """The row of an id if the secret is its own; digests are compared in constant time, also where there is none."""
+    """The row of an id if the secret is its own; digests are compared in constant time, also where
+    there is none.
+    """
     row = session.get(kind, identity)
     digest = None if row is None else row.digest
     same = hmac.compare_digest(_digest(secret.split("_", 2)[2]), digest or _NOBODY)

@@ -26,7 +26,15 @@ class Sessions:
         with self._database.writing() as session:
             now = self._database.now(session)
             session.execute(delete(SessionRow).where(SessionRow.expires <= now))
-            session.add(SessionRow(id=identity, digest=digest, token=token.id, created=now, expires=now + lifetime_s))
+            session.add(
+                SessionRow(
+                    id=identity,
+                    digest=digest,
+                    token=token.id,
+                    created=now,
+                    expires=now + lifetime_s,
+                )
+            )
         return secret
 
     def check(self, secret: str) -> Token | None:

@@ -1,4 +1,6 @@
-"""Store: jobs in a database, changed only by lawful transitions and only by the attempt that runs them."""
+"""Store: jobs in a database, changed only by lawful transitions and only by the attempt that runs
+them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ class Store(Work):
     """The jobs of a service, who may ask for them, and what was uploaded for them.
 
     Args:
-        url: `sqlite:////FOLDER/jobs.sqlite`, or that file's path, or `postgresql://USER:PASSWORD@HOST/NAME`.
+        url: `sqlite:////FOLDER/jobs.sqlite`, or that file's path, or
+            `postgresql://USER:PASSWORD@HOST/NAME`.
         clock: seconds since 1970; None takes the database's own.
 
     Raises:
@@ -104,7 +107,9 @@ class Store(Work):
             job, created = self._created(parts, owner, idempotency)
         return job, created
 
-    def _created(self, parts: dict[str, Any], owner: str | None, asked: Idempotency | None) -> tuple[Job, bool]:
+    def _created(
+        self, parts: dict[str, Any], owner: str | None, asked: Idempotency | None
+    ) -> tuple[Job, bool]:
         with self.database.writing() as session:
             now = self.database.now(session)
             before = None if asked is None else replayed(session, asked, owner, now)
@@ -144,11 +149,15 @@ class Store(Work):
             return purge.finished(session, self.database.now(session) - older_than_s)
 
     def remove(self, ids: Sequence[str]) -> int:
-        """Remove jobs that are over, with their events; others stay. Gives how many were removed."""
+        """Remove jobs that are over, with their events; others stay. Gives how many were
+        removed.
+        """
         with self.database.writing() as session:
             return purge.remove(session, ids)
 
     def tidy(self) -> None:
-        """Drop what has lost its meaning: idempotency keys and browser sessions whose time is over."""
+        """Drop what has lost its meaning: idempotency keys and browser sessions whose time is
+        over.
+        """
         with self.database.writing() as session:
             purge.tidy(session, self.database.now(session))

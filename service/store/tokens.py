@@ -30,7 +30,10 @@ class QuotaExceeded(PathfitError):
 
     def __init__(self, quota: int):
         self.quota = quota
-        super().__init__(f"this token may have {quota} unfinished jobs at a time and has as many; wait for one to end")
+        super().__init__(
+            f"this token may have {quota} unfinished jobs at a time and has as many; wait for one"
+            " to end"
+        )
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Token:
         id: the owner's id of the jobs that it asks for.
         name: as it was made; of one that is not revoked nobody else's.
         quota: unfinished jobs at a time, None for any number.
-        created: seconds since 1970; `expires` and `revoked` alike, None where it never does or was not.
+        created: seconds since 1970; `expires` and `revoked` alike, None where it never does or was
+            not.
     """
 
     id: str
@@ -74,7 +78,9 @@ class Tokens:
             InvalidToken: the name is taken or no name, or a number is out of range.
         """
         if not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or name != name.strip():
-            raise InvalidToken(f"a token's name has 1 to {LONGEST_NAME} printable characters, not {name!r:.80}")
+            raise InvalidToken(
+                f"a token's name has 1 to {LONGEST_NAME} printable characters, not {name!r:.80}"
+            )
         if quota is not None and quota < 1:
             raise InvalidToken(f"quota must be positive, not {quota}")
         identity, secret, digest = issue(PREFIX)
@@ -82,9 +88,20 @@ class Tokens:
             now = self._database.now(session)
             if expires is not None and expires <= now:
                 raise InvalidToken("a token must end in the future")
-            if session.scalar(select(TokenRow).where(TokenRow.name == name, TokenRow.revoked.is_(None))) is not None:
-                raise InvalidToken(f"there is a token {name!r} already; revoke it, or choose another name")
-            session.add(TokenRow(id=identity, name=name, digest=digest, quota=quota, created=now, expires=expires))
+            if (
+                session.scalar(
+                    select(TokenRow).where(TokenRow.name == name, TokenRow.revoked.is_(None))
+                )
+                is not None
+            ):
+                raise InvalidToken(
+                    f"there is a token {name!r} already; revoke it, or choose another name"
+                )
+            session.add(
+                TokenRow(
+                    id=identity, name=name, digest=digest, quota=quota, created=now, expires=expires
+                )
+            )
         return secret
 
     def check(self, secret: str) -> Token | None:
@@ -102,20 +119,34 @@ class Tokens:
     def list(self) -> list[Token]:
         """All of them, newest first."""
         with self._database.reading() as session:
-            return [token_of(row) for row in session.scalars(select(TokenRow).order_by(TokenRow.created.desc()))]
+            return [
+                token_of(row)
+                for row in session.scalars(select(TokenRow).order_by(TokenRow.created.desc()))
+            ]
 
     def exist(self) -> bool:
         """Whether any is accepted at present."""
         with self._database.reading() as session:
             now = self._database.now(session)
             lasting = or_(TokenRow.expires.is_(None), TokenRow.expires > now)
-            return session.scalar(select(TokenRow.id).where(TokenRow.revoked.is_(None), lasting).limit(1)) is not None
+            return (
+                session.scalar(
+                    select(TokenRow.id).where(TokenRow.revoked.is_(None), lasting).limit(1)
+                )
+                is not None
+            )
 
     def revoke(self, name: str) -> Token:
-        """Accept a token no more, and end its sessions; raises InvalidToken where there is none of a name or id."""
+        """Accept a token no more, and end its sessions; raises InvalidToken where there is none of
+        a name or id.
+        """
         with self._database.writing() as session:
             named = or_(TokenRow.name == name, TokenRow.id == name)
-            row = None if "\0" in name else session.scalar(select(TokenRow).where(named, TokenRow.revoked.is_(None)))
+            row = (
+                None
+                if "\0" in name
+                else session.scalar(select(TokenRow).where(named, TokenRow.revoked.is_(None)))
+            )
             if row is None:
                 raise InvalidToken(f"there is no token {name!r:.80} to revoke")
             row.revoked = self._database.now(session)
@@ -130,11 +161,18 @@ def token_of(row: TokenRow) -> Token:
 
 
 def check_quota(session: Session, owner: str) -> None:
-    """Raise QuotaExceeded where a token may not have another job; holds the token until the transaction ends."""
+    """Raise QuotaExceeded where a token may not have another job; holds the token until the
+    transaction ends.
+    """
     quota = session.scalar(select(TokenRow.quota).where(TokenRow.id == owner).with_for_update())
     if quota is None:
         return
     unfinished = JobRow.state.in_([state for state in JobState if not state.final])
-    count = session.scalar(select(func.count()).select_from(JobRow).where(JobRow.owner == owner, unfinished)) or 0
+    count = (
+        session.scalar(
+            select(func.count()).select_from(JobRow).where(JobRow.owner == owner, unfinished)
+        )
+        or 0
+    )
     if count >= quota:
         raise QuotaExceeded(quota)

@@ -1,4 +1,6 @@
-"""Work: what engines do with the jobs of a store; every write of a report names the attempt that it belongs to."""
+"""Work: what engines do with the jobs of a store; every write of a report names the attempt that it
+belongs to.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from service.store.reading import Reading
 class Work(Reading):
     """A store as engines see it."""
 
-    def claim(self, engine: str, lease_s: float = LEASE, fits: Mapping[str, float] | None = None) -> Job | None:
+    def claim(
+        self, engine: str, lease_s: float = LEASE, fits: Mapping[str, float] | None = None
+    ) -> Job | None:
         """Begin the next attempt of the oldest queued job; None where none fits.
 
         Args:
@@ -32,7 +36,9 @@ class Work(Reading):
             self.changes.tell(job.id)
         return job
 
-    def heartbeat(self, engine: str, held: Sequence[Held], lease_s: float = LEASE) -> Sequence[Held]:
+    def heartbeat(
+        self, engine: str, held: Sequence[Held], lease_s: float = LEASE
+    ) -> Sequence[Held]:
         """Prolong an engine's leases.
 
         Args:
@@ -47,12 +53,16 @@ class Work(Reading):
             return leases.renew(session, self.database.now(session), engine, held, lease_s)
 
     def cancelled(self, engine: str) -> Sequence[Held]:
-        """Id and attempt of the jobs that were cancelled while an engine ran them; told until their leases are over."""
+        """Id and attempt of the jobs that were cancelled while an engine ran them; told until their
+        leases are over.
+        """
         with self.database.reading() as session:
             return leases.cancelled(session, self.database.now(session), engine)
 
     def expire(self) -> int:
-        """Queue running jobs again whose lease is over, or fail those that cost too many workers; gives how many."""
+        """Queue running jobs again whose lease is over, or fail those that cost too many workers;
+        gives how many.
+        """
         with self.database.reading() as session:
             if not leases.overdue(session, self.database.now(session)):
                 return 0
@@ -65,9 +75,10 @@ class Work(Reading):
         """Queue again at once what a dead engine left running; gives how many.
 
         Args:
-            engine: the dead one; None where all are dead, as at the start of the only service of a data folder.
-            ending: how it ended, such as `was killed by SIGKILL`, where its jobs may be to blame: it then counts as
-                a death of theirs. None where they are not.
+            engine: the dead one; None where all are dead, as at the start of the only service of a
+                data folder.
+            ending: how it ended, such as `was killed by SIGKILL`, where its jobs may be to blame:
+                it then counts as a death of theirs. None where they are not.
         """
         with self.database.writing() as session:
             count = leases.take_back(session, self.database.now(session), engine, ending)
@@ -80,7 +91,9 @@ class Work(Reading):
             jobs.progress(session, job_id, attempt, self.database.now(session), progress)
         self.changes.tell(job_id)
 
-    def finish(self, job_id: str, attempt: int, result: dict[str, Any], artifact: str | None) -> None:
+    def finish(
+        self, job_id: str, attempt: int, result: dict[str, Any], artifact: str | None
+    ) -> None:
         """Record an attempt's result.
 
         Raises:
@@ -94,11 +107,17 @@ class Work(Reading):
     def fail(self, job_id: str, attempt: int, error: dict[str, Any], *, died: bool = False) -> None:
         """Record why an attempt failed; raises as `finish`."""
         values = {"error": error, "lease": None}
-        self._move(job_id, JobState.FAILED, attempt, told={"error": error}, died=died, values=values)
+        self._move(
+            job_id, JobState.FAILED, attempt, told={"error": error}, died=died, values=values
+        )
 
     def requeue(self, job_id: str, attempt: int, *, died: bool) -> None:
-        """Queue a running job again, because its worker died or the service stops; raises as `finish`."""
-        self._move(job_id, JobState.QUEUED, attempt, died=died, values={"progress": None, "lease": None})
+        """Queue a running job again, because its worker died or the service stops; raises as
+        `finish`.
+        """
+        self._move(
+            job_id, JobState.QUEUED, attempt, died=died, values={"progress": None, "lease": None}
+        )
 
     def _move(
         self,
@@ -119,7 +138,9 @@ class Work(Reading):
             jobs.move(session, row, target, now, before=before, told=told, **(values or {}))
         self.changes.tell(job_id)
 
-    def announce(self, engine: str, state: str, detail: str | None = None, ray: dict[str, Any] | None = None) -> None:
+    def announce(
+        self, engine: str, state: str, detail: str | None = None, ray: dict[str, Any] | None = None
+    ) -> None:
         """Record what an engine says of itself.
 
         Args:

@@ -1,4 +1,5 @@
-"""The networks of DARTS: their cells' blocks, how these are wired, and how often each occurs in many networks.
+"""The networks of DARTS: their cells' blocks, how these are wired, and how often each occurs in
+many networks.
 
 Liu et al., ICLR 2019 (arXiv 1806.09055; quark0/darts, cnn/model.py).
 """
@@ -38,7 +39,9 @@ INPUTS = tuple(tuple(itertools.combinations(range(node + 2), SLOTS)) for node in
 
 
 def columns(cell: int, node: int) -> tuple[int, int, int]:
-    """The columns of the codes that hold a node's inputs and its two operations; cell 0 is the normal one."""
+    """The columns of the codes that hold a node's inputs and its two operations; cell 0 is the
+    normal one.
+    """
     first = (cell * NODES + node) * (1 + SLOTS)
     return first, first + 1, first + 2
 
@@ -89,13 +92,22 @@ class Skeleton:
     """
 
     def __init__(
-        self, input_shape: tuple[int, int, int], channels: int, layers: int, stem_multiplier: int, strided_stem: bool
+        self,
+        input_shape: tuple[int, int, int],
+        channels: int,
+        layers: int,
+        stem_multiplier: int,
+        strided_stem: bool,
     ):
         self.input_shape = input_shape
         if strided_stem:
             self._stem = _strided_stem(input_shape, channels)
         else:
-            self._stem = (Block("conv", input_shape, (channels * stem_multiplier, *input_shape[1:]), 3, stride=1),)
+            self._stem = (
+                Block(
+                    "conv", input_shape, (channels * stem_multiplier, *input_shape[1:]), 3, stride=1
+                ),
+            )
         before, last = self._stem[-2:] if strided_stem else self._stem * 2
         self.cells = list(_cells(before.output, last.output, channels, layers))
         self._auxiliary_index = 2 * layers // 3
@@ -128,7 +140,10 @@ class Skeleton:
         """Every place of the supernet and its block."""
         found = {f"stem_{index}": block for index, block in enumerate(self._stem)}
         for index, cell in enumerate(self.cells):
-            found |= {f"cell_{index}/preprocess_{side}": block for side, block in enumerate(cell.preprocess)}
+            found |= {
+                f"cell_{index}/preprocess_{side}": block
+                for side, block in enumerate(cell.preprocess)
+            }
             for node in range(NODES):
                 for source, code in itertools.product(range(node + 2), range(len(OPERATIONS))):
                     block = cell.operation(code, source)
@@ -148,8 +163,8 @@ class Skeleton:
         """What the operations add to the counts of the blocks `keys`, one edge after the other.
 
         Yields:
-            The columns of the codes that hold a node's inputs and an operation, and the counts that these two add:
-            int array [pairs of inputs, operations, keys].
+            The columns of the codes that hold a node's inputs and an operation, and the counts that
+            these two add: int array [pairs of inputs, operations, keys].
         """
         column = {key: index for index, key in enumerate(keys)}
         for kind, node, slot in itertools.product(range(len(CELLS)), range(NODES), range(SLOTS)):
@@ -157,7 +172,9 @@ class Skeleton:
             for cell in self.cells:
                 if cell.reduces != bool(kind):
                     continue
-                for (pair, sources), code in itertools.product(enumerate(INPUTS[node]), range(len(OPERATIONS))):
+                for (pair, sources), code in itertools.product(
+                    enumerate(INPUTS[node]), range(len(OPERATIONS))
+                ):
                     block = cell.operation(code, sources[slot])
                     if block is not None:
                         counts[pair, code, column[block.key]] += 1
@@ -193,7 +210,9 @@ def _cells(before: Shape, last: Shape, channels: int, layers: int) -> Iterator[C
 
 def _wire(plan: Plan, place: str, cell: Cell, codes: NDArray[Any], inputs: tuple[int, int]) -> int:
     pairs = enumerate(zip(cell.preprocess, inputs, strict=True))
-    values = [plan.apply(f"{place}/preprocess_{side}", block, value) for side, (block, value) in pairs]
+    values = [
+        plan.apply(f"{place}/preprocess_{side}", block, value) for side, (block, value) in pairs
+    ]
     for node in range(NODES):
         pair, *operations = (int(codes[column]) for column in columns(int(cell.reduces), node))
         terms: list[int] = []

@@ -1,6 +1,7 @@
 """Cells of DARTS as graphs for predictors.
 
-Either cell has two inputs, eight operations (nodes here, edges in the paper) and an output; the two are apart.
+Either cell has two inputs, eight operations (nodes here, edges in the paper) and an output; the two
+are apart.
 """
 
 from __future__ import annotations
@@ -18,13 +19,17 @@ if TYPE_CHECKING:
 OUTPUT = "output"
 _PER_CELL = 2 + NODES * SLOTS + 1  # inputs, operations, output
 POSITIONS = len(CELLS) * (NODES * SLOTS + 1) + 1
-"""The operations of both cells, each with its output behind them; last the later one of the cells before."""
+"""The operations of both cells, each with its output behind them; last the later one of the cells
+before.
+"""
 
 _NONE = OPERATIONS.index("none")
 
 
 def graphs_of_cells(codes: NDArray[Any]) -> Batch:
-    """The graphs of `codes` [n, 24], without what is `none` or reads nothing else; see `spaces.graph`."""
+    """The graphs of `codes` [n, 24], without what is `none` or reads nothing else; see
+    `spaces.graph`.
+    """
     from spaces.graph import dense_graphs
 
     nodes = len(CELLS) * _PER_CELL
@@ -54,7 +59,11 @@ def _cell(codes: NDArray[Any], cell: int) -> tuple[NDArray[np.int64], NDArray[np
             operation[:, vertex] = np.where(there, codes[:, column], -1)
             # A node is the sum of its operations, so that what reads it reads them.
             for before in range(2 + node):
-                ends = [before] if before < 2 else [2 + SLOTS * (before - 2) + term for term in range(SLOTS)]
+                ends = (
+                    [before]
+                    if before < 2
+                    else [2 + SLOTS * (before - 2) + term for term in range(SLOTS)]
+                )
                 adjacency[:, ends, vertex] = (source == before)[:, None]
             adjacency[:, vertex, output] = True
         own = operation[:, 2 + SLOTS * node : 2 + SLOTS * (node + 1)]

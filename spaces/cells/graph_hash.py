@@ -1,4 +1,5 @@
-"""The hash by which NAS-Bench-101 knows a cell: equal for cells that are relabellings of each other.
+"""The hash by which NAS-Bench-101 knows a cell: equal for cells that are relabellings of each
+other.
 
 Ying et al., ICML 2019 (arXiv 1902.09635), appendix; google-research/nasbench.
 """
@@ -27,17 +28,21 @@ def graph_hashes(codes: NDArray[Any]) -> list[str]:
     distinct, index = np.unique(cells.codes(), axis=0, return_inverse=True)
     cells = Cells.of(distinct)
     hashes: list[str] = []
-    for adjacency, operations, live in zip(cells.adjacency, cells.operations, cells.live, strict=True):
+    for adjacency, operations, live in zip(
+        cells.adjacency, cells.operations, cells.live, strict=True
+    ):
         labels = np.array([_INPUT, *operations.tolist(), _OUTPUT])[live].tolist()
         hashes.append(hash_graph(adjacency[np.ix_(live, live)], labels))
     return [hashes[row] for row in index.reshape(-1)]
 
 
 def hash_graph(adjacency: NDArray[np.bool_], labels: Sequence[int]) -> str:
-    """Hash a labelled graph: every vertex takes up its neighbours' hashes as often as there are vertices.
+    """Hash a labelled graph: every vertex takes up its neighbours' hashes as often as there are
+    vertices.
 
     Args:
-        adjacency: bool array [vertices, vertices], true where an edge leads from the first index to the second.
+        adjacency: bool array [vertices, vertices], true where an edge leads from the first index to
+            the second.
         labels: of the vertices; -1 the input, -2 the output, else the operation.
     """
     count = len(labels)
@@ -46,7 +51,9 @@ def hash_graph(adjacency: NDArray[np.bool_], labels: Sequence[int]) -> str:
     hashes = [_md5(str((len(leaving[v]), len(entering[v]), labels[v]))) for v in range(count)]
     for _ in range(count):
         hashes = [
-            _md5("|".join([_together(hashes, entering[v]), _together(hashes, leaving[v]), hashes[v]]))
+            _md5(
+                "|".join([_together(hashes, entering[v]), _together(hashes, leaving[v]), hashes[v]])
+            )
             for v in range(count)
         ]
     return _md5(str(sorted(hashes)))

@@ -1,7 +1,9 @@
-"""Cells of NAS-Bench-101 as arrays: pruning, validity, one spelling each, channels (Ying et al., ICML 2019).
+"""Cells of NAS-Bench-101 as arrays: pruning, validity, one spelling each, channels (Ying et al.,
+ICML 2019).
 
-A cell is a directed graph of up to 7 vertices, 0 the input and 6 the output; codes are the 21 bits of the upper
-triangle of its adjacency matrix, row by row, and the operations of the five inner vertices. arXiv 1902.09635.
+A cell is a directed graph of up to 7 vertices, 0 the input and 6 the output; codes are the 21 bits
+of the upper triangle of its adjacency matrix, row by row, and the operations of the five inner
+vertices. arXiv 1902.09635.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 
 VERTICES, MOST_EDGES = 7, 9
 INNER = VERTICES - 2
-EDGES = tuple((source, target) for source in range(VERTICES) for target in range(source + 1, VERTICES))
+EDGES = tuple(
+    (source, target) for source in range(VERTICES) for target in range(source + 1, VERTICES)
+)
 """(source, target) of the bits, in the order of the codes."""
 
 _SOURCES, _TARGETS = (np.array(ends) for ends in zip(*EDGES, strict=True))
@@ -30,7 +34,8 @@ class Cells:
     """Many cells; vertices that are not on a path from input to output have no edges.
 
     Args:
-        adjacency: bool array [n, 7, 7], true where an edge leads from the second index to the third.
+        adjacency: bool array [n, 7, 7], true where an edge leads from the second index to the
+            third.
         operations: int array [n, 5] of the inner vertices.
         live: bool array [n, 7], vertices on a path from input to output.
     """
@@ -58,7 +63,9 @@ class Cells:
         return edges
 
     def codes(self) -> NDArray[Any]:
-        """Codes [n, 26] with live inner vertices first, in their order, and operation 0 where there is no vertex."""
+        """Codes [n, 26] with live inner vertices first, in their order, and operation 0 where there
+        is no vertex.
+        """
         inner = self.live[:, 1:-1]
         order = np.argsort(~inner, axis=1, kind="stable")
         vertices = np.zeros((len(inner), VERTICES), dtype=np.int64)
@@ -71,10 +78,12 @@ class Cells:
         return codes
 
     def channels(self, outputs: int) -> NDArray[np.int64]:
-        """Channels of each vertex in a module of `outputs` channels, 0 where there is none: int array [n, 7].
+        """Channels of each vertex in a module of `outputs` channels, 0 where there is none: int
+        array [n, 7].
 
-        The output's channels are shared out among the vertices that lead to it, one more to the first ones where
-        they do not divide; any other vertex has the most of those that it leads to. The input's are not counted.
+        The output's channels are shared out among the vertices that lead to it, one more to the
+        first ones where they do not divide; any other vertex has the most of those that it leads
+        to. The input's are not counted.
         """
         channels = np.zeros(self.live.shape, dtype=np.int64)
         channels[:, -1] = outputs
@@ -97,7 +106,9 @@ def _live(adjacency: NDArray[np.bool_]) -> NDArray[np.bool_]:
     reaching = np.zeros_like(reached)
     reaching[:, -1] = True
     for vertex in range(VERTICES - 2, -1, -1):
-        reaching[:, vertex] = (adjacency[:, vertex, vertex + 1 :] & reaching[:, vertex + 1 :]).any(1)
+        reaching[:, vertex] = (adjacency[:, vertex, vertex + 1 :] & reaching[:, vertex + 1 :]).any(
+            1
+        )
     return reached & reaching
 
 
@@ -106,24 +117,35 @@ def canonical_matrices() -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """All pruned adjacency matrices in their one spelling, in the order of the codes.
 
     Returns:
-        Int array [m], the 21 bits with the first edge as the highest, and int array [m], the inner vertices of each.
+        Int array [m], the 21 bits with the first edge as the highest, and int array [m], the inner
+        vertices of each.
     """
     bits = np.arange(1 << len(EDGES), dtype=np.int32)
-    bits = bits[sum((bits >> place & 1 for place in range(len(EDGES))), start=np.zeros_like(bits)) <= MOST_EDGES]
+    bits = bits[
+        sum((bits >> place & 1 for place in range(len(EDGES))), start=np.zeros_like(bits))
+        <= MOST_EDGES
+    ]
     leaves = [bits & _mask(source=vertex) != 0 for vertex in range(VERTICES)]
     enters = [bits & _mask(target=vertex) != 0 for vertex in range(VERTICES)]
     right = leaves[0] & enters[-1]
     for vertex in range(1, VERTICES - 1):
-        right &= leaves[vertex] == enters[vertex]  # in a graph without cycles this puts a vertex on a path
+        right &= (
+            leaves[vertex] == enters[vertex]
+        )  # in a graph without cycles this puts a vertex on a path
         if vertex > 1:
             right &= leaves[vertex - 1] | ~leaves[vertex]
-    inner = sum((leaves[vertex].astype(np.int64) for vertex in range(1, VERTICES - 1)), start=np.zeros(len(bits), int))
+    inner = sum(
+        (leaves[vertex].astype(np.int64) for vertex in range(1, VERTICES - 1)),
+        start=np.zeros(len(bits), int),
+    )
     return bits[right], inner[right]
 
 
 def _mask(source: int | None = None, target: int | None = None) -> int:
     last = len(EDGES) - 1
-    return sum(1 << last - place for place, (s, t) in enumerate(EDGES) if s == source or t == target)
+    return sum(
+        1 << last - place for place, (s, t) in enumerate(EDGES) if s == source or t == target
+    )
 
 
 def count_cells() -> int:
@@ -132,7 +154,9 @@ def count_cells() -> int:
 
 
 def cells_at(index: NDArray[np.int64]) -> NDArray[np.int8]:
-    """The codes [n, 26] of cells in their one spelling, given by their places [n] in ascending order."""
+    """The codes [n, 26] of cells in their one spelling, given by their places [n] in ascending
+    order.
+    """
     matrices, inner = canonical_matrices()
     row = np.searchsorted(_ends(), index, side="right")
     matrix, size = matrices[row], inner[row]

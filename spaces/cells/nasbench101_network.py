@@ -1,4 +1,5 @@
-"""The networks of NAS-Bench-101: their blocks, how these are wired, and how often each occurs in many of them.
+"""The networks of NAS-Bench-101: their blocks, how these are wired, and how often each occurs in
+many of them.
 
 Ying et al., ICML 2019 (arXiv 1902.09635; google-research/nasbench, model_builder.py).
 """
@@ -21,7 +22,8 @@ MOST_SHARERS = 4
 
 
 class Skeleton:
-    """What surrounds the cells: a stem, stacks of equal modules with a pool between them, a classifier.
+    """What surrounds the cells: a stem, stacks of equal modules with a pool between them, a
+    classifier.
 
     Args:
         input_shape: shape of one image.
@@ -30,7 +32,9 @@ class Skeleton:
         modules: of a stack.
     """
 
-    def __init__(self, input_shape: tuple[int, int, int], stem_channels: int, stacks: int, modules: int):
+    def __init__(
+        self, input_shape: tuple[int, int, int], stem_channels: int, stacks: int, modules: int
+    ):
         _, height, width = input_shape
         self._shapes: list[Shape] = [
             (stem_channels << stack, height >> stack, width >> stack) for stack in range(stacks)
@@ -85,13 +89,21 @@ class Skeleton:
         return channels, *self._shapes[stack][1:]
 
     def _fixed(self, num_classes: int) -> list[Block]:
-        return [self._stem, *map(self._pool, range(1, len(self._shapes))), self._classifier(num_classes)]
+        return [
+            self._stem,
+            *map(self._pool, range(1, len(self._shapes))),
+            self._classifier(num_classes),
+        ]
 
     def _kinds(self, stack: int, width: int) -> list[Block]:
-        """What there is of a width in a stack: the operations of a vertex, and each module's projection."""
+        """What there is of a width in a stack: the operations of a vertex, and each module's
+        projection.
+        """
         shape = width, *self._shapes[stack][1:]
         operations = [_operation(code, shape) for code in range(len(OPERATIONS))]
-        return operations + [_projection(self._inputs(stack, module), shape) for module in range(self._modules)]
+        return operations + [
+            _projection(self._inputs(stack, module), shape) for module in range(self._modules)
+        ]
 
     def all_blocks(self, num_classes: int) -> dict[str, Block]:
         """Key -> block for every block that occurs in some network."""
@@ -101,11 +113,17 @@ class Skeleton:
                 blocks += self._kinds(stack, width)
         return {block.key: block for block in blocks}
 
-    def counts(self, codes: NDArray[Any], keys: Sequence[str], num_classes: int) -> NDArray[np.int32]:
-        """How often each of all the blocks `keys` occurs in the networks of `codes` [n, 26]: int array [n, keys]."""
+    def counts(
+        self, codes: NDArray[Any], keys: Sequence[str], num_classes: int
+    ) -> NDArray[np.int32]:
+        """How often each of all the blocks `keys` occurs in the networks of `codes` [n, 26]: int
+        array [n, keys].
+        """
         column = {key: index for index, key in enumerate(keys)}
         cells, rows = Cells.of(codes), np.arange(len(codes))
-        counts = np.zeros((len(codes), len(keys) + 1), dtype=np.int32)  # the last column takes what is not there
+        counts = np.zeros(
+            (len(codes), len(keys) + 1), dtype=np.int32
+        )  # the last column takes what is not there
         for block in self._fixed(num_classes):
             counts[:, column[block.key]] += 1
         for stack, shape in enumerate(self._shapes):
@@ -120,7 +138,9 @@ class Skeleton:
         return counts[:, :-1]
 
     def _columns(self, stack: int, column: Mapping[str, int]) -> NDArray[np.int64]:
-        """The column of the counts by width and kind; widths that do not occur have the one behind the last."""
+        """The column of the counts by width and kind; widths that do not occur have the one behind
+        the last.
+        """
         channels = self._shapes[stack][0]
         columns = np.full((channels + 1, len(OPERATIONS) + self._modules), len(column))
         for width in _widths(channels):
@@ -129,9 +149,18 @@ class Skeleton:
 
 
 def _widths(outputs: int) -> list[int]:
-    """The channels that vertices can have: a share of the output's among up to four, and one more."""
+    """The channels that vertices can have: a share of the output's among up to four, and one
+    more.
+    """
     shares = range(1, MOST_SHARERS + 1)
-    return sorted({outputs // share + more for share in shares for more in range(2) if not more or outputs % share})
+    return sorted(
+        {
+            outputs // share + more
+            for share in shares
+            for more in range(2)
+            if not more or outputs % share
+        }
+    )
 
 
 def _operation(code: int, shape: Shape) -> Block:
@@ -153,12 +182,16 @@ def _module(plan: Plan, place: str, cells: Cells, channels: list[int], value: in
         shape = channels[vertex], *size
         at = f"{place}/vertex_{vertex}"
         terms = [
-            plan.truncate(values[source], channels[vertex]) for source in range(1, vertex) if adjacency[source, vertex]
+            plan.truncate(values[source], channels[vertex])
+            for source in range(1, vertex)
+            if adjacency[source, vertex]
         ]
         if adjacency[0, vertex]:
             terms.append(plan.apply(f"{at}/input", _projection(plan.shape(value), shape), value))
         code = int(cells.operations[0, vertex - 1])
-        values[vertex] = plan.apply(f"{at}/{OPERATIONS[code]}", _operation(code, shape), plan.add(terms, shape))
+        values[vertex] = plan.apply(
+            f"{at}/{OPERATIONS[code]}", _operation(code, shape), plan.add(terms, shape)
+        )
     outputs = channels[-1], *size
     joined = [values[vertex] for vertex in range(1, INNER + 1) if adjacency[vertex, -1]]
     terms = [plan.concatenate(joined)] if joined else []

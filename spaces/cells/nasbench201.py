@@ -1,4 +1,5 @@
-"""Cells of NAS-Bench-201: their edges, which of them carry information, and which cells are one network.
+"""Cells of NAS-Bench-201: their edges, which of them carry information, and which cells are one
+network.
 
 Dong and Yang, ICLR 2020 (arXiv 2001.00326; nas_201_api).
 """
@@ -17,14 +18,17 @@ OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 """The candidates of an edge, in the order of the benchmark."""
 
 EDGES = tuple((source, target) for target in (1, 2, 3) for source in range(target))
-"""(source, target) of the six edges, in the order of the benchmark's string: the columns of the codes."""
+"""(source, target) of the six edges, in the order of the benchmark's string: the columns of the
+codes.
+"""
 
 Rule: TypeAlias = Literal["official", "complete", "flat"]
 """How cells are told apart; the 15625 cells have so many classes:
 
-official (6466): the benchmark's `to_unique_str(True)`. Every zero stays as a term `#` of a sum, and only a node that is
-a single zero counts as zero. complete (5390): zeros propagate all the way, so that an edge from a node without
-information vanishes. flat (4930): sums within sums are one sum too; no cells of two such classes compute the same.
+official (6466): the benchmark's `to_unique_str(True)`. Every zero stays as a term `#` of a sum, and
+only a node that is a single zero counts as zero. complete (5390): zeros propagate all the way, so
+that an edge from a node without information vanishes. flat (4930): sums within sums are one sum
+too; no cells of two such classes compute the same.
 """
 
 _NONE, _SKIP = OPERATIONS.index("none"), OPERATIONS.index("skip_connect")
@@ -60,16 +64,20 @@ def _terms(source: tuple[str, ...], operation: int, rule: Rule) -> tuple[str, ..
 
 
 def classes(codes: NDArray[Any], rule: Rule = "complete") -> NDArray[np.int64]:
-    """The isomorphism classes of cells; cells of one class compute the same, but for the order of sums.
+    """The isomorphism classes of cells; cells of one class compute the same, but for the order of
+    sums.
 
     Args:
         codes: cells, int array [n, 6].
         rule: see `Rule`.
 
     Returns:
-        Int array [n]: the class's first cell, as an index into all cells with the last edge fastest.
+        Int array [n]: the class's first cell, as an index into all cells with the last edge
+        fastest.
     """
-    index = np.ravel_multi_index(np.asarray(codes, dtype=np.int64).T, (len(OPERATIONS),) * len(EDGES))
+    index = np.ravel_multi_index(
+        np.asarray(codes, dtype=np.int64).T, (len(OPERATIONS),) * len(EDGES)
+    )
     found: NDArray[np.int64] = _class_of_each(rule)[index]
     return found
 
@@ -79,12 +87,15 @@ def _class_of_each(rule: Rule) -> NDArray[np.int64]:
     first: dict[str, int] = {}
     cells = itertools.product(range(len(OPERATIONS)), repeat=len(EDGES))
     return np.array(
-        [first.setdefault(unique_string(cell, rule), index) for index, cell in enumerate(cells)], dtype=np.int64
+        [first.setdefault(unique_string(cell, rule), index) for index, cell in enumerate(cells)],
+        dtype=np.int64,
     )
 
 
 def live_edges(codes: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which edges of cells, int array [n, 6], lie on a path of information from input to output: bool array [n, 6]."""
+    """Which edges of cells, int array [n, 6], lie on a path of information from input to output:
+    bool array [n, 6].
+    """
     carries = np.asarray(codes) != _NONE
     column = {edge: index for index, edge in enumerate(EDGES)}
     filled = np.zeros((len(carries), 4), dtype=bool)
@@ -95,4 +106,6 @@ def live_edges(codes: NDArray[Any]) -> NDArray[np.bool_]:
         filled[:, target] |= filled[:, source] & carries[:, column[source, target]]
     for source, target in reversed(EDGES):
         read[:, source] |= read[:, target] & carries[:, column[source, target]]
-    return np.stack([carries[:, column[s, t]] & filled[:, s] & read[:, t] for s, t in EDGES], axis=1)
+    return np.stack(
+        [carries[:, column[s, t]] & filled[:, s] & read[:, t] for s, t in EDGES], axis=1
+    )

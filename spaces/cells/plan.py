@@ -58,7 +58,8 @@ Step: TypeAlias = Apply | Add | Concatenate | Truncate | Zeros
 
 
 class Plan:
-    """The steps of a network in their order; values are numbered, 0 is the image and step i makes value i + 1.
+    """The steps of a network in their order; values are numbered, 0 is the image and step i makes
+    value i + 1.
 
     Some values may be known by name, in `named`.
 
@@ -76,15 +77,21 @@ class Plan:
         return self._shapes[value]
 
     def apply(self, place: str, block: Block, source: int, *, droppable: bool = False) -> int:
-        """Run a block on a value; the number of the result. Its input must have the value's shape."""
+        """Run a block on a value; the number of the result. Its input must have the value's
+        shape.
+        """
         if block.input != self._shapes[source]:
-            raise ValueError(f"{place}: {block} cannot read a value of the shape {self._shapes[source]}")
+            raise ValueError(
+                f"{place}: {block} cannot read a value of the shape {self._shapes[source]}"
+            )
         return self._append(Apply(place, block, (source,), droppable), block.output)
 
     def add(self, sources: Sequence[int], shape: Shape) -> int:
         """Sum values of the shape `shape`: zeros where there are none; the number of the result."""
         if any(self._shapes[source] != shape for source in sources):
-            raise ValueError(f"cannot add {[self._shapes[source] for source in sources]} as {shape}")
+            raise ValueError(
+                f"cannot add {[self._shapes[source] for source in sources]} as {shape}"
+            )
         if not sources:
             return self._append(Zeros(shape), shape)
         return sources[0] if len(sources) == 1 else self._append(Add(tuple(sources)), shape)
@@ -96,7 +103,9 @@ class Plan:
         shapes = [self._shapes[source] for source in sources]
         if len({shape[1:] for shape in shapes}) > 1:
             raise ValueError(f"cannot put {shapes} side by side")
-        return self._append(Concatenate(tuple(sources)), (sum(shape[0] for shape in shapes), *shapes[0][1:]))
+        return self._append(
+            Concatenate(tuple(sources)), (sum(shape[0] for shape in shapes), *shapes[0][1:])
+        )
 
     def truncate(self, source: int, channels: int) -> int:
         """Keep the first channels of a value; the number of the result."""

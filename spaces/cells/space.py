@@ -22,15 +22,21 @@ if TYPE_CHECKING:
 
 
 class CellSpace(SearchSpace):
-    """A space that says of every architecture which blocks read which values; networks and supernets follow."""
+    """A space that says of every architecture which blocks read which values; networks and
+    supernets follow.
+    """
 
     @abstractmethod
     def plan(self, codes: NDArray[Any], num_classes: int | None = None) -> Plan:
-        """How the network of `codes` [choices], checked, is wired (`num_classes` None: the space's own)."""
+        """How the network of `codes` [choices], checked, is wired (`num_classes` None: the space's
+        own).
+        """
 
     @abstractmethod
     def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
-        """Every place of the supernet and the block there, the largest one where architectures differ."""
+        """Every place of the supernet and the block there, the largest one where architectures
+        differ.
+        """
 
     @abstractmethod
     def initialiser(self) -> Initialiser:
@@ -53,7 +59,10 @@ class CellSpace(SearchSpace):
         return self._graphs(self.codes(architectures))
 
     def network(
-        self, architecture: Architecture, num_classes: int | None = None, generator: torch.Generator | None = None
+        self,
+        architecture: Architecture,
+        num_classes: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
         """The stand-alone network, its weights drawn from `generator` (default: seed 0)."""
         from spaces.modules.cells import CellNetwork
@@ -62,8 +71,12 @@ class CellSpace(SearchSpace):
         plan = self.plan(self.encode([architecture])[0], num_classes)
         return materialise(lambda: CellNetwork(plan), self.initialiser(), generator)
 
-    def supernet(self, num_classes: int | None = None, generator: torch.Generator | None = None) -> Supernet:
-        """The network that holds every candidate, its weights drawn from `generator` (default: seed 0)."""
+    def supernet(
+        self, num_classes: int | None = None, generator: torch.Generator | None = None
+    ) -> Supernet:
+        """The network that holds every candidate, its weights drawn from `generator` (default: seed
+        0).
+        """
         from spaces.modules.cells import CellSupernet
         from spaces.modules.network import materialise
 

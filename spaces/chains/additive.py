@@ -1,4 +1,6 @@
-"""Sums over choices: what each candidate of each choice adds, summed for many architectures at once."""
+"""Sums over choices: what each candidate of each choice adds, summed for many architectures at
+once.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ _CHUNK = 1 << 15  # architectures at a time, so that the working set stays in th
 
 
 class Lookups:
-    """What the candidates of architectures give, combined by an operation such as `np.add` or `np.maximum`.
+    """What the candidates of architectures give, combined by an operation such as `np.add` or
+    `np.maximum`.
 
     Args:
         terms: for each choice an array [candidates].
@@ -31,14 +34,18 @@ class Lookups:
         self.terms, self.combine = terms, combine
 
     def of(self, codes: NDArray[Any], first: float, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """The terms of architectures `codes` (int array [n, choices]) combined with `first`, an array [n]."""
+        """The terms of architectures `codes` (int array [n, choices]) combined with `first`, an
+        array [n].
+        """
         out = np.empty(len(codes), dtype=dtype)
         for start in range(0, len(codes), _CHUNK):
             part = codes[start : start + _CHUNK]
             total = out[start : start + _CHUNK]
             total[:] = first
             for begin, end, table in self._groups:
-                index: NDArray[Any] = part[:, begin].astype(np.int16 if len(table) <= 1 << 15 else np.int64)
+                index: NDArray[Any] = part[:, begin].astype(
+                    np.int16 if len(table) <= 1 << 15 else np.int64
+                )
                 for column in range(begin + 1, end):
                     index *= len(self.terms[column])
                     index += part[:, column]
@@ -71,7 +78,11 @@ class AdditiveTable:
         given = [np.asarray(term) for term in terms]
         # Sums of small integers would wrap around.
         self.terms = [term.astype(np.int64) if term.dtype.kind in "biu" else term for term in given]
-        self.dtype = np.result_type(np.min_scalar_type(fixed), *self.terms) if self.terms else np.dtype(float)
+        self.dtype = (
+            np.result_type(np.min_scalar_type(fixed), *self.terms)
+            if self.terms
+            else np.dtype(float)
+        )
         self._lookups = Lookups(self.terms, np.add)
 
     def sum(self, codes: NDArray[Any]) -> NDArray[Any]:
@@ -86,7 +97,9 @@ class AdditiveTable:
         return (low.item(), least), (high.item(), greatest)
 
     def expected(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """The differentiable expectation under independent `probabilities` (a tensor [..., candidates] a choice)."""
+        """The differentiable expectation under independent `probabilities` (a tensor [...,
+        candidates] a choice).
+        """
         import torch
 
         parts = [

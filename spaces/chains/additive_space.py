@@ -19,7 +19,8 @@ from spaces.space import Codes, SearchSpace
 class ChoiceLayer:
     """A decision whose candidates are blocks (none: the input passes, or nothing does).
 
-    Where the decision is taken at several places, as in a cell that is repeated, a candidate has the blocks of all.
+    Where the decision is taken at several places, as in a cell that is repeated, a candidate has
+    the blocks of all.
     """
 
     key: str
@@ -54,7 +55,12 @@ class AdditiveSpace(SearchSpace):
     @cached_property
     def all_blocks(self) -> dict[str, Block]:
         """Key -> block for every block that occurs in the space."""
-        candidates = (block for layer in self.choice_layers for blocks in layer.candidates.values() for block in blocks)
+        candidates = (
+            block
+            for layer in self.choice_layers
+            for blocks in layer.candidates.values()
+            for block in blocks
+        )
         return {block.key: block for block in (*self.fixed_blocks, *candidates)}
 
     def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
@@ -72,7 +78,9 @@ class AdditiveSpace(SearchSpace):
             counts += adds[codes[:, index]]
         return keys, counts
 
-    def additive_table(self, cost: Callable[[Block], float], dtype: type[np.generic] = np.float64) -> AdditiveTable:
+    def additive_table(
+        self, cost: Callable[[Block], float], dtype: type[np.generic] = np.float64
+    ) -> AdditiveTable:
         """What each candidate adds where a block costs `cost(block)`."""
         terms = [
             np.array([sum(map(cost, blocks)) for blocks in layer.candidates.values()], dtype=dtype)

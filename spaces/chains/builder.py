@@ -1,4 +1,6 @@
-"""What MobileNet-like spaces share: inverted residuals of every kernel and expansion, stage by stage."""
+"""What MobileNet-like spaces share: inverted residuals of every kernel and expansion, stage by
+stage.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +36,14 @@ class ChainBuilder:
         _, height, width = self.shape
         return channels, -(-height // stride), -(-width // stride)
 
-    def conv(self, channels: int, kernel: int, stride: int, activation: str, operator: str = "conv") -> None:
+    def conv(
+        self, channels: int, kernel: int, stride: int, activation: str, operator: str = "conv"
+    ) -> None:
         """Add a convolution."""
         after = self.after(channels, stride)
-        self.layout.append(Block(operator, self.shape, after, kernel, stride=stride, activation=activation))
+        self.layout.append(
+            Block(operator, self.shape, after, kernel, stride=stride, activation=activation)
+        )
         self.shape = after
 
     def fixed(self, block: Block) -> None:
@@ -51,14 +57,18 @@ class ChainBuilder:
         self.layout.append(ChoiceLayer(self.last_key, candidates))
         self.shape = self.after(channels, stride)
 
-    def space(self, name: str, num_classes: int, initialise: Callable[[], Initialiser]) -> ChainSpace:
+    def space(
+        self, name: str, num_classes: int, initialise: Callable[[], Initialiser]
+    ) -> ChainSpace:
         """The space of what was laid out, with a linear classifier behind it."""
         return ChainSpace(name, *self.parts(num_classes, "linear"), initialise)
 
     def parts(
         self, num_classes: int, operator: str
     ) -> tuple[list[Block | ChoiceLayer], tuple[int, int, int], int, Callable[[int], Block]]:
-        """Layout, input shape, classes and classifier, as ChainSpace takes them; the classifier is of `operator`."""
+        """Layout, input shape, classes and classifier, as ChainSpace takes them; the classifier is
+        of `operator`.
+        """
         behind = self.shape
 
         def classifier(classes: int) -> Block:
@@ -72,7 +82,13 @@ class ChainBuilder:
         return f"layer_{self._layers}"
 
     def mbconv(
-        self, channels: int, kernel: int, expansion: int, stride: int, activation: str, se: bool = False
+        self,
+        channels: int,
+        kernel: int,
+        expansion: int,
+        stride: int,
+        activation: str,
+        se: bool = False,
     ) -> Block:
         """An inverted residual from the present shape; a shortcut where shapes agree."""
         after = self.after(channels, stride)
@@ -99,7 +115,9 @@ class ChainBuilder:
     ) -> dict[str, tuple[Block, ...]]:
         """Candidates `k3e3`, `k3e6`, ...: every kernel with every expansion."""
         return {
-            f"k{kernel}e{expansion}": (self.mbconv(channels, kernel, expansion, stride, activation, se),)
+            f"k{kernel}e{expansion}": (
+                self.mbconv(channels, kernel, expansion, stride, activation, se),
+            )
             for kernel in kernels
             for expansion in expansions
         }
@@ -114,7 +132,9 @@ def check_stages(name: str, **stages: Sequence[int]) -> None:
     """Raise InvalidParameter unless all sequences have one entry a stage."""
     if len({len(values) for values in stages.values()}) != 1 or not all(stages.values()):
         given = ", ".join(f"{key}={tuple(values)}" for key, values in stages.items())
-        raise InvalidParameter(f"{name}: {' and '.join(stages)} need one entry a stage; got {given}")
+        raise InvalidParameter(
+            f"{name}: {' and '.join(stages)} need one entry a stage; got {given}"
+        )
 
 
 def layers(text: str) -> dict[str, str]:

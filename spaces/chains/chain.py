@@ -58,7 +58,9 @@ class ChainSpace(AdditiveSpace):
     def _blocks_of(layout: Layout, chosen: Mapping[str, str]) -> list[Block]:
         blocks: list[Block] = []
         for part in layout:
-            blocks.extend(part.candidates[chosen[part.key]] if isinstance(part, ChoiceLayer) else (part,))
+            blocks.extend(
+                part.candidates[chosen[part.key]] if isinstance(part, ChoiceLayer) else (part,)
+            )
         return blocks
 
     def sketch(self, architecture: Architecture) -> Sketch:
@@ -68,7 +70,9 @@ class ChainSpace(AdditiveSpace):
         self.encode([architecture])
         chosen = architecture.choices
         parts = [
-            ("", (part,)) if isinstance(part, Block) else (chosen[part.key], part.candidates[chosen[part.key]])
+            ("", (part,))
+            if isinstance(part, Block)
+            else (chosen[part.key], part.candidates[chosen[part.key]])
             for part in self.layout
         ]
         return chain_sketch(self.name, parts)
@@ -92,7 +96,10 @@ class ChainSpace(AdditiveSpace):
         return (*self.layout[:-1], self._classifier(num_classes))
 
     def network(
-        self, architecture: Architecture, num_classes: int | None = None, generator: torch.Generator | None = None
+        self,
+        architecture: Architecture,
+        num_classes: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
         """The stand-alone network, its weights drawn from `generator` (default: seed 0)."""
         from spaces.modules.network import chain_network
@@ -101,8 +108,12 @@ class ChainSpace(AdditiveSpace):
         blocks = self._blocks_of(self.layout_for(num_classes), architecture.choices)
         return chain_network(blocks, self._initialise(), generator)
 
-    def supernet(self, num_classes: int | None = None, generator: torch.Generator | None = None) -> Supernet:
-        """The network that holds every candidate, its weights drawn from `generator` (default: seed 0)."""
+    def supernet(
+        self, num_classes: int | None = None, generator: torch.Generator | None = None
+    ) -> Supernet:
+        """The network that holds every candidate, its weights drawn from `generator` (default: seed
+        0).
+        """
         from spaces.modules.supernet import chain_supernet
 
         return chain_supernet(self, self.layout_for(num_classes), self._initialise(), generator)

@@ -23,11 +23,12 @@ SKIP = "skip"
 class ElasticDepthSpace(ChainSpace):
     """A chain in which the last layers of each stage may be left out.
 
-    The layers of a stage that may be left out are equal but for their place, so that only their sequence counts:
-    `skip, k3e6` is the network of `k3e6, skip`, which is its one spelling.
+    The layers of a stage that may be left out are equal but for their place, so that only their
+    sequence counts: `skip, k3e6` is the network of `k3e6, skip`, which is its one spelling.
 
     Args:
-        optional: for each stage the keys of the layers that may be left out, whose first candidate is `skip`.
+        optional: for each stage the keys of the layers that may be left out, whose first candidate
+            is `skip`.
         arguments: of ChainSpace.
     """
 
@@ -67,8 +68,12 @@ class ElasticDepthSpace(ChainSpace):
                 codes[:, column] = np.where(place < taken, drawn, 0)
         return codes
 
-    def supernet(self, num_classes: int | None = None, generator: torch.Generator | None = None) -> Supernet:
-        """The network whose parts are the candidates (Once-for-All), its weights drawn from `generator` (seed 0)."""
+    def supernet(
+        self, num_classes: int | None = None, generator: torch.Generator | None = None
+    ) -> Supernet:
+        """The network whose parts are the candidates (Once-for-All), its weights drawn from
+        `generator` (seed 0).
+        """
         from spaces.modules.elastic_supernet import elastic_supernet
 
         return elastic_supernet(self, self.layout_for(num_classes), self._initialise(), generator)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 
 class ResolutionSpace(SearchSpace):
-    """One additive space for each input size; column 0 of the codes is the size, the others are the space's.
+    """One additive space for each input size; column 0 of the codes is the size, the others are the
+    space's.
 
     Costs are sums over choices once the resolution is fixed: see `at`.
 
@@ -34,7 +35,9 @@ class ResolutionSpace(SearchSpace):
         at_resolution: the space of one input size; all have equal choices.
     """
 
-    def __init__(self, name: str, resolutions: Sequence[int], at_resolution: Callable[[int], AdditiveSpace]):
+    def __init__(
+        self, name: str, resolutions: Sequence[int], at_resolution: Callable[[int], AdditiveSpace]
+    ):
         self.resolutions = tuple(resolutions)
         self._spaces = [at_resolution(size) for size in self.resolutions]
         largest = self._spaces[int(np.argmax(self.resolutions))]
@@ -63,7 +66,9 @@ class ResolutionSpace(SearchSpace):
 
     def _draw(self, rng: np.random.Generator, n: int) -> Codes:
         sizes = rng.integers(len(self._spaces), size=(n, 1))
-        return np.asfortranarray(np.concatenate([sizes, self._largest.sample(rng, n)], 1), dtype=self.dtype)
+        return np.asfortranarray(
+            np.concatenate([sizes, self._largest.sample(rng, n)], 1), dtype=self.dtype
+        )
 
     def _part(self, architecture: Architecture) -> tuple[AdditiveSpace, Architecture]:
         codes = self.encode([architecture])[0]
@@ -76,7 +81,9 @@ class ResolutionSpace(SearchSpace):
         return {key: block for space in self._spaces for key, block in space.all_blocks.items()}
 
     def blocks(self, architecture: Architecture) -> list[Block]:
-        """The blocks that `network(architecture)` executes on images of the architecture's resolution."""
+        """The blocks that `network(architecture)` executes on images of the architecture's
+        resolution.
+        """
         space, part = self._part(architecture)
         return space.blocks(part)
 
@@ -115,13 +122,18 @@ class ResolutionSpace(SearchSpace):
         return chain_graphs(self, self.codes(architectures))
 
     def network(
-        self, architecture: Architecture, num_classes: int | None = None, generator: torch.Generator | None = None
+        self,
+        architecture: Architecture,
+        num_classes: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
         """The stand-alone network, for images of the architecture's resolution."""
         space, part = self._part(architecture)
         return space.network(part, num_classes, generator)
 
-    def supernet(self, num_classes: int | None = None, generator: torch.Generator | None = None) -> Supernet:
+    def supernet(
+        self, num_classes: int | None = None, generator: torch.Generator | None = None
+    ) -> Supernet:
         """The supernet, which resizes its input to the active resolution."""
         from spaces.modules.supernet import ResizingSupernet
 

@@ -32,7 +32,9 @@ def list_() -> None:
     for name in available():
         space = get(name)
         shape = "x".join(map(str, space.input_shape))
-        table.add_row(name, str(len(space.choices)), magnitude(space.size), shape, str(space.num_classes))
+        table.add_row(
+            name, str(len(space.choices)), magnitude(space.size), shape, str(space.num_classes)
+        )
     Console().print(table)
 
 
@@ -53,14 +55,16 @@ def show(name: str) -> None:
         table.add_row(choice.key, listed)
     console = Console()
     console.print(table)
-    console.print(f"{magnitude(space.size)} architectures, input {'x'.join(map(str, space.input_shape))}")
+    console.print(
+        f"{magnitude(space.size)} architectures, input {'x'.join(map(str, space.input_shape))}"
+    )
     console.print(_range_of_macs(space))
     for network in published_names(name):
         architecture = published(network)
         owner = get(architecture.space)
         console.print(
-            f"{network}: {owner.macs(architecture) / 1e6:.1f} M MACs, {owner.params(architecture) / 1e6:.2f} M "
-            f"parameters, in {owner.name}",
+            f"{network}: {owner.macs(architecture) / 1e6:.1f} M MACs,"
+            f" {owner.params(architecture) / 1e6:.2f} M parameters, in {owner.name}",
             soft_wrap=True,
         )
 
@@ -76,15 +80,22 @@ def _range_of_macs(space: SearchSpace) -> str:
     from spaces.chains.additive_space import AdditiveSpace
 
     if isinstance(space, AdditiveSpace):
-        (least, _), (greatest, _) = space.additive_table(lambda block: block.macs, np.int64).bounds()
+        (least, _), (greatest, _) = space.additive_table(
+            lambda block: block.macs, np.int64
+        ).bounds()
         return f"MACs (the papers' FLOPs) {least / 1e6:.2f} M to {greatest / 1e6:.2f} M"
     macs = space.macs(space.sample(np.random.default_rng(0), 1000))
-    return f"MACs (the papers' FLOPs) of 1000 samples {macs.min() / 1e6:.2f} M to {macs.max() / 1e6:.2f} M"
+    return (
+        f"MACs (the papers' FLOPs) of 1000 samples {macs.min() / 1e6:.2f} M to"
+        f" {macs.max() / 1e6:.2f} M"
+    )
 
 
 @main.command(epilog=example("python -m spaces sample spos -n 5 --seed 1"))
 @click.argument("name")
-@click.option("-n", "count", type=click.IntRange(min=1), default=1, show_default=True, help="How many.")
+@click.option(
+    "-n", "count", type=click.IntRange(min=1), default=1, show_default=True, help="How many."
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 def sample(name: str, count: int, seed: int) -> None:
     """Sample architectures uniformly, one JSON object a line."""
@@ -108,18 +119,37 @@ def count(source: str) -> None:
 
     architecture = _architecture(source)
     space = get(architecture.space)
-    blocks = [{"block": block.key, "macs": block.macs, "params": block.params} for block in space.blocks(architecture)]
-    report = {"space": space.name, "macs": space.macs(architecture), "params": space.params(architecture)}
+    blocks = [
+        {"block": block.key, "macs": block.macs, "params": block.params}
+        for block in space.blocks(architecture)
+    ]
+    report = {
+        "space": space.name,
+        "macs": space.macs(architecture),
+        "params": space.params(architecture),
+    }
     click.echo(json.dumps({**report, "blocks": blocks}, indent=1))
 
 
-@main.command(epilog=example("python -m spaces convert --from nni --to pathfit --space spos nni.json"))
+@main.command(
+    epilog=example("python -m spaces convert --from nni --to pathfit --space spos nni.json")
+)
 @click.argument("source", metavar="ARCH")
-@click.option("--from", "before", default=None, help="The format that it is in.  [default: detected]")
-@click.option("--to", "after", default="pathfit", show_default=True, help="The format to write; see `formats`.")
+@click.option(
+    "--from", "before", default=None, help="The format that it is in.  [default: detected]"
+)
+@click.option(
+    "--to",
+    "after",
+    default="pathfit",
+    show_default=True,
+    help="The format to write; see `formats`.",
+)
 @click.option("--space", "space", default=None, help="The space, where the format does not say it.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), default=None, help="Write a file.")
-def convert(source: str, before: str | None, after: str, space: str | None, output: str | None) -> None:
+def convert(
+    source: str, before: str | None, after: str, space: str | None, output: str | None
+) -> None:
     """Convert an architecture between the formats of the field's systems.
 
     ARCH is a file, or the name of a published network.
@@ -151,9 +181,17 @@ def formats_() -> None:
 
 @main.command(epilog=example("python -m spaces draw proxyless-mobile -o proxyless-mobile.svg"))
 @click.argument("source", metavar="ARCH")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), required=True, help="Picture: svg, png or pdf.")
 @click.option(
-    "--engine", type=click.Choice(["graphviz", "matplotlib"]), help="[default: graphviz where it is installed]"
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    required=True,
+    help="Picture: svg, png or pdf.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["graphviz", "matplotlib"]),
+    help="[default: graphviz where it is installed]",
 )
 @click.option("--space", "space", default=None, help="The space, where the format does not say it.")
 def draw(source: str, output: str, engine: str | None, space: str | None) -> None:

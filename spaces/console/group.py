@@ -49,10 +49,13 @@ class Group(click.Group):
     """A click group whose commands report Pathfit's errors in one line.
 
     Args:
-        lazy: command name -> ("module:attribute", one line of help), imported only when the command is used.
+        lazy: command name -> ("module:attribute", one line of help), imported only when the command
+            is used.
     """
 
-    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any):
+    def __init__(
+        self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **kwargs: Any
+    ):
         super().__init__(*args, **kwargs)
         self.lazy = dict(lazy or {})
         self.params.append(
@@ -62,7 +65,9 @@ class Group(click.Group):
                 type=click.Path(exists=True, dir_okay=False),
                 expose_value=False,
                 callback=_load_plugins,
-                help="A Python file that registers spaces, data sets or strategies; may be repeated.",
+                help=(
+                    "A Python file that registers spaces, data sets or strategies; may be repeated."
+                ),
             )
         )
 
@@ -77,7 +82,11 @@ class Group(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = [(name, command.get_short_help_str(90)) for name, command in self.commands.items() if not command.hidden]
+        rows = [
+            (name, command.get_short_help_str(90))
+            for name, command in self.commands.items()
+            if not command.hidden
+        ]
         rows += [(name, help_line) for name, (_, help_line) in self.lazy.items()]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
@@ -111,9 +120,13 @@ def _load_plugins(ctx: click.Context, parameter: click.Parameter, paths: tuple[s
 
 
 def typed() -> str:
-    """This process's command line as a user would type it elsewhere: without the folders of its program."""
+    """This process's command line as a user would type it elsewhere: without the folders of its
+    program.
+    """
     program = Path(sys.argv[0])
-    start = ["python", "-m", program.parent.name] if program.name == "__main__.py" else [program.name]
+    start = (
+        ["python", "-m", program.parent.name] if program.name == "__main__.py" else [program.name]
+    )
     return shlex.join([*start, *sys.argv[1:]])
 
 

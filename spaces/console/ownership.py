@@ -26,12 +26,13 @@ def check() -> None:
                 else f"is the plain folder {next(iter(spec.submodule_search_locations or []))}"
             )
             raise NameClash(
-                f"Pathfit's package {name!r} {found}; install Pathfit again in a separate environment (python -m venv)"
+                f"Pathfit's package {name!r} {found}; install Pathfit again in a separate"
+                " environment (python -m venv)"
             )
         if not _ours(name, Path(origin)):
             raise NameClash(
-                f"the package {name!r} at {Path(origin).parent} belongs to {_owner(name)}, not to Pathfit; "
-                "install Pathfit in a separate environment (python -m venv)"
+                f"the package {name!r} at {Path(origin).parent} belongs to {_owner(name)}, not to"
+                " Pathfit; install Pathfit in a separate environment (python -m venv)"
             )
 
 
@@ -48,5 +49,12 @@ def _owner(name: str) -> str:
     from importlib.metadata import packages_distributions
 
     # A folder that is on the path twice names its distributions twice.
-    owners = [owner for owner in dict.fromkeys(packages_distributions().get(name, [])) if owner.lower() != "pathfit"]
-    return " and ".join(f"the distribution {owner!r}" for owner in owners) or "something that is not a distribution"
+    owners = [
+        owner
+        for owner in dict.fromkeys(packages_distributions().get(name, []))
+        if owner.lower() != "pathfit"
+    ]
+    return (
+        " and ".join(f"the distribution {owner!r}" for owner in owners)
+        or "something that is not a distribution"
+    )

@@ -37,7 +37,10 @@ class Bar:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if kind is None:
             self.progress.update(self.task, completed=1.0)
@@ -75,5 +78,7 @@ def _bar() -> ProgressColumn:
 def _title(width: int) -> ProgressColumn:
     most = max(width - NARROWEST - _ELAPSED - _GAPS, 1)
     return TextColumn(
-        "{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", max_width=most)
+        "{task.description}",
+        markup=False,
+        table_column=Column(no_wrap=True, overflow="ellipsis", max_width=most),
     )

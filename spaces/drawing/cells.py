@@ -86,7 +86,10 @@ def darts_sketch(title: str, codes: NDArray[Any], channels: int) -> Sketch:
     drawn = _Drawn()
     for index, cell in enumerate(darts.CELLS):
         width = channels * (2 if index else 1)
-        nodes = [drawn.add(Box(f"{cell} input", (f"the cell {ago} before",)), []) for ago in ("two", "one")]
+        nodes = [
+            drawn.add(Box(f"{cell} input", (f"the cell {ago} before",)), [])
+            for ago in ("two", "one")
+        ]
         for node in range(darts.NODES):
             pair, *operations = (int(codes[column]) for column in darts.columns(index, node))
             entering = []
@@ -94,7 +97,9 @@ def darts_sketch(title: str, codes: NDArray[Any], channels: int) -> Sketch:
                 name = darts.OPERATIONS[code]
                 details = ("stride 2",) if index and source < 2 else ()
                 if name != "none":
-                    entering.append(drawn.add(Box(_words(name), details, kind=name), [nodes[source]]))
+                    entering.append(
+                        drawn.add(Box(_words(name), details, kind=name), [nodes[source]])
+                    )
             nodes.append(drawn.add(Box(f"node {node}", (f"{width} channels",)), entering))
         drawn.add(Box(f"{cell} output", (f"{darts.NODES * width} channels",)), nodes[2:])
     return drawn.sketch(title)

@@ -1,7 +1,7 @@
 """Where boxes and arrows of a sketch stand: rows one under the other, or layers from left to right.
 
-Layers are those of Sugiyama et al. (IEEE Trans. SMC, 1981): longest paths, places kept free where an arrow passes a
-layer, and an order within each layer by the mean place of the neighbours.
+Layers are those of Sugiyama et al. (IEEE Trans. SMC, 1981): longest paths, places kept free where
+an arrow passes a layer, and an order within each layer by the mean place of the neighbours.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Layout:
 
     Args:
         spots: the centre of each box; y upwards.
-        routes: for each arrow the points that it leads through, from the edge of a box to the edge of another.
+        routes: for each arrow the points that it leads through, from the edge of a box to the edge
+            of another.
     """
 
     spots: tuple[Point, ...]
@@ -48,7 +49,10 @@ def _rows(sketch: Sketch) -> Layout:
         row = box.row or 0
         spots.append((taken[row] * (WIDTH + GAP_X), -row * (HEIGHT + GAP_Y)))
         taken[row] += 1
-    return Layout(tuple(spots), tuple(_between_rows(spots[before], spots[after]) for before, after in sketch.arrows))
+    return Layout(
+        tuple(spots),
+        tuple(_between_rows(spots[before], spots[after]) for before, after in sketch.arrows),
+    )
 
 
 def _between_rows(before: Point, after: Point) -> tuple[Point, ...]:
@@ -103,7 +107,9 @@ class _Layered:
             layers[depth[box]].append(box)
         chains: dict[tuple[int, int], list[object]] = {}
         for arrow in self.arrows:
-            lanes: list[object] = [(arrow, layer) for layer in range(depth[arrow[0]] + 1, depth[arrow[1]])]
+            lanes: list[object] = [
+                (arrow, layer) for layer in range(depth[arrow[0]] + 1, depth[arrow[1]])
+            ]
             for layer, lane in enumerate(lanes, depth[arrow[0]] + 1):
                 layers[layer].append(lane)
             chains[arrow] = [arrow[0], *lanes, arrow[1]]
@@ -115,7 +121,9 @@ class _Layered:
         return self
 
     def _depth(self) -> dict[int, int]:
-        """Layers by longest paths; then boxes stand as late as what reads them allows, but for those without input."""
+        """Layers by longest paths; then boxes stand as late as what reads them allows, but for
+        those without input.
+        """
         depth = dict.fromkeys(self.boxes, 0)
         for before, after in sorted(self.arrows):  # arrows lead to later boxes
             depth[after] = max(depth[after], depth[before] + 1)
@@ -126,7 +134,9 @@ class _Layered:
                 depth[box] = max(depth[box], min(readers))
         return depth
 
-    def _order(self, layers: list[list[object]], chains: dict[tuple[int, int], list[object]]) -> None:
+    def _order(
+        self, layers: list[list[object]], chains: dict[tuple[int, int], list[object]]
+    ) -> None:
         neighbours: dict[object, tuple[list[object], list[object]]] = {
             item: ([], []) for layer in layers for item in layer
         }
@@ -138,12 +148,18 @@ class _Layered:
         for sweep in range(_SWEEPS):
             side = sweep % 2
             for layer in reversed(layers) if side else layers:
-                means = {item: _mean([rank[other] for other in neighbours[item][side]], rank[item]) for item in layer}
+                means = {
+                    item: _mean([rank[other] for other in neighbours[item][side]], rank[item])
+                    for item in layer
+                }
                 layer.sort(key=lambda item: means[item])
                 rank.update({item: float(place) for place, item in enumerate(layer)})
 
     def _heights(self, layers: list[list[object]], top: float) -> dict[object, float]:
-        sizes = [[HEIGHT + GAP_Y if isinstance(item, int) else _LANE for item in layer] for layer in layers]
+        sizes = [
+            [HEIGHT + GAP_Y if isinstance(item, int) else _LANE for item in layer]
+            for layer in layers
+        ]
         tallest = max(map(sum, sizes))
         where: dict[object, float] = {}
         for layer, heights in zip(layers, sizes, strict=True):

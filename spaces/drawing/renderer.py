@@ -45,7 +45,9 @@ def draw(sketch: Sketch, path: str | Path, engine: str | None = None) -> None:
     with replacing(path) as temporary:
         if engine != "matplotlib" and dot is not None:
             command = [dot, f"-T{ending}", "-o", str(temporary)]
-            subprocess.run(command, input=dot_source(sketch), text=True, check=True, capture_output=True)
+            subprocess.run(
+                command, input=dot_source(sketch), text=True, check=True, capture_output=True
+            )
         else:
             _by_matplotlib(sketch, temporary, ending)
 
@@ -53,7 +55,10 @@ def draw(sketch: Sketch, path: str | Path, engine: str | None = None) -> None:
 def colours(sketch: Sketch) -> dict[str, str]:
     """Kind -> colour."""
     kinds = sorted({box.kind for box in sketch.boxes if box.kind})
-    return {"": _FIXED, **{kind: _COLOURS[index % len(_COLOURS)] for index, kind in enumerate(kinds)}}
+    return {
+        "": _FIXED,
+        **{kind: _COLOURS[index % len(_COLOURS)] for index, kind in enumerate(kinds)},
+    }
 
 
 def dot_source(sketch: Sketch) -> str:
@@ -75,7 +80,10 @@ def dot_source(sketch: Sketch) -> str:
 
 def _ranks(sketch: Sketch) -> list[str]:
     # An invisible column of the rows' first boxes keeps rows under each other.
-    firsts = [next(i for i, box in enumerate(sketch.boxes) if box.row == row) for row in range(len(sketch.rows))]
+    firsts = [
+        next(i for i, box in enumerate(sketch.boxes) if box.row == row)
+        for row in range(len(sketch.rows))
+    ]
     return [f"  {{rank=same; {' '.join(f'n{first};' for first in firsts)}}}"]
 
 
@@ -104,13 +112,20 @@ def _by_matplotlib(sketch: Sketch, path: Path, ending: str) -> None:
     axes.set_axis_off()
     axes.text((left + right) / 2, top - 0.1, sketch.title, ha="center", va="top", fontsize=11)
     for row, name in enumerate(sketch.rows):
-        height = next(spot[1] for box, spot in zip(sketch.boxes, layout.spots, strict=True) if box.row == row)
+        height = next(
+            spot[1] for box, spot in zip(sketch.boxes, layout.spots, strict=True) if box.row == row
+        )
         axes.text(left + 0.1, height, name, va="center", fontsize=9, color=_LINE)
     for route in layout.routes:
         _arrow(axes, route)
     colour = colours(sketch)
     for box, spot in zip(sketch.boxes, layout.spots, strict=True):
-        _box(axes, spot, (box.title, *box.details), _GONE if box.details in _IDLE else colour[box.kind])
+        _box(
+            axes,
+            spot,
+            (box.title, *box.details),
+            _GONE if box.details in _IDLE else colour[box.kind],
+        )
     with matplotlib.rc_context({"svg.fonttype": "none"}):  # text stays text
         figure.savefig(path, format=ending, dpi=110)
 
@@ -122,7 +137,9 @@ def _box(axes: Axes, spot: tuple[float, float], lines: tuple[str, ...], colour: 
     corner = (x - WIDTH / 2 + 0.06, y - HEIGHT / 2 + 0.06)
     style = "round,pad=0.06,rounding_size=0.1"
     axes.add_patch(
-        FancyBboxPatch(corner, WIDTH - 0.12, HEIGHT - 0.12, style, facecolor=colour, edgecolor=_LINE, zorder=2)
+        FancyBboxPatch(
+            corner, WIDTH - 0.12, HEIGHT - 0.12, style, facecolor=colour, edgecolor=_LINE, zorder=2
+        )
     )
     for index, line in enumerate(lines):
         height = y + ((len(lines) - 1) / 2 - index) * 0.2

@@ -47,7 +47,8 @@ def chain_sketch(title: str, parts: Sequence[tuple[str, Sequence[Block]]]) -> Sk
 
     Args:
         title: over the picture.
-        parts: (candidate's name, its blocks) in order; "" for what is fixed; no blocks: the input passes.
+        parts: (candidate's name, its blocks) in order; "" for what is fixed; no blocks: the input
+            passes.
     """
     boxes: list[Box] = []
     rows: list[str] = []
@@ -60,7 +61,10 @@ def chain_sketch(title: str, parts: Sequence[tuple[str, Sequence[Block]]]) -> Sk
         if place and (not rows or rows[-1] != place):
             rows.append(place)
         strides = [block.stride for block in blocks if block.stride and block.stride > 1]
-        details = (*(f"stride {stride}" for stride in strides), f"{last[0]} {'channels' if place else 'classes'}")
+        details = (
+            *(f"stride {stride}" for stride in strides),
+            f"{last[0]} {'channels' if place else 'classes'}",
+        )
         title_of = name or " + ".join(_words(block) for block in blocks)
         boxes.append(Box(title_of, details, kind=name, row=max(len(rows) - 1, 0)))
     arrows = tuple((index, index + 1) for index in range(len(boxes) - 1))

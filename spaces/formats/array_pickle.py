@@ -13,9 +13,12 @@ from spaces.errors import InvalidFile
 
 
 def _encode(text: str, encoding: str | bytes) -> bytes:
-    # Bytes are written so by Python 2's protocols; other codecs could unpack a small file to a large one.
+    # Bytes are written so by Python 2's protocols; other codecs could unpack a small file to a
+    # large one.
     if encoding not in ("latin1", b"latin1"):
-        raise InvalidFile(f"refused to encode as {encoding!r:.60}; only plain containers and arrays are read")
+        raise InvalidFile(
+            f"refused to encode as {encoding!r:.60}; only plain containers and arrays are read"
+        )
     return text.encode("latin1")
 
 
@@ -25,7 +28,8 @@ def _ndarray(*arguments: object) -> Any:
 
 
 def _reconstruct(kind: object, shape: tuple[int, ...], code: object) -> NDArray[Any]:
-    # Numpy writes an empty array, whose content follows; any other shape would be allocated without one.
+    # Numpy writes an empty array, whose content follows; any other shape would be allocated without
+    # one.
     if kind is not _ndarray or tuple(shape) != (0,):
         raise InvalidFile(f"refused an array of the shape {shape!r:.60} without content")
     return np.empty(0, dtype=np.int8)

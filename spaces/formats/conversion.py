@@ -90,7 +90,9 @@ def detect(text: str) -> str:
     for name, candidate in registry.FORMATS.items():
         if candidate.detects(stripped, value):
             return name
-    raise InvalidFile(f"{stripped[:40]!r} is in no format of an architecture; there is: {registry.available()}")
+    raise InvalidFile(
+        f"{stripped[:40]!r} is in no format of an architecture; there is: {registry.available()}"
+    )
 
 
 def _refuse_other_files(text: str) -> None:
@@ -98,13 +100,19 @@ def _refuse_other_files(text: str) -> None:
         raise InvalidFile("this is the configuration of an NNI experiment, not an architecture")
     if nni_search_space.detects(try_json(text)):
         raise InvalidFile(
-            "this is an NNI search space, not an architecture; spaces.formats.read_search_space reads its choices"
+            "this is an NNI search space, not an architecture; spaces.formats.read_search_space"
+            " reads its choices"
         )
 
 
 def _path(given: str | Path) -> Path | None:
     if isinstance(given, Path):
         return given
-    if os.path.isfile(given):  # noqa: PTH113 (Path(given).is_file() raises for a text that is too long)
+    # Not Path.is_file: it raises where the text is too long for a name.
+    if os.path.isfile(given):  # noqa: PTH113
         return Path(given)
-    return None if _TEXT.search(given) or not given.strip() or len(given) > _LONGEST_PATH else Path(given)
+    return (
+        None
+        if _TEXT.search(given) or not given.strip() or len(given) > _LONGEST_PATH
+        else Path(given)
+    )

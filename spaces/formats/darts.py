@@ -1,4 +1,6 @@
-"""Genotypes of DARTS and aw_nas as architectures of a space of cells; `spaces.formats.genotype` describes the texts."""
+"""Genotypes of DARTS and aw_nas as architectures of a space of cells; `spaces.formats.genotype`
+describes the texts.
+"""
 
 from __future__ import annotations
 
@@ -41,23 +43,29 @@ class AwNas(Darts):
 
 
 def architecture_of(space: SearchSpace, genotype: Genotype) -> Architecture:
-    """The architecture of `space` (choices `normal_0_inputs`, `normal_0_op_0`, ...) that a genotype describes.
+    """The architecture of `space` (choices `normal_0_inputs`, `normal_0_op_0`, ...) that a genotype
+    describes.
 
     Raises:
-        InvalidArchitecture: number of nodes, an input or an operation do not belong to the space; the node is named.
+        InvalidArchitecture: number of nodes, an input or an operation do not belong to the space;
+            the node is named.
     """
     nodes = _nodes(space)
     chosen: dict[str, str] = {}
     for name, cell in (("normal", genotype.normal), ("reduce", genotype.reduce)):
         if len(cell) != nodes:
-            raise InvalidArchitecture(f"{name}: a cell of {space.name} has {nodes} nodes, not {len(cell)}")
+            raise InvalidArchitecture(
+                f"{name}: a cell of {space.name} has {nodes} nodes, not {len(cell)}"
+            )
         for node, edges in enumerate(cell):
             chosen.update(_node_choices(space, f"{name}_{node}", edges))
     return space.architecture(chosen)
 
 
 def genotype_of(space: SearchSpace, architecture: Architecture) -> Genotype:
-    """The genotype of an architecture of `space`; each node's entries are ordered by their input."""
+    """The genotype of an architecture of `space`; each node's entries are ordered by their
+    input.
+    """
     nodes = _nodes(space)
     chosen = architecture.choices
 
@@ -74,10 +82,14 @@ def _node_choices(space: SearchSpace, key: str, edges: tuple[Edge, ...]) -> dict
         raise InvalidArchitecture(f"{key} has {inputs.chosen} entries, not {len(ordered)}")
     for edge in ordered:
         if not 0 <= edge.source < len(inputs.inputs):
-            raise InvalidArchitecture(f"{key}: input {edge.source} is not one of 0 ... {len(inputs.inputs) - 1}")
+            raise InvalidArchitecture(
+                f"{key}: input {edge.source} is not one of 0 ... {len(inputs.inputs) - 1}"
+            )
     taken = [edge.source for edge in ordered]
     if len(set(taken)) < len(taken):
-        raise InvalidArchitecture(f"{key} takes the input {taken[0]} twice; {space.name} needs different inputs")
+        raise InvalidArchitecture(
+            f"{key} takes the input {taken[0]} twice; {space.name} needs different inputs"
+        )
     operations = {f"{key}_op_{position}": edge.operation for position, edge in enumerate(ordered)}
     return {inputs.key: inputs.candidates[inputs.code_of(taken)], **operations}
 
@@ -85,7 +97,9 @@ def _node_choices(space: SearchSpace, key: str, edges: tuple[Edge, ...]) -> dict
 def _node_edges(space: SearchSpace, chosen: dict[str, str], key: str) -> tuple[Edge, ...]:
     inputs = _inputs(space, key)
     taken = inputs.subsets[inputs.code(chosen[inputs.key])]
-    return tuple(Edge(chosen[f"{key}_op_{position}"], source) for position, source in enumerate(taken))
+    return tuple(
+        Edge(chosen[f"{key}_op_{position}"], source) for position, source in enumerate(taken)
+    )
 
 
 def _inputs(space: SearchSpace, key: str) -> Combination:
@@ -98,7 +112,11 @@ def _nodes(space: SearchSpace) -> int:
 
 def _input_choices(space: SearchSpace) -> list[Combination]:
     found = [choice for choice in space.choices if isinstance(choice, Combination)]
-    names = {f"{cell}_{node}_inputs" for cell in ("normal", "reduce") for node in range(len(found) // 2)}
+    names = {
+        f"{cell}_{node}_inputs" for cell in ("normal", "reduce") for node in range(len(found) // 2)
+    }
     if not found or {choice.key for choice in found} != names:
-        raise InvalidArchitecture(f"genotypes are for cells as those of darts, not for {space.name}")
+        raise InvalidArchitecture(
+            f"genotypes are for cells as those of darts, not for {space.name}"
+        )
     return found

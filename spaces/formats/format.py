@@ -18,7 +18,8 @@ class Source:
     Args:
         text: the content.
         path: the file that it came from, for formats that keep a second file beside it.
-        space: the space that the architecture must belong to; None: the format says it, or it is guessed.
+        space: the space that the architecture must belong to; None: the format says it, or it is
+            guessed.
         input_size: height and width of the images in pixels, for formats that do not say it.
     """
 
@@ -32,11 +33,15 @@ class Format(Protocol):
     """Reads and writes the architectures of one system."""
 
     def detects(self, text: str, value: object) -> bool:
-        """Whether `text` (stripped), parsed as JSON `value` (None where it is not JSON), is in this format."""
+        """Whether `text` (stripped), parsed as JSON `value` (None where it is not JSON), is in this
+        format.
+        """
 
     def read(self, source: Source) -> Architecture:
-        """The architecture; raises InvalidFile or InvalidArchitecture that name the part at fault."""
+        """The architecture; raises InvalidFile or InvalidArchitecture that name the part at
+        fault.
+        """
 
     def write(self, architecture: Architecture, space: SearchSpace) -> str:
-        """The text that `read` reads back, for an architecture of `space`; raises InvalidArchitecture where the
-        format cannot say it."""
+        """The text that `read` reads back, for an architecture of `space`; raises
+        InvalidArchitecture where the format cannot say it."""

@@ -1,9 +1,10 @@
 """Genotype texts of DARTS and aw_nas, parsed as literals and never evaluated.
 
-DARTS (quark0/darts, Liu et al., ICLR 2019): `Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=[2, 3, 4, 5],
-reduce=[...], reduce_concat=range(2, 6))`, two (operation, input) entries a node, node after node. aw_nas
-(walkerning/aw_nas): `CNNGenotype(normal_0=[('sep_conv_3x3', 0, 2), ...], reduce_1=[...], normal_0_concat=[...],
-reduce_1_concat=[...])` with (operation, from node, to node); the lists alone and left-out concatenations are allowed.
+DARTS (quark0/darts, Liu et al., ICLR 2019): `Genotype(normal=[('sep_conv_3x3', 0), ...],
+normal_concat=[2, 3, 4, 5], reduce=[...], reduce_concat=range(2, 6))`, two (operation, input)
+entries a node, node after node. aw_nas (walkerning/aw_nas): `CNNGenotype(normal_0=[('sep_conv_3x3',
+0, 2), ...], reduce_1=[...], normal_0_concat=[...], reduce_1_concat=[...])` with (operation, from
+node, to node); the lists alone and left-out concatenations are allowed.
 """
 
 from __future__ import annotations
@@ -62,7 +63,11 @@ def parse_genotype(text: str) -> Genotype:
             raise InvalidFile(f"unexpected field {name!r}; a genotype has {', '.join(form.fields)}")
     cells = []
     for name in (form.normal, form.reduce):
-        cell = _targeted_cell(name, fields[name]) if form is _AW_NAS else _paired_cell(name, fields[name])
+        cell = (
+            _targeted_cell(name, fields[name])
+            if form is _AW_NAS
+            else _paired_cell(name, fields[name])
+        )
         _check_concat(f"{name}_concat", fields, len(cell), required=form is _DARTS)
         cells.append(cell)
     return Genotype(*cells)
@@ -81,7 +86,11 @@ def format_aw_nas(genotype: Genotype) -> str:
     """The text that aw_nas prints."""
     cells = {"normal_0": genotype.normal, "reduce_1": genotype.reduce}
     entries = {
-        name: [(edge.operation, edge.source, to) for to, node in enumerate(cell, _FIRST) for edge in node]
+        name: [
+            (edge.operation, edge.source, to)
+            for to, node in enumerate(cell, _FIRST)
+            for edge in node
+        ]
         for name, cell in cells.items()
     }
     parts = [f"{name}={value!r}" for name, value in entries.items()]
@@ -110,22 +119,35 @@ def _fields(text: str) -> dict[str, Any]:
     try:
         call = ast.parse(body, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise InvalidFile(f"not a genotype such as 'Genotype(normal=[...], ...)': {text!r:.60}") from error
+        raise InvalidFile(
+            f"not a genotype such as 'Genotype(normal=[...], ...)': {text!r:.60}"
+        ) from error
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
-        raise InvalidFile(f"a genotype has named fields, 'Genotype(normal=[...], ...)', not {text!r:.60}")
+        raise InvalidFile(
+            f"a genotype has named fields, 'Genotype(normal=[...], ...)', not {text!r:.60}"
+        )
     found: dict[str, Any] = {}
     for keyword in call.keywords:
         if keyword.arg is None or keyword.arg in found:
-            raise InvalidFile(f"the genotype has the field {keyword.arg or '**'!r} twice or without a name")
+            raise InvalidFile(
+                f"the genotype has the field {keyword.arg or '**'!r} twice or without a name"
+            )
         found[keyword.arg] = _literal(keyword.arg, keyword.value)
     return found
 
 
 def _literal(name: str, node: ast.expr) -> Any:
     # `range(2, 6)` is how later DARTS code prints a concatenation.
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and not node.keywords:
+    if (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "range"
+        and not node.keywords
+    ):
         bounds = [_literal(name, argument) for argument in node.args]
-        if len(bounds) in (1, 2) and all(type(bound) is int and 0 <= bound < 100 for bound in bounds):
+        if len(bounds) in (1, 2) and all(
+            type(bound) is int and 0 <= bound < 100 for bound in bounds
+        ):
             return list(range(*bounds))
     try:
         return ast.literal_eval(node)
@@ -137,9 +159,14 @@ def _entries(name: str, value: Any, length: int) -> list[tuple[Any, ...]]:
     if not isinstance(value, list | tuple):
         raise InvalidFile(f"{name} is a list of entries, not {value!r:.60}")
     for position, entry in enumerate(value):
-        right = isinstance(entry, tuple | list) and len(entry) == length and isinstance(entry[0], str)
+        right = (
+            isinstance(entry, tuple | list) and len(entry) == length and isinstance(entry[0], str)
+        )
         if not right or any(type(number) is not int for number in entry[1:]):
-            raise InvalidFile(f"{name}[{position}] is an operation and {length - 1} node number(s), not {entry!r:.60}")
+            raise InvalidFile(
+                f"{name}[{position}] is an operation and {length - 1} node number(s), not"
+                f" {entry!r:.60}"
+            )
     return [tuple(entry) for entry in value]
 
 
@@ -157,7 +184,9 @@ def _targeted_cell(name: str, value: Any) -> Cell:
     nodes: list[list[Edge]] = [[] for _ in range(count)]
     for position, (operation, source, target) in enumerate(entries):
         if not 0 <= target - _FIRST < count:
-            raise InvalidFile(f"{name}[{position}]: node {target} is not one of {_FIRST} ... {_FIRST + count - 1}")
+            raise InvalidFile(
+                f"{name}[{position}]: node {target} is not one of {_FIRST} ... {_FIRST + count - 1}"
+            )
         nodes[target - _FIRST].append(Edge(operation, source))
     return tuple(map(tuple, nodes))
 
@@ -169,7 +198,10 @@ def _check_concat(name: str, fields: dict[str, Any], nodes: int, required: bool)
         return
     given: Sequence[Any] = fields[name] if isinstance(fields[name], list | tuple) else ()
     if list(given) != _concat(nodes):
-        raise InvalidFile(f"{name} must be {_concat(nodes)}, for cells concatenate all nodes; not {fields[name]!r:.60}")
+        raise InvalidFile(
+            f"{name} must be {_concat(nodes)}, for cells concatenate all nodes; not"
+            f" {fields[name]!r:.60}"
+        )
 
 
 def _concat(nodes: int) -> list[int]:

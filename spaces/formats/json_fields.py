@@ -1,4 +1,6 @@
-"""The fields of nested JSON objects, taken one by one, so that each fault is named with the path of its key."""
+"""The fields of nested JSON objects, taken one by one, so that each fault is named with the path of
+its key.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Fields:
         """An integer of at least `least`."""
         value = self.take(key)
         if type(value) is not int or value < least:
-            raise InvalidFile(f"{self.at(key)} must be an integer of at least {least}, not {value!r:.60}")
+            raise InvalidFile(
+                f"{self.at(key)} must be an integer of at least {least}, not {value!r:.60}"
+            )
         return value
 
     def optional_integer(self, key: str) -> int | None:

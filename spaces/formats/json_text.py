@@ -22,7 +22,9 @@ def parse_json(text: str) -> Any:
 
 
 def parse_object(text: str, what: str) -> dict[str, Any]:
-    """The JSON object of `text`; raises InvalidFile, which calls it `what`, where it is none or empty."""
+    """The JSON object of `text`; raises InvalidFile, which calls it `what`, where it is none or
+    empty.
+    """
     value = parse_json(text)
     if not isinstance(value, dict) or not value:
         raise InvalidFile(f"{what} is a JSON object with at least one key, not {value!r:.60}")

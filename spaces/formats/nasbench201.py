@@ -1,7 +1,7 @@
 """NAS-Bench-201's strings (Dong and Yang, ICLR 2020, arXiv 2001.00326; nas_201_api).
 
-`|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|`: nodes 1, 2 and 3
-separated by `+`, each with `operation~source` for all nodes before it.
+`|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|`:
+nodes 1, 2 and 3 separated by `+`, each with `operation~source` for all nodes before it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ class NasBench201:
     def write(self, architecture: Architecture, space: SearchSpace) -> str:
         chosen = architecture.choices
         if chosen.keys() != {edge_key(*edge) for edge in EDGES}:
-            raise InvalidArchitecture(f"strings of NAS-Bench-201 are for its cells, not for {space.name}")
+            raise InvalidArchitecture(
+                f"strings of NAS-Bench-201 are for its cells, not for {space.name}"
+            )
         return format_cell({edge: chosen[edge_key(*edge)] for edge in EDGES})
 
 
@@ -43,11 +45,14 @@ def parse_cell(text: str) -> dict[tuple[int, int], str]:
     """The operation of every edge (source, target), in the order of the string.
 
     Raises:
-        InvalidFile: the string is cut, or an edge is missing, misplaced or unknown; node and edge are named.
+        InvalidFile: the string is cut, or an edge is missing, misplaced or unknown; node and edge
+            are named.
     """
     nodes = text.strip().split("+")
     if len(nodes) != 3:
-        raise InvalidFile(f"a cell of NAS-Bench-201 has 3 nodes separated by '+', not {len(nodes)}: {text!r:.60}")
+        raise InvalidFile(
+            f"a cell of NAS-Bench-201 has 3 nodes separated by '+', not {len(nodes)}: {text!r:.60}"
+        )
     found: dict[tuple[int, int], str] = {}
     for target, node in enumerate(nodes, 1):
         if len(node) < 2 or not (node.startswith("|") and node.endswith("|")):
@@ -58,10 +63,13 @@ def parse_cell(text: str) -> dict[tuple[int, int], str]:
         for source, edge in enumerate(edges):
             operation, _, origin = edge.partition("~")
             if origin != str(source):
-                raise InvalidFile(f"node {target}: edge {source + 1} must end in '~{source}', not {edge!r:.60}")
+                raise InvalidFile(
+                    f"node {target}: edge {source + 1} must end in '~{source}', not {edge!r:.60}"
+                )
             if operation not in OPERATIONS:
                 raise InvalidFile(
-                    f"edge {source} -> {target}: unknown operation {operation!r:.60}; there is: {', '.join(OPERATIONS)}"
+                    f"edge {source} -> {target}: unknown operation {operation!r:.60}; there is:"
+                    f" {', '.join(OPERATIONS)}"
                 )
             found[source, target] = operation
     return found
@@ -69,5 +77,7 @@ def parse_cell(text: str) -> dict[tuple[int, int], str]:
 
 def format_cell(operations: Mapping[tuple[int, int], str]) -> str:
     """The string of a cell, from the operation of every edge (source, target)."""
-    nodes = ("".join(f"{operations[s, target]}~{s}|" for s in range(target)) for target in (1, 2, 3))
+    nodes = (
+        "".join(f"{operations[s, target]}~{s}|" for s in range(target)) for target in (1, 2, 3)
+    )
     return "+".join(f"|{node}" for node in nodes)

@@ -21,12 +21,18 @@ class Pathfit:
         value, space = parse_json(source.text), source.space
         if space is None:
             return Architecture.from_dict(value)
-        choices = value.get("choices") if isinstance(value, Mapping) and value.get("space") == space.name else None
+        choices = (
+            value.get("choices")
+            if isinstance(value, Mapping) and value.get("space") == space.name
+            else None
+        )
         if isinstance(choices, Mapping):
             return space.architecture(choices)  # from_dict knows registered spaces only
         architecture = Architecture.from_dict(value)
         if architecture.space != space.name:
-            raise InvalidArchitecture(f"an architecture of {architecture.space} was given for {space.name}")
+            raise InvalidArchitecture(
+                f"an architecture of {architecture.space} was given for {space.name}"
+            )
         return architecture
 
     def write(self, architecture: Architecture, space: SearchSpace) -> str:

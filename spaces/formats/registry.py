@@ -26,7 +26,9 @@ FORMATS: dict[str, Format] = {
     "darts": Darts(),
     "aw-nas": AwNas(),
 }
-"""Name -> format, those that ask for more before those that ask for less, which is the order of detection."""
+"""Name -> format, those that ask for more before those that ask for less, which is the order of
+detection.
+"""
 
 
 def available() -> list[str]:

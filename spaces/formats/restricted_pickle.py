@@ -18,14 +18,16 @@ _MEMO = {"PUT", "BINPUT", "LONG_BINPUT"}
 
 
 def load_plain(path: str | Path, admitted: Admitted | None = None) -> Any:
-    """The value of a pickle file that holds only dicts, lists, tuples, sets, text, numbers and None.
+    """The value of a pickle file that holds only dicts, lists, tuples, sets, text, numbers and
+    None.
 
     Args:
         path: the file.
         admitted: what it may hold besides; see `Admitted`.
 
     Raises:
-        InvalidFile: the file cannot be read, is no pickle, or names a class or function, which is named.
+        InvalidFile: the file cannot be read, is no pickle, or names a class or function, which is
+            named.
     """
     try:
         return loads_plain(Path(path).read_bytes(), str(path), admitted)
@@ -33,7 +35,9 @@ def load_plain(path: str | Path, admitted: Admitted | None = None) -> Any:
         raise InvalidFile(f"cannot read {path}: {error.strerror}") from error
 
 
-def loads_plain(content: bytes, name: str, admitted: Admitted | None = None, *, encoding: str = "ASCII") -> Any:
+def loads_plain(
+    content: bytes, name: str, admitted: Admitted | None = None, *, encoding: str = "ASCII"
+) -> Any:
     """The value of a pickle file's content; arguments and errors as of `load_plain`.
 
     Args:
@@ -49,7 +53,15 @@ def loads_plain(content: bytes, name: str, admitted: Admitted | None = None, *, 
         raise InvalidFile(f"{name}: {error}") from error
     except (
         # What the unpickler raises for bytes that are no pickle.
-        *(pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, TypeError, AttributeError),
+        *(
+            pickle.UnpicklingError,
+            EOFError,
+            ValueError,
+            IndexError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ),
         *(OverflowError, MemoryError, RecursionError, UnicodeDecodeError),
     ) as error:
         raise InvalidFile(f"{name}: not a pickle file of plain values") from error
@@ -63,14 +75,17 @@ class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
         if (module, name) in self.admitted:
             return self.admitted[module, name]
-        raise InvalidFile(f"refused to load {module}.{name}; only plain containers and numbers are read")
+        raise InvalidFile(
+            f"refused to load {module}.{name}; only plain containers and numbers are read"
+        )
 
     def persistent_load(self, pid: Any) -> NoReturn:
         raise InvalidFile(f"refused to load the persistent object {pid!r:.60}")
 
 
 def _check_memo(content: bytes) -> None:
-    # The unpickler allocates a memo as long as the largest index: a few bytes could ask for gigabytes.
+    # The unpickler allocates a memo as long as the largest index: a few bytes could ask for
+    # gigabytes.
     for opcode, argument, _ in pickletools.genops(content):
         if opcode.name in _MEMO and isinstance(argument, int) and argument > len(content):
             raise InvalidFile(f"the memo index {argument} is out of range")

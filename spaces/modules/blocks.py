@@ -40,14 +40,18 @@ def build(block: Block, affine: bool = True) -> nn.Module:
         affine: whether batch normalisation learns scale and shift (not in a supernet).
     """
     described = operator(block.operator)
-    branches = {name: sequential(layers, affine) for name, (layers, _) in described.branches(block).items()}
+    branches = {
+        name: sequential(layers, affine) for name, (layers, _) in described.branches(block).items()
+    }
     match described.arrangement:
         case "shuffle":
             return ShuffleBlock(branches["main"], branches.get("proj"))
         case "sum":
             return SumBlock(branches["main"], branches["proj"])
         case "halves":
-            return HalvesBlock(branches["before"], branches["first"], branches["second"], branches["behind"])
+            return HalvesBlock(
+                branches["before"], branches["first"], branches["second"], branches["behind"]
+            )
         case "chain":
             return ResidualBlock(branches["main"]) if block.shortcut else branches["main"]
 
@@ -80,7 +84,9 @@ def _layer(layer: Layer, affine: bool, inplace: bool) -> nn.Module:
         case Pool() if layer.kind == "max":
             return nn.MaxPool2d(layer.kernel, layer.stride, layer.padding())
         case Pool():
-            return nn.AvgPool2d(layer.kernel, layer.stride, layer.padding(), count_include_pad=False)
+            return nn.AvgPool2d(
+                layer.kernel, layer.stride, layer.padding(), count_include_pad=False
+            )
         case SqueezeExcite():
             return SqueezeExcitation(layer.channels, layer.reduced)
         case ChannelShuffle():
@@ -96,7 +102,8 @@ def _layer(layer: Layer, affine: bool, inplace: bool) -> nn.Module:
 
 
 class SqueezeExcitation(nn.Module):
-    """Scales channels by what two pointwise convolutions make of their means (MobileNetV3, arXiv 1905.02244).
+    """Scales channels by what two pointwise convolutions make of their means (MobileNetV3, arXiv
+    1905.02244).
 
     Args:
         channels: of the features.
@@ -187,5 +194,6 @@ class ShuffleBlock(nn.Module):
             return torch.cat((self.branch_proj(x), self.branch_main(x)), 1)
         count, channels, height, width = x.shape
         pairs = x.view(count, channels // 2, 2, height, width)
-        # A contiguous copy of the odd channels: convolutions on a strided view are several times slower.
+        # A contiguous copy of the odd channels: convolutions on a strided view are several times
+        # slower.
         return torch.cat((pairs[:, :, 0], self.branch_main(pairs[:, :, 1].contiguous())), 1)

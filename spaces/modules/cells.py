@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 def execute(
-    plan: Plan, modules: Sequence[nn.Module], image: Tensor, keep: Sequence[int] = (), drop: float = 0.0
+    plan: Plan,
+    modules: Sequence[nn.Module],
+    image: Tensor,
+    keep: Sequence[int] = (),
+    drop: float = 0.0,
 ) -> list[Tensor]:
     """Run a plan.
 
@@ -30,7 +34,8 @@ def execute(
         modules: for each of the plan's blocks what computes it.
         image: images [n, channels, height, width].
         keep: numbers of further values that are wanted.
-        drop: chance that an operation on an edge of a cell is left out for an image; see `drop_path`.
+        drop: chance that an operation on an edge of a cell is left out for an image; see
+            `drop_path`.
 
     Returns:
         The last value, then those of `keep`.
@@ -60,10 +65,11 @@ def execute(
 
 
 def drop_path(x: Tensor, probability: float) -> Tensor:
-    """Each image's features x [n, ...] times 0 with `probability`, else times 1 / (1 - probability).
+    """Each image's features x [n, ...] times 0 with `probability`, else times 1 / (1 -
+    probability).
 
-    Larsson et al., FractalNet, ICLR 2017 (arXiv 1605.07648), as DARTS has it. Like dropout it draws from torch's
-    generator, which a training seeds before every step.
+    Larsson et al., FractalNet, ICLR 2017 (arXiv 1605.07648), as DARTS has it. Like dropout it draws
+    from torch's generator, which a training seeds before every step.
     """
     kept = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1 - probability)
     return x * (kept / (1 - probability))
@@ -79,7 +85,8 @@ def _sum(values: Sequence[Tensor]) -> Tensor:
 class CellNetwork(nn.Module):
     """A stand-alone network; `blocks[i]` computes the i-th of the plan's blocks.
 
-    In training mode the operations on the edges of its cells are left out with the chance `drop_path`, 0 to begin with.
+    In training mode the operations on the edges of its cells are left out with the chance
+    `drop_path`, 0 to begin with.
 
     Args:
         plan: how it is wired.
@@ -96,7 +103,9 @@ class CellNetwork(nn.Module):
 
     def run(self, x: Tensor, keep: Sequence[int] = ()) -> list[Tensor]:
         """The output, then the plan's values with the numbers `keep`."""
-        return execute(self.plan, list(self.blocks), x, keep, self.drop_path if self.training else 0.0)
+        return execute(
+            self.plan, list(self.blocks), x, keep, self.drop_path if self.training else 0.0
+        )
 
     @property
     def has_edges(self) -> bool:
@@ -105,7 +114,8 @@ class CellNetwork(nn.Module):
 
 
 class CellSupernet(Supernet):
-    """A network with a module for every place of a space of cells, of which the active architecture's plan runs some.
+    """A network with a module for every place of a space of cells, of which the active
+    architecture's plan runs some.
 
     Args:
         space: the space whose architectures it runs.
@@ -138,5 +148,7 @@ class CellSupernet(Supernet):
 
     def _active(self) -> Plan:
         if self.plan is None:
-            raise NoActiveCandidate(f"no architecture of {self.space.name} is active; call activate() first")
+            raise NoActiveCandidate(
+                f"no architecture of {self.space.name} is active; call activate() first"
+            )
         return self.plan

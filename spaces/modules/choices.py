@@ -20,7 +20,8 @@ class LayerChoice(Mutable):
     Args:
         candidates: name -> module, or a sequence of modules named "0", "1", ...
         key: the choice's key; equal keys share a decision. Default: the module's path in the model.
-        reduction: how outputs are joined where a mask takes several; see `spaces.modules.reduction`.
+        reduction: how outputs are joined where a mask takes several; see
+            `spaces.modules.reduction`.
         return_mask: whether `forward` returns (output, mask [candidates]).
 
     Raises:
@@ -46,7 +47,9 @@ class LayerChoice(Mutable):
             raise InvalidParameter(f"{what} needs candidates, each with a name")
         for name, module in named.items():
             if not isinstance(module, nn.Module):
-                raise InvalidParameter(f"{what} the candidate {name!r} is no module but {module!r:.60}")
+                raise InvalidParameter(
+                    f"{what} the candidate {name!r} is no module but {module!r:.60}"
+                )
         super().__init__(Choice(key or "", tuple(named)), return_mask)
         self.reduction = reduction
         self.candidates = nn.ModuleList(named.values())
@@ -63,20 +66,28 @@ class LayerChoice(Mutable):
         return iter(self.candidates)
 
     def __getitem__(self, candidate: int | str) -> nn.Module:
-        return self.candidates[self.choice.code(candidate) if isinstance(candidate, str) else candidate]
+        return self.candidates[
+            self.choice.code(candidate) if isinstance(candidate, str) else candidate
+        ]
 
     def _run(self, code: int, *inputs: Any, **options: Any) -> Any:
         return self.candidates[code](*inputs, **options)
 
     def masked(self, mask: Tensor, *inputs: Any, **options: Any) -> Tensor | list[Tensor] | None:
-        """The candidates that a mask [candidates] takes (bool) or weights (float), run and reduced."""
+        """The candidates that a mask [candidates] takes (bool) or weights (float), run and
+        reduced.
+        """
         runs = [partial(candidate, *inputs, **options) for candidate in self.candidates]
         return reduced(self.reduction, masked(mask, runs))
 
     def codes_running(self, path: str) -> frozenset[int]:
         """The code of the candidate that the part at `path` belongs to."""
         holder, _, rest = path.partition(".")
-        return frozenset({int(rest.split(".")[0])}) if holder == "candidates" and rest else super().codes_running(path)
+        return (
+            frozenset({int(rest.split(".")[0])})
+            if holder == "candidates" and rest
+            else super().codes_running(path)
+        )
 
     def frozen(self, code: int) -> nn.Module:
         """The chosen candidate, behind a module that returns the mask too where this one does."""

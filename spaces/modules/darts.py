@@ -1,4 +1,6 @@
-"""The auxiliary classifier of DARTS (Liu et al., ICLR 2019, arXiv 1806.09055; quark0/darts, cnn/model.py)."""
+"""The auxiliary classifier of DARTS (Liu et al., ICLR 2019, arXiv 1806.09055; quark0/darts,
+cnn/model.py).
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ class AuxiliaryHead(nn.Sequential):
 
 
 class AuxiliaryNetwork(CellNetwork):
-    """A network with an auxiliary head, which only training runs: then the result is (scores, auxiliary scores).
+    """A network with an auxiliary head, which only training runs: then the result is (scores,
+    auxiliary scores).
 
     Args:
         plan: how it is wired.

@@ -1,4 +1,6 @@
-"""Layers that run with their first channels only, so that cells of different widths share weights."""
+"""Layers that run with their first channels only, so that cells of different widths share
+weights.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from spaces.operators.layers import Activation, BatchNorm, Conv
 
 
 class ElasticConv(nn.Conv2d):
-    """A convolution that uses as many input channels as its input has, and as many output channels as are active.
+    """A convolution that uses as many input channels as its input has, and as many output channels
+    as are active.
 
     Args:
         conv: the largest convolution.
@@ -25,12 +28,19 @@ class ElasticConv(nn.Conv2d):
 
     def __init__(self, conv: Conv):
         padding = conv.dilation * (conv.kernel // 2)
-        super().__init__(conv.inputs, conv.outputs, conv.kernel, conv.stride, padding, conv.dilation, bias=False)
+        super().__init__(
+            conv.inputs, conv.outputs, conv.kernel, conv.stride, padding, conv.dilation, bias=False
+        )
         self.active = conv.outputs
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.conv2d(
-            x, self.weight[: self.active, : x.shape[1]], None, self.stride, self.padding, self.dilation
+            x,
+            self.weight[: self.active, : x.shape[1]],
+            None,
+            self.stride,
+            self.padding,
+            self.dilation,
         )
 
 
@@ -81,10 +91,18 @@ class ElasticConvBlock(nn.Sequential):
     def __init__(self, block: Block):
         layers, _ = operator(block.operator).branches(block)["main"]
         match layers:
-            case (Conv() as conv, BatchNorm(), Activation() as activation) if conv.groups == 1 and not conv.bias:
-                super().__init__(ElasticConv(conv), ElasticBatchNorm(conv.outputs), ACTIVATIONS[activation.name](True))
+            case (Conv() as conv, BatchNorm(), Activation() as activation) if (
+                conv.groups == 1 and not conv.bias
+            ):
+                super().__init__(
+                    ElasticConv(conv),
+                    ElasticBatchNorm(conv.outputs),
+                    ACTIVATIONS[activation.name](True),
+                )
             case _:
-                raise InvalidBlock(f"only convolutions with normalisation and activation are elastic, not {block}")
+                raise InvalidBlock(
+                    f"only convolutions with normalisation and activation are elastic, not {block}"
+                )
 
     def activate(self, block: Block) -> None:
         """Compute `block`, which has at most as many channels, from now on."""

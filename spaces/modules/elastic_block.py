@@ -1,4 +1,5 @@
-"""Inverted residuals whose narrower and smaller-kernelled versions are parts of the largest one's weights.
+"""Inverted residuals whose narrower and smaller-kernelled versions are parts of the largest one's
+weights.
 
 Once-for-All: Cai et al., ICLR 2020 (arXiv 1908.09791), section 3.3.
 """
@@ -19,10 +20,11 @@ from spaces.operators.mobile import SE_REDUCTION, divisible
 
 
 class ElasticDepthwise(nn.Conv2d):
-    """A depthwise convolution whose smaller kernels are transformed centres of the next larger ones.
+    """A depthwise convolution whose smaller kernels are transformed centres of the next larger
+    ones.
 
-    The centre of a kernel, its `s x s` weights in a row, is multiplied by a matrix [s^2, s^2] that all channels share
-    (arXiv 1908.09791, figure 4); the matrices begin as identities.
+    The centre of a kernel, its `s x s` weights in a row, is multiplied by a matrix [s^2, s^2] that
+    all channels share (arXiv 1908.09791, figure 4); the matrices begin as identities.
 
     Args:
         channels: the most.
@@ -33,9 +35,13 @@ class ElasticDepthwise(nn.Conv2d):
     def __init__(self, channels: int, kernels: Sequence[int], stride: int):
         self.kernels = sorted(set(kernels), reverse=True)
         largest = self.kernels[0]
-        super().__init__(channels, channels, largest, stride, largest // 2, groups=channels, bias=False)
+        super().__init__(
+            channels, channels, largest, stride, largest // 2, groups=channels, bias=False
+        )
         for larger, smaller in pairwise(self.kernels):
-            self.register_parameter(_matrix_name(larger, smaller), nn.Parameter(torch.eye(smaller**2)))
+            self.register_parameter(
+                _matrix_name(larger, smaller), nn.Parameter(torch.eye(smaller**2))
+            )
 
     @torch.no_grad()
     def reset_matrices(self) -> None:
@@ -50,7 +56,9 @@ class ElasticDepthwise(nn.Conv2d):
             if larger == size:
                 break
             cut = (larger - smaller) // 2
-            centre = weight[:, :, cut : cut + smaller, cut : cut + smaller].reshape(channels, smaller**2)
+            centre = weight[:, :, cut : cut + smaller, cut : cut + smaller].reshape(
+                channels, smaller**2
+            )
             matrix = self.get_parameter(_matrix_name(larger, smaller))
             weight = nn.functional.linear(centre, matrix).view(channels, 1, smaller, smaller)
         return weight.contiguous()
@@ -77,7 +85,9 @@ class ElasticSqueezeExcitation(SqueezeExcitation):
         assert first.bias is not None
         assert second.bias is not None
         means = x.mean((2, 3), keepdim=True)
-        inner = nn.functional.conv2d(means, first.weight[:reduced, :channels].contiguous(), first.bias[:reduced])
+        inner = nn.functional.conv2d(
+            means, first.weight[:reduced, :channels].contiguous(), first.bias[:reduced]
+        )
         outer = second.weight[:channels, :reduced].contiguous()
         scores = nn.functional.conv2d(nn.functional.relu(inner), outer, second.bias[:channels])
         return x * nn.functional.hardsigmoid(scores)
@@ -97,15 +107,23 @@ class ElasticMBConv(nn.Module):
         super().__init__()
         first = blocks[0]
         for block in blocks:
-            if block.operator != "mbconv" or (block.expansion or 1) < 2 or _fixed_part(block) != _fixed_part(first):
-                raise InvalidBlock(f"blocks of one elastic layer are mbconv of one shape, not {first} and {block}")
+            if (
+                block.operator != "mbconv"
+                or (block.expansion or 1) < 2
+                or _fixed_part(block) != _fixed_part(first)
+            ):
+                raise InvalidBlock(
+                    f"blocks of one elastic layer are mbconv of one shape, not {first} and {block}"
+                )
         self.inputs, self.shortcut = first.input[0], first.shortcut
         widest = self.inputs * max(block.expansion or 1 for block in blocks)
         activation = ACTIVATIONS[first.activation or "relu6"]
         self.expand = nn.Conv2d(self.inputs, widest, 1, bias=False)
         self.expand_norm = ElasticBatchNorm(widest, affine=True)
         self.expand_activation = activation(True)
-        self.depthwise = ElasticDepthwise(widest, [block.kernel or 3 for block in blocks], first.stride or 1)
+        self.depthwise = ElasticDepthwise(
+            widest, [block.kernel or 3 for block in blocks], first.stride or 1
+        )
         self.depthwise_norm = ElasticBatchNorm(widest, affine=True)
         self.depthwise_activation = activation(True)
         self.squeeze = ElasticSqueezeExcitation(widest) if first.se else None
@@ -126,11 +144,18 @@ class ElasticMBConv(nn.Module):
 
     @torch.no_grad()
     def copy_to(self, module: nn.Module, block: Block) -> None:
-        """Give the module that computes one of the blocks alone its part of the weights and statistics."""
+        """Give the module that computes one of the blocks alone its part of the weights and
+        statistics.
+        """
         main = module.get_submodule("main") if self.shortcut else module
         target = [part for part in main.modules() if part._parameters]
         hidden = self.inputs * (block.expansion or 1)
-        sources: list[nn.Module] = [self.expand, self.expand_norm, self.depthwise, self.depthwise_norm]
+        sources: list[nn.Module] = [
+            self.expand,
+            self.expand_norm,
+            self.depthwise,
+            self.depthwise_norm,
+        ]
         if self.squeeze is not None:
             sources += [self.squeeze.reduce, self.squeeze.expand]
         sources += [self.project, self.project_norm]
@@ -145,8 +170,9 @@ class ElasticMBConv(nn.Module):
     def sort_channels(self) -> None:
         """Order the hidden channels by the sum of the projection's magnitudes, the greatest first.
 
-        Narrower blocks then keep the channels that matter most (arXiv 1908.09791, section 3.3, elastic width). The
-        largest block computes what it did before, up to the order of its sums; so do all its kernels.
+        Narrower blocks then keep the channels that matter most (arXiv 1908.09791, section 3.3,
+        elastic width). The largest block computes what it did before, up to the order of its sums;
+        so do all its kernels.
         """
         order = self.project.weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
         _permute(self.project, order, 1)
@@ -163,7 +189,9 @@ class ElasticMBConv(nn.Module):
 
 
 def reduced_channels(channels: int) -> int:
-    """Channels between the convolutions of a squeeze-and-excitation, as `spaces.operators.mobile` has them."""
+    """Channels between the convolutions of a squeeze-and-excitation, as `spaces.operators.mobile`
+    has them.
+    """
     return divisible(channels // SE_REDUCTION)
 
 
@@ -176,7 +204,9 @@ def _fixed_part(block: Block) -> tuple[object, ...]:
 
 
 def _permute(part: nn.Module, order: Tensor, dimension: int) -> None:
-    """Reorder what a part has for each hidden channel: weights along a dimension, biases and statistics along 0."""
+    """Reorder what a part has for each hidden channel: weights along a dimension, biases and
+    statistics along 0.
+    """
     for name, value in (*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)):
         if name == "weight":
             value.copy_(value.index_select(dimension, order))

@@ -1,4 +1,6 @@
-"""Once-for-All's supernet: one set of weights a layer, of which every candidate is a part (arXiv 1908.09791)."""
+"""Once-for-All's supernet: one set of weights a layer, of which every candidate is a part (arXiv
+1908.09791).
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ class ElasticPart(nn.Module):
     def named_modules(
         self, memo: set[nn.Module] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, nn.Module]]:
-        """This module and those of the whole layer, so that what runs can be found (`parameters`, `buffers`)."""
+        """This module and those of the whole layer, so that what runs can be found (`parameters`,
+        `buffers`).
+        """
         memo = set() if memo is None else memo
         yield from super().named_modules(memo, prefix, remove_duplicate)
         inner = f"{prefix}.whole" if prefix else "whole"
@@ -56,7 +60,8 @@ class ElasticPart(nn.Module):
 
 
 class ElasticLayerChoice(LayerChoice):
-    """A LayerChoice whose candidates share their weights; a candidate without blocks passes its input on.
+    """A LayerChoice whose candidates share their weights; a candidate without blocks passes its
+    input on.
 
     Args:
         candidates: name -> at most one block.
@@ -66,7 +71,10 @@ class ElasticLayerChoice(LayerChoice):
     def __init__(self, candidates: Mapping[str, Sequence[Block]], key: str):
         blocks = [block for each in candidates.values() for block in each]
         whole = ElasticMBConv(blocks)
-        views = {name: ElasticPart(whole, each[0]) if len(each) else nn.Identity() for name, each in candidates.items()}
+        views = {
+            name: ElasticPart(whole, each[0]) if len(each) else nn.Identity()
+            for name, each in candidates.items()
+        }
         super().__init__(views, key)
         # Before the views, so that its weights are named after it and not after the first of them.
         views_of = self._modules.pop("candidates")
@@ -75,11 +83,15 @@ class ElasticLayerChoice(LayerChoice):
 
 
 class ElasticSupernet(ChainSupernet):
-    """A chain of fixed blocks and elastic layers, its normalisations with scale and shift as in the networks."""
+    """A chain of fixed blocks and elastic layers, its normalisations with scale and shift as in the
+    networks.
+    """
 
     @torch.no_grad()
     def sort_channels(self) -> None:
-        """Order the hidden channels of all layers by importance; see `ElasticMBConv.sort_channels`."""
+        """Order the hidden channels of all layers by importance; see
+        `ElasticMBConv.sort_channels`.
+        """
         for choice in self.choices:
             if isinstance(choice, ElasticLayerChoice):
                 choice.whole.sort_channels()
@@ -104,17 +116,22 @@ class ElasticSupernet(ChainSupernet):
     @property
     def num_classes(self) -> int:
         """Classes that the last layer tells apart."""
-        return [part.out_features for part in self.layers[-1].modules() if isinstance(part, nn.Linear)][-1]
+        return [
+            part.out_features for part in self.layers[-1].modules() if isinstance(part, nn.Linear)
+        ][-1]
 
 
 def elastic_of(supernet: nn.Module) -> ElasticSupernet | None:
-    """The elastic supernet, also behind elastic resolution; None where a supernet is of another kind."""
+    """The elastic supernet, also behind elastic resolution; None where a supernet is of another
+    kind.
+    """
     inner = supernet.inner if isinstance(supernet, ResizingSupernet) else supernet
     return inner if isinstance(inner, ElasticSupernet) else None
 
 
 def extract(supernet: Supernet, architecture: Architecture) -> nn.Module:
-    """The network of an architecture with its part of an elastic supernet's weights; it computes what the path does.
+    """The network of an architecture with its part of an elastic supernet's weights; it computes
+    what the path does.
 
     Args:
         supernet: elastic, with or without elastic resolution.
@@ -128,7 +145,9 @@ def extract(supernet: Supernet, architecture: Architecture) -> nn.Module:
 
 
 def copy_part(network: nn.Module, supernet: Supernet, architecture: Architecture) -> bool:
-    """Give a network its part of an elastic supernet's weights; False, and nothing done, for other supernets."""
+    """Give a network its part of an elastic supernet's weights; False, and nothing done, for other
+    supernets.
+    """
     found = elastic_of(supernet)
     if found is None:
         return False
@@ -139,9 +158,14 @@ def copy_part(network: nn.Module, supernet: Supernet, architecture: Architecture
 
 
 def elastic_supernet(
-    space: ChainSpace, layout: Layout, initialise: Initialiser, generator: torch.Generator | None = None
+    space: ChainSpace,
+    layout: Layout,
+    initialise: Initialiser,
+    generator: torch.Generator | None = None,
 ) -> ElasticSupernet:
-    """The supernet of a chain whose candidates are inverted residuals; arguments as of `chain_supernet`."""
+    """The supernet of a chain whose candidates are inverted residuals; arguments as of
+    `chain_supernet`.
+    """
 
     def make() -> ElasticSupernet:
         return ElasticSupernet(space, [_layer(part) for part in layout])
@@ -156,4 +180,8 @@ def elastic_supernet(
 
 
 def _layer(part: Any) -> nn.Module:
-    return ElasticLayerChoice(part.candidates, part.key) if isinstance(part, ChoiceLayer) else build(part)
+    return (
+        ElasticLayerChoice(part.candidates, part.key)
+        if isinstance(part, ChoiceLayer)
+        else build(part)
+    )

@@ -9,7 +9,9 @@ from torch import nn
 
 
 def torch_initialiser(module: nn.Module, generator: torch.Generator) -> None:
-    """Torch's own beginning, as the NAS-Bench-201 and DARTS releases leave it: uniform in +-1/sqrt(fan in)."""
+    """Torch's own beginning, as the NAS-Bench-201 and DARTS releases leave it: uniform in
+    +-1/sqrt(fan in).
+    """
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.Linear):
             bound = 1 / math.sqrt(part.weight[0].numel())
@@ -25,14 +27,17 @@ _TRUNCATED = 0.87962566103423978  # deviation of a normal distribution cut at tw
 
 
 def tensorflow_initialiser(module: nn.Module, generator: torch.Generator) -> None:
-    """The beginning of the NAS-Bench-101 release: convolutions N(0, 1/fan in) cut at two deviations, Glorot's linear.
+    """The beginning of the NAS-Bench-101 release: convolutions N(0, 1/fan in) cut at two
+    deviations, Glorot's linear.
 
     Batch normalisation has TensorFlow's momentum of .997, which is torch's .003.
     """
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             deviation = 1 / math.sqrt(part.weight[0].numel()) / _TRUNCATED
-            nn.init.trunc_normal_(part.weight, 0.0, deviation, -2 * deviation, 2 * deviation, generator=generator)
+            nn.init.trunc_normal_(
+                part.weight, 0.0, deviation, -2 * deviation, 2 * deviation, generator=generator
+            )
         elif isinstance(part, nn.Linear):
             nn.init.xavier_uniform_(part.weight, generator=generator)
             nn.init.zeros_(part.bias)

@@ -24,8 +24,8 @@ class InputChoice(Mutable):
     Args:
         n_candidates: how many inputs there are.
         choose_from: their names; "" where one has none. One of both must be given.
-        n_chosen: how many are chosen; None: any number. Where none is, the output is None (an empty list with the
-            reduction none), so that a skip connection reads `if skip is not None`.
+        n_chosen: how many are chosen; None: any number. Where none is, the output is None (an empty
+            list with the reduction none), so that a skip connection reads `if skip is not None`.
         reduction: sum, mean, concat (along dimension 1) or none (a list).
         return_mask: whether `forward` returns (output, mask [inputs]).
         key: the choice's key; equal keys share a decision. Default: the module's path in the model.
@@ -51,13 +51,20 @@ class InputChoice(Mutable):
         what = key or "an InputChoice"
         if n_candidates is None and choose_from is None:
             raise InvalidParameter(f"{what}: give n_candidates or choose_from")
-        sources = list(choose_from) if choose_from is not None else [self.NO_KEY] * (n_candidates or 0)
+        sources = (
+            list(choose_from) if choose_from is not None else [self.NO_KEY] * (n_candidates or 0)
+        )
         if n_candidates is not None and n_candidates != len(sources):
-            raise InvalidParameter(f"{what}: n_candidates is {n_candidates}, but choose_from has {len(sources)} names")
+            raise InvalidParameter(
+                f"{what}: n_candidates is {n_candidates}, but choose_from has {len(sources)} names"
+            )
         named = len(set(sources)) == len(sources) and self.NO_KEY not in sources
         names = sources if named else [str(index) for index in range(len(sources))]
         combination = Combination.of(key or what, names, n_chosen)
-        super().__init__(Combination(key or "", combination.candidates, combination.inputs, n_chosen), return_mask)
+        super().__init__(
+            Combination(key or "", combination.candidates, combination.inputs, n_chosen),
+            return_mask,
+        )
         self.n_candidates, self.choose_from, self.n_chosen = len(sources), sources, n_chosen
         self.reduction = reduction
 
@@ -74,7 +81,9 @@ class InputChoice(Mutable):
                 raise InvalidParameter(f"{self.label}: the input {missing[0]!r} is missing")
             return [inputs[name] for name in self.choose_from]
         if len(inputs) != self.n_candidates:
-            raise InvalidParameter(f"{self.label}: {self.n_candidates} inputs are chosen from, not {len(inputs)}")
+            raise InvalidParameter(
+                f"{self.label}: {self.n_candidates} inputs are chosen from, not {len(inputs)}"
+            )
         return list(inputs)
 
     def forward(self, inputs: Inputs) -> Any:
@@ -86,7 +95,9 @@ class InputChoice(Mutable):
 
     def masked(self, mask: Tensor, inputs: Inputs) -> Tensor | list[Tensor] | None:
         """The inputs that a mask [inputs] takes (bool) or weights (float), reduced."""
-        return reduced(self.reduction, masked(mask, [partial(_same, tensor) for tensor in self.listed(inputs)]))
+        return reduced(
+            self.reduction, masked(mask, [partial(_same, tensor) for tensor in self.listed(inputs)])
+        )
 
     def mask_of(self, code: int) -> Tensor:
         """The inputs that a code takes, bool [inputs]."""
@@ -116,7 +127,11 @@ class ChosenInputs(nn.Module):
     mask: Tensor | None
 
     def __init__(
-        self, chosen: Sequence[int], reduction: str, names: Sequence[str] | None = None, mask: Tensor | None = None
+        self,
+        chosen: Sequence[int],
+        reduction: str,
+        names: Sequence[str] | None = None,
+        mask: Tensor | None = None,
     ):
         super().__init__()
         self.chosen, self.reduction = tuple(chosen), reduction

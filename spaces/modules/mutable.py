@@ -1,4 +1,6 @@
-"""Mutable: a module whose decision is open, and the keys that a model's mutables get from their paths."""
+"""Mutable: a module whose decision is open, and the keys that a model's mutables get from their
+paths.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from spaces.errors import InvalidArchitecture, InvalidParameter, NoActiveCandida
 class Mutable(nn.Module, ABC):
     """A module with an open decision (NNI's name and meaning).
 
-    `activate` decides; or a mutator is bound, whose method `takeover` is then asked in every forward pass.
+    `activate` decides; or a mutator is bound, whose method `takeover` is then asked in every
+    forward pass.
 
     Args:
         choice: the decision; its key is empty where the module's path shall give it.
@@ -24,7 +27,9 @@ class Mutable(nn.Module, ABC):
     """
 
     takeover: ClassVar[str]
-    """The mutator's method `(mutable, *inputs, **options) -> (output, mask)` that computes the forward pass."""
+    """The mutator's method `(mutable, *inputs, **options) -> (output, mask)` that computes the
+    forward pass.
+    """
 
     def __init__(self, choice: Choice, return_mask: bool = False):
         super().__init__()
@@ -55,7 +60,8 @@ class Mutable(nn.Module, ABC):
         return self.__dict__["_mutator"]
 
     def bind(self, mutator: Any) -> None:
-        """Let a mutator compute the forward pass (None: `activate` decides again); copies are not bound.
+        """Let a mutator compute the forward pass (None: `activate` decides again); copies are not
+        bound.
 
         A mutator that lacks the method `takeover` leaves this module to `activate`.
         """
@@ -66,11 +72,15 @@ class Mutable(nn.Module, ABC):
         return {**self.__dict__, "_mutator": None}
 
     def activate(self, candidate: int | str) -> None:
-        """Decide for a candidate, by code or by name; raises InvalidArchitecture where there is none such."""
+        """Decide for a candidate, by code or by name; raises InvalidArchitecture where there is
+        none such.
+        """
         code = self.choice.code(candidate) if isinstance(candidate, str) else int(candidate)
         count = len(self.choice.candidates)
         if not 0 <= code < count:
-            raise InvalidArchitecture(f"{self.label}: code {code} is out of range; there are {count} candidates")
+            raise InvalidArchitecture(
+                f"{self.label}: code {code} is out of range; there are {count} candidates"
+            )
         self._active = code
 
     def deactivate(self) -> None:
@@ -107,20 +117,26 @@ class Mutable(nn.Module, ABC):
 
     @abstractmethod
     def frozen(self, code: int) -> nn.Module:
-        """The module that does for good what this one does with `code`; parts are shared, not copied."""
+        """The module that does for good what this one does with `code`; parts are shared, not
+        copied.
+        """
 
     def extra_repr(self) -> str:
         return f"key={self.key!r}"
 
 
 def assign_keys(model: nn.Module) -> list[Mutable]:
-    """Give every mutable of a model that has no key of its own its path as the key; returns all, in module order.
+    """Give every mutable of a model that has no key of its own its path as the key; returns all, in
+    module order.
 
     Raises:
-        InvalidParameter: equal keys with different candidates, or a given key that is another mutable's path.
+        InvalidParameter: equal keys with different candidates, or a given key that is another
+            mutable's path.
     """
     found: dict[str, Mutable] = {}
-    mutables = [(path, module) for path, module in model.named_modules() if isinstance(module, Mutable)]
+    mutables = [
+        (path, module) for path, module in model.named_modules() if isinstance(module, Mutable)
+    ]
     for path, mutable in mutables:
         if not mutable.keyed:
             mutable.choice = replace(mutable.choice, key=path or "model")
@@ -128,7 +144,11 @@ def assign_keys(model: nn.Module) -> list[Mutable]:
         if other is mutable:
             continue
         if other.keyed != mutable.keyed:
-            raise InvalidParameter(f"the key {mutable.key!r} is given to one mutable and the path of another")
+            raise InvalidParameter(
+                f"the key {mutable.key!r} is given to one mutable and the path of another"
+            )
         if type(other) is not type(mutable) or other.choice != mutable.choice:
-            raise InvalidParameter(f"the key {mutable.key!r} is given to mutables with different candidates")
+            raise InvalidParameter(
+                f"the key {mutable.key!r} is given to mutables with different candidates"
+            )
     return [mutable for _, mutable in mutables]

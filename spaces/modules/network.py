@@ -19,7 +19,9 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class ChainNetwork(nn.Module):
-    """Blocks one after the other; `blocks[i]` computes the i-th of the space's `blocks(architecture)`."""
+    """Blocks one after the other; `blocks[i]` computes the i-th of the space's
+    `blocks(architecture)`.
+    """
 
     def __init__(self, blocks: Sequence[nn.Module]):
         super().__init__()
@@ -35,10 +37,14 @@ def chain_network(
     blocks: Sequence[Block], initialise: Initialiser, generator: torch.Generator | None = None
 ) -> ChainNetwork:
     """A network of `blocks` with fresh weights (generator default: seed 0)."""
-    return materialise(lambda: ChainNetwork([build(block) for block in blocks]), initialise, generator)
+    return materialise(
+        lambda: ChainNetwork([build(block) for block in blocks]), initialise, generator
+    )
 
 
-def materialise(make: Callable[[], M], initialise: Initialiser, generator: torch.Generator | None) -> M:
+def materialise(
+    make: Callable[[], M], initialise: Initialiser, generator: torch.Generator | None
+) -> M:
     """Build a module without touching the global generator, then initialise it from `generator`."""
     with torch.device("meta"):
         module = make()
@@ -52,7 +58,9 @@ def materialise(make: Callable[[], M], initialise: Initialiser, generator: torch
 
 
 def release_initialiser(module: nn.Module, generator: torch.Generator) -> None:
-    """The SPOS release's initialisation: first convolution N(0, 0.01), others N(0, 1/fan), linear N(0, 0.01)."""
+    """The SPOS release's initialisation: first convolution N(0, 0.01), others N(0, 1/fan), linear
+    N(0, 0.01).
+    """
     first = True
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
@@ -70,7 +78,8 @@ def release_initialiser(module: nn.Module, generator: torch.Generator) -> None:
 
 @dataclass(frozen=True)
 class FanOutInitialiser:
-    """He's initialisation by outgoing connections, as the MobileNet-like releases begin; linear layers N(0, 0.01).
+    """He's initialisation by outgoing connections, as the MobileNet-like releases begin; linear
+    layers N(0, 0.01).
 
     Args:
         epsilon: of batch normalisation.
@@ -83,7 +92,9 @@ class FanOutInitialiser:
     def __call__(self, module: nn.Module, generator: torch.Generator) -> None:
         for part in module.modules():
             if isinstance(part, nn.Conv2d):
-                nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu", generator=generator)
+                nn.init.kaiming_normal_(
+                    part.weight, mode="fan_out", nonlinearity="relu", generator=generator
+                )
             elif isinstance(part, nn.Linear):
                 nn.init.normal_(part.weight, 0.0, 0.01, generator=generator)
             elif isinstance(part, nn.BatchNorm2d):

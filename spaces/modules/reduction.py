@@ -1,4 +1,6 @@
-"""How several outputs become one: masks that select or weight them, and their reduction (NNI's meaning)."""
+"""How several outputs become one: masks that select or weight them, and their reduction (NNI's
+meaning).
+"""
 
 from __future__ import annotations
 
@@ -12,20 +14,25 @@ from torch import Tensor
 from spaces.errors import InvalidParameter
 
 Reduction: TypeAlias = Literal["sum", "mean", "concat", "none"]
-"""sum, mean (over how many there are), concat (along channels, dimension 1), none (the list itself)."""
+"""sum, mean (over how many there are), concat (along channels, dimension 1), none (the list
+itself).
+"""
 
 
 def check_reduction(reduction: str) -> None:
     """Raise InvalidParameter unless `reduction` is one that `reduced` knows."""
     if reduction not in get_args(Reduction):
-        raise InvalidParameter(f"reduction must be one of {', '.join(get_args(Reduction))}, not {reduction!r}")
+        raise InvalidParameter(
+            f"reduction must be one of {', '.join(get_args(Reduction))}, not {reduction!r}"
+        )
 
 
 def masked(mask: Tensor, outputs: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
     """What a mask leaves of the outputs; those that it drops are not computed.
 
     Args:
-        mask: bool [n] selects; float [n] weights. A weight of 0 drops its output unless the mask takes gradients.
+        mask: bool [n] selects; float [n] weights. A weight of 0 drops its output unless the mask
+            takes gradients.
         outputs: n functions that compute them.
 
     Raises:
@@ -33,14 +40,19 @@ def masked(mask: Tensor, outputs: Sequence[Callable[[], Tensor]]) -> list[Tensor
     """
     if mask.shape != (len(outputs),):
         raise InvalidParameter(
-            f"a mask of {len(outputs)} candidates has the shape [{len(outputs)}], not {[*mask.shape]}"
+            f"a mask of {len(outputs)} candidates has the shape [{len(outputs)}], not"
+            f" {[*mask.shape]}"
         )
     if mask.dtype == torch.bool:
         return [output() for output, taken in zip(outputs, mask.tolist(), strict=True) if taken]
     if not mask.is_floating_point():
         raise InvalidParameter(f"a mask is bool (selects) or floating (weights), not {mask.dtype}")
     needed = [True] * len(outputs) if mask.requires_grad else mask.detach().ne(0).tolist()
-    return [output() * weight for output, weight, used in zip(outputs, mask, needed, strict=True) if used]
+    return [
+        output() * weight
+        for output, weight, used in zip(outputs, mask, needed, strict=True)
+        if used
+    ]
 
 
 def reduced(reduction: str, outputs: list[Tensor]) -> Tensor | list[Tensor] | None:

@@ -17,14 +17,16 @@ class Repeat(Mutable):
     """A block that is repeated a variable number of times (NNI's name and meaning).
 
     Args:
-        blocks: a module, which is copied; a function of the index 0, 1, ... that makes one; or a list of `max` of
-            these, of which the first `depth` are executed.
+        blocks: a module, which is copied; a function of the index 0, 1, ... that makes one; or a
+            list of `max` of these, of which the first `depth` are executed.
         depth: (min, max), both included; or a fixed number.
-        key: the choice's key; equal keys share a decision. Default: the module's path in the model. Mutables in the
-            blocks get keys by their own paths, and so decide by themselves; give them a key to let them share one.
+        key: the choice's key; equal keys share a decision. Default: the module's path in the model.
+            Mutables in the blocks get keys by their own paths, and so decide by themselves; give
+            them a key to let them share one.
 
     Raises:
-        InvalidParameter: the depths are not 0 <= min <= max with 1 <= max, or the list has another length.
+        InvalidParameter: the depths are not 0 <= min <= max with 1 <= max, or the list has another
+            length.
     """
 
     takeover = "on_forward_repeat"
@@ -32,18 +34,24 @@ class Repeat(Mutable):
 
     def __init__(
         self,
-        blocks: nn.Module | Callable[[int], nn.Module] | Sequence[nn.Module | Callable[[int], nn.Module]],
+        blocks: nn.Module
+        | Callable[[int], nn.Module]
+        | Sequence[nn.Module | Callable[[int], nn.Module]],
         depth: int | tuple[int, int],
         key: str | None = None,
     ):
         least, most = (depth, depth) if isinstance(depth, int) else depth
         what = key or "a Repeat"
         if not 0 <= least <= most or most < 1:
-            raise InvalidParameter(f"{what}: depth is (min, max) with 0 <= min <= max and 1 <= max, not {depth}")
+            raise InvalidParameter(
+                f"{what}: depth is (min, max) with 0 <= min <= max and 1 <= max, not {depth}"
+            )
         depths = tuple(range(least, most + 1))
         super().__init__(Values(key or "", tuple(map(str, depths)), depths))
         if isinstance(blocks, Sequence | nn.ModuleList) and len(blocks) != most:
-            raise InvalidParameter(f"{what}: a list of blocks has as many as the greatest depth, {most}")
+            raise InvalidParameter(
+                f"{what}: a list of blocks has as many as the greatest depth, {most}"
+            )
         self.blocks = nn.ModuleList(_made(blocks, most))
 
     def _run(self, code: int, *inputs: Any, **options: Any) -> Any:

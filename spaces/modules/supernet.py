@@ -48,7 +48,9 @@ class Supernet(nn.Module, ABC):
 
     @abstractmethod
     def path(self) -> list[nn.Module]:
-        """The modules with weights or statistics that the active architecture executes, in order."""
+        """The modules with weights or statistics that the active architecture executes, in
+        order.
+        """
 
 
 class ChainSupernet(Supernet):
@@ -76,7 +78,9 @@ class ChainSupernet(Supernet):
     def path(self) -> list[nn.Module]:
         """The modules that the active architecture executes, in order."""
         return [
-            layer.candidates[layer.active] if isinstance(layer, LayerChoice) and layer.active is not None else layer
+            layer.candidates[layer.active]
+            if isinstance(layer, LayerChoice) and layer.active is not None
+            else layer
             for layer in self.layers
         ]
 
@@ -102,7 +106,9 @@ class ResizingSupernet(Supernet):
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-1] != self.resolution or x.shape[-2] != self.resolution:
             size = (self.resolution, self.resolution)
-            x = nn.functional.interpolate(x, size, mode="bilinear", align_corners=False, antialias=True)
+            x = nn.functional.interpolate(
+                x, size, mode="bilinear", align_corners=False, antialias=True
+            )
         result: Tensor = self.inner(x)
         return result
 
@@ -112,7 +118,10 @@ class ResizingSupernet(Supernet):
 
 
 def chain_supernet(
-    space: ChainSpace, layout: Layout, initialise: Initialiser, generator: torch.Generator | None = None
+    space: ChainSpace,
+    layout: Layout,
+    initialise: Initialiser,
+    generator: torch.Generator | None = None,
 ) -> ChainSupernet:
     """The supernet of a chain, with batch normalisation that learns no scale and shift."""
 

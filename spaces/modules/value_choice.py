@@ -14,7 +14,8 @@ from spaces.modules.mutable import Mutable
 class ValueChoice(Mutable):
     """One of several values; calling the module gives it (NNI's name and meaning).
 
-    The value is read in `forward`, as in `dropout(x, self.rate())`: modules are built before it is decided.
+    The value is read in `forward`, as in `dropout(x, self.rate())`: modules are built before it is
+    decided.
 
     Args:
         candidates: values that read differently.

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 Arrangement: TypeAlias = Literal["chain", "shuffle", "sum", "halves"]
 """How the branches of a block meet; see `spaces.modules.blocks`.
 
-chain: `main` alone, and the block's input added where it has a shortcut. shuffle: ShuffleNetV2's split and
-concatenation. sum: `main` plus `proj`. halves: `first` on the input and `second` on the input moved by one pixel,
-concatenated, between `before` and `behind`.
+chain: `main` alone, and the block's input added where it has a shortcut. shuffle: ShuffleNetV2's
+split and concatenation. sum: `main` plus `proj`. halves: `first` on the input and `second` on the
+input moved by one pixel, concatenated, between `before` and `behind`.
 """
 
 

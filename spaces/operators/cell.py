@@ -26,7 +26,8 @@ class ReluConvOperator:
 
 
 class SeparableConvOperator:
-    """DARTS's `SepConv`: activation, depthwise, pointwise, normalisation, twice; the stride is the first's.
+    """DARTS's `SepConv`: activation, depthwise, pointwise, normalisation, twice; the stride is the
+    first's.
 
     Liu et al., ICLR 2019 (arXiv 1806.09055).
     """
@@ -57,7 +58,14 @@ class DilatedConvOperator:
         channels, dilation = block.input[0], block.dilation or 2
         layers = (
             Activation("relu"),
-            Conv(channels, channels, block.kernel or 3, block.stride or 1, groups=channels, dilation=dilation),
+            Conv(
+                channels,
+                channels,
+                block.kernel or 3,
+                block.stride or 1,
+                groups=channels,
+                dilation=dilation,
+            ),
             Conv(channels, block.output[0], 1),
             BatchNorm(block.output[0]),
         )
@@ -65,14 +73,19 @@ class DilatedConvOperator:
 
 
 class FactorizedReduceOperator:
-    """DARTS's `FactorizedReduce`: two strided pointwise convolutions, one moved by a pixel, side by side."""
+    """DARTS's `FactorizedReduce`: two strided pointwise convolutions, one moved by a pixel, side by
+    side.
+    """
 
     arrangement: Arrangement = "halves"
 
     def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
         inputs, outputs = block.input[0], block.output[0]
         half = outputs // 2
-        moved, after = (inputs, block.input[1] - 1, block.input[2] - 1), (outputs, *block.output[1:])
+        moved, after = (
+            (inputs, block.input[1] - 1, block.input[2] - 1),
+            (outputs, *block.output[1:]),
+        )
         return {
             "before": ((Activation("relu"),), block.input),
             "first": ((Conv(inputs, half, 1, 2),), block.input),
@@ -82,7 +95,8 @@ class FactorizedReduceOperator:
 
 
 class ResidualReduceOperator:
-    """NAS-Bench-201's `ResNetBasicblock` between stages: two 3x3 convolutions beside a pooled pointwise one.
+    """NAS-Bench-201's `ResNetBasicblock` between stages: two 3x3 convolutions beside a pooled
+    pointwise one.
 
     Dong and Yang, ICLR 2020 (arXiv 2001.00326).
     """
@@ -91,7 +105,10 @@ class ResidualReduceOperator:
 
     def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
         inputs, outputs, stride = block.input[0], block.output[0], block.stride or 2
-        main = (*_relu_conv_bn(Conv(inputs, outputs, 3, stride)), *_relu_conv_bn(Conv(outputs, outputs, 3)))
+        main = (
+            *_relu_conv_bn(Conv(inputs, outputs, 3, stride)),
+            *_relu_conv_bn(Conv(outputs, outputs, 3)),
+        )
         return {
             "main": (main, block.input),
             "proj": ((Pool("avg", 2, stride), Conv(inputs, outputs, 1)), block.input),

@@ -1,4 +1,6 @@
-"""The primitive layers that blocks are made of, without torch: their MACs, parameters and shapes."""
+"""The primitive layers that blocks are made of, without torch: their MACs, parameters and
+shapes.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ class Activation(_Free):
 
 @dataclass(frozen=True, slots=True)
 class Pool(_Free):
-    """A maximum or mean over windows, padded by half the kernel where it is odd; padding is not counted in means."""
+    """A maximum or mean over windows, padded by half the kernel where it is odd; padding is not
+    counted in means.
+    """
 
     kind: Literal["max", "avg"]
     kernel: int
@@ -93,7 +97,9 @@ class Pool(_Free):
 
 @dataclass(frozen=True, slots=True)
 class SqueezeExcite:
-    """Channels scaled by a hard sigmoid of two 1x1 convolutions (with bias) of their means, as in MobileNetV3."""
+    """Channels scaled by a hard sigmoid of two 1x1 convolutions (with bias) of their means, as in
+    MobileNetV3.
+    """
 
     channels: int
     reduced: int
@@ -150,7 +156,17 @@ class Linear:
         return self.inputs * self.outputs + (self.outputs if self.bias else 0)
 
 
-Layer: TypeAlias = Conv | BatchNorm | Activation | Pool | SqueezeExcite | ChannelShuffle | GlobalPool | Dropout | Linear
+Layer: TypeAlias = (
+    Conv
+    | BatchNorm
+    | Activation
+    | Pool
+    | SqueezeExcite
+    | ChannelShuffle
+    | GlobalPool
+    | Dropout
+    | Linear
+)
 Branch: TypeAlias = tuple[Layer, ...]
 
 

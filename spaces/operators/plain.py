@@ -31,7 +31,9 @@ class ConvOperator:
         self.norm = norm
 
     def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
-        conv = Conv(block.input[0], block.output[0], block.kernel or 1, block.stride or 1, block.groups or 1)
+        conv = Conv(
+            block.input[0], block.output[0], block.kernel or 1, block.stride or 1, block.groups or 1
+        )
         if self.norm:
             return {"main": (normalised(conv, block.activation), block.input)}
         rest: Branch = (Activation(block.activation),) if block.activation else ()
@@ -39,7 +41,9 @@ class ConvOperator:
 
 
 class ClassifierOperator:
-    """Global average pool, dropout, linear layer; batch normalisation and activation before where one is named."""
+    """Global average pool, dropout, linear layer; batch normalisation and activation before where
+    one is named.
+    """
 
     arrangement: Arrangement = "chain"
 
@@ -48,7 +52,9 @@ class ClassifierOperator:
 
     def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
         channels = block.input[0]
-        before: Branch = (BatchNorm(channels), Activation(block.activation)) if block.activation else ()
+        before: Branch = (
+            (BatchNorm(channels), Activation(block.activation)) if block.activation else ()
+        )
         dropout: Branch = (Dropout(self.dropout),) if self.dropout else ()
         layers = (*before, GlobalPool(), *dropout, Linear(channels, block.output[0], self.bias))
         return {"main": (layers, block.input)}

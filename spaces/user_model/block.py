@@ -14,8 +14,9 @@ from spaces.operators.layers import Shape
 class ModuleBlock(Block):
     """A module that a model calls as a whole, or what a module with choices does outside its parts.
 
-    Its key cannot be read back into a block: the user's code is not in it. The digest is of the classes, their
-    configuration, the shapes of weights, inputs and outputs, and the counts; it is equal in every process.
+    Its key cannot be read back into a block: the user's code is not in it. The digest is of the
+    classes, their configuration, the shapes of weights, inputs and outputs, and the counts; it is
+    equal in every process.
 
     Args:
         name: the module's class, in small letters.
@@ -32,7 +33,9 @@ class ModuleBlock(Block):
     @cached_property
     def key(self) -> str:
         """The readable, stable name, such as `module basicblock-3f2a91c0 16x32x32 -> 32x16x16`."""
-        return f"{self.operator} {self.name}-{self.digest} {_text(self.input)} -> {_text(self.output)}"
+        return (
+            f"{self.operator} {self.name}-{self.digest} {_text(self.input)} -> {_text(self.output)}"
+        )
 
     @cached_property
     def macs(self) -> int:

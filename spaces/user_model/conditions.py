@@ -35,8 +35,8 @@ def canonical(conditions: Sequence[Chains], codes: Codes) -> Codes:
     """`codes` [n, choices] with 0 for every choice whose condition does not hold.
 
     Args:
-        conditions: of each choice. A chain begins at a choice that always has an effect and names all that lie
-            between, so that codes of choices without effect decide nothing.
+        conditions: of each choice. A chain begins at a choice that always has an effect and names
+            all that lie between, so that codes of choices without effect decide nothing.
         codes: int array [n, choices].
     """
     settled = codes.copy(order="F")
@@ -53,11 +53,14 @@ def count(conditions: Sequence[Chains], candidates: Sequence[int]) -> int:
         conditions: of each choice.
         candidates: how many each choice has.
     """
-    return _count({column: chains for column, chains in enumerate(conditions) if chains}, candidates)
+    return _count(
+        {column: chains for column, chains in enumerate(conditions) if chains}, candidates
+    )
 
 
 def _count(conditions: Mapping[int, Chains], candidates: Sequence[int]) -> int:
-    # Choices that no condition ties together multiply; in each group one that always counts is decided first.
+    # Choices that no condition ties together multiply; in each group one that always counts is
+    # decided first.
     total = 1
     for group in _groups(conditions):
         tied = {column: conditions[column] for column in group}
@@ -66,19 +69,27 @@ def _count(conditions: Mapping[int, Chains], candidates: Sequence[int]) -> int:
             total *= math.prod(candidates[column] for column in group)
             continue
         rest = {column: chains for column, chains in tied.items() if column != first}
-        total *= sum(_count(_decided(rest, first, code), candidates) for code in range(candidates[first]))
+        total *= sum(
+            _count(_decided(rest, first, code), candidates) for code in range(candidates[first])
+        )
     return total
 
 
 def _deciding(conditions: Mapping[int, Chains]) -> list[int]:
-    return sorted({column for chains in conditions.values() for chain in chains for column, _ in chain})
+    return sorted(
+        {column for chains in conditions.values() for chain in chains for column, _ in chain}
+    )
 
 
 def _decided(conditions: Mapping[int, Chains], column: int, code: int) -> dict[int, Chains]:
     """The conditions left when a choice has this code; what can no longer hold is left out."""
     left: dict[int, Chains] = {}
     for other, chains in conditions.items():
-        possible = [chain for chain in chains if all(code in taken for name, taken in chain if name == column)]
+        possible = [
+            chain
+            for chain in chains
+            if all(code in taken for name, taken in chain if name == column)
+        ]
         simpler = {tuple(part for part in chain if part[0] != column) for chain in possible}
         if simpler:
             left[other] = ALWAYS if () in simpler else tuple(sorted(simpler, key=repr))
@@ -94,4 +105,6 @@ def _groups(conditions: Mapping[int, Chains]) -> list[list[int]]:
                 group[column] |= group[name]
                 for member in group[column]:
                     group[member] = group[column]
-    return [sorted(members) for members in {id(members): members for members in group.values()}.values()]
+    return [
+        sorted(members) for members in {id(members): members for members in group.values()}.values()
+    ]

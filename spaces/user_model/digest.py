@@ -18,12 +18,18 @@ def digest(*parts: object) -> str:
 
 
 def configuration(module: nn.Module) -> str:
-    """What a module is: for each part its class, plain attributes, and the shapes of its weights and statistics."""
+    """What a module is: for each part its class, plain attributes, and the shapes of its weights
+    and statistics.
+    """
     return "\n".join(f"{path}: {_own(part)}" for path, part in module.named_modules())
 
 
 def _own(module: nn.Module) -> str:
-    plain = {name: _plain(value) for name, value in sorted(vars(module).items()) if _is_plain(name, value)}
+    plain = {
+        name: _plain(value)
+        for name, value in sorted(vars(module).items())
+        if _is_plain(name, value)
+    }
     shapes = [(name, [*value.shape], str(value.dtype)) for name, value in _tensors(module)]
     return _ADDRESS.sub("", f"{type(module).__name__}({module.extra_repr()}) {plain} {shapes}")
 
@@ -41,7 +47,11 @@ def _is_plain(name: str, value: object) -> bool:
 
 
 def _is_function(value: object) -> bool:
-    return isinstance(value, Callable) and not isinstance(value, nn.Module) and hasattr(value, "__name__")  # type: ignore[arg-type]
+    return (
+        isinstance(value, Callable)
+        and not isinstance(value, nn.Module)
+        and hasattr(value, "__name__")
+    )  # type: ignore[arg-type]
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,6 @@
-"""Which architectures to run in order to see every block of a model whose choices depend on each other."""
+"""Which architectures to run in order to see every block of a model whose choices depend on each
+other.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,12 @@ def explore(
     run: Callable[[NDArray[Any]], Trace],
     limit: int,
 ) -> int:
-    """Run architectures until every mutable has met each of its candidates at all shapes of inputs that were seen.
+    """Run architectures until every mutable has met each of its candidates at all shapes of inputs
+    that were seen.
 
-    Every block of a model is met in which a mutable's inputs depend on few choices at a time, such as on a stride or
-    a width chosen before; where several inputs vary by themselves, combinations of them may be missed.
+    Every block of a model is met in which a mutable's inputs depend on few choices at a time, such
+    as on a stride or a width chosen before; where several inputs vary by themselves, combinations
+    of them may be missed.
 
     Args:
         start: codes [choices] of the first architecture.

@@ -1,4 +1,6 @@
-"""Factors: a model whose parts cost the same whatever the other choices are, counted by adding them."""
+"""Factors: a model whose parts cost the same whatever the other choices are, counted by adding
+them.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,8 @@ class Factors:
         places: the mutables.
         fixed: blocks outside all mutables.
         terms: (mutable, code) -> the blocks directly inside it.
-        edges: (mutable, code) -> the nodes that its output comes from; None where that depends on other choices.
+        edges: (mutable, code) -> the nodes that its output comes from; None where that depends on
+            other choices.
     """
 
     places: Sequence[Place]
@@ -74,9 +77,10 @@ def factorise(
 ) -> Factors | None:
     """The factors of a model; None where what one choice executes depends on another.
 
-    Every candidate of every mutable is run. The shapes that enter and leave a mutable must always be the same: then
-    nothing outside it can tell its candidates apart. Random architectures must agree, which also tries what shapes do
-    not show, such as values that steer the model's control flow.
+    Every candidate of every mutable is run. The shapes that enter and leave a mutable must always
+    be the same: then nothing outside it can tell its candidates apart. Random architectures must
+    agree, which also tries what shapes do not show, such as values that steer the model's control
+    flow.
 
     Args:
         places: the mutables.
@@ -87,7 +91,11 @@ def factorise(
     if max(candidates) > _MOST_ROWS:
         return None
     finding = _Finding(places)
-    pending = [(site, code) for site, place in enumerate(places) for code in range(candidates[place.column])]
+    pending = [
+        (site, code)
+        for site, place in enumerate(places)
+        for code in range(candidates[place.column])
+    ]
     rows = 0
     while pending:
         row, aimed = _covering(places, len(candidates), pending)
@@ -139,13 +147,17 @@ class _Finding:
             self.agree &= active == (site in trace.edges)
 
     def factors(self) -> Factors:
-        return Factors(self.places, self.fixed or (), self.terms, self.edges if self.local_edges else None)
+        return Factors(
+            self.places, self.fixed or (), self.terms, self.edges if self.local_edges else None
+        )
 
 
 def _covering(
     places: Sequence[Place], choices: int, pending: Sequence[tuple[int, int]]
 ) -> tuple[NDArray[np.int16], set[tuple[int, int]]]:
-    """A row of codes that executes as many pending (mutable, code) as can be without contradiction."""
+    """A row of codes that executes as many pending (mutable, code) as can be without
+    contradiction.
+    """
     needed: dict[int, int] = {}
     aimed: set[tuple[int, int]] = set()
     for site, code in pending:
@@ -155,10 +167,15 @@ def _covering(
             for column, codes in chain:
                 here = needed.get(column, wanted.get(column))
                 wanted[column] = here if here in codes else (min(codes) if here is None else -1)
-            if all(value >= 0 and needed.get(column, value) == value for column, value in wanted.items()):
+            if all(
+                value >= 0 and needed.get(column, value) == value
+                for column, value in wanted.items()
+            ):
                 needed.update(wanted)
                 aimed.add((site, code))
                 break
     if not aimed:
-        return np.zeros(choices, dtype=np.int16), set(pending)  # they contradict themselves, and are never executed
+        return np.zeros(choices, dtype=np.int16), set(
+            pending
+        )  # they contradict themselves, and are never executed
     return np.array([needed.get(column, 0) for column in range(choices)], dtype=np.int16), aimed

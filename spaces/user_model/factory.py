@@ -23,36 +23,49 @@ if TYPE_CHECKING:
 
 
 def from_model(
-    model: torch.nn.Module, example_input: torch.Tensor, name: str | None = None, num_classes: int | None = None
+    model: torch.nn.Module,
+    example_input: torch.Tensor,
+    name: str | None = None,
+    num_classes: int | None = None,
 ) -> ModelSpace:
-    """The search space of a model with choices, found by running it; the model itself is left as it is.
+    """The search space of a model with choices, found by running it; the model itself is left as it
+    is.
 
     Args:
         model: has LayerChoice, InputChoice, ValueChoice or Repeat somewhere inside.
         example_input: a batch that the model takes, [n, ...]; one image of it is run.
-        name: the space's name. Default: `model-` and the class in small letters. A factory that is registered by
-            `spaces.register_space` passes on the name it gets; then the space can be pickled and its architectures
-            read from JSON.
+        name: the space's name. Default: `model-` and the class in small letters. A factory that is
+            registered by `spaces.register_space` passes on the name it gets; then the space can be
+            pickled and its architectures read from JSON.
         num_classes: default: what the model's output says.
 
     Returns:
-        An additive space (`AdditiveSpace` too) where what each candidate executes depends on no other choice.
+        An additive space (`AdditiveSpace` too) where what each candidate executes depends on no
+        other choice.
 
     Raises:
-        InvalidParameter: the model has no choices, keys contradict each other, or the classes are not those given.
-        InvalidArchitecture: the model fails with one of the architectures that are run; the candidates are named.
+        InvalidParameter: the model has no choices, keys contradict each other, or the classes are
+            not those given.
+        InvalidArchitecture: the model fails with one of the architectures that are run; the
+            candidates are named.
     """
     import torch
 
     from spaces.user_model.sites import conditions, sites
     from spaces.user_model.tracer import Tracer
 
-    if not isinstance(example_input, torch.Tensor) or not example_input.ndim or not len(example_input):
+    if (
+        not isinstance(example_input, torch.Tensor)
+        or not example_input.ndim
+        or not len(example_input)
+    ):
         raise InvalidParameter("example_input must be a tensor with at least one image, [n, ...]")
     model = copy.deepcopy(model)
     choices, found = sites(model)
     if not choices:
-        raise InvalidParameter(f"{type(model).__name__} has no LayerChoice, InputChoice, ValueChoice or Repeat")
+        raise InvalidParameter(
+            f"{type(model).__name__} has no LayerChoice, InputChoice, ValueChoice or Repeat"
+        )
     tracer = Tracer(model, found, example_input[:1].detach().clone())
     runs = ModelRuns(tracer, [Place(site.column, site.chains) for site in found])
     active = conditions(choices, found)
@@ -73,9 +86,13 @@ def from_model(
 def _classes(name: str, trace: Trace, given: int | None) -> int:
     found = trace.output[0][0] if len(trace.output) == 1 and trace.output[0] else None
     if given is None and found is None:
-        raise InvalidParameter(f"{name}: the output is no tensor [n, classes, ...]; give num_classes")
+        raise InvalidParameter(
+            f"{name}: the output is no tensor [n, classes, ...]; give num_classes"
+        )
     if given is not None and found is not None and given != found:
-        raise InvalidParameter(f"{name}: num_classes is {given}, but the model's output has {found}")
+        raise InvalidParameter(
+            f"{name}: num_classes is {given}, but the model's output has {found}"
+        )
     return int(given if given is not None else found or 0)
 
 
@@ -102,7 +119,9 @@ class AdditiveModelSpace(AdditiveSpace, ModelSpace):
     ):
         ModelSpace.__init__(self, name, choices, conditions, runs, num_classes, factors)
         self.fixed_blocks = factors.fixed
-        self.choice_layers = tuple(self._layer(column, choice) for column, choice in enumerate(choices))
+        self.choice_layers = tuple(
+            self._layer(column, choice) for column, choice in enumerate(choices)
+        )
 
     def _layer(self, column: int, choice: Choice) -> ChoiceLayer:
         assert self.factors is not None

@@ -64,13 +64,19 @@ class Flow(TorchFunctionMode):
         self._values |= {node}
 
     def bridge(self, inputs: Any, output: Any) -> None:
-        """Give a module's outputs of unknown origin, such as those that numpy made, the sources of its inputs."""
+        """Give a module's outputs of unknown origin, such as those that numpy made, the sources of
+        its inputs.
+        """
         unknown = [tensor for tensor in tensors_in(output) if not self.sources([tensor])]
         if unknown:
             self.mark(unknown, self.sources(tensors_in(inputs)))
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         results = list(tensors_in(result))

@@ -25,7 +25,8 @@ def deactivate(model: nn.Module) -> nn.Module:
 
 
 def freeze(model: nn.Module) -> nn.Module:
-    """The model with each mutable replaced, in place, by what it has been activated to; candidates not taken go.
+    """The model with each mutable replaced, in place, by what it has been activated to; candidates
+    not taken go.
 
     Raises:
         NoActiveCandidate: a choice was not made.

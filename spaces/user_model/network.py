@@ -27,7 +27,8 @@ class ModelNetwork(nn.Module):
 
 
 def reset(model: nn.Module, generator: torch.Generator) -> None:
-    """Draw new weights wherever a module has `reset_parameters`; the global generators stay as they are.
+    """Draw new weights wherever a module has `reset_parameters`; the global generators stay as they
+    are.
 
     Args:
         model: changed in place. Weights of modules without that method stay.
@@ -41,6 +42,8 @@ def reset(model: nn.Module, generator: torch.Generator) -> None:
         for device in devices:
             torch.cuda.default_generators[device].manual_seed(seed)
         for module in model.modules():
-            draw = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
+            draw = getattr(module, "reset_parameters", None) or getattr(
+                module, "_reset_parameters", None
+            )
             if callable(draw):
                 draw()

@@ -37,10 +37,15 @@ def active_parameters(module: nn.Module, path: str = "") -> Iterator[tuple[str, 
         yield from _parts(module, name, part, f"{path}.{name}" if path else name)
 
 
-def _parts(module: nn.Module, name: str, part: nn.Module, path: str) -> Iterator[tuple[str, nn.Parameter]]:
+def _parts(
+    module: nn.Module, name: str, part: nn.Module, path: str
+) -> Iterator[tuple[str, nn.Parameter]]:
     if not isinstance(module, Mutable) or not isinstance(part, nn.ModuleList):
         yield from active_parameters(part, path)
         return
-    for index, inner in part._modules.items():  # named_children() would leave out a candidate that is there twice
+    for (
+        index,
+        inner,
+    ) in part._modules.items():  # named_children() would leave out a candidate that is there twice
         if inner is not None and module.decided() in module.codes_running(f"{name}.{index}"):
             yield from active_parameters(inner, f"{path}.{index}")

@@ -37,7 +37,9 @@ class ModelRuns:
         self._lock = threading.RLock()
 
     def trace(self, codes: NDArray[Any]) -> Trace:
-        """The run of canonical codes [choices]; raises InvalidArchitecture where the model fails."""
+        """The run of canonical codes [choices]; raises InvalidArchitecture where the model
+        fails.
+        """
         key = codes.astype("int16").tobytes()
         with self._lock:
             if key not in self._traces:

@@ -27,7 +27,8 @@ class Site:
 
 
 def sites(model: nn.Module) -> tuple[list[Choice], list[Site]]:
-    """The choices of a model in the order of module paths, and its mutables, whose keys are assigned.
+    """The choices of a model in the order of module paths, and its mutables, whose keys are
+    assigned.
 
     Raises:
         InvalidParameter: keys contradict each other.
@@ -37,7 +38,8 @@ def sites(model: nn.Module) -> tuple[list[Choice], list[Site]]:
     chains: dict[int, dict[Chain, None]] = {}
     placed: list[tuple[str, Mutable]] = []
     enclosing: dict[str, Mutable] = {}
-    # A module that is registered twice has two paths, and belongs to the network where one of them does.
+    # A module that is registered twice has two paths, and belongs to the network where one of them
+    # does.
     for path, module in model.named_modules(remove_duplicate=False):
         if isinstance(module, Mutable):
             if id(module) not in chains:

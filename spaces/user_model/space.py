@@ -39,14 +39,15 @@ _SAMPLED = 64  # of these at random
 class ModelSpace(SearchSpace):
     """What a user's own model can be; made by `from_model`.
 
-    Choices are in the order of module paths; a choice inside a candidate that is not taken is 0. Blocks are the
-    outermost modules without choices that the model calls; what a module with choices computes outside its parts (a
-    matrix product, or weights of its own) is a block `own ...` behind them. MACs and parameters are those of the
-    frozen network, exactly; see `spaces.user_model.tracer.Tracer` for what is counted.
+    Choices are in the order of module paths; a choice inside a candidate that is not taken is 0.
+    Blocks are the outermost modules without choices that the model calls; what a module with
+    choices computes outside its parts (a matrix product, or weights of its own) is a block `own
+    ...` behind them. MACs and parameters are those of the frozen network, exactly; see
+    `spaces.user_model.tracer.Tracer` for what is counted.
 
-    Counting is vectorised where `factors` are found; else each architecture is run once and remembered. Of more than
-    2048 such architectures `all_blocks` has those that `spaces.user_model.exploration` meets and of
-    all that were counted since.
+    Counting is vectorised where `factors` are found; else each architecture is run once and
+    remembered. Of more than 2048 such architectures `all_blocks` has those that
+    `spaces.user_model.exploration` meets and of all that were counted since.
 
     Args:
         name: canonical name.
@@ -74,7 +75,10 @@ class ModelSpace(SearchSpace):
 
     def __eq__(self, other: object) -> bool:
         # Two models of one class have one name, and are registered at most once.
-        if not isinstance(other, ModelSpace) or (other.name, other.choices) != (self.name, self.choices):
+        if not isinstance(other, ModelSpace) or (other.name, other.choices) != (
+            self.name,
+            self.choices,
+        ):
             return False
         return other is self or other._digest == self._digest
 
@@ -90,8 +94,8 @@ class ModelSpace(SearchSpace):
         # Another space may be registered by the same name.
         if self.name.partition("(")[0] not in available() or self != get(self.name):
             raise InvalidParameter(
-                f"the space {self.name!r} is not registered, so that it cannot be pickled: make it in a function "
-                f"decorated by @spaces.register_space({self.name!r})"
+                f"the space {self.name!r} is not registered, so that it cannot be pickled: make it"
+                f" in a function decorated by @spaces.register_space({self.name!r})"
             )
         return super().__reduce__()
 
@@ -119,7 +123,10 @@ class ModelSpace(SearchSpace):
         try:
             return self._runs.trace(codes)
         except InvalidArchitecture as error:
-            named = {choice.key: choice.candidates[code] for choice, code in zip(self.choices, codes, strict=True)}
+            named = {
+                choice.key: choice.candidates[code]
+                for choice, code in zip(self.choices, codes, strict=True)
+            }
             raise InvalidArchitecture(f"{self.name} {named}: {error}") from error
 
     def blocks(self, architecture: Architecture) -> list[Block]:
@@ -128,7 +135,9 @@ class ModelSpace(SearchSpace):
 
     @property
     def all_blocks(self) -> dict[str, Block]:
-        """Key -> block for every block; see the class for what is missing in spaces without factors."""
+        """Key -> block for every block; see the class for what is missing in spaces without
+        factors.
+        """
         return {**(self._of_factors if self.factors is not None else self._explored)}
 
     @cached_property
@@ -178,9 +187,10 @@ class ModelSpace(SearchSpace):
     def graphs(self, architectures: Architectures) -> Batch:
         """The graphs of many architectures, built at once.
 
-        A node is a mutable that is executed, its position that of its choice; mutables with equal keys are nodes of
-        their own. An edge leads to it from each choice, or the input, whose output reaches it with no choice between,
-        as a run shows. A ValueChoice has an edge from the input, and leads to where its value is used next.
+        A node is a mutable that is executed, its position that of its choice; mutables with equal
+        keys are nodes of their own. An edge leads to it from each choice, or the input, whose
+        output reaches it with no choice between, as a run shows. A ValueChoice has an edge from the
+        input, and leads to where its value is used next.
         """
         from spaces.graph import dense_graphs
 
@@ -202,7 +212,9 @@ class ModelSpace(SearchSpace):
         """Rows, the mutable that they execute, and the nodes that its output comes from."""
         if self.factors is None or self.factors.edges is None:
             traces = [self.trace(row) for row in codes]
-            return [(row, *edge) for row, trace in enumerate(traces) for edge in trace.edges.items()]
+            return [
+                (row, *edge) for row, trace in enumerate(traces) for edge in trace.edges.items()
+            ]
         found: list[tuple[Any, int, frozenset[int]]] = []
         for (site, code), sources in self.factors.edges.items():
             place = self.factors.places[site]
@@ -211,7 +223,9 @@ class ModelSpace(SearchSpace):
         return found
 
     def sketch(self, architecture: Architecture) -> Sketch:
-        """What a picture of the architecture shows: the choices that are executed, as tensors flow between them."""
+        """What a picture of the architecture shows: the choices that are executed, as tensors flow
+        between them.
+        """
         from spaces.drawing.sketch import Box, Sketch
 
         codes = self.encode([architecture])[0]
@@ -219,19 +233,30 @@ class ModelSpace(SearchSpace):
         number = {0: 0, **{site + 1: index for index, site in enumerate(edges, 1)}}
         chosen = [self.choices[self._runs.places[site].column] for site in edges]
         taken = [choice.candidates[choice.code(architecture[choice.key])] for choice in chosen]
-        boxes = [Box(name, (choice.key,), kind=name) for choice, name in zip(chosen, taken, strict=True)]
-        arrows = [(number[source], number[site + 1]) for site, sources in edges.items() for source in sources]
+        boxes = [
+            Box(name, (choice.key,), kind=name) for choice, name in zip(chosen, taken, strict=True)
+        ]
+        arrows = [
+            (number[source], number[site + 1])
+            for site, sources in edges.items()
+            for source in sources
+        ]
         forward = tuple(sorted(arrow for arrow in arrows if arrow[0] < arrow[1]))
         return Sketch(self.name, (Box("input"), *boxes), forward)
 
     # What it builds
 
     def freeze(self, architecture: Architecture) -> torch.nn.Module:
-        """A copy of the model that is this architecture and no other, with the weights of the chosen branches."""
+        """A copy of the model that is this architecture and no other, with the weights of the
+        chosen branches.
+        """
         return self._frozen(architecture)[0]
 
     def network(
-        self, architecture: Architecture, num_classes: int | None = None, generator: torch.Generator | None = None
+        self,
+        architecture: Architecture,
+        num_classes: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> ModelNetwork:
         """The frozen model as `.model`, its modules aligned to `blocks(architecture)` as `.blocks`.
 
@@ -240,7 +265,8 @@ class ModelSpace(SearchSpace):
         Args:
             architecture: of this space.
             num_classes: no other than the model's own.
-            generator: draws new weights where modules have `reset_parameters`; None: the model's weights stay.
+            generator: draws new weights where modules have `reset_parameters`; None: the model's
+                weights stay.
 
         Raises:
             InvalidParameter: the model has another number of classes.
@@ -263,7 +289,9 @@ class ModelSpace(SearchSpace):
         blocks = [model.get_submodule(call.path) for call in trace.calls]
         return freeze(model), blocks
 
-    def supernet(self, num_classes: int | None = None, generator: torch.Generator | None = None) -> ModelSupernet:
+    def supernet(
+        self, num_classes: int | None = None, generator: torch.Generator | None = None
+    ) -> ModelSupernet:
         """A copy of the model that runs any architecture; arguments as for `network`."""
         from spaces.user_model.network import reset
         from spaces.user_model.supernet import ModelSupernet
@@ -275,10 +303,12 @@ class ModelSpace(SearchSpace):
         return ModelSupernet(self, model)
 
     def block_module(self, block: Block) -> torch.nn.Module:
-        """A copy of the module that a block is, with its weights, such as a profiler runs by itself.
+        """A copy of the module that a block is, with its weights, such as a profiler runs by
+        itself.
 
         Raises:
-            InvalidBlock: the block is not of this space, or is what a module does beside its parts (`own ...`).
+            InvalidBlock: the block is not of this space, or is what a module does beside its parts
+                (`own ...`).
         """
         if block.key not in self.all_blocks or block.operator != "module":
             raise InvalidBlock(f"{self.name} has no module that is the block {block.key!r}")
@@ -296,6 +326,6 @@ class ModelSpace(SearchSpace):
     def _check_classes(self, num_classes: int | None) -> None:
         if num_classes not in (None, self.num_classes):
             raise InvalidParameter(
-                f"{self.name} has {self.num_classes} classes, as its model was built, not {num_classes}; "
-                "build the model anew and make a space of it"
+                f"{self.name} has {self.num_classes} classes, as its model was built, not"
+                f" {num_classes}; build the model anew and make a space of it"
             )

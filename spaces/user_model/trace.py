@@ -36,7 +36,8 @@ class Trace:
 
     Args:
         calls: its blocks, in the order in which their modules returned.
-        edges: executed mutable -> the nodes (mutable + 1; 0: the model's input) that its output comes from.
+        edges: executed mutable -> the nodes (mutable + 1; 0: the model's input) that its output
+            comes from.
         signatures: executed mutable -> the shapes of its inputs and outputs, for each time.
         output: shapes of the model's output.
     """

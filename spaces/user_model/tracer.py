@@ -1,4 +1,6 @@
-"""Runs a model with choices and records what it calls: blocks, counts, shapes and the flow between choices."""
+"""Runs a model with choices and records what it calls: blocks, counts, shapes and the flow between
+choices.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +45,10 @@ class Tracer:
     """Runs one model; what it finds is of the model as `activate` left it.
 
     Counted are the MACs of convolutions and matrix products, inside modules and outside, as
-    `torch.utils.flop_counter` counts them (half of its FLOPs) where attention is computed by its plain products: the
-    fused kernels of attention, which it does not see on processors, are switched off meanwhile. Nothing else of the
-    model's or the process's state changes: no statistics, no gradients, no random numbers.
+    `torch.utils.flop_counter` counts them (half of its FLOPs) where attention is computed by its
+    plain products: the fused kernels of attention, which it does not see on processors, are
+    switched off meanwhile. Nothing else of the model's or the process's state changes: no
+    statistics, no gradients, no random numbers.
 
     Args:
         model: its mutables have keys.
@@ -79,13 +82,20 @@ class Tracer:
             InvalidArchitecture: the model fails.
         """
         run = _Run(self)
-        with quiet(self.model), run.hooks(), FlopCounterMode(display=False) as run.counter, run.flow:
+        with (
+            quiet(self.model),
+            run.hooks(),
+            FlopCounterMode(display=False) as run.counter,
+            run.flow,
+        ):
             example = self.example.view_as(self.example)
             run.flow.mark([example], INPUT)
             try:
                 output = self.model(example)
             except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
-                raise InvalidArchitecture(f"the model fails with this architecture: {error}") from error
+                raise InvalidArchitecture(
+                    f"the model fails with this architecture: {error}"
+                ) from error
         return run.trace(output)
 
     def holds_mutables(self, path: str) -> bool:
@@ -129,7 +139,9 @@ class _Run:
         for path, module in self.tracer.model.named_modules():
             if isinstance(module, torch.jit.ScriptModule):
                 continue  # takes no hooks; counts as its caller's own
-            handles.append(module.register_forward_pre_hook(_entering(self, path), with_kwargs=True))
+            handles.append(
+                module.register_forward_pre_hook(_entering(self, path), with_kwargs=True)
+            )
             handles.append(module.register_forward_hook(_leaving(self, path), with_kwargs=True))
         try:
             yield
@@ -168,7 +180,8 @@ class _Run:
         self.signatures.setdefault(site, []).append(shapes)
         before = self.edges.get(site, frozenset())
         if not shapes[1]:
-            # No tensor comes out: of a ValueChoice its value, of an InputChoice that takes nothing not even that.
+            # No tensor comes out: of a ValueChoice its value, of an InputChoice that takes nothing
+            # not even that.
             self.edges[site] = before if shapes[0] else before | INPUT
             if not shapes[0]:
                 self.flow.mark_value(node)
@@ -195,7 +208,8 @@ class _Run:
             module, count = self.tracer.model.get_submodule(path), params.get(path, 0)
             if path in params:
                 bare = not count and not executed.macs and not any(True for _ in module.buffers())
-                # What costs next to nothing and is called at several places, such as one ReLU, is no block: it
+                # What costs next to nothing and is called at several places, such as one ReLU, is
+                # no block: it
                 # counts as its callers' own, as torch.relu does.
                 if len(executed.shapes) == 1 or not bare:
                     yield self.call("module", path, executed, count)
@@ -203,7 +217,9 @@ class _Run:
                 yield self.call("own", path, executed, left.get(path, 0))
 
     def call(self, operator: str, path: str, executed: _Executed, params: int) -> Call:
-        return Call(path, self.tracer.site_of(path), self.tracer.block(operator, path, executed, params))
+        return Call(
+            path, self.tracer.site_of(path), self.tracer.block(operator, path, executed, params)
+        )
 
 
 def _entering(run: _Run, path: str) -> Any:
@@ -227,7 +243,9 @@ def _shapes(value: Any) -> tuple[tuple[int, ...], ...]:
 
 @contextlib.contextmanager
 def quiet(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no gradients, no trace in the global generator, attention by plain products."""
+    """Evaluation mode, no gradients, no trace in the global generator, attention by plain
+    products.
+    """
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

@@ -1,4 +1,6 @@
-"""DARTS: a normal and a reducing cell, 8 operations (Liu et al., ICLR 2019, arXiv 1806.09055; quark0/darts)."""
+"""DARTS: a normal and a reducing cell, 8 operations (Liu et al., ICLR 2019, arXiv 1806.09055;
+quark0/darts).
+"""
 
 from __future__ import annotations
 
@@ -33,15 +35,16 @@ _AUXILIARY_SIDES = (7, 8)
 class DartsSpace(CellSpace):
     """Cells of four nodes; each node takes two of the values before it, an operation on either.
 
-    Costs are no sums over choices: the stride of an operation in the reducing cell depends on its input. Pools have
-    no batch normalisation, in the supernet neither (the paper's mixed operation adds it), so that network and supernet
-    compute the same.
+    Costs are no sums over choices: the stride of an operation in the reducing cell depends on its
+    input. Pools have no batch normalisation, in the supernet neither (the paper's mixed operation
+    adds it), so that network and supernet compute the same.
 
     Args:
         name: canonical name.
         skeleton: what surrounds the cells.
         num_classes: classes that costs are counted with.
-        auxiliary: whether networks have an auxiliary head; `params` leaves it out, for only training runs it.
+        auxiliary: whether networks have an auxiliary head; `params` leaves it out, for only
+            training runs it.
     """
 
     def __init__(self, name: str, skeleton: Skeleton, num_classes: int, auxiliary: bool):
@@ -85,7 +88,9 @@ class DartsSpace(CellSpace):
         return list(self.all_blocks), counts
 
     def _sums(self, field: str, codes: Codes) -> NDArray[np.int64]:
-        each = np.array([getattr(block, field) for block in self.all_blocks.values()], dtype=np.int64)
+        each = np.array(
+            [getattr(block, field) for block in self.all_blocks.values()], dtype=np.int64
+        )
         sums = np.full(len(codes), self._fixed_counts @ each, dtype=np.int64)
         for inputs, operation, adds in self._terms:
             sums += (adds @ each)[codes[:, inputs], codes[:, operation]]
@@ -98,7 +103,10 @@ class DartsSpace(CellSpace):
         return torch_initialiser
 
     def network(
-        self, architecture: Architecture, num_classes: int | None = None, generator: torch.Generator | None = None
+        self,
+        architecture: Architecture,
+        num_classes: int | None = None,
+        generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
         """The stand-alone network, its weights drawn from `generator` (default: seed 0)."""
         if not self._auxiliary:
@@ -110,14 +118,18 @@ class DartsSpace(CellSpace):
         channels, side, _ = self._skeleton.auxiliary_shape
         classes = num_classes or self.num_classes
         return materialise(
-            lambda: AuxiliaryNetwork(plan, AuxiliaryHead(channels, side, classes)), self.initialiser(), generator
+            lambda: AuxiliaryNetwork(plan, AuxiliaryHead(channels, side, classes)),
+            self.initialiser(),
+            generator,
         )
 
     def sketch(self, architecture: Architecture) -> Sketch:
         """What a picture of the architecture shows: its two cells."""
         from spaces.drawing.cells import darts_sketch
 
-        return darts_sketch(self.name, self.encode([architecture])[0], self._skeleton.cells[0].shape[0])
+        return darts_sketch(
+            self.name, self.encode([architecture])[0], self._skeleton.cells[0].shape[0]
+        )
 
     @property
     def operations(self) -> list[str]:
@@ -149,15 +161,21 @@ def darts(
     """The networks that the paper trains on CIFAR-10."""
     smallest = 32 if strided_stem else 4
     if input_size % smallest:
-        raise InvalidParameter(f"{name}: input_size must be a multiple of {smallest}, not {input_size}")
+        raise InvalidParameter(
+            f"{name}: input_size must be a multiple of {smallest}, not {input_size}"
+        )
     if layers < 3 or channels % 2:
         raise InvalidParameter(
-            f"{name}: there must be 3 layers at least, two of which reduce, and an even number of channels; "
-            f"got {layers} and {channels}"
+            f"{name}: there must be 3 layers at least, two of which reduce, and an even number of"
+            f" channels; got {layers} and {channels}"
         )
-    skeleton = Skeleton((3, input_size, input_size), channels, layers, stem_multiplier, strided_stem)
+    skeleton = Skeleton(
+        (3, input_size, input_size), channels, layers, stem_multiplier, strided_stem
+    )
     if auxiliary and skeleton.auxiliary_shape[1] not in _AUXILIARY_SIDES:
-        raise InvalidParameter(f"{name}: the auxiliary head needs an input_size of 32, or 224 with the strided stem")
+        raise InvalidParameter(
+            f"{name}: the auxiliary head needs an input_size of 32, or 224 with the strided stem"
+        )
     return DartsSpace(name, skeleton, num_classes, auxiliary)
 
 
@@ -214,7 +232,9 @@ def _genotype(normal: str, reduce: str) -> dict[str, str]:
         for node in range(len(INPUTS)):
             pair = edges[SLOTS * node : SLOTS * (node + 1)]
             chosen[f"{cell}_{node}_inputs"] = "+".join(source for source, _ in pair)
-            chosen |= {f"{cell}_{node}_op_{slot}": operation for slot, (_, operation) in enumerate(pair)}
+            chosen |= {
+                f"{cell}_{node}_op_{slot}": operation for slot, (_, operation) in enumerate(pair)
+            }
     return chosen
 
 

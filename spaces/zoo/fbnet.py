@@ -1,4 +1,6 @@
-"""FBNet: inverted residuals with grouped pointwise convolutions (Wu et al., CVPR 2019, arXiv 1812.03443, table 1)."""
+"""FBNet: inverted residuals with grouped pointwise convolutions (Wu et al., CVPR 2019, arXiv
+1812.03443, table 1).
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ def fbnet(
 ) -> SearchSpace:
     """The space of the paper: 22 layers with 9 candidates.
 
-    `skip` passes the input; where stride or channels change it is a pointwise convolution, as in the authors' code.
+    `skip` passes the input; where stride or channels change it is a pointwise convolution, as in
+    the authors' code.
     """
     check_stages(name, channels=channels, repeats=repeats, strides=strides)
     chain = ChainBuilder((3, input_size, input_size))
@@ -89,8 +92,8 @@ PUBLISHED = {
     "fbnet-a": (
         "fbnet(head_channels=1504)",
         layers(
-            "skip k3e3 k3e1 skip skip k5e6 k3e3 k5e1 k3e3 k5e6 k5e3 k5e1g2 k5e6 k3e6 k5e1g2 k5e3 k3e1g2 "
-            "k5e6 k5e6 k5e3 k5e6 k5e6"
+            "skip k3e3 k3e1 skip skip k5e6 k3e3 k5e1 k3e3 k5e6 k5e3 k5e1g2 k5e6 k3e6 k5e1g2 k5e3"
+            " k3e1g2 k5e6 k5e6 k5e3 k5e6 k5e6"
         ),
     ),
     "fbnet-b": (

@@ -1,7 +1,8 @@
 """NAS-Bench-101: cells of up to 7 vertices and 9 edges (Ying et al., ICML 2019, arXiv 1902.09635).
 
-Parameters are those of the benchmark for 97% of its cells and within 1.4% for the others: where the output's channels
-do not divide evenly, the first vertices get one more, and the benchmark recorded another labelling of these graphs.
+Parameters are those of the benchmark for 97% of its cells and within 1.4% for the others: where the
+output's channels do not divide evenly, the first vertices get one more, and the benchmark recorded
+another labelling of these graphs.
 """
 
 from __future__ import annotations
@@ -49,11 +50,12 @@ OUTPUT = "output"
 class NasBench101Space(CellSpace):
     """Stacks of equal modules; between stacks the image is halved and the channels double.
 
-    A code is an architecture where input and output are connected by at most 9 edges once vertices that lie on no
-    path between them are removed; its one spelling has the vertices that remain first, in their order. Isomorphic
-    cells stay apart: see `graph_hashes`. Sampling is uniform over spellings; drawing bits until they are valid, as
-    the paper's random search does, gives mostly small cells. In the supernet an operation of a vertex has the weights
-    of its largest width, of which narrower cells use the first channels.
+    A code is an architecture where input and output are connected by at most 9 edges once vertices
+    that lie on no path between them are removed; its one spelling has the vertices that remain
+    first, in their order. Isomorphic cells stay apart: see `graph_hashes`. Sampling is uniform over
+    spellings; drawing bits until they are valid, as the paper's random search does, gives mostly
+    small cells. In the supernet an operation of a vertex has the weights of its largest width, of
+    which narrower cells use the first channels.
 
     Args:
         name: canonical name.
@@ -66,7 +68,15 @@ class NasBench101Space(CellSpace):
 
     irregular = True
 
-    def __init__(self, name: str, input_size: int, stem_channels: int, stacks: int, modules: int, num_classes: int):
+    def __init__(
+        self,
+        name: str,
+        input_size: int,
+        stem_channels: int,
+        stacks: int,
+        modules: int,
+        num_classes: int,
+    ):
         bits = [Choice(f"edge_{source}_{target}", ("0", "1")) for source, target in EDGES]
         vertices = [Choice(f"op_{vertex}", OPERATIONS) for vertex in range(1, INNER + 1)]
         super().__init__(name, [*bits, *vertices], (3, input_size, input_size), num_classes)
@@ -87,7 +97,10 @@ class NasBench101Space(CellSpace):
         """Whether it is not connected, or how many edges are too many."""
         cells = Cells.of(codes[None])
         if not cells.live[0, 0]:
-            return f"{self.name}: no path of edges leads from the input to the output (edge_0_6 would be the shortest)"
+            return (
+                f"{self.name}: no path of edges leads from the input to the output (edge_0_6 would"
+                " be the shortest)"
+            )
         return f"{self.name}: a cell has at most {MOST_EDGES} edges, not {cells.edges()[0]}"
 
     def canonical(self, codes: Codes) -> Codes:
@@ -129,18 +142,26 @@ class NasBench101Space(CellSpace):
 
         return tensorflow_initialiser
 
-    def supernet(self, num_classes: int | None = None, generator: torch.Generator | None = None) -> Supernet:
-        """The network that holds every candidate, its weights drawn from `generator` (default: seed 0)."""
+    def supernet(
+        self, num_classes: int | None = None, generator: torch.Generator | None = None
+    ) -> Supernet:
+        """The network that holds every candidate, its weights drawn from `generator` (default: seed
+        0).
+        """
         from spaces.modules.elastic import ElasticCellSupernet
         from spaces.modules.network import materialise
 
-        return materialise(lambda: ElasticCellSupernet(self, num_classes), self.initialiser(), generator)
+        return materialise(
+            lambda: ElasticCellSupernet(self, num_classes), self.initialiser(), generator
+        )
 
     def sketch(self, architecture: Architecture) -> Sketch:
         """What a picture of the architecture shows: its module."""
         from spaces.drawing.cells import nasbench101_sketch
 
-        return nasbench101_sketch(self.name, self.encode([architecture])[0], self._skeleton.channels)
+        return nasbench101_sketch(
+            self.name, self.encode([architecture])[0], self._skeleton.channels
+        )
 
     @property
     def operations(self) -> list[str]:
@@ -157,7 +178,9 @@ class NasBench101Space(CellSpace):
 
         cells = Cells.of(codes)
         operation = np.zeros((len(codes), VERTICES), dtype=np.int64)
-        operation[:, 1:-1] = np.where(cells.live[:, 1:-1], cells.operations.astype(np.int64) + 1, -1)
+        operation[:, 1:-1] = np.where(
+            cells.live[:, 1:-1], cells.operations.astype(np.int64) + 1, -1
+        )
         operation[:, -1] = len(self.operations)
         return dense_graphs(operation, np.arange(VERTICES), cells.adjacency)
 
@@ -176,20 +199,26 @@ def nasbench101(
     """The benchmark's space; `modules` of each of the `stacks`."""
     if stem_channels < MOST_SHARERS:
         raise InvalidParameter(
-            f"{name}: up to {MOST_SHARERS} vertices share the channels; stem_channels is {stem_channels}"
+            f"{name}: up to {MOST_SHARERS} vertices share the channels; stem_channels is"
+            f" {stem_channels}"
         )
     if input_size % (1 << stacks - 1):
         raise InvalidParameter(
-            f"{name}: input_size is halved {stacks - 1} times, so it must be a multiple of {1 << stacks - 1}, "
-            f"not {input_size}"
+            f"{name}: input_size is halved {stacks - 1} times, so it must be a multiple of"
+            f" {1 << stacks - 1}, not {input_size}"
         )
     return NasBench101Space(name, input_size, stem_channels, stacks, modules, num_classes)
 
 
 def _cell(edges: str, operations: str) -> dict[str, str]:
     given = {tuple(map(int, edge)) for edge in edges.split()}
-    bits = {f"edge_{source}_{target}": str(int((source, target) in given)) for source, target in EDGES}
-    return {**bits, **{f"op_{vertex}": OPERATIONS[int(code)] for vertex, code in enumerate(operations, 1)}}
+    bits = {
+        f"edge_{source}_{target}": str(int((source, target) in given)) for source, target in EDGES
+    }
+    return {
+        **bits,
+        **{f"op_{vertex}": OPERATIONS[int(code)] for vertex, code in enumerate(operations, 1)},
+    }
 
 
 PUBLISHED = {

@@ -1,4 +1,6 @@
-"""NAS-Bench-201: 6 edges, 5 operations, all 15625 cells trained (Dong and Yang, ICLR 2020, arXiv 2001.00326)."""
+"""NAS-Bench-201: 6 edges, 5 operations, all 15625 cells trained (Dong and Yang, ICLR 2020, arXiv
+2001.00326).
+"""
 
 from __future__ import annotations
 
@@ -47,18 +49,24 @@ class NasBench201Space(CellSpace, AdditiveSpace):
 
     def __init__(self, name: str, input_size: int, channels: int, cells: int, num_classes: int):
         shapes: list[Shape] = [
-            (channels << stage, input_size >> stage, input_size >> stage) for stage in range(_STAGES)
+            (channels << stage, input_size >> stage, input_size >> stage)
+            for stage in range(_STAGES)
         ]
         self._stage_shapes, self._cells = shapes, cells
         self._stem = Block("conv", (3, input_size, input_size), shapes[0], 3, stride=1)
         self._reductions = [
-            Block("residual_reduce", before, after, 3, stride=2) for before, after in itertools.pairwise(shapes)
+            Block("residual_reduce", before, after, 3, stride=2)
+            for before, after in itertools.pairwise(shapes)
         ]
         layers = [
             ChoiceLayer(
                 _key(edge),
                 {
-                    operation: tuple(block for shape in shapes for block in _edge_blocks(operation, shape) * cells)
+                    operation: tuple(
+                        block
+                        for shape in shapes
+                        for block in _edge_blocks(operation, shape) * cells
+                    )
                     for operation in OPERATIONS
                 },
             )
@@ -85,7 +93,9 @@ class NasBench201Space(CellSpace, AdditiveSpace):
 
     def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
         """Every place of the supernet and its block."""
-        uniform = [self.plan(np.full(len(EDGES), code), num_classes) for code in range(len(OPERATIONS))]
+        uniform = [
+            self.plan(np.full(len(EDGES), code), num_classes) for code in range(len(OPERATIONS))
+        ]
         return {step.place: step.block for plan in uniform for step in plan.applied}
 
     def initialiser(self) -> Initialiser:
@@ -98,7 +108,9 @@ class NasBench201Space(CellSpace, AdditiveSpace):
         """What a picture of the architecture shows: its cell."""
         from spaces.drawing.cells import nasbench201_sketch
 
-        return nasbench201_sketch(self.name, self.encode([architecture])[0], [shape[0] for shape in self._stage_shapes])
+        return nasbench201_sketch(
+            self.name, self.encode([architecture])[0], [shape[0] for shape in self._stage_shapes]
+        )
 
     @property
     def operations(self) -> list[str]:
@@ -111,7 +123,9 @@ class NasBench201Space(CellSpace, AdditiveSpace):
         return len(EDGES) + 1
 
     def _graphs(self, codes: Codes) -> Batch:
-        """Edges as nodes, between the input and the output; what carries nothing to the output is left out."""
+        """Edges as nodes, between the input and the output; what carries nothing to the output is
+        left out.
+        """
         from spaces.graph import dense_graphs
 
         last = len(EDGES) + 1
@@ -137,9 +151,13 @@ def nasbench201(
     cells: int = 5,
     num_classes: int = 10,
 ) -> SearchSpace:
-    """The benchmark's space at its CIFAR-10 setting; `cells` of a stage (ImageNet16-120: `input_size=16`)."""
+    """The benchmark's space at its CIFAR-10 setting; `cells` of a stage (ImageNet16-120:
+    `input_size=16`).
+    """
     if input_size % 4:
-        raise InvalidParameter(f"{name}: input_size is halved twice, so it must be a multiple of 4, not {input_size}")
+        raise InvalidParameter(
+            f"{name}: input_size is halved twice, so it must be a multiple of 4, not {input_size}"
+        )
     return NasBench201Space(name, input_size, channels, cells, num_classes)
 
 
@@ -188,6 +206,9 @@ PUBLISHED = {
         "nasbench201",
         _edges("nor_conv_3x3 nor_conv_3x3 nor_conv_3x3 skip_connect nor_conv_3x3 nor_conv_3x3"),
     ),
-    "nasbench201-resnet": ("nasbench201", _edges("nor_conv_3x3 none nor_conv_3x3 skip_connect none skip_connect")),
+    "nasbench201-resnet": (
+        "nasbench201",
+        _edges("nor_conv_3x3 none nor_conv_3x3 skip_connect none skip_connect"),
+    ),
 }
 """The cells that the release names, and the best by test accuracy: name -> (space, choices)."""

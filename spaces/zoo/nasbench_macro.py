@@ -1,4 +1,6 @@
-"""NAS-Bench-Macro: 8 layers, 3 candidates each, all trained on CIFAR-10 (Su et al., CVPR 2021, arXiv 2103.11922)."""
+"""NAS-Bench-Macro: 8 layers, 3 candidates each, all trained on CIFAR-10 (Su et al., CVPR 2021,
+arXiv 2103.11922).
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,8 @@ def nasbench_macro(
 ) -> SearchSpace:
     """The benchmark's space: each stage halves the image and doubles the channels.
 
-    The identity of a strided layer is a pointwise convolution with batch normalisation. Candidates stand in the order
-    of the benchmark's digits: 0 identity, 1 MB3_K3, 2 MB6_K5.
+    The identity of a strided layer is a pointwise convolution with batch normalisation. Candidates
+    stand in the order of the benchmark's digits: 0 identity, 1 MB3_K3, 2 MB6_K5.
     """
     chain = ChainBuilder((3, input_size, input_size))
     chain.conv(stem_channels, 3, 1, "relu")

@@ -1,6 +1,8 @@
-"""Once-for-All: elastic depth, kernel, expansion and resolution (Cai et al., ICLR 2020, arXiv 1908.09791).
+"""Once-for-All: elastic depth, kernel, expansion and resolution (Cai et al., ICLR 2020, arXiv
+1908.09791).
 
-A layer's candidate is its kernel and expansion; the third and fourth layer of a stage may be left out (`skip`).
+A layer's candidate is its kernel and expansion; the third and fourth layer of a stage may be left
+out (`skip`).
 """
 
 from __future__ import annotations
@@ -44,10 +46,13 @@ class _Elastic:
 
     def check(self, name: str) -> None:
         if sorted(set(self.depths)) != list(range(min(self.depths), max(self.depths) + 1)):
-            raise InvalidParameter(f"{name}: depths must be numbers that follow each other, not {self.depths}")
+            raise InvalidParameter(
+                f"{name}: depths must be numbers that follow each other, not {self.depths}"
+            )
         if any(kernel % 2 == 0 for kernel in self.kernels) or 1 in self.expansions:
             raise InvalidParameter(
-                f"{name}: kernels must be odd and expansions more than 1; got {self.kernels} and {self.expansions}"
+                f"{name}: kernels must be odd and expansions more than 1; got {self.kernels} and"
+                f" {self.expansions}"
             )
 
 
@@ -63,14 +68,18 @@ def ofa_mobilenetv3(
     expansions: tuple[int, ...] = (3, 4, 6),
     num_classes: int = 1000,
 ) -> SearchSpace:
-    """MobileNetV3-Large's stages with squeeze-and-excitation; the release has the widths 1.0 and 1.2."""
+    """MobileNetV3-Large's stages with squeeze-and-excitation; the release has the widths 1.0 and
+    1.2.
+    """
     elastic = _Elastic(depths, kernels, expansions)
     elastic.check(name)
     first, *channels = scaled((16, 24, 40, 80, 112, 160), width)
     expand, head = scaled((960, 1280), width)
     strides, activations = (2, 2, 2, 1, 2), ("relu", "relu", "hswish", "hswish", "hswish")
     squeezes = (False, True, False, True, True)
-    stages = [_Stage(*fields) for fields in zip(channels, strides, activations, squeezes, strict=True)]
+    stages = [
+        _Stage(*fields) for fields in zip(channels, strides, activations, squeezes, strict=True)
+    ]
 
     def at(size: int, name: str) -> ElasticDepthSpace:
         chain = ChainBuilder((3, size, size))
@@ -104,7 +113,8 @@ def ofa_proxyless(
     head = scaled((1280,), width)[0]
     strides, most = (2, 2, 2, 1, 2, 1), (4, 4, 4, 4, 4, 1)
     stages = [
-        _Stage(out, stride, "relu6", most=layers) for out, stride, layers in zip(channels, strides, most, strict=True)
+        _Stage(out, stride, "relu6", most=layers)
+        for out, stride, layers in zip(channels, strides, most, strict=True)
     ]
 
     def at(size: int, name: str) -> ElasticDepthSpace:
@@ -118,7 +128,9 @@ def ofa_proxyless(
     return _with_resolutions(name, resolutions, at)
 
 
-def _add_stages(chain: ChainBuilder, stages: Sequence[_Stage], elastic: _Elastic) -> list[list[str]]:
+def _add_stages(
+    chain: ChainBuilder, stages: Sequence[_Stage], elastic: _Elastic
+) -> list[list[str]]:
     optional: list[list[str]] = []
     for stage in stages:
         least, most = (1, 1) if stage.most == 1 else (min(elastic.depths), max(elastic.depths))
@@ -126,7 +138,12 @@ def _add_stages(chain: ChainBuilder, stages: Sequence[_Stage], elastic: _Elastic
         for place in range(most):
             stride = stage.stride if place == 0 else 1
             candidates = chain.mbconvs(
-                stage.channels, elastic.kernels, elastic.expansions, stride, stage.activation, stage.se
+                stage.channels,
+                elastic.kernels,
+                elastic.expansions,
+                stride,
+                stage.activation,
+                stage.se,
             )
             if place >= least:
                 candidates = {SKIP: (), **candidates}
@@ -150,7 +167,9 @@ def _finish(
 
         return FanOutInitialiser(epsilon)
 
-    return ElasticDepthSpace(name, *chain.parts(num_classes, operator), initialise, optional=optional)
+    return ElasticDepthSpace(
+        name, *chain.parts(num_classes, operator), initialise, optional=optional
+    )
 
 
 def _with_resolutions(name: str, resolutions: tuple[int, ...], at: _AtResolution) -> SearchSpace:
@@ -158,7 +177,9 @@ def _with_resolutions(name: str, resolutions: tuple[int, ...], at: _AtResolution
         raise InvalidParameter(f"{name}: resolutions must be there and differ, not {resolutions}")
     if len(resolutions) == 1:
         return at(resolutions[0], name)
-    return ResolutionSpace(name, resolutions, lambda size: _additive(get(name, resolutions=(size,))))
+    return ResolutionSpace(
+        name, resolutions, lambda size: _additive(get(name, resolutions=(size,)))
+    )
 
 
 def _additive(space: SearchSpace) -> AdditiveSpace:
@@ -169,26 +190,37 @@ def _additive(space: SearchSpace) -> AdditiveSpace:
 PUBLISHED = {
     "ofa-flops-389m": (
         "ofa-mobilenetv3(width=1.2)",
-        layers("k3e3 k3e3 skip skip k5e3 k5e6 k3e3 skip k5e4 k5e4 k3e3 skip k5e6 k5e4 k3e4 k3e4 k3e6 k3e6 k7e6 k3e3"),
+        layers(
+            "k3e3 k3e3 skip skip k5e3 k5e6 k3e3 skip k5e4 k5e4 k3e3 skip k5e6 k5e4 k3e4 k3e4 k3e6"
+            " k3e6 k7e6 k3e3"
+        ),
     ),
     "ofa-note10-30ms": (
         "ofa-mobilenetv3(width=1.2)",
-        layers("k3e3 k3e3 skip skip k5e4 k3e3 k3e4 skip k5e4 k5e4 k3e3 skip k3e6 k3e4 k3e4 skip k3e6 k3e6 k3e4 k3e3"),
+        layers(
+            "k3e3 k3e3 skip skip k5e4 k3e3 k3e4 skip k5e4 k5e4 k3e3 skip k3e6 k3e4 k3e4 skip k3e6"
+            " k3e6 k3e4 k3e3"
+        ),
     ),
     "ofa-pixel1-20ms": (
         "ofa-mobilenetv3(resolutions=(152,))",
-        layers("k3e3 k3e3 skip skip k5e3 k5e3 skip skip k7e4 k3e3 skip skip k5e3 k3e4 skip skip k3e6 k7e6 skip skip"),
+        layers(
+            "k3e3 k3e3 skip skip k5e3 k5e3 skip skip k7e4 k3e3 skip skip k5e3 k3e4 skip skip k3e6"
+            " k7e6 skip skip"
+        ),
     ),
     "ofa-cpu-10ms": (
         "ofa-proxyless(resolutions=(144,))",
         layers(
-            "k5e4 k3e3 skip skip k3e3 k3e3 skip skip k7e3 k3e3 k7e3 skip k5e3 k5e4 skip skip k5e3 k3e4 skip skip k3e4"
+            "k5e4 k3e3 skip skip k3e3 k3e3 skip skip k7e3 k3e3 k7e3 skip k5e3 k5e4 skip skip k5e3"
+            " k3e4 skip skip k3e4"
         ),
     ),
     "ofa-v100-5ms": (
         "ofa-proxyless(resolutions=(128,))",
         layers(
-            "k3e3 k3e3 skip skip k5e3 k3e6 skip skip k3e4 k5e4 k3e6 skip k3e4 k3e6 k7e4 skip k3e6 k5e4 k5e4 skip k3e4"
+            "k3e3 k3e3 skip skip k5e3 k3e6 skip skip k3e4 k5e4 k3e6 skip k3e4 k3e6 k7e4 skip k3e6"
+            " k5e4 k5e4 skip k3e4"
         ),
     ),
 }

@@ -1,4 +1,6 @@
-"""ProxylessNAS: MobileNetV2 blocks (Cai et al., ICLR 2019, arXiv 1812.00332; the official release)."""
+"""ProxylessNAS: MobileNetV2 blocks (Cai et al., ICLR 2019, arXiv 1812.00332; the official
+release).
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ def proxylessnas(
     width: float = 1.0,
     num_classes: int = 1000,
 ) -> SearchSpace:
-    """The space of the paper: 21 cells; `zero` leaves a cell out where its shortcut can stand in for it.
+    """The space of the paper: 21 cells; `zero` leaves a cell out where its shortcut can stand in
+    for it.
 
     `width` multiplies all channels, and the head's only above 1, as in the release.
     """
@@ -88,26 +91,38 @@ def _initialiser() -> Initialiser:
     return FanOutInitialiser(epsilon=1e-3)
 
 
-_MOBILE = "k5e3 k3e3 zero zero k7e3 k3e3 k5e3 k5e3 k7e6 k5e3 k5e3 k5e3 k5e6 k5e3 k5e3 k5e3 k7e6 k7e6 k7e3 k7e3 k7e6"
+_MOBILE = (
+    "k5e3 k3e3 zero zero k7e3 k3e3 k5e3 k5e3 k7e6 k5e3 k5e3 k5e3 k5e6 k5e3 k5e3 k5e3 k7e6 k7e6 k7e3"
+    " k7e3 k7e6"
+)
 
 PUBLISHED = {
     "proxyless-gpu": (
-        "proxylessnas(channels=(32, 56, 112, 128, 256, 432), first_channels=40, head_channels=1728, "
-        "second_channels=24)",
+        (
+            "proxylessnas(channels=(32, 56, 112, 128, 256, 432), first_channels=40,"
+            " head_channels=1728, second_channels=24)"
+        ),
         layers(
-            "k5e3 zero zero zero k7e3 zero zero k3e3 k7e6 zero zero k5e3 k5e6 zero k3e3 k5e3 k7e6 k7e6 k7e6 k5e6 k7e6"
+            "k5e3 zero zero zero k7e3 zero zero k3e3 k7e6 zero zero k5e3 k5e6 zero k3e3 k5e3 k7e6"
+            " k7e6 k7e6 k5e6 k7e6"
         ),
     ),
     "proxyless-cpu": (
-        "proxylessnas(channels=(32, 48, 88, 104, 216, 360), first_channels=40, head_channels=1432, second_channels=24)",
+        (
+            "proxylessnas(channels=(32, 48, 88, 104, 216, 360), first_channels=40,"
+            " head_channels=1432, second_channels=24)"
+        ),
         layers(
-            "k3e6 k3e3 k3e3 k3e3 k3e6 k3e3 k3e3 k5e3 k3e6 zero zero k3e3 k5e6 k3e3 k3e3 k3e3 k5e6 k5e3 k5e3 k3e3 k5e6"
+            "k3e6 k3e3 k3e3 k3e3 k3e6 k3e3 k3e3 k5e3 k3e6 zero zero k3e3 k5e6 k3e3 k3e3 k3e3 k5e6"
+            " k5e3 k5e3 k3e3 k5e6"
         ),
     ),
     "proxyless-mobile": ("proxylessnas(channels=(32, 40, 80, 96, 192, 320))", layers(_MOBILE)),
     "proxyless-mobile-14": (
-        "proxylessnas(channels=(40, 56, 112, 136, 256, 448), first_channels=48, head_channels=1792, "
-        "second_channels=24)",
+        (
+            "proxylessnas(channels=(40, 56, 112, 136, 256, 448), first_channels=48,"
+            " head_channels=1792, second_channels=24)"
+        ),
         layers(_MOBILE),
     ),
 }

@@ -20,7 +20,9 @@ def published_names(space: str | None = None) -> list[str]:
         space: only those of this space, whatever its parameters; None: all.
     """
     wanted = space.partition("(")[0] if space is not None else None
-    return [name for name, (owner, _) in _entries().items() if wanted in (None, owner.partition("(")[0])]
+    return [
+        name for name, (owner, _) in _entries().items() if wanted in (None, owner.partition("(")[0])
+    ]
 
 
 def published(name: str) -> Architecture:

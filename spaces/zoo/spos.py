@@ -1,4 +1,6 @@
-"""Single Path One-Shot: ShuffleNetV2 blocks (Guo et al., ECCV 2020, arXiv 1904.00420; the official release)."""
+"""Single Path One-Shot: ShuffleNetV2 blocks (Guo et al., ECCV 2020, arXiv 1904.00420; the official
+release).
+"""
 
 from __future__ import annotations
 
@@ -34,17 +36,21 @@ def spos(
 ) -> SearchSpace:
     """The space of the paper: 20 blocks with 4 operations each.
 
-    `channel_scales` opens the channels inside the blocks too, as the paper's channel search: each operation stands
-    once for each scale, such as `k3x0.6`.
+    `channel_scales` opens the channels inside the blocks too, as the paper's channel search: each
+    operation stands once for each scale, such as `k3x0.6`.
     """
-    if any(isinstance(scale, bool) or not isinstance(scale, int | float) for scale in channel_scales):
+    if any(
+        isinstance(scale, bool) or not isinstance(scale, int | float) for scale in channel_scales
+    ):
         raise InvalidParameter(f"{name}: channel_scales must be numbers, not {channel_scales}")
     if not repeats or len(repeats) != len(channels):
-        raise InvalidParameter(f"{name}: repeats and channels need one entry a stage; got {repeats} and {channels}")
+        raise InvalidParameter(
+            f"{name}: repeats and channels need one entry a stage; got {repeats} and {channels}"
+        )
     if stem_channels % 2 or any(width % 4 for width in channels):
         raise InvalidParameter(
-            f"{name}: stem_channels must be even and channels multiples of 4, for blocks split them in two; "
-            f"got {stem_channels} and {channels}"
+            f"{name}: stem_channels must be even and channels multiples of 4, for blocks split them"
+            f" in two; got {stem_channels} and {channels}"
         )
     size = -(-input_size // stem_stride)
     layout: list[Block | ChoiceLayer] = [
@@ -64,19 +70,32 @@ def spos(
             stride = 2 if repeat == 0 else 1
             after = -(-size // stride)
             if stride == 2 and out <= width:
-                raise InvalidParameter(f"{name}: a stage of {out} channels cannot follow one of {width}")
+                raise InvalidParameter(
+                    f"{name}: a stage of {out} channels cannot follow one of {width}"
+                )
             shapes = (width, size, size), (out, after, after)
-            layout.append(ChoiceLayer(f"layer_{index}", _candidates(*shapes, stride, channel_scales)))
+            layout.append(
+                ChoiceLayer(f"layer_{index}", _candidates(*shapes, stride, channel_scales))
+            )
             width, size = out, after
     layout.append(
-        Block("conv", (width, size, size), (head_channels, size, size), kernel=1, stride=1, activation="relu")
+        Block(
+            "conv",
+            (width, size, size),
+            (head_channels, size, size),
+            kernel=1,
+            stride=1,
+            activation="relu",
+        )
     )
 
     def classifier(classes: int) -> Block:
         return Block("classifier", (head_channels, size, size), (classes,))
 
     layout.append(classifier(num_classes))
-    return ChainSpace(name, layout, (3, input_size, input_size), num_classes, classifier, _initialiser)
+    return ChainSpace(
+        name, layout, (3, input_size, input_size), num_classes, classifier, _initialiser
+    )
 
 
 @register_space("spos-channels")
@@ -118,7 +137,9 @@ def spos_tiny(
     head_channels: int = 256,
     num_classes: int = 10,
 ) -> SearchSpace:
-    """The same blocks, 4^6 architectures on small images: trains on two processor cores in about a minute."""
+    """The same blocks, 4^6 architectures on small images: trains on two processor cores in about a
+    minute.
+    """
     return spos(
         name,
         input_size=input_size,
@@ -132,16 +153,23 @@ def spos_tiny(
 
 
 def _candidates(
-    inputs: tuple[int, int, int], outputs: tuple[int, int, int], stride: int, scales: tuple[float, ...]
+    inputs: tuple[int, int, int],
+    outputs: tuple[int, int, int],
+    stride: int,
+    scales: tuple[float, ...],
 ) -> dict[str, tuple[Block, ...]]:
-    widths = {f"x{scale:g}": max(1, round(outputs[0] // 2 * scale)) for scale in scales} or {"": outputs[0] // 2}
+    widths = {f"x{scale:g}": max(1, round(outputs[0] // 2 * scale)) for scale in scales} or {
+        "": outputs[0] // 2
+    }
     candidates: dict[str, tuple[Block, ...]] = {
         f"{candidate}{suffix}": (Block("shuffle", inputs, outputs, kernel, hidden, stride, "relu"),)
         for candidate, kernel in KERNELS.items()
         for suffix, hidden in widths.items()
     }
     for suffix, hidden in widths.items():
-        candidates[f"{XCEPTION}{suffix}"] = (Block("xception", inputs, outputs, 3, hidden, stride, "relu"),)
+        candidates[f"{XCEPTION}{suffix}"] = (
+            Block("xception", inputs, outputs, 3, hidden, stride, "relu"),
+        )
     return candidates
 
 

@@ -21,7 +21,9 @@ from tables.benchmarks.records import Column, Records
 FORMAT, VERSION = "pathfit-benchmark", 1
 
 
-def write(path: str | Path, name: str, records: Records, source: dict[str, Any], command: str) -> None:
+def write(
+    path: str | Path, name: str, records: Records, source: dict[str, Any], command: str
+) -> None:
     """Write a benchmark, all or nothing.
 
     Args:
@@ -44,7 +46,9 @@ def write(path: str | Path, name: str, records: Records, source: dict[str, Any],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "columns": [{"metric": metric, "epochs": epochs} for metric, epochs in records.columns],
     }
-    values = np.array(list(records.columns.values()), dtype=np.float64).reshape(len(records.columns), -1)
+    values = np.array(list(records.columns.values()), dtype=np.float64).reshape(
+        len(records.columns), -1
+    )
     arrays: dict[str, NDArray[Any]] = {
         "header": np.frombuffer(json.dumps(header, indent=1).encode(), dtype=np.uint8),
         "codes": np.ascontiguousarray(records.codes, dtype=np.int16),
@@ -72,7 +76,16 @@ def read(path: str | Path, name: str) -> Records:
         if header["version"] != VERSION:
             raise ValueError(f"of version {header['version']!r}; this Pathfit reads {VERSION}")
         return _records(header, arrays)
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, PathfitError) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        PathfitError,
+    ) as error:
         fault = f"the part {error} is missing" if isinstance(error, KeyError) else error
         raise InvalidBenchmark(f"{path}: not a compact file of a benchmark: {fault}") from error
 
@@ -82,7 +95,10 @@ def _records(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Records
     columns: list[Column] = [(column["metric"], column["epochs"]) for column in header["columns"]]
     values, hashes = arrays["values"], arrays.get("hashes")
     if values.shape != (len(columns), len(codes)) or values.dtype != np.float64:
-        raise ValueError(f"{len(columns)} columns of {len(codes)} rows, but values of the shape {list(values.shape)}")
+        raise ValueError(
+            f"{len(columns)} columns of {len(codes)} rows, but values of the shape"
+            f" {list(values.shape)}"
+        )
     if hashes is not None and (hashes.shape != (len(codes),) or hashes.dtype.kind != "S"):
         raise ValueError("the hashes do not fit the rows")
     return Records(header["space"], codes, dict(zip(columns, values, strict=True)), hashes)

@@ -19,25 +19,36 @@ def read_columns(path: Path, needed: Sequence[str]) -> dict[str, list[str]]:
     """The columns of a CSV file with a header, as text.
 
     Raises:
-        InvalidBenchmark: it cannot be read, lacks one of the `needed` columns, or a line has another length.
+        InvalidBenchmark: it cannot be read, lacks one of the `needed` columns, or a line has
+            another length.
     """
     try:
-        with gzip.open(path, "rt", newline="", encoding="utf-8") if path.suffix == ".gz" else open(path) as file:
+        with (
+            gzip.open(path, "rt", newline="", encoding="utf-8")
+            if path.suffix == ".gz"
+            else open(path) as file
+        ):
             header, *rows = csv.reader(file)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error, ValueError) as error:
         raise InvalidBenchmark(f"{path}: not a CSV file with a header: {error}") from error
     missing = [name for name in needed if name not in header]
     if missing:
-        raise InvalidBenchmark(f"{path}: the column {missing[0]!r} is missing; there is: {', '.join(header)}")
+        raise InvalidBenchmark(
+            f"{path}: the column {missing[0]!r} is missing; there is: {', '.join(header)}"
+        )
     for line, row in enumerate(rows, 2):
         if len(row) != len(header):
-            raise InvalidBenchmark(f"{path}, line {line}: {len(row)} fields in place of {len(header)}")
+            raise InvalidBenchmark(
+                f"{path}, line {line}: {len(row)} fields in place of {len(header)}"
+            )
     columns = list(map(list, zip(*rows, strict=True))) or [[] for _ in header]
     return dict(zip(header, columns, strict=True))
 
 
 def numbers(path: Path, name: str, texts: Sequence[str]) -> NDArray[np.float64]:
-    """A column as floats [n], NaN where it is empty; raises InvalidBenchmark with the line of what is no number."""
+    """A column as floats [n], NaN where it is empty; raises InvalidBenchmark with the line of what
+    is no number.
+    """
     try:
         found = np.array([text or "nan" for text in texts], dtype=np.float64)
         if not np.isinf(found).any():
@@ -45,7 +56,9 @@ def numbers(path: Path, name: str, texts: Sequence[str]) -> NDArray[np.float64]:
     except ValueError:
         pass
     line = next(line for line, text in enumerate(texts, 2) if not _is_number(text))
-    raise InvalidBenchmark(f"{path}, line {line}: {name} is {texts[line - 2]!r:.60}, which is no number")
+    raise InvalidBenchmark(
+        f"{path}, line {line}: {name} is {texts[line - 2]!r:.60}, which is no number"
+    )
 
 
 def _is_number(text: str) -> bool:

@@ -22,12 +22,14 @@ class MissingBenchmark(PathfitError):
         places: where was looked.
     """
 
-    def __init__(self, name: str, official: str, published: str, command: str, places: Iterable[object]):
+    def __init__(
+        self, name: str, official: str, published: str, command: str, places: Iterable[object]
+    ):
         self.name, self.official, self.published, self.command = name, official, published, command
         self.places = tuple(map(str, places))
         super().__init__(
-            f"no file of the benchmark {name} was found in {', '.join(self.places) or 'any place'}: "
-            f"download {official} from {published} and run: {command}"
+            f"no file of the benchmark {name} was found in {', '.join(self.places) or 'any place'}:"
+            f" download {official} from {published} and run: {command}"
         )
 
 

@@ -1,8 +1,10 @@
-"""HW-NAS-Bench: latencies and energies of NAS-Bench-201's cells on six devices (Li et al., ICLR 2021).
+"""HW-NAS-Bench: latencies and energies of NAS-Bench-201's cells on six devices (Li et al., ICLR
+2021).
 
-Its pickle holds `{"nasbench201": {DATA: {"edgegpu_latency": array [15625], ..., "config": [{"arch_str": ...}, ...]}}}`
-for the data cifar10, cifar100 and ImageNet16-120, times in ms and energies in mJ (GATECH-EIC/HW-NAS-Bench). The part on
-FBNet's space is a lookup table of operators, and not read.
+Its pickle holds `{"nasbench201": {DATA: {"edgegpu_latency": array [15625], ..., "config":
+[{"arch_str": ...}, ...]}}}` for the data cifar10, cifar100 and ImageNet16-120, times in ms and
+energies in mJ (GATECH-EIC/HW-NAS-Bench). The part on FBNet's space is a lookup table of operators,
+and not read.
 """
 
 from __future__ import annotations
@@ -25,14 +27,19 @@ from tables.benchmarks.records import Column, Progress, Records
 _DATA = {"cifar10": "", "cifar100": "_cifar100", "ImageNet16-120": "_imagenet16_120"}
 """The pickle's data sets and what stands for them behind a device's name."""
 
-_QUANTITIES = {"latency": "latency_ms", "energy": "energy_mj", "arithmetic_intensity": "arithmetic_intensity"}
+_QUANTITIES = {
+    "latency": "latency_ms",
+    "energy": "energy_mj",
+    "arithmetic_intensity": "arithmetic_intensity",
+}
 
 
 def read_release(path: Path, progress: Progress = lambda share, text: None) -> Records:
     """The cells' costs from the project's pickle.
 
     Raises:
-        InvalidBenchmark: it holds anything but plain containers and arrays, or they are not laid out so.
+        InvalidBenchmark: it holds anything but plain containers and arrays, or they are not laid
+            out so.
     """
     try:
         value = load_plain(path, ARRAYS)
@@ -75,7 +82,9 @@ def _codes(path: Path, data: str, table: Any) -> Codes:
     try:
         texts = [str(config["arch_str"]) for config in table["config"]]
     except (KeyError, TypeError) as error:
-        raise InvalidBenchmark(f"{path}: {data} has no list 'config' of cells with 'arch_str'") from error
+        raise InvalidBenchmark(
+            f"{path}: {data} has no list 'config' of cells with 'arch_str'"
+        ) from error
     return codes_of_strings(texts, f"{path}: {data}")
 
 
@@ -92,6 +101,8 @@ def _columns(
         except (TypeError, ValueError) as error:
             raise InvalidBenchmark(f"{path}: {data}: {name} holds no numbers: {error}") from error
         if column.shape != (count,):
-            raise InvalidBenchmark(f"{path}: {data}: {name} has the shape {list(column.shape)}, not [{count}]")
+            raise InvalidBenchmark(
+                f"{path}: {data}: {name} has the shape {list(column.shape)}, not [{count}]"
+            )
         found[f"{_QUANTITIES[quantity]}@{device}{marker}", None] = column
     return found

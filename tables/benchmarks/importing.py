@@ -42,7 +42,9 @@ def import_benchmark(
     if output.suffix != ".npz":
         raise InvalidBenchmark(f"a compact file ends in .npz, not {output.name!r}")
     if path.is_dir() and name != "nasbench201":
-        raise InvalidBenchmark(f"{path} is a folder; {name} is made of the file {entries[name].official}")
+        raise InvalidBenchmark(
+            f"{path} is a folder; {name} is made of the file {entries[name].official}"
+        )
     module, _, function = entries[name].importer.partition(":")
     reader: Callable[[Path, Progress], Records]
     reader = getattr(importlib.import_module(module), function)

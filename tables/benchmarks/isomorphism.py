@@ -14,12 +14,13 @@ from spaces.space import Codes, SearchSpace
 
 
 def classes(space: SearchSpace, codes: Codes) -> NDArray[np.int64]:
-    """The class of every architecture: two of one class compute the same (but for the order of sums).
+    """The class of every architecture: two of one class compute the same (but for the order of
+    sums).
 
-    NAS-Bench-201: zeros propagated completely (5390 classes). NAS-Bench-101: the benchmark's graph hash. Chains: a
-    candidate without blocks in a layer that may be left out, such as the identity of NAS-Bench-Macro, leaves the
-    layer out, so that the order of what remains counts alone (3969 classes). Other spaces: every architecture is its
-    own class.
+    NAS-Bench-201: zeros propagated completely (5390 classes). NAS-Bench-101: the benchmark's graph
+    hash. Chains: a candidate without blocks in a layer that may be left out, such as the identity
+    of NAS-Bench-Macro, leaves the layer out, so that the order of what remains counts alone (3969
+    classes). Other spaces: every architecture is its own class.
 
     Args:
         space: whose architectures.
@@ -34,14 +35,17 @@ def classes(space: SearchSpace, codes: Codes) -> NDArray[np.int64]:
 
 
 def class_keys(space: SearchSpace, codes: Codes) -> NDArray[Any]:
-    """What architectures of one class, as `classes` tells them, share in every call: array [n, parts]."""
+    """What architectures of one class, as `classes` tells them, share in every call: array [n,
+    parts].
+    """
     return _keys(space)(codes)
 
 
 def representatives(space: SearchSpace, codes: Codes) -> Codes:
     """For every architecture one that stands for its class, as codes [n, choices].
 
-    It does not depend on what else is given; but in NAS-Bench-101 every labelling stands for itself.
+    It does not depend on what else is given; but in NAS-Bench-101 every labelling stands for
+    itself.
     """
     if space.name.partition("(")[0] == "nasbench201":
         from spaces.cells.nasbench201 import classes as of_cells
@@ -76,7 +80,9 @@ def _keys(space: SearchSpace) -> Callable[[Codes], NDArray[Any]]:
 
 
 def _pushed_together(space: ChainSpace, codes: Codes) -> NDArray[Any]:
-    """Codes of which layers that are left out stand behind the others of their run of equal layers."""
+    """Codes of which layers that are left out stand behind the others of their run of equal
+    layers.
+    """
     together = np.array(codes)
     for first, last, left_out in _runs(space):
         part = together[:, first:last]
@@ -86,7 +92,9 @@ def _pushed_together(space: ChainSpace, codes: Codes) -> NDArray[Any]:
 
 
 def _runs(space: ChainSpace) -> list[tuple[int, int, int]]:
-    """Runs of equal layers that may be left out: first column, end, and the code that leaves one out."""
+    """Runs of equal layers that may be left out: first column, end, and the code that leaves one
+    out.
+    """
     runs: list[tuple[int, int, int]] = []
     previous: ChoiceLayer | None = None
     column = 0
@@ -94,7 +102,9 @@ def _runs(space: ChainSpace) -> list[tuple[int, int, int]]:
         layer = part if isinstance(part, ChoiceLayer) else None
         if layer is not None:
             empty = [code for code, blocks in enumerate(layer.candidates.values()) if not blocks]
-            if previous is not None and list(layer.candidates.items()) == list(previous.candidates.items()):
+            if previous is not None and list(layer.candidates.items()) == list(
+                previous.candidates.items()
+            ):
                 runs[-1] = runs[-1][0], column + 1, runs[-1][2]
             elif len(empty) == 1:
                 runs.append((column, column + 1, empty[0]))

@@ -1,7 +1,8 @@
 """NAS-Bench-101's cells as codes, and a CSV file of some of them.
 
-`subset.csv[.gz]` has `hash`, `n` (vertices), `adjacency` (bits of the upper triangle, row by row), `ops` of the inner
-vertices (0 conv3x3, 1 conv1x1, 2 maxpool3x3), `params`, `train_time` and `val4` ... `val108`, accuracies from 0 to 1.
+`subset.csv[.gz]` has `hash`, `n` (vertices), `adjacency` (bits of the upper triangle, row by row),
+`ops` of the inner vertices (0 conv3x3, 1 conv1x1, 2 maxpool3x3), `params`, `train_time` and `val4`
+... `val108`, accuracies from 0 to 1.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def codes_of_cells(cells: Sequence[tuple[str, str]], where: object) -> Codes:
     """The codes [n, 26] of cells.
 
     Args:
-        cells: for each the bits of its upper triangle, row by row, and the digits of its inner operations.
+        cells: for each the bits of its upper triangle, row by row, and the digits of its inner
+            operations.
         where: the file, for errors.
 
     Raises:
@@ -43,12 +45,15 @@ def codes_of_cells(cells: Sequence[tuple[str, str]], where: object) -> Codes:
         columns = _bit_columns(len(operations) + 2)
         if len(operations) > INNER or len(bits) != len(columns) or set(bits) > {"0", "1"}:
             raise InvalidBenchmark(
-                f"{where}: cell {row}: {bits!r:.60} is no triangle of {len(operations) + 2} vertices"
+                f"{where}: cell {row}: {bits!r:.60} is no triangle of {len(operations) + 2}"
+                " vertices"
             )
         codes[row, columns] = np.frombuffer(bits.encode(), dtype=np.uint8) - ord("0")
         for vertex, digit in enumerate(operations):
             if digit not in "012":
-                raise InvalidBenchmark(f"{where}: cell {row}: {digit!r} is none of the {len(OPERATIONS)} operations")
+                raise InvalidBenchmark(
+                    f"{where}: cell {row}: {digit!r} is none of the {len(OPERATIONS)} operations"
+                )
             codes[row, len(EDGES) + vertex] = int(digit)
     try:
         return get(SPACE).check(codes)
@@ -61,8 +66,12 @@ def _bit_columns(vertices: int) -> NDArray[np.int64]:
     """Where the bits of a cell of fewer vertices stand: its output is the space's last vertex."""
     column = {edge: index for index, edge in enumerate(EDGES)}
     last = {vertices - 1: VERTICES - 1}
-    ends = [(source, target) for source in range(vertices) for target in range(source + 1, vertices)]
-    return np.array([column[source, last.get(target, target)] for source, target in ends], dtype=np.int64)
+    ends = [
+        (source, target) for source in range(vertices) for target in range(source + 1, vertices)
+    ]
+    return np.array(
+        [column[source, last.get(target, target)] for source, target in ends], dtype=np.int64
+    )
 
 
 def read_csv(path: Path) -> Records:
@@ -74,7 +83,8 @@ def read_csv(path: Path) -> Records:
     epochs = {f"val{number}": number for number in EPOCHS}
     texts = read_columns(path, ["hash", "adjacency", "ops", "params", "train_time", *epochs])
     columns: dict[Column, NDArray[np.float64]] = {
-        (VALIDATION, number): 100 * numbers(path, name, texts[name]) for name, number in epochs.items()
+        (VALIDATION, number): 100 * numbers(path, name, texts[name])
+        for name, number in epochs.items()
     }
     columns["train_seconds", EPOCHS[-1]] = numbers(path, "train_time", texts["train_time"])
     columns["params", None] = numbers(path, "params", texts["params"])
@@ -86,5 +96,7 @@ def hashes_of(texts: Sequence[str], where: object) -> NDArray[np.bytes_]:
     """Hexadecimal graph hashes as a bytes array [n]; raises InvalidBenchmark with what is none."""
     for text in texts:
         if len(text) != 32 or not set(text) <= set("0123456789abcdef"):
-            raise InvalidBenchmark(f"{where}: {text!r:.60} is no graph hash of 32 hexadecimal digits")
+            raise InvalidBenchmark(
+                f"{where}: {text!r:.60} is no graph hash of 32 hexadecimal digits"
+            )
     return np.array([text.encode() for text in texts], dtype="S32")

@@ -1,9 +1,11 @@
-"""NAS-Bench-101 from its project's TFRecord files (Ying et al., ICML 2019; google-research/nasbench).
+"""NAS-Bench-101 from its project's TFRecord files (Ying et al., ICML 2019;
+google-research/nasbench).
 
-A record is JSON, `[graph hash, epochs, adjacency, operations, metrics]`: the bits of the whole matrix, the operations
-separated by commas, and a base64 message ModelMetrics: evaluation_data (1) at the start, half-way and the end, each
-with training_time (2) and the train, validation and test accuracies (3, 4, 5) from 0 to 1, and trainable_parameters
-(2). Every cell has three runs for each number of epochs; values are their means at the end.
+A record is JSON, `[graph hash, epochs, adjacency, operations, metrics]`: the bits of the whole
+matrix, the operations separated by commas, and a base64 message ModelMetrics: evaluation_data (1)
+at the start, half-way and the end, each with training_time (2) and the train, validation and test
+accuracies (3, 4, 5) from 0 to 1, and trainable_parameters (2). Every cell has three runs for each
+number of epochs; values are their means at the end.
 """
 
 from __future__ import annotations
@@ -79,14 +81,20 @@ def read_release(path: Path, progress: Progress = lambda share, text: None) -> R
     for index, (record, place) in enumerate(read_records(path)):
         try:
             hash_, epochs, adjacency, operations, metrics = json.loads(record)
-            runs.add(hash_, int(epochs), adjacency, operations, base64.b64decode(metrics, validate=True))
+            runs.add(
+                hash_, int(epochs), adjacency, operations, base64.b64decode(metrics, validate=True)
+            )
         except (ValueError, TypeError, AttributeError, IndexError) as error:
-            raise InvalidBenchmark(f"{path}: record {index}: not one of NAS-Bench-101: {error}") from error
+            raise InvalidBenchmark(
+                f"{path}: record {index}: not one of NAS-Bench-101: {error}"
+            ) from error
         if index % _TOLD == 0:
             progress(place / size, f"{len(runs.cells)} cells")
     if not runs.cells:
         raise InvalidBenchmark(f"{path}: the file is empty")
-    return Records(SPACE, codes_of_cells(runs.cells, path), runs.columns(), hashes_of(list(runs.rows), path))
+    return Records(
+        SPACE, codes_of_cells(runs.cells, path), runs.columns(), hashes_of(list(runs.rows), path)
+    )
 
 
 def _cell(adjacency: str, operations: str) -> tuple[str, str]:

@@ -49,7 +49,8 @@ def codes_of_strings(texts: Sequence[str], where: object) -> Codes:
 
 
 def read_csv(path: Path) -> Records:
-    """The accuracies of `path`, and the latencies of `latency_ms.csv[.gz]` beside it where there is one.
+    """The accuracies of `path`, and the latencies of `latency_ms.csv[.gz]` beside it where there is
+    one.
 
     Raises:
         InvalidBenchmark: a file is broken; place and value are named.
@@ -89,4 +90,7 @@ def _latencies(path: Path, wanted: list[str]) -> dict[Column, NDArray[np.float64
     if missing:
         raise InvalidBenchmark(f"{path}: there is no row with the index {missing[0]}")
     order = np.array([place[index] for index in wanted], dtype=np.int64)
-    return {(f"latency_ms@{name}", None): numbers(path, name, column)[order] for name, column in texts.items()}
+    return {
+        (f"latency_ms@{name}", None): numbers(path, name, column)[order]
+        for name, column in texts.items()
+    }

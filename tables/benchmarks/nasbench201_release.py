@@ -1,10 +1,11 @@
 """NAS-Bench-201 from its project's files (Dong and Yang, ICLR 2020; D-X-Y/NAS-Bench-201).
 
-One `.pth` for all cells, `{"meta_archs": [string, ...], "arch2infos": {index: {"full": ..., "less": ...}}}`, or a
-folder of one `.pth` a cell, `000000-FULL.pth` and so on with `{"full": ..., "less": ...}`. `full` are the trainings of
-200 epochs, `less` those of 12: `arch_str`, `dataset_seed` (data -> seeds) and `all_results`, (data, seed) -> results
-with `epochs`, `eval_acc1es` (percent, by "set@epoch"), `eval_losses`, `train_times` (s an epoch) and `latency`
-(seconds for 256 images on a GTX 1080 Ti). Values are means over seeds, of the last epoch.
+One `.pth` for all cells, `{"meta_archs": [string, ...], "arch2infos": {index: {"full": ..., "less":
+...}}}`, or a folder of one `.pth` a cell, `000000-FULL.pth` and so on with `{"full": ..., "less":
+...}`. `full` are the trainings of 200 epochs, `less` those of 12: `arch_str`, `dataset_seed` (data
+-> seeds) and `all_results`, (data, seed) -> results with `epochs`, `eval_acc1es` (percent, by
+"set@epoch"), `eval_losses`, `train_times` (s an epoch) and `latency` (seconds for 256 images on a
+GTX 1080 Ti). Values are means over seeds, of the last epoch.
 """
 
 from __future__ import annotations
@@ -47,21 +48,29 @@ def read_release(path: Path, progress: Progress = lambda share, text: None) -> R
         progress: told the share that is done.
 
     Raises:
-        InvalidBenchmark: a file holds anything but plain containers, arrays and tensors, which is named, or it is not
-            laid out so.
+        InvalidBenchmark: a file holds anything but plain containers, arrays and tensors, which is
+            named, or it is not laid out so.
     """
     strings: list[str] = []
     rows: list[dict[Column, float]] = []
     for index, total, where, info in _folder(path) if path.is_dir() else _file(path):
         try:
-            rows.append({key: value for part, epochs in _PARTS.items() for key, value in _row(info[part], epochs)})
+            rows.append(
+                {
+                    key: value
+                    for part, epochs in _PARTS.items()
+                    for key, value in _row(info[part], epochs)
+                }
+            )
             strings.append(str(info["full"]["arch_str"]))
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             fault = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
             raise InvalidBenchmark(f"{where}: cell {index}: {fault}") from error
         progress((index + 1) / total, f"{index + 1}/{total} cells")
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    columns = {key: np.array([row.get(key, np.nan) for row in rows], dtype=np.float64) for key in keys}
+    columns = {
+        key: np.array([row.get(key, np.nan) for row in rows], dtype=np.float64) for key in keys
+    }
     return Records(SPACE, codes_of_strings(strings, path), columns)
 
 
@@ -72,7 +81,9 @@ def _file(path: Path) -> Iterator[tuple[int, int, Path, Any]]:
         total = len(infos)
         ordered = sorted(infos)
     except (KeyError, TypeError) as error:
-        raise InvalidBenchmark(f"{path}: not NAS-Bench-201: it needs 'meta_archs' and 'arch2infos'") from error
+        raise InvalidBenchmark(
+            f"{path}: not NAS-Bench-201: it needs 'meta_archs' and 'arch2infos'"
+        ) from error
     for place, index in enumerate(ordered):
         info = infos[index]
         if isinstance(info, Mapping) and isinstance(info.get("full"), dict):
@@ -83,7 +94,9 @@ def _file(path: Path) -> Iterator[tuple[int, int, Path, Any]]:
 def _folder(path: Path) -> Iterator[tuple[int, int, Path, Any]]:
     files = sorted(path.glob("*-FULL.pth"))
     if not files:
-        raise InvalidBenchmark(f"{path}: a folder of NAS-Bench-201 has files named 000000-FULL.pth and so on")
+        raise InvalidBenchmark(
+            f"{path}: a folder of NAS-Bench-201 has files named 000000-FULL.pth and so on"
+        )
     for place, file in enumerate(files):
         yield place, len(files), file, _load(file)
 
@@ -93,11 +106,18 @@ def _row(part: Mapping[str, Any], epochs: int) -> Iterator[tuple[Column, float]]
     for name, (data, subset) in _SETS.items():
         runs = [part["all_results"][data, seed] for seed in part["dataset_seed"].get(data, ())]
         for field, suffix in (("eval_acc1es", "acc"), ("eval_losses", "loss")):
-            yield from _mean((f"{name}_{suffix}", epochs), (_last(run, field, subset) for run in runs))
+            yield from _mean(
+                (f"{name}_{suffix}", epochs), (_last(run, field, subset) for run in runs)
+            )
         if data == _TIMED:
             times = [sum(_in_order(run["train_times"])) for run in runs if run.get("train_times")]
             yield from _mean(("train_seconds", epochs), times)
-    latencies = [seconds for run in part["all_results"].values() for seconds in run.get("latency") or () if seconds > 0]
+    latencies = [
+        seconds
+        for run in part["all_results"].values()
+        for seconds in run.get("latency") or ()
+        if seconds > 0
+    ]
     if epochs == FULL:
         yield from _mean(_LATENCY, (1000 * seconds for seconds in latencies))
 
@@ -125,16 +145,40 @@ def _load(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         refused = re.search(r"GLOBAL (\S+)", str(error))
-        why = f"refused to load {refused[1]}" if refused else "not a file of plain containers and tensors"
-        raise InvalidBenchmark(f"{path}: {why}; only plain containers, arrays and tensors are read") from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise InvalidBenchmark(f"{path}: not a file that torch saved: {str(error).partition(chr(10))[0]}") from error
+        why = (
+            f"refused to load {refused[1]}"
+            if refused
+            else "not a file of plain containers and tensors"
+        )
+        raise InvalidBenchmark(
+            f"{path}: {why}; only plain containers, arrays and tensors are read"
+        ) from error
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        raise InvalidBenchmark(
+            f"{path}: not a file that torch saved: {str(error).partition(chr(10))[0]}"
+        ) from error
 
 
 def _admitted() -> list[Any]:
-    """What the release's files may refer to beside tensors: numpy, under its module's old name and the new one."""
+    """What the release's files may refer to beside tensors: numpy, under its module's old name and
+    the new one.
+    """
     from numpy._core.multiarray import _reconstruct, scalar
 
-    dtypes = [type(np.dtype(code)) for code in ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u1", "?")]
-    old = [(scalar, "numpy.core.multiarray.scalar"), (_reconstruct, "numpy.core.multiarray._reconstruct")]
+    dtypes = [
+        type(np.dtype(code)) for code in ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u1", "?")
+    ]
+    old = [
+        (scalar, "numpy.core.multiarray.scalar"),
+        (_reconstruct, "numpy.core.multiarray._reconstruct"),
+    ]
     return [np.dtype, np.ndarray, *dtypes, scalar, _reconstruct, *old, defaultdict, dict, list]

@@ -1,7 +1,8 @@
-"""NAS-Bench-Macro from its project's JSON file (Su et al., CVPR 2021, arXiv 2103.11922; xiusu/NAS-Bench-Macro).
+"""NAS-Bench-Macro from its project's JSON file (Su et al., CVPR 2021, arXiv 2103.11922;
+xiusu/NAS-Bench-Macro).
 
-`{"02012100": {"test_acc": [three seeds], "mean_acc": ..., "params": ..., "flops": ...}, ...}`: a digit a layer. The
-accuracies are those of the best test epoch.
+`{"02012100": {"test_acc": [three seeds], "mean_acc": ..., "params": ..., "flops": ...}, ...}`: a
+digit a layer. The accuracies are those of the best test epoch.
 """
 
 from __future__ import annotations
@@ -32,13 +33,17 @@ def read_json(path: Path, progress: Progress = lambda share, text: None) -> Reco
     except json.JSONDecodeError as error:
         raise InvalidBenchmark(f"{path}: not JSON: {error}") from error
     if not isinstance(table, dict) or not table:
-        raise InvalidBenchmark(f"{path}: needs an object of networks, such as {{'02012100': {{...}}}}")
+        raise InvalidBenchmark(
+            f"{path}: needs an object of networks, such as {{'02012100': {{...}}}}"
+        )
     rows: list[list[int]] = []
     values: list[tuple[float, float, float]] = []
     for name, entry in table.items():
         try:
             rows.append([int(digit) for digit in name])
-            values.append((float(np.mean(entry["test_acc"])), float(entry["flops"]), float(entry["params"])))
+            values.append(
+                (float(np.mean(entry["test_acc"])), float(entry["flops"]), float(entry["params"]))
+            )
         except (ValueError, TypeError, KeyError) as error:
             fault = f"the key {error} is missing" if isinstance(error, KeyError) else error
             raise InvalidBenchmark(f"{path}: network {name!r:.60}: {fault}") from error

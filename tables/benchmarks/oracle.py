@@ -41,7 +41,9 @@ class Benchmark:
             self._by_metric.setdefault(metric, {})[epochs] = values
         unknown = [metric for metric in self._by_metric if metric_of(metric) is None]
         if unknown:
-            raise InvalidBenchmark(f"{self.source}: the name {unknown[0]!r} of a metric tells no unit")
+            raise InvalidBenchmark(
+                f"{self.source}: the name {unknown[0]!r} of a metric tells no unit"
+            )
 
     def __repr__(self) -> str:
         return f"<Benchmark {self.name}: {len(self)} architectures, {len(self._by_metric)} metrics>"
@@ -70,11 +72,17 @@ class Benchmark:
 
     @property
     def default_metric(self) -> str:
-        """What `query` looks up unless told otherwise: the validation accuracy, or the test accuracy without one."""
-        return next((name for name in _PREFERRED if name in self._by_metric), next(iter(self._by_metric)))
+        """What `query` looks up unless told otherwise: the validation accuracy, or the test
+        accuracy without one.
+        """
+        return next(
+            (name for name in _PREFERRED if name in self._by_metric), next(iter(self._by_metric))
+        )
 
     def epochs(self, metric: str) -> tuple[int, ...]:
-        """After how many epochs of training a metric is known, ascending; empty where epochs say nothing."""
+        """After how many epochs of training a metric is known, ascending; empty where epochs say
+        nothing.
+        """
         return tuple(sorted(number for number in self._columns(metric) if number is not None))
 
     def codes(self) -> Codes:
@@ -113,8 +121,12 @@ class Benchmark:
             raise UnknownName(f"metric of {self.name}", metric, self._by_metric)
         return self._by_metric[metric]
 
-    def best(self, metric: str | None = None, epochs: int | None = None) -> tuple[Architecture, float]:
-        """The architecture with the best value of a metric, and the value; arguments and errors as of `values`."""
+    def best(
+        self, metric: str | None = None, epochs: int | None = None
+    ) -> tuple[Architecture, float]:
+        """The architecture with the best value of a metric, and the value; arguments and errors as
+        of `values`.
+        """
         values = self.values(metric, epochs)
         sign = 1 if self.metrics[metric or self.default_metric].higher_is_better else -1
         row = int(np.nanargmax(sign * values))
@@ -123,15 +135,21 @@ class Benchmark:
     # Looking architectures up
 
     @overload
-    def query(self, architectures: Architecture, metric: str | None = None, epochs: int | None = None) -> float: ...
+    def query(
+        self, architectures: Architecture, metric: str | None = None, epochs: int | None = None
+    ) -> float: ...
     @overload
     def query(
         self, architectures: Architectures, metric: str | None = None, epochs: int | None = None
     ) -> NDArray[np.float64]: ...
     def query(
-        self, architectures: Architecture | Architectures, metric: str | None = None, epochs: int | None = None
+        self,
+        architectures: Architecture | Architectures,
+        metric: str | None = None,
+        epochs: int | None = None,
     ) -> float | NDArray[np.float64]:
-        """A metric of one architecture, a number, or of many (or codes [n, choices]), float array [n].
+        """A metric of one architecture, a number, or of many (or codes [n, choices]), float array
+        [n].
 
         Args:
             architectures: of `space`.
@@ -148,7 +166,9 @@ class Benchmark:
         found: NDArray[np.float64] = self.values(metric, epochs)[self.rows(codes)]
         if np.isnan(found).any():
             first = self.space.decode(codes[np.flatnonzero(np.isnan(found))[:1]])[0]
-            raise NotInBenchmark(f"{self.name} has no {metric or self.default_metric} of {first.to_json()}")
+            raise NotInBenchmark(
+                f"{self.name} has no {metric or self.default_metric} of {first.to_json()}"
+            )
         return found
 
     def rows(self, architectures: Architectures) -> NDArray[np.int64]:
@@ -169,8 +189,8 @@ class Benchmark:
         if len(unknown):
             first = self.space.decode(codes[unknown[:1]])[0]
             raise NotInBenchmark(
-                f"{len(unknown)} of {len(codes)} architectures are not among the {len(self)} of {self.name}; "
-                f"the first is {first.to_json()}"
+                f"{len(unknown)} of {len(codes)} architectures are not among the {len(self)} of"
+                f" {self.name}; the first is {first.to_json()}"
             )
         return rows
 
@@ -209,7 +229,9 @@ class Benchmark:
 
     @cached_property
     def classes(self) -> NDArray[np.int64]:
-        """Which of the architectures are one network, int array [n]; see `tables.benchmarks.classes`."""
+        """Which of the architectures are one network, int array [n]; see
+        `tables.benchmarks.classes`.
+        """
         if self._records.hashes is not None:
             _, index = np.unique(self._records.hashes, return_inverse=True)
             return index.reshape(-1).astype(np.int64)
@@ -220,18 +242,26 @@ class Benchmark:
         return self._records.codes[first_of_each(self.classes)]
 
     def evaluations(self, architectures: Architectures, *metrics: str) -> list[Evaluation]:
-        """What training gave for architectures (or codes [n, choices]), as evaluations of the kind `benchmark`."""
+        """What training gave for architectures (or codes [n, choices]), as evaluations of the kind
+        `benchmark`.
+        """
         codes = self.space.codes(architectures)
         columns = {name: self.query(codes, name) for name in metrics or (self.default_metric,)}
         source = self.to_dict()
         return [
-            Evaluation(architecture, {name: float(values[row]) for name, values in columns.items()}, source)
+            Evaluation(
+                architecture, {name: float(values[row]) for name, values in columns.items()}, source
+            )
             for row, architecture in enumerate(self.space.decode(codes))
         ]
 
 
-def _look_up(keys: NDArray[Any], places: NDArray[np.int64], wanted: NDArray[Any]) -> NDArray[np.int64]:
-    """The places of `wanted` [n] among sorted `keys` [m] with their `places` [m]: int array [n], -1 where missing."""
+def _look_up(
+    keys: NDArray[Any], places: NDArray[np.int64], wanted: NDArray[Any]
+) -> NDArray[np.int64]:
+    """The places of `wanted` [n] among sorted `keys` [m] with their `places` [m]: int array [n], -1
+    where missing.
+    """
     if not len(keys):
         return np.full(len(wanted), -1, dtype=np.int64)
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)

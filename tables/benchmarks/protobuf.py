@@ -1,4 +1,6 @@
-"""The wire format of Protocol Buffers, as far as NAS-Bench-101 uses it: varints, doubles, messages."""
+"""The wire format of Protocol Buffers, as far as NAS-Bench-101 uses it: varints, doubles,
+messages.
+"""
 
 from __future__ import annotations
 

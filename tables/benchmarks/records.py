@@ -26,7 +26,8 @@ class Records:
         space: canonical name of the space.
         codes: of the architectures, checked by the space: int array [n, choices].
         columns: values by column, float arrays [n]; NaN where a row has none.
-        hashes: bytes array [n] of the graph hashes by which NAS-Bench-101 knows its cells; None elsewhere.
+        hashes: bytes array [n] of the graph hashes by which NAS-Bench-101 knows its cells; None
+            elsewhere.
     """
 
     space: str

@@ -28,7 +28,8 @@ class Entry:
         space: canonical name of its space.
         official: the file that its project publishes.
         published: where.
-        readable: other files that are read as they are, as patterns in a folder, and what reads them.
+        readable: other files that are read as they are, as patterns in a folder, and what reads
+            them.
         importer: what reads the official file, "module:function".
     """
 
@@ -40,7 +41,9 @@ class Entry:
 
 
 def _csv(folder: str, file: str, reader: str) -> tuple[tuple[str, str], ...]:
-    return tuple((name, reader) for name in (f"{folder}/{file}.gz", f"{folder}/{file}", f"{file}.gz", file))
+    return tuple(
+        (name, reader) for name in (f"{folder}/{file}.gz", f"{folder}/{file}", f"{file}.gz", file)
+    )
 
 
 _MACRO = "nas-bench-macro_cifar10.json"
@@ -71,7 +74,9 @@ ENTRIES = {
 }
 
 HARDWARE = "hw-nas-bench"
-"""Latencies and energies of NAS-Bench-201's cells, which join that benchmark where their file is found."""
+"""Latencies and energies of NAS-Bench-201's cells, which join that benchmark where their file is
+found.
+"""
 
 HARDWARE_ENTRY = Entry(
     "nasbench201",
@@ -88,7 +93,9 @@ def available() -> list[str]:
 
 
 def importable() -> dict[str, Entry]:
-    """Name -> entry of everything that `python -m tables import --benchmark` makes a compact file of."""
+    """Name -> entry of everything that `python -m tables import --benchmark` makes a compact file
+    of.
+    """
     return {**ENTRIES, HARDWARE: HARDWARE_ENTRY}
 
 
@@ -98,14 +105,18 @@ def import_command(name: str) -> str:
 
 
 def folders() -> list[Path]:
-    """Where files are looked for: PATHFIT_DATA, runs/benchmarks, and PATHFIT_REFERENCE_DATA or ../shared/data."""
+    """Where files are looked for: PATHFIT_DATA, runs/benchmarks, and PATHFIT_REFERENCE_DATA or
+    ../shared/data.
+    """
     named = [Path(part) for part in os.environ.get("PATHFIT_DATA", "").split(os.pathsep) if part]
     reference = os.environ.get("PATHFIT_REFERENCE_DATA")
     return [*named, DEFAULT_FOLDER, Path(reference) if reference else _BESIDE_PROJECT]
 
 
 def find(name: str, data: str | Path | None = None) -> Path | None:
-    """The file that `benchmark` would read, None where there is none; arguments and errors as there."""
+    """The file that `benchmark` would read, None where there is none; arguments and errors as
+    there.
+    """
     return next(iter(_found(name, _places(data))), None)
 
 
@@ -114,12 +125,13 @@ def benchmark(name: str, data: str | Path | None = None) -> Benchmark:
 
     Args:
         name: nasbench201, nasbench101 or nasbench-macro.
-        data: a compact file, a file that is read as it is, or the only folder to look in; None: `folders()`.
+        data: a compact file, a file that is read as it is, or the only folder to look in; None:
+            `folders()`.
 
     Raises:
         UnknownName: no such benchmark.
-        MissingBenchmark: none of its files is there; the official one, where it is published and the command that
-            makes a compact file of it are named.
+        MissingBenchmark: none of its files is there; the official one, where it is published and
+            the command that makes a compact file of it are named.
         InvalidBenchmark: a file is broken.
     """
     entry = _entry(name)
@@ -172,10 +184,13 @@ def _found(name: str, places: list[Path]) -> dict[Path, Callable[[Path], Records
 def _reader_of(name: str, entry: Entry, path: Path) -> Callable[[Path], Records]:
     if path.suffix == ".npz":
         return _compact(name)
-    readers = [reader for pattern, reader in entry.readable if path.suffixes == Path(pattern).suffixes]
+    readers = [
+        reader for pattern, reader in entry.readable if path.suffixes == Path(pattern).suffixes
+    ]
     if not readers:
         raise InvalidBenchmark(
-            f"{path}: no compact file (.npz) of {name}; one is made of the official file by: {import_command(name)}"
+            f"{path}: no compact file (.npz) of {name}; one is made of the official file by:"
+            f" {import_command(name)}"
         )
     return _loaded(readers[0])
 

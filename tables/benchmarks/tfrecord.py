@@ -1,8 +1,8 @@
 """TensorFlow's record files, read without TensorFlow, every checksum checked.
 
-A record is its length (uint64), the masked CRC-32C of these 8 bytes (uint32), its bytes, and their masked CRC-32C
-(uint32), all little-endian; masked: rotated right by 15 bits and 0xa282ead8 added (TensorFlow's documentation of
-TFRecord).
+A record is its length (uint64), the masked CRC-32C of these 8 bytes (uint32), its bytes, and their
+masked CRC-32C (uint32), all little-endian; masked: rotated right by 15 bits and 0xa282ead8 added
+(TensorFlow's documentation of TFRecord).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def read_records(path: Path) -> Iterator[tuple[bytes, int]]:
     """The records of a file, one after the other, each with the place in the file behind it.
 
     Raises:
-        InvalidBenchmark: the file ends within a record, or a checksum is wrong; the record is named.
+        InvalidBenchmark: the file ends within a record, or a checksum is wrong; the record is
+            named.
     """
     batch: list[tuple[bytes, int, int]] = []
     number = 0
@@ -37,7 +38,9 @@ def read_records(path: Path) -> Iterator[tuple[bytes, int]]:
                 raise InvalidBenchmark(f"{path}: record {number}: the file ends within it")
             length, check = _HEAD.unpack(head)
             if length > _TOO_LONG or masked_crc32c([head[:8]])[0] != check:
-                raise InvalidBenchmark(f"{path}: record {number}: not a TFRecord file, or its length is damaged")
+                raise InvalidBenchmark(
+                    f"{path}: record {number}: not a TFRecord file, or its length is damaged"
+                )
             rest = file.read(length + _TAIL.size)
             if len(rest) < length + _TAIL.size:
                 raise InvalidBenchmark(f"{path}: record {number}: the file ends within it")
@@ -49,11 +52,15 @@ def read_records(path: Path) -> Iterator[tuple[bytes, int]]:
     yield from _checked(path, batch, number)
 
 
-def _checked(path: Path, batch: Sequence[tuple[bytes, int, int]], end: int) -> Iterator[tuple[bytes, int]]:
+def _checked(
+    path: Path, batch: Sequence[tuple[bytes, int, int]], end: int
+) -> Iterator[tuple[bytes, int]]:
     given = np.array([check for _, check, _ in batch], dtype=np.uint32)
     wrong = np.flatnonzero(masked_crc32c([content for content, _, _ in batch]) != given)
     if len(wrong):
-        raise InvalidBenchmark(f"{path}: record {end - len(batch) + int(wrong[0])}: its checksum is wrong")
+        raise InvalidBenchmark(
+            f"{path}: record {end - len(batch) + int(wrong[0])}: its checksum is wrong"
+        )
     yield from ((content, place) for content, _, place in batch)
 
 
@@ -85,5 +92,7 @@ def crc32c(contents: Sequence[bytes]) -> NDArray[np.uint32]:
 def _table() -> NDArray[np.uint32]:
     values = np.arange(256, dtype=np.uint32)
     for _ in range(8):
-        values = np.where(values & 1, (values >> 1) ^ np.uint32(0x82F63B78), values >> 1).astype(np.uint32)
+        values = np.where(values & 1, (values >> 1) ^ np.uint32(0x82F63B78), values >> 1).astype(
+            np.uint32
+        )
     return values

@@ -1,4 +1,6 @@
-"""`python -m tables benchmarks`: which benchmarks there are, what one knows, evaluations out of one."""
+"""`python -m tables benchmarks`: which benchmarks there are, what one knows, evaluations out of
+one.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from spaces.console.group import example
     epilog=example(
         """python -m tables benchmarks
         python -m tables benchmarks nasbench201
-        python -m tables benchmarks nasbench201 -n 100 --metric cifar10_valid_acc -o evaluations.jsonl"""
+        python -m tables benchmarks nasbench201 -n 100 --metric cifar10_valid_acc -o a.jsonl"""
     )
 )
 @click.argument("name", required=False)
@@ -23,9 +25,19 @@ from spaces.console.group import example
     default=None,
     help="The benchmark's file, or the folder to look in.",
 )
-@click.option("--metric", "metrics", multiple=True, help="What to write.  [default: validation accuracy]")
-@click.option("-n", "count", type=click.IntRange(min=1), default=None, help="So many architectures, drawn at random.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draw.")
+@click.option(
+    "--metric", "metrics", multiple=True, help="What to write.  [default: validation accuracy]"
+)
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(min=1),
+    default=None,
+    help="So many architectures, drawn at random.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draw."
+)
 @click.option(
     "-o",
     "--output",
@@ -34,11 +46,17 @@ from spaces.console.group import example
     help="Write what training gave, as evaluations.",
 )
 def benchmarks(
-    name: str | None, data: Path | None, metrics: tuple[str, ...], count: int | None, seed: int, output: Path | None
+    name: str | None,
+    data: Path | None,
+    metrics: tuple[str, ...],
+    count: int | None,
+    seed: int,
+    output: Path | None,
 ) -> None:
     """List the benchmarks and the files that were found, or show what one of them knows.
 
-    With -o its results are written as evaluations (JSON lines): what `python -m predictor train` learns from.
+    With -o its results are written as evaluations (JSON lines): what `python -m predictor train`
+    learns from.
     """
     if name is None:
         if metrics or count or output:
@@ -55,7 +73,14 @@ def _list(data: Path | None) -> None:
     from rich.table import Column, Table
 
     from spaces.errors import PathfitError
-    from tables.benchmarks.registry import HARDWARE, available, find, hardware_file, import_command, importable
+    from tables.benchmarks.registry import (
+        HARDWARE,
+        available,
+        find,
+        hardware_file,
+        import_command,
+        importable,
+    )
 
     table = Table("benchmark", "space", Column("file", overflow="fold"))
     for name in available():
@@ -73,7 +98,9 @@ def _list(data: Path | None) -> None:
     missing = [name for name in available() if find(name, data) is None] if data is None else []
     for name in missing:
         entry = importable()[name]
-        console.print(f"{name}: download {entry.official} from {entry.published}, then {import_command(name)}")
+        console.print(
+            f"{name}: download {entry.official} from {entry.published}, then {import_command(name)}"
+        )
 
 
 def _show(name: str, data: Path | None) -> None:
@@ -98,10 +125,19 @@ def _show(name: str, data: Path | None) -> None:
             table.add_row(metric, kind.unit, "" if epochs is None else str(epochs), *cells)
     console = Console()
     console.print(table)
-    console.print(f"{len(found.distinct())} distinct networks; read from {found.source}", soft_wrap=True)
+    console.print(
+        f"{len(found.distinct())} distinct networks; read from {found.source}", soft_wrap=True
+    )
 
 
-def _write(name: str, data: Path | None, metrics: tuple[str, ...], count: int | None, seed: int, output: Path) -> None:
+def _write(
+    name: str,
+    data: Path | None,
+    metrics: tuple[str, ...],
+    count: int | None,
+    seed: int,
+    output: Path,
+) -> None:
     import numpy as np
 
     from spaces.files import write_text

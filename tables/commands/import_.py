@@ -21,30 +21,60 @@ BENCHMARKS = ("nasbench201", "nasbench101", "nasbench-macro", "hw-nas-bench")
     ),
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--space", "space_name", default=None, help="Of a lookup table: the space whose blocks are looked for.")
-@click.option("--benchmark", type=click.Choice(BENCHMARKS), default=None, help="The file is this benchmark's.")
-@click.option("--device", "processor", default="unknown", show_default=True, help="What the times were measured on.")
-@click.option("--backend", default="unknown", show_default=True, help="The runtime, such as tflite.")
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images at a time.")
-@click.option("--precision", type=click.Choice(["fp32", "fp16", "bf16", "int8"]), default="fp32", show_default=True)
+@click.option(
+    "--space",
+    "space_name",
+    default=None,
+    help="Of a lookup table: the space whose blocks are looked for.",
+)
+@click.option(
+    "--benchmark", type=click.Choice(BENCHMARKS), default=None, help="The file is this benchmark's."
+)
+@click.option(
+    "--device",
+    "processor",
+    default="unknown",
+    show_default=True,
+    help="What the times were measured on.",
+)
+@click.option(
+    "--backend", default="unknown", show_default=True, help="The runtime, such as tflite."
+)
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images at a time."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
+    default="fp32",
+    show_default=True,
+)
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--name", default=None, help="The table's name.  [default: the file's name]")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
 def import_(
-    files: tuple[Path, ...], space_name: str | None, benchmark: str | None, output: Path | None, **options: Any
+    files: tuple[Path, ...],
+    space_name: str | None,
+    benchmark: str | None,
+    output: Path | None,
+    **options: Any,
 ) -> None:
-    """Make a lookup table (--space) or a benchmark's compact file (--benchmark) of what others published.
+    """Make a lookup table (--space) or a benchmark's compact file (--benchmark) of what others
+    published.
 
-    Latency tables are those of ProxylessNAS and OFA (YAML) or CSV files. These do not tell the device and its
-    conditions; the options do. A CSV row is key,latency_ms[,iqr_ms[,samples]], its key written as Pathfit or as
-    ProxylessNAS's users do.
+    Latency tables are those of ProxylessNAS and OFA (YAML) or CSV files. These do not tell the
+    device and its conditions; the options do. A CSV row is key,latency_ms[,iqr_ms[,samples]], its
+    key written as Pathfit or as ProxylessNAS's users do.
 
-    Benchmarks are read from their projects' files: NAS-Bench-201-v1_1-096897.pth or a folder of one .pth a cell
-    (nasbench201), nasbench_full.tfrecord (nasbench101), nas-bench-macro_cifar10.json (nasbench-macro) and
-    HW-NAS-Bench-v1_0.pickle (hw-nas-bench, which adds latencies and energies to nasbench201).
+    Benchmarks are read from their projects' files: NAS-Bench-201-v1_1-096897.pth or a folder of one
+    .pth a cell (nasbench201), nasbench_full.tfrecord (nasbench101), nas-bench-macro_cifar10.json
+    (nasbench-macro) and HW-NAS-Bench-v1_0.pickle (hw-nas-bench, which adds latencies and energies
+    to nasbench201).
     """
     if (space_name is None) == (benchmark is None):
-        raise click.UsageError("give --space for a latency table, or --benchmark for a benchmark's file")
+        raise click.UsageError(
+            "give --space for a latency table, or --benchmark for a benchmark's file"
+        )
     if benchmark is not None:
         _benchmark(files, benchmark, output)
     else:
@@ -62,7 +92,10 @@ def _benchmark(files: tuple[Path, ...], name: str, output: Path | None) -> None:
     path = output or DEFAULT_FOLDER / f"{name}.npz"
     with Bar(f"reading {files[0].name}") as bar:
         records = import_benchmark(name, files[0], path, command=typed(), progress=bar.update)
-    known = ", ".join(metric if epochs is None else f"{metric} ({epochs} epochs)" for metric, epochs in records.columns)
+    known = ", ".join(
+        metric if epochs is None else f"{metric} ({epochs} epochs)"
+        for metric, epochs in records.columns
+    )
     click.echo(f"{len(records.codes)} architectures of {records.space}: {known}")
     click.echo(f"wrote {path}")
 
@@ -86,11 +119,19 @@ def _lookup_table(
     path = output or DEFAULT_FOLDER / f"{files[0].stem}.json"
     space = get(space_name)
     found = import_table(
-        files, space, name=name or path.stem, processor=processor, conditions=conditions, command=typed()
+        files,
+        space,
+        name=name or path.stem,
+        processor=processor,
+        conditions=conditions,
+        command=typed(),
     )
     found.table.save(path)
     least, greatest = found.table.cost_model(space).bounds()
     unused = f"; {len(found.unused)} rows are of other blocks" if found.unused else ""
-    click.echo(f"{len(found.table.blocks)} blocks of {found.table.space}, written as {found.source} does{unused}")
+    click.echo(
+        f"{len(found.table.blocks)} blocks of {found.table.space}, written as {found.source}"
+        f" does{unused}"
+    )
     click.echo(f"networks take {least.value:.4g} to {greatest.value:.4g} ms")
     click.echo(f"wrote {path}")

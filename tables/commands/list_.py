@@ -17,7 +17,15 @@ def list_() -> None:
     from tables.lookup_table import LookupTable
     from tables.store import available
 
-    table = Table(Column("table", overflow="fold"), "space", "device", "conditions", "blocks", "networks", "date")
+    table = Table(
+        Column("table", overflow="fold"),
+        "space",
+        "device",
+        "conditions",
+        "blocks",
+        "networks",
+        "date",
+    )
     for name, path in available().items():
         try:
             found = LookupTable.read(path)
@@ -27,5 +35,12 @@ def list_() -> None:
         told = found.conditions
         conditions = f"{told['backend']} b{told['batch']} {told['precision']} t{told['threads']}"
         counts = str(len(found.blocks)), str(len(found.networks))
-        table.add_row(name, found.space, str(found.device["processor"]), conditions, *counts, found.created[:10])
+        table.add_row(
+            name,
+            found.space,
+            str(found.device["processor"]),
+            conditions,
+            *counts,
+            found.created[:10],
+        )
     Console().print(table)

@@ -1,4 +1,6 @@
-"""The energy of a network's run, by the whole networks of a lookup table whose device counted it."""
+"""The energy of a network's run, by the whole networks of a lookup table whose device counted
+it.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,10 @@ METRIC = "energy_mj"
 def energy_model(table: LookupTable, space: SearchSpace, correction: str = "ridge") -> CostModel:
     """The energy of one run in millijoules, as the table's whole networks tell it.
 
-    energy = power x sum of block latencies + a correction fitted as the latency's is (`tables.cost.fitting`): the power
-    is that of all measured networks, and what single candidates draw beyond it is in the correction. Counters tell the
-    energy of the whole device, idle parts too, and are too slow for single blocks.
+    energy = power x sum of block latencies + a correction fitted as the latency's is
+    (`tables.cost.fitting`): the power is that of all measured networks, and what single candidates
+    draw beyond it is in the correction. Counters tell the energy of the whole device, idle parts
+    too, and are too slow for single blocks.
 
     Args:
         table: with the energy of at least eight networks of this space.
@@ -41,14 +44,17 @@ def energy_model(table: LookupTable, space: SearchSpace, correction: str = "ridg
         raise MissingFigures(table.name, METRIC, "the device reported none while it was measured")
     if table.space != space.name or len(samples) < FEWEST_NETWORKS:
         reason = (
-            f"it has that of {len(samples)} networks of {table.space}; {FEWEST_NETWORKS} of {space.name} are needed"
+            f"it has that of {len(samples)} networks of {table.space}; {FEWEST_NETWORKS} of"
+            f" {space.name} are needed"
         )
         raise MissingFigures(table.name, METRIC, reason)
     check_blocks(table, space)
     codes = space.check(np.array([sample.codes for sample in samples], dtype=np.int64))
     energies = np.array([sample.energy_mj for sample in samples], dtype=np.float64)
     latencies = block_sums(space, lambda block: table.blocks[block.key].latency_ms).sum(codes)
-    power = float(energies @ latencies / (latencies @ latencies))  # watts: millijoules a millisecond
+    power = float(
+        energies @ latencies / (latencies @ latencies)
+    )  # watts: millijoules a millisecond
     if not power > 0:
         raise MissingFigures(table.name, METRIC, "its counter stood still while the networks ran")
     costs = {key: power * table.blocks[key].latency_ms for key in space.all_blocks}

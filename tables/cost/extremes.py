@@ -20,18 +20,23 @@ _POPULATION, _PARENTS, _GENERATIONS, _SEED = 512, 64, 60, 0
 Cost = Callable[[NDArray[Any]], NDArray[Any]]
 
 
-def extremes(space: SearchSpace, cost: Cost) -> tuple[tuple[float, NDArray[np.int64]], tuple[float, NDArray[np.int64]]]:
+def extremes(
+    space: SearchSpace, cost: Cost
+) -> tuple[tuple[float, NDArray[np.int64]], tuple[float, NDArray[np.int64]]]:
     """The least and the greatest cost, each with codes [choices] that have it.
 
-    A space of at most `ENUMERATED` architectures is enumerated. In a larger one the extremes are what an evolution with
-    a fixed seed finds: attained by the codes given, but a lower or a higher cost may exist.
+    A space of at most `ENUMERATED` architectures is enumerated. In a larger one the extremes are
+    what an evolution with a fixed seed finds: attained by the codes given, but a lower or a higher
+    cost may exist.
 
     Args:
         space: whose architectures.
         cost: codes [n, choices] -> costs [n].
     """
     if enumerable(space):
-        return _least(space.enumerate_codes(1 << 13), cost), _greatest(space.enumerate_codes(1 << 13), cost)
+        return _least(space.enumerate_codes(1 << 13), cost), _greatest(
+            space.enumerate_codes(1 << 13), cost
+        )
     lowest = _least(_evolution(space, cost), cost)
     return lowest, _greatest(_evolution(space, lambda codes: -cost(codes)), cost)
 

@@ -22,7 +22,9 @@ CORRECTIONS = ("ridge", "linear", "mlp")
 """The kinds; only the ridge needs nothing but numpy."""
 
 
-def corrected_sums(table: LookupTable, space: SearchSpace, plain: Sums, kind: str) -> tuple[Sums, Correction]:
+def corrected_sums(
+    table: LookupTable, space: SearchSpace, plain: Sums, kind: str
+) -> tuple[Sums, Correction]:
     """Fit a correction of latencies on a table's whole networks.
 
     Args:
@@ -64,7 +66,8 @@ def levelled_networks(
 ) -> tuple[NDArray[np.signedinteger[Any]], NDArray[np.float64]]:
     """Codes [n, choices] and times [n] of a table's networks as corrections are fitted on them.
 
-    Drift, and what disturbed single turns as far as the networks' own blocks tell it, are divided out.
+    Drift, and what disturbed single turns as far as the networks' own blocks tell it, are divided
+    out.
     """
     fitting = _latencies(table, space, plain)
     return fitting.codes, fitting.values
@@ -79,7 +82,9 @@ def _chosen(fitting: _Fitting, kind: str) -> tuple[Sums, Correction]:
 
 
 def _latencies(table: LookupTable, space: SearchSpace, plain: Sums) -> _Fitting:
-    """The times of a table's networks, with what disturbed single turns divided out as far as their blocks tell it."""
+    """The times of a table's networks, with what disturbed single turns divided out as far as their
+    blocks tell it.
+    """
     given, times = table.network_latencies()
     codes, noise = space.check(given), table.network_noise()
     prior: NDArray[np.float64] = plain.sum(codes)
@@ -88,7 +93,8 @@ def _latencies(table: LookupTable, space: SearchSpace, plain: Sums) -> _Fitting:
         # How much of the disturbance of its blocks a network shares: the slope of one on the other.
         share = slope(np.log(disturbance), np.log(times / prior))
         times = times / disturbance**share
-        # What a network shares with its blocks may be what its runs differ by: only the rest is proven noise.
+        # What a network shares with its blocks may be what its runs differ by: only the rest is
+        # proven noise.
         noise = noise * (1 - share)
     costs = {key: cost.latency_ms for key, cost in table.blocks.items()}
     return _Fitting(space, plain, costs, codes, times, table.seed, noise)
@@ -121,11 +127,15 @@ class _Fitting:
         return self._ridge() if kind == "ridge" else self._regression(kind)
 
     def residual(self, kind: str) -> float:
-        """Root mean square of the residuals of a kind, each network predicted by the fit of the other folds."""
+        """Root mean square of the residuals of a kind, each network predicted by the fit of the
+        other folds.
+        """
         from tables.cost.regression import fold_residuals
 
         kept = self.kept
-        residuals = fold_residuals(kind, self.marks[kept], self.parts[kept], self.values[kept], self.seed)
+        residuals = fold_residuals(
+            kind, self.marks[kept], self.parts[kept], self.values[kept], self.seed
+        )
         return float(np.sqrt(np.mean(residuals**2)))
 
     @cached_property
@@ -159,7 +169,9 @@ class _Fitting:
             terms = [term + delta for term, delta in zip(self.plain.terms, deltas, strict=True)]
             return AdditiveTable(self.plain.fixed + found.intercept, terms), found
         deltas_of = zip(self._keys, found.deltas.tolist(), strict=True)
-        return self._counted({key: self.costs[key] + delta for key, delta in deltas_of}, found.intercept), found
+        return self._counted(
+            {key: self.costs[key] + delta for key, delta in deltas_of}, found.intercept
+        ), found
 
     def _regression(self, kind: str) -> tuple[Sums, Correction]:
         from tables.cost.regression import linear, multi_layer, parts
@@ -168,7 +180,9 @@ class _Fitting:
         rest, given, values = self.rest[kept], self.parts[kept], self.values[kept]
         sigma = denoised(residual, len(rest), None if self.noise is None else self.noise[kept])
         naive = float(rest.std() * len(rest) / (len(rest) - 1))
-        found = Correction(0.0, np.zeros(0), sigma, naive, 0.0, len(rest), int((~kept).sum()), residual, kind)
+        found = Correction(
+            0.0, np.zeros(0), sigma, naive, 0.0, len(rest), int((~kept).sum()), residual, kind
+        )
         if kind == "mlp":
             predict = multi_layer(given, values, self.seed)
             return SearchedSums(space, lambda codes: predict(parts(space, codes, costs))), found
@@ -178,7 +192,9 @@ class _Fitting:
             scaled = [term * slope for term, slope in zip(self.plain.terms, slopes, strict=True)]
             return AdditiveTable(intercept, scaled), found
         slopes_of = zip(self._keys, slopes.tolist(), strict=True)
-        return self._counted({key: costs[key] * slope for key, slope in slopes_of}, intercept), found
+        return self._counted(
+            {key: costs[key] * slope for key, slope in slopes_of}, intercept
+        ), found
 
     @property
     def _keys(self) -> list[str]:

@@ -25,10 +25,13 @@ METRIC = "memory_bytes"
 
 
 def memory_model(table: LookupTable, space: SearchSpace) -> CostModel:
-    """The most bytes of activations that a network of a chain holds at once, for the batch of the table.
+    """The most bytes of activations that a network of a chain holds at once, for the batch of the
+    table.
 
-    Blocks of a chain run one after the other and leave nothing but what the next one takes, which that one's figure
-    counts: a network's peak is the greatest of its blocks', exactly (sigma 0). The image counts for the block that
+    Blocks of a chain run one after the other and leave nothing but what the next one takes, which
+    that one's figure
+    counts: a network's peak is the greatest of its blocks', exactly (sigma 0). The image counts for
+        the block that
     takes it; weights do not count.
 
     Args:
@@ -37,20 +40,27 @@ def memory_model(table: LookupTable, space: SearchSpace) -> CostModel:
 
     Raises:
         MissingBlock: the table lacks a block of the space.
-        MissingFigures: a block of the space has no figure, or the space is no chain: in a cell other values wait while
-            a block runs, so that its blocks do not tell the peak.
+        MissingFigures: a block of the space has no figure, or the space is no chain: in a cell
+            other values wait while a block runs, so that its blocks do not tell the peak.
     """
     if not _is_chain(space):
-        reason = f"{space.name} is no chain of blocks: what waits beside a block that runs is in no figure"
+        reason = (
+            f"{space.name} is no chain of blocks: what waits beside a block that runs is in no"
+            " figure"
+        )
         raise MissingFigures(table.name, METRIC, reason)
     check_blocks(table, space)
     blocks = space.all_blocks
     unknown = [key for key in blocks if table.blocks[key].activation_bytes is None]
     if len(unknown) == len(blocks):
-        raise MissingFigures(table.name, METRIC, "it was built without figures of its blocks' activations")
+        raise MissingFigures(
+            table.name, METRIC, "it was built without figures of its blocks' activations"
+        )
     if unknown:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
-        raise MissingFigures(table.name, METRIC, f"it has none for the block '{unknown[0]}'{more} of {space.name}")
+        raise MissingFigures(
+            table.name, METRIC, f"it has none for the block '{unknown[0]}'{more} of {space.name}"
+        )
     peaks: Sums | PeakTable
     if isinstance(space, ResolutionSpace):
         parts = [_peaks(table, space.at(code)) for code in range(len(space.resolutions))]
@@ -68,7 +78,10 @@ def _peaks(table: LookupTable, space: AdditiveSpace) -> PeakTable:
     def peak(blocks: Iterable[Block]) -> int:
         return max((table.blocks[block.key].activation_bytes or 0 for block in blocks), default=0)
 
-    terms = [np.array([peak(blocks) for blocks in layer.candidates.values()]) for layer in space.choice_layers]
+    terms = [
+        np.array([peak(blocks) for blocks in layer.candidates.values()])
+        for layer in space.choice_layers
+    ]
     return PeakTable(peak(space.fixed_blocks), terms)
 
 

@@ -75,10 +75,10 @@ class CostModel:
     Args:
         space: whose architectures.
         metric: one of `METRICS`.
-        table: what architectures cost; an `AdditiveTable` where that is a sum over choices, a `PeakTable` where it is
-            the greatest of what they need.
-        sigma: deviation of a network's median measurement from the estimate, cross-validated; 0 for exact counts, None
-            where the table has no whole networks of this space to tell it.
+        table: what architectures cost; an `AdditiveTable` where that is a sum over choices, a
+            `PeakTable` where it is the greatest of what they need.
+        sigma: deviation of a network's median measurement from the estimate, cross-validated; 0 for
+            exact counts, None where the table has no whole networks of this space to tell it.
         device: name of the lookup table, None for counts.
         correction: the fitted correction, None where there is none.
         block_sum: the plain sum of block costs, without the correction.
@@ -106,14 +106,16 @@ class CostModel:
         return self.table.peak if isinstance(self.table, PeakTable) else self.table.sum
 
     def upper(self, architectures: Architectures, margin: float = MARGIN) -> NDArray[np.float64]:
-        """What the cost stays under: estimate + margin x sigma (the estimate where sigma is unknown), [n]."""
+        """What the cost stays under: estimate + margin x sigma (the estimate where sigma is
+        unknown), [n].
+        """
         return self.estimate(architectures) + margin * (self.sigma or 0.0)
 
     def bounds(self) -> tuple[Bound, Bound]:
         """The least and the greatest estimate in the space, each with its architecture.
 
-        Exact where `exact_bounds` says so. Elsewhere they are the extremes that a seeded evolution finds: their
-        architectures have these costs, but a lower or a higher one may exist.
+        Exact where `exact_bounds` says so. Elsewhere they are the extremes that a seeded evolution
+        finds: their architectures have these costs, but a lower or a higher one may exist.
         """
         found = self.table.bounds() if self._free else extremes(self.space, self._costs)
         least, greatest = (Bound(value, self.space.architecture(codes)) for value, codes in found)
@@ -121,29 +123,39 @@ class CostModel:
 
     @property
     def exact_bounds(self) -> bool:
-        """Whether `bounds` are exact: sums and peaks over choices, and spaces small enough to be enumerated."""
+        """Whether `bounds` are exact: sums and peaks over choices, and spaces small enough to be
+        enumerated.
+        """
         return (isinstance(self.table, _BY_CHOICE) and self._free) or enumerable(self.space)
 
     @property
     def _free(self) -> bool:
-        """Whether the table's own bounds are of architectures that exist, each in its one spelling."""
+        """Whether the table's own bounds are of architectures that exist, each in its one
+        spelling.
+        """
         if not self.space.irregular or not isinstance(self.table, _BY_CHOICE):
             return True
         codes = np.stack([codes for _, codes in self.table.bounds()]).astype(self.space.dtype)
         return bool(self.space.valid(codes).all() and (self.space.canonical(codes) == codes).all())
 
     def expected(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """The differentiable expected cost under independent candidate probabilities, of sums and of peaks.
+        """The differentiable expected cost under independent candidate probabilities, of sums and
+        of peaks.
 
         Args:
             probabilities: for each choice a tensor [..., candidates].
 
         Raises:
-            NotAdditive: the space's costs, or the correction, are not sums (or a peak) over its choices.
+            NotAdditive: the space's costs, or the correction, are not sums (or a peak) over its
+                choices.
         """
         if isinstance(self.table, _BY_CHOICE) and self.space.additive:
             return self.table.expected(probabilities)
-        cause = f"with the correction {self.correction.kind!r} " if self.space.additive and self.correction else ""
+        cause = (
+            f"with the correction {self.correction.kind!r} "
+            if self.space.additive and self.correction
+            else ""
+        )
         raise NotAdditive(f"{cause}costs of {self.space.name} are not sums over its choices")
 
 
@@ -165,18 +177,21 @@ def counting_model(space: SearchSpace, metric: str) -> CostModel:
     if name not in COUNTS:
         raise UnknownName("count", metric, (*COUNTS, *ALIASES))
     if isinstance(space, AdditiveSpace):
-        return CostModel(space, name, space.additive_table(lambda block: getattr(block, name), np.int64), 0.0)
+        return CostModel(
+            space, name, space.additive_table(lambda block: getattr(block, name), np.int64), 0.0
+        )
     return CostModel(space, name, SearchedSums(space, getattr(space, name)), 0.0)
 
 
 def latency_model(table: LookupTable, space: SearchSpace, correction: str = "ridge") -> CostModel:
-    """The latency model of a table, corrected by its whole networks where they are of the same space.
+    """The latency model of a table, corrected by its whole networks where they are of the same
+    space.
 
     Args:
         table: what was measured.
         space: whose architectures.
-        correction: `none`, one of `tables.cost.fitting.CORRECTIONS`, or `best`, which compares these by
-            cross-validation.
+        correction: `none`, one of `tables.cost.fitting.CORRECTIONS`, or `best`, which compares
+            these by cross-validation.
 
     Raises:
         MissingBlock: the table lacks a block of the space.
@@ -205,7 +220,8 @@ def check_blocks(table: LookupTable, space: SearchSpace) -> None:
 
 
 def models(table: LookupTable, space: SearchSpace) -> dict[str, CostModel]:
-    """Metric -> cost model of all that a table tells of a space; what it has no figures of is left out.
+    """Metric -> cost model of all that a table tells of a space; what it has no figures of is left
+    out.
 
     Raises:
         MissingBlock: the table lacks a block of the space.

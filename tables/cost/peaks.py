@@ -1,4 +1,6 @@
-"""Peaks: what an architecture needs at once, the greatest of what its parts need one after the other."""
+"""Peaks: what an architecture needs at once, the greatest of what its parts need one after the
+other.
+"""
 
 from __future__ import annotations
 
@@ -39,17 +41,20 @@ class PeakTable:
         return (low.item(), least), (high.item(), greatest)
 
     def within(self, maximum: float) -> list[NDArray[np.bool_]]:
-        """For each choice which candidates a peak of at most `maximum` allows, bool arrays [candidates].
+        """For each choice which candidates a peak of at most `maximum` allows, bool arrays
+        [candidates].
 
-        The architectures within it are exactly those of allowed candidates; none where `fixed` is above it.
+        The architectures within it are exactly those of allowed candidates; none where `fixed` is
+        above it.
         """
         return [np.maximum(term, self.fixed) <= maximum for term in self.terms]
 
     def expected(self, probabilities: Sequence[Tensor]) -> Tensor:
         """The differentiable expectation of the peak, exact.
 
-        With values v_1 < ... < v_m that a peak can have and F_c(v) the probability that choice c needs at most v, under
-        independent choices P(peak <= v) = prod_c F_c(v), so that E = v_m - sum_k (v_{k+1} - v_k) prod_c F_c(v_k).
+        With values v_1 < ... < v_m that a peak can have and F_c(v) the probability that choice c
+        needs at most v, under independent choices P(peak <= v) = prod_c F_c(v), so that E = v_m -
+        sum_k (v_{k+1} - v_k) prod_c F_c(v_k).
 
         Args:
             probabilities: for each choice a tensor [..., candidates].
@@ -63,7 +68,9 @@ class PeakTable:
         first = probabilities[0]
         below = first.new_ones((*first.shape[:-1], len(values) - 1))
         for given, term in zip(probabilities, terms, strict=True):
-            reached = torch.as_tensor(term[:, None] <= values[None, :-1], dtype=given.dtype, device=given.device)
+            reached = torch.as_tensor(
+                term[:, None] <= values[None, :-1], dtype=given.dtype, device=given.device
+            )
             below = below * (given @ reached)
         steps = torch.as_tensor(np.diff(values), dtype=first.dtype, device=first.device)
         return float(values[-1]) - below @ steps

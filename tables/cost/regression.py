@@ -1,8 +1,10 @@
-"""The linear and the multi-layer correction of aw_nas: networks' costs regressed on the costs of their parts.
+"""The linear and the multi-layer correction of aw_nas: networks' costs regressed on the costs of
+their parts.
 
-Both take as their inputs what each choice (in spaces that are not additive: each block) costs by the table; the ridge
-of `tables.cost.ridge` takes which candidate was chosen. aw_nas (arXiv 2012.10388) reports for its linear and its
-multi-layer correction about half the error of the plain block sum on a GPU.
+Both take as their inputs what each choice (in spaces that are not additive: each block) costs by
+the table; the ridge of `tables.cost.ridge` takes which candidate was chosen. aw_nas (arXiv
+2012.10388) reports for its linear and its multi-layer correction about half the error of the plain
+block sum on a GPU.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ def parts(space: SearchSpace, codes: NDArray[Any], costs: Mapping[str, float]) -
 
 
 def linear(given: Array, values: Array) -> tuple[float, Array]:
-    """Least squares of `values` [n] on `given` [n, parts]: the intercept and the coefficients [parts]."""
+    """Least squares of `values` [n] on `given` [n, parts]: the intercept and the coefficients
+    [parts].
+    """
     from sklearn.linear_model import LinearRegression
 
     model = LinearRegression().fit(given, values)
@@ -51,7 +55,8 @@ def linear(given: Array, values: Array) -> tuple[float, Array]:
 
 
 def multi_layer(given: Array, values: Array, seed: int) -> Predict:
-    """A perceptron with one hidden layer of 64, on standardised inputs, that learns what the block sum leaves.
+    """A perceptron with one hidden layer of 64, on standardised inputs, that learns what the block
+    sum leaves.
 
     Args:
         given: [n, parts].
@@ -70,7 +75,9 @@ def multi_layer(given: Array, values: Array, seed: int) -> Predict:
     centre, scale = float(rest.mean()), float(rest.std()) or 1.0
     model = make_pipeline(
         StandardScaler(),
-        MLPRegressor(hidden_layer_sizes=(64,), solver="lbfgs", alpha=1.0, max_iter=200, random_state=seed),
+        MLPRegressor(
+            hidden_layer_sizes=(64,), solver="lbfgs", alpha=1.0, max_iter=200, random_state=seed
+        ),
     )
     with warnings.catch_warnings():
         # Stopping early is part of the regularisation here.

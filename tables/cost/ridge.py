@@ -1,17 +1,19 @@
 """What whole networks cost beyond the sum of their blocks: a ridge with the table as its prior.
 
-The sum of block times misses what stands between blocks and what neighbours do to each other's caches. Whole
-networks of the same build tell: y = block sum + intercept + one delta for each (choice, candidate), deltas shrunk
-towards 0. The penalty is chosen, and sigma given, by leave-one-out residuals in closed form (Allen's PRESS).
-Samples during which the machine did something else lie many deviations off; they are left out and counted. What
-disturbs a network's turn disturbs the blocks timed in it too, so their excess over the table is divided out first
+The sum of block times misses what stands between blocks and what neighbours do to each other's
+caches. Whole networks of the same build tell: y = block sum + intercept + one delta for each
+(choice, candidate), deltas shrunk towards 0. The penalty is chosen, and sigma given, by
+leave-one-out residuals in closed form (Allen's PRESS). Samples during which the machine did
+something else lie many deviations off; they are left out and counted. What disturbs a network's
+turn disturbs the blocks timed in it too, so their excess over the table is divided out first
 (`tables.cost.fitting`), as far as the two go together.
 
-A residual holds the model's error and the noise of the one sample it is compared with. What a search promises is the
-median of many runs, in which that noise is gone: sigma^2 = residual^2 - noise^2. The noise is only what the spread of
-a sample's own runs proves. Disturbances that last for a whole turn, and the error of the reference network that drift
-is divided out by, stay in sigma, which is therefore too large rather than too small. What the residuals leave to
-chance (their variance is known to sqrt(2 / n)) is its floor.
+A residual holds the model's error and the noise of the one sample it is compared with. What a
+search promises is the median of many runs, in which that noise is gone: sigma^2 = residual^2 -
+noise^2. The noise is only what the spread of a sample's own runs proves. Disturbances that last for
+a whole turn, and the error of the reference network that drift is divided out by, stay in sigma,
+which is therefore too large rather than too small. What the residuals leave to chance (their
+variance is known to sqrt(2 / n)) is its floor.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ from numpy.typing import NDArray
 PENALTIES = np.logspace(-2, 4, 37)
 
 OUTLIER = 4.5
-"""Robust deviations (1.4826 x median absolute deviation) beyond which a sample counts as disturbed."""
+"""Robust deviations (1.4826 x median absolute deviation) beyond which a sample counts as
+disturbed.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,10 +39,12 @@ class Correction:
 
     Args:
         intercept: added to every network, in the unit of the values.
-        deltas: ridge: float array [features], added where the feature is present; linear: what each part's cost is
-            multiplied by, [parts]; mlp: empty.
-        sigma: deviation of a network's median from the estimate: the residual without the noise of single samples.
-        naive_sigma: root mean square of the leave-one-out residuals of the plain sum with an intercept alone.
+        deltas: ridge: float array [features], added where the feature is present; linear: what each
+            part's cost is multiplied by, [parts]; mlp: empty.
+        sigma: deviation of a network's median from the estimate: the residual without the noise of
+            single samples.
+        naive_sigma: root mean square of the leave-one-out residuals of the plain sum with an
+            intercept alone.
         penalty: the ridge penalty that was chosen.
         count: networks that it was fitted on.
         outliers: networks that were left out as disturbed.
@@ -60,7 +66,10 @@ class Correction:
 
 
 def fit(
-    features: NDArray[Any], prior: NDArray[Any], values: NDArray[Any], noise: NDArray[Any] | None = None
+    features: NDArray[Any],
+    prior: NDArray[Any],
+    values: NDArray[Any],
+    noise: NDArray[Any] | None = None,
 ) -> Correction:
     """Fit the correction.
 
@@ -78,7 +87,9 @@ def fit(
 
 
 def undisturbed(features: NDArray[Any], rest: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of the networks, bool [n], the machine was left alone for; `rest` [n] is what their blocks leave open."""
+    """Which of the networks, bool [n], the machine was left alone for; `rest` [n] is what their
+    blocks leave open.
+    """
     kept = _undisturbed(rest)
     first = _ridge(features[kept], rest[kept])
     # The first fit's residuals are narrower than the raw ones and show what those still hid.
@@ -87,10 +98,11 @@ def undisturbed(features: NDArray[Any], rest: NDArray[np.float64]) -> NDArray[np
 
 
 def slope(given: NDArray[np.float64], values: NDArray[np.float64]) -> float:
-    """The share, 0 to 1, of a disturbance `given` [n] that `values` [n] have: a control variate's coefficient.
+    """The share, 0 to 1, of a disturbance `given` [n] that `values` [n] have: a control variate's
+    coefficient.
 
-    Both are logarithms. Samples beyond `OUTLIER` deviations are left out, and so is a slope of less than twice its
-    standard error, which may be chance.
+    Both are logarithms. Samples beyond `OUTLIER` deviations are left out, and so is a slope of less
+    than twice its standard error, which may be chance.
     """
     kept = _undisturbed(values) & _undisturbed(given)
     x, y = given[kept] - given[kept].mean(), values[kept] - values[kept].mean()
@@ -103,7 +115,9 @@ def slope(given: NDArray[np.float64], values: NDArray[np.float64]) -> float:
 
 
 def denoised(residual: float, count: int, noise: NDArray[Any] | None) -> float:
-    """The model's own deviation: `residual` (root mean square over `count` samples) without their `noise` [count]."""
+    """The model's own deviation: `residual` (root mean square over `count` samples) without their
+    `noise` [count].
+    """
     if noise is None:
         return residual
     known = residual**2 - float(np.mean(np.square(noise)))

@@ -1,4 +1,6 @@
-"""What architectures cost as sums: over the choices where a space is additive, over counted blocks everywhere else."""
+"""What architectures cost as sums: over the choices where a space is additive, over counted blocks
+everywhere else.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +47,16 @@ class SearchedSums:
 
     def sum(self, codes: NDArray[Any]) -> NDArray[Any]:
         """The costs of codes (int array [n, choices]) as an array [n]."""
-        parts = [self.cost(codes[start : start + _CHUNK]) for start in range(0, max(1, len(codes)), _CHUNK)]
+        parts = [
+            self.cost(codes[start : start + _CHUNK])
+            for start in range(0, max(1, len(codes)), _CHUNK)
+        ]
         return np.concatenate(parts)
 
     def bounds(self) -> tuple[Extreme, Extreme]:
-        """The least and the greatest cost that `tables.cost.extremes` finds: exact for small spaces only."""
+        """The least and the greatest cost that `tables.cost.extremes` finds: exact for small spaces
+        only.
+        """
         return self._extremes
 
     @cached_property
@@ -68,7 +75,8 @@ def counted(space: SearchSpace, costs: Mapping[str, float], fixed: float = 0.0) 
 
     def cost(codes: NDArray[Any]) -> NDArray[np.float64]:
         keys, counts = space.block_counts(codes)
-        # Not matmul: its order of summing, and so the last digit, depends on how many rows there are.
+        # Not matmul: its order of summing, and so the last digit, depends on how many rows there
+        # are.
         total = np.full(len(codes), fixed)
         for column, key in enumerate(keys):
             total += counts[:, column] * costs[key]
@@ -85,7 +93,9 @@ def block_sums(space: SearchSpace, cost: Callable[[Block], float]) -> Sums:
 
 
 def features(space: SearchSpace, codes: NDArray[Any]) -> NDArray[np.float64]:
-    """What a correction may lean on, float [n, features]: candidates where the space is additive, else block counts."""
+    """What a correction may lean on, float [n, features]: candidates where the space is additive,
+    else block counts.
+    """
     if isinstance(space, AdditiveSpace):
         return space.one_hot(codes)
     return space.block_counts(codes)[1].astype(np.float64)

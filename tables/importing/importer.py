@@ -43,7 +43,8 @@ def import_table(
     """A lookup table of a space from published rows.
 
     Args:
-        files: YAML or CSV; rows of one key in several files are pooled, weighted by their numbers of samples.
+        files: YAML or CSV; rows of one key in several files are pooled, weighted by their numbers
+            of samples.
         space: whose blocks are looked for.
         name: of the table.
         processor: the device that was measured.
@@ -95,7 +96,8 @@ def _source(blocks: Sequence[Block], rows: Mapping[str, Row]) -> str:
     if not found[best]:
         first = next(iter(rows))
         raise InvalidTable(
-            f"no row is of a block of the space: the first row is {first!r}, a block of the space {blocks[0].key!r}"
+            f"no row is of a block of the space: the first row is {first!r}, a block of the space"
+            f" {blocks[0].key!r}"
         )
     return best
 
@@ -111,7 +113,9 @@ def _pooled(tables: Sequence[Mapping[str, Row]]) -> dict[str, Row]:
 def _pool(rows: Sequence[Row]) -> Row:
     counted = all(row.samples is not None for row in rows)
     weights = [row.samples or 1 for row in rows] if counted else [1] * len(rows)
-    mean = sum(weight * row.latency_ms for weight, row in zip(weights, rows, strict=True)) / sum(weights)
+    mean = sum(weight * row.latency_ms for weight, row in zip(weights, rows, strict=True)) / sum(
+        weights
+    )
     known = [row.iqr_ms for row in rows if row.iqr_ms is not None]
     samples = sum(weights) if counted else None
     return Row(rows[0].key, mean, max(known) if len(known) == len(rows) else None, samples)

@@ -32,15 +32,19 @@ def proxylessnas_key(block: Block) -> str:
 def ofa_key(block: Block) -> str:
     """The key in Once-for-All's tables; `expand` is the number of channels inside there.
 
-    Such as `expanded_conv-input:56x56x32-output:28x28x48-expand:128-kernel:5-stride:2-idskip:0-se:1-hs:0`.
+    Such as
+    `expanded_conv-input:56x56x32-output:28x28x48-expand:128-kernel:5-stride:2-idskip:0-se:1-hs:0`.
 
     Raises:
         UnnamedBlock: the release has no name for such a block.
     """
     if block.operator == "mbconv":
         hidden = block.input[0] * (block.expansion or 1)
-        flags = f"idskip:{int(block.shortcut)}-se:{int(block.se)}-hs:{int(block.activation == 'hswish')}"
-        return f"expanded_conv-{_ends(block)}-expand:{hidden}-kernel:{block.kernel}-stride:{block.stride}-{flags}"
+        hard_swish = int(block.activation == "hswish")
+        return (
+            f"expanded_conv-{_ends(block)}-expand:{hidden}-kernel:{block.kernel}"
+            f"-stride:{block.stride}-idskip:{int(block.shortcut)}-se:{int(block.se)}-hs:{hard_swish}"
+        )
     if block.operator in ("avg_pool", "global_pool"):
         return f"AvgPool2D-{_ends(block)}"
     if block.operator == "conv_act":
@@ -49,7 +53,8 @@ def ofa_key(block: Block) -> str:
 
 
 def short_key(block: Block) -> str:
-    """The key in the CSV files that ProxylessNAS's users exchange: `56x56x24-28x28x40-expand:3-kernel:5-stride:2`.
+    """The key in the CSV files that ProxylessNAS's users exchange:
+    `56x56x24-28x28x40-expand:3-kernel:5-stride:2`.
 
     Raises:
         UnnamedBlock: there is no name for such a block.

@@ -1,4 +1,6 @@
-"""Reading the latency tables that others published: YAML and CSV, every fault named by its line and value."""
+"""Reading the latency tables that others published: YAML and CSV, every fault named by its line and
+value.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ class Row:
     Args:
         key: as it stands there.
         latency_ms: mean or median, as the source gives it.
-        iqr_ms: inter-quartile range, from the variance or the deviation as of normal times; None where none is given.
+        iqr_ms: inter-quartile range, from the variance or the deviation as of normal times; None
+            where none is given.
         samples: how many were measured; None likewise.
     """
 
@@ -35,15 +38,20 @@ def read_rows(path: str | Path) -> dict[str, Row]:
     """The rows of a table, by key.
 
     Args:
-        path: `.yaml` or `.yml`: key -> {mean, and count, var or std where known}; `.csv`: key, latency_ms, and an
-            inter-quartile range and the number of samples where known, with a header or without.
+        path: `.yaml` or `.yml`: key -> {mean, and count, var or std where known}; `.csv`: key,
+            latency_ms, and an inter-quartile range and the number of samples where known, with a
+            header or without.
 
     Raises:
-        InvalidTable: the file's kind is unknown, it is empty, or a line is broken; line and value are named.
+        InvalidTable: the file's kind is unknown, it is empty, or a line is broken; line and value
+            are named.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in (".yaml", ".yml", ".csv"):
-        raise InvalidTable(f"{path}: tables are imported from .yaml, .yml and .csv, not from {suffix or 'such a file'}")
+        raise InvalidTable(
+            f"{path}: tables are imported from .yaml, .yml and .csv, not from"
+            f" {suffix or 'such a file'}"
+        )
     text = read_text(path)
     rows: dict[str, Row] = {}
     for line, row in _csv(text, path) if suffix == ".csv" else _yaml(text, path):
@@ -63,7 +71,9 @@ def _csv(text: str, path: str | Path) -> Iterator[tuple[int, Row]]:
             continue
         where = f"{path}, line {line}"
         if not 2 <= len(cells) <= 4:
-            raise InvalidTable(f"{where}: {','.join(cells)!r:.120} is not 'key,latency_ms[,iqr_ms[,samples]]'")
+            raise InvalidTable(
+                f"{where}: {','.join(cells)!r:.120} is not 'key,latency_ms[,iqr_ms[,samples]]'"
+            )
         key, latency, *rest = (cell.strip() for cell in cells)
         spread = _number(rest[0], where, "iqr_ms") if rest and rest[0] else None
         samples = int(_number(rest[1], where, "samples")) if len(rest) > 1 and rest[1] else None
@@ -79,15 +89,22 @@ def _yaml(text: str, path: str | Path) -> Iterator[tuple[int, Row]]:
         if root is None:
             return
         if not isinstance(root, yaml.MappingNode):
-            raise InvalidTable(f"{path}: a table maps keys to {{mean, count, var or std}}; this is no mapping")
+            raise InvalidTable(
+                f"{path}: a table maps keys to {{mean, count, var or std}}; this is no mapping"
+            )
         for key_node, value_node in root.value:
             line = key_node.start_mark.line + 1
-            key, value = loader.construct_object(key_node), loader.construct_object(value_node, deep=True)
+            key, value = (
+                loader.construct_object(key_node),
+                loader.construct_object(value_node, deep=True),
+            )
             yield line, _yaml_row(str(key), value, f"{path}, line {line}")
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark is not None else ""
-        raise InvalidTable(f"{path}{place}: not YAML: {getattr(error, 'problem', None) or error}") from error
+        raise InvalidTable(
+            f"{path}{place}: not YAML: {getattr(error, 'problem', None) or error}"
+        ) from error
     except RecursionError as error:
         raise InvalidTable(f"{path}: not YAML that can be read: it is nested too deeply") from error
     finally:
@@ -98,7 +115,9 @@ def _yaml_row(key: str, value: object, where: str) -> Row:
     if not isinstance(value, dict):
         return Row(key, _number(value, where, key))
     if "mean" not in value:
-        raise InvalidTable(f"{where}: {key} has no 'mean'; it has {', '.join(map(str, value)) or 'nothing'}")
+        raise InvalidTable(
+            f"{where}: {key} has no 'mean'; it has {', '.join(map(str, value)) or 'nothing'}"
+        )
     deviation = None
     if "std" in value:
         deviation = _number(value["std"], where, f"{key}: std")
@@ -112,7 +131,11 @@ def _yaml_row(key: str, value: object, where: str) -> Row:
 def _number(value: object, where: str, name: str) -> float:
     try:
         # YAML 1.1 takes `1e-05` for text, so text is read too.
-        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+        number = (
+            float(value)
+            if isinstance(value, str | int | float) and not isinstance(value, bool)
+            else math.nan
+        )
     except (ValueError, OverflowError):
         number = math.nan
     if not (math.isfinite(number) and number >= 0):

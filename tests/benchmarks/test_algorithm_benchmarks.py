@@ -1,4 +1,6 @@
-"""The benchmarks of algorithms and of the search by gradients tell what they say, and go on where they were stopped."""
+"""The benchmarks of algorithms and of the search by gradients tell what they say, and go on where
+they were stopped.
+"""
 
 import importlib.util
 import json
@@ -68,12 +70,16 @@ def test_both_strategies_get_as_many_scores(monkeypatch: pytest.MonkeyPatch) -> 
     found = benchmark.compared(SearchProblem(space, guide, [Constraint("macs", limit, cost)]), 3)  # type: ignore[arg-type]
     best = guide.score(codes[cost.estimate(codes) <= limit])[0].max()
     assert found["evolution"]["verified"] == benchmark.EVALUATIONS
-    assert found["proxyless"]["verified"] <= benchmark.EVALUATIONS - 16 * 25  # the relaxed ones count too
+    assert (
+        found["proxyless"]["verified"] <= benchmark.EVALUATIONS - 16 * 25
+    )  # the relaxed ones count too
     assert found["proxyless"]["best"] == pytest.approx(best)
     assert found["evolution"]["best"] <= best + 1e-9
 
 
-def test_searches_of_another_kind_are_not_mixed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_searches_of_another_kind_are_not_mixed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     benchmark = script("proxyless_search", monkeypatch)
     path, kind = tmp_path / "spos.json", {"seed": 0, "predictor": "a"}
     assert benchmark.done_before(path, kind) == []
@@ -86,12 +92,16 @@ def test_searches_of_another_kind_are_not_mixed(monkeypatch: pytest.MonkeyPatch,
     assert "write SPACE=FILE" in wrong.output
 
 
-def test_cells_are_told_with_their_place_among_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_cells_are_told_with_their_place_among_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     benchmark = script("oneshot_nasbench201", monkeypatch)
     space = spaces.get("nasbench201")
     codes = np.concatenate(list(space.enumerate_codes()))
     accuracy = np.arange(len(codes)) / 100
-    table = Benchmark("nasbench201", Records(space.name, codes, {("cifar10_test_acc", 200): accuracy}))
+    table = Benchmark(
+        "nasbench201", Records(space.name, codes, {("cifar10_test_acc", 200): accuracy})
+    )
     truth = table.values(benchmark.METRIC)
     row = benchmark.told("darts", 1, space.architecture(codes[3125]), 2.0, table, truth)
     assert row["cifar10_test_acc"] == accuracy[3125]
@@ -101,15 +111,23 @@ def test_cells_are_told_with_their_place_among_all(monkeypatch: pytest.MonkeyPat
     assert benchmark.told_before(tmp_path / "found.json", record) == [row]
     with pytest.raises(click.UsageError, match="holds searches of another scale"):
         benchmark.told_before(tmp_path / "found.json", {**record, "published": True})
-    assert set(benchmark.OPTIONS["small"]) == set(benchmark.OPTIONS["smoke"]) == set(benchmark.ALGORITHMS)
+    assert (
+        set(benchmark.OPTIONS["small"])
+        == set(benchmark.OPTIONS["smoke"])
+        == set(benchmark.ALGORITHMS)
+    )
 
 
-def test_a_sub_network_is_tested_with_the_supernets_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sub_network_is_tested_with_the_supernets_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     benchmark = script("oneshot_family", monkeypatch)
     space = spaces.get("ofa-mobilenetv3(resolutions=(32,), depths=(1, 2), width=0.25)")
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(64) % 3
-    parts = [ImageSplit.of(torch.randn(64, 3, 32, 32, generator=generator), labels) for _ in range(3)]
+    parts = [
+        ImageSplit.of(torch.randn(64, 3, 32, 32, generator=generator), labels) for _ in range(3)
+    ]
     data = ImageData("made-up", *parts, num_classes=3, split_seed=0)
     supernet = space.supernet(3, torch.Generator().manual_seed(1))
     architecture = space.architecture(space.sample(np.random.default_rng(2), 1)[0])

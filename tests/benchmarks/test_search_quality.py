@@ -44,7 +44,9 @@ def test_regrets_are_to_the_best_under_each_constraint() -> None:
 
 @pytest.fixture
 def cells() -> Benchmark:
-    """All cells of NAS-Bench-201; the accuracy counts their 3x3 convolutions, the last edge's one twice."""
+    """All cells of NAS-Bench-201; the accuracy counts their 3x3 convolutions, the last edge's one
+    twice.
+    """
     space = spaces.get("nasbench201")
     codes = np.concatenate(list(space.enumerate_codes()))
     accuracy = (codes == 3).sum(1) + (codes[:, 5] == 3) + 87.5
@@ -63,7 +65,9 @@ def test_a_run_tells_the_best_of_what_was_asked_first(cells: Benchmark, strategy
     assert (found["to_target"] is not None) == (values[-1] >= efficiency.TARGET)
     if found["to_target"] is not None:
         smaller = [
-            value for budget, value in zip(efficiency.BUDGETS, values, strict=True) if budget < found["to_target"]
+            value
+            for budget, value in zip(efficiency.BUDGETS, values, strict=True)
+            if budget < found["to_target"]
         ]
         assert all(value < efficiency.TARGET for value in smaller)
 
@@ -78,7 +82,16 @@ def test_every_strategy_is_planned_for_the_largest_budget() -> None:
 @pytest.mark.reference_data
 def test_a_stopped_benchmark_goes_on(reference_data: Path, tmp_path: Path) -> None:
     efficiency = script("sample_efficiency")
-    arguments = ["--seeds", "3", "--strategy", "random", "--data", str(reference_data), "-o", str(tmp_path / "a.jsonl")]
+    arguments = [
+        "--seeds",
+        "3",
+        "--strategy",
+        "random",
+        "--data",
+        str(reference_data),
+        "-o",
+        str(tmp_path / "a.jsonl"),
+    ]
     first = CliRunner().invoke(efficiency.main, arguments)
     assert first.exit_code == 0, first.output
     lines = (tmp_path / "a.jsonl").read_text().splitlines(keepends=True)
@@ -88,4 +101,6 @@ def test_a_stopped_benchmark_goes_on(reference_data: Path, tmp_path: Path) -> No
     assert again.exit_code == 0, again.output
     kept = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     assert kept[0] == json.loads(lines[0])
-    assert [{**run, "seconds": 0} for run in kept] == [{**json.loads(line), "seconds": 0} for line in lines]
+    assert [{**run, "seconds": 0} for run in kept] == [
+        {**json.loads(line), "seconds": 0} for line in lines
+    ]

@@ -1,4 +1,6 @@
-"""Guides whose best network is known, a table that was never measured, and a training of seconds."""
+"""Guides whose best network is known, a table that was never measured, and a training of
+seconds.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +16,10 @@ from spaces import ChainSpace, SearchSpace
 from tables import LookupTable
 from tables.lookup_table import BlockCost, Measurement, NetworkSample
 
-SMALL = "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
+SMALL = (
+    "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1),"
+    " stem_channels=4)"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +60,9 @@ class ToyGuide:
 
     def value(self, codes: np.ndarray) -> np.ndarray:
         """The true scores."""
-        total: np.ndarray = np.sum([term[codes[:, column]] for column, term in enumerate(self.terms)], axis=0)
+        total: np.ndarray = np.sum(
+            [term[codes[:, column]] for column, term in enumerate(self.terms)], axis=0
+        )
         return total
 
     def score(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +73,9 @@ class ToyGuide:
     def score_relaxed(self, probabilities: Sequence[torch.Tensor]) -> torch.Tensor:
         """The expected scores."""
         pairs = zip(probabilities, self.terms, strict=True)
-        return torch.stack([given @ torch.from_numpy(term).to(given.dtype) for given, term in pairs]).sum(0)
+        return torch.stack(
+            [given @ torch.from_numpy(term).to(given.dtype) for given, term in pairs]
+        ).sum(0)
 
     def to_dict(self) -> dict[str, Any]:
         """A name."""
@@ -88,8 +97,13 @@ def table(tiny: ChainSpace) -> LookupTable:
         for key, block in tiny.all_blocks.items()
     }
     codes = tiny.sample(rng, 80)
-    times = tiny.additive_table(lambda block: blocks[block.key].latency_ms).sum(codes) + rng.normal(0.05, 0.01, 80)
-    samples = [NetworkSample(tuple(row), 0, (ms,), 1.0) for row, ms in zip(codes.tolist(), times.tolist(), strict=True)]
+    times = tiny.additive_table(lambda block: blocks[block.key].latency_ms).sum(codes) + rng.normal(
+        0.05, 0.01, 80
+    )
+    samples = [
+        NetworkSample(tuple(row), 0, (ms,), 1.0)
+        for row, ms in zip(codes.tolist(), times.tolist(), strict=True)
+    ]
     return LookupTable(
         name="made-up",
         space=tiny.name,

@@ -18,7 +18,8 @@ from oneshot.training.recipe import Recipe
 from spaces import ChainSpace
 
 ELASTIC = (
-    "ofa-mobilenetv3(resolutions=(32, 24), depths=(1, 2), expansions=(3,), kernels=(3,), width=0.5, num_classes=10)"
+    "ofa-mobilenetv3(resolutions=(32, 24), depths=(1, 2), expansions=(3,), kernels=(3,), width=0.5,"
+    " num_classes=10)"
 )
 
 
@@ -31,7 +32,9 @@ def weights(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+    return one.keys() == other.keys() and all(
+        torch.equal(value, other[name]) for name, value in one.items()
+    )
 
 
 def test_a_network_trains_at_its_own_resolution(tmp_path: Path) -> None:
@@ -52,7 +55,9 @@ def test_a_network_trains_at_its_own_resolution(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def settings(small: ChainSpace, images: ImageData, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def settings(
+    small: ChainSpace, images: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
     """A supernet's run of seven epochs on the made-up images."""
     monkeypatch.setattr(runs, "reload", lambda record, shape: images)
     recipe = Recipe(epochs=7, batch_size=32, learning_rate=0.05, weight_decay=0.01)
@@ -69,7 +74,9 @@ def settings(small: ChainSpace, images: ImageData, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("sampler", [{}, {"name": "fair"}, {"name": "uniform-flops", "bins": 3}])
-def test_an_interrupted_run_goes_on(settings: dict[str, Any], tmp_path: Path, sampler: dict[str, Any]) -> None:
+def test_an_interrupted_run_goes_on(
+    settings: dict[str, Any], tmp_path: Path, sampler: dict[str, Any]
+) -> None:
     settings = {**settings, "sampler": sampler}
     execution = Execution(checkpoint_every=4)
 
@@ -84,7 +91,11 @@ def test_an_interrupted_run_goes_on(settings: dict[str, Any], tmp_path: Path, sa
         train_supernet(broken, stop, execution)
     assert not broken.weights.exists()
     told: list[str] = []
-    resumed = begin(tmp_path / "broken", {**settings, "command": "again", "execution": {"devices": 2}}, resume=True)
+    resumed = begin(
+        tmp_path / "broken",
+        {**settings, "command": "again", "execution": {"devices": 2}},
+        resume=True,
+    )
     found = train_supernet(resumed, lambda share, text: told.append(text), execution)
     # The checkpoint is of update 16 of 21, in the sixth epoch.
     assert [text.partition(",")[0] for text in told] == ["epoch 6/7", "epoch 7/7"]
@@ -99,14 +110,21 @@ def test_an_interrupted_run_goes_on(settings: dict[str, Any], tmp_path: Path, sa
 def test_folders_of_other_runs_are_refused(settings: dict[str, Any], tmp_path: Path) -> None:
     run = begin(tmp_path / "r", settings, resume=False)
     assert run == Run(tmp_path / "r", settings)
-    with pytest.raises(InvalidRun, match="holds a run already; choose another folder, or go on with --resume"):
+    with pytest.raises(
+        InvalidRun, match="holds a run already; choose another folder, or go on with --resume"
+    ):
         begin(tmp_path / "r", settings, resume=False)
     with pytest.raises(InvalidRun, match="holds a run with seed 0, not 1"):
         begin(tmp_path / "r", {**settings, "seed": 1}, resume=True)
-    assert begin(tmp_path / "r", {**settings, "command": "x", "version": "2"}, resume=True).settings == settings
+    assert (
+        begin(tmp_path / "r", {**settings, "command": "x", "version": "2"}, resume=True).settings
+        == settings
+    )
     with pytest.raises(InvalidRun, match="holds the run of a supernet; a network is needed"):
         runs.read_run(tmp_path / "r", "network")
-    with pytest.raises(InvalidRun, match="the training is not done; go on with the same command and --resume"):
+    with pytest.raises(
+        InvalidRun, match="the training is not done; go on with the same command and --resume"
+    ):
         run.load()
     assert begin(tmp_path / "new", settings, resume=True).settings == settings
 
@@ -120,10 +138,14 @@ def test_folders_without_a_run_are_named(tmp_path: Path, content: str | None) ->
     assert str(caught.value).startswith(f"{tmp_path} holds no run of Pathfit's")
 
 
-def test_wrong_weights_are_refused(settings: dict[str, Any], small: ChainSpace, tmp_path: Path) -> None:
+def test_wrong_weights_are_refused(
+    settings: dict[str, Any], small: ChainSpace, tmp_path: Path
+) -> None:
     run = begin(tmp_path / "r", settings, resume=False)
     run.save(nn.Linear(2, 2))
-    with pytest.raises(InvalidRun, match=r"weights\.safetensors: not the weights of this run: [^\n]+$"):
+    with pytest.raises(
+        InvalidRun, match=r"weights\.safetensors: not the weights of this run: [^\n]+$"
+    ):
         run.load()
     run.weights.write_bytes(b"nonsense")
     with pytest.raises(InvalidRun, match=r"weights\.safetensors: not the weights of this run"):

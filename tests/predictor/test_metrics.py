@@ -42,7 +42,9 @@ def test_unequal_lengths() -> None:
 
 
 def test_the_rank_of_the_best_among_the_first() -> None:
-    assert metrics.best_rank_at_k([9.0, 8.0, 1.0, 2.0], TRUE, 2) == 3  # the values 1 and 2 are looked at
+    assert (
+        metrics.best_rank_at_k([9.0, 8.0, 1.0, 2.0], TRUE, 2) == 3
+    )  # the values 1 and 2 are looked at
     assert metrics.best_rank_at_k([9.0, 8.0, 1.0, 2.0], TRUE, 3) == 1
     assert metrics.best_rank_at_k([2.0, 1.0, 0.0], [5.0, 5.0, 1.0], 1) == 1  # as good as the best
 

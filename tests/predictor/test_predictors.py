@@ -39,7 +39,9 @@ def data(count: int, seed: int = 0) -> tuple[Codes, NDArray[np.float64]]:
 
 def quick(kind: str, seed: int = 0) -> Predictor:
     return (
-        GraphPredictor(SPACE, seed, members=2, fitting=QUICK) if kind == "gates" else predictor.make(kind, SPACE, seed)
+        GraphPredictor(SPACE, seed, members=2, fitting=QUICK)
+        if kind == "gates"
+        else predictor.make(kind, SPACE, seed)
     )
 
 
@@ -97,7 +99,9 @@ def test_same_seed_same_predictions(kind: str) -> None:
 
 def test_progress_rises_to_one() -> None:
     told: list[float] = []
-    GraphPredictor(SPACE, members=2, fitting=QUICK).fit(*data(20), progress=lambda share, text: told.append(share))
+    GraphPredictor(SPACE, members=2, fitting=QUICK).fit(
+        *data(20), progress=lambda share, text: told.append(share)
+    )
     assert told == pytest.approx([1 / 3, 2 / 3, 1])
 
 
@@ -154,7 +158,9 @@ def test_deviations_of_the_mean_hold_two_thirds_though_some_values_are_far_off()
     calibration = Calibration.fit(scores[fold, np.arange(count)], values[:count], fold, scores)
     mean, deviation = calibration.apply(scores[:, count:])
     assert 0.6 < (np.abs(mean - values[count:]) <= deviation).mean() < 0.8
-    one = Calibration.fit(scores[0, :count], values[:count], np.zeros(count, dtype=np.int64), scores[:1])
+    one = Calibration.fit(
+        scores[0, :count], values[:count], np.zeros(count, dtype=np.int64), scores[:1]
+    )
     assert deviation.mean() < one.apply(scores[:1, count:])[1].mean()
 
 
@@ -176,7 +182,9 @@ def test_values_stay_near_those_that_were_seen_though_they_crowd_below_the_best(
     assert tensor.grad is not None
     slopes = tensor.grad.numpy()
     assert (slopes > 0).all() or count == 1
-    np.testing.assert_allclose(slopes.sum() * (order[1] - order[0]), mean[-1] - mean[0], rtol=0.1, atol=1e-9)
+    np.testing.assert_allclose(
+        slopes.sum() * (order[1] - order[0]), mean[-1] - mean[0], rtol=0.1, atol=1e-9
+    )
 
 
 def test_calibrations_from_before_the_curve_are_read_as_lines() -> None:
@@ -200,7 +208,9 @@ def test_calibration_never_turns_the_order() -> None:
         (data(12)[0], np.array([0.0] * 11 + [np.nan]), InvalidValues, "value 11 is nan"),
     ],
 )
-def test_unusable_training_data(codes: Codes, values: NDArray[np.float64], error: type[Exception], text: str) -> None:
+def test_unusable_training_data(
+    codes: Codes, values: NDArray[np.float64], error: type[Exception], text: str
+) -> None:
     for kind in registry.available():
         with pytest.raises(error, match=text):
             quick(kind).fit(codes, values)
@@ -216,7 +226,10 @@ def test_before_the_fit(kind: str, tmp_path: Path) -> None:
 
 
 def test_unknown_kind() -> None:
-    with pytest.raises(UnknownName, match="gates, ta-gates, mlp, lstm, gcn, transformer, gp, blend, forest, boosting"):
+    with pytest.raises(
+        UnknownName,
+        match="gates, ta-gates, mlp, lstm, gcn, transformer, gp, blend, forest, boosting",
+    ):
         predictor.make("cnn", SPACE)
 
 
@@ -233,7 +246,9 @@ def spoilt(path: Path, change: dict[str, object], drop: str | None = None) -> Pa
     tensors = load_file(path)
     head = {key: value for key, value in {**head, **change}.items() if key != drop}
     save_file(
-        {key: value for key, value in tensors.items() if key != drop}, path, metadata={"pathfit": json.dumps(head)}
+        {key: value for key, value in tensors.items() if key != drop},
+        path,
+        metadata={"pathfit": json.dumps(head)},
     )
     return path
 
@@ -252,7 +267,9 @@ def spoilt(path: Path, change: dict[str, object], drop: str | None = None) -> Pa
         ({}, "0.state.weight", "loading state_dict"),
     ],
 )
-def test_changed_files_are_refused(tmp_path: Path, change: dict[str, object], drop: str | None, text: str) -> None:
+def test_changed_files_are_refused(
+    tmp_path: Path, change: dict[str, object], drop: str | None, text: str
+) -> None:
     path = spoilt(tmp_path / "p.safetensors", change, drop)
     with pytest.raises(InvalidPredictor, match=text) as raised:
         predictor.load(path)

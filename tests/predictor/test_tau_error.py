@@ -17,8 +17,12 @@ def test_it_is_what_tau_deviates_by_between_samples() -> None:
 
 def test_by_hand() -> None:
     true, predicted = np.arange(5.0), np.array([0.0, 2.0, 1.0, 3.0, 4.0])
-    without = [kendall_tau(np.delete(predicted, index), np.delete(true, index)) for index in range(5)]
-    assert tau_error(predicted, true) == pytest.approx(np.sqrt(4 / 5 * np.square(without - np.mean(without)).sum()))
+    without = [
+        kendall_tau(np.delete(predicted, index), np.delete(true, index)) for index in range(5)
+    ]
+    assert tau_error(predicted, true) == pytest.approx(
+        np.sqrt(4 / 5 * np.square(without - np.mean(without)).sum())
+    )
 
 
 def test_what_is_certain_and_what_cannot_be_told() -> None:

@@ -44,12 +44,20 @@ def uneven() -> ChainSpace:
         for index, count in enumerate((2, 5, 1, 3))
     ]
     stem = Block("conv", (3, 8, 8), (4, 8, 8), 3, None, 1, "relu")
-    return ChainSpace("uneven", [stem, *layers, classifier(10)], (3, 8, 8), 10, classifier, lambda: release_initialiser)
+    return ChainSpace(
+        "uneven",
+        [stem, *layers, classifier(10)],
+        (3, 8, 8),
+        10,
+        classifier,
+        lambda: release_initialiser,
+    )
 
 
 @dataclass
 class FakeBackend:
-    """A device whose blocks take known times; the state it is in changes with the rounds, and it is disturbed at times.
+    """A device whose blocks take known times; the state it is in changes with the rounds, and it is
+    disturbed at times.
 
     Args:
         networks: sampled networks a round, by which rounds are counted.
@@ -79,7 +87,9 @@ class FakeBackend:
 
     @property
     def factor(self) -> float:
-        """Of the round that is under way; the first runners warm up, every round has references beside its own."""
+        """Of the round that is under way; the first runners warm up, every round has references
+        beside its own.
+        """
         return self.drift(max(0, (self.runners - 1 - REFERENCES) // (self.networks + REFERENCES)))
 
     def network_runner(self, space: SearchSpace, architecture: Architecture) -> "FakeRunner":
@@ -138,11 +148,15 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def profiler(*arguments: str, python: str = sys.executable, **environment: str) -> subprocess.CompletedProcess[str]:
+def profiler(
+    *arguments: str, python: str = sys.executable, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
     command = [python, "-m", "profiler", *arguments]
     surroundings = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **environment}
-    return subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        command, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=120
+    )
 
 
 @pytest.fixture(scope="session")
@@ -152,7 +166,9 @@ def run_profiler() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def built(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """The table of a real build of the small space on this processor, and what the command said."""
     path = tmp_path_factory.mktemp("built") / "mine.json"
     conditions = ("--device", "cpu", "--space", "spos-tiny", "--threads", "1")

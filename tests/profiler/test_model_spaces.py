@@ -59,9 +59,12 @@ class Model(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, 8, 3, 2, 1)
         self.first = spaces.LayerChoice(
-            {"small": nn.Conv2d(8, 8, 1), "large": nn.Conv2d(8, 8, 7, 1, 3), "none": nn.Identity()}, key="first"
+            {"small": nn.Conv2d(8, 8, 1), "large": nn.Conv2d(8, 8, 7, 1, 3), "none": nn.Identity()},
+            key="first",
         )
-        self.second = spaces.LayerChoice({"a": nn.Conv2d(8, 8, 3, 1, 1), "b": nn.AvgPool2d(3, 1, 1)}, key="second")
+        self.second = spaces.LayerChoice(
+            {"a": nn.Conv2d(8, 8, 3, 1, 1), "b": nn.AvgPool2d(3, 1, 1)}, key="second"
+        )
         self.scale = nn.Parameter(torch.ones(8, 1, 1))
         self.head = nn.Linear(8, 5)
 
@@ -85,7 +88,9 @@ def test_every_block_of_a_model_is_timed(space: SearchSpace) -> None:
     assert (times > 0).all()
 
 
-def test_a_table_of_a_model_predicts_its_networks_after_a_round_trip(space: SearchSpace, tmp_path: Path) -> None:
+def test_a_table_of_a_model_predicts_its_networks_after_a_round_trip(
+    space: SearchSpace, tmp_path: Path
+) -> None:
     settings = Settings(budget_s=1.0, fewest_networks=20)
     table = build(
         space,
@@ -101,6 +106,8 @@ def test_a_table_of_a_model_predicts_its_networks_after_a_round_trip(space: Sear
     codes = np.concatenate(list(space.enumerate_codes()))
     assert np.array_equal(read.cost_model(space, "macs").estimate(codes), space.macs(codes))
     estimate = read.cost_model(space, "latency_ms").estimate(codes)
-    large, none = (codes[:, 0] == space.choices[0].candidates.index(name) for name in ("large", "none"))
+    large, none = (
+        codes[:, 0] == space.choices[0].candidates.index(name) for name in ("large", "none")
+    )
     assert estimate[large].min() > estimate[none].max()
     assert all(cost.activation_bytes is None for cost in read.blocks.values())

@@ -69,7 +69,9 @@ def address(service: Service, path: str = "") -> str:
     return f"http://127.0.0.1:{service.server_port}{path}"
 
 
-def test_a_table_arrives_whole(service: Service, table: LookupTable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_arrives_whole(
+    service: Service, table: LookupTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(TOKEN, raising=False)
     assert upload(table, address(service, "/")) == address(service, "/tables")
     ((path, headers, body),) = service.taken
@@ -79,7 +81,9 @@ def test_a_table_arrives_whole(service: Service, table: LookupTable, monkeypatch
     assert LookupTable.from_json(body.decode()) == table
 
 
-def test_the_token_is_sent(service: Service, table: LookupTable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_token_is_sent(
+    service: Service, table: LookupTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(TOKEN, "secret")
     upload(table, address(service))
     assert service.taken[0][1]["Authorization"] == "Bearer secret"
@@ -94,7 +98,9 @@ def test_the_token_is_sent(service: Service, table: LookupTable, monkeypatch: py
         ((400, b"[]"), "with 400: []"),
     ],
 )
-def test_a_refusal_is_told(service: Service, table: LookupTable, answer: tuple[int, bytes], said: str) -> None:
+def test_a_refusal_is_told(
+    service: Service, table: LookupTable, answer: tuple[int, bytes], said: str
+) -> None:
     service.answer = answer
     with pytest.raises(UploadFailed) as caught:
         upload(table, address(service))
@@ -105,5 +111,7 @@ def test_what_cannot_be_reached_is_named(table: LookupTable) -> None:
     with pytest.raises(UploadFailed, match=r"cannot reach http://127\.0\.0\.1:9/tables: "):
         upload(table, "http://127.0.0.1:9")
     for url in ("localhost:8000", "file:///tmp/x", "http://"):
-        with pytest.raises(UploadFailed, match="is no address; one reads like http://localhost:8000"):
+        with pytest.raises(
+            UploadFailed, match="is no address; one reads like http://localhost:8000"
+        ):
             upload(table, url)

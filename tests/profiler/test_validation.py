@@ -75,7 +75,13 @@ def test_drift_is_told_and_divided_out(
     device = fake(4, noise=noise, drift=lambda number: factor)
     told: list[float] = []
     found = validate(
-        table, tiny, device, networks=20, searched=5, rounds=6, progress=lambda share, text: told.append(share)
+        table,
+        tiny,
+        device,
+        networks=20,
+        searched=5,
+        rounds=6,
+        progress=lambda share, text: told.append(share),
     )
     assert (found.networks, found.rounds) == (20, 6)
     assert told[-1] == 1
@@ -97,7 +103,10 @@ def test_drift_is_told_and_divided_out(
 
 def test_the_ceiling_is_what_a_perfect_estimate_is_off_by(fake: Any, tiny: ChainSpace) -> None:
     exact = build(tiny, fake(4), Settings(budget_s=30, fewest_networks=100), **NAMES)
-    found = [validate(exact, tiny, fake(4, noise=0.03), networks=20, searched=1, rounds=6, seed=s) for s in range(6)]
+    found = [
+        validate(exact, tiny, fake(4, noise=0.03), networks=20, searched=1, rounds=6, seed=s)
+        for s in range(6)
+    ]
     ceiling = np.mean([each.ceiling_mape for each in found])
     assert ceiling > 0.002
     assert np.mean([each.estimate.mape for each in found]) == pytest.approx(ceiling, rel=0.35)

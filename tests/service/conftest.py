@@ -28,7 +28,9 @@ NOISE_MS = 0.004
 
 
 def made_up_table(space: ChainSpace, name: str) -> LookupTable:
-    """A table in which a block's time grows with its MACs, with networks measured under known noise."""
+    """A table in which a block's time grows with its MACs, with networks measured under known
+    noise.
+    """
     rng = np.random.default_rng(0)
     blocks = {
         key: BlockCost(0.01 + block.macs / 2e6, 0.001, 10, block.macs, block.params)
@@ -67,7 +69,9 @@ class World:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """A device `made-up`, one that lacks a block, one that is no table, and a predictor `small` fitted on MACs."""
+    """A device `made-up`, one that lacks a block, one that is no table, and a predictor `small`
+    fitted on MACs.
+    """
     import torch
 
     import predictor
@@ -79,7 +83,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     table.save(root / "tables" / "made-up.json")
     fields = {name: getattr(table, name) for name in table.__dataclass_fields__}
     fewer = {key: cost for key, cost in table.blocks.items() if key != missing_block()}
-    LookupTable(**{**fields, "name": "lacking", "blocks": fewer}).save(root / "tables" / "lacking.json")
+    LookupTable(**{**fields, "name": "lacking", "blocks": fewer}).save(
+        root / "tables" / "lacking.json"
+    )
     (root / "tables" / "broken.json").write_text("{", encoding="utf-8")
     guide = predictor.default(space)
     codes = np.unique(space.sample(np.random.default_rng(1), 24), axis=0)
@@ -104,11 +110,34 @@ class Served:
     """A real service in processes of its own."""
 
     def __init__(self, world: World, data: Path, *extra: str):
-        folders = ["--data", str(data), "--tables", str(world.tables), "--predictors", str(world.predictors)]
-        command = [sys.executable, "-m", "service", "serve", "--port", "0", "--workers", "1", *folders, *extra]
+        folders = [
+            "--data",
+            str(data),
+            "--tables",
+            str(world.tables),
+            "--predictors",
+            str(world.predictors),
+        ]
+        command = [
+            sys.executable,
+            "-m",
+            "service",
+            "serve",
+            "--port",
+            "0",
+            "--workers",
+            "1",
+            *folders,
+            *extra,
+        ]
         self.data, self.log = data, list[str]()
         self.process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         assert self.process.stdout is not None
         said = self.process.stdout.readline()
@@ -200,7 +229,9 @@ def served(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 @pytest.fixture
 def application(world: World, tmp_path: Path) -> Iterator[tuple[str, Service]]:
-    """The URL of a real application and its service; there is no engine, so that nobody runs its jobs."""
+    """The URL of a real application and its service; there is no engine, so that nobody runs its
+    jobs.
+    """
     app = create_app(world.settings(tmp_path / "service"))
     service = service_of(app)
     server = make_server("127.0.0.1", 0, app, threaded=True)

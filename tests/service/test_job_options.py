@@ -13,7 +13,8 @@ from service.schemas.jobs import PredictorOptions, RetrainOptions
 
 
 @pytest.mark.parametrize(
-    ("schema", "command", "own"), [(PredictorOptions, train, OF_PREDICTOR), (RetrainOptions, retrain, OF_RETRAIN)]
+    ("schema", "command", "own"),
+    [(PredictorOptions, train, OF_PREDICTOR), (RetrainOptions, retrain, OF_RETRAIN)],
 )
 def test_every_option_of_the_api_is_one_of_the_command(
     schema: type[BaseModel], command: click.Command, own: tuple[str, ...]
@@ -24,4 +25,8 @@ def test_every_option_of_the_api_is_one_of_the_command(
 
 def test_options_go_by_what_is_typed() -> None:
     given = {"train_fraction": 0.75, "train": 30, "refit": True, "encoder": None}
-    assert arguments(train, given, OF_PREDICTOR) == ["--train-fraction=0.75", "--train=30", "--refit"]
+    assert arguments(train, given, OF_PREDICTOR) == [
+        "--train-fraction=0.75",
+        "--train=30",
+        "--refit",
+    ]

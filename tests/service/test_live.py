@@ -46,7 +46,9 @@ def begun(handle: Any) -> bool:
 
 def post(url: str, body: Any, headers: dict[str, str]) -> tuple[int, dict[str, str], Any]:
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=40)
-    connection.request("POST", "/search", json.dumps(body), {"Content-Type": "application/json", **headers})
+    connection.request(
+        "POST", "/search", json.dumps(body), {"Content-Type": "application/json", **headers}
+    )
     answer = connection.getresponse()
     found = answer.status, dict(answer.getheaders()), json.load(answer)
     connection.close()
@@ -60,26 +62,38 @@ def test_every_network_that_is_returned_keeps_the_constraint(served: Any, world:
     limit = float(np.median(model.estimate(space.sample(np.random.default_rng(3), 500))))
     progress: list[Any] = []
     handle = served.client.search(
-        space=SPACE, device="made-up", constraints={"latency_ms": limit}, count=5, seed=7, guide="small"
+        space=SPACE,
+        device="made-up",
+        constraints={"latency_ms": limit},
+        count=5,
+        seed=7,
+        guide="small",
     )
     result = handle.wait(60, progress.append)
     assert (model.estimate(result.codes) + 1.64 * model.sigma <= limit).all()
     assert len(result) == 1000 == len(np.unique(result.codes, axis=0))
     assert (np.diff(result.scores) <= 0).all()
-    assert (progress[-1].evaluated, progress[-1].planned, progress[-1].best) == (1000, 1000, result.scores[0])
+    assert (progress[-1].evaluated, progress[-1].planned, progress[-1].best) == (
+        1000,
+        1000,
+        result.scores[0],
+    )
     assert result.constraints[0]["table"] == "made-up"
     shown = handle.status().result
     assert "candidates" not in shown
     assert len(shown["best"]) == 5
     best = shown["best"][0]
     assert best["architecture"] == result.best.architecture.to_dict()
-    assert best["costs"]["latency_ms"] == pytest.approx(float(model.estimate([result.best.architecture])[0]))
+    assert best["costs"]["latency_ms"] == pytest.approx(
+        float(model.estimate([result.best.architecture])[0])
+    )
 
 
 def test_the_same_seed_gives_the_same_result_and_another_seed_another(served: Any) -> None:
     options = {"generations": 4}
     first, again, other = (
-        content(served.client.search(space=SPACE, options=options, seed=seed).wait(60)) for seed in (1, 1, 2)
+        content(served.client.search(space=SPACE, options=options, seed=seed).wait(60))
+        for seed in (1, 1, 2)
     )
     assert first == again
     assert first["candidates"]["codes"] != other["candidates"]["codes"]
@@ -88,11 +102,15 @@ def test_the_same_seed_gives_the_same_result_and_another_seed_another(served: An
 def test_a_small_search_is_answered_while_the_client_waits(served: Any) -> None:
     options = {"generations": 2, "population": 10}
     begin = time.monotonic()
-    status, headers, body = post(served.url, {"space": SPACE, "strategy": {"options": options}}, {"Prefer": "wait=20"})
+    status, headers, body = post(
+        served.url, {"space": SPACE, "strategy": {"options": options}}, {"Prefer": "wait=20"}
+    )
     assert (status, body["state"]) == (200, "done")
     assert time.monotonic() - begin < 5
     assert headers["Location"] == f"/search/{body['id']}"
-    status, _, body = post(served.url, {"space": SPACE, "strategy": {"options": ENDLESS}}, {"Prefer": "wait=1"})
+    status, _, body = post(
+        served.url, {"space": SPACE, "strategy": {"options": ENDLESS}}, {"Prefer": "wait=1"}
+    )
     assert (status, body["state"]) == (202, "running")
     served.client.request("DELETE", f"/search/{body['id']}")
 
@@ -122,7 +140,10 @@ def test_refusals_reach_the_client_as_sentences(served: Any) -> None:
 
 def test_what_is_no_http_is_a_problem_too(served: Any) -> None:
     host, _, port = served.url.removeprefix("http://").partition(":")
-    for sent, status in ((b"NONSENSE\r\n\r\n", b"400"), (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", b"414")):
+    for sent, status in (
+        (b"NONSENSE\r\n\r\n", b"400"),
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", b"414"),
+    ):
         with socket.create_connection((host, int(port)), timeout=10) as connection:
             connection.sendall(sent)
             answer = connection.makefile("rb").read()
@@ -141,7 +162,9 @@ def test_twenty_searches_of_eight_clients_all_end_done_once(served: Any) -> None
         client = Client(served.url)
         while todo:
             seed = todo.pop()
-            handle = client.search(space=SPACE, options={"population": 10, "generations": 3}, seed=seed)
+            handle = client.search(
+                space=SPACE, options={"population": 10, "generations": 3}, seed=seed
+            )
             found[seed] = (handle.id, handle.wait(90))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -173,9 +196,13 @@ def test_a_killed_worker_is_replaced_and_the_result_is_the_same(served: Any) -> 
 def test_a_search_that_kills_its_workers_fails_with_the_reason(served: Any) -> None:
     handle = served.client.search(space=SPACE, options=ENDLESS)
     for attempt in (1, 2, 3):
-        assert within(60, lambda attempt=attempt: handle.status().attempt == attempt and begun(handle))
+        assert within(
+            60, lambda attempt=attempt: handle.status().attempt == attempt and begun(handle)
+        )
         os.kill(served.workers()[0], signal.SIGKILL)
-    with pytest.raises(ServiceProblem, match="3 workers died on it; the last one ended unexpectedly"):
+    with pytest.raises(
+        ServiceProblem, match="3 workers died on it; the last one ended unexpectedly"
+    ):
         handle.wait(20)
     assert served.client.search(space=SPACE, options={"generations": 1}).wait(60).seed == 0
 
@@ -187,7 +214,10 @@ def test_what_a_killed_supervisor_leaves_ends_by_itself_and_its_jobs_go_on_at_th
     service = start(tmp_path)
     undisturbed = service.client.search(space=SPACE, options=LONG, seed=9).wait(120)
     running = service.client.search(space=SPACE, options=LONG, seed=9)
-    queued = [service.client.search(space=SPACE, options={"generations": 1}, seed=seed) for seed in range(2)]
+    queued = [
+        service.client.search(space=SPACE, options={"generations": 1}, seed=seed)
+        for seed in range(2)
+    ]
     assert within(20, lambda: begun(running))
 
     os.kill(service.process.pid, signal.SIGKILL)
@@ -215,7 +245,9 @@ def test_a_stop_takes_less_than_five_seconds_and_leaves_nothing_running(
     assert within(120, lambda: begun(handle))
     answers: list[Any] = []
     asked = {"space": SPACE, "strategy": {"options": ENDLESS}}
-    waiting = threading.Thread(target=lambda: answers.append(post(service.url, asked, {"Prefer": "wait=30"})))
+    waiting = threading.Thread(
+        target=lambda: answers.append(post(service.url, asked, {"Prefer": "wait=30"}))
+    )
     waiting.start()
     assert within(5, lambda: service.client.request("GET", "/search")["total"] == 2)
     begin = time.monotonic()
@@ -234,23 +266,29 @@ def test_a_second_service_on_the_folder_is_refused(served: Any, world: Any) -> N
     command = [sys.executable, "-m", "service", "serve", "--port", "0", "--data", str(served.data)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == (
-        f"Error: the data folder {served.data} is in use by another service (process {served.process.pid}); "
-        "stop that one, or choose another folder with --data; "
-        "services with a folder each can share jobs in PostgreSQL with --database\n"
+    assert (
+        ended.stderr
+        == f"Error: the data folder {served.data} is in use by another service (process"
+        f" {served.process.pid}); stop that one, or choose another folder with --data; services"
+        " with a folder each can share jobs in PostgreSQL with --database\n"
     )
     served.client.wait_until_ready(1)
 
 
 def test_the_web_process_keeps_torch_and_ray_out(served: Any) -> None:
-    for part, libraries in (("service.server", ("libtorch", "_raylet")), ("service.engine", ("libtorch",))):
+    for part, libraries in (
+        ("service.server", ("libtorch", "_raylet")),
+        ("service.engine", ("libtorch",)),
+    ):
         for pid in served.named(part):
             mapped = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
             assert "python" in mapped
             assert not [library for library in libraries if library in mapped]
 
 
-def test_a_table_that_changed_after_acceptance_fails_the_search(start: Any, world: Any, tmp_path: Path) -> None:
+def test_a_table_that_changed_after_acceptance_fails_the_search(
+    start: Any, world: Any, tmp_path: Path
+) -> None:
     tables = tmp_path / "tables"
     tables.mkdir()
     path = tables / "passing.json"
@@ -258,7 +296,11 @@ def test_a_table_that_changed_after_acceptance_fails_the_search(start: Any, worl
     service = start(tmp_path / "data", "--tables", str(tables))
     service.client.search(space=SPACE, options=ENDLESS)
     handle = service.client.search(space=SPACE, device="passing", constraints={"latency_ms": 5})
-    path.write_text(path.read_text(encoding="utf-8").replace("made up", "made over"), encoding="utf-8")
-    service.client.request("DELETE", f"/search/{service.client.request('GET', '/search')['searches'][1]['id']}")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("made up", "made over"), encoding="utf-8"
+    )
+    service.client.request(
+        "DELETE", f"/search/{service.client.request('GET', '/search')['searches'][1]['id']}"
+    )
     with pytest.raises(ServiceProblem, match="was changed after this search was accepted"):
         handle.wait(120)

@@ -6,23 +6,33 @@ PRESETS = {
     "spos": "spos(input_size=32, repeats=(1, 2, 2, 1))",
     "spos-tiny": "spos-tiny",
     "spos-channels": (
-        "spos-channels(input_size=32, repeats=(1, 2), channels=(32, 64), channel_scales=(0.2, 1, 2.0), num_classes=10)"
+        "spos-channels(input_size=32, repeats=(1, 2), channels=(32, 64), channel_scales=(0.2, 1,"
+        " 2.0), num_classes=10)"
     ),
-    "proxylessnas": "proxylessnas(input_size=32, channels=(16, 24, 40), repeats=(2, 2, 1), strides=(1, 2, 2))",
+    "proxylessnas": (
+        "proxylessnas(input_size=32, channels=(16, 24, 40), repeats=(2, 2, 1), strides=(1, 2, 2))"
+    ),
     "proxylessnas-tiny": "proxylessnas-tiny",
     "nasbench-macro": "nasbench-macro",
     "fbnet": (
-        "fbnet(input_size=32, channels=(8, 16), repeats=(1, 3), strides=(1, 2), head_channels=64, num_classes=10)"
+        "fbnet(input_size=32, channels=(8, 16), repeats=(1, 3), strides=(1, 2), head_channels=64,"
+        " num_classes=10)"
     ),
-    "ofa-mobilenetv3": "ofa-mobilenetv3(resolutions=(32,), width=0.5, kernels=(3, 5), expansions=(3, 4))",
-    "ofa-proxyless": "ofa-proxyless(resolutions=(32,), width=0.5, kernels=(3,), expansions=(3, 6), num_classes=10)",
+    "ofa-mobilenetv3": (
+        "ofa-mobilenetv3(resolutions=(32,), width=0.5, kernels=(3, 5), expansions=(3, 4))"
+    ),
+    "ofa-proxyless": (
+        "ofa-proxyless(resolutions=(32,), width=0.5, kernels=(3,), expansions=(3, 6),"
+        " num_classes=10)"
+    ),
     "nasbench201": "nasbench201(channels=4, cells=1)",
     "nasbench101": "nasbench101(stem_channels=8, stacks=2, modules=1)",
     "darts-tiny": "darts-tiny",
     "darts": "darts(channels=4, layers=3)",
     "darts-imagenet": "darts-imagenet(input_size=64, channels=8, layers=3, num_classes=10)",
     "resolutions": (
-        "ofa-mobilenetv3(resolutions=(64, 48), depths=(1, 2, 3), expansions=(3,), kernels=(3, 5), num_classes=10)"
+        "ofa-mobilenetv3(resolutions=(64, 48), depths=(1, 2, 3), expansions=(3,), kernels=(3, 5),"
+        " num_classes=10)"
     ),
 }
 """A word -> the space."""

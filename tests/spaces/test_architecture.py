@@ -67,7 +67,11 @@ def test_values_can_be_looked_up_and_not_changed() -> None:
 
 def test_equal_only_where_space_and_choices_are() -> None:
     codes = [0] * 6
-    given = [("spos-tiny", codes), ("spos-tiny(input_size=16)", codes), ("spos-tiny", [0] * 5 + [1])]
+    given = [
+        ("spos-tiny", codes),
+        ("spos-tiny(input_size=16)", codes),
+        ("spos-tiny", [0] * 5 + [1]),
+    ]
     assert len({spaces.get(name).architecture(values) for name, values in given * 2}) == 3
 
 
@@ -197,11 +201,15 @@ def test_many_are_read_from_an_object_a_list_or_lines(tmp_path: Path) -> None:
         file.write_text(text)
         assert Architecture.read_many(file, space) == expected
     file.write_text(f"[{one.to_json()}, 3]")
-    with pytest.raises(InvalidArchitecture, match=r"archs\.json, architecture 2: an architecture is an object"):
+    with pytest.raises(
+        InvalidArchitecture, match=r"archs\.json, architecture 2: an architecture is an object"
+    ):
         Architecture.read_many(file)
     file.write_text(f"{one.to_json()}\n{{")
     with pytest.raises(InvalidArchitecture, match=r"archs\.json, line 2: not JSON"):
         Architecture.read_many(file)
     file.write_text(one.to_json())
-    with pytest.raises(InvalidArchitecture, match=r"line 1: an architecture of spos-tiny was given to spos"):
+    with pytest.raises(
+        InvalidArchitecture, match=r"line 1: an architecture of spos-tiny was given to spos"
+    ):
         Architecture.read_many(file, spaces.get("spos"))

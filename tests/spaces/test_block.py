@@ -12,7 +12,12 @@ from spaces.errors import InvalidBlock, UnknownName
 def blocks_of(name: str) -> list[Block]:
     space = spaces.get(name)
     assert isinstance(space, ChainSpace)
-    choices = [block for layer in space.choice_layers for blocks in layer.candidates.values() for block in blocks]
+    choices = [
+        block
+        for layer in space.choice_layers
+        for blocks in layer.candidates.values()
+        for block in blocks
+    ]
     return [*space.fixed_blocks, *choices]
 
 
@@ -27,7 +32,9 @@ def test_every_key_reads_back(name: str) -> None:
 
 
 def test_keys_are_equal_only_where_blocks_are() -> None:
-    blocks = [block for name in ("spos", "spos-tiny", "spos(input_size=192)") for block in blocks_of(name)]
+    blocks = [
+        block for name in ("spos", "spos-tiny", "spos(input_size=192)") for block in blocks_of(name)
+    ]
     assert len({block.key for block in blocks}) == len(set(blocks)) < len(blocks)
     for one, other in itertools.product(blocks, repeat=2):
         assert (one.key == other.key) is (one == other)
@@ -45,14 +52,18 @@ def test_every_part_of_a_block_is_in_its_key() -> None:
     }
     blocks = [
         Block(operator, shape, output, kernel, hidden, stride, activation)
-        for operator, shape, output, kernel, hidden, stride, activation in itertools.product(*fields.values())
+        for operator, shape, output, kernel, hidden, stride, activation in itertools.product(
+            *fields.values()
+        )
     ]
     assert len({block.key for block in blocks}) == 2**7
     assert [Block.from_key(block.key) for block in blocks] == blocks
 
 
 def test_key_reads_as_documented() -> None:
-    block = Block("shuffle", (16, 112, 112), (64, 56, 56), kernel=5, hidden=32, stride=2, activation="relu")
+    block = Block(
+        "shuffle", (16, 112, 112), (64, 56, 56), kernel=5, hidden=32, stride=2, activation="relu"
+    )
     assert block.key == "shuffle k5 m32 s2 relu 16x112x112 -> 64x56x56"
     assert Block("classifier", (256, 2, 2), (10,)).key == "classifier 256x2x2 -> 10"
 

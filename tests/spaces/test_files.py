@@ -13,7 +13,9 @@ from spaces.files import read_text, replacing, write_text
 
 
 @pytest.mark.parametrize("interruption", [RuntimeError, KeyboardInterrupt])
-def test_interruption_leaves_the_old_content_alone(tmp_path: Path, interruption: type[BaseException]) -> None:
+def test_interruption_leaves_the_old_content_alone(
+    tmp_path: Path, interruption: type[BaseException]
+) -> None:
     path = tmp_path / "table.json"
     path.write_text("old")
 
@@ -77,11 +79,15 @@ def test_a_file_in_the_way_of_the_folder_is_named(tmp_path: Path) -> None:
     assert str(caught.value) == f"cannot write {path}: Not a directory"
 
 
-def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_may_not_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(**_: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(tempfile, "mkstemp", refuse)  # root may write everywhere, so folders cannot show it
+    monkeypatch.setattr(
+        tempfile, "mkstemp", refuse
+    )  # root may write everywhere, so folders cannot show it
     path = tmp_path / "table.json"
     with pytest.raises(InvalidFile) as caught:
         write_text(path, "text")
@@ -99,7 +105,11 @@ def test_a_folder_is_not_replaced(tmp_path: Path) -> None:
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes(b"\xe9")
-    reasons = {"missing": "No such file or directory", "latin": "not UTF-8 text", "": "Is a directory"}
+    reasons = {
+        "missing": "No such file or directory",
+        "latin": "not UTF-8 text",
+        "": "Is a directory",
+    }
     for name, reason in reasons.items():
         with pytest.raises(InvalidFile) as caught:
             read_text(tmp_path / name)

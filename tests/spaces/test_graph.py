@@ -37,9 +37,26 @@ def test_labels_are_of_names_and_not_of_codes() -> None:
     def classifier(classes: int) -> spaces.Block:
         return spaces.Block("classifier", (3, 4, 4), (classes,))
 
-    space = ChainSpace("names", [*layers, classifier(2)], (3, 4, 4), 2, classifier, lambda: lambda module, rng: None)
+    space = ChainSpace(
+        "names",
+        [*layers, classifier(2)],
+        (3, 4, 4),
+        2,
+        classifier,
+        lambda: lambda module, rng: None,
+    )
     assert space.operations == ["a", "b", "c"]
-    assert space.graphs(np.array([[1, 0], [0, 2], [1, 1]])).operation.tolist() == [0, 2, 2, 0, 1, 1, 0, 2, 3]
+    assert space.graphs(np.array([[1, 0], [0, 2], [1, 1]])).operation.tolist() == [
+        0,
+        2,
+        2,
+        0,
+        1,
+        1,
+        0,
+        2,
+        3,
+    ]
 
 
 @pytest.mark.parametrize("name", ["spos", "spos-tiny"])
@@ -47,7 +64,10 @@ def test_batch_is_what_its_graphs_collate_to(name: str) -> None:
     space = spaces.get(name)
     codes = space.sample(np.random.default_rng(0), 5)
     architectures = space.decode(codes)
-    batch, singles = space.graphs(codes), [space.graph(architecture) for architecture in architectures]
+    batch, singles = (
+        space.graphs(codes),
+        [space.graph(architecture) for architecture in architectures],
+    )
     collated = Batch.from_data_list(singles)
     assert set(batch.keys()) == set(collated.keys())
     for key in collated.keys():  # noqa: SIM118
@@ -55,7 +75,12 @@ def test_batch_is_what_its_graphs_collate_to(name: str) -> None:
     assert batch.num_graphs == collated.num_graphs == len(batch) == 5
     assert batch.num_nodes == collated.num_nodes
     taken = [batch.get_example(index) for index in range(5)]
-    for graphs in (batch.to_data_list(), taken, list(space.graphs(architectures).to_data_list()), collated[0:5]):
+    for graphs in (
+        batch.to_data_list(),
+        taken,
+        list(space.graphs(architectures).to_data_list()),
+        collated[0:5],
+    ):
         for one, single in zip(graphs, singles, strict=True):
             assert set(one.keys()) == set(single.keys())
             assert all(equal(one[key], single[key]) for key in single.keys())  # noqa: SIM118
@@ -87,7 +112,9 @@ def test_batch_passes_through_message_passing(tiny: SearchSpace) -> None:
     assert together.shape == (6, 4)
     alone = torch.cat([scores(tiny.graphs(codes[index : index + 1])) for index in range(6)])
     torch.testing.assert_close(together, alone)
-    loaded = [scores(batch) for batch in DataLoader(tiny.graphs(codes).to_data_list(), batch_size=4)]
+    loaded = [
+        scores(batch) for batch in DataLoader(tiny.graphs(codes).to_data_list(), batch_size=4)
+    ]
     torch.testing.assert_close(together, torch.cat(loaded))
 
 
@@ -100,4 +127,6 @@ def test_batch_of_none_and_of_one(tiny: SearchSpace) -> None:
 
 def test_batch_moves_as_a_whole(tiny: SearchSpace) -> None:
     batch = tiny.graphs(tiny.sample(np.random.default_rng(0), 3)).to("meta")
-    assert {batch[key].device.type for key in ("operation", "position", "edge_index", "batch", "ptr")} == {"meta"}
+    assert {
+        batch[key].device.type for key in ("operation", "position", "edge_index", "batch", "ptr")
+    } == {"meta"}

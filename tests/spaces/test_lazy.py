@@ -14,7 +14,15 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_every_public_name_resolves() -> None:
     names = dir(spaces)
-    assert {"Architecture", "Block", "LayerChoice", "SearchSpace", "Supernet", "available", "get"} <= set(names)
+    assert {
+        "Architecture",
+        "Block",
+        "LayerChoice",
+        "SearchSpace",
+        "Supernet",
+        "available",
+        "get",
+    } <= set(names)
     for name in names:
         assert getattr(spaces, name).__name__.removeprefix("spaces.") == name
         assert name in vars(spaces)  # the next use finds it without the detour
@@ -39,12 +47,17 @@ def test_a_module_can_be_exported_itself() -> None:
     ("code", "absent"),
     [
         ("import spaces", "numpy"),
-        ("import spaces; spaces.get('spos').macs(spaces.get('spos').architecture([0] * 20))", "torch"),
+        (
+            "import spaces; spaces.get('spos').macs(spaces.get('spos').architecture([0] * 20))",
+            "torch",
+        ),
         ("import spaces; spaces.get('spos').network", "torch"),
         ("import spaces; spaces.get('spos-tiny').supernet()", "torch_geometric"),
     ],
 )
 def test_only_what_is_needed_is_imported(code: str, absent: str) -> None:
     script = f"import sys\n{code}\nassert '{absent}' not in sys.modules"
-    result = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=False, timeout=60)
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, check=False, timeout=60
+    )
     assert (result.returncode, result.stderr) == (0, b"")

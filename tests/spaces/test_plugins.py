@@ -23,7 +23,8 @@ def factory(name, /, *, width: int = 4, num_classes: int = 2):
         return Block("linear", (width, 8, 8), (classes,))
 
     kernels = {{
-        f"k{{k}}": (Block("conv", (3, 8, 8), (width, 8, 8), k, stride=1, activation="relu"),) for k in (1, 3)
+        f"k{{k}}": (Block("conv", (3, 8, 8), (width, 8, 8), k, stride=1, activation="relu"),)
+        for k in (1, 3)
     }}
     layout = [ChoiceLayer("only", kernels), classifier(num_classes)]
     return ChainSpace(name, layout, (3, 8, 8), num_classes, classifier, lambda: release_initialiser)
@@ -60,7 +61,10 @@ def test_a_file_registers_its_spaces_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("import nothing_of_this_name", "failed: ModuleNotFoundError: No module named 'nothing_of_this_name'"),
+        (
+            "import nothing_of_this_name",
+            "failed: ModuleNotFoundError: No module named 'nothing_of_this_name'",
+        ),
         ("def broken(:", "failed: SyntaxError"),
         (SOURCE.format(name="spos"), "the space 'spos' is registered already"),
     ],
@@ -91,7 +95,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("clean", "installed")
 def test_installed_packages_bring_spaces() -> None:
-    with pytest.warns(UserWarning, match="plug-in broken .outside_pathfit_nothing. cannot be loaded"):
+    with pytest.warns(
+        UserWarning, match="plug-in broken .outside_pathfit_nothing. cannot be loaded"
+    ):
         names = registry.available()
     assert "from-outside" in names
     assert registry.get("from-outside").size == 2
@@ -112,6 +118,12 @@ def test_the_command_line_refuses_a_broken_file(tmp_path: Path) -> None:
     file = tmp_path / "broken.py"
     file.write_text("1 / 0")
     command = [sys.executable, "-m", "spaces", "--plugin", str(file), "list"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).resolve().parents[2])
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).resolve().parents[2],
+    )
     assert done.returncode == 2
     assert done.stderr == f"Error: the plug-in {file} failed: ZeroDivisionError: division by zero\n"

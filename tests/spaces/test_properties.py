@@ -25,7 +25,9 @@ def test_sampled_mutated_and_crossed_architectures_are_valid_and_build(
         architectures = space.decode(codes)
         assert (space.encode(architectures) == codes).all()
         assert [space.architecture(one.choices) for one in architectures] == architectures
-        assert space.macs(codes).tolist() == [sum(b.macs for b in space.blocks(one)) for one in architectures]
+        assert space.macs(codes).tolist() == [
+            sum(b.macs for b in space.blocks(one)) for one in architectures
+        ]
     architecture = space.decode(crossed[:1])[0]
     network = space.network(architecture).eval()
     image = torch.zeros(1, *space.input_shape_of(architecture))

@@ -51,7 +51,10 @@ def test_parameters_take_effect() -> None:
 
 
 def test_spaces_of_different_names_differ() -> None:
-    assert len({spaces.get(name) for name in ("spos", "spos()", "spos-tiny", "spos(input_size=160)")}) == 3
+    assert (
+        len({spaces.get(name) for name in ("spos", "spos()", "spos-tiny", "spos(input_size=160)")})
+        == 3
+    )
     assert spaces.get("spos") != "spos"
 
 
@@ -137,7 +140,9 @@ def test_a_registered_space_is_got_by_name_once(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_factory_that_takes_no_name_is_refused_at_once() -> None:
-    with pytest.raises(InvalidParameter, match=r"'nameless' must take its canonical name.*def build\(name\)"):
+    with pytest.raises(
+        InvalidParameter, match=r"'nameless' must take its canonical name.*def build\(name\)"
+    ):
 
         @spaces.register_space("nameless")
         def build() -> spaces.SearchSpace:

@@ -21,26 +21,40 @@ NAMES = ("spos", "spos-tiny", "spos(input_size=160)", "spos-tiny(repeats=(1, 1, 
 
 def uneven(*counts: int) -> ChainSpace:
     """A space whose choices have `counts` candidates."""
-    layers = [ChoiceLayer(f"c{index}", {f"o{code}": () for code in range(n)}) for index, n in enumerate(counts)]
+    layers = [
+        ChoiceLayer(f"c{index}", {f"o{code}": () for code in range(n)})
+        for index, n in enumerate(counts)
+    ]
 
     def classifier(classes: int) -> Block:
         return Block("classifier", (3, 4, 4), (classes,))
 
-    return ChainSpace("uneven", [*layers, classifier(2)], (3, 4, 4), 2, classifier, lambda: lambda module, rng: None)
+    return ChainSpace(
+        "uneven",
+        [*layers, classifier(2)],
+        (3, 4, 4),
+        2,
+        classifier,
+        lambda: lambda module, rng: None,
+    )
 
 
 @given(name=st.sampled_from(NAMES), data=st.data())
 def test_encode_and_decode_are_inverse(name: str, data: st.DataObject) -> None:
     space = spaces.get(name)
     width = len(space.choices)
-    rows = data.draw(st.lists(st.lists(st.integers(0, 3), min_size=width, max_size=width), max_size=4))
+    rows = data.draw(
+        st.lists(st.lists(st.integers(0, 3), min_size=width, max_size=width), max_size=4)
+    )
     codes = np.array(rows, dtype=np.int64).reshape(len(rows), width)
     architectures = space.decode(codes)
     assert [architecture.space for architecture in architectures] == [name] * len(rows)
     assert space.encode(architectures).tolist() == rows
     assert space.decode(space.encode(architectures)) == architectures
     assert [space.architecture(row) for row in rows] == architectures
-    assert [space.architecture(architecture.choices) for architecture in architectures] == architectures
+    assert [
+        space.architecture(architecture.choices) for architecture in architectures
+    ] == architectures
 
 
 def test_codes_are_small_and_their_columns_contiguous() -> None:
@@ -62,7 +76,10 @@ def test_decode_refuses_codes_out_of_range(code: int) -> None:
     codes = np.zeros((3, 6), dtype=np.int64)
     codes[1, 4] = code
     for method in (space.decode, space.check, space.codes, space.macs, space.params, space.graphs):
-        with pytest.raises(InvalidArchitecture, match=f"layer_5: code {code} is out of range; there are 4 candidates"):
+        with pytest.raises(
+            InvalidArchitecture,
+            match=f"layer_5: code {code} is out of range; there are 4 candidates",
+        ):
             method(codes)
 
 
@@ -78,7 +95,14 @@ def test_architectures_of_another_space_are_refused() -> None:
     other = spaces.get("spos-tiny(input_size=16)").architecture([0] * 6)
     space = spaces.get("spos-tiny")
     named = r"an architecture of spos-tiny\(input_size=16\) was given to spos-tiny"
-    for method in (space.blocks, space.macs, space.params, space.graph, space.network, lambda it: space.encode([it])):
+    for method in (
+        space.blocks,
+        space.macs,
+        space.params,
+        space.graph,
+        space.network,
+        lambda it: space.encode([it]),
+    ):
         with pytest.raises(InvalidArchitecture, match=named):
             method(other)
 
@@ -104,7 +128,9 @@ DRAWS: dict[str, Draw] = {
     "sample": lambda space, rng: space.sample(rng, 50),
     "sample-one": lambda space, rng: space.encode([space.sample(rng) for _ in range(20)]),
     "mutate": lambda space, rng: space.mutate(np.zeros((50, 20), np.int8), rng, 0.5),
-    "crossover": lambda space, rng: space.crossover(np.zeros((50, 20), np.int8), np.ones((50, 20), np.int8), rng),
+    "crossover": lambda space, rng: space.crossover(
+        np.zeros((50, 20), np.int8), np.ones((50, 20), np.int8), rng
+    ),
 }
 
 
@@ -188,14 +214,20 @@ def test_enumeration_varies_the_last_choice_fastest(batch: int) -> None:
     parts = list(space.enumerate_codes(batch))
     assert max(map(len, parts)) <= batch
     assert all(part.flags.f_contiguous and part.dtype == space.dtype for part in parts)
-    assert np.concatenate(parts).tolist() == [list(codes) for codes in itertools.product(range(3), range(2), range(5))]
+    assert np.concatenate(parts).tolist() == [
+        list(codes) for codes in itertools.product(range(3), range(2), range(5))
+    ]
 
 
 def test_enumeration_of_a_large_space_begins_at_once() -> None:
     space = spaces.get("spos")
     last = spaces.get("spos").choices[-1].candidates
-    assert [architecture["layer_20"] for architecture in itertools.islice(space.enumerate(), 4)] == list(last)
-    assert next(space.enumerate_codes(5)).tolist() == [[0] * 18 + [code // 4, code % 4] for code in range(5)]
+    assert [
+        architecture["layer_20"] for architecture in itertools.islice(space.enumerate(), 4)
+    ] == list(last)
+    assert next(space.enumerate_codes(5)).tolist() == [
+        [0] * 18 + [code // 4, code % 4] for code in range(5)
+    ]
 
 
 def test_one_hot_marks_each_choice_once() -> None:

@@ -18,7 +18,9 @@ def broken(**methods: Callable[..., Any]) -> SpaceContract:
     right = spaces.get("spos-tiny")
     assert isinstance(right, ChainSpace)
     kind = type("Broken", (ChainSpace,), methods)
-    space = kind(right.name, right.layout, right.input_shape, 10, right._classifier, right._initialise)
+    space = kind(
+        right.name, right.layout, right.input_shape, 10, right._classifier, right._initialise
+    )
 
     class OfBroken(SpaceContract):
         samples, builds = 40, 1
@@ -34,7 +36,9 @@ def globally_random(self: ChainSpace, rng: np.random.Generator, n: int | None = 
     return ChainSpace.sample(self, np.random.default_rng(np.random.randint(1 << 30)), n)  # noqa: NPY002
 
 
-def last_candidate_again(self: ChainSpace, codes: Any, rng: np.random.Generator, probability: float = 0.1) -> Any:
+def last_candidate_again(
+    self: ChainSpace, codes: Any, rng: np.random.Generator, probability: float = 0.1
+) -> Any:
     return np.asfortranarray(np.full_like(codes, 3))
 
 

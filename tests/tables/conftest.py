@@ -26,7 +26,9 @@ def tiny() -> ChainSpace:
     return space
 
 
-def made_up(space: SearchSpace, /, networks: int = 80, noise_ms: float = 0.004, **fields: Any) -> LookupTable:
+def made_up(
+    space: SearchSpace, /, networks: int = 80, noise_ms: float = 0.004, **fields: Any
+) -> LookupTable:
     """A table whose networks cost the sum of their blocks, 0.05 ms more, and noise."""
     rng = np.random.default_rng(0)
     blocks = {
@@ -36,7 +38,10 @@ def made_up(space: SearchSpace, /, networks: int = 80, noise_ms: float = 0.004, 
     codes = space.sample(rng, networks)
     times = block_sums(space, lambda block: blocks[block.key].latency_ms).sum(codes) + 0.05
     times = times + rng.normal(0, noise_ms, networks)
-    samples = [NetworkSample(tuple(row), 0, (ms,), 1.0) for row, ms in zip(codes.tolist(), times.tolist(), strict=True)]
+    samples = [
+        NetworkSample(tuple(row), 0, (ms,), 1.0)
+        for row, ms in zip(codes.tolist(), times.tolist(), strict=True)
+    ]
     given: dict[str, Any] = {
         "name": "made-up",
         "space": space.name,
@@ -54,7 +59,8 @@ def made_up(space: SearchSpace, /, networks: int = 80, noise_ms: float = 0.004, 
 
 
 class Coupled(SearchSpace):
-    """A space whose costs are no sums over its choices: a convolution's width is its neighbour's choice, as in cells.
+    """A space whose costs are no sums over its choices: a convolution's width is its neighbour's
+    choice, as in cells.
 
     Args:
         count: of choices, each a kernel of 1, 3 or 5.
@@ -94,7 +100,9 @@ class Coupled(SearchSpace):
     def graphs(self, architectures: Any) -> Any:
         raise NotImplementedError
 
-    def network(self, architecture: Architecture, num_classes: int | None = None, generator: Any = None) -> Any:
+    def network(
+        self, architecture: Architecture, num_classes: int | None = None, generator: Any = None
+    ) -> Any:
         raise NotImplementedError
 
     def supernet(self, num_classes: int | None = None, generator: Any = None) -> Any:

@@ -21,14 +21,22 @@ SPACE = spaces.get("spos-tiny")
 def evaluations(count: int, seed: int = 0) -> list[Evaluation]:
     rng = np.random.default_rng(seed)
     return [
-        Evaluation(architecture, {"cross_entropy": float(rng.random()), "top1": 50.0}, {"kind": "supernet", "run": "r"})
+        Evaluation(
+            architecture,
+            {"cross_entropy": float(rng.random()), "top1": 50.0},
+            {"kind": "supernet", "run": "r"},
+        )
         for architecture in SPACE.decode(SPACE.sample(rng, count))
     ]
 
 
 @given(seed=st.integers(0, 2**32), loss=st.floats(0, 1e6), top1=st.integers(0, 100))
 def test_json_gives_the_evaluation_back(seed: int, loss: float, top1: int) -> None:
-    one = Evaluation(SPACE.sample(np.random.default_rng(seed)), {"cross_entropy": loss, "top1": top1}, {"kind": "test"})
+    one = Evaluation(
+        SPACE.sample(np.random.default_rng(seed)),
+        {"cross_entropy": loss, "top1": top1},
+        {"kind": "test"},
+    )
     text = one.to_json()
     assert "\n" not in text
     assert Evaluation.from_json(text) == one
@@ -45,16 +53,31 @@ GOOD = json.loads(evaluations(1)[0].to_json())
         ("5", "an evaluation needs the keys 'architecture' and 'metrics'"),
         ('{"metrics": {}}', "an evaluation needs the keys 'architecture' and 'metrics'"),
         (json.dumps({**GOOD, "metrics": []}), "'metrics' must map names to numbers, not []"),
-        (json.dumps({**GOOD, "metrics": {"top1": "5"}}), "'metrics' must map names to numbers, not {'top1': '5'}"),
-        (json.dumps({**GOOD, "metrics": {"top1": True}}), "'metrics' must map names to numbers, not {'top1': True}"),
-        (json.dumps({**GOOD, "metrics": {"top1": np.nan}}), "'metrics' must map names to numbers, not {'top1': nan}"),
+        (
+            json.dumps({**GOOD, "metrics": {"top1": "5"}}),
+            "'metrics' must map names to numbers, not {'top1': '5'}",
+        ),
+        (
+            json.dumps({**GOOD, "metrics": {"top1": True}}),
+            "'metrics' must map names to numbers, not {'top1': True}",
+        ),
+        (
+            json.dumps({**GOOD, "metrics": {"top1": np.nan}}),
+            "'metrics' must map names to numbers, not {'top1': nan}",
+        ),
         (json.dumps({**GOOD, "source": 5}), "'source' must be an object, not 5"),
-        (json.dumps({**GOOD, "architecture": {"space": "sops", "choices": {}}}), "unknown space 'sops'"),
+        (
+            json.dumps({**GOOD, "architecture": {"space": "sops", "choices": {}}}),
+            "unknown space 'sops'",
+        ),
         (
             json.dumps({**GOOD, "architecture": {"space": "spos-tiny", "choices": {}}}),
             "the choice 'layer_1' is missing",
         ),
-        (json.dumps({**GOOD, "architecture": 7}), "an architecture is an object with 'space' and 'choices', not 7"),
+        (
+            json.dumps({**GOOD, "architecture": 7}),
+            "an architecture is an object with 'space' and 'choices', not 7",
+        ),
     ],
 )
 def test_wrong_lines_are_named_with_file_and_number(tmp_path: Path, text: str, said: str) -> None:
@@ -153,5 +176,7 @@ def test_a_journal_refuses_another_space(tmp_path: Path) -> None:
 
 
 def test_metrics_say_their_unit_and_direction() -> None:
-    directions: dict[str, Any] = {name: metric.higher_is_better for name, metric in evaluation.METRICS.items()}
+    directions: dict[str, Any] = {
+        name: metric.higher_is_better for name, metric in evaluation.METRICS.items()
+    }
     assert directions == {"cross_entropy": False, "top1": True, "top5": True}

@@ -28,7 +28,9 @@ def test_json_has_a_block_or_a_network_a_line(table: LookupTable) -> None:
     assert sum(line.startswith('  {"codes": ') for line in lines) == len(table.networks)
 
 
-def test_latencies_have_the_drift_divided_out(make_table: Callable[..., LookupTable], tiny: ChainSpace) -> None:
+def test_latencies_have_the_drift_divided_out(
+    make_table: Callable[..., LookupTable], tiny: ChainSpace
+) -> None:
     truth = {(0, 0, 0, 0, 0, 0): 2.0, (3, 2, 1, 0, 1, 2): 5.0}
     slow = {0: 1.0, 1: 1.25, 2: 0.5}
     networks = tuple(
@@ -80,14 +82,37 @@ def test_counts_that_are_not_the_blocks_are_refused(table: LookupTable, field: s
         (
             ("conditions", "clock"),
             3,
-            "conditions: unexpected key 'clock'; there is: backend, batch, precision, threads, allocator, affinity",
+            (
+                "conditions: unexpected key 'clock'; there is: backend, batch, precision, threads,"
+                " allocator, affinity"
+            ),
         ),
-        (("measurement", "reference", "latency_ms"), 0, "measurement.reference.latency_ms: 0 must be above 0"),
-        (("measurement", "seconds"), float("nan"), "measurement.seconds: nan is not a finite number"),
-        (("measurement", "budget_s"), float("inf"), "measurement.budget_s: inf is not a finite number"),
+        (
+            ("measurement", "reference", "latency_ms"),
+            0,
+            "measurement.reference.latency_ms: 0 must be above 0",
+        ),
+        (
+            ("measurement", "seconds"),
+            float("nan"),
+            "measurement.seconds: nan is not a finite number",
+        ),
+        (
+            ("measurement", "budget_s"),
+            float("inf"),
+            "measurement.budget_s: inf is not a finite number",
+        ),
         (("networks", 2, "reference_ms"), -1.0, "networks[2].reference_ms: -1.0 must be above 0"),
-        (("networks", 1, "latency_ms"), [], "networks[1].latency_ms: needs at least 1 entries, has 0"),
-        (("networks", 1, "latency_ms"), [1.0, None], "networks[1].latency_ms[1]: None is not of type number"),
+        (
+            ("networks", 1, "latency_ms"),
+            [],
+            "networks[1].latency_ms: needs at least 1 entries, has 0",
+        ),
+        (
+            ("networks", 1, "latency_ms"),
+            [1.0, None],
+            "networks[1].latency_ms[1]: None is not of type number",
+        ),
         (("networks", 3, "codes"), [0, 0, -1, 0, 0, 0], "networks[3].codes[2]: -1 is below 0"),
         (("networks", 3, "codes"), [0, 0], "networks[3].codes: 2 codes where others have 6"),
         (("networks", 3, "codes"), [10**30] * 6, f"networks[3].codes[0]: {10**30} is too large"),
@@ -95,7 +120,9 @@ def test_counts_that_are_not_the_blocks_are_refused(table: LookupTable, field: s
         (("blocks",), [], "blocks: [] is not of type object"),
     ],
 )
-def test_errors_name_place_and_value(table: LookupTable, place: tuple[Any, ...], value: Any, said: str) -> None:
+def test_errors_name_place_and_value(
+    table: LookupTable, place: tuple[Any, ...], value: Any, said: str
+) -> None:
     with pytest.raises(InvalidTable) as caught:
         LookupTable.from_json(json.dumps(change(table, *place, value=value)))
     assert str(caught.value) == said
@@ -131,13 +158,21 @@ def test_a_missing_key_is_named(table: LookupTable, key: str) -> None:
 )
 def test_impossible_blocks_are_refused(table: LookupTable, key: str) -> None:
     whole = json.loads(table.to_json())
-    whole["blocks"][key] = {"latency_ms": 1.0, "latency_iqr_ms": 0.1, "samples": 3, "macs": 1, "params": 1}
+    whole["blocks"][key] = {
+        "latency_ms": 1.0,
+        "latency_iqr_ms": 0.1,
+        "samples": 3,
+        "macs": 1,
+        "params": 1,
+    }
     with pytest.raises(InvalidTable, match=r"^blocks: ") as caught:
         LookupTable.from_dict(whole)
     assert key.split(" ")[0] in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "nonsense", "[" * 100_000, "1" * 5000, '{"seed": ' + "1" * 5000 + "}"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "nonsense", "[" * 100_000, "1" * 5000, '{"seed": ' + "1" * 5000 + "}"]
+)
 def test_text_that_is_not_json_is_refused(text: str) -> None:
     with pytest.raises(InvalidTable, match=r"^not JSON: "):
         LookupTable.from_json(text)

@@ -15,4 +15,6 @@ def test_ties_count_as_in_scipy(pairs: list[tuple[int, int]]) -> None:
     if first.std() == 0 or second.std() == 0:
         assert rank_correlation(first, second) == 0
     else:
-        assert rank_correlation(first, second) == pytest.approx(spearmanr(first, second).statistic, abs=1e-12)
+        assert rank_correlation(first, second) == pytest.approx(
+            spearmanr(first, second).statistic, abs=1e-12
+        )

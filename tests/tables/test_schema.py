@@ -20,32 +20,45 @@ VALIDATOR = jsonschema.Draft202012Validator(table_schema())
 
 _CASES = json.loads("""{
  "format": "pathfit-lookup-table", "version": 1, "name": "n", "space": "spos-tiny",
- "device": {"kind": "cpu", "processor": "p", "cores": 2, "memory_bytes": 5, "system": "s", "clock": 2.5, "note": null},
+ "device": {"kind": "cpu", "processor": "p", "cores": 2, "memory_bytes": 5, "system": "s",
+  "clock": 2.5, "note": null},
  "conditions": {"backend": "torch", "batch": 1, "precision": "fp32", "threads": 1},
  "versions": {"torch": "2"}, "created": "now", "command": "c", "seed": 0,
- "measurement": {"rounds": 8, "seconds": 1.5, "budget_s": 2, "stopped_by": "budget", "standard_error": 0.1,
-  "blocks": "timed", "memory": "live tensors", "clock_mhz": [1980], "temperature_c": [45.5], "energy": "counter",
+ "measurement": {"rounds": 8, "seconds": 1.5, "budget_s": 2, "stopped_by": "budget",
+  "standard_error": 0.1,
+  "blocks": "timed", "memory": "live tensors", "clock_mhz": [1980],
+  "temperature_c": [45.5], "energy": "counter",
   "reference": {"codes": [[0, 1]], "latency_ms": 1.5}},
- "blocks": {"a": {"latency_ms": 0.5, "latency_iqr_ms": 0, "samples": 3, "macs": 7, "params": 9, "activation_bytes": 4},
+ "blocks": {"a": {"latency_ms": 0.5, "latency_iqr_ms": 0, "samples": 3,
+  "macs": 7, "params": 9, "activation_bytes": 4},
   "b": {"latency_ms": 0.5, "latency_iqr_ms": null, "samples": null, "macs": 7, "params": 9}},
  "networks": [{"codes": [0, 1], "round": 0, "latency_ms": [1.5, 2], "reference_ms": 1.5,
    "energy_mj": 3.5, "blocks_ms": 1.25},
   {"codes": [], "round": 3, "latency_ms": [1], "reference_ms": 2}]
 }""")
 
-# Floats that are whole numbers are left out: JSON Schema takes 1.0 for an integer, a table does not.
+# Floats that are whole numbers are left out: JSON Schema takes 1.0 for an integer, a table does
+# not.
 VALUES = (
     st.none()
     | st.booleans()
     | st.integers(-3, 3)
     | st.floats(-3, 3).filter(lambda number: not number.is_integer())
-    | st.sampled_from(["", "x", "cpu", "fp16", "precision", {}, [], [0], [-1], [0.5], ["x"], {"x": 1}, 1e-9])
+    | st.sampled_from(
+        ["", "x", "cpu", "fp16", "precision", {}, [], [0], [-1], [0.5], ["x"], {"x": 1}, 1e-9]
+    )
 )
 
 
 def places(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Every place in a JSON value."""
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     return [here, *(place for key, item in inner for place in places(item, (*here, key)))]
 
 
@@ -71,7 +84,11 @@ def test_own_code_knows_every_word_that_the_schema_uses() -> None:
     def words(schema: Any) -> set[str]:
         if not isinstance(schema, dict):
             return set()
-        inner = [schema.get("items"), schema.get("additionalProperties"), *schema.get("properties", {}).values()]
+        inner = [
+            schema.get("items"),
+            schema.get("additionalProperties"),
+            *schema.get("properties", {}).values(),
+        ]
         return set(schema).union(*map(words, inner))
 
     assert words(table_schema()) <= known
@@ -98,7 +115,9 @@ def test_real_tables_pass_both(table: LookupTable) -> None:
 )
 @example(changes=[(("version",), "replace", True, "x")])
 @example(changes=[(("device", "clock"), "replace", True, "x")])
-def test_verdicts_agree_with_jsonschema(changes: list[tuple[tuple[Any, ...], str, Any, str]]) -> None:
+def test_verdicts_agree_with_jsonschema(
+    changes: list[tuple[tuple[Any, ...], str, Any, str]],
+) -> None:
     value = copy.deepcopy(_CASES)
     for place, what, new, key in changes:
         try:
@@ -143,7 +162,10 @@ def test_any_broken_table_is_an_error_of_ours(table: LookupTable) -> None:
     space = spaces.get("spos-tiny")
     assert isinstance(space, ChainSpace)
     value = table.to_dict()
-    value["networks"], value["blocks"] = value["networks"][:1], dict(list(value["blocks"].items())[:1])
+    value["networks"], value["blocks"] = (
+        value["networks"][:1],
+        dict(list(value["blocks"].items())[:1]),
+    )
     said: list[str] = []
     for place in places(value):
         for new in (None, -1, "x", [], {}, math.nan, [[]]):

@@ -21,10 +21,15 @@ FIXED = Parameters(0.05, 1.0)
 
 
 def family(seed: int, devices: int, networks: int = 400) -> np.ndarray:
-    """Devices whose logarithmic costs are mixtures of the same three properties of networks: [networks, devices]."""
+    """Devices whose logarithmic costs are mixtures of the same three properties of networks:
+    [networks, devices].
+    """
     rng = np.random.default_rng(seed)
     properties = rng.normal(size=(networks, 3)) * (1.0, 0.5, 0.3)
-    return np.exp(0.3 * properties @ rng.uniform(0.2, 1.0, (3, devices)) + rng.normal(0, 0.005, (networks, devices)))
+    return np.exp(
+        0.3 * properties @ rng.uniform(0.2, 1.0, (3, devices))
+        + rng.normal(0, 0.005, (networks, devices))
+    )
 
 
 def test_a_mixture_of_known_devices_is_found() -> None:
@@ -40,7 +45,9 @@ def test_a_mixture_of_known_devices_is_found() -> None:
 
 def test_units_and_monotone_distortions_of_the_others_do_not_matter() -> None:
     costs = family(1, 5)
-    distorted = np.stack([1e3 * costs[:, 0], costs[:, 1] ** 3, np.exp(costs[:, 2]), costs[:, 3]], axis=1)
+    distorted = np.stack(
+        [1e3 * costs[:, 0], costs[:, 1] ** 3, np.exp(costs[:, 2]), costs[:, 3]], axis=1
+    )
     predictions = []
     for others in (costs[:, :4], distorted):
         prior = Prior(others, parameters=FIXED)
@@ -125,7 +132,12 @@ def test_a_cost_model_of_a_new_device(make_table: MakeTable, tiny: ChainSpace) -
     new = device("new", 2, 5).cost_model(tiny)
     codes = tiny.sample(np.random.default_rng(0), 10)
     model = transferred_model(
-        tiny, [table.cost_model(tiny) for table in sources], codes, new.estimate(codes), name="new", networks=300
+        tiny,
+        [table.cost_model(tiny) for table in sources],
+        codes,
+        new.estimate(codes),
+        name="new",
+        networks=300,
     )
     fresh = tiny.sample(np.random.default_rng(1), 300)
     assert rank_correlation(model.estimate(fresh), new.estimate(fresh)) > 0.95
@@ -139,7 +151,9 @@ def test_a_cost_model_of_a_new_device(make_table: MakeTable, tiny: ChainSpace) -
 
 @pytest.mark.reference_data
 def test_ten_measurements_rank_an_unseen_device(reference_data: Path) -> None:
-    """Eyeriss is unlike most of HELP's devices; the benchmark has all nine, with parameters chosen by the others."""
+    """Eyeriss is unlike most of HELP's devices; the benchmark has all nine, with parameters chosen
+    by the others.
+    """
     with gzip.open(reference_data / "nasbench201" / "latency_ms.csv.gz", "rt", newline="") as file:
         rows = list(csv.DictReader(file))
     names = [name for name in rows[0] if name not in ("index", "eyeriss")]

@@ -1,4 +1,6 @@
-"""ProxylessNAS (Cai et al., ICLR 2019, arXiv 1812.00332): single paths, binary gates, hardware in the loss."""
+"""ProxylessNAS (Cai et al., ICLR 2019, arXiv 1812.00332): single paths, binary gates, hardware in
+the loss.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +35,12 @@ if TYPE_CHECKING:
 
 @register_algorithm("proxyless")
 class ProxylessTask(ArchitectureTask):
-    """Weights learn on single paths; after a warm-up the logits learn every few updates, on held-out images.
+    """Weights learn on single paths; after a warm-up the logits learn every few updates, on
+    held-out images.
 
-    With a cost in the setting the loss has a hardware term; with a constraint a Lagrange multiplier in its place, and
-    the architecture that is returned is the most probable one that meets it (`oneshot.algorithms.decoding`).
+    With a cost in the setting the loss has a hardware term; with a constraint a Lagrange multiplier
+    in its place, and the architecture that is returned is the most probable one that meets it
+    (`oneshot.algorithms.decoding`).
 
     Args:
         setting: what is trained, on what.
@@ -50,7 +54,9 @@ class ProxylessTask(ArchitectureTask):
     presets: ClassVar[dict[str, Preset]] = {
         # So few updates of logits need larger ones.
         "default": Preset(ProxylessOptions(arch_optim_lr=0.03), SMALL),
-        "paper": Preset(ProxylessOptions(warmup_epochs=40, warmup_learning_rate=0.05), PAPER_RECIPE),
+        "paper": Preset(
+            ProxylessOptions(warmup_epochs=40, warmup_learning_rate=0.05), PAPER_RECIPE
+        ),
         "nni": Preset(
             ProxylessOptions(warmup_epochs=25, warmup_learning_rate=0.05),
             dataclasses.replace(PAPER_RECIPE, epochs=145),
@@ -76,17 +82,22 @@ class ProxylessTask(ArchitectureTask):
     # Schedule
 
     def warmup(self, steps: int) -> int:
-        """Updates of the warm-up; raises InvalidOption where it leaves none for the architecture."""
+        """Updates of the warm-up; raises InvalidOption where it leaves none for the
+        architecture.
+        """
         asked, epoch = self.options.warmup_epochs, self.setting.an_epoch
         count = steps // 4 // epoch * epoch if asked is None else int(asked) * epoch
         if count >= steps:
             raise InvalidOption(
-                f"warmup_epochs must leave epochs for the architecture; {asked} of {steps // epoch} do not"
+                f"warmup_epochs must leave epochs for the architecture; {asked} of {steps // epoch}"
+                " do not"
             )
         return count
 
     def first(self, steps: int) -> int:
-        """The first update behind which the architecture may learn: an epoch after the warm-up, if there are two."""
+        """The first update behind which the architecture may learn: an epoch after the warm-up, if
+        there are two.
+        """
         warmup, epoch = self.warmup(steps), self.setting.an_epoch
         return warmup + epoch if warmup + epoch < steps else warmup
 
@@ -126,7 +137,9 @@ class ProxylessTask(ArchitectureTask):
         if self.due(step):
             every = self.options.grad_update_arch_param_every
             for index in range(self.options.grad_update_steps):
-                self.architecture_step(step // every * self.options.grad_update_steps + index, engine)
+                self.architecture_step(
+                    step // every * self.options.grad_update_steps + index, engine
+                )
 
     def architecture_step(self, number: int, engine: Engine) -> None:
         """Update the logits on the held-out batch `number`."""
@@ -146,16 +159,22 @@ class ProxylessTask(ArchitectureTask):
         self.mutator.reset_binary_gates()
         with engine.autocast():
             logits = self.model(images).float()
-            loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+            loss = functional.cross_entropy(
+                logits, labels, label_smoothing=self.recipe.label_smoothing
+            )
         if self.term is not None:
-            probabilities = self.mutator.gate_probabilities([choice.key for choice in self._choices])
+            probabilities = self.mutator.gate_probabilities(
+                [choice.key for choice in self._choices]
+            )
             loss = self.term(loss, self._expected(probabilities))
         engine.backward(loss)
         engine.update(1)
         self.mutator.after_update()
 
     def _reinforce(self, images: Tensor, labels: Tensor, engine: Engine) -> None:
-        """Log-derivatives weighted by rewards above their moving average (the paper's section 3.3.2)."""
+        """Log-derivatives weighted by rewards above their moving average (the paper's section
+        3.3.2).
+        """
         paths, rewards, costs = [], [], []
         for _ in range(self.options.reward_paths):
             self.mutator.reset()
@@ -166,7 +185,9 @@ class ProxylessTask(ArchitectureTask):
             costs.append(cost)
             rewards.append(right * self._reward_factor(cost))
         found = torch.stack(rewards)
-        if engine.ranks > 1:  # each rank saw its own images: all take the mean, and keep the same baseline
+        if (
+            engine.ranks > 1
+        ):  # each rank saw its own images: all take the mean, and keep the same baseline
             torch.distributed.all_reduce(found)
             found = found / engine.ranks
         if isinstance(self.term, Lagrange):
@@ -175,7 +196,9 @@ class ProxylessTask(ArchitectureTask):
             self.term.follow(torch.tensor(sum(costs) / len(costs)))
         mean = float(found.mean())
         decay = self.options.baseline_decay
-        self.baseline = mean if self.baseline is None else decay * self.baseline + (1 - decay) * mean
+        self.baseline = (
+            mean if self.baseline is None else decay * self.baseline + (1 - decay) * mean
+        )
         logs = torch.stack([self.mutator.log_probability(path) for path in paths])
         engine.backward(-((found - self.baseline) * logs).mean())
         engine.update(1)
@@ -209,7 +232,10 @@ class ProxylessTask(ArchitectureTask):
             return super().codes()
         choices = constraint.model.space.choices
         with torch.no_grad():
-            logs = [self.mutator.alpha[choice.key].double().log_softmax(0).cpu().numpy() for choice in choices]
+            logs = [
+                self.mutator.alpha[choice.key].double().log_softmax(0).cpu().numpy()
+                for choice in choices
+            ]
         found = most_probable(logs, constraint, seed=self.setting.seed)
         return {choice.key: int(code) for choice, code in zip(choices, found.tolist(), strict=True)}
 
@@ -236,7 +262,9 @@ class ProxylessTask(ArchitectureTask):
 
 
 def _share(recipe: Recipe, warmup: int, steps: int, factor: float, step: int) -> float:
-    """The learning rate of a step as a share of the recipe's: a fall of its own for the warm-up, then the recipe's."""
+    """The learning rate of a step as a share of the recipe's: a fall of its own for the warm-up,
+    then the recipe's.
+    """
     if step < warmup:
         return factor * recipe.share_of_rate(step, warmup)
     plain = dataclasses.replace(recipe, warmup=0) if warmup else recipe
@@ -269,5 +297,7 @@ def _term(
         if options.learning != "reinforce":
             raise
         if options.reference is None:
-            raise InvalidOption("reference: give one; the mean over all networks is not known here") from None
+            raise InvalidOption(
+                "reference: give one; the mean over all networks is not known here"
+            ) from None
         return cost, AddLinear(options.reference, cost.unit)

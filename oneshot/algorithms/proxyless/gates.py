@@ -16,7 +16,8 @@ Run = Callable[..., Any]
 
 
 def weighted(gates: Tensor, active: int, involved: Sequence[int], runs: Mapping[int, Run]) -> Any:
-    """The active path's output plus the others', detached, each times its gate: the mode `full`, of a pair `two`.
+    """The active path's output plus the others', detached, each times its gate: the mode `full`, of
+    a pair `two`.
 
     Args:
         gates: [paths], 1 at the active one and 0 elsewhere.
@@ -37,10 +38,18 @@ def weighted(gates: Tensor, active: int, involved: Sequence[int], runs: Mapping[
     return total
 
 
-def gated(gates: Tensor, active: int, involved: Sequence[int], runs: Mapping[int, Run], inputs: Sequence[Any]) -> Any:
-    """The active path's output; in the backward pass the others are run without a graph for their gates' gradients.
+def gated(
+    gates: Tensor,
+    active: int,
+    involved: Sequence[int],
+    runs: Mapping[int, Run],
+    inputs: Sequence[Any],
+) -> Any:
+    """The active path's output; in the backward pass the others are run without a graph for their
+    gates' gradients.
 
-    dL/dg_k = sum(o_k dL/dy), the mode `full_v2` (Cai et al., arXiv 1812.00332, section 3.2; the official release).
+    dL/dg_k = sum(o_k dL/dy), the mode `full_v2` (Cai et al., arXiv 1812.00332, section 3.2; the
+    official release).
 
     Args:
         gates: as of `weighted`; so are the others.
@@ -63,7 +72,9 @@ def gated(gates: Tensor, active: int, involved: Sequence[int], runs: Mapping[int
 
 
 def eager(function: Run) -> Run:
-    """The function kept out of torch.compile's graphs, which cannot hold autograd functions over candidates."""
+    """The function kept out of torch.compile's graphs, which cannot hold autograd functions over
+    candidates.
+    """
     # Where nothing was compiled there is nothing to keep out; importing Dynamo takes seconds.
     kept: Run = torch.compiler.disable(function) if "torch._dynamo" in sys.modules else function  # type: ignore[no-untyped-call]
     return kept
@@ -94,7 +105,8 @@ class _Gated(torch.autograd.Function):
         (gradient,) = gradients
         if [value._version for value in ctx.given] != ctx.versions:
             raise InvalidOption(
-                "binary_mode full_v2: the input of a choice was changed in place; let its candidates leave it alone"
+                "binary_mode full_v2: the input of a choice was changed in place; let its"
+                " candidates leave it alone"
             )
         device, enabled, kind = ctx.autocast
         found = torch.zeros_like(ctx.kind)
@@ -109,5 +121,7 @@ class _Gated(torch.autograd.Function):
 
 def _tensor(output: Any) -> Tensor:
     if not isinstance(output, Tensor):
-        raise InvalidOption(f"ProxylessNAS's candidates give a tensor, not a {type(output).__name__}; use reinforce")
+        raise InvalidOption(
+            f"ProxylessNAS's candidates give a tensor, not a {type(output).__name__}; use reinforce"
+        )
     return output

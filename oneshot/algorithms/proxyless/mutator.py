@@ -24,15 +24,17 @@ MODES = ("full_v2", "full", "two")
 
 
 class ProxylessMutator(ArchitectureMutator):
-    """Runs one path drawn by the probabilities; within an architecture step binary gates take gradients.
+    """Runs one path drawn by the probabilities; within an architecture step binary gates take
+    gradients.
 
-    `reset()` draws a path for weights. `reset_binary_gates()` draws one for the architecture: the forward pass then
-    runs with gates until the next `reset()`.
+    `reset()` draws a path for weights. `reset_binary_gates()` draws one for the architecture: the
+    forward pass then runs with gates until the next `reset()`.
 
     Args:
         model: as of `BaseMutator`.
-        binary_mode: `full` runs every candidate, `two` a drawn pair, `full_v2` the active one and in the backward pass
-            the others without a graph. `full` and `full_v2` give the same gradients.
+        binary_mode: `full` runs every candidate, `two` a drawn pair, `full_v2` the active one and
+            in the backward pass the others without a graph. `full` and `full_v2` give the same
+            gradients.
         init_type: as of `ArchitectureMutator`; so are the others.
 
     Raises:
@@ -49,7 +51,9 @@ class ProxylessMutator(ArchitectureMutator):
         seed: int = 0,
     ):
         if binary_mode not in MODES:
-            raise InvalidOption(f"binary_mode must be one of {', '.join(MODES)}, not {binary_mode!r}")
+            raise InvalidOption(
+                f"binary_mode must be one of {', '.join(MODES)}, not {binary_mode!r}"
+            )
         super().__init__(model, init_type=init_type, init_ratio=init_ratio, seed=seed)
         self.binary_mode = binary_mode
         self.active: dict[str, int] = {}
@@ -69,7 +73,9 @@ class ProxylessMutator(ArchitectureMutator):
         codes = {}
         for (key, found), row, share in zip(self.groups.items(), rows, drawn, strict=True):
             edges = row.softmax(0).cumsum(0)
-            codes[key] = min(int((edges <= share * edges[-1]).sum()), len(found[0].choice.candidates) - 1)
+            codes[key] = min(
+                int((edges <= share * edges[-1]).sum()), len(found[0].choice.candidates) - 1
+            )
         self.active = codes
         return {key: self.groups[key][0].mask_of(code) for key, code in codes.items()}
 
@@ -92,10 +98,13 @@ class ProxylessMutator(ArchitectureMutator):
         Raises:
             InvalidOption: the model has a ValueChoice, which has no paths.
         """
-        values = next((mutable for mutable in self.mutables if isinstance(mutable, ValueChoice)), None)
+        values = next(
+            (mutable for mutable in self.mutables if isinstance(mutable, ValueChoice)), None
+        )
         if values is not None:
             raise InvalidOption(
-                f"{values.label}: binary gates are of layers and inputs; train a ValueChoice by reinforce"
+                f"{values.label}: binary gates are of layers and inputs; train a ValueChoice by"
+                " reinforce"
             )
         if self.binary_mode == "two":
             self._draw_pairs()
@@ -111,7 +120,9 @@ class ProxylessMutator(ArchitectureMutator):
             active[key] = involved[key][self.draw(chances[involved[key]].softmax(0))[0]]
         self.gate(active, involved)
 
-    def gate(self, active: Mapping[str, int], involved: Mapping[str, Sequence[int]] | None = None) -> None:
+    def gate(
+        self, active: Mapping[str, int], involved: Mapping[str, Sequence[int]] | None = None
+    ) -> None:
         """Let the model run a path with gates.
 
         Args:
@@ -121,7 +132,8 @@ class ProxylessMutator(ArchitectureMutator):
         self.activate(active)
         self._recomputed = eager(gated)
         self.involved = {
-            key: list(range(len(logits)) if involved is None else involved[key]) for key, logits in self.alpha.items()
+            key: list(range(len(logits)) if involved is None else involved[key])
+            for key, logits in self.alpha.items()
         }
         self.gates = {
             key: straight_through(one_hot(self.active[key], logits), self.gate_distribution(key))
@@ -129,7 +141,9 @@ class ProxylessMutator(ArchitectureMutator):
         }
 
     def gate_distribution(self, key: str) -> Tensor:
-        """Probabilities [candidates] of the paths that are involved, of these alone; 0 elsewhere."""
+        """Probabilities [candidates] of the paths that are involved, of these alone; 0
+        elsewhere.
+        """
         logits, involved = self.alpha[key], self.involved[key]
         if len(involved) == len(logits):
             return logits.softmax(0)
@@ -146,7 +160,9 @@ class ProxylessMutator(ArchitectureMutator):
 
     @torch.no_grad()
     def after_update(self) -> None:
-        """Shift a pair's logits so that the probabilities of the others are what they were before the update."""
+        """Shift a pair's logits so that the probabilities of the others are what they were before
+        the update.
+        """
         if self.binary_mode != "two":
             return
         for key, logits in self.alpha.items():
@@ -160,7 +176,9 @@ class ProxylessMutator(ArchitectureMutator):
 
     # The forward pass
 
-    def on_forward_layer_choice(self, mutable: LayerChoice, *inputs: Any, **options: Any) -> tuple[Any, Tensor]:
+    def on_forward_layer_choice(
+        self, mutable: LayerChoice, *inputs: Any, **options: Any
+    ) -> tuple[Any, Tensor]:
         """The active candidate's output."""
         if mutable.key not in self.gates:
             return super().on_forward_layer_choice(mutable, *inputs, **options)
@@ -169,14 +187,20 @@ class ProxylessMutator(ArchitectureMutator):
         output = self._gated(mutable, runs, [*inputs, *options.values()])
         return [output] if mutable.reduction == "none" else output, self.mask(mutable)
 
-    def on_forward_input_choice(self, mutable: InputChoice, tensors: Sequence[Tensor]) -> tuple[Any, Tensor]:
+    def on_forward_input_choice(
+        self, mutable: InputChoice, tensors: Sequence[Tensor]
+    ) -> tuple[Any, Tensor]:
         """The active inputs, reduced; where none is, zeros while gates are on."""
         if mutable.key not in self.gates:
             return super().on_forward_input_choice(mutable, tensors)
         if mutable.reduction == "none":
-            raise InvalidOption(f"{mutable.label}: the reduction none has no gates; train it by reinforce")
+            raise InvalidOption(
+                f"{mutable.label}: the reduction none has no gates; train it by reinforce"
+            )
         runs: dict[int, Run] = {
-            code: partial(reduced, mutable.reduction, [tensors[index] for index in mutable.subsets[code]])
+            code: partial(
+                reduced, mutable.reduction, [tensors[index] for index in mutable.subsets[code]]
+            )
             for code in self.involved[mutable.key]
         }
         return self._gated(mutable, runs, tensors), self.mask(mutable)
@@ -192,7 +216,9 @@ class ProxylessMutator(ArchitectureMutator):
     def _gated(self, mutable: Mutable, runs: Mapping[int, Run], inputs: Sequence[Any]) -> Any:
         key = mutable.key
         if self.binary_mode == "full_v2":
-            return self._recomputed(self.gates[key], self.active[key], self.involved[key], runs, inputs)
+            return self._recomputed(
+                self.gates[key], self.active[key], self.involved[key], runs, inputs
+            )
         return weighted(self.gates[key], self.active[key], self.involved[key], runs)
 
     def __getstate__(self) -> dict[str, Any]:

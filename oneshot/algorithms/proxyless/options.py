@@ -30,7 +30,8 @@ class ProxylessOptions:
         grad_update_steps: updates of logits in an architecture step.
         warmup_epochs: epochs at the beginning in which weights train alone; None: a quarter of all.
         warmup_learning_rate: the greatest in these; None: twice the recipe's.
-        form: of the loss, where a cost is aimed at: `mul#log` or `add#linear`; see `oneshot.algorithms.hardware`.
+        form: of the loss, where a cost is aimed at: `mul#log` or `add#linear`; see
+            `oneshot.algorithms.hardware`.
         reference: cost that is aimed at, in the metric's unit; None: the mean over all networks.
         log_alpha: the factor of `mul#log`.
         log_beta: the exponent of `mul#log`.
@@ -66,18 +67,37 @@ class ProxylessOptions:
     def __post_init__(self) -> None:
         from oneshot.algorithms.proxyless.mutator import MODES
 
-        known = {"binary_mode": MODES, "learning": LEARNING, "arch_init_type": INITIAL, "form": FORMS}
+        known = {
+            "binary_mode": MODES,
+            "learning": LEARNING,
+            "arch_init_type": INITIAL,
+            "form": FORMS,
+        }
         for name, names in known.items():
             if getattr(self, name) not in names:
-                raise InvalidOption(f"{name} must be one of {', '.join(names)}, not {getattr(self, name)!r}")
+                raise InvalidOption(
+                    f"{name} must be one of {', '.join(names)}, not {getattr(self, name)!r}"
+                )
         for name in ("grad_update_arch_param_every", "grad_update_steps", "reward_paths"):
             if getattr(self, name) < 1:
                 raise InvalidOption(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("arch_optim_lr", "multiplier_rate", "warmup_learning_rate", "reference", "log_alpha"):
+        for name in (
+            "arch_optim_lr",
+            "multiplier_rate",
+            "warmup_learning_rate",
+            "reference",
+            "log_alpha",
+        ):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise InvalidOption(f"{name} must be positive, not {value}")
-        for name in ("arch_init_ratio", "arch_weight_decay", "warmup_epochs", "log_beta", "linear_weight"):
+        for name in (
+            "arch_init_ratio",
+            "arch_weight_decay",
+            "warmup_epochs",
+            "log_beta",
+            "linear_weight",
+        ):
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise InvalidOption(f"{name} must be at least 0, not {value}")
@@ -89,6 +109,13 @@ class ProxylessOptions:
 
 
 PAPER_RECIPE = Recipe(
-    epochs=160, batch_size=256, learning_rate=0.025, schedule="cosine", nesterov=True, weight_decay=4e-5
+    epochs=160,
+    batch_size=256,
+    learning_rate=0.025,
+    schedule="cosine",
+    nesterov=True,
+    weight_decay=4e-5,
 )
-"""40 epochs of warm-up at 0.05, then 120 at 0.025 (arXiv 1812.00332 and the release's command line)."""
+"""40 epochs of warm-up at 0.05, then 120 at 0.025 (arXiv 1812.00332 and the release's command
+line).
+"""

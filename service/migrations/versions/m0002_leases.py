@@ -41,8 +41,15 @@ def _jobs() -> None:
 def _events() -> None:
     op.create_table(
         "events",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True, autoincrement=True),
-        sa.Column("job", sa.Integer(), sa.ForeignKey("jobs.sequence", ondelete="CASCADE"), nullable=False),
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            primary_key=True,
+            autoincrement=True,
+        ),
+        sa.Column(
+            "job", sa.Integer(), sa.ForeignKey("jobs.sequence", ondelete="CASCADE"), nullable=False
+        ),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("data", sa.JSON()),
@@ -60,7 +67,9 @@ def _requests() -> None:
         sa.Column("path", sa.String(256), primary_key=True),
         sa.Column("key", sa.String(256), primary_key=True),
         sa.Column("body_sha256", sa.String(64), nullable=False),
-        sa.Column("job", sa.Integer(), sa.ForeignKey("jobs.sequence", ondelete="CASCADE"), nullable=False),
+        sa.Column(
+            "job", sa.Integer(), sa.ForeignKey("jobs.sequence", ondelete="CASCADE"), nullable=False
+        ),
         sa.Column("created", sa.Float(53), nullable=False),
     )
     op.create_index("ix_idempotency_job", "idempotency", ["job"])
@@ -90,7 +99,9 @@ def _tokens() -> None:
         "sessions",
         sa.Column("id", sa.String(32), primary_key=True),
         sa.Column("digest", sa.String(64), nullable=False),
-        sa.Column("token", sa.String(32), sa.ForeignKey("tokens.id", ondelete="CASCADE"), nullable=False),
+        sa.Column(
+            "token", sa.String(32), sa.ForeignKey("tokens.id", ondelete="CASCADE"), nullable=False
+        ),
         sa.Column("created", sa.Float(53), nullable=False),
         sa.Column("expires", sa.Float(53), nullable=False),
     )

@@ -1,7 +1,9 @@
-"""`net.config` files of ProxylessNAS and Once-for-All (Cai et al., arXiv 1812.00332 and 1908.09791; MIT releases).
+"""`net.config` files of ProxylessNAS and Once-for-All (Cai et al., arXiv 1812.00332 and 1908.09791;
+MIT releases).
 
-Both are the JSON of a chain of inverted residual blocks. OFA's blocks also state `mid_channels`, `act_func` and
-`use_se`, and its shortcuts give the channels as lists; ProxylessNAS's may be a `ZeroLayer`, which leaves the shortcut.
+Both are the JSON of a chain of inverted residual blocks. OFA's blocks also state `mid_channels`,
+`act_func` and `use_se`, and its shortcuts give the channels as lists; ProxylessNAS's may be a
+`ZeroLayer`, which leaves the shortcut.
 """
 
 from __future__ import annotations
@@ -24,7 +26,12 @@ CONV_DEFAULTS: dict[str, Any] = {
     "dropout_rate": 0,
     "ops_order": "weight_bn_act",
 }
-LINEAR_DEFAULTS: dict[str, Any] = {"bias": True, "use_bn": False, "act_func": None, "ops_order": "weight_bn_act"}
+LINEAR_DEFAULTS: dict[str, Any] = {
+    "bias": True,
+    "use_bn": False,
+    "act_func": None,
+    "ops_order": "weight_bn_act",
+}
 IDENTITY_DEFAULTS: dict[str, Any] = {
     "use_bn": False,
     "act_func": None,
@@ -35,7 +42,9 @@ IDENTITY_DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class ConvLayer:
-    """A convolution with an activation: channels, kernel, stride; `normalised` tells of batch normalisation."""
+    """A convolution with an activation: channels, kernel, stride; `normalised` tells of batch
+    normalisation.
+    """
 
     inputs: int
     outputs: int
@@ -53,7 +62,8 @@ class InvertedLayer:
         inputs, outputs: channels.
         kernel: side of the depthwise kernel.
         stride: of the depthwise convolution.
-        expansion: hidden channels over input channels; 1 leaves the first pointwise convolution out.
+        expansion: hidden channels over input channels; 1 leaves the first pointwise convolution
+            out.
         hidden: channels inside; None: as the expansion says.
         activation: of the first two convolutions.
         squeeze: whether squeeze-and-excitation follows the depthwise convolution.
@@ -87,7 +97,8 @@ class NetConfig:
         ofa: whether the file is in OFA's dialect.
         first: the stem.
         blocks: the chain.
-        last: the convolutions before the classifier (the one of a MobileNetV3 that is not normalised follows the pool).
+        last: the convolutions before the classifier (the one of a MobileNetV3 that is not
+            normalised follows the pool).
         features, classes: of the linear classifier.
         dropout: before the classifier, a probability.
         momentum, epsilon: of batch normalisation.

@@ -1,4 +1,6 @@
-"""net.config files as architectures of the spaces `proxylessnas`, `ofa-proxyless` and `ofa-mobilenetv3`."""
+"""net.config files as architectures of the spaces `proxylessnas`, `ofa-proxyless` and
+`ofa-mobilenetv3`.
+"""
 
 from __future__ import annotations
 
@@ -40,12 +42,19 @@ class NetConfigFormat:
         self.ofa = ofa
 
     def detects(self, text: str, value: object) -> bool:
-        return isinstance(value, dict) and "blocks" in value and "first_conv" in value and is_ofa(value) == self.ofa
+        return (
+            isinstance(value, dict)
+            and "blocks" in value
+            and "first_conv" in value
+            and is_ofa(value) == self.ofa
+        )
 
     def read(self, source: Source) -> Architecture:
         config = parse_net_config(source.text)
         if config.ofa != self.ofa:
-            raise InvalidFile(f"the blocks are in the dialect of {'OFA' if config.ofa else 'ProxylessNAS'}")
+            raise InvalidFile(
+                f"the blocks are in the dialect of {'OFA' if config.ofa else 'ProxylessNAS'}"
+            )
         size = source.input_size or image_size_beside(source.path)
         space = source.space or self._space(config, size or INPUT_SIZE)
         chain, codes = _at_size(space, size)
@@ -75,10 +84,12 @@ def _ofa_space(config: NetConfig, size: int) -> SearchSpace:
     name, widths = _OFA[config.name]
     if config.first.outputs not in widths:
         raise InvalidArchitecture(
-            f"first_conv.out_channels is {config.first.outputs}; the supernets of {name} begin with "
-            f"{' or '.join(map(str, widths))} channels: name the space"
+            f"first_conv.out_channels is {config.first.outputs}; the supernets of {name} begin with"
+            f" {' or '.join(map(str, widths))} channels: name the space"
         )
-    return get(name, width=widths[config.first.outputs], resolutions=(size,), num_classes=config.classes)
+    return get(
+        name, width=widths[config.first.outputs], resolutions=(size,), num_classes=config.classes
+    )
 
 
 def _proxylessnas_space(config: NetConfig, size: int) -> SearchSpace:
@@ -91,14 +102,18 @@ def _proxylessnas_space(config: NetConfig, size: int) -> SearchSpace:
     for index, block in enumerate(cells, 1):
         if block.shortcut is not None:
             if not repeats:
-                raise InvalidArchitecture(f"blocks[{index}].shortcut must be null where the first stage begins")
+                raise InvalidArchitecture(
+                    f"blocks[{index}].shortcut must be null where the first stage begins"
+                )
             repeats[-1] += 1
         elif block.layer is not None:
             channels.append(block.layer.outputs)
             strides.append(block.layer.stride)
             repeats.append(1)
     if first.layer is None or not cells:
-        raise InvalidArchitecture("a network of ProxylessNAS begins with a fixed block, and cells follow it")
+        raise InvalidArchitecture(
+            "a network of ProxylessNAS begins with a fixed block, and cells follow it"
+        )
     return get(
         "proxylessnas",
         input_size=size,
@@ -113,14 +128,20 @@ def _proxylessnas_space(config: NetConfig, size: int) -> SearchSpace:
 
 
 def _at_size(space: SearchSpace, size: int | None) -> tuple[Any, list[int]]:
-    """The space of the image size (None: its own, the first of several), and the codes that choose it."""
+    """The space of the image size (None: its own, the first of several), and the codes that choose
+    it.
+    """
     if isinstance(space, ResolutionSpace):
         if size is not None and size not in space.resolutions:
-            raise InvalidArchitecture(f"{space.name} has the resolutions {space.resolutions}, not {size}")
+            raise InvalidArchitecture(
+                f"{space.name} has the resolutions {space.resolutions}, not {size}"
+            )
         code = 0 if size is None else space.resolutions.index(size)
         return space.at(code), [code]
     if size is not None and size != space.input_shape[1]:
-        raise InvalidArchitecture(f"{space.name} has the input size {space.input_shape[1]}, not {size}")
+        raise InvalidArchitecture(
+            f"{space.name} has the input size {space.input_shape[1]}, not {size}"
+        )
     return space, []
 
 
@@ -131,7 +152,9 @@ def _check_equal(space: ChainSpace, given: NetConfig, built: NetConfig) -> None:
         del value["classifier"]["dropout_rate"]
     path = _difference(*values)
     if path is not None:
-        raise InvalidArchitecture(f"{path[0]} is {path[1]!r}, but in {space.name} it is {path[2]!r}")
+        raise InvalidArchitecture(
+            f"{path[0]} is {path[1]!r}, but in {space.name} it is {path[2]!r}"
+        )
 
 
 def _difference(given: Any, built: Any, path: str = "") -> tuple[str, Any, Any] | None:
@@ -139,7 +162,9 @@ def _difference(given: Any, built: Any, path: str = "") -> tuple[str, Any, Any] 
     if isinstance(given, dict) and isinstance(built, dict) and given.keys() == built.keys():
         pairs = [(f"{path}.{key}" if path else key, given[key], built[key]) for key in given]
     elif isinstance(given, list) and isinstance(built, list) and len(given) == len(built):
-        pairs = [(f"{path}[{index}]", *pair) for index, pair in enumerate(zip(given, built, strict=True))]
+        pairs = [
+            (f"{path}[{index}]", *pair) for index, pair in enumerate(zip(given, built, strict=True))
+        ]
     else:
         return None if given == built else (path, given, built)
     found = (_difference(first, second, place) for place, first, second in pairs)

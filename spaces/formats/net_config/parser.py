@@ -1,4 +1,6 @@
-"""Reading the net.config of ProxylessNAS and OFA; `spaces.formats.net_config.blocks` describes it."""
+"""Reading the net.config of ProxylessNAS and OFA; `spaces.formats.net_config.blocks` describes
+it.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,16 @@ from spaces.formats.net_config.blocks import (
 
 
 def is_ofa(value: Any) -> bool:
-    """Whether the JSON value of a net.config is in OFA's dialect: its inverted layers state their activation."""
+    """Whether the JSON value of a net.config is in OFA's dialect: its inverted layers state their
+    activation.
+    """
     blocks = value.get("blocks") if isinstance(value, dict) else None
-    layers = [block.get("mobile_inverted_conv") for block in blocks or () if isinstance(block, dict)]
-    return any(isinstance(layer, dict) and {"act_func", "mid_channels"} & layer.keys() for layer in layers)
+    layers = [
+        block.get("mobile_inverted_conv") for block in blocks or () if isinstance(block, dict)
+    ]
+    return any(
+        isinstance(layer, dict) and {"act_func", "mid_channels"} & layer.keys() for layer in layers
+    )
 
 
 def parse_net_config(text: str) -> NetConfig:
@@ -43,13 +51,26 @@ def parse_net_config(text: str) -> NetConfig:
     if not isinstance(given, list) or not given:
         raise InvalidFile(f"blocks must be a list with at least one block, not {given!r:.60}")
     activation = first.activation
-    blocks = tuple(_block(Fields(block, f"blocks[{i}]"), ofa, activation) for i, block in enumerate(given))
-    names = ("final_expand_layer", "feature_mix_layer") if name == MOBILENET else ("feature_mix_layer",)
+    blocks = tuple(
+        _block(Fields(block, f"blocks[{i}]"), ofa, activation) for i, block in enumerate(given)
+    )
+    names = (
+        ("final_expand_layer", "feature_mix_layer") if name == MOBILENET else ("feature_mix_layer",)
+    )
     last = tuple(_conv_layer(fields, key) for key in names)
     features, classes, dropout = _classifier(fields.fields("classifier"))
     bn = fields.fields("bn")
     config = NetConfig(
-        name, ofa, first, blocks, last, features, classes, dropout, bn.number("momentum"), bn.number("eps")
+        name,
+        ofa,
+        first,
+        blocks,
+        last,
+        features,
+        classes,
+        dropout,
+        bn.number("momentum"),
+        bn.number("eps"),
     )
     bn.end()
     fields.end()
@@ -78,7 +99,11 @@ def _classifier(fields: Fields) -> tuple[int, int, float]:
     fields.fixed("name", "LinearLayer")
     for name, value in LINEAR_DEFAULTS.items():
         fields.fixed(name, value)
-    found = fields.integer("in_features"), fields.integer("out_features"), fields.number("dropout_rate")
+    found = (
+        fields.integer("in_features"),
+        fields.integer("out_features"),
+        fields.number("dropout_rate"),
+    )
     fields.end()
     return found
 
@@ -88,8 +113,15 @@ def _block(fields: Fields, ofa: bool, activation: str) -> ResidualBlock:
     layer = _inverted_layer(fields.fields("mobile_inverted_conv"), ofa, activation)
     shortcut = _shortcut(fields, ofa)
     if layer is None and shortcut is None:
-        raise InvalidFile(f"{fields.at('shortcut')} must be an IdentityLayer, for the block's layer is a ZeroLayer")
-    if layer is not None and shortcut is not None and (layer.stride != 1 or layer.inputs != layer.outputs):
+        raise InvalidFile(
+            f"{fields.at('shortcut')} must be an IdentityLayer, for the block's layer is a"
+            " ZeroLayer"
+        )
+    if (
+        layer is not None
+        and shortcut is not None
+        and (layer.stride != 1 or layer.inputs != layer.outputs)
+    ):
         raise InvalidFile(f"{fields.at('shortcut')} must be null, for the block changes the shape")
     fields.end()
     return ResidualBlock(layer, shortcut)
@@ -100,12 +132,19 @@ def _inverted_layer(fields: Fields, ofa: bool, activation: str) -> InvertedLayer
         fields.fixed("stride", 1)
         fields.end()
         return None
-    inputs, outputs, kernel = fields.integer("in_channels"), fields.integer("out_channels"), _kernel(fields)
+    inputs, outputs, kernel = (
+        fields.integer("in_channels"),
+        fields.integer("out_channels"),
+        _kernel(fields),
+    )
     stride, expansion = fields.integer("stride"), fields.integer("expand_ratio")
     hidden, squeeze = None, False
     if ofa:
         hidden = fields.optional_integer("mid_channels")
-        activation, squeeze = ACTIVATIONS[fields.fixed("act_func", *ACTIVATIONS)], fields.flag("use_se")
+        activation, squeeze = (
+            ACTIVATIONS[fields.fixed("act_func", *ACTIVATIONS)],
+            fields.flag("use_se"),
+        )
     fields.end()
     return InvertedLayer(inputs, outputs, kernel, stride, expansion, hidden, activation, squeeze)
 
@@ -120,7 +159,9 @@ def _shortcut(parent: Fields, ofa: bool) -> int | None:
         fields.fixed(name, fixed)
     channels = [_channels(fields, key, ofa) for key in ("in_channels", "out_channels")]
     if channels[0] != channels[1]:
-        raise InvalidFile(f"{fields.at('out_channels')} must be in_channels ({channels[0]}), not {channels[1]}")
+        raise InvalidFile(
+            f"{fields.at('out_channels')} must be in_channels ({channels[0]}), not {channels[1]}"
+        )
     fields.end()
     return channels[0]
 
@@ -146,7 +187,9 @@ def _check_channels(config: NetConfig, last: tuple[str, ...]) -> None:
     channels = config.first.outputs
     for index, block in enumerate(config.blocks):
         if block.layer is not None:
-            _check(f"blocks[{index}].mobile_inverted_conv.in_channels", block.layer.inputs, channels)
+            _check(
+                f"blocks[{index}].mobile_inverted_conv.in_channels", block.layer.inputs, channels
+            )
         if block.shortcut is not None:
             _check(f"blocks[{index}].shortcut.in_channels", block.shortcut, channels)
         channels = block.layer.outputs if block.layer is not None else channels

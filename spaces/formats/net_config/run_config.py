@@ -16,7 +16,8 @@ _NET, _RUN = "net.config", "run.config"
 
 
 def image_size_beside(path: Path | None) -> int | None:
-    """Height and width in pixels as the run.config beside a net.config says; None where there is none.
+    """Height and width in pixels as the run.config beside a net.config says; None where there is
+    none.
 
     Raises:
         InvalidFile: the run.config is wrong; it and its key are named.

@@ -1,4 +1,6 @@
-"""Between the descriptions of net.config files and architectures of chains of inverted residual blocks."""
+"""Between the descriptions of net.config files and architectures of chains of inverted residual
+blocks.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,14 @@ from spaces.chains.additive_space import ChoiceLayer
 from spaces.chains.chain import ChainSpace
 from spaces.chains.elastic_depth import SKIP
 from spaces.errors import InvalidArchitecture
-from spaces.formats.net_config.blocks import MOBILENET, PROXYLESS, ConvLayer, InvertedLayer, NetConfig, ResidualBlock
+from spaces.formats.net_config.blocks import (
+    MOBILENET,
+    PROXYLESS,
+    ConvLayer,
+    InvertedLayer,
+    NetConfig,
+    ResidualBlock,
+)
 from spaces.operators import operator
 from spaces.operators.layers import Dropout
 from spaces.zoo.proxylessnas import ZERO
@@ -42,8 +51,15 @@ def describe(space: ChainSpace, architecture: Architecture, ofa: bool) -> NetCon
                 raise InvalidArchitecture(f"a net.config has no way to say {block.key!r}")
         if not candidate and isinstance(part, ChoiceLayer) and chosen[part.key] != SKIP:
             blocks.append(ResidualBlock(None, _inputs(part)))
-    if len(before) != 1 or len(last) not in (1, 2) or not blocks or not isinstance(classifier, Block):
-        raise InvalidArchitecture(f"a net.config is for networks of inverted residual blocks, not for {space.name}")
+    if (
+        len(before) != 1
+        or len(last) not in (1, 2)
+        or not blocks
+        or not isinstance(classifier, Block)
+    ):
+        raise InvalidArchitecture(
+            f"a net.config is for networks of inverted residual blocks, not for {space.name}"
+        )
     name = MOBILENET if len(last) == 2 else PROXYLESS
     return NetConfig(
         name,
@@ -63,24 +79,30 @@ def choose(space: ChainSpace, blocks: Iterable[ResidualBlock]) -> dict[str, str]
     """Choice -> candidate of the blocks, stage by stage; a stage's missing layers are skipped.
 
     Raises:
-        InvalidArchitecture: a stage or layer too many or too few, or one with an unknown kernel or expansion.
+        InvalidArchitecture: a stage or layer too many or too few, or one with an unknown kernel or
+            expansion.
     """
     given = [(index, block) for index, block in enumerate(blocks)][len(_fixed(space)) :]
     stages, wanted = _stages(given), _choice_stages(space)
     if len(stages) != len(wanted):
-        raise InvalidArchitecture(f"{space.name} has {len(wanted)} stages of layers to choose, not {len(stages)}")
+        raise InvalidArchitecture(
+            f"{space.name} has {len(wanted)} stages of layers to choose, not {len(stages)}"
+        )
     chosen: dict[str, str] = {}
     for stage, layers in zip(stages, wanted, strict=True):
         start = stage[0][0]
         if len(stage) > len(layers):
             raise InvalidArchitecture(
-                f"blocks[{start + len(layers)}]: the stage from blocks[{start}] has at most {len(layers)} layers"
+                f"blocks[{start + len(layers)}]: the stage from blocks[{start}] has at most"
+                f" {len(layers)} layers"
             )
         for layer, (index, block) in zip(layers, stage, strict=False):
             chosen[layer.key] = _candidate(layer, index, block)
         for layer in layers[len(stage) :]:
             if SKIP not in layer.candidates:
-                raise InvalidArchitecture(f"the stage from blocks[{start}] has {len(stage)} layers, too few")
+                raise InvalidArchitecture(
+                    f"the stage from blocks[{start}] has {len(stage)} layers, too few"
+                )
             chosen[layer.key] = SKIP
     return chosen
 
@@ -89,7 +111,8 @@ def _candidate(layer: ChoiceLayer, index: int, block: ResidualBlock) -> str:
     name = ZERO if block.layer is None else f"k{block.layer.kernel}e{block.layer.expansion}"
     if name not in layer.candidates:
         raise InvalidArchitecture(
-            f"blocks[{index}]: {layer.key} has no candidate {name!r}; there is: {', '.join(layer.candidates)}"
+            f"blocks[{index}]: {layer.key} has no candidate {name!r}; there is:"
+            f" {', '.join(layer.candidates)}"
         )
     return name
 
@@ -123,7 +146,14 @@ def _residual(block: Block, ofa: bool) -> ResidualBlock:
     hidden = inputs * expansion if ofa and expansion > 1 else None
     activation = block.activation or "relu6"
     layer = InvertedLayer(
-        inputs, outputs, block.kernel or 3, block.stride or 1, expansion, hidden, activation, block.se
+        inputs,
+        outputs,
+        block.kernel or 3,
+        block.stride or 1,
+        expansion,
+        hidden,
+        activation,
+        block.se,
     )
     return ResidualBlock(layer, inputs if block.shortcut else None)
 
@@ -144,5 +174,9 @@ def _inputs(layer: ChoiceLayer) -> int:
 
 
 def _dropout(classifier: Block) -> float:
-    layers = [layer for branch, _ in operator(classifier.operator).branches(classifier).values() for layer in branch]
+    layers = [
+        layer
+        for branch, _ in operator(classifier.operator).branches(classifier).values()
+        for layer in branch
+    ]
     return next((layer.probability for layer in layers if isinstance(layer, Dropout)), 0.0)

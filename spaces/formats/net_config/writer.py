@@ -1,4 +1,6 @@
-"""Writing the net.config of ProxylessNAS and OFA; `spaces.formats.net_config.blocks` describes it."""
+"""Writing the net.config of ProxylessNAS and OFA; `spaces.formats.net_config.blocks` describes
+it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,11 @@ _NAMES = {ours: theirs for theirs, ours in ACTIVATIONS.items()}
 
 def write_net_config(config: NetConfig) -> str:
     """The JSON text; `parse_net_config` gives the description back."""
-    last = ("final_expand_layer", "feature_mix_layer") if config.name == MOBILENET else ("feature_mix_layer",)
+    last = (
+        ("final_expand_layer", "feature_mix_layer")
+        if config.name == MOBILENET
+        else ("feature_mix_layer",)
+    )
     classifier: dict[str, Any] = {
         "name": "LinearLayer",
         "in_features": config.features,
@@ -54,12 +60,25 @@ def _conv_layer(layer: ConvLayer) -> dict[str, Any]:
 
 
 def _block(block: ResidualBlock, ofa: bool) -> dict[str, Any]:
-    layer = {"name": "ZeroLayer", "stride": 1} if block.layer is None else _inverted_layer(block.layer, ofa)
+    layer = (
+        {"name": "ZeroLayer", "stride": 1}
+        if block.layer is None
+        else _inverted_layer(block.layer, ofa)
+    )
     shortcut = None
     if block.shortcut is not None:
         channels = [block.shortcut] if ofa else block.shortcut
-        shortcut = {"name": "IdentityLayer", "in_channels": channels, "out_channels": channels, **IDENTITY_DEFAULTS}
-    return {"name": "MobileInvertedResidualBlock", "mobile_inverted_conv": layer, "shortcut": shortcut}
+        shortcut = {
+            "name": "IdentityLayer",
+            "in_channels": channels,
+            "out_channels": channels,
+            **IDENTITY_DEFAULTS,
+        }
+    return {
+        "name": "MobileInvertedResidualBlock",
+        "mobile_inverted_conv": layer,
+        "shortcut": shortcut,
+    }
 
 
 def _inverted_layer(layer: InvertedLayer, ofa: bool) -> dict[str, Any]:
@@ -72,5 +91,9 @@ def _inverted_layer(layer: InvertedLayer, ofa: bool) -> dict[str, Any]:
         "expand_ratio": layer.expansion,
     }
     if ofa:
-        value |= {"mid_channels": layer.hidden, "act_func": _NAMES[layer.activation], "use_se": layer.squeeze}
+        value |= {
+            "mid_channels": layer.hidden,
+            "act_func": _NAMES[layer.activation],
+            "use_se": layer.squeeze,
+        }
     return value

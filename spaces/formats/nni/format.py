@@ -1,7 +1,9 @@
-"""NNI's fixed architectures: `{"key": value}` in three generations (microsoft/nni, MIT; nas/pytorch/fixed.py).
+"""NNI's fixed architectures: `{"key": value}` in three generations (microsoft/nni, MIT;
+nas/pytorch/fixed.py).
 
-1.9 exports multi-hot lists, 2.10 an index as text or a name, 3.0 label -> value. The SPOS example of 1.9 and 2.10 gives
-its layers no keys, so that theirs are `LayerChoice1` ... `LayerChoice20` and candidates are numbered.
+1.9 exports multi-hot lists, 2.10 an index as text or a name, 3.0 label -> value. The SPOS example
+of 1.9 and 2.10 gives its layers no keys, so that theirs are `LayerChoice1` ... `LayerChoice20` and
+candidates are numbered.
 """
 
 from __future__ import annotations
@@ -47,7 +49,10 @@ class Nni:
     def detects(self, text: str, value: object) -> bool:
         if not isinstance(value, dict) or not value or not all(map(_is_plain, value.values())):
             return False
-        lists = all(isinstance(item, list) and item and isinstance(item[0], bool | float) for item in value.values())
+        lists = all(
+            isinstance(item, list) and item and isinstance(item[0], bool | float)
+            for item in value.values()
+        )
         if self.spelling is NNI_1_9:
             return lists
         digits = any(isinstance(item, str) and item.isdigit() for item in value.values())
@@ -67,7 +72,10 @@ class Nni:
     def _of(self, space: SearchSpace, given: Mapping[str, Any]) -> Architecture:
         values = match_keys(space.choices, given)
         return space.architecture(
-            {choice.key: read_value(choice, values[choice.key], self.spelling) for choice in space.choices}
+            {
+                choice.key: read_value(choice, values[choice.key], self.spelling)
+                for choice in space.choices
+            }
         )
 
     def write(self, architecture: Architecture, space: SearchSpace) -> str:
@@ -97,8 +105,12 @@ def _read_cell(space: SearchSpace, given: Mapping[str, Any]) -> Architecture:
     for key, value in given.items():
         if not isinstance(value, str):
             # NNI's generations order these candidates differently, so an index would be a guess.
-            raise InvalidArchitecture(f"{key}: NNI's NAS-Bench-201 cells name their operations; not {value!r:.60}")
-    return space.architecture({CELL_KEYS[key]: CELL_NAMES.get(value, value) for key, value in given.items()})
+            raise InvalidArchitecture(
+                f"{key}: NNI's NAS-Bench-201 cells name their operations; not {value!r:.60}"
+            )
+    return space.architecture(
+        {CELL_KEYS[key]: CELL_NAMES.get(value, value) for key, value in given.items()}
+    )
 
 
 def _write_cell(chosen: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The keys that NNI's files give to the choices of a space.
 
-Keys are the space's own, or automatic (`LayerChoice3`, from a counter that all choices of a process share), or those of
-NNI's own NAS-Bench-201 cells (`0_2`).
+Keys are the space's own, or automatic (`LayerChoice3`, from a counter that all choices of a process
+share), or those of NNI's own NAS-Bench-201 cells (`0_2`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def match_keys(choices: Sequence[Choice], given: Mapping[str, V]) -> dict[str, V
     Automatic keys stand for the choices that are not named, in the order of their numbers.
 
     Raises:
-        InvalidArchitecture: a choice is missing or unexpected; it is named as the file would name it.
+        InvalidArchitecture: a choice is missing or unexpected; it is named as the file would name
+            it.
     """
     own = {choice.key for choice in choices}
     automatic = [key for key in given if key not in own and _AUTOMATIC.fullmatch(key)]
@@ -45,7 +46,9 @@ def match_keys(choices: Sequence[Choice], given: Mapping[str, V]) -> dict[str, V
         return {choice.key: given[choice.key] for choice in choices}
     _check_numbers(automatic)
     named = {key: value for key, value in given.items() if key not in automatic}
-    unnamed = [choice for choice in choices if choice.key not in named and not isinstance(choice, Values)]
+    unnamed = [
+        choice for choice in choices if choice.key not in named and not isinstance(choice, Values)
+    ]
     for kind in ("LayerChoice", "InputChoice"):
         wanted = [choice.key for choice in unnamed if _kind(choice) == kind]
         keys = sorted((key for key in automatic if key.startswith(kind)), key=_number)
@@ -73,7 +76,8 @@ def has_automatic_keys(space: SearchSpace) -> bool:
 def guess(given: Mapping[str, V], read: Callable[[SearchSpace], Architecture]) -> Architecture:
     """Read with the one registered space that has these keys.
 
-    Of several spaces the one that `read` accepts is meant; of those, for automatic keys, the one that NNI gives them.
+    Of several spaces the one that `read` accepts is meant; of those, for automatic keys, the one
+    that NNI gives them.
 
     Raises:
         InvalidArchitecture: there is none, or more than one; the message says to name the space.
@@ -83,7 +87,9 @@ def guess(given: Mapping[str, V], read: Callable[[SearchSpace], Architecture]) -
     matching = [space for space in map(get, available()) if _matches(space, given)]
     faults = {space.name: _fault(read, space) for space in matching} if len(matching) > 1 else {}
     if faults and all(faults.values()):
-        raise InvalidArchitecture("; ".join(f"not of {name}: {fault}" for name, fault in faults.items()))
+        raise InvalidArchitecture(
+            "; ".join(f"not of {name}: {fault}" for name, fault in faults.items())
+        )
     matching = [space for space in matching if not faults.get(space.name)]
     if len(matching) > 1 and is_automatic(given):
         matching = [space for space in matching if has_automatic_keys(space)] or matching
@@ -92,7 +98,9 @@ def guess(given: Mapping[str, V], read: Callable[[SearchSpace], Architecture]) -
     keys = list(given)
     listed = keys[0] if len(keys) == 1 else f"{keys[0]} ... {keys[-1]}"
     which = ", ".join(space.name for space in matching) or "no registered space"
-    raise InvalidArchitecture(f"the {len(keys)} choices {listed} fit {which}; name the space that they belong to")
+    raise InvalidArchitecture(
+        f"the {len(keys)} choices {listed} fit {which}; name the space that they belong to"
+    )
 
 
 def _matches(space: SearchSpace, given: Mapping[str, V]) -> bool:
@@ -121,21 +129,26 @@ def _number(key: str) -> int:
 
 
 def _check_numbers(keys: Sequence[str]) -> None:
-    # One counter serves all kinds, so the numbers of a whole file are consecutive, though not from 1 in every process.
+    # One counter serves all kinds, so the numbers of a whole file are consecutive, though not from
+    # 1 in every process.
     numbers = sorted(map(_number, keys))
     for before, after in itertools.pairwise(numbers):
         if after == before:
             raise InvalidArchitecture(f"two choices have the number {after}")
         if after != before + 1:
-            raise InvalidArchitecture(f"the choice 'LayerChoice{before + 1}' (or 'InputChoice{before + 1}') is missing")
+            raise InvalidArchitecture(
+                f"the choice 'LayerChoice{before + 1}' (or 'InputChoice{before + 1}') is missing"
+            )
 
 
 def _check_count(kind: str, wanted: Sequence[str], keys: Sequence[str]) -> None:
     if len(keys) < len(wanted):
         raise InvalidArchitecture(
-            f"the choice {wanted[len(keys)]!r} is missing: {len(keys)} keys {kind}... for {len(wanted)} choices"
+            f"the choice {wanted[len(keys)]!r} is missing: {len(keys)} keys {kind}... for"
+            f" {len(wanted)} choices"
         )
     if len(keys) > len(wanted):
         raise InvalidArchitecture(
-            f"unexpected choice {keys[len(wanted)]!r}: {len(keys)} keys {kind}... for {len(wanted)} choices"
+            f"unexpected choice {keys[len(wanted)]!r}: {len(keys)} keys {kind}... for {len(wanted)}"
+            " choices"
         )

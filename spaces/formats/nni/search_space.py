@@ -1,7 +1,9 @@
-"""NNI's search-space files, as `nnictl ss_gen` writes them (microsoft/nni, MIT; nas/pytorch/classic_nas/mutator.py).
+"""NNI's search-space files, as `nnictl ss_gen` writes them (microsoft/nni, MIT;
+nas/pytorch/classic_nas/mutator.py).
 
-`{"key": {"_type": "layer_choice", "_value": [names]}}`, `{"key": {"_type": "input_choice", "_value": {"candidates":
-[names], "n_chosen": 1}}}` and `{"key": {"_type": "choice", "_value": [values]}}`.
+`{"key": {"_type": "layer_choice", "_value": [names]}}`, `{"key": {"_type": "input_choice",
+"_value": {"candidates": [names], "n_chosen": 1}}}` and `{"key": {"_type": "choice", "_value":
+[values]}}`.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ def write_search_space(space: SearchSpace) -> str:
 
 def detects(value: object) -> bool:
     """Whether a JSON value is a search space."""
-    return isinstance(value, dict) and any(isinstance(entry, dict) and "_type" in entry for entry in value.values())
+    return isinstance(value, dict) and any(
+        isinstance(entry, dict) and "_type" in entry for entry in value.values()
+    )
 
 
 def _write(choice: Choice) -> dict[str, Any]:
@@ -60,7 +64,9 @@ def _read(key: str, entry: Any) -> Choice:
             return Values.of(key, [_scalar(key, item) for item in _list(key, value)])
     except InvalidParameter as error:
         raise InvalidFile(str(error)) from error
-    raise InvalidFile(f"{key}: unknown _type {kind!r:.60}; there is: layer_choice, input_choice, choice")
+    raise InvalidFile(
+        f"{key}: unknown _type {kind!r:.60}; there is: layer_choice, input_choice, choice"
+    )
 
 
 def _layer_choice(key: str, value: Any) -> Choice:
@@ -72,11 +78,18 @@ def _layer_choice(key: str, value: Any) -> Choice:
 
 def _input_choice(key: str, value: Any) -> Choice:
     if not isinstance(value, dict) or value.keys() != {"candidates", "n_chosen"}:
-        raise InvalidFile(f"{key}: an input choice has 'candidates' and 'n_chosen', not {value!r:.60}")
-    names, chosen = [_text(key, name) for name in _list(key, value["candidates"])], value["n_chosen"]
+        raise InvalidFile(
+            f"{key}: an input choice has 'candidates' and 'n_chosen', not {value!r:.60}"
+        )
+    names, chosen = (
+        [_text(key, name) for name in _list(key, value["candidates"])],
+        value["n_chosen"],
+    )
     if chosen is not None and (not isinstance(chosen, int) or isinstance(chosen, bool)):
         raise InvalidFile(f"{key}: n_chosen is an integer or null, not {chosen!r:.60}")
-    return Combination.of(key, [name or str(position) for position, name in enumerate(names)], chosen)
+    return Combination.of(
+        key, [name or str(position) for position, name in enumerate(names)], chosen
+    )
 
 
 def _list(key: str, value: Any) -> list[Any]:
@@ -95,5 +108,7 @@ def _scalar(key: str, value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_scalar(key, item) for item in value)
     if value is not None and not isinstance(value, str | int | float):
-        raise InvalidFile(f"{key}: a value is a number, a text or a list of them, not {value!r:.60}")
+        raise InvalidFile(
+            f"{key}: a value is a number, a text or a list of them, not {value!r:.60}"
+        )
     return value

@@ -1,4 +1,6 @@
-"""What one choice is set to in NNI's files: a name, an index, a list of either, or a multi-hot list."""
+"""What one choice is set to in NNI's files: a name, an index, a list of either, or a multi-hot
+list.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ def read_value(choice: Choice, value: Any, spelling: Spelling) -> str:
     """The candidate that a file's `value` sets `choice` to.
 
     Raises:
-        InvalidArchitecture: unknown or twice the same, the wrong length or number; the choice is named.
+        InvalidArchitecture: unknown or twice the same, the wrong length or number; the choice is
+            named.
     """
     if isinstance(choice, Values):
         return choice.candidates[_value_code(choice, value)]
@@ -43,13 +46,16 @@ def read_value(choice: Choice, value: Any, spelling: Spelling) -> str:
         taken = [_index(choice.key, names, item, spelling) for item in items]
     else:
         raise InvalidArchitecture(
-            f"{choice.key}: {spelling.name} writes a list of {len(names)} booleans, not {value!r:.60}"
+            f"{choice.key}: {spelling.name} writes a list of {len(names)} booleans, not"
+            f" {value!r:.60}"
         )
     return candidate_of(choice, taken)
 
 
 def candidate_of(choice: Choice, taken: Sequence[int]) -> str:
-    """The candidate of `choice` that takes the candidates or inputs of these indices; refuses a wrong number."""
+    """The candidate of `choice` that takes the candidates or inputs of these indices; refuses a
+    wrong number.
+    """
     names = parts(choice)
     for index in taken:
         if taken.count(index) > 1:
@@ -74,7 +80,9 @@ def taken_by(choice: Choice, candidate: str) -> tuple[int, ...]:
 
 
 def multi_hot(choice: Choice, candidate: str) -> list[bool]:
-    """The list of booleans of a candidate; raises InvalidArchitecture for a value choice, which NNI 1.9 lacks."""
+    """The list of booleans of a candidate; raises InvalidArchitecture for a value choice, which NNI
+    1.9 lacks.
+    """
     if isinstance(choice, Values):
         raise InvalidArchitecture(f"{choice.key}: NNI 1.9 has no choice of values")
     taken = taken_by(choice, candidate)
@@ -82,7 +90,9 @@ def multi_hot(choice: Choice, candidate: str) -> list[bool]:
 
 
 def plain(choice: Choice, candidate: str) -> Any:
-    """What NNI 2.10 and 3.0 write: the value, the indices of the inputs (alone where one is taken), the name."""
+    """What NNI 2.10 and 3.0 write: the value, the indices of the inputs (alone where one is taken),
+    the name.
+    """
     if isinstance(choice, Values):
         return choice.values[choice.code(candidate)]
     if isinstance(choice, Combination):
@@ -92,7 +102,9 @@ def plain(choice: Choice, candidate: str) -> Any:
 
 
 def same_value(first: Any, second: Any) -> bool:
-    """Whether two plain values are equal as JSON sees them: 1 is neither true nor 1.0, lists are tuples."""
+    """Whether two plain values are equal as JSON sees them: 1 is neither true nor 1.0, lists are
+    tuples.
+    """
     if isinstance(first, list | tuple) and isinstance(second, list | tuple):
         return len(first) == len(second) and all(map(same_value, first, second))
     return type(first) is type(second) and bool(first == second)
@@ -102,19 +114,30 @@ def _value_code(choice: Values, value: Any) -> int:
     for code, known in enumerate(choice.values):
         if same_value(known, value):
             return code
-    raise InvalidArchitecture(f"{choice.key}: unknown value {value!r:.60}; there is: {list(choice.values)!r:.200}")
+    raise InvalidArchitecture(
+        f"{choice.key}: unknown value {value!r:.60}; there is: {list(choice.values)!r:.200}"
+    )
 
 
 def _is_multi_hot(items: list[Any]) -> bool:
-    # NNI's rule: booleans or floats; a list of integers holds indices, for [0, 1] would be ambiguous.
-    return all(isinstance(item, bool) for item in items) or all(isinstance(item, float) for item in items)
+    # NNI's rule: booleans or floats; a list of integers holds indices, for [0, 1] would be
+    # ambiguous.
+    return all(isinstance(item, bool) for item in items) or all(
+        isinstance(item, float) for item in items
+    )
 
 
-def _read_multi_hot(key: str, names: Sequence[str], items: list[Any], spelling: Spelling) -> list[int]:
+def _read_multi_hot(
+    key: str, names: Sequence[str], items: list[Any], spelling: Spelling
+) -> list[int]:
     if not spelling.multi_hot:
-        raise InvalidArchitecture(f"{key}: {spelling.name} writes names or indices, not the multi-hot list of NNI 1.9")
+        raise InvalidArchitecture(
+            f"{key}: {spelling.name} writes names or indices, not the multi-hot list of NNI 1.9"
+        )
     if len(items) != len(names):
-        raise InvalidArchitecture(f"{key}: the multi-hot list has {len(items)} entries; there are {len(names)}")
+        raise InvalidArchitecture(
+            f"{key}: the multi-hot list has {len(items)} entries; there are {len(names)}"
+        )
     for item in items:
         if item not in (0, 1):
             raise InvalidArchitecture(f"{key}: a multi-hot list holds 0.0 and 1.0, not {item!r}")
@@ -130,6 +153,8 @@ def _index(key: str, names: Sequence[str], item: Any, spelling: Spelling) -> int
     if isinstance(item, int) and not isinstance(item, bool):
         if 0 <= item < len(names):
             return item
-        raise InvalidArchitecture(f"{key}: the index {item} is out of range; there are {len(names)} candidates")
+        raise InvalidArchitecture(
+            f"{key}: the index {item} is out of range; there are {len(names)} candidates"
+        )
     known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     raise InvalidArchitecture(f"{key}: unknown candidate {item!r:.60}; there is: {known}")

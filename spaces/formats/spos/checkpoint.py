@@ -1,8 +1,9 @@
 """Checkpoints of supernets of the SPOS release (megvii-model/SinglePathOneShot).
 
-A dict with `state_dict`, its keys prefixed `module.`: `first_conv.{0,1}`, `features.{i}.{c}.branch_main.{j}` for
-candidate c of layer i, `features.{i}.{c}.branch_proj.{j}` where the stride is 2, `conv_last.{0,1}`,
-`classifier.0.weight`. Batch normalisation carries running statistics only.
+A dict with `state_dict`, its keys prefixed `module.`: `first_conv.{0,1}`,
+`features.{i}.{c}.branch_main.{j}` for candidate c of layer i, `features.{i}.{c}.branch_proj.{j}`
+where the stride is 2, `conv_last.{0,1}`, `classifier.0.weight`. Batch normalisation carries running
+statistics only.
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ _COUNTER = ".num_batches_tracked"
 
 
 def load_checkpoint(path: str | Path, supernet: Supernet) -> None:
-    """Load a checkpoint of the release into our supernet of the same space; nothing is loaded on an error.
+    """Load a checkpoint of the release into our supernet of the same space; nothing is loaded on an
+    error.
 
     Args:
         path: the file, read without running code that it holds.
         supernet: what `spaces.get("spos").supernet()` builds.
 
     Raises:
-        InvalidFile: the file cannot be read, or a tensor is missing, unexpected or of the wrong shape; it is named.
+        InvalidFile: the file cannot be read, or a tensor is missing, unexpected or of the wrong
+            shape; it is named.
         InvalidArchitecture: the supernet is not one of SPOS's space.
     """
     import torch
@@ -42,9 +45,18 @@ def load_checkpoint(path: str | Path, supernet: Supernet) -> None:
         value = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InvalidFile(f"cannot read {path}: {error.strerror}") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        AttributeError,
+    ) as error:
         reason = str(error).partition("\n")[0]
-        raise InvalidFile(f"{path}: not a checkpoint that torch reads with weights_only: {reason:.200}") from error
+        raise InvalidFile(
+            f"{path}: not a checkpoint that torch reads with weights_only: {reason:.200}"
+        ) from error
     try:
         load_release_state(supernet, value["state_dict"] if _has_state(value) else value)
     except InvalidFile as error:
@@ -61,13 +73,16 @@ def save_checkpoint(supernet: Supernet, path: str | Path) -> None:
 
 
 def release_state(supernet: Supernet) -> dict[str, Tensor]:
-    """The supernet's weights and statistics under the release's names, without the prefix `module.`."""
+    """The supernet's weights and statistics under the release's names, without the prefix
+    `module.`.
+    """
     own = supernet.state_dict()
     return {name: own[key] for key, name in _names(supernet).items()}
 
 
 def load_release_state(supernet: Supernet, state: Any) -> None:
-    """Copy tensors under the release's names (prefix `module.` or none) into `supernet`, all of them or none.
+    """Copy tensors under the release's names (prefix `module.` or none) into `supernet`, all of
+    them or none.
 
     Raises:
         InvalidFile: a tensor is missing, unexpected or of the wrong shape; it is named.
@@ -93,12 +108,15 @@ def _names(supernet: Supernet) -> dict[str, str]:
     """Our name of each tensor -> the release's."""
     choices = supernet.space.choices
     if any(choice.candidates != OPERATIONS for choice in choices):
-        raise InvalidArchitecture(f"checkpoints of the SPOS release are for its space, not for {supernet.space.name}")
+        raise InvalidArchitecture(
+            f"checkpoints of the SPOS release are for its space, not for {supernet.space.name}"
+        )
     return {key: _release_name(key, len(choices)) for key in supernet.state_dict()}
 
 
 def _release_name(key: str, depth: int) -> str:
-    # Ours: layers.0 is the stem, layers.1 ... layers.{depth} the choices, then the last convolution and the classifier.
+    # Ours: layers.0 is the stem, layers.1 ... layers.{depth} the choices, then the last convolution
+    # and the classifier.
     _, index, *rest = key.split(".")
     layer = int(index)
     if layer == 0:
@@ -115,8 +133,14 @@ def _has_state(value: Any) -> bool:
 
 
 def _plain_names(state: Any) -> dict[str, Any]:
-    if not isinstance(state, Mapping) or not state or not all(isinstance(name, str) for name in state):
-        raise InvalidFile("a checkpoint of the SPOS release is a dict of tensors, or has one under 'state_dict'")
+    if (
+        not isinstance(state, Mapping)
+        or not state
+        or not all(isinstance(name, str) for name in state)
+    ):
+        raise InvalidFile(
+            "a checkpoint of the SPOS release is a dict of tensors, or has one under 'state_dict'"
+        )
     prefixed = all(name.startswith(_PREFIX) for name in state)
     return {name[len(_PREFIX) :] if prefixed else name: tensor for name, tensor in state.items()}
 

@@ -1,9 +1,10 @@
 """`op_flops_dict.pkl`, the FLOPs table of the SPOS release (megvii-model/SinglePathOneShot).
 
-A nested dict: outer keys `{shufflenet_3x3|shufflenet_5x5|shufflenet_7x7|xception_3x3}_stride_{1,2}`, inner keys
-`(inputs, outputs, hidden, height, width, stride)` with the sides of the input; beside them `conv1` with
-`(3, 16, 224, 224, 2)` and `rest_operation` with `(640, 1000, 7, 7, 1)`: the last convolution and the classifier
-together.
+A nested dict: outer keys
+`{shufflenet_3x3|shufflenet_5x5|shufflenet_7x7|xception_3x3}_stride_{1,2}`, inner keys `(inputs,
+outputs, hidden, height, width, stride)` with the sides of the input; beside them `conv1` with `(3,
+16, 224, 224, 2)` and `rest_operation` with `(640, 1000, 7, 7, 1)`: the last convolution and the
+classifier together.
 """
 
 from __future__ import annotations
@@ -54,9 +55,15 @@ def read_flops_table(path: str | Path) -> dict[tuple[Block, ...], int]:
 
 
 def check_flops_table(table: Mapping[tuple[Block, ...], int]) -> list[Mismatch]:
-    """The entries whose MACs are not those that `Block.macs` counts; none where the table is right."""
+    """The entries whose MACs are not those that `Block.macs` counts; none where the table is
+    right.
+    """
     counted = {blocks: sum(block.macs for block in blocks) for blocks in table}
-    return [Mismatch(blocks, table[blocks], macs) for blocks, macs in counted.items() if macs != table[blocks]]
+    return [
+        Mismatch(blocks, table[blocks], macs)
+        for blocks, macs in counted.items()
+        if macs != table[blocks]
+    ]
 
 
 def _blocks_of(value: Any) -> dict[tuple[Block, ...], int]:
@@ -68,7 +75,9 @@ def _blocks_of(value: Any) -> dict[tuple[Block, ...], int]:
             raise InvalidFile(f"{outer}: expected a dict, not {entries!r:.60}")
         for inner, macs in entries.items():
             if type(macs) not in (int, float) or not 0 < macs < 2**63 or macs != int(macs):
-                raise InvalidFile(f"{outer}, {inner}: the MACs are a positive integer, not {macs!r:.40}")
+                raise InvalidFile(
+                    f"{outer}, {inner}: the MACs are a positive integer, not {macs!r:.40}"
+                )
             table[_entry(outer, inner)] = int(macs)
     return table
 
@@ -78,8 +87,14 @@ def _entry(outer: Any, inner: Any) -> tuple[Block, ...]:
     if match is None and outer not in ("conv1", "rest_operation"):
         raise InvalidFile(f"unknown operation {outer!r:.60}")
     length = 6 if match else 5
-    if not isinstance(inner, tuple) or len(inner) != length or any(type(n) is not int or n < 1 for n in inner):
-        raise InvalidFile(f"{outer}: the key {inner!r:.80} is not a tuple of {length} positive integers")
+    if (
+        not isinstance(inner, tuple)
+        or len(inner) != length
+        or any(type(n) is not int or n < 1 for n in inner)
+    ):
+        raise InvalidFile(
+            f"{outer}: the key {inner!r:.80} is not a tuple of {length} positive integers"
+        )
     inputs, outputs, *hidden, height, width, stride = inner
     shape, after = (inputs, height, width), (outputs, -(-height // stride), -(-width // stride))
     if match is not None:

@@ -1,4 +1,6 @@
-"""Tuples of the SPOS release: one code a layer, such as `(2, 1, 0, 1, ...)` (megvii-model/SinglePathOneShot)."""
+"""Tuples of the SPOS release: one code a layer, such as `(2, 1, 0, 1, ...)`
+(megvii-model/SinglePathOneShot).
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class Spos:
             )
         for choice, code in zip(space.choices, codes, strict=True):
             if not 0 <= code < len(OPERATIONS):
-                raise InvalidArchitecture(f"{choice.key}: the code {code} is not one of 0 ... {len(OPERATIONS) - 1}")
+                raise InvalidArchitecture(
+                    f"{choice.key}: the code {code} is not one of 0 ... {len(OPERATIONS) - 1}"
+                )
         return space.architecture(codes)
 
     def write(self, architecture: Architecture, space: SearchSpace) -> str:
@@ -41,12 +45,18 @@ class Spos:
 
 
 def parse_codes(text: str) -> list[int]:
-    """The integers of a text like `(2, 1, 0)` or `[2,1,0]`; raises InvalidFile that names the entry at fault."""
+    """The integers of a text like `(2, 1, 0)` or `[2,1,0]`; raises InvalidFile that names the entry
+    at fault.
+    """
     match = _SEQUENCE.fullmatch(text.strip())
     if match is None:
-        raise InvalidFile(f"an architecture of the SPOS release reads like '(2, 1, 0, 3)', not {text!r:.60}")
+        raise InvalidFile(
+            f"an architecture of the SPOS release reads like '(2, 1, 0, 3)', not {text!r:.60}"
+        )
     codes = []
-    for position, entry in enumerate((match[1] or match[2] or "").rstrip().removesuffix(",").split(","), 1):
+    for position, entry in enumerate(
+        (match[1] or match[2] or "").rstrip().removesuffix(",").split(","), 1
+    ):
         if re.fullmatch(r"\s*-?\d{1,9}\s*", entry) is None:
             raise InvalidFile(f"entry {position} is {entry.strip()!r:.60}, not an integer")
         codes.append(int(entry))
@@ -56,5 +66,6 @@ def parse_codes(text: str) -> list[int]:
 def _check(space: SearchSpace) -> None:
     if any(choice.candidates != OPERATIONS for choice in space.choices):
         raise InvalidArchitecture(
-            f"tuples of the SPOS release are for spaces of the operations {', '.join(OPERATIONS)}, not for {space.name}"
+            f"tuples of the SPOS release are for spaces of the operations {', '.join(OPERATIONS)},"
+            f" not for {space.name}"
         )

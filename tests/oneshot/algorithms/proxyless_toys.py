@@ -20,16 +20,24 @@ class Zero(nn.Module):
 
 def conv(kernel: int = 3) -> nn.Module:
     """A convolution with batch normalisation."""
-    return nn.Sequential(nn.Conv2d(3, 3, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(3))
+    return nn.Sequential(
+        nn.Conv2d(3, 3, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(3)
+    )
 
 
 class Net(nn.Module):
-    """Two layers: only the path `pass`, `pass` lets the classes through; what works in place stands behind each."""
+    """Two layers: only the path `pass`, `pass` lets the classes through; what works in place stands
+    behind each.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.first = LayerChoice({"zero": Zero(), "pass": nn.Identity(), "none": Zero()}, key="a.first")
-        self.second = LayerChoice({"pass": nn.Identity(), "zero": Zero(), "none": Zero()}, key="second")
+        self.first = LayerChoice(
+            {"zero": Zero(), "pass": nn.Identity(), "none": Zero()}, key="a.first"
+        )
+        self.second = LayerChoice(
+            {"pass": nn.Identity(), "zero": Zero(), "none": Zero()}, key="second"
+        )
         self.head = nn.Linear(3, 3)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -38,11 +46,15 @@ class Net(nn.Module):
 
 
 class Residual(nn.Module):
-    """Layers of convolutions and Zero with shortcuts, as ProxylessNAS has them, and ReLU in place behind."""
+    """Layers of convolutions and Zero with shortcuts, as ProxylessNAS has them, and ReLU in place
+    behind.
+    """
 
     def __init__(self, layers: int = 3) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(LayerChoice([conv(1), conv(3), conv(5), Zero()]) for _ in range(layers))
+        self.layers = nn.ModuleList(
+            LayerChoice([conv(1), conv(3), conv(5), Zero()]) for _ in range(layers)
+        )
         self.head = nn.Linear(3, 3)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,7 +16,10 @@ def test_targets_are_metrics_of_tables_and_counts(table: LookupTable, tiny: Chai
     codes = tiny.sample(np.random.default_rng(3), 20)
     for text in ("flops", "macs", "params"):
         cost = cost_of(text, tiny, lambda name: pytest.fail(name))
-        assert cost.estimate(codes).tolist() == (tiny.params if text == "params" else tiny.macs)(codes).tolist()
+        assert (
+            cost.estimate(codes).tolist()
+            == (tiny.params if text == "params" else tiny.macs)(codes).tolist()
+        )
     cost = cost_of("latency_ms@made-up", tiny, lambda name: table)
     assert np.allclose(cost.estimate(codes), table.cost_model(tiny, "latency_ms").estimate(codes))
     every = np.concatenate(list(tiny.enumerate_codes()))
@@ -31,7 +34,9 @@ def test_targets_are_metrics_of_tables_and_counts(table: LookupTable, tiny: Chai
 
 
 def test_energy_is_read_off_whole_networks(table: LookupTable, tiny: ChainSpace) -> None:
-    """Energies that are power times latency, plus what candidates draw beyond it, are found again."""
+    """Energies that are power times latency, plus what candidates draw beyond it, are found
+    again.
+    """
     codes = np.array([sample.codes for sample in table.networks])
     latencies = table.cost_model(tiny, "latency_ms", correction="none").estimate(tiny.check(codes))
     energies = 7.0 * latencies + 0.2 * codes[:, 0]
@@ -39,7 +44,9 @@ def test_energy_is_read_off_whole_networks(table: LookupTable, tiny: ChainSpace)
         dataclasses.replace(sample, energy_mj=float(energy))
         for sample, energy in zip(table.networks, energies, strict=True)
     )
-    cost = cost_of("energy_mj@made-up", tiny, lambda name: dataclasses.replace(table, networks=networks))
+    cost = cost_of(
+        "energy_mj@made-up", tiny, lambda name: dataclasses.replace(table, networks=networks)
+    )
     assert (cost.metric, cost.unit) == ("energy_mj", "mJ")
     fresh = tiny.sample(np.random.default_rng(9), 200)
     plain = table.cost_model(tiny, "latency_ms", correction="none").estimate(fresh)
@@ -48,5 +55,7 @@ def test_energy_is_read_off_whole_networks(table: LookupTable, tiny: ChainSpace)
 
 
 def test_a_table_without_energy_is_refused(table: LookupTable, tiny: ChainSpace) -> None:
-    with pytest.raises(MissingFigures, match="'made-up' tells no energy_mj: the device reported none"):
+    with pytest.raises(
+        MissingFigures, match="'made-up' tells no energy_mj: the device reported none"
+    ):
         cost_of("energy_mj@made-up", tiny, lambda name: table)

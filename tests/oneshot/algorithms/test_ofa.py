@@ -1,4 +1,6 @@
-"""Once-for-All in a single stage: the sandwich rule, in-place distillation, and what is returned."""
+"""Once-for-All in a single stage: the sandwich rule, in-place distillation, and what is
+returned.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,10 @@ from oneshot.training.stop import Stopped
 from spaces.modules.elastic_supernet import elastic_of, extract
 from tables.cost.model import counting_model
 
-NAME = "ofa-mobilenetv3(depths=(1, 2), expansions=(3, 4), kernels=(3, 5), resolutions=(16, 32), width=0.25)"
+NAME = (
+    "ofa-mobilenetv3(depths=(1, 2), expansions=(3, 4), kernels=(3, 5), resolutions=(16, 32),"
+    " width=0.25)"
+)
 SHORT = Recipe(epochs=2, batch_size=24, learning_rate=0.02, schedule="cosine", nesterov=True)
 
 
@@ -33,15 +38,21 @@ def pictures() -> ImageData:
 
     def split(count: int) -> ImageSplit:
         labels = torch.arange(count) % 3
-        return ImageSplit.of(torch.randn(count, 3, 32, 32, generator=generator) + labels[:, None, None, None], labels)
+        return ImageSplit.of(
+            torch.randn(count, 3, 32, 32, generator=generator) + labels[:, None, None, None], labels
+        )
 
     return ImageData("made-up", split(48), split(24), split(24), num_classes=3, split_seed=0)
 
 
-def task_of(data: ImageData, options: OfaOptions | None = None, recipe: Recipe = SHORT, **given: Any) -> Ofa:
+def task_of(
+    data: ImageData, options: OfaOptions | None = None, recipe: Recipe = SHORT, **given: Any
+) -> Ofa:
     space = spaces.get(given.pop("name", NAME))
     supernet = space.supernet(3, torch.Generator().manual_seed(1))
-    setting = Setting(supernet, recipe, data.validation, len(data.train), seed=4, space=space, **given)
+    setting = Setting(
+        supernet, recipe, data.validation, len(data.train), seed=4, space=space, **given
+    )
     found = make("ofa", setting, options or OfaOptions(samples=1, selection=4, selection_batches=1))
     assert isinstance(found, Ofa)
     return found
@@ -65,7 +76,14 @@ def test_a_sandwich_has_the_largest_and_the_smallest() -> None:
 
 def test_an_update_is_that_of_the_sandwich_written_out(pictures: ImageData, tmp_path: Path) -> None:
     """Gradients of the labels by the largest, of its probabilities by the others, all summed."""
-    recipe = Recipe(steps=1, batch_size=24, learning_rate=0.05, momentum=0.0, weight_decay=0.0, schedule="constant")
+    recipe = Recipe(
+        steps=1,
+        batch_size=24,
+        learning_rate=0.05,
+        momentum=0.0,
+        weight_decay=0.0,
+        schedule="constant",
+    )
     task, other = task_of(pictures, recipe=recipe), task_of(pictures, recipe=recipe)
     for each in (task, other):
         for part in each.model.modules():
@@ -93,7 +111,9 @@ def test_an_update_is_that_of_the_sandwich_written_out(pictures: ImageData, tmp_
         torch.testing.assert_close(trained[name], value, rtol=1e-4, atol=1e-5)
 
 
-def test_an_interrupted_training_ends_with_the_same_bits(pictures: ImageData, tmp_path: Path) -> None:
+def test_an_interrupted_training_ends_with_the_same_bits(
+    pictures: ImageData, tmp_path: Path
+) -> None:
     """Also across the update that sorts the channels."""
     options = OfaOptions(samples=1, largest_epochs=1, selection=3, selection_batches=1)
 
@@ -122,7 +142,9 @@ def test_an_interrupted_training_ends_with_the_same_bits(pictures: ImageData, tm
     assert report == again
     for name, value in whole.items():
         assert torch.equal(value, parts[name]), name
-    lines = [(tmp_path / folder / "architectures.jsonl").read_text() for folder in ("whole", "parts")]
+    lines = [
+        (tmp_path / folder / "architectures.jsonl").read_text() for folder in ("whole", "parts")
+    ]
     assert lines[0] == lines[1]
     assert len(lines[0].splitlines()) == 2
 
@@ -135,14 +157,18 @@ def test_a_trained_part_is_its_network(pictures: ImageData, tmp_path: Path) -> N
     architecture = supernet.space.architecture(list(task.codes().values()))
     network = extract(supernet, architecture)
     size = supernet.space.input_shape_of(architecture)[1:]
-    given = x if size == (32, 32) else functional.interpolate(x, size, mode="bilinear", antialias=True)
+    given = (
+        x if size == (32, 32) else functional.interpolate(x, size, mode="bilinear", antialias=True)
+    )
     with torch.no_grad():
         torch.testing.assert_close(network(given), supernet(x), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_known_best_resolution_is_returned(tmp_path: Path, seed: int) -> None:
-    """What tells the classes apart is a pattern of single pixels, which nothing is left of at half the resolution."""
+    """What tells the classes apart is a pattern of single pixels, which nothing is left of at half
+    the resolution.
+    """
     generator = torch.Generator().manual_seed(seed)
     board = (torch.arange(32)[:, None] + torch.arange(32)) % 2 * 2.0 - 1.0
 
@@ -152,7 +178,9 @@ def test_the_known_best_resolution_is_returned(tmp_path: Path, seed: int) -> Non
         return ImageSplit.of(noise + board * labels[:, None, None, None], labels)
 
     data = ImageData("boards", split(96), split(48), split(48), num_classes=2, split_seed=0)
-    recipe = Recipe(steps=12, batch_size=32, learning_rate=0.05, schedule="cosine", label_smoothing=0.0)
+    recipe = Recipe(
+        steps=12, batch_size=32, learning_rate=0.05, schedule="cosine", label_smoothing=0.0
+    )
     options = OfaOptions(samples=1, distillation=0.0, selection=8, selection_batches=1)
     task = task_of(data, options, recipe)
     fit(task, data.train, tmp_path, seed=seed)
@@ -169,7 +197,9 @@ def test_the_returned_network_meets_the_constraint(pictures: ImageData) -> None:
     limit = float(np.quantile(space.macs(space.sample(np.random.default_rng(0), 500)), 0.1))
     task = task_of(pictures, constraint=Constraint("macs", limit, model), cost=model)
     report = task.report()
-    assert report["predicted_cost"] == space.macs(np.array([list(task.codes().values())]))[0] <= limit
+    assert (
+        report["predicted_cost"] == space.macs(np.array([list(task.codes().values())]))[0] <= limit
+    )
     assert report["expected_cost"] == pytest.approx(space.macs(task._drawn).mean())
     for row in report["probabilities"].values():
         assert sum(row.values()) == pytest.approx(1)
@@ -207,6 +237,14 @@ def test_options_are_checked(given: dict[str, Any], message: str) -> None:
 def test_presets_have_the_papers_settings() -> None:
     assert algorithm("ofa") is Ofa
     found = preset("ofa", {})
-    assert (found.recipe.epochs, found.recipe.batch_size, found.recipe.learning_rate) == (180, 2048, 2.6)
-    assert (found.options.samples, found.options.sandwich, found.options.distillation) == (2, True, 1.0)
+    assert (found.recipe.epochs, found.recipe.batch_size, found.recipe.learning_rate) == (
+        180,
+        2048,
+        2.6,
+    )
+    assert (found.options.samples, found.options.sandwich, found.options.distillation) == (
+        2,
+        True,
+        1.0,
+    )
     assert preset("ofa", {"preset": "labels"}).options.sandwich is False

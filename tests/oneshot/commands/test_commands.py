@@ -16,7 +16,10 @@ from spaces import ChainSpace
 from tables import LookupTable
 
 ROOT = Path(__file__).resolve().parents[3]
-TINY = "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
+TINY = (
+    "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1),"
+    " stem_channels=4)"
+)
 QUICK = ("--epochs", "1", "--threads", "1")
 SPOS_SEARCH = ("search", "--space", "spos", "-o", "{new}")
 TINY_SEARCH = ("search", "--space", "spos-tiny", "--guide", "supernet:x", "-o", "{new}")
@@ -34,14 +37,15 @@ def done(*arguments: object) -> str:
 
 def test_help_leaves_torch_out() -> None:
     code = (
-        "import sys; from oneshot.commands import main\n"
-        "for command in ([], ['train'], ['evaluate'], ['search'], ['retrain'], ['export']):\n"
-        "    try: main([*command, '--help'])\n"
-        "    except SystemExit as end: assert end.code == 0\n"
-        "heavy = {'torch', 'lightning', 'scipy', 'sklearn', 'onnx', 'onnxruntime', 'rich', 'numpy'}\n"
-        "assert not heavy & set(sys.modules), 'loaded'\n"
+        "import sys; from oneshot.commands import main\nfor command in ([], ['train'],"
+        " ['evaluate'], ['search'], ['retrain'], ['export']):\n    try: main([*command,"
+        " '--help'])\n    except SystemExit as end: assert end.code == 0\nheavy = {'torch',"
+        " 'lightning', 'scipy', 'sklearn', 'onnx', 'onnxruntime', 'rich', 'numpy'}\nassert not"
+        " heavy & set(sys.modules), 'loaded'\n"
     )
-    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.count("Example:\n    python -m oneshot ") == 5
     module = [sys.executable, "-m", "oneshot", "--help"]
@@ -74,9 +78,15 @@ def test_train_wants_a_folder_of_its_own(supernet: Path) -> None:
     before = (supernet / "weights.safetensors").read_bytes()
     refused = run("train", "--space", TINY, *QUICK, "--seed", 3, "-o", supernet)
     assert refused.exit_code == 2
-    assert refused.stderr == f"Error: {supernet} holds a run already; choose another folder, or go on with --resume\n"
+    assert (
+        refused.stderr
+        == f"Error: {supernet} holds a run already; choose another folder, or go on with --resume\n"
+    )
     other = run("train", "--space", TINY, *QUICK, "--seed", 4, "--resume", "-o", supernet)
-    assert (other.exit_code, other.stderr) == (2, f"Error: {supernet} holds a run with seed 3, not 4\n")
+    assert (other.exit_code, other.stderr) == (
+        2,
+        f"Error: {supernet} holds a run with seed 3, not 4\n",
+    )
     done("train", "--space", TINY, *QUICK, "--seed", 3, "--resume", "-o", supernet)
     assert (supernet / "weights.safetensors").read_bytes() == before
 
@@ -107,7 +117,16 @@ def test_search_ranks_by_the_supernet(found: Path, small: ChainSpace) -> None:
 
 def test_random_search_is_a_strategy(supernet: Path, tmp_path: Path) -> None:
     space = ("--space", TINY, "--guide", f"supernet:{supernet}")
-    done("search", *space, "--strategy", "random", "--option", "evaluations=3", "-o", tmp_path / "r.json")
+    done(
+        "search",
+        *space,
+        "--strategy",
+        "random",
+        "--option",
+        "evaluations=3",
+        "-o",
+        tmp_path / "r.json",
+    )
     result = SearchResult.from_dict(json.loads((tmp_path / "r.json").read_text()))
     assert (len(result), result.strategy["name"], result.constraints) == (3, "random", [])
 
@@ -120,7 +139,9 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
     assert (report["images"], report["data"], report["split"]) == (400, "digits", "test")
     low, high = report["top1_interval"]
     assert 0 <= low <= report["top1"] <= high <= 100
-    assert said.startswith(f"test top-1 {report['top1']:.2f} (95%: {low:.2f} to {high:.2f}), top-5 ")
+    assert said.startswith(
+        f"test top-1 {report['top1']:.2f} (95%: {low:.2f} to {high:.2f}), top-5 "
+    )
     assert "on 400 images of digits\n" in said
     best = json.loads(found.read_text())["best"][0]["architecture"]
     assert json.loads((folder / "run.json").read_text())["architecture"] == best
@@ -133,13 +154,28 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
     ("arguments", "said"),
     [
         (("train", "--space", "sops", "-o", "{new}"), "unknown space 'sops'; there is: "),
-        (("train", "--data", "cifar", "-o", "{new}"), "unknown data set 'cifar'; there is: cifar10, cifar100, digits"),
+        (
+            ("train", "--data", "cifar", "-o", "{new}"),
+            "unknown data set 'cifar'; there is: cifar10, cifar100, digits",
+        ),
         (("train", "--epochs", "0", "-o", "{new}"), "epochs must be positive, not 0"),
-        (("train", "--learning-rate", "-1", "-o", "{new}"), "learning_rate must be positive, not -1.0"),
-        (("train", "--label-smoothing", "1", "-o", "{new}"), "label_smoothing must lie in [0, 1), not 1.0"),
+        (
+            ("train", "--learning-rate", "-1", "-o", "{new}"),
+            "learning_rate must be positive, not -1.0",
+        ),
+        (
+            ("train", "--label-smoothing", "1", "-o", "{new}"),
+            "label_smoothing must lie in [0, 1), not 1.0",
+        ),
         (("train", "--seed", "-1", "-o", "{new}"), "Invalid value for '--seed': -1"),
-        (("train", "--seed", "99999999999", "-o", "{new}"), "Invalid value for '--seed': 99999999999"),
-        (("train", "--algorithm", "dirts", "-o", "{new}"), "Invalid value for '--algorithm': 'dirts'"),
+        (
+            ("train", "--seed", "99999999999", "-o", "{new}"),
+            "Invalid value for '--seed': 99999999999",
+        ),
+        (
+            ("train", "--algorithm", "dirts", "-o", "{new}"),
+            "Invalid value for '--algorithm': 'dirts'",
+        ),
         (("train",), "Missing option '-o'"),
         (("evaluate", "{empty}", "-o", "{new}"), "{empty} holds no run of Pathfit's"),
         (("evaluate", "{supernet}", "-n", "0", "-o", "{new}"), "Invalid value for '-n': 0"),
@@ -147,14 +183,23 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
             ("evaluate", "{supernet}", "--archs", "{large}", "-o", "{new}"),
             "{large}, line 1: an architecture of spos was given to",
         ),
-        (("evaluate", "{supernet}", "--archs", "{broken}", "-o", "{new}"), "{broken}, line 1: not JSON"),
+        (
+            ("evaluate", "{supernet}", "--archs", "{broken}", "-o", "{new}"),
+            "{broken}, line 1: not JSON",
+        ),
         (("evaluate", "{supernet}", "-o", "{broken}"), "{broken}, line 1: not JSON"),
         (
             ("retrain", "--arch", "{broken}", "-o", "{new}"),
             "{broken}: '{{' is in no format of an architecture; there is: ",
         ),
-        (("export", "{supernet}", "-o", "{new}"), "{supernet} holds the run of a supernet; a network is needed"),
-        (("search", "--space", "sops", "--guide", "supernet:x", "-o", "{new}"), "unknown space 'sops'"),
+        (
+            ("export", "{supernet}", "-o", "{new}"),
+            "{supernet} holds the run of a supernet; a network is needed",
+        ),
+        (
+            ("search", "--space", "sops", "--guide", "supernet:x", "-o", "{new}"),
+            "unknown space 'sops'",
+        ),
         ((*SPOS_SEARCH, "--guide", "oracle:x"), "--guide 'oracle:x': a guide is predictor:"),
         ((*SPOS_SEARCH, "--guide", "supernet:"), "--guide 'supernet:': a guide is"),
         ((*SPOS_SEARCH, "--guide", "supernet:no"), "no holds no run of Pathfit's"),
@@ -216,11 +261,30 @@ def test_bad_input_is_one_line(
 
 
 @pytest.mark.slow
-def test_a_training_of_one_epoch_is_the_same_in_another_process(supernet: Path, tmp_path: Path) -> None:
+def test_a_training_of_one_epoch_is_the_same_in_another_process(
+    supernet: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "again"
-    command = [sys.executable, "-m", "oneshot", "train", "--space", TINY, *QUICK, "--seed", "3", "-o", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "oneshot",
+        "train",
+        "--space",
+        TINY,
+        *QUICK,
+        "--seed",
+        "3",
+        "-o",
+        str(folder),
+    ]
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert again.returncode == 0, again.stderr
     assert "Warning" not in again.stderr
-    assert (folder / "weights.safetensors").read_bytes() == (supernet / "weights.safetensors").read_bytes()
-    assert "python -m oneshot train --space" in json.loads((folder / "run.json").read_text())["command"]
+    assert (folder / "weights.safetensors").read_bytes() == (
+        supernet / "weights.safetensors"
+    ).read_bytes()
+    assert (
+        "python -m oneshot train --space"
+        in json.loads((folder / "run.json").read_text())["command"]
+    )

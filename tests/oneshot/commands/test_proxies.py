@@ -68,21 +68,33 @@ def test_a_cut_file_is_completed_to_the_same(tmp_path: Path) -> None:
 def test_given_architectures_are_measured_once_each(tmp_path: Path) -> None:
     architectures = SPACE.decode(SPACE.sample(np.random.default_rng(0), 3))
     archs = tmp_path / "archs.jsonl"
-    archs.write_text("".join(one.to_json() + "\n" for one in [*architectures, architectures[0]]), encoding="utf-8")
+    archs.write_text(
+        "".join(one.to_json() + "\n" for one in [*architectures, architectures[0]]),
+        encoding="utf-8",
+    )
     assert run("--proxy", "params", "--archs", archs, "-o", tmp_path / "a.jsonl").exit_code == 0
     found = evaluation.read(tmp_path / "a.jsonl")
     assert [one.architecture for one in found] == list(dict.fromkeys(architectures))
-    assert evaluation.values(found, "params") == [SPACE.params(one) for one in dict.fromkeys(architectures)]
+    assert evaluation.values(found, "params") == [
+        SPACE.params(one) for one in dict.fromkeys(architectures)
+    ]
 
 
 def test_another_setting_does_not_mix_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     assert run(*FEW, "-n", "2", "-o", path).exit_code == 0
     before = path.read_bytes()
-    for other in (["--seed", "1", *FEW], ["--repeats", "2", *FEW], ["--proxy", "snip"], ["--images", "5", *FEW]):
+    for other in (
+        ["--seed", "1", *FEW],
+        ["--repeats", "2", *FEW],
+        ["--proxy", "snip"],
+        ["--images", "5", *FEW],
+    ):
         done = run(*other, "-n", "2", "-o", path)
         assert done.exit_code == 2
-        assert "holds other proxies, or of other images or seeds; choose another file" in done.output
+        assert (
+            "holds other proxies, or of other images or seeds; choose another file" in done.output
+        )
     assert path.read_bytes() == before
 
 
@@ -93,7 +105,10 @@ def test_another_setting_does_not_mix_with_the_file(tmp_path: Path) -> None:
         (["--device", "toaster"], "device must be cpu, gpu, gpu:NUMBER or auto, not 'toaster'"),
         (["--space", "sops"], "unknown space 'sops'"),
         (["--data", "nothing"], "nothing"),
-        (["--archs", "archs.jsonl"], "archs.jsonl, line 1: an architecture of nasbench201 was given to spos-tiny"),
+        (
+            ["--archs", "archs.jsonl"],
+            "archs.jsonl, line 1: an architecture of nasbench201 was given to spos-tiny",
+        ),
     ],
 )
 def test_mistakes_are_told_in_one_line(
@@ -124,7 +139,9 @@ def test_help_leaves_torch_out() -> None:
 def test_an_interrupted_process_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     command = [sys.executable, "-m", "oneshot", *SMALL, "-n", "150", "-o", str(path)]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL
+    )
     try:
         end = time.monotonic() + 90
         while (not path.exists() or path.read_bytes().count(b"\n") < 3) and time.monotonic() < end:

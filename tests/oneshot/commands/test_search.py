@@ -1,4 +1,6 @@
-"""`search`, `derive` and `ss-gen`: what they write, refuse, and find again after an interruption."""
+"""`search`, `derive` and `ss-gen`: what they write, refuse, and find again after an
+interruption.
+"""
 
 import json
 import os
@@ -21,7 +23,10 @@ from spaces import ChainSpace
 from tables import evaluation
 
 ROOT = Path(__file__).resolve().parents[3]
-TINY = "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
+TINY = (
+    "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1),"
+    " stem_channels=4)"
+)
 FEW = ("--images", "40", "--recalibration-batches", "1", "--recalibration-batch-size", "40")
 
 
@@ -45,7 +50,18 @@ def supernet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def search(supernet: Path, output: Path, *more: object) -> str:
     options = ("--option", "generations=2", "--option", "population=10", "--seed", 1)
-    return done("search", "--space", TINY, "--guide", f"supernet:{supernet}", *FEW, *options, "-o", output, *more)
+    return done(
+        "search",
+        "--space",
+        TINY,
+        "--guide",
+        f"supernet:{supernet}",
+        *FEW,
+        *options,
+        "-o",
+        output,
+        *more,
+    )
 
 
 def without_time(path: Path) -> dict[str, Any]:
@@ -70,7 +86,16 @@ def test_an_interrupted_search_goes_on_to_the_same_result(
             yield found
 
     monkeypatch.setattr(Evaluator, "stream", stopping)
-    arguments = ("search", "--space", TINY, "--guide", f"supernet:{supernet}", *FEW, "--option", "generations=2")
+    arguments = (
+        "search",
+        "--space",
+        TINY,
+        "--guide",
+        f"supernet:{supernet}",
+        *FEW,
+        "--option",
+        "generations=2",
+    )
     arguments = (*arguments, "--option", "population=10", "--seed", "1", "-o", str(broken))
     stopped = run(*arguments)
     assert stopped.exit_code == 130
@@ -81,7 +106,10 @@ def test_an_interrupted_search_goes_on_to_the_same_result(
         file.write('{"architec')  # torn in the middle of a line
     again = run(*arguments)
     assert (again.exit_code, again.stderr.count("\n")) == (2, 1)
-    assert f"{journal} holds evaluations of a search; go on with --resume, or choose another output" in again.stderr
+    assert (
+        f"{journal} holds evaluations of a search; go on with --resume, or choose another output"
+        in again.stderr
+    )
     count[0] = 100  # interrupts no more
     done(*arguments, "--resume")
     assert count[0] == 107  # the rest alone was evaluated
@@ -89,18 +117,31 @@ def test_an_interrupted_search_goes_on_to_the_same_result(
     finished = read_result(broken)
     kept = {one.architecture: -one.metrics["cross_entropy"] for one in evaluation.read(journal)}
     space = spaces.get(TINY)
-    assert finished.scores.tolist() == [kept[architecture] for architecture in space.decode(finished.codes)]
+    assert finished.scores.tolist() == [
+        kept[architecture] for architecture in space.decode(finished.codes)
+    ]
 
 
 @pytest.mark.slow
 def test_a_killed_search_goes_on_to_the_same_result(supernet: Path, tmp_path: Path) -> None:
     whole, broken = tmp_path / "whole.json", tmp_path / "broken.json"
-    arguments = ("search", "--space", TINY, "--guide", f"supernet:{supernet}", *FEW, "--option", "generations=4")
+    arguments = (
+        "search",
+        "--space",
+        TINY,
+        "--guide",
+        f"supernet:{supernet}",
+        *FEW,
+        "--option",
+        "generations=4",
+    )
     done(*arguments, "-o", whole)
     journal = broken.with_name("broken.json.evaluations.jsonl")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "oneshot", *map(str, arguments), "-o", str(broken)]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     until = time.monotonic() + 120
     while time.monotonic() < until and process.poll() is None:
         if journal.exists() and journal.read_text().count("\n") >= 5:
@@ -118,14 +159,28 @@ def test_evaluations_of_other_settings_are_not_taken(supernet: Path, tmp_path: P
     output = tmp_path / "found.json"
     search(supernet, output)
     refused = run(
-        "search", "--space", TINY, "--guide", f"supernet:{supernet}", "--images", 30, "--resume", "-o", output
+        "search",
+        "--space",
+        TINY,
+        "--guide",
+        f"supernet:{supernet}",
+        "--images",
+        30,
+        "--resume",
+        "-o",
+        output,
     )
     assert refused.exit_code == 2
-    assert "found.json.evaluations.jsonl holds evaluations of another supernet, data set or setting" in refused.stderr
+    assert (
+        "found.json.evaluations.jsonl holds evaluations of another supernet, data set or setting"
+        in refused.stderr
+    )
 
 
 def test_every_candidate_sees_the_same_images(supernet: Path, tmp_path: Path) -> None:
-    """Others kept one iterator over the validation images between candidates, so that each saw other images."""
+    """Others kept one iterator over the validation images between candidates, so that each saw
+    other images.
+    """
     first, second = tmp_path / "first.json", tmp_path / "second.json"
     search(supernet, first)
     options = ("--strategy", "exhaustive")
@@ -152,7 +207,16 @@ def test_objectives_make_the_front_and_the_plot(supernet: Path, tmp_path: Path) 
     from matplotlib.image import imread
 
     output, plot = tmp_path / "found.json", tmp_path / "deep" / "front.png"
-    more = ("--strategy", "pareto", "--objective", "accuracy", "--objective", "params", "--plot", plot)
+    more = (
+        "--strategy",
+        "pareto",
+        "--objective",
+        "accuracy",
+        "--objective",
+        "params",
+        "--plot",
+        plot,
+    )
     said = search(supernet, output, *more)
     assert said.splitlines()[-2:] == [f"wrote {output}", f"wrote {plot}"]
     assert " on the front of score and params" in said
@@ -171,14 +235,32 @@ def test_derive_writes_the_best_and_evaluates_them_anew(supernet: Path, tmp_path
     assert said.splitlines()[-1] == f"wrote {folder}: 3 architectures and derived.jsonl"
     result = read_result(output)
     for rank in range(3):
-        assert spaces.formats.read(folder / f"{rank + 1:03d}.json") == result.candidate(rank).architecture
+        assert (
+            spaces.formats.read(folder / f"{rank + 1:03d}.json")
+            == result.candidate(rank).architecture
+        )
     lines = [json.loads(line) for line in (folder / "derived.jsonl").read_text().splitlines()]
     assert [line["score"] for line in lines] == result.scores[:3].tolist()
     other = ("--images", 200, "--recalibration-batches", 2)
-    done("derive", output, "-n", 3, "--evaluate", f"supernet:{supernet}", *other, "-o", tmp_path / "anew")
-    anew = [json.loads(line) for line in (tmp_path / "anew" / "derived.jsonl").read_text().splitlines()]
+    done(
+        "derive",
+        output,
+        "-n",
+        3,
+        "--evaluate",
+        f"supernet:{supernet}",
+        *other,
+        "-o",
+        tmp_path / "anew",
+    )
+    anew = [
+        json.loads(line) for line in (tmp_path / "anew" / "derived.jsonl").read_text().splitlines()
+    ]
     assert sorted(line["rank"] for line in anew) == [0, 1, 2]
-    assert sorted((line["searched_score"] for line in anew), reverse=True) == result.scores[:3].tolist()
+    assert (
+        sorted((line["searched_score"] for line in anew), reverse=True)
+        == result.scores[:3].tolist()
+    )
     scores = [line["score"] for line in anew]
     assert scores == sorted(scores, reverse=True)
     assert set(scores).isdisjoint(result.scores[:3].tolist())
@@ -193,8 +275,13 @@ def test_derive_takes_the_front_or_a_draw(tmp_path: Path, toy: Any, tiny: ChainS
     result.save(path)
     done("derive", path, "--pick", "front", "--format", "nni", "-o", tmp_path / "front")
     assert len(list((tmp_path / "front").glob("0*.json"))) == len(result.front())
-    drawn = [json.loads(done_line) for done_line in _derived(path, tmp_path / "a", "--pick", "random", "-n", 7)]
-    assert drawn == [json.loads(line) for line in _derived(path, tmp_path / "b", "--pick", "random", "-n", 7)]
+    drawn = [
+        json.loads(done_line)
+        for done_line in _derived(path, tmp_path / "a", "--pick", "random", "-n", 7)
+    ]
+    assert drawn == [
+        json.loads(line) for line in _derived(path, tmp_path / "b", "--pick", "random", "-n", 7)
+    ]
     assert len({line["rank"] for line in drawn}) == 7
     assert {line["rank"] for line in drawn} != set(range(7))
     assert len(_derived(path, tmp_path / "c", "-n", 10_000)) == len(result)
@@ -211,7 +298,9 @@ def test_ss_gen_writes_what_nni_reads(tmp_path: Path) -> None:
     value = json.loads(path.read_text())
     assert value["layer_1"] == {"_type": "layer_choice", "_value": ["k3", "k5", "k7", "xcep"]}
     choices = spaces.formats.read_search_space(path.read_text())
-    assert [choice.candidates for choice in choices] == [choice.candidates for choice in spaces.get("spos").choices]
+    assert [choice.candidates for choice in choices] == [
+        choice.candidates for choice in spaces.get("spos").choices
+    ]
 
 
 SPOS = ("search", "--space", "spos", "--guide", "supernet:nowhere", "-o", "{new}")
@@ -220,20 +309,44 @@ SPOS = ("search", "--space", "spos", "--guide", "supernet:nowhere", "-o", "{new}
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((*SPOS[:4], "nonsense:x", "-o", "{new}"), "--guide 'nonsense:x': a guide is predictor:FILE, supernet:FOLDER"),
+        (
+            (*SPOS[:4], "nonsense:x", "-o", "{new}"),
+            "--guide 'nonsense:x': a guide is predictor:FILE, supernet:FOLDER",
+        ),
         ((*SPOS[:4], "supernet:", "-o", "{new}"), "--guide 'supernet:': a guide is predictor:FILE"),
         ((*SPOS[:4], "benchmark:nope", "-o", "{new}"), "unknown benchmark 'nope'; there is: "),
         (SPOS, "nowhere holds no run of Pathfit's"),
         ((*SPOS, "--objective", "watts"), "unknown metric 'watts'"),
-        ((*SPOS, "--objective", "flops<=3"), "not an objective: 'flops<=3'; one reads like 'accuracy', 'flops' or"),
-        ((*SPOS, "--objective", "latency_ms"), "objective 'latency_ms': name its table: latency_ms@TABLE"),
-        ((*SPOS, "--objective", "flops@cpu"), "objective 'flops@cpu': a count needs no table; write flops"),
-        ((*SPOS, "--plot", "front.pdf"), "--plot front.pdf: plots are PNG files; choose a name that ends in .png"),
+        (
+            (*SPOS, "--objective", "flops<=3"),
+            "not an objective: 'flops<=3'; one reads like 'accuracy', 'flops' or",
+        ),
+        (
+            (*SPOS, "--objective", "latency_ms"),
+            "objective 'latency_ms': name its table: latency_ms@TABLE",
+        ),
+        (
+            (*SPOS, "--objective", "flops@cpu"),
+            "objective 'flops@cpu': a count needs no table; write flops",
+        ),
+        (
+            (*SPOS, "--plot", "front.pdf"),
+            "--plot front.pdf: plots are PNG files; choose a name that ends in .png",
+        ),
         ((*SPOS, "--format", "yaml"), "unknown format 'yaml'"),
-        ((*SPOS, "--strategy", "annealing"), "unknown strategy 'annealing'; there is: aging, channels, evolution, "),
-        ((*SPOS, "--option", "generations"), "--option 'generations': write NAME=VALUE, such as generations=10"),
+        (
+            (*SPOS, "--strategy", "annealing"),
+            "unknown strategy 'annealing'; there is: aging, channels, evolution, ",
+        ),
+        (
+            (*SPOS, "--option", "generations"),
+            "--option 'generations': write NAME=VALUE, such as generations=10",
+        ),
         ((*SPOS, "--option", "=3"), "--option '=3': write NAME=VALUE"),
-        ((*SPOS, "--option", "generations=many"), "evolution: generations must be like 20, not 'many'"),
+        (
+            (*SPOS, "--option", "generations=many"),
+            "evolution: generations must be like 20, not 'many'",
+        ),
         (
             (*SPOS, "--constraint", "flops<=270.4e6", "--constraint", "params<=2e6"),
             "the smallest network of spos has 3154880 params; asked for at most 2e+06",
@@ -245,7 +358,9 @@ SPOS = ("search", "--space", "spos", "--guide", "supernet:nowhere", "-o", "{new}
 def test_bad_input_is_one_line(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     (tmp_path / "empty.json").write_text("{}")
     places = {"new": tmp_path / "new", "empty": tmp_path / "empty.json"}
-    refused = run(*[argument.format(**places) if "{" in argument else argument for argument in arguments])
+    refused = run(
+        *[argument.format(**places) if "{" in argument else argument for argument in arguments]
+    )
     assert refused.exit_code == 2
     assert refused.stderr.startswith("Error: ")
     assert said in refused.stderr
@@ -253,26 +368,50 @@ def test_bad_input_is_one_line(tmp_path: Path, arguments: tuple[str, ...], said:
     assert not (tmp_path / "new").exists()
 
 
-def test_constraints_that_exclude_each_other_are_refused_before_the_guide_is_loaded(tmp_path: Path) -> None:
+def test_constraints_that_exclude_each_other_are_refused_before_the_guide_is_loaded(
+    tmp_path: Path,
+) -> None:
     space = spaces.get("spos")
     from tables.cost.model import counting_model
 
     least = {name: counting_model(space, name).bounds()[0].value for name in ("macs", "params")}
-    limits = ("--constraint", f"flops<={least['macs']:.0f}", "--constraint", f"params<={least['params']:.0f}")
-    refused = run("search", "--space", "spos", "--guide", "supernet:nowhere", *limits, "-o", tmp_path / "x.json")
+    limits = (
+        "--constraint",
+        f"flops<={least['macs']:.0f}",
+        "--constraint",
+        f"params<={least['params']:.0f}",
+    )
+    refused = run(
+        "search",
+        "--space",
+        "spos",
+        "--guide",
+        "supernet:nowhere",
+        *limits,
+        "-o",
+        tmp_path / "x.json",
+    )
     assert refused.exit_code == 2
-    assert "no network of spos was found that meets all 2 constraints at once; the nearest has macs " in refused.stderr
+    assert (
+        "no network of spos was found that meets all 2 constraints at once; the nearest has macs "
+        in refused.stderr
+    )
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.reference_data
-@pytest.mark.parametrize("strategy", ["evolution", "pareto", "aging", "random", "predictor-loop", "exhaustive"])
+@pytest.mark.parametrize(
+    "strategy", ["evolution", "pareto", "aging", "random", "predictor-loop", "exhaustive"]
+)
 def test_a_benchmark_drives_every_strategy(
     reference_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
     monkeypatch.setenv("PATHFIT_REFERENCE_DATA", str(reference_data))
     output = tmp_path / "found.json"
-    options = {"predictor-loop": ("predictor=forest", "rounds=1"), "aging": ("evaluations=200",)}.get(strategy, ())
+    options = {
+        "predictor-loop": ("predictor=forest", "rounds=1"),
+        "aging": ("evaluations=200",),
+    }.get(strategy, ())
     given = [part for option in options for part in ("--option", option)]
     guide = ("--space", "nasbench201", "--guide", "benchmark:nasbench201:cifar10_test_acc")
     done("search", *guide, "--strategy", strategy, *given, "-o", output)
@@ -290,7 +429,15 @@ def test_what_a_benchmark_does_not_hold_is_named(
     reference_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATHFIT_REFERENCE_DATA", str(reference_data))
-    refused = run("search", "--space", "nasbench101", "--guide", "benchmark:nasbench101", "-o", tmp_path / "x.json")
+    refused = run(
+        "search",
+        "--space",
+        "nasbench101",
+        "--guide",
+        "benchmark:nasbench101",
+        "-o",
+        tmp_path / "x.json",
+    )
     assert refused.exit_code == 2
     assert "are not among the 30001 of nasbench101; the first is {" in refused.stderr
     assert not (tmp_path / "x.json").exists()
@@ -314,7 +461,9 @@ def test_help_leaves_torch_out() -> None:
         "heavy = {'torch', 'pymoo', 'scipy', 'sklearn', 'matplotlib', 'rich', 'numpy'}\n"
         "assert not heavy & set(sys.modules), 'loaded'\n"
     )
-    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.count("Example:\n") == 3
 
@@ -330,8 +479,22 @@ def test_a_strategy_of_a_file_is_searched_with(supernet: Path, tmp_path: Path) -
         "        super().__init__(problem, rng, evaluations=few)\n"
     )
     guide = ("--space", TINY, "--guide", f"supernet:{supernet}", *FEW)
-    command = ["--plugin", plugin, "search", *guide, "--strategy", "few-at-random", "--option", "few=4", "-o", output]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # a process of its own: names are taken once
+    command = [
+        "--plugin",
+        plugin,
+        "search",
+        *guide,
+        "--strategy",
+        "few-at-random",
+        "--option",
+        "few=4",
+        "-o",
+        output,
+    ]
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+    }  # a process of its own: names are taken once
     ran = subprocess.run(
         [sys.executable, "-m", "oneshot", *map(str, command)],
         cwd=ROOT,

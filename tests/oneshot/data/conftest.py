@@ -14,7 +14,9 @@ Painter = Callable[[int, int, int], Image.Image]
 def painted(width: int, height: int, seed: int) -> Image.Image:
     """A smooth picture with some structure, in RGB."""
     rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 256, (max(height // 16, 2), max(width // 16, 2), 3), dtype=np.uint8))
+    coarse = Image.fromarray(
+        rng.integers(0, 256, (max(height // 16, 2), max(width // 16, 2), 3), dtype=np.uint8)
+    )
     return coarse.resize((width, height), Image.Resampling.BICUBIC)
 
 
@@ -54,7 +56,9 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def broken(photographs: Path, tmp_path: Path) -> Path:
-    """The same folder with every odd file that users have, in the class `ants`: three of them cannot be read."""
+    """The same folder with every odd file that users have, in the class `ants`: three of them
+    cannot be read.
+    """
     root = tmp_path / "broken"
     for path in photographs.rglob("*.jpg"):
         target = root / path.relative_to(photographs)

@@ -37,7 +37,9 @@ def tried_until_it_fits(rng: np.random.Generator) -> float:
 
 
 @given(width=st.integers(1, 900), height=st.integers(1, 900), seed=st.integers(0, 999))
-def test_crops_lie_inside_and_have_the_drawn_area_and_ratio(width: int, height: int, seed: int) -> None:
+def test_crops_lie_inside_and_have_the_drawn_area_and_ratio(
+    width: int, height: int, seed: int
+) -> None:
     numbers = drawn(1, seed)[0]
     left, top, right, bottom = Augmentation().crop(width, height, numbers)
     assert 0 <= left < right <= width
@@ -75,7 +77,9 @@ def test_an_image_that_no_attempt_fits_gives_its_centre() -> None:
 
 
 def test_shift_and_flip_equal_pad_crop_and_mirror_one_by_one() -> None:
-    images = torch.randint(1, 256, (32, 3, 9, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = torch.randint(
+        1, 256, (32, 3, 9, 7), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     numbers, how = drawn(32), Augmentation(padding=2)
     found = shift_and_flip(images, numbers, how)
     padded = torch.nn.functional.pad(images, (2, 2, 2, 2))
@@ -87,8 +91,12 @@ def test_shift_and_flip_equal_pad_crop_and_mirror_one_by_one() -> None:
     assert torch.equal(shift_and_flip(images, numbers, Augmentation(flip=1)), images.flip(3))
 
 
-@pytest.mark.parametrize(("place", "enhance"), [(0, ImageEnhance.Brightness), (2, ImageEnhance.Color)])
-def test_colours_change_as_pillow_changes_them(place: int, enhance: type[ImageEnhance._Enhance]) -> None:
+@pytest.mark.parametrize(
+    ("place", "enhance"), [(0, ImageEnhance.Brightness), (2, ImageEnhance.Color)]
+)
+def test_colours_change_as_pillow_changes_them(
+    place: int, enhance: type[ImageEnhance._Enhance]
+) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     for factor in (0.6, 1.0, 1.4):
         factors = torch.ones(1, 3)
@@ -125,7 +133,8 @@ def test_cutout_is_one_square_that_may_reach_beyond_the_edge() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"flip": 1.5}, {"jitter": -0.1}, {"area": (0.5, 0.2)}, {"padding": -1}, {"cutout": -2}]
+    "wrong",
+    [{"flip": 1.5}, {"jitter": -0.1}, {"area": (0.5, 0.2)}, {"padding": -1}, {"cutout": -2}],
 )
 def test_what_is_no_augmentation_is_named(wrong: dict[str, float]) -> None:
     with pytest.raises(InvalidOption, match=next(iter(wrong))):

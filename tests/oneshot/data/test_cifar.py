@@ -46,17 +46,27 @@ def batch(count: int, label: str, classes: int, seed: int) -> dict[str, Any]:
     """A file's fields."""
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (count, 3072), dtype=np.uint8)
-    return {"data": pixels, label: (np.arange(count) % classes).tolist(), "filenames": ["a.png"] * count}
+    return {
+        "data": pixels,
+        label: (np.arange(count) % classes).tolist(),
+        "filenames": ["a.png"] * count,
+    }
 
 
 @pytest.fixture
 def cifar10() -> dict[str, dict[str, Any]]:
     """The files of a small CIFAR-10."""
     files = {f"data_batch_{index}": batch(20, "labels", 10, index) for index in range(1, 6)}
-    return {**files, "test_batch": batch(30, "labels", 10, 9), "batches.meta": {"label_names": list("abcdefghij")}}
+    return {
+        **files,
+        "test_batch": batch(30, "labels", 10, 9),
+        "batches.meta": {"label_names": list("abcdefghij")},
+    }
 
 
-def write_folder(root: Path, files: dict[str, dict[str, Any]], name: str = "cifar-10-batches-py") -> Path:
+def write_folder(
+    root: Path, files: dict[str, dict[str, Any]], name: str = "cifar-10-batches-py"
+) -> Path:
     """The unpacked archive."""
     (root / name).mkdir(parents=True)
     for file, value in files.items():
@@ -64,7 +74,9 @@ def write_folder(root: Path, files: dict[str, dict[str, Any]], name: str = "cifa
     return root / name
 
 
-def write_archive(path: Path, files: dict[str, dict[str, Any]], name: str = "cifar-10-batches-py") -> Path:
+def write_archive(
+    path: Path, files: dict[str, dict[str, Any]], name: str = "cifar-10-batches-py"
+) -> Path:
     """The archive as it is downloaded."""
     with tarfile.open(path, "w:gz") as archive:
         for file, value in files.items():
@@ -75,7 +87,9 @@ def write_archive(path: Path, files: dict[str, dict[str, Any]], name: str = "cif
     return path
 
 
-def test_archive_and_folder_give_the_same_images(tmp_path: Path, cifar10: dict[str, dict[str, Any]]) -> None:
+def test_archive_and_folder_give_the_same_images(
+    tmp_path: Path, cifar10: dict[str, dict[str, Any]]
+) -> None:
     folder = write_folder(tmp_path, cifar10)
     archive = write_archive(tmp_path / "cifar-10-python.tar.gz", cifar10)
     first, second = (load(f"cifar10:{place}", SHAPE) for place in (folder, archive))
@@ -88,10 +102,15 @@ def test_archive_and_folder_give_the_same_images(tmp_path: Path, cifar10: dict[s
     assert torch.equal(first.test.pixels, given)
     assert first.test.labels.tolist() == cifar10["test_batch"]["labels"]
     images, _ = first.test.tensors()
-    assert images[3, 1, 4, 5].item() == pytest.approx((given[3, 1, 4, 5].item() / 255 - 0.4822) / 0.2435, abs=1e-5)
+    assert images[3, 1, 4, 5].item() == pytest.approx(
+        (given[3, 1, 4, 5].item() / 255 - 0.4822) / 0.2435, abs=1e-5
+    )
     assert torch.equal(images, first.test.images)
     train = {row.tobytes() for part in range(1, 6) for row in cifar10[f"data_batch_{part}"]["data"]}
-    parts = [{row.numpy().tobytes() for row in part.pixels.contiguous()} for part in (first.train, first.validation)]  # type: ignore[attr-defined]
+    parts = [
+        {row.numpy().tobytes() for row in part.pixels.contiguous()}
+        for part in (first.train, first.validation)
+    ]  # type: ignore[attr-defined]
     assert parts[0] | parts[1] == train
     assert not parts[0] & parts[1]
 
@@ -113,10 +132,15 @@ def test_found_below_pathfit_data(
     tmp_path: Path, cifar10: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PATHFIT_DATA", raising=False)
-    with pytest.raises(InvalidData, match=r"where is CIFAR-10 .*write --data cifar10:PATH, or let PATHFIT_DATA name"):
+    with pytest.raises(
+        InvalidData,
+        match=r"where is CIFAR-10 .*write --data cifar10:PATH, or let PATHFIT_DATA name",
+    ):
         load("cifar10", SHAPE)
     monkeypatch.setenv("PATHFIT_DATA", os.pathsep.join([str(tmp_path / "none"), str(tmp_path)]))
-    with pytest.raises(InvalidData, match=r"looked for cifar-10-batches-py or cifar-10-python\.tar\.gz in"):
+    with pytest.raises(
+        InvalidData, match=r"looked for cifar-10-batches-py or cifar-10-python\.tar\.gz in"
+    ):
         load("cifar10", SHAPE)
     write_folder(tmp_path / "cifar10", cifar10)
     assert load("cifar10", SHAPE).name == "cifar10"
@@ -127,12 +151,20 @@ def test_broken_files_are_named(tmp_path: Path, cifar10: dict[str, dict[str, Any
         with pytest.raises(InvalidData, match=message):
             load(f"cifar10:{write_folder(tmp_path / str(number), files)}", SHAPE)
 
-    refused({**cifar10, "test_batch": {"labels": [0]}}, r"test_batch: data must be uint8 \[n, 3072\] and labels", 0)
+    refused(
+        {**cifar10, "test_batch": {"labels": [0]}},
+        r"test_batch: data must be uint8 \[n, 3072\] and labels",
+        0,
+    )
     refused({**cifar10, "batches.meta": {}}, "batches.meta lacks the field label_names", 1)
     refused({**cifar10, "test_batch": []}, "test_batch: a dictionary is needed, not list", 2)  # type: ignore[dict-item]
     wrong = {**cifar10["test_batch"], "labels": [10] * 30}
     refused({**cifar10, "test_batch": wrong}, r"a label lies outside \[0, 10\)", 3)
-    refused({key: value for key, value in cifar10.items() if key != "data_batch_3"}, "cannot read .*data_batch_3", 4)
+    refused(
+        {key: value for key, value in cifar10.items() if key != "data_batch_3"},
+        "cannot read .*data_batch_3",
+        4,
+    )
     archive = write_archive(tmp_path / "some.tar.gz", {"data_batch_1": cifar10["data_batch_1"]})
     with pytest.raises(InvalidData, match="holds no cifar-10-batches-py/data_batch_2"):
         load(f"cifar10:{archive}", SHAPE)
@@ -158,7 +190,10 @@ class Call:
         (Call(eval, "1"), r"refused to load (__builtin__|builtins)\.eval"),
         (Call(np.load, "file"), "refused to load numpy.load"),
         (np.array([Call(os.system, "echo reached")], dtype=object), "refused"),
-        (np.array([None, 1], dtype=object), "refused an array of object; only numbers and text are read"),
+        (
+            np.array([None, 1], dtype=object),
+            "refused an array of object; only numbers and text are read",
+        ),
         (np.zeros(2, dtype=[("a", "i4")]), "refused an array"),
     ],
 )
@@ -171,7 +206,9 @@ def test_no_code_comes_out_of_a_pickle(
     assert "reached" not in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("content", [b"", b"no pickle", b"\x80\x02}q\x00", b"\x80\x02K\x01r\xff\xff\xff\x7f."])
+@pytest.mark.parametrize(
+    "content", [b"", b"no pickle", b"\x80\x02}q\x00", b"\x80\x02K\x01r\xff\xff\xff\x7f."]
+)
 def test_what_is_no_pickle_is_named(content: bytes) -> None:
     with pytest.raises(InvalidFile, match="file: "):
         loads_plain(content, "file", ARRAYS, encoding="bytes")
@@ -179,11 +216,18 @@ def test_what_is_no_pickle_is_named(content: bytes) -> None:
 
 @pytest.mark.parametrize("protocol", [1, 2, 3, 4])
 def test_arrays_of_either_python_are_read(protocol: int) -> None:
-    value = {"data": np.arange(12, dtype=np.uint8).reshape(3, 4), "floats": np.ones((2, 2)), "names": ["a", b"b"]}
+    value = {
+        "data": np.arange(12, dtype=np.uint8).reshape(3, 4),
+        "floats": np.ones((2, 2)),
+        "names": ["a", b"b"],
+    }
     found = loads_plain(pickle.dumps(value, protocol), "file", ARRAYS, encoding="bytes")
     found = {key.decode() if isinstance(key, bytes) else key: part for key, part in found.items()}
     assert np.array_equal(found["data"], value["data"])
     assert np.array_equal(found["floats"], value["floats"])
-    assert [name if isinstance(name, bytes) else name.encode() for name in found["names"]] == [b"a", b"b"]
+    assert [name if isinstance(name, bytes) else name.encode() for name in found["names"]] == [
+        b"a",
+        b"b",
+    ]
     from_python2 = loads_plain(python2(value), "file", ARRAYS, encoding="bytes")
     assert np.array_equal(from_python2[b"data"], value["data"])

@@ -21,7 +21,14 @@ def test_digits(tmp_path: Path) -> None:
     picture = tmp_path / "sheet.png"
     result = run("digits", "--plot", picture)
     assert result.exit_code == 0, result.output
-    for text in ("train", "1000", "397", "400", "10 classes: 0, 1, 2, 3, 4, 5, 6, 7, ...", f"wrote {picture}"):
+    for text in (
+        "train",
+        "1000",
+        "397",
+        "400",
+        "10 classes: 0, 1, 2, 3, 4, 5, 6, 7, ...",
+        f"wrote {picture}",
+    ):
         assert text in result.output
     with Image.open(picture) as image:
         assert image.format == "PNG"
@@ -39,7 +46,9 @@ def test_a_folder_with_broken_files(broken: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "2 classes: ants, bees" in result.output
     assert result.output.count("unreadable in ") == 6
-    assert "unreadable in test: val/ants/b-text.jpg: no image file that Pillow knows" in result.output
+    assert (
+        "unreadable in test: val/ants/b-text.jpg: no image file that Pillow knows" in result.output
+    )
     assert (tmp_path / "sheet.png").exists()
     quick = run(broken, "--no-check")
     assert quick.exit_code == 0, quick.output
@@ -51,7 +60,10 @@ def test_a_folder_with_broken_files(broken: Path, tmp_path: Path) -> None:
     [
         (("nothing",), "unknown data set 'nothing'"),
         (("./nothing",), "there is no such folder"),
-        (("digits", "--validation", 5000), "a validation part of 5000 images cannot be cut from 1397"),
+        (
+            ("digits", "--validation", 5000),
+            "a validation part of 5000 images cannot be cut from 1397",
+        ),
         (("digits", "--spos-preprocessing"), "digits know the preprocessing standard alone"),
     ],
 )
@@ -62,10 +74,14 @@ def test_bad_input_is_one_sentence(arguments: tuple[object, ...], message: str) 
     assert "Traceback" not in result.output
 
 
-def test_without_dali_the_extra_is_named(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_dali_the_extra_is_named(
+    photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == "nvidia" else find(name, *rest)
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "nvidia" else find(name, *rest),
     )
     result = run(photographs, "--loader", "dali")
     assert result.exit_code == 2

@@ -43,7 +43,9 @@ def test_images_are_turned_upright(paint: Painter, encode: Encode, orientation: 
     tag[0x0112] = orientation
     content = encode(picture, exif=tag)
     known, (image, _) = header(content), decoded(content)
-    assert (known.width, known.height) == image.size == ((120, 80) if orientation < 5 else (80, 120))
+    assert (
+        (known.width, known.height) == image.size == ((120, 80) if orientation < 5 else (80, 120))
+    )
     turns = {
         1: lambda a: a,
         2: lambda a: a[:, ::-1],
@@ -102,7 +104,9 @@ def test_a_smaller_image_is_decoded_where_it_will_do(paint: Painter, encode: Enc
         assert image.size == (-(-401 // factor), -(-300 // factor))
 
 
-@pytest.mark.parametrize(("width", "height"), [(500, 375), (375, 500), (256, 256), (640, 173), (40, 30)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(500, 375), (375, 500), (256, 256), (640, 173), (40, 30)]
+)
 @pytest.mark.parametrize("antialias", [True, False])
 def test_centre_equals_resizing_the_short_side_to_256_and_cutting_224(
     paint: Painter, width: int, height: int, antialias: bool
@@ -116,7 +120,9 @@ def test_centre_equals_resizing_the_short_side_to_256_and_cutting_224(
         whole = np.asarray(picture.resize(resized, Image.Resampling.BILINEAR))
     else:
         pixels = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1)[None].float()
-        bilinear = torch.nn.functional.interpolate(pixels, size=resized[::-1], mode="bilinear", antialias=False)
+        bilinear = torch.nn.functional.interpolate(
+            pixels, size=resized[::-1], mode="bilinear", antialias=False
+        )
         whole = bilinear[0].permute(1, 2, 0).round().numpy()
     expected = whole[top : top + 224, left : left + 224].astype(int)
     assert np.abs(found.astype(int) - expected).max() <= 1

@@ -17,7 +17,8 @@ def rows(data: ImageData) -> dict[str, list[bytes]]:
     """Each part's images, as bytes of the scan's own 8 x 8 pixels."""
     parts = {"train": data.train, "validation": data.validation, "test": data.test}
     return {
-        name: [image[0].contiguous().numpy().tobytes() for image in part.tensors()[0]] for name, part in parts.items()
+        name: [image[0].contiguous().numpy().tobytes() for image in part.tensors()[0]]
+        for name, part in parts.items()
     }
 
 
@@ -37,13 +38,23 @@ def test_sizes_and_shapes() -> None:
 def test_parts_are_the_scans_and_share_none(seed: int) -> None:
     data = load("digits", SHAPE, seed)
     pixels, labels = load_digits(return_X_y=True)
-    found = torch.cat([part.tensors()[0][:, 0] for part in (data.train, data.validation, data.test)]).reshape(1797, 64)
+    found = torch.cat(
+        [part.tensors()[0][:, 0] for part in (data.train, data.validation, data.test)]
+    ).reshape(1797, 64)
     found_labels = torch.cat([part.labels for part in (data.train, data.validation, data.test)])
     # Normalised by one mean and deviation; undone, every scan is there exactly once with its label.
     low, high = found.min(), found.max()
     scans = ((found - low) / (high - low) * 16).round().to(torch.uint8).numpy()
-    given = sorted((row.tobytes(), label) for row, label in zip(pixels.astype(np.uint8), labels.tolist(), strict=True))
-    assert sorted((row.tobytes(), label) for row, label in zip(scans, found_labels.tolist(), strict=True)) == given
+    given = sorted(
+        (row.tobytes(), label)
+        for row, label in zip(pixels.astype(np.uint8), labels.tolist(), strict=True)
+    )
+    assert (
+        sorted(
+            (row.tobytes(), label) for row, label in zip(scans, found_labels.tolist(), strict=True)
+        )
+        == given
+    )
     assert len({row for row, _ in given}) == 1797  # so that none can be in two parts unseen
 
 
@@ -63,7 +74,11 @@ def test_parts_are_stratified() -> None:
 
 
 def test_the_seed_gives_the_parts() -> None:
-    first, again, other = rows(load("digits", SHAPE)), rows(load("digits", SHAPE)), rows(load("digits", SHAPE, 1))
+    first, again, other = (
+        rows(load("digits", SHAPE)),
+        rows(load("digits", SHAPE)),
+        rows(load("digits", SHAPE, 1)),
+    )
     assert first == again
     for name in ("train", "validation", "test"):
         assert first[name] != other[name]
@@ -79,8 +94,12 @@ def test_augmentation_shifts_and_mirrors_nothing() -> None:
     # What is shifted in is black, the scans' own background.
     assert images.min() == plain.min()
     assert (images == plain.min()).sum() > (plain == plain.min()).sum()
-    assert not torch.equal(images[:, 0].sum((1, 2)).sort().values, plain[:, 0].sum((1, 2)).sort().values)
-    with pytest.raises(InvalidOption, match="digits know the preprocessing standard alone, not 'spos'"):
+    assert not torch.equal(
+        images[:, 0].sum((1, 2)).sort().values, plain[:, 0].sum((1, 2)).sort().values
+    )
+    with pytest.raises(
+        InvalidOption, match="digits know the preprocessing standard alone, not 'spos'"
+    ):
         load("digits", SHAPE, preprocessing="spos")
 
 
@@ -88,5 +107,7 @@ def test_size_of_the_validation_part_and_limit() -> None:
     data = load("digits", SHAPE, validation=200, limit=150)
     assert (len(data.train), len(data.validation), len(data.test)) == (150, 150, 150)
     assert len(load("digits", SHAPE, validation=200).train) == 1197
-    with pytest.raises(InvalidData, match="a validation part of 1397 images cannot be cut from 1397"):
+    with pytest.raises(
+        InvalidData, match="a validation part of 1397 images cannot be cut from 1397"
+    ):
         load("digits", SHAPE, validation=1397)

@@ -18,7 +18,9 @@ from oneshot.errors import InvalidOption
 
 def numbered(count: int) -> ImageSplit:
     """Images that hold their own index."""
-    return ImageSplit.of(torch.arange(count).float().reshape(-1, 1, 1, 1).expand(-1, 3, 8, 8), torch.arange(count))
+    return ImageSplit.of(
+        torch.arange(count).float().reshape(-1, 1, 1, 1).expand(-1, 3, 8, 8), torch.arange(count)
+    )
 
 
 def pixels(count: int) -> PixelSplit:
@@ -44,7 +46,9 @@ def test_order_is_one_of_seed_and_epoch() -> None:
     loader.set_epoch(1)
     assert seen(loader) != first
     assert seen(split.epochs(5, 1)) != first
-    assert seen(numbered(3).epochs(64, 0)) in [[list(order)] for order in itertools.permutations(range(3))]
+    assert seen(numbered(3).epochs(64, 0)) in [
+        [list(order)] for order in itertools.permutations(range(3))
+    ]
     for images, labels in split.epochs(5, 0):
         assert torch.equal(images[:, 0, 0, 0].long(), labels)
         assert images.is_contiguous(memory_format=torch.channels_last)
@@ -57,7 +61,9 @@ def test_order_is_one_of_seed_and_epoch() -> None:
     seed=st.integers(0, 9),
     epoch=st.integers(0, 3),
 )
-def test_ranks_share_the_batches_of_one_process(count: int, batch: int, ranks: int, seed: int, epoch: int) -> None:
+def test_ranks_share_the_batches_of_one_process(
+    count: int, batch: int, ranks: int, seed: int, epoch: int
+) -> None:
     if count < ranks:
         with pytest.raises(InvalidOption, match=f"{ranks} ranks cannot share {count} images"):
             EpochOrder(count, batch, seed, 0, ranks)
@@ -71,9 +77,14 @@ def test_ranks_share_the_batches_of_one_process(count: int, batch: int, ranks: i
         whole = alone.task(epoch, step, augment=True)
         assert np.array_equal(np.concatenate([task.indices for task in tasks]), whole.indices)
         assert np.array_equal(
-            np.concatenate([task.numbers for task in tasks if task.numbers is not None]), whole.numbers
+            np.concatenate([task.numbers for task in tasks if task.numbers is not None]),
+            whole.numbers,
         )  # type: ignore[arg-type]
-    taken = [int(index) for step in range(alone.steps) for index in alone.task(epoch, step, False).indices]
+    taken = [
+        int(index)
+        for step in range(alone.steps)
+        for index in alone.task(epoch, step, False).indices
+    ]
     assert len(taken) == len(set(taken)) > count - alone.batch
 
 
@@ -100,7 +111,9 @@ def test_start_at_continues_the_unbroken_pass_once(augment: bool) -> None:
             assert torch.equal(images, same)
             assert torch.equal(labels, its_labels)
     assert len(list(loader)) == 6
-    with pytest.raises(InvalidOption, match=r"step must lie in \[0, 6\], the steps of an epoch, not 7"):
+    with pytest.raises(
+        InvalidOption, match=r"step must lie in \[0, 6\], the steps of an epoch, not 7"
+    ):
         loader.start_at(7)
 
 
@@ -113,7 +126,9 @@ def test_draws_differ_between_steps_epochs_and_seeds() -> None:
     assert drawn[0] is not None
     assert drawn[0].shape == (10, NUMBERS)
     # The order's own generator must not be the one of step 0, which numpy seeds alike.
-    assert not np.array_equal(drawn[0], np.random.default_rng([0, 0]).random((10, NUMBERS), dtype=np.float32))
+    assert not np.array_equal(
+        drawn[0], np.random.default_rng([0, 0]).random((10, NUMBERS), dtype=np.float32)
+    )
 
 
 def test_evaluation_passes_once_over_all_images_and_the_last_batch_may_be_short() -> None:

@@ -21,7 +21,9 @@ def files(data: ImageData, part: str) -> list[str]:
     return list(split.files)
 
 
-def test_validation_is_cut_from_training_and_the_test_part_is_the_sets_own(photographs: Path) -> None:
+def test_validation_is_cut_from_training_and_the_test_part_is_the_sets_own(
+    photographs: Path,
+) -> None:
     data = load(photographs, SHAPE)
     assert (len(data.train), len(data.validation), len(data.test)) == (22, 2, 10)
     assert data.classes == ("ants", "bees")
@@ -34,7 +36,9 @@ def test_validation_is_cut_from_training_and_the_test_part_is_the_sets_own(photo
             assert file.split("/")[1] == data.classes[label]
     assert data.validation.labels.tolist() == [0, 1]
     assert files(load(photographs, SHAPE, 0), "validation") == validation
-    assert {tuple(files(load(photographs, SHAPE, seed), "validation")) for seed in range(6)} != {tuple(validation)}
+    assert {tuple(files(load(photographs, SHAPE, seed), "validation")) for seed in range(6)} != {
+        tuple(validation)
+    }
     assert load(photographs, SHAPE, 1).digest != data.digest
 
 
@@ -55,13 +59,18 @@ def test_limit_and_size_of_the_validation_part(photographs: Path) -> None:
 
 
 def test_what_is_no_data_set_is_named(photographs: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidData, match=r"there is no folder .*train; a data set has train/CLASS/\*\.jpg"):
+    with pytest.raises(
+        InvalidData, match=r"there is no folder .*train; a data set has train/CLASS/\*\.jpg"
+    ):
         load(tmp_path, SHAPE)
     (tmp_path / "train").mkdir()
     with pytest.raises(InvalidData, match="train holds no folders of classes"):
         load(tmp_path, SHAPE)
     (tmp_path / "train" / "ants").mkdir()
-    with pytest.raises(InvalidData, match="holds no test part: looked for folders of classes in test, val, validation"):
+    with pytest.raises(
+        InvalidData,
+        match="holds no test part: looked for folders of classes in test, val, validation",
+    ):
         load(tmp_path, SHAPE)
     (tmp_path / "val" / "wasps").mkdir(parents=True)
     with pytest.raises(InvalidData, match=r"val holds the class 'wasps', which .*train lacks"):
@@ -98,7 +107,10 @@ def tiny(photographs: Path, tmp_path: Path) -> Path:
             target = root / "val" / "images" / f"{name}{path.stem}.JPEG"
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
-    lines = [f"{path.name}\t{path.name[:4]}\t0\t0\t62\t57\n" for path in (root / "val" / "images").iterdir()]
+    lines = [
+        f"{path.name}\t{path.name[:4]}\t0\t0\t62\t57\n"
+        for path in (root / "val" / "images").iterdir()
+    ]
     (root / "val" / "val_annotations.txt").write_text("".join(lines))
     (root / "test" / "images").mkdir(parents=True)
     return root
@@ -109,7 +121,9 @@ def test_tiny_imagenet(tiny: Path, photographs: Path, monkeypatch: pytest.Monkey
     assert (len(data.train), len(data.validation), len(data.test)) == (22, 2, 10)
     assert data.classes == ("ants", "bees")
     assert files(data, "test")[0] == "val/images/ants00.JPEG"
-    for first, second in zip(data.test.tensors(), load(photographs, SHAPE).test.tensors(), strict=True):
+    for first, second in zip(
+        data.test.tensors(), load(photographs, SHAPE).test.tensors(), strict=True
+    ):
         assert torch.equal(first, second)
     monkeypatch.setenv("PATHFIT_DATA", str(tiny.parent))
     assert load("tiny-imagenet", SHAPE).digest == data.digest
@@ -121,7 +135,8 @@ def test_annotations_that_do_not_fit_are_named(tiny: Path) -> None:
     whole = path.read_text()
     path.write_text(whole.replace("\tants\t", "\twasps\t", 1))
     with pytest.raises(
-        InvalidData, match=r"val_annotations\.txt, line \d+: a file and one of the 2 classes are needed"
+        InvalidData,
+        match=r"val_annotations\.txt, line \d+: a file and one of the 2 classes are needed",
     ):
         load(tiny, SHAPE)
     path.write_text("".join(whole.splitlines(keepends=True)[1:]))

@@ -24,7 +24,9 @@ def write(root: Path, *, packed: bool, dash: str = "-") -> dict[str, np.ndarray]
     arrays = {}
     root.mkdir(parents=True, exist_ok=True)
     for part, count in (("train", 60), ("t10k", 20)):
-        arrays[f"{part}-images{dash}idx3-ubyte"] = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        arrays[f"{part}-images{dash}idx3-ubyte"] = rng.integers(
+            0, 256, (count, 28, 28), dtype=np.uint8
+        )
         arrays[f"{part}-labels{dash}idx1-ubyte"] = (np.arange(count) % 10).astype(np.uint8)
     for name, array in arrays.items():
         path = root / (name + (".gz" if packed else ""))
@@ -36,16 +38,25 @@ def write(root: Path, *, packed: bool, dash: str = "-") -> dict[str, np.ndarray]
 def test_files_are_read(tmp_path: Path, packed: bool, dash: str) -> None:
     arrays = write(tmp_path, packed=packed, dash=dash)
     data = load(f"mnist:{tmp_path}", (3, 32, 32))
-    assert (len(data.train), len(data.validation), len(data.test), data.num_classes) == (54, 6, 20, 10)
+    assert (len(data.train), len(data.validation), len(data.test), data.num_classes) == (
+        54,
+        6,
+        20,
+        10,
+    )
     assert isinstance(data.test, PixelSplit)
-    assert torch.equal(data.test.pixels[:, 0], torch.from_numpy(arrays[f"t10k-images{dash}idx3-ubyte"]))
+    assert torch.equal(
+        data.test.pixels[:, 0], torch.from_numpy(arrays[f"t10k-images{dash}idx3-ubyte"])
+    )
     images, labels = data.test.tensors()
     assert images.shape == (20, 3, 32, 32)
     assert torch.equal(images[:, 0], images[:, 2])
     assert labels.tolist() == [index % 10 for index in range(20)]
     grey = load(f"mnist:{tmp_path}", (1, 28, 28)).test.tensors([0])[0]
     first = arrays[f"t10k-images{dash}idx3-ubyte"][0]
-    assert torch.allclose(grey[0, 0], (torch.from_numpy(first).float() / 255 - 0.1307) / 0.3081, atol=1e-5)
+    assert torch.allclose(
+        grey[0, 0], (torch.from_numpy(first).float() / 255 - 0.1307) / 0.3081, atol=1e-5
+    )
 
 
 def test_clothes_may_be_mirrored_and_digits_not(tmp_path: Path) -> None:
@@ -76,7 +87,9 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidData, match="the t10k label 10 is none of 10 classes"):
         load(f"mnist:{tmp_path}", (3, 28, 28))
     labels.unlink()
-    with pytest.raises(InvalidData, match=r"holds no t10k-labels-idx1-ubyte\.gz \(nor t10k-labels-idx1-ubyte\)"):
+    with pytest.raises(
+        InvalidData, match=r"holds no t10k-labels-idx1-ubyte\.gz \(nor t10k-labels-idx1-ubyte\)"
+    ):
         load(f"mnist:{tmp_path}", (3, 28, 28))
     for content, message in (
         (b"", "no IDX file of bytes in 1 dimensions"),

@@ -1,4 +1,6 @@
-"""Both loaders of folders: the same images, whatever the number of workers, with broken files among them."""
+"""Both loaders of folders: the same images, whatever the number of workers, with broken files among
+them.
+"""
 
 import logging
 import multiprocessing
@@ -42,14 +44,19 @@ def difference(data: ImageData, first: torch.Tensor, second: torch.Tensor) -> fl
 
 
 CLOSE = 1.0 if torch.cuda.is_available() else 0.5
-"""Steps of 1/255 that loaders may differ by: 1 is required; on processors both decode by libjpeg-turbo."""
+"""Steps of 1/255 that loaders may differ by: 1 is required; on processors both decode by
+libjpeg-turbo.
+"""
 
 
-def both(root: Path, shape: tuple[int, int, int], preprocessing: str) -> tuple[ImageData, ImageData]:
+def both(
+    root: Path, shape: tuple[int, int, int], preprocessing: str
+) -> tuple[ImageData, ImageData]:
     """The folder's data set by torch's loader and by DALI."""
     pytest.importorskip("nvidia.dali", reason="needs the extra dali")
     first, second = (
-        load(root, shape, loader=name, preprocessing=preprocessing, workers=1) for name in ("torch", "dali")
+        load(root, shape, loader=name, preprocessing=preprocessing, workers=1)
+        for name in ("torch", "dali")
     )
     assert isinstance(first.train, FolderSplit)
     assert isinstance(second.train, FolderSplit)
@@ -60,7 +67,9 @@ def both(root: Path, shape: tuple[int, int, int], preprocessing: str) -> tuple[I
 @pytest.mark.reference_data
 @pytest.mark.parametrize("preprocessing", ["standard", "spos"])
 def test_both_give_the_same_photographs(reference_data: Path, preprocessing: str) -> None:
-    by_torch, by_dali = both(reference_data / "images" / "hymenoptera", (3, 224, 224), preprocessing)
+    by_torch, by_dali = both(
+        reference_data / "images" / "hymenoptera", (3, 224, 224), preprocessing
+    )
     for first, second in ((by_torch.validation, by_dali.validation), (by_torch.test, by_dali.test)):
         images, labels = first.tensors()
         same, its_labels = second.tensors()
@@ -87,14 +96,17 @@ def test_both_augment_alike(photographs: Path, preprocessing: str) -> None:
     how = Augmentation(jitter=0.4, cutout=12)
     for augment in (True, how):
         batches = zip(
-            by_torch.train.epochs(5, 3, augment=augment), by_dali.train.epochs(5, 3, augment=augment), strict=True
+            by_torch.train.epochs(5, 3, augment=augment),
+            by_dali.train.epochs(5, 3, augment=augment),
+            strict=True,
         )
         count = 0
         for (images, labels), (same, its_labels) in batches:
             count += 1
             same = same.cpu()
             assert torch.equal(labels, its_labels.cpu())
-            # What decodes at half size, and colours that are rounded before they are normalised, cost a little.
+            # What decodes at half size, and colours that are rounded before they are normalised,
+            # cost a little.
             assert difference(by_torch, images, same) < 1
             if augment is how and preprocessing == "standard":  # else 0 is black
                 assert torch.equal(images == 0, same == 0)
@@ -108,7 +120,9 @@ def test_dali_gives_its_batches_on_the_gpu(photographs: Path) -> None:
         pytest.skip("needs a CUDA device")
     by_torch, by_dali = both(photographs, SHAPE, "standard")
     assert load(photographs, SHAPE).train.loader == "dali"  # type: ignore[attr-defined]
-    for (images, labels), (same, its_labels) in zip(by_torch.test.batches(4), by_dali.test.batches(4), strict=True):
+    for (images, labels), (same, its_labels) in zip(
+        by_torch.test.batches(4), by_dali.test.batches(4), strict=True
+    ):
         assert same.device.type == its_labels.device.type == "cuda"
         assert torch.equal(labels, its_labels.cpu())
         assert difference(by_torch, images, same.cpu()) < 1
@@ -130,7 +144,8 @@ def test_spos_is_bgr_from_0_to_255(photographs: Path, loader: str) -> None:
 
 
 def test_without_antialiasing_is_what_spos_asks_for(tmp_path: Path, loader: str) -> None:
-    # Columns of black and white, seven to an input pixel: averaged they are grey, picked they are black or white.
+    # Columns of black and white, seven to an input pixel: averaged they are grey, picked they are
+    # black or white.
     stripes = np.zeros((384, 384, 3), np.uint8)
     stripes[:, ::2] = 255
     for part in ("train", "val"):
@@ -222,7 +237,9 @@ def test_broken_files_are_named_once_and_left_out_of_evaluation(
     assert list(test.batches(1, broken_ones)) == []
 
 
-def test_readable_images_take_the_place_of_broken_ones_in_training(broken: Path, loader: str) -> None:
+def test_readable_images_take_the_place_of_broken_ones_in_training(
+    broken: Path, loader: str
+) -> None:
     train = loaded(broken, loader).train
     batches = list(train.epochs(len(train) // 2, 0, augment=True))
     assert [len(labels) for _, labels in batches] == [len(train) // 2] * 2
@@ -271,15 +288,21 @@ def test_a_file_that_dali_alone_cannot_decode_is_decoded_by_pillow(
         assert torch.equal(images, same)
 
 
-def test_dali_that_is_not_installed_is_named_with_its_extra(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dali_that_is_not_installed_is_named_with_its_extra(
+    photographs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import importlib.util
 
     find: Callable[..., object] = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == "nvidia" else find(name, *rest)
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "nvidia" else find(name, *rest),
     )
     monkeypatch.setitem(sys.modules, "nvidia", None)
-    with pytest.raises(MissingExtra, match=r"nvidia\.dali, which is not installed: pip install 'pathfit\[dali\]'"):
+    with pytest.raises(
+        MissingExtra, match=r"nvidia\.dali, which is not installed: pip install 'pathfit\[dali\]'"
+    ):
         loaded(photographs, "dali")
     train = loaded(photographs, "auto").train
     assert isinstance(train, FolderSplit)
@@ -299,6 +322,10 @@ def test_evaluation_sees_the_centre_and_never_the_training_crop(
     for image, file in zip(first, data.validation.files, strict=True):
         with Image.open(photographs / file) as picture:
             whole = picture.convert("RGB")
-        seen = resample(whole, centre(*whole.size, SHAPE[1:]), SHAPE[1:], preprocessing == "standard")
-        expected = data.validation.preprocessing.normalised(torch.from_numpy(seen.copy()).permute(2, 0, 1)[None])
+        seen = resample(
+            whole, centre(*whole.size, SHAPE[1:]), SHAPE[1:], preprocessing == "standard"
+        )
+        expected = data.validation.preprocessing.normalised(
+            torch.from_numpy(seen.copy()).permute(2, 0, 1)[None]
+        )
         assert difference(data, image[None], expected) < CLOSE

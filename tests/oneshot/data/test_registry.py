@@ -44,15 +44,30 @@ def noise(request: DataRequest) -> ImageData:
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
-    assert available() == ["cifar10", "cifar100", "digits", "fashion-mnist", "image-folder", "mnist", "tiny-imagenet"]
-    with pytest.raises(UnknownName, match=r"unknown data set 'cifar'; there is: cifar10, .*or the path of a folder"):
+    assert available() == [
+        "cifar10",
+        "cifar100",
+        "digits",
+        "fashion-mnist",
+        "image-folder",
+        "mnist",
+        "tiny-imagenet",
+    ]
+    with pytest.raises(
+        UnknownName, match=r"unknown data set 'cifar'; there is: cifar10, .*or the path of a folder"
+    ):
         load("cifar", SHAPE)
-    with pytest.raises(InvalidData, match="there is no such folder; a folder of images, NAME or NAME:PATH is needed"):
+    with pytest.raises(
+        InvalidData,
+        match="there is no such folder; a folder of images, NAME or NAME:PATH is needed",
+    ):
         load(tmp_path / "none", SHAPE)
     (tmp_path / "file").touch()
     with pytest.raises(InvalidData, match="a file; a folder of images"):
         load(tmp_path / "file", SHAPE)
-    with pytest.raises(InvalidData, match="--data 'cifar10:/none/such': /none/such is no file or folder"):
+    with pytest.raises(
+        InvalidData, match="--data 'cifar10:/none/such': /none/such is no file or folder"
+    ):
         load("cifar10:/none/such", SHAPE)
     with pytest.raises(InvalidData, match="an empty path is no file or folder"):
         load("cifar10:", SHAPE)
@@ -79,7 +94,12 @@ def test_a_title_tells_no_folder(name: str, told: str) -> None:
 def test_a_plug_in_registers_a_data_set() -> None:
     register_data("noise")(noise)
     data = load("noise", SHAPE)
-    assert (len(data.train), len(data.validation), len(data.test), data.num_classes) == (180, 20, 40, 4)
+    assert (len(data.train), len(data.validation), len(data.test), data.num_classes) == (
+        180,
+        20,
+        40,
+        4,
+    )
     assert "noise" in available()
     for name in ("digits", "a:b", "a/b", ""):
         with pytest.raises(InvalidOption, match=f"the name '{name}' cannot be given to a data set"):
@@ -88,7 +108,9 @@ def test_a_plug_in_registers_a_data_set() -> None:
 
 def test_reload_gives_the_same_parts_or_says_that_it_cannot() -> None:
     register_data("noise")(noise)
-    data = load("noise", SHAPE, 3, limit=50, validation=30, preprocessing="spos", loader="torch", workers=2)
+    data = load(
+        "noise", SHAPE, 3, limit=50, validation=30, preprocessing="spos", loader="torch", workers=2
+    )
     record = json.loads(json.dumps(data.record()))
     assert record["images"] == {"train": 50, "validation": 30, "test": 40}
     again = reload(record, (3, 16, 16))
@@ -135,7 +157,9 @@ def test_pixels_are_resized_when_a_batch_is_made() -> None:
     images, _ = next(iter(large.train.epochs(16, 0, augment=True)))
     assert images.shape == (16, 3, 24, 24)
     assert images.is_contiguous(memory_format=torch.channels_last)
-    expected = torch.nn.functional.interpolate(small.test.tensors()[0], size=(24, 24), mode="bilinear")
+    expected = torch.nn.functional.interpolate(
+        small.test.tensors()[0], size=(24, 24), mode="bilinear"
+    )
     assert torch.allclose(large.test.tensors()[0], expected, atol=1e-4)
 
 
@@ -152,7 +176,9 @@ def test_a_folder_is_found_by_its_path(photographs: Path) -> None:
 def test_packed_cifar10_is_a_plug_in(reference_data: Path) -> None:
     load_file(Path(__file__).parents[3] / "benchmarks" / "packed_cifar.py")
     module = sys.modules["pathfit_plugin_packed_cifar"]
-    register_data("packed-cifar10")(module.load)  # loaded once a process, whatever other tests have done
+    register_data("packed-cifar10")(
+        module.load
+    )  # loaded once a process, whatever other tests have done
     data = load(f"packed-cifar10:{reference_data / 'images'}", (3, 32, 32), limit=200)
     assert (len(data.train), len(data.validation), len(data.test)) == (200, 200, 200)
     assert data.classes[0] == "airplane"
@@ -166,7 +192,17 @@ def test_packed_cifar10_is_a_plug_in(reference_data: Path) -> None:
 def test_packed_cifar10_on_the_command_line(reference_data: Path) -> None:
     root = Path(__file__).parents[3]
     name = f"packed-cifar10:{reference_data / 'images'}"
-    command = [sys.executable, "-m", "oneshot", "--plugin", "benchmarks/packed_cifar.py", "data", name, "--limit", "50"]
+    command = [
+        sys.executable,
+        "-m",
+        "oneshot",
+        "--plugin",
+        "benchmarks/packed_cifar.py",
+        "data",
+        name,
+        "--limit",
+        "50",
+    ]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "10 classes: airplane, automobile, bird" in done.stdout

@@ -9,8 +9,14 @@ from oneshot.data.errors import InvalidData
 from oneshot.data.validation_split import digest, stratified, validation_size
 
 
-@given(labels=st.lists(st.integers(0, 6), min_size=2, max_size=200), seed=st.integers(0, 5), data=st.data())
-def test_parts_are_disjoint_whole_and_in_proportion(labels: list[int], seed: int, data: st.DataObject) -> None:
+@given(
+    labels=st.lists(st.integers(0, 6), min_size=2, max_size=200),
+    seed=st.integers(0, 5),
+    data=st.data(),
+)
+def test_parts_are_disjoint_whole_and_in_proportion(
+    labels: list[int], seed: int, data: st.DataObject
+) -> None:
     array = np.array(labels)
     size = data.draw(st.integers(1, len(labels) - 1))
     kept, cut = stratified(array, size, seed)
@@ -41,7 +47,9 @@ def test_default_size() -> None:
     assert validation_size(80, None) == 8
     assert validation_size(4, None) == 1
     for asked in (0, 80):
-        with pytest.raises(InvalidData, match=f"a validation part of {asked} images cannot be cut from 80"):
+        with pytest.raises(
+            InvalidData, match=f"a validation part of {asked} images cannot be cut from 80"
+        ):
             validation_size(80, asked)
 
 

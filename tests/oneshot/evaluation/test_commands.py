@@ -40,7 +40,9 @@ def test_help_leaves_torch_out() -> None:
         "    except SystemExit as end: assert end.code == 0\n"
         "assert not {'torch', 'ray', 'numpy', 'rich'} & set(sys.modules), 'loaded'\n"
     )
-    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.count("Example:\n    python -m oneshot ev") == 2
 
@@ -110,17 +112,25 @@ def test_by_default_the_whole_small_parts_are_used(run: Run, tmp_path: Path) -> 
     assert (one.source["recalibration_batches"], one.source["recalibration_batch_size"]) == (7, 128)
 
 
-def test_the_file_is_in_the_order_of_the_sample(run: Run, small: ChainSpace, tmp_path: Path) -> None:
+def test_the_file_is_in_the_order_of_the_sample(
+    run: Run, small: ChainSpace, tmp_path: Path
+) -> None:
     given = small.decode(small.sample(np.random.default_rng(5), 6))
     archs = tmp_path / "archs.jsonl"
     archs.write_text("\n\n".join(one.to_json() for one in given))
     done("evaluate", run.folder, "--archs", archs, *QUICK, "-o", tmp_path / "e.jsonl")
-    assert [one.architecture for one in evaluation.read(tmp_path / "e.jsonl")] == list(dict.fromkeys(given))
+    assert [one.architecture for one in evaluation.read(tmp_path / "e.jsonl")] == list(
+        dict.fromkeys(given)
+    )
 
 
 @pytest.mark.parametrize(
     ("options", "name"),
-    [(("--images", 41), "images"), (("--images-seed", 1), "seed"), (("--precision", "bf16"), "precision")],
+    [
+        (("--images", 41), "images"),
+        (("--images-seed", 1), "seed"),
+        (("--precision", "bf16"), "precision"),
+    ],
 )
 def test_evaluations_of_different_settings_are_not_mixed(
     run: Run, tmp_path: Path, options: tuple[object, ...], name: str
@@ -160,7 +170,10 @@ def test_eval_arch_takes_every_format(run: Run, small: ChainSpace, tmp_path: Pat
     done("evaluate", run.folder, "-n", 1, *QUICK, "-o", tmp_path / "other.jsonl")
     lines = [formats.write(one, "spos", small).strip() for one in architectures]
     nni = [json.loads(formats.write(one, "nni-3.0", small)) for one in architectures]
-    best = {"format": "pathfit-search-result", "best": [{"architecture": one.to_dict()} for one in architectures]}
+    best = {
+        "format": "pathfit-search-result",
+        "best": [{"architecture": one.to_dict()} for one in architectures],
+    }
     texts = {
         "lines.txt": "\n".join(lines),
         "nni.json": json.dumps(nni),
@@ -193,7 +206,9 @@ def test_eval_arch_takes_every_format(run: Run, small: ChainSpace, tmp_path: Pat
         ("no such thing", "is in no format"),
     ],
 )
-def test_eval_arch_names_what_it_cannot_read(run: Run, tmp_path: Path, text: str, said: str) -> None:
+def test_eval_arch_names_what_it_cannot_read(
+    run: Run, tmp_path: Path, text: str, said: str
+) -> None:
     archs = tmp_path / "archs.txt"
     archs.write_text(text)
     refused = run_command("eval-arch", run.folder, archs)
@@ -208,7 +223,10 @@ def test_eval_arch_names_what_it_cannot_read(run: Run, tmp_path: Path, text: str
     [
         (("--device", "tpu"), "device must be cpu, gpu, gpu:NUMBER or auto, not 'tpu'"),
         (("--workers", 2), "the engine local is one process, not 2"),
-        (("--engine", "ray", "--device", "gpu:1"), "with the engine ray a device has no number: not 'gpu:1'"),
+        (
+            ("--engine", "ray", "--device", "gpu:1"),
+            "with the engine ray a device has no number: not 'gpu:1'",
+        ),
         (("--format", "onnx"), "unknown format 'onnx'"),
     ],
 )

@@ -19,7 +19,9 @@ from spaces import ChainSpace, Supernet
 FEW = EvaluationSettings(recalibration_batch_size=32, recalibration_batches=2)
 
 
-def test_order_of_candidates_does_not_matter(supernet: Supernet, images: ImageData, small: ChainSpace) -> None:
+def test_order_of_candidates_does_not_matter(
+    supernet: Supernet, images: ImageData, small: ChainSpace
+) -> None:
     codes = np.array([[0, 1, 2], [3, 3, 3], [0, 0, 0], [3, 1, 0]])
     evaluator = Evaluator(supernet, images)
     forward = [evaluator.evaluate(row) for row in codes]
@@ -83,7 +85,9 @@ def test_bf16_is_close_to_fp32(supernet: Supernet, images: ImageData) -> None:
 
 
 @pytest.mark.gpu
-def test_a_gpu_gives_nearly_the_same(supernet: Supernet, images: ImageData, small: ChainSpace) -> None:
+def test_a_gpu_gives_nearly_the_same(
+    supernet: Supernet, images: ImageData, small: ChainSpace
+) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     codes = small.sample(np.random.default_rng(1), 10)
@@ -93,8 +97,12 @@ def test_a_gpu_gives_nearly_the_same(supernet: Supernet, images: ImageData, smal
         assert one["cross_entropy"] == pytest.approx(other["cross_entropy"], rel=1e-2)
 
 
-@pytest.mark.parametrize(("device", "said"), [("tpu", "device must be cpu, gpu"), ("gpu:9", "this torch sees")])
-def test_devices_that_are_not_there_are_refused(device: str, said: str, supernet: Supernet, images: ImageData) -> None:
+@pytest.mark.parametrize(
+    ("device", "said"), [("tpu", "device must be cpu, gpu"), ("gpu:9", "this torch sees")]
+)
+def test_devices_that_are_not_there_are_refused(
+    device: str, said: str, supernet: Supernet, images: ImageData
+) -> None:
     with pytest.raises(InvalidOption, match=said):
         Evaluator(supernet, images, device=device)
 
@@ -109,16 +117,21 @@ def test_weights_are_left_alone(supernet: Supernet, images: ImageData) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "size", "batches", "used"), [(100, 40, 9, [40, 40]), (100, 20, 3, [20] * 3), (30, 128, 200, [30])]
+    ("count", "size", "batches", "used"),
+    [(100, 40, 9, [40, 40]), (100, 20, 3, [20] * 3), (30, 128, 200, [30])],
 )
 def test_statistics_are_those_of_the_training_images(
     supernet: Supernet, count: int, size: int, batches: int, used: list[int]
 ) -> None:
-    """Layer by layer: what enters a normalisation, its mean and unbiased variance, averaged over batches."""
+    """Layer by layer: what enters a normalisation, its mean and unbiased variance, averaged over
+    batches.
+    """
     generator = torch.Generator().manual_seed(3)
 
     def split(number: int) -> ImageSplit:
-        return ImageSplit.of(torch.randn(number, 3, 16, 16, generator=generator), torch.arange(number) % 3)
+        return ImageSplit.of(
+            torch.randn(number, 3, 16, 16, generator=generator), torch.arange(number) % 3
+        )
 
     data = ImageData("many", split(count), split(20), split(20), 3, 0)
     settings = EvaluationSettings(recalibration_batch_size=size, recalibration_batches=batches)
@@ -130,7 +143,9 @@ def test_statistics_are_those_of_the_training_images(
     reference = copy.deepcopy(supernet).eval()
 
     def normalise(name: str) -> object:
-        def hook(module: nn.Module, given: tuple[torch.Tensor, ...], out: torch.Tensor) -> torch.Tensor:
+        def hook(
+            module: nn.Module, given: tuple[torch.Tensor, ...], out: torch.Tensor
+        ) -> torch.Tensor:
             x = given[0]
             flat = x.transpose(0, 1).reshape(x.shape[1], -1)
             seen.setdefault(name, []).append((flat.mean(1), flat.var(1)))
@@ -181,7 +196,9 @@ def test_recalibration_is_one_of_the_whole_model_by_default(images: ImageData) -
     recalibrate(model, batches)
     flat = [batch.transpose(0, 1).reshape(3, -1) for batch in batches]
     assert norm.running_mean is not None
-    torch.testing.assert_close(norm.running_mean, torch.stack([part.mean(1) for part in flat]).mean(0))
+    torch.testing.assert_close(
+        norm.running_mean, torch.stack([part.mean(1) for part in flat]).mean(0)
+    )
     assert not model.training
 
 
@@ -192,7 +209,9 @@ def test_metrics_are_those_of_the_whole_split(supernet: Supernet, images: ImageD
     assert found["cross_entropy"] == pytest.approx(
         functional.cross_entropy(logits, images.validation.labels).item(), rel=1e-5
     )
-    assert found["top1"] == pytest.approx(100 * (logits.argmax(1) == images.validation.labels).float().mean().item())
+    assert found["top1"] == pytest.approx(
+        100 * (logits.argmax(1) == images.validation.labels).float().mean().item()
+    )
     assert found["top5"] == 100  # there are three classes
     # Batches of any size, also with a short last one, give the same.
     for batch in (1, 7, 48):
@@ -218,5 +237,7 @@ def test_dropout_is_off(images: ImageData) -> None:
 def test_a_diverged_supernet_is_told(supernet: Supernet, images: ImageData) -> None:
     with torch.no_grad():
         next(supernet.parameters()).fill_(float("nan"))
-    with pytest.raises(InvalidRun, match="outputs are not finite: its training diverged; lower --learning-rate"):
+    with pytest.raises(
+        InvalidRun, match="outputs are not finite: its training diverged; lower --learning-rate"
+    ):
         Evaluator(supernet, images).evaluate(np.array([0, 0, 0]))

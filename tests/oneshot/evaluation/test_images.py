@@ -1,4 +1,6 @@
-"""Which images candidates are recalibrated and evaluated on: fixed, of the right parts, never augmented."""
+"""Which images candidates are recalibrated and evaluated on: fixed, of the right parts, never
+augmented.
+"""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -21,7 +23,9 @@ CPU = torch.device("cpu")
 
 @dataclass
 class Watched:
-    """A part of a data set that says what was read of it and has neither an order nor an augmentation to offer."""
+    """A part of a data set that says what was read of it and has neither an order nor an
+    augmentation to offer.
+    """
 
     inner: ImageSplit
     asked: list[list[int]] = field(default_factory=list)
@@ -47,8 +51,12 @@ def watched(images: ImageData) -> ImageData:
     return ImageData("watched", *parts, None, num_classes=3, split_seed=0)  # type: ignore[arg-type]
 
 
-def test_every_candidate_sees_the_same_images_and_they_are_read_once(supernet: Supernet, watched: ImageData) -> None:
-    """Not the mistake of an iterator that is kept between evaluations: no slice, no crop, nothing of the test part."""
+def test_every_candidate_sees_the_same_images_and_they_are_read_once(
+    supernet: Supernet, watched: ImageData
+) -> None:
+    """Not the mistake of an iterator that is kept between evaluations: no slice, no crop, nothing
+    of the test part.
+    """
     settings = EvaluationSettings(images=20, recalibration_batches=2, recalibration_batch_size=16)
     evaluator = Evaluator(supernet, watched, settings)
     first = evaluator.evaluate(np.array([0, 1, 2]))
@@ -65,7 +73,9 @@ def test_every_candidate_sees_the_same_images_and_they_are_read_once(supernet: S
 
 
 def test_images_are_those_of_their_parts_as_evaluation_reads_them(images: ImageData) -> None:
-    settings = EvaluationSettings(images=30, recalibration_batches=3, recalibration_batch_size=20, batch_size=7)
+    settings = EvaluationSettings(
+        images=30, recalibration_batches=3, recalibration_batch_size=20, batch_size=7
+    )
     found = EvaluationImages.of(images, settings, CPU)
     rows = np.sort(np.random.default_rng(0).permutation(48)[:30])
     assert torch.equal(torch.cat(found.validation), images.validation.tensors()[0][rows])
@@ -94,7 +104,11 @@ def test_small_parts_are_taken_whole(images: ImageData) -> None:
 
 def test_the_published_numbers_are_the_default() -> None:
     settings = EvaluationSettings()
-    assert (settings.images, settings.recalibration_batches, settings.recalibration_batch_size) == (8000, 200, 128)
+    assert (settings.images, settings.recalibration_batches, settings.recalibration_batch_size) == (
+        8000,
+        200,
+        128,
+    )
 
 
 def test_no_image_is_an_error_not_a_number(images: ImageData) -> None:
@@ -111,7 +125,10 @@ def test_more_images_than_there_is_room_for_are_refused_before_they_are_read(
     large = dataclasses.replace(images, preprocessing=Preprocessing.of("standard", (3, 16, 16)))
     assert EvaluationImages.of(large, EvaluationSettings(), CPU).count == 48
     huge = dataclasses.replace(images, preprocessing=Preprocessing.of("standard", (3, 224, 224)))
-    with pytest.raises(InvalidOption, match=r"144 images of 3 x 224 x 224 need 0.1 GB on cpu, where 0.0 GB are free"):
+    with pytest.raises(
+        InvalidOption,
+        match=r"144 images of 3 x 224 x 224 need 0.1 GB on cpu, where 0.0 GB are free",
+    ):
         EvaluationImages.of(huge, EvaluationSettings(), CPU)
 
 

@@ -10,7 +10,12 @@ from oneshot.evaluation.metrics import wilson
 
 @pytest.mark.parametrize(
     ("top1", "count", "low", "high"),
-    [(50, 100, 40.38, 59.62), (0, 10, 0.0, 27.75), (100, 10, 72.25, 100.0), (90, 400, 86.67, 92.57)],
+    [
+        (50, 100, 40.38, 59.62),
+        (0, 10, 0.0, 27.75),
+        (100, 10, 72.25, 100.0),
+        (90, 400, 86.67, 92.57),
+    ],
 )
 def test_known_figures(top1: float, count: int, low: float, high: float) -> None:
     assert wilson(top1, count) == pytest.approx((low, high), abs=0.01)

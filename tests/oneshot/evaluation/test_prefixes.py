@@ -36,7 +36,9 @@ class Chains:
 
     def __init__(self) -> None:
         self.counts: Counter[int] = Counter()
-        self.layers = [[Layer(3 * place + code, self.counts).eval() for code in range(3)] for place in range(3)]
+        self.layers = [
+            [Layer(3 * place + code, self.counts).eval() for code in range(3)] for place in range(3)
+        ]
         generator = torch.Generator().manual_seed(9)
         self.images = Features(
             [torch.randn(4, 2, 5, 5, generator=generator) for _ in range(2)],
@@ -51,7 +53,9 @@ class Chains:
     def together(self, many: Sequence[Sequence[int]], budget: int) -> list[Tensor]:
         """The outputs of each."""
         found: dict[int, Tensor] = {}
-        for places, outputs in PrefixTree(self.images, budget).outputs([self.chain(codes) for codes in many]):
+        for places, outputs in PrefixTree(self.images, budget).outputs(
+            [self.chain(codes) for codes in many]
+        ):
             whole = torch.cat(list(outputs))
             found |= dict.fromkeys(places, whole)
         return [found[place] for place in range(len(many))]
@@ -69,7 +73,9 @@ codes = st.lists(st.tuples(*[st.integers(0, 2)] * 3), min_size=1, max_size=8)
 
 @settings(max_examples=30)
 @given(codes, st.sampled_from([0, 3000, ENOUGH]))
-def test_every_chain_is_computed_as_if_it_were_alone(many: list[tuple[int, ...]], budget: int) -> None:
+def test_every_chain_is_computed_as_if_it_were_alone(
+    many: list[tuple[int, ...]], budget: int
+) -> None:
     chains = Chains()
     together = chains.together(many, budget)
     for found, one in zip(together, many, strict=True):
@@ -81,7 +87,14 @@ def test_what_is_shared_runs_once() -> None:
     chains.together([(0, 0, 0), (0, 0, 1), (0, 1, 0), (2, 0, 0)], ENOUGH)
     images = chains.images.count
     # The two that others follow also run one image, to learn how large what leaves them is.
-    assert chains.counts == {0: images + 1, 2: images, 3: 2 * images + 1, 4: images, 6: 3 * images, 7: images}
+    assert chains.counts == {
+        0: images + 1,
+        2: images,
+        3: 2 * images + 1,
+        4: images,
+        6: 3 * images,
+        7: images,
+    }
 
 
 def test_without_memory_nothing_is_kept() -> None:

@@ -13,7 +13,9 @@ def batches() -> list[torch.Tensor]:
     return [torch.randn(8, 3, 4, 4, generator=generator) * scale for scale in (1, 3, 2)]
 
 
-@pytest.mark.parametrize("norm", [nn.BatchNorm2d(3), nn.BatchNorm2d(3, momentum=None), ElasticBatchNorm(3)])
+@pytest.mark.parametrize(
+    "norm", [nn.BatchNorm2d(3), nn.BatchNorm2d(3, momentum=None), ElasticBatchNorm(3)]
+)
 def test_they_are_torchs_cumulative_mean(norm: nn.BatchNorm2d) -> None:
     model = nn.Sequential(nn.Conv2d(3, 3, 1), norm)
     before = norm.momentum

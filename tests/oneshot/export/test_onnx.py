@@ -91,7 +91,11 @@ def test_nothing_is_left_where_the_check_fails(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, difference: float
 ) -> None:
     path = tmp_path / "network.onnx"
-    monkeypatch.setattr(exporting, "write_onnx", lambda model, shape, path, *rest, **named: path.write_bytes(b"half"))
+    monkeypatch.setattr(
+        exporting,
+        "write_onnx",
+        lambda model, shape, path, *rest, **named: path.write_bytes(b"half"),
+    )
     monkeypatch.setattr(exporting, "compare", lambda model, shape, path, images: difference)
     with pytest.raises(InvalidRun, match="the exported model differs from torch by"):
         export(run, path)
@@ -99,7 +103,9 @@ def test_nothing_is_left_where_the_check_fails(
     path.write_bytes(b"old")
     with pytest.raises(InvalidRun):
         export(run, path)
-    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("network.onnx", b"old")]
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [
+        ("network.onnx", b"old")
+    ]
 
 
 def test_a_training_that_is_not_done_has_no_export(run: Run, tmp_path: Path) -> None:
@@ -133,13 +139,17 @@ def test_folded_normalisation_changes_no_output(run: Run, exported: Path, folded
     assert fewer.total() <= plain.total() - norms
     image = torch.randn(5, 3, 16, 16, generator=torch.Generator().manual_seed(4))
     expected = logits(exported, image)
-    assert np.allclose(logits(folded, image), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    assert np.allclose(
+        logits(folded, image), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max()
+    )
 
 
 def test_opset_is_the_one_that_is_asked_for(run: Run, folded: Path, tmp_path: Path) -> None:
     import onnx
 
-    assert {entry.version for entry in onnx.load(str(folded)).opset_import if not entry.domain} == {21}
+    assert {entry.version for entry in onnx.load(str(folded)).opset_import if not entry.domain} == {
+        21
+    }
     for opset in (17, 24):
         with pytest.raises(InvalidOption, match=f"opset must be from 18 to 23, not {opset}"):
             export(run, tmp_path / "network.onnx", opset=opset)
@@ -151,11 +161,21 @@ def test_metadata_tells_classes_and_preprocessing(run: Run, exported: Path) -> N
     assert json.loads(found["classes"]) == list("0123456789")
     told = json.loads(found["preprocessing"])
     assert (told["layout"], told["input_shape"]) == ("NCHW", [3, 16, 16])
-    colours = {"kind": "standard", "mean": [0.5] * 3, "deviation": [0.25] * 3, "colours": "RGB", "antialias": True}
+    colours = {
+        "kind": "standard",
+        "mean": [0.5] * 3,
+        "deviation": [0.25] * 3,
+        "colours": "RGB",
+        "antialias": True,
+    }
     recorded = Run(run.folder, {**run.settings, "classes": ["no", "yes"], "preprocessing": colours})
     found = exporting.described(recorded, None)
     assert json.loads(found["classes"]) == ["no", "yes"]
-    assert json.loads(found["preprocessing"]) == {**colours, "layout": "NCHW", "input_shape": [3, 16, 16]}
+    assert json.loads(found["preprocessing"]) == {
+        **colours,
+        "layout": "NCHW",
+        "input_shape": [3, 16, 16],
+    }
 
 
 def test_real_images_are_compared_too(run: Run, exported: Path) -> None:
@@ -177,7 +197,10 @@ def test_real_images_are_compared_too(run: Run, exported: Path) -> None:
 
 
 def test_a_network_is_exported_where_its_data_are_not(run: Run, tmp_path: Path) -> None:
-    away = Run(run.folder, {**run.settings, "data": {**run.settings["data"], "name": f"cifar10:{tmp_path}/no"}})
+    away = Run(
+        run.folder,
+        {**run.settings, "data": {**run.settings["data"], "name": f"cifar10:{tmp_path}/no"}},
+    )
     found = export(away, tmp_path / "network.onnx", fold_bn=True)
     assert found.images == 0
     assert dataclasses.asdict(found)["norms"] == 0
@@ -186,13 +209,23 @@ def test_a_network_is_exported_where_its_data_are_not(run: Run, tmp_path: Path) 
 
 @pytest.mark.parametrize("fold_bn", [False, True])
 def test_the_file_does_not_tell_its_makers_folders(run: Run, tmp_path: Path, fold_bn: bool) -> None:
-    """Neither where the images are, nor where torch or Pathfit is installed, which torch's exporter writes down."""
+    """Neither where the images are, nor where torch or Pathfit is installed, which torch's exporter
+    writes down.
+    """
     data = {**run.settings["data"], "name": f"cifar10:{tmp_path}/pictures"}
-    away = Run(run.folder, {**run.settings, "data": data, "command": f"python -m oneshot retrain -o {tmp_path}/run"})
+    away = Run(
+        run.folder,
+        {**run.settings, "data": data, "command": f"python -m oneshot retrain -o {tmp_path}/run"},
+    )
     found = export(away, tmp_path / "network.onnx", fold_bn=fold_bn)
     assert json.loads(metadata_of(found.path)["data"]) == {**data, "name": "cifar10"}
     content = found.path.read_bytes()
-    for folder in (tmp_path, Path(exporting.__file__).parents[2], Path(torch.__file__).parents[3], run.folder):
+    for folder in (
+        tmp_path,
+        Path(exporting.__file__).parents[2],
+        Path(torch.__file__).parents[3],
+        run.folder,
+    ):
         assert str(folder).encode() not in content
     assert b".py" not in content
 
@@ -214,5 +247,7 @@ def test_cell_networks_are_folded_as_far_as_they_can(tmp_path: Path) -> None:
     network.drop_path = 0.5  # of training alone
     run.save(network)
     found = export(run, tmp_path / "network.onnx", fold_bn=True)
-    halves = [block for block in space.blocks(architecture) if block.operator == "factorized_reduce"]
+    halves = [
+        block for block in space.blocks(architecture) if block.operator == "factorized_reduce"
+    ]
     assert found.norms == len(halves) > 0

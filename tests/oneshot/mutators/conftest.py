@@ -16,7 +16,11 @@ class Block(nn.Module):
     def __init__(self, channels: int, key: str | None = None):
         super().__init__()
         self.conv = LayerChoice(
-            [nn.Conv2d(channels, channels, size, padding=size // 2, bias=False) for size in (1, 3, 5)], key=key
+            [
+                nn.Conv2d(channels, channels, size, padding=size // 2, bias=False)
+                for size in (1, 3, 5)
+            ],
+            key=key,
         )
         self.norm = nn.BatchNorm2d(channels)
         self.skip = InputChoice(n_candidates=2, n_chosen=1)

@@ -23,7 +23,15 @@ from spaces.modules.value_choice import ValueChoice
 from spaces.user_model.freeze import activate, freeze
 
 Make = Callable[[], nn.Module]
-KEYS = ["blocks.0.conv", "blocks.0.skip", "blocks.1.conv", "blocks.1.skip", "shared", "blocks.2.skip", "blocks.3.skip"]
+KEYS = [
+    "blocks.0.conv",
+    "blocks.0.skip",
+    "blocks.1.conv",
+    "blocks.1.skip",
+    "shared",
+    "blocks.2.skip",
+    "blocks.3.skip",
+]
 
 
 class Own(Mutator):
@@ -34,10 +42,14 @@ class Own(Mutator):
         for mutable in self.mutables:
             if isinstance(mutable, LayerChoice):
                 index = torch.randint(high=len(mutable), size=(1,))
-                found[mutable.key] = functional.one_hot(index, num_classes=len(mutable)).view(-1).bool()
+                found[mutable.key] = (
+                    functional.one_hot(index, num_classes=len(mutable)).view(-1).bool()
+                )
             elif isinstance(mutable, InputChoice):
                 taken = torch.randperm(mutable.n_candidates)[: mutable.n_chosen]
-                found[mutable.key] = torch.tensor([index in taken for index in range(mutable.n_candidates)])
+                found[mutable.key] = torch.tensor(
+                    [index in taken for index in range(mutable.n_candidates)]
+                )
         return found
 
     def sample_final(self) -> dict[str, Tensor]:
@@ -100,7 +112,9 @@ def test_what_a_mask_takes_is_what_the_frozen_network_computes(resnet: Make) -> 
         model = resnet().eval()
         mutator = RandomMutator(model, seed)
         mutator.reset()
-        fixed = FixedArchitecture(resnet().eval(), {key: mask.tolist() for key, mask in mutator.masks.items()})
+        fixed = FixedArchitecture(
+            resnet().eval(), {key: mask.tolist() for key, mask in mutator.masks.items()}
+        )
         codes = fixed.codes()
         plain = resnet().eval()
         activate(plain, [codes[mutable.key] for mutable in assign_keys(plain)])
@@ -118,7 +132,10 @@ def test_weights_mix_and_take_gradients(resnet: Make) -> None:
     x = torch.randn(2, 8, 4, 4)
     assert torch.allclose(choice(x), sum(candidate(x) for candidate in choice) / 3, atol=1e-6)
     model(torch.randn(2, 3, 8, 8)).sum().backward()
-    assert all(logits.grad is not None and logits.grad.abs().sum() > 0 for logits in mutator.arch_parameters())
+    assert all(
+        logits.grad is not None and logits.grad.abs().sum() > 0
+        for logits in mutator.arch_parameters()
+    )
     mutator.arch_disable_grad()
     mutator.reset()
     assert not mutator.masks["shared"].requires_grad
@@ -143,26 +160,39 @@ def test_of_equal_logits_the_first_is_exported(resnet: Make) -> None:
 
 
 @pytest.mark.parametrize("kind", [RandomMutator, ArchitectureMutator])
-def test_state_goes_on_where_it_was(resnet: Make, kind: type[RandomMutator] | type[ArchitectureMutator]) -> None:
+def test_state_goes_on_where_it_was(
+    resnet: Make, kind: type[RandomMutator] | type[ArchitectureMutator]
+) -> None:
     """Logits and generator: what is drawn next is the same."""
     mutator = kind(resnet(), seed=5)
     state = copy.deepcopy(mutator.state_dict())
     other = kind(resnet(), seed=6)
     other.load_state_dict(state)
-    assert all(torch.equal(one, two) for one, two in zip(mutator.parameters(), other.parameters(), strict=True))
-    assert torch.equal(torch.rand(5, generator=mutator.generator), torch.rand(5, generator=other.generator))
+    assert all(
+        torch.equal(one, two)
+        for one, two in zip(mutator.parameters(), other.parameters(), strict=True)
+    )
+    assert torch.equal(
+        torch.rand(5, generator=mutator.generator), torch.rand(5, generator=other.generator)
+    )
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda given: pickle.loads(pickle.dumps(given))])
-def test_a_copy_is_bound_to_the_copied_model(resnet: Make, copied: Callable[[object], object]) -> None:
-    mutator = RandomMutator(nn.Sequential(nn.Identity()).append(LayerChoice([nn.Linear(2, 2), nn.Identity()])))
+def test_a_copy_is_bound_to_the_copied_model(
+    resnet: Make, copied: Callable[[object], object]
+) -> None:
+    mutator = RandomMutator(
+        nn.Sequential(nn.Identity()).append(LayerChoice([nn.Linear(2, 2), nn.Identity()]))
+    )
     twin = copied(mutator)
     assert isinstance(twin, RandomMutator)
     model = twin.__dict__["model"]
     assert model is not mutator.__dict__["model"]
     twin.reset()
     assert model(torch.ones(1, 2)).shape == (1, 2)
-    with pytest.raises(NoActiveCandidate, match=r"1: nothing is decided yet; call the mutator's reset\(\) first"):
+    with pytest.raises(
+        NoActiveCandidate, match=r"1: nothing is decided yet; call the mutator's reset\(\) first"
+    ):
         mutator.__dict__["model"](torch.ones(1, 2))
 
 
@@ -207,7 +237,10 @@ def test_probabilities_come_in_the_order_of_the_space(resnet: Make) -> None:
     assert [choice.key for choice in space.choices] == KEYS
     assert [len(row) for row in mutator.probabilities(space.choices)] == [3, 2, 3, 2, 3, 2, 2]
     assert mutator.architecture(space).space == space.name
-    with pytest.raises(InvalidOption, match="the model has no LayerChoice or other mutable for the choice 'layer_1'"):
+    with pytest.raises(
+        InvalidOption,
+        match="the model has no LayerChoice or other mutable for the choice 'layer_1'",
+    ):
         mutator.probabilities(spaces.get("spos-tiny").choices)
 
 
@@ -222,11 +255,16 @@ def test_what_is_straight_through_is_exact_and_has_the_others_gradient() -> None
 
 
 def test_mistakes_are_named(resnet: Make) -> None:
-    with pytest.raises(InvalidOption, match="model: Linear has no LayerChoice, InputChoice, ValueChoice or Repeat"):
+    with pytest.raises(
+        InvalidOption, match="model: Linear has no LayerChoice, InputChoice, ValueChoice or Repeat"
+    ):
         RandomMutator(nn.Linear(1, 1))
     model = resnet()
     mutator = RandomMutator(model)
-    with pytest.raises(InvalidOption, match=r"RandomMutator, is bound to blocks.0.conv already; unbind\(\) it first"):
+    with pytest.raises(
+        InvalidOption,
+        match=r"RandomMutator, is bound to blocks.0.conv already; unbind\(\) it first",
+    ):
         RandomMutator(model)
     mutator.unbind()
     RandomMutator(model).unbind()
@@ -234,13 +272,24 @@ def test_mistakes_are_named(resnet: Make) -> None:
         FixedArchitecture(model, {})
     with pytest.raises(InvalidOption, match="architecture: the model has no choice 'nonsense'"):
         FixedArchitecture(model, {"nonsense": 1})
-    with pytest.raises(InvalidOption, match=r"'blocks.0.conv' takes a mask of 3, a code or a name, not \[True\]"):
+    with pytest.raises(
+        InvalidOption, match=r"'blocks.0.conv' takes a mask of 3, a code or a name, not \[True\]"
+    ):
         FixedArchitecture(model, {"blocks.0.conv": [True]})
-    with pytest.raises(InvalidOption, match="arch_init_type must be one of normal, uniform, zeros, not 'zero'"):
+    with pytest.raises(
+        InvalidOption, match="arch_init_type must be one of normal, uniform, zeros, not 'zero'"
+    ):
         ArchitectureMutator(model, init_type="zero")
     broken = Own(model)
-    with pytest.raises(InvalidOption, match=r"Own: the mask of 'shared' has the shape \[3\], not \[2\]"):
-        broken.take({key: torch.ones(2 if key == "shared" else 3 if "conv" in key else 2).bool() for key in KEYS})
+    with pytest.raises(
+        InvalidOption, match=r"Own: the mask of 'shared' has the shape \[3\], not \[2\]"
+    ):
+        broken.take(
+            {
+                key: torch.ones(2 if key == "shared" else 3 if "conv" in key else 2).bool()
+                for key in KEYS
+            }
+        )
     with pytest.raises(InvalidOption, match=r"Own: the sample has no mask for 'blocks.0.conv'"):
         broken.take({})
     with pytest.raises(NotImplementedError, match="call its model"):

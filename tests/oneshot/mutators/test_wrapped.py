@@ -19,11 +19,15 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.mark.slow
 def test_two_ranks_train_as_one_process(tmp_path: Path) -> None:
-    """Both draw the same paths; the weights are those of one process with both ranks' images, to rounding."""
+    """Both draw the same paths; the weights are those of one process with both ranks' images, to
+    rounding.
+    """
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(SCRIPT)]
     ranks = [
-        subprocess.Popen([*command, str(rank), str(tmp_path / "meet"), str(tmp_path / "end")], env=environment)
+        subprocess.Popen(
+            [*command, str(rank), str(tmp_path / "meet"), str(tmp_path / "end")], env=environment
+        )
         for rank in range(2)
     ]
     try:
@@ -47,9 +51,13 @@ def test_two_ranks_train_as_one_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # Dynamo looks at it itself
+@pytest.mark.filterwarnings(
+    "ignore:The .grad attribute of a Tensor that is not a leaf"
+)  # Dynamo looks at it itself
 def test_a_compiled_model_runs_what_the_mutator_decides(resnet: Callable[[], nn.Module]) -> None:
-    """Forward and gradients, for several decisions of one compiled model; gates break the graph, and still work."""
+    """Forward and gradients, for several decisions of one compiled model; gates break the graph,
+    and still work.
+    """
     images = torch.randn(4, 3, 8, 8)
     plain = resnet().eval()
     twin = resnet().eval()

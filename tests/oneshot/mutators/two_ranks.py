@@ -21,7 +21,9 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(8, 4, generator=generator), torch.arange(8) % 2
 
 
-def steps(net: nn.Module, mutator: RandomMutator, images: torch.Tensor, labels: torch.Tensor) -> None:
+def steps(
+    net: nn.Module, mutator: RandomMutator, images: torch.Tensor, labels: torch.Tensor
+) -> None:
     optimizer = torch.optim.SGD(net.parameters(), 0.1)
     for _ in range(6):
         mutator.reset()
@@ -32,7 +34,9 @@ def steps(net: nn.Module, mutator: RandomMutator, images: torch.Tensor, labels: 
 
 def main(rank: int, file: str, out: str) -> None:
     torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{file}", rank=rank, world_size=2
+    )
     plain = model()
     net = nn.parallel.DistributedDataParallel(plain, find_unused_parameters=True)
     mutator = RandomMutator(net, seed=7)

@@ -15,12 +15,17 @@ def test_a_gpu_is_taken_where_there_is_one() -> None:
 
 
 def test_what_trainings_do_not_run_on_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InvalidOption, match="device must be cpu, gpu, gpu:NUMBER or auto, not 'toaster'"):
+    with pytest.raises(
+        InvalidOption, match="device must be cpu, gpu, gpu:NUMBER or auto, not 'toaster'"
+    ):
         chosen_device("toaster")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(InvalidOption, match="device 'cuda': this torch sees 0 CUDA devices here"):
         chosen_device("cuda")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert chosen_device(torch.device("cuda:0")) == torch.device("cuda", 0)
-    with pytest.raises(InvalidOption, match="device must be cpu or cuda, not 'cuda:1'; CUDA_VISIBLE_DEVICES chooses"):
+    with pytest.raises(
+        InvalidOption,
+        match="device must be cpu or cuda, not 'cuda:1'; CUDA_VISIBLE_DEVICES chooses",
+    ):
         chosen_device(torch.device("cuda:1"))

@@ -43,8 +43,8 @@ NNI = {
     "arch_path": None,
 }
 TINY = (
-    "proxylessnas-tiny(channels=(8, 12), first_channels=8, head_channels=16, input_size=8, repeats=(2, 2), "
-    "strides=(1, 2))"
+    "proxylessnas-tiny(channels=(8, 12), first_channels=8, head_channels=16, input_size=8,"
+    " repeats=(2, 2), strides=(1, 2))"
 )
 
 
@@ -54,22 +54,40 @@ def loader(count: int, seed: int = 0) -> "DataLoader[tuple[torch.Tensor, ...]]":
 
 
 def trainer(model: nn.Module, **options: object) -> ProxylessNasTrainer:
-    given = {"n_epochs": 8, "warmup_epochs": 1, "arch_optim_lr": 0.1, "grad_update_arch_param_every": 1, **options}
+    given = {
+        "n_epochs": 8,
+        "warmup_epochs": 1,
+        "arch_optim_lr": 0.1,
+        "grad_update_arch_param_every": 1,
+        **options,
+    }
     optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9, nesterov=True)
     return ProxylessNasTrainer(model, optimizer, "cpu", loader(192), loader(96, 1), **given)  # type: ignore[arg-type]
 
 
 def test_every_argument_of_nni_s_trainer_is_there_with_its_default() -> None:
     parameters = inspect.signature(ProxylessNasTrainer).parameters
-    assert list(parameters)[:5] == ["model", "model_optim", "device", "train_loader", "valid_loader"]
-    found = {name: item.default for name, item in parameters.items() if item.default is not inspect.Parameter.empty}
+    assert list(parameters)[:5] == [
+        "model",
+        "model_optim",
+        "device",
+        "train_loader",
+        "valid_loader",
+    ]
+    found = {
+        name: item.default
+        for name, item in parameters.items()
+        if item.default is not inspect.Parameter.empty
+    }
     assert {name: found[name] for name in NNI} == NNI
     assert list(parameters)[5:21] == list(NNI)
     assert ProxylessTrainer is ProxylessNasTrainer
 
 
 def test_the_trainer_searches_and_exports(tmp_path: Path) -> None:
-    """The best path; NNI's masks; the found network alone computes what the model computes on this path."""
+    """The best path; NNI's masks; the found network alone computes what the model computes on this
+    path.
+    """
     torch.manual_seed(0)
     model = Net()
     trained = trainer(model, arch_path=tmp_path / "arch.json", ckpt_path=tmp_path / "ckpt.pt")
@@ -78,7 +96,11 @@ def test_the_trainer_searches_and_exports(tmp_path: Path) -> None:
     assert masks == {"a.first": [False, True, False], "second": [True, False, False]}
     trained.export(tmp_path / "again.json", weights=tmp_path / "network.safetensors")
     network = trained.network()
-    assert set(load_file(tmp_path / "network.safetensors")) == set(network.state_dict()) == {"head.weight", "head.bias"}
+    assert (
+        set(load_file(tmp_path / "network.safetensors"))
+        == set(network.state_dict())
+        == {"head.weight", "head.bias"}
+    )
     images = split(6).images
     trained.mutator.unbind()
     FixedArchitecture(model, masks)
@@ -97,7 +119,9 @@ def test_the_trainer_takes_a_cost(tmp_path: Path) -> None:
     ends = []
     for weight in (None, cost):
         torch.manual_seed(0)
-        search = trainer(Residual(2), cost=weight, form="add#linear", folder=tmp_path / str(weight is None))
+        search = trainer(
+            Residual(2), cost=weight, form="add#linear", folder=tmp_path / str(weight is None)
+        )
         if weight is not None:
             assert search.task.term is not None
             object.__setattr__(search.task.term, "weight", 5.0)
@@ -115,7 +139,9 @@ def test_mistakes_of_the_trainer_are_named(tmp_path: Path) -> None:
         trainer(Net(), load_ckpt=True)
     with pytest.raises(InvalidOption, match="n_epochs must be at least 1, not 0"):
         trainer(Net(), n_epochs=0)
-    with pytest.raises(InvalidOption, match="valid_loader needs a length above 0, as a DataLoader has"):
+    with pytest.raises(
+        InvalidOption, match="valid_loader needs a length above 0, as a DataLoader has"
+    ):
         ProxylessNasTrainer(Net(), None, "cpu", loader(32), iter([]))  # type: ignore[arg-type]
     (tmp_path / "ckpt.pt").write_bytes(b"nonsense")
     with pytest.raises(InvalidOption, match=r"ckpt_path: .*ckpt.pt does not fit this model"):
@@ -127,7 +153,11 @@ def test_mistakes_of_the_trainer_are_named(tmp_path: Path) -> None:
 
 def test_presets_are_the_published_settings() -> None:
     paper = preset("proxyless", {"preset": "paper"})
-    assert (paper.recipe.epochs, paper.recipe.batch_size, paper.recipe.learning_rate) == (160, 256, 0.025)
+    assert (paper.recipe.epochs, paper.recipe.batch_size, paper.recipe.learning_rate) == (
+        160,
+        256,
+        0.025,
+    )
     assert paper.recipe.nesterov
     assert paper.recipe.schedule == "cosine"
     assert paper.options == ProxylessOptions(warmup_epochs=40, warmup_learning_rate=0.05)
@@ -136,7 +166,9 @@ def test_presets_are_the_published_settings() -> None:
     assert preset("proxyless", {"arch_optim_lr": 1}).options.arch_optim_lr == 1.0
     with pytest.raises(UnknownName, match="preset 'best'"):
         preset("proxyless", {"preset": "best"})
-    with pytest.raises(InvalidOption, match="proxyless has no option 'learning_rate'; it has: preset, binary_mode"):
+    with pytest.raises(
+        InvalidOption, match="proxyless has no option 'learning_rate'; it has: preset, binary_mode"
+    ):
         preset("proxyless", {"learning_rate": 0.1})
     with pytest.raises(InvalidOption, match="proxyless: binary_mode must be like 'full_v2', not 2"):
         preset("proxyless", {"binary_mode": 2})
@@ -144,11 +176,29 @@ def test_presets_are_the_published_settings() -> None:
 
 @pytest.mark.slow
 def test_the_command_leaves_an_architecture_that_keeps_the_constraint(tmp_path: Path) -> None:
-    """Epochs in the log and in TensorBoard, the network with its weights, and a refusal of other settings."""
+    """Epochs in the log and in TensorBoard, the network with its weights, and a refusal of other
+    settings.
+    """
     least, greatest = (bound.value for bound in counting_model(spaces.get(TINY), "macs").bounds())
     maximum = round((least + greatest) / 2)
-    command = ["train", "--space", TINY, "--algorithm", "proxyless", "--epochs", "3", "--limit", "300"]
-    command += ["--constraint", f"flops<={maximum}", "--option", "binary_mode=two", "--with-network"]
+    command = [
+        "train",
+        "--space",
+        TINY,
+        "--algorithm",
+        "proxyless",
+        "--epochs",
+        "3",
+        "--limit",
+        "300",
+    ]
+    command += [
+        "--constraint",
+        f"flops<={maximum}",
+        "--option",
+        "binary_mode=two",
+        "--with-network",
+    ]
     command += ["--threads", "1", "-o", str(tmp_path / "run")]
     done = CliRunner().invoke(main, command)
     assert done.exit_code == 0, done.output
@@ -170,7 +220,10 @@ def test_the_command_leaves_an_architecture_that_keeps_the_constraint(tmp_path: 
     events = EventAccumulator(str(folder / "tensorboard" / "architecture"))
     events.Reload()
     assert len(events.Scalars("architecture/expected_cost")) == 3
-    assert len([tag for tag in events.Tags()["scalars"] if tag.startswith("probability/layer_1/")]) == 7
+    assert (
+        len([tag for tag in events.Tags()["scalars"] if tag.startswith("probability/layer_1/")])
+        == 7
+    )
     tested = CliRunner().invoke(main, ["test", str(folder / "network")])
     assert tested.exit_code == 0, tested.output
     other = CliRunner().invoke(main, [*command[:-2], "--seed", "1", "--resume", "-o", str(folder)])
@@ -181,10 +234,22 @@ def test_the_command_leaves_an_architecture_that_keeps_the_constraint(tmp_path: 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--target", "flops"], "--target is for algorithms that train an architecture, not for spos"),
-        (["--option", "a=1"], "--option is for algorithms that train an architecture, not for spos"),
-        (["--algorithm", "proxyless", "--option", "two"], "write NAME=VALUE, such as binary_mode=two"),
-        (["--algorithm", "proxyless", "--sampler", "fair"], "--sampler, --cost-range and --table are for spos"),
+        (
+            ["--target", "flops"],
+            "--target is for algorithms that train an architecture, not for spos",
+        ),
+        (
+            ["--option", "a=1"],
+            "--option is for algorithms that train an architecture, not for spos",
+        ),
+        (
+            ["--algorithm", "proxyless", "--option", "two"],
+            "write NAME=VALUE, such as binary_mode=two",
+        ),
+        (
+            ["--algorithm", "proxyless", "--sampler", "fair"],
+            "--sampler, --cost-range and --table are for spos",
+        ),
         (["--algorithm", "proxyless", "--constraint", "flops<=1"], "the smallest network of"),
         (["--algorithm", "proxyless", "--target", "latency"], "unknown metric 'latency'"),
         (
@@ -193,7 +258,9 @@ def test_the_command_leaves_an_architecture_that_keeps_the_constraint(tmp_path: 
         ),
     ],
 )
-def test_the_command_refuses_before_anything_is_written(options: list[str], said: str, tmp_path: Path) -> None:
+def test_the_command_refuses_before_anything_is_written(
+    options: list[str], said: str, tmp_path: Path
+) -> None:
     command = ["train", "--space", TINY, "--limit", "100", *options, "-o", str(tmp_path / "run")]
     found = CliRunner().invoke(main, command)
     assert found.exit_code == 2

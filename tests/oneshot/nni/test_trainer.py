@@ -55,11 +55,19 @@ def accuracy(logits: Tensor, labels: Tensor) -> dict[str, float]:
 
 def trainer(model: Model, loader: Any, **options: Any) -> SPOSSupernetTrainer:
     optimizer = torch.optim.SGD(model.parameters(), 0.2, momentum=0.9, weight_decay=1e-4)
-    given = {"num_epochs": 6, "train_loader": loader, "valid_loader": loader, "device": torch.device("cpu"), **options}
+    given = {
+        "num_epochs": 6,
+        "train_loader": loader,
+        "valid_loader": loader,
+        "device": torch.device("cpu"),
+        **options,
+    }
     return SPOSSupernetTrainer(model, nn.functional.cross_entropy, accuracy, optimizer, **given)
 
 
-def test_nnis_arguments_train_a_model(loader: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_nnis_arguments_train_a_model(
+    loader: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     called: list[tuple[str, int]] = []
 
     class Told:
@@ -70,7 +78,9 @@ def test_nnis_arguments_train_a_model(loader: Any, tmp_path: Path, caplog: pytes
             called.append(("end", epoch))
 
     model = Model()
-    training = trainer(model, loader, log_frequency=4, callbacks=[Told(), object()], batch_size=8, workers=1)
+    training = trainer(
+        model, loader, log_frequency=4, callbacks=[Told(), object()], batch_size=8, workers=1
+    )
     before = training.validate()
     assert set(before) == {"top1", "loss"}
     assert training.validate() == before  # always the same paths
@@ -89,7 +99,11 @@ def test_nnis_arguments_train_a_model(loader: Any, tmp_path: Path, caplog: pytes
     assert after["top1"] > 0.8
     training.export(tmp_path / "path.json")
     exported = json.loads((tmp_path / "path.json").read_text())
-    assert {key: len(mask) for key, mask in exported.items()} == {"first": 3, "second": 3, "skip": 2}
+    assert {key: len(mask) for key, mask in exported.items()} == {
+        "first": 3,
+        "second": 3,
+        "skip": 2,
+    }
     assert all(sum(mask) == 1 for mask in exported.values())
 
 
@@ -109,8 +123,12 @@ def test_the_same_seed_trains_the_same(loader: Any) -> None:
     models = [Model(), Model(), Model()]
     for model, seed in zip(models, (0, 0, 1), strict=True):
         torch.manual_seed(99 + seed)
-        trainer(model, loader, mutator=SPOSSupernetTrainingMutator(model, seed=seed)).train(validate=seed == 1)
-    one, two, other = (torch.cat([value.detach().reshape(-1) for value in model.parameters()]) for model in models)
+        trainer(model, loader, mutator=SPOSSupernetTrainingMutator(model, seed=seed)).train(
+            validate=seed == 1
+        )
+    one, two, other = (
+        torch.cat([value.detach().reshape(-1) for value in model.parameters()]) for model in models
+    )
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
 
@@ -129,18 +147,24 @@ def test_reset_activates_what_status_tells() -> None:
         assert model(torch.zeros(1, 4)).shape == (1, 2)
     assert len(seen) == 3 * 3 * 2
     sample = mutator.sample_search()
-    assert {key: (mask.dtype, int(mask.sum())) for key, mask in sample.items()} == dict.fromkeys(COSTS, (torch.bool, 1))
+    assert {key: (mask.dtype, int(mask.sum())) for key, mask in sample.items()} == dict.fromkeys(
+        COSTS, (torch.bool, 1)
+    )
 
 
 def test_bins_of_flops_get_equal_shares() -> None:
-    """NNI draws the bin anew at every try, which gives them the shares of plain uniform sampling."""
+    """NNI draws the bin anew at every try, which gives them the shares of plain uniform
+    sampling.
+    """
     mutator = SPOSSupernetTrainingMutator(Model(), flops, 2.0, 8.5, 3)
     assert mutator.edges.tolist() == pytest.approx([2.0, 4.1667, 6.3333, 8.5], abs=1e-3)
     costs = np.array([flops(mutator.sample_search()) for _ in range(3000)])
     shares = np.histogram(costs, mutator.edges)[0] / 3000
     assert np.abs(shares - 1 / 3).max() < 0.03
     plain = SPOSSupernetTrainingMutator(mutator.model)
-    uniform = np.histogram([flops(plain.sample_search()) for _ in range(3000)], mutator.edges)[0] / 3000
+    uniform = (
+        np.histogram([flops(plain.sample_search()) for _ in range(3000)], mutator.edges)[0] / 3000
+    )
     assert np.abs(uniform - 1 / 3).max() > 0.1
 
 
@@ -153,7 +177,10 @@ def test_a_bin_without_paths_is_given_up_with_a_warning(caplog: pytest.LogCaptur
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"flops_func": flops}, "flops_func needs flops_lb < flops_ub and flops_bin_num >= 1, not None, None and 7"),
+        (
+            {"flops_func": flops},
+            "flops_func needs flops_lb < flops_ub and flops_bin_num >= 1, not None, None and 7",
+        ),
         ({"flops_func": flops, "flops_lb": 2, "flops_ub": 1}, "not 2, 1 and 7"),
         ({"flops_func": flops, "flops_lb": 1, "flops_ub": 2, "flops_bin_num": 0}, "not 1, 2 and 0"),
     ],

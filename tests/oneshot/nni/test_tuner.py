@@ -25,7 +25,9 @@ def value_of(guide: Any, parameters: dict[str, Any]) -> float:
     return float(guide.value(codes)[0])
 
 
-def drive(tuner: StrategyTuner, guide: Any, fails: Any = lambda number: False) -> list[dict[str, Any]]:
+def drive(
+    tuner: StrategyTuner, guide: Any, fails: Any = lambda number: False
+) -> list[dict[str, Any]]:
     """Run trials one after the other until the tuner gives none; the parameters of all."""
     seen = []
     number = 0
@@ -41,9 +43,13 @@ def drive(tuner: StrategyTuner, guide: Any, fails: Any = lambda number: False) -
         number += 1
 
 
-def test_trials_make_the_search_that_the_strategy_makes(toy: Any, tiny: ChainSpace, tmp_path: Path) -> None:
+def test_trials_make_the_search_that_the_strategy_makes(
+    toy: Any, tiny: ChainSpace, tmp_path: Path
+) -> None:
     guide = toy(tiny)
-    tuner = StrategyTuner("evolution", options={"generations": 4}, space=tiny, seed=3, folder=tmp_path)
+    tuner = StrategyTuner(
+        "evolution", options={"generations": 4}, space=tiny, seed=3, folder=tmp_path
+    )
     tuner.update_search_space(space_file(tiny))
     seen = drive(tuner, guide)
     assert tuner.finished
@@ -64,7 +70,11 @@ def test_every_strategy_is_a_tuner(toy: Any, tiny: ChainSpace, strategy: str) ->
     tuner = StrategyTuner(strategy, options=options, space="spos-tiny", folder=None)
     tuner.update_search_space(space_file(tiny))
     seen = drive(tuner, toy(tiny))
-    assert len({json.dumps(parameters) for parameters in seen}) == len(seen) == {"random": 30}.get(strategy, 40)
+    assert (
+        len({json.dumps(parameters) for parameters in seen})
+        == len(seen)
+        == {"random": 30}.get(strategy, 40)
+    )
 
 
 def test_results_are_also_minimised(toy: Any, tiny: ChainSpace) -> None:
@@ -96,11 +106,15 @@ def test_a_batch_waits_for_its_last_trial(tiny: ChainSpace) -> None:
 
 
 def test_trials_are_sent_when_there_are_any(tiny: ChainSpace) -> None:
-    """NNI asks for a number of trials at once and wants those that come later through its callback."""
+    """NNI asks for a number of trials at once and wants those that come later through its
+    callback.
+    """
     sent: list[tuple[int, dict[str, Any]]] = []
     tuner = StrategyTuner(options={"population": 3, "generations": 2}, space=tiny, folder=None)
     tuner.update_search_space(space_file(tiny))
-    given = tuner.generate_multiple_parameters(list(range(6)), st_callback=lambda *trial: sent.append(trial))
+    given = tuner.generate_multiple_parameters(
+        list(range(6)), st_callback=lambda *trial: sent.append(trial)
+    )
     assert given == []
     assert [number for number, _ in sent] == [0, 1, 2]
     for number, parameters in sent[:3]:
@@ -117,27 +131,42 @@ def test_failed_trials_are_left_out(toy: Any, tiny: ChainSpace) -> None:
     seen = drive(tuner, guide, fails=lambda number: number % 3 == 0 or 6 <= number < 12)
     assert len(seen) == 18  # a whole batch may fail
     kept = [
-        value_of(guide, parameters) for number, parameters in enumerate(seen) if number % 3 and not 6 <= number < 12
+        value_of(guide, parameters)
+        for number, parameters in enumerate(seen)
+        if number % 3 and not 6 <= number < 12
     ]
     assert tuner.scores[0] == max(kept)
 
 
-def test_keys_of_nnis_counter_and_another_order_are_understood(toy: Any, tiny: ChainSpace, tmp_path: Path) -> None:
+def test_keys_of_nnis_counter_and_another_order_are_understood(
+    toy: Any, tiny: ChainSpace, tmp_path: Path
+) -> None:
     names = ["0", "1", "2", "3"]
-    given = {f"LayerChoice{number}": {"_type": "layer_choice", "_value": names} for number in (9, 5, 7, 6, 8, 10)}
+    given = {
+        f"LayerChoice{number}": {"_type": "layer_choice", "_value": names}
+        for number in (9, 5, 7, 6, 8, 10)
+    }
     tuner = StrategyTuner(options={"population": 10, "generations": 2}, space=tiny, folder=tmp_path)
     tuner.update_search_space(given)
     parameters = tuner.generate_parameters(0)
     assert list(parameters) == list(given)
     assert all(entry["_value"] == names[entry["_idx"]] for entry in parameters.values())
-    codes = tuner._batch[0].tolist()  # of the space, whose choices stand for the numbers in their order
+    codes = tuner._batch[
+        0
+    ].tolist()  # of the space, whose choices stand for the numbers in their order
     assert [parameters[f"LayerChoice{number}"]["_idx"] for number in range(5, 11)] == codes
 
 
 def test_spos_evolution_has_nnis_arguments(toy: Any, tiny: ChainSpace, tmp_path: Path) -> None:
     guide = toy(tiny)
     tuner = SPOSEvolution(
-        max_epochs=3, num_select=4, num_population=12, m_prob=0.2, num_crossover=5, num_mutation=5, folder=tmp_path
+        max_epochs=3,
+        num_select=4,
+        num_population=12,
+        m_prob=0.2,
+        num_crossover=5,
+        num_mutation=5,
+        folder=tmp_path,
     )
     tuner.update_search_space(space_file(tiny))
     seen = drive(tuner, guide)
@@ -166,7 +195,9 @@ def test_nnis_seed_is_a_seed(toy: Any, tiny: ChainSpace) -> None:
 def test_constraints_are_kept(toy: Any, tiny: ChainSpace) -> None:
     maximum = float(np.median(tiny.macs(tiny.sample(np.random.default_rng(0), 100))))
     limit = Limit("flops", maximum).bind(tiny, lambda name: pytest.fail(name))
-    tuner = SPOSEvolution(max_epochs=2, num_population=10, space=tiny, constraints=[limit], folder=None)
+    tuner = SPOSEvolution(
+        max_epochs=2, num_population=10, space=tiny, constraints=[limit], folder=None
+    )
     tuner.update_search_space(space_file(tiny))
     for parameters in drive(tuner, toy(tiny)):
         assert tiny.macs(np.array([[entry["_idx"] for entry in parameters.values()]]))[0] <= maximum
@@ -181,7 +212,9 @@ def test_nnis_own_file_is_searched(reference_data: Path) -> None:
     for number in range(tuner.listed.size):
         seen.append(json.dumps(parameters := tuner.generate_parameters(number)))
         assert set(parameters) == set(json.loads(text))
-        assert isinstance(parameters["skip"]["_idx"], list)  # an input choice, which NNI's own tuner refuses
+        assert isinstance(
+            parameters["skip"]["_idx"], list
+        )  # an input choice, which NNI's own tuner refuses
         tuner.receive_trial_result(number, parameters, float(number))
         tuner.trial_end(number, True)
     assert len(set(seen)) == len(seen)
@@ -191,9 +224,15 @@ def test_nnis_own_file_is_searched(reference_data: Path) -> None:
 def test_what_a_tuner_refuses(tiny: ChainSpace) -> None:
     limit = Limit("flops", 1e12).bind(tiny, lambda name: pytest.fail(name))
     for make, said in (
-        (lambda: StrategyTuner(optimize_mode="best"), "optimize_mode must be 'maximize' or 'minimize', not 'best'"),
+        (
+            lambda: StrategyTuner(optimize_mode="best"),
+            "optimize_mode must be 'maximize' or 'minimize', not 'best'",
+        ),
         (lambda: StrategyTuner(constraints=[limit]), "constraints need the space that is searched"),
-        (lambda: SPOSEvolution(num_population=3), "num_population must be at least num_select, 10, not 3"),
+        (
+            lambda: SPOSEvolution(num_population=3),
+            "num_population must be at least num_select, 10, not 3",
+        ),
         (lambda: SPOSEvolution(max_epochs=0), "evolution: generations must be positive, not 0"),
     ):
         with pytest.raises(InvalidOption, match=said):
@@ -203,10 +242,14 @@ def test_what_a_tuner_refuses(tiny: ChainSpace) -> None:
         tuner.update_search_space({"layer_1": {"_type": "choices", "_value": ["a"]}})
     fewer = space_file(tiny)
     fewer["layer_2"]["_value"] = ["k3"]
-    with pytest.raises(InvalidArchitecture, match="layer_2 has 1 candidates; layer_2 of spos-tiny has 4"):
+    with pytest.raises(
+        InvalidArchitecture, match="layer_2 has 1 candidates; layer_2 of spos-tiny has 4"
+    ):
         tuner.update_search_space(fewer)
     tuner.update_search_space(space_file(tiny))
-    with pytest.raises(InvalidGuide, match="a result of the trial 5 was given, which is not being evaluated"):
+    with pytest.raises(
+        InvalidGuide, match="a result of the trial 5 was given, which is not being evaluated"
+    ):
         tuner.receive_trial_result(5, {}, 1.0)
     tuner.generate_parameters(5)
     for value in ("good", {"loss": 1.0}, None, True, float("nan")):

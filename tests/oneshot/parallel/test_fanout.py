@@ -1,4 +1,6 @@
-"""Fan-out: the same results from one process and from many, in order, with errors that name their item."""
+"""Fan-out: the same results from one process and from many, in order, with errors that name their
+item.
+"""
 
 import os
 import re
@@ -42,7 +44,9 @@ def test_results_come_in_the_order_of_the_items(engine: str) -> None:
         return item * item
 
     told: list[tuple[float, str]] = []
-    found = fanout.map(slow_first, range(5), engine=engine, progress=lambda *state: told.append(state))
+    found = fanout.map(
+        slow_first, range(5), engine=engine, progress=lambda *state: told.append(state)
+    )
     assert found == [0, 1, 4, 9, 16]
     assert told[-1] == (1.0, "5/5")
     assert [share for share, _ in told] == [0.2, 0.4, 0.6, 0.8, 1.0]
@@ -85,7 +89,10 @@ def test_a_cancelled_item_in_work_does_not_hold_up(cluster: None) -> None:
     begin = time.monotonic()
     with pytest.raises(Cancelled):
         fanout.map(
-            lambda item: time.sleep(300), range(2), engine="ray", cancelled=lambda: time.monotonic() - begin > 0.5
+            lambda item: time.sleep(300),
+            range(2),
+            engine="ray",
+            cancelled=lambda: time.monotonic() - begin > 0.5,
         )
     assert time.monotonic() - begin < 100
 
@@ -104,7 +111,9 @@ class Loading:
         return os.getpid()
 
 
-def test_what_a_function_keeps_serves_all_items_of_its_process(cluster: None, tmp_path: Path) -> None:
+def test_what_a_function_keeps_serves_all_items_of_its_process(
+    cluster: None, tmp_path: Path
+) -> None:
     import cloudpickle
 
     cloudpickle.register_pickle_by_value(sys.modules[Loading.__module__])
@@ -133,7 +142,9 @@ def test_an_item_whose_process_dies_is_tried_again(cluster: None, tmp_path: Path
 
 def test_an_item_whose_process_dies_every_time_is_named(cluster: None) -> None:
     with pytest.raises(ItemFailed, match=r"^item 0: its process died 2 times"):
-        fanout.map(lambda item: os._exit(1), [0], engine="ray", retries=1, name=lambda item: f"item {item}")
+        fanout.map(
+            lambda item: os._exit(1), [0], engine="ray", retries=1, name=lambda item: f"item {item}"
+        )
 
 
 @pytest.mark.slow
@@ -144,11 +155,15 @@ def test_items_say_what_they_occupy(cluster: None) -> None:
         return float(ray.get_runtime_context().get_assigned_resources()["CPU"])
 
     needs = {0: 1.0, 1: 2.0, 2: 0.5, 3: 2.0}
-    assert fanout.map(cores, list(needs), engine="ray", resources=lambda item: Resources(needs[item])) == [1, 2, 0.5, 2]
+    assert fanout.map(
+        cores, list(needs), engine="ray", resources=lambda item: Resources(needs[item])
+    ) == [1, 2, 0.5, 2]
 
 
 def test_what_no_machine_offers_is_refused_at_once(cluster: None) -> None:
-    with pytest.raises(InvalidOption, match=r"an item needs 1 CPUs and 3 GPUs; the largest machine has \d+ and \d"):
+    with pytest.raises(
+        InvalidOption, match=r"an item needs 1 CPUs and 3 GPUs; the largest machine has \d+ and \d"
+    ):
         fanout.map(abs, [1], engine="ray", resources=Resources(1, 3))
 
 
@@ -214,7 +229,9 @@ def test_no_process_and_no_file_is_left(end: str, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
-    child = subprocess.Popen([sys.executable, script, end], stdout=subprocess.PIPE, text=True, env=environment)
+    child = subprocess.Popen(
+        [sys.executable, script, end], stdout=subprocess.PIPE, text=True, env=environment
+    )
     assert child.stdout is not None
     assert child.stdout.readline().startswith("1/")
     session = session_of(child.pid)

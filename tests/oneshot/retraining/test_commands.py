@@ -46,13 +46,29 @@ def network(small: ChainSpace, supernet: Path, tmp_path_factory: pytest.TempPath
     """A network that began with the supernet's weights, the second of a list of two."""
     folder = tmp_path_factory.mktemp("runs")
     archs = folder / "archs.jsonl"
-    archs.write_text("\n".join(small.architecture(codes).to_json() for codes in ([0, 1, 2], [3, 0, 2])))
+    archs.write_text(
+        "\n".join(small.architecture(codes).to_json() for codes in ([0, 1, 2], [3, 0, 2]))
+    )
     regularised = ("--mixup", 0.2, "--ema", 0.9, "--cutout", 4)
     begin = ("--init-from-supernet", supernet)
-    said = done("retrain", "--arch", archs, "--index", 1, *begin, *regularised, *QUICK, "-o", folder / "network")
+    said = done(
+        "retrain",
+        "--arch",
+        archs,
+        "--index",
+        1,
+        *begin,
+        *regularised,
+        *QUICK,
+        "-o",
+        folder / "network",
+    )
     assert said.splitlines()[0].startswith("test top-1 ")
     assert said.splitlines()[0].endswith(" on 96 images of digits")
-    told = f"wrote {folder}/network/weights.safetensors; export it with: python -m oneshot export {folder}/network "
+    told = (
+        f"wrote {folder}/network/weights.safetensors; export it with: python -m oneshot export"
+        f" {folder}/network "
+    )
     assert said.splitlines()[1].startswith(told)
     return folder / "network"
 
@@ -62,7 +78,10 @@ def test_retrain_records_what_it_was(network: Path, supernet: Path, small: Chain
     assert settings["architecture"] == small.architecture([3, 0, 2]).to_dict()
     told = settings["retraining"]
     assert (told["mixup"], told["ema"], told["cutout"], told["augment"]) == (0.2, 0.9, 4, True)
-    assert settings["init"] == {"run": str(supernet), "weights": read_run(supernet).weights_digest()}
+    assert settings["init"] == {
+        "run": str(supernet),
+        "weights": read_run(supernet).weights_digest(),
+    }
     assert settings["classes"] == list("0123456789")
     report = json.loads((network / "test.json").read_text())
     assert report["top1_interval"] == list(wilson(report["top1"], 96))
@@ -70,7 +89,16 @@ def test_retrain_records_what_it_was(network: Path, supernet: Path, small: Chain
 
 
 def test_retrain_goes_on_only_with_its_settings(network: Path, supernet: Path) -> None:
-    again = ("--arch", network / "run.json", "--init-from-supernet", supernet, *QUICK, "-o", network, "--resume")
+    again = (
+        "--arch",
+        network / "run.json",
+        "--init-from-supernet",
+        supernet,
+        *QUICK,
+        "-o",
+        network,
+        "--resume",
+    )
     other = run("retrain", *again, "--mixup", 0.2, "--ema", 0.99, "--cutout", 4)
     assert other.exit_code == 2
     assert f"{network} holds a run with retraining " in other.stderr
@@ -105,12 +133,16 @@ def test_an_exported_network_asks_for_its_folder_of_images(network: Path, tmp_pa
     export(Run(network, {**run_there.settings, "data": data}), tmp_path / "network.onnx")
     refused = run("test", tmp_path / "network.onnx")
     assert refused.exit_code == 2
-    assert refused.stderr.endswith("was trained on 'photographs'; say where that is: --data FOLDER\n")
+    assert refused.stderr.endswith(
+        "was trained on 'photographs'; say where that is: --data FOLDER\n"
+    )
 
 
 def test_settings_for_others_tell_no_folder(network: Path, supernet: Path) -> None:
     settings = read_run(network).settings
-    found = without_folders({**settings, "data": {**settings["data"], "name": "cifar10:/data/cifar"}})
+    found = without_folders(
+        {**settings, "data": {**settings["data"], "name": "cifar10:/data/cifar"}}
+    )
     assert str(supernet.parent) in json.dumps(settings)
     assert found["data"] == {**settings["data"], "name": "cifar10"}
     assert found["init"] == {"run": "supernet", "weights": settings["init"]["weights"]}
@@ -119,7 +151,9 @@ def test_settings_for_others_tell_no_folder(network: Path, supernet: Path) -> No
     assert found.keys() == settings.keys() - {"command"}
 
 
-def test_other_data_of_as_many_classes_are_taken(network: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_other_data_of_as_many_classes_are_taken(
+    network: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
     from oneshot.data import registry
 
     source = registry._source("digits")
@@ -131,7 +165,10 @@ def test_other_data_of_as_many_classes_are_taken(network: Path, tmp_path: Path, 
 
     monkeypatch.setitem(registry._REGISTERED, "halved", halved)
     refused = run("test", network, "--data", "halved")
-    assert (refused.exit_code, refused.stderr) == (2, "Error: --data 'halved' has 5 classes, the network 10\n")
+    assert (refused.exit_code, refused.stderr) == (
+        2,
+        "Error: --data 'halved' has 5 classes, the network 10\n",
+    )
     said = done("test", network, "--data", "digits")
     assert said.endswith("on 400 images of digits\n")
 
@@ -145,7 +182,10 @@ def test_models_of_a_fixed_batch_are_run_in_parts(tmp_path: Path) -> None:
         for name, shape in (("image", [2, 3, 4, 4]), ("logits", [2, 48]))
     ]
     graph = helper.make_graph([helper.make_node("Flatten", ["image"], ["logits"])], "fixed", *ends)
-    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), str(path))
+    save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10),
+        str(path),
+    )
     images = torch.randn(5, 3, 4, 4)
     assert torch.equal(OnnxNetwork(path)(images), images.flatten(1))
 
@@ -164,21 +204,37 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("--arch", "nothing"), "nothing is no file, and no published network: "),
-        (("--arch", "spos", "--space", "{small}"), "an architecture of spos has other choices than spos-tiny("),
-        (("--arch", "{arch}", "--index", "1"), "index: {arch} is one architecture, 0, and has no 1"),
+        (
+            ("--arch", "spos", "--space", "{small}"),
+            "an architecture of spos has other choices than spos-tiny(",
+        ),
+        (
+            ("--arch", "{arch}", "--index", "1"),
+            "index: {arch} is one architecture, 0, and has no 1",
+        ),
         (("--arch", "{arch}", "--drop-path", "0.2"), "drop_path is for networks of cells"),
         (("--arch", "{arch}", "--auxiliary", "0.4"), "auxiliary: networks of spos-tiny("),
         (("--arch", "{arch}", "--ema", "1"), "ema must lie in [0, 1), not 1.0"),
-        (("--arch", "{arch}", "--cutout", "4", "--no-augment"), "cutout and colour_jitter are parts of"),
+        (
+            ("--arch", "{arch}", "--cutout", "4", "--no-augment"),
+            "cutout and colour_jitter are parts of",
+        ),
         (("--arch", "{arch}", "--colour-jitter", "0.4"), "jitter needs an image's pixels"),
-        (("--arch", "{arch}", "--init-from-supernet", "{folder}"), "{folder} holds no run of Pathfit's"),
+        (
+            ("--arch", "{arch}", "--init-from-supernet", "{folder}"),
+            "{folder} holds no run of Pathfit's",
+        ),
         (("--arch", "{arch}", "--epochs", "0"), "epochs must be positive, not 0"),
     ],
 )
-def test_bad_input_is_one_line(small: ChainSpace, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_bad_input_is_one_line(
+    small: ChainSpace, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
     names = {"small": small.name, "arch": str(tmp_path / "arch.json"), "folder": str(tmp_path)}
     (tmp_path / "arch.json").write_text(small.architecture([0, 0, 0]).to_json())
-    result = run("retrain", *(argument.format(**names) for argument in arguments), "-o", tmp_path / "new")
+    result = run(
+        "retrain", *(argument.format(**names) for argument in arguments), "-o", tmp_path / "new"
+    )
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.count("\n") == 1
     assert result.stderr.startswith(f"Error: {said.format(**names)}")
@@ -188,9 +244,31 @@ def test_bad_input_is_one_line(small: ChainSpace, tmp_path: Path, arguments: tup
 @pytest.mark.slow
 def test_a_cell_network_is_retrained_with_its_head(tmp_path: Path) -> None:
     space = "darts-tiny(channels=4, layers=3)"
-    quick = ("--epochs", "1", "--limit", "64", "--batch-size", "16", "--threads", "1", "--no-tensorboard")
-    done("retrain", "--arch", "darts-v2", "--space", space, "--drop-path", 0.2, "--auxiliary", 0.4, *quick,
-         "-o", tmp_path / "run")  # fmt: skip
+    quick = (
+        "--epochs",
+        "1",
+        "--limit",
+        "64",
+        "--batch-size",
+        "16",
+        "--threads",
+        "1",
+        "--no-tensorboard",
+    )
+    done(
+        "retrain",
+        "--arch",
+        "darts-v2",
+        "--space",
+        space,
+        "--drop-path",
+        0.2,
+        "--auxiliary",
+        0.4,
+        *quick,
+        "-o",
+        tmp_path / "run",
+    )
     settings = json.loads((tmp_path / "run" / "run.json").read_text())
     assert settings["architecture"]["space"] == space
     assert settings["architecture"]["choices"] == dict(spaces.published("darts-v2").choices)
@@ -200,10 +278,24 @@ def test_a_cell_network_is_retrained_with_its_head(tmp_path: Path) -> None:
 def test_the_papers_recipe_is_the_default_and_options_come_first(
     small: ChainSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paper = Published(0, {"steps": 3, "batch_size": 48, "learning_rate": 0.2}, {"ema": 0.8, "cutout": 2, "mixup": 0.1})
+    paper = Published(
+        0,
+        {"steps": 3, "batch_size": 48, "learning_rate": 0.2},
+        {"ema": 0.8, "cutout": 2, "mixup": 0.1},
+    )
     monkeypatch.setitem(RECIPES, "spos-tiny", paper)
     (tmp_path / "arch.json").write_text(small.architecture([0, 0, 0]).to_json())
-    given = ("--learning-rate", 0.05, "--mixup", 0, "--limit", 96, "--threads", 1, "--no-tensorboard")
+    given = (
+        "--learning-rate",
+        0.05,
+        "--mixup",
+        0,
+        "--limit",
+        96,
+        "--threads",
+        1,
+        "--no-tensorboard",
+    )
     done("retrain", "--arch", tmp_path / "arch.json", *given, "-o", tmp_path / "run")
     settings = json.loads((tmp_path / "run" / "run.json").read_text())
     recipe, told = settings["recipe"], settings["retraining"]
@@ -213,13 +305,13 @@ def test_the_papers_recipe_is_the_default_and_options_come_first(
 
 def test_help_leaves_torch_out() -> None:
     code = (
-        "import sys; from oneshot.commands import main\n"
-        "for command in ('retrain', 'test', 'export'):\n"
-        "    try: main([command, '--help'])\n"
-        "    except SystemExit as end: assert end.code == 0\n"
-        "heavy = {'torch', 'lightning', 'scipy', 'sklearn', 'onnx', 'onnxruntime', 'rich', 'numpy'}\n"
-        "assert not heavy & set(sys.modules), 'loaded'\n"
+        "import sys; from oneshot.commands import main\nfor command in ('retrain', 'test',"
+        " 'export'):\n    try: main([command, '--help'])\n    except SystemExit as end: assert"
+        " end.code == 0\nheavy = {'torch', 'lightning', 'scipy', 'sklearn', 'onnx', 'onnxruntime',"
+        " 'rich', 'numpy'}\nassert not heavy & set(sys.modules), 'loaded'\n"
     )
-    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert (shown.returncode, shown.stderr) == (0, "")
     assert shown.stdout.count("Example:\n    python -m oneshot ") == 3

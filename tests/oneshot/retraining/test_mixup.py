@@ -27,7 +27,9 @@ def test_loss_is_the_cross_entropy_of_the_mixed_target(smoothing: float) -> None
     torch.manual_seed(2)
     mixed = mixup(images, labels, 1.0)
     logits = torch.randn(12, 12)
-    target = mixed.share * functional.one_hot(labels, 12) + (1 - mixed.share) * functional.one_hot(mixed.others, 12)
+    target = mixed.share * functional.one_hot(labels, 12) + (1 - mixed.share) * functional.one_hot(
+        mixed.others, 12
+    )
     expected = functional.cross_entropy(logits, target, label_smoothing=smoothing)
     torch.testing.assert_close(mixed.loss(logits, smoothing), expected)
 
@@ -40,7 +42,9 @@ def test_nothing_is_mixed_without_alpha() -> None:
     assert mixed.share == 1
     assert torch.equal(torch.get_rng_state(), before)
     logits = torch.randn(12, 12)
-    assert torch.equal(mixed.loss(logits, 0.1), functional.cross_entropy(logits, labels, label_smoothing=0.1))
+    assert torch.equal(
+        mixed.loss(logits, 0.1), functional.cross_entropy(logits, labels, label_smoothing=0.1)
+    )
 
 
 def test_shares_are_of_the_beta_distribution() -> None:

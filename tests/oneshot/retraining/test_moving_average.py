@@ -36,7 +36,9 @@ def test_the_first_weights_are_forgotten() -> None:
     for _ in range(100):
         average.follow(model)
     # A plain average of decay .9999 would still be the first weights by 99%.
-    torch.testing.assert_close(average.weights["weight"], model.weight.detach(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        average.weights["weight"], model.weight.detach(), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_averages_go_on_from_their_state() -> None:

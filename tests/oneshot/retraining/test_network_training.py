@@ -1,4 +1,6 @@
-"""Retraining: each option does what it says, and an interrupted retraining ends as an unbroken one."""
+"""Retraining: each option does what it says, and an interrupted retraining ends as an unbroken
+one.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -35,7 +37,9 @@ def weights(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+    return one.keys() == other.keys() and all(
+        torch.equal(value, other[name]) for name, value in one.items()
+    )
 
 
 @pytest.fixture
@@ -78,7 +82,9 @@ def large() -> ImageData:
 
 
 class Stop:
-    """A progress callback that stops a training as Ctrl-C does, at the first report from an update on."""
+    """A progress callback that stops a training as Ctrl-C does, at the first report from an update
+    on.
+    """
 
     def __init__(self, share: float):
         self.share = share
@@ -89,7 +95,9 @@ class Stop:
 
 
 @pytest.mark.parametrize("options", [RetrainOptions(), EVERYTHING])
-def test_a_resumed_retraining_is_the_unbroken_one(make: Make, images: ImageData, options: RetrainOptions) -> None:
+def test_a_resumed_retraining_is_the_unbroken_one(
+    make: Make, images: ImageData, options: RetrainOptions
+) -> None:
     each = Execution(checkpoint_every=1, report_every=1)
     whole = weights(train_network(make("whole", options), data=images, execution=each))
     broken = make("broken", options)
@@ -98,7 +106,9 @@ def test_a_resumed_retraining_is_the_unbroken_one(make: Make, images: ImageData,
     assert (broken.folder / "last.ckpt").exists()
     assert not broken.weights.exists()
     reports: list[float] = []
-    found = train_network(make("broken", options), lambda share, text: reports.append(share), each, images)
+    found = train_network(
+        make("broken", options), lambda share, text: reports.append(share), each, images
+    )
     assert 0.4 < reports[0] < 0.8  # not from the beginning
     assert same(weights(found), whole)
     assert same(weights(broken.load()), whole)
@@ -120,7 +130,9 @@ def test_statistics_are_the_cumulative_mean_at_the_end(make: Make, images: Image
     torch.testing.assert_close(norm.running_mean, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_last_pass_takes_so_many_batches(make: Make, images: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_pass_takes_so_many_batches(
+    make: Make, images: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[int] = []
 
     def recalibrate(model: nn.Module, batches: Any) -> None:
@@ -151,7 +163,9 @@ def test_each_option_changes_the_training(make: Make, images: ImageData) -> None
         assert not any(same(found[name], found[other]) for other in names[:index])
 
 
-def test_moving_average_is_what_is_delivered(make: Make, images: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moving_average_is_what_is_delivered(
+    make: Make, images: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tasks: list[RetrainTask] = []
     after = RetrainTask.after_step
     states: list[torch.Tensor] = []
@@ -171,7 +185,9 @@ def test_moving_average_is_what_is_delivered(make: Make, images: ImageData, monk
     assert average.updates == len(states) == 12
 
 
-def test_drop_path_rises_linearly(make: Make, large: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drop_path_rises_linearly(
+    make: Make, large: ImageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[float] = []
     before = RetrainTask.before_step
 
@@ -182,7 +198,9 @@ def test_drop_path_rises_linearly(make: Make, large: ImageData, monkeypatch: pyt
 
     monkeypatch.setattr(RetrainTask, "before_step", noting)
     recipe = dataclasses.replace(RECIPE, batch_size=8, steps=5).to_dict()
-    train_network(make("run", RetrainOptions(drop_path=0.3), recipe=recipe, **of_cells()), data=large)
+    train_network(
+        make("run", RetrainOptions(drop_path=0.3), recipe=recipe, **of_cells()), data=large
+    )
     assert seen == pytest.approx([0.0, 0.06, 0.12, 0.18, 0.24])
 
 
@@ -221,7 +239,11 @@ def test_auxiliary_loss_has_its_weight(large: ImageData) -> None:
 
 
 def test_a_supernets_weights_are_what_is_begun_with(
-    make: Make, small: ChainSpace, images: ImageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make: Make,
+    small: ChainSpace,
+    images: ImageData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = {"kind": "supernet", "space": small.name, "data": {"num_classes": 3}, "seed": 1}
     supernet = begin(tmp_path / "supernet", settings, resume=False)
@@ -235,7 +257,9 @@ def test_a_supernets_weights_are_what_is_begun_with(
     supernet.save(given)
     begun: list[torch.Tensor] = []
     monkeypatch.setattr(
-        network_training, "fit", lambda task, *given, **named: begun.append(task.model.eval()(x).detach())
+        network_training,
+        "fit",
+        lambda task, *given, **named: begun.append(task.model.eval()(x).detach()),
     )
     monkeypatch.setattr(network_training, "recalibrate", lambda model, batches: None)
     init = {"run": str(supernet.folder), "weights": supernet.weights_digest()}
@@ -246,14 +270,18 @@ def test_a_supernets_weights_are_what_is_begun_with(
     other = make("classes", init=init, data={"name": "made-up", "split_seed": 0, "num_classes": 4})
     with pytest.raises(InvalidRun, match="the supernet's classes are 3, the network's 4"):
         check(other, images)
-    with pytest.raises(InvalidRun, match=r"the supernet's space are spos-tiny\(.*the network's darts-tiny"):
+    with pytest.raises(
+        InvalidRun, match=r"the supernet's space are spos-tiny\(.*the network's darts-tiny"
+    ):
         check(make("space", init=init, **of_cells()), images)
 
 
 def test_what_a_network_has_no_place_for_is_refused(make: Make, images: ImageData) -> None:
     with pytest.raises(InvalidOption, match="drop_path is for networks of cells"):
         check(make("drop", RetrainOptions(drop_path=0.1)), images)
-    with pytest.raises(InvalidOption, match=r"auxiliary: networks of spos-tiny.* have no auxiliary head"):
+    with pytest.raises(
+        InvalidOption, match=r"auxiliary: networks of spos-tiny.* have no auxiliary head"
+    ):
         check(make("head", RetrainOptions(auxiliary=0.4)), images)
     with pytest.raises(InvalidOption, match="jitter needs an image's pixels"):
         check(make("jitter", RetrainOptions(colour_jitter=0.4)), images)
@@ -291,7 +319,9 @@ def test_two_processes_share_a_retraining(make: Make, images: ImageData) -> None
     state = torch.load(run.folder / "last.ckpt", weights_only=True)["task"]["average"]
     assert state["updates"] == 6
     # What the processes averaged is what is delivered.
-    assert all(torch.equal(value, state["weights"][name]) for name, value in network.named_parameters())
+    assert all(
+        torch.equal(value, state["weights"][name]) for name, value in network.named_parameters()
+    )
     fresh = run.build().state_dict()
     assert not all(torch.equal(value, fresh[name]) for name, value in network.named_parameters())
 

@@ -33,10 +33,16 @@ def test_spos_is_retrained_as_its_release_does() -> None:
 def test_darts_has_its_head_and_its_drop_path() -> None:
     found = published("darts(channels=16)", 45_000)
     assert found is not None
-    assert (found.options["auxiliary"], found.options["drop_path"], found.options["cutout"]) == (0.4, 0.2, 16)
+    assert (found.options["auxiliary"], found.options["drop_path"], found.options["cutout"]) == (
+        0.4,
+        0.2,
+        16,
+    )
     assert Recipe(**found.recipe).clip == 5
 
 
-@pytest.mark.parametrize(("space", "images"), [("spos", 1000), ("spos-tiny", 10**7), ("darts-imagenet", 45_000)])
+@pytest.mark.parametrize(
+    ("space", "images"), [("spos", 1000), ("spos-tiny", 10**7), ("darts-imagenet", 45_000)]
+)
 def test_small_data_and_other_spaces_have_none(space: str, images: int) -> None:
     assert published(space, images) is None

@@ -57,7 +57,10 @@ def test_every_format_is_read(name: str, tmp_path: Path) -> None:
 
 
 def test_formats_that_say_their_space_need_none(tmp_path: Path) -> None:
-    for text, expected in ((str(SPOS), "spos"), (formats.write(spaces.published("darts-v2"), "darts"), "darts-v2")):
+    for text, expected in (
+        (str(SPOS), "spos"),
+        (formats.write(spaces.published("darts-v2"), "darts"), "darts-v2"),
+    ):
         (tmp_path / "arch").write_text(text)
         assert read_source(tmp_path / "arch") == spaces.published(expected)
 
@@ -77,19 +80,28 @@ def test_results_and_jobs_have_ranks(
     if not listed:
         del result["candidates"]  # as the service keeps it
     path = tmp_path / "result.json"
-    path.write_text(json.dumps(result if wrapped == "result" else {"id": "1", "state": "done", "result": result}))
+    path.write_text(
+        json.dumps(
+            result if wrapped == "result" else {"id": "1", "state": "done", "result": result}
+        )
+    )
     assert read_source(path) == small.architecture([3, 0, 2])
     assert read_source(path, index=1) == small.architecture([1, 1, 1])
     if listed:
         assert read_source(path, index=2) == small.architecture([0, 0, 0])
-    with pytest.raises(InvalidOption, match=rf"{path} holds {3 if listed else 2} architectures, counted from 0"):
+    with pytest.raises(
+        InvalidOption, match=rf"{path} holds {3 if listed else 2} architectures, counted from 0"
+    ):
         read_source(path, index=3)
 
 
 def test_lists_have_places(small: ChainSpace, tmp_path: Path) -> None:
     architectures = small.decode(np.array([[0, 1, 2], [3, 3, 3]]))
     path = tmp_path / "archs"
-    lines = [json.dumps({"architecture": architectures[0].to_dict(), "metrics": {}}), architectures[1].to_json()]
+    lines = [
+        json.dumps({"architecture": architectures[0].to_dict(), "metrics": {}}),
+        architectures[1].to_json(),
+    ]
     for text in ("\n".join(lines), json.dumps([one.to_dict() for one in architectures])):
         path.write_text(text)
         assert [read_source(path, index=place) for place in range(2)] == architectures
@@ -114,17 +126,27 @@ def test_choices_find_another_home(small: ChainSpace, tmp_path: Path) -> None:
     [
         ("{", InvalidFile, "is in no format of an architecture"),
         ("", InvalidFile, "is in no format of an architecture"),
-        ('{"format": "pathfit-search-result", "space": "spos-tiny"}', InvalidFile, "not a search result"),
+        (
+            '{"format": "pathfit-search-result", "space": "spos-tiny"}',
+            InvalidFile,
+            "not a search result",
+        ),
         (
             '{"format": "pathfit-search-result", "best": [{"architecture": 3}]}',
             InvalidArchitecture,
             "is an object with",
         ),
         ('{"space": "no", "choices": {}}', PathfitError, "unknown space 'no'"),
-        ('[{"space": "spos"}]', InvalidArchitecture, "architecture 0: the architecture lacks the key 'choices'"),
+        (
+            '[{"space": "spos"}]',
+            InvalidArchitecture,
+            "architecture 0: the architecture lacks the key 'choices'",
+        ),
     ],
 )
-def test_what_is_no_architecture_is_named(tmp_path: Path, content: str, error: type[PathfitError], said: str) -> None:
+def test_what_is_no_architecture_is_named(
+    tmp_path: Path, content: str, error: type[PathfitError], said: str
+) -> None:
     path = tmp_path / "arch"
     path.write_text(content)
     with pytest.raises(error, match=said) as caught:

@@ -13,7 +13,10 @@ from oneshot.retraining.supernet_weights import inherit
 from spaces.modules.choices import LayerChoice
 
 SPACES = [
-    "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(2, 1, 1), stem_channels=4)",
+    (
+        "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(2, 1, 1),"
+        " stem_channels=4)"
+    ),
     "proxylessnas-tiny",
     "nasbench-macro(input_size=16, repeats=(1, 2, 1))",
     "ofa-mobilenetv3(resolutions=(32,))",

@@ -40,7 +40,9 @@ def by_flops(spos: SearchSpace) -> UniformCost:
     return sampler
 
 
-def test_flops_are_uniform_over_the_published_bins(spos: SearchSpace, by_flops: UniformCost) -> None:
+def test_flops_are_uniform_over_the_published_bins(
+    spos: SearchSpace, by_flops: UniformCost
+) -> None:
     """Redrawing the bin at every try gives shares of 1, 6, 20, 31, 28, 11 and 2 percent."""
     assert by_flops.edges.tolist() == list(SPOS_MACS)
     assert SPOS_MACS[0] == 290e6
@@ -50,7 +52,9 @@ def test_flops_are_uniform_over_the_published_bins(spos: SearchSpace, by_flops: 
     assert macs.max() < 360e6
     shares = np.histogram(macs, SPOS_MACS)[0] / DRAWS
     assert np.abs(shares - 1 / 7).max() < 0.02
-    naive = np.histogram(spos.macs(spos.sample(np.random.default_rng(0), DRAWS)), SPOS_MACS)[0] / DRAWS
+    naive = (
+        np.histogram(spos.macs(spos.sample(np.random.default_rng(0), DRAWS)), SPOS_MACS)[0] / DRAWS
+    )
     assert np.abs(naive - 1 / 7).max() > 0.1  # plain uniform sampling would not pass
 
 
@@ -146,21 +150,28 @@ def test_fairness_with_choices_of_different_sizes() -> None:
 
 
 def test_fairness_needs_free_choices() -> None:
-    with pytest.raises(InvalidOption, match="the sampler fair needs choices that are free of each other"):
+    with pytest.raises(
+        InvalidOption, match="the sampler fair needs choices that are free of each other"
+    ):
         SamplerSettings("fair").make(spaces.get("ofa-mobilenetv3"), 0)
 
 
 @pytest.mark.parametrize("space", ["spos", "ofa-mobilenetv3"])
 def test_bins_without_networks_are_refused(space: str) -> None:
     settings = SamplerSettings("uniform-flops", bins=2, range=(1.0, 100.0))
-    with pytest.raises(InvalidOption, match=f"no network of {space} .* from 1 to 50.5; .*reach from "):
+    with pytest.raises(
+        InvalidOption, match=f"no network of {space} .* from 1 to 50.5; .*reach from "
+    ):
         settings.make(spaces.get(space), 0)
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"name": "random"}, "sampler must be one of uniform, fair, uniform-flops, uniform-latency, not 'random'"),
+        (
+            {"name": "random"},
+            "sampler must be one of uniform, fair, uniform-flops, uniform-latency, not 'random'",
+        ),
         ({"name": "uniform-flops", "bins": 0}, "bins must be at least 1, not 0"),
         ({"name": "uniform-flops", "range": (2.0, 1.0)}, "cost_range must rise, not from 2 to 1"),
         ({"name": "uniform-latency"}, "the sampler uniform-latency needs a table of latencies"),

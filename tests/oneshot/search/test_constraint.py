@@ -26,7 +26,11 @@ def test_counts_are_read_back(maximum: float, metric: str, gap: str) -> None:
 @pytest.mark.parametrize("table", ["my-cpu", "runs/tables/my cpu.json", "a@b", "/x/y.json"])
 def test_latencies_name_their_table(table: str) -> None:
     expected = Limit("latency_ms", 12.5, table)
-    assert Limit.parse(f"latency_ms<=12.5@{table}") == Limit.parse(f" latency_ms <= 12.5 @ {table} ") == expected
+    assert (
+        Limit.parse(f"latency_ms<=12.5@{table}")
+        == Limit.parse(f" latency_ms <= 12.5 @ {table} ")
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,7 +48,10 @@ def test_latencies_name_their_table(table: str) -> None:
         ("flops<=0", "flops: the maximum must be a positive number, not 0.0"),
         ("flops<=-3", "flops: the maximum must be a positive number, not -3.0"),
         ("flops<=1e999", "flops: the maximum must be a positive number, not inf"),
-        ("latency_ms<=12", "latency_ms is told by a device's table; name one: latency_ms<=12@TABLE"),
+        (
+            "latency_ms<=12",
+            "latency_ms is told by a device's table; name one: latency_ms<=12@TABLE",
+        ),
         ("flops<=330e6@my-cpu", "flops: a count needs no table; write flops<=3.3e+08"),
     ],
 )
@@ -55,7 +62,9 @@ def test_what_is_no_limit(text: str, said: str) -> None:
 
 
 def test_unknown_metrics_name_those_that_exist() -> None:
-    with pytest.raises(UnknownName, match="unknown metric 'watts'; there is: latency_ms, macs, params, memory_"):
+    with pytest.raises(
+        UnknownName, match="unknown metric 'watts'; there is: latency_ms, macs, params, memory_"
+    ):
         Limit.parse("watts<=3")
 
 
@@ -82,7 +91,9 @@ def test_latency_keeps_its_margin(tiny: ChainSpace, table: LookupTable) -> None:
     maximum = float(np.median(model.estimate(codes)))
     for margin in (0.0, 1.64, 3.0):
         constraint = Limit("latency_ms", maximum, "t").bind(tiny, lambda name: table, margin)
-        assert np.array_equal(constraint.met(codes), model.estimate(codes) + margin * model.sigma <= maximum)
+        assert np.array_equal(
+            constraint.met(codes), model.estimate(codes) + margin * model.sigma <= maximum
+        )
         assert constraint.to_dict() == {
             "metric": "latency_ms",
             "maximum": maximum,
@@ -99,8 +110,10 @@ def test_the_least_that_is_possible_is_told(tiny: ChainSpace, table: LookupTable
     with pytest.raises(Infeasible) as caught:
         Limit("latency_ms", least / 2, "t").bind(tiny, lambda name: table)
     error = caught.value
-    assert str(error) == (
-        f"the fastest network of spos-tiny takes {least:.4g} ms on made-up; asked for at most {least / 2:g}"
+    assert (
+        str(error)
+        == f"the fastest network of spos-tiny takes {least:.4g} ms on made-up; asked for at most"
+        f" {least / 2:g}"
     )
     assert (error.metric, error.maximum) == ("latency_ms", least / 2)
     assert error.least == pytest.approx(least + 1.64 * model.sigma)
@@ -114,9 +127,16 @@ def test_a_limit_within_the_margin_is_told_so(tiny: ChainSpace, table: LookupTab
     reach = least + 1.64 * model.sigma
     with pytest.raises(Infeasible) as caught:
         Limit("latency_ms", maximum, "t").bind(tiny, lambda name: table)
-    told = f"{reach:.4g} ms with the margin of 1.64 sigma (a margin of 0 leaves it out); asked for at most {maximum:g}"
+    told = (
+        f"{reach:.4g} ms with the margin of 1.64 sigma (a margin of 0 leaves it out); asked for at"
+        f" most {maximum:g}"
+    )
     assert str(caught.value).endswith(told)
-    assert Limit("latency_ms", maximum, "t").bind(tiny, lambda name: table, 0.0).met([model.bounds()[0].architecture])
+    assert (
+        Limit("latency_ms", maximum, "t")
+        .bind(tiny, lambda name: table, 0.0)
+        .met([model.bounds()[0].architecture])
+    )
     # What the error tells is possible is.
     assert Limit("latency_ms", caught.value.least * (1 + 1e-12), "t").bind(tiny, lambda name: table)
 
@@ -125,7 +145,10 @@ def test_infeasible_counts_tell_the_least(tiny: ChainSpace) -> None:
     least = int(counting_model(tiny, "macs").bounds()[0].value)
     with pytest.raises(Infeasible) as caught:
         Limit.parse(f"flops<={least - 1}").bind(tiny, no_table)
-    assert str(caught.value) == (f"the smallest network of spos-tiny has {least} macs; asked for at most {least - 1:g}")
+    assert (
+        str(caught.value)
+        == f"the smallest network of spos-tiny has {least} macs; asked for at most {least - 1:g}"
+    )
     assert isinstance(caught.value, PathfitError)
     bound = Limit.parse(f"flops<={least}").bind(tiny, no_table)
     assert bound.met(np.concatenate(list(tiny.enumerate_codes()))).sum() >= 1

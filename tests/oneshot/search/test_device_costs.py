@@ -28,7 +28,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "random": {"evaluations": 60},
     "reinforce": {"evaluations": 60},
 }
-WIDTHS = "spos-channels(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
+WIDTHS = (
+    "spos-channels(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1),"
+    " stem_channels=4)"
+)
 WATTS = 5.0
 
 
@@ -41,13 +44,17 @@ def measured(space: SearchSpace, table: LookupTable) -> LookupTable:
     networks = table.networks if space.name == table.space else ()
     rng = np.random.default_rng(3)
     with_energy = tuple(
-        dataclasses.replace(sample, energy_mj=WATTS * sample.latency_ms[0] + float(rng.normal(0, 0.02)))
+        dataclasses.replace(
+            sample, energy_mj=WATTS * sample.latency_ms[0] + float(rng.normal(0, 0.02))
+        )
         for sample in networks
     )
     return dataclasses.replace(table, space=space.name, blocks=blocks, networks=with_energy)
 
 
-def limited(space: SearchSpace, table: LookupTable, metric: str, share: float, margin: float = 1.64) -> Constraint:
+def limited(
+    space: SearchSpace, table: LookupTable, metric: str, share: float, margin: float = 1.64
+) -> Constraint:
     """A limit between the least (0) and the greatest (1) of a metric."""
     model = measured(space, table).cost_model(space, metric)
     least, greatest = (bound.value for bound in model.bounds())
@@ -61,7 +68,10 @@ def test_limits_name_their_table() -> None:
     assert Limit.parse(" energy_mj <= 50 @ my cpu ") == Limit("energy_mj", 50.0, "my cpu")
     with pytest.raises(InvalidConstraint) as caught:
         Limit.parse("memory_bytes<=2000000")
-    assert str(caught.value) == "memory_bytes is told by a device's table; name one: memory_bytes<=2e+06@TABLE"
+    assert (
+        str(caught.value)
+        == "memory_bytes is told by a device's table; name one: memory_bytes<=2e+06@TABLE"
+    )
     with pytest.raises(InvalidConstraint, match="energy_mj is told by a device's table"):
         Limit("energy_mj", 3.0)
 
@@ -70,7 +80,9 @@ def test_objectives_name_their_table(tiny: ChainSpace, table: LookupTable) -> No
     found = Objective.parse("memory_bytes@made-up", tiny, lambda name: measured(tiny, table))
     assert found is not None
     assert (found.metric, found.device, found.model.unit) == ("memory_bytes", "made-up", "bytes")
-    with pytest.raises(InvalidObjective, match="objective 'energy_mj': name its table: energy_mj@TABLE"):
+    with pytest.raises(
+        InvalidObjective, match="objective 'energy_mj': name its table: energy_mj@TABLE"
+    ):
         Objective.parse("energy_mj", tiny, lambda name: table)
     with pytest.raises(MissingFigures, match="tells no energy_mj: the device reported none"):
         Objective.parse("energy_mj@made-up", tiny, lambda name: table)
@@ -87,21 +99,29 @@ def test_the_least_that_is_possible_is_told(tiny: ChainSpace, table: LookupTable
     least = full.cost_model(tiny, "memory_bytes").bounds()[0].value
     with pytest.raises(Infeasible) as caught:
         Limit("memory_bytes", least - 1, "t").bind(tiny, lambda name: full)
-    assert str(caught.value) == (
-        f"the leanest network of spos-tiny holds {least:.0f} bytes of activations at once on made-up; "
-        f"asked for at most {least - 1:g}"
+    assert (
+        str(caught.value)
+        == f"the leanest network of spos-tiny holds {least:.0f} bytes of activations at once on"
+        f" made-up; asked for at most {least - 1:g}"
     )
     assert caught.value.least == least
     energy = full.cost_model(tiny, "energy_mj")
     assert energy.sigma is not None
     thriftiest = energy.bounds()[0].value
-    with pytest.raises(Infeasible, match=f"the thriftiest network of spos-tiny takes {thriftiest:.4g} mJ a run on"):
+    with pytest.raises(
+        Infeasible, match=f"the thriftiest network of spos-tiny takes {thriftiest:.4g} mJ a run on"
+    ):
         Limit("energy_mj", thriftiest / 2, "t").bind(tiny, lambda name: full)
-    with pytest.raises(Infeasible, match=r" mJ with the margin of 1.64 sigma \(a margin of 0 leaves it out\); asked"):
+    with pytest.raises(
+        Infeasible,
+        match=r" mJ with the margin of 1.64 sigma \(a margin of 0 leaves it out\); asked",
+    ):
         Limit("energy_mj", thriftiest + energy.sigma, "t").bind(tiny, lambda name: full)
 
 
-def test_candidates_that_need_too_much_drop_out(toy: Any, tiny: ChainSpace, table: LookupTable) -> None:
+def test_candidates_that_need_too_much_drop_out(
+    toy: Any, tiny: ChainSpace, table: LookupTable
+) -> None:
     constraint = limited(tiny, table, "memory_bytes", 0.4)
     problem = SearchProblem(tiny, toy(tiny), [constraint])
     every = np.concatenate(list(tiny.enumerate_codes()))
@@ -113,12 +133,19 @@ def test_candidates_that_need_too_much_drop_out(toy: Any, tiny: ChainSpace, tabl
 
 
 def test_other_constraints_leave_the_space(toy: Any, tiny: ChainSpace, table: LookupTable) -> None:
-    assert SearchProblem(tiny, toy(tiny), [limited(tiny, table, "energy_mj", 0.5)]).operators is tiny
-    assert SearchProblem(tiny, toy(tiny), [limited(tiny, table, "memory_bytes", 1.0)]).operators is tiny
+    assert (
+        SearchProblem(tiny, toy(tiny), [limited(tiny, table, "energy_mj", 0.5)]).operators is tiny
+    )
+    assert (
+        SearchProblem(tiny, toy(tiny), [limited(tiny, table, "memory_bytes", 1.0)]).operators
+        is tiny
+    )
     assert SearchProblem(tiny, toy(tiny)).operators is tiny
     deep = spaces.get("ofa-mobilenetv3", resolutions=(64,))
     narrow = SearchProblem(deep, toy(deep), [limited(deep, table, "memory_bytes", 0.5)])
-    assert narrow.operators is deep  # where choices depend on each other candidates are not judged alone
+    assert (
+        narrow.operators is deep
+    )  # where choices depend on each other candidates are not judged alone
     assert narrow.feasible(narrow.sample(np.random.default_rng(0), 20)).all()
 
 
@@ -131,14 +158,23 @@ def test_the_tightest_limit_of_a_large_space_is_met_at_once(toy: Any, table: Loo
     assert constraint.met(found).all()
 
 
-def test_two_devices_that_exclude_each_other_are_told(toy: Any, tiny: ChainSpace, table: LookupTable) -> None:
-    candidates = [block.key for blocks in tiny.choice_layers[0].candidates.values() for block in blocks]
+def test_two_devices_that_exclude_each_other_are_told(
+    toy: Any, tiny: ChainSpace, table: LookupTable
+) -> None:
+    candidates = [
+        block.key for blocks in tiny.choice_layers[0].candidates.values() for block in blocks
+    ]
     constraints = []
     for taken in candidates[:2]:
         sizes = {key: 9 if key in candidates and key != taken else 1 for key in table.blocks}
-        blocks = {key: dataclasses.replace(cost, activation_bytes=sizes[key]) for key, cost in table.blocks.items()}
+        blocks = {
+            key: dataclasses.replace(cost, activation_bytes=sizes[key])
+            for key, cost in table.blocks.items()
+        }
         device = dataclasses.replace(table, blocks=blocks, name=f"only {taken}")
-        constraints.append(Limit("memory_bytes", 5, "t").bind(tiny, lambda name, device=device: device))
+        constraints.append(
+            Limit("memory_bytes", 5, "t").bind(tiny, lambda name, device=device: device)
+        )
     for constraint in constraints:
         assert SearchProblem(tiny, toy(tiny), [constraint]).operators.size == 4**5
     with pytest.raises(Infeasible, match="no network of spos-tiny meets all 2 constraints at once"):
@@ -148,13 +184,19 @@ def test_two_devices_that_exclude_each_other_are_told(toy: Any, tiny: ChainSpace
 @pytest.mark.parametrize(
     ("strategy", "metric"),
     [(name, "memory_bytes") for name in OPTIONS]
-    + [(name, "energy_mj") for name in OPTIONS if name != "channels"],  # no networks of its space were measured
+    + [
+        (name, "energy_mj") for name in OPTIONS if name != "channels"
+    ],  # no networks of its space were measured
 )
-def test_every_strategy_keeps_them(toy: Any, tiny: ChainSpace, table: LookupTable, strategy: str, metric: str) -> None:
+def test_every_strategy_keeps_them(
+    toy: Any, tiny: ChainSpace, table: LookupTable, strategy: str, metric: str
+) -> None:
     space = tiny if strategy != "channels" else spaces.get(WIDTHS)
     constraint = limited(space, table, metric, 0.3)
     guide = toy(space)
-    result = search(SearchProblem(space, guide, [constraint]), strategy, options=OPTIONS[strategy], seed=1)
+    result = search(
+        SearchProblem(space, guide, [constraint]), strategy, options=OPTIONS[strategy], seed=1
+    )
     assert constraint.met(result.codes).all()
     assert np.array_equal(result.costs[metric], constraint.model.estimate(result.codes))
     assert len(guide.asked) == len(set(guide.asked)) == len(result) >= 20

@@ -9,7 +9,9 @@ from oneshot.training.recipe import Recipe
 from spaces import ChainSpace
 
 
-def test_a_supernet_that_has_a_name_does_not_tell_its_folder(small: ChainSpace, tmp_path: Path) -> None:
+def test_a_supernet_that_has_a_name_does_not_tell_its_folder(
+    small: ChainSpace, tmp_path: Path
+) -> None:
     """As the service calls it, whose answers others read."""
     settings = {
         "kind": "supernet",

@@ -17,7 +17,9 @@ def test_counts_and_latencies(tiny: ChainSpace, table: LookupTable) -> None:
     flops = Objective.parse(" flops ", tiny, no_table)
     assert flops is not None
     assert (flops.metric, flops.device, flops.model.unit) == ("macs", None, "multiply-accumulates")
-    latency = Objective.parse("latency_ms @ my cpu", tiny, lambda name: table if name == "my cpu" else no_table(name))
+    latency = Objective.parse(
+        "latency_ms @ my cpu", tiny, lambda name: table if name == "my cpu" else no_table(name)
+    )
     assert latency is not None
     assert (latency.metric, latency.device) == ("latency_ms", "made-up")
 

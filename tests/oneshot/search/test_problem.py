@@ -28,7 +28,9 @@ def test_distinct_rows_stay_where_they_first_occur() -> None:
 
 
 @pytest.mark.parametrize("quantile", [1.0, 0.3, 0.01])
-def test_samples_are_feasible_distinct_and_of_the_seed(toy: Any, tiny: ChainSpace, quantile: float) -> None:
+def test_samples_are_feasible_distinct_and_of_the_seed(
+    toy: Any, tiny: ChainSpace, quantile: float
+) -> None:
     every = np.concatenate(list(tiny.enumerate_codes()))
     maximum = int(np.quantile(tiny.macs(every), quantile))
     problem = SearchProblem(tiny, toy(tiny), [limit(tiny, "macs", maximum)])
@@ -58,7 +60,9 @@ def test_samples_are_uniform(toy: Any, tiny: ChainSpace) -> None:
     found = np.concatenate([problem.sample(np.random.default_rng(seed), 100) for seed in range(40)])
     for column in range(6):
         expected = np.bincount(feasible[:, column], minlength=4) / len(feasible)
-        assert np.bincount(found[:, column], minlength=4) / len(found) == pytest.approx(expected, abs=0.04)
+        assert np.bincount(found[:, column], minlength=4) / len(found) == pytest.approx(
+            expected, abs=0.04
+        )
 
 
 def test_tight_constraints_of_large_spaces_are_met_by_walking(toy: Any) -> None:
@@ -90,11 +94,15 @@ def test_constraints_that_exclude_each_other_are_told(toy: Any, name: str) -> No
     for metric in ("macs", "params"):
         model = counting_model(space, metric)
         constraints.append(Constraint(metric, model.bounds()[0].value, model))
-    codes = np.stack([space.encode([item.model.bounds()[0].architecture])[0] for item in constraints])
+    codes = np.stack(
+        [space.encode([item.model.bounds()[0].architecture])[0] for item in constraints]
+    )
     assert not np.array_equal(codes[0], codes[1])  # each is possible alone
     with pytest.raises(Infeasible) as caught:
         SearchProblem(space, toy(space), constraints).sample(np.random.default_rng(0), 10)
-    found = "meets" if name == "spos-tiny" else "was found that meets"  # the small one is gone through
+    found = (
+        "meets" if name == "spos-tiny" else "was found that meets"
+    )  # the small one is gone through
     assert str(caught.value).startswith(
         f"no network of {name} {found} all 2 constraints at once; the nearest has macs "
     )
@@ -106,7 +114,9 @@ def test_constraints_that_exclude_each_other_are_told(toy: Any, name: str) -> No
 
 def test_all_constraints_hold_at_once(toy: Any, tiny: ChainSpace, table: LookupTable) -> None:
     every = np.concatenate(list(tiny.enumerate_codes()))
-    latency = Limit("latency_ms", float(np.quantile(table.cost_model(tiny).estimate(every), 0.5)), "t")
+    latency = Limit(
+        "latency_ms", float(np.quantile(table.cost_model(tiny).estimate(every), 0.5)), "t"
+    )
     flops = Limit("flops", float(np.quantile(tiny.macs(every), 0.5)))
     constraints = [item.bind(tiny, lambda name: table) for item in (latency, flops)]
     problem = SearchProblem(tiny, toy(tiny), constraints)
@@ -130,8 +140,13 @@ def test_a_compromise_between_two_tight_constraints_is_found(toy: Any, name: str
         [weight * term for term in model.table.terms]  # type: ignore[attr-defined]
         for weight, model in zip(weights, models, strict=True)
     ]
-    best = np.array([[int((macs + params).argmin()) for macs, params in zip(*terms, strict=True)]], dtype=space.dtype)
-    constraints = [Constraint(model.metric, float(model.estimate(best)[0]) * 1.0005, model) for model in models]
+    best = np.array(
+        [[int((macs + params).argmin()) for macs, params in zip(*terms, strict=True)]],
+        dtype=space.dtype,
+    )
+    constraints = [
+        Constraint(model.metric, float(model.estimate(best)[0]) * 1.0005, model) for model in models
+    ]
     problem = SearchProblem(space, toy(space), constraints)
     if not (best == ends).all(1).any():
         assert not problem.feasible(ends).any()
@@ -141,7 +156,9 @@ def test_a_compromise_between_two_tight_constraints_is_found(toy: Any, name: str
     assert problem.feasible(found).all()
 
 
-def test_objectives_are_costs_under_their_names(toy: Any, tiny: ChainSpace, table: LookupTable) -> None:
+def test_objectives_are_costs_under_their_names(
+    toy: Any, tiny: ChainSpace, table: LookupTable
+) -> None:
     latency = Objective("latency_ms", table.cost_model(tiny))
     other = Objective("latency_ms", dataclasses.replace(latency.model, device="other"))
     macs = limit(tiny, "macs", 1e12)
@@ -167,7 +184,9 @@ def test_keys_tell_architectures_apart(name: str) -> None:
 def test_seen_takes_what_is_new() -> None:
     space = spaces.get("spos-tiny")
     seen = Seen(identity(space))
-    codes = np.asfortranarray(np.array([[0] * 6, [1] * 6, [0] * 6, [2] * 6, [3] * 6], dtype=np.int8))
+    codes = np.asfortranarray(
+        np.array([[0] * 6, [1] * 6, [0] * 6, [2] * 6, [3] * 6], dtype=np.int8)
+    )
     assert seen.new(codes)[:, 0].tolist() == [0, 1, 2, 3]
     assert seen.take(codes, 2)[:, 0].tolist() == [0, 1]
     assert seen.take(codes)[:, 0].tolist() == [2, 3]

@@ -23,7 +23,9 @@ SPACE = spaces.get("spos-tiny")
 @pytest.fixture
 def result(toy: Any, tiny: ChainSpace) -> SearchResult:
     constraint = Constraint(
-        "macs", float(np.median(tiny.macs(np.array([[0] * 6, [3] * 6])))), counting_model(tiny, "macs")
+        "macs",
+        float(np.median(tiny.macs(np.array([[0] * 6, [3] * 6])))),
+        counting_model(tiny, "macs"),
     )
     return search(SearchProblem(tiny, toy(tiny), [constraint]), options={"generations": 3})
 
@@ -95,7 +97,9 @@ def test_front_is_what_nothing_beats(points: list[tuple[int, int]]) -> None:
     found = [(result.scores[rank], result.costs["macs"][rank]) for rank in result.front()]
 
     def beaten(point: tuple[int, int]) -> bool:
-        return any(other != point and other[0] >= point[0] and other[1] <= point[1] for other in points)
+        return any(
+            other != point and other[0] >= point[0] and other[1] <= point[1] for other in points
+        )
 
     assert found == sorted({point for point in points if not beaten(point)}, reverse=True)
 
@@ -173,7 +177,9 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         (("candidates", "costs"), {"macs": [1.0]}),
     ],
 )
-def test_broken_results_are_refused(result: SearchResult, place: tuple[str, ...], value: Any) -> None:
+def test_broken_results_are_refused(
+    result: SearchResult, place: tuple[str, ...], value: Any
+) -> None:
     whole = copy.deepcopy(result.to_dict())
     inner = whole
     for key in place[:-1]:

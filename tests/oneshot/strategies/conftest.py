@@ -1,4 +1,6 @@
-"""A predictor that is fitted in a millisecond, so that tests of the predictor loop test the loop."""
+"""A predictor that is fitted in a millisecond, so that tests of the predictor loop test the
+loop.
+"""
 
 from typing import Any
 

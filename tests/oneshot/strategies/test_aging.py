@@ -31,7 +31,9 @@ def test_changed_once_is_changed_in_one_choice(name: str) -> None:
 def test_the_oldest_leaves_the_population(toy: Any, tiny: ChainSpace) -> None:
     guide = toy(tiny)
     problem = SearchProblem(tiny, guide)
-    strategy = AgingEvolution(problem, np.random.default_rng(0), evaluations=60, population=20, tournament=3, batch=1)
+    strategy = AgingEvolution(
+        problem, np.random.default_rng(0), evaluations=60, population=20, tournament=3, batch=1
+    )
     while len(codes := strategy.ask()):
         strategy.tell(codes, guide.score(codes)[0])
         assert len(codes) == (20 if len(guide.asked) == 20 else 1)

@@ -14,8 +14,8 @@ from oneshot.strategies.channels import _blocks_and_scales
 from spaces import SearchSpace
 
 SMALL = (
-    "spos-channels(channel_scales=(0.5, 1.0, 1.5), channels=(8, 16, 32), head_channels=16, input_size=16, "
-    "num_classes=10, repeats=(1, 1, 1), stem_channels=4)"
+    "spos-channels(channel_scales=(0.5, 1.0, 1.5), channels=(8, 16, 32), head_channels=16,"
+    " input_size=16, num_classes=10, repeats=(1, 1, 1), stem_channels=4)"
 )
 FULL = "spos-channels"
 
@@ -27,7 +27,9 @@ class Separate:
         self.space = space
         self.blocks, self.scales = _blocks_and_scales(space)
         rng = np.random.default_rng(0)
-        self.terms = [dict(zip(np.unique(names), rng.normal(0, 1, 99), strict=False)) for names in self.blocks]
+        self.terms = [
+            dict(zip(np.unique(names), rng.normal(0, 1, 99), strict=False)) for names in self.blocks
+        ]
         self.asked: list[np.ndarray] = []
 
     def value(self, codes: np.ndarray) -> np.ndarray:
@@ -60,7 +62,9 @@ def test_blocks_are_searched_at_one_width_and_widths_after() -> None:
     guide = Separate(space)
     maximum = 330e6
     options = {"population": 30, "generations": 8, "width_generations": 8}
-    result = search(SearchProblem(space, guide, [limit(space, maximum)]), "channels", options=options, seed=1)
+    result = search(
+        SearchProblem(space, guide, [limit(space, maximum)]), "channels", options=options, seed=1
+    )
     assert (result.costs["macs"] <= maximum).all()
     _, scales = _blocks_and_scales(space)
     codes = np.concatenate(guide.asked)
@@ -84,7 +88,9 @@ def test_a_limit_below_the_width_is_met_at_a_narrower_one() -> None:
     maximum = float(at_one.min()) - 1
     assert narrow.min() < maximum
     options = {"population": 20, "generations": 2, "width_generations": 2}
-    result = search(SearchProblem(space, guide, [limit(space, maximum)]), "channels", options=options)
+    result = search(
+        SearchProblem(space, guide, [limit(space, maximum)]), "channels", options=options
+    )
     assert (result.costs["macs"] <= maximum).all()
     assert (guide.asked[0] % 3 == 0).all()
 
@@ -105,7 +111,9 @@ def test_restrictions_draw_from_what_is_allowed() -> None:
     problem = SearchProblem(space, Separate(space), [limit(space, float(space.macs(every).min()))])
     found = problem.sample(rng, 10, part)
     assert found.tolist() == [every[space.macs(every).argmin()].tolist()]
-    tight = SearchProblem(space, Separate(space), [limit(space, float(space.macs(every).min()) - 1)])
+    tight = SearchProblem(
+        space, Separate(space), [limit(space, float(space.macs(every).min()) - 1)]
+    )
     with pytest.raises(Infeasible):
         tight.sample(rng, 10, part)
 
@@ -125,12 +133,23 @@ def test_a_supernet_with_sampled_widths_guides_it(tmp_path: Path) -> None:
     folder, output = tmp_path / "supernet", tmp_path / "found.json"
     done("train", "--space", SMALL, "--epochs", 4, "--threads", 1, "-o", folder)
     maximum = int(np.median(space.macs(space.sample(np.random.default_rng(0), 500))))
-    options = ("--option", "population=10", "--option", "generations=2", "--option", "width_generations=2")
+    options = (
+        "--option",
+        "population=10",
+        "--option",
+        "generations=2",
+        "--option",
+        "width_generations=2",
+    )
     few = ("--images", 100, "--recalibration-batches", 2)
     guide = ("--guide", f"supernet:{folder}", *few, "--constraint", f"flops<={maximum}")
     done("search", "--space", SMALL, *guide, "--strategy", "channels", *options, "-o", output)
     result = read_result(output)
     assert (result.costs["macs"] <= maximum).all()
-    widths = {candidate.rpartition("x")[2] for row in space.decode(result.codes) for _, candidate in row.items}
+    widths = {
+        candidate.rpartition("x")[2]
+        for row in space.decode(result.codes)
+        for _, candidate in row.items
+    }
     assert len(widths) == 3
     assert result.best.score > -np.log(10)  # better than chance

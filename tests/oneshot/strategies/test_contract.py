@@ -1,4 +1,6 @@
-"""What every strategy keeps: nothing twice, nothing that breaks a constraint, the seed's result, an end."""
+"""What every strategy keeps: nothing twice, nothing that breaks a constraint, the seed's result, an
+end.
+"""
 
 from typing import Any
 
@@ -25,7 +27,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "reinforce": {"evaluations": 200},
 }
 PLANNED = {"aging": 200, "evolution": 150, "pareto": 150, "predictor-loop": 50, "random": 150}
-WIDTHS = "spos-channels(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
+WIDTHS = (
+    "spos-channels(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1),"
+    " stem_channels=4)"
+)
 
 
 def space_of(strategy: str, name: str = "spos-tiny") -> SearchSpace:
@@ -35,7 +40,9 @@ def space_of(strategy: str, name: str = "spos-tiny") -> SearchSpace:
 def constrained(guide: Any, quantile: float) -> SearchProblem:
     space = guide.space
     macs = np.quantile(space.macs(space.sample(np.random.default_rng(9), 4000)), quantile)
-    return SearchProblem(space, guide, [Constraint("macs", float(macs), counting_model(space, "macs"))])
+    return SearchProblem(
+        space, guide, [Constraint("macs", float(macs), counting_model(space, "macs"))]
+    )
 
 
 def test_every_strategy_is_tested() -> None:
@@ -62,7 +69,10 @@ def test_nothing_twice_and_nothing_infeasible(toy: Any, strategy: str) -> None:
 def test_every_kind_of_space_can_be_searched(toy: Any, name: str, strategy: str) -> None:
     space = spaces.get(name)
     guide = toy(space)
-    options = {**OPTIONS[strategy], **({"evaluations": 60} if "evaluations" in OPTIONS[strategy] else {})}
+    options = {
+        **OPTIONS[strategy],
+        **({"evaluations": 60} if "evaluations" in OPTIONS[strategy] else {}),
+    }
     options |= {"evaluations": 160} if strategy == "proxyless" else {}  # 80 of them relaxed
     options |= {"generations": 2} if "generations" in options else {}
     result = search(SearchProblem(space, guide), strategy, options=options, seed=2)
@@ -75,7 +85,12 @@ def test_every_kind_of_space_can_be_searched(toy: Any, name: str, strategy: str)
 def test_the_same_seed_gives_the_same_result(toy: Any, strategy: str) -> None:
     def found(seed: int) -> dict[str, Any]:
         np.random.seed(seed * 7 % 5)  # noqa: NPY002  the global generator must not matter
-        result = search(constrained(toy(space_of(strategy)), 0.5), strategy, options=OPTIONS[strategy], seed=seed)
+        result = search(
+            constrained(toy(space_of(strategy)), 0.5),
+            strategy,
+            options=OPTIONS[strategy],
+            seed=seed,
+        )
         whole = result.to_dict()
         whole.pop("seconds")
         return whole
@@ -85,7 +100,9 @@ def test_the_same_seed_gives_the_same_result(toy: Any, strategy: str) -> None:
         assert found(1)["candidates"] != found(2)["candidates"]
 
 
-def test_no_strategy_draws_from_the_global_generator(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_strategy_draws_from_the_global_generator(
+    toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """NNI's mutation does, so that its seed gives other results each time."""
 
     def refuse(*arguments: Any, **named: Any) -> None:
@@ -93,7 +110,9 @@ def test_no_strategy_draws_from_the_global_generator(toy: Any, monkeypatch: pyte
 
     for name in ("random_sample", "rand", "randint", "random", "choice", "permutation", "shuffle"):
         monkeypatch.setattr(np.random, name, refuse)
-    for strategy in set(OPTIONS) - {"predictor-loop"}:  # scikit-learn's forests take their seed as an argument
+    for strategy in set(OPTIONS) - {
+        "predictor-loop"
+    }:  # scikit-learn's forests take their seed as an argument
         search(constrained(toy(space_of(strategy)), 0.5), strategy, options=OPTIONS[strategy])
 
 
@@ -113,7 +132,9 @@ def test_searches_end_where_nothing_new_is_left(toy: Any, tiny: ChainSpace, stra
 def test_one_feasible_network_is_a_search_of_one(toy: Any, strategy: str) -> None:
     space = spaces.get("spos")
     least = counting_model(space, "macs").bounds()[0]
-    problem = SearchProblem(space, toy(space), [Constraint("macs", least.value, counting_model(space, "macs"))])
+    problem = SearchProblem(
+        space, toy(space), [Constraint("macs", least.value, counting_model(space, "macs"))]
+    )
     result = search(problem, strategy, options=OPTIONS[strategy])
     assert len(result) == 1
     assert result.best.architecture == least.architecture
@@ -125,10 +146,17 @@ def test_constraints_that_exclude_each_other_are_refused(toy: Any, strategy: str
     space = space_of(strategy)
     models = {metric: counting_model(space, metric) for metric in ("macs", "params")}
     # The smallest in each alone; scaled so that one network could only meet both by being both.
-    constraints = [Constraint(metric, model.bounds()[0].value, model) for metric, model in models.items()]
-    ends = {tuple(constraint.model.bounds()[0].architecture.choices.values()) for constraint in constraints}
+    constraints = [
+        Constraint(metric, model.bounds()[0].value, model) for metric, model in models.items()
+    ]
+    ends = {
+        tuple(constraint.model.bounds()[0].architecture.choices.values())
+        for constraint in constraints
+    }
     if len(ends) == 1:  # one network is the smallest in both
-        constraints[0] = Constraint("macs", models["macs"].bounds()[0].value * 0.999, models["macs"])
+        constraints[0] = Constraint(
+            "macs", models["macs"].bounds()[0].value * 0.999, models["macs"]
+        )
     guide = toy(space)
     with pytest.raises(Infeasible, match="at once; the nearest has macs "):
         search(SearchProblem(space, guide, constraints), strategy, options=OPTIONS[strategy])
@@ -159,6 +187,11 @@ def test_what_learns_beats_random_search(toy: Any, strategy: str) -> None:
     gains = []
     for seed in range(3):
         learned = search(constrained(toy(space, seed), 0.5), strategy, options=options, seed=seed)
-        drawn = search(constrained(toy(space, seed), 0.5), "random", options={"evaluations": len(learned)}, seed=seed)
+        drawn = search(
+            constrained(toy(space, seed), 0.5),
+            "random",
+            options={"evaluations": len(learned)},
+            seed=seed,
+        )
         gains.append(learned.best.score - drawn.best.score)
     assert np.mean(gains) > 0.3

@@ -14,7 +14,9 @@ from tables.cost.model import counting_model
 def constrained(guide: Any, quantile: float) -> SearchProblem:
     space = guide.space
     macs = np.quantile(space.macs(space.sample(np.random.default_rng(9), 4000)), quantile)
-    return SearchProblem(space, guide, [Constraint("macs", float(macs), counting_model(space, "macs"))])
+    return SearchProblem(
+        space, guide, [Constraint("macs", float(macs), counting_model(space, "macs"))]
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -31,8 +33,12 @@ def test_evolution_finds_the_best_of_all(toy: Any, tiny: ChainSpace, seed: int) 
 def test_evolution_beats_random_search(toy: Any) -> None:
     space = spaces.get("spos")
     for seed in range(3):
-        evolved = search(constrained(toy(space, seed), 0.5), "evolution", options={"generations": 10}, seed=seed)
-        drawn = search(constrained(toy(space, seed), 0.5), "random", options={"evaluations": 500}, seed=seed)
+        evolved = search(
+            constrained(toy(space, seed), 0.5), "evolution", options={"generations": 10}, seed=seed
+        )
+        drawn = search(
+            constrained(toy(space, seed), 0.5), "random", options={"evaluations": 500}, seed=seed
+        )
         assert len(evolved) == len(drawn) == 500
         assert evolved.best.score > drawn.best.score + 1
         assert np.median(evolved.scores[:50]) > np.median(drawn.scores[:50])
@@ -49,7 +55,9 @@ def test_progress_tells_the_best_so_far(toy: Any, tiny: ChainSpace) -> None:
     bests = [state[2] for state in told]
     assert bests == sorted(bests)
     assert bests[-1] == result.best.score
-    assert [(entry["evaluated"], entry["best"]) for entry in result.history] == [(done, best) for done, _, best in told]
+    assert [(entry["evaluated"], entry["best"]) for entry in result.history] == [
+        (done, best) for done, _, best in told
+    ]
 
 
 def test_progress_may_stop_the_search(toy: Any, tiny: ChainSpace) -> None:
@@ -72,7 +80,9 @@ def test_children_come_from_the_best(toy: Any, tiny: ChainSpace) -> None:
     first, second = np.array(guide.asked[:40]), np.array(guide.asked[40:])
     parents = first[np.argsort(-guide.value(first), kind="stable")[:3]]
     genes = [set(parents[:, column].tolist()) for column in range(6)]
-    from_parents = [all(code in genes[column] for column, code in enumerate(row)) for row in second.tolist()]
+    from_parents = [
+        all(code in genes[column] for column, code in enumerate(row)) for row in second.tolist()
+    ]
     possible = int(np.prod([len(inner) for inner in genes])) - 3
     assert sum(from_parents) >= min(40, possible) * 0.8
 
@@ -124,7 +134,10 @@ def test_chunks_change_nothing(toy: Any, tiny: ChainSpace) -> None:
     options = {"generations": 3, "population": 10}
     whole = search(SearchProblem(tiny, toy(tiny)), options=options)
     parts = search(
-        SearchProblem(tiny, toy(tiny)), options=options, chunk=4, progress=lambda done, planned, best: told.append(done)
+        SearchProblem(tiny, toy(tiny)),
+        options=options,
+        chunk=4,
+        progress=lambda done, planned, best: told.append(done),
     )
     assert told == [4, 8, 10, 14, 18, 20, 24, 28, 30]
     assert np.array_equal(whole.codes, parts.codes)

@@ -23,5 +23,7 @@ def test_exhaustive_search_knows_everything(toy: Any, tiny: ChainSpace) -> None:
 
 def test_exhaustive_search_refuses_large_spaces_with_their_size(toy: Any) -> None:
     space = spaces.get("spos")
-    with pytest.raises(InvalidOption, match=r"exhaustive: spos has 1\.1e\+12 architectures, too many to go through"):
+    with pytest.raises(
+        InvalidOption, match=r"exhaustive: spos has 1\.1e\+12 architectures, too many to go through"
+    ):
         Exhaustive(SearchProblem(space, toy(space)), np.random.default_rng(0))

@@ -56,7 +56,9 @@ def test_pareto_finds_most_of_the_front(tiny: ChainSpace) -> None:
     whole = covered(every)
     shares = {"pareto": [], "evolution": [], "random": []}  # type: dict[str, list[float]]
     for seed in range(3):
-        shares["pareto"].append(covered(search(problem, "pareto", options=options, seed=seed)) / whole)
+        shares["pareto"].append(
+            covered(search(problem, "pareto", options=options, seed=seed)) / whole
+        )
         shares["evolution"].append(covered(search(problem, "evolution", seed=seed)) / whole)
         shares["random"].append(covered(search(problem, "random", seed=seed)) / whole)
     assert min(shares["pareto"]) > 0.98
@@ -74,7 +76,9 @@ def test_pareto_trades_all_objectives(tiny: ChainSpace) -> None:
     kept = {tuple(point) for point, by in zip(points.tolist(), beaten, strict=True) if not by.any()}
     assert {tuple(point) for point in points[front].tolist()} == kept
     assert len(front) == len(kept)
-    two = search(SearchProblem(tiny, Conflict(tiny)), "pareto", options={"population": 40, "generations": 5})
+    two = search(
+        SearchProblem(tiny, Conflict(tiny)), "pareto", options={"population": 40, "generations": 5}
+    )
     assert len(two.front()) < len(front)
 
 
@@ -89,7 +93,9 @@ def test_pareto_keeps_those_that_no_other_beats(toy: Any, tiny: ChainSpace) -> N
     points = np.concatenate(told)
     survivors = strategy._algorithm.pop.get("F")
     front = [
-        tuple(point) for point in points.tolist() if not ((points <= point).all(1) & (points < point).any(1)).any()
+        tuple(point)
+        for point in points.tolist()
+        if not ((points <= point).all(1) & (points < point).any(1)).any()
     ]
     kept = {tuple(point) for point in survivors.tolist()}
     assert len(front) <= 20

@@ -33,7 +33,9 @@ def test_the_predictor_loop_learns_from_all_that_is_known(
     assert (guide.value(every) > result.best.score).mean() < 0.002
 
 
-def test_the_predictor_loop_never_draws_what_is_known_into_its_pool(toy: Any, tiny: ChainSpace) -> None:
+def test_the_predictor_loop_never_draws_what_is_known_into_its_pool(
+    toy: Any, tiny: ChainSpace
+) -> None:
     guide = toy(tiny)
     problem = SearchProblem(tiny, guide)
     loop = PredictorLoop(problem, np.random.default_rng(0), initial=50, pool=300)
@@ -54,13 +56,17 @@ def test_predictors_by_name_are_fitted(toy: Any, tiny: ChainSpace) -> None:
     assert np.median(values[30:]) > np.quantile(values[:30], 0.8)
 
 
-def test_deviations_are_explored(toy: Any, tiny: ChainSpace, light: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deviations_are_explored(
+    toy: Any, tiny: ChainSpace, light: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With much exploration the pool's most uncertain are evaluated, whatever their mean."""
     asked: dict[float, list[float]] = {}
     predict = light.predict
 
     for exploration in (0.0, 1e6):
-        loop = PredictorLoop(SearchProblem(tiny, toy(tiny)), np.random.default_rng(0), exploration=exploration)
+        loop = PredictorLoop(
+            SearchProblem(tiny, toy(tiny)), np.random.default_rng(0), exploration=exploration
+        )
         codes = loop.ask()
         loop.tell(codes, loop.problem.guide.score(codes)[0])
         pools: list[Any] = []

@@ -41,15 +41,21 @@ def gates(name: str, seed: int = 0) -> PredictorGuide:
     space, rng = spaces.get(name), np.random.default_rng(seed)
     codes = space.sample(rng, 60)
     values = codes @ rng.normal(size=len(space.choices)) + codes[:, 0] * codes[:, 1]
-    found = GraphPredictor(space, seed, 2, Fitting(epochs=15), "gates", {"hidden": 16, "layers": 2, "head": 16})
+    found = GraphPredictor(
+        space, seed, 2, Fitting(epochs=15), "gates", {"hidden": 16, "layers": 2, "head": 16}
+    )
     found.fit(codes, values)
     return PredictorGuide(found, "gates")
 
 
-def limited(guide: Any, space: SearchSpace, quantile: float, model: CostModel | None = None) -> SearchProblem:
+def limited(
+    guide: Any, space: SearchSpace, quantile: float, model: CostModel | None = None
+) -> SearchProblem:
     model = model or counting_model(space, "macs")
     limit = np.quantile(model.upper(space.sample(np.random.default_rng(3), 2000)), quantile)
-    return SearchProblem(space, guide, [Constraint(model.metric, float(limit), model, device=model.device)])
+    return SearchProblem(
+        space, guide, [Constraint(model.metric, float(limit), model, device=model.device)]
+    )
 
 
 @pytest.mark.parametrize("quantile", [0.05, 0.5, 0.9])
@@ -60,7 +66,12 @@ def test_the_known_optimum_under_a_constraint_is_found(toy: Any, quantile: float
     for seed in range(5):
         problem = limited(toy(space, seed), space, quantile)
         best = toy(space, seed).value(every[problem.feasible(every)]).max()
-        found = search(problem, "proxyless", options={"evaluations": 400, "restarts": 8, "steps": 20}, seed=seed)
+        found = search(
+            problem,
+            "proxyless",
+            options={"evaluations": 400, "restarts": 8, "steps": 20},
+            seed=seed,
+        )
         assert found.best.score == pytest.approx(best)
 
 
@@ -70,7 +81,12 @@ def test_both_beat_random_search(toy: Any, strategy: str) -> None:
     gains = []
     for seed in range(3):
         learned = search(limited(toy(space, seed), space, 0.4), strategy, seed=seed)
-        drawn = search(limited(toy(space, seed), space, 0.4), "random", options={"evaluations": 1000}, seed=seed)
+        drawn = search(
+            limited(toy(space, seed), space, 0.4),
+            "random",
+            options={"evaluations": 1000},
+            seed=seed,
+        )
         gains.append(learned.best.score - drawn.best.score)
     assert min(gains) > 0.5
 
@@ -83,7 +99,9 @@ def test_a_graph_predictor_guides_it(name: str) -> None:
     assert problem.feasible(result.codes).all()
     # Batches of another size round otherwise.
     np.testing.assert_allclose(result.scores, guide.score(result.codes)[0], rtol=1e-4, atol=1e-5)
-    drawn = search(limited(guide, guide.predictor.space, 0.5), "random", options={"evaluations": 300})
+    drawn = search(
+        limited(guide, guide.predictor.space, 0.5), "random", options={"evaluations": 300}
+    )
     assert result.best.score >= drawn.best.score - 1e-5
 
 
@@ -93,7 +111,9 @@ def test_evaluations_are_those_of_relaxed_architectures_too() -> None:
     options = {"evaluations": 250, "restarts": 8, "steps": 15, "batch": 10}
     result = search(SearchProblem(guide.predictor.space, counted), "proxyless", options=options)
     assert counted.verified == len(result)
-    assert counted.relaxed + counted.verified - 1 <= 250  # one relaxed architecture asks whether it can be scored
+    assert (
+        counted.relaxed + counted.verified - 1 <= 250
+    )  # one relaxed architecture asks whether it can be scored
 
 
 def test_the_margin_is_kept(toy: Any, table: Any) -> None:
@@ -110,9 +130,13 @@ def test_the_margin_is_kept(toy: Any, table: Any) -> None:
 def test_guides_without_gradients_are_refused(kind: str) -> None:
     space = spaces.get("spos-tiny")
     rng = np.random.default_rng(0)
-    found = make("gp", space) if kind == "gp" else GraphPredictor(space, 0, 2, Fitting(epochs=1), kind)
+    found = (
+        make("gp", space) if kind == "gp" else GraphPredictor(space, 0, 2, Fitting(epochs=1), kind)
+    )
     found.fit(space.sample(rng, 20), rng.normal(size=20))
-    with pytest.raises(InvalidGuide, match=f"gates, not by {kind}; for others there is the strategy reinforce"):
+    with pytest.raises(
+        InvalidGuide, match=f"gates, not by {kind}; for others there is the strategy reinforce"
+    ):
         search(SearchProblem(space, PredictorGuide(found, kind)), "proxyless")
 
 
@@ -123,7 +147,8 @@ def test_guides_that_are_no_predictors_are_refused(toy: Any) -> None:
         score, to_dict = guide.score, guide.to_dict
 
     with pytest.raises(
-        InvalidGuide, match="a guide of the kind toy has no gradient; take a predictor of the kind gates"
+        InvalidGuide,
+        match="a guide of the kind toy has no gradient; take a predictor of the kind gates",
     ):
         search(SearchProblem(guide.space, Plain()), "proxyless")
 
@@ -131,15 +156,25 @@ def test_guides_that_are_no_predictors_are_refused(toy: Any) -> None:
 @pytest.mark.parametrize(
     ("strategy", "options", "message"),
     [
-        ("proxyless", {"evaluations": 400}, "evaluations must be more than restarts x steps, 400, not 400"),
+        (
+            "proxyless",
+            {"evaluations": 400},
+            "evaluations must be more than restarts x steps, 400, not 400",
+        ),
         ("proxyless", {"temperature": 0.0}, "temperature must be positive"),
         ("reinforce", {"decay": 1.0}, "decay must be below 1"),
         ("reinforce", {"decay": 1.5}, "decay must be between 0 and 1"),
     ],
 )
-def test_options_are_checked(toy: Any, strategy: str, options: dict[str, Any], message: str) -> None:
+def test_options_are_checked(
+    toy: Any, strategy: str, options: dict[str, Any], message: str
+) -> None:
     with pytest.raises(InvalidOption, match=message):
-        search(SearchProblem(spaces.get("spos-tiny"), toy(spaces.get("spos-tiny"))), strategy, options=options)
+        search(
+            SearchProblem(spaces.get("spos-tiny"), toy(spaces.get("spos-tiny"))),
+            strategy,
+            options=options,
+        )
 
 
 def test_multipliers_hold_the_expected_cost_at_the_limit(toy: Any) -> None:
@@ -150,7 +185,12 @@ def test_multipliers_hold_the_expected_cost_at_the_limit(toy: Any) -> None:
 
     def ends(constrained: SearchProblem) -> list[torch.Tensor]:
         relaxed = RelaxedScore(space, guide.score_relaxed)
-        options: dict[str, Any] = {"restarts": 6, "steps": 80, "learning_rate": 0.2, "temperature": 0.2}
+        options: dict[str, Any] = {
+            "restarts": 6,
+            "steps": 80,
+            "learning_rate": 0.2,
+            "temperature": 0.2,
+        }
         logs, merit = descend(relaxed, constrained, np.random.default_rng(0), **options)
         assert merit.shape == (6,)
         return [torch.from_numpy(np.exp(log)).float() for log in logs]
@@ -159,7 +199,8 @@ def test_multipliers_hold_the_expected_cost_at_the_limit(toy: Any) -> None:
     assert cost.above(probabilities).max() < 0.4  # deviations of random architectures' costs
     assert cost.above(ends(SearchProblem(space, guide))).min() > 0.5
     assert (
-        guide.score_relaxed(probabilities).mean() > guide.value(space.sample(np.random.default_rng(1), 999)).mean() + 2
+        guide.score_relaxed(probabilities).mean()
+        > guide.value(space.sample(np.random.default_rng(1), 999)).mean() + 2
     )
 
 
@@ -178,7 +219,10 @@ def test_gradients_are_those_of_finite_differences() -> None:
                 moved[column][:, candidate] += move
                 values.append(guide.score_relaxed(moved).detach().numpy())
             np.testing.assert_allclose(
-                (values[1] - values[0]) / 2e-3, gradients[column][:, candidate], rtol=0.05, atol=0.02
+                (values[1] - values[0]) / 2e-3,
+                gradients[column][:, candidate],
+                rtol=0.05,
+                atol=0.02,
             )
 
 

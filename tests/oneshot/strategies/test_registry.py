@@ -31,7 +31,9 @@ def test_names_and_aliases() -> None:
     assert {*BUILT_IN, "spos", "nsga2"} <= set(available())
     assert options_of("spos") == options_of("evolution")
     assert options_of("random") == {"evaluations": 1000}
-    with pytest.raises(UnknownName, match=r"unknown strategy 'annealing'; there is: .*evolution, .*reinforce, spos"):
+    with pytest.raises(
+        UnknownName, match=r"unknown strategy 'annealing'; there is: .*evolution, .*reinforce, spos"
+    ):
         options_of("annealing")
 
 
@@ -55,17 +57,41 @@ def test_the_alias_is_the_strategy(toy: Any, tiny: ChainSpace) -> None:
 @pytest.mark.parametrize(
     ("strategy", "options", "said"),
     [
-        ("evolution", {"generation": 3}, "evolution has no option 'generation'; it has: population, generations,"),
+        (
+            "evolution",
+            {"generation": 3},
+            "evolution has no option 'generation'; it has: population, generations,",
+        ),
         ("evolution", {"generations": 2.5}, "evolution: generations must be like 20, not 2.5"),
         ("evolution", {"generations": "3"}, "evolution: generations must be like 20, not '3'"),
         ("evolution", {"generations": True}, "evolution: generations must be like 20, not True"),
         ("evolution", {"generations": 0}, "evolution: generations must be positive, not 0"),
         ("evolution", {"population": -1}, "evolution: population must be positive, not -1"),
-        ("evolution", {"mutation_probability": -0.1}, "evolution: mutation_probability must be positive, not -0.1"),
-        ("evolution", {"mutation_probability": None}, "evolution: mutation_probability must be like 0.1, not None"),
-        ("evolution", {"mutation_probability": 2}, "evolution: mutation_probability must be between 0 and 1, not 2"),
-        ("pareto", {"crossover_probability": 1.5}, "pareto: crossover_probability must be between 0 and 1, not 1.5"),
-        ("predictor-loop", {"predictor": 3}, "predictor-loop: predictor must be like 'default', not 3"),
+        (
+            "evolution",
+            {"mutation_probability": -0.1},
+            "evolution: mutation_probability must be positive, not -0.1",
+        ),
+        (
+            "evolution",
+            {"mutation_probability": None},
+            "evolution: mutation_probability must be like 0.1, not None",
+        ),
+        (
+            "evolution",
+            {"mutation_probability": 2},
+            "evolution: mutation_probability must be between 0 and 1, not 2",
+        ),
+        (
+            "pareto",
+            {"crossover_probability": 1.5},
+            "pareto: crossover_probability must be between 0 and 1, not 1.5",
+        ),
+        (
+            "predictor-loop",
+            {"predictor": 3},
+            "predictor-loop: predictor must be like 'default', not 3",
+        ),
         (
             "predictor-loop",
             {"predictor": "oracle"},
@@ -102,28 +128,26 @@ def test_a_strategy_of_a_file(tmp_path: Path) -> None:
     plugin, code = tmp_path / "climbing.py", tmp_path / "run.py"
     plugin.write_text(climbing())
     code.write_text(
-        "import sys\n"
-        "import numpy as np\n"
-        "import spaces, spaces.plugins\n"
-        "from oneshot import SearchProblem, search\n"
-        "from oneshot.strategies import available\n"
-        "spaces.plugins.load_file(sys.argv[1])\n"
-        "class Guide:\n"
-        "    def score(self, codes): return 18.0 - codes.sum(1), np.zeros(len(codes))\n"
-        "    def to_dict(self): return {'kind': 'sum'}\n"
-        "result = search(SearchProblem(spaces.get('spos-tiny'), Guide()), 'climbing', options={'evaluations': 80})\n"
-        "assert 'climbing' in available()\n"
-        "print(len(result), result.best.score, result.strategy)\n"
+        "import sys\nimport numpy as np\nimport spaces, spaces.plugins\nfrom oneshot import"
+        " SearchProblem, search\nfrom oneshot.strategies import"
+        " available\nspaces.plugins.load_file(sys.argv[1])\nclass Guide:\n    def score(self,"
+        " codes): return 18.0 - codes.sum(1), np.zeros(len(codes))\n    def to_dict(self): return"
+        " {'kind': 'sum'}\nresult = search(SearchProblem(spaces.get('spos-tiny'), Guide()),"
+        " 'climbing', options={'evaluations': 80})\nassert 'climbing' in"
+        " available()\nprint(len(result), result.best.score, result.strategy)\n"
     )
     command = [sys.executable, str(code), str(plugin)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, env={"PYTHONPATH": str(ROOT)})
+    ran = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, env={"PYTHONPATH": str(ROOT)}
+    )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == "80 18.0 {'name': 'climbing', 'options': {'evaluations': 80}}\n"
 
 
 def test_names_are_taken_once() -> None:
     with pytest.raises(
-        ValueError, match=r"the strategy 'random' is registered already, by oneshot\.strategies\.random"
+        ValueError,
+        match=r"the strategy 'random' is registered already, by oneshot\.strategies\.random",
     ):
 
         @register_strategy("random")
@@ -161,7 +185,9 @@ def fixed(monkeypatch: pytest.MonkeyPatch) -> type[Fixed]:
     return Fixed
 
 
-def test_what_a_strategy_asks_for_twice_is_evaluated_once(toy: Any, tiny: ChainSpace, fixed: type[Fixed]) -> None:
+def test_what_a_strategy_asks_for_twice_is_evaluated_once(
+    toy: Any, tiny: ChainSpace, fixed: type[Fixed]
+) -> None:
     first, second = [0] * 6, [1] * 6
     fixed.batches = [[first, second, first], [second], [second, [2] * 6]]
     guide = toy(tiny)
@@ -180,7 +206,9 @@ def test_a_strategy_that_repeats_itself_for_ever_comes_to_an_end(
     assert len(fixed.batches) > 99_000
 
 
-def test_strategies_that_break_the_rules_are_named(toy: Any, tiny: ChainSpace, fixed: type[Fixed]) -> None:
+def test_strategies_that_break_the_rules_are_named(
+    toy: Any, tiny: ChainSpace, fixed: type[Fixed]
+) -> None:
     from oneshot import Limit
 
     with pytest.raises(BrokenStrategy, match="the strategy fixed asked for nothing"):
@@ -189,7 +217,9 @@ def test_strategies_that_break_the_rules_are_named(toy: Any, tiny: ChainSpace, f
     codes = np.concatenate(list(tiny.enumerate_codes()))[largest]
     limit = Limit("macs", float(tiny.macs(codes[None])[0]) - 1).bind(tiny, lambda name: None)  # type: ignore[arg-type,return-value]
     fixed.batches = [[codes.tolist()]]
-    with pytest.raises(BrokenStrategy, match="the strategy fixed asked for a network that breaks a constraint"):
+    with pytest.raises(
+        BrokenStrategy, match="the strategy fixed asked for a network that breaks a constraint"
+    ):
         search(SearchProblem(tiny, toy(tiny), [limit]), "fixed")
 
 

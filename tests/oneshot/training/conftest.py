@@ -28,6 +28,8 @@ def same() -> Callable[[Weights, Weights], bool]:
     """Whether weights are equal bit for bit."""
 
     def compare(one: Weights, other: Weights) -> bool:
-        return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+        return one.keys() == other.keys() and all(
+            torch.equal(value, other[name]) for name, value in one.items()
+        )
 
     return compare

@@ -13,7 +13,10 @@ from oneshot.samplers import Uniform
 from oneshot.training import Execution, fit
 from oneshot.training.recipe import Recipe
 
-SMALL = "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
+SMALL = (
+    "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1),"
+    " stem_channels=4)"
+)
 
 
 def task() -> SupernetTask:

@@ -71,9 +71,16 @@ def test_what_is_not_drawn_stays_bit_for_bit(
     parameters = {name: id(value) for name, value in supernet.named_parameters()}
     for step, (before, after) in enumerate(itertools.pairwise(states)):
         supernet.activate(paths[step % len(paths)])
-        drawn = {id(value) for part in supernet.path() for value in part.state_dict(keep_vars=True).values()}
+        drawn = {
+            id(value)
+            for part in supernet.path()
+            for value in part.state_dict(keep_vars=True).values()
+        }
         for name, value in supernet.state_dict(keep_vars=True).items():
-            assert torch.equal(before[0][name], after[0][name]) is (id(value) not in drawn), (step, name)
+            assert torch.equal(before[0][name], after[0][name]) is (id(value) not in drawn), (
+                step,
+                name,
+            )
         for number in set(parameters.values()) - drawn:
             if number in before[1]:
                 assert torch.equal(before[1][number], after[1][number])
@@ -82,7 +89,9 @@ def test_what_is_not_drawn_stays_bit_for_bit(
     assert all(value.grad is None for value in supernet.parameters())
 
 
-def test_a_supernet_trains_as_its_networks_do(small: ChainSpace, images: ImageData, tmp_path: Path) -> None:
+def test_a_supernet_trains_as_its_networks_do(
+    small: ChainSpace, images: ImageData, tmp_path: Path
+) -> None:
     """Three updates of single paths, written out with torch alone."""
     recipe = Recipe(epochs=1, batch_size=32, learning_rate=0.05, momentum=0.0, weight_decay=0.02)
     one, other = small.supernet(3), small.supernet(3)
@@ -105,23 +114,37 @@ def test_a_supernet_trains_as_its_networks_do(small: ChainSpace, images: ImageDa
         torch.testing.assert_close(one.state_dict()[name], value, rtol=1e-4, atol=1e-6)
 
 
-def test_fair_updates_train_every_candidate_once(small: ChainSpace, images: ImageData, tmp_path: Path) -> None:
+def test_fair_updates_train_every_candidate_once(
+    small: ChainSpace, images: ImageData, tmp_path: Path
+) -> None:
     recipe = Recipe(epochs=1, batch_size=32, learning_rate=0.05)
     supernet = small.supernet(3)
     task = Watched(supernet, recipe, Fair(small, 0))
     fit(task, images.train, tmp_path, seed=0)
-    counts = {name: int(value) for name, value in supernet.state_dict().items() if name.endswith("num_batches_tracked")}
+    counts = {
+        name: int(value)
+        for name, value in supernet.state_dict().items()
+        if name.endswith("num_batches_tracked")
+    }
     shared = {value for name, value in counts.items() if "candidates" not in name}
-    assert {value for name, value in counts.items() if "candidates" in name} == {3}  # once in each of three updates
+    assert {value for name, value in counts.items() if "candidates" in name} == {
+        3
+    }  # once in each of three updates
     assert shared == {3 * 4}
     before, after = task.before[0][0], task.now()[0]
-    assert all(not torch.equal(before[name], after[name]) for name, _ in supernet.named_parameters())
+    assert all(
+        not torch.equal(before[name], after[name]) for name, _ in supernet.named_parameters()
+    )
 
 
 def test_decay_is_for_weights_of_more_dimensions(small: ChainSpace, short: Recipe) -> None:
     network = small.network(small.architecture([0, 1, 3]), 3)
     optimizer, _ = sgd(network, short, 10)
-    decay = {id(value): group["weight_decay"] for group in optimizer.param_groups for value in group["params"]}
+    decay = {
+        id(value): group["weight_decay"]
+        for group in optimizer.param_groups
+        for value in group["params"]
+    }
     parameters = dict(network.named_parameters())
     assert {value.ndim for value in parameters.values()} == {1, 2, 4}
     assert {name: decay[id(value)] for name, value in parameters.items()} == {
@@ -157,7 +180,12 @@ def test_global_randomness_is_left_alone(
     before, numbers = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
     models = [small.supernet(3), small.supernet(3)]
     for index, model in enumerate(models):
-        fit(SupernetTask(model, recipe, Uniform(small, 0)), images.train, tmp_path / str(index), seed=0)
+        fit(
+            SupernetTask(model, recipe, Uniform(small, 0)),
+            images.train,
+            tmp_path / str(index),
+            seed=0,
+        )
         assert torch.equal(torch.get_rng_state(), before)
         assert np.random.get_state()[1].tolist() == numbers  # noqa: NPY002
         torch.manual_seed(77)  # nor does the training depend on it
@@ -183,13 +211,19 @@ def test_training_learns(images: ImageData, small: ChainSpace, tmp_path: Path) -
     assert right[-1] > max(right[0], 60)
 
 
-def test_steps_take_the_place_of_epochs(images: ImageData, small: ChainSpace, tmp_path: Path) -> None:
+def test_steps_take_the_place_of_epochs(
+    images: ImageData, small: ChainSpace, tmp_path: Path
+) -> None:
     told: list[str] = []
     recipe = Recipe(steps=7, batch_size=32)
     task = TrainingTask(small.network(small.architecture([0, 0, 0]), 3), recipe)
     progress = lambda share, text: told.append(text)  # noqa: E731
-    fit(task, images.train, tmp_path, seed=0, execution=Execution(report_every=2), progress=progress)
-    assert [text.partition(",")[0] for text in told] == [f"update {step}/7" for step in (2, 3, 4, 6, 7)]
+    fit(
+        task, images.train, tmp_path, seed=0, execution=Execution(report_every=2), progress=progress
+    )
+    assert [text.partition(",")[0] for text in told] == [
+        f"update {step}/7" for step in (2, 3, 4, 6, 7)
+    ]
 
 
 def linear() -> nn.Module:
@@ -200,10 +234,18 @@ def linear() -> nn.Module:
     return nn.Sequential(nn.Flatten(), layer)
 
 
-def test_accumulated_batches_are_one_batch(images: ImageData, short: Recipe, tmp_path: Path) -> None:
+def test_accumulated_batches_are_one_batch(
+    images: ImageData, short: Recipe, tmp_path: Path
+) -> None:
     whole, parts = linear(), linear()
     fit(TrainingTask(whole, short), images.train, tmp_path / "1", seed=0)
-    fit(TrainingTask(parts, short), images.train, tmp_path / "4", seed=0, execution=Execution(accumulate=4))
+    fit(
+        TrainingTask(parts, short),
+        images.train,
+        tmp_path / "4",
+        seed=0,
+        execution=Execution(accumulate=4),
+    )
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(parts.state_dict()[name], value, rtol=1e-4, atol=1e-5)
 
@@ -213,9 +255,13 @@ def test_gradients_are_clipped(images: ImageData, tmp_path: Path) -> None:
     for clip in (None, 0.01):
         model = linear()
         before = [value.clone() for value in model.parameters()]
-        recipe = Recipe(steps=1, batch_size=32, learning_rate=1.0, momentum=0.0, weight_decay=0.0, clip=clip)
+        recipe = Recipe(
+            steps=1, batch_size=32, learning_rate=1.0, momentum=0.0, weight_decay=0.0, clip=clip
+        )
         fit(TrainingTask(model, recipe), images.train, tmp_path / str(clip), seed=0)
-        squares = [((new - old) ** 2).sum() for new, old in zip(model.parameters(), before, strict=True)]
+        squares = [
+            ((new - old) ** 2).sum() for new, old in zip(model.parameters(), before, strict=True)
+        ]
         moved[clip] = float(torch.stack(squares).sum().sqrt().detach())
     assert moved[None] > 0.1
     assert moved[0.01] == pytest.approx(0.01, rel=1e-3)
@@ -228,8 +274,17 @@ def test_mixed_precision_trains_about_the_same(
     for precision in ("fp32", "bf16"):
         supernet = small.supernet(3)
         task = SupernetTask(supernet, dataclasses.replace(short, steps=1), Uniform(small, 0))
-        fit(task, images.train, tmp_path / precision, seed=0, execution=Execution(precision=precision))
-        assert {value.dtype for value in supernet.state_dict().values()} == {torch.float32, torch.int64}
+        fit(
+            task,
+            images.train,
+            tmp_path / precision,
+            seed=0,
+            execution=Execution(precision=precision),
+        )
+        assert {value.dtype for value in supernet.state_dict().values()} == {
+            torch.float32,
+            torch.int64,
+        }
         pairs = zip(supernet.parameters(), begin.parameters(), strict=True)
         moved[precision] = torch.cat([(new - old).detach().reshape(-1) for new, old in pairs])
     assert not torch.equal(moved["bf16"], moved["fp32"])
@@ -238,21 +293,40 @@ def test_mixed_precision_trains_about_the_same(
 
 def test_a_training_that_diverges_says_so(images: ImageData, tmp_path: Path) -> None:
     recipe = Recipe(epochs=40, batch_size=32, learning_rate=1e30)
-    with pytest.raises(InvalidRun, match="after update 3: the training diverged; lower learning_rate"):
+    with pytest.raises(
+        InvalidRun, match="after update 3: the training diverged; lower learning_rate"
+    ):
         fit(TrainingTask(linear(), recipe), images.train, tmp_path, seed=0)
 
 
 @pytest.mark.parametrize(
     ("recipe", "execution", "said"),
     [
-        ({"batch_size": 33}, {"accumulate": 2}, "batch_size must be a multiple of devices x accumulate, 1 x 2, not 33"),
-        ({"epochs": 1, "warmup": 3}, {}, "warmup must be less than the training's 3 updates, not 3"),
+        (
+            {"batch_size": 33},
+            {"accumulate": 2},
+            "batch_size must be a multiple of devices x accumulate, 1 x 2, not 33",
+        ),
+        (
+            {"epochs": 1, "warmup": 3},
+            {},
+            "warmup must be less than the training's 3 updates, not 3",
+        ),
         ({}, {"accelerator": "cpu", "precision": "fp16"}, "precision: fp16 needs a GPU"),
-        ({}, {"accelerator": "gpu", "devices": 99}, "devices: this machine has [0-9]+ GPUs, not 99"),
+        (
+            {},
+            {"accelerator": "gpu", "devices": 99},
+            "devices: this machine has [0-9]+ GPUs, not 99",
+        ),
     ],
 )
-def test_what_cannot_be_is_refused(images: ImageData, tmp_path: Path, recipe: Any, execution: Any, said: str) -> None:
-    task, how = TrainingTask(linear(), Recipe(**{"batch_size": 32, **recipe})), Execution(**execution)
+def test_what_cannot_be_is_refused(
+    images: ImageData, tmp_path: Path, recipe: Any, execution: Any, said: str
+) -> None:
+    task, how = (
+        TrainingTask(linear(), Recipe(**{"batch_size": 32, **recipe})),
+        Execution(**execution),
+    )
     with pytest.raises(InvalidOption, match=said):
         fit(task, images.train, tmp_path, seed=0, execution=how)
     assert list(tmp_path.iterdir()) == []
@@ -260,7 +334,13 @@ def test_what_cannot_be_is_refused(images: ImageData, tmp_path: Path, recipe: An
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("devices", 0), ("accumulate", 0), ("precision", "fp8"), ("accelerator", "tpu"), ("checkpoint_every", 0)],
+    [
+        ("devices", 0),
+        ("accumulate", 0),
+        ("precision", "fp8"),
+        ("accelerator", "tpu"),
+        ("checkpoint_every", 0),
+    ],
 )
 def test_impossible_executions_are_refused(field: str, value: Any) -> None:
     with pytest.raises(InvalidOption, match=f"{field} must .*, not '?{value}"):
@@ -282,16 +362,25 @@ def test_tensorboard_gets_the_curves(images: ImageData, short: Recipe, tmp_path:
 
 
 def test_several_optimisers_train_in_one_task(
-    images: ImageData, short: Recipe, tmp_path: Path, weights: Callable[[nn.Module], Weights], same: Any
+    images: ImageData,
+    short: Recipe,
+    tmp_path: Path,
+    weights: Callable[[nn.Module], Weights],
+    same: Any,
 ) -> None:
-    """As gradient-based algorithms need them: steps of their own, and state of their own in checkpoints."""
+    """As gradient-based algorithms need them: steps of their own, and state of their own in
+    checkpoints.
+    """
 
     class Alternating(TrainingTask):
         turns = 0
 
         def optimizers(self, steps: int) -> Any:
             layer = self.model[1]  # type: ignore[index]
-            return [(torch.optim.SGD([layer.weight], 0.1), None), (torch.optim.Adam([layer.bias], 0.1), None)]
+            return [
+                (torch.optim.SGD([layer.weight], 0.1), None),
+                (torch.optim.Adam([layer.bias], 0.1), None),
+            ]
 
         def step(self, batches: Any, step: int, engine: Any) -> None:
             (pictures, labels) = batches[0]

@@ -19,12 +19,20 @@ from spaces import ChainSpace
 from spaces.modules.blocks import build
 from spaces.modules.network import ChainNetwork
 
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
 
 
 @pytest.mark.parametrize(("precision", "alike"), [("fp32", 0.99), ("bf16", 0.95), ("fp16", 0.95)])
 def test_a_gpu_moves_weights_as_the_processor_does(
-    small: ChainSpace, images: ImageData, short: Recipe, tmp_path: Path, precision: str, alike: float
+    small: ChainSpace,
+    images: ImageData,
+    short: Recipe,
+    tmp_path: Path,
+    precision: str,
+    alike: float,
 ) -> None:
     moved = []
     for accelerator, how in (("cpu", "fp32"), ("gpu", precision)):
@@ -62,7 +70,9 @@ def test_a_training_with_loss_scaling_goes_on(
     assert state["precision"]["scale"] > 0
     resumed = SupernetTask(small.supernet(3), short, Uniform(small, 0))
     fit(resumed, images.train, tmp_path / "broken", seed=0, execution=execution)
-    for name, value in weights(whole.model).items():  # convolutions on GPUs may sum in another order
+    for name, value in weights(
+        whole.model
+    ).items():  # convolutions on GPUs may sum in another order
         torch.testing.assert_close(weights(resumed.model)[name], value, rtol=1e-2, atol=1e-2)
 
 

@@ -10,7 +10,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_halves_of_a_batch_are_normalised_as_the_whole(tmp_path: Path) -> None:
-    """Outputs, gradients and running statistics, with and without scale and shift, of narrower layers too."""
+    """Outputs, gradients and running statistics, with and without scale and shift, of narrower
+    layers too.
+    """
     command = [sys.executable, str(SCRIPT)]
     processes = [
         subprocess.Popen(
@@ -26,5 +28,8 @@ def test_halves_of_a_batch_are_normalised_as_the_whole(tmp_path: Path) -> None:
         output, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
         found = json.loads(output)
-        assert max(found[name] for name in ("outputs", "gradients", "statistics", "evaluation")) < 1e-12
+        assert (
+            max(found[name] for name in ("outputs", "gradients", "statistics", "evaluation"))
+            < 1e-12
+        )
         assert found["alone"] > 0.1

@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    """Gloo between them; stopped by Ctrl-C and gone on with; a mistake in the paths is found before it does harm."""
+    """Gloo between them; stopped by Ctrl-C and gone on with; a mistake in the paths is found before
+    it does harm.
+    """
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", str(SCRIPT), str(tmp_path)],
         cwd=ROOT,

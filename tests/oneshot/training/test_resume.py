@@ -45,7 +45,14 @@ def interrupted(task: Any, step: int, number: int = signal.SIGINT) -> Any:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("step", [0, 4, 6])
 def test_ctrl_c_writes_a_checkpoint_to_go_on_from(
-    small: ChainSpace, images: ImageData, short: Recipe, tmp_path: Path, weights: Any, same: Any, step: int, number: int
+    small: ChainSpace,
+    images: ImageData,
+    short: Recipe,
+    tmp_path: Path,
+    weights: Any,
+    same: Any,
+    step: int,
+    number: int,
 ) -> None:
     """In the first update, in the middle of an epoch, and in the first of an epoch."""
     before = signal.getsignal(number)
@@ -72,7 +79,9 @@ def test_ctrl_c_writes_a_checkpoint_to_go_on_from(
 def test_a_killed_process_goes_on_from_the_middle_of_an_epoch(
     small: ChainSpace, images: ImageData, tmp_path: Path, weights: Any, same: Any
 ) -> None:
-    """Augmentation, momentum, schedule and paths included; the kill falls behind the checkpoint, and between them."""
+    """Augmentation, momentum, schedule and paths included; the kill falls behind the checkpoint,
+    and between them.
+    """
     sys.path.insert(0, str(SCRIPT.parent))
     try:
         import hanging
@@ -80,7 +89,9 @@ def test_a_killed_process_goes_on_from_the_middle_of_an_epoch(
         sys.path.remove(str(SCRIPT.parent))
     threads = {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(tmp_path / "killed")], cwd=ROOT, env={**os.environ, **threads}
+        [sys.executable, str(SCRIPT), str(tmp_path / "killed")],
+        cwd=ROOT,
+        env={**os.environ, **threads},
     )
     try:
         until = time.monotonic() + 120
@@ -99,7 +110,11 @@ def test_a_killed_process_goes_on_from_the_middle_of_an_epoch(
 
 
 def test_images_before_the_checkpoint_are_not_read_again(
-    images: ImageData, small: ChainSpace, short: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: ImageData,
+    small: ChainSpace,
+    short: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     task = interrupted(SupernetTask(small.supernet(3), short, Uniform(small, 0)), 7)
     with pytest.raises(Stopped):
@@ -107,7 +122,9 @@ def test_images_before_the_checkpoint_are_not_read_again(
     asked: list[tuple[int, int]] = []
     start = OrderLoader.start_at
     monkeypatch.setattr(
-        OrderLoader, "start_at", lambda self, step: (asked.append((self.epoch, step)), start(self, step))[1]
+        OrderLoader,
+        "start_at",
+        lambda self, step: (asked.append((self.epoch, step)), start(self, step))[1],
     )
     fit(SupernetTask(small.supernet(3), short, Uniform(small, 0)), images.train, tmp_path, seed=0)
     assert asked == [(2, 2), (3, 0)]
@@ -166,13 +183,20 @@ def test_the_optimiser_is_part_of_checkpoints(
     ],
 )
 def test_checkpoints_of_other_trainings_are_refused(
-    images: ImageData, small: ChainSpace, short: Recipe, tmp_path: Path, change: dict[str, Any], said: str
+    images: ImageData,
+    small: ChainSpace,
+    short: Recipe,
+    tmp_path: Path,
+    change: dict[str, Any],
+    said: str,
 ) -> None:
     begun = interrupted(SupernetTask(small.supernet(3), short, Uniform(small, 0)), 1)
     with pytest.raises(Stopped):
         fit(begun, images.train, tmp_path, seed=0)
     classes, seed = change.pop("classes", 3), change.pop("seed", 0)
-    task = SupernetTask(small.supernet(classes), dataclasses.replace(short, **change), Uniform(small, 0))
+    task = SupernetTask(
+        small.supernet(classes), dataclasses.replace(short, **change), Uniform(small, 0)
+    )
     with pytest.raises(InvalidRun, match=said):
         fit(task, images.train, tmp_path, seed=seed)
 
@@ -185,15 +209,34 @@ def test_files_that_are_no_checkpoints_are_refused(
     if isinstance(content, bytes):
         path.write_bytes(content)
     else:
-        torch.save({"format": 1, "training": Path("x")}, path)  # would run code if it were unpickled freely
-    with pytest.raises(InvalidRun, match=r"last\.ckpt is no checkpoint of a training; remove it to begin anew"):
-        fit(SupernetTask(small.supernet(3), short, Uniform(small, 0)), images.train, tmp_path, seed=0)
+        torch.save(
+            {"format": 1, "training": Path("x")}, path
+        )  # would run code if it were unpickled freely
+    with pytest.raises(
+        InvalidRun, match=r"last\.ckpt is no checkpoint of a training; remove it to begin anew"
+    ):
+        fit(
+            SupernetTask(small.supernet(3), short, Uniform(small, 0)),
+            images.train,
+            tmp_path,
+            seed=0,
+        )
 
 
 def test_a_stopped_command_says_how_to_go_on(
     small: ChainSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ["train", "--space", small.name, "--epochs", "2", "--threads", "1", "--batch-size", "100"]
+    command = [
+        "train",
+        "--space",
+        small.name,
+        "--epochs",
+        "2",
+        "--threads",
+        "1",
+        "--batch-size",
+        "100",
+    ]
     unbroken, folder = tmp_path / "unbroken", tmp_path / "run"
     assert CliRunner().invoke(main, [*command, "-o", str(unbroken)]).exit_code == 0
     before = SupernetTask.before_step
@@ -212,4 +255,6 @@ def test_a_stopped_command_says_how_to_go_on(
     assert not (folder / "weights.safetensors").exists()
     monkeypatch.undo()
     assert CliRunner().invoke(main, [*command, "--resume", "-o", str(folder)]).exit_code == 0
-    assert (folder / "weights.safetensors").read_bytes() == (unbroken / "weights.safetensors").read_bytes()
+    assert (folder / "weights.safetensors").read_bytes() == (
+        unbroken / "weights.safetensors"
+    ).read_bytes()

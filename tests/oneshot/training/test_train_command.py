@@ -17,7 +17,16 @@ from spaces import ChainSpace
 
 
 def run(folder: Path, space: ChainSpace, *options: object) -> Result:
-    given = ["train", "--space", space.name, "--threads", "1", "-o", str(folder), *map(str, options)]
+    given = [
+        "train",
+        "--space",
+        space.name,
+        "--threads",
+        "1",
+        "-o",
+        str(folder),
+        *map(str, options),
+    ]
     return CliRunner().invoke(main, given, env={"COLUMNS": "300"})
 
 
@@ -26,17 +35,52 @@ def options(*given: str) -> dict[str, Any]:
 
 
 def test_what_is_trained_is_recorded(small: ChainSpace, tmp_path: Path) -> None:
-    chosen = ("--sampler", "uniform-flops", "--bins", 3, "--cost-range", 2e4, 1e6, "--augment", "--steps", 3)
-    more = ("--batch-size", 40, "--accumulate", 2, "--schedule", "cosine", "--warmup", 1, "--clip", 2, "--nesterov")
+    chosen = (
+        "--sampler",
+        "uniform-flops",
+        "--bins",
+        3,
+        "--cost-range",
+        2e4,
+        1e6,
+        "--augment",
+        "--steps",
+        3,
+    )
+    more = (
+        "--batch-size",
+        40,
+        "--accumulate",
+        2,
+        "--schedule",
+        "cosine",
+        "--warmup",
+        1,
+        "--clip",
+        2,
+        "--nesterov",
+    )
     low, high = (bound for bound in (small.macs(code) for code in _extremes(small)))
     chosen = tuple({2e4: low, 1e6: high + 1}.get(value, value) for value in chosen)  # type: ignore[call-overload]
     done = run(tmp_path / "r", small, *chosen, *more, "--precision", "bf16", "--report-every", 1)
     assert done.exit_code == 0, done.stderr
     assert "update 3/3, loss " in done.stderr
     settings = json.loads((tmp_path / "r" / "run.json").read_text())
-    assert settings["sampler"] == {"name": "uniform-flops", "bins": 3, "range": [low, high + 1], "table": None}
+    assert settings["sampler"] == {
+        "name": "uniform-flops",
+        "bins": 3,
+        "range": [low, high + 1],
+        "table": None,
+    }
     assert settings["augmentation"] == {"augment": True, "colour_jitter": 0.0}
-    changed = {"steps": 3, "batch_size": 40, "schedule": "cosine", "warmup": 1, "clip": 2.0, "nesterov": True}
+    changed = {
+        "steps": 3,
+        "batch_size": 40,
+        "schedule": "cosine",
+        "warmup": 1,
+        "clip": 2.0,
+        "nesterov": True,
+    }
     assert settings["recipe"] == {**Recipe().to_dict(), **changed}
     assert settings["execution"]["precision"] == "bf16"
     assert settings["execution"]["accumulate"] == 2
@@ -53,17 +97,25 @@ def _extremes(space: ChainSpace) -> list[Any]:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (("--sampler", "uniform-latency"), "the sampler uniform-latency needs a table of latencies"),
+        (
+            ("--sampler", "uniform-latency"),
+            "the sampler uniform-latency needs a table of latencies",
+        ),
         (("--sampler", "fair", "--table", "x"), "the sampler fair takes no table"),
         (("--sampler", "uniform-flops", "--cost-range", "1", "2"), "has macs from 1 to "),
         (("--epochs", "2", "--steps", "3"), "give epochs or steps, not both"),
         (("--learning-rate", "0"), "learning_rate must be positive, not 0.0"),
         (("--momentum", "0", "--nesterov"), "nesterov needs a momentum above 0"),
-        (("--no-augment", "--colour-jitter", ".4"), "colour_jitter needs augmented images: add --augment"),
+        (
+            ("--no-augment", "--colour-jitter", ".4"),
+            "colour_jitter needs augmented images: add --augment",
+        ),
         (("--data", "nowhere"), "unknown data set 'nowhere'"),
     ],
 )
-def test_bad_options_write_nothing(small: ChainSpace, tmp_path: Path, given: tuple[str, ...], said: str) -> None:
+def test_bad_options_write_nothing(
+    small: ChainSpace, tmp_path: Path, given: tuple[str, ...], said: str
+) -> None:
     refused = run(tmp_path / "r", small, *given)
     assert refused.exit_code == 2
     assert said in refused.stderr
@@ -85,7 +137,13 @@ def test_few_images_are_not_augmented_unless_asked() -> None:
     assert augmentation_settings("spos-tiny", 1000) == {"augment": False, "colour_jitter": 0.0}
     assert augmentation_settings("spos-tiny", 45_000) == {"augment": True, "colour_jitter": 0.0}
     assert augmentation_settings("spos", 1_281_167) == {"augment": True, "colour_jitter": 0.4}
-    assert augmentation_settings("spos", 1_281_167, colour_jitter=0.0) == {"augment": True, "colour_jitter": 0.0}
-    assert augmentation_settings("spos", 1_281_167, augment=False) == {"augment": False, "colour_jitter": 0.0}
+    assert augmentation_settings("spos", 1_281_167, colour_jitter=0.0) == {
+        "augment": True,
+        "colour_jitter": 0.0,
+    }
+    assert augmentation_settings("spos", 1_281_167, augment=False) == {
+        "augment": False,
+        "colour_jitter": 0.0,
+    }
     with pytest.raises(InvalidOption, match="colour_jitter needs augmented images"):
         augmentation_settings("spos", 1000, colour_jitter=0.4)

@@ -1,4 +1,6 @@
-"""Trainings in two processes, beside the same in one; run as a program, it prints what it found as JSON."""
+"""Trainings in two processes, beside the same in one; run as a program, it prints what it found as
+JSON.
+"""
 
 import dataclasses
 import json
@@ -20,7 +22,10 @@ from oneshot.samplers import Uniform
 from oneshot.training import Execution, Stopped, fit
 from oneshot.training.recipe import Recipe
 
-SMALL = "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
+SMALL = (
+    "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1),"
+    " stem_channels=4)"
+)
 SPACE = spaces.get(SMALL)
 TWO = Execution(devices=2, accelerator="cpu", report_every=10, checkpoint_every=1000)
 WHOLE = dataclasses.replace(TWO, sync_batch_norm=True)
@@ -35,7 +40,9 @@ class Differing(Uniform):
 
 
 class Logging(SupernetTask):
-    """Writes down the path that each process takes; its supernet has no dropout, which is drawn by process."""
+    """Writes down the path that each process takes; its supernet has no dropout, which is drawn by
+    process.
+    """
 
     def __init__(self, folder: Path, recipe: Recipe = RECIPE, logged: bool = True):
         supernet = SPACE.supernet(10)
@@ -65,7 +72,8 @@ def main(folder: Path) -> None:
     images = load("digits", SPACE.input_shape).train
     found: dict[str, Any] = {}
 
-    # Stopped by Ctrl-C after the first report, and gone on with. One process takes the same batches in two parts, which
+    # Stopped by Ctrl-C after the first report, and gone on with. One process takes the same batches
+    # in two parts, which
     # are normalised each by itself, as the processes' are.
     (folder / "two").mkdir()
     (folder / "one").mkdir()
@@ -87,11 +95,16 @@ def main(folder: Path) -> None:
     found["supernet"] = furthest(one.model, two.model)
     found["files"] = sorted(path.name for path in (folder / "two").iterdir())
 
-    # One process that normalises whole batches, as two do together; portion by portion it would not. Four updates:
+    # One process that normalises whole batches, as two do together; portion by portion it would
+    # not. Four updates:
     # rounding grows with them.
     weights = {}
     portions = Execution(accelerator="cpu", accumulate=2)
-    for name, execution in {"whole": Execution(accelerator="cpu"), "synced": WHOLE, "portions": portions}.items():
+    for name, execution in {
+        "whole": Execution(accelerator="cpu"),
+        "synced": WHOLE,
+        "portions": portions,
+    }.items():
         task = Logging(folder, recipe=dataclasses.replace(RECIPE, steps=4), logged=False)
         fit(task, images, folder / name, seed=0, execution=execution)
         weights[name] = task.model

@@ -1,4 +1,6 @@
-"""One of two processes that normalise their halves of a batch together; prints the greatest differences as JSON."""
+"""One of two processes that normalise their halves of a batch together; prints the greatest
+differences as JSON.
+"""
 
 import copy
 import json
@@ -13,10 +15,14 @@ from spaces.modules.elastic import ElasticBatchNorm
 
 
 def main(rank: int, meeting: str) -> None:
-    """Compare outputs, gradients and statistics with those of the whole batch in this process alone."""
+    """Compare outputs, gradients and statistics with those of the whole batch in this process
+    alone.
+    """
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=2
+    )
     images = 3 + torch.randn(8, 3, 5, 5, dtype=torch.float64)
     labels = torch.randint(4, (8,))
     whole = nn.Sequential(
@@ -37,10 +43,16 @@ def main(rank: int, meeting: str) -> None:
         nn.functional.cross_entropy(outputs, labels[half]).backward()
     gradients = torch.cat([value.grad.flatten() for value in together.parameters()])
     torch.distributed.all_reduce(gradients)
-    statistics = [torch.cat([value.double().flatten() for value in one.buffers()]) for one in (together, whole)]
+    statistics = [
+        torch.cat([value.double().flatten() for value in one.buffers()])
+        for one in (together, whole)
+    ]
     pairs = {
         "outputs": (outputs, expected[half]),
-        "gradients": (gradients / 2, torch.cat([value.grad.flatten() for value in whole.parameters()])),
+        "gradients": (
+            gradients / 2,
+            torch.cat([value.grad.flatten() for value in whole.parameters()]),
+        ),
         "statistics": statistics,
         "alone": (alone(images[half]), expected[half]),
     }

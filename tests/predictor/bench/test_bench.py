@@ -33,7 +33,16 @@ def macro(tmp_path: Path) -> Path:
 
 def test_a_bench_is_a_table_and_resumes(macro: Path, tmp_path: Path) -> None:
     journal, output, plot = tmp_path / "j.jsonl", tmp_path / "o.json", tmp_path / "p.png"
-    options = ("--benchmark", "nasbench-macro", "--data", macro, "--train", "20,40", "--encoder", "forest")
+    options = (
+        "--benchmark",
+        "nasbench-macro",
+        "--data",
+        macro,
+        "--train",
+        "20,40",
+        "--encoder",
+        "forest",
+    )
     first = run(*options, "--seeds", 2, "--journal", journal, "-o", output, "--plot", plot)
     assert first.exit_code == 0, first.output
     assert plot.stat().st_size > 1000
@@ -44,7 +53,9 @@ def test_a_bench_is_a_table_and_resumes(macro: Path, tmp_path: Path) -> None:
     lines = journal.read_text().splitlines()
     assert len(lines) == 4
 
-    journal.write_text("\n".join(lines[:2]) + "\n" + lines[2][:20])  # torn off while writing the third
+    journal.write_text(
+        "\n".join(lines[:2]) + "\n" + lines[2][:20]
+    )  # torn off while writing the third
     again = run(*options, "--seeds", 2, "--journal", journal, "-o", output)
     assert again.exit_code == 0, again.output
     assert json.loads(output.read_text())["rows"] == rows
@@ -52,7 +63,18 @@ def test_a_bench_is_a_table_and_resumes(macro: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_shown_is_chosen(macro: Path, tmp_path: Path) -> None:
-    options = ("--benchmark", "nasbench-macro", "--data", macro, "--train", "20", "--encoder", "forest", "--seeds", 1)
+    options = (
+        "--benchmark",
+        "nasbench-macro",
+        "--data",
+        macro,
+        "--train",
+        "20",
+        "--encoder",
+        "forest",
+        "--seeds",
+        1,
+    )
     shown = run(*options, "--figure", "regret", "--figure", "best_rank_at_10")
     assert shown.exit_code == 0, shown.output
     assert "Regret on nasbench-macro" in shown.output
@@ -65,7 +87,9 @@ def test_a_journal_keeps_settings_apart(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
     TrialJournal(path, {"metric": "a"}).append(("gp", "random", 20, 0), {"kendall_tau": 0.5})
     assert TrialJournal(path, {"metric": "b"}).done == {}
-    assert TrialJournal(path, {"metric": "a"}).done == {("gp", "random", 20, 0): {"kendall_tau": 0.5}}
+    assert TrialJournal(path, {"metric": "a"}).done == {
+        ("gp", "random", 20, 0): {"kendall_tau": 0.5}
+    }
     path.write_text("{}\n" + path.read_text())
     with pytest.raises(InvalidJournal, match="line 1"):
         TrialJournal(path, {"metric": "a"})
@@ -87,7 +111,11 @@ def test_splits(macro: Path) -> None:
 
 @pytest.mark.reference_data
 def test_classes_of_training_are_not_tested_on(reference_data: Path) -> None:
-    trials = Trials.of(tables.benchmark("nasbench201", reference_data), "cifar10_test_acc", ["oneshot_supernet_acc"])
+    trials = Trials.of(
+        tables.benchmark("nasbench201", reference_data),
+        "cifar10_test_acc",
+        ["oneshot_supernet_acc"],
+    )
     inside, outside = trials.split(390, 0, "classes")
     assert len(outside) < len(trials.codes) - 390
     assert not set(trials.classes[inside]) & set(trials.classes[outside])

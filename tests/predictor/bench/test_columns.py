@@ -24,7 +24,10 @@ def macro(tmp_path: Path) -> Benchmark:
     space, rng = spaces.get("nasbench-macro"), np.random.default_rng(0)
     codes = np.unique(space.sample(rng, 100), axis=0)[:60]
     entry = {"params": 1, "flops": 1}
-    table = {"".join(map(str, row)): {"test_acc": [float(rng.uniform(10, 90))] * 3, **entry} for row in codes}
+    table = {
+        "".join(map(str, row)): {"test_acc": [float(rng.uniform(10, 90))] * 3, **entry}
+        for row in codes
+    }
     path = tmp_path / "nas-bench-macro_cifar10.json"
     path.write_text(json.dumps(table))
     return tables.benchmark("nasbench-macro", path)
@@ -34,7 +37,10 @@ def written(path: Path, benchmark: Benchmark, **metrics: np.ndarray) -> Path:
     """A file of evaluations, in another order than the benchmark's."""
     order = np.random.default_rng(1).permutation(len(benchmark))
     items = benchmark.architectures()
-    each = [Evaluation(items[row], {name: float(values[row]) for name, values in metrics.items()}) for row in order]
+    each = [
+        Evaluation(items[row], {name: float(values[row]) for name, values in metrics.items()})
+        for row in order
+    ]
     path.write_text("".join(item.to_json() + "\n" for item in each))
     return path
 
@@ -46,7 +52,9 @@ def test_what_names_a_file() -> None:
     assert file_of("a.jsonlines") is None
 
 
-def test_columns_follow_the_architectures_of_the_benchmark(macro: Benchmark, tmp_path: Path) -> None:
+def test_columns_follow_the_architectures_of_the_benchmark(
+    macro: Benchmark, tmp_path: Path
+) -> None:
     rng = np.random.default_rng(2)
     naswot, zen = rng.normal(size=60), rng.normal(size=60)
     path = written(tmp_path / "proxies.jsonl", macro, naswot=naswot, zen=zen)
@@ -64,7 +72,9 @@ def test_a_file_that_does_not_do_is_refused(macro: Benchmark, tmp_path: Path) ->
         columns(macro, [f"{path}:zen"])
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:-2]))
-    with pytest.raises(MissingAuxiliary, match="lacks 2 of the 60 architectures of nasbench-macro; the first is"):
+    with pytest.raises(
+        MissingAuxiliary, match="lacks 2 of the 60 architectures of nasbench-macro; the first is"
+    ):
         columns(macro, [str(path)])
     path.write_text("")
     with pytest.raises(MissingAuxiliary, match="holds no evaluation"):
@@ -76,12 +86,24 @@ def test_a_file_that_does_not_do_is_refused(macro: Benchmark, tmp_path: Path) ->
 
 def test_a_column_that_tells_all_makes_a_bench_perfect(macro: Benchmark, tmp_path: Path) -> None:
     path = written(tmp_path / "proxies.jsonl", macro, naswot=macro.values("cifar10_test_acc"))
-    options = ["bench", "--benchmark", "nasbench-macro", "--data", str(macro.files[0]), "--train", "30", "--seeds", "1"]
+    options = [
+        "bench",
+        "--benchmark",
+        "nasbench-macro",
+        "--data",
+        str(macro.files[0]),
+        "--train",
+        "30",
+        "--seeds",
+        "1",
+    ]
     journal = ["--journal", str(tmp_path / "journal.jsonl")]
 
     def tau(*more: str) -> float:
         output = tmp_path / "out.json"
-        result = CliRunner().invoke(main, [*options, *more, "-o", str(output)], env={"COLUMNS": "120"})
+        result = CliRunner().invoke(
+            main, [*options, *more, "-o", str(output)], env={"COLUMNS": "120"}
+        )
         assert result.exit_code == 0, result.output
         return float(json.loads(output.read_text())["rows"][0]["kendall_tau"]["30"]["mean"])
 

@@ -20,7 +20,9 @@ SPACE = spaces.get("spos-tiny")
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], env={"COLUMNS": "120"})
+    return CliRunner().invoke(
+        main, [str(argument) for argument in arguments], env={"COLUMNS": "120"}
+    )
 
 
 @pytest.fixture
@@ -29,7 +31,9 @@ def evaluations(tmp_path: Path) -> Path:
     lines = []
     for architecture, row in zip(SPACE.decode(codes), codes.tolist(), strict=True):
         metrics = {"cross_entropy": 2 - 0.1 * sum(row), "top1": 50 + 2.0 * sum(row)}
-        lines.append(json.dumps({"architecture": architecture.to_dict(), "metrics": metrics, "source": {}}))
+        lines.append(
+            json.dumps({"architecture": architecture.to_dict(), "metrics": metrics, "source": {}})
+        )
     path = tmp_path / "evaluations.jsonl"
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -48,7 +52,12 @@ def test_help_leaves_torch_out() -> None:
         "print('LOADED', *{name.partition('.')[0] for name in sys.modules})"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     shown, _, loaded = done.stdout.rpartition("LOADED")
     assert "train" in shown
@@ -59,12 +68,26 @@ def test_help_leaves_torch_out() -> None:
 def test_every_command_shows_an_example(name: str) -> None:
     command = main.get_command(click.Context(main), name)
     assert isinstance(command, click.Command)
-    assert f"Example:\n    python -m predictor {name} " in CliRunner().invoke(command, ["--help"]).output
+    assert (
+        f"Example:\n    python -m predictor {name} "
+        in CliRunner().invoke(command, ["--help"]).output
+    )
 
 
 def test_from_evaluations_to_predictions(evaluations: Path, tmp_path: Path) -> None:
     output, report = tmp_path / "p.safetensors", tmp_path / "report.json"
-    options = ("--data", evaluations, "--space", "spos-tiny", "--encoder", "gp", "--train", 45, "--report", report)
+    options = (
+        "--data",
+        evaluations,
+        "--space",
+        "spos-tiny",
+        "--encoder",
+        "gp",
+        "--train",
+        45,
+        "--report",
+        report,
+    )
     trained = run("train", *options, "-o", output)
     assert trained.exit_code == 0, trained.output
     assert f"wrote {output}, trained on 45 evaluations" in trained.output
@@ -98,23 +121,41 @@ def test_active_names_what_is_least_known(evaluations: Path, tmp_path: Path) -> 
     deviations = [row["deviation"] for row in rows]
     assert len(rows) == 5
     assert deviations == sorted(deviations, reverse=True)
-    known = {json.dumps(json.loads(line)["architecture"]) for line in evaluations.read_text().splitlines()}
+    known = {
+        json.dumps(json.loads(line)["architecture"])
+        for line in evaluations.read_text().splitlines()
+    }
     assert not known & {json.dumps(row["architecture"]) for row in rows}
     refused(run("active", output, "--count", 50, "--pool", 10), "fewer than 50")
     (tmp_path / "next.jsonl").write_text(found.stdout)
     again = run("predict", output, tmp_path / "next.jsonl")
-    assert [json.loads(line)["architecture"] for line in again.stdout.splitlines()] == [r["architecture"] for r in rows]
+    assert [json.loads(line)["architecture"] for line in again.stdout.splitlines()] == [
+        r["architecture"] for r in rows
+    ]
 
 
 def test_evaluate_looks_at_what_was_trained_on(evaluations: Path, tmp_path: Path) -> None:
     output = tmp_path / "p.safetensors"
-    options = ("--data", evaluations, "--space", "spos-tiny", "--encoder", "gp", "--train", 45, "--metric", "top1")
+    options = (
+        "--data",
+        evaluations,
+        "--space",
+        "spos-tiny",
+        "--encoder",
+        "gp",
+        "--train",
+        45,
+        "--metric",
+        "top1",
+    )
     assert run("train", *options, "-o", output).exit_code == 0
     found = json.loads(run("evaluate", output, "--data", evaluations).stdout)
     assert found["metric"] == "top1"
     assert found["kendall_tau"] > 0.6
     assert found["regret"] >= 0
-    named = json.loads(run("evaluate", output, "--data", evaluations, "--metric", "cross_entropy").stdout)
+    named = json.loads(
+        run("evaluate", output, "--data", evaluations, "--metric", "cross_entropy").stdout
+    )
     assert named["metric"] == "cross_entropy"
 
 
@@ -130,13 +171,20 @@ def test_fraction_refit_and_metric(evaluations: Path, tmp_path: Path) -> None:
 def test_bad_input_is_one_line(evaluations: Path, tmp_path: Path) -> None:
     output = tmp_path / "p.safetensors"
     options = ("train", "--space", "spos-tiny", "-o", output, "--data")
-    refused(run(*options, evaluations, "--metric", "f1"), "unknown metric 'f1'; there is: cross_entropy, top1")
+    refused(
+        run(*options, evaluations, "--metric", "f1"),
+        "unknown metric 'f1'; there is: cross_entropy, top1",
+    )
     refused(run(*options, evaluations, "--train", 58), "leaves fewer than 5 to test on")
     refused(run(*options, evaluations, "--train-fraction", 1), "--train-fraction")
     refused(run(*options, tmp_path / "none.jsonl"), "none.jsonl")
     bad = tmp_path / "bad.jsonl"
-    bad.write_text(evaluations.read_text().replace('"cross_entropy": ', '"cross_entropy": NaN, "was": ', 1))
-    refused(run(*options, bad, "--encoder", "gp", "--train", 50), "'metrics' must map names to numbers")
+    bad.write_text(
+        evaluations.read_text().replace('"cross_entropy": ', '"cross_entropy": NaN, "was": ', 1)
+    )
+    refused(
+        run(*options, bad, "--encoder", "gp", "--train", 50), "'metrics' must map names to numbers"
+    )
     assert not output.exists()
     refused(run("predict", evaluations, evaluations), "not a predictor's file")
 
@@ -146,13 +194,30 @@ def test_active_names_a_network_once(tmp_path: Path) -> None:
     codes = np.unique(space.sample(np.random.default_rng(0), 40), axis=0)
     evaluations, output = tmp_path / "evaluations.jsonl", tmp_path / "p.safetensors"
     items = zip(space.decode(codes), codes.sum(1).tolist(), strict=True)
-    each = [{"architecture": item.to_dict(), "metrics": {"top1": value}, "source": {}} for item, value in items]
+    each = [
+        {"architecture": item.to_dict(), "metrics": {"top1": value}, "source": {}}
+        for item, value in items
+    ]
     evaluations.write_text("".join(json.dumps(line) + "\n" for line in each))
-    options = ("--data", evaluations, "--space", "nasbench201", "--encoder", "gp", "--metric", "top1", "-o", output)
+    options = (
+        "--data",
+        evaluations,
+        "--space",
+        "nasbench201",
+        "--encoder",
+        "gp",
+        "--metric",
+        "top1",
+        "-o",
+        output,
+    )
     assert run("train", *options).exit_code == 0
     found = run("active", output, "--count", 300, "--pool", 600, "--evaluated", evaluations)
     named = space.encode(
-        [Architecture.from_dict(json.loads(line)["architecture"]) for line in found.stdout.splitlines()]
+        [
+            Architecture.from_dict(json.loads(line)["architecture"])
+            for line in found.stdout.splitlines()
+        ]
     )
     classes = class_keys(space, np.concatenate([codes, named]))[:, 0]
     assert len(named) == 300

@@ -23,7 +23,11 @@ def evaluations(path: Path, count: int) -> Path:
     codes = SPACE.sample(np.random.default_rng(0), count)
     lines = [
         json.dumps(
-            {"architecture": architecture.to_dict(), "metrics": {"cross_entropy": 2 - 0.1 * sum(row)}, "source": {}}
+            {
+                "architecture": architecture.to_dict(),
+                "metrics": {"cross_entropy": 2 - 0.1 * sum(row)},
+                "source": {},
+            }
         )
         for architecture, row in zip(SPACE.decode(codes), codes.tolist(), strict=True)
     ]
@@ -32,7 +36,18 @@ def evaluations(path: Path, count: int) -> Path:
 
 
 def command(data: Path, output: Path) -> list[str]:
-    options = ["--space", "spos-tiny", "--encoder", "mlp", "--baseline", "gp", "--train", "40", "--pretraining", "50"]
+    options = [
+        "--space",
+        "spos-tiny",
+        "--encoder",
+        "mlp",
+        "--baseline",
+        "gp",
+        "--train",
+        "40",
+        "--pretraining",
+        "50",
+    ]
     return ["train", "--data", str(data), *options, "-o", str(output)]
 
 
@@ -64,7 +79,9 @@ def test_a_killed_training_goes_on_and_writes_the_same_file(tmp_path: Path) -> N
     first, second = predictor.load(whole), predictor.load(output)
     assert isinstance(first, GraphPredictor)
     assert isinstance(second, GraphPredictor)
-    for (name, tensor), (other, same) in zip(first.state()[1].items(), second.state()[1].items(), strict=True):
+    for (name, tensor), (other, same) in zip(
+        first.state()[1].items(), second.state()[1].items(), strict=True
+    ):
         assert name == other
         assert bool((tensor == same).all())
     assert first.pretraining == 50

@@ -30,7 +30,13 @@ SMALL: dict[type[Encoder], dict[str, Any]] = {
     LstmEncoder: {"channels": 16, "hidden": 32, "head": (32,)},
     GcnEncoder: {"channels": 16, "hidden": 32, "layers": 3},
     TransformerEncoder: {"channels": 16, "heads": 2, "layers": 2, "hidden": 32, "head": 32},
-    TaGatesEncoder: {"operation_channels": 16, "state_channels": 16, "hidden": 32, "layers": 3, "head": (32,)},
+    TaGatesEncoder: {
+        "operation_channels": 16,
+        "state_channels": 16,
+        "hidden": 32,
+        "layers": 3,
+        "head": (32,),
+    },
 }
 
 encoders = pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.name)
@@ -57,9 +63,13 @@ class Branching(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        inner = LayerChoice({"wide": nn.Conv2d(4, 4, 3, 1, 1), "narrow": nn.Conv2d(4, 4, 1)}, key="inner")
+        inner = LayerChoice(
+            {"wide": nn.Conv2d(4, 4, 3, 1, 1), "narrow": nn.Conv2d(4, 4, 1)}, key="inner"
+        )
         self.stem = nn.Conv2d(3, 4, 3)
-        self.outer = LayerChoice({"identity": nn.Identity(), "deep": nn.Sequential(nn.ReLU(), inner)}, key="outer")
+        self.outer = LayerChoice(
+            {"identity": nn.Identity(), "deep": nn.Sequential(nn.ReLU(), inner)}, key="outer"
+        )
         self.joined = InputChoice(2, n_chosen=None, reduction="sum", key="joined")
         self.rate = ValueChoice([0.1, 0.5], key="rate")
         self.tail = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
@@ -155,10 +165,15 @@ def test_scores_do_not_depend_on_the_order_of_nodes(kind: type[Encoder], name: s
     space = spaces.get(name)
     graphs = [space.graphs(row[None]).get_example(0) for row in sample(space, 4)]
     generator = torch.Generator().manual_seed(1)
-    moved = [relabelled(graph, torch.randperm(len(graph.operation), generator=generator)) for graph in graphs]
+    moved = [
+        relabelled(graph, torch.randperm(len(graph.operation), generator=generator))
+        for graph in graphs
+    ]
     encoder = fresh(kind, space).eval()
     with torch.inference_mode():
-        torch.testing.assert_close(encoder(batched(kind, moved)), encoder(batched(kind, graphs)), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            encoder(batched(kind, moved)), encoder(batched(kind, graphs)), rtol=1e-4, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize(
@@ -202,7 +217,10 @@ def test_same_seed_same_weights_and_scores(kind: type[Encoder]) -> None:
     state = torch.get_rng_state()
     one, same, other = (fresh(kind, space, seed) for seed in (3, 3, 4))
     assert torch.equal(torch.get_rng_state(), state)
-    assert all(torch.equal(first, second) for first, second in zip(one.parameters(), same.parameters(), strict=True))
+    assert all(
+        torch.equal(first, second)
+        for first, second in zip(one.parameters(), same.parameters(), strict=True)
+    )
     codes = sample(space, 4)
     assert torch.equal(scores(one, space, codes), scores(same, space, codes))
     assert not torch.allclose(scores(one, space, codes), scores(other, space, codes))
@@ -230,13 +248,18 @@ def test_every_weight_is_trained(kind: type[Encoder]) -> None:
 def additive(space: SearchSpace, codes: Codes) -> NDArray[np.float64]:
     """Each candidate has a worth, and each choice a weight."""
     rng = np.random.default_rng(0)
-    worth, weight = np.linspace(0, 1, int(space.candidates.max())), rng.uniform(0.5, 1.5, len(space.choices))
+    worth, weight = (
+        np.linspace(0, 1, int(space.candidates.max())),
+        rng.uniform(0.5, 1.5, len(space.choices)),
+    )
     return worth[codes] @ weight
 
 
 @encoders
 @pytest.mark.parametrize(("name", "least"), [("nasbench201", 0.6), ("spos-tiny", 0.7)])
-def test_a_simple_target_is_learned_from_64_architectures(kind: type[Encoder], name: str, least: float) -> None:
+def test_a_simple_target_is_learned_from_64_architectures(
+    kind: type[Encoder], name: str, least: float
+) -> None:
     space = spaces.get(name)
     encoder = fresh(kind, space, dropout=0.0).train()
     codes = sample(space, 64)
@@ -248,4 +271,7 @@ def test_a_simple_target_is_learned_from_64_architectures(kind: type[Encoder], n
         torch.autograd.backward(hinge(encoder(inputs), values, generator))
         optimizer.step()
     unseen = sample(space, 300, seed=1)
-    assert kendall_tau(scores(encoder, space, unseen).double().numpy(), additive(space, unseen)) > least
+    assert (
+        kendall_tau(scores(encoder, space, unseen).double().numpy(), additive(space, unseen))
+        > least
+    )

@@ -19,7 +19,15 @@ def seeded(space: SearchSpace, **config: int) -> GatesEncoder:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         return GatesEncoder.of(
-            space, **{"operation_channels": 8, "hidden": 16, "layers": 3, "head": 10, "head_layers": 1, **config}
+            space,
+            **{
+                "operation_channels": 8,
+                "hidden": 16,
+                "layers": 3,
+                "head": 10,
+                "head_layers": 1,
+                **config,
+            },
         ).eval()
 
 
@@ -27,14 +35,19 @@ def test_a_layer_on_nodes_is_the_formula() -> None:
     generator = torch.Generator().manual_seed(1)
     layer = NodeFlow(3, 5, 4)
     torch.nn.init.normal_(layer.bias, generator=generator)
-    states, operations = torch.randn(2, 4, 3, generator=generator), torch.randn(2, 4, 4, generator=generator)
+    states, operations = (
+        torch.randn(2, 4, 3, generator=generator),
+        torch.randn(2, 4, 4, generator=generator),
+    )
     incoming = torch.zeros(2, 4, 4)  # row: the node that receives
     incoming[0, [1, 2, 3, 3], [0, 0, 1, 2]] = 1
     for graph in range(2):
         carried = states[graph] @ layer.lin.weight.T
         gates = torch.sigmoid(operations[graph] @ layer.gate.weight.T)
         expected = gates * (incoming[graph] @ carried) + carried + layer.bias
-        torch.testing.assert_close(layer(states, layer.gates(operations), incoming)[graph], expected)
+        torch.testing.assert_close(
+            layer(states, layer.gates(operations), incoming)[graph], expected
+        )
 
 
 def test_repr() -> None:
@@ -43,14 +56,19 @@ def test_repr() -> None:
 
 
 def on_vertices(encoder: GatesEncoder, codes: Codes) -> Tensor:
-    """The paper's form for operations on edges: states of a cell's four vertices, messages along its six edges."""
+    """The paper's form for operations on edges: states of a cell's four vertices, messages along
+    its six edges.
+    """
     found = []
     for row in codes.tolist():
         state = encoder.state.weight[0].expand(4, -1) * torch.tensor([1.0, 0, 0, 0])[:, None]
         for index, conv in enumerate(encoder.convs):
             assert isinstance(conv, EdgeFlow)
             carried = (torch.relu(state) if index else state) @ conv.lin.weight.T
-            following = [carried[0], *(torch.zeros_like(carried[0]) for _ in range(3))]  # the input keeps its own
+            following = [
+                carried[0],
+                *(torch.zeros_like(carried[0]) for _ in range(3)),
+            ]  # the input keeps its own
             for (source, target), operation in zip(EDGES, row, strict=True):
                 if OPERATIONS[operation] != "none":
                     embedded = encoder.labels.operation.weight[operation]
@@ -64,7 +82,9 @@ def on_vertices(encoder: GatesEncoder, codes: Codes) -> Tensor:
 def test_operations_on_edges_are_the_papers_form_on_vertices() -> None:
     encoder = seeded(CELLS, layers=4)
     assert encoder.on_edges
-    codes = CELLS.check(np.concatenate([CELLS.sample(np.random.default_rng(0), 40), [[0] * 6, [1] * 6]]))
+    codes = CELLS.check(
+        np.concatenate([CELLS.sample(np.random.default_rng(0), 40), [[0] * 6, [1] * 6]])
+    )
     with torch.inference_mode():
         expected = on_vertices(encoder, codes)
         torch.testing.assert_close(encoder.features(encoder.inputs(CELLS, codes)), expected)
@@ -83,15 +103,23 @@ def test_parallel_edges_each_bring_something() -> None:
     state = encoder.state.weight[0]
     # Behind an input alone a node receives that input's state; of parallel edges each is a node.
     entering = (graphs.incoming * (graphs.operation == 0)[:, None]).sum(2)
-    for graph, node in zip(*(index.tolist() for index in torch.nonzero(graphs.operating, as_tuple=True)), strict=True):
+    for graph, node in zip(
+        *(index.tolist() for index in torch.nonzero(graphs.operating, as_tuple=True)), strict=True
+    ):
         torch.testing.assert_close(seen[0][graph, node], entering[graph, node] * state)
 
 
 def test_spaces_whose_operations_stand_on_edges() -> None:
     told = {
-        name: seeded(spaces.get(name)).on_edges for name in ("nasbench201", "darts-tiny", "nasbench101", "spos-tiny")
+        name: seeded(spaces.get(name)).on_edges
+        for name in ("nasbench201", "darts-tiny", "nasbench101", "spos-tiny")
     }
-    assert told == {"nasbench201": True, "darts-tiny": True, "nasbench101": False, "spos-tiny": False}
+    assert told == {
+        "nasbench201": True,
+        "darts-tiny": True,
+        "nasbench101": False,
+        "spos-tiny": False,
+    }
 
 
 def test_scores_do_not_depend_on_the_order_of_nodes() -> None:
@@ -110,7 +138,8 @@ def test_scores_do_not_depend_on_the_order_of_nodes() -> None:
     encoder = seeded(space)
     with torch.inference_mode():
         one, other, backwards = (
-            encoder(DenseGraphs.of(Batch.from_data_list([data]))) for data in (graph, moved, reversed_chain)
+            encoder(DenseGraphs.of(Batch.from_data_list([data])))
+            for data in (graph, moved, reversed_chain)
         )
     torch.testing.assert_close(one, other)
     assert not torch.allclose(one, backwards)
@@ -122,7 +151,9 @@ def test_a_batch_is_scored_as_its_graphs_one_by_one() -> None:
         encoder = seeded(space)
         with torch.inference_mode():
             together = encoder(encoder.inputs(space, codes))
-            alone = torch.cat([encoder(encoder.inputs(space, codes[row : row + 1])) for row in range(6)])
+            alone = torch.cat(
+                [encoder(encoder.inputs(space, codes[row : row + 1])) for row in range(6)]
+            )
         torch.testing.assert_close(together, alone)
         assert len(set(together.tolist())) == 6
 
@@ -130,4 +161,6 @@ def test_a_batch_is_scored_as_its_graphs_one_by_one() -> None:
 def test_kinds_of_nodes_are_pairs_of_operation_and_position() -> None:
     labels = seeded(spaces.get("spos-tiny")).labels
     operation, position = torch.tensor([[0, 2], [3, 1]]), torch.tensor([[0, 1], [2, 6]])
-    torch.testing.assert_close(labels.every()[labels.kinds(operation, position)], labels(operation, position))
+    torch.testing.assert_close(
+        labels.every()[labels.kinds(operation, position)], labels(operation, position)
+    )

@@ -11,7 +11,9 @@ def test_states_are_those_of_the_augmented_adjacency_matrix() -> None:
     space = spaces.get("darts-tiny")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        encoder = GcnEncoder.of(space, channels=5, hidden=6, layers=3).eval()  # two cells, several sources
+        encoder = GcnEncoder.of(
+            space, channels=5, hidden=6, layers=3
+        ).eval()  # two cells, several sources
         for conv in encoder.convs:
             torch.nn.init.normal_(conv.bias)
     codes = space.sample(np.random.default_rng(0), 4)

@@ -21,7 +21,10 @@ def fitted(space: SearchSpace, encoder: str = "gates") -> GraphPredictor:
 def certain(space: SearchSpace, codes: Codes) -> list[torch.Tensor]:
     counts = space.candidates.tolist()
     columns = [torch.from_numpy(codes[:, column].astype(np.int64)) for column in range(len(counts))]
-    return [torch.nn.functional.one_hot(column, count).float() for column, count in zip(columns, counts, strict=True)]
+    return [
+        torch.nn.functional.one_hot(column, count).float()
+        for column, count in zip(columns, counts, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("name", ["spos-tiny", "nasbench201", "nasbench-macro"])
@@ -49,7 +52,9 @@ def test_scores_have_gradients_to_every_choice(name: str) -> None:
 def test_what_has_no_relaxed_score_says_so() -> None:
     space = spaces.get("nasbench101")
     with pytest.raises(NotRelaxable, match="nasbench101"):
-        fitted(space).score_relaxed([torch.ones(count) / count for count in space.candidates.tolist()])
+        fitted(space).score_relaxed(
+            [torch.ones(count) / count for count in space.candidates.tolist()]
+        )
     with pytest.raises(NotRelaxable, match="not by mlp"):
         fitted(spaces.get("spos-tiny"), "mlp").score_relaxed([torch.ones(4) / 4] * 6)
     with pytest.raises(NotRelaxable, match="not by gp"):

@@ -34,7 +34,9 @@ def test_the_recurrent_state_is_carried_through_the_sequence() -> None:
     sequence = encoder.inputs(space, space.sample(np.random.default_rng(0), 3))
     cells = nn.ModuleList([nn.LSTMCell(5, 7), nn.LSTMCell(7, 7)])
     for layer, cell in enumerate(cells):
-        cell.load_state_dict({name: encoder.lstm.get_parameter(f"{name}_l{layer}") for name in cell.state_dict()})
+        cell.load_state_dict(
+            {name: encoder.lstm.get_parameter(f"{name}_l{layer}") for name in cell.state_dict()}
+        )
     states = [(torch.zeros(3, 7), torch.zeros(3, 7)) for _ in cells]
     for step in range(sequence.shape[1]):
         x = encoder.embedding.weight[sequence[:, step]]

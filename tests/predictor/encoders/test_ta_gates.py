@@ -16,7 +16,13 @@ from predictor.errors import InvalidValues
 from spaces.errors import InvalidParameter
 from spaces.space import SearchSpace
 
-SMALL: dict[str, Any] = {"operation_channels": 6, "state_channels": 5, "hidden": 7, "layers": 2, "head": (8,)}
+SMALL: dict[str, Any] = {
+    "operation_channels": 6,
+    "state_channels": 5,
+    "hidden": 7,
+    "layers": 2,
+    "head": (8,),
+}
 SPACE = spaces.get("nasbench201")
 
 
@@ -42,7 +48,10 @@ def test_a_layer_is_the_formula_and_some_gates_pass_everything() -> None:
     flow = InformationFlow([3, 5], 4)
     layer: Any = flow.convs[0]
     torch.nn.init.normal_(layer.bias, generator=generator)
-    states, operations = torch.randn(1, 4, 3, generator=generator), torch.randn(1, 4, 4, generator=generator)
+    states, operations = (
+        torch.randn(1, 4, 3, generator=generator),
+        torch.randn(1, 4, 4, generator=generator),
+    )
     passing = torch.tensor([True, False, True, False])[None, :, None]
     incoming = torch.zeros(1, 4, 4)
     incoming[0, [1, 2, 3, 3], [0, 0, 1, 2]] = 1
@@ -68,7 +77,14 @@ def test_steps_are_the_paper_s(steps: int) -> None:
     graphs = model.inputs(SPACE, SPACE.check(np.array([[3, 2, 1, 4, 0, 3]])))
     operation, position, into = graphs.operation[0], graphs.position[0], graphs.incoming[0]
     names = ["input", *(SPACE.operations[label - 1] for label in operation[1:].tolist())]
-    assert names[1:] == ["nor_conv_3x3", "nor_conv_1x1", "skip_connect", "avg_pool_3x3", "nor_conv_3x3", "output"]
+    assert names[1:] == [
+        "nor_conv_3x3",
+        "nor_conv_1x1",
+        "skip_connect",
+        "avg_pool_3x3",
+        "nor_conv_3x3",
+        "output",
+    ]
     passing = torch.tensor([name in ("input", "skip_connect", "output") for name in names])[:, None]
     trained = torch.tensor([name.startswith("nor_conv") for name in names])[:, None]
     embedded = model.labels(operation, position)
@@ -77,7 +93,9 @@ def test_steps_are_the_paper_s(steps: int) -> None:
     for step in range(steps):
         x = dense_pass(model.forward_pass, start, embedded, passing, into)
         if step < steps - 1:
-            back = dense_pass(model.backward_pass, torch.where(last, model.turn(x), 0), embedded, passing, into.T)
+            back = dense_pass(
+                model.backward_pass, torch.where(last, model.turn(x), 0), embedded, passing, into.T
+            )
             change = model.update(torch.cat([embedded, x, back], dim=1))
             embedded = torch.where(trained, embedded + 0.1 * change, embedded)
     assert model.read_out.weight is not None
@@ -98,7 +116,10 @@ def test_which_operations_pass_and_which_are_trained() -> None:
             {name for name, told in zip(operations, fixed[1:], strict=True) if told},
         )
 
-    assert named("nasbench201") == ({"skip_connect", "output"}, {"skip_connect", "output", "avg_pool_3x3"})
+    assert named("nasbench201") == (
+        {"skip_connect", "output"},
+        {"skip_connect", "output", "avg_pool_3x3"},
+    )
     assert named("nasbench101") == ({"output"}, {"output", "maxpool3x3"})
     assert named("nasbench-macro") == ({"identity"}, {"identity"})
     assert named("proxylessnas-tiny") == ({"zero"}, {"zero"})
@@ -138,7 +159,9 @@ def test_zero_cost_features_change_scores_and_their_absence_is_zeros() -> None:
     model = encoder(zero_cost=3, zero_cost_scale=1.0)
     with torch.inference_mode():
         without = model(cells())
-        assert torch.equal(without, model(cells().with_features(torch.zeros(4, SPACE.positions, 3))))
+        assert torch.equal(
+            without, model(cells().with_features(torch.zeros(4, SPACE.positions, 3)))
+        )
         features = torch.randn(4, SPACE.positions, 3, generator=torch.Generator().manual_seed(0))
         broken = model(cells().with_features(features))
     assert (broken - without).abs().min() > 1e-6
@@ -154,7 +177,9 @@ def test_features_stand_at_their_positions() -> None:
 
 
 def test_another_number_of_features_is_refused() -> None:
-    with pytest.raises(InvalidValues, match="zero_cost: 3 features an operation are expected, not 2"):
+    with pytest.raises(
+        InvalidValues, match="zero_cost: 3 features an operation are expected, not 2"
+    ):
         encoder(zero_cost=3)(cells().with_features(torch.zeros(4, SPACE.positions, 2)))
 
 
@@ -186,7 +211,10 @@ def test_steps_learn_targets_of_their_own() -> None:
     graphs = model.inputs(SPACE, codes)
     count = (graphs.operation == 3).float().sum(1)
     values, hinge = torch.stack([count, -count], dim=1), loss("hinge")
-    optimizer, generator = torch.optim.Adam(model.parameters(), lr=3e-3), torch.Generator().manual_seed(0)
+    optimizer, generator = (
+        torch.optim.Adam(model.parameters(), lr=3e-3),
+        torch.Generator().manual_seed(0),
+    )
     for _ in range(40):
         optimizer.zero_grad()
         torch.autograd.backward(anytime(hinge, model(graphs, every_step=True), values, generator))

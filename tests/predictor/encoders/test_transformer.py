@@ -13,7 +13,12 @@ from torch import Tensor, nn
 import spaces
 from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.reachability import depths, reachable
-from predictor.encoders.transformer import TransformerEncoder, TransformerLayer, sinusoids, with_paths
+from predictor.encoders.transformer import (
+    TransformerEncoder,
+    TransformerLayer,
+    sinusoids,
+    with_paths,
+)
 from spaces.errors import InvalidParameter
 
 
@@ -31,7 +36,9 @@ def acyclic(draw: st.DrawFn) -> Tensor:
 def paths_from(adjacency: Tensor, node: int) -> list[list[int]]:
     """Every path of a graph [nodes, nodes] that begins at a node."""
     following = [
-        [node, *path] for after in adjacency[node].nonzero().flatten() for path in paths_from(adjacency, after)
+        [node, *path]
+        for after in adjacency[node].nonzero().flatten()
+        for path in paths_from(adjacency, after)
     ]
     return [[node], *following]
 
@@ -42,7 +49,9 @@ def test_reachability_and_depth_are_those_of_all_paths(adjacency: Tensor) -> Non
     paths = [path for node in range(nodes) for path in paths_from(adjacency[0], node)]
     ends = {(int(path[0]), int(path[-1])) for path in paths}
     assert {tuple(pair) for pair in reachable(adjacency)[0].nonzero().tolist()} == ends
-    longest = [max(len(path) - 1 for path in paths if int(path[-1]) == node) for node in range(nodes)]
+    longest = [
+        max(len(path) - 1 for path in paths if int(path[-1]) == node) for node in range(nodes)
+    ]
     assert depths(adjacency)[0].tolist() == longest
 
 
@@ -63,7 +72,9 @@ def test_sinusoids_by_hand() -> None:
     found = sinusoids(torch.tensor([[0, 3]]), 4)
     assert found.shape == (1, 2, 4)
     assert found[0, 0].tolist() == [0, 1, 0, 1]
-    assert found[0, 1].tolist() == pytest.approx([math.sin(3), math.cos(3), math.sin(0.03), math.cos(0.03)])
+    assert found[0, 1].tolist() == pytest.approx(
+        [math.sin(3), math.cos(3), math.sin(0.03), math.cos(0.03)]
+    )
 
 
 def test_the_layer_is_torchs_own_with_a_mask() -> None:
@@ -85,7 +96,9 @@ def test_the_layer_is_torchs_own_with_a_mask() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, 5, 12, generator=generator)
     mask = (torch.rand(2, 5, 5, generator=generator) < 0.5) | torch.eye(5, dtype=torch.bool)
-    expected = torch_layer(x, src_mask=~mask.repeat_interleave(3, dim=0))  # there true is what is left out
+    expected = torch_layer(
+        x, src_mask=~mask.repeat_interleave(3, dim=0)
+    )  # there true is what is left out
     torch.testing.assert_close(layer(x, mask), expected)
 
 
@@ -94,7 +107,9 @@ def test_nodes_attend_only_to_those_that_a_path_connects() -> None:
     space = spaces.get("nasbench101")
     given_edges = {"edge_0_1", "edge_0_2", "edge_1_6", "edge_2_6"}
     mapping = {
-        choice.key: ("1" if choice.key in given_edges else "0") if choice.key.startswith("edge") else "conv3x3-bn-relu"
+        choice.key: ("1" if choice.key in given_edges else "0")
+        if choice.key.startswith("edge")
+        else "conv3x3-bn-relu"
         for choice in space.choices
     }
     graphs = space.graphs([space.architecture(mapping)])

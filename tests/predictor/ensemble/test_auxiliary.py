@@ -16,7 +16,14 @@ from spaces.space import Codes
 
 SPACE = spaces.get("nasbench201")
 CODES = np.unique(SPACE.sample(np.random.default_rng(0), 300), axis=0)
-SMALL = {"operation_channels": 8, "state_channels": 8, "hidden": 16, "layers": 2, "head": (16,), "zero_cost_scale": 1.0}
+SMALL = {
+    "operation_channels": 8,
+    "state_channels": 8,
+    "hidden": 16,
+    "layers": 2,
+    "head": (16,),
+    "zero_cost_scale": 1.0,
+}
 
 
 def noise(codes: Codes) -> NDArray[np.float64]:
@@ -26,7 +33,9 @@ def noise(codes: Codes) -> NDArray[np.float64]:
 
 def at_operations(codes: Codes) -> NDArray[np.float64]:
     """Such a number for every operation, and 0 at the output."""
-    drawn = np.array([np.random.default_rng(row).normal(size=codes.shape[1]) for row in codes.tolist()])
+    drawn = np.array(
+        [np.random.default_rng(row).normal(size=codes.shape[1]) for row in codes.tolist()]
+    )
     return np.pad(drawn, ((0, 0), (0, SPACE.positions - codes.shape[1])))
 
 
@@ -67,7 +76,9 @@ def test_a_loaded_predictor_asks_for_its_columns(tmp_path: Path) -> None:
 
 
 def test_a_column_of_another_shape_is_refused() -> None:
-    with pytest.raises(InvalidValues, match=r"'proxy' must be one finite number .* or for each of its 7 positions"):
+    with pytest.raises(
+        InvalidValues, match=r"'proxy' must be one finite number .* or for each of its 7 positions"
+    ):
         fitted({"proxy": lambda codes: np.zeros((len(codes), 3))}, noise(CODES))
 
 
@@ -84,7 +95,9 @@ def test_the_anytime_head_trains_every_step() -> None:
     values = (CODES == 3).sum(1) + 0.1 * (CODES == 2).sum(1)
     model = fitted(None, values, 120, anytime=True)
     for encoder in model.encoders:
-        scores = encoder(encoder.inputs(SPACE, CODES[150:]), every_step=True).detach().double().numpy()
+        scores = (
+            encoder(encoder.inputs(SPACE, CODES[150:]), every_step=True).detach().double().numpy()
+        )
         for step in range(2):
             assert kendall_tau(scores[:, step], values[150:]) > 0.4
     assert kendall_tau(model.predict(CODES[150:])[0], values[150:]) > 0.6

@@ -20,9 +20,20 @@ CODES = SPACE.sample(np.random.default_rng(0), 80)
 VALUES = (CODES == 3).sum(1) + 0.1 * np.arange(80)
 
 
-def training(fitting: Fitting, path: Path | None = None, seed: int = 0, exact: bool = False, **config: Any) -> Training:
-    """Of three members; `exact`: in double precision, for Adam makes much of gradients that are but rounding."""
-    config = {"operation_channels": 8, "hidden": 12, "layers": 3, "head": 10, "head_layers": 1, **config}
+def training(
+    fitting: Fitting, path: Path | None = None, seed: int = 0, exact: bool = False, **config: Any
+) -> Training:
+    """Of three members; `exact`: in double precision, for Adam makes much of gradients that are but
+    rounding.
+    """
+    config = {
+        "operation_channels": 8,
+        "hidden": 12,
+        "layers": 3,
+        "head": 10,
+        "head_layers": 1,
+        **config,
+    }
     torch.default_generator.manual_seed(seed)
     encoders = [GatesEncoder.of(SPACE, **config).train() for _ in range(3)]
     inputs = encoders[0].inputs(SPACE, CODES)
@@ -46,7 +57,9 @@ def silent(share: float, text: str) -> None: ...
 
 
 @pytest.mark.parametrize("loss", ["hinge", "bce", "listmle", "mse"])
-def test_members_at_once_learn_what_members_in_turn_learn(loss: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_members_at_once_learn_what_members_in_turn_learn(
+    loss: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fitting = Fitting(epochs=6, batch_size=20, loss=loss)
     found = training(fitting, exact=True, dropout=0.0)
     untrained = found.members(found.inputs).detach()
@@ -67,7 +80,9 @@ def test_a_member_stops_by_its_own_ranking_and_keeps_its_best() -> None:
     for member, encoder in enumerate(run.members.encoders()):
         with torch.inference_mode():
             scores = encoder(encoder.inputs(SPACE, CODES[rows[member]])).numpy()
-        assert kendall_tau(scores, VALUES[rows[member]]) == pytest.approx(run.best_tau[member], abs=1e-3)
+        assert kendall_tau(scores, VALUES[rows[member]]) == pytest.approx(
+            run.best_tau[member], abs=1e-3
+        )
         assert run.best_epoch[member] % 10 == 0
 
 
@@ -99,7 +114,9 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
     assert all(torch.equal(found[name], stack) for name, stack in whole.items())
 
 
-def test_a_state_of_other_data_or_a_torn_one_is_left_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_of_other_data_or_a_torn_one_is_left_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("predictor.ensemble.fitting._SECONDS", 0.0)
     path = tmp_path / "p.part"
     fitting = Fitting(epochs=10, batch_size=20)
@@ -115,7 +132,14 @@ def test_a_state_of_other_data_or_a_torn_one_is_left_unread(tmp_path: Path, monk
 
 def test_more_data_are_passed_over_less_often() -> None:
     fitting = Fitting(epochs=200, steps=500, least_epochs=50, batch_size=128)
-    assert [fitting.epochs_of(count) for count in (58, 128, 292, 585, 1500, 6000)] == [200, 200, 200, 100, 50, 50]
+    assert [fitting.epochs_of(count) for count in (58, 128, 292, 585, 1500, 6000)] == [
+        200,
+        200,
+        200,
+        100,
+        50,
+        50,
+    ]
     assert Fitting(epochs=10).epochs_of(6000) == 10
 
 
@@ -127,7 +151,9 @@ def test_batches_hold_every_row_once_and_no_crumbs() -> None:
     assert [part.shape[1] for part in batches(order, 25)] == [25, 25, 20]
 
 
-def test_an_ensemble_of_an_encoder_that_is_not_stackable_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ensemble_of_an_encoder_that_is_not_stackable_is_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     config = {"channels": 8, "hidden": (16,), "dropout": 0.0}
     predictions = []
     for stackable in (True, False):

@@ -12,7 +12,14 @@ from hypothesis.extra.numpy import arrays
 from torch import Tensor
 
 from predictor.ensemble import losses
-from predictor.ensemble.losses import anytime, list_mle, loss, pairwise_cross_entropy, pairwise_hinge, squared_error
+from predictor.ensemble.losses import (
+    anytime,
+    list_mle,
+    loss,
+    pairwise_cross_entropy,
+    pairwise_hinge,
+    squared_error,
+)
 from spaces.errors import InvalidParameter, UnknownName
 
 COMPARING = ["hinge", "bce", "listmle"]
@@ -42,7 +49,9 @@ def all_pairs(name: str, threshold: float = 0.0) -> losses.Loss:
 
 
 @given(batches(), st.sampled_from([0.0, 0.5, 2.0]))
-def test_pairwise_losses_are_means_over_the_pairs(batch: tuple[Tensor, Tensor], threshold: float) -> None:
+def test_pairwise_losses_are_means_over_the_pairs(
+    batch: tuple[Tensor, Tensor], threshold: float
+) -> None:
     scores, values = batch
     pairs = [
         (float(scores[i] - scores[j]))
@@ -52,22 +61,30 @@ def test_pairwise_losses_are_means_over_the_pairs(batch: tuple[Tensor, Tensor], 
     hinge = sum(max(0.0, 0.1 - gap) for gap in pairs) / max(len(pairs), 1)
     entropy = sum(math.log1p(math.exp(-gap)) for gap in pairs) / max(len(pairs), 1)
     assert all_pairs("hinge", threshold)(scores, values, None).item() == pytest.approx(hinge)
-    assert pairwise_cross_entropy(scores, values, threshold=threshold).item() == pytest.approx(entropy)
+    assert pairwise_cross_entropy(scores, values, threshold=threshold).item() == pytest.approx(
+        entropy
+    )
 
 
 def test_listmle_is_the_likelihood_of_the_order() -> None:
     scores, values = tensor([0.3, -1.2, 2.0, 0.7]), tensor([10.0, 40.0, 20.0, 30.0])
     strengths = scores.exp().tolist()
     likelihood = {}
-    for order in itertools.permutations(range(4)):  # drawn one after the other, in proportion to their strengths
+    for order in itertools.permutations(
+        range(4)
+    ):  # drawn one after the other, in proportion to their strengths
         left = [sum(strengths[index] for index in order[place:]) for place in range(4)]
-        likelihood[order] = math.prod(strengths[index] / rest for index, rest in zip(order, left, strict=True))
+        likelihood[order] = math.prod(
+            strengths[index] / rest for index, rest in zip(order, left, strict=True)
+        )
     assert sum(likelihood.values()) == pytest.approx(1)
     assert list_mle(scores, values).item() == pytest.approx(-math.log(likelihood[1, 3, 2, 0]))
 
 
 def test_squared_error_by_hand() -> None:
-    assert squared_error(tensor([1.0, 2.0, 5.0]), tensor([1.0, 4.0, 4.0])).item() == pytest.approx(5 / 3)
+    assert squared_error(tensor([1.0, 2.0, 5.0]), tensor([1.0, 4.0, 4.0])).item() == pytest.approx(
+        5 / 3
+    )
 
 
 # Properties
@@ -75,7 +92,9 @@ def test_squared_error_by_hand() -> None:
 
 @pytest.mark.parametrize("name", losses.available())
 @given(batch=batches(), seed=st.integers(0, 100))
-def test_the_order_within_a_batch_means_nothing(name: str, batch: tuple[Tensor, Tensor], seed: int) -> None:
+def test_the_order_within_a_batch_means_nothing(
+    name: str, batch: tuple[Tensor, Tensor], seed: int
+) -> None:
     scores, values = batch
     moved = torch.from_numpy(np.random.default_rng(seed).permutation(len(scores)))
     torch.testing.assert_close(
@@ -85,18 +104,29 @@ def test_the_order_within_a_batch_means_nothing(name: str, batch: tuple[Tensor, 
 
 @pytest.mark.parametrize("name", COMPARING)
 @given(batch=batches(), shift=numbers)
-def test_only_differences_of_scores_count(name: str, batch: tuple[Tensor, Tensor], shift: float) -> None:
+def test_only_differences_of_scores_count(
+    name: str, batch: tuple[Tensor, Tensor], shift: float
+) -> None:
     scores, values = batch
-    torch.testing.assert_close(all_pairs(name)(scores + shift, values, None), all_pairs(name)(scores, values, None))
+    torch.testing.assert_close(
+        all_pairs(name)(scores + shift, values, None), all_pairs(name)(scores, values, None)
+    )
 
 
 @given(batches())
-def test_hinge_is_zero_exactly_where_the_order_is_right_by_the_margin(batch: tuple[Tensor, Tensor]) -> None:
+def test_hinge_is_zero_exactly_where_the_order_is_right_by_the_margin(
+    batch: tuple[Tensor, Tensor],
+) -> None:
     scores, values = batch
     pairs = values[:, None] > values
     right = bool(((scores[:, None] - scores)[pairs] >= 0.1).all())
     assert (pairwise_hinge(scores, values, pairs_per_graph=None).item() == 0) == right
-    assert pairwise_hinge(0.11 * values.argsort().argsort().double(), values, pairs_per_graph=None).item() == 0
+    assert (
+        pairwise_hinge(
+            0.11 * values.argsort().argsort().double(), values, pairs_per_graph=None
+        ).item()
+        == 0
+    )
 
 
 @pytest.mark.parametrize("name", COMPARING)
@@ -120,15 +150,22 @@ def test_the_gradient_of_the_squared_error_leads_to_the_value() -> None:
 def test_a_threshold_leaves_out_what_hardly_differs(name: str) -> None:
     scores, values = tensor([0.5, 0.1, -0.2]), tensor([1.0, 1.2, 3.0])
     within = loss(name, 0.5)
-    # The first two are not compared: to swap their values changes nothing, to swap them with the third does.
-    torch.testing.assert_close(within(scores, values[[1, 0, 2]], None), within(scores, values, None))
-    assert not torch.isclose(loss(name)(scores, values[[1, 0, 2]], None), loss(name)(scores, values, None))
+    # The first two are not compared: to swap their values changes nothing, to swap them with the
+    # third does.
+    torch.testing.assert_close(
+        within(scores, values[[1, 0, 2]], None), within(scores, values, None)
+    )
+    assert not torch.isclose(
+        loss(name)(scores, values[[1, 0, 2]], None), loss(name)(scores, values, None)
+    )
     assert not torch.isclose(within(scores, values[[2, 1, 0]], None), within(scores, values, None))
 
 
 @pytest.mark.parametrize("name", COMPARING)
 @pytest.mark.parametrize(("values", "threshold"), [([3.0, 3.0], 0.0), ([3.0, 3.4], 0.5)])
-def test_without_pairs_the_loss_is_zero_and_has_a_gradient(name: str, values: list[float], threshold: float) -> None:
+def test_without_pairs_the_loss_is_zero_and_has_a_gradient(
+    name: str, values: list[float], threshold: float
+) -> None:
     scores = torch.tensor([1.0, 2.0], requires_grad=True)
     found = loss(name, threshold)(scores, torch.tensor(values), torch.Generator())
     torch.autograd.backward(found)
@@ -140,7 +177,10 @@ def test_without_pairs_the_loss_is_zero_and_has_a_gradient(name: str, values: li
 @pytest.mark.parametrize("name", losses.available())
 def test_further_dimensions_are_batches_of_their_own(name: str) -> None:
     generator = torch.Generator().manual_seed(0)
-    scores, values = torch.randn(3, 2, 7, generator=generator), torch.randn(3, 2, 7, generator=generator)
+    scores, values = (
+        torch.randn(3, 2, 7, generator=generator),
+        torch.randn(3, 2, 7, generator=generator),
+    )
     together = all_pairs(name)(scores, values, None)
     assert together.shape == (3, 2)
     for row, column in itertools.product(range(3), range(2)):
@@ -158,7 +198,8 @@ def test_no_more_pairs_than_asked_for_are_drawn_from_the_generator() -> None:
     scores = torch.sin(values)
     state = torch.get_rng_state()
     one, same, other = (
-        pairwise_hinge(scores, values, torch.Generator().manual_seed(seed), pairs_per_graph=1) for seed in (0, 0, 1)
+        pairwise_hinge(scores, values, torch.Generator().manual_seed(seed), pairs_per_graph=1)
+        for seed in (0, 0, 1)
     )
     assert one == same
     assert one != other
@@ -166,11 +207,14 @@ def test_no_more_pairs_than_asked_for_are_drawn_from_the_generator() -> None:
 
 
 def test_drawn_pairs_are_pairs_and_as_many_as_asked_for() -> None:
-    # With a margin above all gaps each of k pairs has a gradient of 1 / k: +1 on its worse side, -1 on the better.
+    # With a margin above all gaps each of k pairs has a gradient of 1 / k: +1 on its worse side, -1
+    # on the better.
     values = torch.tensor([1.0, 1.0, 2.0, 3.0, 3.0, 4.0])
     for seed in range(20):
         scores = torch.zeros(2, 6, requires_grad=True)
-        found = pairwise_hinge(scores, values, torch.Generator().manual_seed(seed), margin=9, pairs_per_graph=1)
+        found = pairwise_hinge(
+            scores, values, torch.Generator().manual_seed(seed), margin=9, pairs_per_graph=1
+        )
         assert found.tolist() == [9, 9]
         torch.autograd.backward(found.sum())
         assert scores.grad is not None
@@ -182,7 +226,9 @@ def test_drawn_pairs_are_pairs_and_as_many_as_asked_for() -> None:
 
 def test_few_pairs_are_all_taken() -> None:
     scores, values = tensor([0.0, 0.05, 0.35]), tensor([1.0, 2.0, 1.0])
-    assert pairwise_hinge(scores, values, torch.Generator(), pairs_per_graph=1).item() == pytest.approx(0.225)
+    assert pairwise_hinge(
+        scores, values, torch.Generator(), pairs_per_graph=1
+    ).item() == pytest.approx(0.225)
 
 
 # Steps
@@ -193,7 +239,9 @@ def test_the_anytime_loss_sums_the_steps() -> None:
     first, second = (squared_error(scores[:, step], values[:, step]).item() for step in range(2))
     assert anytime(squared_error, scores, values).item() == pytest.approx(first + second)
     shares = tensor([0.25, 1.0])
-    assert anytime(squared_error, scores, values, shares=shares).item() == pytest.approx(first / 4 + second)
+    assert anytime(squared_error, scores, values, shares=shares).item() == pytest.approx(
+        first / 4 + second
+    )
     same = anytime(squared_error, scores, values[:, 0]).item()
     assert same == pytest.approx(first + squared_error(scores[:, 1], values[:, 0]).item())
 

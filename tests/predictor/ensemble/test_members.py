@@ -54,10 +54,16 @@ def test_members_at_once_score_as_one_by_one(kind: str, name: str) -> None:
         alone = torch.stack([encoder(inputs) for encoder in encoders])
         torch.testing.assert_close(members(inputs), alone)
         rows = torch.tensor([range(10), range(10, 20), range(20, 30)])
-        apart = torch.stack([encoder(taken(inputs, row)) for encoder, row in zip(encoders, rows, strict=True)])
+        apart = torch.stack(
+            [encoder(taken(inputs, row)) for encoder, row in zip(encoders, rows, strict=True)]
+        )
         torch.testing.assert_close(members(taken(inputs, rows), apart=True), apart)
-        torch.testing.assert_close(torch.stack([encoder(inputs) for encoder in members.encoders()]), alone)
-    np.testing.assert_allclose(members.scores(inputs_of(kind, space), codes), alone.numpy(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            torch.stack([encoder(inputs) for encoder in members.encoders()]), alone
+        )
+    np.testing.assert_allclose(
+        members.scores(inputs_of(kind, space), codes), alone.numpy(), rtol=1e-4, atol=1e-5
+    )
     assert len(set(alone[:, 0].tolist())) == 3
 
 
@@ -74,7 +80,9 @@ def test_gradients_are_those_of_the_members_one_by_one(kind: str) -> None:
         for name, weight in encoder.named_parameters():
             assert weight.grad is not None
             assert members.weights[name].grad is not None
-            torch.testing.assert_close(members.weights[name].grad[row], weight.grad, rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(
+                members.weights[name].grad[row], weight.grad, rtol=1e-4, atol=1e-6
+            )
 
 
 def test_dropout_differs_between_members() -> None:
@@ -97,8 +105,11 @@ def test_dropout_differs_between_members() -> None:
 def test_what_an_encoder_sees_alike_is_scored_once(monkeypatch: pytest.MonkeyPatch) -> None:
     space = spaces.get("nasbench201")
     members = Members(fresh("gates", space)).frozen()
-    # Nothing enters node 1 of the cells but the third, so that what leaves it (the last edge but one) tells nothing.
-    dead = space.check(np.array([[0, 3, 1, 3, 1, 2], [0, 3, 1, 3, 2, 2], [3, 3, 1, 3, 1, 2], [0, 3, 1, 3, 1, 2]]))
+    # Nothing enters node 1 of the cells but the third, so that what leaves it (the last edge but
+    # one) tells nothing.
+    dead = space.check(
+        np.array([[0, 3, 1, 3, 1, 2], [0, 3, 1, 3, 2, 2], [3, 3, 1, 3, 1, 2], [0, 3, 1, 3, 1, 2]])
+    )
     asked: list[int] = []
     called = Members.__call__
 

@@ -23,7 +23,9 @@ WORTH = {"conv3x3": 3.0, "conv1x1": 1.0, "pool": -2.0, "skip": 0.0}
 
 def worth(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
     """The same of operations in every space: convolutions are good, pooling is bad."""
-    names = [[WORTH.get(kind_of(name), 0.0) for name in choice.candidates] for choice in space.choices]
+    names = [
+        [WORTH.get(kind_of(name), 0.0) for name in choice.candidates] for choice in space.choices
+    ]
     return np.sum([np.array(row)[codes[:, column]] for column, row in enumerate(names)], axis=0)
 
 
@@ -42,7 +44,11 @@ def test_operations_take_the_embeddings_of_their_like() -> None:
     transfer(given, space, [sized])
     after, theirs = sized.state_dict(), given.encoders[0].state_dict()
     ours, others = list(space.operations), list(given.space.operations)
-    for name, like in (("nor_conv_3x3", "conv3x3-bn-relu"), ("avg_pool_3x3", "maxpool3x3"), ("output", "output")):
+    for name, like in (
+        ("nor_conv_3x3", "conv3x3-bn-relu"),
+        ("avg_pool_3x3", "maxpool3x3"),
+        ("output", "output"),
+    ):
         row, from_row = ours.index(name) + 1, others.index(like) + 1
         assert torch.equal(after[OPERATIONS][row], theirs[OPERATIONS][from_row])
     skip = ours.index("skip_connect") + 1  # the other space has none
@@ -93,13 +99,33 @@ def test_train_and_bench_begin_with_a_file(tmp_path: Path) -> None:
     data = tmp_path / "evaluations.jsonl"
     data.write_text("\n".join(lines) + "\n")
     out = tmp_path / "p.safetensors"
-    common = ["--data", str(data), "--space", "nasbench201", "--metric", "top1", "--train", "12", "-o", str(out)]
-    done = CliRunner().invoke(main, ["train", *common, "--encoder", "gates", "--transfer", str(given)])
+    common = [
+        "--data",
+        str(data),
+        "--space",
+        "nasbench201",
+        "--metric",
+        "top1",
+        "--train",
+        "12",
+        "-o",
+        str(out),
+    ]
+    done = CliRunner().invoke(
+        main, ["train", *common, "--encoder", "gates", "--transfer", str(given)]
+    )
     assert done.exit_code == 0, done.output
     loaded = predictor.load(out)
     assert isinstance(loaded, GraphPredictor)
     assert loaded.trained_on["transferred_from"]["space"] == "nasbench101"
-    assert loaded.encoders[0].sizes() == {"hidden": 96, "head": 200, "head_layers": 1, "on_edges": False}
-    refused = CliRunner().invoke(main, ["train", *common, "--encoder", "gp", "--transfer", str(given)])
+    assert loaded.encoders[0].sizes() == {
+        "hidden": 96,
+        "head": 200,
+        "head_layers": 1,
+        "on_edges": False,
+    }
+    refused = CliRunner().invoke(
+        main, ["train", *common, "--encoder", "gp", "--transfer", str(given)]
+    )
     assert refused.exit_code == 2
     assert "gp has no weights" in refused.output

@@ -21,9 +21,14 @@ from spaces.space import Codes
 SPACE = spaces.get("spos-tiny")
 
 
-def features(count: int, seed: int = 0) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+def features(
+    count: int, seed: int = 0
+) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
     rng = np.random.default_rng(seed)
-    values = {"costs": rng.normal(size=(count, 2)), "paths": rng.integers(0, 3, size=(count, 5)).astype(float)}
+    values = {
+        "costs": rng.normal(size=(count, 2)),
+        "paths": rng.integers(0, 3, size=(count, 5)).astype(float),
+    }
     return values, np.sin(values["costs"][:, 0]) + 0.3 * values["paths"][:, 1]
 
 
@@ -31,13 +36,18 @@ def test_left_out_predictions_are_those_of_processes_without_the_row() -> None:
     inputs, targets = features(25)
     whole = ExactProcess(inputs, targets)
     kernel = covariance(
-        whole.inputs, whole.inputs, group_distances(whole.inputs, whole.inputs, whole.sizes), whole.parameters
+        whole.inputs,
+        whole.inputs,
+        group_distances(whole.inputs, whole.inputs, whole.sizes),
+        whole.parameters,
     )
     noise = whole.parameters["noise"].exp() + 1e-5
     for row in (0, 11, 24):
         others = torch.arange(25) != row
         matrix = kernel[others][:, others] + noise * torch.eye(24, dtype=torch.double)
-        expected = kernel[row, others] @ torch.linalg.solve(matrix, torch.from_numpy(targets)[others])
+        expected = kernel[row, others] @ torch.linalg.solve(
+            matrix, torch.from_numpy(targets)[others]
+        )
         assert whole.left_out()[row] == pytest.approx(float(expected), abs=1e-6)
 
 
@@ -49,8 +59,12 @@ def test_the_fit_goes_down_the_likelihood_and_its_penalty() -> None:
         distances = group_distances(fitted.inputs, fitted.inputs, fitted.sizes)
         matrix = covariance(fitted.inputs, fitted.inputs, distances, parameters)
         matrix = matrix + (parameters["noise"].exp() + 1e-5) * torch.eye(30, dtype=torch.double)
-        density = torch.distributions.MultivariateNormal(torch.zeros(30, dtype=torch.double), matrix)
-        drawn = sum(_PENALTY[name] * (parameters[name] - begin[name]).square().sum() for name in begin)
+        density = torch.distributions.MultivariateNormal(
+            torch.zeros(30, dtype=torch.double), matrix
+        )
+        drawn = sum(
+            _PENALTY[name] * (parameters[name] - begin[name]).square().sum() for name in begin
+        )
         return float(drawn - density.log_prob(torch.from_numpy(targets)))
 
     begin = start(fitted.sizes)

@@ -93,8 +93,12 @@ def test_snip_and_grad_norm_follow_from_the_loss_gradient() -> None:
     logits = images.reshape(6, 75).double() @ weight.T
     error = torch.softmax(logits, 1) - nn.functional.one_hot(labels, 4)
     gradient = error.T @ images.reshape(6, 75).double() / 6
-    assert one(network, "snip", images, labels) == pytest.approx(float((gradient * weight).abs().sum()), rel=1e-5)
-    assert one(network, "grad_norm", images, labels) == pytest.approx(float(gradient.norm()), rel=1e-5)
+    assert one(network, "snip", images, labels) == pytest.approx(
+        float((gradient * weight).abs().sum()), rel=1e-5
+    )
+    assert one(network, "grad_norm", images, labels) == pytest.approx(
+        float(gradient.norm()), rel=1e-5
+    )
     deep = convolutional()
     for part in deep.modules():
         if isinstance(part, nn.BatchNorm2d):
@@ -102,7 +106,9 @@ def test_snip_and_grad_norm_follow_from_the_loss_gradient() -> None:
     twin = copy.deepcopy(deep).train()
     nn.functional.cross_entropy(twin(images), labels).backward()
     layers = [twin[0], twin[3], twin[8]]
-    assert one(deep, "grad_norm", images, labels) == pytest.approx(sum(float(x.weight.grad.norm()) for x in layers))
+    assert one(deep, "grad_norm", images, labels) == pytest.approx(
+        sum(float(x.weight.grad.norm()) for x in layers)
+    )
     snip = sum(float((x.weight * x.weight.grad).abs().sum().detach()) for x in layers)
     assert one(deep, "snip", images, labels) == pytest.approx(snip)
 
@@ -111,7 +117,10 @@ def test_naswot_is_the_determinant_of_agreeing_units() -> None:
     images, labels = batch(count=3)
     network = Flat(75, 5, 4, between=nn.ReLU)
     code = (images.reshape(3, 75) @ network.layers[1].weight.detach().T > 0).numpy()
-    agreeing = [[sum(a == b for a, b in zip(code[i], code[j], strict=True)) for j in range(3)] for i in range(3)]
+    agreeing = [
+        [sum(a == b for a, b in zip(code[i], code[j], strict=True)) for j in range(3)]
+        for i in range(3)
+    ]
     determinant = np.linalg.det(np.array(agreeing, dtype=float))
     assert determinant > 0.1
     assert one(network, "naswot", images, labels) == pytest.approx(math.log(determinant), rel=1e-6)
@@ -125,8 +134,12 @@ def test_naswot_of_equal_images_is_low_but_finite() -> None:
     same = images[:1].expand(4, -1, -1, -1)
     assert one(network, "naswot", same, labels) < one(network, "naswot", images, labels)
     # Rank one: the eigenvalue 4 x 30 and three that count as 1e-6.
-    assert one(network, "naswot", same, labels) == pytest.approx(math.log(120) + 3 * math.log(1e-6), rel=1e-6)
-    with pytest.raises(InvalidValues, match="naswot needs a network with activations as modules: ReLU, "):
+    assert one(network, "naswot", same, labels) == pytest.approx(
+        math.log(120) + 3 * math.log(1e-6), rel=1e-6
+    )
+    with pytest.raises(
+        InvalidValues, match="naswot needs a network with activations as modules: ReLU, "
+    ):
         measure(Flat(75, 4), images, labels, ["naswot"])
 
 
@@ -152,7 +165,9 @@ def test_jacob_cov_follows_from_single_gradients() -> None:
 
 
 def test_zen_of_one_convolution_is_the_mean_move_of_its_features() -> None:
-    network = nn.Sequential(nn.Conv2d(3, 2, 1, bias=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 4))
+    network = nn.Sequential(
+        nn.Conv2d(3, 2, 1, bias=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 4)
+    )
     images, labels = batch()
     generator = torch.Generator().manual_seed(5)
     weight = torch.randn(2, 3, 1, 1, generator=generator)
@@ -166,21 +181,32 @@ def test_zen_of_one_convolution_is_the_mean_move_of_its_features() -> None:
 
 def test_zen_adds_what_normalisation_divides_by() -> None:
     images, labels = batch(count=16)
-    plain = nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.Identity(), nn.Flatten(), nn.Linear(100, 4))
-    normalised = nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(100, 4))
-    # One channel each: dividing by its deviation and adding the deviation's logarithm leaves the score.
+    plain = nn.Sequential(
+        nn.Conv2d(3, 4, 1, bias=False), nn.Identity(), nn.Flatten(), nn.Linear(100, 4)
+    )
+    normalised = nn.Sequential(
+        nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(100, 4)
+    )
+    # One channel each: dividing by its deviation and adding the deviation's logarithm leaves the
+    # score.
     plain[0], normalised[0] = nn.Conv2d(3, 1, 1, bias=False), nn.Conv2d(3, 1, 1, bias=False)
     normalised[1] = nn.BatchNorm2d(1, eps=1e-12)
     plain[3], normalised[3] = nn.Linear(25, 4), nn.Linear(25, 4)
-    assert one(normalised, "zen", images, labels) == pytest.approx(one(plain, "zen", images, labels), abs=0.01)
+    assert one(normalised, "zen", images, labels) == pytest.approx(
+        one(plain, "zen", images, labels), abs=0.01
+    )
 
 
-@pytest.mark.parametrize("name", ["spos-tiny", "nasbench201(channels=4, cells=1)", "nasbench-macro"])
+@pytest.mark.parametrize(
+    "name", ["spos-tiny", "nasbench201(channels=4, cells=1)", "nasbench-macro"]
+)
 def test_counts_are_those_of_the_space(name: str) -> None:
     space = spaces.get(name)
     images = torch.zeros(2, *space.input_shape)
     for architecture in space.decode(space.sample(np.random.default_rng(0), 3)):
-        found = measure(space.network(architecture), images, torch.tensor([0, 1]), ["params", "macs"])
+        found = measure(
+            space.network(architecture), images, torch.tensor([0, 1]), ["params", "macs"]
+        )
         assert found == {"params": space.params(architecture), "macs": space.macs(architecture)}
 
 
@@ -207,10 +233,14 @@ def test_wrong_input_is_named() -> None:
         measure(convolutional(), images, labels, ["magic"])
     with pytest.raises(InvalidValues, match=r"not \[6, 3, 5, 5\] and \[5\]"):
         Subject(convolutional(), images, labels[:5])
-    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten())
+    network = nn.Sequential(
+        nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten()
+    )
     with pytest.raises(InvalidValues, match="1 image is too few"):
         measure(network, images[:1], labels[:1], ["grad_norm"])
-    with pytest.raises(InvalidValues, match="zen needs a network with features of more than one pixel"):
+    with pytest.raises(
+        InvalidValues, match="zen needs a network with features of more than one pixel"
+    ):
         measure(Flat(75, 4), images, labels, ["zen"])
     broken = Flat(75, 4)
     broken.layers[1].weight.data.fill_(math.nan)
@@ -233,7 +263,9 @@ def test_equal_networks_are_measured_once_and_counted_by_themselves() -> None:
     first, second, third = survey().run(codes)
     assert [new for _, _, new in (first, second, third)] == [True, False, True]
     assert first[1]["naswot"] == second[1]["naswot"] != third[1]["naswot"]
-    assert [values["params"] for _, values, _ in (first, second, third)] == SPACE.params(codes).tolist()
+    assert [values["params"] for _, values, _ in (first, second, third)] == SPACE.params(
+        codes
+    ).tolist()
 
 
 def test_values_hang_neither_on_the_order_nor_on_what_was_known() -> None:
@@ -241,15 +273,21 @@ def test_values_hang_neither_on_the_order_nor_on_what_was_known() -> None:
     whole = [(architecture, values) for architecture, values, _ in survey().run(codes)]
     backwards = {architecture: values for architecture, values, _ in survey().run(codes[::-1])}
     assert backwards == dict(whole)
-    rest = [(architecture, values) for architecture, values, _ in survey().run(codes[5:], whole[:5])]
+    rest = [
+        (architecture, values) for architecture, values, _ in survey().run(codes[5:], whole[:5])
+    ]
     assert whole[:5] + rest == whole
 
 
 def test_a_cell_that_lets_nothing_through_comes_last() -> None:
     images, labels = batch(count=4, side=8)
-    names = [name for name in available() if name != "grad_norm"]  # its classifier alone has a gradient
+    names = [
+        name for name in available() if name != "grad_norm"
+    ]  # its classifier alone has a gradient
     codes = SPACE.check(np.array([[0] * 6, [0, 0, 3, 0, 0, 3], [3] * 6]))
-    cut, dead, whole = (values for _, values, _ in Survey(SPACE, images, labels, 4, names).run(codes))
+    cut, dead, whole = (
+        values for _, values, _ in Survey(SPACE, images, labels, 4, names).run(codes)
+    )
     assert {**cut, "params": 0, "macs": 0} == {**dead, "params": 0, "macs": 0}
     assert all(cut[name] < whole[name] for name in names)
 
@@ -259,7 +297,9 @@ def test_repeats_are_means_over_seeds() -> None:
     singles = [[values for _, values, _ in survey(seed=seed).run(codes)] for seed in (3, 4)]
     for row, (_, values, _) in enumerate(survey(seed=3, repeats=2).run(codes)):
         for name in ("naswot", "synflow"):
-            assert values[name] == pytest.approx((singles[0][row][name] + singles[1][row][name]) / 2)
+            assert values[name] == pytest.approx(
+                (singles[0][row][name] + singles[1][row][name]) / 2
+            )
     assert singles[0] != singles[1]
 
 

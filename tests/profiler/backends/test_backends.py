@@ -43,7 +43,9 @@ def test_runners_execute_the_blocks_on_the_batch(tiny: ChainSpace) -> None:
 
 
 def test_activations_keep_their_size(tiny: ChainSpace) -> None:
-    """Weights of a release's initialisation would shrink them to denormal numbers, which are slow to multiply."""
+    """Weights of a release's initialisation would shrink them to denormal numbers, which are slow
+    to multiply.
+    """
     for codes in ([0] * 20, [3] * 20):
         space = spaces.get("spos", input_size=64)
         runner = TorchEager("cpu").runner(space.blocks(space.architecture(codes)))
@@ -57,12 +59,17 @@ def test_activations_keep_their_size(tiny: ChainSpace) -> None:
 
 def test_networks_share_their_modules_by_place(tiny: ChainSpace) -> None:
     backend = TorchEager("cpu")
-    one, other = (backend.runner(tiny.blocks(tiny.architecture(codes))) for codes in ([0] * 6, [0, 0, 0, 1, 0, 0]))
+    one, other = (
+        backend.runner(tiny.blocks(tiny.architecture(codes)))
+        for codes in ([0] * 6, [0, 0, 0, 1, 0, 0])
+    )
     assert isinstance(one, CpuRunner)
     assert isinstance(other, CpuRunner)
     shared = [module is again for module, again in zip(one.modules, other.modules, strict=True)]
     assert shared == [True] * 4 + [False] + [True] * 4
-    assert len({id(module) for module in one.modules}) == 9  # equal blocks in two places have weights of their own
+    assert (
+        len({id(module) for module in one.modules}) == 9
+    )  # equal blocks in two places have weights of their own
 
 
 def test_renewed_networks_have_equal_weights_elsewhere_in_memory(tiny: ChainSpace) -> None:
@@ -95,13 +102,23 @@ def test_the_seed_gives_weights_and_input(tiny: ChainSpace) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def pooling(path: Path, batch: str | int = "n", kind: int = TensorProto.FLOAT, inputs: int = 1) -> Path:
+def pooling(
+    path: Path, batch: str | int = "n", kind: int = TensorProto.FLOAT, inputs: int = 1
+) -> Path:
     """A model that averages images of 3x8x8."""
-    entries = [helper.make_tensor_value_info(f"x{index}", kind, [batch, 3, 8, 8]) for index in range(inputs)]
-    node = helper.make_node("Identity" if kind != TensorProto.FLOAT else "GlobalAveragePool", ["x0"], ["y"])
+    entries = [
+        helper.make_tensor_value_info(f"x{index}", kind, [batch, 3, 8, 8])
+        for index in range(inputs)
+    ]
+    node = helper.make_node(
+        "Identity" if kind != TensorProto.FLOAT else "GlobalAveragePool", ["x0"], ["y"]
+    )
     output = helper.make_tensor_value_info("y", kind, None)
     graph = helper.make_graph([node], "g", entries, [output])
-    onnx.save(helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18)]), str(path))
+    onnx.save(
+        helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18)]),
+        str(path),
+    )
     return path
 
 
@@ -111,7 +128,9 @@ def test_an_onnx_model_runs_at_the_batch(tmp_path: Path) -> None:
     assert runner.whole() > 0
     assert len(runner.blocks()) == 1
     (found,) = runner.session.run(None, runner.feed)
-    assert np.asarray(found) == pytest.approx(runner.feed["x0"].mean((2, 3), keepdims=True), abs=1e-6)
+    assert np.asarray(found) == pytest.approx(
+        runner.feed["x0"].mean((2, 3), keepdims=True), abs=1e-6
+    )
     fixed = OnnxModelRunner(pooling(tmp_path / "fixed.onnx", batch=2), threads=1, batch=5)
     assert fixed.feed["x0"].shape == (2, 3, 8, 8)
 
@@ -128,7 +147,8 @@ def test_files_that_are_no_models_are_named(tmp_path: Path) -> None:
 def test_models_that_take_no_images_are_refused(tmp_path: Path) -> None:
     numbers = pooling(tmp_path / "i.onnx", kind=TensorProto.INT64)
     with pytest.raises(
-        InvalidFile, match=r"a model of one tensor\(float\) is needed; this one takes x0 tensor\(int64\)"
+        InvalidFile,
+        match=r"a model of one tensor\(float\) is needed; this one takes x0 tensor\(int64\)",
     ):
         OnnxModelRunner(numbers, threads=1)
     with pytest.raises(InvalidFile, match=r"takes x0 tensor\(float\), x1 tensor\(float\)$"):

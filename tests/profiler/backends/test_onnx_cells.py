@@ -18,7 +18,9 @@ def space() -> SearchSpace:
 
 
 def session_of(space: SearchSpace, row: np.ndarray, precision: str = "fp32") -> SessionRunner:
-    runner = OnnxRuntime(Conditions("cpu", precision=precision)).network_runner(space, space.architecture(row))
+    runner = OnnxRuntime(Conditions("cpu", precision=precision)).network_runner(
+        space, space.architecture(row)
+    )
     assert isinstance(runner, SessionRunner)
     return runner
 
@@ -36,6 +38,8 @@ def test_the_network_that_is_timed_is_the_architectures(space: SearchSpace) -> N
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_a_cell_without_a_path_to_its_output_runs(space: SearchSpace, precision: str) -> None:
-    nothing = np.array([list(choice.candidates).index("none") for choice in space.choices], dtype=space.dtype)
+    nothing = np.array(
+        [list(choice.candidates).index("none") for choice in space.choices], dtype=space.dtype
+    )
     runner = session_of(space, nothing, precision)
     assert runner.whole() > 0

@@ -1,4 +1,6 @@
-"""ONNX models written from descriptions compute, and are optimised to, what torch's export gives."""
+"""ONNX models written from descriptions compute, and are optimised to, what torch's export
+gives.
+"""
 
 import collections
 import warnings
@@ -73,7 +75,9 @@ def test_a_block_computes_what_torch_computes(key: str, batch: int) -> None:
     proto = model(parts, batch, block.input, 5 if tail is not None else block.output[0])
     check(proto)
     image = torch.randn(batch, *block.input, generator=torch.Generator().manual_seed(2))
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     (found,) = session.run(None, {"image": image.numpy()})
     with torch.inference_mode():
         expected = torch.nn.Sequential(*modules)(image).numpy()
@@ -86,7 +90,10 @@ def test_networks_of_both_runtimes_agree(name: str) -> None:
     assert isinstance(space, ChainSpace)
     runtime, eager = OnnxRuntime(Conditions("cpu", seed=4)), TorchEager("cpu", seed=4)
     for architecture in space.decode(space.sample(np.random.default_rng(0), 3)):
-        runner, other = runtime.network_runner(space, architecture), eager.network_runner(space, architecture)
+        runner, other = (
+            runtime.network_runner(space, architecture),
+            eager.network_runner(space, architecture),
+        )
         assert isinstance(runner, SessionRunner)
         assert isinstance(other, CpuRunner)
         (found,) = runner.session.run(None, runner.feed)
@@ -94,7 +101,9 @@ def test_networks_of_both_runtimes_agree(name: str) -> None:
         with torch.inference_mode():
             for module in other.modules:
                 x = module(x)
-        assert np.asarray(found) == pytest.approx(x.numpy(), rel=1e-3, abs=1e-3 * float(x.abs().max()))
+        assert np.asarray(found) == pytest.approx(
+            x.numpy(), rel=1e-3, abs=1e-3 * float(x.abs().max())
+        )
         assert runner.whole() > 0
 
 
@@ -103,7 +112,9 @@ def operations(path: Path, source: bytes | str) -> collections.Counter[tuple[str
     options = session_options(1)
     options.optimized_model_filepath = str(path)
     onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-    return collections.Counter((node.domain, node.op_type) for node in onnx.load(str(path)).graph.node)
+    return collections.Counter(
+        (node.domain, node.op_type) for node in onnx.load(str(path)).graph.node
+    )
 
 
 @pytest.mark.slow
@@ -118,7 +129,9 @@ def test_the_runtime_optimises_both_to_the_same(tmp_path: Path, name: str) -> No
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         shape = (1, *space.input_shape)
-        program = torch.onnx.export(network, (torch.zeros(shape),), opset_version=OPSET, dynamo=True, verbose=False)
+        program = torch.onnx.export(
+            network, (torch.zeros(shape),), opset_version=OPSET, dynamo=True, verbose=False
+        )
     assert program is not None
     program.save(str(tmp_path / "exported.onnx"))
     parts = [
@@ -138,7 +151,9 @@ def test_int8_computes_nearly_the_same_in_integers(tmp_path: Path) -> None:
     small = OnnxRuntime(Conditions("cpu", precision="int8")).network_runner(space, architecture)
     assert isinstance(plain, SessionRunner)
     assert isinstance(small, SessionRunner)
-    expected, found = (np.asarray(runner.session.run(None, runner.feed)[0]) for runner in (plain, small))
+    expected, found = (
+        np.asarray(runner.session.run(None, runner.feed)[0]) for runner in (plain, small)
+    )
     assert np.abs(found - expected).max() < 0.25 * np.abs(expected).max()
     assert not np.array_equal(found, expected)
     parts = [
@@ -147,4 +162,7 @@ def test_int8_computes_nearly_the_same_in_integers(tmp_path: Path) -> None:
     ]
     proto = model(parts, 1, space.input_shape, space.num_classes).SerializeToString()
     kinds = operations(tmp_path / "int8.onnx", quantised(proto, plain.feed["image"]))
-    assert sum(count for (_, kind), count in kinds.items() if kind in ("QLinearConv", "ConvInteger")) > 5
+    assert (
+        sum(count for (_, kind), count in kinds.items() if kind in ("QLinearConv", "ConvInteger"))
+        > 5
+    )

@@ -33,7 +33,11 @@ def points(*pairs: tuple[str, str]) -> list[importlib.metadata.EntryPoint]:
 @pytest.fixture
 def plugged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three plug-ins: one works, one's module is missing, one is a number."""
-    given = points(("outside", f"{__name__}:Outside"), ("gone", "no_such_module:Backend"), ("three", f"{__name__}:NOT"))
+    given = points(
+        ("outside", f"{__name__}:Outside"),
+        ("gone", "no_such_module:Backend"),
+        ("three", f"{__name__}:NOT"),
+    )
 
     def load(point: importlib.metadata.EntryPoint) -> object:
         if point.name == "gone":
@@ -41,7 +45,9 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> None:
         return Outside if point.name == "outside" else NOT_CALLABLE
 
     monkeypatch.setattr(importlib.metadata.EntryPoint, "load", load)
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: given if group == registry.GROUP else [])
+    monkeypatch.setattr(
+        importlib.metadata, "entry_points", lambda group: given if group == registry.GROUP else []
+    )
 
 
 def test_built_in_backends_are_made() -> None:
@@ -65,13 +71,15 @@ def test_plug_ins_are_found() -> None:
 @pytest.mark.usefixtures("plugged")
 def test_plug_ins_that_fail_are_named() -> None:
     with pytest.raises(
-        InvalidBackend, match="the backend 'gone' of no_such_module:Backend cannot be loaded: No module"
+        InvalidBackend,
+        match="the backend 'gone' of no_such_module:Backend cannot be loaded: No module",
     ):
         registry.factory("gone")
     with pytest.raises(InvalidBackend, match="the backend 'three' is 3, which cannot be called"):
         registry.factory("three")
     with pytest.raises(
-        UnknownName, match="unknown backend 'tensorrt'; there is: gone, onnxruntime, outside, three, torch"
+        UnknownName,
+        match="unknown backend 'tensorrt'; there is: gone, onnxruntime, outside, three, torch",
     ):
         registry.factory("tensorrt")
 
@@ -79,13 +87,27 @@ def test_plug_ins_that_fail_are_named() -> None:
 @pytest.mark.parametrize(
     ("name", "conditions", "said"),
     [
-        ("torch", Conditions("cpu", precision="int8"), "torch runs fp32, fp16, bf16, not int8; int8 needs onnxruntime"),
-        ("onnxruntime", Conditions("cpu", precision="bf16"), "onnxruntime runs fp32, int8 here, not bf16"),
-        ("onnxruntime", Conditions("cuda:0"), "this onnxruntime has no CUDAExecutionProvider; it has "),
+        (
+            "torch",
+            Conditions("cpu", precision="int8"),
+            "torch runs fp32, fp16, bf16, not int8; int8 needs onnxruntime",
+        ),
+        (
+            "onnxruntime",
+            Conditions("cpu", precision="bf16"),
+            "onnxruntime runs fp32, int8 here, not bf16",
+        ),
+        (
+            "onnxruntime",
+            Conditions("cuda:0"),
+            "this onnxruntime has no CUDAExecutionProvider; it has ",
+        ),
         ("torch-cuda-graphs", Conditions("cpu"), "torch-cuda-graphs needs a CUDA device, not cpu"),
     ],
 )
-def test_conditions_that_cannot_be_met_are_named(name: str, conditions: Conditions, said: str) -> None:
+def test_conditions_that_cannot_be_met_are_named(
+    name: str, conditions: Conditions, said: str
+) -> None:
     with pytest.raises(UnsupportedConditions) as caught:
         registry.make(name, conditions)
     assert str(caught.value).startswith(said)

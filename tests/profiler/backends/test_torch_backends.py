@@ -1,4 +1,6 @@
-"""Torch backends: networks that are no chains, memory layouts, the compiler, memory of activations."""
+"""Torch backends: networks that are no chains, memory layouts, the compiler, memory of
+activations.
+"""
 
 import time
 from pathlib import Path
@@ -122,14 +124,17 @@ def test_compiled_blocks_compute_the_same() -> None:
 def test_cells_are_not_compiled() -> None:
     space: Any = CellSpace()
     space.name = "cells"
-    with pytest.raises(UnsupportedConditions, match="torch-compile runs chains of blocks; cells is none; use torch"):
+    with pytest.raises(
+        UnsupportedConditions, match="torch-compile runs chains of blocks; cells is none; use torch"
+    ):
         TorchCompile("cpu").network_runner(space, space)
 
 
 @pytest.mark.parametrize(
     ("key", "tensors"),
     [
-        # The input with the convolution's output, then that with its normalised copy; the activation is in place.
+        # The input with the convolution's output, then that with its normalised copy; the
+        # activation is in place.
         ("conv k1 s1 relu 4x8x8 -> 16x8x8", (4 + 16, 16 + 16)),
         ("conv k1 s1 relu 64x8x8 -> 4x8x8", (64 + 4, 64 + 4 + 4)),
     ],
@@ -161,7 +166,9 @@ def test_weights_are_no_activations() -> None:
     assert found <= 4 * (2 * 8 * 2 * 2 + 8 + 2 * 1000) < 4 * 8 * 1000
 
 
-@pytest.mark.parametrize("name", ["spos-tiny", "nasbench-macro", "ofa-mobilenetv3(resolutions=(64,))"])
+@pytest.mark.parametrize(
+    "name", ["spos-tiny", "nasbench-macro", "ofa-mobilenetv3(resolutions=(64,))"]
+)
 def test_a_network_of_a_chain_holds_what_its_largest_block_does(name: str) -> None:
     """What `memory_bytes` of `tables` rests on."""
     space, backend = spaces.get(name), TorchEager("cpu")
@@ -213,7 +220,9 @@ def test_a_table_of_cells_is_built_and_estimates(tmp_path: Path) -> None:
     conditions = {"backend": "torch", "batch": 1, "precision": "fp32", "threads": 1}
     device = {"kind": "cpu", "processor": "this"}
     settings = Settings(budget_s=0.1, fewest_networks=1)
-    table = build_table(space, TorchEager("cpu"), settings, name="cells", device=device, conditions=conditions)
+    table = build_table(
+        space, TorchEager("cpu"), settings, name="cells", device=device, conditions=conditions
+    )
     table.save(tmp_path / "cells.json")
     model = LookupTable.read(tmp_path / "cells.json").cost_model(space)
     least, greatest = model.bounds()

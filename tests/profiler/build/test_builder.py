@@ -107,7 +107,8 @@ def test_the_budget_ends_what_cannot_be_precise(fake: Any, tiny: ChainSpace) -> 
 
 def test_noise_widens_the_spread_that_is_told(fake: Any, tiny: ChainSpace) -> None:
     table = build(tiny, fake(4, noise=0.05), Settings(budget_s=30, fewest_networks=400), **NAMES)
-    # The noise of a median of n runs is about 1.25 deviations / sqrt(n); the inter-quartile range is 1.35 deviations.
+    # The noise of a median of n runs is about 1.25 deviations / sqrt(n); the inter-quartile range
+    # is 1.35 deviations.
     spreads = [cost.latency_iqr_ms / cost.latency_ms for cost in table.blocks.values()]
     assert 0.01 < np.median(spreads) < 0.06
     assert 0 < table.measurement.standard_error <= 0.01

@@ -1,4 +1,6 @@
-"""Costs of blocks from whole networks: their sums are right even where a block's own cost cannot be known."""
+"""Costs of blocks from whole networks: their sums are right even where a block's own cost cannot be
+known.
+"""
 
 from typing import Any
 

@@ -46,13 +46,14 @@ def run(*arguments: str) -> Result:
 
 def test_help_leaves_torch_out() -> None:
     code = (
-        "import sys; from profiler.commands import main\n"
-        "for command in ([], ['build'], ['measure'], ['show'], ['devices'], ['validate'], ['compare']):\n"
-        "    try: main([*command, '--help'])\n"
-        "    except SystemExit as end: assert end.code == 0\n"
-        "assert not {'torch', 'scipy', 'onnxruntime', 'rich', 'lightning'} & set(sys.modules), 'loaded'\n"
+        "import sys; from profiler.commands import main\nfor command in ([], ['build'],"
+        " ['measure'], ['show'], ['devices'], ['validate'], ['compare']):\n    try: main([*command,"
+        " '--help'])\n    except SystemExit as end: assert end.code == 0\nassert not {'torch',"
+        " 'scipy', 'onnxruntime', 'rich', 'lightning'} & set(sys.modules), 'loaded'\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("Example:\n    python -m profiler ") == 6
 
@@ -71,7 +72,9 @@ def test_build_writes_a_table(built: Built, tiny: ChainSpace) -> None:
     assert set(table.blocks) == set(tiny.all_blocks)
     assert all(cost.latency_ms > 0 for cost in table.blocks.values())
     assert (table.name, table.space, table.seed) == ("mine", "spos-tiny", 5)
-    assert table.command.endswith(f"build --device cpu --space spos-tiny --threads 1 --budget 2s --seed 5 -o {path}")
+    assert table.command.endswith(
+        f"build --device cpu --space spos-tiny --threads 1 --budget 2s --seed 5 -o {path}"
+    )
     affinity = sorted(os.sched_getaffinity(0))
     conditions = {
         "backend": "torch",
@@ -90,7 +93,9 @@ def test_build_writes_a_table(built: Built, tiny: ChainSpace) -> None:
     assert measured.rounds >= 8
     assert len(table.networks) == 4 * measured.rounds
     summary = done.stdout.splitlines()
-    assert summary[0].startswith(f"27 blocks and {len(table.networks)} networks in {measured.rounds} rounds")
+    assert summary[0].startswith(
+        f"27 blocks and {len(table.networks)} networks in {measured.rounds} rounds"
+    )
     assert f"stopped by {measured.stopped_by}" in summary[0]
     assert summary[-1] == f"wrote {path}"
 
@@ -99,7 +104,8 @@ def test_blocks_inside_networks_add_up_to_them(built: Built, tiny: ChainSpace) -
     table = LookupTable.read(built[0])
     codes, _ = table.network_latencies()
     sums = tiny.additive_table(lambda block: table.blocks[block.key].latency_ms).sum(codes)
-    # The quickest runs: where other processes take turns, whole networks are interrupted and single blocks seldom.
+    # The quickest runs: where other processes take turns, whole networks are interrupted and single
+    # blocks seldom.
     quickest = [min(sample.latency_ms) for sample in table.networks]
     ratios = sorted(ms / total for ms, total in zip(quickest, sums.tolist(), strict=True))
     assert 0.3 < ratios[len(ratios) // 4] < 3
@@ -115,14 +121,18 @@ def test_show_tells_blocks_and_correction(built: Built) -> None:
     assert [key for key in table.blocks if key not in result.stdout] == []
     assert "sigma" in result.stdout
     assert "whole networks" in result.stdout
-    rows = [line.split("│")[2].strip() for line in result.stdout.splitlines() if line.startswith("│")]
+    rows = [
+        line.split("│")[2].strip() for line in result.stdout.splitlines() if line.startswith("│")
+    ]
     assert [float(row) for row in rows] == sorted(map(float, rows), reverse=True)
 
 
 def test_measure_puts_estimates_beside(built: Built, tiny: ChainSpace, tmp_path: Path) -> None:
     entry = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, 8, 8])
     output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
-    graph = helper.make_graph([helper.make_node("GlobalAveragePool", ["image"], ["y"])], "g", [entry], [output])
+    graph = helper.make_graph(
+        [helper.make_node("GlobalAveragePool", ["image"], ["y"])], "g", [entry], [output]
+    )
     model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 18)])
     onnx.save(model, str(tmp_path / "m.onnx"))
     architecture = tiny.architecture([3, 2, 1, 0, 1, 2])
@@ -133,7 +143,12 @@ def test_measure_puts_estimates_beside(built: Built, tiny: ChainSpace, tmp_path:
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert json.loads(out.read_text()) == found
-    assert (found["batch"], found["precision"], found["threads"], found["rounds"]) == (1, "fp32", 1, 4)
+    assert (found["batch"], found["precision"], found["threads"], found["rounds"]) == (
+        1,
+        "fp32",
+        1,
+        4,
+    )
     by_file = {entry["file"]: entry for entry in found["measured"]}
     assert list(by_file) == sorted(files)
     onnx_model, network = by_file[files[0]], by_file[files[1]]
@@ -168,40 +183,60 @@ def required(names: Iterable[str]) -> dict[str, metadata.Distribution]:
         if name not in found:
             found[name] = metadata.distribution(name)
             needs = [Requirement(text) for text in found[name].requires or []]
-            open_ += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
+            open_ += [
+                need.name
+                for need in needs
+                if need.marker is None or need.marker.evaluate({"extra": ""})
+            ]
     return found
 
 
 @pytest.fixture(scope="module")
 def core_only(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The Python of a virtual environment with the core's packages and what these require (links), and no other."""
+    """The Python of a virtual environment with the core's packages and what these require (links),
+    and no other.
+    """
     folder = tmp_path_factory.mktemp("core") / "venv"
     venv.create(folder, symlinks=True)
     (site,) = folder.glob("lib/python*/site-packages")
     for distribution in required(CORE).values():
-        tops = {Path(file).parts[0] for file in distribution.files or [] if ".." not in Path(file).parts}
+        tops = {
+            Path(file).parts[0] for file in distribution.files or [] if ".." not in Path(file).parts
+        }
         for top in tops - {"__pycache__"}:
             if not (site / top).exists():
                 (site / top).symlink_to(Path(str(distribution.locate_file(top))))
     (site / "pathfit.pth").write_text(f"{ROOT}\n")
     python = str(folder / "bin" / "python")
     listed = "import importlib.metadata as m; print(*sorted(d.name for d in m.distributions()))"
-    there = subprocess.run([python, "-c", listed], capture_output=True, text=True, check=True, cwd=folder).stdout
+    there = subprocess.run(
+        [python, "-c", listed], capture_output=True, text=True, check=True, cwd=folder
+    ).stdout
     assert set(CORE) <= {name.lower() for name in there.split()}
-    assert not {"scipy", "pyyaml", "onnxruntime", "hypothesis", "scikit-learn"} & {n.lower() for n in there.split()}
+    assert not {"scipy", "pyyaml", "onnxruntime", "hypothesis", "scikit-learn"} & {
+        n.lower() for n in there.split()
+    }
     return python
 
 
 @pytest.mark.slow
-def test_the_core_alone_is_enough(run_profiler: RunProfiler, tmp_path: Path, core_only: str) -> None:
+def test_the_core_alone_is_enough(
+    run_profiler: RunProfiler, tmp_path: Path, core_only: str
+) -> None:
     path, arch = tmp_path / "t.json", tmp_path / "arch.json"
     space = ("--space", "spos-tiny(input_size=16, repeats=(1, 1, 1))")
-    done = run_profiler("build", *space, "--threads", "1", "--budget", "0.5s", "-o", str(path), python=core_only)
+    done = run_profiler(
+        "build", *space, "--threads", "1", "--budget", "0.5s", "-o", str(path), python=core_only
+    )
     assert done.returncode == 0, done.stderr
     assert "sigma" in done.stdout
     assert LookupTable.read(path).space == "spos-tiny(input_size=16, repeats=(1, 1, 1))"
     arch.write_text(spaces.get(space[1]).architecture([0, 1, 2]).to_json())
-    for arguments in (("measure", str(arch), "--table", str(path), "--rounds", "3"), ("show", str(path)), ("devices",)):
+    for arguments in (
+        ("measure", str(arch), "--table", str(path), "--rounds", "3"),
+        ("show", str(path)),
+        ("devices",),
+    ):
         done = run_profiler(*arguments, python=core_only)
         assert done.returncode == 0, done.stderr
     command = [core_only, "-m", "tables", "estimate", str(arch), "--table", str(path)]
@@ -211,7 +246,9 @@ def test_the_core_alone_is_enough(run_profiler: RunProfiler, tmp_path: Path, cor
 
 
 @pytest.mark.slow
-def test_what_needs_more_names_it(run_profiler: RunProfiler, tmp_path: Path, core_only: str, built: Built) -> None:
+def test_what_needs_more_names_it(
+    run_profiler: RunProfiler, tmp_path: Path, core_only: str, built: Built
+) -> None:
     (tmp_path / "m.onnx").write_bytes(b"")
     table, png = str(built[0]), str(tmp_path / "plot.png")
     for package, arguments in (
@@ -235,7 +272,16 @@ def test_lists_of_conditions_give_a_table_each(tmp_path: Path) -> None:
     out = tmp_path / "mine.json"
     lists = ("--batch", "1,2", "--precision", "fp32,bf16", "--resolution", "16")
     done = run(
-        "build", "--space", "spos-tiny(repeats=(1, 1, 1))", *lists, "--threads", "1", "--budget", "0.1s", "-o", str(out)
+        "build",
+        "--space",
+        "spos-tiny(repeats=(1, 1, 1))",
+        *lists,
+        "--threads",
+        "1",
+        "--budget",
+        "0.1s",
+        "-o",
+        str(out),
     )
     assert done.exit_code == 0, done.output
     names = {f"mine-b{batch}-{precision}" for batch in (1, 2) for precision in ("fp32", "bf16")}
@@ -250,7 +296,16 @@ def test_lists_of_conditions_give_a_table_each(tmp_path: Path) -> None:
 
 
 def test_resolutions_are_spaces_of_their_own(tmp_path: Path) -> None:
-    arguments = ("--resolution", "16,32", "--threads", "1", "--budget", "0.1s", "-o", str(tmp_path / "t.json"))
+    arguments = (
+        "--resolution",
+        "16,32",
+        "--threads",
+        "1",
+        "--budget",
+        "0.1s",
+        "-o",
+        str(tmp_path / "t.json"),
+    )
     done = run("build", "--space", "spos-tiny(repeats=(1, 1, 1))", *arguments)
     assert done.exit_code == 0, done.output
     found = {path.stem: LookupTable.read(path).space for path in tmp_path.iterdir()}
@@ -258,18 +313,33 @@ def test_resolutions_are_spaces_of_their_own(tmp_path: Path) -> None:
 
 
 def test_a_space_with_elastic_resolution_is_fixed_to_each() -> None:
-    assert sized("ofa-mobilenetv3(width=1.2)", 160).name == "ofa-mobilenetv3(resolutions=(160,), width=1.2)"
+    assert (
+        sized("ofa-mobilenetv3(width=1.2)", 160).name
+        == "ofa-mobilenetv3(resolutions=(160,), width=1.2)"
+    )
     assert sized("spos", 160).name == "spos(input_size=160)"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_onnxruntime_tables_are_built_and_measured_with(tmp_path: Path, precision: str) -> None:
     path, arch = tmp_path / "t.json", tmp_path / "arch.json"
-    conditions = ("--backend", "onnxruntime", "--precision", precision, "--threads", "1", "--budget", "0.3s")
+    conditions = (
+        "--backend",
+        "onnxruntime",
+        "--precision",
+        precision,
+        "--threads",
+        "1",
+        "--budget",
+        "0.3s",
+    )
     done = run("build", "--space", TINIEST, *conditions, "-o", str(path))
     assert done.exit_code == 0, done.output
     table = LookupTable.read(path)
-    assert (table.conditions["backend"], table.conditions["precision"]) == ("onnxruntime", precision)
+    assert (table.conditions["backend"], table.conditions["precision"]) == (
+        "onnxruntime",
+        precision,
+    )
     assert {"onnx", "onnxruntime"} <= set(table.versions)
     assert table.measured.blocks == "solved"
     space = spaces.get(TINIEST)
@@ -277,7 +347,9 @@ def test_onnxruntime_tables_are_built_and_measured_with(tmp_path: Path, precisio
     arch.write_text(architecture.to_json())
     runner = OnnxRuntime(Conditions("cpu")).network_runner(space, architecture)
     assert isinstance(runner, SessionRunner)
-    found = json.loads(run("measure", str(arch), "--table", str(path), "--rounds", "4").stdout)["measured"][0]
+    found = json.loads(run("measure", str(arch), "--table", str(path), "--rounds", "4").stdout)[
+        "measured"
+    ][0]
     assert found["runtime"] == "onnxruntime"
     assert 0.2 < found["normalised_ms"] / found["estimate_ms"] < 5  # this machine may be busy
 
@@ -298,7 +370,9 @@ def test_an_exported_model_stands_beside_its_estimate(tmp_path: Path) -> None:
     entry = proto.metadata_props.add()
     entry.key, entry.value = "architecture", architecture.to_json()
     model.write_bytes(proto.SerializeToString())
-    found = json.loads(run("measure", str(model), "--table", str(table), "--rounds", "4").stdout)["measured"][0]
+    found = json.loads(run("measure", str(model), "--table", str(table), "--rounds", "4").stdout)[
+        "measured"
+    ][0]
     cost = LookupTable.read(table).cost_model(space)
     assert found["estimate_ms"] == pytest.approx(cost.estimate([architecture])[0], abs=1e-4)
     assert 0.2 < found["normalised_ms"] / found["estimate_ms"] < 5
@@ -306,7 +380,9 @@ def test_an_exported_model_stands_beside_its_estimate(tmp_path: Path) -> None:
 
 def test_cores_are_fixed_and_recorded(run_profiler: RunProfiler, tmp_path: Path) -> None:
     path, core = tmp_path / "t.json", min(os.sched_getaffinity(0))
-    done = run_profiler("build", "--space", TINIEST, "--cores", str(core), "--budget", "0.1s", "-o", str(path))
+    done = run_profiler(
+        "build", "--space", TINIEST, "--cores", str(core), "--budget", "0.1s", "-o", str(path)
+    )
     assert done.returncode == 0, done.stderr
     found = LookupTable.read(path)
     assert found.conditions["affinity"] == [core]
@@ -315,7 +391,16 @@ def test_cores_are_fixed_and_recorded(run_profiler: RunProfiler, tmp_path: Path)
 
 def test_a_table_is_handed_to_a_service_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "t.json"
-    arguments = ("--threads", "1", "--budget", "0.1s", "--upload", "http://127.0.0.1:9", "-o", str(path))
+    arguments = (
+        "--threads",
+        "1",
+        "--budget",
+        "0.1s",
+        "--upload",
+        "http://127.0.0.1:9",
+        "-o",
+        str(path),
+    )
     done = run("build", "--space", TINIEST, *arguments)
     assert done.exit_code == 2
     assert "cannot reach http://127.0.0.1:9/tables" in done.stderr
@@ -328,7 +413,10 @@ def test_a_table_is_handed_to_a_service_that_is_not_there(tmp_path: Path) -> Non
         (("build", "--device", "tpu"), "unknown device 'tpu'; there is: cpu"),
         (("build", "--space", "sops"), "unknown space 'sops'; there is: "),
         (("build", "--space", "spos(size=3)"), "spos has no parameter 'size'"),
-        (("build", "--budget", "soon"), "Invalid value for --budget: 'soon' is no duration; write 60s, 2m or 1h"),
+        (
+            ("build", "--budget", "soon"),
+            "Invalid value for --budget: 'soon' is no duration; write 60s, 2m or 1h",
+        ),
         (("build", "--budget", "-3s"), "Invalid value for --budget: '-3s' is no duration"),
         (("build", "--budget", "0"), "Invalid value for --budget: '0' is no duration"),
         (("build", "--budget", "nan"), "Invalid value for --budget: 'nan' is no duration"),
@@ -338,13 +426,25 @@ def test_a_table_is_handed_to_a_service_that_is_not_there(tmp_path: Path) -> Non
         (("build", "--seed", "-1"), "Invalid value for '--seed': -1"),
         (("build", "--seed", str(2**64)), f"Invalid value for '--seed': {2**64}"),
         (("build", "--precision", "fp8"), "Invalid value for '--precision': 'fp8'"),
-        (("build", "--batch", "1,x"), "Invalid value for '--batch': 'x' is not a valid integer range"),
+        (
+            ("build", "--batch", "1,x"),
+            "Invalid value for '--batch': 'x' is not a valid integer range",
+        ),
         (("build", "--batch", "4,4"), "Invalid value for '--batch': '4,4' names a value twice"),
         (("build", "--batch", "1,0"), "Invalid value for '--batch': 0 is not in the range"),
-        (("build", "--cores", "4096"), "Invalid value for --cores: there is no core 4096; there is: "),
+        (
+            ("build", "--cores", "4096"),
+            "Invalid value for --cores: there is no core 4096; there is: ",
+        ),
         (("build", "--backend", "tvm"), "unknown backend 'tvm'; there is: onnxruntime, torch"),
-        (("build", "--precision", "fp32,int8", "--space", "spos-tiny"), "torch runs fp32, fp16, bf16, not int8"),
-        (("build", "--space", "nasbench-macro", "--resolution", "0"), "Invalid value for '--resolution': 0"),
+        (
+            ("build", "--precision", "fp32,int8", "--space", "spos-tiny"),
+            "torch runs fp32, fp16, bf16, not int8",
+        ),
+        (
+            ("build", "--space", "nasbench-macro", "--resolution", "0"),
+            "Invalid value for '--resolution': 0",
+        ),
         (("validate", "no.json"), "there is no table at no.json"),
         (("validate", "{arch}", "--networks", "2"), "Invalid value for '--networks': 2"),
         (("compare", "no.json", "no.json"), "there is no table at no.json"),
@@ -359,8 +459,14 @@ def test_a_table_is_handed_to_a_service_that_is_not_there(tmp_path: Path) -> Non
         (("measure", "{arch}", "--device", "tpu"), "unknown device 'tpu'"),
     ],
 )
-def test_bad_input_is_one_line(tmp_path: Path, tiny: ChainSpace, arguments: tuple[str, ...], said: str) -> None:
-    files = {"broken": tmp_path / "b.json", "nonsense": tmp_path / "n.onnx", "arch": tmp_path / "arch.json"}
+def test_bad_input_is_one_line(
+    tmp_path: Path, tiny: ChainSpace, arguments: tuple[str, ...], said: str
+) -> None:
+    files = {
+        "broken": tmp_path / "b.json",
+        "nonsense": tmp_path / "n.onnx",
+        "arch": tmp_path / "arch.json",
+    }
     files["broken"].write_text("{")
     files["nonsense"].write_bytes(b"nonsense")
     files["arch"].write_text(tiny.architecture([0] * 6).to_json())
@@ -374,12 +480,15 @@ def test_a_gpu_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     result = run("build", "--device", "gpu", "--space", "spos-tiny")
     assert result.exit_code == 2
-    assert result.stderr.startswith("Error: --device gpu: this torch sees no CUDA device here; there is: cpu (")
+    assert result.stderr.startswith(
+        "Error: --device gpu: this torch sees no CUDA device here; there is: cpu ("
+    )
     assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("60s", 60), ("2m", 120), ("1h", 3600), ("45", 45), ("0.5s", 0.5), ("1.5m", 90), ("1e2", 100)]
+    ("text", "value"),
+    [("60s", 60), ("2m", 120), ("1h", 3600), ("45", 45), ("0.5s", 0.5), ("1.5m", 90), ("1e2", 100)],
 )
 def test_durations(text: str, value: float) -> None:
     assert seconds(text) == value
@@ -392,9 +501,18 @@ def test_what_is_no_duration(text: str) -> None:
 
 
 def test_default_names_are_plain() -> None:
-    found = table_name("spos-tiny(input_size=16)", "AMD EPYC 7763 64-Core Processor @ 2.4GHz", "torch", 8, "bf16", 4)
+    found = table_name(
+        "spos-tiny(input_size=16)",
+        "AMD EPYC 7763 64-Core Processor @ 2.4GHz",
+        "torch",
+        8,
+        "bf16",
+        4,
+    )
     assert found == "spos-tiny-input-size-16-amd-epyc-7763-64-core-processor-2-4ghz-b8-bf16-t4"
-    assert table_name("spos", "cpu", "onnxruntime", 1, "int8", 2) == "spos-cpu-onnxruntime-b1-int8-t2"
+    assert (
+        table_name("spos", "cpu", "onnxruntime", 1, "int8", 2) == "spos-cpu-onnxruntime-b1-int8-t2"
+    )
 
 
 @pytest.mark.gpu
@@ -403,7 +521,19 @@ def test_blocks_on_cuda_add_up_to_networks(tmp_path: Path) -> None:
     path = tmp_path / "gpu.json"
     space = spaces.get("spos-tiny", input_size=64)
     assert isinstance(space, ChainSpace)
-    result = run("build", "--device", "gpu", "--space", space.name, "--batch", "64", "--budget", "5s", "-o", str(path))
+    result = run(
+        "build",
+        "--device",
+        "gpu",
+        "--space",
+        space.name,
+        "--batch",
+        "64",
+        "--budget",
+        "5s",
+        "-o",
+        str(path),
+    )
     assert result.exit_code == 0, result.output
     table = LookupTable.read(path)
     assert (table.device["kind"], table.conditions["batch"]) == ("cuda", 64)

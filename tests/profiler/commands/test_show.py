@@ -53,16 +53,21 @@ def test_memory_is_shown(built: Built) -> None:
     assert "activations, MiB" in shown
     least, greatest = table.cost_model(spaces.get(table.space), "memory_bytes").bounds()
     assert (
-        f"networks hold {least.value / 2**20:.4g} to {greatest.value / 2**20:.4g} MiB of activations at once" in shown
+        f"networks hold {least.value / 2**20:.4g} to {greatest.value / 2**20:.4g} MiB of"
+        " activations at once" in shown
     )
     assert " mJ" not in shown
 
 
 def test_energy_is_shown_where_it_was_counted(built: Built, tmp_path: Path) -> None:
     table = LookupTable.read(built[0])
-    counted = tuple(replace(sample, energy_mj=5 * sample.latency_ms[0]) for sample in table.networks)
+    counted = tuple(
+        replace(sample, energy_mj=5 * sample.latency_ms[0]) for sample in table.networks
+    )
     path = tmp_path / "counted.json"
-    replace(table, networks=counted, measurement=replace(table.measured, energy="a counter")).save(path)
+    replace(table, networks=counted, measurement=replace(table.measured, energy="a counter")).save(
+        path
+    )
     shown = run("show", str(path)).output
     line = next(line for line in shown.splitlines() if " mJ a run" in line)
     assert line.startswith("networks take ")
@@ -81,8 +86,12 @@ def test_a_table_is_like_itself(built: Built) -> None:
 def test_differences_are_told(built: Built, tmp_path: Path, tiny: ChainSpace) -> None:
     table = LookupTable.read(built[0])
     keys = list(table.blocks)
-    twice = {key: replace(cost, latency_ms=2 * cost.latency_ms) for key, cost in table.blocks.items()}
-    other = replace(table, name="other", blocks=twice, networks=(), conditions={**table.conditions, "batch": 8})
+    twice = {
+        key: replace(cost, latency_ms=2 * cost.latency_ms) for key, cost in table.blocks.items()
+    }
+    other = replace(
+        table, name="other", blocks=twice, networks=(), conditions={**table.conditions, "batch": 8}
+    )
     found = compare(replace(table, networks=()), other)
     assert found.differing == {"batch": ("1", "8")}
     assert list(found.blocks.values()) == pytest.approx([2.0] * len(keys))
@@ -99,7 +108,9 @@ def test_differences_are_told(built: Built, tmp_path: Path, tiny: ChainSpace) ->
 
 def test_an_imported_table_is_shown(built: Built, tmp_path: Path) -> None:
     table = LookupTable.read(built[0])
-    plain = {key: replace(cost, latency_iqr_ms=None, samples=None) for key, cost in table.blocks.items()}
+    plain = {
+        key: replace(cost, latency_iqr_ms=None, samples=None) for key, cost in table.blocks.items()
+    }
     path = tmp_path / "phone.json"
     replace(table, name="phone", measurement=None, networks=(), blocks=plain).save(path)
     done = run("show", str(path), "--plot", str(tmp_path / "p.png"))
@@ -107,4 +118,7 @@ def test_an_imported_table_is_shown(built: Built, tmp_path: Path) -> None:
     assert "networks take" in done.output
     refused = run("validate", str(path))
     assert refused.exit_code == 2
-    assert refused.output == ("Error: the table 'phone' was imported: it has no reference network to measure beside\n")
+    assert (
+        refused.output
+        == "Error: the table 'phone' was imported: it has no reference network to measure beside\n"
+    )

@@ -34,7 +34,9 @@ def test_memory_is_asked_for_once() -> None:
 
     def faults(mode: str, environment: dict[str, str]) -> tuple[bool | None, int]:
         command = [sys.executable, "-c", COUNT_FAULTS, mode]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root, env=environment)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=root, env=environment
+        )
         kept, count = json.loads(done.stdout)
         return kept, count
 
@@ -50,4 +52,6 @@ def test_memory_is_asked_for_once() -> None:
 
 
 def test_tables_record_it() -> None:
-    assert condition() == {"allocator": "keeps memory" if platform.libc_ver()[0] == "glibc" else "default"}
+    assert condition() == {
+        "allocator": "keeps memory" if platform.libc_ver()[0] == "glibc" else "default"
+    }

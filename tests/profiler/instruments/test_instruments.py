@@ -1,4 +1,6 @@
-"""What is read beside times: energy and the state of a GPU, absent where the machine does not tell."""
+"""What is read beside times: energy and the state of a GPU, absent where the machine does not
+tell.
+"""
 
 import os
 import stat
@@ -29,7 +31,9 @@ def rapl(root: Path, packages: dict[str, str], psys: str = "") -> Path:
 
 
 def test_packages_are_summed_and_their_parts_left_out(tmp_path: Path) -> None:
-    root = rapl(tmp_path, {"intel-rapl:0": "5000", "intel-rapl:1": "7000", "intel-rapl:0:0": "3000"})
+    root = rapl(
+        tmp_path, {"intel-rapl:0": "5000", "intel-rapl:1": "7000", "intel-rapl:0:0": "3000"}
+    )
     counter = find_counter(CPU, root)
     assert counter is not None
     assert counter.read() == 12.0
@@ -43,7 +47,10 @@ def test_the_whole_platform_is_no_package(tmp_path: Path) -> None:
     assert counter is not None
     assert counter.read() == 5.0
     assert counter.wrap_mj == 1000.0
-    assert find_counter(CPU, rapl(tmp_path / "alone", {"intel-rapl:0": "1"}, psys="intel-rapl:0")) is None
+    assert (
+        find_counter(CPU, rapl(tmp_path / "alone", {"intel-rapl:0": "1"}, psys="intel-rapl:0"))
+        is None
+    )
 
 
 def test_no_counter_no_energy(tmp_path: Path) -> None:
@@ -103,13 +110,16 @@ def test_a_counter_that_stands_still_ends(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("1980, 45\n", (1980, 45)), ("[N/A], 45", None), ("", None), ("1, 2, 3", None)]
+    ("text", "value"),
+    [("1980, 45\n", (1980, 45)), ("[N/A], 45", None), ("", None), ("1, 2, 3", None)],
 )
 def test_state_is_read_from_nvidia_smi(text: str, value: tuple[float, float] | None) -> None:
     assert parse(text) == value
 
 
-def test_the_gpu_is_asked_for_by_its_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gpu_is_asked_for_by_its_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program = tmp_path / "nvidia-smi"
     program.write_text('#!/bin/sh\necho "$@" > "$0.asked"\necho "1410, 38"\n')
     program.chmod(program.stat().st_mode | stat.S_IEXEC)
@@ -139,8 +149,14 @@ def test_a_table_records_what_was_read(fake: Any, tiny: ChainSpace) -> None:
         instruments=instruments,
     )
     measured = table.measured
-    assert (measured.energy, measured.clock_mhz, measured.temperature_c) == ("a counter", (1500,) * 8, (40.5,) * 8)
-    assert {sample.energy_mj for sample in table.networks} == {1.0}  # one run, and two readings that see a step each
+    assert (measured.energy, measured.clock_mhz, measured.temperature_c) == (
+        "a counter",
+        (1500,) * 8,
+        (40.5,) * 8,
+    )
+    assert {sample.energy_mj for sample in table.networks} == {
+        1.0
+    }  # one run, and two readings that see a step each
     assert LookupTable.from_json(table.to_json()) == table
     plain = build(
         tiny,
@@ -150,5 +166,7 @@ def test_a_table_records_what_was_read(fake: Any, tiny: ChainSpace) -> None:
         device={"kind": "cpu", "processor": "fake"},
         conditions={"backend": "fake", "batch": 1, "precision": "fp32", "threads": 1},
     )
-    assert not {"energy", "clock_mhz", "temperature_c", "memory"} & set(plain.to_dict()["measurement"])
+    assert not {"energy", "clock_mhz", "temperature_c", "memory"} & set(
+        plain.to_dict()["measurement"]
+    )
     assert "energy_mj" not in plain.to_dict()["networks"][0]

@@ -14,7 +14,9 @@ from profiler.instruments.references import LIFE, WARM, References, beside
 
 @dataclass
 class Machine:
-    """Runs networks; every run ends a tick later, and the state that `speed` tells of a tick multiplies its time."""
+    """Runs networks; every run ends a tick later, and the state that `speed` tells of a tick
+    multiplies its time.
+    """
 
     speed: NDArray[np.float64]
     noise: float = 0.0
@@ -40,7 +42,9 @@ class Network:
         """A run."""
         machine = self.machine
         return float(
-            self.ms * machine.speed[next(machine.ticks)] * np.exp(machine.noise * machine.rng.standard_normal())
+            self.ms
+            * machine.speed[next(machine.ticks)]
+            * np.exp(machine.noise * machine.rng.standard_normal())
         )
 
     def blocks(self) -> list[float]:
@@ -64,7 +68,9 @@ def test_a_machine_that_jumps_between_two_speeds_is_told_as_one_that_does_not(se
 
     def make() -> tuple[list[Network], list[Network]]:
         made.append(1)
-        return [machine.network(ms) for ms in truth], [machine.network(ms) for ms in (9.0, 10.0, 12.5)]
+        return [machine.network(ms) for ms in truth], [
+            machine.network(ms) for ms in (9.0, 10.0, 12.5)
+        ]
 
     raw, states, references = beside(make, 40, np.random.default_rng(seed))
     assert len(made) == 40 / LIFE
@@ -138,11 +144,19 @@ def test_every_network_has_its_turn_between_two_of_the_references() -> None:
         first, second, *others = (Told(next(names)) for _ in range(4))
         return [first, second], others
 
-    raw, states, references = beside(make, LIFE + 1, np.random.default_rng(0), lambda *state: told.append(state))
+    raw, states, references = beside(
+        make, LIFE + 1, np.random.default_rng(0), lambda *state: told.append(state)
+    )
     assert raw.shape == states.shape == (2, LIFE + 1)
     assert references.gap == 1 + 2 * (LIFE + 1)
-    begin = next(index for index, name in enumerate(log) if name[0] in "ab") - references.runs - WARM
-    turns = [name for name, before in zip(log[begin:], ["", *log[begin:]], strict=False) if name != before]
+    begin = (
+        next(index for index, name in enumerate(log) if name[0] in "ab") - references.runs - WARM
+    )
+    turns = [
+        name
+        for name, before in zip(log[begin:], ["", *log[begin:]], strict=False)
+        if name != before
+    ]
     assert turns[0 : 2 * 2 * LIFE + 1 : 2] == ["r0", "r1"] * (2 * LIFE // 2) + ["r0"]
     assert sorted(turns[1:5:2]) == ["a1", "b1"]
     assert sorted(turns[-4::2]) == ["a2", "b2"]

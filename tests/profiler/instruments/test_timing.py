@@ -72,7 +72,8 @@ def test_warm_up_ends_when_times_never_agree() -> None:
 
 
 @pytest.mark.parametrize(
-    ("latency_ms", "runs"), [(0.0, 12), (0.01, 12), (2.5, 12), (5.0, 6), (10.0, 3), (300.0, 3), (1e9, 3)]
+    ("latency_ms", "runs"),
+    [(0.0, 12), (0.01, 12), (2.5, 12), (5.0, 6), (10.0, 3), (300.0, 3), (1e9, 3)],
 )
 def test_short_networks_run_more_often(latency_ms: float, runs: int) -> None:
     assert runs_for(latency_ms) == runs
@@ -85,7 +86,9 @@ def test_every_round_runs_each_once_in_a_fresh_order() -> None:
     assert times == [[0.0] * 40, [1.0] * 40, [2.0] * 40]
     turns = [log[start : start + 5] for start in range(0, len(log), 5)]
     assert all(len(set(turn)) == 1 for turn in turns)
-    rounds = ["".join(turn[0] for turn in turns[start : start + 3]) for start in range(0, len(turns), 3)]
+    rounds = [
+        "".join(turn[0] for turn in turns[start : start + 3]) for start in range(0, len(turns), 3)
+    ]
     assert len(rounds) == 40
     assert {"".join(sorted(order)) for order in rounds} == {"abc"}
     assert len(set(rounds)) == 6
@@ -93,14 +96,18 @@ def test_every_round_runs_each_once_in_a_fresh_order() -> None:
 
 def test_a_turn_gives_the_median_of_its_timed_runs() -> None:
     # Two untimed runs, then three: 100 and 200 count for nothing, the disturbed 50 does not either.
-    (times,) = interleaved([Told([100.0, 200.0, 1.0, 50.0, 2.0])], rounds=4, runs=3, rng=np.random.default_rng(0))
+    (times,) = interleaved(
+        [Told([100.0, 200.0, 1.0, 50.0, 2.0])], rounds=4, runs=3, rng=np.random.default_rng(0)
+    )
     assert times == [2.0] * 4
 
 
 def test_orders_come_from_the_generator_alone() -> None:
     def order(seed: int) -> list[str]:
         log: list[str] = []
-        interleaved([Told([1.0], log, name) for name in "abcd"], 5, 1, np.random.default_rng(seed), warm=0)
+        interleaved(
+            [Told([1.0], log, name) for name in "abcd"], 5, 1, np.random.default_rng(seed), warm=0
+        )
         return log
 
     assert order(1) == order(1)

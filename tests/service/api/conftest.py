@@ -32,9 +32,13 @@ def http(app: APIFlask) -> FlaskClient:
 def problem() -> Problem:
     """Gives the body of an answer, which must be this problem."""
 
-    def check(answer: TestResponse, status: int, slug: str, field: str | None = None) -> dict[str, Any]:
+    def check(
+        answer: TestResponse, status: int, slug: str, field: str | None = None
+    ) -> dict[str, Any]:
         body: dict[str, Any] = json.loads(answer.data)
-        assert (answer.status_code, answer.content_type) == (status, "application/problem+json"), body
+        assert (answer.status_code, answer.content_type) == (status, "application/problem+json"), (
+            body
+        )
         assert body["type"] == f"urn:pathfit:problem:{slug}"
         assert (body["status"], body.get("field")) == (status, field), body
         assert body["title"]

@@ -31,7 +31,12 @@ def tokens(app: APIFlask) -> tuple[str, str]:
 
 def exposed(world: Any, folder: Path) -> APIFlask:
     settings = Settings(
-        folder, (world.tables,), (world.predictors,), "0.0.0.0", behind_proxy=True, allowed_hosts=("nas.example",)
+        folder,
+        (world.tables,),
+        (world.predictors,),
+        "0.0.0.0",
+        behind_proxy=True,
+        allowed_hosts=("nas.example",),
     )
     return create_app(settings)
 
@@ -44,7 +49,9 @@ def public(world: Any, tmp_path: Path) -> Iterator[APIFlask]:
     service_of(app).stop()
 
 
-def test_once_a_token_was_made_every_request_needs_one(app: APIFlask, http: FlaskClient, problem: Any) -> None:
+def test_once_a_token_was_made_every_request_needs_one(
+    app: APIFlask, http: FlaskClient, problem: Any
+) -> None:
     assert http.get("/search").status_code == 200
     secret = service_of(app).store.tokens.create("ada")
     answer = http.get("/search")
@@ -56,7 +63,9 @@ def test_once_a_token_was_made_every_request_needs_one(app: APIFlask, http: Flas
     assert http.get("/nowhere").status_code == 404
 
 
-def test_revoking_the_last_token_opens_nothing(app: APIFlask, http: FlaskClient, problem: Any) -> None:
+def test_revoking_the_last_token_opens_nothing(
+    app: APIFlask, http: FlaskClient, problem: Any
+) -> None:
     store = service_of(app).store
     secret = store.tokens.create("ada")
     store.tokens.revoke("ada")
@@ -66,12 +75,15 @@ def test_revoking_the_last_token_opens_nothing(app: APIFlask, http: FlaskClient,
 
 
 @pytest.mark.parametrize(
-    "header", ["Bearer", "Bearer x", "Basic YTpi", "pathfit_x", "Bearer pathfit_" + "a" * 60, "\xe9"]
+    "header",
+    ["Bearer", "Bearer x", "Basic YTpi", "pathfit_x", "Bearer pathfit_" + "a" * 60, "\xe9"],
 )
 def test_a_token_that_is_none_is_refused_even_where_none_is_needed(
     http: FlaskClient, problem: Any, header: str
 ) -> None:
-    problem(http.get("/search", headers={"Authorization": header}), 401, "unauthorized", "Authorization")
+    problem(
+        http.get("/search", headers={"Authorization": header}), 401, "unauthorized", "Authorization"
+    )
 
 
 def test_an_expired_token_is_refused(app: APIFlask, http: FlaskClient) -> None:
@@ -81,11 +93,17 @@ def test_an_expired_token_is_refused(app: APIFlask, http: FlaskClient) -> None:
     assert http.get("/search", headers=bearer(secret)).status_code == 401
 
 
-def test_others_jobs_are_not_there(app: APIFlask, http: FlaskClient, problem: Any, tokens: tuple[str, str]) -> None:
+def test_others_jobs_are_not_there(
+    app: APIFlask, http: FlaskClient, problem: Any, tokens: tuple[str, str]
+) -> None:
     mine, others = map(bearer, tokens)
     job_id = http.post("/search", json=ASKED, headers=mine).json["id"]
     paths = ["", "/events", "/front.csv", "/architectures/0"]
-    for path in [*(f"/search/{job_id}{path}" for path in paths), f"/jobs/{job_id}", f"/jobs/{job_id}/artifact"]:
+    for path in [
+        *(f"/search/{job_id}{path}" for path in paths),
+        f"/jobs/{job_id}",
+        f"/jobs/{job_id}/artifact",
+    ]:
         problem(http.get(path, headers=others), 404, "unknown-search", "id")
     problem(http.delete(f"/search/{job_id}", headers=others), 404, "unknown-search", "id")
     again = {"search": {"id": job_id}}
@@ -109,7 +127,9 @@ def test_a_token_may_have_so_many_unfinished_jobs(
     assert http.post("/search", json=ASKED, headers=bearer(tokens[0])).status_code == 202
 
 
-def test_all_together_may_have_so_many_unfinished_jobs(world: Any, tmp_path: Path, problem: Any) -> None:
+def test_all_together_may_have_so_many_unfinished_jobs(
+    world: Any, tmp_path: Path, problem: Any
+) -> None:
     app = create_app(Settings(tmp_path, (world.tables,), (world.predictors,), max_unfinished=1))
     http = app.test_client()
     assert http.post("/search", json=ASKED).status_code == 202
@@ -119,7 +139,9 @@ def test_all_together_may_have_so_many_unfinished_jobs(world: Any, tmp_path: Pat
 
 def test_a_key_is_one_tokens_own(http: FlaskClient, tokens: tuple[str, str]) -> None:
     ids = [
-        http.post("/search", json=ASKED, headers={**bearer(token), "Idempotency-Key": "k"}).json["id"]
+        http.post("/search", json=ASKED, headers={**bearer(token), "Idempotency-Key": "k"}).json[
+            "id"
+        ]
         for token in tokens
     ]
     assert ids[0] != ids[1]
@@ -142,7 +164,10 @@ def test_a_browser_exchanges_its_token_once(
     assert http.get(f"/search/{job_id}").status_code == 200
     # A page of another site cannot make the browser ask for changes.
     problem(
-        http.delete(f"/search/{job_id}", headers={"Origin": "http://evil.example"}), 403, "foreign-origin", "Origin"
+        http.delete(f"/search/{job_id}", headers={"Origin": "http://evil.example"}),
+        403,
+        "foreign-origin",
+        "Origin",
     )
     problem(http.delete(f"/search/{job_id}"), 403, "foreign-origin", "Origin")
     assert http.delete("/session", headers=own).status_code == 204
@@ -176,14 +201,20 @@ def test_pages_of_other_sites_change_nothing_also_without_tokens(
     assert service_of(app).store.list()[1] == 0
 
 
-@pytest.mark.parametrize("headers", [{"Origin": "http://localhost"}, {"Sec-Fetch-Site": "same-origin"}, {}])
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://localhost"}, {"Sec-Fetch-Site": "same-origin"}, {}]
+)
 def test_own_pages_and_programs_may_ask(http: FlaskClient, headers: dict[str, str]) -> None:
     assert http.post("/search", json=ASKED, headers=headers).status_code == 202
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", ""])
 def test_other_hosts_are_refused(http: FlaskClient, host: str) -> None:
-    answer = http.get("/healthz", headers={"Host": host}) if host else http.get("/healthz", base_url="http://evil/")
+    answer = (
+        http.get("/healthz", headers={"Host": host})
+        if host
+        else http.get("/healthz", base_url="http://evil/")
+    )
     assert answer.status_code == 400
     assert answer.content_type == "application/problem+json"
 
@@ -196,7 +227,9 @@ def test_beyond_loopback_everything_needs_a_token(public: APIFlask) -> None:
     assert http.get("/healthz", headers=name).status_code == 200
     secret = service_of(public).store.tokens.create("ada")
     assert http.get("/metrics", headers=name | bearer(secret)).status_code == 200
-    assert http.get("/metrics", headers={"Host": "other.example"} | bearer(secret)).status_code == 400
+    assert (
+        http.get("/metrics", headers={"Host": "other.example"} | bearer(secret)).status_code == 400
+    )
 
 
 def test_behind_a_proxy_cookies_are_for_tls_alone(public: APIFlask) -> None:
@@ -246,7 +279,9 @@ def test_logs_tell_request_job_and_token(
 ) -> None:
     handler = logs.to_file(tmp_path / "logs", "web")
     try:
-        answer = http.post("/search", json=ASKED, headers={**bearer(tokens[0]), "X-Request-Id": "abc-1"})
+        answer = http.post(
+            "/search", json=ASKED, headers={**bearer(tokens[0]), "X-Request-Id": "abc-1"}
+        )
         http.get("/nowhere", headers={"X-Request-Id": "no\u00e9 id"})
     finally:
         logs.close(handler)

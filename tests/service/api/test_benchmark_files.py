@@ -1,4 +1,6 @@
-"""A search that a benchmark guides keeps to the benchmark's files as they were when it was accepted."""
+"""A search that a benchmark guides keeps to the benchmark's files as they were when it was
+accepted.
+"""
 
 import json
 from pathlib import Path
@@ -53,5 +55,8 @@ def test_its_files_are_stored_and_checked(
     monkeypatch.setenv("PATHFIT_DATA", str(tmp_path / "second"))
     assert problem_of(task).guide.to_dict()["name"] == NAME
     write(tmp_path / "second", shift=1.0)
-    with pytest.raises(ChangedFile, match="the files of the benchmark 'nasbench-macro' are not those that this search"):
+    with pytest.raises(
+        ChangedFile,
+        match="the files of the benchmark 'nasbench-macro' are not those that this search",
+    ):
         problem_of(task)

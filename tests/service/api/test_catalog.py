@@ -35,7 +35,11 @@ def evaluations(count: int, name: str = "measured") -> dict[str, Any]:
     return {
         "name": name,
         "evaluations": [
-            {"architecture": found.to_dict(), "metrics": {"top1": float(index)}, "source": {"kind": "supernet"}}
+            {
+                "architecture": found.to_dict(),
+                "metrics": {"top1": float(index)},
+                "source": {"kind": "supernet"},
+            }
             for index, found in enumerate(space.decode(codes))
         ],
     }
@@ -45,7 +49,9 @@ def evaluations(count: int, name: str = "measured") -> dict[str, Any]:
 
 
 def test_what_there_is(http: FlaskClient) -> None:
-    known = {name: {item["name"]: item for item in http.get(f"/{name}").json["items"]} for name in LISTS}
+    known = {
+        name: {item["name"]: item for item in http.get(f"/{name}").json["items"]} for name in LISTS
+    }
     assert {"spos", SPACE} <= set(known["spaces"])
     assert known["spaces"][SPACE]["architectures"] == 4096
     assert {"made-up", "lacking", "broken"} <= set(known["tables"])
@@ -77,7 +83,10 @@ def test_a_space_tells_its_choices_and_bounds(http: FlaskClient, problem: Any) -
     told = http.get(f"/spaces/{SPACE}").json
     assert list(told["choices"]) == [choice.key for choice in space.choices]
     macs = space.macs(np.concatenate(list(space.enumerate_codes())))
-    assert (told["bounds"]["macs"]["least"], told["bounds"]["macs"]["greatest"]) == (macs.min(), macs.max())
+    assert (told["bounds"]["macs"]["least"], told["bounds"]["macs"]["greatest"]) == (
+        macs.min(),
+        macs.max(),
+    )
     for name in ("sops", "spos(repeats=(9999999,9999999,9999999))", "..", "%2e%2e%2f"):
         answer = http.get(f"/spaces/{name}")
         assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
@@ -90,7 +99,11 @@ def test_bounds_are_those_of_every_network(http: FlaskClient, world: Any, proble
     every = model.estimate(np.concatenate(list(spaces.get(SPACE).enumerate_codes())))
     latency = told["metrics"]["latency_ms"]
     assert (latency["least"], latency["greatest"]) == pytest.approx((every.min(), every.max()))
-    assert (latency["unit"], latency["exact"], latency["sigma"]) == ("ms", True, pytest.approx(model.sigma))
+    assert (latency["unit"], latency["exact"], latency["sigma"]) == (
+        "ms",
+        True,
+        pytest.approx(model.sigma),
+    )
     assert set(told["metrics"]) == {"latency_ms", "macs", "params"}
     problem(http.get(f"/tables/mars/bounds?space={SPACE}"), 404, "unknown-table", "name")
     problem(http.get(f"/tables/broken/bounds?space={SPACE}"), 409, "unusable-file", "name")
@@ -100,7 +113,11 @@ def test_bounds_are_those_of_every_network(http: FlaskClient, world: Any, proble
 
 
 def test_trained_supernets_are_listed_and_guide(world: Any, tmp_path: Path, problem: Any) -> None:
-    runs = {"done": ("supernet", True), "unfinished": ("supernet", False), "other": ("network", True)}
+    runs = {
+        "done": ("supernet", True),
+        "unfinished": ("supernet", False),
+        "other": ("network", True),
+    }
     for name, (kind, finished) in runs.items():
         (tmp_path / "runs" / name).mkdir(parents=True)
         settings = {"kind": kind, "space": SPACE, "data": {"name": "digits"}}
@@ -109,18 +126,28 @@ def test_trained_supernets_are_listed_and_guide(world: Any, tmp_path: Path, prob
             (tmp_path / "runs" / name / "weights.safetensors").write_bytes(b"weights")
     (tmp_path / "runs" / "broken").mkdir()
     (tmp_path / "runs" / "broken" / "run.json").write_text("{")
-    app = create_app(Settings(tmp_path / "data", (world.tables,), (world.predictors,), supernets=(tmp_path / "runs",)))
+    app = create_app(
+        Settings(
+            tmp_path / "data", (world.tables,), (world.predictors,), supernets=(tmp_path / "runs",)
+        )
+    )
     http, store = app.test_client(), service_of(app).store
-    assert [(item["name"], item["space"]) for item in http.get("/supernets").json["items"]] == [("done", SPACE)]
+    assert [(item["name"], item["space"]) for item in http.get("/supernets").json["items"]] == [
+        ("done", SPACE)
+    ]
     job_id = http.post("/search", json={"space": SPACE, "guide": {"kind": "supernet"}}).json["id"]
     task = SearchTask.from_dict(store.get(job_id).task)
     assert task.predictor is None
     assert task.supernet is not None
     assert task.supernet.checked() == tmp_path / "runs" / "done" / "weights.safetensors"
     for name in ("unfinished", "../runs/done"):
-        answer = http.post("/search", json={"space": SPACE, "guide": {"kind": "supernet", "name": name}})
+        answer = http.post(
+            "/search", json={"space": SPACE, "guide": {"kind": "supernet", "name": name}}
+        )
         problem(answer, 422, "unknown-name", "guide.name")
-    answer = http.post("/search", json={"space": "spos", "guide": {"kind": "supernet", "name": "done"}})
+    answer = http.post(
+        "/search", json={"space": "spos", "guide": {"kind": "supernet", "name": "done"}}
+    )
     problem(answer, 422, "invalid-value", "guide.name")
     service_of(app).stop()
 
@@ -129,9 +156,15 @@ def test_the_space_of_a_supernet_can_be_searched(world: Any, tmp_path: Path) -> 
     name = "spos-tiny(input_size=16)"
     folder = tmp_path / "runs" / "small-images"
     folder.mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps({"kind": "supernet", "space": name, "data": {"name": "digits"}}))
+    (folder / "run.json").write_text(
+        json.dumps({"kind": "supernet", "space": name, "data": {"name": "digits"}})
+    )
     (folder / "weights.safetensors").write_bytes(b"weights")
-    app = create_app(Settings(tmp_path / "data", (world.tables,), (world.predictors,), supernets=(tmp_path / "runs",)))
+    app = create_app(
+        Settings(
+            tmp_path / "data", (world.tables,), (world.predictors,), supernets=(tmp_path / "runs",)
+        )
+    )
     http = app.test_client()
     assert name in {item["name"] for item in http.get("/spaces").json["items"]}
     answer = http.post("/search", json={"space": name, "guide": {"kind": "supernet"}})
@@ -144,7 +177,11 @@ def test_a_benchmark_guides(
     app: APIFlask, http: FlaskClient, reference_data: Path, problem: Any, monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("PATHFIT_REFERENCE_DATA", str(reference_data))
-    asked = {"space": "nasbench-macro", "guide": {"kind": "benchmark"}, "objectives": ["accuracy", "flops"]}
+    asked = {
+        "space": "nasbench-macro",
+        "guide": {"kind": "benchmark"},
+        "objectives": ["accuracy", "flops"],
+    }
     answer = http.post("/search", json=asked)
     assert answer.json["request"]["guide"]["name"] == "nasbench-macro"
     task = SearchTask.from_dict(service_of(app).store.get(answer.json["id"]).task)
@@ -152,8 +189,12 @@ def test_a_benchmark_guides(
     # Where latency counts, the space's only table is the device.
     on_device = http.post("/search", json={**asked, "constraints": {"latency_ms": {"max": 1000}}})
     assert on_device.json["request"]["device"] == "amd-epyc-nasbench-macro-b1-fp32-t2"
-    assert [Path(file.path).name for file in task.benchmark_files] == ["nas-bench-macro_cifar10.json"]
-    assert [file.sha256 for file in task.benchmark_files] == [digest(Path(file.path)) for file in task.benchmark_files]
+    assert [Path(file.path).name for file in task.benchmark_files] == [
+        "nas-bench-macro_cifar10.json"
+    ]
+    assert [file.sha256 for file in task.benchmark_files] == [
+        digest(Path(file.path)) for file in task.benchmark_files
+    ]
     asked["guide"]["metric"] = "luck"
     problem(http.post("/search", json=asked), 422, "unknown-name", "guide.metric")
 
@@ -180,14 +221,21 @@ def test_guides_and_objectives_that_are_none_are_named(
 # Uploads
 
 
-def test_a_table_is_uploaded_and_used(app: APIFlask, http: FlaskClient, table: dict[str, Any]) -> None:
+def test_a_table_is_uploaded_and_used(
+    app: APIFlask, http: FlaskClient, table: dict[str, Any]
+) -> None:
     answer = http.post("/tables", json=table)
     assert (answer.status_code, answer.json["version"], answer.json["name"]) == (201, 1, "phone")
     again = http.post("/tables", json=table)
     assert (again.status_code, again.json) == (200, answer.json)
     assert "phone" in {item["name"] for item in http.get("/tables").json["items"]}
-    first = http.post("/search", json={"space": SPACE, "device": "phone", "constraints": {"latency_ms": {"max": 1}}})
-    slower = {key: {**cost, "latency_ms": 2 * cost["latency_ms"]} for key, cost in table["blocks"].items()}
+    first = http.post(
+        "/search",
+        json={"space": SPACE, "device": "phone", "constraints": {"latency_ms": {"max": 1}}},
+    )
+    slower = {
+        key: {**cost, "latency_ms": 2 * cost["latency_ms"]} for key, cost in table["blocks"].items()
+    }
     newer = http.post("/tables", json={**table, "blocks": slower})
     assert (newer.status_code, newer.json["version"]) == (201, 2)
     # What was accepted with the first version keeps it.
@@ -196,10 +244,14 @@ def test_a_table_is_uploaded_and_used(app: APIFlask, http: FlaskClient, table: d
     assert task.table.sha256 == answer.json["sha256"]
     assert LookupTable.read(task.table.checked()).to_dict() == table
     last = http.post("/search", json={"space": SPACE, "device": "phone"})
-    assert service_of(app).store.get(last.json["id"]).task["table"]["sha256"] == newer.json["sha256"]
+    assert (
+        service_of(app).store.get(last.json["id"]).task["table"]["sha256"] == newer.json["sha256"]
+    )
 
 
-def test_the_profilers_upload_reaches_the_service(app: APIFlask, world: Any, tmp_path: Path) -> None:
+def test_the_profilers_upload_reaches_the_service(
+    app: APIFlask, world: Any, tmp_path: Path
+) -> None:
     import threading
 
     from werkzeug.serving import make_server
@@ -240,13 +292,19 @@ def test_the_profilers_upload_reaches_the_service(app: APIFlask, world: Any, tmp
     ],
 )
 def test_a_table_that_is_none_is_refused(
-    http: FlaskClient, problem: Any, table: dict[str, Any], change: dict[str, Any], field: str | None
+    http: FlaskClient,
+    problem: Any,
+    table: dict[str, Any],
+    change: dict[str, Any],
+    field: str | None,
 ) -> None:
     problem(http.post("/tables", json={**table, **change}), 422, "invalid-value", field)
     assert "phone" not in {item["name"] for item in http.get("/tables").json["items"]}
 
 
-def test_an_upload_hides_no_table_of_the_service(http: FlaskClient, problem: Any, table: dict[str, Any]) -> None:
+def test_an_upload_hides_no_table_of_the_service(
+    http: FlaskClient, problem: Any, table: dict[str, Any]
+) -> None:
     problem(http.post("/tables", json={**table, "name": "made-up"}), 409, "name-taken", "name")
 
 
@@ -254,10 +312,16 @@ def test_uploads_may_be_larger_than_other_bodies(
     world: Any, tmp_path: Path, problem: Any, table: dict[str, Any]
 ) -> None:
     size = len(json.dumps(table))
-    app = create_app(Settings(tmp_path, (world.tables,), (world.predictors,), max_body=100, max_upload=2 * size))
+    app = create_app(
+        Settings(tmp_path, (world.tables,), (world.predictors,), max_body=100, max_upload=2 * size)
+    )
     http = app.test_client()
     assert http.post("/tables", json=table).status_code == 201
-    problem(http.post("/tables", json={**table, "command": "x" * 2 * size}), 413, "request-entity-too-large")
+    problem(
+        http.post("/tables", json={**table, "command": "x" * 2 * size}),
+        413,
+        "request-entity-too-large",
+    )
     problem(http.post("/predict", json={"space": "x" * 200}), 413, "request-entity-too-large")
     service_of(app).stop()
 
@@ -267,13 +331,25 @@ def test_evaluations_are_checked_and_kept(app: APIFlask, http: FlaskClient, prob
     answer = http.post("/evaluations", json=asked)
     assert answer.status_code == 201
     kept = read(service_of(app).catalog.evaluations("measured").path, SPACE)
-    assert [found.architecture.to_dict() for found in kept] == [one["architecture"] for one in asked["evaluations"]]
-    other = {"architecture": spaces.get("spos").architecture([0] * 20).to_dict(), "metrics": {"top1": 1.0}}
+    assert [found.architecture.to_dict() for found in kept] == [
+        one["architecture"] for one in asked["evaluations"]
+    ]
+    other = {
+        "architecture": spaces.get("spos").architecture([0] * 20).to_dict(),
+        "metrics": {"top1": 1.0},
+    }
     mixed = {**asked, "evaluations": [*asked["evaluations"], other]}
-    problem(http.post("/evaluations", json=mixed), 422, "invalid-value", "evaluations.4.architecture")
-    huge = {"architecture": {"space": "spos(repeats=(999999,9,9,9))", "choices": {}}, "metrics": {"top1": 1.0}}
+    problem(
+        http.post("/evaluations", json=mixed), 422, "invalid-value", "evaluations.4.architecture"
+    )
+    huge = {
+        "architecture": {"space": "spos(repeats=(999999,9,9,9))", "choices": {}},
+        "metrics": {"top1": 1.0},
+    }
     asked["evaluations"] = [huge]
-    problem(http.post("/evaluations", json=asked), 422, "unknown-name", "evaluations.0.architecture")
+    problem(
+        http.post("/evaluations", json=asked), 422, "unknown-name", "evaluations.0.architecture"
+    )
     asked["evaluations"] = []
     problem(http.post("/evaluations", json=asked), 422, "invalid-value", "evaluations")
 
@@ -285,13 +361,23 @@ def test_predictions_are_the_predictors_own(http: FlaskClient, world: Any) -> No
     space = spaces.get(SPACE)
     codes = space.sample(np.random.default_rng(5), 5)
     found = space.decode(codes)
-    given = [found[0].to_dict(), found[1].choices, codes[2].tolist(), found[3].to_dict(), codes[4].tolist()]
-    answer = http.post("/predict", json={"space": SPACE, "architectures": given, "device": "made-up"}).json
+    given = [
+        found[0].to_dict(),
+        found[1].choices,
+        codes[2].tolist(),
+        found[3].to_dict(),
+        codes[4].tolist(),
+    ]
+    answer = http.post(
+        "/predict", json={"space": SPACE, "architectures": given, "device": "made-up"}
+    ).json
     mean, deviation = predictor.load(world.predictors / "small.safetensors").predict(codes)
     latency = LookupTable.read(world.tables / "made-up.json").cost_model(space).estimate(codes)
     assert answer["predictor"] == "small"
     told = answer["predictions"]
-    assert [one["architecture"] for one in told] == [architecture.to_dict() for architecture in found]
+    assert [one["architecture"] for one in told] == [
+        architecture.to_dict() for architecture in found
+    ]
     assert [one["score"] for one in told] == pytest.approx(mean)
     assert [one["deviation"] for one in told] == pytest.approx(deviation)
     assert [one["costs"]["latency_ms"] for one in told] == pytest.approx(latency)
@@ -326,10 +412,16 @@ def test_predictions_that_cannot_be_made(
 # Trainings
 
 
-def test_a_predictor_is_asked_for_and_then_guides(app: APIFlask, http: FlaskClient, world: Any, problem: Any) -> None:
+def test_a_predictor_is_asked_for_and_then_guides(
+    app: APIFlask, http: FlaskClient, world: Any, problem: Any
+) -> None:
     service = service_of(app)
     http.post("/evaluations", json=evaluations(30))
-    asked = {"name": "mine", "evaluations": "measured", "options": {"encoder": available()[0], "metric": "top1"}}
+    asked = {
+        "name": "mine",
+        "evaluations": "measured",
+        "options": {"encoder": available()[0], "metric": "top1"},
+    }
     answer = http.post("/predictors", json=asked)
     assert (answer.status_code, answer.json["kind"]) == (202, "predictor")
     assert answer.headers["Location"] == f"/jobs/{answer.json['id']}"
@@ -366,7 +458,9 @@ def test_a_predictor_is_asked_for_and_then_guides(app: APIFlask, http: FlaskClie
         ({"options": {"data": "/etc/passwd"}}, 422, "options.data"),
     ],
 )
-def test_predictors_that_cannot_be_trained(http: FlaskClient, parts: dict[str, Any], status: int, field: str) -> None:
+def test_predictors_that_cannot_be_trained(
+    http: FlaskClient, parts: dict[str, Any], status: int, field: str
+) -> None:
     http.post("/evaluations", json=evaluations(30))
     asked = {"name": "mine", "evaluations": "measured", "options": {"metric": "top1"}, **parts}
     answer = http.post("/predictors", json=asked)
@@ -377,7 +471,11 @@ def test_a_retraining_is_asked_for(app: APIFlask, http: FlaskClient) -> None:
     architecture = spaces.get(SPACE).architecture([0] * 6).to_dict()
     asked = {"architecture": architecture, "options": {"steps": 5, "learning_rate": 0.1}, "seed": 3}
     answer = http.post("/retrain", json=asked)
-    assert (answer.status_code, answer.json["kind"], answer.json["request"]["space"]) == (202, "retrain", SPACE)
+    assert (answer.status_code, answer.json["kind"], answer.json["request"]["space"]) == (
+        202,
+        "retrain",
+        SPACE,
+    )
     task = RetrainTask.from_dict(service_of(app).store.get(answer.json["id"]).task)
     assert (task.architecture, task.data, task.seed) == (architecture, "digits", 3)
     assert task.options == {"steps": 5, "learning_rate": 0.1}
@@ -388,7 +486,11 @@ def test_a_retraining_is_asked_for(app: APIFlask, http: FlaskClient) -> None:
     [
         ({"architecture": None}, 422, "architecture"),
         ({"search": {"id": "x"}}, 404, "id"),
-        ({"architecture": {"space": "spos(repeats=(9,9,9,99999999))", "choices": {}}}, 422, "architecture"),
+        (
+            {"architecture": {"space": "spos(repeats=(9,9,9,99999999))", "choices": {}}},
+            422,
+            "architecture",
+        ),
         ({"architecture": {"choices": {}}}, 422, "architecture"),
         ({"data": "/etc"}, 422, "data"),
         ({"data": "cifar10:/etc"}, 422, "data"),
@@ -398,7 +500,9 @@ def test_a_retraining_is_asked_for(app: APIFlask, http: FlaskClient) -> None:
         ({"options": {"learning_rate": -1}}, 422, "options.learning_rate"),
     ],
 )
-def test_retrainings_that_cannot_be_done(http: FlaskClient, parts: dict[str, Any], status: int, field: str) -> None:
+def test_retrainings_that_cannot_be_done(
+    http: FlaskClient, parts: dict[str, Any], status: int, field: str
+) -> None:
     asked = {"architecture": spaces.get(SPACE).architecture([0] * 6).to_dict(), **parts}
     answer = http.post("/retrain", json=asked)
     assert (answer.status_code, json.loads(answer.data)["field"]) == (status, field), answer.text

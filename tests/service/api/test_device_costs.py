@@ -64,7 +64,9 @@ def test_bounds_are_of_what_the_table_tells(http: FlaskClient, board: LookupTabl
 
 
 @pytest.mark.parametrize("metric", ["memory_bytes", "energy_mj"])
-def test_searches_keep_within(app: APIFlask, http: FlaskClient, board: LookupTable, metric: str) -> None:
+def test_searches_keep_within(
+    app: APIFlask, http: FlaskClient, board: LookupTable, metric: str
+) -> None:
     told = bounds(http)[metric]
     maximum = told["least"] + 0.5 * (told["greatest"] - told["least"])
     answer = http.post("/search", json=asked(metric, maximum, objectives=[metric, "params"]))
@@ -80,10 +82,15 @@ def test_searches_keep_within(app: APIFlask, http: FlaskClient, board: LookupTab
 
 
 @pytest.mark.parametrize("metric", ["memory_bytes", "energy_mj"])
-def test_what_is_infeasible_tells_the_least(http: FlaskClient, board: LookupTable, problem: Any, metric: str) -> None:
+def test_what_is_infeasible_tells_the_least(
+    http: FlaskClient, board: LookupTable, problem: Any, metric: str
+) -> None:
     told = bounds(http)[metric]
     body = problem(
-        http.post("/search", json=asked(metric, told["least"] / 2)), 422, "infeasible", f"constraints.{metric}"
+        http.post("/search", json=asked(metric, told["least"] / 2)),
+        422,
+        "infeasible",
+        f"constraints.{metric}",
     )
     assert body["metric"] == metric
     assert body["least"] == pytest.approx(told["least"] + 1.64 * told["sigma"])
@@ -96,7 +103,10 @@ def test_a_table_without_the_figures_says_so(http: FlaskClient, problem: Any) ->
         ("energy_mj", "the device reported none while it was measured"),
     ):
         limit = {"constraints": {metric: {"max": 1e9}}}
-        for parts, field in ((limit, f"constraints.{metric}"), ({"objectives": [metric]}, "objectives.0")):
+        for parts, field in (
+            (limit, f"constraints.{metric}"),
+            ({"objectives": [metric]}, "objectives.0"),
+        ):
             answer = http.post("/search", json={"space": SPACE, "device": "made-up", **parts})
             detail = problem(answer, 422, "invalid-value", field)["detail"]
             assert detail == f"the table 'made-up' tells no {metric}: {said}"
@@ -130,4 +140,8 @@ def test_blocks_tell_their_memory(http: FlaskClient, board: LookupTable) -> None
         board.cost_model(spaces.get(SPACE), "energy_mj").estimate([architecture])[0]
     )
     plain = costs.by_block(architecture, service.catalog.table("made-up")[1])
-    assert (plain["memory_bytes"], plain["energy_mj"], plain["blocks"][0]["memory_bytes"]) == (None, None, None)
+    assert (plain["memory_bytes"], plain["energy_mj"], plain["blocks"][0]["memory_bytes"]) == (
+        None,
+        None,
+        None,
+    )

@@ -20,7 +20,12 @@ from service.context import service_of
 from service.settings import Settings
 from tables.lookup_table import LookupTable
 
-ASKED = {"space": "spos-tiny", "device": "made-up", "constraints": {"latency_ms": {"max": 1.0}}, "count": 3}
+ASKED = {
+    "space": "spos-tiny",
+    "device": "made-up",
+    "constraints": {"latency_ms": {"max": 1.0}},
+    "count": 3,
+}
 
 
 @pytest.fixture
@@ -37,7 +42,9 @@ def found(app: APIFlask, http: FlaskClient) -> tuple[str, dict[str, Any]]:
     result = search(problem_of(task), "random", options={"evaluations": 30}).to_dict(task.count)
     service.store.report(job_id, 1, {"evaluated": 10, "planned": 30, "best": 0.5})
     artifact = service.artifacts.write(job_id, 1, "result.json", json.dumps(result).encode())
-    service.store.finish(job_id, 1, {key: value for key, value in result.items() if key != "candidates"}, artifact)
+    service.store.finish(
+        job_id, 1, {key: value for key, value in result.items() if key != "candidates"}, artifact
+    )
     return job_id, result
 
 
@@ -58,13 +65,21 @@ def test_the_same_key_with_another_body_is_refused(http: FlaskClient, problem: A
     key = {"Idempotency-Key": "a-key"}
     http.post("/search", json=ASKED, headers=key)
     problem(
-        http.post("/search", json={**ASKED, "seed": 1}, headers=key), 422, "idempotency-conflict", "Idempotency-Key"
+        http.post("/search", json={**ASKED, "seed": 1}, headers=key),
+        422,
+        "idempotency-conflict",
+        "Idempotency-Key",
     )
 
 
 @pytest.mark.parametrize("key", ["", "two words", "x" * 256, "\xe9"])
 def test_a_key_that_is_none_is_refused(http: FlaskClient, problem: Any, key: str) -> None:
-    problem(http.post("/search", json=ASKED, headers={"Idempotency-Key": key}), 422, "invalid-value", "Idempotency-Key")
+    problem(
+        http.post("/search", json=ASKED, headers={"Idempotency-Key": key}),
+        422,
+        "invalid-value",
+        "Idempotency-Key",
+    )
 
 
 def test_a_refused_request_leaves_its_key_unused(http: FlaskClient) -> None:
@@ -76,7 +91,9 @@ def test_a_refused_request_leaves_its_key_unused(http: FlaskClient) -> None:
 # Waiting
 
 
-def test_waiting_places_are_limited_and_given_back(world: Any, tmp_path: Path, problem: Any) -> None:
+def test_waiting_places_are_limited_and_given_back(
+    world: Any, tmp_path: Path, problem: Any
+) -> None:
     app = create_app(Settings(tmp_path, (world.tables,), (world.predictors,), waiting=1))
     service = service_of(app)
     service.waiting.take()
@@ -87,7 +104,10 @@ def test_waiting_places_are_limited_and_given_back(world: Any, tmp_path: Path, p
     assert app.test_client().post("/search", json=ASKED).status_code == 202
     service.waiting.give_back()
     for _ in range(2):
-        assert app.test_client().post("/search", json=ASKED, headers={"Prefer": "wait=1"}).status_code == 202
+        assert (
+            app.test_client().post("/search", json=ASKED, headers={"Prefer": "wait=1"}).status_code
+            == 202
+        )
     assert service.waiting.taken == 0
     service.stop()
 
@@ -112,13 +132,17 @@ def told(text: str) -> list[tuple[int, str, Any]]:
     """The events of a stream."""
     found = []
     for block in text.split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        fields = dict(
+            line.split(": ", 1) for line in block.splitlines() if not line.startswith(":")
+        )
         if "event" in fields:
             found.append((int(fields["id"]), fields["event"], json.loads(fields["data"])))
     return found
 
 
-def test_a_stream_tells_everything_and_ends(http: FlaskClient, found: tuple[str, dict[str, Any]]) -> None:
+def test_a_stream_tells_everything_and_ends(
+    http: FlaskClient, found: tuple[str, dict[str, Any]]
+) -> None:
     answer = http.get(f"/search/{found[0]}/events")
     assert answer.mimetype == "text/event-stream"
     everything = told(answer.text)
@@ -138,7 +162,9 @@ def test_a_stream_tells_everything_and_ends(http: FlaskClient, found: tuple[str,
 def test_a_last_event_that_is_none_is_named(
     http: FlaskClient, problem: Any, found: tuple[str, dict[str, Any]], given: str
 ) -> None:
-    answer = http.get(f"/search/{found[0]}/events", headers={"Last-Event-ID": given.encode().decode("latin-1")})
+    answer = http.get(
+        f"/search/{found[0]}/events", headers={"Last-Event-ID": given.encode().decode("latin-1")}
+    )
     problem(answer, 422, "invalid-value", "Last-Event-ID")
 
 
@@ -182,7 +208,9 @@ def test_the_front_as_csv(http: FlaskClient, found: tuple[str, dict[str, Any]]) 
     for row, told_ in zip(rows, found[1]["front"], strict=True):
         assert float(row["score"]) == told_["score"]
         assert float(row["latency_ms"]) == told_["costs"]["latency_ms"]
-        assert {key: row[key] for key in told_["architecture"]["choices"]} == told_["architecture"]["choices"]
+        assert {key: row[key] for key in told_["architecture"]["choices"]} == told_["architecture"][
+            "choices"
+        ]
 
 
 def test_the_front_as_pictures(http: FlaskClient, found: tuple[str, dict[str, Any]]) -> None:
@@ -200,10 +228,15 @@ def test_the_front_as_pictures(http: FlaskClient, found: tuple[str, dict[str, An
 def test_an_unfinished_search_has_no_front(http: FlaskClient, problem: Any) -> None:
     job_id = http.post("/search", json=ASKED).json["id"]
     for path in ("front.svg", "front.png", "front.csv", "architectures/0"):
-        assert problem(http.get(f"/search/{job_id}/{path}"), 409, "conflict", "id")["state"] == "queued"
+        assert (
+            problem(http.get(f"/search/{job_id}/{path}"), 409, "conflict", "id")["state"]
+            == "queued"
+        )
 
 
-def test_architectures_in_every_format(http: FlaskClient, found: tuple[str, dict[str, Any]]) -> None:
+def test_architectures_in_every_format(
+    http: FlaskClient, found: tuple[str, dict[str, Any]]
+) -> None:
     from spaces import formats
 
     best = spaces.Architecture.from_dict(found[1]["best"][0]["architecture"])
@@ -233,7 +266,12 @@ def test_architectures_in_every_format(http: FlaskClient, found: tuple[str, dict
     ],
 )
 def test_architectures_that_cannot_be_given(
-    http: FlaskClient, problem: Any, found: tuple[str, dict[str, Any]], path: str, slug: str, field: str
+    http: FlaskClient,
+    problem: Any,
+    found: tuple[str, dict[str, Any]],
+    path: str,
+    slug: str,
+    field: str,
 ) -> None:
     problem(http.get(f"/search/{found[0]}/architectures/{path}"), 422, slug, field)
 
@@ -244,20 +282,32 @@ def test_a_network_is_drawn(http: FlaskClient, found: tuple[str, dict[str, Any]]
     assert ET.fromstring(answer.text).tag.endswith("svg")
 
 
-def test_blocks_add_up_to_the_latency(http: FlaskClient, world: Any, found: tuple[str, dict[str, Any]]) -> None:
+def test_blocks_add_up_to_the_latency(
+    http: FlaskClient, world: Any, found: tuple[str, dict[str, Any]]
+) -> None:
     told_ = http.get(f"/search/{found[0]}/architectures/0?format=blocks").json
     best = spaces.Architecture.from_dict(found[1]["best"][0]["architecture"])
     table = LookupTable.read(world.tables / "made-up.json")
-    assert [block["key"] for block in told_["blocks"]] == [block.key for block in spaces.get("spos-tiny").blocks(best)]
+    assert [block["key"] for block in told_["blocks"]] == [
+        block.key for block in spaces.get("spos-tiny").blocks(best)
+    ]
     assert told_["latency_ms"] == pytest.approx(found[1]["best"][0]["costs"]["latency_ms"])
-    assert told_["macs"] == sum(block["macs"] for block in told_["blocks"]) == spaces.get("spos-tiny").macs(best)
+    assert (
+        told_["macs"]
+        == sum(block["macs"] for block in told_["blocks"])
+        == spaces.get("spos-tiny").macs(best)
+    )
     latencies = [table.blocks[block["key"]].latency_ms for block in told_["blocks"]]
     assert [block["latency_ms"] for block in told_["blocks"]] == latencies
-    assert [block["share"] for block in told_["blocks"]] == [latency / told_["latency_ms"] for latency in latencies]
+    assert [block["share"] for block in told_["blocks"]] == [
+        latency / told_["latency_ms"] for latency in latencies
+    ]
 
 
 @pytest.mark.slow
-def test_a_network_as_onnx(http: FlaskClient, found: tuple[str, dict[str, Any]], tmp_path: Path) -> None:
+def test_a_network_as_onnx(
+    http: FlaskClient, found: tuple[str, dict[str, Any]], tmp_path: Path
+) -> None:
     import torch
 
     from oneshot.export.onnx_network import OnnxNetwork
@@ -274,12 +324,14 @@ def test_a_network_as_onnx(http: FlaskClient, found: tuple[str, dict[str, Any]],
     assert spaces.Architecture.from_json(network.metadata["architecture"]) == best
 
 
-def test_jobs_of_every_kind_are_listed_and_filtered(app: APIFlask, http: FlaskClient, problem: Any) -> None:
+def test_jobs_of_every_kind_are_listed_and_filtered(
+    app: APIFlask, http: FlaskClient, problem: Any
+) -> None:
     store = service_of(app).store
     first = http.post("/search", json=ASKED).json["id"]
-    second = http.post("/retrain", json={"architecture": spaces.get("spos-tiny").architecture([0] * 6).to_dict()}).json[
-        "id"
-    ]
+    second = http.post(
+        "/retrain", json={"architecture": spaces.get("spos-tiny").architecture([0] * 6).to_dict()}
+    ).json["id"]
     store.cancel(first)
     listed = {
         query: [job["id"] for job in http.get(f"/jobs?{query}").json["jobs"]]
@@ -305,6 +357,11 @@ def test_jobs_of_every_kind_are_listed_and_filtered(app: APIFlask, http: FlaskCl
         "limit=1": [second],
     }
     assert [job["id"] for job in http.get("/search?state=cancelled").json["searches"]] == [first]
-    for query, field in (("kind=x", "kind"), ("state=x", "state"), ("limit=1_0", "limit"), ("colour=red", "colour")):
+    for query, field in (
+        ("kind=x", "kind"),
+        ("state=x", "state"),
+        ("limit=1_0", "limit"),
+        ("colour=red", "colour"),
+    ):
         problem(http.get(f"/jobs?{query}"), 422, "invalid-value", field)
     problem(http.get(f"/search/{second}"), 404, "unknown-search", "id")

@@ -53,9 +53,15 @@ def guided(world: Any, tmp_path: Path) -> Iterator[Guided]:
     assert isinstance(supernet, Supernet)
     supernet.activate(space.architecture(CODES))
     # Its normalisation has statistics of its own.
-    supernet.train()(torch.randn(16, *space.input_shape, generator=torch.Generator().manual_seed(1)) * 2 + 1)
+    supernet.train()(
+        torch.randn(16, *space.input_shape, generator=torch.Generator().manual_seed(1)) * 2 + 1
+    )
     run.save(supernet)
-    app = create_app(Settings(tmp_path / "data", (world.tables,), (world.predictors,), supernets=(tmp_path / "runs",)))
+    app = create_app(
+        Settings(
+            tmp_path / "data", (world.tables,), (world.predictors,), supernets=(tmp_path / "runs",)
+        )
+    )
     store = service_of(app).store
     asked = {"space": SPACE, "guide": {"kind": "supernet"}, "strategy": {"name": "random"}}
     job_id = app.test_client().post("/search", json=asked).json["id"]
@@ -114,4 +120,7 @@ def test_a_search_without_a_supernet_has_no_such_weights(guided: Guided, problem
     store.finish(job_id, 1, {"front": found, "best": found, "space": SPACE}, None)
     answer = http.get(f"/search/{job_id}/architectures/0?format=onnx&weights=supernet")
     detail = problem(answer, 422, "invalid-value", "weights")["detail"]
-    assert detail == "weights=supernet is for searches that a supernet guided; a predictor guided this one"
+    assert (
+        detail
+        == "weights=supernet is for searches that a supernet guided; a predictor guided this one"
+    )

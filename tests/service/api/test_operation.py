@@ -20,7 +20,9 @@ from service.operation import readiness
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_health(app: APIFlask, http: FlaskClient, problem: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health(
+    app: APIFlask, http: FlaskClient, problem: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = service_of(app).store
     assert http.get("/healthz").json == {"status": "alive"}
     answer = http.get("/readyz")
@@ -39,7 +41,9 @@ def test_health(app: APIFlask, http: FlaskClient, problem: Any, monkeypatch: pyt
     assert http.get("/healthz").status_code == 200
 
 
-def test_a_store_that_is_gone_makes_the_service_not_ready(app: APIFlask, http: FlaskClient, problem: Any) -> None:
+def test_a_store_that_is_gone_makes_the_service_not_ready(
+    app: APIFlask, http: FlaskClient, problem: Any
+) -> None:
     service = service_of(app)
     service.store.close()
     service.settings.database.write_bytes(b"")
@@ -74,7 +78,9 @@ def test_metrics_count_requests_and_jobs(app: APIFlask, http: FlaskClient) -> No
 
 def test_the_openapi_file_is_current() -> None:
     committed = (ROOT / "docs" / "openapi.json").read_text(encoding="utf-8")
-    assert document() == committed, "it is written by: python -m service openapi -o docs/openapi.json"
+    assert document() == committed, (
+        "it is written by: python -m service openapi -o docs/openapi.json"
+    )
 
 
 def test_the_command_writes_what_is_served(http: FlaskClient, tmp_path: Path) -> None:
@@ -89,14 +95,27 @@ def test_every_operation_documents_its_problems(http: FlaskClient) -> None:
     for path, methods in spec["paths"].items():
         for method, operation in methods.items():
             statuses = set(operation["responses"])
-            wanted = {"400"} if path == "/healthz" else {"400", "503"} if path == "/readyz" else {"400", "401", "503"}
+            wanted = (
+                {"400"}
+                if path == "/healthz"
+                else {"400", "503"}
+                if path == "/readyz"
+                else {"400", "401", "503"}
+            )
             wanted |= {"403", "413", "415", "422"} if method == "post" else set()
             wanted |= {"404"} if "{job_id}" in path or "{name}" in path else set()
-            wanted |= {"429"} if method == "post" and path in ("/search", "/predictors", "/retrain") else set()
+            wanted |= (
+                {"429"}
+                if method == "post" and path in ("/search", "/predictors", "/retrain")
+                else set()
+            )
             assert wanted <= statuses, (method, path)
             for status, answer in operation["responses"].items():
                 if int(status) >= 400:
-                    assert answer["content"] == {"application/problem+json": {"schema": problem}}, (method, path)
+                    assert answer["content"] == {"application/problem+json": {"schema": problem}}, (
+                        method,
+                        path,
+                    )
                     assert answer["description"]
             assert operation["summary"]
     assert {"SearchRequest", "JobStatus", "Problem"} <= set(spec["components"]["schemas"])
@@ -118,6 +137,9 @@ print(sorted({"ray", "torch", "lightning", "matplotlib"} & set(sys.modules)))
 
 def test_the_web_process_does_without_what_jobs_need(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", ASKED_OF_THE_WEB_PROCESS, str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-c", ASKED_OF_THE_WEB_PROCESS, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     )
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

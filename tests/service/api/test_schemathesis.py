@@ -1,4 +1,6 @@
-"""Requests made up from the OpenAPI file: none makes the service fail, none gets an answer that is not documented."""
+"""Requests made up from the OpenAPI file: none makes the service fail, none gets an answer that is
+not documented.
+"""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +26,12 @@ from service.context import service_of
 from service.operation import readiness
 
 ROOT = Path(__file__).resolve().parents[3]
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
 SEARCH = {"space": "spos-tiny", "device": "made-up", "constraints": {"latency_ms": {"max": 1.0}}}
 REAL: dict[str, str] = {"name": "made-up"}
 
@@ -60,7 +67,9 @@ def api(application: APIFlask) -> Any:
 
 OPERATIONS = [
     (path, method)
-    for path, methods in json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))["paths"].items()
+    for path, methods in json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))[
+        "paths"
+    ].items()
     for method in methods
 ]
 
@@ -81,10 +90,16 @@ def made_up(api: Any, path: str, method: str, count: int, **given_settings: Any)
         try:
             strategy = api[path][method].as_strategy(generation_mode=mode)
             limits = settings(
-                max_examples=count, suppress_health_check=quiet, phases=[Phase.generate], **given_settings
+                max_examples=count,
+                suppress_health_check=quiet,
+                phases=[Phase.generate],
+                **given_settings,
             )
             limits(given(case=strategy)(check))()
-        except (Unsatisfiable, SkipTest):  # there is nothing to break, such as where there are no parameters
+        except (
+            Unsatisfiable,
+            SkipTest,
+        ):  # there is nothing to break, such as where there are no parameters
             assert mode is GenerationMode.NEGATIVE
 
 

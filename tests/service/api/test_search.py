@@ -32,13 +32,23 @@ def test_a_search_is_accepted_and_kept(app: APIFlask, http: FlaskClient) -> None
     body = answer.json
     assert answer.status_code == 202
     assert answer.headers["Location"] == body["links"]["self"] == f"/search/{body['id']}"
-    assert (body["state"], body["attempt"], body["progress"], body["result"]) == ("queued", 0, None, None)
+    assert (body["state"], body["attempt"], body["progress"], body["result"]) == (
+        "queued",
+        0,
+        None,
+        None,
+    )
     assert body["request"]["guide"] == {"kind": "predictor", "name": "small", "metric": None}
     assert (body["request"]["margin"], body["request"]["strategy"]["name"]) == (1.64, "evolution")
     assert http.get(answer.headers["Location"]).json == body
     service = service_of(app)
     task = SearchTask.from_dict(service.store.get(body["id"]).task)
-    assert (task.space, task.limits, task.seed, task.count) == ("spos-tiny", {"latency_ms": 1.0}, 0, 1)
+    assert (task.space, task.limits, task.seed, task.count) == (
+        "spos-tiny",
+        {"latency_ms": 1.0},
+        0,
+        1,
+    )
     assert Path(task.table.path).name == "made-up.json"
     assert task.table.checked() == Path(task.table.path)
 
@@ -61,7 +71,12 @@ def test_what_is_lawful_is_accepted(http: FlaskClient, parts: dict[str, Any]) ->
 REFUSED = [
     ({"space": None}, "invalid-value", "space", "space is missing"),
     ({"space": "sops"}, "unknown-name", "space", "unknown space 'sops'; there is: "),
-    ({"space": "spos-tiny(repeats=(99999999,99999999,99999999))"}, "unknown-name", "space", "unknown space"),
+    (
+        {"space": "spos-tiny(repeats=(99999999,99999999,99999999))"},
+        "unknown-name",
+        "space",
+        "unknown space",
+    ),
     ({"space": "x" * 201}, "invalid-value", "space", "at most 200 characters"),
     ({"space": 3}, "invalid-value", "space", "valid string, not 3"),
     ({"space": "\udcff"}, "invalid-value", "space", ""),
@@ -72,25 +87,95 @@ REFUSED = [
     ({"device": "broken"}, "invalid-value", "device", "not JSON"),
     ({"device": "lacking"}, "invalid-value", "device", "lacks the block 'xception"),
     ({"device": None}, "invalid-value", "device", "device is needed"),
-    ({"guide": {"name": "large"}}, "unknown-name", "guide.name", "unknown predictor 'large'; there is: broken, small"),
+    (
+        {"guide": {"name": "large"}},
+        "unknown-name",
+        "guide.name",
+        "unknown predictor 'large'; there is: broken, small",
+    ),
     ({"guide": {"name": "../predictors/small"}}, "unknown-name", "guide.name", "unknown predictor"),
     ({"guide": {"name": "small.safetensors"}}, "unknown-name", "guide.name", "unknown predictor"),
     ({"guide": {"name": "broken"}}, "invalid-value", "guide.name", "is not a predictor"),
     ({"guide": {"kind": "oracle"}}, "invalid-value", "guide.kind", "'predictor'"),
-    ({"space": "spos", "device": None, "constraints": None}, "invalid-value", "guide.name", "a predictor of spos"),
-    ({"space": "spos", "guide": {"name": "small"}}, "invalid-value", "guide.name", "scores spos-tiny, not spos"),
-    ({"constraints": {"latency": {"max": 1}}}, "invalid-value", "constraints.latency", "latency_ms, flops, macs"),
+    (
+        {"space": "spos", "device": None, "constraints": None},
+        "invalid-value",
+        "guide.name",
+        "a predictor of spos",
+    ),
+    (
+        {"space": "spos", "guide": {"name": "small"}},
+        "invalid-value",
+        "guide.name",
+        "scores spos-tiny, not spos",
+    ),
+    (
+        {"constraints": {"latency": {"max": 1}}},
+        "invalid-value",
+        "constraints.latency",
+        "latency_ms, flops, macs",
+    ),
     ({"constraints": {"latency_ms": 3}}, "invalid-value", "constraints.latency_ms", "not 3"),
-    ({"constraints": {"latency_ms": {}}}, "invalid-value", "constraints.latency_ms.max", "is missing"),
-    ({"constraints": {"latency_ms": {"max": -1}}}, "invalid-value", "constraints.latency_ms.max", "than 0, not -1"),
-    ({"constraints": {"latency_ms": {"max": "1"}}}, "invalid-value", "constraints.latency_ms.max", "not '1'"),
-    ({"constraints": {"flops": {"max": True}}}, "invalid-value", "constraints.flops.max", "not True"),
-    ({"constraints": {"flops": {"min": 1}}}, "invalid-value", "constraints.flops.max", "is missing"),
-    ({"strategy": {"name": "luck"}}, "unknown-name", "strategy.name", "aging, channels, evolution, exhaustive, "),
-    ({"strategy": {"options": {"luck": 1}}}, "invalid-value", "strategy.options", "evolution has no option 'luck'"),
-    ({"strategy": {"options": {"population": "many"}}}, "invalid-value", "strategy.options", "not 'many'"),
-    ({"strategy": {"options": {"population": 0}}}, "invalid-value", "strategy.options", "positive, not 0"),
-    ({"strategy": {"options": {"generations": 10**9}}}, "invalid-value", "strategy.options", "at most 1000000"),
+    (
+        {"constraints": {"latency_ms": {}}},
+        "invalid-value",
+        "constraints.latency_ms.max",
+        "is missing",
+    ),
+    (
+        {"constraints": {"latency_ms": {"max": -1}}},
+        "invalid-value",
+        "constraints.latency_ms.max",
+        "than 0, not -1",
+    ),
+    (
+        {"constraints": {"latency_ms": {"max": "1"}}},
+        "invalid-value",
+        "constraints.latency_ms.max",
+        "not '1'",
+    ),
+    (
+        {"constraints": {"flops": {"max": True}}},
+        "invalid-value",
+        "constraints.flops.max",
+        "not True",
+    ),
+    (
+        {"constraints": {"flops": {"min": 1}}},
+        "invalid-value",
+        "constraints.flops.max",
+        "is missing",
+    ),
+    (
+        {"strategy": {"name": "luck"}},
+        "unknown-name",
+        "strategy.name",
+        "aging, channels, evolution, exhaustive, ",
+    ),
+    (
+        {"strategy": {"options": {"luck": 1}}},
+        "invalid-value",
+        "strategy.options",
+        "evolution has no option 'luck'",
+    ),
+    (
+        {"strategy": {"options": {"population": "many"}}},
+        "invalid-value",
+        "strategy.options",
+        "not 'many'",
+    ),
+    (
+        {"strategy": {"options": {"population": 0}}},
+        "invalid-value",
+        "strategy.options",
+        "positive, not 0",
+    ),
+    (
+        {"strategy": {"options": {"generations": 10**9}}},
+        "invalid-value",
+        "strategy.options",
+        "at most 1000000",
+    ),
     ({"strategy": "spos"}, "invalid-value", "strategy", "not 'spos'"),
     ({"margin": -0.1}, "invalid-value", "margin", "not -0.1"),
     ({"count": 0}, "invalid-value", "count", "not 0"),
@@ -104,30 +189,47 @@ REFUSED = [
 
 @pytest.mark.parametrize(("parts", "slug", "field", "said"), REFUSED)
 def test_bad_values_are_named(
-    app: APIFlask, http: FlaskClient, parts: dict[str, Any], slug: str, field: str, said: str, problem: Any
+    app: APIFlask,
+    http: FlaskClient,
+    parts: dict[str, Any],
+    slug: str,
+    field: str,
+    said: str,
+    problem: Any,
 ) -> None:
     body = problem(http.post("/search", json=changed(**parts)), 422, slug, field)
     assert said in body["detail"]
     assert service_of(app).store.list(limit=1) == ([], 0)
 
 
-def test_an_infeasible_latency_tells_the_least(app: APIFlask, http: FlaskClient, world: Any, problem: Any) -> None:
+def test_an_infeasible_latency_tells_the_least(
+    app: APIFlask, http: FlaskClient, world: Any, problem: Any
+) -> None:
     answer = http.post("/search", json=changed(constraints={"latency_ms": {"max": 0.01}}))
     body = problem(answer, 422, "infeasible", "constraints.latency_ms")
     model = LookupTable.read(world.tables / "made-up.json").cost_model(spaces.get("spos-tiny"))
     least = model.bounds()[0].value
-    assert body["detail"] == f"the fastest network of spos-tiny takes {least:.4g} ms on made-up; asked for at most 0.01"
+    assert (
+        body["detail"]
+        == f"the fastest network of spos-tiny takes {least:.4g} ms on made-up; asked for at most"
+        " 0.01"
+    )
     assert body["least"] == pytest.approx(least + 1.64 * model.sigma)
     assert (body["metric"], body["maximum"]) == ("latency_ms", 0.01)
     for margin, status in ((0, 202), (1.64, 422)):
-        within_margin = changed(constraints={"latency_ms": {"max": least + 0.5 * model.sigma}}, margin=margin)
+        within_margin = changed(
+            constraints={"latency_ms": {"max": least + 0.5 * model.sigma}}, margin=margin
+        )
         assert http.post("/search", json=within_margin).status_code == status
 
 
 def test_infeasible_counts_are_blamed_under_the_users_word(http: FlaskClient, problem: Any) -> None:
     least = spaces.get("spos-tiny").macs(spaces.get("spos-tiny").architecture([3] * 6))
     body = problem(
-        http.post("/search", json=changed(constraints={"flops": {"max": 10}})), 422, "infeasible", "constraints.flops"
+        http.post("/search", json=changed(constraints={"flops": {"max": 10}})),
+        422,
+        "infeasible",
+        "constraints.flops",
     )
     assert 10 < body["least"] <= least
 
@@ -146,13 +248,23 @@ def test_limits_that_only_clash_together_are_refused(http: FlaskClient, problem:
 
 
 def test_several_faults_are_told_at_once(http: FlaskClient, problem: Any) -> None:
-    body = problem(http.post("/search", json=changed(count=0, seed=-1)), 422, "invalid-value", "count")
+    body = problem(
+        http.post("/search", json=changed(count=0, seed=-1)), 422, "invalid-value", "count"
+    )
     assert [fault["field"] for fault in body["errors"]] == ["count", "seed"]
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"not json", b'{"space": NaN}', b"[" * 50_000, b'{"count": ' + b"9" * 5000 + b"}", b"\xff\xfe{"],
+    [
+        b"",
+        b"{",
+        b"not json",
+        b'{"space": NaN}',
+        b"[" * 50_000,
+        b'{"count": ' + b"9" * 5000 + b"}",
+        b"\xff\xfe{",
+    ],
 )
 def test_what_is_no_json_is_refused(http: FlaskClient, content: bytes, problem: Any) -> None:
     problem(http.post("/search", data=content, content_type="application/json"), 400, "bad-request")
@@ -165,14 +277,23 @@ def test_json_that_is_no_object_is_refused(http: FlaskClient, content: bytes, pr
 
 
 def test_1e999_is_no_number(http: FlaskClient, problem: Any) -> None:
-    text = b'{"space": "spos-tiny", "device": "made-up", "constraints": {"latency_ms": {"max": 1e999}}}'
+    text = (
+        b'{"space": "spos-tiny", "device": "made-up", "constraints": {"latency_ms": {"max":'
+        b" 1e999}}}"
+    )
     answer = http.post("/search", data=text, content_type="application/json")
     problem(answer, 422, "invalid-value", "constraints.latency_ms.max")
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
-def test_other_content_types_are_refused(http: FlaskClient, content_type: str, problem: Any) -> None:
-    problem(http.post("/search", data=json.dumps(ASKED), content_type=content_type), 415, "unsupported-media-type")
+def test_other_content_types_are_refused(
+    http: FlaskClient, content_type: str, problem: Any
+) -> None:
+    problem(
+        http.post("/search", data=json.dumps(ASKED), content_type=content_type),
+        415,
+        "unsupported-media-type",
+    )
 
 
 def test_large_bodies_are_refused(app: APIFlask, http: FlaskClient, problem: Any) -> None:
@@ -187,8 +308,12 @@ def test_unknown_paths(http: FlaskClient, route: str, problem: Any) -> None:
     problem(http.open(path, method=method), 404, "not-found")
 
 
-@pytest.mark.parametrize(("method", "path"), [("PUT", "/search"), ("POST", "/healthz"), ("PATCH", "/search/x")])
-def test_methods_that_are_not_allowed(http: FlaskClient, method: str, path: str, problem: Any) -> None:
+@pytest.mark.parametrize(
+    ("method", "path"), [("PUT", "/search"), ("POST", "/healthz"), ("PATCH", "/search/x")]
+)
+def test_methods_that_are_not_allowed(
+    http: FlaskClient, method: str, path: str, problem: Any
+) -> None:
     answer = http.open(path, method=method)
     problem(answer, 405, "method-not-allowed")
     assert "GET" in answer.headers["Allow"]
@@ -210,7 +335,13 @@ def test_other_hosts_are_refused(http: FlaskClient, problem: Any) -> None:
 
 @pytest.mark.parametrize(
     ("query", "field"),
-    [("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("offset=-1", "offset"), ("page=2", "page")],
+    [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=x", "limit"),
+        ("offset=-1", "offset"),
+        ("page=2", "page"),
+    ],
 )
 def test_bad_pages_are_named(http: FlaskClient, query: str, field: str, problem: Any) -> None:
     problem(http.get(f"/search?{query}"), 422, "invalid-value", field)
@@ -252,7 +383,9 @@ def test_what_is_done_cannot_be_cancelled(app: APIFlask, http: FlaskClient, prob
     assert http.get(f"/search/{job_id}").json["result"] == {"best": []}
 
 
-def test_candidates_are_given_when_asked_for(app: APIFlask, http: FlaskClient, problem: Any) -> None:
+def test_candidates_are_given_when_asked_for(
+    app: APIFlask, http: FlaskClient, problem: Any
+) -> None:
     service = service_of(app)
     job_id = http.post("/search", json=ASKED).json["id"]
     assert http.get(f"/search/{job_id}?candidates=1").json["result"] is None
@@ -260,7 +393,10 @@ def test_candidates_are_given_when_asked_for(app: APIFlask, http: FlaskClient, p
     service.store.finish(job_id, 1, {"best": []}, f"{job_id}/1/full.json")
     problem(http.get(f"/search/{job_id}?candidates=1"), 410, "gone", "id")
     service.artifacts.write(job_id, 1, "full.json", b'{"best": [], "candidates": {}}')
-    assert http.get(f"/search/{job_id}?candidates=1").json["result"] == {"best": [], "candidates": {}}
+    assert http.get(f"/search/{job_id}?candidates=1").json["result"] == {
+        "best": [],
+        "candidates": {},
+    }
     assert http.get(f"/search/{job_id}?candidates=0").json["result"] == {"best": []}
     problem(http.get(f"/search/{job_id}?candidates=many"), 422, "invalid-value", "candidates")
 
@@ -276,7 +412,13 @@ def test_a_failure_tells_its_reason(app: APIFlask, http: FlaskClient) -> None:
 
 @pytest.mark.parametrize(
     ("header", "applied"),
-    [("wait=1", "wait=1"), ("respond-async, WAIT = 1", "wait=1"), ("wait=x", None), ("await=3", None), ("", None)],
+    [
+        ("wait=1", "wait=1"),
+        ("respond-async, WAIT = 1", "wait=1"),
+        ("wait=x", None),
+        ("await=3", None),
+        ("", None),
+    ],
 )
 def test_waiting_as_preferred(http: FlaskClient, header: str, applied: str | None) -> None:
     answer = http.post("/search", json=ASKED, headers={"Prefer": header})
@@ -295,23 +437,39 @@ def test_a_preferred_wait_gives_the_result(app: APIFlask, http: FlaskClient) -> 
     worker.start()
     answer = http.post("/search", json=ASKED, headers={"Prefer": "wait=20"})
     worker.join()
-    assert (answer.status_code, answer.json["state"], answer.json["result"]) == (200, "done", {"best": [1]})
+    assert (answer.status_code, answer.json["state"], answer.json["result"]) == (
+        200,
+        "done",
+        {"best": [1]},
+    )
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 FIELDS = ["space", "device", "constraints", "strategy", "guide", "margin", "count", "seed"]
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(parts=st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=5), JSON, min_size=1, max_size=3))
+@given(
+    parts=st.dictionaries(
+        st.sampled_from(FIELDS) | st.text(max_size=5), JSON, min_size=1, max_size=3
+    )
+)
 def test_no_body_makes_the_service_fail(http: FlaskClient, parts: dict[str, Any]) -> None:
     answer = http.post("/search", json={**ASKED, **parts})
     assert answer.status_code in (202, 422)
-    assert answer.content_type == ("application/json" if answer.status_code == 202 else "application/problem+json")
+    assert answer.content_type == (
+        "application/json" if answer.status_code == 202 else "application/problem+json"
+    )
 
 
 def test_settings_reach_the_limits(world: Any, tmp_path: Path, problem: Any) -> None:

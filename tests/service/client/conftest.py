@@ -1,4 +1,6 @@
-"""Services for clients: one that answers what a test writes down, and a real application without its engine."""
+"""Services for clients: one that answers what a test writes down, and a real application without
+its engine.
+"""
 
 import json
 import threading
@@ -18,7 +20,8 @@ DROPPED = 0
 
 @dataclass
 class Scripted:
-    """A service that gives the answers of a list, one after the other, and remembers what was asked.
+    """A service that gives the answers of a list, one after the other, and remembers what was
+    asked.
 
     Args:
         url: where it is.
@@ -31,7 +34,9 @@ class Scripted:
     asked: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
 
     def will(self, status: int, body: Any = None, **headers: str) -> None:
-        self.answers.append((status, body, {name.replace("_", "-"): value for name, value in headers.items()}))
+        self.answers.append(
+            (status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+        )
 
     def keys(self) -> list[str | None]:
         return [headers.get("Idempotency-Key") for _, _, headers, _ in self.asked]
@@ -78,8 +83,12 @@ class Answering:
     url: str
     store: Store
 
-    def run(self, *, progress: tuple[dict[str, Any], ...] = (), result: dict[str, Any] | None = None) -> str:
-        """Claim the oldest queued job and report; where a result is given it ends done. Gives its id."""
+    def run(
+        self, *, progress: tuple[dict[str, Any], ...] = (), result: dict[str, Any] | None = None
+    ) -> str:
+        """Claim the oldest queued job and report; where a result is given it ends done. Gives its
+        id.
+        """
         job = self.store.claim("test", 60)
         assert job is not None
         for report in progress:

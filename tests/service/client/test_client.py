@@ -53,7 +53,12 @@ def test_a_search_is_sent_as_it_is_meant(answering: Any) -> None:
     assert given == {"latency_ms": {"max": 0.8}, "flops": {"max": 3e6}}
     assert asked["strategy"] == {"name": "random", "options": {"evaluations": 7}}
     assert (asked["guide"]["kind"], asked["guide"]["name"]) == ("predictor", "small")
-    assert [asked[name] for name in ("objectives", "margin", "count", "seed")] == [["latency_ms"], 0.5, 4, 9]
+    assert [asked[name] for name in ("objectives", "margin", "count", "seed")] == [
+        ["latency_ms"],
+        0.5,
+        4,
+        9,
+    ]
     with pytest.raises(ServiceProblem) as caught:
         client.search(space=SPACE, guide="benchmark:nothing")
     assert (caught.value.status, caught.value.field) == (422, "guide.name")
@@ -112,8 +117,12 @@ def test_predictions_come_in_order(answering: Any) -> None:
     architectures = space.decode(space.sample(np.random.default_rng(4), 5))
     found = Client(answering.url).predict(architectures, device="made-up")
     assert [prediction.architecture for prediction in found] == architectures
-    assert [prediction.costs["macs"] for prediction in found] == [space.macs(each) for each in architectures]
-    assert all(prediction.deviation > 0 and prediction.costs["latency_ms"] > 0 for prediction in found)
+    assert [prediction.costs["macs"] for prediction in found] == [
+        space.macs(each) for each in architectures
+    ]
+    assert all(
+        prediction.deviation > 0 and prediction.costs["latency_ms"] > 0 for prediction in found
+    )
     with pytest.raises(ServiceProblem, match="at least one is needed"):
         Client(answering.url).predict([])
 
@@ -140,7 +149,11 @@ def test_a_predictor_is_trained_from_uploaded_evaluations(answering: Any) -> Non
     space = spaces.get(SPACE)
     codes = np.unique(space.sample(np.random.default_rng(2), 24), axis=0)
     evaluations = [
-        {"architecture": architecture.to_dict(), "metrics": {"top1": float(value)}, "source": {"kind": "test"}}
+        {
+            "architecture": architecture.to_dict(),
+            "metrics": {"top1": float(value)},
+            "source": {"kind": "test"},
+        }
         for architecture, value in zip(space.decode(codes), np.log(space.macs(codes)), strict=True)
     ]
     assert client.upload_evaluations("mine", evaluations).kind == "evaluations"

@@ -22,13 +22,24 @@ def typed(answering: Any, *arguments: str) -> Result:
 
 
 def test_a_search_is_asked_for_listed_and_cancelled(answering: Any) -> None:
-    options = ["--device", "made-up", "--latency-ms", "0.8", "--strategy", "random", "-O", "evaluations=5"]
+    options = [
+        "--device",
+        "made-up",
+        "--latency-ms",
+        "0.8",
+        "--strategy",
+        "random",
+        "-O",
+        "evaluations=5",
+    ]
     asked = typed(answering, "search", "--space", SPACE, *options, "--no-wait")
     assert asked.exit_code == 0, asked.output
     job_id = asked.stdout.strip()
     answering.run(progress=({"evaluated": 2, "planned": 5, "best": 1.0},))
     listed = typed(answering, "jobs").stdout
-    assert re.search(rf"{job_id} +search +running 40% +[-\d]+ [:\d]+ +{SPACE} made-up latency_ms<=0.8 ", listed)
+    assert re.search(
+        rf"{job_id} +search +running 40% +[-\d]+ [:\d]+ +{SPACE} made-up latency_ms<=0.8 ", listed
+    )
     told = json.loads(typed(answering, "jobs", "--json", "--state", "running").stdout)
     assert (told["id"], told["request"]["strategy"]["options"]) == (job_id, {"evaluations": 5})
     assert typed(answering, "cancel", job_id).stdout == f"cancelled {job_id}\n"
@@ -52,12 +63,24 @@ def test_the_front_is_shown_to_who_watches(answering: Any, monkeypatch: pytest.M
     codes = np.unique(spaces.get(SPACE).sample(np.random.default_rng(0), 40), axis=0)[:12]
     falling = np.linspace(1.0, 0.0, 12)
     result = SearchResult(
-        SPACE, {}, [], ["macs", "latency_ms"], {"name": "random"}, 0, codes, falling, np.full(12, 0.25),
-        {"macs": 2e6 + falling, "latency_ms": 3 + falling}, np.arange(12), [],
-    )  # fmt: skip
+        SPACE,
+        {},
+        [],
+        ["macs", "latency_ms"],
+        {"name": "random"},
+        0,
+        codes,
+        falling,
+        np.full(12, 0.25),
+        {"macs": 2e6 + falling, "latency_ms": 3 + falling},
+        np.arange(12),
+        [],
+    )
     monkeypatch.setattr("service.client.handles.SearchHandle.wait", lambda handle, **_: result)
     shown = typed(answering, "search", "--space", SPACE, "--watch").stdout
-    assert "10 of the 12 networks that none beats in score, macs and latency_ms" in " ".join(shown.split())
+    assert "10 of the 12 networks that none beats in score, macs and latency_ms" in " ".join(
+        shown.split()
+    )
     assert re.search(r"1 ± 0\.25 +2 +4 ", shown)
     assert re.search(r"\n +0 ± 0\.25 +2 +3 ", shown)
     assert shown.count(" ± ") == 10
@@ -78,7 +101,10 @@ def test_tables_are_uploaded(answering: Any, world: Any, tmp_path: Path) -> None
     table = LookupTable.read(world.tables / "made-up.json")
     fields = {name: getattr(table, name) for name in table.__dataclass_fields__}
     LookupTable(**{**fields, "name": "mine"}).save(tmp_path / "mine.json")
-    assert typed(answering, "upload", str(tmp_path / "mine.json")).stdout == "mine is version 1 of that table\n"
+    assert (
+        typed(answering, "upload", str(tmp_path / "mine.json")).stdout
+        == "mine is version 1 of that table\n"
+    )
     renamed = typed(answering, "upload", str(tmp_path / "mine.json"), "--name", "ours")
     assert renamed.stdout == "ours is version 1 of that table\n"
     refused = typed(answering, "upload", str(world.tables / "broken.json"))
@@ -86,13 +112,23 @@ def test_tables_are_uploaded(answering: Any, world: Any, tmp_path: Path) -> None
     assert "broken.json" in refused.stderr
 
 
-def test_evaluations_are_uploaded_under_their_files_or_another_name(answering: Any, tmp_path: Path) -> None:
-    found = {"architecture": {"space": SPACE, "choices": {f"layer_{layer}": "k3" for layer in range(1, 7)}}}
+def test_evaluations_are_uploaded_under_their_files_or_another_name(
+    answering: Any, tmp_path: Path
+) -> None:
+    found = {
+        "architecture": {
+            "space": SPACE,
+            "choices": {f"layer_{layer}": "k3" for layer in range(1, 7)},
+        }
+    }
     path = tmp_path / "mine.jsonl"
     path.write_text(json.dumps({**found, "metrics": {"top1": 90.0}}) + "\n", encoding="utf-8")
-    assert typed(answering, "upload", str(path)).stdout == "mine is version 1 of these evaluations\n"
     assert (
-        typed(answering, "upload", str(path), "--name", "others").stdout == "others is version 1 of these evaluations\n"
+        typed(answering, "upload", str(path)).stdout == "mine is version 1 of these evaluations\n"
+    )
+    assert (
+        typed(answering, "upload", str(path), "--name", "others").stdout
+        == "others is version 1 of these evaluations\n"
     )
     listed = Client(answering.url).request("GET", "/evaluations")["items"]
     assert [(item["name"], item["networks"], item["metrics"]) for item in listed] == [
@@ -101,13 +137,21 @@ def test_evaluations_are_uploaded_under_their_files_or_another_name(answering: A
     ]
     path.write_text("{}\n", encoding="utf-8")
     assert "mine.jsonl, line 1" in typed(answering, "upload", str(path)).stderr
-    assert "--name is for one file" in typed(answering, "upload", str(path), str(path), "--name", "x").stderr
+    assert (
+        "--name is for one file"
+        in typed(answering, "upload", str(path), str(path), "--name", "x").stderr
+    )
 
 
-def test_a_token_is_taken_from_the_environment(answering: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_taken_from_the_environment(
+    answering: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     secret = answering.store.tokens.create("client")
     refused = typed(answering, "jobs")
-    assert (refused.exit_code, refused.stderr) == (2, "Error: a token is needed: send Authorization: Bearer TOKEN\n")
+    assert (refused.exit_code, refused.stderr) == (
+        2,
+        "Error: a token is needed: send Authorization: Bearer TOKEN\n",
+    )
     monkeypatch.setenv("PATHFIT_TOKEN", secret)
     assert typed(answering, "jobs").stdout == "no jobs\n"
 
@@ -116,7 +160,10 @@ def test_a_token_is_taken_from_the_environment(answering: Any, monkeypatch: pyte
     ("arguments", "said"),
     [
         (["search", "--space", SPACE, "-O", "evaluations"], "'evaluations' is no NAME=VALUE"),
-        (["search", "--space", SPACE, "--no-wait", "--watch"], "--watch needs the result: leave out --no-wait"),
+        (
+            ["search", "--space", SPACE, "--no-wait", "--watch"],
+            "--watch needs the result: leave out --no-wait",
+        ),
         (["search", "--space", SPACE, "-O", "nonsense=1"], "nonsense"),
         (["jobs", "--state", "asleep"], "asleep"),
         (["cancel"], "ID"),

@@ -12,11 +12,21 @@ from service.client import Client, JobHandle, Progress, ServiceProblem, followin
 from service.client.events import Event, read_events
 
 SPACE = "spos-tiny"
-JOB = {"id": "abc", "kind": "retrain", "state": "running", "attempt": 1, "created": "", "request": {}}
+JOB = {
+    "id": "abc",
+    "kind": "retrain",
+    "state": "running",
+    "attempt": 1,
+    "created": "",
+    "request": {},
+}
 
 
 def stream(*events: tuple[int, str, Any]) -> bytes:
-    told = (f"id: {number}\nevent: {kind}\ndata: {json.dumps(data)}\n\n" for number, kind, data in events)
+    told = (
+        f"id: {number}\nevent: {kind}\ndata: {json.dumps(data)}\n\n"
+        for number, kind, data in events
+    )
     return f"retry: 1000\n\n{''.join(told)}".encode()
 
 
@@ -41,9 +51,16 @@ def working(work: Callable[[], None]) -> threading.Thread:
 
 
 def test_events_are_read_and_what_is_none_is_passed_over() -> None:
-    text = b'retry: 1000\n\n: keep-alive\n\nid: 3\r\nevent: state\r\ndata: {"state": "done"}\r\n\r\n'
-    other = b"id: x\nevent: state\ndata: {}\n\nid: 4\nevent: odd\ndata: [1]\n\nid: 5\nevent: progress\ndata: {}\n"
-    assert list(read_events((text + other).splitlines(keepends=True))) == [Event(3, "state", {"state": "done"})]
+    text = (
+        b'retry: 1000\n\n: keep-alive\n\nid: 3\r\nevent: state\r\ndata: {"state": "done"}\r\n\r\n'
+    )
+    other = (
+        b"id: x\nevent: state\ndata: {}\n\nid: 4\nevent: odd\ndata: [1]\n\nid: 5\nevent:"
+        b" progress\ndata: {}\n"
+    )
+    assert list(read_events((text + other).splitlines(keepends=True))) == [
+        Event(3, "state", {"state": "done"})
+    ]
 
 
 def test_what_happens_is_heard_and_not_asked_for(answering: Any, asked: list[Any]) -> None:
@@ -80,7 +97,9 @@ def test_a_broken_stream_is_taken_up_behind_its_last_event(scripted: Any) -> Non
     running = ("state", {"state": "running", "attempt": 1})
     scripted.will(200, stream((1, *running), (2, "progress", half)))
     scripted.will(200, {**JOB, "progress": half})
-    scripted.will(200, stream((3, "progress", whole), (4, "state", {"state": "done", "attempt": 1})))
+    scripted.will(
+        200, stream((3, "progress", whole), (4, "state", {"state": "done", "attempt": 1}))
+    )
     scripted.will(200, {**JOB, "state": "done", "result": {"test": 1}})
     told: list[Any] = []
     assert JobHandle(Client(scripted.url), "abc").wait(30, told.append) == {"test": 1}
@@ -89,7 +108,9 @@ def test_a_broken_stream_is_taken_up_behind_its_last_event(scripted: Any) -> Non
     assert seen[:3] == [("/jobs/abc/events", None), ("/jobs/abc", None), ("/jobs/abc/events", "2")]
 
 
-def test_a_service_without_a_place_for_a_stream_is_asked(scripted: Any, no_pauses: list[float]) -> None:
+def test_a_service_without_a_place_for_a_stream_is_asked(
+    scripted: Any, no_pauses: list[float]
+) -> None:
     scripted.will(503, {"detail": "all places are taken"}, Retry_After="60")
     scripted.will(200, JOB)
     scripted.will(200, {**JOB, "progress": {"share": 0.1, "stage": "", "state": ""}})
@@ -101,7 +122,9 @@ def test_a_service_without_a_place_for_a_stream_is_asked(scripted: Any, no_pause
     assert [path for _, path, _, _ in scripted.asked] == ["/jobs/abc/events", *["/jobs/abc"] * 3]
 
 
-def test_a_lost_connection_is_outlived_and_an_unknown_job_is_told(scripted: Any, no_pauses: list[float]) -> None:
+def test_a_lost_connection_is_outlived_and_an_unknown_job_is_told(
+    scripted: Any, no_pauses: list[float]
+) -> None:
     scripted.will(0)
     scripted.will(0)
     scripted.will(0)
@@ -117,7 +140,9 @@ def test_a_lost_connection_is_outlived_and_an_unknown_job_is_told(scripted: Any,
         JobHandle(Client(scripted.url), "abc").wait(30)
 
 
-def test_a_silent_stream_counts_as_broken(answering: Any, asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_stream_counts_as_broken(
+    answering: Any, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(following, "SILENCE", 0.1)
     handle = Client(answering.url).search(space=SPACE)
 
@@ -146,10 +171,16 @@ def test_a_front_comes_typed(answering: Any) -> None:
         "deviation": 0.25,
         "costs": {"macs": 1e6, "params": 2e5},
     }
-    answering.run(result={"objectives": ["macs", "params"], "best": [found], "front": [found, found]})
+    answering.run(
+        result={"objectives": ["macs", "params"], "best": [found], "front": [found, found]}
+    )
     status = handle.status()
     assert (status.objectives, len(status.best), len(handle.front())) == (["macs", "params"], 1, 2)
     first = handle.front()[0]
-    assert (first.architecture.choices["layer_1"], first.score, first.deviation) == ("k3", 1.5, 0.25)
+    assert (first.architecture.choices["layer_1"], first.score, first.deviation) == (
+        "k3",
+        1.5,
+        0.25,
+    )
     assert first.costs == {"macs": 1e6, "params": 2e5}
     assert first.to_dict() == found

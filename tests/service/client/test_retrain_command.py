@@ -12,7 +12,13 @@ from service.artifacts import Artifacts
 from service.commands import main
 
 SPACE = "spos-tiny"
-TEST = {"top1": 90.5, "top1_interval": [85.6, 93.8], "cross_entropy": 0.41, "images": 200, "data": "digits"}
+TEST = {
+    "top1": 90.5,
+    "top1_interval": [85.6, 93.8],
+    "cross_entropy": 0.41,
+    "images": 200,
+    "data": "digits",
+}
 
 
 @pytest.fixture
@@ -27,12 +33,41 @@ def typed(answering: Any, *arguments: str) -> Result:
 
 
 def test_a_retraining_is_asked_for(answering: Any, architecture: Path) -> None:
-    options = ["-O", "steps=6", "-O", "batch_size=48", "-O", "nesterov=true", "-O", "schedule=linear"]
-    ended = typed(answering, "--arch", str(architecture), "--workers", "3", "--seed", "7", *options, "--no-wait")
+    options = [
+        "-O",
+        "steps=6",
+        "-O",
+        "batch_size=48",
+        "-O",
+        "nesterov=true",
+        "-O",
+        "schedule=linear",
+    ]
+    ended = typed(
+        answering,
+        "--arch",
+        str(architecture),
+        "--workers",
+        "3",
+        "--seed",
+        "7",
+        *options,
+        "--no-wait",
+    )
     assert ended.exit_code == 0, ended.output
     job = answering.store.get(ended.stdout.strip())
-    assert (job.kind, job.resources["cpus"], job.request["space"], job.request["seed"]) == ("retrain", 3.0, SPACE, 7)
-    assert job.task["options"] == {"steps": 6, "batch_size": 48, "nesterov": True, "schedule": "linear"}
+    assert (job.kind, job.resources["cpus"], job.request["space"], job.request["seed"]) == (
+        "retrain",
+        3.0,
+        SPACE,
+        7,
+    )
+    assert job.task["options"] == {
+        "steps": 6,
+        "batch_size": 48,
+        "nesterov": True,
+        "schedule": "linear",
+    }
 
 
 def test_a_retraining_is_waited_for_and_its_weights_are_written(
@@ -42,7 +77,9 @@ def test_a_retraining_is_waited_for_and_its_weights_are_written(
         while (job := answering.store.claim("test", 60)) is None:
             pass
         answering.store.report(job.id, 1, {"share": 0.5, "stage": "training", "state": "epoch 1/2"})
-        path = Artifacts(tmp_path / "service" / "results").write(job.id, 1, "weights.safetensors", b"weights")
+        path = Artifacts(tmp_path / "service" / "results").write(
+            job.id, 1, "weights.safetensors", b"weights"
+        )
         answering.store.finish(job.id, 1, {"test": TEST}, path)
 
     worker = threading.Thread(target=work)
@@ -50,7 +87,10 @@ def test_a_retraining_is_waited_for_and_its_weights_are_written(
     ended = typed(answering, "--arch", str(architecture), "--watch", "-o", str(tmp_path / "w"))
     worker.join()
     assert ended.exit_code == 0, ended.output
-    assert "test top-1 90.50 (95%: 85.60 to 93.80), cross-entropy 0.4100 on 200 images of digits" in ended.stdout
+    assert (
+        "test top-1 90.50 (95%: 85.60 to 93.80), cross-entropy 0.4100 on 200 images of digits"
+        in ended.stdout
+    )
     assert (tmp_path / "w").read_bytes() == b"weights"
 
 
@@ -61,10 +101,15 @@ def test_a_retraining_is_waited_for_and_its_weights_are_written(
         (["--no-wait", "--watch"], "--watch needs the result: leave out --no-wait"),
         (["-O", "seed=3"], "seed has an option of its own, --seed"),
         (["-O", "devices=2"], "options.devices"),
-        (["--workers", "3", "-O", "batch_size=64"], "must be a multiple of workers x accumulate, 3, not 64"),
+        (
+            ["--workers", "3", "-O", "batch_size=64"],
+            "must be a multiple of workers x accumulate, 3, not 64",
+        ),
     ],
 )
-def test_bad_input_is_one_line(answering: Any, architecture: Path, arguments: list[str], said: str) -> None:
+def test_bad_input_is_one_line(
+    answering: Any, architecture: Path, arguments: list[str], said: str
+) -> None:
     given = [] if "--arch" in arguments else ["--arch", str(architecture)]
     ended = typed(answering, *given, *arguments)
     assert (ended.exit_code, ended.stdout) == (2, "")

@@ -9,7 +9,9 @@ from service.client import Client, SearchHandle, ServiceProblem, Unreachable
 BUSY = {"detail": "all places are taken", "status": 503}
 
 
-def test_a_post_whose_answer_was_lost_is_made_again_with_its_key(scripted: Any, no_pauses: list[float]) -> None:
+def test_a_post_whose_answer_was_lost_is_made_again_with_its_key(
+    scripted: Any, no_pauses: list[float]
+) -> None:
     scripted.will(0)
     scripted.will(502, b"<html>")
     scripted.will(202, {"id": "abc"})
@@ -24,7 +26,9 @@ def test_a_post_whose_answer_was_lost_is_made_again_with_its_key(scripted: Any, 
     assert scripted.keys()[-1] not in (None, first)
 
 
-def test_a_busy_service_is_left_alone_for_as_long_as_it_asks(scripted: Any, no_pauses: list[float]) -> None:
+def test_a_busy_service_is_left_alone_for_as_long_as_it_asks(
+    scripted: Any, no_pauses: list[float]
+) -> None:
     scripted.will(503, BUSY, Retry_After="4")
     scripted.will(503, BUSY, Retry_After="3600")
     scripted.will(200, {"items": []})
@@ -56,7 +60,9 @@ def test_the_token_travels_with_every_request_but_not_elsewhere(scripted: Any) -
     client.spaces()
     with pytest.raises(ServiceProblem, match="status 302"):
         client.spaces()
-    assert [headers["Authorization"] for _, _, headers, _ in scripted.asked] == ["Bearer secret"] * 2
+    assert [headers["Authorization"] for _, _, headers, _ in scripted.asked] == [
+        "Bearer secret"
+    ] * 2
 
 
 @pytest.mark.parametrize("token", ["two\nlines", "", "naïve"])
@@ -83,7 +89,9 @@ def test_another_server_is_told_apart(scripted: Any) -> None:
         Client(scripted.url).spaces()
 
 
-def test_an_export_is_waited_for_longer_than_other_answers(scripted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_is_waited_for_longer_than_other_answers(
+    scripted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = Client(scripted.url, timeout=7)
     once = client.transport._once
     patience: list[float] = []

@@ -19,15 +19,28 @@ from service.pathfit import COMMANDS
 from service.pathfit import main as pathfit
 
 ROOT = Path(__file__).resolve().parents[3]
-HEAVY = {"torch", "flask", "apiflask", "sqlalchemy", "pydantic", "gunicorn", "numpy", "lightning", "scipy"}
+HEAVY = {
+    "torch",
+    "flask",
+    "apiflask",
+    "sqlalchemy",
+    "pydantic",
+    "gunicorn",
+    "numpy",
+    "lightning",
+    "scipy",
+}
 
 
 def loaded_by(code: str) -> set[str]:
     script = (
-        f"import sys\ntry:\n {code}\nexcept SystemExit as end:\n assert end.code == 0\nprint('LOADED', *sys.modules)"
+        f"import sys\ntry:\n {code}\nexcept SystemExit as end:\n assert end.code =="
+        " 0\nprint('LOADED', *sys.modules)"
     )
     command = [sys.executable, "-c", script]
-    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    shown = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
     return {name.partition(".")[0] for name in shown.rpartition("LOADED")[2].split()}
 
 
@@ -50,7 +63,15 @@ def test_pathfit_mounts_every_package() -> None:
     for name, (_, line) in COMMANDS.items():
         assert f"  {name} " in shown
         assert line in shown
-    assert set(COMMANDS) == {"quickstart", "spaces", "tables", "profiler", "predictor", "oneshot", "service"}
+    assert set(COMMANDS) == {
+        "quickstart",
+        "spaces",
+        "tables",
+        "profiler",
+        "predictor",
+        "oneshot",
+        "service",
+    }
     result = CliRunner().invoke(pathfit, ["spaces", "sample", "spos-tiny"])
     assert spaces.Architecture.from_json(result.stdout).space == "spos-tiny"
     assert CliRunner().invoke(pathfit, ["service", "serve", "--help"]).exit_code == 0
@@ -70,7 +91,9 @@ def test_every_command_has_an_example() -> None:
 
 
 def test_no_command_shows_help() -> None:
-    shown = subprocess.run([sys.executable, "-m", "service"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    shown = subprocess.run(
+        [sys.executable, "-m", "service"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert "Usage: python -m service [OPTIONS] COMMAND [ARGS]..." in shown.stdout + shown.stderr
 
 
@@ -83,7 +106,10 @@ def test_no_command_shows_help() -> None:
         (["serve", "--threads", "0"], "--threads"),
         (["search"], "--space"),
         (["search", "--space", "spos", "--url", "ftp://x"], "not the URL of a service: 'ftp://x'"),
-        (["search", "--space", "spos", "--url", "http://127.0.0.1:9"], "no service answers at http://127.0.0.1:9"),
+        (
+            ["search", "--space", "spos", "--url", "http://127.0.0.1:9"],
+            "no service answers at http://127.0.0.1:9",
+        ),
         (["search", "--space", "spos", "--no-wait", "-o", "x.json"], "leave out --no-wait"),
         (["search", "--space", "spos", "--latency-ms", "fast"], "fast"),
     ],
@@ -100,20 +126,36 @@ def test_a_port_that_is_taken_is_named(served: Any, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "service", "serve", "--port", port, "--data", str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert ended.returncode == 2
-    assert ended.stderr == f"Error: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+    assert (
+        ended.stderr == f"Error: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+    )
 
 
 def test_a_store_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "jobs.sqlite").write_text("notes " * 500, encoding="utf-8")
     result = CliRunner().invoke(main, ["serve", "--port", "0", "--data", str(tmp_path)])
     assert result.exit_code == 2
-    assert result.stderr == f"Error: cannot use {tmp_path}/jobs.sqlite as a job store: file is not a database\n"
+    assert (
+        result.stderr
+        == f"Error: cannot use {tmp_path}/jobs.sqlite as a job store: file is not a database\n"
+    )
 
 
 def test_searching_writes_a_result(served: Any, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     limits = ["--device", "made-up", "--latency-ms", "50", "--flops", "1e9", "--params", "1e9"]
-    arguments = ["search", "--url", served.url, "--space", "spos-tiny", *limits, "--strategy", "random", "--count", "3"]
+    arguments = [
+        "search",
+        "--url",
+        served.url,
+        "--space",
+        "spos-tiny",
+        *limits,
+        "--strategy",
+        "random",
+        "--count",
+        "3",
+    ]
     result = CliRunner().invoke(main, [*arguments, "--seed", "4", "--watch", "-o", str(path)])
     assert result.exit_code == 0, result.output
     assert f"wrote {path}" in result.stdout
@@ -129,13 +171,32 @@ def test_searching_writes_a_result(served: Any, tmp_path: Path) -> None:
 
 
 def test_not_waiting_prints_the_id(served: Any) -> None:
-    arguments = ["search", "--url", served.url, "--space", "spos-tiny", "--no-wait", "--strategy", "random"]
+    arguments = [
+        "search",
+        "--url",
+        served.url,
+        "--space",
+        "spos-tiny",
+        "--no-wait",
+        "--strategy",
+        "random",
+    ]
     job_id = CliRunner().invoke(main, arguments).stdout.strip()
     assert served.client.request("GET", f"/search/{job_id}")["id"] == job_id
 
 
 def test_a_refusal_is_one_line(served: Any) -> None:
-    arguments = ["search", "--url", served.url, "--space", "spos-tiny", "--device", "made-up", "--latency-ms", "0.001"]
+    arguments = [
+        "search",
+        "--url",
+        served.url,
+        "--space",
+        "spos-tiny",
+        "--device",
+        "made-up",
+        "--latency-ms",
+        "0.001",
+    ]
     result = CliRunner().invoke(main, arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("Error: the fastest network of spos-tiny takes ")

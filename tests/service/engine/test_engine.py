@@ -1,4 +1,6 @@
-"""The engine with workers of the test's own: who gets which job, deaths, cancelling, leases, a failing store."""
+"""The engine with workers of the test's own: who gets which job, deaths, cancelling, leases, a
+failing store.
+"""
 
 import queue
 import threading
@@ -27,7 +29,9 @@ def within(seconds: float, true: Callable[[], bool]) -> bool:
 class Bench:
     """An engine in a thread, and workers that do what the test says."""
 
-    def __init__(self, folder: Path, room: Needs, warm: int, clock: Callable[[], float] | None = None):
+    def __init__(
+        self, folder: Path, room: Needs, warm: int, clock: Callable[[], float] | None = None
+    ):
         self.store = Store(folder / "jobs.sqlite", clock)
         self.artifacts = Artifacts(folder / "results")
         self.inbox: Any = queue.SimpleQueue()
@@ -36,7 +40,14 @@ class Bench:
         self.trouble: str | None = None
         self.raised: list[BaseException] = []
         self.engine = Engine(
-            self.store, self.artifacts, "bench", self.inbox, self._make, lambda: room, lambda: self.trouble, warm
+            self.store,
+            self.artifacts,
+            "bench",
+            self.inbox,
+            self._make,
+            lambda: room,
+            lambda: self.trouble,
+            warm,
         )
         self.thread = threading.Thread(target=self._run)
 
@@ -123,7 +134,9 @@ class Hand:
 def make(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     benches: list[Bench] = []
 
-    def begin(room: Needs | None = None, warm: int = 1, clock: Callable[[], float] | None = None) -> Bench:
+    def begin(
+        room: Needs | None = None, warm: int = 1, clock: Callable[[], float] | None = None
+    ) -> Bench:
         benches.append(Bench(tmp_path, room or Needs(1, 0), warm, clock))
         return benches[-1]
 
@@ -149,7 +162,9 @@ def test_jobs_are_run_one_after_the_other_and_told_of(make: Callable[..., Bench]
     assert len(bench.made) == 1
 
 
-def test_what_does_not_fit_beside_others_waits_and_takes_the_place_of_the_idle(make: Callable[..., Bench]) -> None:
+def test_what_does_not_fit_beside_others_waits_and_takes_the_place_of_the_idle(
+    make: Callable[..., Bench],
+) -> None:
     bench = make(Needs(2, 1), warm=2).start()
     assert within(5, lambda: len(bench.made) == 2)
     small, large, gpu = bench.ask(), bench.ask(cpus=2), bench.ask(cpus=0, gpus=1)
@@ -174,17 +189,25 @@ def test_what_will_never_fit_fails_and_holds_up_nobody(make: Callable[..., Bench
     bench.hand(small).done()
     assert within(5, lambda: bench.state(huge) == ("failed", 1))
     error = bench.store.get(huge.id).error
-    assert error == {"kind": "NoRoom", "detail": "the job needs 8 CPUs and 1 GPUs; the service has 2 and 0"}
+    assert error == {
+        "kind": "NoRoom",
+        "detail": "the job needs 8 CPUs and 1 GPUs; the service has 2 and 0",
+    }
 
 
-def test_a_dead_workers_job_is_run_again_and_fails_after_three_deaths(make: Callable[..., Bench]) -> None:
+def test_a_dead_workers_job_is_run_again_and_fails_after_three_deaths(
+    make: Callable[..., Bench],
+) -> None:
     bench = make().start()
     job = bench.ask()
     for attempt in (1, 2, 3):
         bench.hand(job, attempt).die(f"was hit {attempt} times")
     assert within(10, lambda: bench.state(job) == ("failed", 3))
     error = bench.store.get(job.id).error
-    assert error == {"kind": "WorkerDied", "detail": "3 workers died on it; the last one was hit 3 times"}
+    assert error == {
+        "kind": "WorkerDied",
+        "detail": "3 workers died on it; the last one was hit 3 times",
+    }
     other = bench.ask()
     bench.hand(other).done()
     assert within(5, lambda: bench.state(other) == ("done", 1))
@@ -197,14 +220,18 @@ def test_workers_that_do_not_start_are_a_fault_until_they_do(make: Callable[...,
     job = bench.ask()
 
     def said() -> str | None:
-        return next((engine.detail for engine in bench.store.engines() if engine.state == "fault"), None)
+        return next(
+            (engine.detail for engine in bench.store.engines() if engine.state == "fault"), None
+        )
 
     assert within(10, lambda: said() is not None)
     assert str(said()).startswith("workers do not start: ")
     bench.stillborn = False
     bench.hand(job).done()
     assert within(10, lambda: said() is None)
-    assert within(5, lambda: bench.state(job) == ("done", 1)), "no attempt was spent on those that did not start"
+    assert within(5, lambda: bench.state(job) == ("done", 1)), (
+        "no attempt was spent on those that did not start"
+    )
 
 
 def test_cancelling_asks_first_and_kills_what_does_not_hear(make: Callable[..., Bench]) -> None:
@@ -226,7 +253,9 @@ def test_cancelling_asks_first_and_kills_what_does_not_hear(make: Callable[..., 
     assert bench.store.get(deaf.id).deaths == 0
 
 
-def test_a_lost_lease_ends_the_attempt_and_its_late_write_is_refused(make: Callable[..., Bench]) -> None:
+def test_a_lost_lease_ends_the_attempt_and_its_late_write_is_refused(
+    make: Callable[..., Bench],
+) -> None:
     bench = make().start()
     job = bench.ask()
     hand = bench.hand(job)
@@ -237,14 +266,23 @@ def test_a_lost_lease_ends_the_attempt_and_its_late_write_is_refused(make: Calla
     assert (other.id, other.attempt) == (job.id, 2)
     late = bench.artifacts.write(job.id, 1, "result.json", b"{}")
     hand.done(late)
-    assert within(5, lambda: not bench.artifacts.exists(late)), "what the orphan left is cleared away"
+    assert within(5, lambda: not bench.artifacts.exists(late)), (
+        "what the orphan left is cleared away"
+    )
     now = bench.store.get(job.id)
-    assert (now.state, now.attempt, now.result, now.engine) == (JobState.RUNNING, 2, None, "another")
+    assert (now.state, now.attempt, now.result, now.engine) == (
+        JobState.RUNNING,
+        2,
+        None,
+        "another",
+    )
     with pytest.raises(StaleAttempt):
         bench.store.report(job.id, 1, {"evaluated": 1})
 
 
-def test_heartbeats_keep_leases_and_tell_of_lost_ones(make: Callable[..., Bench], monkeypatch: Any) -> None:
+def test_heartbeats_keep_leases_and_tell_of_lost_ones(
+    make: Callable[..., Bench], monkeypatch: Any
+) -> None:
     monkeypatch.setattr("service.engine.engine.HEARTBEAT", 0.05)
     now = [1000.0]
     bench = make(clock=lambda: now[0]).start()
@@ -252,7 +290,9 @@ def test_heartbeats_keep_leases_and_tell_of_lost_ones(make: Callable[..., Bench]
     hand = bench.hand(job)
     for _ in range(10):
         now[0] += 4.0
-        assert within(5, lambda: (bench.store.get(job.id).lease or 0) >= now[0] + 9), "the lease is prolonged"
+        assert within(5, lambda: (bench.store.get(job.id).lease or 0) >= now[0] + 9), (
+            "the lease is prolonged"
+        )
     assert bench.state(job) == ("running", 1)
     assert bench.store.recover("bench") == 1
     taken = bench.store.claim("another")
@@ -286,7 +326,9 @@ def test_a_failing_store_delays_the_result_and_loses_nothing(
     assert failures == []
 
 
-def test_what_is_dead_below_the_workers_ends_the_engine_and_spares_the_jobs(make: Callable[..., Bench]) -> None:
+def test_what_is_dead_below_the_workers_ends_the_engine_and_spares_the_jobs(
+    make: Callable[..., Bench],
+) -> None:
     bench = make().start()
     job = bench.ask()
     hand = bench.hand(job)
@@ -312,7 +354,9 @@ def test_stopping_leaves_jobs_queued(make: Callable[..., Bench]) -> None:
     assert [engine.state for engine in bench.store.engines()] == ["stopped"]
 
 
-def test_a_job_that_lost_a_process_is_run_again_by_a_worker_that_lives(make: Callable[..., Bench]) -> None:
+def test_a_job_that_lost_a_process_is_run_again_by_a_worker_that_lives(
+    make: Callable[..., Bench],
+) -> None:
     bench = make().start()
     job = bench.ask()
     hand = bench.hand(job)
@@ -322,23 +366,32 @@ def test_a_job_that_lost_a_process_is_run_again_by_a_worker_that_lives(make: Cal
         hand.tell("lost", ending="was killed by SIGKILL")
     assert within(5, lambda: bench.state(job) == ("failed", 3))
     error = bench.store.get(job.id).error
-    assert error == {"kind": "WorkerDied", "detail": "3 workers died on it; the last one was killed by SIGKILL"}
+    assert error == {
+        "kind": "WorkerDied",
+        "detail": "3 workers died on it; the last one was killed by SIGKILL",
+    }
     assert bench.artifacts.read(kept) == b"half way", "what it kept is there for the attempts after"
     assert not hand.killed
 
 
-def test_a_job_of_several_processes_gets_a_worker_of_its_own_kind(make: Callable[..., Bench]) -> None:
+def test_a_job_of_several_processes_gets_a_worker_of_its_own_kind(
+    make: Callable[..., Bench],
+) -> None:
     bench = make(Needs(2, 0), warm=2).start()
     assert within(5, lambda: len(bench.made) == 2)
     job = bench.store.create("retrain", {}, {"workers": 2}, resources={"cpus": 2})[0]
     hand = bench.hand(job)
     assert hand.worker.needs == Needs(2, 0, spread=True)
-    assert [one.killed for one in bench.made[:2]] == [True, True], "they make room for its processes"
+    assert [one.killed for one in bench.made[:2]] == [True, True], (
+        "they make room for its processes"
+    )
     alone = bench.ask(cpus=2)
     time.sleep(0.3)
     assert bench.state(alone) == ("queued", 0), "its processes take the room"
     hand.done()
     assert bench.hand(alone).worker.needs == Needs(2, 0)
     bench.hand(alone).done()
-    assert within(5, lambda: bench.made[-1].worker.needs == Needs(1, 0)), "those for common jobs come back"
+    assert within(5, lambda: bench.made[-1].worker.needs == Needs(1, 0)), (
+        "those for common jobs come back"
+    )
     assert bench.hand(alone).killed

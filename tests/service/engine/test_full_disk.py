@@ -1,4 +1,6 @@
-"""Disks that are really full or read-only, under a real service: jobs fail with a sentence, the service lives on."""
+"""Disks that are really full or read-only, under a real service: jobs fail with a sentence, the
+service lives on.
+"""
 
 import contextlib
 import subprocess
@@ -75,7 +77,11 @@ def evaluations(count: int) -> list[dict[str, Any]]:
     codes = np.unique(space.sample(np.random.default_rng(1), 2 * count), axis=0)[:count]
     pairs = zip(space.decode(codes), np.log(space.macs(codes)).tolist(), strict=True)
     return [
-        {"architecture": architecture.to_dict(), "metrics": {"top1": value}, "source": {"kind": "test"}}
+        {
+            "architecture": architecture.to_dict(),
+            "metrics": {"top1": value},
+            "source": {"kind": "test"},
+        }
         for architecture, value in pairs
     ]
 
@@ -92,7 +98,9 @@ def reason(handle: Any) -> str:
 def test_jobs_that_cannot_keep_what_they_made_fail_and_the_service_lives(
     start: Any, disk: Mount, tmp_path: Path
 ) -> None:
-    """A search, a predictor and a retraining meet a full folder of artifacts; then it is read-only, then in order."""
+    """A search, a predictor and a retraining meet a full folder of artifacts; then it is read-only,
+    then in order.
+    """
     small = disk("disk", "512k")
     place = small / "results"
     client = start(tmp_path / "data", "--artifacts", str(place)).client
@@ -100,14 +108,21 @@ def test_jobs_that_cannot_keep_what_they_made_fail_and_the_service_lives(
     architecture = spaces.get(SPACE).architecture([0] * 6)
     asks: dict[str, Callable[[], Any]] = {
         "result.json": lambda: client.search(space=SPACE, **FEW),
-        "predictor.safetensors": lambda: client.train_predictor("x", "mine", metric="top1", encoder="forest"),
-        "kept-run.json": lambda: client.retrain(architecture, steps=4, batch_size=16, limit=100, checkpoint_every=2),
+        "predictor.safetensors": lambda: client.train_predictor(
+            "x", "mine", metric="top1", encoder="forest"
+        ),
+        "kept-run.json": lambda: client.retrain(
+            architecture, steps=4, batch_size=16, limit=100, checkpoint_every=2
+        ),
     }
     with full(small):
         for name, ask in asks.items():
             handle = ask()
             said = reason(handle)
-            assert f"cannot write the artifact {handle.id}/1/{name} in {place}: {FULL}; free some space" in said
+            assert (
+                f"cannot write the artifact {handle.id}/1/{name} in {place}: {FULL}; free some"
+                " space" in said
+            )
         with pytest.raises(ServiceProblem, match=FULL) as caught:
             client.upload_evaluations("others", evaluations(41))
         assert caught.value.status == 503
@@ -130,7 +145,9 @@ def test_a_full_database_refuses_requests_and_loses_no_job(start: Any, disk: Mou
     with full(small):
         while len(accepted) < 100 and not refused:  # there is room in SQLite's own file still
             try:
-                accepted.append(type(long)(client, client.request("POST", "/search", few, retries=0)["id"]))
+                accepted.append(
+                    type(long)(client, client.request("POST", "/search", few, retries=0)["id"])
+                )
             except ServiceProblem as problem:
                 refused.append((problem.status, str(problem)))
         assert refused == [(503, "the job store does not answer at present")]
@@ -150,12 +167,22 @@ def test_a_job_without_room_for_its_own_files_says_where(
     """The folder cannot be made, or a checkpoint does not fit into it."""
     scratch = disk("scratch", "256k")
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    options = {"steps": 4, "batch_size": 16, "limit": 100, "checkpoint_every": 2, "tensorboard": False}
+    options = {
+        "steps": 4,
+        "batch_size": 16,
+        "limit": 100,
+        "checkpoint_every": 2,
+        "tensorboard": False,
+    }
     task = RetrainTask(spaces.get(SPACE).architecture([0] * 6).to_dict(), "digits", options)
-    attempt = Attempt("job", 1, Artifacts(tmp_path / "results"), lambda report: None, lambda job, number: False)
+    attempt = Attempt(
+        "job", 1, Artifacts(tmp_path / "results"), lambda report: None, lambda job, number: False
+    )
     with full(scratch, leave):
         report = attempt.run("retrain", task.to_dict())
-    assert report["error"]["detail"] == (
-        f"cannot write in {scratch}, where jobs have their own files: {FULL}; TMPDIR sets the place"
+    assert (
+        report["error"]["detail"]
+        == f"cannot write in {scratch}, where jobs have their own files: {FULL}; TMPDIR sets the"
+        " place"
     )
     assert list(scratch.iterdir()) == []

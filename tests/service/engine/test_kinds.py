@@ -38,9 +38,9 @@ class Bench:
         self.enough: Callable[[], bool] = lambda: False
 
     def run(self, kind: str, task: Mapping[str, Any], attempt: int = 1) -> dict[str, Any]:
-        return Attempt("job", attempt, self.artifacts, self.told.append, lambda job, number: self.enough()).run(
-            kind, task
-        )
+        return Attempt(
+            "job", attempt, self.artifacts, self.told.append, lambda job, number: self.enough()
+        ).run(kind, task)
 
     def read(self, name: str, attempt: int = 1) -> bytes:
         return self.artifacts.read(f"job/{attempt}/{name}")
@@ -96,7 +96,9 @@ def test_a_search_answers_without_candidates_and_keeps_them(bench: Bench, world:
 
 
 def test_objectives_are_traded_and_told(bench: Bench, world: Any) -> None:
-    task = search_task(world, strategy="pareto", options={"population": 10, "generations": 2}, limits={})
+    task = search_task(
+        world, strategy="pareto", options={"population": 10, "generations": 2}, limits={}
+    )
     report = bench.run("search", {**task.to_dict(), "objectives": ["latency_ms", "params"]})
     assert report["event"] == "done", report
     assert report["result"]["objectives"] == ["latency_ms", "params"]
@@ -104,7 +106,10 @@ def test_objectives_are_traded_and_told(bench: Bench, world: Any) -> None:
 
 def test_what_cannot_be_done_is_a_sentence(bench: Bench, world: Any, tmp_path: Path) -> None:
     whole = search_task(world).to_dict()
-    gone = {**whole, "predictor": {**whole["predictor"], "path": str(tmp_path / "gone.safetensors")}}
+    gone = {
+        **whole,
+        "predictor": {**whole["predictor"], "path": str(tmp_path / "gone.safetensors")},
+    }
     assert bench.run("search", gone)["error"] == {
         "kind": "InvalidFile",
         "detail": f"cannot read {tmp_path}/gone.safetensors: No such file or directory",
@@ -120,7 +125,9 @@ def test_what_cannot_be_done_is_a_sentence(bench: Bench, world: Any, tmp_path: P
 
 def test_a_cancelled_search_says_so(bench: Bench, world: Any) -> None:
     bench.enough = lambda: len(bench.told) >= 2
-    report = bench.run("search", search_task(world, strategy="evolution", options={"generations": 50}).to_dict())
+    report = bench.run(
+        "search", search_task(world, strategy="evolution", options={"generations": 50}).to_dict()
+    )
     assert report == {"job": "job", "attempt": 1, "event": "cancelled"}
 
 
@@ -140,8 +147,19 @@ def test_options_are_those_of_the_command_and_never_paths() -> None:
     from oneshot.commands.retrain import retrain
 
     own = ("data", "seed")
-    given = {"learning_rate": 0.1, "augment": False, "nesterov": True, "tensorboard": None, "epochs": -1}
-    assert arguments(retrain, given, own) == ["--learning-rate=0.1", "--no-augment", "--nesterov", "--epochs=-1"]
+    given = {
+        "learning_rate": 0.1,
+        "augment": False,
+        "nesterov": True,
+        "tensorboard": None,
+        "epochs": -1,
+    }
+    assert arguments(retrain, given, own) == [
+        "--learning-rate=0.1",
+        "--no-augment",
+        "--nesterov",
+        "--epochs=-1",
+    ]
     for name in ("output", "supernet", "data", "nonsense"):
         with pytest.raises(InvalidOption, match=f"unknown option '{name}'; there is: .*epochs"):
             arguments(retrain, {name: "/etc"}, own)
@@ -179,15 +197,27 @@ def test_a_predictor_is_trained_as_the_command_does(bench: Bench, tmp_path: Path
     path = bench.artifacts.local(report["artifact"], tmp_path)
     assert predictor.load(path).space.name == SPACE
     assert bench.told[-1]["progress"]["share"] == 1.0
-    few = PredictorTask(SPACE, evaluations(tmp_path / "few.jsonl", 12), "few", {"encoder": "forest"})
-    assert "leaves fewer than 5 to test on" in bench.run("predictor", few.to_dict())["error"]["detail"]
+    few = PredictorTask(
+        SPACE, evaluations(tmp_path / "few.jsonl", 12), "few", {"encoder": "forest"}
+    )
+    assert (
+        "leaves fewer than 5 to test on" in bench.run("predictor", few.to_dict())["error"]["detail"]
+    )
 
 
 @pytest.mark.slow
-def test_a_retraining_goes_on_from_the_checkpoint_of_the_attempt_before(bench: Bench, tmp_path: Path) -> None:
+def test_a_retraining_goes_on_from_the_checkpoint_of_the_attempt_before(
+    bench: Bench, tmp_path: Path
+) -> None:
     space = spaces.get(SPACE)
     architecture = space.decode(np.zeros((1, len(space.choices)), dtype=np.int8))[0].to_dict()
-    options = {"steps": 8, "batch_size": 16, "checkpoint_every": 2, "report_every": 1, "tensorboard": False}
+    options = {
+        "steps": 8,
+        "batch_size": 16,
+        "checkpoint_every": 2,
+        "report_every": 1,
+        "tensorboard": False,
+    }
     options |= {"limit": 200, "epochs": None}
     task = RetrainTask(architecture, "digits", options, seed=5).to_dict()
     undisturbed = bench.run("retrain", task)
@@ -227,7 +257,9 @@ def test_settings_that_are_served_tell_no_folder(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run.json").read_text()) == settings
 
 
-def test_a_command_that_is_killed_is_run_again_not_failed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_is_killed_is_run_again_not_failed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is the process that does the work, so its death is the worker's."""
     begun: list[subprocess.Popen[str]] = []
 
@@ -242,12 +274,16 @@ def test_a_command_that_is_killed_is_run_again_not_failed(bench: Bench, monkeypa
 
     monkeypatch.setattr("service.kinds.command.subprocess.Popen", Noted)
     bench.enough = killing
-    task = RetrainTask(spaces.get(SPACE).architecture([0] * 6).to_dict(), "digits", {"steps": 8}).to_dict()
+    task = RetrainTask(
+        spaces.get(SPACE).architecture([0] * 6).to_dict(), "digits", {"steps": 8}
+    ).to_dict()
     report = bench.run("retrain", task)
     assert (report["event"], report["ending"]) == ("lost", "was killed by SIGKILL")
 
 
-def test_an_attempt_adopts_what_the_last_one_kept_and_has_it_for_itself(bench: Bench, tmp_path: Path) -> None:
+def test_an_attempt_adopts_what_the_last_one_kept_and_has_it_for_itself(
+    bench: Bench, tmp_path: Path
+) -> None:
     def context(attempt: int) -> Context:
         return Context("job", attempt, tmp_path / str(attempt), bench.artifacts, Nobody())
 
@@ -257,8 +293,15 @@ def test_an_attempt_adopts_what_the_last_one_kept_and_has_it_for_itself(bench: B
     third = context(3)
     third.adopt("run.json", "last.ckpt")
     bench.artifacts.write("job", 1, "kept-last.ckpt", b"written late")
-    assert [third.kept(tmp_path / "3" / name) for name in ("run.json", "last.ckpt", "other")] == [True, True, False]
-    assert [(tmp_path / "3" / name).read_bytes() for name in ("run.json", "last.ckpt")] == [b"1", b"1"]
+    assert [third.kept(tmp_path / "3" / name) for name in ("run.json", "last.ckpt", "other")] == [
+        True,
+        True,
+        False,
+    ]
+    assert [(tmp_path / "3" / name).read_bytes() for name in ("run.json", "last.ckpt")] == [
+        b"1",
+        b"1",
+    ]
     assert not context(4).kept(tmp_path / "4" / "run.json")
 
 
@@ -266,26 +309,38 @@ def test_an_attempt_adopts_what_the_last_one_kept_and_has_it_for_itself(bench: B
     ("error", "told"),
     [
         (InvalidOption("no such thing"), ("failed", "no such thing")),
-        (OSError(28, "No space left on device"), ("failed", "jobs have their own files: No space left on device;")),
+        (
+            OSError(28, "No space left on device"),
+            ("failed", "jobs have their own files: No space left on device;"),
+        ),
         (
             ArtifactFailed("cannot write the artifact x: No space left on device"),
             ("failed", "cannot write the artifact"),
         ),
-        (RuntimeError("[gloo/tcp/pair.cc]\nConnection reset by peer"), ("lost", "Connection reset by peer")),
+        (
+            RuntimeError("[gloo/tcp/pair.cc]\nConnection reset by peer"),
+            ("lost", "Connection reset by peer"),
+        ),
         (KeyError("steps"), ("raised", "KeyError: 'steps'")),
     ],
 )
-def test_what_ends_a_process_of_a_group_is_told_for_what_it_is(error: Exception, told: tuple[str, str]) -> None:
+def test_what_ends_a_process_of_a_group_is_told_for_what_it_is(
+    error: Exception, told: tuple[str, str]
+) -> None:
     queue: SimpleQueue[tuple[str, str]] = SimpleQueue()
     Told(queue).failed(error)
     kind, said = queue.get()
     assert (kind, told[1] in said) == (told[0], True), said
 
 
-def test_a_command_ends_with_its_error_or_when_it_is_no_longer_wanted(bench: Bench, tmp_path: Path) -> None:
+def test_a_command_ends_with_its_error_or_when_it_is_no_longer_wanted(
+    bench: Bench, tmp_path: Path
+) -> None:
     from service.kinds.base import Cancelled
 
-    attempt = Attempt("job", 1, bench.artifacts, bench.told.append, lambda job, number: bench.enough())
+    attempt = Attempt(
+        "job", 1, bench.artifacts, bench.told.append, lambda job, number: bench.enough()
+    )
     context = Context("job", 1, tmp_path, bench.artifacts, attempt)
     with pytest.raises(CommandFailed, match="unknown space 'sops'"):
         run(["spaces", "show", "sops"], context, 1)

@@ -50,7 +50,9 @@ def test_the_engines_environment_keeps_strangers_out_and_is_made_anew(tmp_path: 
     assert len(secret) == 64
     environment(tmp_path, None)
     assert path.read_text() != secret
-    assert "RAY_AUTH_MODE" not in environment(tmp_path, "10.0.0.1:6379"), "a cluster's operator decides"
+    assert "RAY_AUTH_MODE" not in environment(tmp_path, "10.0.0.1:6379"), (
+        "a cluster's operator decides"
+    )
 
 
 def test_remains_are_found_by_mark_or_open_file_and_ended(tmp_path: Path) -> None:
@@ -97,9 +99,13 @@ def test_a_client_without_the_token_is_refused(served: Any) -> None:
 
 
 @pytest.mark.slow
-def test_jobs_run_on_a_cluster_of_two_nodes(start: Any, served: Any, two_nodes: Any, tmp_path: Path) -> None:
+def test_jobs_run_on_a_cluster_of_two_nodes(
+    start: Any, served: Any, two_nodes: Any, tmp_path: Path
+) -> None:
     address = two_nodes(0).address
-    service = start(tmp_path / "data", "--ray-address", address, "--artifacts", str(tmp_path / "shared"))
+    service = start(
+        tmp_path / "data", "--ray-address", address, "--artifacts", str(tmp_path / "shared")
+    )
     options = {"population": 10, "generations": 3}
     here = served.client.search(space=SPACE, options=options, seed=4).wait(120)
     there = service.client.search(space=SPACE, options=options, seed=4).wait(180)
@@ -112,15 +118,30 @@ def test_jobs_run_on_a_cluster_of_two_nodes(start: Any, served: Any, two_nodes: 
 
 
 @pytest.mark.slow
-def test_a_cluster_that_is_not_there_is_told_and_ends_the_service(world: Any, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "service", "serve", "--port", "0", "--data", str(tmp_path / "data")]
+def test_a_cluster_that_is_not_there_is_told_and_ends_the_service(
+    world: Any, tmp_path: Path
+) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "service",
+        "serve",
+        "--port",
+        "0",
+        "--data",
+        str(tmp_path / "data"),
+    ]
     address = ["--ray-address", "127.0.0.1:1"]
-    ended = subprocess.run([*command, *address], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(
+        [*command, *address], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert (ended.returncode, ended.stderr) == (
         2,
         "Error: a Ray cluster needs artifacts that every machine reaches: give --artifacts URL\n",
     )
     shared = ["--artifacts", str(tmp_path / "shared")]
-    ended = subprocess.run([*command, *address, *shared], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(
+        [*command, *address, *shared], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
     assert ended.returncode == 2
     assert "Error: no Ray cluster at '127.0.0.1:1': Connection refused" in ended.stderr

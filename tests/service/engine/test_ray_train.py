@@ -19,7 +19,10 @@ from service.store import Store
 SPACE = "spos-tiny"
 UPDATE = re.compile(r"update (\d+)/301")
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc"),
+]
 
 
 def within(seconds: float, true: Callable[[], bool]) -> bool:
@@ -30,7 +33,9 @@ def within(seconds: float, true: Callable[[], bool]) -> bool:
 
 
 def members_of(session: int) -> dict[int, int]:
-    """Id of each living process of a group below a session -> id of its node's raylet, which has started it."""
+    """Id of each living process of a group below a session -> id of its node's raylet, which has
+    started it.
+    """
     found = {}
     for path in Path("/proc").glob("[0-9]*"):
         try:
@@ -50,14 +55,22 @@ def updates(data: Path, handle: Any, attempt: int) -> list[int]:
     found, current = [], 0
     for event in store.events(handle.id, limit=100_000):
         current = event.data.get("attempt", current) if event.kind == "state" else current
-        if current == attempt and event.kind == "progress" and (where := UPDATE.match(event.data["state"])):
+        if (
+            current == attempt
+            and event.kind == "progress"
+            and (where := UPDATE.match(event.data["state"]))
+        ):
             found.append(int(where[1]))
     store.close()
     return found
 
 
-def test_two_nodes_train_one_network_as_the_command_does(start: Any, two_nodes: Any, tmp_path: Path) -> None:
-    """A process is killed in the middle; the weights are those of `oneshot retrain --devices 2`, to the bit."""
+def test_two_nodes_train_one_network_as_the_command_does(
+    start: Any, two_nodes: Any, tmp_path: Path
+) -> None:
+    """A process is killed in the middle; the weights are those of `oneshot retrain --devices 2`, to
+    the bit.
+    """
     data, shared, nodes = tmp_path / "data", tmp_path / "shared", two_nodes(1)
     client = start(data, "--ray-address", nodes.address, "--artifacts", str(shared)).client
     architecture = spaces.get(SPACE).architecture([0] * 6)
@@ -76,11 +89,30 @@ def test_two_nodes_train_one_network_as_the_command_does(start: Any, two_nodes: 
 
     (tmp_path / "network.json").write_text(architecture.to_json(), encoding="utf-8")
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    command = [sys.executable, "-m", "oneshot", "retrain", "--arch", "network.json", "--seed", "5", "--devices", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "oneshot",
+        "retrain",
+        "--arch",
+        "network.json",
+        "--seed",
+        "5",
+        "--devices",
+        "2",
+    ]
     run = [*command, *flags, "--threads", "1", "--accelerator", "cpu", "-o", "network"]
-    subprocess.run(run, cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, capture_output=True)
+    subprocess.run(
+        run,
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+    )
     assert handle.artifact() == (tmp_path / "network" / "weights.safetensors").read_bytes()
-    assert result["test"] == json.loads((tmp_path / "network" / "test.json").read_text(encoding="utf-8"))
+    assert result["test"] == json.loads(
+        (tmp_path / "network" / "test.json").read_text(encoding="utf-8")
+    )
 
     endless = client.retrain(architecture, workers=2, steps=1_000_000, batch_size=16, limit=200)
     assert within(240, lambda: bool((endless.status().details or {}).get("share")))

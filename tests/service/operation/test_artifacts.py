@@ -34,7 +34,11 @@ def test_what_is_written_is_read_under_its_attempt(place: Artifacts, tmp_path: P
     second = place.write("job", 2, "result.json", tmp_path / "big")
     assert (first, second) == ("job/1/result.json", "job/2/result.json")
     assert (place.read(first), place.read(second)) == (b"one", b"two" * 1000)
-    assert (place.size(second), place.exists(first), place.exists("job/3/result.json")) == (3000, True, False)
+    assert (place.size(second), place.exists(first), place.exists("job/3/result.json")) == (
+        3000,
+        True,
+        False,
+    )
     assert place.paths() == [first, second]
     with place.opened(second) as file:
         assert file.read(6) == b"twotwo"
@@ -78,7 +82,18 @@ def test_uploads_are_kept_once_under_their_content(place: Artifacts) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["../x", "/etc/passwd", "job/../../x", "job//x", "", "job/.hidden", "job/x\0", "a\\..\\b", "job/x\n", "ä"],
+    [
+        "../x",
+        "/etc/passwd",
+        "job/../../x",
+        "job//x",
+        "",
+        "job/.hidden",
+        "job/x\0",
+        "a\\..\\b",
+        "job/x\n",
+        "ä",
+    ],
 )
 def test_no_path_leads_out(place: Artifacts, path: str) -> None:
     with pytest.raises(ArtifactFailed, match="not the path of an artifact"):
@@ -111,9 +126,14 @@ def test_a_folder_that_takes_nothing_is_one_sentence(
     with pytest.raises(ArtifactFailed) as caught:
         place.write("job", 1, "x", b"new")
     said = str(caught.value)
-    assert said.startswith(f"cannot write the artifact job/1/x in {tmp_path}: {os.strerror(number)}")
+    assert said.startswith(
+        f"cannot write the artifact job/1/x in {tmp_path}: {os.strerror(number)}"
+    )
     assert ("gc --older-than" in said) == (number in (errno.ENOSPC, errno.EDQUOT))
-    assert (place.read(kept), [path.name for path in (tmp_path / "job" / "1").iterdir()]) == (b"old", ["x"])
+    assert (place.read(kept), [path.name for path in (tmp_path / "job" / "1").iterdir()]) == (
+        b"old",
+        ["x"],
+    )
     with pytest.raises(ArtifactFailed, match="cannot write the artifact check-"):
         place.check()
 
@@ -129,19 +149,28 @@ def test_a_limit_of_the_system_is_met_without_leaving_halves(tmp_path: Path) -> 
         "except ArtifactFailed as error: print(error, place.paths())\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
-    assert said == f"cannot write the artifact job/1/big in {tmp_path}: File too large ['job/1/small']\n"
+    said = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert (
+        said
+        == f"cannot write the artifact job/1/big in {tmp_path}: File too large ['job/1/small']\n"
+    )
     assert len(list(tmp_path.rglob("*"))) == 3
 
 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "results").touch()
-    with pytest.raises(ArtifactFailed, match=r"cannot write the artifact job/1/x in .*results: Not a directory"):
+    with pytest.raises(
+        ArtifactFailed, match=r"cannot write the artifact job/1/x in .*results: Not a directory"
+    ):
         Artifacts(tmp_path / "results").write("job", 1, "x", b"x")
 
 
 def test_places_that_there_are_not_are_refused() -> None:
-    with pytest.raises(ArtifactFailed, match="cannot keep artifacts at nowhere://x: Protocol not known: nowhere"):
+    with pytest.raises(
+        ArtifactFailed, match="cannot keep artifacts at nowhere://x: Protocol not known: nowhere"
+    ):
         Artifacts("nowhere://x")
 
 
@@ -155,7 +184,9 @@ def test_a_remote_place_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPat
         raise NoCredentials("Unable to locate credentials")
 
     monkeypatch.setattr(place._files, "pipe_file", failing)
-    with pytest.raises(ArtifactFailed, match=r"job/1/x in memory://failing: Unable to locate credentials"):
+    with pytest.raises(
+        ArtifactFailed, match=r"job/1/x in memory://failing: Unable to locate credentials"
+    ):
         place.write("job", 1, "x", b"x")
 
 

@@ -47,7 +47,9 @@ def test_a_backup_is_a_data_folder(
         assert claimed.id == jobs["waiting since long"]
 
 
-def test_a_backup_amid_writes_is_one_moment(store: Store, artifacts: Artifacts, tmp_path: Path) -> None:
+def test_a_backup_amid_writes_is_one_moment(
+    store: Store, artifacts: Artifacts, tmp_path: Path
+) -> None:
     stop, count = threading.Event(), 0
 
     def write() -> None:
@@ -70,7 +72,9 @@ def test_a_backup_amid_writes_is_one_moment(store: Store, artifacts: Artifacts, 
                 for job in listed:
                     told = [event.sequence for event in restored.events(job.id)]
                     assert told == list(range(1, len(told) + 1))
-                    assert job.state != "done" or (len(told) == 5 and kept.read(job.artifact or "") == b"{}")
+                    assert job.state != "done" or (
+                        len(told) == 5 and kept.read(job.artifact or "") == b"{}"
+                    )
     finally:
         stop.set()
         writer.join()
@@ -98,6 +102,8 @@ def test_postgresql_has_tools_of_its_own(
 ) -> None:
     monkeypatch.setattr(store.database, "url", make_url("postgresql+psycopg://me:secret@db/jobs"))
     monkeypatch.setattr(store.database, "name", "postgresql+psycopg://me:***@db/jobs")
-    with pytest.raises(BackupFailed, match=r"the jobs are in postgresql\+psycopg://me:\*\*\*@db/jobs: use pg_dump"):
+    with pytest.raises(
+        BackupFailed, match=r"the jobs are in postgresql\+psycopg://me:\*\*\*@db/jobs: use pg_dump"
+    ):
         back_up(store, artifacts, tmp_path / "x.tar")
     assert not (tmp_path / "x.tar").exists()

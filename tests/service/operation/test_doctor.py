@@ -21,7 +21,12 @@ def sound(world: Any, tmp_path: Path) -> list[str]:
     """Options of a folder of tables and one of predictors that can be read."""
     (tmp_path / "tables").mkdir()
     shutil.copy(world.tables / "made-up.json", tmp_path / "tables")
-    return ["--tables", str(tmp_path / "tables"), "--predictors", str(world.predictors / "small.safetensors")]
+    return [
+        "--tables",
+        str(tmp_path / "tables"),
+        "--predictors",
+        str(world.predictors / "small.safetensors"),
+    ]
 
 
 def findings(stdout: str) -> dict[str, tuple[str, str]]:
@@ -35,14 +40,23 @@ def test_a_new_machine_is_in_order(run: Any, data: Path, sound: list[str]) -> No
     found = findings(ended.stdout)
     assert ended.exit_code == 0, ended.stdout
     assert ended.stdout.endswith("nothing is wrong\n")
-    assert found["database"] == ("!", f"{data}/jobs.sqlite is not there yet; the first start makes it")
+    assert found["database"] == (
+        "!",
+        f"{data}/jobs.sqlite is not there yet; the first start makes it",
+    )
     assert found["artifacts"][0] == "!"
     assert {found[name][0] for name in ("packages", "disk", "tables", "predictors")} == {"✓"}
     assert not data.exists(), "looking changes nothing"
 
 
 def test_a_service_at_work_is_in_order(
-    run: Any, store: Store, artifacts: Artifacts, data: Path, jobs: dict[str, str], sound: list[str], clock: Any
+    run: Any,
+    store: Store,
+    artifacts: Artifacts,
+    data: Path,
+    jobs: dict[str, str],
+    sound: list[str],
+    clock: Any,
 ) -> None:
     store.announce("host-1", "ready", ray={"version": "2"})
     path, digest = artifacts.keep(b"a table")
@@ -62,7 +76,9 @@ def test_a_service_at_work_is_in_order(
     assert artifacts.paths() == before
 
 
-def test_an_engine_that_says_nothing_is_a_fault(run: Any, store: Store, data: Path, sound: list[str]) -> None:
+def test_an_engine_that_says_nothing_is_a_fault(
+    run: Any, store: Store, data: Path, sound: list[str]
+) -> None:
     assert findings(run("doctor", *sound).stdout)["engine"][0] == "!"
     store.announce("host-1", "stopped")
     lock = FolderLock(data)
@@ -81,7 +97,9 @@ def holder_of(data: Path) -> str:
     return (data / "service.operation.lock").read_text().strip()
 
 
-def test_what_is_broken_is_named(run: Any, store: Store, artifacts: Artifacts, world: Any, data: Path) -> None:
+def test_what_is_broken_is_named(
+    run: Any, store: Store, artifacts: Artifacts, world: Any, data: Path
+) -> None:
     store.files.add("table", "cpu", "0" * 64, "uploads/nowhere")
     artifacts.check()
     ended = run("doctor", "--tables", str(world.tables), "--predictors", str(world.predictors))
@@ -91,7 +109,10 @@ def test_what_is_broken_is_named(run: Any, store: Store, artifacts: Artifacts, w
     assert "broken.json" in found["tables"][1]
     assert found["predictors"][0] == "✗"
     assert "broken.safetensors is not a predictor's file" in found["predictors"][1]
-    assert found["uploads"] == ("✗", "the content is gone of: cpu; upload again, or restore a backup")
+    assert found["uploads"] == (
+        "✗",
+        "the content is gone of: cpu; upload again, or restore a backup",
+    )
     assert ended.stdout.endswith("3 to mend\n")
 
 
@@ -153,7 +174,9 @@ def test_a_full_disk_and_a_folder_that_takes_nothing_are_faults(
     assert (found["artifacts"][0], "Not a directory" in found["artifacts"][1]) == ("✗", True)
 
 
-def test_a_database_out_of_reach_is_named_without_its_password(sound: list[str], data: Path) -> None:
+def test_a_database_out_of_reach_is_named_without_its_password(
+    sound: list[str], data: Path
+) -> None:
     options = ["--database", "postgresql://me:secret@127.0.0.1:1/jobs", "--data", str(data)]
     ended = CliRunner().invoke(main, ["doctor", *sound, *options])
     assert ended.exit_code == 1

@@ -10,7 +10,9 @@ from service.jobs import UnknownJob
 from service.store import Store
 
 
-def test_old_jobs_go_with_their_artifacts(run: Any, store: Store, artifacts: Artifacts, jobs: dict[str, str]) -> None:
+def test_old_jobs_go_with_their_artifacts(
+    run: Any, store: Store, artifacts: Artifacts, jobs: dict[str, str]
+) -> None:
     ended = run("gc", "--older-than", "30d")
     assert (ended.exit_code, ended.stdout) == (0, "removed 2 jobs\n")
     for name in ("old", "old cancelled"):
@@ -26,7 +28,9 @@ def test_old_jobs_go_with_their_artifacts(run: Any, store: Store, artifacts: Art
     assert store.list()[1] == 2
 
 
-def test_a_dry_run_changes_nothing(run: Any, store: Store, artifacts: Artifacts, jobs: dict[str, str]) -> None:
+def test_a_dry_run_changes_nothing(
+    run: Any, store: Store, artifacts: Artifacts, jobs: dict[str, str]
+) -> None:
     before = store.list(), artifacts.paths()
     said = run("gc", "--older-than", "30d", "--dry-run").stdout.splitlines()
     assert said == [jobs["old"], jobs["old cancelled"], "2 jobs would be removed"]
@@ -53,7 +57,10 @@ def test_what_cannot_be_removed_is_found_again(
 
 def test_a_job_that_is_not_over_is_never_removed(store: Store, jobs: dict[str, str]) -> None:
     assert store.remove(list(jobs.values())) == 3
-    assert {job.id for job in store.list()[0]} == {jobs["waiting since long"], jobs["running since long"]}
+    assert {job.id for job in store.list()[0]} == {
+        jobs["waiting since long"],
+        jobs["running since long"],
+    }
 
 
 @pytest.mark.parametrize("given", ["30", "d", "-1d", "thirty", "1w", "nand", "infd"])
@@ -63,11 +70,17 @@ def test_durations_are_checked(run: Any, store: Store, given: str) -> None:
     assert f"'{given}' is no duration; write 30d, 12h, 90m or 45s" in ended.stderr
 
 
-@pytest.mark.parametrize("arguments", [["gc", "--older-than", "1d"], ["backup", "x.tar"], ["token", "list"]])
-def test_a_folder_without_a_service_is_named_and_left_alone(run: Any, data: Path, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["gc", "--older-than", "1d"], ["backup", "x.tar"], ["token", "list"]]
+)
+def test_a_folder_without_a_service_is_named_and_left_alone(
+    run: Any, data: Path, arguments: list[str]
+) -> None:
     ended = run(*arguments)
     assert (ended.exit_code, ended.stdout) == (2, "")
-    assert ended.stderr == (
-        f"Error: there is no service's data in {data}: jobs.sqlite is missing; choose another --data\n"
+    assert (
+        ended.stderr
+        == f"Error: there is no service's data in {data}: jobs.sqlite is missing; choose another"
+        " --data\n"
     )
     assert not data.exists()

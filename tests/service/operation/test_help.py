@@ -5,20 +5,31 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-HEAVY = {"torch", "ray", "flask", "sqlalchemy", "alembic", "pydantic", "fsspec", "numpy", "lightning", "psycopg"}
+HEAVY = {
+    "torch",
+    "ray",
+    "flask",
+    "sqlalchemy",
+    "alembic",
+    "pydantic",
+    "fsspec",
+    "numpy",
+    "lightning",
+    "psycopg",
+}
 
 
 def test_help_of_every_command_is_light() -> None:
     code = (
-        "import sys, click; from click.testing import CliRunner; from service.commands import LAZY, main\n"
-        "commands = [[name] for name in LAZY] + [['token', name] for name in ('create', 'list', 'revoke')]\n"
-        "for names in commands:\n"
-        "    shown = CliRunner().invoke(main, [*names, '--help'])\n"
-        "    assert shown.exit_code == 0, names\n"
-        "    assert 'Example:\\n    python -m service ' + ' '.join(names) in shown.stdout, names\n"
-        "print('LOADED', *sys.modules)\n"
+        "import sys, click; from click.testing import CliRunner; from service.commands import LAZY,"
+        " main\ncommands = [[name] for name in LAZY] + [['token', name] for name in ('create',"
+        " 'list', 'revoke')]\nfor names in commands:\n    shown = CliRunner().invoke(main, [*names,"
+        " '--help'])\n    assert shown.exit_code == 0, names\n    assert 'Example:\\n    python -m"
+        " service ' + ' '.join(names) in shown.stdout, names\nprint('LOADED', *sys.modules)\n"
     )
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert ended.returncode == 0, ended.stderr
     loaded = {name.partition(".")[0] for name in ended.stdout.rpartition("LOADED")[2].split()}
     assert "service" in loaded

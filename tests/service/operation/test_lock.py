@@ -21,8 +21,11 @@ def test_the_lock_is_held_by_one_process_and_let_go_with_its_death(tmp_path: Pat
         [
             sys.executable,
             "-c",
-            f"import time; from service.operation.lock import FolderLock; from pathlib import Path; "
-            f"lock = FolderLock(Path({str(tmp_path / 'data')!r})); print('held', flush=True); time.sleep(60)",
+            (
+                "import time; from service.operation.lock import FolderLock; from pathlib import"
+                f" Path; lock = FolderLock(Path({str(tmp_path / 'data')!r})); print('held',"
+                " flush=True); time.sleep(60)"
+            ),
         ],
         stdout=subprocess.PIPE,
         text=True,
@@ -40,5 +43,7 @@ def test_the_lock_is_held_by_one_process_and_let_go_with_its_death(tmp_path: Pat
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(FolderInUse, match=r"cannot use the data folder .*file/data: Not a directory"):
+    with pytest.raises(
+        FolderInUse, match=r"cannot use the data folder .*file/data: Not a directory"
+    ):
         FolderLock(tmp_path / "file" / "data")

@@ -32,7 +32,9 @@ def test_a_revoked_token_is_still_listed(run: Any, store: Store, clock: Any) -> 
     store.tokens.create("bob", expires=clock.now + 0.001)
     assert run("token", "revoke", "alice").stdout == f"revoked alice ({token.id})\n"
     assert store.tokens.check(secret) is None
-    states = {line.split()[0]: line.split()[-1] for line in run("token", "list").stdout.splitlines()[1:]}
+    states = {
+        line.split()[0]: line.split()[-1] for line in run("token", "list").stdout.splitlines()[1:]
+    }
     assert states == {"alice": "revoked", "bob": "expired"}
 
 

@@ -18,12 +18,15 @@ from service.jobs import Job
 ROOT = Path(__file__).resolve().parents[3]
 PICTURES = ROOT / ".pytest-artifacts" / "page"
 
-# plotly sets one style attribute that the policy keeps from working; nothing that is seen depends on it.
+# plotly sets one style attribute that the policy keeps from working; nothing that is seen depends
+# on it.
 EXPECTED = re.compile(r"Applying inline style violates .* 'style-src 'self''")
 
 
 def chromium() -> str:
-    """The browser's program; where there is none the tests skip, but not where everything must run."""
+    """The browser's program; where there is none the tests skip, but not where everything must
+    run.
+    """
     for name in ("chromium", "chromium-browser", "google-chrome"):
         found = shutil.which(name)
         if found:
@@ -36,11 +39,15 @@ def chromium() -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium; it ends with the module, for its event loop would stand in other tests' way."""
+    """Headless Chromium; it ends with the module, for its event loop would stand in other tests'
+    way.
+    """
     program = chromium()
     expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        launched = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         yield launched
         launched.close()
 
@@ -50,7 +57,8 @@ Open = Callable[..., Page]
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Open]:
-    """Opens a page; a script's error, a complaint on the console or a request to elsewhere fails the test.
+    """Opens a page; a script's error, a complaint on the console or a request to elsewhere fails
+    the test.
 
     `allowed` is a pattern of complaints that the test itself provokes.
     """
@@ -64,13 +72,18 @@ def visit(browser: Browser) -> Iterator[Open]:
         page.set_default_timeout(30_000)
 
         def heard(message: Any) -> None:
-            known = EXPECTED.search(message.text) or (allowed is not None and re.search(allowed, message.text))
+            known = EXPECTED.search(message.text) or (
+                allowed is not None and re.search(allowed, message.text)
+            )
             if message.type in ("error", "warning") and not known:
                 complaints.append(f"{message.text} ({message.location.get('url')})")
 
         page.on("console", heard)
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda sent: None if own(sent.url, url) else complaints.append(f"asked {sent.url}"))
+        page.on(
+            "request",
+            lambda sent: None if own(sent.url, url) else complaints.append(f"asked {sent.url}"),
+        )
         page.goto(url)
         return page
 
@@ -121,7 +134,9 @@ class Unattended:
 
     def report(self, job: Job, share: float, stage: str, state: str = "") -> None:
         """Tell how far a training is."""
-        self.service.store.report(job.id, job.attempt, {"share": share, "stage": stage, "state": state})
+        self.service.store.report(
+            job.id, job.attempt, {"share": share, "stage": stage, "state": state}
+        )
 
     def finish(self, job: Job, result: dict[str, Any], name: str, content: bytes) -> None:
         """End a job well, with the file that it leaves."""

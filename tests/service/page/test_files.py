@@ -30,7 +30,9 @@ def asked(http: Any, path: str) -> Any:
 def test_the_page_lets_no_inline_script_or_style_run(http: Any) -> None:
     answer = http.get("/")
     assert (answer.status_code, answer.mimetype) == (200, "text/html")
-    policy = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))
+    policy = dict(
+        part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; ")
+    )
     assert policy["default-src"] == "'none'"
     assert (policy["script-src"], policy["style-src"], policy["connect-src"]) == ("'self'",) * 3
     assert not re.search(r"unsafe|https?:", answer.headers["Content-Security-Policy"])
@@ -51,7 +53,9 @@ def test_every_file_that_is_named_is_there(http: Any) -> None:
         name = todo.pop()
         if name not in reached:
             reached.add(name)
-            todo += re.findall(r'from "\./([a-z]+\.js)"', (STATIC / "js" / name).read_text(encoding="utf-8"))
+            todo += re.findall(
+                r'from "\./([a-z]+\.js)"', (STATIC / "js" / name).read_text(encoding="utf-8")
+            )
     assert reached == {path.name for path in modules}
     for path in modules:
         answer = asked(http, f"/static/js/{path.name}")

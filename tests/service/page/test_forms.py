@@ -1,4 +1,6 @@
-"""What a person adds on the page: tables, evaluations, predictors; and what searches may be asked for."""
+"""What a person adds on the page: tables, evaluations, predictors; and what searches may be asked
+for.
+"""
 
 import json
 import re
@@ -25,7 +27,12 @@ def evaluations(path: Path, count: int) -> Path:
     codes = np.unique(space.sample(np.random.default_rng(3), 2 * count), axis=0)[:count]
     rows = zip(space.decode(codes), np.log(space.macs(codes)).tolist(), strict=True)
     lines = (
-        json.dumps({"architecture": found.to_dict(), "metrics": {"top1": value, "cross_entropy": 20 - value}})
+        json.dumps(
+            {
+                "architecture": found.to_dict(),
+                "metrics": {"top1": value, "cross_entropy": 20 - value},
+            }
+        )
         for found, value in rows
     )
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -51,7 +58,9 @@ def test_a_table_is_uploaded_and_searched_with(
     page.locator("#table-file").set_input_files(world.tables / "broken.json")
     expect(fault(page, "table-file")).to_contain_text("broken.json is not JSON")
     page.locator("#table-file").set_input_files(world.tables / "made-up.json")
-    expect(page.locator("#table-file-hint")).to_have_text(re.compile(rf"^{SPACE} · made up, .* blocks, 64 networks$"))
+    expect(page.locator("#table-file-hint")).to_have_text(
+        re.compile(rf"^{SPACE} · made up, .* blocks, 64 networks$")
+    )
     name = page.locator("#table-name")
     expect(name).to_have_value("made-up")
     page.get_by_role("button", name="Upload").click()
@@ -60,7 +69,9 @@ def test_a_table_is_uploaded_and_searched_with(
     picture(page, "table-refused")
     name.fill("my-phone")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_contain_text("my-phone is here: searches may name it now.")
+    expect(page.get_by_role("status")).to_contain_text(
+        "my-phone is here: searches may name it now."
+    )
     picture(page, "table-uploaded")
     page.get_by_role("button", name="Search with it").click()
     expect(page.locator("#device")).to_have_value("my-phone")
@@ -81,7 +92,9 @@ def test_a_predictor_is_trained_from_uploaded_evaluations(
     page.get_by_role("link", name="A predictor").click()
     page.get_by_role("link", name="Add evaluations").click()
     page.locator("#evaluations-file").set_input_files(evaluations(tmp_path / "my tries.jsonl", 30))
-    expect(page.locator("#evaluations-file-hint")).to_have_text(f"30 networks of {SPACE}: top1, cross_entropy")
+    expect(page.locator("#evaluations-file-hint")).to_have_text(
+        f"30 networks of {SPACE}: top1, cross_entropy"
+    )
     expect(page.locator("#evaluations-name")).to_have_value("my-tries")
     page.get_by_role("button", name="Upload").click()
     page.get_by_role("link", name="Train a predictor from them").click()
@@ -106,7 +119,13 @@ def test_a_predictor_is_trained_from_uploaded_evaluations(
     expect(page.locator("#runs li").first).to_contain_text("25 %")
     picture(page, "predictor-training")
     figures = {"kendall_tau": 0.812, "spearman": 0.9, "seconds": 0.4}
-    report = {"encoder": "forest", "metric": "top1", "trained_on": 24, "tested_on": 6, "refit": True}
+    report = {
+        "encoder": "forest",
+        "metric": "top1",
+        "trained_on": 24,
+        "tested_on": 6,
+        "refit": True,
+    }
     report["figures"] = {"forest": figures, "gp": {**figures, "kendall_tau": None}}
     result = {"name": "mine", "space": SPACE, "report": report}
     content = (world.predictors / "small.safetensors").read_bytes()
@@ -124,7 +143,9 @@ def test_a_predictor_is_trained_from_uploaded_evaluations(
     expect(page.locator("#guide")).to_have_value("predictor:mine")
 
 
-def test_what_is_wrong_with_evaluations_is_told_by_its_line(unattended: Any, visit: Open, tmp_path: Path) -> None:
+def test_what_is_wrong_with_evaluations_is_told_by_its_line(
+    unattended: Any, visit: Open, tmp_path: Path
+) -> None:
     page = visit(f"{unattended.url}/#/add/evaluations", REFUSED)
     lines = evaluations(tmp_path / "few.jsonl", 12).read_text(encoding="utf-8").splitlines()
     file, upload = page.locator("#evaluations-file"), page.get_by_role("button", name="Upload")
@@ -133,7 +154,9 @@ def test_what_is_wrong_with_evaluations_is_told_by_its_line(unattended: Any, vis
     expect(fault(page, "evaluations-file")).to_contain_text("torn.jsonl, line 14 is not JSON")
     other = json.loads(lines[5])
     other["architecture"]["choices"]["layer_1"] = "k9"
-    (tmp_path / "other.jsonl").write_text("\n".join(["", *lines[:5], json.dumps(other)]), encoding="utf-8")
+    (tmp_path / "other.jsonl").write_text(
+        "\n".join(["", *lines[:5], json.dumps(other)]), encoding="utf-8"
+    )
     file.set_input_files(tmp_path / "other.jsonl")
     upload.click()
     expect(fault(page, "evaluations-file")).to_have_text(re.compile("^line 7: .*k9"))
@@ -142,7 +165,9 @@ def test_what_is_wrong_with_evaluations_is_told_by_its_line(unattended: Any, vis
     upload.click()
     page.get_by_role("link", name="Train a predictor from them").click()
     page.get_by_role("button", name="Train", exact=True).click()
-    expect(fault(page, "from-evaluations")).to_contain_text("of 12 evaluations 9 would be trained on")
+    expect(fault(page, "from-evaluations")).to_contain_text(
+        "of 12 evaluations 9 would be trained on"
+    )
     page.locator(".sheet summary").click()
     page.locator("#predictor-share").fill("0.99")
     page.get_by_role("button", name="Train", exact=True).click()
@@ -150,26 +175,38 @@ def test_what_is_wrong_with_evaluations_is_told_by_its_line(unattended: Any, vis
 
 
 MORE = {
-    "memory_bytes": {"least": 40960.0, "greatest": 81920.0, "unit": "bytes", "sigma": 0.0, "exact": True},
+    "memory_bytes": {
+        "least": 40960.0,
+        "greatest": 81920.0,
+        "unit": "bytes",
+        "sigma": 0.0,
+        "exact": True,
+    },
     "energy_mj": {"least": 1.0, "greatest": 3.0, "unit": "mJ", "sigma": 0.1, "exact": False},
     "wear": {"least": 5.0, "greatest": 9.0, "unit": "scratches", "sigma": None, "exact": True},
 }
 
 
-def test_what_the_service_bounds_can_be_limited_and_traded(unattended: Any, visit: Open, picture: Picture) -> None:
+def test_what_the_service_bounds_can_be_limited_and_traded(
+    unattended: Any, visit: Open, picture: Picture
+) -> None:
     sent: list[dict[str, Any]] = []
     page = visit(unattended.url, REFUSED)
 
     def more(route: Route) -> None:
         answer = route.fetch()
         body = answer.json()
-        route.fulfill(response=answer, json={**body, "metrics": {**body.get("metrics", {}), **MORE}})
+        route.fulfill(
+            response=answer, json={**body, "metrics": {**body.get("metrics", {}), **MORE}}
+        )
 
     def refuse(route: Route) -> None:
         assert route.request.method == "POST"
         sent.append(route.request.post_data_json)
         field = ["constraints.memory_bytes", "objectives.0", "nothing.known"][len(sent) - 1]
-        route.fulfill(status=422, json={"detail": f"refused: {field}", "status": 422, "field": field})
+        route.fulfill(
+            status=422, json={"detail": f"refused: {field}", "status": 422, "field": field}
+        )
 
     page.route("**/tables/made-up/bounds?**", more)
     page.route("**/search", refuse)
@@ -208,7 +245,9 @@ def test_forms_are_readable_on_a_phone_and_every_control_has_a_name(
     unattended: Any, visit: Open, tmp_path: Path, what: str, picture: Picture
 ) -> None:
     lines = evaluations(tmp_path / "mine.jsonl", 15).read_text(encoding="utf-8").splitlines()
-    unattended.client.upload_evaluations("a-name-that-is-rather-long-for-a-phone", list(map(json.loads, lines)))
+    unattended.client.upload_evaluations(
+        "a-name-that-is-rather-long-for-a-phone", list(map(json.loads, lines))
+    )
     phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
     page = visit(f"{unattended.url}/#/add/{what}", REFUSED, **phone)
     expect(page.locator("#result form")).to_be_visible()
@@ -216,5 +255,7 @@ def test_forms_are_readable_on_a_phone_and_every_control_has_a_name(
         summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     for control in page.locator("#result input, #result select").all():
-        assert control.evaluate("(field) => field.labels.length === 1 && field.labels[0].innerText.trim() !== ''")
+        assert control.evaluate(
+            "(field) => field.labels.length === 1 && field.labels[0].innerText.trim() !== ''"
+        )
     picture(page, f"phone-{what}")

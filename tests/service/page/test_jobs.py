@@ -1,4 +1,6 @@
-"""Jobs on the page: the list of all kinds, trainings that are begun and watched there, and how they end."""
+"""Jobs on the page: the list of all kinds, trainings that are begun and watched there, and how they
+end.
+"""
 
 import re
 from collections.abc import Callable
@@ -23,7 +25,9 @@ def architecture() -> Any:
     return space.decode(np.zeros((1, len(space.choices)), dtype=np.int8))[0]
 
 
-def test_jobs_of_every_kind_are_listed_filtered_and_cancelled(unattended: Any, visit: Open, picture: Picture) -> None:
+def test_jobs_of_every_kind_are_listed_filtered_and_cancelled(
+    unattended: Any, visit: Open, picture: Picture
+) -> None:
     client = unattended.client
     first = client.search(space=SPACE, device="made-up", constraints={"latency_ms": 0.8})
     second = client.search(space=SPACE)
@@ -34,7 +38,9 @@ def test_jobs_of_every_kind_are_listed_filtered_and_cancelled(unattended: Any, v
     expect(rows.nth(0)).to_contain_text(f"Training {SPACE}")
     expect(rows.nth(2)).to_contain_text("made-up · latency ≤ 0.8 ms")
     job = unattended.claim()
-    unattended.service.store.report(job.id, job.attempt, {"evaluated": 30, "planned": 100, "best": 1.0})
+    unattended.service.store.report(
+        job.id, job.attempt, {"evaluated": 30, "planned": 100, "best": 1.0}
+    )
     expect(rows.nth(2)).to_contain_text("30 %")
     picture(page, "jobs")
     show = page.get_by_label("Show")
@@ -61,7 +67,9 @@ def test_jobs_of_every_kind_are_listed_filtered_and_cancelled(unattended: Any, v
     expect(page.locator("#result .notice")).to_have_text("This search was cancelled.")
 
 
-def test_a_training_is_watched_to_its_end_and_to_its_failure(unattended: Any, visit: Open, picture: Picture) -> None:
+def test_a_training_is_watched_to_its_end_and_to_its_failure(
+    unattended: Any, visit: Open, picture: Picture
+) -> None:
     handle = unattended.client.retrain(architecture(), epochs=3)
     page = visit(f"{unattended.url}/#/job/{handle.id}", REFUSED)
     progress = page.locator(".progress .row span")
@@ -70,7 +78,13 @@ def test_a_training_is_watched_to_its_end_and_to_its_failure(unattended: Any, vi
     expect(progress).to_have_text("Starting")
     unattended.report(job, 0.5, "training architecture.json", "epoch 2, loss 0.31")
     expect(progress).to_have_text("Training: epoch 2, loss 0.31")
-    test = {"top1": 95.25, "top5": 99.5, "top1_interval": [92.7, 96.94], "cross_entropy": 0.287, "images": 400}
+    test = {
+        "top1": 95.25,
+        "top5": 99.5,
+        "top1_interval": [92.7, 96.94],
+        "cross_entropy": 0.287,
+        "images": 400,
+    }
     result = {"architecture": architecture().to_dict(), "test": test, "seed": 0}
     unattended.finish(job, result, "weights.safetensors", b"weights")
     expect(page.locator("#result h2")).to_have_text(f"A trained network of {SPACE} on digits")
@@ -84,15 +98,23 @@ def test_a_training_is_watched_to_its_end_and_to_its_failure(unattended: Any, vi
     job = unattended.claim()
     page.goto(f"{unattended.url}/#/job/{other.id}")
     expect(page.locator(".progress")).to_be_visible()
-    unattended.service.store.fail(job.id, job.attempt, {"kind": "InvalidRun", "detail": "the loss is not a number"})
-    expect(page.locator("#result .notice")).to_have_text("This training failed: the loss is not a number.")
+    unattended.service.store.fail(
+        job.id, job.attempt, {"kind": "InvalidRun", "detail": "the loss is not a number"}
+    )
+    expect(page.locator("#result .notice")).to_have_text(
+        "This training failed: the loss is not a number."
+    )
     page.goto(f"{unattended.url}/#/job/nonsense")
     expect(page.locator("#result .notice")).to_contain_text("nonsense")
 
 
-def test_a_found_network_is_trained_by_the_service(served: Any, visit: Open, picture: Picture) -> None:
+def test_a_found_network_is_trained_by_the_service(
+    served: Any, visit: Open, picture: Picture
+) -> None:
     limits = {"latency_ms": 0.8}
-    found = served.client.search(space=SPACE, device="made-up", constraints=limits, options={"generations": 2})
+    found = served.client.search(
+        space=SPACE, device="made-up", constraints=limits, options={"generations": 2}
+    )
     found.wait(60)
     page = visit(f"{served.url}/#/search/{found.id}", REFUSED)
     form = page.get_by_role("region", name="Train it")
@@ -115,7 +137,10 @@ def test_a_found_network_is_trained_by_the_service(served: Any, visit: Open, pic
     picture(page, "training")
     job = served.client.request("GET", f"/jobs/{page.url.rpartition('/')[2]}")
     assert job["request"]["search"] == {"id": found.id, "architecture": 0}
-    assert (job["request"]["options"]["epochs"], job["request"]["options"]["batch_size"]) == (500, 32)
+    assert (job["request"]["options"]["epochs"], job["request"]["options"]["batch_size"]) == (
+        500,
+        32,
+    )
     page.locator("#cancel").click()
     expect(page.locator("#result .notice")).to_have_text("This training was cancelled.")
     page.get_by_role("link", name=re.compile("^found by search")).click()
@@ -138,7 +163,9 @@ def test_a_search_that_a_supernet_guided_offers_its_weights(served: Any, visit: 
     expect(page.get_by_role("link", name="This network as ONNX", exact=True)).to_be_visible()
     weighted = page.get_by_role("link", name="This network as ONNX with the supernet's weights")
     weighted.click()
-    expect(page.locator("#result .fault").filter(has_text="failed")).to_contain_text("searches that a supernet guided")
+    expect(page.locator("#result .fault").filter(has_text="failed")).to_contain_text(
+        "searches that a supernet guided"
+    )
     expect(weighted).to_have_text("ONNX, supernet")
 
 
@@ -151,7 +178,9 @@ def test_from_evaluations_to_a_search_on_a_service_of_its_own(
     scores = zip(space.decode(codes), np.log(space.macs(codes)).tolist(), strict=True)
     own = start(tmp_path / "own")
     own.client.wait_until_ready(60)
-    given = [{"architecture": found.to_dict(), "metrics": {"top1": score}} for found, score in scores]
+    given = [
+        {"architecture": found.to_dict(), "metrics": {"top1": score}} for found, score in scores
+    ]
     own.client.upload_evaluations("mine", given)
     page = visit(f"{own.url}/#/add/predictor", REFUSED)
     page.get_by_label("Kind", exact=True).select_option("forest")

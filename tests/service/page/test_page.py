@@ -32,8 +32,10 @@ def search(page: Page, **options: Any) -> None:
         if details.get_attribute("open") is None:
             details.locator("summary").click()
         for name, value in options.items():
-            page.locator(f"#{name}").fill(str(value)) if name == "seed" else page.locator(f"#option-{name}").fill(
-                str(value)
+            (
+                page.locator(f"#{name}").fill(str(value))
+                if name == "seed"
+                else page.locator(f"#option-{name}").fill(str(value))
             )
     page.get_by_role("button", name="Search", exact=True).click()
 
@@ -64,7 +66,9 @@ def test_from_the_question_to_the_network(served: Any, visit: Open, picture: Pic
     number.fill("0.8")
     search(page)
     blocks = found(page)
-    expect(page.locator("#result h2")).to_have_text(f"The best network of {SPACE} on made-up within 0.8 ms")
+    expect(page.locator("#result h2")).to_have_text(
+        f"The best network of {SPACE} on made-up within 0.8 ms"
+    )
     assert 99 < shares(blocks) < 101
     expect(page.locator(".plot .main-svg").first).to_be_visible()
     expect(page.locator("#said")).to_contain_text("best score")
@@ -72,15 +76,18 @@ def test_from_the_question_to_the_network(served: Any, visit: Open, picture: Pic
     assert status.request["constraints"]["latency_ms"] == {"max": 0.8}
     assert status.result is not None
     best = status.result["best"][0]
-    expect(page.locator(".figures dd").nth(1)).to_have_text(re.compile(rf"^{best['costs']['latency_ms']:.4f} ms$"))
+    expect(page.locator(".figures dd").nth(1)).to_have_text(
+        re.compile(rf"^{best['costs']['latency_ms']:.4f} ms$")
+    )
     picture(page, "desktop")
 
 
 def hovered(page: Any, point: Any) -> tuple[float, float]:
-    """Move the mouse about a point of the plot, as a hand does, until the plot tells of it; where that is.
+    """Move the mouse about a point of the plot, as a hand does, until the plot tells of it; where
+    that is.
 
-    The plot is drawn anew when a network is chosen, and forgets a mouse that stands still meanwhile; on a busy
-    machine it takes its time to tell.
+    The plot is drawn anew when a network is chosen, and forgets a mouse that stands still
+    meanwhile; on a busy machine it takes its time to tell.
     """
     for _ in range(20):
         point.scroll_into_view_if_needed()
@@ -98,7 +105,9 @@ def hovered(page: Any, point: Any) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("height", [400, 900])
-def test_networks_are_chosen_with_the_keyboard_and_in_the_plot(served: Any, visit: Open, height: int) -> None:
+def test_networks_are_chosen_with_the_keyboard_and_in_the_plot(
+    served: Any, visit: Open, height: int
+) -> None:
     page = visit(served.url, REFUSED, viewport={"width": 1280, "height": height})
     ready(page)
     search(page, generations=3)
@@ -134,7 +143,9 @@ def test_files_are_downloaded_and_the_command_is_copied(served: Any, visit: Open
     job_id = page.url.rpartition("/")[2]
     best = served.client.request("GET", f"/search/{job_id}")["result"]["best"][0]
     assert json.loads(taken("This network as JSON")) == best["architecture"]
-    assert sorted(json.loads(taken("This network as NNI"))) == sorted(best["architecture"]["choices"])
+    assert sorted(json.loads(taken("This network as NNI"))) == sorted(
+        best["architecture"]["choices"]
+    )
     assert taken("The front as CSV").startswith("place,score,deviation,")
     assert json.loads(taken("The whole result as JSON"))["id"] == job_id
     assert "<svg" in taken("The plot as SVG")
@@ -153,11 +164,16 @@ def test_a_search_is_watched_and_cancelled(served: Any, visit: Open, picture: Pi
     # Nearly all networks of the space: it does not end by itself for a while.
     search(page, population=10, generations=20000, parents=2, crossovers=5, mutations=5)
     progress = page.locator(".progress .row span")
-    expect(progress).to_contain_text(re.compile(r"^[\d,]+ of [\d,]+ networks, best score"), timeout=30_000)
+    expect(progress).to_contain_text(
+        re.compile(r"^[\d,]+ of [\d,]+ networks, best score"), timeout=30_000
+    )
     picture(page, "progress")
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#result .notice")).to_have_text("This search was cancelled.")
-    assert served.client.request("GET", f"/search/{page.url.rpartition('/')[2]}")["state"] == "cancelled"
+    assert (
+        served.client.request("GET", f"/search/{page.url.rpartition('/')[2]}")["state"]
+        == "cancelled"
+    )
     expect(page.locator("#runs li").first).to_contain_text("cancelled")
 
 
@@ -170,7 +186,9 @@ def test_where_streams_do_not_come_through_the_page_asks(served: Any, visit: Ope
     expect(page.locator("#result .about").first).to_contain_text("seed 11")
 
 
-def test_what_cannot_be_is_said_beside_its_field(served: Any, visit: Open, picture: Picture) -> None:
+def test_what_cannot_be_is_said_beside_its_field(
+    served: Any, visit: Open, picture: Picture
+) -> None:
     page = visit(served.url, REFUSED)
     ready(page)
     number = page.locator("#limit-latency_ms-number")
@@ -199,7 +217,9 @@ def test_runs_are_compared(served: Any, visit: Open, picture: Picture) -> None:
         ids.append(handle.id)
     page = visit(f"{served.url}/#/search/{ids[0]}", REFUSED)
     found(page)
-    expect(page.locator(".front .choices").first).to_have_text(re.compile(r"^((k3|k5|k7|xcep) ?){6}$"))
+    expect(page.locator(".front .choices").first).to_have_text(
+        re.compile(r"^((k3|k5|k7|xcep) ?){6}$")
+    )
     for job_id in ids:
         page.locator(f"#compare-{job_id}").check()
     rows = page.locator(".compare tbody tr")
@@ -211,7 +231,9 @@ def test_runs_are_compared(served: Any, visit: Open, picture: Picture) -> None:
     expect(rows).to_have_count(0)
 
 
-def test_a_service_that_is_away_is_told_and_waited_for(served: Any, visit: Open, picture: Picture) -> None:
+def test_a_service_that_is_away_is_told_and_waited_for(
+    served: Any, visit: Open, picture: Picture
+) -> None:
     page = visit(served.url, f"{REFUSED}|ERR_INTERNET_DISCONNECTED")
     ready(page)
     page.context.set_offline(True)
@@ -226,7 +248,9 @@ def test_a_service_that_is_away_is_told_and_waited_for(served: Any, visit: Open,
     found(page)
 
 
-def test_it_is_readable_on_a_phone_and_in_the_dark(served: Any, visit: Open, picture: Picture) -> None:
+def test_it_is_readable_on_a_phone_and_in_the_dark(
+    served: Any, visit: Open, picture: Picture
+) -> None:
     handle = served.client.search(
         space=SPACE, device="made-up", constraints={"latency_ms": 0.8}, options={"generations": 4}
     )
@@ -262,8 +286,8 @@ def test_everything_has_a_name_and_focus_goes_in_reading_order(served: Any, visi
         if control.is_visible():
             named = control.evaluate("(node) => node.computedName ?? ''")
             shown = named or control.evaluate(
-                "(node) => node.getAttribute('aria-label') || node.innerText || [...(node.labels ?? [])]"
-                ".map((label) => label.innerText).join(' ')"
+                "(node) => node.getAttribute('aria-label') || node.innerText || [...(node.labels ??"
+                " [])].map((label) => label.innerText).join(' ')"
             )
             assert shown.strip(), control.evaluate("(node) => node.outerHTML")
     page.evaluate("document.activeElement.blur()")
@@ -272,7 +296,9 @@ def test_everything_has_a_name_and_focus_goes_in_reading_order(served: Any, visi
     order = []
     for _ in range(5):
         page.keyboard.press("Tab")
-        order.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
+        order.append(
+            page.evaluate("document.activeElement.id || document.activeElement.textContent")
+        )
     assert order == ["API", "space", "device", "guide", "limit-latency_ms"]
 
 

@@ -1,4 +1,6 @@
-"""`kill -9` of each part of a real service in the middle of twenty jobs: all end done, with the same results."""
+"""`kill -9` of each part of a real service in the middle of twenty jobs: all end done, with the
+same results.
+"""
 
 import os
 import signal
@@ -14,7 +16,10 @@ JOBS = 20
 OPTIONS = {"population": 20, "generations": 15}
 PARTS = ["service.server", "ray::JobWorker", "gcs_server", "raylet/raylet", "service.engine"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc"),
+]
 
 
 def within(seconds: float, true: Callable[[], bool]) -> bool:
@@ -50,7 +55,9 @@ def undisturbed(served: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_twenty_jobs_survive_the_death_of_a_part(served: Any, undisturbed: list[dict[str, Any]], part: str) -> None:
+def test_twenty_jobs_survive_the_death_of_a_part(
+    served: Any, undisturbed: list[dict[str, Any]], part: str
+) -> None:
     client = served.client
     handles = ask(client)
     assert within(120, lambda: done(client, handles) >= 3)

@@ -1,4 +1,6 @@
-"""`pathfit quickstart`: the whole way by the product's own commands, its resumption and its last word."""
+"""`pathfit quickstart`: the whole way by the product's own commands, its resumption and its last
+word.
+"""
 
 import json
 import os
@@ -22,7 +24,9 @@ PATHFIT = [sys.executable, "-c", "from service.pathfit import main; main()"]
 def quickstart(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [*PATHFIT, "quickstart", "--smallest", "-o", str(folder), *options]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=600, env=environment, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +41,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def test_the_whole_way_ends_with_promise_beside_measurement(finished: tuple[Path, str]) -> None:
     folder, shown = finished
     assert len(re.findall(r"^\d/7 ", shown, re.MULTILINE)) == 7
-    for title in ("latency allowed", "latency predicted", "latency measured (torch)", "(onnxruntime)", "retrained"):
+    for title in (
+        "latency allowed",
+        "latency predicted",
+        "latency measured (torch)",
+        "(onnxruntime)",
+        "retrained",
+    ):
         assert title in shown
     assert "Kendall's tau on" in shown
     told = figures(Paths(folder))
@@ -50,7 +60,9 @@ def test_the_whole_way_ends_with_promise_beside_measurement(finished: tuple[Path
         assert low <= network["test"]["top1"] <= high
         assert network["test"]["images"] == 400
     # The random network is scored by the predictor too; what a search returns is not worse.
-    assert told["found"]["predicted_cross_entropy"] <= told["random"]["predicted_cross_entropy"] + 1e-9
+    assert (
+        told["found"]["predicted_cross_entropy"] <= told["random"]["predicted_cross_entropy"] + 1e-9
+    )
 
 
 @pytest.mark.slow
@@ -71,7 +83,9 @@ def test_a_second_run_keeps_what_is_done(finished: tuple[Path, str]) -> None:
 def test_interrupted_it_stops_at_once_and_leaves_no_process(tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     command = [*PATHFIT, "quickstart", "-o", str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
     deadline = time.monotonic() + 60
     while not (folder / "stages.json").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -88,7 +102,9 @@ def test_interrupted_it_stops_at_once_and_leaves_no_process(tmp_path: Path) -> N
     assert not (folder / "tables" / "quickstart.json").exists()
 
 
-def stage(name: str, commands: list[str], outputs: list[Path], calls: list[str], fails: bool = False) -> Stage:
+def stage(
+    name: str, commands: list[str], outputs: list[Path], calls: list[str], fails: bool = False
+) -> Stage:
     def work() -> None:
         calls.append(name)
         for output in outputs:
@@ -121,7 +137,9 @@ def test_an_interrupted_stage_goes_on_but_a_changed_one_begins_anew(tmp_path: Pa
     calls: list[str] = []
     output = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        Workspace(tmp_path).run(stage("a", ["1"], [output], calls, fails=True), lambda stage, done: None)
+        Workspace(tmp_path).run(
+            stage("a", ["1"], [output], calls, fails=True), lambda stage, done: None
+        )
     seen: list[bool] = []
 
     def look(commands: list[str]) -> None:
@@ -151,14 +169,18 @@ def test_full_size_is_what_is_promised() -> None:
 
 
 def test_a_failed_command_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CommandFailed, match=r"python -m spaces show nowhere ended with exit code 2"):
+    with pytest.raises(
+        CommandFailed, match=r"python -m spaces show nowhere ended with exit code 2"
+    ):
         run([["spaces", "show", "nowhere"]], tmp_path / "log.txt")
     with pytest.raises(CommandFailed, match="nowhere"):
         run([["spaces", "list"], ["spaces", "show", "nowhere"]], tmp_path / "log.txt")
     assert "unknown space 'nowhere'" in (tmp_path / "log.txt").read_text()
 
 
-def test_a_missing_extra_is_named_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import importlib.util
 
     from click.testing import CliRunner
@@ -166,11 +188,15 @@ def test_a_missing_extra_is_named_before_any_work(tmp_path: Path, monkeypatch: p
     from service.pathfit import main
 
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "lightning" else find(name))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "lightning" else find(name)
+    )
     folder = tmp_path / "runs"
     result = CliRunner().invoke(main, ["quickstart", "-o", str(folder)])
     assert result.exit_code == 2
-    assert result.stderr == (
-        "Error: this needs the package lightning, which is not installed: pip install 'pathfit[service]'\n"
+    assert (
+        result.stderr
+        == "Error: this needs the package lightning, which is not installed: pip install"
+        " 'pathfit[service]'\n"
     )
     assert not folder.exists()

@@ -33,7 +33,11 @@ class Clock:
 def programs() -> Path | None:
     """The folder of PostgreSQL's programs; Debian keeps each version's apart."""
     found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    folders = (
+        [Path(found).resolve().parent]
+        if found
+        else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    )
     return next((folder for folder in reversed(folders) if (folder / "initdb").is_file()), None)
 
 
@@ -58,9 +62,24 @@ def server(folder: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    make = [where / "initdb", "-D", folder / "data", "-U", "pathfit", "-A", "scram-sha-256", "-E", "UTF8", "--no-sync"]
+    make = [
+        where / "initdb",
+        "-D",
+        folder / "data",
+        "-U",
+        "pathfit",
+        "-A",
+        "scram-sha-256",
+        "-E",
+        "UTF8",
+        "--no-sync",
+    ]
     made = subprocess.run(
-        [*make, f"--pwfile={folder / 'password'}"], user=user, cwd=folder, capture_output=True, text=True
+        [*make, f"--pwfile={folder / 'password'}"],
+        user=user,
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
     assert made.returncode == 0, made.stdout + made.stderr
     settings = {
@@ -73,7 +92,11 @@ def server(folder: Path) -> Iterator[str]:
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen(
-            [where / "postgres", "-D", folder / "data", *options], user=user, cwd=folder, stdout=log, stderr=log
+            [where / "postgres", "-D", folder / "data", *options],
+            user=user,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
         )
     try:
         wait_for(process, port, folder / "log")
@@ -87,7 +110,9 @@ def wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + 60
     where = programs()
     assert where is not None
-    while subprocess.run([where / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]).returncode:
+    while subprocess.run(
+        [where / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+    ).returncode:
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)

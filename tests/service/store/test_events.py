@@ -102,11 +102,16 @@ def test_waiting_for_events(store: Store) -> None:
 def test_changes_of_another_process_wake_those_who_wait(url: str, store: Store) -> None:
     job, _ = store.create("search", {}, {})
     code = (
-        "import sys; from service.store import Store; store = Store(sys.argv[1]); print('ready', flush=True)\n"
-        "sys.stdin.readline(); store.claim('e'); sys.stdin.readline(); store.finish(sys.argv[2], 1, {}, None)\n"
+        "import sys; from service.store import Store; store = Store(sys.argv[1]); print('ready',"
+        " flush=True)\nsys.stdin.readline(); store.claim('e'); sys.stdin.readline();"
+        " store.finish(sys.argv[2], 1, {}, None)\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, url, job.id], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, url, job.id],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -117,7 +122,9 @@ def test_changes_of_another_process_wake_those_who_wait(url: str, store: Store) 
         waiting.start()
         process.stdin.write("\n")
         process.stdin.flush()
-        assert [event.data["state"] for event in store.wait_for_events(job.id, 1, 30)] == ["running"]
+        assert [event.data["state"] for event in store.wait_for_events(job.id, 1, 30)] == [
+            "running"
+        ]
         process.stdin.write("\n")
         process.stdin.close()
         waiting.join(30)

@@ -30,14 +30,19 @@ def test_another_key_method_or_path_is_another_job(store: Store, part: dict[str,
 
 
 def test_owners_do_not_share_keys(store: Store) -> None:
-    jobs = [store.create("search", {}, {}, owner, idempotency=ASKED) for owner in (None, "me", "you")]
+    jobs = [
+        store.create("search", {}, {}, owner, idempotency=ASKED) for owner in (None, "me", "you")
+    ]
     assert all(created for _, created in jobs)
     assert len({job.id for job, _ in jobs}) == 3
 
 
 def test_another_body_is_refused(store: Store) -> None:
     store.create("search", {}, {}, idempotency=ASKED)
-    with pytest.raises(IdempotencyConflict, match="the Idempotency-Key 'key' was used for a request with another body"):
+    with pytest.raises(
+        IdempotencyConflict,
+        match="the Idempotency-Key 'key' was used for a request with another body",
+    ):
         store.create("search", {}, {}, idempotency=replace(ASKED, body_sha256="1" * 64))
     assert store.list()[1] == 1
 
@@ -60,7 +65,9 @@ def test_a_repeated_request_counts_once_for_the_quota(store: Store) -> None:
     with pytest.raises(QuotaExceeded):
         store.create("search", {}, {}, token.id, idempotency=other)
     store.cancel(job.id)
-    assert store.create("search", {}, {}, token.id, idempotency=other)[1], "what was refused used up no key"
+    assert store.create("search", {}, {}, token.id, idempotency=other)[1], (
+        "what was refused used up no key"
+    )
 
 
 def test_many_at_once_get_one_job(store: Store, url: str, clock: Any) -> None:
@@ -71,7 +78,9 @@ def test_many_at_once_get_one_job(store: Store, url: str, clock: Any) -> None:
     def ask(mine: Store) -> None:
         start.wait()
         for number in range(5):
-            job, created = mine.create("search", {}, {}, idempotency=replace(ASKED, key=str(number)))
+            job, created = mine.create(
+                "search", {}, {}, idempotency=replace(ASKED, key=str(number))
+            )
             found.append((job.id, created))
 
     threads = [threading.Thread(target=ask, args=(stores[index % 3],)) for index in range(9)]
@@ -82,4 +91,9 @@ def test_many_at_once_get_one_job(store: Store, url: str, clock: Any) -> None:
     for other in stores[1:]:
         other.close()
     assert len(found) == 45
-    assert sum(created for _, created in found) == 5 == len({job_id for job_id, _ in found}) == store.list()[1]
+    assert (
+        sum(created for _, created in found)
+        == 5
+        == len({job_id for job_id, _ in found})
+        == store.list()[1]
+    )

@@ -53,16 +53,26 @@ def test_only_lawful_transitions_happen(store: Store, source: JobState, target: 
 
 def test_a_new_job_is_kept_as_it_was_asked_for(store: Store, url: str) -> None:
     resources = {"cpus": 2, "gpus": 0.5}
-    job, created = store.create("search", {"space": "x", "none": None}, {"seed": 2**62}, "me", resources)
+    job, created = store.create(
+        "search", {"space": "x", "none": None}, {"seed": 2**62}, "me", resources
+    )
     other = Store(url)
     try:
         assert other.get(job.id) == job
     finally:
         other.close()
     assert (job.request, job.task) == ({"space": "x", "none": None}, {"seed": 2**62})
-    assert (job.state, job.attempt, job.deaths, job.owner, job.resources) == ("queued", 0, 0, "me", resources)
+    assert (job.state, job.attempt, job.deaths, job.owner, job.resources) == (
+        "queued",
+        0,
+        0,
+        "me",
+        resources,
+    )
     assert created
-    assert (job.progress, job.result, job.error, job.started, job.finished, job.lease) == (None,) * 6
+    assert (job.progress, job.result, job.error, job.started, job.finished, job.lease) == (
+        None,
+    ) * 6
 
 
 def test_the_oldest_is_claimed_first_and_once(store: Store) -> None:
@@ -124,7 +134,9 @@ def test_a_restart_queues_what_was_running_again(store: Store) -> None:
     assert store.recover() == 1
     assert store.get(jobs[JobState.RUNNING].id).state is JobState.QUEUED
     assert store.get(jobs[JobState.RUNNING].id).deaths == 0
-    assert all(store.get(jobs[state].id) == jobs[state] for state in jobs if state is not JobState.RUNNING)
+    assert all(
+        store.get(jobs[state].id) == jobs[state] for state in jobs if state is not JobState.RUNNING
+    )
     assert store.get(queued.id) == queued
 
 
@@ -179,7 +191,10 @@ def test_lists_are_narrowed(store: Store) -> None:
     ]
     for given, found in wanted:
         listed, total = store.list(**given)
-        assert ([job.id for job in listed], total) == ([jobs[index].id for index in found], len(found)), given
+        assert ([job.id for job in listed], total) == (
+            [jobs[index].id for index in found],
+            len(found),
+        ), given
 
 
 @pytest.mark.parametrize("owner", ["you", None])
@@ -237,7 +252,12 @@ def test_a_quota_holds_where_many_ask_at_once(store: Store) -> None:
 
 
 def test_texts_and_numbers_of_every_kind_are_kept(store: Store) -> None:
-    odd = {"text": "a\0b \ud800 \u2028 ä 'x' \"y\"", "number": 2**70, "tiny": 5e-324, "list": [1.0, None, True, {}]}
+    odd = {
+        "text": "a\0b \ud800 \u2028 ä 'x' \"y\"",
+        "number": 2**70,
+        "tiny": 5e-324,
+        "list": [1.0, None, True, {}],
+    }
     job, _ = store.create("search", odd, odd)
     assert (store.get(job.id).request, store.get(job.id).task) == (odd, odd)
     store.claim("e")

@@ -52,7 +52,13 @@ def test_silence_queues_a_job_again(store: Store, clock: Any) -> None:
     clock.now += 0.1
     assert store.expire() == 1
     left = store.get(job.id)
-    assert (left.state, left.attempt, left.deaths, left.progress, left.lease) == ("queued", 1, 1, None, None)
+    assert (left.state, left.attempt, left.deaths, left.progress, left.lease) == (
+        "queued",
+        1,
+        1,
+        None,
+        None,
+    )
     assert store.expire() == 0
     again = store.claim("two")
     assert again is not None
@@ -99,7 +105,9 @@ def test_a_heartbeat_tells_what_is_lost(store: Store) -> None:
     assert store.heartbeat("one", held) == held[1:]
 
 
-def test_an_engine_learns_of_cancellations_until_its_lease_is_over(store: Store, clock: Any) -> None:
+def test_an_engine_learns_of_cancellations_until_its_lease_is_over(
+    store: Store, clock: Any
+) -> None:
     job, other, queued = running(store), running(store, "two"), store.create("search", {}, {})[0]
     assert store.cancelled("one") == []
     for each in (job, other, queued):
@@ -114,7 +122,13 @@ def test_an_engine_learns_of_cancellations_until_its_lease_is_over(store: Store,
 def test_the_oldest_that_fits_is_claimed(store: Store) -> None:
     needs = [{"cpus": 4}, {"cpus": 1, "gpus": 1}, {"cpus": 2}, {}]
     jobs = [store.create("search", {}, {}, resources=need)[0].id for need in needs]
-    free = [{"cpus": 0.5, "gpus": 0}, {"cpus": 3, "gpus": 0}, {"cpus": 1, "gpus": 0}, {"cpus": 1, "gpus": 1}, None]
+    free = [
+        {"cpus": 0.5, "gpus": 0},
+        {"cpus": 3, "gpus": 0},
+        {"cpus": 1, "gpus": 0},
+        {"cpus": 1, "gpus": 1},
+        None,
+    ]
     claimed = [store.claim("one", fits=each) for each in free]
     assert [job and job.id for job in claimed] == [None, jobs[2], jobs[3], jobs[1], jobs[0]]
 

@@ -19,17 +19,18 @@ from service.store.schema import HEAD, Base
 VERSION_1 = """
 CREATE TABLE meta ("key" VARCHAR(64) NOT NULL, value VARCHAR(256) NOT NULL, PRIMARY KEY ("key"));
 CREATE TABLE jobs (
-    sequence INTEGER NOT NULL, id VARCHAR(32) NOT NULL, kind VARCHAR(32) NOT NULL, state VARCHAR(16) NOT NULL,
-    request JSON NOT NULL, task JSON NOT NULL, attempt INTEGER NOT NULL, deaths INTEGER NOT NULL, progress JSON,
-    result JSON, artifact VARCHAR(256), error JSON, created FLOAT NOT NULL, started FLOAT, finished FLOAT,
+    sequence INTEGER NOT NULL, id VARCHAR(32) NOT NULL, kind VARCHAR(32) NOT NULL,
+    state VARCHAR(16) NOT NULL, request JSON NOT NULL, task JSON NOT NULL, attempt INTEGER NOT NULL,
+    deaths INTEGER NOT NULL, progress JSON, result JSON, artifact VARCHAR(256), error JSON,
+    created FLOAT NOT NULL, started FLOAT, finished FLOAT,
     PRIMARY KEY (sequence), UNIQUE (id));
 CREATE INDEX ix_jobs_state ON jobs (state);
 INSERT INTO meta VALUES ('schema_version', '1');
 INSERT INTO jobs VALUES
-    (1, 'a', 'search', 'done', '{"space": "x"}', '{"seed": 1}', 1, 0, '{"evaluated": 9}', '{"best": []}', 'a.1.json',
-     NULL, 100.5, 101.0, 102.0),
-    (2, 'b', 'search', 'running', '{"space": "y"}', '{"seed": 2}', 2, 1, '{"evaluated": 1}', NULL, NULL, NULL,
-     103.0, 104.0, NULL),
+    (1, 'a', 'search', 'done', '{"space": "x"}', '{"seed": 1}', 1, 0, '{"evaluated": 9}',
+     '{"best": []}', 'a.1.json', NULL, 100.5, 101.0, 102.0),
+    (2, 'b', 'search', 'running', '{"space": "y"}', '{"seed": 2}', 2, 1, '{"evaluated": 1}',
+     NULL, NULL, NULL, 103.0, 104.0, NULL),
     (3, 'c', 'search', 'queued', '{}', '{}', 0, 0, NULL, NULL, NULL, NULL, 105.0, NULL, NULL);
 """
 
@@ -72,9 +73,23 @@ def test_head_is_the_last_migration() -> None:
 def test_a_store_of_the_first_version_is_brought_up_to_date(version_1: Path) -> None:
     store = Store(version_1)
     done, interrupted, queued = (store.get(job_id) for job_id in "abc")
-    assert (done.state, done.result, done.artifact, done.created) == ("done", {"best": []}, "a.1.json", 100.5)
-    assert (interrupted.state, interrupted.attempt, interrupted.deaths, interrupted.progress) == ("queued", 2, 1, None)
-    assert (queued.state, queued.resources, queued.owner) == ("queued", {"cpus": 1, "gpus": 0}, None)
+    assert (done.state, done.result, done.artifact, done.created) == (
+        "done",
+        {"best": []},
+        "a.1.json",
+        100.5,
+    )
+    assert (interrupted.state, interrupted.attempt, interrupted.deaths, interrupted.progress) == (
+        "queued",
+        2,
+        1,
+        None,
+    )
+    assert (queued.state, queued.resources, queued.owner) == (
+        "queued",
+        {"cpus": 1, "gpus": 0},
+        None,
+    )
     assert [job.id for job in store.list(space="y")[0]] == ["b"]
     assert store.wait_for_events("a", 0, 20) == []
     claimed = store.claim("e")
@@ -85,7 +100,9 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(version_1: Path) -> 
     Store(version_1).close()
 
 
-def test_an_upgrade_that_fails_leaves_everything_as_it_was(version_1: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upgrade_that_fails_leaves_everything_as_it_was(
+    version_1: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     connection = sqlite3.connect(version_1)
     before = connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
     connection.close()
@@ -94,7 +111,9 @@ def test_an_upgrade_that_fails_leaves_everything_as_it_was(version_1: Path, monk
         Store(version_1)
     connection = sqlite3.connect(version_1)
     assert connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall() == before
-    assert connection.execute("SELECT count(*) FROM jobs WHERE state = 'running'").fetchall() == [(1,)]
+    assert connection.execute("SELECT count(*) FROM jobs WHERE state = 'running'").fetchall() == [
+        (1,)
+    ]
     connection.close()
     monkeypatch.undo()
     Store(version_1).close()
@@ -124,7 +143,9 @@ def test_a_newer_schema_is_refused(empty_url: str, version: str) -> None:
     Store(empty_url).close()
     database = Database(empty_url, prepare=False)
     with database.writing() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
+        session.execute(
+            text("UPDATE alembic_version SET version_num = :version"), {"version": version}
+        )
     said = rf"has schema version {version}; this Pathfit reads versions up to {HEAD}"
     with pytest.raises(InvalidStore, match=said) as caught:
         Store(empty_url)
@@ -132,14 +153,18 @@ def test_a_newer_schema_is_refused(empty_url: str, version: str) -> None:
     with database.reading() as session:
         assert session.scalar(text("SELECT version_num FROM alembic_version")) == version
     with database.writing() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": HEAD})
+        session.execute(
+            text("UPDATE alembic_version SET version_num = :version"), {"version": HEAD}
+        )
     database.close()
 
 
 def test_what_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "jobs.sqlite"
     path.write_text("my notes, not to be lost " * 50, encoding="utf-8")
-    with pytest.raises(InvalidStore, match=r"cannot use .*jobs.sqlite as a job store: file is not a database"):
+    with pytest.raises(
+        InvalidStore, match=r"cannot use .*jobs.sqlite as a job store: file is not a database"
+    ):
         Store(path)
     assert path.read_text(encoding="utf-8").startswith("my notes")
     with pytest.raises(InvalidStore, match="cannot use"):
@@ -154,7 +179,10 @@ def test_what_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
         ("nosuch://x", "'nosuch://x' is no store"),
         ("sqlite://", "'sqlite://' is no store"),
         ("sqlite:///:memory:", "is no store"),
-        ("postgresql://me:secret@127.0.0.1:1/jobs", r"cannot use postgresql\+psycopg://me:\*\*\*@127.0.0.1:1/jobs"),
+        (
+            "postgresql://me:secret@127.0.0.1:1/jobs",
+            r"cannot use postgresql\+psycopg://me:\*\*\*@127.0.0.1:1/jobs",
+        ),
         ("postgresql://me:secret@127.0.0.1:port/jobs", "not the URL of a database"),
     ],
 )

@@ -1,4 +1,6 @@
-"""A store beside a model of it: whatever happens in whichever order, both agree, and what comes too late is refused."""
+"""A store beside a model of it: whatever happens in whichever order, both agree, and what comes too
+late is refused.
+"""
 
 import tempfile
 from pathlib import Path
@@ -21,7 +23,13 @@ class Modelled:
 
     def __init__(self, cpus: int) -> None:
         self.cpus = cpus
-        self.state, self.attempt, self.deaths, self.engine, self.lease = JobState.QUEUED, 0, 0, "", 0.0
+        self.state, self.attempt, self.deaths, self.engine, self.lease = (
+            JobState.QUEUED,
+            0,
+            0,
+            "",
+            0.0,
+        )
         self.progress: dict[str, int] | None = None
         self.events = [{"state": "queued", "attempt": 0}]
 
@@ -72,26 +80,38 @@ class Life(RuleBasedStateMachine):
         if job is None or expected is None:
             return None
         model = self.model[expected]
-        model.attempt, model.engine, model.lease, model.progress = model.attempt + 1, engine, self.now + LEASE, None
+        model.attempt, model.engine, model.lease, model.progress = (
+            model.attempt + 1,
+            engine,
+            self.now + LEASE,
+            None,
+        )
         model.move(JobState.RUNNING)
         return expected, model.attempt
 
     @rule(run=runs, number=st.integers(0, 9))
     def report(self, run: Any, number: int) -> None:
-        if self.write(run, lambda job_id, attempt: self.store.report(job_id, attempt, {"evaluated": number})):
+        if self.write(
+            run, lambda job_id, attempt: self.store.report(job_id, attempt, {"evaluated": number})
+        ):
             model = self.model[run[0]]
             model.progress = {"evaluated": number}
             model.events.append({"evaluated": number})
 
     @rule(run=runs)
     def finish(self, run: Any) -> None:
-        if self.write(run, lambda job_id, attempt: self.store.finish(job_id, attempt, {"by": attempt}, None)):
+        if self.write(
+            run, lambda job_id, attempt: self.store.finish(job_id, attempt, {"by": attempt}, None)
+        ):
             self.model[run[0]].events.append({"by": run[1]})
             self.model[run[0]].move(JobState.DONE)
 
     @rule(run=runs, died=st.booleans())
     def fail(self, run: Any, died: bool) -> None:
-        if self.write(run, lambda job_id, attempt: self.store.fail(job_id, attempt, {"detail": "no"}, died=died)):
+        if self.write(
+            run,
+            lambda job_id, attempt: self.store.fail(job_id, attempt, {"detail": "no"}, died=died),
+        ):
             self.model[run[0]].deaths += died
             self.model[run[0]].move(JobState.FAILED)
 
@@ -150,14 +170,23 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def expire(self) -> None:
-        late = [m for m in self.model.values() if m.state is JobState.RUNNING and m.lease < self.now]
+        late = [
+            m for m in self.model.values() if m.state is JobState.RUNNING and m.lease < self.now
+        ]
         assert self.store.expire() == len(late)
         for model in late:
             model.lose()
 
-    @rule(engine=st.sampled_from([None, *ENGINES]), ending=st.sampled_from([None, "was killed by SIGKILL"]))
+    @rule(
+        engine=st.sampled_from([None, *ENGINES]),
+        ending=st.sampled_from([None, "was killed by SIGKILL"]),
+    )
     def recover(self, engine: str | None, ending: str | None) -> None:
-        left = [m for m in self.model.values() if m.state is JobState.RUNNING and engine in (None, m.engine)]
+        left = [
+            m
+            for m in self.model.values()
+            if m.state is JobState.RUNNING and engine in (None, m.engine)
+        ]
         assert self.store.recover(engine, ending) == len(left)
         for model in left:
             model.move(JobState.QUEUED) if ending is None else model.lose()
@@ -167,7 +196,9 @@ class Life(RuleBasedStateMachine):
         expected = {
             (job_id, model.attempt)
             for job_id, model in self.model.items()
-            if model.state is JobState.CANCELLED and model.engine == engine and model.lease > self.now
+            if model.state is JobState.CANCELLED
+            and model.engine == engine
+            and model.lease > self.now
         }
         assert set(self.store.cancelled(engine)) == expected
 
@@ -175,11 +206,18 @@ class Life(RuleBasedStateMachine):
     def both_agree(self) -> None:
         for job_id, model in getattr(self, "model", {}).items():
             job = self.store.get(job_id)
-            assert (job.state, job.attempt, job.deaths) == (model.state, model.attempt, model.deaths)
+            assert (job.state, job.attempt, job.deaths) == (
+                model.state,
+                model.attempt,
+                model.deaths,
+            )
             assert job.progress == model.progress
             events = self.store.events(job_id)
             assert [event.sequence for event in events] == list(range(1, len(events) + 1))
-            told = [{key: value for key, value in event.data.items() if key != "error"} for event in events]
+            told = [
+                {key: value for key, value in event.data.items() if key != "error"}
+                for event in events
+            ]
             assert told == model.events
 
 

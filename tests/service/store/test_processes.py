@@ -1,4 +1,6 @@
-"""Many processes and threads over one database: no job is claimed twice, none is lost, nobody is turned away."""
+"""Many processes and threads over one database: no job is claimed twice, none is lost, nobody is
+turned away.
+"""
 
 import collections
 import json

@@ -90,7 +90,9 @@ def test_a_session_stands_for_its_token(store: Store, clock: Any) -> None:
     assert store.sessions.check(second) is None
     store.sessions.create(token)
     with store.database.reading() as session:
-        assert len(session.scalars(select(SessionRow)).all()) == 1, "those that are over are dropped"
+        assert len(session.scalars(select(SessionRow)).all()) == 1, (
+            "those that are over are dropped"
+        )
 
 
 def test_a_session_ends_with_its_token(store: Store, clock: Any) -> None:
@@ -113,7 +115,10 @@ def test_uploads_are_versions(store: Store) -> None:
     assert store.files.latest("table", "gpu") is None
     assert store.files.latest("table", "a\0b") is None
     assert store.files.list("table", "cpu") == [third, second, first]
-    assert [(each.kind, each.version) for each in store.files.list()] == [("predictor", 1), ("table", 3)]
+    assert [(each.kind, each.version) for each in store.files.list()] == [
+        ("predictor", 1),
+        ("table", 3),
+    ]
     assert store.files.list("evaluations") == []
     with pytest.raises(UnknownName, match="unknown kind of file 'picture'"):
         store.files.add("picture", "cpu", "a" * 64, "x")

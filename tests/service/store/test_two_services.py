@@ -1,4 +1,6 @@
-"""Two services on one PostgreSQL database, each with a Ray of its own: they share the work, answer for each other."""
+"""Two services on one PostgreSQL database, each with a Ray of its own: they share the work, answer
+for each other.
+"""
 
 import os
 import signal
@@ -53,25 +55,38 @@ def test_two_services_share_searches_and_cancel_each_others(
     assert within(180, lambda: ready(store) == 2)
 
     # Asked for here, followed there.
-    handles = [clients[seed % 2].search(space=SPACE, options=OPTIONS, seed=seed) for seed in range(SEARCHES)]
-    found = contents([type(handle)(clients[1 - seed % 2], handle.id) for seed, handle in enumerate(handles)])
+    handles = [
+        clients[seed % 2].search(space=SPACE, options=OPTIONS, seed=seed)
+        for seed in range(SEARCHES)
+    ]
+    found = contents(
+        [type(handle)(clients[1 - seed % 2], handle.id) for seed, handle in enumerate(handles)]
+    )
     assert found == contents(
         [served.client.search(space=SPACE, options=OPTIONS, seed=seed) for seed in range(SEARCHES)]
     )
     jobs = [store.get(handle.id) for handle in handles]
-    assert [(job.state, job.attempt, job.deaths) for job in jobs] == [(JobState.DONE, 1, 0)] * SEARCHES
-    begun = [sum(event.data.get("state") == "running" for event in store.events(job.id)) for job in jobs]
+    assert [(job.state, job.attempt, job.deaths) for job in jobs] == [
+        (JobState.DONE, 1, 0)
+    ] * SEARCHES
+    begun = [
+        sum(event.data.get("state") == "running" for event in store.events(job.id)) for job in jobs
+    ]
     assert begun == [1] * SEARCHES, "each was begun once"
     assert len({job.engine for job in jobs}) == 2, "both worked"
 
-    # Each runs one; both are cancelled by the service that does not run it, and both workers are free again.
+    # Each runs one; both are cancelled by the service that does not run it, and both workers are
+    # free again.
     endless = [clients[0].search(space=SPACE, options=ENDLESS) for _ in services]
     assert within(60, lambda: all(handle.status().progress for handle in endless))
     assert {runner(store, services, handle) for handle in endless} == {0, 1}
     for handle in endless:
         other = clients[1 - runner(store, services, handle)]
         assert type(handle)(other, handle.id).cancel().state == "cancelled"
-    last = [clients[0].search(space=SPACE, strategy="random", options={"evaluations": 5}) for _ in services]
+    last = [
+        clients[0].search(space=SPACE, strategy="random", options={"evaluations": 5})
+        for _ in services
+    ]
     assert [len(handle.wait(30)) for handle in last] == [5, 5]
 
     # One dies with all that belongs to it: the other does what it left, once its lease is over.

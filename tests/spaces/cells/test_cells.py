@@ -58,7 +58,11 @@ def test_plan_is_executed_as_it_says() -> None:
     expected = 2 * torch.cat([modules[0](x), modules[1](x), x[:, :2]], 1)
     torch.testing.assert_close(last, expected)
     torch.testing.assert_close(kept, modules[1](x))
-    assert [plan.shape(value) for value in (first, both, nothing)] == [(5, 6, 6), (10, 6, 6), (10, 6, 6)]
+    assert [plan.shape(value) for value in (first, both, nothing)] == [
+        (5, 6, 6),
+        (10, 6, 6),
+        (10, 6, 6),
+    ]
     assert plan.blocks == [conv(4, 5), conv(4, 3)]
 
 
@@ -122,17 +126,24 @@ def test_network_computes_what_the_supernet_does(space: CellSpace) -> None:
 
 
 def inherit(network: nn.Module, path: list[nn.Module]) -> None:
-    """Copy a path's weights, their first channels where they have more; scale and shift are fresh: 1 and 0."""
+    """Copy a path's weights, their first channels where they have more; scale and shift are fresh:
+    1 and 0.
+    """
     assert isinstance(network, CellNetwork)
     for target, source in zip(network.blocks, path, strict=True):
         given = source.state_dict()
         for name, value in target.state_dict().items():
             if name in given:
                 value.copy_(given[name][tuple(map(slice, value.shape))])
-        missing, unexpected = target.state_dict().keys() - given.keys(), given.keys() - target.state_dict().keys()
+        missing, unexpected = (
+            target.state_dict().keys() - given.keys(),
+            given.keys() - target.state_dict().keys(),
+        )
         assert not unexpected
         norms = [name for name, part in target.named_modules() if isinstance(part, nn.BatchNorm2d)]
-        assert missing == {f"{norm}.{part}".lstrip(".") for norm in norms for part in ("weight", "bias")}
+        assert missing == {
+            f"{norm}.{part}".lstrip(".") for norm in norms for part in ("weight", "bias")
+        }
 
 
 def test_only_the_path_takes_statistics(space: CellSpace) -> None:
@@ -146,7 +157,10 @@ def test_only_the_path_takes_statistics(space: CellSpace) -> None:
 
 
 def test_supernet_learns(space: CellSpace) -> None:
-    supernet, rng = space.supernet(generator=torch.Generator().manual_seed(5)), np.random.default_rng(5)
+    supernet, rng = (
+        space.supernet(generator=torch.Generator().manual_seed(5)),
+        np.random.default_rng(5),
+    )
     optimizer = torch.optim.SGD(supernet.parameters(), 0.05, momentum=0.9)
     x, labels = images(space, 16), torch.arange(16) % 10
     codes = space.sample(rng, 2)
@@ -211,7 +225,9 @@ def test_weights_have_the_variance_that_is_said(name: str) -> None:
     from spaces.modules import initialisers
 
     def make() -> nn.Module:
-        return nn.Sequential(nn.Conv2d(32, 64, 3, bias=False), nn.BatchNorm2d(64), nn.Linear(400, 200))
+        return nn.Sequential(
+            nn.Conv2d(32, 64, 3, bias=False), nn.BatchNorm2d(64), nn.Linear(400, 200)
+        )
 
     module: Any = materialise(make, getattr(initialisers, name), torch.Generator().manual_seed(0))
     conv, norm, linear = module.requires_grad_(False)
@@ -239,7 +255,9 @@ def test_drop_path_keeps_an_image_or_drops_it() -> None:
     assert found[~kept].eq(0).all()
     assert 0.22 < (~kept).float().mean() < 0.28
     torch.manual_seed(0)
-    assert torch.equal(drop_path(x, 0.25), found)  # of the generator that is seeded, and nothing else
+    assert torch.equal(
+        drop_path(x, 0.25), found
+    )  # of the generator that is seeded, and nothing else
 
 
 def test_drop_path_is_for_the_edges_of_cells_while_training(space: CellSpace) -> None:
@@ -266,7 +284,10 @@ def test_drop_path_is_for_the_edges_of_cells_while_training(space: CellSpace) ->
 
 def test_drop_path_leaves_an_operation_out() -> None:
     plan = Plan(SHAPE)
-    plan.add([plan.apply("edge", conv(4, 4), 0, droppable=True), plan.apply("other", conv(4, 4), 0)], SHAPE)
+    plan.add(
+        [plan.apply("edge", conv(4, 4), 0, droppable=True), plan.apply("other", conv(4, 4), 0)],
+        SHAPE,
+    )
     modules = [nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)]
     x = torch.randn(200, *SHAPE)
     torch.manual_seed(3)

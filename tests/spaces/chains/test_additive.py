@@ -17,12 +17,17 @@ from spaces.chains.additive import AdditiveTable
 
 def naive(table: AdditiveTable, codes: NDArray[Any]) -> list[float]:
     return [
-        float(table.fixed + sum(float(term[code]) for term, code in zip(table.terms, row, strict=True)))
+        float(
+            table.fixed
+            + sum(float(term[code]) for term, code in zip(table.terms, row, strict=True))
+        )
         for row in codes.tolist()
     ]
 
 
-def random_codes(rng: np.random.Generator, counts: list[int], n: int, dtype: type = np.int64) -> NDArray[Any]:
+def random_codes(
+    rng: np.random.Generator, counts: list[int], n: int, dtype: type = np.int64
+) -> NDArray[Any]:
     return np.stack([rng.integers(count, size=n) for count in counts], axis=1).astype(dtype)
 
 
@@ -30,14 +35,18 @@ def random_codes(rng: np.random.Generator, counts: list[int], n: int, dtype: typ
 def tables(draw: st.DrawFn, most: int = 9) -> AdditiveTable:
     counts = draw(st.lists(st.integers(1, 9), min_size=1, max_size=most))
     kind = draw(st.sampled_from(["int64", "int8", "float64"]))
-    values: st.SearchStrategy[Any] = st.floats(-1e6, 1e6) if kind == "float64" else st.integers(-100, 100)
+    values: st.SearchStrategy[Any] = (
+        st.floats(-1e6, 1e6) if kind == "float64" else st.integers(-100, 100)
+    )
     fixed = draw(values)
     return AdditiveTable(fixed, [draw(arrays(kind, count, elements=values)) for count in counts])
 
 
 @given(table=tables(), seed=st.integers(0, 1000))
 def test_sum_is_the_plain_sum(table: AdditiveTable, seed: int) -> None:
-    codes = random_codes(np.random.default_rng(seed), [len(term) for term in table.terms], 17, np.int8)
+    codes = random_codes(
+        np.random.default_rng(seed), [len(term) for term in table.terms], 17, np.int8
+    )
     np.testing.assert_allclose(table.sum(codes), naive(table, codes), rtol=1e-12, atol=1e-6)
 
 
@@ -59,7 +68,9 @@ def test_sum_is_the_plain_sum(table: AdditiveTable, seed: int) -> None:
 @pytest.mark.parametrize("kind", [np.int64, np.float64])
 def test_sum_is_exact_for_any_number_of_candidates(counts: list[int], kind: type) -> None:
     rng = np.random.default_rng(0)
-    table = AdditiveTable(5, [rng.integers(-1000, 10**9, size=count).astype(kind) for count in counts])
+    table = AdditiveTable(
+        5, [rng.integers(-1000, 10**9, size=count).astype(kind) for count in counts]
+    )
     codes = random_codes(rng, counts, 50)
     codes[-1] = np.array(counts) - 1
     sums = table.sum(codes)
@@ -67,13 +78,17 @@ def test_sum_is_exact_for_any_number_of_candidates(counts: list[int], kind: type
     assert sums.tolist() == naive(table, codes)
 
 
-@pytest.mark.parametrize("n", [0, 1, *(lookups._CHUNK + more for more in (-1, 0, 1)), 2 * lookups._CHUNK + 3])
+@pytest.mark.parametrize(
+    "n", [0, 1, *(lookups._CHUNK + more for more in (-1, 0, 1)), 2 * lookups._CHUNK + 3]
+)
 def test_sum_is_right_at_the_edges_of_chunks(n: int) -> None:
     rng = np.random.default_rng(n)
     counts = [4, 3, 9, 50, 7, 13]
     terms = [rng.integers(0, 10**6, size=count) for count in counts]
     codes = np.asfortranarray(random_codes(rng, counts, n, np.int8))
-    expected = 11 + sum((term[codes[:, column]] for column, term in enumerate(terms)), np.zeros(n, dtype=np.int64))
+    expected = 11 + sum(
+        (term[codes[:, column]] for column, term in enumerate(terms)), np.zeros(n, dtype=np.int64)
+    )
     sums = AdditiveTable(11, terms).sum(codes)
     assert sums.shape == (n,)
     assert np.array_equal(sums, expected)
@@ -100,11 +115,15 @@ def test_bounds_are_those_of_brute_force(table: AdditiveTable) -> None:
     sums = naive(table, every)
     (least, lightest), (greatest, heaviest) = table.bounds()
     assert (least, greatest) == pytest.approx((min(sums), max(sums)), rel=1e-12, abs=1e-6)
-    assert naive(table, np.stack([lightest, heaviest])) == pytest.approx([least, greatest], rel=1e-12, abs=1e-6)
+    assert naive(table, np.stack([lightest, heaviest])) == pytest.approx(
+        [least, greatest], rel=1e-12, abs=1e-6
+    )
 
 
 def test_bounds_of_many_candidates() -> None:
-    (least, lightest), (greatest, heaviest) = AdditiveTable(1, [np.arange(5000), -np.arange(300)]).bounds()
+    (least, lightest), (greatest, heaviest) = AdditiveTable(
+        1, [np.arange(5000), -np.arange(300)]
+    ).bounds()
     assert (least, lightest.tolist()) == (-298, [0, 299])
     assert (greatest, heaviest.tolist()) == (5000, [4999, 0])
 
@@ -125,17 +144,24 @@ def probabilities() -> list[torch.Tensor]:
     return [(values / values.sum()).requires_grad_() for values in drawn]
 
 
-def test_expected_is_that_of_brute_force(small: AdditiveTable, probabilities: list[torch.Tensor]) -> None:
+def test_expected_is_that_of_brute_force(
+    small: AdditiveTable, probabilities: list[torch.Tensor]
+) -> None:
     total = 0.0
     for codes in itertools.product(range(2), range(3), range(4)):
-        chance = np.prod([values[code].item() for values, code in zip(probabilities, codes, strict=True)])
+        chance = np.prod(
+            [values[code].item() for values, code in zip(probabilities, codes, strict=True)]
+        )
         total += float(chance) * naive(small, np.array([codes]))[0]
     assert small.expected(probabilities).item() == pytest.approx(total, rel=1e-12)
 
 
 def test_expected_of_certain_choices_is_the_sum(small: AdditiveTable) -> None:
     codes = np.array([[1, 2, 0], [0, 1, 3]])
-    certain = [torch.eye(count, dtype=torch.float64)[codes[:, column]] for column, count in enumerate((2, 3, 4))]
+    certain = [
+        torch.eye(count, dtype=torch.float64)[codes[:, column]]
+        for column, count in enumerate((2, 3, 4))
+    ]
     found = small.expected(certain)
     assert found.shape == (2,)
     np.testing.assert_allclose(found.numpy(), small.sum(codes), rtol=1e-12)
@@ -162,6 +188,8 @@ def test_expected_keeps_the_precision_of_the_probabilities(small: AdditiveTable)
     assert small.expected(given).shape == (5,)
 
 
-def test_expected_needs_every_choice(small: AdditiveTable, probabilities: list[torch.Tensor]) -> None:
+def test_expected_needs_every_choice(
+    small: AdditiveTable, probabilities: list[torch.Tensor]
+) -> None:
     with pytest.raises(ValueError, match=r"zip\(\) argument 2 is longer"):
         small.expected(probabilities[:2])

@@ -36,15 +36,30 @@ def test_proxylessnas_is_the_space_of_the_paper() -> None:
     assert space.size == 6**6 * 7**15
     assert space.choices[0].candidates == ("k3e3", "k3e6", "k5e3", "k5e6", "k7e3", "k7e6")
     assert space.choices[1].candidates[-1] == "zero"
-    assert len(space.all_blocks) == 66 + 4  # 66 keys of the published mobile table, and the fixed blocks
+    assert (
+        len(space.all_blocks) == 66 + 4
+    )  # 66 keys of the published mobile table, and the fixed blocks
 
 
 def test_width_multiplies_and_rounds_to_eights() -> None:
     assert scaled((16, 24, 40, 80, 112, 160), 1.2) == (24, 32, 48, 96, 136, 192)
-    assert scaled((32, 16, 24, 40, 80, 96, 192, 320, 1280), 1.3) == (40, 24, 32, 56, 104, 128, 248, 416, 1664)
+    assert scaled((32, 16, 24, 40, 80, 96, 192, 320, 1280), 1.3) == (
+        40,
+        24,
+        32,
+        56,
+        104,
+        128,
+        248,
+        416,
+        1664,
+    )
     assert scaled((7, 13), 1) == (7, 13)
     narrow, wide = spaces.get("proxylessnas(width=0.5)"), spaces.get("proxylessnas(width=1.4)")
-    first = [space.blocks(space.decode(space.sample(np.random.default_rng(0), 1))[0]) for space in (narrow, wide)]
+    first = [
+        space.blocks(space.decode(space.sample(np.random.default_rng(0), 1))[0])
+        for space in (narrow, wide)
+    ]
     assert [blocks[0].output[0] for blocks in first] == [16, 48]
     assert [blocks[-1].input[0] for blocks in first] == [1280, 1792]
 
@@ -55,7 +70,9 @@ def test_the_389m_network_of_once_for_all() -> None:
 
 
 @pytest.mark.reference_data
-@pytest.mark.parametrize("name", [name for name in spaces.published_names() if name.startswith("ofa")])
+@pytest.mark.parametrize(
+    "name", [name for name in spaces.published_names() if name.startswith("ofa")]
+)
 def test_published_ofa_networks_are_those_of_the_release(name: str, reference_data: Path) -> None:
     files = {
         "ofa-flops-389m": "flops-389M_top1-79.1_finetune-75",
@@ -74,7 +91,8 @@ def test_published_ofa_networks_are_those_of_the_release(name: str, reference_da
     published = [block["mobile_inverted_conv"] for block in config["blocks"]]
     activations = {"relu": "relu", "relu6": "relu6", "h_swish": "hswish"}
     assert [
-        (b.input[0], b.output[0], b.kernel, b.stride, b.expansion, b.activation, b.se, b.shortcut) for b in found
+        (b.input[0], b.output[0], b.kernel, b.stride, b.expansion, b.activation, b.se, b.shortcut)
+        for b in found
     ] == [
         (
             b["in_channels"],
@@ -169,7 +187,9 @@ def test_published_fbnet_a() -> None:
 
 @pytest.mark.reference_data
 def test_nasbench_macro_counts_are_those_of_the_benchmark(reference_data: Path) -> None:
-    rows = json.loads((reference_data / "nasbench_macro" / "nas-bench-macro_cifar10.json").read_text())
+    rows = json.loads(
+        (reference_data / "nasbench_macro" / "nas-bench-macro_cifar10.json").read_text()
+    )
     space = spaces.get("nasbench-macro")
     codes = np.array([[int(digit) for digit in name] for name in rows])
     assert len(codes) == space.size == 6561
@@ -179,7 +199,9 @@ def test_nasbench_macro_counts_are_those_of_the_benchmark(reference_data: Path) 
 
 def test_published_networks_are_listed_and_found() -> None:
     assert spaces.published_names("proxylessnas") == [name for name, _, _ in PROXYLESS]
-    assert spaces.published_names("proxylessnas(width=0.5)") == spaces.published_names("proxylessnas")
+    assert spaces.published_names("proxylessnas(width=0.5)") == spaces.published_names(
+        "proxylessnas"
+    )
     for name in spaces.published_names():
         architecture = spaces.published(name)
         assert spaces.get(architecture.space).encode([architecture]).shape[0] == 1
@@ -191,10 +213,17 @@ def test_spos_channels_scale_the_channels_inside() -> None:
     plain, scaled_space = spaces.get("spos"), spaces.get("spos-channels")
     assert {len(choice.candidates) for choice in scaled_space.choices} == {40}
     same = scaled_space.architecture(
-        {choice.key: f"{choice.candidates[0].partition('x')[0]}x1" for choice in scaled_space.choices}
+        {
+            choice.key: f"{choice.candidates[0].partition('x')[0]}x1"
+            for choice in scaled_space.choices
+        }
     )
     assert scaled_space.macs(same) == 295842496 == plain.macs(plain.architecture([0] * 20))
-    hidden = {block.hidden for block in scaled_space.all_blocks.values() if block.output[0] == 64 and block.hidden}
+    hidden = {
+        block.hidden
+        for block in scaled_space.all_blocks.values()
+        if block.output[0] == 64 and block.hidden
+    }
     assert hidden == {6, 13, 19, 26, 32, 38, 45, 51, 58, 64}
 
 

@@ -35,7 +35,9 @@ def depths() -> ChainSpace:
     return ChainSpace("depths", layout, (3, 8, 8), 10, classifier, lambda: release_initialiser)
 
 
-@pytest.mark.parametrize("space", [depths(), chain("spos-tiny"), chain("spos")], ids=lambda space: space.name)
+@pytest.mark.parametrize(
+    "space", [depths(), chain("spos-tiny"), chain("spos")], ids=lambda space: space.name
+)
 def test_counts_of_blocks_give_the_costs(space: ChainSpace) -> None:
     codes = space.sample(np.random.default_rng(0), 64)
     keys, counts = space.block_counts(codes)
@@ -43,7 +45,9 @@ def test_counts_of_blocks_give_the_costs(space: ChainSpace) -> None:
     assert counts.shape == (64, len(keys))
     blocks = [Block.from_key(key) for key in keys]
     assert np.array_equal(counts @ np.array([block.macs for block in blocks]), space.macs(codes))
-    assert np.array_equal(counts @ np.array([block.params for block in blocks]), space.params(codes))
+    assert np.array_equal(
+        counts @ np.array([block.params for block in blocks]), space.params(codes)
+    )
     for row, architecture in zip(counts, space.decode(codes), strict=True):
         listed = [block.key for block in space.blocks(architecture)]
         assert {key: count for key, count in zip(keys, row.tolist(), strict=True) if count} == {
@@ -51,7 +55,9 @@ def test_counts_of_blocks_give_the_costs(space: ChainSpace) -> None:
         }
 
 
-@pytest.mark.parametrize("space", [depths(), chain("spos-tiny"), chain("spos")], ids=lambda space: space.name)
+@pytest.mark.parametrize(
+    "space", [depths(), chain("spos-tiny"), chain("spos")], ids=lambda space: space.name
+)
 def test_one_architecture_and_many_cost_the_same(space: ChainSpace) -> None:
     codes = space.sample(np.random.default_rng(1), 10)
     architectures = space.decode(codes)
@@ -60,7 +66,9 @@ def test_one_architecture_and_many_cost_the_same(space: ChainSpace) -> None:
         assert many.dtype == np.int64
         assert method(architectures).tolist() == many.tolist()
         assert [method(architecture) for architecture in architectures] == many.tolist()
-        sums = [sum(getattr(block, field) for block in space.blocks(item)) for item in architectures]
+        sums = [
+            sum(getattr(block, field) for block in space.blocks(item)) for item in architectures
+        ]
         assert sums == many.tolist()
     assert type(space.macs(architectures[0])) is type(space.params(architectures[0])) is int
     assert json.dumps(space.macs(architectures[0])) == str(space.macs(architectures[0]))

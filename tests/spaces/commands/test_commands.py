@@ -16,7 +16,17 @@ from spaces.commands import main
 
 ROOT = Path(__file__).resolve().parents[3]
 WITH_COMMANDS = ["spaces", "tables", "profiler", "predictor", "oneshot", "service"]
-HEAVY = {"torch", "torch_geometric", "lightning", "scipy", "sklearn", "onnx", "onnxruntime", "flask", "matplotlib"}
+HEAVY = {
+    "torch",
+    "torch_geometric",
+    "lightning",
+    "scipy",
+    "sklearn",
+    "onnx",
+    "onnxruntime",
+    "flask",
+    "matplotlib",
+}
 
 
 def run(*arguments: str) -> Result:
@@ -25,7 +35,9 @@ def run(*arguments: str) -> Result:
 
 def python(code: str) -> str:
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
 
 
 @pytest.mark.parametrize("package", WITH_COMMANDS)
@@ -59,7 +71,10 @@ def test_every_command_has_an_example(package: str) -> None:
                 visit(inner, [*path, name])
         else:
             shown = CliRunner().invoke(command, ["--help"]).stdout
-            assert f"Example:\n    {' '.join(path)} " in shown or f"Example:\n    {' '.join(path)}\n" in shown
+            assert (
+                f"Example:\n    {' '.join(path)} " in shown
+                or f"Example:\n    {' '.join(path)}\n" in shown
+            )
             assert command.get_short_help_str()
 
     visit(module.main, [f"python -m {package}"])
@@ -68,23 +83,41 @@ def test_every_command_has_an_example(package: str) -> None:
 @pytest.mark.parametrize("package", WITH_COMMANDS)
 def test_module_runs(package: str) -> None:
     command = [sys.executable, "-m", package, "--help"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    result = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
     assert result.stdout.startswith(f"Usage: python -m {package} [OPTIONS] COMMAND [ARGS]...")
     assert result.stderr == ""
 
 
 def test_help_lists_the_commands() -> None:
     shown = run("--help").stdout
-    assert [name for name in ("list", "show", "sample", "count") if f"\n  {name} " not in shown] == []
+    assert [
+        name for name in ("list", "show", "sample", "count") if f"\n  {name} " not in shown
+    ] == []
 
 
 def test_list_shows_every_space() -> None:
     result = run("list")
     assert result.exit_code == 0
-    rows = {line.split("│")[1].strip(): line for line in result.stdout.splitlines() if line.startswith("│")}
+    rows = {
+        line.split("│")[1].strip(): line
+        for line in result.stdout.splitlines()
+        if line.startswith("│")
+    }
     assert sorted(rows) == spaces.available()
-    assert [cell.strip() for cell in rows["spos-tiny"].split("│")[2:-1]] == ["6", "4096", "3x32x32", "10"]
-    assert [cell.strip() for cell in rows["spos"].split("│")[2:-1]] == ["20", "1.1e+12", "3x224x224", "1000"]
+    assert [cell.strip() for cell in rows["spos-tiny"].split("│")[2:-1]] == [
+        "6",
+        "4096",
+        "3x32x32",
+        "10",
+    ]
+    assert [cell.strip() for cell in rows["spos"].split("│")[2:-1]] == [
+        "20",
+        "1.1e+12",
+        "3x224x224",
+        "1000",
+    ]
 
 
 def test_show_gives_choices_and_range() -> None:
@@ -125,8 +158,14 @@ def test_count_adds_up(tmp_path: Path) -> None:
     result = run("count", str(path))
     assert result.exit_code == 0
     report = json.loads(result.stdout)
-    assert (report["space"], report["macs"], report["params"]) == ("spos", 322918720, space.params(architecture))
-    assert [row["block"] for row in report["blocks"]] == [block.key for block in space.blocks(architecture)]
+    assert (report["space"], report["macs"], report["params"]) == (
+        "spos",
+        322918720,
+        space.params(architecture),
+    )
+    assert [row["block"] for row in report["blocks"]] == [
+        block.key for block in space.blocks(architecture)
+    ]
     for field in ("macs", "params"):
         assert sum(row[field] for row in report["blocks"]) == report[field]
 
@@ -147,7 +186,9 @@ def test_bad_input_is_one_line(arguments: tuple[str, ...], said: str) -> None:
     assert result.stderr.startswith(f"Error: {said}")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"space": "spos", "choices": {"layer_1": "k9"}}', '{"space": "sops"}'])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"space": "spos", "choices": {"layer_1": "k9"}}', '{"space": "sops"}']
+)
 def test_bad_files_are_named_in_one_line(tmp_path: Path, content: str) -> None:
     path = tmp_path / "arch.json"
     path.write_text(content, encoding="utf-8")

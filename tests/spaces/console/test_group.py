@@ -24,10 +24,15 @@ def main() -> None:
 def fail(kind: str) -> None:
     """Fail in one way."""
     errors: dict[str, Exception] = {
-        "file": InvalidFile("cannot read table.json: a sentence that is longer than a terminal is wide, " * 3),
+        "file": InvalidFile(
+            "cannot read table.json: a sentence that is longer than a terminal is wide, " * 3
+        ),
         "name": UnknownName("space", "sops", ["spos", "spos-tiny"]),
         "value": ValueError("a fault of ours"),
-        **{module: ModuleNotFoundError(f"No module named {module!r}", name=module) for module in MISSING},
+        **{
+            module: ModuleNotFoundError(f"No module named {module!r}", name=module)
+            for module in MISSING
+        },
     }
     raise errors[kind]
 
@@ -39,11 +44,20 @@ def inner() -> None:
 
 inner.add_command(fail)
 
-MISSING = ("torch_geometric", "onnx.helper", "apiflask", "nvidia.dali", "spaces.nothing", "somewhere")
+MISSING = (
+    "torch_geometric",
+    "onnx.helper",
+    "apiflask",
+    "nvidia.dali",
+    "spaces.nothing",
+    "somewhere",
+)
 
 
 @pytest.mark.parametrize("path", [["fail"], ["inner", "fail"]], ids=" ".join)
-@pytest.mark.parametrize(("kind", "said"), [("file", "cannot read table.json"), ("name", "unknown space 'sops'")])
+@pytest.mark.parametrize(
+    ("kind", "said"), [("file", "cannot read table.json"), ("name", "unknown space 'sops'")]
+)
 def test_errors_are_one_line_with_exit_code_2(path: list[str], kind: str, said: str) -> None:
     result = CliRunner().invoke(main, [*path, kind])
     assert result.exit_code == 2
@@ -59,14 +73,21 @@ def test_faults_of_ours_are_not_hidden() -> None:
 
 @pytest.mark.parametrize(
     ("module", "extra"),
-    [("torch_geometric", "predictor"), ("onnx.helper", "oneshot"), ("apiflask", "service"), ("nvidia.dali", "dali")],
+    [
+        ("torch_geometric", "predictor"),
+        ("onnx.helper", "oneshot"),
+        ("apiflask", "service"),
+        ("nvidia.dali", "dali"),
+    ],
 )
 def test_missing_extra_is_named(module: str, extra: str) -> None:
     result = CliRunner().invoke(main, ["fail", module])
     assert result.exit_code == 2
     package = module.partition(".")[0]
-    assert result.stderr == (
-        f"Error: this needs the package {package}, which is not installed: pip install 'pathfit[{extra}]'\n"
+    assert (
+        result.stderr
+        == f"Error: this needs the package {package}, which is not installed: pip install"
+        f" 'pathfit[{extra}]'\n"
     )
 
 
@@ -81,18 +102,26 @@ def test_extras_named_exist_in_setup() -> None:
     assert [extra for extra in set(EXTRAS.values()) if f'"{extra}": ' not in text] == []
 
 
-def test_foreign_packages_are_refused_before_the_command_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_foreign_packages_are_refused_before_the_command_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def clash() -> None:
         raise PathfitError("the package 'tables' belongs to another")
 
     monkeypatch.setattr(console.ownership, "check", clash)
     result = CliRunner().invoke(main, ["fail", "value"])
-    assert (result.exit_code, result.stderr) == (2, "Error: the package 'tables' belongs to another\n")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "Error: the package 'tables' belongs to another\n",
+    )
 
 
-def test_lazy_commands_are_imported_when_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lazy_commands_are_imported_when_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "pathfit_later.py").write_text(
-        "import click\n\n@click.command()\ndef main():\n    click.echo('it came')\n", encoding="utf-8"
+        "import click\n\n@click.command()\ndef main():\n    click.echo('it came')\n",
+        encoding="utf-8",
     )
     monkeypatch.syspath_prepend(tmp_path)
     shown = CliRunner().invoke(main, ["--help"])
@@ -130,6 +159,8 @@ def test_examples_keep_their_lines() -> None:
         (["/usr/bin/pathfit", "spaces", "list"], "pathfit spaces list"),
     ],
 )
-def test_commands_are_told_without_folders(monkeypatch: pytest.MonkeyPatch, given: list[str], told: str) -> None:
+def test_commands_are_told_without_folders(
+    monkeypatch: pytest.MonkeyPatch, given: list[str], told: str
+) -> None:
     monkeypatch.setattr("sys.argv", given)
     assert typed() == told

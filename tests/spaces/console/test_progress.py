@@ -9,7 +9,9 @@ from spaces.console.progress import Bar
 STATE = "epoch 12/60, loss 2.303, accuracy 10.0%, 12345 images/s"
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int, title: str) -> list[str]:
+def shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int, title: str
+) -> list[str]:
     """The lines of a bar half-way, as it is left behind."""
     monkeypatch.setenv("COLUMNS", str(width))
     bar = Bar(title)
@@ -43,6 +45,8 @@ def test_a_long_title_leaves_room_for_bar_and_time(
     assert lines[1] == f"  {STATE}"
 
 
-def test_square_brackets_are_text(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_square_brackets_are_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Rich would take them for its markup."""
     assert shown(monkeypatch, capsys, 200, "reading [bold]")[0].startswith("reading [bold] ")

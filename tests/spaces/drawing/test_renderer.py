@@ -61,7 +61,9 @@ def test_boxes_do_not_overlap_and_arrows_pass_beside_them(sketch: Sketch) -> Non
             for share in np.linspace(0, 1, 21):
                 x, y = x1 + share * (x2 - x1), y1 + share * (y2 - y1)
                 for box, (left, middle) in enumerate(spots):
-                    inside = abs(x - left) < WIDTH / 2 - 1e-6 and abs(y - middle) < HEIGHT / 2 - 1e-6
+                    inside = (
+                        abs(x - left) < WIDTH / 2 - 1e-6 and abs(y - middle) < HEIGHT / 2 - 1e-6
+                    )
                     assert not inside, (arrow, box)
 
 
@@ -90,7 +92,11 @@ def test_pictures_of_cells_show_their_operations() -> None:
         }
     )
     details = {box.kind: box.details for box in space.sketch(dead).boxes if box.kind}
-    assert details == {"nor_conv_3x3": (), "nor_conv_1x1": ("no effect",), "skip_connect": ("no effect",)}
+    assert details == {
+        "nor_conv_3x3": (),
+        "nor_conv_1x1": ("no effect",),
+        "skip_connect": ("no effect",),
+    }
     cells = spaces.get("darts").sketch(spaces.published("darts-v2"))
     assert sum(box.details == ("stride 2",) for box in cells.boxes) == 5
 
@@ -104,7 +110,9 @@ def test_svg_holds_every_title(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(("ending", "begin"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+@pytest.mark.parametrize(
+    ("ending", "begin"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")]
+)
 def test_the_ending_is_the_format(tmp_path: Path, ending: str, begin: bytes) -> None:
     path = tmp_path / f"cell.{ending}"
     draw(CELL, path, "matplotlib")
@@ -124,7 +132,9 @@ def test_dot_source_has_every_box_and_arrow() -> None:
     assert source.count("fillcolor") == 4
 
 
-def test_graphviz_draws_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graphviz_draws_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "cell.svg"
     if shutil.which("dot"):
         draw(CELL, path)

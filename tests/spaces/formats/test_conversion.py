@@ -16,11 +16,24 @@ ARCHITECTURE = spaces.get("spos-tiny").architecture([2, 1, 0, 3, 2, 1])
 
 def test_names() -> None:
     assert formats.available() == sorted(formats.FORMATS)
-    named = {"pathfit", "nni", "nni-1.9", "nni-2.10", "nni-3.0", "nni-sample", "spos", "nasbench201", "darts", "aw-nas"}
+    named = {
+        "pathfit",
+        "nni",
+        "nni-1.9",
+        "nni-2.10",
+        "nni-3.0",
+        "nni-sample",
+        "spos",
+        "nasbench201",
+        "darts",
+        "aw-nas",
+    }
     assert named | {"proxylessnas", "ofa"} == set(formats.available())
 
 
-@pytest.mark.parametrize("name", ["pathfit", "nni-1.9", "nni-2.10", "nni-3.0", "nni-sample", "spos"])
+@pytest.mark.parametrize(
+    "name", ["pathfit", "nni-1.9", "nni-2.10", "nni-3.0", "nni-sample", "spos"]
+)
 def test_files_are_read_by_path_and_by_text(tmp_path: Path, name: str) -> None:
     path = tmp_path / "architecture (1), [a].txt"
     path.write_text(f"\n{formats.write(ARCHITECTURE, name)}\n")
@@ -44,7 +57,20 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "  \n", "{}", "[]", "null", "(a, b)", "layer_1: k3\n", "{\x00}", "a\x00b", "a" * 2000, "(" * 100_000]
+    "text",
+    [
+        "",
+        "  \n",
+        "{}",
+        "[]",
+        "null",
+        "(a, b)",
+        "layer_1: k3\n",
+        "{\x00}",
+        "a\x00b",
+        "a" * 2000,
+        "(" * 100_000,
+    ],
 )
 def test_texts_in_no_format_are_refused(text: str) -> None:
     with pytest.raises(InvalidFile):
@@ -60,7 +86,9 @@ def test_unknown_formats_and_spaces_are_named() -> None:
 
 
 def test_an_architecture_of_another_space_is_refused() -> None:
-    with pytest.raises(InvalidArchitecture, match="an architecture of spos-tiny was given for spos"):
+    with pytest.raises(
+        InvalidArchitecture, match="an architecture of spos-tiny was given for spos"
+    ):
         formats.read(ARCHITECTURE.to_json(), space="spos")
     assert formats.read(ARCHITECTURE.to_json(), space="spos-tiny") == ARCHITECTURE
 

@@ -12,12 +12,11 @@ from spaces.formats.genotype import parse_genotype
 from spaces.space import SearchSpace
 
 DARTS_V2 = (
-    "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "
-    "('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], "
-    "normal_concat=[2, 3, 4, 5], "
-    "reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), "
-    "('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], "
-    "reduce_concat=[2, 3, 4, 5])"
+    "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0),"
+    " ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0),"
+    " ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0),"
+    " ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0),"
+    " ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])"
 )
 
 
@@ -25,9 +24,15 @@ def test_published_genotype() -> None:
     architecture = formats.read(DARTS_V2)
     assert formats.detect(DARTS_V2) == "darts"
     assert architecture == spaces.published("darts-v2")
-    chosen = {key: architecture[key] for key in ("normal_2_inputs", "normal_2_op_0", "normal_2_op_1")}
+    chosen = {
+        key: architecture[key] for key in ("normal_2_inputs", "normal_2_op_0", "normal_2_op_1")
+    }
     # The text names input 1 first; operations stand in the order of their inputs.
-    assert chosen == {"normal_2_inputs": "0+1", "normal_2_op_0": "skip_connect", "normal_2_op_1": "sep_conv_3x3"}
+    assert chosen == {
+        "normal_2_inputs": "0+1",
+        "normal_2_op_0": "skip_connect",
+        "normal_2_op_1": "sep_conv_3x3",
+    }
     assert architecture["normal_3_inputs"] == "0+2"
     assert architecture["reduce_3_op_0"] == "max_pool_3x3"
     written = formats.write(architecture, "darts")
@@ -37,7 +42,10 @@ def test_published_genotype() -> None:
 
 
 @pytest.mark.parametrize("name", ["darts", "aw-nas"])
-@given(seed=st.integers(0, 2**32), space=st.sampled_from(["darts", "darts-imagenet", "darts-tiny(layers=8)"]))
+@given(
+    seed=st.integers(0, 2**32),
+    space=st.sampled_from(["darts", "darts-imagenet", "darts-tiny(layers=8)"]),
+)
 @settings(max_examples=25)
 def test_reads_back(name: str, seed: int, space: str) -> None:
     architecture = spaces.get(space).sample(np.random.default_rng(seed))
@@ -50,12 +58,18 @@ def test_reads_back(name: str, seed: int, space: str) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (("'dil_conv_3x3', 2", "'dil_conv_9x9', 2"), "normal_3_op_1: unknown candidate 'dil_conv_9x9'"),
+        (
+            ("'dil_conv_3x3', 2", "'dil_conv_9x9', 2"),
+            "normal_3_op_1: unknown candidate 'dil_conv_9x9'",
+        ),
         (("'dil_conv_3x3', 2", "'dil_conv_3x3', 5"), "normal_3: input 5 is not one of 0 ... 4"),
         (("'dil_conv_3x3', 2", "'dil_conv_3x3', -1"), "normal_3: input -1 is not one of"),
         (("'dil_conv_3x3', 2", "'dil_conv_3x3', 0"), "normal_3 takes the input 0 twice"),
         (
-            (", ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5]", "], normal_concat=[2, 3, 4]"),
+            (
+                ", ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5]",
+                "], normal_concat=[2, 3, 4]",
+            ),
             "normal: a cell of darts has 4 nodes, not 3",
         ),
     ],
@@ -75,7 +89,9 @@ def test_wrong_number_of_entries_of_a_node_is_named() -> None:
 
 
 def test_spaces_without_such_cells_are_refused(mixed: SearchSpace) -> None:
-    with pytest.raises(InvalidArchitecture, match="genotypes are for cells as those of darts, not for mixed"):
+    with pytest.raises(
+        InvalidArchitecture, match="genotypes are for cells as those of darts, not for mixed"
+    ):
         formats.read(DARTS_V2, "darts", mixed)
     with pytest.raises(InvalidArchitecture, match="not for spos-tiny"):
         formats.write(spaces.get("spos-tiny").sample(np.random.default_rng(0)), "darts")

@@ -16,7 +16,8 @@ CASES = [
     (name, space)
     for space in (*spaces.available(), ELASTIC)
     for name in NAMES
-    if name != "nni-1.9" or not any(isinstance(choice, Values) for choice in spaces.get(space).choices)
+    if name != "nni-1.9"
+    or not any(isinstance(choice, Values) for choice in spaces.get(space).choices)
 ]
 
 

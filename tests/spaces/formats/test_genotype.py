@@ -5,25 +5,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spaces.errors import InvalidFile
-from spaces.formats.genotype import Edge, Genotype, format_aw_nas, format_darts, looks_like_genotype, parse_genotype
+from spaces.formats.genotype import (
+    Edge,
+    Genotype,
+    format_aw_nas,
+    format_darts,
+    looks_like_genotype,
+    parse_genotype,
+)
 
 DARTS_V2 = (
-    "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "
-    "('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], "
-    "normal_concat=[2, 3, 4, 5], "
-    "reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), "
-    "('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], "
-    "reduce_concat=[2, 3, 4, 5])"
+    "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0),"
+    " ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0),"
+    " ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0),"
+    " ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0),"
+    " ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])"
 )
 AW_NAS = (  # the example of aw_nas's README
-    "CNNGenotype(normal_0=[('dil_conv_3x3', 1, 2), ('skip_connect', 1, 2), ('sep_conv_3x3', 0, 3), "
-    "('sep_conv_3x3', 2, 3), ('skip_connect', 3, 4), ('sep_conv_3x3', 0, 4), ('sep_conv_5x5', 1, 5), "
-    "('sep_conv_5x5', 0, 5)], reduce_1=[('max_pool_3x3', 0, 2), ('dil_conv_5x5', 0, 2), ('avg_pool_3x3', 1, 3), "
-    "('avg_pool_3x3', 2, 3), ('sep_conv_5x5', 1, 4), ('avg_pool_3x3', 1, 4), ('sep_conv_3x3', 1, 5), "
-    "('dil_conv_5x5', 3, 5)], normal_0_concat=[2, 3, 4, 5], reduce_1_concat=[2, 3, 4, 5])"
+    "CNNGenotype(normal_0=[('dil_conv_3x3', 1, 2), ('skip_connect', 1, 2), ('sep_conv_3x3', 0, 3),"
+    " ('sep_conv_3x3', 2, 3), ('skip_connect', 3, 4), ('sep_conv_3x3', 0, 4), ('sep_conv_5x5', 1,"
+    " 5), ('sep_conv_5x5', 0, 5)], reduce_1=[('max_pool_3x3', 0, 2), ('dil_conv_5x5', 0, 2),"
+    " ('avg_pool_3x3', 1, 3), ('avg_pool_3x3', 2, 3), ('sep_conv_5x5', 1, 4), ('avg_pool_3x3', 1,"
+    " 4), ('sep_conv_3x3', 1, 5), ('dil_conv_5x5', 3, 5)], normal_0_concat=[2, 3, 4, 5],"
+    " reduce_1_concat=[2, 3, 4, 5])"
 )
-SMALL = "Genotype(normal=[('a', 0), ('b', 1)], normal_concat=[2], reduce=[('c', 1), ('d', 0)], reduce_concat=[2])"
-SMALL_AW_NAS = "CNNGenotype(normal_0=[('a', 0, 2), ('b', 1, 2)], reduce_1=[('c', 1, 2), ('d', 0, 2)])"
+SMALL = (
+    "Genotype(normal=[('a', 0), ('b', 1)], normal_concat=[2], reduce=[('c', 1), ('d', 0)],"
+    " reduce_concat=[2])"
+)
+SMALL_AW_NAS = (
+    "CNNGenotype(normal_0=[('a', 0, 2), ('b', 1, 2)], reduce_1=[('c', 1, 2), ('d', 0, 2)])"
+)
 PARSED = Genotype(((Edge("a", 0), Edge("b", 1)),), ((Edge("c", 1), Edge("d", 0)),))
 
 
@@ -52,7 +64,9 @@ def test_every_spelling(text: str) -> None:
     assert parse_genotype(text) == PARSED
 
 
-edges = st.builds(Edge, st.sampled_from(["none", "skip_connect", "sep_conv_3x3"]), st.integers(0, 5))
+edges = st.builds(
+    Edge, st.sampled_from(["none", "skip_connect", "sep_conv_3x3"]), st.integers(0, 5)
+)
 cells = st.lists(st.tuples(edges, edges), min_size=1, max_size=5).map(tuple)
 
 
@@ -71,7 +85,10 @@ def test_any_genotype_reads_back_in_both_forms(genotype: Genotype) -> None:
         (("normal_concat=[2]", "normal_concat=[2], third=[]"), "unexpected field 'third'"),
         (("normal_concat=[2]", "normal_concat=[2, 3]"), r"normal_concat must be \[2\]"),
         (("normal_concat=[2]", "normal_concat=2"), r"normal_concat must be \[2\]"),
-        (("normal_concat=[2]", "normal_concat=range(2, 1000)"), "normal_concat is not a plain list"),
+        (
+            ("normal_concat=[2]", "normal_concat=range(2, 1000)"),
+            "normal_concat is not a plain list",
+        ),
         (("('b', 1)", "('b', 1, 2)"), r"normal\[1\] is an operation and 1 node"),
         (("('b', 1)", "('b', 1.0)"), r"normal\[1\] is an operation and 1 node"),
         (("('b', 1)", "(1, 'b')"), r"normal\[1\] is an operation and 1 node"),

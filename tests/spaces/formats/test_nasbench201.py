@@ -16,7 +16,10 @@ from spaces.errors import InvalidArchitecture, InvalidFile
 from spaces.formats.nasbench201 import edge_key, format_cell, parse_cell
 from spaces.space import SearchSpace
 
-TEXT = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|"
+TEXT = (
+    "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|"
+    "+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|"
+)
 
 
 def test_edges_of_a_string() -> None:
@@ -45,14 +48,20 @@ def test_every_cell_reads_back() -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (("+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|", ""), "3 nodes separated by '[+]', not 2"),
+        (
+            ("+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|", ""),
+            "3 nodes separated by '[+]', not 2",
+        ),
         (("|nor_conv_3x3~0|+", "|nor_conv_3x3~0|+|none~0|+"), "3 nodes separated by '[+]', not 4"),
         (("skip_connect~2|", "skip_connect~2"), "node 3 must stand between"),
         (("|skip_connect~2|", "|"), "node 3 has 3 edges, not 2"),
         (("|nor_conv_3x3~0|+", "|nor_conv_3x3~0|none~1|+"), "node 1 has 1 edges, not 2"),
         (("avg_pool_3x3~1", "avg_pool_3x3~0"), "node 2: edge 2 must end in '~1'"),
         (("avg_pool_3x3~1", "avg_pool_3x3"), "node 2: edge 2 must end in '~1'"),
-        (("avg_pool_3x3", "max_pool_3x3"), "edge 1 -> 2: unknown operation 'max_pool_3x3'; there is: none, skip"),
+        (
+            ("avg_pool_3x3", "max_pool_3x3"),
+            "edge 1 -> 2: unknown operation 'max_pool_3x3'; there is: none, skip",
+        ),
         (("|nor_conv_3x3~0|+", "||+"), "node 1: edge 1 must end in '~0', not ''"),
     ],
 )
@@ -68,7 +77,9 @@ def test_space_reads_back(seed: int) -> None:
     text = formats.write(architecture, "nasbench201")
     assert formats.detect(text) == "nasbench201"
     assert formats.read(text) == architecture
-    assert architecture.choices == {edge_key(*edge): operation for edge, operation in parse_cell(text).items()}
+    assert architecture.choices == {
+        edge_key(*edge): operation for edge, operation in parse_cell(text).items()
+    }
 
 
 @pytest.mark.parametrize("name", ["nni", "nni-1.9", "nni-2.10", "nni-3.0", "nni-sample", "pathfit"])
@@ -93,8 +104,10 @@ def test_keys_of_nni_cells() -> None:
 def test_published_cell_of_nni(reference_data: Path) -> None:
     path = reference_data / "nni" / "nasbench201_fixed-architecture.json"
     architecture = formats.read(path)
-    assert formats.write(architecture, "nasbench201") == (
-        "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
+    assert (
+        formats.write(architecture, "nasbench201")
+        == "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|"
+        "+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
     )
     assert json.loads(formats.write(architecture, "nni")) == json.loads(path.read_text())
 
@@ -106,17 +119,24 @@ def test_published_cell_of_nni(reference_data: Path) -> None:
         ({"3_4": "none"}, "unexpected choice '3_4'"),
         ({"1_2": "max_pool_3x3"}, "edge_1_2: unknown candidate 'max_pool_3x3'"),
         ({"1_2": 3}, "1_2: NNI's NAS-Bench-201 cells name their operations; not 3"),
-        ({"1_2": [True, False, False, False, False]}, "1_2: NNI's NAS-Bench-201 cells name their operations"),
+        (
+            {"1_2": [True, False, False, False, False]},
+            "1_2: NNI's NAS-Bench-201 cells name their operations",
+        ),
     ],
 )
 def test_wrong_cells_of_nni_are_named(change: dict[str, object], named: str) -> None:
     given = {**dict.fromkeys(("0_1", "0_2", "1_2", "0_3", "1_3", "2_3"), "none"), **change}
     with pytest.raises(InvalidArchitecture, match=named):
-        formats.read(json.dumps({key: value for key, value in given.items() if value is not None}), "nni")
+        formats.read(
+            json.dumps({key: value for key, value in given.items() if value is not None}), "nni"
+        )
 
 
 def test_other_spaces_are_refused(mixed: SearchSpace) -> None:
-    with pytest.raises(InvalidArchitecture, match="strings of NAS-Bench-201 are for its cells, not for mixed"):
+    with pytest.raises(
+        InvalidArchitecture, match="strings of NAS-Bench-201 are for its cells, not for mixed"
+    ):
         formats.write(mixed.sample(np.random.default_rng(0)), "nasbench201")
     with pytest.raises(InvalidArchitecture, match="the choice 'op' is missing"):
         formats.read(TEXT, "nasbench201", mixed)

@@ -88,7 +88,10 @@ def test_input_choice_takes_inputs_by_name() -> None:
         choice({"first": ONES})
     with pytest.raises(InvalidParameter, match="inputs: 2 inputs are chosen from, not 1"):
         choice([ONES])
-    assert InputChoice(choose_from=["first", InputChoice.NO_KEY], n_chosen=1).choice.candidates == ("0", "1")
+    assert InputChoice(choose_from=["first", InputChoice.NO_KEY], n_chosen=1).choice.candidates == (
+        "0",
+        "1",
+    )
 
 
 def test_value_choice_gives_its_value() -> None:
@@ -124,16 +127,25 @@ def test_repeat_copies_a_module_and_takes_a_list_as_it_is() -> None:
     ("make", "fault"),
     [
         (lambda: LayerChoice([], key="k"), "k: needs candidates, each with a name"),
-        (lambda: LayerChoice([Scale(1)], reduction="max"), "reduction must be one of sum, mean, concat, none"),  # type: ignore[arg-type]
+        (
+            lambda: LayerChoice([Scale(1)], reduction="max"),
+            "reduction must be one of sum, mean, concat, none",
+        ),  # type: ignore[arg-type]
         (lambda: LayerChoice([None], key="k"), "k: the candidate '0' is no module but None"),  # type: ignore[list-item]
         (lambda: InputChoice(key="k"), "k: give n_candidates or choose_from"),
-        (lambda: InputChoice(2, ["a"], key="k"), "k: n_candidates is 2, but choose_from has 1 names"),
+        (
+            lambda: InputChoice(2, ["a"], key="k"),
+            "k: n_candidates is 2, but choose_from has 1 names",
+        ),
         (lambda: InputChoice(2, n_chosen=3, key="k"), "k: cannot choose 3 of 2 inputs"),
         (lambda: ValueChoice([], key="k"), "k: values must be there and differ"),
         (lambda: ValueChoice([1, "1"], key="k"), "k: values must be there and differ"),
         (lambda: Repeat(Scale(1), (2, 1), key="k"), r"k: depth is \(min, max\)"),
         (lambda: Repeat(Scale(1), 0), "a Repeat: depth is"),
-        (lambda: Repeat([Scale(1)], (1, 2), key="k"), "k: a list of blocks has as many as the greatest depth, 2"),
+        (
+            lambda: Repeat([Scale(1)], (1, 2), key="k"),
+            "k: a list of blocks has as many as the greatest depth, 2",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(make: Any, fault: str) -> None:
@@ -198,7 +210,9 @@ def test_every_weight_takes_a_gradient_even_at_zero() -> None:
 def test_wrong_masks_are_refused() -> None:
     with pytest.raises(InvalidParameter, match=r"3 candidates has the shape \[3\], not \[2\]"):
         scales().masked(torch.tensor([True, False]), ONES)
-    with pytest.raises(InvalidParameter, match=r"bool \(selects\) or floating \(weights\), not torch.int64"):
+    with pytest.raises(
+        InvalidParameter, match=r"bool \(selects\) or floating \(weights\), not torch.int64"
+    ):
         scales().masked(torch.tensor([1, 0, 0]), ONES)
     assert reduced("sum", []) is None
     assert reduced("none", []) == []
@@ -259,7 +273,11 @@ def test_copies_are_decided_alike_but_not_bound() -> None:
     buffer = io.BytesIO()
     torch.save(layer, buffer)
     buffer.seek(0)
-    for again in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer)), torch.load(buffer, weights_only=False)):
+    for again in (
+        copy.deepcopy(layer),
+        pickle.loads(pickle.dumps(layer)),
+        torch.load(buffer, weights_only=False),
+    ):
         assert again.mutator is None
         assert (again.key, again.active, again.choice) == ("factor", 1, layer.choice)
         assert again(ONES).tolist() == [[3, 3]]
@@ -295,7 +313,11 @@ def test_keys_are_paths_in_the_model() -> None:
 
 
 def test_keys_that_contradict_each_other_are_refused_by_name() -> None:
-    with pytest.raises(InvalidParameter, match="the key 'both' is given to mutables with different candidates"):
+    with pytest.raises(
+        InvalidParameter, match="the key 'both' is given to mutables with different candidates"
+    ):
         assign_keys(Twice(key="both", count=3))
-    with pytest.raises(InvalidParameter, match="the key 'stem' is given to one mutable and the path of another"):
+    with pytest.raises(
+        InvalidParameter, match="the key 'stem' is given to one mutable and the path of another"
+    ):
         assign_keys(Twice(key="stem"))

@@ -11,7 +11,12 @@ from torch import nn
 import spaces
 from spaces.block import Block
 from spaces.errors import InvalidBlock
-from spaces.modules.elastic_block import ElasticDepthwise, ElasticMBConv, ElasticSqueezeExcitation, reduced_channels
+from spaces.modules.elastic_block import (
+    ElasticDepthwise,
+    ElasticMBConv,
+    ElasticSqueezeExcitation,
+    reduced_channels,
+)
 from spaces.modules.elastic_supernet import ElasticLayerChoice, elastic_of, extract
 from spaces.modules.supernet import Supernet
 from spaces.operators.mobile import MBConvOperator
@@ -53,9 +58,15 @@ def test_a_path_computes_what_its_network_does(name: str) -> None:
             expected = supernet.eval()(x)
         network = extract(supernet, architecture)
         assert type(network) is type(space.network(architecture, 7))
-        assert sum(value.numel() for value in network.parameters()) == space_params(space, architecture)
+        assert sum(value.numel() for value in network.parameters()) == space_params(
+            space, architecture
+        )
         size = space.input_shape_of(architecture)[1:]
-        given = x if size == x.shape[2:] else nn.functional.interpolate(x, size, mode="bilinear", antialias=True)
+        given = (
+            x
+            if size == x.shape[2:]
+            else nn.functional.interpolate(x, size, mode="bilinear", antialias=True)
+        )
         with torch.no_grad():
             assert torch.equal(network(given), expected)
         assert expected.std() > 0
@@ -93,8 +104,12 @@ def test_a_path_learns_as_its_network_does() -> None:
         hidden = convolutions[0].out_channels
         torch.testing.assert_close(own[:hidden], convolutions[0].weight.grad)
         norms = [part for part in block.modules() if isinstance(part, nn.BatchNorm2d)]
-        torch.testing.assert_close(layer.whole.expand_norm.running_mean[:hidden], norms[0].running_mean)
-        torch.testing.assert_close(layer.whole.depthwise_norm.running_var[:hidden], norms[1].running_var)
+        torch.testing.assert_close(
+            layer.whole.expand_norm.running_mean[:hidden], norms[0].running_mean
+        )
+        torch.testing.assert_close(
+            layer.whole.depthwise_norm.running_var[:hidden], norms[1].running_var
+        )
 
 
 def test_gradients_flow_only_into_the_part_that_runs() -> None:
@@ -205,18 +220,24 @@ def test_weights_are_kept_once() -> None:
 
 
 def test_a_supernet_is_as_large_as_its_largest_network() -> None:
-    """But for the kernel matrices; with weights for every candidate it would be several times that."""
+    """But for the kernel matrices; with weights for every candidate it would be several times
+    that.
+    """
     space = spaces.get(TINY)
     supernet = space.supernet()
     largest = space.network(space.architecture({choice.key: "k7e6" for choice in space.choices}))
-    matrices = sum(25**2 + 9**2 for part in supernet.modules() if isinstance(part, ElasticDepthwise))
+    matrices = sum(
+        25**2 + 9**2 for part in supernet.modules() if isinstance(part, ElasticDepthwise)
+    )
     count = sum(value.numel() for value in supernet.parameters())
     assert count == sum(value.numel() for value in largest.parameters()) + matrices
 
 
 def test_reduced_channels_are_the_operators() -> None:
     for inputs, expansion in ((8, 3), (16, 6), (40, 4), (24, 3)):
-        block = Block("mbconv", (inputs, 8, 8), (16, 8, 8), kernel=3, expansion=expansion, stride=1, se=True)
+        block = Block(
+            "mbconv", (inputs, 8, 8), (16, 8, 8), kernel=3, expansion=expansion, stride=1, se=True
+        )
         layers, _ = MBConvOperator().branches(block)["main"]
         reduced = [layer.reduced for layer in layers if hasattr(layer, "reduced")]
         assert reduced == [reduced_channels(inputs * expansion)]

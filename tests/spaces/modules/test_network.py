@@ -20,7 +20,9 @@ def built(space: SearchSpace, architecture: Architecture) -> ChainNetwork:
 
 
 def counted_macs(space: SearchSpace, architecture: Architecture, device: str = "meta") -> float:
-    """Half of what torch's counter sees in a forward pass (on the meta device nothing is computed)."""
+    """Half of what torch's counter sees in a forward pass (on the meta device nothing is
+    computed).
+    """
     network = built(space, architecture).to(device).eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(torch.zeros(1, *space.input_shape, device=device))
@@ -78,7 +80,9 @@ def test_blocks_are_what_the_network_executes(seed: int, size: int) -> None:
 def test_parameters_are_those_of_the_network(seed: int) -> None:
     space = spaces.get("spos-tiny")
     architecture = space.sample(np.random.default_rng(seed))
-    assert space.params(architecture) == sum(value.numel() for value in built(space, architecture).parameters())
+    assert space.params(architecture) == sum(
+        value.numel() for value in built(space, architecture).parameters()
+    )
 
 
 # Weights
@@ -118,7 +122,9 @@ def test_weights_come_from_the_generator(tiny: SearchSpace) -> None:
         assert build(kind, 5).isfinite().all()
     generator = torch.Generator().manual_seed(5)
     tiny.network(architecture, generator=generator)
-    assert not torch.equal(weights(tiny.network(architecture, generator=generator)), build("network", 5))
+    assert not torch.equal(
+        weights(tiny.network(architecture, generator=generator)), build("network", 5)
+    )
 
 
 def test_weights_begin_as_in_the_release() -> None:
@@ -129,7 +135,10 @@ def test_weights_begin_as_in_the_release() -> None:
     for module in convolutions[1:]:
         assert module.bias is None
         assert module.weight.std().item() == pytest.approx(1 / module.weight.shape[1], rel=0.25)
-        assert abs(module.weight.mean().item()) < 6 / module.weight.shape[1] / module.weight.numel() ** 0.5
+        assert (
+            abs(module.weight.mean().item())
+            < 6 / module.weight.shape[1] / module.weight.numel() ** 0.5
+        )
     (linear,) = (module for module in network.modules() if isinstance(module, nn.Linear))
     assert linear.bias is None
     assert linear.weight.std().item() == pytest.approx(0.01, rel=0.01)
@@ -157,4 +166,6 @@ def test_statistics_begin_fresh(tiny: SearchSpace) -> None:
 def test_head_drops_a_tenth_while_training(tiny: SearchSpace) -> None:
     network = tiny.network(tiny.architecture([0] * 6))
     assert [part.p for part in network.modules() if isinstance(part, nn.Dropout)] == [0.1]
-    assert next(name for name, part in network.named_modules() if isinstance(part, nn.Dropout)).startswith("blocks.8.")
+    assert next(
+        name for name, part in network.named_modules() if isinstance(part, nn.Dropout)
+    ).startswith("blocks.8.")

@@ -38,8 +38,12 @@ def test_forward_is_that_of_the_path(tiny: SearchSpace, supernet: Supernet) -> N
         assert torch.equal(supernet(IMAGES), x)
         codes = tiny.encode([architecture])[0]
         assert [choice.active for choice in supernet.choices] == codes.tolist()
-        chosen = [layer.candidates[code] for layer, code in zip(supernet.choices, codes, strict=True)]
-        assert [module for module in supernet.path() if any(module is one for one in chosen)] == chosen
+        chosen = [
+            layer.candidates[code] for layer, code in zip(supernet.choices, codes, strict=True)
+        ]
+        assert [
+            module for module in supernet.path() if any(module is one for one in chosen)
+        ] == chosen
         assert len(supernet.path()) == len(tiny.blocks(architecture))
 
 
@@ -49,9 +53,16 @@ def test_choices_are_those_of_the_space(tiny: SearchSpace, supernet: Supernet) -
 
 
 @pytest.mark.parametrize("kind", ["list", "tuple", "array", "tensor"])
-def test_codes_activate_as_architectures_do(tiny: SearchSpace, supernet: Supernet, kind: str) -> None:
+def test_codes_activate_as_architectures_do(
+    tiny: SearchSpace, supernet: Supernet, kind: str
+) -> None:
     codes = [3, 2, 1, 0, 1, 2]
-    kinds: dict[str, Any] = {"list": list, "tuple": tuple, "array": np.array, "tensor": torch.tensor}
+    kinds: dict[str, Any] = {
+        "list": list,
+        "tuple": tuple,
+        "array": np.array,
+        "tensor": torch.tensor,
+    }
     supernet.activate(kinds[kind](codes))
     by_codes = supernet.path()
     supernet.activate(tiny.architecture(codes))
@@ -79,7 +90,9 @@ def test_path_copied_into_a_network_computes_the_same(seed: int, training: bool)
 
 
 def copy_path(supernet: Supernet, network: ChainNetwork) -> None:
-    """Put the active path's weights into a network, whose normalisation then neither scales nor shifts."""
+    """Put the active path's weights into a network, whose normalisation then neither scales nor
+    shifts.
+    """
     for source, target in zip(supernet.path(), network.blocks, strict=True):
         missing, unexpected = target.load_state_dict(source.state_dict(), strict=False)
         assert unexpected == []
@@ -134,7 +147,9 @@ def batch_norms(space: SearchSpace, block: spaces.Block) -> list[torch.Tensor]:
 
 
 def test_running_before_a_choice_is_an_error(supernet: Supernet) -> None:
-    with pytest.raises(NoActiveCandidate, match=r"layer_1: no candidate is active; call activate\(\) first"):
+    with pytest.raises(
+        NoActiveCandidate, match=r"layer_1: no candidate is active; call activate\(\) first"
+    ):
         supernet(IMAGES)
     supernet.choices[0].activate(0)
     with pytest.raises(NoActiveCandidate, match="layer_2"):
@@ -148,10 +163,15 @@ def test_running_before_a_choice_is_an_error(supernet: Supernet) -> None:
         ([0, 0, 0, 0, 0, -1], "layer_6: code -1 is out of range; there are 4 candidates"),
         ([0, 0], "codes of spos-tiny have the shape [n, 6], not [1, 2]"),
         ([0] * 7, "codes of spos-tiny have the shape [n, 6], not [1, 7]"),
-        (spaces.get("spos").architecture([0] * 20), "an architecture of spos was given to spos-tiny"),
+        (
+            spaces.get("spos").architecture([0] * 20),
+            "an architecture of spos was given to spos-tiny",
+        ),
     ],
 )
-def test_wrong_architectures_leave_the_active_one(supernet: Supernet, given: Any, fault: str) -> None:
+def test_wrong_architectures_leave_the_active_one(
+    supernet: Supernet, given: Any, fault: str
+) -> None:
     supernet.activate([1] * 6)
     with pytest.raises(InvalidArchitecture) as caught:
         supernet.activate(given)

@@ -15,7 +15,11 @@ def brute_force(conditions: list[Chains], candidates: list[int]) -> int:
 
 
 def test_what_has_no_effect_is_zero() -> None:
-    conditions: list[Chains] = [ALWAYS, (((0, frozenset({1})),),), (((0, frozenset({1})), (1, frozenset({2}))),)]
+    conditions: list[Chains] = [
+        ALWAYS,
+        (((0, frozenset({1})),),),
+        (((0, frozenset({1})), (1, frozenset({2}))),),
+    ]
     codes = np.array([[0, 2, 1], [1, 2, 1], [1, 1, 1]], dtype=np.int8)
     assert canonical(conditions, codes).tolist() == [[0, 0, 0], [1, 2, 1], [1, 1, 0]]
     assert holds(conditions[2], codes).tolist() == [False, True, False]
@@ -36,7 +40,9 @@ def test_large_spaces_are_counted_at_once() -> None:
     conditions: list[Chains] = []
     for stage in range(30):  # each: a depth of 1 to 4, and four choices of 5
         conditions.append(ALWAYS)
-        conditions += [(((stage * 5, frozenset(range(index, 4))),),) if index else ALWAYS for index in range(4)]
+        conditions += [
+            (((stage * 5, frozenset(range(index, 4))),),) if index else ALWAYS for index in range(4)
+        ]
     assert count(conditions, [4, 5, 5, 5, 5] * 30) == (5 + 25 + 125 + 625) ** 30
 
 

@@ -29,7 +29,9 @@ from spaces.testing import SpaceContract
 
 
 class Residual(nn.Module):
-    """A basic block of a ResNet with a choice of its first convolution; its ReLU is called twice."""
+    """A basic block of a ResNet with a choice of its first convolution; its ReLU is called
+    twice.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int, key: str | None = None):
         super().__init__()
@@ -38,14 +40,18 @@ class Residual(nn.Module):
             {
                 "k3": nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False),
                 "k5": nn.Conv2d(inputs, outputs, 5, stride, 2, bias=False),
-                "separable": nn.Sequential(depthwise, nn.BatchNorm2d(inputs), nn.Conv2d(inputs, outputs, 1)),
+                "separable": nn.Sequential(
+                    depthwise, nn.BatchNorm2d(inputs), nn.Conv2d(inputs, outputs, 1)
+                ),
             },
             key=key,
         )
         self.bn1, self.bn2 = nn.BatchNorm2d(outputs), nn.BatchNorm2d(outputs)
         self.relu = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.down = nn.Conv2d(inputs, outputs, 1, stride) if stride > 1 or inputs != outputs else None
+        self.down = (
+            nn.Conv2d(inputs, outputs, 1, stride) if stride > 1 or inputs != outputs else None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
@@ -59,7 +65,9 @@ class SmallResNet(nn.Module):
 
     def __init__(self, key: str | None = None) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU())
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 4, 3, 1, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU()
+        )
         self.blocks = nn.ModuleList([Residual(4, 4, 1, key), Residual(4, 8, 2), Residual(8, 8, 1)])
         self.head = nn.Linear(8, 10)
 
@@ -77,7 +85,10 @@ class Strides(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *(LayerChoice([nn.Conv2d(3 if not i else 4, 4, 3, stride, 1) for stride in (1, 2)]) for i in range(3))
+            *(
+                LayerChoice([nn.Conv2d(3 if not i else 4, 4, 3, stride, 1) for stride in (1, 2)])
+                for i in range(3)
+            )
         )
         self.head = nn.Linear(4, 10)
 
@@ -118,7 +129,9 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(8, 24)
         self.heads = ValueChoice([1, 2, 4])
         self.rate = ValueChoice([0.0, 0.3])
-        self.mix = LayerChoice({"linear": nn.Linear(8, 8), "mlp": nn.Sequential(nn.Linear(8, 32), nn.Linear(32, 8))})
+        self.mix = LayerChoice(
+            {"linear": nn.Linear(8, 8), "mlp": nn.Sequential(nn.Linear(8, 32), nn.Linear(32, 8))}
+        )
         self.head = nn.Linear(8, 10)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -147,14 +160,25 @@ class Deep(nn.Module):
 def nested() -> nn.Module:
     """A choice inside a candidate of another, in a Sequential."""
     inner = LayerChoice([nn.Conv2d(4, 4, 3, 1, 1), nn.Conv2d(4, 4, 5, 1, 2)], key="inner")
-    outer = LayerChoice({"pool": nn.MaxPool2d(3, 1, 1), "conv": nn.Sequential(nn.ReLU(), inner), "skip": nn.Identity()})
+    outer = LayerChoice(
+        {
+            "pool": nn.MaxPool2d(3, 1, 1),
+            "conv": nn.Sequential(nn.ReLU(), inner),
+            "skip": nn.Identity(),
+        }
+    )
     tail = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10)]
-    return nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1), outer, LayerChoice([nn.ReLU(), nn.Tanh()]), *tail)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, 1, 1), outer, LayerChoice([nn.ReLU(), nn.Tanh()]), *tail
+    )
 
 
 def shared() -> nn.Module:
     """Two layers that decide alike."""
-    layers = [LayerChoice([nn.Conv2d(3, 3, size, 1, size // 2) for size in (1, 3)], key="kernel") for _ in range(2)]
+    layers = [
+        LayerChoice([nn.Conv2d(3, 3, size, 1, size // 2) for size in (1, 3)], key="kernel")
+        for _ in range(2)
+    ]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(3 * 16 * 16, 10))
 
 
@@ -168,7 +192,10 @@ def lazily(make: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
                 module.activate(len(module.choice.candidates) - 1)
         model(EXAMPLE)
         for module in model.modules():
-            if isinstance(module, nn.modules.lazy.LazyModuleMixin) and module.has_uninitialized_params():
+            if (
+                isinstance(module, nn.modules.lazy.LazyModuleMixin)
+                and module.has_uninitialized_params()
+            ):
                 module(torch.zeros(1, 4, 16, 16))
         return model
 
@@ -238,7 +265,16 @@ def test_choices_are_in_the_order_of_module_paths() -> None:
     assert keys["nested"] == ["1", "inner", "2"]
     assert keys["shared"] == ["kernel"]
     assert space_of("deep").choices[0].candidates == ("1", "2", "3")
-    assert space_of("skips-any").choices[0].candidates == ("none", "0", "1", "0+1", "2", "0+2", "1+2", "0+1+2")
+    assert space_of("skips-any").choices[0].candidates == (
+        "none",
+        "0",
+        "1",
+        "0+1",
+        "2",
+        "0+2",
+        "1+2",
+        "0+1+2",
+    )
 
 
 def test_spaces_know_what_kind_they_are() -> None:
@@ -255,7 +291,10 @@ def test_spaces_know_what_kind_they_are() -> None:
         "shared": 2,
     }
     # Of skips-any the layer behind is only called where something is chosen.
-    assert [name for name, space in all_spaces().items() if space.factors is None] == ["strides", "skips-any"]
+    assert [name for name, space in all_spaces().items() if space.factors is None] == [
+        "strides",
+        "skips-any",
+    ]
     assert [name for name, space in all_spaces().items() if space.irregular] == ["deep", "nested"]
     for space in all_spaces().values():
         assert space.additive is isinstance(space, AdditiveSpace)
@@ -271,7 +310,11 @@ def test_names_come_from_the_class_unless_given() -> None:
 
 def test_a_choice_that_is_not_taken_is_zero() -> None:
     space = space_of("nested")
-    assert space.check(np.array([[0, 1, 1], [1, 1, 1], [2, 1, 0]])).tolist() == [[0, 0, 1], [1, 1, 1], [2, 0, 0]]
+    assert space.check(np.array([[0, 1, 1], [1, 1, 1], [2, 1, 0]])).tolist() == [
+        [0, 0, 1],
+        [1, 1, 1],
+        [2, 0, 0],
+    ]
     deep = space_of("deep").check(np.array([[0, 2, 2, 2], [1, 2, 2, 2]]))
     assert deep.tolist() == [[0, 2, 0, 0], [1, 2, 2, 0]]
 
@@ -281,7 +324,13 @@ def test_blocks_are_the_outermost_modules_without_choices() -> None:
     blocks = space.blocks(space.architecture([2, 0, 0]))
     operators = [block.key.partition("-")[0] for block in blocks]
     # The ReLU, called twice by each block, is none of its own.
-    first = ["module sequential", "module sequential", "module batchnorm2d", "module conv2d", "module batchnorm2d"]
+    first = [
+        "module sequential",
+        "module sequential",
+        "module batchnorm2d",
+        "module conv2d",
+        "module batchnorm2d",
+    ]
     rest = ["module conv2d", "module batchnorm2d", "module conv2d", "module batchnorm2d"]
     assert operators == [*first, *rest, "module conv2d", *rest, "module linear"]
     assert blocks[0].key.endswith("3x16x16 -> 4x16x16")
@@ -295,7 +344,8 @@ def test_keys_are_equal_in_every_process() -> None:
     code = """
 import torch, spaces
 from torch import nn
-choice = spaces.LayerChoice([nn.Conv2d(3, 4, 3, padding=1), nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())])
+layers = [nn.Conv2d(3, 4, 3, padding=1), nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())]
+choice = spaces.LayerChoice(layers)
 space = spaces.from_model(nn.Sequential(choice, nn.Flatten()), torch.zeros(1, 3, 8, 8))
 print(*space.all_blocks, sep="\\n")
 """
@@ -327,7 +377,9 @@ def test_what_is_computed_outside_modules_counts_too() -> None:
 
 def test_where_costs_depend_on_each_other_all_is_run() -> None:
     space = space_of("strides")
-    counts = [int(count) for count in space.macs(np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]]))]
+    counts = [
+        int(count) for count in space.macs(np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1]]))
+    ]
     layer = 4 * 4 * 9
     first = 3 * 4 * 9
     assert counts == [
@@ -336,7 +388,9 @@ def test_where_costs_depend_on_each_other_all_is_run() -> None:
         first * 64 + 2 * layer * 16 + 40,
         first * 64 + layer * 16 + layer * 4 + 40,
     ]
-    assert len(space.all_blocks) == 2 + 2 * 3 + 1  # the first layer, others on three sizes, the head
+    assert (
+        len(space.all_blocks) == 2 + 2 * 3 + 1
+    )  # the first layer, others on three sizes, the head
 
 
 def test_graphs_follow_the_data() -> None:
@@ -347,7 +401,10 @@ def test_graphs_follow_the_data() -> None:
     assert graph.position.tolist() == [0, 1, 2, 3]
     assert sorted(graph.edge_index.T.tolist()) == [[0, 2], [1, 3], [2, 1]]
     without = space.graph(space.architecture([2, 0, 1]))
-    assert (without.position.tolist(), without.edge_index.T.tolist()) == ([0, 1, 3], [[0, 1], [1, 2]])
+    assert (without.position.tolist(), without.edge_index.T.tolist()) == (
+        [0, 1, 3],
+        [[0, 1], [1, 2]],
+    )
 
 
 def test_graphs_tell_which_inputs_are_taken() -> None:
@@ -367,7 +424,9 @@ def test_graphs_tell_which_inputs_are_taken() -> None:
     assert space.factors is not None
     assert space.factors.edges is not None
     into = {
-        candidate: sorted(edge[0] for edge in space.graph(architecture).edge_index.T.tolist() if edge[1] == 3)
+        candidate: sorted(
+            edge[0] for edge in space.graph(architecture).edge_index.T.tolist() if edge[1] == 3
+        )
         for candidate in space.choices[2].candidates
         for architecture in [space.architecture({"first": "1", "second": "1", "skip": candidate})]
     }
@@ -389,7 +448,9 @@ def test_values_are_where_they_are_used() -> None:
 def test_frozen_networks_compute_what_the_activated_model_does(name: str, seed: int) -> None:
     space, rng = space_of(name), np.random.default_rng(seed)
     codes = space.sample(rng, 2)
-    codes = np.concatenate([codes, space.mutate(codes, rng, 0.5), space.crossover(codes, codes[::-1], rng)])
+    codes = np.concatenate(
+        [codes, space.mutate(codes, rng, 0.5), space.crossover(codes, codes[::-1], rng)]
+    )
     supernet = space.supernet().eval()
     for architecture in space.decode(codes):
         assert space.decode(space.encode([architecture])) == [architecture]
@@ -497,7 +558,9 @@ def test_a_registered_space_is_like_any_other(registered: str) -> None:
 def test_without_a_name_nothing_leaves_the_process() -> None:
     space = space_of("resnet")
     architecture = space.architecture([0, 1, 2])
-    with pytest.raises(InvalidParameter, match=r"'model-smallresnet' is not registered.*@spaces.register_space"):
+    with pytest.raises(
+        InvalidParameter, match=r"'model-smallresnet' is not registered.*@spaces.register_space"
+    ):
         pickle.dumps(space)
     with pytest.raises(UnknownName, match="unknown space 'model-smallresnet'"):
         Architecture.from_json(architecture.to_json())
@@ -514,7 +577,10 @@ def test_a_name_of_another_space_does_not_register() -> None:
 def test_models_of_one_class_differ_where_they_are_different() -> None:
     def make(size: int) -> ModelSpace:
         return spaces.from_model(
-            nn.Sequential(LayerChoice([nn.Conv2d(3, size, 1), nn.Conv2d(3, size, 3)]), nn.Flatten()), EXAMPLE
+            nn.Sequential(
+                LayerChoice([nn.Conv2d(3, size, 1), nn.Conv2d(3, size, 3)]), nn.Flatten()
+            ),
+            EXAMPLE,
         )
 
     assert make(2) == make(2)
@@ -526,8 +592,14 @@ def test_other_classes_are_refused() -> None:
     space = space_of("resnet")
     architecture = space.architecture([0, 0, 0])
     assert isinstance(space.network(architecture, num_classes=10), nn.Module)
-    for build in (lambda: space.network(architecture, num_classes=3), lambda: space.supernet(num_classes=3)):
-        with pytest.raises(InvalidParameter, match="model-smallresnet has 10 classes, as its model was built, not 3"):
+    for build in (
+        lambda: space.network(architecture, num_classes=3),
+        lambda: space.supernet(num_classes=3),
+    ):
+        with pytest.raises(
+            InvalidParameter,
+            match="model-smallresnet has 10 classes, as its model was built, not 3",
+        ):
             build()
     with pytest.raises(InvalidParameter, match="num_classes is 3, but the model's output has 10"):
         spaces.from_model(SmallResNet(), EXAMPLE, num_classes=3)
@@ -538,8 +610,12 @@ def test_models_that_cannot_be_searched_are_refused() -> None:
         spaces.from_model(nn.Linear(3, 3), EXAMPLE)
     with pytest.raises(InvalidParameter, match="at least one image"):
         spaces.from_model(SmallResNet(), EXAMPLE[:0])
-    clash = nn.Sequential(LayerChoice([nn.Identity()], key="k"), LayerChoice([nn.Identity()] * 2, key="k"))
-    with pytest.raises(InvalidParameter, match="the key 'k' is given to mutables with different candidates"):
+    clash = nn.Sequential(
+        LayerChoice([nn.Identity()], key="k"), LayerChoice([nn.Identity()] * 2, key="k")
+    )
+    with pytest.raises(
+        InvalidParameter, match="the key 'k' is given to mutables with different candidates"
+    ):
         spaces.from_model(clash, EXAMPLE)
 
 
@@ -547,5 +623,7 @@ def test_models_that_cannot_be_searched_are_refused() -> None:
 def test_an_architecture_that_fails_is_named(failing: int) -> None:
     convolutions = [nn.Conv2d(3, 5 if index == failing else 4, 1) for index in range(2)]
     layers = nn.Sequential(LayerChoice(convolutions), nn.Conv2d(4, 2, 1), nn.Flatten())
-    with pytest.raises(InvalidArchitecture, match=rf"model-sequential \{{'0': '{failing}'\}}: the model fails"):
+    with pytest.raises(
+        InvalidArchitecture, match=rf"model-sequential \{{'0': '{failing}'\}}: the model fails"
+    ):
         spaces.from_model(layers, EXAMPLE)

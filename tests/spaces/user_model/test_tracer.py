@@ -86,7 +86,9 @@ def test_scripted_modules_count_as_their_callers_own() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         scripted = torch.jit.trace(nn.Conv2d(3, 3, 1), EXAMPLE)  # type: ignore[no-untyped-call]
-    space = spaces.from_model(nn.Sequential(convolutions(), scripted, convolutions(), nn.Flatten()), EXAMPLE)
+    space = spaces.from_model(
+        nn.Sequential(convolutions(), scripted, convolutions(), nn.Flatten()), EXAMPLE
+    )
     assert operators(space, [0, 0])[-1] == "own sequential"
     assert sorted(space.graph(space.architecture([0, 0])).edge_index.T.tolist()) == [[0, 1], [1, 2]]
     check_counts(space)
@@ -110,7 +112,9 @@ def test_attention_is_counted_though_its_fast_path_hides_it() -> None:
     class Attending(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.choice = LayerChoice([nn.MultiheadAttention(16, heads, batch_first=True) for heads in (1, 2)])
+            self.choice = LayerChoice(
+                [nn.MultiheadAttention(16, heads, batch_first=True) for heads in (1, 2)]
+            )
             self.head = nn.Linear(16, 4)
 
         def forward(self, x: Tensor) -> Tensor:
@@ -127,7 +131,9 @@ def test_attention_is_counted_though_its_fast_path_hides_it() -> None:
 
 def test_choices_that_share_a_module_are_counted_together() -> None:
     conv = nn.Conv2d(3, 3, 1)
-    model = nn.Sequential(LayerChoice([conv, nn.Identity()]), LayerChoice([conv, nn.Conv2d(3, 3, 3, 1, 1)]))
+    model = nn.Sequential(
+        LayerChoice([conv, nn.Identity()]), LayerChoice([conv, nn.Conv2d(3, 3, 3, 1, 1)])
+    )
     space = spaces.from_model(nn.Sequential(model, nn.Flatten()), EXAMPLE)
     assert space.factors is None
     check_counts(space)
@@ -135,7 +141,9 @@ def test_choices_that_share_a_module_are_counted_together() -> None:
 
 def test_a_module_may_be_two_candidates() -> None:
     conv = nn.Conv2d(3, 3, 1)
-    space = spaces.from_model(nn.Sequential(LayerChoice([conv, nn.Identity(), conv]), nn.Flatten()), EXAMPLE)
+    space = spaces.from_model(
+        nn.Sequential(LayerChoice([conv, nn.Identity(), conv]), nn.Flatten()), EXAMPLE
+    )
     assert space.params(np.array([[0], [1], [2]])).tolist() == [12, 0, 12]
     check_counts(space)
 
@@ -184,10 +192,17 @@ def test_inputs_may_come_together_at_any_width() -> None:
 
 def test_a_shortened_repeat_may_change_shapes() -> None:
     stages = Repeat(lambda index: nn.Conv2d(3, 3, 3, 2, 1), (0, 3))
-    space = spaces.from_model(nn.Sequential(stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)), EXAMPLE)
+    space = spaces.from_model(
+        nn.Sequential(stages, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2)), EXAMPLE
+    )
     assert not space.additive
     layer = 81
-    assert space.macs(np.arange(4)[:, None]).tolist() == [6, 64 * layer + 6, 80 * layer + 6, 84 * layer + 6]
+    assert space.macs(np.arange(4)[:, None]).tolist() == [
+        6,
+        64 * layer + 6,
+        80 * layer + 6,
+        84 * layer + 6,
+    ]
     check_counts(space)
 
 
@@ -208,7 +223,8 @@ class ManyStrides(nn.Module):
 def test_blocks_of_large_spaces_are_explored() -> None:
     space = spaces.from_model(ManyStrides(), EXAMPLE)
     assert space.size == 4096
-    # Five sizes of inputs, 16 to 1, and two strides: the last layer on whole images is met in 2 of 4096.
+    # Five sizes of inputs, 16 to 1, and two strides: the last layer on whole images is met in 2 of
+    # 4096.
     assert len(space.all_blocks) == 10
     keys, counts = space.block_counts(space.sample(np.random.default_rng(1), 5))
     assert keys == list(space.all_blocks)
@@ -228,12 +244,19 @@ def test_threads_may_share_a_space() -> None:
     architectures = space.decode(space.sample(np.random.default_rng(0), 12))
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(space.macs, architectures))
-    assert together == [sum(block.macs for block in space.blocks(architecture)) for architecture in architectures]
+    assert together == [
+        sum(block.macs for block in space.blocks(architecture)) for architecture in architectures
+    ]
 
 
 def test_shapes_tell_what_random_architectures_might_miss() -> None:
     space = spaces.from_model(ManyStrides(), EXAMPLE)
-    assert factorise(space.places, [2] * 12, space.trace, lambda n: space.sample(np.random.default_rng(0), 0)) is None
+    assert (
+        factorise(
+            space.places, [2] * 12, space.trace, lambda n: space.sample(np.random.default_rng(0), 0)
+        )
+        is None
+    )
 
 
 def test_running_a_model_draws_no_random_numbers() -> None:
@@ -257,10 +280,16 @@ def test_running_a_model_draws_no_random_numbers() -> None:
 
 def test_a_mutable_with_two_places_counts_at_either() -> None:
     inner = convolutions()
-    model = nn.Sequential(LayerChoice([nn.Identity(), inner]), LayerChoice([inner, nn.Identity()]), nn.Flatten())
+    model = nn.Sequential(
+        LayerChoice([nn.Identity(), inner]), LayerChoice([inner, nn.Identity()]), nn.Flatten()
+    )
     space = spaces.from_model(model, EXAMPLE)
     assert [choice.key for choice in space.choices] == ["0", "0.candidates.1", "1"]
-    assert space.check(np.array([[0, 1, 0], [0, 1, 1], [1, 1, 1]])).tolist() == [[0, 1, 0], [0, 0, 1], [1, 1, 1]]
+    assert space.check(np.array([[0, 1, 0], [0, 1, 1], [1, 1, 1]])).tolist() == [
+        [0, 1, 0],
+        [0, 0, 1],
+        [1, 1, 1],
+    ]
     check_counts(space)
 
 
@@ -300,7 +329,10 @@ def test_what_passes_through_numpy_flows_on() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.from_numpy(2 * x.detach().numpy())
 
-    assert edges(nn.Sequential(convolutions(), Detour(), convolutions(), nn.Flatten()), [0, 1]) == [[0, 1], [1, 2]]
+    assert edges(nn.Sequential(convolutions(), Detour(), convolutions(), nn.Flatten()), [0, 1]) == [
+        [0, 1],
+        [1, 2],
+    ]
 
 
 def test_edges_may_depend_on_other_choices() -> None:
@@ -326,7 +358,9 @@ def test_blocks_can_be_run_by_themselves() -> None:
     blocks = space.blocks(space.architecture([1]))
     module = space.block_module(blocks[0])
     assert module(torch.zeros(1, *blocks[0].input)).shape[1:] == blocks[0].output
-    with pytest.raises(InvalidBlock, match="model-untidy has no module that is the block 'own untidy-"):
+    with pytest.raises(
+        InvalidBlock, match="model-untidy has no module that is the block 'own untidy-"
+    ):
         space.block_module(blocks[-1])
 
 
@@ -366,4 +400,8 @@ def test_digests_tell_configurations_apart() -> None:
     assert len(set(digests.values())) == len(digests)
     assert digests == {name: digest(configuration(module)) for name, module in modules()}
     module = nn.Conv2d(3, 4, 3)
-    assert digest(configuration(module.eval())) == digest(configuration(module.train())) == digests["conv"]
+    assert (
+        digest(configuration(module.eval()))
+        == digest(configuration(module.train()))
+        == digests["conv"]
+    )

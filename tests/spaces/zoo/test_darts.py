@@ -15,16 +15,18 @@ from spaces.zoo.darts import OPERATIONS, DartsSpace
 
 # Genotypes as the release prints them.
 V1 = (
-    "Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1), "
-    "('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)], normal_concat=[2, 3, 4, 5], "
-    "reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0), "
-    "('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)], reduce_concat=[2, 3, 4, 5])"
+    "Genotype(normal=[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0),"
+    " ('sep_conv_3x3', 1), ('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0),"
+    " ('skip_connect', 2)], normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0),"
+    " ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 0), ('max_pool_3x3', 0),"
+    " ('skip_connect', 2), ('skip_connect', 2), ('avg_pool_3x3', 0)], reduce_concat=[2, 3, 4, 5])"
 )
 V2 = (
-    "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "
-    "('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], "
-    "reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), "
-    "('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])"
+    "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0),"
+    " ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0),"
+    " ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0),"
+    " ('max_pool_3x3', 1), ('skip_connect', 2), ('max_pool_3x3', 1), ('max_pool_3x3', 0),"
+    " ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])"
 )
 
 
@@ -98,7 +100,11 @@ def test_cells_at_a_third_and_two_thirds_reduce() -> None:
         (576, 8, 8),
         (576, 8, 8),
     ]
-    assert [index for index, cell in enumerate(cells) if cell.preprocess[0].operator == "factorized_reduce"] == [7, 14]
+    assert [
+        index
+        for index, cell in enumerate(cells)
+        if cell.preprocess[0].operator == "factorized_reduce"
+    ] == [7, 14]
 
 
 def test_only_edges_from_the_cells_before_are_strided(tiny: DartsSpace) -> None:
@@ -143,8 +149,12 @@ def test_cell_computes_what_its_choices_say() -> None:
         both = stem(x)
         one = sep(pre0(both)) + pre1(both)
         # Node 3 has no term, so that the pool of node 4 reads zeros.
-        expected = torch.cat([one, avg(one), torch.zeros_like(one), dil(one) + pool(torch.zeros_like(one))], 1)
-    torch.testing.assert_close(reached[0], expected)  # what the next cell's second preprocessing reads
+        expected = torch.cat(
+            [one, avg(one), torch.zeros_like(one), dil(one) + pool(torch.zeros_like(one))], 1
+        )
+    torch.testing.assert_close(
+        reached[0], expected
+    )  # what the next cell's second preprocessing reads
 
 
 def test_stem_of_imagenet_has_three_strides() -> None:
@@ -174,7 +184,10 @@ def test_costs_are_not_additive(tiny: DartsSpace) -> None:
 
 @pytest.mark.parametrize(
     ("name", "features", "norm"),
-    [("darts(auxiliary=True, channels=4, layers=3)", 64, 1536), ("darts-imagenet(auxiliary=True, channels=4)", 64, 0)],
+    [
+        ("darts(auxiliary=True, channels=4, layers=3)", 64, 1536),
+        ("darts-imagenet(auxiliary=True, channels=4)", 64, 0),
+    ],
 )
 def test_auxiliary_head_is_for_training(name: str, features: int, norm: int) -> None:
     space = spaces.get(name)
@@ -197,19 +210,30 @@ def test_auxiliary_head_is_for_training(name: str, features: int, norm: int) -> 
 
 def test_auxiliary_head_leaves_the_network_as_it_is() -> None:
     choices = spaces.published("darts-v2").choices
-    plain, space = (spaces.get("darts", channels=4, layers=3, auxiliary=auxiliary) for auxiliary in (False, True))
+    plain, space = (
+        spaces.get("darts", channels=4, layers=3, auxiliary=auxiliary)
+        for auxiliary in (False, True)
+    )
     with_head = space.network(space.architecture(choices)).eval()
     network = plain.network(plain.architecture(choices)).eval()
-    network.load_state_dict({key: value for key, value in with_head.state_dict().items() if "auxiliary" not in key})
+    network.load_state_dict(
+        {key: value for key, value in with_head.state_dict().items() if "auxiliary" not in key}
+    )
     x = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
         torch.testing.assert_close(with_head(x), network(x))
 
 
 def test_drop_path_spares_skips_and_what_surrounds_the_cells(tiny: DartsSpace) -> None:
-    choices = chosen(normal_0_op_0="sep_conv_3x3", normal_0_op_1="skip_connect", reduce_0_op_0="skip_connect")
+    choices = chosen(
+        normal_0_op_0="sep_conv_3x3", normal_0_op_1="skip_connect", reduce_0_op_0="skip_connect"
+    )
     plan = tiny.plan(tiny.encode([tiny.architecture(choices)])[0])
-    dropped = {step.place.rpartition("/")[2]: step.block.operator for step in plan.applied if step.droppable}
+    dropped = {
+        step.place.rpartition("/")[2]: step.block.operator
+        for step in plan.applied
+        if step.droppable
+    }
     # The skip of a reducing cell is a block with weights, which the release drops too.
     assert dropped == {"sep_conv_3x3": "sep_conv", "skip_connect": "factorized_reduce"}
     assert {step.place.split("/")[-1] for step in plan.applied if not step.droppable} == {

@@ -34,7 +34,9 @@ def get(name: str) -> NasBench101Space:
     return found
 
 
-def cell(edges: Sequence[tuple[int, int]], operations: Sequence[int] = (0,) * INNER) -> NDArray[np.int8]:
+def cell(
+    edges: Sequence[tuple[int, int]], operations: Sequence[int] = (0,) * INNER
+) -> NDArray[np.int8]:
     bits = [int(edge in edges) for edge in EDGES]
     assert sum(bits) == len(edges)
     return np.array([[*bits, *operations]], dtype=np.int8)
@@ -69,7 +71,12 @@ def paths(edges: list[tuple[int, int]], start: int = 0) -> list[tuple[int, ...]]
     """All ways from a vertex to the output."""
     if start == 6:
         return [(6,)]
-    return [(start, *rest) for source, target in edges if source == start for rest in paths(edges, target)]
+    return [
+        (start, *rest)
+        for source, target in edges
+        if source == start
+        for rest in paths(edges, target)
+    ]
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -127,13 +134,20 @@ def test_there_are_as_many_graphs_as_the_benchmark_trained() -> None:
 
 
 def refined(codes: NDArray[np.int8]) -> NDArray[np.uint64]:
-    """Numbers [n] that relabelled graphs share: each vertex takes up those of its neighbours, as the hash does."""
+    """Numbers [n] that relabelled graphs share: each vertex takes up those of its neighbours, as
+    the hash does.
+    """
     cells = Cells.of(codes)
     adjacency = cells.adjacency.astype(np.uint64)
-    labels = np.concatenate([np.full((len(codes), 1), 5), cells.operations, np.full((len(codes), 1), 6)], 1)
+    labels = np.concatenate(
+        [np.full((len(codes), 1), 5), cells.operations, np.full((len(codes), 1), 6)], 1
+    )
     state = mixed(labels.astype(np.uint64) + np.uint64(1))
     for _ in range(7):
-        entering, leaving = np.einsum("nij,ni->nj", adjacency, state), np.einsum("nij,nj->ni", adjacency, state)
+        entering, leaving = (
+            np.einsum("nij,ni->nj", adjacency, state),
+            np.einsum("nij,nj->ni", adjacency, state),
+        )
         state = mixed(state + mixed(entering) * np.uint64(3) + mixed(leaving) * np.uint64(7))
     return np.where(cells.live, mixed(state), np.uint64(0)).sum(1)
 
@@ -147,7 +161,9 @@ def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def test_sampling_is_uniform_over_spellings(space: NasBench101Space) -> None:
     codes = space.sample(np.random.default_rng(0), 20_000)
     inner = Cells.of(codes).live[:, 1:-1].sum(1)
-    expected = np.bincount(canonical_matrices()[1], weights=3.0 ** canonical_matrices()[1]) / space.size
+    expected = (
+        np.bincount(canonical_matrices()[1], weights=3.0 ** canonical_matrices()[1]) / space.size
+    )
     np.testing.assert_allclose(np.bincount(inner, minlength=6) / len(codes), expected, atol=0.01)
 
 
@@ -179,7 +195,10 @@ def relabelled(row: NDArray[np.int8]) -> list[NDArray[np.int8]]:
         moved = adjacency[np.ix_(vertices, vertices)]
         if not np.tril(moved).any():
             found.append(
-                np.array([[*(moved[edge] for edge in EDGES), *operations[np.array(vertices[1:-1]) - 1]]], dtype=np.int8)
+                np.array(
+                    [[*(moved[edge] for edge in EDGES), *operations[np.array(vertices[1:-1]) - 1]]],
+                    dtype=np.int8,
+                )
             )
     return found
 
@@ -216,7 +235,9 @@ def test_introduction_of_the_release_states_the_parameters(space: NasBench101Spa
         ([(0, 1), (1, 2), (0, 3), (3, 4), (2, 6), (3, 6), (4, 6)], 11, [4, 4, 4, 3, 0, 11]),
     ],
 )
-def test_channels_are_shared_out(edges: list[tuple[int, int]], outputs: int, expected: list[int]) -> None:
+def test_channels_are_shared_out(
+    edges: list[tuple[int, int]], outputs: int, expected: list[int]
+) -> None:
     assert Cells.of(cell(edges)).channels(outputs)[0, 1:].tolist() == expected
 
 
@@ -251,7 +272,9 @@ def test_module_truncates_adds_and_concatenates() -> None:
         value = stem(x)
         one = conv_1(input_1(value))
         two = conv_2(one)
-        three = pool_3(one[:, :4] + two[:, :4] + input_3(value))  # 9 channels are shared out as 5 and 4
+        three = pool_3(
+            one[:, :4] + two[:, :4] + input_3(value)
+        )  # 9 channels are shared out as 5 and 4
         expected = classifier(torch.cat([two, three], 1) + output(value))
         torch.testing.assert_close(network(x), expected)
 

@@ -17,7 +17,8 @@ from spaces.cells.nasbench201 import Rule, live_edges
 from spaces.errors import InvalidParameter
 from spaces.zoo.nasbench201 import EDGES, OPERATIONS, NasBench201Space, classes, unique_string
 
-# The benchmark's API on the cell 9930: dataset's space, FLOPs in millions and parameters in millions.
+# The benchmark's API on the cell 9930: dataset's space, FLOPs in millions and parameters in
+# millions.
 STATED = [
     ({}, 184.73, 1.289),
     ({"num_classes": 100}, 184.74, 1.294),
@@ -40,7 +41,9 @@ def cells(space: NasBench201Space) -> NDArray[np.int8]:
 
 
 @pytest.mark.parametrize(("parameters", "macs", "params"), STATED)
-def test_counts_are_those_that_the_benchmark_states(parameters: dict[str, int], macs: float, params: float) -> None:
+def test_counts_are_those_that_the_benchmark_states(
+    parameters: dict[str, int], macs: float, params: float
+) -> None:
     space = spaces.get("nasbench201", **parameters)
     codes = spaces.get("nasbench201").encode([spaces.published("nasbench201-best-cifar100")])
     assert round(int(space.macs(codes)[0]) / 1e6, 2) == macs
@@ -99,7 +102,10 @@ def test_cell_sums_what_its_edges_say() -> None:
 
 def test_dead_edges_are_executed_and_counted(space: NasBench201Space) -> None:
     # Nothing reaches node 1, so its convolution to node 3 has nothing to do.
-    dead, without = space.architecture([NONE, SKIP, NONE, NONE, CONV3, SKIP]), [NONE, SKIP, NONE, NONE, NONE, SKIP]
+    dead, without = (
+        space.architecture([NONE, SKIP, NONE, NONE, CONV3, SKIP]),
+        [NONE, SKIP, NONE, NONE, NONE, SKIP],
+    )
     assert len(space.blocks(dead)) == len(space.blocks(space.architecture(without))) + 15
     assert space.graph(dead).num_nodes == space.graph(space.architecture(without)).num_nodes
 
@@ -114,8 +120,12 @@ def test_cells_without_any_path_still_run(space: NasBench201Space) -> None:
 # Isomorphic cells
 
 
-@pytest.mark.parametrize(("rule", "count"), [("official", 6466), ("complete", 5390), ("flat", 4930)])
-def test_cells_of_one_class_compute_the_same(cells: NDArray[np.int8], rule: Rule, count: int) -> None:
+@pytest.mark.parametrize(
+    ("rule", "count"), [("official", 6466), ("complete", 5390), ("flat", 4930)]
+)
+def test_cells_of_one_class_compute_the_same(
+    cells: NDArray[np.int8], rule: Rule, count: int
+) -> None:
     """With any function for an operation, here a random matrix before a tanh."""
     found, results = classes(cells, rule), computed(cells)
     assert len(np.unique(found)) == count
@@ -125,7 +135,9 @@ def test_cells_of_one_class_compute_the_same(cells: NDArray[np.int8], rule: Rule
 
 
 def test_cells_of_different_flat_classes_compute_different_things(cells: NDArray[np.int8]) -> None:
-    assert len(np.unique(computed(cells).round(7), axis=0)) == len(np.unique(classes(cells, "flat")))
+    assert len(np.unique(computed(cells).round(7), axis=0)) == len(
+        np.unique(classes(cells, "flat"))
+    )
 
 
 def test_finer_rules_split_the_classes_of_coarser_ones(cells: NDArray[np.int8]) -> None:
@@ -165,7 +177,9 @@ def test_class_of_a_cell_does_not_depend_on_the_others(cells: NDArray[np.int8]) 
 
 
 def test_live_edges_are_those_on_a_path(cells: NDArray[np.int8]) -> None:
-    paths = [(0, *between, 3) for count in range(3) for between in itertools.combinations((1, 2), count)]
+    paths = [
+        (0, *between, 3) for count in range(3) for between in itertools.combinations((1, 2), count)
+    ]
     expected = np.zeros((len(cells), 6), dtype=bool)
     for path in paths:
         columns = [EDGES.index(edge) for edge in itertools.pairwise(path)]
@@ -179,7 +193,13 @@ def test_live_edges_are_those_on_a_path(cells: NDArray[np.int8]) -> None:
 
 def test_graph_has_live_edges_as_nodes(space: NasBench201Space) -> None:
     graph = space.graph(space.architecture([CONV3, NONE, POOL, SKIP, NONE, CONV1]))
-    assert space.operations == ["skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "output"]
+    assert space.operations == [
+        "skip_connect",
+        "nor_conv_1x1",
+        "nor_conv_3x3",
+        "avg_pool_3x3",
+        "output",
+    ]
     # The input, edges 0-1, 1-2, 0-3 and 2-3, the output.
     assert graph.operation.tolist() == [0, 3, 4, 1, 2, 5]
     assert graph.position.tolist() == [0, 1, 3, 4, 6, 7]
@@ -195,13 +215,17 @@ def test_graph_without_a_path_is_input_and_output(space: NasBench201Space) -> No
 
 
 @pytest.mark.reference_data
-def test_all_strings_of_the_benchmark_read_back(reference_data: Path, space: NasBench201Space) -> None:
+def test_all_strings_of_the_benchmark_read_back(
+    reference_data: Path, space: NasBench201Space
+) -> None:
     with gzip.open(reference_data / "nasbench201" / "accuracy.csv.gz", "rt") as file:
         rows = list(csv.DictReader(file))
     architectures = [formats.read(row["arch_str"], "nasbench201") for row in rows]
     codes = space.encode(architectures)
     assert len(np.unique(codes, axis=0)) == len(rows) == 15625
-    assert [formats.write(one, "nasbench201") for one in space.decode(codes)] == [row["arch_str"] for row in rows]
+    assert [formats.write(one, "nasbench201") for one in space.decode(codes)] == [
+        row["arch_str"] for row in rows
+    ]
     best = max(rows, key=lambda row: float(row["cifar10_test_acc"]))
     assert formats.read(best["arch_str"]) == spaces.published("nasbench201-best-cifar10")
 

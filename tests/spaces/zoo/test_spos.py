@@ -10,7 +10,8 @@ from spaces.errors import InvalidParameter
 OPERATORS = (("shuffle", 3), ("shuffle", 5), ("shuffle", 7), ("xception", 3))
 PUBLISHED = (2, 1, 0, 1, 2, 0, 2, 0, 2, 0, 2, 3, 0, 0, 0, 0, 3, 2, 3, 3)
 
-# Inputs, outputs, hidden, input side, stride of a block, and its MACs with kernel 3, 5, 7 and as xception.
+# Inputs, outputs, hidden, input side, stride of a block, and its MACs with kernel 3, 5, 7 and as
+# xception.
 MACS = [
     (16, 64, 32, 112, 2, (13396992, 15805440, 19418112, 13146112)),
     (64, 64, 32, 56, 1, (7325696, 8931328, 11339776, 12343296)),
@@ -35,17 +36,33 @@ def test_block_macs_are_those_of_the_official_table(
     inputs: int, outputs: int, hidden: int, side: int, stride: int, expected: tuple[int, ...]
 ) -> None:
     shapes = (inputs, side, side), (outputs, side // stride, side // stride)
-    counted = [Block(operator, *shapes, kernel, hidden, stride, "relu").macs for operator, kernel in OPERATORS]
+    counted = [
+        Block(operator, *shapes, kernel, hidden, stride, "relu").macs
+        for operator, kernel in OPERATORS
+    ]
     assert counted == list(expected)
 
 
 def test_space_consists_of_the_blocks_of_the_official_table(spos: ChainSpace) -> None:
     expected = {
-        Block(operator, (inputs, side, side), (outputs, side // stride, side // stride), kernel, hidden, stride, "relu")
+        Block(
+            operator,
+            (inputs, side, side),
+            (outputs, side // stride, side // stride),
+            kernel,
+            hidden,
+            stride,
+            "relu",
+        )
         for inputs, outputs, hidden, side, stride, _ in MACS
         for operator, kernel in OPERATORS
     }
-    found = {block for layer in spos.choice_layers for blocks in layer.candidates.values() for block in blocks}
+    found = {
+        block
+        for layer in spos.choice_layers
+        for blocks in layer.candidates.values()
+        for block in blocks
+    }
     assert found == expected
 
 
@@ -59,7 +76,11 @@ def test_layers_are_named_and_placed_as_in_the_release(spos: ChainSpace) -> None
     assert [choice.key for choice in spos.choices] == [f"layer_{index}" for index in range(1, 21)]
     assert {choice.candidates for choice in spos.choices} == {("k3", "k5", "k7", "xcep")}
     assert spos.size == 4**20
-    strided = [index for index, layer in enumerate(spos.choice_layers) if layer.candidates["k3"][0].stride == 2]
+    strided = [
+        index
+        for index, layer in enumerate(spos.choice_layers)
+        if layer.candidates["k3"][0].stride == 2
+    ]
     assert strided == [0, 4, 8, 16]
 
 
@@ -78,7 +99,9 @@ def test_published_architecture(spos: ChainSpace) -> None:
 
 
 def test_range_of_macs(spos: ChainSpace) -> None:
-    (least, lightest), (greatest, heaviest) = spos.additive_table(lambda block: block.macs, np.int64).bounds()
+    (least, lightest), (greatest, heaviest) = spos.additive_table(
+        lambda block: block.macs, np.int64
+    ).bounds()
     assert (round(least / 1e6, 2), round(greatest / 1e6, 2)) == (270.36, 398.61)
     assert spos.macs(np.stack([lightest, heaviest])).tolist() == [least, greatest]
 

@@ -28,7 +28,9 @@ SETS = {
 
 
 def results(index: int, data: str, seed: int, epochs: int) -> dict[str, Any]:
-    """One training in the release's layout; the accuracy is 50 + 10 index + epoch / 10, and 1 more for seed 888."""
+    """One training in the release's layout; the accuracy is 50 + 10 index + epoch / 10, and 1 more
+    for seed 888.
+    """
     accuracy = {
         f"{part}@{epoch}": 50.0 + 10 * index + epoch / 10 + (seed == 888)
         for part in SETS[data]
@@ -41,7 +43,13 @@ def results(index: int, data: str, seed: int, epochs: int) -> dict[str, Any]:
         "train_acc5es": None,
         "train_losses": dict.fromkeys(range(epochs), 1.0),
         "train_times": dict.fromkeys(range(epochs), 2.0 + index),
-        "arch_config": {"name": "infer.tiny", "C": 16, "N": 5, "arch_str": CELLS[index], "num_classes": 10},
+        "arch_config": {
+            "name": "infer.tiny",
+            "C": 16,
+            "N": 5,
+            "arch_str": CELLS[index],
+            "num_classes": 10,
+        },
         "params": 0.1,
         "flop": 15.6,
         "seed": seed,
@@ -57,7 +65,9 @@ def results(index: int, data: str, seed: int, epochs: int) -> dict[str, Any]:
 def part(index: int, epochs: int) -> dict[str, Any]:
     """`full` or `less` of one cell: two seeds, but for CIFAR-100 one."""
     seeds = {data: [777] if data == "cifar100" else [777, 888] for data in SETS}
-    runs = {(data, seed): results(index, data, seed, epochs) for data in SETS for seed in seeds[data]}
+    runs = {
+        (data, seed): results(index, data, seed, epochs) for data in SETS for seed in seeds[data]
+    }
     return {
         "arch_index": index,
         "arch_str": CELLS[index],
@@ -70,7 +80,9 @@ def part(index: int, epochs: int) -> dict[str, Any]:
 @pytest.fixture
 def release_201() -> dict[str, Any]:
     """The content of NAS-Bench-201's one file, for three cells."""
-    infos = {index: {"full": part(index, 200), "less": part(index, 12)} for index in range(len(CELLS))}
+    infos = {
+        index: {"full": part(index, 200), "less": part(index, 12)} for index in range(len(CELLS))
+    }
     return {"meta_archs": list(CELLS), "arch2infos": infos, "evaluated_indexes": set(infos)}
 
 
@@ -79,7 +91,10 @@ def hardware() -> dict[str, Any]:
     """The content of HW-NAS-Bench's pickle, for three cells; costs are 1, 2, 3 and so on."""
     tables = {}
     for offset, data in enumerate(("cifar10", "cifar100", "ImageNet16-120")):
-        config = [{"name": "infer.tiny", "C": 16, "N": 5, "arch_str": text, "num_classes": 10} for text in CELLS]
+        config = [
+            {"name": "infer.tiny", "C": 16, "N": 5, "arch_str": text, "num_classes": 10}
+            for text in CELLS
+        ]
         costs = np.arange(1, 4) + 10.0 * offset
         tables[data] = {"config": config, "raspi4_latency": list(costs), "fpga_energy": costs + 0.5}
         tables[data]["eyeriss_arithmetic_intensity"] = costs
@@ -90,13 +105,23 @@ def metrics_message() -> Any:
     """The message class ModelMetrics, made by protobuf itself."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-    file = descriptor_pb2.FileDescriptorProto(name="model_metrics_test.proto", package="made_up", syntax="proto2")
+    file = descriptor_pb2.FileDescriptorProto(
+        name="model_metrics_test.proto", package="made_up", syntax="proto2"
+    )
     kinds = descriptor_pb2.FieldDescriptorProto
     data = file.message_type.add(name="EvaluationData")
-    names = ("current_epoch", "training_time", "train_accuracy", "validation_accuracy", "test_accuracy")
+    names = (
+        "current_epoch",
+        "training_time",
+        "train_accuracy",
+        "validation_accuracy",
+        "test_accuracy",
+    )
     for number, name in enumerate(names, 1):
         data.field.add(name=name, number=number, type=kinds.TYPE_DOUBLE, label=kinds.LABEL_OPTIONAL)
-    data.field.add(name="checkpoint_path", number=6, type=kinds.TYPE_STRING, label=kinds.LABEL_OPTIONAL)
+    data.field.add(
+        name="checkpoint_path", number=6, type=kinds.TYPE_STRING, label=kinds.LABEL_OPTIONAL
+    )
     whole = file.message_type.add(name="ModelMetrics")
     whole.field.add(
         name="evaluation_data",
@@ -105,7 +130,9 @@ def metrics_message() -> Any:
         type_name=".made_up.EvaluationData",
         label=kinds.LABEL_REPEATED,
     )
-    whole.field.add(name="trainable_parameters", number=2, type=kinds.TYPE_INT32, label=kinds.LABEL_OPTIONAL)
+    whole.field.add(
+        name="trainable_parameters", number=2, type=kinds.TYPE_INT32, label=kinds.LABEL_OPTIONAL
+    )
     whole.field.add(name="total_time", number=3, type=kinds.TYPE_DOUBLE, label=kinds.LABEL_OPTIONAL)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
@@ -116,7 +143,8 @@ def metrics_message() -> Any:
 def records_101() -> list[bytes]:
     """Records of NAS-Bench-101: ten cells, runs of 4 and of 108 epochs, three each.
 
-    Cell c has c + 1000 parameters; its run r reaches .5 + c / 100 + r / 1000 in validation, .1 more in test.
+    Cell c has c + 1000 parameters; its run r reaches .5 + c / 100 + r / 1000 in validation, .1 more
+    in test.
     """
     space, message = spaces.get("nasbench101"), metrics_message()
     codes = space.sample(np.random.default_rng(0), 10)
@@ -131,7 +159,11 @@ def records_101() -> list[bytes]:
         for epochs in (4, 108):
             for run in range(3):
                 metrics = message(trainable_parameters=cell + 1000, total_time=9.0)
-                for share, accuracy in ((0.0, 0.1), (0.5, 0.3), (1.0, 0.5 + cell / 100 + run / 1000)):
+                for share, accuracy in (
+                    (0.0, 0.1),
+                    (0.5, 0.3),
+                    (1.0, 0.5 + cell / 100 + run / 1000),
+                ):
                     metrics.evaluation_data.add(
                         current_epoch=share * epochs,
                         training_time=share * epochs * 10,
@@ -141,7 +173,9 @@ def records_101() -> list[bytes]:
                         checkpoint_path="/place/model.ckpt-1",
                     )
                 text = base64.b64encode(metrics.SerializeToString()).decode()
-                records.append(json.dumps([name, epochs, adjacency, ",".join(labels), text]).encode())
+                records.append(
+                    json.dumps([name, epochs, adjacency, ",".join(labels), text]).encode()
+                )
     return records
 
 

@@ -48,7 +48,10 @@ def test_metrics_tell_unit_and_direction_and_the_best_follows() -> None:
     for (metric, epochs), values in COLUMNS.items():
         row = int(values.argmin() if metric.startswith("latency") else values.argmax())
         architecture, value = BENCHMARK.best(metric, epochs)
-        assert (SPACE.encode([architecture])[0].tolist(), value) == (CODES[row].tolist(), values[row])
+        assert (SPACE.encode([architecture])[0].tolist(), value) == (
+            CODES[row].tolist(),
+            values[row],
+        )
 
 
 def test_an_architecture_outside_is_named() -> None:
@@ -56,28 +59,36 @@ def test_an_architecture_outside_is_named() -> None:
     everything = next(iter(SPACE.enumerate_codes()))
     outside = np.array([row for row in everything if tuple(row.tolist()) not in inside][:3])
     with pytest.raises(
-        NotInBenchmark, match=r"^3 of 5 architectures are not among the 200 of made-up; the first is "
+        NotInBenchmark,
+        match=r"^3 of 5 architectures are not among the 200 of made-up; the first is ",
     ) as e:
         BENCHMARK.query(np.concatenate([CODES[:2], outside]))
     assert SPACE.decode(outside)[0].to_json() in str(e.value)
 
 
 def test_unknown_metrics_epochs_and_spaces_are_named() -> None:
-    with pytest.raises(UnknownName, match="unknown metric of made-up 'top1'; there is: cifar10_valid_acc, latency_ms@"):
+    with pytest.raises(
+        UnknownName,
+        match="unknown metric of made-up 'top1'; there is: cifar10_valid_acc, latency_ms@",
+    ):
         BENCHMARK.query(CODES, "top1")
     with pytest.raises(
-        UnknownName, match="unknown number of epochs for cifar10_valid_acc of made-up 5; there is: 12, 200"
+        UnknownName,
+        match="unknown number of epochs for cifar10_valid_acc of made-up 5; there is: 12, 200",
     ):
         BENCHMARK.query(CODES, epochs=5)
     with pytest.raises(
-        spaces.errors.InvalidArchitecture, match="an architecture of spos-tiny was given to nasbench201"
+        spaces.errors.InvalidArchitecture,
+        match="an architecture of spos-tiny was given to nasbench201",
     ):
         BENCHMARK.query(spaces.get("spos-tiny").architecture([0] * 6))
 
 
 def test_what_a_row_lacks_is_never_given_as_a_number() -> None:
     values = np.array([1.0, np.nan, 3.0])
-    some = Benchmark("some", Records(SPACE.name, SPACE.check(CODES[:3]), {("cifar10_test_acc", 200): values}))
+    some = Benchmark(
+        "some", Records(SPACE.name, SPACE.check(CODES[:3]), {("cifar10_test_acc", 200): values})
+    )
     assert np.isnan(some.values()[1])
     assert some.best()[1] == 3.0
     assert some.query(CODES[[0, 2]]).tolist() == [1.0, 3.0]
@@ -94,16 +105,22 @@ def test_what_is_handed_out_cannot_be_written_to() -> None:
 
 
 def test_a_row_twice_and_a_metric_without_unit_are_refused() -> None:
-    twice = Records(SPACE.name, SPACE.check(CODES[[0, 1, 0]]), {("cifar10_test_acc", 200): np.zeros(3)})
+    twice = Records(
+        SPACE.name, SPACE.check(CODES[[0, 1, 0]]), {("cifar10_test_acc", 200): np.zeros(3)}
+    )
     with pytest.raises(InvalidBenchmark, match="an architecture stands there twice"):
         Benchmark("twice", twice).query(CODES[:1])
     with pytest.raises(InvalidBenchmark, match="the name 'colour' of a metric tells no unit"):
-        Benchmark("odd", Records(SPACE.name, SPACE.check(CODES[:1]), {("colour", None): np.zeros(1)}))
+        Benchmark(
+            "odd", Records(SPACE.name, SPACE.check(CODES[:1]), {("colour", None): np.zeros(1)})
+        )
 
 
 def test_evaluations_hold_what_was_looked_up_with_the_source() -> None:
     found = BENCHMARK.evaluations(CODES[:4], "cifar10_valid_acc", "latency_ms@raspi4")
-    assert [one.metrics["latency_ms@raspi4"] for one in found] == COLUMNS["latency_ms@raspi4", None][:4].tolist()
+    assert [one.metrics["latency_ms@raspi4"] for one in found] == COLUMNS[
+        "latency_ms@raspi4", None
+    ][:4].tolist()
     assert {one.source["kind"] for one in found} == {"benchmark"}
     assert scores(found, "latency_ms@raspi4") == (-COLUMNS["latency_ms@raspi4", None][:4]).tolist()
     assert scores(found, "cifar10_valid_acc") == COLUMNS["cifar10_valid_acc", 200][:4].tolist()

@@ -38,7 +38,9 @@ def test_help_leaves_torch_out() -> None:
         "    except SystemExit as end: assert end.code == 0\n"
         "assert not {'torch', 'scipy', 'rich', 'numpy'} & set(sys.modules), 'loaded'\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("Example:") == 2
 
@@ -59,22 +61,41 @@ def test_official_files_become_benchmarks_that_are_found(
     listed = run("benchmarks").stdout
     assert "runs/benchmarks/nasbench201.npz" in listed
     assert "runs/benchmarks/hw-nas-bench.npz" in listed
-    assert "download nas-bench-macro_cifar10.json from https://github.com/xiusu/NAS-Bench-Macro" in listed
+    assert (
+        "download nas-bench-macro_cifar10.json from https://github.com/xiusu/NAS-Bench-Macro"
+        in listed
+    )
     shown = run("benchmarks", "nasbench201").stdout
     assert "latency_ms@raspi4" in shown
     assert "read from runs/benchmarks/nasbench201.npz, runs/benchmarks/hw-nas-bench.npz" in shown
-    assert "10 architectures of nasbench101: cifar10_test_acc (4 epochs), cifar10_test_acc (108 epochs)" in done.stdout
+    assert (
+        "10 architectures of nasbench101: cifar10_test_acc (4 epochs), cifar10_test_acc (108"
+        " epochs)" in done.stdout
+    )
 
 
 def test_evaluations_are_written_for_the_predictor(folder: Path, tfrecord: Path) -> None:
     assert run("import", str(tfrecord), "--benchmark", "nasbench101", "-o", "a.npz").exit_code == 0
-    options = ["--data", "a.npz", "-n", "4", "--seed", "1", "--metric", "cifar10_test_acc", "-o", "e.jsonl"]
+    options = [
+        "--data",
+        "a.npz",
+        "-n",
+        "4",
+        "--seed",
+        "1",
+        "--metric",
+        "cifar10_test_acc",
+        "-o",
+        "e.jsonl",
+    ]
     done = run("benchmarks", "nasbench101", *options)
     assert done.exit_code == 0, done.output
     found = evaluation.read("e.jsonl", "nasbench101")
     assert len({one.architecture for one in found}) == 4
     assert all(60 <= one.metrics["cifar10_test_acc"] <= 70 for one in found)
-    assert evaluation.scores(found, "cifar10_test_acc") == [one.metrics["cifar10_test_acc"] for one in found]
+    assert evaluation.scores(found, "cifar10_test_acc") == [
+        one.metrics["cifar10_test_acc"] for one in found
+    ]
     assert found[0].source["files"][0]["file"] == "a.npz"
     first = (folder / "e.jsonl").read_text()
     assert run("benchmarks", "nasbench101", *options).exit_code == 0
@@ -84,16 +105,37 @@ def test_evaluations_are_written_for_the_predictor(folder: Path, tfrecord: Path)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["import", "x.json"], "give --space for a latency table, or --benchmark for a benchmark's file"),
-        (["import", "x.json", "--space", "spos", "--benchmark", "nasbench101"], "give --space for a latency table, or"),
-        (["import", "x.json", "x.json", "--benchmark", "nasbench101"], "made of one file, not of 2"),
+        (
+            ["import", "x.json"],
+            "give --space for a latency table, or --benchmark for a benchmark's file",
+        ),
+        (
+            ["import", "x.json", "--space", "spos", "--benchmark", "nasbench101"],
+            "give --space for a latency table, or",
+        ),
+        (
+            ["import", "x.json", "x.json", "--benchmark", "nasbench101"],
+            "made of one file, not of 2",
+        ),
         (["import", ".", "--space", "spos"], ". is a folder; a lookup table is made of files"),
-        (["import", "x.json", "--benchmark", "nasbench-macro"], "x.json: needs an object of networks"),
-        (["import", "x.json", "--benchmark", "nasbench101"], "x.json: record 0: the file ends within it"),
-        (["import", "x.json", "--benchmark", "hw-nas-bench"], "x.json: not a pickle file of plain values"),
+        (
+            ["import", "x.json", "--benchmark", "nasbench-macro"],
+            "x.json: needs an object of networks",
+        ),
+        (
+            ["import", "x.json", "--benchmark", "nasbench101"],
+            "x.json: record 0: the file ends within it",
+        ),
+        (
+            ["import", "x.json", "--benchmark", "hw-nas-bench"],
+            "x.json: not a pickle file of plain values",
+        ),
         (["import", "x.json", "--benchmark", "nasbench201"], "x.json: "),
         (["benchmarks", "nasbench7"], "unknown benchmark 'nasbench7'; there is: nasbench201"),
-        (["benchmarks", "nasbench201"], "no file of the benchmark nasbench201 was found in runs/benchmarks, "),
+        (
+            ["benchmarks", "nasbench201"],
+            "no file of the benchmark nasbench201 was found in runs/benchmarks, ",
+        ),
         (["benchmarks", "-n", "5"], "--metric, -n and -o need the name of a benchmark"),
     ],
 )

@@ -19,12 +19,18 @@ def records(count: int = 40) -> Records:
     codes = np.unique(SPACE.sample(rng, 4 * count), axis=0)[:count]
     values = rng.random(count)
     values[5] = np.nan
-    return Records(SPACE.name, SPACE.check(codes), {("cifar10_test_acc", 4): values, ("macs", None): values * 1e9})
+    return Records(
+        SPACE.name,
+        SPACE.check(codes),
+        {("cifar10_test_acc", 4): values, ("macs", None): values * 1e9},
+    )
 
 
 def test_a_file_gives_the_records_back(tmp_path: Path) -> None:
     given = records()
-    compact.write(tmp_path / "a.npz", "nasbench-macro", given, {"file": "x.json", "sha256": "0"}, "by hand")
+    compact.write(
+        tmp_path / "a.npz", "nasbench-macro", given, {"file": "x.json", "sha256": "0"}, "by hand"
+    )
     found = compact.read(tmp_path / "a.npz", "nasbench-macro")
     assert found.codes.tolist() == given.codes.tolist()
     assert found.codes.dtype == SPACE.dtype
@@ -43,7 +49,12 @@ def test_files_of_others_and_broken_ones_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidBenchmark, match="of nasbench-macro, not of nasbench201"):
         compact.read(path, "nasbench201")
     content = path.read_bytes()
-    for broken in (b"", b"PK", content[: len(content) // 2], content[:400] + b"\0" * 50 + content[450:]):
+    for broken in (
+        b"",
+        b"PK",
+        content[: len(content) // 2],
+        content[:400] + b"\0" * 50 + content[450:],
+    ):
         path.write_bytes(broken)
         with pytest.raises(InvalidBenchmark, match=r"a\.npz: not a compact file of a benchmark: "):
             compact.read(path, "nasbench-macro")
@@ -61,7 +72,9 @@ def test_files_of_others_and_broken_ones_are_refused(tmp_path: Path) -> None:
         ("codes", np.array([["a", object()]], dtype=object), "pickle"),
     ],
 )
-def test_parts_that_do_not_fit_are_named(tmp_path: Path, part: str, value: np.ndarray, said: str) -> None:
+def test_parts_that_do_not_fit_are_named(
+    tmp_path: Path, part: str, value: np.ndarray, said: str
+) -> None:
     path = tmp_path / "a.npz"
     compact.write(path, "nasbench-macro", records(), {}, "by hand")
     with np.load(path, allow_pickle=False) as file:

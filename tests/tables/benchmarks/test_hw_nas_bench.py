@@ -21,7 +21,9 @@ def pickled(value: Any, path: Path, protocol: int = 4) -> Path:
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_costs_are_read_for_every_data_set(hardware: dict[str, Any], tmp_path: Path, protocol: int) -> None:
+def test_costs_are_read_for_every_data_set(
+    hardware: dict[str, Any], tmp_path: Path, protocol: int
+) -> None:
     found = read_release(pickled(hardware, tmp_path / "HW-NAS-Bench-v1_0.pickle", protocol))
     assert found.codes.tolist() == [[3, 0, 1, 4, 2, 0], [0, 1, 3, 0, 0, 3], [2, 2, 2, 1, 0, 4]]
     told = {metric: values.tolist() for (metric, _), values in found.columns.items()}
@@ -62,7 +64,10 @@ def test_what_is_not_laid_out_so_is_named(hardware: dict[str, Any], tmp_path: Pa
         ({"raspi4_latency": [1.0]}, r"raspi4_latency has the shape \[1\], not \[3\]"),
         ({"raspi4_latency": ["x", "y", "z"]}, "raspi4_latency holds no numbers"),
         ({"config": 7}, "cifar10 has no list 'config' of cells"),
-        ({"config": list(reversed(table["config"]))}, "the architectures of cifar100 stand in another order"),
+        (
+            {"config": list(reversed(table["config"]))},
+            "the architectures of cifar100 stand in another order",
+        ),
     ):
         changed = {**hardware["nasbench201"], "cifar10": {**table, **change}}
         with pytest.raises(InvalidBenchmark, match=said):
@@ -89,7 +94,9 @@ def test_the_benchmark_takes_up_the_costs_beside_it(
     import torch
 
     torch.save(release_201, tmp_path / "one.pth")
-    import_benchmark("nasbench201", tmp_path / "one.pth", tmp_path / "nasbench201.npz", command="by hand")
+    import_benchmark(
+        "nasbench201", tmp_path / "one.pth", tmp_path / "nasbench201.npz", command="by hand"
+    )
     assert "latency_ms@raspi4" not in tables.benchmark("nasbench201", tmp_path).metrics
     path = pickled(hardware, tmp_path / "a.pickle")
     import_benchmark("hw-nas-bench", path, tmp_path / "hw-nas-bench.npz", command="by hand")

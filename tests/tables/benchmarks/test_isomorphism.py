@@ -14,7 +14,8 @@ def all_codes(name: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("nasbench-macro", 3969), ("nasbench201", 5390), ("nasbench-macro(repeats=(1, 2))", 27)]
+    ("name", "count"),
+    [("nasbench-macro", 3969), ("nasbench201", 5390), ("nasbench-macro(repeats=(1, 2))", 27)],
 )
 def test_spaces_have_so_many_distinct_networks(name: str, count: int) -> None:
     codes = all_codes(name)
@@ -26,7 +27,9 @@ def test_spaces_have_so_many_distinct_networks(name: str, count: int) -> None:
     assert all(found[place] not in found[:place] for place in first[:50])
 
 
-@pytest.mark.parametrize("name", ["nasbench-macro(repeats=(2, 3))", "nasbench-macro(repeats=(1, 3))"])
+@pytest.mark.parametrize(
+    "name", ["nasbench-macro(repeats=(2, 3))", "nasbench-macro(repeats=(1, 3))"]
+)
 def test_chains_of_one_class_are_exactly_those_with_the_same_blocks(name: str) -> None:
     space, codes = spaces.get(name), all_codes(name)
     found = classes(space, codes).tolist()
@@ -48,7 +51,9 @@ def test_relabelled_cells_are_one_class() -> None:
         ({(0, 2), (2, 3), (3, 6), (0, 1), (1, 6)}, [1, 0, 2]),
     ]
     cells.append(({(0, 1), (1, 3), (3, 6), (0, 2), (2, 6)}, [1, 0, 2]))
-    rows = [[int(edge in edges) for edge in EDGES] + [*operations, 0, 0] for edges, operations in cells]
+    rows = [
+        [int(edge in edges) for edge in EDGES] + [*operations, 0, 0] for edges, operations in cells
+    ]
     same, other, third = classes(space, space.check(np.array(rows))).tolist()
     assert same == other != third
 

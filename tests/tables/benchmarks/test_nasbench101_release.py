@@ -99,7 +99,10 @@ def test_records_that_are_not_the_benchmarks_are_named(
 
 @given(
     st.lists(
-        st.one_of(st.tuples(st.just(2), st.integers(0, 2**31 - 1)), st.tuples(st.just(3), st.floats(allow_nan=False))),
+        st.one_of(
+            st.tuples(st.just(2), st.integers(0, 2**31 - 1)),
+            st.tuples(st.just(3), st.floats(allow_nan=False)),
+        ),
         max_size=5,
     )
 )

@@ -25,20 +25,32 @@ def test_the_one_file_gives_means_over_seeds_of_the_last_epoch(
 ) -> None:
     found = read_release(saved(release_201, tmp_path / "NAS-Bench-201-v1_1-096897.pth", old))
     benchmark = Benchmark("nasbench201", found)
-    assert benchmark.codes().tolist() == [[3, 0, 1, 4, 2, 0], [0, 1, 3, 0, 0, 3], [2, 2, 2, 1, 0, 4]]
+    assert benchmark.codes().tolist() == [
+        [3, 0, 1, 4, 2, 0],
+        [0, 1, 3, 0, 0, 3],
+        [2, 2, 2, 1, 0, 4],
+    ]
     index = np.arange(3)
     for data in ("cifar10", "cifar100", "imagenet16_120"):
         more = 0.0 if data == "cifar100" else 0.5  # CIFAR-100 has one seed
         for split in ("valid", "test"):
-            assert benchmark.values(f"{data}_{split}_acc") == pytest.approx(50 + 10 * index + 19.9 + more)
-            assert benchmark.values(f"{data}_{split}_acc", 12) == pytest.approx(50 + 10 * index + 1.1 + more)
-            assert benchmark.values(f"{data}_{split}_loss") == pytest.approx((50 + 10 * index + 19.9 + more) / 100)
+            assert benchmark.values(f"{data}_{split}_acc") == pytest.approx(
+                50 + 10 * index + 19.9 + more
+            )
+            assert benchmark.values(f"{data}_{split}_acc", 12) == pytest.approx(
+                50 + 10 * index + 1.1 + more
+            )
+            assert benchmark.values(f"{data}_{split}_loss") == pytest.approx(
+                (50 + 10 * index + 19.9 + more) / 100
+            )
     assert benchmark.values("train_seconds") == pytest.approx(200 * (2.0 + index))
     assert benchmark.values("train_seconds", 12) == pytest.approx(12 * (2.0 + index))
     assert benchmark.values("latency_ms@1080ti_256") == pytest.approx(11.0 + index)
 
 
-def test_a_folder_of_one_file_a_cell_gives_the_same(release_201: dict[str, Any], tmp_path: Path) -> None:
+def test_a_folder_of_one_file_a_cell_gives_the_same(
+    release_201: dict[str, Any], tmp_path: Path
+) -> None:
     whole = read_release(saved(release_201, tmp_path / "one.pth"))
     folder = tmp_path / "NAS-Bench-201-v1_1-archive"
     folder.mkdir()
@@ -52,7 +64,9 @@ def test_a_folder_of_one_file_a_cell_gives_the_same(release_201: dict[str, Any],
     assert told == pytest.approx([1 / 3, 2 / 3, 1])
 
 
-def test_a_data_set_that_one_cell_lacks_is_no_number(release_201: dict[str, Any], tmp_path: Path) -> None:
+def test_a_data_set_that_one_cell_lacks_is_no_number(
+    release_201: dict[str, Any], tmp_path: Path
+) -> None:
     del release_201["arch2infos"][1]["less"]["dataset_seed"]["cifar100"]
     found = read_release(saved(release_201, tmp_path / "one.pth"))
     assert np.isnan(found.columns["cifar100_test_acc", 12]).tolist() == [False, True, False]
@@ -71,7 +85,11 @@ class Malicious:
 
 @pytest.mark.parametrize(
     ("function", "name"),
-    [(os.system, "posix.system"), (subprocess.check_output, "subprocess.check_output"), (eval, "builtins.eval")],
+    [
+        (os.system, "posix.system"),
+        (subprocess.check_output, "subprocess.check_output"),
+        (eval, "builtins.eval"),
+    ],
 )
 @pytest.mark.parametrize("old", [False, True])
 def test_a_file_that_would_run_something_is_refused_by_name(
@@ -79,7 +97,9 @@ def test_a_file_that_would_run_something_is_refused_by_name(
 ) -> None:
     witness = tmp_path / "ran"
     release_201["evaluated_indexes"] = Malicious(function, f"touch {witness}")
-    with pytest.raises(InvalidBenchmark, match=r"bad\.pth: refused to load \S*" + name.rpartition(".")[2]):
+    with pytest.raises(
+        InvalidBenchmark, match=r"bad\.pth: refused to load \S*" + name.rpartition(".")[2]
+    ):
         read_release(saved(release_201, tmp_path / "bad.pth", old))
     assert not witness.exists()
 
@@ -102,7 +122,13 @@ def test_what_is_not_laid_out_so_is_named(release_201: dict[str, Any], tmp_path:
         read_release(tmp_path)
 
 
-def test_a_cell_string_that_cannot_be_read_is_named(release_201: dict[str, Any], tmp_path: Path) -> None:
-    release_201["arch2infos"][1]["full"]["arch_str"] = "|nor_conv_9x9~0|+|none~0|none~1|+|none~0|none~1|none~2|"
-    with pytest.raises(InvalidBenchmark, match="architecture 1: edge 0 -> 1: unknown operation 'nor_conv_9x9'"):
+def test_a_cell_string_that_cannot_be_read_is_named(
+    release_201: dict[str, Any], tmp_path: Path
+) -> None:
+    release_201["arch2infos"][1]["full"]["arch_str"] = (
+        "|nor_conv_9x9~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+    )
+    with pytest.raises(
+        InvalidBenchmark, match="architecture 1: edge 0 -> 1: unknown operation 'nor_conv_9x9'"
+    ):
         read_release(saved(release_201, tmp_path / "a.pth"))

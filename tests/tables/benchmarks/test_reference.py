@@ -39,7 +39,8 @@ def test_every_cell_of_nasbench201_is_found_in_any_order(known: Path) -> None:
     found = tables.benchmark("nasbench201")
     order = np.random.default_rng(0).permutation(len(found))
     assert np.array_equal(
-        found.query(found.codes()[order], "cifar10_test_acc"), found.values("cifar10_test_acc")[order]
+        found.query(found.codes()[order], "cifar10_test_acc"),
+        found.values("cifar10_test_acc")[order],
     )
     everything = next(iter(found.space.enumerate_codes()))
     assert np.isfinite(found.query(everything)).all()
@@ -73,13 +74,19 @@ def test_nasbench101_is_found_under_other_labellings(known: Path) -> None:
 
 
 def exchange(row: np.ndarray) -> np.ndarray | None:
-    """The cell with two neighbouring inner vertices that no edge joins exchanged; None where there are none."""
+    """The cell with two neighbouring inner vertices that no edge joins exchanged; None where there
+    are none.
+    """
     from spaces.cells.nasbench101 import EDGES, Cells
 
     space = spaces.get("nasbench101")
     cells = Cells.of(row[None])
     for first in range(1, 5):
-        if cells.live[0, first] and cells.live[0, first + 1] and not cells.adjacency[0, first, first + 1]:
+        if (
+            cells.live[0, first]
+            and cells.live[0, first + 1]
+            and not cells.adjacency[0, first, first + 1]
+        ):
             order = list(range(7))
             order[first], order[first + 1] = first + 1, first
             matrix = cells.adjacency[0][np.ix_(order, order)]

@@ -17,7 +17,12 @@ MACRO = "nas-bench-macro_cifar10.json"
 
 
 def macro(accuracy: float) -> str:
-    entry = {"test_acc": [accuracy - 1, accuracy, accuracy + 1], "mean_acc": accuracy, "params": 5, "flops": 7}
+    entry = {
+        "test_acc": [accuracy - 1, accuracy, accuracy + 1],
+        "mean_acc": accuracy,
+        "params": 5,
+        "flops": 7,
+    }
     return json.dumps({"00000000": entry, "01020102": {**entry, "params": 6}})
 
 
@@ -74,7 +79,9 @@ def test_a_compact_file_comes_before_what_it_was_made_of(alone: Path) -> None:
         ("nasbench-macro", MACRO),
     ],
 )
-def test_a_missing_file_is_named_with_its_source_and_the_command(alone: Path, name: str, official: str) -> None:
+def test_a_missing_file_is_named_with_its_source_and_the_command(
+    alone: Path, name: str, official: str
+) -> None:
     with pytest.raises(MissingBenchmark) as error:
         tables.benchmark(name)
     said = str(error.value)
@@ -86,11 +93,17 @@ def test_a_missing_file_is_named_with_its_source_and_the_command(alone: Path, na
 
 
 def test_wrong_names_and_files_are_told(alone: Path) -> None:
-    with pytest.raises(UnknownName, match="unknown benchmark 'nasbench301'; there is: nasbench201, nasbench101, nasb"):
+    with pytest.raises(
+        UnknownName,
+        match="unknown benchmark 'nasbench301'; there is: nasbench201, nasbench101, nasb",
+    ):
         tables.benchmark("nasbench301")
     assert available() == ["nasbench201", "nasbench101", "nasbench-macro"]
     (alone / "NAS-Bench-201-v1_1-096897.pth").write_bytes(b"")
-    with pytest.raises(InvalidBenchmark, match=r"no compact file \(\.npz\) of nasbench201; .* python -m tables import"):
+    with pytest.raises(
+        InvalidBenchmark,
+        match=r"no compact file \(\.npz\) of nasbench201; .* python -m tables import",
+    ):
         tables.benchmark("nasbench201", "NAS-Bench-201-v1_1-096897.pth")
     with pytest.raises(InvalidBenchmark, match=r"ends in \.npz, not 'a\.json'"):
         import_benchmark("nasbench-macro", alone, alone / "a.json", command="")
@@ -107,8 +120,14 @@ def test_wrong_names_and_files_are_told(alone: Path) -> None:
         ("[]", "needs an object of networks"),
         ("{}", "needs an object of networks"),
         ('{"0000000x": {}}', "network '0000000x': invalid literal"),
-        ('{"00000000": {"test_acc": [1], "flops": 1}}', "network '00000000': the key 'params' is missing"),
-        ('{"00000009": {"test_acc": [1], "flops": 1, "params": 1}}', "layer_8: code 9 is out of range"),
+        (
+            '{"00000000": {"test_acc": [1], "flops": 1}}',
+            "network '00000000': the key 'params' is missing",
+        ),
+        (
+            '{"00000009": {"test_acc": [1], "flops": 1, "params": 1}}',
+            "layer_8: code 9 is out of range",
+        ),
         ('{"0": {"test_acc": [1], "flops": 1, "params": 1}}', "have the shape"),
     ],
 )
@@ -143,7 +162,10 @@ def test_csv_files_are_read_plain_and_with_latencies_in_another_order(alone: Pat
         ("", "not a CSV file with a header"),
         ("index\n1\n", "the column 'arch_str' is missing; there is: index"),
         (f"{CSV}1,{CELL},5\n", "line 2: 3 fields in place of 5"),
-        (f"{CSV}1,{CELL},5,6,7\n2,{CELL},high,6,7\n", "line 3: cifar10_test_acc is 'high', which is no number"),
+        (
+            f"{CSV}1,{CELL},5,6,7\n2,{CELL},high,6,7\n",
+            "line 3: cifar10_test_acc is 'high', which is no number",
+        ),
         (f"{CSV}1,{CELL},inf,6,7\n", "line 2: cifar10_test_acc is 'inf', which is no number"),
         (f"{CSV}1,|none~0|,5,6,7\n", "architecture 0: a cell of NAS-Bench-201 has 3 nodes"),
         (f"index,arch_str,colour\n1,{CELL},5\n", "the name 'colour' of a column tells no metric"),

@@ -22,7 +22,8 @@ def counted(table: LookupTable, space: SearchSpace, noise: float = 0.0) -> Looku
     codes = space.check(np.array([sample.codes for sample in table.networks]))
     energies = truth(table, space, codes) + np.random.default_rng(5).normal(0, noise, len(codes))
     networks = tuple(
-        replace(sample, energy_mj=float(energy)) for sample, energy in zip(table.networks, energies, strict=True)
+        replace(sample, energy_mj=float(energy))
+        for sample, energy in zip(table.networks, energies, strict=True)
     )
     return replace(table, networks=networks)
 
@@ -34,7 +35,9 @@ def truth(table: LookupTable, space: SearchSpace, codes: np.ndarray) -> np.ndarr
     return WATTS * latencies + drawn
 
 
-def test_power_and_what_blocks_draw_beyond_it_are_found(make_table: MakeTable, tiny: ChainSpace) -> None:
+def test_power_and_what_blocks_draw_beyond_it_are_found(
+    make_table: MakeTable, tiny: ChainSpace
+) -> None:
     table = counted(make_table(tiny, networks=120), tiny, noise=0.02)
     model = table.cost_model(tiny, "energy_mj")
     assert (model.metric, model.unit, model.device) == ("energy_mj", "mJ", "made-up")
@@ -47,7 +50,9 @@ def test_power_and_what_blocks_draw_beyond_it_are_found(make_table: MakeTable, t
     assert model.exact_bounds
 
 
-def test_without_a_correction_it_is_power_times_latency(make_table: MakeTable, tiny: ChainSpace) -> None:
+def test_without_a_correction_it_is_power_times_latency(
+    make_table: MakeTable, tiny: ChainSpace
+) -> None:
     table = counted(make_table(tiny), tiny)
     model = table.cost_model(tiny, "energy_mj", "none")
     latency = table.cost_model(tiny, "latency_ms", "none")
@@ -58,7 +63,9 @@ def test_without_a_correction_it_is_power_times_latency(make_table: MakeTable, t
     assert (model.sigma, model.correction) == (None, None)
 
 
-def test_cells_lean_on_what_their_blocks_are(make_table: MakeTable, coupled: Callable[[int], SearchSpace]) -> None:
+def test_cells_lean_on_what_their_blocks_are(
+    make_table: MakeTable, coupled: Callable[[int], SearchSpace]
+) -> None:
     space = coupled(5)
     table = counted(make_table(space, networks=150), space)
     model = table.cost_model(space, "energy_mj")
@@ -76,11 +83,17 @@ def test_what_tells_no_energy_is_said(make_table: MakeTable, tiny: ChainSpace) -
     )
     energies = counted(table, tiny)
     few = replace(energies, networks=energies.networks[:7])
-    with pytest.raises(MissingFigures, match="it has that of 7 networks of spos-tiny; 8 of spos-tiny are needed"):
+    with pytest.raises(
+        MissingFigures, match="it has that of 7 networks of spos-tiny; 8 of spos-tiny are needed"
+    ):
         few.cost_model(tiny, "energy_mj")
-    with pytest.raises(MissingFigures, match="80 networks of spos-tiny; 8 of nasbench201 are needed"):
+    with pytest.raises(
+        MissingFigures, match="80 networks of spos-tiny; 8 of nasbench201 are needed"
+    ):
         energies.cost_model(spaces.get("nasbench201"), "energy_mj")
-    still = replace(energies, networks=tuple(replace(sample, energy_mj=0.0) for sample in energies.networks))
+    still = replace(
+        energies, networks=tuple(replace(sample, energy_mj=0.0) for sample in energies.networks)
+    )
     with pytest.raises(MissingFigures, match="its counter stood still"):
         still.cost_model(tiny, "energy_mj")
     with pytest.raises(UnknownName, match="unknown correction 'best guess'"):

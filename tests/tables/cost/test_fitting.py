@@ -1,4 +1,6 @@
-"""The kinds of correction: what each can learn, which one cross-validation prefers, what sigma covers."""
+"""The kinds of correction: what each can learn, which one cross-validation prefers, what sigma
+covers.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,15 +21,26 @@ Truth = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def measured(
-    table: LookupTable, space: ChainSpace, truth: Truth, count: int, noise: float, runs: int = 1, seed: int = 1
+    table: LookupTable,
+    space: ChainSpace,
+    truth: Truth,
+    count: int,
+    noise: float,
+    runs: int = 1,
+    seed: int = 1,
 ) -> LookupTable:
-    """The table with networks that cost `truth(block sums, codes)` and noise (relative) in every run."""
+    """The table with networks that cost `truth(block sums, codes)` and noise (relative) in every
+    run.
+    """
     rng = np.random.default_rng(seed)
     codes = space.sample(rng, count)
     plain = block_sums(space, lambda block: table.blocks[block.key].latency_ms).sum(codes)
     times = truth(plain, codes)[:, None] * (1 + noise * rng.normal(size=(count, runs)))
     rows = zip(codes.tolist(), times.tolist(), strict=True)
-    return replace(table, networks=tuple(NetworkSample(tuple(row), 0, tuple(series), 1.0) for row, series in rows))
+    return replace(
+        table,
+        networks=tuple(NetworkSample(tuple(row), 0, tuple(series), 1.0) for row, series in rows),
+    )
 
 
 def scaled(plain: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -36,14 +49,20 @@ def scaled(plain: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 def bent(plain: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """No sum over choices: two equal neighbours disturb each other."""
-    return plain + 0.2 * (codes[:, 0] // 2 == codes[:, 1] // 2) + 0.2 * (codes[:, 2] // 2 == codes[:, 3] // 2)
+    return (
+        plain
+        + 0.2 * (codes[:, 0] // 2 == codes[:, 1] // 2)
+        + 0.2 * (codes[:, 2] // 2 == codes[:, 3] // 2)
+    )
 
 
 def test_linear_finds_a_scale(table: LookupTable, tiny: ChainSpace) -> None:
     model = measured(table, tiny, scaled, 60, 1e-4).cost_model(tiny, correction="linear")
     codes = tiny.sample(np.random.default_rng(9), 200)
     assert model.block_sum is not None
-    assert model.estimate(codes) == pytest.approx(scaled(model.block_sum.sum(codes), codes), rel=2e-3)
+    assert model.estimate(codes) == pytest.approx(
+        scaled(model.block_sum.sum(codes), codes), rel=2e-3
+    )
     found = model.correction
     assert found is not None
     assert (found.kind, found.count) == ("linear", 60)
@@ -66,13 +85,19 @@ def test_the_perceptron_learns_what_is_no_sum(table: LookupTable, tiny: ChainSpa
     assert mlp.block_sum is not None
     errors = mlp.estimate(codes) - bent(mlp.block_sum.sum(codes), codes)
     assert np.sqrt(np.mean(errors**2)) == pytest.approx(mlp.sigma, rel=0.4)
-    with pytest.raises(NotAdditive, match="with the correction 'mlp' costs of spos-tiny are not sums"):
+    with pytest.raises(
+        NotAdditive, match="with the correction 'mlp' costs of spos-tiny are not sums"
+    ):
         mlp.expected([torch.full((4,), 0.25)] * 6)
     least, greatest = mlp.bounds()
-    assert mlp.estimate([least.architecture, greatest.architecture]) == pytest.approx([least.value, greatest.value])
+    assert mlp.estimate([least.architecture, greatest.architecture]) == pytest.approx(
+        [least.value, greatest.value]
+    )
 
 
-@pytest.mark.parametrize(("truth", "count", "expected"), [(scaled, 40, "linear"), (bent, 700, "mlp")])
+@pytest.mark.parametrize(
+    ("truth", "count", "expected"), [(scaled, 40, "linear"), (bent, 700, "mlp")]
+)
 def test_the_best_is_picked_by_cross_validation(
     table: LookupTable, tiny: ChainSpace, truth: Truth, count: int, expected: str
 ) -> None:
@@ -84,7 +109,9 @@ def test_the_best_is_picked_by_cross_validation(
     assert found.residual == pytest.approx(found.scores[expected])
     alone = made.cost_model(tiny, correction=expected)
     codes = tiny.sample(np.random.default_rng(11), 20)
-    assert np.array_equal(made.cost_model(tiny, correction="best").estimate(codes), alone.estimate(codes))
+    assert np.array_equal(
+        made.cost_model(tiny, correction="best").estimate(codes), alone.estimate(codes)
+    )
 
 
 def test_none_is_the_block_sum(table: LookupTable, tiny: ChainSpace) -> None:
@@ -93,7 +120,9 @@ def test_none_is_the_block_sum(table: LookupTable, tiny: ChainSpace) -> None:
 
 
 def test_an_unknown_correction_is_named(table: LookupTable, tiny: ChainSpace) -> None:
-    with pytest.raises(UnknownName, match="unknown correction 'cubic'; there is: none, best, ridge, linear, mlp"):
+    with pytest.raises(
+        UnknownName, match="unknown correction 'cubic'; there is: none, best, ridge, linear, mlp"
+    ):
         table.cost_model(tiny, correction="cubic")
 
 
@@ -102,7 +131,9 @@ def test_an_unknown_correction_is_named(table: LookupTable, tiny: ChainSpace) ->
 def test_sigma_is_without_the_noise_of_single_samples(
     table: LookupTable, tiny: ChainSpace, kind: str, runs: int
 ) -> None:
-    """Networks deviate by 1% from any sum, their runs by 4%: sigma tells about the former, never less."""
+    """Networks deviate by 1% from any sum, their runs by 4%: sigma tells about the former, never
+    less.
+    """
     rng = np.random.default_rng(12)
     own = rng.normal(0, 0.01, tiny.size)
     place = 4 ** np.arange(5, -1, -1)
@@ -152,7 +183,9 @@ def test_what_chance_leaves_is_the_floor() -> None:
 
 
 def disturbed(table: LookupTable, space: ChainSpace, shared: float, own: float) -> LookupTable:
-    """Networks whose turns are disturbed by 10%, of which their blocks are told a share, and by `own` beside."""
+    """Networks whose turns are disturbed by 10%, of which their blocks are told a share, and by
+    `own` beside.
+    """
     rng = np.random.default_rng(13)
     codes = space.sample(rng, 200)
     plain = block_sums(space, lambda block: table.blocks[block.key].latency_ms).sum(codes)
@@ -160,7 +193,9 @@ def disturbed(table: LookupTable, space: ChainSpace, shared: float, own: float) 
     wholes = (plain + 0.05) * turns**shared * np.exp(rng.normal(0, own, 200))
     blocks = plain * turns
     rows = zip(codes.tolist(), wholes.tolist(), blocks.tolist(), strict=True)
-    samples = tuple(NetworkSample(tuple(row), 0, (ms,), 1.0, blocks_ms=part) for row, ms, part in rows)
+    samples = tuple(
+        NetworkSample(tuple(row), 0, (ms,), 1.0, blocks_ms=part) for row, ms, part in rows
+    )
     return replace(table, networks=samples)
 
 
@@ -169,7 +204,9 @@ def test_what_disturbs_a_networks_blocks_is_divided_out(
     table: LookupTable, tiny: ChainSpace, shared: float, fewer: float
 ) -> None:
     made = disturbed(table, tiny, shared, 0.002)
-    blind = replace(made, networks=tuple(replace(sample, blocks_ms=None) for sample in made.networks))
+    blind = replace(
+        made, networks=tuple(replace(sample, blocks_ms=None) for sample in made.networks)
+    )
     found, without = made.cost_model(tiny), blind.cost_model(tiny)
     assert found.sigma is not None
     assert without.sigma is not None
@@ -182,7 +219,9 @@ def test_what_disturbs_a_networks_blocks_is_divided_out(
     assert np.mean(without.estimate(codes) / truth - 1) > 0.02
 
 
-def test_blocks_that_say_nothing_of_the_network_are_not_listened_to(table: LookupTable, tiny: ChainSpace) -> None:
+def test_blocks_that_say_nothing_of_the_network_are_not_listened_to(
+    table: LookupTable, tiny: ChainSpace
+) -> None:
     made = disturbed(table, tiny, 0.0, 0.002)
     model = made.cost_model(tiny)
     assert model.sigma is not None

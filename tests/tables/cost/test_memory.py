@@ -28,40 +28,62 @@ def with_memory(make_table: MakeTable) -> Callable[[SearchSpace], LookupTable]:
             key: 4 * int(np.prod(block.input)) + 6 * int(np.prod(block.output))
             for key, block in space.all_blocks.items()
         }
-        return replace(table, blocks={k: replace(cost, activation_bytes=sizes[k]) for k, cost in table.blocks.items()})
+        return replace(
+            table,
+            blocks={
+                k: replace(cost, activation_bytes=sizes[k]) for k, cost in table.blocks.items()
+            },
+        )
 
     return make
 
 
-@pytest.mark.parametrize("name", ["spos-tiny", "nasbench-macro", "ofa-mobilenetv3(resolutions=(32, 64))"])
+@pytest.mark.parametrize(
+    "name", ["spos-tiny", "nasbench-macro", "ofa-mobilenetv3(resolutions=(32, 64))"]
+)
 def test_a_network_holds_what_its_largest_block_does(
     name: str, with_memory: Callable[[SearchSpace], LookupTable]
 ) -> None:
     space = spaces.get(name)
     table = with_memory(space)
     model = table.cost_model(space, "memory_bytes")
-    assert (model.metric, model.unit, model.sigma, model.device) == ("memory_bytes", "bytes", 0.0, "made-up")
+    assert (model.metric, model.unit, model.sigma, model.device) == (
+        "memory_bytes",
+        "bytes",
+        0.0,
+        "made-up",
+    )
     codes = space.sample(np.random.default_rng(0), 40)
     true = [
-        max(table.blocks[block.key].activation_bytes or 0 for block in space.blocks(one)) for one in space.decode(codes)
+        max(table.blocks[block.key].activation_bytes or 0 for block in space.blocks(one))
+        for one in space.decode(codes)
     ]
     assert model.estimate(codes).tolist() == model.upper(codes).tolist() == true
     least, greatest = model.bounds()
     assert least.value <= min(true) <= max(true) <= greatest.value
-    assert model.estimate([least.architecture, greatest.architecture]).tolist() == [least.value, greatest.value]
+    assert model.estimate([least.architecture, greatest.architecture]).tolist() == [
+        least.value,
+        greatest.value,
+    ]
 
 
-def test_bounds_and_expectation_are_exact(tiny: ChainSpace, with_memory: Callable[[SearchSpace], LookupTable]) -> None:
+def test_bounds_and_expectation_are_exact(
+    tiny: ChainSpace, with_memory: Callable[[SearchSpace], LookupTable]
+) -> None:
     model = with_memory(tiny).cost_model(tiny, "memory_bytes")
     every = model.estimate(np.concatenate(list(tiny.enumerate_codes())))
     least, greatest = model.bounds()
     assert model.exact_bounds
     assert (least.value, greatest.value) == (every.min(), every.max())
-    uniform = [torch.full((int(count),), 1 / int(count), dtype=torch.float64) for count in tiny.candidates]
+    uniform = [
+        torch.full((int(count),), 1 / int(count), dtype=torch.float64) for count in tiny.candidates
+    ]
     assert float(model.expected(uniform)) == pytest.approx(every.mean(), rel=1e-12)
 
 
-def test_elastic_resolutions_have_no_expectation(with_memory: Callable[[SearchSpace], LookupTable]) -> None:
+def test_elastic_resolutions_have_no_expectation(
+    with_memory: Callable[[SearchSpace], LookupTable],
+) -> None:
     space = spaces.get("ofa-mobilenetv3(resolutions=(32, 64))")
     with pytest.raises(NotAdditive, match="are not sums over its choices"):
         with_memory(space).cost_model(space, "memory_bytes").expected([])
@@ -72,13 +94,20 @@ def test_what_has_no_figure_is_named(
 ) -> None:
     with pytest.raises(MissingFigures) as caught:
         table.cost_model(tiny, "memory_bytes")
-    assert str(caught.value) == (
-        "the table 'made-up' tells no memory_bytes: it was built without figures of its blocks' activations"
+    assert (
+        str(caught.value)
+        == "the table 'made-up' tells no memory_bytes: it was built without figures of its blocks'"
+        " activations"
     )
     full = with_memory(tiny)
     first, second, *_ = full.blocks
-    some = {key: replace(c, activation_bytes=None) if key in (first, second) else c for key, c in full.blocks.items()}
-    with pytest.raises(MissingFigures, match=f"it has none for the block '{first}' and 1 more of spos-tiny"):
+    some = {
+        key: replace(c, activation_bytes=None) if key in (first, second) else c
+        for key, c in full.blocks.items()
+    }
+    with pytest.raises(
+        MissingFigures, match=f"it has none for the block '{first}' and 1 more of spos-tiny"
+    ):
         replace(full, blocks=some).cost_model(tiny, "memory_bytes")
     rest = {key: cost for key, cost in full.blocks.items() if key != first}
     with pytest.raises(MissingBlock, match=f"lacks the block '{first}'"):

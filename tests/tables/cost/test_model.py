@@ -27,26 +27,35 @@ def every(tiny: ChainSpace) -> np.ndarray:
     return np.concatenate(list(tiny.enumerate_codes()))
 
 
-def brute_force(model: CostModel, table: LookupTable, space: ChainSpace, codes: np.ndarray) -> list[float]:
+def brute_force(
+    model: CostModel, table: LookupTable, space: ChainSpace, codes: np.ndarray
+) -> list[float]:
     """Block by block and delta by delta."""
     assert model.correction is not None
     starts = np.concatenate([[0], np.cumsum(space.candidates)[:-1]])
     return [
         sum(table.blocks[block.key].latency_ms for block in space.blocks(architecture))
         + model.correction.intercept
-        + sum(model.correction.deltas[start + code] for start, code in zip(starts, row, strict=True))
+        + sum(
+            model.correction.deltas[start + code] for start, code in zip(starts, row, strict=True)
+        )
         for architecture, row in zip(space.decode(codes), codes.tolist(), strict=True)
     ]
 
 
-def test_estimate_is_block_sum_and_correction(model: CostModel, table: LookupTable, tiny: ChainSpace) -> None:
+def test_estimate_is_block_sum_and_correction(
+    model: CostModel, table: LookupTable, tiny: ChainSpace
+) -> None:
     codes = tiny.sample(np.random.default_rng(5), 50)
     expected = brute_force(model, table, tiny, codes)
     assert model.estimate(codes) == pytest.approx(np.array(expected), rel=1e-12)
     assert np.array_equal(model.estimate(tiny.decode(codes)), model.estimate(codes))
     assert model.estimate(codes).dtype == np.float64
     assert model.block_sum is not None
-    plain = [sum(table.blocks[block.key].latency_ms for block in tiny.blocks(one)) for one in tiny.decode(codes)]
+    plain = [
+        sum(table.blocks[block.key].latency_ms for block in tiny.blocks(one))
+        for one in tiny.decode(codes)
+    ]
     assert model.block_sum.sum(codes) == pytest.approx(np.array(plain))
 
 
@@ -76,12 +85,22 @@ def test_upper_keeps_the_margin(model: CostModel, tiny: ChainSpace) -> None:
     assert np.array_equal(model.upper(codes, 0.0), estimate)
 
 
-def test_expectation_is_the_weighted_mean_of_all(model: CostModel, tiny: ChainSpace, every: np.ndarray) -> None:
+def test_expectation_is_the_weighted_mean_of_all(
+    model: CostModel, tiny: ChainSpace, every: np.ndarray
+) -> None:
     generator = torch.Generator().manual_seed(0)
-    probabilities = [torch.rand(4, generator=generator, dtype=torch.float64).softmax(0) for _ in tiny.choices]
-    weights = torch.stack([row[every[:, column]] for column, row in enumerate(probabilities)]).prod(0).numpy()
+    probabilities = [
+        torch.rand(4, generator=generator, dtype=torch.float64).softmax(0) for _ in tiny.choices
+    ]
+    weights = (
+        torch.stack([row[every[:, column]] for column, row in enumerate(probabilities)])
+        .prod(0)
+        .numpy()
+    )
     assert weights.sum() == pytest.approx(1)
-    assert model.expected(probabilities).item() == pytest.approx(weights @ model.estimate(every), rel=1e-10)
+    assert model.expected(probabilities).item() == pytest.approx(
+        weights @ model.estimate(every), rel=1e-10
+    )
 
 
 @given(codes=st.tuples(*[st.integers(0, 3)] * 6))
@@ -94,7 +113,10 @@ def test_expectation_of_a_sure_choice_is_its_cost(codes: tuple[int, ...]) -> Non
 
 def test_gradient_is_the_finite_difference(model: CostModel, tiny: ChainSpace) -> None:
     generator = torch.Generator().manual_seed(1)
-    logits = [torch.rand(3, 4, generator=generator, dtype=torch.float64, requires_grad=True) for _ in tiny.choices]
+    logits = [
+        torch.rand(3, 4, generator=generator, dtype=torch.float64, requires_grad=True)
+        for _ in tiny.choices
+    ]
 
     def expected(*given: torch.Tensor) -> torch.Tensor:
         return model.expected([part.softmax(-1) for part in given])
@@ -103,7 +125,9 @@ def test_gradient_is_the_finite_difference(model: CostModel, tiny: ChainSpace) -
     assert torch.autograd.gradcheck(expected, logits)
 
 
-def test_costs_that_are_no_sums_have_no_expectation(model: CostModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_costs_that_are_no_sums_have_no_expectation(
+    model: CostModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(type(model.space), "additive", False)
     with pytest.raises(NotAdditive, match="costs of spos-tiny are not sums over its choices"):
         model.expected([torch.full((4,), 0.25)] * 6)
@@ -124,7 +148,9 @@ def test_a_missing_block_is_named(make_table: Callable[..., LookupTable], tiny: 
     assert make_table(tiny, blocks={}).cost_model(tiny, "macs").sigma == 0
 
 
-def test_networks_of_another_space_tell_no_sigma(make_table: Callable[..., LookupTable], tiny: ChainSpace) -> None:
+def test_networks_of_another_space_tell_no_sigma(
+    make_table: Callable[..., LookupTable], tiny: ChainSpace
+) -> None:
     model = make_table(tiny, space="spos-tiny(repeats=(1, 1, 1))").cost_model(tiny)
     codes = tiny.sample(np.random.default_rng(7), 5)
     assert (model.sigma, model.correction) == (None, None)
@@ -140,7 +166,9 @@ def test_few_networks_tell_no_sigma(
     assert (make_table(tiny, networks=count).cost_model(tiny).sigma is not None) is told
 
 
-def test_codes_that_the_space_has_not_are_refused(make_table: Callable[..., LookupTable], tiny: ChainSpace) -> None:
+def test_codes_that_the_space_has_not_are_refused(
+    make_table: Callable[..., LookupTable], tiny: ChainSpace
+) -> None:
     samples = tuple(NetworkSample((0, 0, 0, 0, 0, code), 0, (1.0,), 1.0) for code in range(9))
     assert len(samples) == 9
     table = make_table(tiny)
@@ -176,7 +204,11 @@ def test_metrics_have_one_name_each() -> None:
     ]
     assert counting_model(spaces.get("spos-tiny"), "flops").metric == "macs"
     assert counting_model(spaces.get("spos-tiny"), "macs").unit == "multiply-accumulates"
-    with pytest.raises(UnknownName, match="unknown metric 'watts'; there is: latency_ms, macs, params, memory_"):
+    with pytest.raises(
+        UnknownName, match="unknown metric 'watts'; there is: latency_ms, macs, params, memory_"
+    ):
         canonical_metric("watts")
-    with pytest.raises(UnknownName, match="unknown count 'latency_ms'; there is: macs, params, flops"):
+    with pytest.raises(
+        UnknownName, match="unknown count 'latency_ms'; there is: macs, params, flops"
+    ):
         counting_model(spaces.get("spos-tiny"), "latency_ms")

@@ -29,7 +29,9 @@ def every(table: PeakTable) -> NDArray[np.int64]:
 def tables(draw: st.DrawFn) -> PeakTable:
     counts = draw(st.lists(st.integers(1, 5), min_size=1, max_size=4))
     values = st.integers(0, 12)
-    return PeakTable(draw(values), [draw(arrays("int64", count, elements=values)) for count in counts])
+    return PeakTable(
+        draw(values), [draw(arrays("int64", count, elements=values)) for count in counts]
+    )
 
 
 @given(table=tables())
@@ -45,13 +47,17 @@ def test_a_peak_is_the_greatest_part(table: PeakTable) -> None:
 def test_large_spaces_are_looked_up_in_groups() -> None:
     rng = np.random.default_rng(0)
     table = PeakTable(1000, [rng.integers(0, 10**9, size=count) for count in [4] * 20 + [5000, 3]])
-    codes = np.stack([rng.integers(len(term), size=70_000) for term in table.terms], axis=1).astype(np.int16)
+    codes = np.stack([rng.integers(len(term), size=70_000) for term in table.terms], axis=1).astype(
+        np.int16
+    )
     assert table.peak(codes).tolist() == plain(table, codes)
     assert table.peak(codes[:0]).shape == (0,)
 
 
 @given(table=tables(), maximum=st.floats(0, 13))
-def test_architectures_within_a_peak_are_those_of_the_allowed_candidates(table: PeakTable, maximum: float) -> None:
+def test_architectures_within_a_peak_are_those_of_the_allowed_candidates(
+    table: PeakTable, maximum: float
+) -> None:
     codes = every(table)
     allowed = table.within(maximum)
     made_of = np.all([given[codes[:, column]] for column, given in enumerate(allowed)], axis=0)
@@ -61,21 +67,31 @@ def test_architectures_within_a_peak_are_those_of_the_allowed_candidates(table: 
 @given(table=tables(), seed=st.integers(0, 1000))
 def test_the_expectation_is_exact(table: PeakTable, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    given = [torch.rand(len(term), generator=generator, dtype=torch.float64).softmax(0) for term in table.terms]
+    given = [
+        torch.rand(len(term), generator=generator, dtype=torch.float64).softmax(0)
+        for term in table.terms
+    ]
     codes = every(table)
     chances = np.prod([row.numpy()[codes[:, column]] for column, row in enumerate(given)], axis=0)
     expected = float(chances @ table.peak(codes))
     assert float(table.expected(given)) == pytest.approx(expected, rel=1e-9, abs=1e-9)
     stacked = [torch.stack([row, row]) for row in given]
-    assert table.expected(stacked).tolist() == pytest.approx([expected, expected], rel=1e-9, abs=1e-9)
-    sure = [torch.nn.functional.one_hot(torch.tensor(0), len(term)).double() for term in table.terms]
+    assert table.expected(stacked).tolist() == pytest.approx(
+        [expected, expected], rel=1e-9, abs=1e-9
+    )
+    sure = [
+        torch.nn.functional.one_hot(torch.tensor(0), len(term)).double() for term in table.terms
+    ]
     assert float(table.expected(sure)) == plain(table, codes[:1])[0]
 
 
 def test_its_gradient_is_the_finite_difference() -> None:
     table = PeakTable(3, [np.array([1, 5, 9]), np.array([2, 8]), np.array([5, 5, 7])])
     generator = torch.Generator().manual_seed(1)
-    logits = [torch.rand(2, len(t), generator=generator, dtype=torch.float64, requires_grad=True) for t in table.terms]
+    logits = [
+        torch.rand(2, len(t), generator=generator, dtype=torch.float64, requires_grad=True)
+        for t in table.terms
+    ]
 
     def expected(*rows: torch.Tensor) -> torch.Tensor:
         return table.expected([row.softmax(-1) for row in rows])

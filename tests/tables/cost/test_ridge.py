@@ -15,7 +15,9 @@ Array = NDArray[np.float64]
 
 def one_hot(rng: np.random.Generator, count: int, choices: int = 5, candidates: int = 4) -> Array:
     codes = rng.integers(candidates, size=(count, choices))
-    return np.concatenate([np.eye(candidates)[codes[:, column]] for column in range(choices)], axis=1)
+    return np.concatenate(
+        [np.eye(candidates)[codes[:, column]] for column in range(choices)], axis=1
+    )
 
 
 def effects(rng: np.random.Generator, choices: int = 5, candidates: int = 4) -> Array:
@@ -53,7 +55,9 @@ def ridge(features: Array, rest: Array, penalty: float) -> tuple[float, Array]:
 
 
 @settings(max_examples=10)
-@given(seed=st.integers(0, 10_000), noise=st.sampled_from([0.05, 0.5, 5.0]), count=st.integers(20, 60))
+@given(
+    seed=st.integers(0, 10_000), noise=st.sampled_from([0.05, 0.5, 5.0]), count=st.integers(20, 60)
+)
 def test_closed_form_is_the_refits(seed: int, noise: float, count: int) -> None:
     rng = np.random.default_rng(seed)
     features = one_hot(rng, count)
@@ -67,7 +71,8 @@ def test_closed_form_is_the_refits(seed: int, noise: float, count: int) -> None:
     keep = ~np.eye(count, dtype=bool)
     scores = []
     for penalty in PENALTIES[::6]:
-        # Leaving one out and refitting with the same matrix of centred features is what the closed form gives.
+        # Leaving one out and refitting with the same matrix of centred features is what the closed
+        # form gives.
         left = [refit_error(features, rest, penalty, mask) for mask in keep]
         scores.append(np.sqrt(np.mean(np.square(left))))
     chosen = [refit_error(features, rest, found.penalty, mask) for mask in keep]
@@ -89,7 +94,8 @@ def test_sigma_is_the_noise(noise: float) -> None:
     features, prior = one_hot(rng, 400), rng.uniform(5, 10, 400)
     values = prior + 2 + features @ effects(rng) + rng.normal(0, noise, 400)
     found = fit(features, prior, values)
-    # 16 determined numbers of 400 samples widen a prediction by 2%; 7% is two deviations of the estimate.
+    # 16 determined numbers of 400 samples widen a prediction by 2%; 7% is two deviations of the
+    # estimate.
     assert found.sigma == pytest.approx(noise, rel=0.12)
 
 

@@ -24,13 +24,17 @@ CONDITIONS = {"backend": "tflite", "batch": 1, "precision": "fp32", "threads": 1
 
 
 def imported(files: list[Path], space: ChainSpace) -> Imported:
-    return import_table(files, space, name="phone", processor="a phone", conditions=CONDITIONS, command="by hand")
+    return import_table(
+        files, space, name="phone", processor="a phone", conditions=CONDITIONS, command="by hand"
+    )
 
 
 def proxyless_chain(widths: tuple[int, ...] = (24, 40, 80, 96, 192, 320)) -> ChainSpace:
     """ProxylessNAS's space, after the release: stem, a fixed block, 21 cells, head, classifier."""
 
-    def mbconv(inputs: int, outputs: int, side: int, kernel: int, expansion: int, stride: int) -> Block:
+    def mbconv(
+        inputs: int, outputs: int, side: int, kernel: int, expansion: int, stride: int
+    ) -> Block:
         return Block(
             "mbconv",
             (inputs, side, side),
@@ -47,11 +51,15 @@ def proxyless_chain(widths: tuple[int, ...] = (24, 40, 80, 96, 192, 320)) -> Cha
         mbconv(32, 16, 112, 3, 1, 1),
     ]
     inputs, side = 16, 112
-    for stage, (outputs, cells, first) in enumerate(zip(widths, (4, 4, 4, 4, 4, 1), (2, 2, 2, 1, 2, 1), strict=True)):
+    for stage, (outputs, cells, first) in enumerate(
+        zip(widths, (4, 4, 4, 4, 4, 1), (2, 2, 2, 1, 2, 1), strict=True)
+    ):
         for cell in range(cells):
             stride = first if cell == 0 else 1
             candidates: dict[str, tuple[Block, ...]] = {
-                f"{kernel}x{kernel}_MBConv{expansion}": (mbconv(inputs, outputs, side, kernel, expansion, stride),)
+                f"{kernel}x{kernel}_MBConv{expansion}": (
+                    mbconv(inputs, outputs, side, kernel, expansion, stride),
+                )
                 for kernel in (3, 5, 7)
                 for expansion in (3, 6)
             }
@@ -64,7 +72,9 @@ def proxyless_chain(widths: tuple[int, ...] = (24, 40, 80, 96, 192, 320)) -> Cha
         return Block("linear", (1280, 7, 7), (classes,))
 
     layout += [Block("conv", (320, 7, 7), (1280, 7, 7), 1, None, 1, "relu6"), classifier(1000)]
-    return ChainSpace("proxyless", layout, (3, 224, 224), 1000, classifier, lambda: release_initialiser)
+    return ChainSpace(
+        "proxyless", layout, (3, 224, 224), 1000, classifier, lambda: release_initialiser
+    )
 
 
 @pytest.fixture(scope="module")
@@ -82,15 +92,19 @@ def check_published_figures(
     model = found.table.cost_model(space)
     least, greatest = model.bounds()
     assert (least.value, greatest.value) == pytest.approx((29.609, 191.030), abs=5e-4)
-    uniform = [torch.full((count,), 1 / count, dtype=torch.float64) for count in space.candidates.tolist()]
+    uniform = [
+        torch.full((count,), 1 / count, dtype=torch.float64) for count in space.candidates.tolist()
+    ]
     assert model.expected(uniform).item() == pytest.approx(113.988, abs=5e-4)
     for candidate, expected in zip(names, (76.048, 136.466), strict=True):
         codes = [list(layer.candidates).index(candidate) for layer in space.choice_layers]
-        assert model.estimate(np.array([codes], dtype=np.int8))[0] == pytest.approx(expected, abs=5e-4)
+        assert model.estimate(np.array([codes], dtype=np.int8))[0] == pytest.approx(
+            expected, abs=5e-4
+        )
     assert model.sigma is None
-    assert sum(found.table.blocks[block.key].latency_ms for block in space.fixed_blocks) == pytest.approx(
-        11.364, abs=5e-4
-    )
+    assert sum(
+        found.table.blocks[block.key].latency_ms for block in space.fixed_blocks
+    ) == pytest.approx(11.364, abs=5e-4)
 
 
 @pytest.mark.reference_data
@@ -110,7 +124,9 @@ def test_rows_hold_the_published_spread(mobile: Path) -> None:
 
 @pytest.mark.reference_data
 def test_blocks_that_the_file_lacks_are_named_as_there(mobile: Path) -> None:
-    """The published mobile net's first stage is 32 wide; the release's code takes 200 ms for what it does not find."""
+    """The published mobile net's first stage is 32 wide; the release's code takes 200 ms for what
+    it does not find.
+    """
     with pytest.raises(MissingRow) as caught:
         imported([mobile], proxyless_chain((32, 40, 80, 96, 192, 320)))
     key = "expanded_conv-input:112x112x16-output:56x56x32-expand:3-kernel:3-stride:2-idskip:0"
@@ -125,8 +141,10 @@ def test_the_corrupted_table_is_refused(reference_data: Path) -> None:
         read_rows(path)
     lines = path.read_text().splitlines()
     number = next(index for index, text in enumerate(lines, start=1) if "findstr" in text)
-    assert str(caught.value) == (
-        f"{path}, line {number}: latency_ms is '6.0329findstr04639175257', which is no number of at least 0"
+    assert (
+        str(caught.value)
+        == f"{path}, line {number}: latency_ms is '6.0329findstr04639175257', which is no number of"
+        " at least 0"
     )
 
 
@@ -134,7 +152,9 @@ def test_the_corrupted_table_is_refused(reference_data: Path) -> None:
 def test_the_mended_table_is_read(reference_data: Path, tmp_path: Path) -> None:
     text = (reference_data / "proxylessnas" / "proxyless_latency_kairos03.csv").read_text()
     path = tmp_path / "kairos.csv"
-    outer = "\nConv-224x224x3-112x112x32,4\nConv_1-7x7x320-7x7x1280,3\nLogits-7x7x1280-1000,0.5,0.1,7\n"
+    outer = (
+        "\nConv-224x224x3-112x112x32,4\nConv_1-7x7x320-7x7x1280,3\nLogits-7x7x1280-1000,0.5,0.1,7\n"
+    )
     path.write_text(text.replace("6.0329findstr04639175257", "6.03290463917525") + outer)
     space = proxyless_chain()
     found = imported([path], space)
@@ -143,7 +163,9 @@ def test_the_mended_table_is_read(reference_data: Path, tmp_path: Path) -> None:
     model = found.table.cost_model(space)
     codes = np.zeros((1, 21), dtype=np.int8)
     rows = read_rows(path)
-    by_hand = sum(rows[short_key(block)].latency_ms for block in space.blocks(space.decode(codes)[0]))
+    by_hand = sum(
+        rows[short_key(block)].latency_ms for block in space.blocks(space.decode(codes)[0])
+    )
     assert model.estimate(codes)[0] == pytest.approx(by_hand)
     assert found.table.blocks["linear 1280x7x7 -> 1000"].samples == 7
     assert found.table.blocks["conv k1 s1 relu6 320x7x7 -> 1280x7x7"].latency_iqr_ms is None
@@ -180,11 +202,15 @@ def test_the_note_10_net_takes_its_published_time(reference_data: Path) -> None:
         Block("conv_act", (1152, 1, 1), (1536, 1, 1), 1, None, 1, "hswish"),
         Block("linear_dropout", (1536, 1, 1), (1000,)),
     ]
-    assert sum(rows[ofa_key(block)].latency_ms for block in blocks) == pytest.approx(29.97, abs=0.005)
+    assert sum(rows[ofa_key(block)].latency_ms for block in blocks) == pytest.approx(
+        29.97, abs=0.005
+    )
 
 
 def test_keys_read_as_published() -> None:
-    block = Block("mbconv", (24, 56, 56), (40, 28, 28), 5, expansion=3, stride=2, activation="relu6")
+    block = Block(
+        "mbconv", (24, 56, 56), (40, 28, 28), 5, expansion=3, stride=2, activation="relu6"
+    )
     ends = "input:56x56x24-output:28x28x40"
     assert proxylessnas_key(block) == f"expanded_conv-{ends}-expand:3-kernel:5-stride:2-idskip:0"
     assert ofa_key(block) == f"expanded_conv-{ends}-expand:72-kernel:5-stride:2-idskip:0-se:0-hs:0"
@@ -200,7 +226,9 @@ def own_csv(space: ChainSpace, path: Path) -> Path:
 def test_a_csv_with_own_keys_fits_any_space(tiny: ChainSpace, tmp_path: Path) -> None:
     found = imported([own_csv(tiny, tmp_path / "t.csv")], tiny)
     assert found.source == "pathfit"
-    assert [cost.latency_ms for cost in found.table.blocks.values()] == [index + 1.5 for index in range(27)]
+    assert [cost.latency_ms for cost in found.table.blocks.values()] == [
+        index + 1.5 for index in range(27)
+    ]
     codes = tiny.sample(np.random.default_rng(0), 5)
     assert found.table.cost_model(tiny).estimate(codes).min() > 0
 
@@ -246,7 +274,9 @@ def test_faults_are_named(tmp_path: Path, name: str, text: str, said: str) -> No
 def test_files_of_other_things_are_refused(tiny: ChainSpace, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("kitchen,3\n")
-    with pytest.raises(InvalidTable, match="no row is of a block of the space: the first row is 'kitchen', a block"):
+    with pytest.raises(
+        InvalidTable, match="no row is of a block of the space: the first row is 'kitchen', a block"
+    ):
         imported([path], tiny)
 
 
@@ -256,13 +286,21 @@ def run(*arguments: str) -> Result:
 
 def test_the_command_writes_a_table_that_estimates(tiny: ChainSpace, tmp_path: Path) -> None:
     source, out = own_csv(tiny, tmp_path / "t.csv"), tmp_path / "deep" / "phone.json"
-    done = run(str(source), "--space", "spos-tiny", "--device", "a phone", "--threads", "4", "-o", str(out))
+    done = run(
+        str(source), "--space", "spos-tiny", "--device", "a phone", "--threads", "4", "-o", str(out)
+    )
     assert done.exit_code == 0, done.output
     assert done.output.splitlines()[-1] == f"wrote {out}"
     table = LookupTable.read(out)
-    assert (table.name, table.device["processor"], table.conditions["threads"]) == ("phone", "a phone", 4)
+    assert (table.name, table.device["processor"], table.conditions["threads"]) == (
+        "phone",
+        "a phone",
+        4,
+    )
     (tmp_path / "arch.json").write_text(tiny.architecture([0] * 6).to_json())
-    estimate = CliRunner().invoke(main, ["estimate", str(tmp_path / "arch.json"), "--table", str(out)])
+    estimate = CliRunner().invoke(
+        main, ["estimate", str(tmp_path / "arch.json"), "--table", str(out)]
+    )
     assert json.loads(estimate.output)["sigma_ms"] is None
 
 
@@ -291,7 +329,9 @@ def test_once_for_all_reads_its_tables_at_every_resolution(reference_data: Path,
     model = found.table.cost_model(space)
     least, greatest = model.bounds()
     assert 0 < least.value < greatest.value
-    assert model.estimate([least.architecture, greatest.architecture]) == pytest.approx([least.value, greatest.value])
+    assert model.estimate([least.architecture, greatest.architecture]) == pytest.approx(
+        [least.value, greatest.value]
+    )
 
 
 @pytest.mark.reference_data
@@ -299,7 +339,9 @@ def test_the_note_10_net_of_the_space_takes_its_published_time(reference_data: P
     space = spaces.get("ofa-mobilenetv3", width=1.2)
     assert isinstance(space, AdditiveSpace)
     found = imported([reference_data / "ofa" / "note10_224_lookup_table.yaml"], space)
-    net = json.loads((reference_data / "ofa" / "note10_lat-30ms_top1-78.4_finetune-75.net.config").read_text())
+    net = json.loads(
+        (reference_data / "ofa" / "note10_lat-30ms_top1-78.4_finetune-75.net.config").read_text()
+    )
     layers = [entry["mobile_inverted_conv"] for entry in net["blocks"][1:]]
     chosen: list[str] = []
     channels = 0
@@ -309,9 +351,13 @@ def test_the_note_10_net_of_the_space_takes_its_published_time(reference_data: P
         channels = layer["out_channels"]
         chosen.append(f"k{layer['kernel_size']}e{layer['expand_ratio']}")
     chosen += ["skip"] * (-len(chosen) % 4)
-    mapping = {choice.key: candidate for choice, candidate in zip(space.choices, chosen, strict=True)}
+    mapping = {
+        choice.key: candidate for choice, candidate in zip(space.choices, chosen, strict=True)
+    }
     architecture = space.architecture(mapping)
-    assert found.table.cost_model(space).estimate([architecture])[0] == pytest.approx(29.97, abs=0.005)
+    assert found.table.cost_model(space).estimate([architecture])[0] == pytest.approx(
+        29.97, abs=0.005
+    )
 
 
 @pytest.mark.reference_data
@@ -323,7 +369,8 @@ def test_resolutions_are_imported_together(reference_data: Path) -> None:
         alone = spaces.get("ofa-mobilenetv3", width=1.2, resolutions=((160, 224)[code],))
         codes = alone.sample(np.random.default_rng(code), 20)
         both = np.concatenate([np.full((20, 1), code, dtype=codes.dtype), codes], axis=1)
-        # Blocks that both files have are pooled: the one behind the pool, where the resolution is gone.
+        # Blocks that both files have are pooled: the one behind the pool, where the resolution is
+        # gone.
         assert model.estimate(both) == pytest.approx(
             imported([file], alone).table.cost_model(alone).estimate(codes), rel=2e-3
         )

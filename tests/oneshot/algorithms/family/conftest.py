@@ -26,7 +26,12 @@ QUICK: dict[str, dict[str, Any]] = {
     "gdas": {"arch_learning_rate": 0.1, "arch_weight_decay": 0.0, "first_temperature": 2.0},
     "snas": {"arch_learning_rate": 0.2, "arch_weight_decay": 0.0, "last_temperature": 0.3},
     "fbnet": {"arch_learning_rate": 0.2, "arch_warmup": 1, "arch_every": 1},
-    "enas": {"controller_learning_rate": 0.02, "tanh_constant": 1.1, "controller_steps": 10, "entropy_weight": 0.03},
+    "enas": {
+        "controller_learning_rate": 0.02,
+        "tanh_constant": 1.1,
+        "controller_steps": 10,
+        "entropy_weight": 0.03,
+    },
     "fairnas": {"population": 32, "generations": 2},
 }
 
@@ -50,13 +55,20 @@ class Function(nn.Module):
 
 
 class Toy(nn.Module):
-    """Three choices, each on a channel whose sign tells one bit of the class; only `pass` keeps it."""
+    """Three choices, each on a channel whose sign tells one bit of the class; only `pass` keeps
+    it.
+    """
 
     def __init__(self, seed: int = 0):
         super().__init__()
-        orders = {"first": ("zero", "abs", "pass"), "second": ("pass", "zero", "abs"), "third": ("abs", "pass", "zero")}
+        orders = {
+            "first": ("zero", "abs", "pass"),
+            "second": ("pass", "zero", "abs"),
+            "third": ("abs", "pass", "zero"),
+        }
         self.choices = nn.ModuleList(
-            LayerChoice({name: Function(name) for name in names}, key) for key, names in orders.items()
+            LayerChoice({name: Function(name) for name in names}, key)
+            for key, names in orders.items()
         )
         self.classify = nn.Linear(3, 8)
         generator = torch.Generator().manual_seed(seed)
@@ -65,7 +77,10 @@ class Toy(nn.Module):
             self.classify.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = [choice(x[:, channel].mean((1, 2))[:, None]) for channel, choice in enumerate(self.choices)]
+        parts = [
+            choice(x[:, channel].mean((1, 2))[:, None])
+            for channel, choice in enumerate(self.choices)
+        ]
         result: Tensor = self.classify(torch.cat(parts, 1))
         return result
 
@@ -76,7 +91,9 @@ def toy_images(count: int, seed: int) -> ImageSplit:
     labels = torch.randint(8, (count,), generator=generator)
     bits = torch.stack([labels // 4, labels // 2 % 2, labels % 2], 1)
     sizes = 0.5 + torch.rand(count, 3, generator=generator)
-    return ImageSplit.of((sizes * (2 * bits - 1))[:, :, None, None].expand(-1, -1, 2, 2).contiguous(), labels)
+    return ImageSplit.of(
+        (sizes * (2 * bits - 1))[:, :, None, None].expand(-1, -1, 2, 2).contiguous(), labels
+    )
 
 
 class Searches:
@@ -85,19 +102,32 @@ class Searches:
     best = BEST
     model = Toy
     images = staticmethod(toy_images)
-    short = Recipe(epochs=6, batch_size=32, learning_rate=0.2, weight_decay=0.0, label_smoothing=0.0)
+    short = Recipe(
+        epochs=6, batch_size=32, learning_rate=0.2, weight_decay=0.0, label_smoothing=0.0
+    )
 
     def task(
-        self, name: str, model: nn.Module | None = None, seed: int = 0, recipe: Recipe = short, **options: Any
+        self,
+        name: str,
+        model: nn.Module | None = None,
+        seed: int = 0,
+        recipe: Recipe = short,
+        **options: Any,
     ) -> ArchitectureTask:
-        """A task on the toy's images, quick options first; what a Setting takes may be among the options."""
+        """A task on the toy's images, quick options first; what a Setting takes may be among the
+        options.
+        """
         fields = {field.name for field in dataclasses.fields(Setting)}
         setting = {key: options.pop(key) for key in list(options) if key in fields}
         given = {"held_out": toy_images(256, 1000 + seed), "images": 256, **setting}
         chosen = preset(name, {**QUICK[name], **options}).options
-        return make(name, Setting(Toy(seed) if model is None else model, recipe, seed=seed, **given), chosen)
+        return make(
+            name, Setting(Toy(seed) if model is None else model, recipe, seed=seed, **given), chosen
+        )
 
-    def train(self, task: ArchitectureTask, folder: Path, execution: Execution | None = None) -> None:
+    def train(
+        self, task: ArchitectureTask, folder: Path, execution: Execution | None = None
+    ) -> None:
         """Run a task to its end."""
         seed = task.setting.seed
         fit(task, toy_images(256, 2000 + seed), folder, seed=seed, execution=execution)

@@ -38,7 +38,9 @@ def test_edges_compute_what_the_supernet_does_with_its_own_weights() -> None:
         model.activate(row)
         assert torch.equal(model(x), supernet(x))
         assert {id(part) for part in supernet.path()} <= {id(part) for part in model.path()}
-    assert {id(weight) for weight in model.parameters()} == {id(weight) for weight in supernet.parameters()}
+    assert {id(weight) for weight in model.parameters()} == {
+        id(weight) for weight in supernet.parameters()
+    }
 
 
 def test_cells_share_decisions_under_the_spaces_keys() -> None:
@@ -94,7 +96,10 @@ def test_the_two_best_inputs_of_a_node_are_read_without_none() -> None:
     assert "none" not in found.values()
     for kind in CELLS:
         for node in range(NODES):
-            best = {source: float(rows[f"{kind}_{node}_{source}"][1:].max()) for source in range(node + 2)}
+            best = {
+                source: float(rows[f"{kind}_{node}_{source}"][1:].max())
+                for source in range(node + 2)
+            }
             for source in sorted(best, key=lambda each: -best[each])[:2]:
                 row = rows[f"{kind}_{node}_{source}"]
                 assert found[f"{kind}_{node}_{source}"] == OPERATIONS[1 + int(row[1:].argmax())]
@@ -108,7 +113,9 @@ def test_the_two_best_inputs_of_a_node_are_read_without_none() -> None:
         ("enas", DARTS),
     ],
 )
-def test_cells_are_searched(name: str, space_name: str, images: ImageData, quick: Any, tmp_path: Path) -> None:
+def test_cells_are_searched(
+    name: str, space_name: str, images: ImageData, quick: Any, tmp_path: Path
+) -> None:
     space = spaces.get(space_name)
     supernet = space.supernet(3)
     before = {key: value.clone() for key, value in supernet.state_dict().items()}
@@ -116,7 +123,9 @@ def test_cells_are_searched(name: str, space_name: str, images: ImageData, quick
     recipe = Recipe(epochs=1, batch_size=48, learning_rate=0.05)
     options = {**quick[name], **({"population": 4, "generations": 0} if name == "fairnas" else {})}
     options |= {"controller_steps": 1, "aggregate": 2, "final_samples": 2} if name == "enas" else {}
-    setting = Setting(model, recipe, images.validation, len(images.train), space=told_space(model, space))
+    setting = Setting(
+        model, recipe, images.validation, len(images.train), space=told_space(model, space)
+    )
     task = make(name, setting, preset(name, options).options)
     fit(task, images.train, tmp_path, seed=0)
     architecture = derived(space, task)

@@ -32,7 +32,9 @@ def losses(seed: int) -> tuple[Loss, Loss]:
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_it_equals_the_exact_gradient_through_the_step_on_a_quadratic(seed: int, decay: float) -> None:
+def test_it_equals_the_exact_gradient_through_the_step_on_a_quadratic(
+    seed: int, decay: float
+) -> None:
     """The finite difference is exact there: the gradient by the logits is linear in the weights."""
     train, held_out = losses(seed)
     generator = torch.Generator().manual_seed(10 + seed)
@@ -58,10 +60,14 @@ def test_it_equals_the_exact_gradient_through_the_step_on_a_quadratic(seed: int,
 
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_the_step_is_the_optimisers_own(nesterov: bool) -> None:
-    """With momentum: the held-out loss is taken where SGD then really goes, and momentum is left as it was."""
+    """With momentum: the held-out loss is taken where SGD then really goes, and momentum is left as
+    it was.
+    """
     train, held_out = losses(3)
     weights, logits = (nn.Parameter(torch.ones(count, dtype=torch.float64)) for count in (5, 3))
-    optimizer = torch.optim.SGD([weights], lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=nesterov)
+    optimizer = torch.optim.SGD(
+        [weights], lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=nesterov
+    )
     for _ in range(2):
         weights.grad = torch.autograd.grad(train(weights, logits), weights)[0]
         optimizer.step()
@@ -84,7 +90,10 @@ def test_a_loss_without_weights_has_the_plain_gradient() -> None:
     weights, logits = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3))
     optimizer = torch.optim.SGD([weights], lr=0.1)
     found = unrolled_gradient(
-        lambda: (weights * logits[:2]).sum(), lambda: (logits**2).sum() + 0 * weights.sum(), optimizer, [logits]
+        lambda: (weights * logits[:2]).sum(),
+        lambda: (logits**2).sum() + 0 * weights.sum(),
+        optimizer,
+        [logits],
     )
     torch.testing.assert_close(found[0], 2 * torch.ones(3))
 
@@ -101,8 +110,12 @@ def test_weights_come_back_where_the_loss_fails() -> None:
     assert torch.equal(weights.detach(), torch.ones(2))
 
 
-def test_an_architecture_step_of_second_order_leaves_weights_and_statistics(searches: Any, tmp_path: Any) -> None:
-    """Until the weights' own step: then both orders have done the same to the weights in the first update."""
+def test_an_architecture_step_of_second_order_leaves_weights_and_statistics(
+    searches: Any, tmp_path: Any
+) -> None:
+    """Until the weights' own step: then both orders have done the same to the weights in the first
+    update.
+    """
     recipe = searches.short
     states = []
     for order in (1, 2):

@@ -31,12 +31,16 @@ VARIANTS = [
     ("darts", {"order": 2}),
     ("enas", {"ppo_clip": 0.2}),
 ]
-every_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=lambda value: str(value) if value else "")
+every_variant = pytest.mark.parametrize(
+    ("name", "options"), VARIANTS, ids=lambda value: str(value) if value else ""
+)
 every_algorithm = pytest.mark.parametrize("name", ALGORITHMS)
 
 
 @every_variant
-def test_the_known_optimum_is_found(name: str, options: dict[str, Any], searches: Any, tmp_path: Path) -> None:
+def test_the_known_optimum_is_found(
+    name: str, options: dict[str, Any], searches: Any, tmp_path: Path
+) -> None:
     for seed in range(3 if options else 5):
         task = searches.task(name, seed=seed, **options)
         searches.train(task, tmp_path / str(seed))
@@ -101,14 +105,20 @@ def test_the_export_is_json_that_runs(name: str, searches: Any, tmp_path: Path) 
 
 
 class Mixed(nn.Module):
-    """A user's own model: choices with a shared key, one inside another's candidate, and a skip connection."""
+    """A user's own model: choices with a shared key, one inside another's candidate, and a skip
+    connection.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, 4, 3, padding=1)
-        self.one = LayerChoice({"conv": nn.Conv2d(4, 4, 3, padding=1), "pass": nn.Identity()}, key="shared")
+        self.one = LayerChoice(
+            {"conv": nn.Conv2d(4, 4, 3, padding=1), "pass": nn.Identity()}, key="shared"
+        )
         inner = LayerChoice([nn.ReLU(), nn.Conv2d(4, 4, 1)])
-        self.two = LayerChoice({"nested": nn.Sequential(inner, nn.BatchNorm2d(4)), "pool": nn.AvgPool2d(3, 1, 1)})
+        self.two = LayerChoice(
+            {"nested": nn.Sequential(inner, nn.BatchNorm2d(4)), "pool": nn.AvgPool2d(3, 1, 1)}
+        )
         self.three = LayerChoice({"conv": nn.Conv2d(4, 4, 1), "pass": nn.Identity()}, key="shared")
         self.skip = InputChoice(n_candidates=3, n_chosen=1)
         self.classify = nn.Linear(4, 3)
@@ -123,7 +133,9 @@ class Mixed(nn.Module):
 
 
 @every_algorithm
-def test_any_model_with_choices_is_searched(name: str, images: ImageData, quick: Any, tmp_path: Path) -> None:
+def test_any_model_with_choices_is_searched(
+    name: str, images: ImageData, quick: Any, tmp_path: Path
+) -> None:
     model = Mixed()
     space = spaces.from_model(model, torch.randn(1, 3, 16, 16))
     recipe = Recipe(epochs=2, batch_size=32, learning_rate=0.05)
@@ -139,7 +151,9 @@ def test_any_model_with_choices_is_searched(name: str, images: ImageData, quick:
 
 
 @every_algorithm
-def test_a_constraint_is_met(name: str, small: ChainSpace, images: ImageData, quick: Any, tmp_path: Path) -> None:
+def test_a_constraint_is_met(
+    name: str, small: ChainSpace, images: ImageData, quick: Any, tmp_path: Path
+) -> None:
     """Also after an epoch, when nothing is decided for good."""
     cost = counting_model(small, "macs")
     middle = float(np.median(cost.estimate(next(small.enumerate_codes()))))

@@ -43,7 +43,9 @@ def test_the_greatest_weight_falls_on_candidates_by_their_probabilities() -> Non
 
 
 @pytest.mark.parametrize(("temperature", "sharp"), [(100.0, False), (0.01, True)])
-def test_the_temperature_decides_how_near_to_one_candidate_a_draw_is(temperature: float, sharp: bool) -> None:
+def test_the_temperature_decides_how_near_to_one_candidate_a_draw_is(
+    temperature: float, sharp: bool
+) -> None:
     mutator = GumbelMutator(one_choice(), temperature=temperature, init_type="zeros")
     greatest = torch.stack([mutator.relaxed("only").detach().max() for _ in range(200)])
     if sharp:
@@ -59,7 +61,9 @@ def test_a_hard_draw_runs_one_candidate_and_has_the_gradient_of_its_weight() -> 
     x = torch.tensor([3.0])
     output = model(x)
     code = int(mutator.masks["only"].detach().argmax())
-    assert [candidate.runs for candidate in model.candidates] == [int(index == code) for index in range(3)]  # type: ignore[union-attr]
+    assert [candidate.runs for candidate in model.candidates] == [
+        int(index == code) for index in range(3)
+    ]  # type: ignore[union-attr]
     assert torch.equal(output, model.candidates[code](x))  # type: ignore[union-attr, operator, index]
     (found,) = torch.autograd.grad(output.sum(), mutator.logits[0])
     # The same draw again, soft: the gradient of the drawn weight times the candidate's output.
@@ -95,7 +99,9 @@ def test_hard_draws_of_inputs_reduce_as_a_decision_does(reduction: Any) -> None:
 
 
 def test_the_drawn_cost_is_that_of_the_drawn_weights(small: ChainSpace) -> None:
-    """At a low temperature that of the drawn network; differentiable, as finite differences tell."""
+    """At a low temperature that of the drawn network; differentiable, as finite differences
+    tell.
+    """
     cost = counting_model(small, "macs")
     mutator = GumbelMutator(small.supernet(3), temperature=1e-4, seed=2)
     mutator.reset()
@@ -116,7 +122,9 @@ def test_the_drawn_cost_is_that_of_the_drawn_weights(small: ChainSpace) -> None:
                 mutator.reset()
                 sides.append(float(mutator.drawn_cost(cost)))
                 mutator.logits[0][index] -= sign * 1e-4
-        assert float(gradient[index]) == pytest.approx((sides[0] - sides[1]) / 2e-4, rel=1e-4, abs=1e-3)
+        assert float(gradient[index]) == pytest.approx(
+            (sides[0] - sides[1]) / 2e-4, rel=1e-4, abs=1e-3
+        )
 
 
 def test_fbnets_loss_follows_the_paper(small: ChainSpace, searches: Any) -> None:
@@ -134,19 +142,31 @@ def test_fbnets_loss_follows_the_paper(small: ChainSpace, searches: Any) -> None
 def test_a_cost_whose_logarithm_is_not_positive_is_refused(small: ChainSpace) -> None:
     cost = counting_model(small, "macs")
     check_scale(cost, 1.0)
-    with pytest.raises(InvalidOption, match="scale must make every cost more than 1, not 1e-09: the least macs is"):
+    with pytest.raises(
+        InvalidOption, match="scale must make every cost more than 1, not 1e-09: the least macs is"
+    ):
         check_scale(cost, 1e-9)
 
 
 @pytest.mark.parametrize(
     ("name", "options", "expected"),
     [
-        ("gdas", {"first_temperature": 10.0, "last_temperature": 0.1}, [10.0, 5.05, 0.1 + 9.9 / 48]),
-        ("snas", {"first_temperature": 1.0, "last_temperature": 0.03}, [1.0, 0.515, 0.03 + 0.97 / 48]),
+        (
+            "gdas",
+            {"first_temperature": 10.0, "last_temperature": 0.1},
+            [10.0, 5.05, 0.1 + 9.9 / 48],
+        ),
+        (
+            "snas",
+            {"first_temperature": 1.0, "last_temperature": 0.03},
+            [1.0, 0.515, 0.03 + 0.97 / 48],
+        ),
         ("fbnet", {"temperature": 5.0, "annealing": 0.956}, [5.0, 5 * 0.956**3, 5 * 0.956**5]),
     ],
 )
-def test_temperatures_fall_as_published(name: str, options: Any, expected: list[float], searches: Any) -> None:
+def test_temperatures_fall_as_published(
+    name: str, options: Any, expected: list[float], searches: Any
+) -> None:
     task = searches.task(name, **options)
     task.optimizers(48)  # 6 epochs of 8 updates
     for step, temperature in zip((0, 24, 47), expected, strict=True):

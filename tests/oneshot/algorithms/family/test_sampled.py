@@ -32,8 +32,12 @@ def test_the_controllers_log_probabilities_are_a_distribution() -> None:
     assert float(chances.sum()) == pytest.approx(1.0, abs=1e-5)
     assert float(chances.max() / chances.min()) > 2
     index = drawn.codes @ torch.tensor([12, 4, 1])
-    torch.testing.assert_close(torch.bincount(index, minlength=24) / 6000, chances, atol=0.025, rtol=0)
-    torch.testing.assert_close(drawn.log_probability, controller.judged(drawn.codes).log_probability.detach())
+    torch.testing.assert_close(
+        torch.bincount(index, minlength=24) / 6000, chances, atol=0.025, rtol=0
+    )
+    torch.testing.assert_close(
+        drawn.log_probability, controller.judged(drawn.codes).log_probability.detach()
+    )
     # The entropy of the whole distribution is the mean of the summed conditional ones.
     exact = -(chances * chances.log()).sum()
     assert float(drawn.entropy.mean()) == pytest.approx(float(exact), abs=0.05)
@@ -57,18 +61,29 @@ def test_reinforce_is_the_gradient_of_the_expected_reward() -> None:
     weights = list(controller.parameters())
     exact = torch.autograd.grad((logs.exp() * rewards).sum(), weights, retain_graph=True)
     chances = logs.exp().detach()
-    # Advantages times chances times n, for the surrogate is a mean; any baseline leaves the sum as it is.
-    found = torch.autograd.grad(surrogate(logs, logs.detach(), 6 * chances * (rewards - 0.4), None), weights)
+    # Advantages times chances times n, for the surrogate is a mean; any baseline leaves the sum as
+    # it is.
+    found = torch.autograd.grad(
+        surrogate(logs, logs.detach(), 6 * chances * (rewards - 0.4), None), weights
+    )
     for one, other in zip(exact, found, strict=True):
         torch.testing.assert_close(one, -other, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("advantage", "ratio", "slope"), [(1.0, 1.5, 0.0), (1.0, 1.1, 1.1), (-1.0, 0.5, 0.0), (-1.0, 1.5, -1.5)]
+    ("advantage", "ratio", "slope"),
+    [(1.0, 1.5, 0.0), (1.0, 1.1, 1.1), (-1.0, 0.5, 0.0), (-1.0, 1.5, -1.5)],
 )
-def test_ppo_stops_where_the_ratio_has_gone_far_enough(advantage: float, ratio: float, slope: float) -> None:
+def test_ppo_stops_where_the_ratio_has_gone_far_enough(
+    advantage: float, ratio: float, slope: float
+) -> None:
     now = torch.tensor([np.log(ratio)], dtype=torch.float64, requires_grad=True)
-    loss = surrogate(now, torch.zeros(1, dtype=torch.float64), torch.tensor([advantage], dtype=torch.float64), 0.2)
+    loss = surrogate(
+        now,
+        torch.zeros(1, dtype=torch.float64),
+        torch.tensor([advantage], dtype=torch.float64),
+        0.2,
+    )
     (found,) = torch.autograd.grad(loss, now)
     assert float(found) == pytest.approx(-slope)
 
@@ -90,7 +105,9 @@ def test_probabilities_of_the_controller_are_its_marginals(searches: Any) -> Non
         torch.testing.assert_close(row, exact, atol=0.02, rtol=0)
 
 
-def test_fair_paths_take_every_candidate_once_and_are_those_of_the_sampler(tiny: ChainSpace) -> None:
+def test_fair_paths_take_every_candidate_once_and_are_those_of_the_sampler(
+    tiny: ChainSpace,
+) -> None:
     mutator = FairMutator(tiny.supernet(), seed=3)
     sampler = Fair(tiny, 3)
     for step in range(5):
@@ -142,11 +159,20 @@ def test_rating_normalises_by_the_batch_and_leaves_the_model_alone() -> None:
     assert not torch.equal(model.norm.running_mean, before["norm.running_mean"])  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("name", "images", "batches"), [("fairnas", 2048, 8), ("fairnas", 100, 4), ("enas", 256, 8)])
+@pytest.mark.parametrize(
+    ("name", "images", "batches"), [("fairnas", 2048, 8), ("fairnas", 100, 4), ("enas", 256, 8)]
+)
 def test_what_is_kept_is_the_best_on_the_held_out_images(
-    name: str, images: int, batches: int, searches: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    images: int,
+    batches: int,
+    searches: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All candidates are rated on the same ones, as many as were asked for and are there: 256 in batches of 32."""
+    """All candidates are rated on the same ones, as many as were asked for and are there: 256 in
+    batches of 32.
+    """
     module = importlib.import_module(f"oneshot.algorithms.{name}")
     rated: dict[tuple[int, ...], float] = {}
     numbers: list[list[int]] = []
@@ -159,7 +185,9 @@ def test_what_is_kept_is_the_best_on_the_held_out_images(
         return found
 
     monkeypatch.setattr(module, "rewards", noted)
-    task = searches.task(name, recipe=Recipe(epochs=2, batch_size=32, learning_rate=0.2), final_images=images)
+    task = searches.task(
+        name, recipe=Recipe(epochs=2, batch_size=32, learning_rate=0.2), final_images=images
+    )
     searches.train(task, tmp_path)
     assert all(batch == list(range(batches)) for batch in numbers)
     kept = tuple(task.drawing.final.values())
@@ -169,7 +197,9 @@ def test_what_is_kept_is_the_best_on_the_held_out_images(
 
 def test_the_controller_waits_for_the_weights(searches: Any, tmp_path: Path) -> None:
     """Of three epochs it learns in the last one; before, what it draws is as good as uniform."""
-    task = searches.task("enas", recipe=Recipe(epochs=3, batch_size=32, learning_rate=0.2), controller_warmup=2)
+    task = searches.task(
+        "enas", recipe=Recipe(epochs=3, batch_size=32, learning_rate=0.2), controller_warmup=2
+    )
     before = [row.clone() for row in task.drawing.distributions()]
     updates: list[int] = []
     learn, done = task.controller_step, task.before_step
@@ -178,7 +208,10 @@ def test_the_controller_waits_for_the_weights(searches: Any, tmp_path: Path) -> 
     def noted(number: int, engine: Any) -> None:
         updates[-1] += 1
         if sum(updates) == 1:
-            assert all(torch.equal(one, row) for one, row in zip(before, task.drawing.distributions(), strict=True))
+            assert all(
+                torch.equal(one, row)
+                for one, row in zip(before, task.drawing.distributions(), strict=True)
+            )
         learn(number, engine)
 
     task.controller_step = noted

@@ -17,7 +17,10 @@ from oneshot.data.registry import load
 from oneshot.training import Execution, fit
 from oneshot.training.recipe import Recipe
 
-SMALL = "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1), stem_channels=4)"
+SMALL = (
+    "spos-tiny(channels=(8, 16, 32), head_channels=16, input_size=16, repeats=(1, 1, 1),"
+    " stem_channels=4)"
+)
 FOLDER = Path(sys.argv[1])
 
 
@@ -58,7 +61,13 @@ def main() -> None:
         recipe = Recipe(epochs=2, batch_size=50, learning_rate=0.02)
         setting = Setting(space.supernet(10), recipe, data.validation, len(data.train), space=space)
         task = kind(setting, preset(kind.name, options).options)
-        fit(task, data.train, FOLDER / kind.name, seed=0, execution=Execution(devices=2, accelerator="cpu"))
+        fit(
+            task,
+            data.train,
+            FOLDER / kind.name,
+            seed=0,
+            execution=Execution(devices=2, accelerator="cpu"),
+        )
         found[kind.name] = task.report()["architecture"]
     print(json.dumps(found))
 

@@ -30,8 +30,8 @@ from tables.cost.model import counting_model
 
 FAST = {"arch_optim_lr": 0.1, "grad_update_arch_param_every": 1, "warmup_epochs": 1}
 TINY = (
-    "proxylessnas-tiny(channels=(8, 12), first_channels=8, head_channels=16, input_size=8, repeats=(2, 2), "
-    "strides=(1, 2))"
+    "proxylessnas-tiny(channels=(8, 12), first_channels=8, head_channels=16, input_size=8,"
+    " repeats=(2, 2), strides=(1, 2))"
 )
 
 
@@ -53,7 +53,11 @@ def test_the_best_path_is_found_in_every_mode(mode: str, seed: int, tmp_path: Pa
 @pytest.mark.parametrize("seed", range(5))
 def test_the_best_path_is_found_by_reinforce(seed: int, tmp_path: Path) -> None:
     options = ProxylessOptions(
-        learning="reinforce", arch_optim_lr=0.03, grad_update_arch_param_every=1, warmup_epochs=6, baseline_decay=0.9
+        learning="reinforce",
+        arch_optim_lr=0.03,
+        grad_update_arch_param_every=1,
+        warmup_epochs=6,
+        baseline_decay=0.9,
     )
     assert found(options, seed, tmp_path, 20) == {"a.first": "pass", "second": "pass"}
 
@@ -67,14 +71,21 @@ def test_an_architecture_step_leaves_the_weights(tmp_path: Path) -> None:
     def watched(batches: Any, number: int, engine: Any) -> None:
         before = [logits.detach().clone() for logits in search.mutator.arch_parameters()]
         step(batches, number, engine)
-        if not all(torch.equal(*pair) for pair in zip(before, search.mutator.arch_parameters(), strict=True)):
+        if not all(
+            torch.equal(*pair)
+            for pair in zip(before, search.mutator.arch_parameters(), strict=True)
+        ):
             moved.append(number)
 
     def frozen(number: int, engine: Any) -> None:
         before = [weight.detach().clone() for weight in search.model.parameters()]
         architecture_step(number, engine)
-        assert all(weight.grad is None and weight.requires_grad for weight in search.model.parameters())
-        assert all(torch.equal(*pair) for pair in zip(before, search.model.parameters(), strict=True))
+        assert all(
+            weight.grad is None and weight.requires_grad for weight in search.model.parameters()
+        )
+        assert all(
+            torch.equal(*pair) for pair in zip(before, search.model.parameters(), strict=True)
+        )
 
     search.step, search.architecture_step = watched, frozen  # type: ignore[method-assign]
     fit(search, split(192), tmp_path, seed=0)
@@ -83,15 +94,22 @@ def test_an_architecture_step_leaves_the_weights(tmp_path: Path) -> None:
 
 
 def test_architecture_steps_come_every_few_updates_on_their_own_batches(tmp_path: Path) -> None:
-    options = ProxylessOptions(arch_optim_lr=0.1, warmup_epochs=1, grad_update_arch_param_every=4, grad_update_steps=2)
+    options = ProxylessOptions(
+        arch_optim_lr=0.1, warmup_epochs=1, grad_update_arch_param_every=4, grad_update_steps=2
+    )
     search = task(Residual(), options, epochs=6)
     asked: list[tuple[int, int]] = []
     batch = search.held_out.batch
     now = [0]
     search.before_step = lambda step: now.__setitem__(0, step)  # type: ignore[method-assign]
-    search.held_out.batch = lambda number, rank, ranks: (asked.append((now[0], number)), batch(number, rank, ranks))[1]  # type: ignore[method-assign]
+    search.held_out.batch = lambda number, rank, ranks: (
+        asked.append((now[0], number)),
+        batch(number, rank, ranks),
+    )[1]  # type: ignore[method-assign]
     fit(search, split(192), tmp_path, seed=0)
-    assert [step for step, _ in asked] == [step for step in range(12, 36) if step % 4 == 3 for _ in range(2)]
+    assert [step for step, _ in asked] == [
+        step for step in range(12, 36) if step % 4 == 3 for _ in range(2)
+    ]
     numbers = [number for _, number in asked]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
@@ -127,14 +145,25 @@ def interrupted(search: ProxylessTask, step: int) -> ProxylessTask:
 
 
 def constrained(
-    seed: int, options: ProxylessOptions, maximum: float, folder: Path | None = None, epochs: int = 8
+    seed: int,
+    options: ProxylessOptions,
+    maximum: float,
+    folder: Path | None = None,
+    epochs: int = 8,
 ) -> ProxylessTask:
     """A search on a space of chains under a limit on MACs."""
     space = spaces.get(TINY)
     limit = Limit("flops", maximum).bind(space, lambda name: pytest.fail(name))
     model = space.supernet(3, torch.Generator().manual_seed(seed))
     return task(
-        model, options, seed, epochs, space=space, constraint=limit, folder=folder, tensorboard=folder is not None
+        model,
+        options,
+        seed,
+        epochs,
+        space=space,
+        constraint=limit,
+        folder=folder,
+        tensorboard=folder is not None,
     )
 
 
@@ -146,9 +175,15 @@ def constrained(
         ({"learning": "reinforce", "reward_paths": 3}, 21),
     ],
 )
-def test_a_resumed_search_ends_with_the_same_result(options: dict[str, Any], step: int, tmp_path: Path) -> None:
-    """Weights, logits, Adam's state, multiplier, baseline and generator, bit for bit; and the same log."""
-    settings = ProxylessOptions(arch_optim_lr=0.05, grad_update_arch_param_every=2, warmup_epochs=1, **options)
+def test_a_resumed_search_ends_with_the_same_result(
+    options: dict[str, Any], step: int, tmp_path: Path
+) -> None:
+    """Weights, logits, Adam's state, multiplier, baseline and generator, bit for bit; and the same
+    log.
+    """
+    settings = ProxylessOptions(
+        arch_optim_lr=0.05, grad_update_arch_param_every=2, warmup_epochs=1, **options
+    )
     middle = 0.5 * sum(bound.value for bound in counting_model(spaces.get(TINY), "macs").bounds())
 
     def run(name: str, stop: int | None = None) -> tuple[ProxylessTask, dict[str, Any]]:
@@ -169,7 +204,9 @@ def test_a_resumed_search_ends_with_the_same_result(options: dict[str, Any], ste
     assert read_epochs(tmp_path / "broken") == read_epochs(tmp_path / "whole")
     assert len(read_epochs(tmp_path / "whole")) == 5
     moved = whole.mutator.state_dict()["logits.0"]
-    assert not torch.allclose(moved, constrained(3, settings, middle).mutator.state_dict()["logits.0"])
+    assert not torch.allclose(
+        moved, constrained(3, settings, middle).mutator.state_dict()["logits.0"]
+    )
 
 
 def plain(state: Any) -> Any:
@@ -186,7 +223,9 @@ def plain(state: Any) -> Any:
 
 @pytest.mark.parametrize(("seed", "share"), [(0, 0.35), (1, 0.35), (2, 0.35), (0, 0.7)])
 def test_the_constraint_is_met_and_used(seed: int, share: float, tmp_path: Path) -> None:
-    """The returned network's cost is below the limit and within 5% of it, and the expectation follows it."""
+    """The returned network's cost is below the limit and within 5% of it, and the expectation
+    follows it.
+    """
     least, greatest = (bound.value for bound in counting_model(spaces.get(TINY), "macs").bounds())
     maximum = least + share * (greatest - least)
     options = ProxylessOptions(arch_optim_lr=0.1, grad_update_arch_param_every=1, warmup_epochs=1)
@@ -214,7 +253,9 @@ def test_a_latency_of_a_table_is_met_with_its_margin(table: LookupTable, tmp_pat
 
 
 def test_the_decoded_architecture_is_the_most_probable_one_that_fits() -> None:
-    """Against all architectures of the space, with and without a lower edge; an impossible limit is refused."""
+    """Against all architectures of the space, with and without a lower edge; an impossible limit is
+    refused.
+    """
     space = spaces.get(TINY)
     cost = counting_model(space, "macs")
     rows = np.concatenate(list(space.enumerate_codes()))
@@ -285,11 +326,17 @@ def test_mistakes_are_named() -> None:
     ):
         with pytest.raises(InvalidOption, match=said):
             ProxylessOptions(**options)  # type: ignore[arg-type]
-    with pytest.raises(InvalidOption, match=r"mul#log: reference must be above 1 multiply-accumulates, not 0.5"):
+    with pytest.raises(
+        InvalidOption, match=r"mul#log: reference must be above 1 multiply-accumulates, not 0.5"
+    ):
         hardware_term("mul#log", cost, 0.5)
-    with pytest.raises(InvalidOption, match="reference: there is no target that it could be a cost of"):
+    with pytest.raises(
+        InvalidOption, match="reference: there is no target that it could be a cost of"
+    ):
         task(Net(), ProxylessOptions(reference=3.0))
-    with pytest.raises(InvalidOption, match="warmup_epochs must leave epochs for the architecture; 9 of 4 do not"):
+    with pytest.raises(
+        InvalidOption, match="warmup_epochs must leave epochs for the architecture; 9 of 4 do not"
+    ):
         task(Net(), ProxylessOptions(warmup_epochs=9)).warmup(24)
     cells = spaces.get("nasbench101")
     with pytest.raises(NotAdditive):
@@ -315,7 +362,11 @@ def test_reinforce_needs_no_sums_over_choices(tmp_path: Path) -> None:
     with pytest.raises(NotAdditive):
         task(space.supernet(), ProxylessOptions(), space=space, cost=cost)
     options = ProxylessOptions(
-        learning="reinforce", reference=300.0, reward_exponent=1.0, arch_optim_lr=0.1, grad_update_arch_param_every=1
+        learning="reinforce",
+        reference=300.0,
+        reward_exponent=1.0,
+        arch_optim_lr=0.1,
+        grad_update_arch_param_every=1,
     )
     search = task(space.supernet(), options, space=space, cost=cost)
     fit(search, split(192), tmp_path, seed=0)
@@ -328,13 +379,21 @@ def test_reinforce_needs_no_sums_over_choices(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_search_as_one(tmp_path: Path) -> None:
-    """Over gloo: they draw the same paths, average logits' gradients, and end with the same architecture."""
+    """Over gloo: they draw the same paths, average logits' gradients, and end with the same
+    architecture.
+    """
     ends = []
     for devices in (1, 2):
         torch.manual_seed(0)
         search = task(Net(), ProxylessOptions(**FAST), epochs=6, folder=tmp_path / str(devices))  # type: ignore[arg-type]
         images = split(192)
-        fit(search, images, tmp_path / str(devices), seed=0, execution=Execution(devices=devices, accelerator="cpu"))
+        fit(
+            search,
+            images,
+            tmp_path / str(devices),
+            seed=0,
+            execution=Execution(devices=devices, accelerator="cpu"),
+        )
         ends.append(search)
     one, two = (search.mutator.state_dict() for search in ends)
     # No batch normalisation, so only the order of sums differs; Adam's first steps magnify that.

@@ -1,4 +1,6 @@
-"""The gradients of ProxylessNAS's binary gates are what the paper says, in every mode and with every path active."""
+"""The gradients of ProxylessNAS's binary gates are what the paper says, in every mode and with
+every path active.
+"""
 
 import itertools
 from pathlib import Path
@@ -34,10 +36,14 @@ def gradients(mode: str, active: dict[str, int], ratio: float = 0.5) -> tuple[Te
     mutator.gate(active)
     loss = functional.cross_entropy(model(images), labels)
     loss.backward()
-    return loss.detach(), {key: logits.grad for key, logits in mutator.alpha.items() if logits.grad is not None}
+    return loss.detach(), {
+        key: logits.grad for key, logits in mutator.alpha.items() if logits.grad is not None
+    }
 
 
-@pytest.mark.parametrize("codes", [*itertools.product((0, 1, 3), (2, 3), (1, 3)), (0, 0, 0), (2, 2, 2)])
+@pytest.mark.parametrize(
+    "codes", [*itertools.product((0, 1, 3), (2, 3), (1, 3)), (0, 0, 0), (2, 2, 2)]
+)
 def test_full_and_full_v2_give_the_same_gradient(codes: tuple[int, ...]) -> None:
     """With Zero active too, in one layer or in all, the logits get their gradient."""
     active = {f"layers.{index}": code for index, code in enumerate(codes)}
@@ -53,7 +59,9 @@ def test_full_and_full_v2_give_the_same_gradient(codes: tuple[int, ...]) -> None
 
 
 def test_a_gate_has_the_gradient_of_its_path_s_output() -> None:
-    """dL/dg_k = sum(o_k dL/dy), by finite differences of the gates in a model where they are plain factors."""
+    """dL/dg_k = sum(o_k dL/dy), by finite differences of the gates in a model where they are plain
+    factors.
+    """
     torch.manual_seed(1)
     candidates = [conv(1), conv(3), Zero(), nn.Identity()]
     choice = LayerChoice(candidates, key="only")
@@ -73,7 +81,10 @@ def test_a_gate_has_the_gradient_of_its_path_s_output() -> None:
 
     gates, step = torch.tensor([0.0, 1.0, 0.0, 0.0], dtype=torch.float64), 1e-5
     slopes = torch.stack(
-        [(loss(gates + step * unit) - loss(gates - step * unit)) / (2 * step) for unit in torch.eye(4)]
+        [
+            (loss(gates + step * unit) - loss(gates - step * unit)) / (2 * step)
+            for unit in torch.eye(4)
+        ]
     )
     wanted = probabilities * (slopes - (probabilities * slopes).sum())
     assert torch.allclose(found.double(), wanted, rtol=1e-4, atol=1e-5)
@@ -84,14 +95,18 @@ def test_what_follows_may_work_in_place_and_inputs_must_stay() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return x.relu_()
 
-    model = nn.Sequential(nn.Conv2d(3, 3, 1), LayerChoice([nn.Identity(), Spoiling()], key="choice"))
+    model = nn.Sequential(
+        nn.Conv2d(3, 3, 1), LayerChoice([nn.Identity(), Spoiling()], key="choice")
+    )
     mutator = ProxylessMutator(model, "full_v2")
     mutator.gate({"choice": 0})
     output = model(torch.randn(2, 3, 4, 4))
     output.mul_(2).sum().backward()
     mutator.gate({"choice": 1})
     output = model(torch.randn(2, 3, 4, 4))
-    with pytest.raises(InvalidOption, match="binary_mode full_v2: the input of a choice was changed in place"):
+    with pytest.raises(
+        InvalidOption, match="binary_mode full_v2: the input of a choice was changed in place"
+    ):
         output.sum().backward()
 
 
@@ -100,7 +115,9 @@ def test_what_follows_may_work_in_place_and_inputs_must_stay() -> None:
 
 @pytest.mark.parametrize(("count", "ratio"), [(3, 0.0), (6, 0.0), (5, 1.0)])
 def test_pairs_have_the_expectation_that_can_be_enumerated(count: int, ratio: float) -> None:
-    """sum_j P_ij q_i q_j (g_i - g_j) where the loss is linear; at uniform logits K / (2 (K - 1)) times that of full."""
+    """sum_j P_ij q_i q_j (g_i - g_j) where the loss is linear; at uniform logits K / (2 (K - 1))
+    times that of full.
+    """
 
     class Given(nn.Module):
         def __init__(self, value: float) -> None:
@@ -115,7 +132,10 @@ def test_pairs_have_the_expectation_that_can_be_enumerated(count: int, ratio: fl
     mutator = ProxylessMutator(model, "two", init_ratio=ratio, seed=2).double()
     logits, x = mutator.alpha["k"], torch.zeros(1, dtype=torch.float64)
     p = logits.detach().softmax(0)
-    expected, wanted = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.float64)
+    expected, wanted = (
+        torch.zeros(count, dtype=torch.float64),
+        torch.zeros(count, dtype=torch.float64),
+    )
     for i, j in itertools.combinations(range(count), 2):
         chance = p[i] * p[j] / (1 - p[i]) + p[j] * p[i] / (1 - p[j])
         q = logits.detach()[[i, j]].softmax(0)
@@ -135,7 +155,9 @@ def test_pairs_have_the_expectation_that_can_be_enumerated(count: int, ratio: fl
 
 
 def test_pairs_are_drawn_by_probability_without_replacement() -> None:
-    mutator = ProxylessMutator(nn.Sequential(LayerChoice([Zero() for _ in range(4)], key="k")), "two")
+    mutator = ProxylessMutator(
+        nn.Sequential(LayerChoice([Zero() for _ in range(4)], key="k")), "two"
+    )
     p = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
     with torch.no_grad():
         mutator.alpha["k"].copy_(p.log())
@@ -161,7 +183,9 @@ def test_a_pair_s_update_leaves_the_other_probabilities(decay: float) -> None:
     torch.manual_seed(0)
     model = Residual()
     mutator = ProxylessMutator(model, "two", init_ratio=1.0, seed=3)
-    adam = torch.optim.Adam(mutator.arch_parameters(), lr=0.1, betas=(0.5, 0.999), weight_decay=decay)
+    adam = torch.optim.Adam(
+        mutator.arch_parameters(), lr=0.1, betas=(0.5, 0.999), weight_decay=decay
+    )
     images, labels = split(12).tensors()
     moved = 0.0
     for _ in range(6):
@@ -228,7 +252,9 @@ def test_the_expected_cost_has_the_gradient_of_finite_differences() -> None:
                     logits[code] -= 2e-4
                     below = float(loss())
                     logits[code] += 1e-4
-                assert float(logits.grad[code]) == pytest.approx((above - below) / 2e-4, rel=1e-4, abs=1e-10)
+                assert float(logits.grad[code]) == pytest.approx(
+                    (above - below) / 2e-4, rel=1e-4, abs=1e-10
+                )
 
 
 @pytest.mark.reference_data
@@ -236,10 +262,13 @@ def test_the_release_s_table_expects_its_figure(reference_data: Path) -> None:
     space = spaces.get("proxylessnas")
     conditions = {"backend": "tflite", "batch": 1, "precision": "fp32", "threads": 1}
     path = reference_data / "proxylessnas" / "mobile_trim.yaml"
-    table = import_table([path], space, name="phone", processor="a phone", conditions=conditions, command="-").table
+    table = import_table(
+        [path], space, name="phone", processor="a phone", conditions=conditions, command="-"
+    ).table
     cost = table.cost_model(space, "latency_ms")
     layers = nn.ModuleList(
-        LayerChoice([nn.Identity() for _ in choice.candidates], key=choice.key) for choice in space.choices
+        LayerChoice([nn.Identity() for _ in choice.candidates], key=choice.key)
+        for choice in space.choices
     )
     for layer, choice in zip(layers, space.choices, strict=True):
         layer.choice = choice  # type: ignore[assignment]
@@ -290,10 +319,15 @@ def test_inputs_and_depths_have_gates(chosen: int | None, path: tuple[int, int])
 
 
 def test_mistakes_are_named() -> None:
-    with pytest.raises(InvalidOption, match="binary_mode must be one of full_v2, full, two, not 'three'"):
+    with pytest.raises(
+        InvalidOption, match="binary_mode must be one of full_v2, full, two, not 'three'"
+    ):
         ProxylessMutator(Net(), "three")
     mutator = ProxylessMutator(nn.ModuleList([ValueChoice([1, 2], key="rate")]))
     mutator.reset()
-    with pytest.raises(InvalidOption, match="rate: binary gates are of layers and inputs; train a ValueChoice by rein"):
+    with pytest.raises(
+        InvalidOption,
+        match="rate: binary gates are of layers and inputs; train a ValueChoice by rein",
+    ):
         mutator.reset_binary_gates()
     assert MODES[0] == "full_v2"

@@ -22,12 +22,33 @@ LIMIT = 1.6
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_found_network_uses_the_limit_up_and_keeps_it(seed: int, tmp_path: Path) -> None:
     """Of latencies from 0.47 to 2.74 ms; told by the report, and counted anew from the table."""
-    command = ["train", "--space", SPACE, "--algorithm", "proxyless", "--constraint", f"latency_ms<={LIMIT}@{TABLE}"]
-    command += ["--epochs", "4", "--limit", "32", "--batch-size", "8", "--option", "grad_update_arch_param_every=2"]
-    done = CliRunner().invoke(main, [*command, "--seed", str(seed), "--threads", "1", "-o", str(tmp_path / "run")])
+    command = [
+        "train",
+        "--space",
+        SPACE,
+        "--algorithm",
+        "proxyless",
+        "--constraint",
+        f"latency_ms<={LIMIT}@{TABLE}",
+    ]
+    command += [
+        "--epochs",
+        "4",
+        "--limit",
+        "32",
+        "--batch-size",
+        "8",
+        "--option",
+        "grad_update_arch_param_every=2",
+    ]
+    done = CliRunner().invoke(
+        main, [*command, "--seed", str(seed), "--threads", "1", "-o", str(tmp_path / "run")]
+    )
     assert done.exit_code == 0, done.output
     architecture = Architecture.from_json((tmp_path / "run" / "architecture.json").read_text())
-    (latency,) = tables.load(TABLE).cost_model(spaces.get(SPACE), "latency_ms").estimate([architecture])
+    (latency,) = (
+        tables.load(TABLE).cost_model(spaces.get(SPACE), "latency_ms").estimate([architecture])
+    )
     assert 0.95 * LIMIT <= latency <= LIMIT
     report = json.loads((tmp_path / "run" / "architecture-report.json").read_text())
     assert (report["metric"], report["unit"]) == ("latency_ms", "ms")
@@ -37,7 +58,9 @@ def test_the_found_network_uses_the_limit_up_and_keeps_it(seed: int, tmp_path: P
 
 
 def test_the_limit_holds_with_the_deviation_of_the_table() -> None:
-    """What training leaves is under the limit also where 1.64 deviations of the estimate are added."""
+    """What training leaves is under the limit also where 1.64 deviations of the estimate are
+    added.
+    """
     space = spaces.get("nasbench-macro")
     constraint = Limit.parse(f"latency_ms<={LIMIT}@{TABLE}").bind(space, tables.load, 1.64)
     sigma = constraint.model.sigma
@@ -45,6 +68,8 @@ def test_the_limit_holds_with_the_deviation_of_the_table() -> None:
     assert sigma > 0
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        codes = most_probable([np.log(rng.dirichlet(np.ones(3))) for _ in space.choices], constraint)
+        codes = most_probable(
+            [np.log(rng.dirichlet(np.ones(3))) for _ in space.choices], constraint
+        )
         (estimate,) = constraint.model.estimate(codes[None])
         assert 0.95 * LIMIT <= estimate + 1.64 * sigma <= LIMIT

@@ -56,7 +56,8 @@ def test_published_networks_of_ofa(reference_data: Path, name: str) -> None:
     assert formats.detect(path.read_text()) == "ofa"
     assert architecture == published(OFA[name])
     written, released = json.loads(formats.write(architecture, "ofa")), json.loads(path.read_text())
-    # Networks differ in the dropout that they were trained with, which is no part of an architecture.
+    # Networks differ in the dropout that they were trained with, which is no part of an
+    # architecture.
     rates = [value["classifier"].pop("dropout_rate") for value in (written, released)]
     assert rates[0] in (rates[1], 0.2)
     assert written == released
@@ -66,7 +67,9 @@ def test_published_networks_of_ofa(reference_data: Path, name: str) -> None:
 
 @pytest.mark.reference_data
 def test_macs_of_ofa_count_squeeze_and_excitation(reference_data: Path) -> None:
-    architecture = formats.read(reference_data / "ofa" / "flops-389M_top1-79.1_finetune-75.net.config")
+    architecture = formats.read(
+        reference_data / "ofa" / "flops-389M_top1-79.1_finetune-75.net.config"
+    )
     assert spaces.get(architecture.space).macs(architecture) == 389487856
 
 
@@ -94,7 +97,9 @@ def test_reads_back(name: str, space: str, seed: int) -> None:
     assert formats.read(text, name, space, input_size=size) == architecture
 
 
-@pytest.mark.parametrize("space", ["proxylessnas(input_size=192, num_classes=7)", "ofa-proxyless", "ofa-mobilenetv3"])
+@pytest.mark.parametrize(
+    "space", ["proxylessnas(input_size=192, num_classes=7)", "ofa-proxyless", "ofa-mobilenetv3"]
+)
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=10)
 def test_the_space_follows_from_the_file(space: str, seed: int) -> None:
@@ -106,7 +111,9 @@ def test_the_space_follows_from_the_file(space: str, seed: int) -> None:
 
 def sample(space: str, seed: int = 0) -> dict[str, Any]:
     name = "ofa" if space.startswith("ofa") else "proxylessnas"
-    value: dict[str, Any] = json.loads(formats.write(spaces.get(space).sample(np.random.default_rng(seed)), name))
+    value: dict[str, Any] = json.loads(
+        formats.write(spaces.get(space).sample(np.random.default_rng(seed)), name)
+    )
     return value
 
 
@@ -143,9 +150,13 @@ def test_a_wrong_run_config_is_named(tmp_path: Path, text: str, named: str) -> N
 
 def test_image_sizes_of_the_space_are_kept_to() -> None:
     text = json.dumps(sample("ofa-mobilenetv3"))
-    with pytest.raises(InvalidArchitecture, match=r"has the resolutions \(128, 160, 224\), not 192"):
+    with pytest.raises(
+        InvalidArchitecture, match=r"has the resolutions \(128, 160, 224\), not 192"
+    ):
         formats.read(text, space=ELASTIC, input_size=192)
-    with pytest.raises(InvalidArchitecture, match="ofa-mobilenetv3 has the input size 224, not 192"):
+    with pytest.raises(
+        InvalidArchitecture, match="ofa-mobilenetv3 has the input size 224, not 192"
+    ):
         formats.read(text, space="ofa-mobilenetv3", input_size=192)
     assert formats.read(text, space=ELASTIC)["resolution"] == "128"
     chosen = formats.read(text, space=ELASTIC, input_size=160)
@@ -161,7 +172,9 @@ def inner(value: dict[str, Any], index: int) -> dict[str, Any]:
 def widen(value: dict[str, Any]) -> None:
     """A stage of 52 channels in place of 48."""
     stage = [block for block in value["blocks"] if 48 in inner({"blocks": [block]}, 0).values()]
-    text = json.dumps(value).replace('"in_channels": 48', '"in_channels": 52').replace("[48]", "[52]")
+    text = (
+        json.dumps(value).replace('"in_channels": 48', '"in_channels": 52').replace("[48]", "[52]")
+    )
     assert stage
     value.update(json.loads(text.replace('"out_channels": 48', '"out_channels": 52')))
 
@@ -184,13 +197,31 @@ def shorten(value: dict[str, Any]) -> None:
 
 
 OFA_FAULTS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
-    (lambda v: inner(v, 1).update(kernel_size=9), r"blocks\[1\]: layer_1 has no candidate 'k9e\d'; there is: k3e3"),
-    (lambda v: inner(v, 1).update(expand_ratio=5), r"blocks\[1\]: layer_1 has no candidate 'k\de5'"),
-    (lambda v: inner(v, 1).update(mid_channels=7), r"blocks\[1\].mobile_inverted_conv.mid_channels is 7, but in ofa-m"),
-    (lambda v: inner(v, 1).update(act_func="relu6"), r"blocks\[1\].mobile_inverted_conv.act_func is 'relu6', but"),
-    (lambda v: inner(v, 1).update(use_se=True), r"blocks\[1\].mobile_inverted_conv.use_se is True, but"),
+    (
+        lambda v: inner(v, 1).update(kernel_size=9),
+        r"blocks\[1\]: layer_1 has no candidate 'k9e\d'; there is: k3e3",
+    ),
+    (
+        lambda v: inner(v, 1).update(expand_ratio=5),
+        r"blocks\[1\]: layer_1 has no candidate 'k\de5'",
+    ),
+    (
+        lambda v: inner(v, 1).update(mid_channels=7),
+        r"blocks\[1\].mobile_inverted_conv.mid_channels is 7, but in ofa-m",
+    ),
+    (
+        lambda v: inner(v, 1).update(act_func="relu6"),
+        r"blocks\[1\].mobile_inverted_conv.act_func is 'relu6', but",
+    ),
+    (
+        lambda v: inner(v, 1).update(use_se=True),
+        r"blocks\[1\].mobile_inverted_conv.use_se is True, but",
+    ),
     (lambda v: inner(v, 1).update(stride=1), r"blocks\[1\].mobile_inverted_conv.stride is 1, but"),
-    (lambda v: inner(v, 0).update(kernel_size=5), r"blocks\[0\].mobile_inverted_conv.kernel_size is 5, but"),
+    (
+        lambda v: inner(v, 0).update(kernel_size=5),
+        r"blocks\[0\].mobile_inverted_conv.kernel_size is 5, but",
+    ),
     (lambda v: v["bn"].update(eps=0.01), "bn.eps is 0.01, but"),
     (lambda v: v["feature_mix_layer"].update(use_bn=True), "feature_mix_layer.use_bn is True, but"),
     (drop_stage, "has 5 stages of layers to choose, not 4"),
@@ -201,7 +232,9 @@ OFA_FAULTS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
 
 
 @pytest.mark.parametrize(("spoil", "named"), OFA_FAULTS)
-def test_networks_outside_the_space_are_named(spoil: Callable[[dict[str, Any]], object], named: str) -> None:
+def test_networks_outside_the_space_are_named(
+    spoil: Callable[[dict[str, Any]], object], named: str
+) -> None:
     value = sample("ofa-mobilenetv3(width=1.2)")
     spoil(value)
     with pytest.raises(InvalidArchitecture, match=named):
@@ -212,7 +245,8 @@ def test_unknown_widths_need_a_named_space() -> None:
     space = "ofa-mobilenetv3(width=0.5)"
     value = sample(space)
     with pytest.raises(
-        InvalidArchitecture, match=r"first_conv.out_channels is 8; .* 16 or 24 channels: name the space"
+        InvalidArchitecture,
+        match=r"first_conv.out_channels is 8; .* 16 or 24 channels: name the space",
     ):
         formats.read(json.dumps(value))
     assert formats.read(json.dumps(value), space=space).space == space
@@ -222,7 +256,9 @@ def test_a_zero_where_it_cannot_stand_is_named() -> None:
     value = sample("ofa-proxyless")
     index = next(i for i, block in enumerate(value["blocks"]) if block["shortcut"] is not None)
     value["blocks"][index]["mobile_inverted_conv"] = {"name": "ZeroLayer", "stride": 1}
-    with pytest.raises(InvalidArchitecture, match=rf"blocks\[{index}\]: layer_\d+ has no candidate 'zero'"):
+    with pytest.raises(
+        InvalidArchitecture, match=rf"blocks\[{index}\]: layer_\d+ has no candidate 'zero'"
+    ):
         formats.read(json.dumps(value), "ofa")
 
 
@@ -233,7 +269,9 @@ def test_dialects_are_told_apart() -> None:
         formats.read(json.dumps(sample("proxylessnas")), "ofa")
 
 
-@pytest.mark.parametrize(("name", "space"), [("ofa", "proxylessnas"), ("proxylessnas", "ofa-proxyless")])
+@pytest.mark.parametrize(
+    ("name", "space"), [("ofa", "proxylessnas"), ("proxylessnas", "ofa-proxyless")]
+)
 def test_formats_are_for_their_own_spaces(name: str, space: str) -> None:
     with pytest.raises(InvalidArchitecture, match=f"net.config is not for {space}"):
         formats.write(spaces.get(space).sample(np.random.default_rng(0)), name)
@@ -252,5 +290,7 @@ def test_first_block_must_be_fixed() -> None:
     value = sample("proxylessnas-tiny")
     value["blocks"][0]["mobile_inverted_conv"]["out_channels"] = 16
     del value["blocks"][1]
-    with pytest.raises(InvalidArchitecture, match=r"blocks\[1\].shortcut must be null where the first stage begins"):
+    with pytest.raises(
+        InvalidArchitecture, match=r"blocks\[1\].shortcut must be null where the first stage begins"
+    ):
         formats.read(json.dumps(value), "proxylessnas")

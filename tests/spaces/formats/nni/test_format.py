@@ -51,7 +51,10 @@ def test_published_files_are_read_and_written(nni_data: Path, name: str) -> None
 
 
 @pytest.mark.parametrize("name", GENERATIONS)
-@given(seed=st.integers(0, 2**32), preset=st.sampled_from(["spos", "spos-tiny", "spos(input_size=160)"]))
+@given(
+    seed=st.integers(0, 2**32),
+    preset=st.sampled_from(["spos", "spos-tiny", "spos(input_size=160)"]),
+)
 @settings(max_examples=20)
 def test_spos_reads_back(name: str, seed: int, preset: str) -> None:
     space = spaces.get(preset)
@@ -74,7 +77,14 @@ def test_every_kind_of_choice_reads_back(mixed: SearchSpace, name: str, seed: in
 def test_values_are_spelled_as_nni_does(mixed: SearchSpace) -> None:
     chosen = {"op": "b", "numbered": "0", "any": "x+z", "two": "0+2", "one": "q", "width": "16"}
     text = formats.write(mixed.architecture(chosen), "nni-3.0")
-    assert json.loads(text) == {"op": "b", "numbered": "0", "any": [0, 2], "two": [0, 2], "one": 1, "width": 16}
+    assert json.loads(text) == {
+        "op": "b",
+        "numbered": "0",
+        "any": [0, 2],
+        "two": [0, 2],
+        "one": 1,
+        "width": 16,
+    }
 
 
 @pytest.mark.parametrize(
@@ -103,7 +113,9 @@ def test_values_are_spelled_as_nni_does(mixed: SearchSpace) -> None:
         ("width", [1, 2], "(1, 2)"),
     ],
 )
-def test_every_spelling_of_a_value(mixed: SearchSpace, key: str, value: object, candidate: str) -> None:
+def test_every_spelling_of_a_value(
+    mixed: SearchSpace, key: str, value: object, candidate: str
+) -> None:
     rest = {"op": 0, "numbered": 0, "any": [], "two": [0, 1], "one": 0, "width": 8}
     architecture = formats.read(json.dumps({**rest, key: value}), "nni", mixed)
     assert architecture[key] == candidate
@@ -142,10 +154,14 @@ def test_wrong_values_are_named(mixed: SearchSpace, key: str, value: object, nam
 
 def test_generations_refuse_what_they_do_not_write() -> None:
     texts = {name: formats.write(published(), name) for name in GENERATIONS}
-    with pytest.raises(InvalidArchitecture, match=r"layer_1: NNI 1\.9 writes a list of 4 booleans, not '2'"):
+    with pytest.raises(
+        InvalidArchitecture, match=r"layer_1: NNI 1\.9 writes a list of 4 booleans, not '2'"
+    ):
         formats.read(texts["nni-2.10"], "nni-1.9", "spos")
     for later in ("nni-2.10", "nni-3.0"):
-        with pytest.raises(InvalidArchitecture, match=r"layer_1: NNI .* not the multi-hot list of NNI 1.9"):
+        with pytest.raises(
+            InvalidArchitecture, match=r"layer_1: NNI .* not the multi-hot list of NNI 1.9"
+        ):
             formats.read(texts["nni-1.9"], later, "spos")
     with pytest.raises(InvalidArchitecture, match="layer_1: unknown candidate '2'"):
         formats.read(texts["nni-2.10"], "nni-3.0", "spos")
@@ -158,7 +174,10 @@ def test_nni_1_9_has_no_choice_of_values(mixed: SearchSpace) -> None:
 
 
 def test_automatic_keys_may_begin_anywhere_and_stand_in_any_order() -> None:
-    later = {f"LayerChoice{number + 20}": code for number, code in reversed(list(enumerate(PUBLISHED, 1)))}
+    later = {
+        f"LayerChoice{number + 20}": code
+        for number, code in reversed(list(enumerate(PUBLISHED, 1)))
+    }
     assert formats.read(json.dumps(later), "nni", "spos") == published()
 
 
@@ -184,7 +203,10 @@ def test_automatic_keys_count_all_kinds_together(mixed: SearchSpace) -> None:
     [
         ({"LayerChoice7": None}, "'LayerChoice7'.*is missing"),
         ({"LayerChoice20": None}, "'layer_20' is missing: 19 keys LayerChoice"),
-        ({"LayerChoice21": 0}, "unexpected choice 'LayerChoice21': 21 keys LayerChoice... for 20 choices"),
+        (
+            {"LayerChoice21": 0},
+            "unexpected choice 'LayerChoice21': 21 keys LayerChoice... for 20 choices",
+        ),
         ({"InputChoice21": 0}, "unexpected choice 'InputChoice21'"),
         ({"layer_21": 0}, "unexpected choice 'layer_21'"),
         ({"layer_1": 0}, "'LayerChoice20': 20 keys"),
@@ -200,27 +222,41 @@ def test_wrong_automatic_keys_are_named(change: dict[str, Any], named: str) -> N
 def test_own_keys_missing_and_unexpected_are_named() -> None:
     given = dict.fromkeys(published().choices, "k3")
     with pytest.raises(InvalidArchitecture, match="the choice 'layer_9' is missing"):
-        formats.read(json.dumps({key: name for key, name in given.items() if key != "layer_9"}), "nni", "spos")
+        formats.read(
+            json.dumps({key: name for key, name in given.items() if key != "layer_9"}),
+            "nni",
+            "spos",
+        )
     with pytest.raises(InvalidArchitecture, match="unexpected choice 'layer_21'"):
         formats.read(json.dumps({**given, "layer_21": "k3"}), "nni", "spos")
 
 
 def test_a_space_that_cannot_be_guessed_must_be_named() -> None:
-    with pytest.raises(InvalidArchitecture, match=r"the 3 choices a ... c fit no registered space; name the space"):
+    with pytest.raises(
+        InvalidArchitecture, match=r"the 3 choices a ... c fit no registered space; name the space"
+    ):
         formats.read('{"a": 0, "b": 1, "c": 2}', "nni")
-    with pytest.raises(InvalidArchitecture, match=r"LayerChoice1 ... LayerChoice19 fit .*; name the space"):
+    with pytest.raises(
+        InvalidArchitecture, match=r"LayerChoice1 ... LayerChoice19 fit .*; name the space"
+    ):
         formats.read(json.dumps(dict(list(automatic(str).items())[:19])))
 
 
 def test_a_fault_is_named_for_each_space_with_such_choices() -> None:
     given = {**published().choices, "layer_3": "k9"}
-    with pytest.raises(InvalidArchitecture, match="not of spos: layer_3: unknown candidate 'k9'") as caught:
+    with pytest.raises(
+        InvalidArchitecture, match="not of spos: layer_3: unknown candidate 'k9'"
+    ) as caught:
         formats.read(json.dumps(given))
     assert "not of ofa-mobilenetv3: layer_1: unknown candidate 'k7'" in str(caught.value)
 
 
-def test_two_spaces_that_fit_are_told_apart_by_their_candidates_or_named(mixed: SearchSpace) -> None:
-    tiny = {f"LayerChoice{number}": one_hot(0) for number in range(1, 7)}  # NAS-Bench-201 has 6 choices of 5
+def test_two_spaces_that_fit_are_told_apart_by_their_candidates_or_named(
+    mixed: SearchSpace,
+) -> None:
+    tiny = {
+        f"LayerChoice{number}": one_hot(0) for number in range(1, 7)
+    }  # NAS-Bench-201 has 6 choices of 5
     assert formats.read(json.dumps(tiny)).space == "spos-tiny"
 
     @spaces.register_space("twin")
@@ -237,7 +273,8 @@ def test_two_spaces_that_fit_are_told_apart_by_their_candidates_or_named(mixed: 
 
 
 @pytest.mark.parametrize(
-    "text", ["{}", "[1]", '"a"', "3", "{", '{"a": NaN}', '{"a": 1, "a": 2}', "[" * 100_000, "9" * 5000]
+    "text",
+    ["{}", "[1]", '"a"', "3", "{", '{"a": NaN}', '{"a": 1, "a": 2}', "[" * 100_000, "9" * 5000],
 )
 def test_what_is_no_object_is_refused(text: str) -> None:
     with pytest.raises(InvalidFile):
@@ -248,7 +285,9 @@ def test_what_is_no_object_is_refused(text: str) -> None:
 @pytest.mark.parametrize("name", ["classic_nas_config_ppo.yml", "spos_config_search.v1.9.yml"])
 def test_a_configuration_of_an_experiment_is_no_architecture(nni_data: Path, name: str) -> None:
     for format_name in (None, "nni", "spos"):
-        with pytest.raises(InvalidFile, match=f"{name}: this is the configuration of an NNI experiment"):
+        with pytest.raises(
+            InvalidFile, match=f"{name}: this is the configuration of an NNI experiment"
+        ):
             formats.read(nni_data / name, format_name)
 
 

@@ -27,7 +27,9 @@ def test_entries_are_as_nni_writes_them(mixed: SearchSpace) -> None:
     expected = {"op": "b", "numbered": "0", "any": "x+z", "two": "0+1", "one": "q", "width": "16"}
     assert formats.detect(sample()) == "nni-sample"
     assert formats.read(sample()).choices == expected
-    assert json.loads(formats.write(mixed.architecture(expected), "nni-sample")) == json.loads(sample())
+    assert json.loads(formats.write(mixed.architecture(expected), "nni-sample")) == json.loads(
+        sample()
+    )
 
 
 def test_spos_reads_back() -> None:
@@ -51,7 +53,11 @@ def test_inputs_without_a_name_are_taken_by_index(mixed: SearchSpace) -> None:
         ("op", {"_value": "b", "_idx": True}, "op: _idx True is not one of"),
         ("op", {"_value": ["b"], "_idx": [1]}, r"op: _idx \[1\] is not one of"),
         ("any", {"_value": "x", "_idx": 0}, "any: an input choice has lists of equal length"),
-        ("any", {"_value": ["x"], "_idx": [0, 1]}, "any: an input choice has lists of equal length"),
+        (
+            "any",
+            {"_value": ["x"], "_idx": [0, 1]},
+            "any: an input choice has lists of equal length",
+        ),
         ("any", {"_value": ["x", "x"], "_idx": [0, 0]}, "any: 'x' is taken twice"),
         ("two", {"_value": ["0"], "_idx": [0]}, r"two: cannot take the inputs \[0\]"),
         ("width", {"_value": 16.0, "_idx": 1}, "width: _idx 1 stands for 16, but _value is 16.0"),

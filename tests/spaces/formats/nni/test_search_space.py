@@ -29,7 +29,10 @@ def test_entries_are_as_nni_writes_them(mixed: SearchSpace) -> None:
     assert json.loads(formats.write_search_space(mixed)) == {
         "op": {"_type": "layer_choice", "_value": ["a", "b", "c"]},
         "numbered": {"_type": "layer_choice", "_value": ["1", "0"]},
-        "any": {"_type": "input_choice", "_value": {"candidates": ["x", "y", "z"], "n_chosen": None}},
+        "any": {
+            "_type": "input_choice",
+            "_value": {"candidates": ["x", "y", "z"], "n_chosen": None},
+        },
         "two": {"_type": "input_choice", "_value": {"candidates": ["0", "1", "2"], "n_chosen": 2}},
         "one": {"_type": "input_choice", "_value": {"candidates": ["p", "q"], "n_chosen": 1}},
         "width": {"_type": "choice", "_value": [8, 16, 0.5, "wide", [1, 2]]},
@@ -46,17 +49,31 @@ def test_entries_are_as_nni_writes_them(mixed: SearchSpace) -> None:
         ({"_type": "layer_choice", "_value": ["a", 1]}, "k: a candidate's name is text, not 1"),
         ({"_type": "layer_choice", "_value": ["a", "a"]}, "k: candidates need different names"),
         ({"_type": "layer_choice", "_value": []}, "k: candidates need different names"),
-        ({"_type": "input_choice", "_value": ["a"]}, "k: an input choice has 'candidates' and 'n_chosen'"),
-        ({"_type": "input_choice", "_value": {"candidates": ["a"], "n_chosen": 2}}, "k: cannot choose 2 of 1"),
-        ({"_type": "input_choice", "_value": {"candidates": ["a"], "n_chosen": True}}, "k: n_chosen is an integer"),
-        ({"_type": "input_choice", "_value": {"candidates": ["a", "a"], "n_chosen": 1}}, "k: inputs need different"),
+        (
+            {"_type": "input_choice", "_value": ["a"]},
+            "k: an input choice has 'candidates' and 'n_chosen'",
+        ),
+        (
+            {"_type": "input_choice", "_value": {"candidates": ["a"], "n_chosen": 2}},
+            "k: cannot choose 2 of 1",
+        ),
+        (
+            {"_type": "input_choice", "_value": {"candidates": ["a"], "n_chosen": True}},
+            "k: n_chosen is an integer",
+        ),
+        (
+            {"_type": "input_choice", "_value": {"candidates": ["a", "a"], "n_chosen": 1}},
+            "k: inputs need different",
+        ),
         ({"_type": "choice", "_value": [{"nested": 1}]}, "k: a value is a number"),
         ({"_type": "choice", "_value": [1, 1]}, "k: values must be there and differ"),
     ],
 )
 def test_wrong_entries_are_named(entry: object, named: str) -> None:
     with pytest.raises(InvalidFile, match=f"^{named}"):
-        formats.read_search_space(json.dumps({"fine": {"_type": "layer_choice", "_value": ["a"]}, "k": entry}))
+        formats.read_search_space(
+            json.dumps({"fine": {"_type": "layer_choice", "_value": ["a"]}, "k": entry})
+        )
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", "nonsense"])

@@ -1,6 +1,7 @@
 """Checkpoints of the SPOS release: names, strictness, and the function that the network computes.
 
-`Release` is an independent network, written from the description of the release and not from `spaces.modules`.
+`Release` is an independent network, written from the description of the release and not from
+`spaces.modules`.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,12 @@ from torch import Tensor, nn
 
 import spaces
 from spaces.errors import InvalidArchitecture, InvalidFile
-from spaces.formats.spos.checkpoint import load_checkpoint, load_release_state, release_state, save_checkpoint
+from spaces.formats.spos.checkpoint import (
+    load_checkpoint,
+    load_release_state,
+    release_state,
+    save_checkpoint,
+)
 from spaces.modules.supernet import Supernet
 
 KERNELS = (3, 5, 7, 3)
@@ -34,21 +40,53 @@ def pointwise(inputs: int, outputs: int) -> nn.Module:
 
 
 class ReleaseBlock(nn.Module):
-    """choice_3, choice_5, choice_7 or choice_x, for `inputs` channels that enter the main branch."""
+    """choice_3, choice_5, choice_7 or choice_x, for `inputs` channels that enter the main
+    branch.
+    """
 
     def __init__(self, choice: int, inputs: int, outputs: int, hidden: int, stride: int):
         super().__init__()
         kernel, main_outputs = KERNELS[choice], outputs - inputs
         if choice < 3:
-            parts = [pointwise(inputs, hidden), bn(hidden), nn.ReLU(), depthwise(hidden, kernel, stride), bn(hidden)]
+            parts = [
+                pointwise(inputs, hidden),
+                bn(hidden),
+                nn.ReLU(),
+                depthwise(hidden, kernel, stride),
+                bn(hidden),
+            ]
             parts += [pointwise(hidden, main_outputs), bn(main_outputs), nn.ReLU()]
         else:
-            parts = [depthwise(inputs, 3, stride), bn(inputs), pointwise(inputs, hidden), bn(hidden), nn.ReLU()]
-            parts += [depthwise(hidden, 3, 1), bn(hidden), pointwise(hidden, hidden), bn(hidden), nn.ReLU()]
-            parts += [depthwise(hidden, 3, 1), bn(hidden), pointwise(hidden, main_outputs), bn(main_outputs), nn.ReLU()]
+            parts = [
+                depthwise(inputs, 3, stride),
+                bn(inputs),
+                pointwise(inputs, hidden),
+                bn(hidden),
+                nn.ReLU(),
+            ]
+            parts += [
+                depthwise(hidden, 3, 1),
+                bn(hidden),
+                pointwise(hidden, hidden),
+                bn(hidden),
+                nn.ReLU(),
+            ]
+            parts += [
+                depthwise(hidden, 3, 1),
+                bn(hidden),
+                pointwise(hidden, main_outputs),
+                bn(main_outputs),
+                nn.ReLU(),
+            ]
         self.branch_main = nn.Sequential(*parts)
         if stride == 2:
-            proj = [depthwise(inputs, kernel, 2), bn(inputs), pointwise(inputs, inputs), bn(inputs), nn.ReLU()]
+            proj = [
+                depthwise(inputs, kernel, 2),
+                bn(inputs),
+                pointwise(inputs, inputs),
+                bn(inputs),
+                nn.ReLU(),
+            ]
             self.branch_proj = nn.Sequential(*proj)
         self.stride = stride
 
@@ -69,14 +107,19 @@ def channel_shuffle(x: Tensor) -> tuple[Tensor, Tensor]:
 class Release(nn.Module):
     """The supernet of the release."""
 
-    def __init__(self, stages: tuple[tuple[int, int], ...] = STAGES, head: int = 1024, classes: int = 1000):
+    def __init__(
+        self, stages: tuple[tuple[int, int], ...] = STAGES, head: int = 1024, classes: int = 1000
+    ):
         super().__init__()
         self.first_conv = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1, bias=False), bn(16), nn.ReLU())
         features, width = [], 16
         for repeats, outputs in stages:
             for repeat in range(repeats):
                 stride, inputs = (2, width) if repeat == 0 else (1, outputs // 2)
-                blocks = [ReleaseBlock(choice, inputs, outputs, outputs // 2, stride) for choice in range(4)]
+                blocks = [
+                    ReleaseBlock(choice, inputs, outputs, outputs // 2, stride)
+                    for choice in range(4)
+                ]
                 features.append(nn.ModuleList(blocks))
                 width = outputs
         self.features = nn.ModuleList(features)
@@ -125,12 +168,18 @@ def state_of(network: nn.Module) -> dict[str, Tensor]:
 @pytest.mark.slow
 def test_loaded_supernet_computes_the_function_of_the_release(tmp_path: Path) -> None:
     release = randomised(Release())
-    torch.save({"state_dict": {f"module.{k}": v for k, v in release.state_dict().items()}}, tmp_path / "c.pth.tar")
+    torch.save(
+        {"state_dict": {f"module.{k}": v for k, v in release.state_dict().items()}},
+        tmp_path / "c.pth.tar",
+    )
     space = spaces.get("spos", input_size=64)
     supernet = space.supernet().eval()
     load_checkpoint(tmp_path / "c.pth.tar", supernet)
     images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(2))
-    rows = [*np.repeat(np.arange(4), 20).reshape(4, 20).tolist(), *space.sample(np.random.default_rng(0), 4).tolist()]
+    rows = [
+        *np.repeat(np.arange(4), 20).reshape(4, 20).tolist(),
+        *space.sample(np.random.default_rng(0), 4).tolist(),
+    ]
     with torch.no_grad():
         for codes in rows:
             supernet.activate(codes)
@@ -148,13 +197,17 @@ def test_smaller_supernet_computes_the_function_of_the_release(tiny_release: Rel
         for codes in space.sample(np.random.default_rng(0), 6).tolist():
             supernet.activate(codes)
             outputs.append(supernet(images))
-            torch.testing.assert_close(outputs[-1], tiny_release(images, codes), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(
+                outputs[-1], tiny_release(images, codes), rtol=1e-4, atol=1e-5
+            )
     assert not torch.allclose(outputs[0], outputs[1])
 
 
 @pytest.mark.parametrize("prefix", ["module.", ""])
 @pytest.mark.parametrize("wrapped", [True, False])
-def test_state_goes_in_and_out_unchanged(tmp_path: Path, tiny_release: Release, prefix: str, wrapped: bool) -> None:
+def test_state_goes_in_and_out_unchanged(
+    tmp_path: Path, tiny_release: Release, prefix: str, wrapped: bool
+) -> None:
     state = {f"{prefix}{name}": tensor for name, tensor in tiny_release.state_dict().items()}
     torch.save({"state_dict": state, "epoch": 3} if wrapped else state, tmp_path / "in.pth.tar")
     supernet = tiny_supernet()
@@ -172,12 +225,18 @@ def test_state_goes_in_and_out_unchanged(tmp_path: Path, tiny_release: Release, 
 def test_names_of_the_full_space_are_those_of_the_release() -> None:
     with torch.device("meta"):
         expected = {name: tensor.shape for name, tensor in Release().state_dict().items()}
-    found = {name: tensor.shape for name, tensor in release_state(spaces.get("spos").supernet()).items()}
+    found = {
+        name: tensor.shape for name, tensor in release_state(spaces.get("spos").supernet()).items()
+    }
     assert found == expected
 
 
 def test_counters_of_batches_may_be_left_out(tiny_release: Release) -> None:
-    state = {name: tensor for name, tensor in state_of(tiny_release).items() if not name.endswith("batches_tracked")}
+    state = {
+        name: tensor
+        for name, tensor in state_of(tiny_release).items()
+        if not name.endswith("batches_tracked")
+    }
     supernet = tiny_supernet()
     load_release_state(supernet, state)
     out = release_state(supernet)
@@ -197,7 +256,10 @@ def test_counters_of_batches_may_be_left_out(tiny_release: Release) -> None:
             "'features.2.1.branch_proj.3.running_var' is missing",
         ),
         (lambda s: s.update(extra=torch.zeros(1)), "unexpected tensor 'extra'"),
-        (lambda s: s.update({"first_conv.1.weight": torch.ones(16)}), "unexpected tensor 'first_conv.1.weight'"),
+        (
+            lambda s: s.update({"first_conv.1.weight": torch.ones(16)}),
+            "unexpected tensor 'first_conv.1.weight'",
+        ),
         (
             lambda s: s.update({"classifier.0.weight": torch.zeros(1000, 256)}),
             r"classifier.0.weight has the shape \[1000, 256\], not \[10, 256\]",
@@ -206,7 +268,10 @@ def test_counters_of_batches_may_be_left_out(tiny_release: Release) -> None:
             lambda s: s.update({"conv_last.1.running_mean": torch.zeros(256, dtype=torch.long)}),
             "conv_last.1.running_mean has the type torch.int64, not torch.float32",
         ),
-        (lambda s: s.update({"first_conv.0.weight": [1.0]}), r"first_conv.0.weight is not a tensor but \[1.0\]"),
+        (
+            lambda s: s.update({"first_conv.0.weight": [1.0]}),
+            r"first_conv.0.weight is not a tensor but \[1.0\]",
+        ),
         (lambda s: s.clear(), "a checkpoint of the SPOS release is a dict of tensors"),
     ],
 )
@@ -226,7 +291,9 @@ def test_wrong_checkpoints_are_named_and_change_nothing(
 def test_files_that_hold_code_or_nothing_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "c.pth.tar"
     torch.save({"state_dict": Path("x")}, path)
-    with pytest.raises(InvalidFile, match=f"^{path}: not a checkpoint that torch reads with weights_only"):
+    with pytest.raises(
+        InvalidFile, match=f"^{path}: not a checkpoint that torch reads with weights_only"
+    ):
         load_checkpoint(path, tiny_supernet())
     for content in (b"", b"nothing", b"PK\x03\x04"):
         path.write_bytes(content)
@@ -241,7 +308,9 @@ def test_files_that_hold_code_or_nothing_are_refused(tmp_path: Path) -> None:
 
 def test_checkpoint_of_another_depth_is_refused(tmp_path: Path, tiny_release: Release) -> None:
     save_checkpoint(spaces.get("spos-tiny", repeats=(2, 2, 1)).supernet(), tmp_path / "c.pth.tar")
-    with pytest.raises(InvalidFile, match=r"the tensor 'features.5.0.branch_main.0.weight' is missing"):
+    with pytest.raises(
+        InvalidFile, match=r"the tensor 'features.5.0.branch_main.0.weight' is missing"
+    ):
         load_checkpoint(tmp_path / "c.pth.tar", tiny_supernet())
 
 
@@ -250,7 +319,9 @@ def test_supernets_of_other_spaces_are_refused() -> None:
     supernet.space = spaces.ChainSpace(
         "other",
         [
-            part if isinstance(part, spaces.Block) else spaces.ChoiceLayer(part.key, {"a": part.candidates["k3"]})
+            part
+            if isinstance(part, spaces.Block)
+            else spaces.ChoiceLayer(part.key, {"a": part.candidates["k3"]})
             for part in supernet.space.layout
         ],
         (3, 32, 32),

@@ -31,7 +31,9 @@ MACS = {
 
 
 def release_table() -> dict[str, Any]:
-    table: dict[str, Any] = {f"{operation}_stride_{stride}": {} for operation in OPERATIONS for stride in (1, 2)}
+    table: dict[str, Any] = {
+        f"{operation}_stride_{stride}": {} for operation in OPERATIONS for stride in (1, 2)
+    }
     for key, numbers in MACS.items():
         for operation, macs in zip(OPERATIONS, numbers, strict=True):
             table[f"{operation}_stride_{key[-1]}"][key] = macs
@@ -66,7 +68,10 @@ def test_wrong_numbers_are_found(tmp_path: Path) -> None:
     value["shufflenet_5x5_stride_1"][(64, 64, 32, 56, 56, 1)] += 1
     value["rest_operation"][(640, 1000, 7, 7, 1)] = 1024000
     found = check_flops_table(formats.read_flops_table(dump(tmp_path / "table.pkl", value)))
-    assert [(mismatch.stated, mismatch.counted) for mismatch in found] == [(8931329, 8931328), (1024000, 33136640)]
+    assert [(mismatch.stated, mismatch.counted) for mismatch in found] == [
+        (8931329, 8931328),
+        (1024000, 33136640),
+    ]
     assert found[0].blocks[0].key == "shuffle k5 m32 s1 relu 64x56x56 -> 64x56x56"
 
 
@@ -77,17 +82,41 @@ def test_wrong_numbers_are_found(tmp_path: Path) -> None:
         ({}, "a table of FLOPs is a dict of dicts"),
         ({"conv1": 3}, "conv1: expected a dict, not 3"),
         ({"conv2": {(3, 16, 224, 224, 2): 1}}, "unknown operation 'conv2'"),
-        ({"xception_5x5_stride_1": {(1, 1, 1, 1, 1, 1): 1}}, "unknown operation 'xception_5x5_stride_1'"),
-        ({"shufflenet_3x5_stride_1": {(1, 1, 1, 1, 1, 1): 1}}, "unknown operation 'shufflenet_3x5_stride_1'"),
+        (
+            {"xception_5x5_stride_1": {(1, 1, 1, 1, 1, 1): 1}},
+            "unknown operation 'xception_5x5_stride_1'",
+        ),
+        (
+            {"shufflenet_3x5_stride_1": {(1, 1, 1, 1, 1, 1): 1}},
+            "unknown operation 'shufflenet_3x5_stride_1'",
+        ),
         ({7: {(3, 16, 224, 224, 2): 1}}, "unknown operation 7"),
         ({"conv1": {(3, 16, 224, 2): 1}}, r"conv1: the key \(3, 16, 224, 2\) is not a tuple of 5"),
         ({"conv1": {"3": 1}}, "conv1: the key '3' is not a tuple of 5"),
-        ({"conv1": {(3, 16, 224, 224, 0): 1}}, "conv1: the key .* is not a tuple of 5 positive integers"),
-        ({"shufflenet_3x3_stride_1": {(64, 64, 32, 56, 56, 2): 1}}, "shufflenet_3x3_stride_1: .* has the stride 2"),
-        ({"conv1": {(3, 16, 224, 224, 2): "1"}}, r"conv1, \(3, 16, 224, 224, 2\): the MACs are a positive integer"),
-        ({"conv1": {(3, 16, 224, 224, 2): 1.5}}, "conv1, .*: the MACs are a positive integer, not 1.5"),
-        ({"conv1": {(3, 16, 224, 224, 2): float("inf")}}, "conv1, .*: the MACs are a positive integer, not inf"),
-        ({"conv1": {(3, 16, 224, 224, 2): True}}, "conv1, .*: the MACs are a positive integer, not True"),
+        (
+            {"conv1": {(3, 16, 224, 224, 0): 1}},
+            "conv1: the key .* is not a tuple of 5 positive integers",
+        ),
+        (
+            {"shufflenet_3x3_stride_1": {(64, 64, 32, 56, 56, 2): 1}},
+            "shufflenet_3x3_stride_1: .* has the stride 2",
+        ),
+        (
+            {"conv1": {(3, 16, 224, 224, 2): "1"}},
+            r"conv1, \(3, 16, 224, 224, 2\): the MACs are a positive integer",
+        ),
+        (
+            {"conv1": {(3, 16, 224, 224, 2): 1.5}},
+            "conv1, .*: the MACs are a positive integer, not 1.5",
+        ),
+        (
+            {"conv1": {(3, 16, 224, 224, 2): float("inf")}},
+            "conv1, .*: the MACs are a positive integer, not inf",
+        ),
+        (
+            {"conv1": {(3, 16, 224, 224, 2): True}},
+            "conv1, .*: the MACs are a positive integer, not True",
+        ),
     ],
 )
 def test_wrong_tables_are_named(tmp_path: Path, value: object, named: str) -> None:
@@ -104,10 +133,14 @@ class Command:
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_code_in_a_pickle_is_refused_by_name_and_does_not_run(tmp_path: Path, protocol: int) -> None:
+def test_code_in_a_pickle_is_refused_by_name_and_does_not_run(
+    tmp_path: Path, protocol: int
+) -> None:
     target = tmp_path / "made"
     path = dump(tmp_path / "table.pkl", {"conv1": Command(target)}, protocol)
-    with pytest.raises(InvalidFile, match=r"refused to load (posix|nt)\.mkdir; only plain containers"):
+    with pytest.raises(
+        InvalidFile, match=r"refused to load (posix|nt)\.mkdir; only plain containers"
+    ):
         formats.read_flops_table(path)
     assert not target.exists()
 
@@ -124,7 +157,10 @@ HUGE_MEMO = b"\x80\x02}r" + struct.pack("<I", 2**32 - 1) + b"."
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        *((content, "not a pickle file") for content in (b"", b"{}", b"\x80\x02}", b"\x80\x02}q", b".")),
+        *(
+            (content, "not a pickle file")
+            for content in (b"", b"{}", b"\x80\x02}", b"\x80\x02}q", b".")
+        ),
         (b"\x80\x02Pabc\n.", "refused to load the persistent object 'abc'"),
         (HUGE_MEMO, "the memo index 4294967295 is out of range"),
     ],

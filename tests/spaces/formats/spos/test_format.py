@@ -13,7 +13,9 @@ from spaces.space import SearchSpace
 TEXT = "(2, 1, 0, 1, 2, 0, 2, 0, 2, 0, 2, 3, 0, 0, 0, 0, 3, 2, 3, 3)"
 
 
-@pytest.mark.parametrize("text", [TEXT, TEXT.replace(" ", ""), f"[{TEXT[1:-1]}]", f" {TEXT[:-1]},)\n"])
+@pytest.mark.parametrize(
+    "text", [TEXT, TEXT.replace(" ", ""), f"[{TEXT[1:-1]}]", f" {TEXT[:-1]},)\n"]
+)
 def test_published_architecture(text: str) -> None:
     architecture = formats.read(text)
     assert formats.detect(text) == "spos"
@@ -22,7 +24,9 @@ def test_published_architecture(text: str) -> None:
     assert formats.write(architecture, "spos") == TEXT
 
 
-@given(seed=st.integers(0, 2**32), name=st.sampled_from(["spos", "spos-tiny", "spos(input_size=160)"]))
+@given(
+    seed=st.integers(0, 2**32), name=st.sampled_from(["spos", "spos-tiny", "spos(input_size=160)"])
+)
 @settings(max_examples=20)
 def test_reads_back(seed: int, name: str) -> None:
     architecture = spaces.get(name).sample(np.random.default_rng(seed))
