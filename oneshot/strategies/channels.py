@@ -100,8 +100,11 @@ class ChannelSearch(Strategy):
 
     def _begin(self) -> Evolution:
         stage = Evolution(
-            self.problem, self.rng, generations=self.stages[self._started], **self.options
-        )  # type: ignore[arg-type]
+            self.problem,
+            self.rng,
+            generations=self.stages[self._started],
+            **self.options,  # type: ignore[arg-type]
+        )
         stage.seen = self.seen
         stage.within = (
             self._at_one_width() if self.best is None else self._at_all_widths(self.best[1])

@@ -48,10 +48,10 @@ def _is_plain(name: str, value: object) -> bool:
 
 def _is_function(value: object) -> bool:
     return (
-        isinstance(value, Callable)
+        isinstance(value, Callable)  # type: ignore[arg-type]
         and not isinstance(value, nn.Module)
         and hasattr(value, "__name__")
-    )  # type: ignore[arg-type]
+    )
 
 
 def _plain(value: Any) -> Any:
