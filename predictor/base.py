@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.errors import InvalidValues, NotFitted, NotRelaxable, TooFewArchitectures
+from spaces.progress import Progress, silent
 from spaces.space import Architectures, Codes, SearchSpace
-
-Progress: TypeAlias = Callable[[float, str], None]
-"""Told the share of the fit that is done, and a word on the state."""
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,7 +47,7 @@ class Predictor(ABC):
         architectures: Architectures,
         values: Sequence[float] | NDArray[np.floating[Any]],
         auxiliary: Auxiliary | None = None,
-        progress: Progress = lambda share, text: None,
+        progress: Progress = silent,
     ) -> None:
         """Learn from architectures (or codes [n, choices]) and their values [n], greater is better.
 

@@ -8,7 +8,6 @@ times the one that the table records.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from profiler.backends.base import Backend, Runner
 from profiler.instruments.references import beside
 from profiler.instruments.timing import fresh, quiet
+from spaces.progress import Progress, silent
 from spaces.space import Codes, SearchSpace
 from tables.cost.model import MARGIN, CostModel
 from tables.lookup_table import LookupTable
@@ -105,7 +105,7 @@ def validate(
     rounds: int = 20,
     seed: int = 1,
     correction: str = "ridge",
-    progress: Callable[[float, str], None] = lambda share, text: None,
+    progress: Progress = silent,
 ) -> Validation:
     """Measure fresh and searched networks and hold the table's estimates against them.
 
@@ -253,7 +253,7 @@ def measure_networks(
     codes: Codes,
     rounds: int,
     rng: np.random.Generator,
-    progress: Callable[[float, str], None] = lambda share, text: None,
+    progress: Progress = silent,
 ) -> tuple[Array, Array, float]:
     """Measure networks in interleaved rounds beside the table's reference.
 

@@ -16,11 +16,12 @@ from oneshot.run import Run
 from oneshot.samplers.base import PathSampler, paths_digest
 from oneshot.samplers.settings import SamplerSettings
 from oneshot.training.engine import Engine
-from oneshot.training.execution import Execution, Progress
+from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
 from oneshot.training.recipe import SMALL, Recipe, supernet_recipe
 from oneshot.training.task import TrainingTask
 from spaces.modules.supernet import Supernet
+from spaces.progress import Progress, silent
 from spaces.space import Codes
 
 SPOS_JITTER = 0.4
@@ -91,7 +92,7 @@ def augmentation_settings(
 
 def train_supernet(
     run: Run,
-    progress: Progress = lambda share, text: None,
+    progress: Progress = silent,
     execution: Execution | None = None,
     data: ImageData | None = None,
 ) -> Supernet:

@@ -13,10 +13,11 @@ from oneshot.algorithms.registry import algorithm, make
 from oneshot.algorithms.task import ArchitectureTask, Setting
 from oneshot.data.augmented import Augmented
 from oneshot.search.constraint import Limit
-from oneshot.training.execution import Execution, Progress
+from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
 from oneshot.training.recipe import Recipe
 from spaces.files import write_text
+from spaces.progress import Progress
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData

@@ -142,7 +142,7 @@ def train(space_name: str, algorithm: str, **options: Any) -> None:
         def told(share: float, text: str) -> None:
             bar.update(share, text)
             for line in follower.fresh():
-                bar.progress.console.print(line, highlight=False)
+                bar.print(line)
 
         train_supernet(run, told, execution(options), data)
     if algorithm != "spos":

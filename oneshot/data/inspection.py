@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +12,8 @@ from oneshot.data.decoding import measured
 from oneshot.data.folder_split import FolderSplit
 from oneshot.data.images import ImageData
 from oneshot.data.split import Split
+from spaces.progress import Progress, silent
 
-Progress = Callable[[float, str], None]
 TOGETHER = 16
 """Files that a process takes at a time."""
 
@@ -35,9 +34,7 @@ class Inspection:
     unreadable: dict[str, str]
 
 
-def inspect(
-    data: ImageData, progress: Progress = lambda share, text: None
-) -> dict[str, Inspection]:
+def inspect(data: ImageData, progress: Progress = silent) -> dict[str, Inspection]:
     """Decode every image once, on all processors where they are files.
 
     Args:

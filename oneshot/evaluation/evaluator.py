@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ from oneshot.evaluation.prefixes import Features, PrefixTree
 from oneshot.evaluation.recalibration import recalibrate
 from oneshot.evaluation.settings import EvaluationSettings
 from spaces.modules.supernet import ChainSupernet, Supernet
+from spaces.progress import Progress, silent
 from spaces.space import Codes
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from oneshot.data.split import Split
 
 BATCH = 250
-
-Progress = Callable[[float, str], None]
-"""Told the share that is done, and a word on the state."""
 
 
 @torch.no_grad()
@@ -79,9 +77,7 @@ class Evaluator:
         """Metrics of one architecture, codes [choices]; see `stream`."""
         return self.evaluate_many(np.asarray(codes)[None])[0]
 
-    def evaluate_many(
-        self, codes: Codes, progress: Progress = lambda share, text: None
-    ) -> list[dict[str, float]]:
+    def evaluate_many(self, codes: Codes, progress: Progress = silent) -> list[dict[str, float]]:
         """Metrics of many architectures, codes [n, choices], in their order; see `stream`."""
         found: dict[int, dict[str, float]] = {}
         for place, result in self.stream(codes):

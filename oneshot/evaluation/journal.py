@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from oneshot.errors import InvalidRun
 from oneshot.evaluation.work import SupernetEvaluation
 from spaces.architecture import Architecture
 from spaces.files import write_text
+from spaces.progress import Progress, silent
 from tables.evaluation import Evaluation, Journal
 
 
@@ -40,7 +41,7 @@ class EvaluationJournal:
     def evaluate(
         self,
         architectures: Sequence[Architecture],
-        progress: Callable[[float, str], None] = lambda share, text: None,
+        progress: Progress = silent,
     ) -> list[Evaluation]:
         """Evaluate what the file does not hold yet, and leave it in the order of the architectures.
 

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from oneshot.errors import InvalidOption
 from oneshot.parallel.outcome import Cancelled, ItemFailed, Outcome, Resources
+from spaces.progress import Progress, silent
 
 Item = TypeVar("Item")
 
@@ -114,7 +115,7 @@ def map(  # noqa: A001 (the public name)
     function: Callable[[Item], Result],
     items: Sequence[Item],
     *,
-    progress: Callable[[float, str], None] = lambda share, text: None,
+    progress: Progress = silent,
     **options: Any,
 ) -> list[Result]:
     """The function's results, in the order of the items.

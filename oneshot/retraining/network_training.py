@@ -15,11 +15,12 @@ from oneshot.retraining.options import RetrainOptions, augmented
 from oneshot.retraining.supernet_weights import inherit
 from oneshot.retraining.task import RetrainTask
 from oneshot.run import Run, read_run
-from oneshot.training.execution import Execution, Progress
+from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
 from oneshot.training.recipe import Recipe
 from spaces.errors import InvalidParameter
 from spaces.modules.supernet import Supernet
+from spaces.progress import Progress, silent
 from spaces.registry import get
 
 _LEAST_BATCH = 250  # whose statistics are to stand for the data
@@ -27,7 +28,7 @@ _LEAST_BATCH = 250  # whose statistics are to stand for the data
 
 def train_network(
     run: Run,
-    progress: Progress = lambda share, text: None,
+    progress: Progress = silent,
     execution: Execution | None = None,
     data: ImageData | None = None,
 ) -> nn.Module:

@@ -9,7 +9,6 @@ from spaces.lazy import exports
 if TYPE_CHECKING:
     from oneshot.training.engine import Engine as Engine
     from oneshot.training.execution import Execution as Execution
-    from oneshot.training.execution import Progress as Progress
     from oneshot.training.fitting import fit as fit
     from oneshot.training.stop import Stopped as Stopped
     from oneshot.training.task import TrainingTask as TrainingTask
@@ -19,7 +18,6 @@ __getattr__, __dir__ = exports(
     {
         "Engine": ".engine",
         "Execution": ".execution",
-        "Progress": ".execution",
         "Stopped": ".stop",
         "TrainingTask": ".task",
         "fit": ".fitting",

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from oneshot.errors import InvalidOption
-
-Progress: TypeAlias = Callable[[float, str], None]
-"""Told the share of the training that is done, and a word on the state."""
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 """Our names -> Lightning's."""

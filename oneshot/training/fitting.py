@@ -12,11 +12,12 @@ import torch
 from oneshot.errors import InvalidOption
 from oneshot.training import checkpoint
 from oneshot.training.batches import Source
-from oneshot.training.execution import PRECISIONS, Execution, Progress
+from oneshot.training.execution import PRECISIONS, Execution
 from oneshot.training.loop import Job, Outcome, train
 from oneshot.training.processes import quiet, spawn
 from oneshot.training.stop import Stopped, on_signals
 from oneshot.training.task import TrainingTask
+from spaces.progress import Progress, silent
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -30,7 +31,7 @@ def fit(
     seed: int,
     augment: bool = False,
     execution: Execution | None = None,
-    progress: Progress = lambda share, text: None,
+    progress: Progress = silent,
 ) -> None:
     """Train a task's model in place; a checkpoint in `folder` lets an interrupted training go on.
 

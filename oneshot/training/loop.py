@@ -17,10 +17,11 @@ from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.training import checkpoint
 from oneshot.training.batches import Source, updates
 from oneshot.training.engine import Engine
-from oneshot.training.execution import Execution, Progress
+from oneshot.training.execution import Execution
 from oneshot.training.normalisation import WholeBatch
 from oneshot.training.reports import Reports
 from oneshot.training.task import TrainingTask
+from spaces.progress import Progress
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from oneshot.training.execution import Progress
 from oneshot.training.meter import Reading
+from spaces.progress import Progress
 
 FOLDER = "tensorboard"
 

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.auxiliary import columns_of
-from predictor.base import Progress
 from predictor.bench.columns import columns
 from predictor.ensemble.predictor import GraphPredictor
 from predictor.errors import TooFewArchitectures
 from predictor.metrics import figures
 from predictor.registry import make
+from spaces.progress import Progress
 from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:

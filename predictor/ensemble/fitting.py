@@ -16,13 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from predictor.base import Progress
 from predictor.encoders.base import Encoder
 from predictor.ensemble.losses import anytime
 from predictor.ensemble.losses import loss as loss_of
 from predictor.ensemble.members import Members, taken
 from predictor.ensemble.training_state import TrainingState
 from predictor.metrics import kendall_tau
+from spaces.progress import Progress
 
 _EVERY = 10  # epochs between two looks at the part left out
 _ENOUGH = 16  # architectures left out, for their ranking to say when to stop

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from predictor.auxiliary import AuxiliaryFeatures
-from predictor.base import Auxiliary, Predictor, Progress, require, training_data
+from predictor.base import Auxiliary, Predictor, require, training_data
 from predictor.encoders.base import Encoder
 from predictor.encoders.registry import encoder_class
 from predictor.ensemble.calibration import Calibration
@@ -25,6 +25,7 @@ from predictor.ensemble.members import Members
 from predictor.ensemble.transfer import transfer
 from predictor.ranks import NormalScores
 from predictor.serialization import write
+from spaces.progress import Progress, silent
 from spaces.space import Architectures, Codes, SearchSpace
 from spaces.threads import fixed_threads
 
@@ -82,7 +83,7 @@ class GraphPredictor(Predictor):
         architectures: Architectures,
         values: Sequence[float] | NDArray[np.floating[Any]],
         auxiliary: Auxiliary | None = None,
-        progress: Progress = lambda share, text: None,
+        progress: Progress = silent,
     ) -> None:
         """Train the ensemble and calibrate it.
 

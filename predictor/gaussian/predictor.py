@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.auxiliary import AuxiliaryFeatures
-from predictor.base import Auxiliary, Predictor, Progress, require, training_data
+from predictor.base import Auxiliary, Predictor, require, training_data
 from predictor.features.groups import groups
 from predictor.ranks import NormalScores
 from predictor.serialization import write
+from spaces.progress import Progress, silent
 from spaces.space import Architectures, Codes, SearchSpace
 from tables.benchmarks.isomorphism import representatives
 
@@ -45,7 +46,7 @@ class GaussianProcess(Predictor):
         architectures: Architectures,
         values: Sequence[float] | NDArray[np.floating[Any]],
         auxiliary: Auxiliary | None = None,
-        progress: Progress = lambda share, text: None,
+        progress: Progress = silent,
     ) -> None:
         """Find the parameters; `auxiliary` columns are one more group of features."""
         codes, known = training_data(self.space, architectures, values)
@@ -155,8 +156,6 @@ class GaussianProcess(Predictor):
         }
         codes, values = space.check(tensors["codes"].numpy()), tensors["values"].numpy()
         given = tensors["given"].numpy()
-        found._solve(
-            codes, values, AuxiliaryFeatures(maps), given, lambda share, text: None, parameters
-        )
+        found._solve(codes, values, AuxiliaryFeatures(maps), given, silent, parameters)
         found.trained_on = config["trained_on"]
         return found

@@ -34,7 +34,7 @@ class ExactProcess:
         self,
         features: Mapping[str, NDArray[Any]],
         targets: NDArray[np.float64],
-        told: Callable[[float], None] = lambda share: None,
+        told: Callable[[float], object] = lambda share: None,
         parameters: Mapping[str, Tensor] | None = None,
     ):
         varied = {
@@ -68,7 +68,7 @@ class ExactProcess:
             .repeat_interleave(torch.tensor(self.sizes, dtype=torch.int64))
         )
 
-    def _fit(self, told: Callable[[float], None]) -> dict[str, Tensor]:
+    def _fit(self, told: Callable[[float], object]) -> dict[str, Tensor]:
         begin = start(self.sizes or [1])
         found = {name: value.clone().requires_grad_() for name, value in begin.items()}
         distances = group_distances(self.inputs, self.inputs, self.sizes)

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.base import Auxiliary, Predictor, Progress, require, training_data
+from predictor.base import Auxiliary, Predictor, require, training_data
 from predictor.features.groups import groups
 from predictor.serialization import write
+from spaces.progress import Progress, silent
 from spaces.space import Architectures, Codes, SearchSpace
 
 
@@ -41,7 +42,7 @@ class BaselinePredictor(Predictor):
         architectures: Architectures,
         values: Sequence[float] | NDArray[np.floating[Any]],
         auxiliary: Auxiliary | None = None,
-        progress: Progress = lambda share, text: None,
+        progress: Progress = silent,
     ) -> None:
         """Fit the regressor; `auxiliary` is not used."""
         self.codes, self.values = training_data(self.space, architectures, values)

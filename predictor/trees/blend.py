@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.auxiliary import AuxiliaryFeatures
-from predictor.base import Progress
 from predictor.gaussian.predictor import GaussianProcess
 from predictor.trees.boosted import BoostedTrees
+from spaces.progress import Progress
 from spaces.space import Codes, SearchSpace
 
 _MOST_OF_TREES, _FALL = 0.3, 3.0

@@ -7,6 +7,8 @@ it.
 
 from __future__ import annotations
 
+from spaces.progress import Progress, silent
+
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -23,8 +25,6 @@ from spaces.console.group import typed
 from spaces.space import SearchSpace
 from tables.lookup_table import LookupTable
 
-Progress = Callable[[float, str], None]
-"""Told the share of the budget that is spent, and a word on the state."""
 
 
 def build(
@@ -36,7 +36,7 @@ def build(
     device: Mapping[str, Any],
     conditions: Mapping[str, Any],
     command: str | None = None,
-    progress: Progress = lambda share, text: None,
+    progress: Progress = silent,
     instruments: Instruments | None = None,
 ) -> LookupTable:
     """Measure the blocks of a space on a backend.

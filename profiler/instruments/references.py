@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from profiler.backends.base import Runner
 from profiler.instruments.timing import runs_for, warm_up
+from spaces.progress import Progress, silent
 
 Array = NDArray[np.float64]
 
@@ -95,7 +96,7 @@ def beside(
     make: Callable[[], tuple[Sequence[Runner], Sequence[Runner]]],
     rounds: int,
     rng: np.random.Generator,
-    progress: Callable[[float, str], None] = lambda share, text: None,
+    progress: Progress = silent,
 ) -> tuple[Array, Array, References]:
     """Time networks in interleaved rounds, a reference after each.
 

@@ -16,11 +16,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any
 
 from service.kinds.base import Context, Lost
 from spaces.errors import PathfitError
+from spaces.progress import listening
 
 LOST = 75
 """Exit code of a command one of whose processes has died, so that running it again may help
@@ -134,34 +134,9 @@ def tell(progress: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-class ReportedBar:
-    """Takes the place of `spaces.console.progress.Bar`: progress goes to the one who started the
-    command.
-
-    Args:
-        title: what is being done.
-        hear: takes reports of progress.
-    """
-
-    def __init__(self, title: str, hear: Callable[[dict[str, Any]], None] = tell):
-        self.title, self._hear = title, hear
-
-    def __enter__(self) -> ReportedBar:
-        self.update(0.0, "")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.update(1.0, "")
-
-    def update(self, share: float, state: str) -> None:
-        """Tell the share done, from 0 to 1, and the state's text."""
-        self._hear({"share": min(float(share), 1.0), "stage": self.title, "state": state})
+def as_report(title: str, fraction: float, state: str) -> dict[str, Any]:
+    """Return the JSON object that reports the progress of a command."""
+    return {"share": fraction, "stage": title, "state": state}
 
 
 def _end_with_parent() -> None:
@@ -173,13 +148,11 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Run the command that the arguments name."""
-    import spaces.console.progress
-
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    vars(spaces.console.progress)["Bar"] = ReportedBar
     module = sys.argv[1]
     sys.argv = sys.argv[1:]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    with listening(lambda *report: tell(as_report(*report))):
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

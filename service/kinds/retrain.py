@@ -4,7 +4,6 @@ wherever it is run next.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import sys
@@ -18,11 +17,12 @@ from service.admission.tasks import RetrainTask
 from service.kinds import ray_train
 from service.kinds.base import Context, Outcome
 from service.kinds.checkpoints import Keeping
-from service.kinds.command import ReportedBar, run
+from service.kinds.command import as_report, run
 from service.kinds.options import arguments
 from service.kinds.ray_train import Processes
 from spaces.errors import PathfitError
 from spaces.files import write_text
+from spaces.progress import listening
 
 OWN = ("arch", "index", "space_name", "format_name", "data", "seed", "threads", "resume", "devices")
 """Options of the command that a job sets itself."""
@@ -64,23 +64,24 @@ def take_part(
     """
     import torch
 
-    import spaces.console.progress
     from oneshot.training.group import PartDone
 
     asked = RetrainTask.from_dict(task)
     os.chdir(context.folder)
     torch.set_num_threads(asked.threads)
-    vars(spaces.console.progress)["Bar"] = functools.partial(
-        ReportedBar, hear=_nobody if rank else context.progress
-    )
     _restore(context)
     command = _command(asked, context)
     sys.argv = ["oneshot/__main__.py", *command[1:]]  # what the run records of how it was made
     if rank:
-        with suppress(PartDone):
+        # Process 0 reports for all.
+        with suppress(PartDone), listening(lambda *report: None):
             retrain.main(command[2:], standalone_mode=False)
         return
-    with _keeping(context).throughout(failed):
+
+    def report(title: str, fraction: float, state: str) -> None:
+        context.progress(as_report(title, fraction, state))
+
+    with _keeping(context).throughout(failed), listening(report):
         retrain.main(command[2:], standalone_mode=False)
     for name, content in _served(context.folder / RUN).items():
         context.artifacts.write(context.job_id, context.attempt, name, content)
@@ -95,10 +96,6 @@ def _served(folder: Path) -> dict[str, bytes | Path]:
     settings = without_folders(json.loads((folder / _SETTINGS).read_bytes()))
     found: dict[str, bytes | Path] = {name: folder / name for name in _FILES}
     return {**found, _SETTINGS: (json.dumps(settings, indent=1) + "\n").encode()}
-
-
-def _nobody(progress: dict[str, Any]) -> None:
-    """Hears of no progress: process 0 tells for all."""
 
 
 def _restore(context: Context) -> None:

@@ -12,6 +12,8 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeE
 from rich.table import Column
 from rich.text import Text
 
+from spaces.progress import current_listener
+
 WIDEST, NARROWEST = 40, 10
 """Of the bar itself, in columns of the terminal."""
 
@@ -20,20 +22,27 @@ _GAPS = 3
 
 
 class Bar:
-    """A bar on standard error over shares of a whole, with a word on the state behind it.
+    """A progress bar on standard error, with a short text on the state next to it.
 
-    In a terminal that is too narrow for both, the state stands on a line of its own.
+    In a terminal that is too narrow for both, the text has a line of its own. Within a block
+    `spaces.progress.listening` nothing is drawn: the listener receives every report instead.
 
     Args:
-        title: what is being done.
+        title: Name of the work, such as "training spos".
     """
 
     def __init__(self, title: str):
-        self.progress = _Lines(console=Console(stderr=True))
-        self.task = self.progress.add_task(title, total=1.0, state="")
+        self.title = title
+        self._listener = current_listener()
+        self._lines: _Lines | None = None
 
     def __enter__(self) -> Bar:
-        self.progress.start()
+        if self._listener is None:
+            self._lines = _Lines(console=Console(stderr=True))
+            self._lines.add_task(self.title, total=1.0, state="")
+            self._lines.start()
+        else:
+            self.update(0.0, "")
         return self
 
     def __exit__(
@@ -43,12 +52,31 @@ class Bar:
         trace: TracebackType | None,
     ) -> None:
         if kind is None:
-            self.progress.update(self.task, completed=1.0)
-        self.progress.stop()
+            self._complete()
+        if self._lines is not None:
+            self._lines.stop()
 
-    def update(self, share: float, state: str) -> None:
-        """Set the share done, from 0 to 1, and the state's text."""
-        self.progress.update(self.task, completed=min(share, 1.0), state=state)
+    def update(self, fraction: float, state: str, /) -> None:
+        """Show the fraction done, from 0 to 1, and the state's text.
+
+        This method is the `spaces.progress.Progress` that long work takes.
+        """
+        if self._listener is not None:
+            self._listener(self.title, min(float(fraction), 1.0), state)
+        elif self._lines is not None:
+            self._lines.update(self._lines.task_ids[0], completed=min(fraction, 1.0), state=state)
+
+    def print(self, line: str) -> None:
+        """Print a line above the bar."""
+        console = Console(stderr=True) if self._lines is None else self._lines.console
+        console.print(line, highlight=False)
+
+    def _complete(self) -> None:
+        if self._listener is not None:
+            self._listener(self.title, 1.0, "")
+        elif self._lines is not None:
+            # The last state stays readable: only the bar is filled.
+            self._lines.update(self._lines.task_ids[0], completed=1.0)
 
 
 class _Lines(Progress):

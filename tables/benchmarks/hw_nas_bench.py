@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from spaces.errors import InvalidFile
 from spaces.formats.array_pickle import ARRAYS
 from spaces.formats.restricted_pickle import load_plain
+from spaces.progress import Progress, silent
 from spaces.space import Codes
 from tables.benchmarks.errors import InvalidBenchmark
 from tables.benchmarks.nasbench201 import SPACE, codes_of_strings
-from tables.benchmarks.records import Column, Progress, Records
+from tables.benchmarks.records import Column, Records
 
 _DATA = {"cifar10": "", "cifar100": "_cifar100", "ImageNet16-120": "_imagenet16_120"}
 """The pickle's data sets and what stands for them behind a device's name."""
@@ -34,7 +35,7 @@ _QUANTITIES = {
 }
 
 
-def read_release(path: Path, progress: Progress = lambda share, text: None) -> Records:
+def read_release(path: Path, progress: Progress = silent) -> Records:
     """The cells' costs from the project's pickle.
 
     Raises:

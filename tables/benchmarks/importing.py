@@ -8,9 +8,10 @@ from pathlib import Path
 
 from spaces.errors import UnknownName
 from spaces.files import digest
+from spaces.progress import Progress, silent
 from tables.benchmarks import compact
 from tables.benchmarks.errors import InvalidBenchmark
-from tables.benchmarks.records import Progress, Records
+from tables.benchmarks.records import Records
 from tables.benchmarks.registry import importable
 
 
@@ -20,7 +21,7 @@ def import_benchmark(
     output: str | Path,
     *,
     command: str,
-    progress: Progress = lambda share, text: None,
+    progress: Progress = silent,
 ) -> Records:
     """Make the compact file of a benchmark.
 

@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.cells.nasbench101 import OPERATIONS
+from spaces.progress import Progress, silent
 from tables.benchmarks.errors import InvalidBenchmark
 from tables.benchmarks.nasbench101 import SPACE, VALIDATION, codes_of_cells, hashes_of
 from tables.benchmarks.protobuf import fields
-from tables.benchmarks.records import Column, Progress, Records
+from tables.benchmarks.records import Column, Records
 from tables.benchmarks.tfrecord import read_records
 
 _FIELDS = {2: ("train_seconds", 1.0), 3: ("cifar10_train_acc", 100.0), 4: (VALIDATION, 100.0)}
@@ -71,7 +72,7 @@ class _Runs:
         return {**found, ("params", None): np.array(self.params, dtype=np.float64)}
 
 
-def read_release(path: Path, progress: Progress = lambda share, text: None) -> Records:
+def read_release(path: Path, progress: Progress = silent) -> Records:
     """The cells of `nasbench_full.tfrecord` or `nasbench_only108.tfrecord`.
 
     Raises:

@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from spaces.progress import Progress, silent
 from tables.benchmarks.errors import InvalidBenchmark
 from tables.benchmarks.nasbench201 import FULL, SHORT, SPACE, codes_of_strings
-from tables.benchmarks.records import Column, Progress, Records
+from tables.benchmarks.records import Column, Records
 
 _PARTS = {"full": FULL, "less": SHORT}
 _SETS = {
@@ -40,7 +41,7 @@ _TIMED = "cifar10"
 _LATENCY: Column = ("latency_ms@1080ti_256", None)
 
 
-def read_release(path: Path, progress: Progress = lambda share, text: None) -> Records:
+def read_release(path: Path, progress: Progress = silent) -> Records:
     """The cells of the release.
 
     Args:

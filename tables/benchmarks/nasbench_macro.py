@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 
 from spaces.errors import InvalidArchitecture
 from spaces.files import read_text
+from spaces.progress import Progress, silent
 from spaces.registry import get
 from tables.benchmarks.errors import InvalidBenchmark
-from tables.benchmarks.records import Column, Progress, Records
+from tables.benchmarks.records import Column, Records
 
 SPACE = "nasbench-macro"
 
 
-def read_json(path: Path, progress: Progress = lambda share, text: None) -> Records:
+def read_json(path: Path, progress: Progress = silent) -> Records:
     """The networks of the file.
 
     Raises:

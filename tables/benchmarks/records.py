@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,9 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.space import Codes
-
-Progress: TypeAlias = Callable[[float, str], None]
-"""Told the share of a file that is read, from 0 to 1, and a word on the state."""
 
 Column: TypeAlias = tuple[str, int | None]
 """A metric and after how many epochs of training it was taken; None where that says nothing."""
