@@ -1,9 +1,10 @@
-"""Writing files so that an interruption leaves the old content whole."""
+"""Writing files so that an interruption loses nothing that was complete."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -53,6 +54,84 @@ def read_text(path: str | Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise InvalidFile(f"cannot read {path}: {reason}") from error
+
+
+class JsonLines:
+    """A file of JSON values, one per line, that grows durably.
+
+    A process that is killed while it appends can tear only the last line. A torn line is ignored
+    when the file is read and removed before the next line is appended.
+
+    Args:
+        path: File to read and to append to. It need not exist.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     journal = JsonLines(Path(folder) / "journal.jsonl")
+        ...     journal.append('{"trial": 1}')
+        ...     journal.lines()
+        [(1, '{"trial": 1}')]
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def lines(self) -> list[tuple[int, str]]:
+        """Return the number, counted from 1, and the text of every complete line that is not blank.
+
+        Raises:
+            InvalidFile: The file exists but cannot be read.
+        """
+        if not self.path.exists():
+            return []
+        complete, tail = self._split()
+        numbered = list(enumerate([*complete.splitlines(), tail], 1))
+        return [(number, line) for number, line in numbered if line.strip()]
+
+    def append(self, line: str) -> None:
+        """Append one line and wait until it is on the disk.
+
+        Args:
+            line: JSON text without a line break.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.repair()
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def repair(self) -> None:
+        """Remove a torn last line, for readers that expect complete lines only."""
+        if not self.path.exists() or self._is_terminated():
+            return
+        complete, tail = self._split()
+        # An editor may leave out the last line break: a complete value after it is no torn line.
+        write_text(self.path, complete + (tail + "\n" if tail else ""))
+
+    def _split(self) -> tuple[str, str]:
+        """Return the terminated lines, and the text after them where that is a complete value."""
+        text = read_text(self.path)
+        end = text.rfind("\n") + 1
+        tail = text[end:]
+        return text[:end], tail if _is_json(tail) else ""
+
+    def _is_terminated(self) -> bool:
+        # Only the last byte is read, so that the cost of appending does not grow with the file.
+        with open(self.path, "rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return True
+            file.seek(-1, os.SEEK_END)
+            return file.read(1) == b"\n"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def digest(path: str | Path) -> str:

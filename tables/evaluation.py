@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from spaces.architecture import Architecture
 from spaces.errors import PathfitError, UnknownName
-from spaces.files import read_text, replacing
+from spaces.files import JsonLines, read_text
 from tables.errors import InvalidEvaluation
 from tables.metrics import Metric
 
@@ -84,8 +83,14 @@ def read(path: str | Path, space: str | None = None) -> list[Evaluation]:
         InvalidEvaluation: a line cannot be read or is of another space; file and line are named.
         InvalidFile: the file cannot be read.
     """
-    found: list[Evaluation] = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    return _parse(path, enumerate(read_text(path).splitlines(), 1), space)
+
+
+def _parse(
+    path: str | Path, lines: Iterable[tuple[int, str]], space: str | None
+) -> list[Evaluation]:
+    evaluations: list[Evaluation] = []
+    for number, line in lines:
         if not line.strip():
             continue
         try:
@@ -96,8 +101,8 @@ def read(path: str | Path, space: str | None = None) -> list[Evaluation]:
             raise InvalidEvaluation(
                 f"{path}, line {number}: of the space {evaluation.architecture.space}, not {space}"
             )
-        found.append(evaluation)
-    return found
+        evaluations.append(evaluation)
+    return evaluations
 
 
 def values(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
@@ -137,22 +142,11 @@ class Journal:
     def __init__(self, path: str | Path, space: str):
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.exists():
-            self._drop_torn_line()
-            self.done = read(self.path, space)
-        else:
-            self.done = []
+        self._lines = JsonLines(path)
+        self._lines.repair()
+        self.done = _parse(self.path, self._lines.lines(), space)
 
     def append(self, evaluation: Evaluation) -> None:
-        """Add one evaluation and see it to the disk."""
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(evaluation.to_json() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Add one evaluation and wait until it is on the disk."""
+        self._lines.append(evaluation.to_json())
         self.done.append(evaluation)
-
-    def _drop_torn_line(self) -> None:
-        text = read_text(self.path)
-        if text and not text.endswith("\n"):
-            with replacing(self.path) as beside:
-                beside.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from spaces.files import read_text, write_text
+from spaces.files import JsonLines, write_text
 
 FILE = "architectures.jsonl"
 """In a run's folder: one line an epoch."""
@@ -39,16 +39,16 @@ class EpochLog:
         """
         if not self._begun:
             self._drop(done)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"update": done, "epoch": epoch, **report}) + "\n")
+        line = json.dumps({"update": done, "epoch": epoch, **report})
+        JsonLines(self.path).append(line)
         if self.tensorboard:
             self._curves(done, report)
         self._begun = True
 
     def _drop(self, done: int) -> None:
         if self.path.exists():
-            kept = [line for line in _lines(self.path) if line["update"] < done]
-            write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
+            earlier = [line for line in read_epochs(self.path.parent) if line["update"] < done]
+            write_text(self.path, "".join(json.dumps(line) + "\n" for line in earlier))
 
     def _curves(self, done: int, report: dict[str, Any]) -> None:
         if self._writer is None:
@@ -72,18 +72,7 @@ class EpochLog:
 
 def read_epochs(folder: Path) -> list[dict[str, Any]]:
     """The reports of all epochs so far; none where there is no log."""
-    path = folder / FILE
-    return _lines(path) if path.exists() else []
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    found = []
-    for line in read_text(path).splitlines():
-        try:
-            found.append(json.loads(line))
-        except ValueError:  # half a line, of a process that was killed
-            continue
-    return found
+    return [json.loads(line) for _, line in JsonLines(folder / FILE).lines()]
 
 
 class Follower:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spaces.errors import InvalidFile
-from spaces.files import read_text, replacing, write_text
+from spaces.files import JsonLines, read_text, replacing, write_text
 
 
 @pytest.mark.parametrize("interruption", [RuntimeError, KeyboardInterrupt])
@@ -114,3 +114,32 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
         with pytest.raises(InvalidFile) as caught:
             read_text(tmp_path / name)
         assert str(caught.value) == f"cannot read {tmp_path / name}: {reason}"
+
+
+def test_json_lines_ignore_and_replace_a_torn_line(tmp_path: Path) -> None:
+    journal = JsonLines(tmp_path / "deep" / "journal.jsonl")
+    assert journal.lines() == []
+    journal.append('{"a": 1}')
+    with open(journal.path, "a") as file:
+        file.write('{"b": ')
+    assert journal.lines() == [(1, '{"a": 1}')]
+
+    journal.append('{"c": 3}')
+    assert journal.lines() == [(1, '{"a": 1}'), (2, '{"c": 3}')]
+    assert journal.path.read_text() == '{"a": 1}\n{"c": 3}\n'
+
+
+def test_json_lines_keep_a_complete_value_without_line_break(tmp_path: Path) -> None:
+    journal = JsonLines(tmp_path / "journal.jsonl")
+    journal.path.write_text('{"a": 1}\n\n{"b": 2}')
+    assert journal.lines() == [(1, '{"a": 1}'), (3, '{"b": 2}')]
+
+    journal.append('{"c": 3}')
+    assert journal.lines() == [(1, '{"a": 1}'), (3, '{"b": 2}'), (4, '{"c": 3}')]
+
+
+def test_json_lines_begin_an_empty_file(tmp_path: Path) -> None:
+    journal = JsonLines(tmp_path / "journal.jsonl")
+    journal.path.touch()
+    journal.append("1")
+    assert journal.path.read_text() == "1\n"
