@@ -43,7 +43,7 @@ import tables
 from oneshot.data.registry import load as load_data
 from oneshot.search.constraint import Constraint
 from oneshot.search.guide import PredictorGuide
-from oneshot.search.loop import search
+from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
 from predictor.proxies.survey import Survey
 from predictor.registry import load as load_predictor
@@ -132,7 +132,7 @@ def compared(problem: SearchProblem, seed: int) -> dict[str, dict[str, Any]]:
     found = {}
     for strategy in ("evolution", "proxyless"):
         begin, cpu = time.perf_counter(), time.process_time()
-        result = search(problem, strategy, seed=seed)
+        result = run_search(problem, strategy, seed=seed)
         seconds, cpu_seconds = time.perf_counter() - begin, time.process_time() - cpu
         assert problem.feasible(result.codes).all()
         found[strategy] = {
@@ -198,7 +198,7 @@ def main(
         guide, model = guide_of(space, files.get(name), output, data, seed), cost_of(space)
         codes = space.sample(np.random.default_rng(seed), 4096)
         deviation = float(guide.score(codes)[0].std())
-        search(SearchProblem(space, guide), "proxyless", seed=seed)  # imports, caches
+        run_search(SearchProblem(space, guide), "proxyless", seed=seed)  # imports, caches
         # Each cost once: a space of few costs would have the same limit several times.
         limits = np.percentile(
             np.unique(model.upper(codes)), np.linspace(5, 95, constraints)

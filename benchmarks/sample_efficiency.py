@@ -28,7 +28,7 @@ from rich.table import Column, Table
 
 import tables
 from oneshot.search.guide import BenchmarkGuide
-from oneshot.search.loop import search
+from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
 from spaces.console.progress import Bar
 from spaces.files import write_text
@@ -91,7 +91,7 @@ def one_run(
     begin = time.perf_counter()
     guide = Recorder(benchmark)
     with contextlib.suppress(Enough):
-        search(SearchProblem(benchmark.space, guide), strategy, options=options, seed=seed)
+        run_search(SearchProblem(benchmark.space, guide), strategy, options=options, seed=seed)
     asked = np.concatenate(guide.asked)[: BUDGETS[-1]]
     validation, test = benchmark.query(asked, VALIDATION), benchmark.query(asked, TEST)
     best = {budget: float(test[:budget][validation[:budget].argmax()]) for budget in BUDGETS}

@@ -25,7 +25,7 @@ import predictor
 import spaces
 from oneshot.search.constraint import Constraint
 from oneshot.search.guide import Guide, PredictorGuide
-from oneshot.search.loop import search
+from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
 from predictor.registry import make
 from spaces.space import Codes, SearchSpace
@@ -85,7 +85,7 @@ def main(
     for strategy, options in STRATEGIES.items():
         if strategies and strategy not in strategies:
             continue
-        search(SearchProblem(space, guide, [limit]), strategy, options=options)  # imports, caches
+        run_search(SearchProblem(space, guide, [limit]), strategy, options=options)
         rows = [_timed(space, guide, limit, strategy, options, seed) for seed in range(repeats)]
         free = [
             _timed(space, _Free(), limit, strategy, options, seed)[2] for seed in range(repeats)
@@ -131,7 +131,7 @@ def _timed(
     kind.ask = clocked("ask", ask)  # type: ignore[method-assign]
     try:
         begin, busy = time.perf_counter(), time.process_time()
-        result = search(
+        result = run_search(
             SearchProblem(space, Clocked(), [limit]), strategy, options=options, seed=seed
         )
         seconds, busy = time.perf_counter() - begin, time.process_time() - busy

@@ -29,7 +29,7 @@ from oneshot.retraining.report import report_on_test
 from oneshot.run import Run, begin
 from oneshot.search.constraint import Limit
 from oneshot.search.deduplication import distinct
-from oneshot.search.loop import search
+from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
 from oneshot.training.execution import Execution
 from oneshot.training.recipe import Recipe
@@ -149,7 +149,7 @@ class Trial:
         if not path.exists():
             problem = SearchProblem(self.space, self.supernet(number), [self._constraint()])
             with Bar(f"search {number}") as bar:
-                result = search(
+                result = run_search(
                     problem,
                     "evolution",
                     options=self.setting.evolution,

@@ -7,7 +7,7 @@ from spaces.lazy import exports
 if TYPE_CHECKING:
     from oneshot.search.constraint import Constraint as Constraint
     from oneshot.search.constraint import Limit as Limit
-    from oneshot.search.loop import search as search
+    from oneshot.search.loop import run_search as run_search
     from oneshot.search.objective import Objective as Objective
     from oneshot.search.problem import SearchProblem as SearchProblem
     from oneshot.search.result import SearchResult as SearchResult
@@ -20,6 +20,6 @@ __getattr__, __dir__ = exports(
         "Objective": ".search.objective",
         "SearchProblem": ".search.problem",
         "SearchResult": ".search.result",
-        "search": ".search.loop",
+        "run_search": ".search.loop",
     },
 )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from oneshot.data.split import Batch, EpochLoader
-from oneshot.training.batches import Source
 from oneshot.training.recipe import SMALL, Recipe
+
+if TYPE_CHECKING:
+    from oneshot.data.split import Batch, EpochLoader
+    from oneshot.training.batches import Source
 
 
 class HeldOut:

@@ -133,7 +133,7 @@ def search(
     """
     from oneshot.search.constraint import Limit
     from oneshot.search.guide import guide_named
-    from oneshot.search.loop import search as run_search
+    from oneshot.search.loop import run_search
     from oneshot.search.objective import Objective
     from oneshot.search.plot import check_plot, plot_search
     from oneshot.search.problem import SearchProblem

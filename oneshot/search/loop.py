@@ -27,7 +27,7 @@ AfterBatch: TypeAlias = Callable[[int, Candidate], None]
 _FRUITLESS = 100  # batches without anything new, after which a search ends
 
 
-def search(
+def run_search(
     problem: SearchProblem,
     strategy: str = "evolution",
     *,

@@ -14,7 +14,7 @@ import torch
 
 import predictor
 from oneshot.search.guide import BenchmarkGuide, Guide, PredictorGuide, guide_named
-from oneshot.search.loop import search
+from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
 from service.admission.tasks import SearchTask, bind, objective
 from service.catalog.catalog import ChangedFile, FileReference
@@ -44,7 +44,7 @@ class Search:
         """Search as the task says; the candidates are in the artifact alone."""
         asked = SearchTask.from_dict(task)
         torch.set_num_threads(asked.threads)
-        found = search(
+        found = run_search(
             problem_of(asked),
             asked.strategy,
             options=asked.options,

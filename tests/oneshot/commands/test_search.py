@@ -267,8 +267,7 @@ def test_derive_writes_the_best_and_evaluates_them_anew(supernet: Path, tmp_path
 
 
 def test_derive_takes_the_front_or_a_draw(tmp_path: Path, toy: Any, tiny: ChainSpace) -> None:
-    from oneshot import SearchProblem
-    from oneshot import search as run_search
+    from oneshot import SearchProblem, run_search
 
     result = run_search(SearchProblem(tiny, toy(tiny)), options={"generations": 3})
     path = tmp_path / "found.json"

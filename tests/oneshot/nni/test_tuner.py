@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import spaces
-from oneshot import Limit, SearchProblem, search
+from oneshot import Limit, SearchProblem, run_search
 from oneshot.errors import InvalidGuide, InvalidOption, NoMoreTrials
 from oneshot.nni import SPOSEvolution, StrategyTuner
 from spaces import ChainSpace
@@ -53,7 +53,7 @@ def test_trials_make_the_search_that_the_strategy_makes(
     tuner.update_search_space(space_file(tiny))
     seen = drive(tuner, guide)
     assert tuner.finished
-    result = search(SearchProblem(tiny, toy(tiny)), options={"generations": 4}, seed=3)
+    result = run_search(SearchProblem(tiny, toy(tiny)), options={"generations": 4}, seed=3)
     asked = [tuple(entry["_idx"] for entry in parameters.values()) for parameters in seen]
     order = np.argsort(result.order)
     assert asked == list(map(tuple, result.codes[order].tolist()))

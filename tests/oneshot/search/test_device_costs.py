@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import spaces
-from oneshot import Constraint, Limit, SearchProblem, search
+from oneshot import Constraint, Limit, SearchProblem, run_search
 from oneshot.algorithms.decoding import most_probable
 from oneshot.errors import Infeasible, InvalidConstraint, InvalidObjective
 from oneshot.search.objective import Objective
@@ -178,7 +178,7 @@ def test_two_devices_that_exclude_each_other_are_told(
     for constraint in constraints:
         assert SearchProblem(tiny, toy(tiny), [constraint]).operators.size == 4**5
     with pytest.raises(Infeasible, match="no network of spos-tiny meets all 2 constraints at once"):
-        search(SearchProblem(tiny, toy(tiny), constraints), "evolution")
+        run_search(SearchProblem(tiny, toy(tiny), constraints), "evolution")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_every_strategy_keeps_them(
     space = tiny if strategy != "channels" else spaces.get(WIDTHS)
     constraint = limited(space, table, metric, 0.3)
     guide = toy(space)
-    result = search(
+    result = run_search(
         SearchProblem(space, guide, [constraint]), strategy, options=OPTIONS[strategy], seed=1
     )
     assert constraint.met(result.codes).all()
@@ -210,7 +210,7 @@ def test_every_strategy_keeps_them(
 def test_memory_can_be_traded(toy: Any, tiny: ChainSpace, table: LookupTable) -> None:
     model = measured(tiny, table).cost_model(tiny, "memory_bytes")
     problem = SearchProblem(tiny, toy(tiny), objectives=[Objective("memory_bytes", model)])
-    result = search(problem, "exhaustive")
+    result = run_search(problem, "exhaustive")
     front = result.front()
     costs, scores = result.costs["memory_bytes"][front], result.scores[front]
     assert problem.traded == ("memory_bytes",)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spaces
-from oneshot import Constraint, SearchProblem, SearchResult, search
+from oneshot import Constraint, SearchProblem, SearchResult, run_search
 from oneshot.search.result import read_architecture, read_result
 from spaces import ChainSpace
 from spaces.errors import InvalidFile, PathfitError
@@ -27,7 +27,7 @@ def result(toy: Any, tiny: ChainSpace) -> SearchResult:
         float(np.median(tiny.macs(np.array([[0] * 6, [3] * 6])))),
         counting_model(tiny, "macs"),
     )
-    return search(SearchProblem(tiny, toy(tiny), [constraint]), options={"generations": 3})
+    return run_search(SearchProblem(tiny, toy(tiny), [constraint]), options={"generations": 3})
 
 
 def test_json_gives_the_result_back(result: SearchResult, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import spaces
-from oneshot import Limit, SearchProblem, search
+from oneshot import Limit, SearchProblem, run_search
 from oneshot.errors import Infeasible
 from oneshot.search.subspace import Restriction
 from oneshot.strategies.channels import _blocks_and_scales
@@ -62,7 +62,7 @@ def test_blocks_are_searched_at_one_width_and_widths_after() -> None:
     guide = Separate(space)
     maximum = 330e6
     options = {"population": 30, "generations": 8, "width_generations": 8}
-    result = search(
+    result = run_search(
         SearchProblem(space, guide, [limit(space, maximum)]), "channels", options=options, seed=1
     )
     assert (result.costs["macs"] <= maximum).all()
@@ -88,7 +88,7 @@ def test_a_limit_below_the_width_is_met_at_a_narrower_one() -> None:
     maximum = float(at_one.min()) - 1
     assert narrow.min() < maximum
     options = {"population": 20, "generations": 2, "width_generations": 2}
-    result = search(
+    result = run_search(
         SearchProblem(space, guide, [limit(space, maximum)]), "channels", options=options
     )
     assert (result.costs["macs"] <= maximum).all()

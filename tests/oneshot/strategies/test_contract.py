@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import spaces
-from oneshot import Constraint, SearchProblem, search
+from oneshot import Constraint, SearchProblem, run_search
 from oneshot.errors import Infeasible
 from oneshot.strategies import available
 from oneshot.strategies.registry import ALIASES
@@ -53,7 +53,7 @@ def test_every_strategy_is_tested() -> None:
 def test_nothing_twice_and_nothing_infeasible(toy: Any, strategy: str) -> None:
     guide = toy(space_of(strategy))
     problem = constrained(guide, 0.3)
-    result = search(problem, strategy, options=OPTIONS[strategy], seed=1)
+    result = run_search(problem, strategy, options=OPTIONS[strategy], seed=1)
     assert len(guide.asked) == len(set(guide.asked)) == len(result)
     assert len(result) == PLANNED.get(strategy, len(result))
     assert sorted(guide.asked) == sorted(map(tuple, result.codes.tolist()))
@@ -75,7 +75,7 @@ def test_every_kind_of_space_can_be_searched(toy: Any, name: str, strategy: str)
     }
     options |= {"evaluations": 160} if strategy == "proxyless" else {}  # 80 of them relaxed
     options |= {"generations": 2} if "generations" in options else {}
-    result = search(SearchProblem(space, guide), strategy, options=options, seed=2)
+    result = run_search(SearchProblem(space, guide), strategy, options=options, seed=2)
     assert len(set(guide.asked)) == len(guide.asked) == len(result)
     assert len(result) >= 50
     assert np.array_equal(space.check(result.codes), result.codes)  # in their one spelling
@@ -85,7 +85,7 @@ def test_every_kind_of_space_can_be_searched(toy: Any, name: str, strategy: str)
 def test_the_same_seed_gives_the_same_result(toy: Any, strategy: str) -> None:
     def found(seed: int) -> dict[str, Any]:
         np.random.seed(seed * 7 % 5)  # noqa: NPY002  the global generator must not matter
-        result = search(
+        result = run_search(
             constrained(toy(space_of(strategy)), 0.5),
             strategy,
             options=OPTIONS[strategy],
@@ -113,7 +113,7 @@ def test_no_strategy_draws_from_the_global_generator(
     for strategy in set(OPTIONS) - {
         "predictor-loop"
     }:  # scikit-learn's forests take their seed as an argument
-        search(constrained(toy(space_of(strategy)), 0.5), strategy, options=OPTIONS[strategy])
+        run_search(constrained(toy(space_of(strategy)), 0.5), strategy, options=OPTIONS[strategy])
 
 
 @pytest.mark.parametrize("strategy", sorted({*OPTIONS} - {"channels"}))
@@ -123,7 +123,7 @@ def test_searches_end_where_nothing_new_is_left(toy: Any, tiny: ChainSpace, stra
     feasible = every[tiny.macs(every) <= macs]
     guide = toy(tiny)
     problem = SearchProblem(tiny, guide, [Constraint("macs", macs, counting_model(tiny, "macs"))])
-    result = search(problem, strategy, options=OPTIONS[strategy])
+    result = run_search(problem, strategy, options=OPTIONS[strategy])
     assert sorted(guide.asked) == sorted(map(tuple, feasible.tolist()))
     assert result.best.score == pytest.approx(guide.value(feasible).max())
 
@@ -135,7 +135,7 @@ def test_one_feasible_network_is_a_search_of_one(toy: Any, strategy: str) -> Non
     problem = SearchProblem(
         space, toy(space), [Constraint("macs", least.value, counting_model(space, "macs"))]
     )
-    result = search(problem, strategy, options=OPTIONS[strategy])
+    result = run_search(problem, strategy, options=OPTIONS[strategy])
     assert len(result) == 1
     assert result.best.architecture == least.architecture
 
@@ -159,7 +159,7 @@ def test_constraints_that_exclude_each_other_are_refused(toy: Any, strategy: str
         )
     guide = toy(space)
     with pytest.raises(Infeasible, match="at once; the nearest has macs "):
-        search(SearchProblem(space, guide, constraints), strategy, options=OPTIONS[strategy])
+        run_search(SearchProblem(space, guide, constraints), strategy, options=OPTIONS[strategy])
     assert guide.asked == []
 
 
@@ -170,13 +170,15 @@ def test_of_isomorphic_cells_one_is_evaluated(toy: Any, strategy: str) -> None:
     space = spaces.get("nasbench201")
     guide = toy(space)
     options = OPTIONS[strategy]
-    result = search(SearchProblem(space, guide, isomorphic=True), strategy, options=options, seed=3)
+    result = run_search(
+        SearchProblem(space, guide, isomorphic=True), strategy, options=options, seed=3
+    )
     numbers = classes(space, result.codes)
     assert len(set(numbers.tolist())) == len(result)
     if strategy == "exhaustive":
         assert len(result) == 5390
     else:
-        plain = search(SearchProblem(space, toy(space)), strategy, options=options, seed=3)
+        plain = run_search(SearchProblem(space, toy(space)), strategy, options=options, seed=3)
         assert len(set(classes(space, plain.codes).tolist())) < len(plain)
 
 
@@ -186,8 +188,10 @@ def test_what_learns_beats_random_search(toy: Any, strategy: str) -> None:
     options = OPTIONS[strategy]
     gains = []
     for seed in range(3):
-        learned = search(constrained(toy(space, seed), 0.5), strategy, options=options, seed=seed)
-        drawn = search(
+        learned = run_search(
+            constrained(toy(space, seed), 0.5), strategy, options=options, seed=seed
+        )
+        drawn = run_search(
             constrained(toy(space, seed), 0.5),
             "random",
             options={"evaluations": len(learned)},

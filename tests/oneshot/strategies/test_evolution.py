@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import spaces
-from oneshot import Constraint, SearchProblem, search
+from oneshot import Constraint, SearchProblem, run_search
 from spaces import ChainSpace
 from tables.cost.model import counting_model
 
@@ -25,7 +25,7 @@ def test_evolution_finds_the_best_of_all(toy: Any, tiny: ChainSpace, seed: int) 
     problem = constrained(guide, 0.5)
     every = np.concatenate(list(tiny.enumerate_codes()))
     every = every[problem.feasible(every)]
-    result = search(problem, seed=seed)
+    result = run_search(problem, seed=seed)
     assert result.best.score == pytest.approx(guide.value(every).max())
     assert tuple(result.codes[0].tolist()) == tuple(every[guide.value(every).argmax()].tolist())
 
@@ -33,10 +33,10 @@ def test_evolution_finds_the_best_of_all(toy: Any, tiny: ChainSpace, seed: int) 
 def test_evolution_beats_random_search(toy: Any) -> None:
     space = spaces.get("spos")
     for seed in range(3):
-        evolved = search(
+        evolved = run_search(
             constrained(toy(space, seed), 0.5), "evolution", options={"generations": 10}, seed=seed
         )
-        drawn = search(
+        drawn = run_search(
             constrained(toy(space, seed), 0.5), "random", options={"evaluations": 500}, seed=seed
         )
         assert len(evolved) == len(drawn) == 500
@@ -46,7 +46,7 @@ def test_evolution_beats_random_search(toy: Any) -> None:
 
 def test_progress_tells_the_best_so_far(toy: Any, tiny: ChainSpace) -> None:
     told: list[tuple[int, int, float]] = []
-    result = search(
+    result = run_search(
         SearchProblem(tiny, toy(tiny)),
         options={"generations": 5, "population": 20},
         progress=lambda *state: told.append(state),
@@ -68,7 +68,7 @@ def test_progress_may_stop_the_search(toy: Any, tiny: ChainSpace) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        search(SearchProblem(tiny, guide), progress=stop)
+        run_search(SearchProblem(tiny, guide), progress=stop)
     assert len(guide.asked) == 100
 
 
@@ -76,7 +76,7 @@ def test_children_come_from_the_best(toy: Any, tiny: ChainSpace) -> None:
     """Without mutation a later generation's bred half has only genes of the parents."""
     guide = toy(tiny)
     options = {"generations": 2, "population": 40, "crossovers": 40, "mutations": 1, "parents": 3}
-    search(SearchProblem(tiny, guide), options={**options, "mutation_probability": 0.0}, seed=5)
+    run_search(SearchProblem(tiny, guide), options={**options, "mutation_probability": 0.0}, seed=5)
     first, second = np.array(guide.asked[:40]), np.array(guide.asked[40:])
     parents = first[np.argsort(-guide.value(first), kind="stable")[:3]]
     genes = [set(parents[:, column].tolist()) for column in range(6)]
@@ -89,7 +89,7 @@ def test_children_come_from_the_best(toy: Any, tiny: ChainSpace) -> None:
 
 def test_population_bounds_a_generation(toy: Any, tiny: ChainSpace) -> None:
     guide = toy(tiny)
-    result = search(SearchProblem(tiny, guide), options={"population": 7, "generations": 3})
+    result = run_search(SearchProblem(tiny, guide), options={"population": 7, "generations": 3})
     assert [entry["evaluated"] for entry in result.history] == [7, 14, 21]
 
 
@@ -109,7 +109,7 @@ def test_a_generation_is_bred_as_published(toy: Any, monkeypatch: pytest.MonkeyP
         return found
 
     monkeypatch.setattr(Evolution, "bred", watched)
-    search(SearchProblem(guide.space, guide), options={"generations": 4})
+    run_search(SearchProblem(guide.space, guide), options={"generations": 4})
     assert made == [("_cross", 25), ("_mutate", 25)] * 3
     for generation in range(3):
         known = guide.value(np.array(guide.asked[: 50 * (generation + 1)]))
@@ -119,7 +119,7 @@ def test_a_generation_is_bred_as_published(toy: Any, monkeypatch: pytest.MonkeyP
 def test_the_best_so_far_is_told_after_every_generation(toy: Any, tiny: ChainSpace) -> None:
     told: list[tuple[int, float]] = []
     guide = toy(tiny)
-    result = search(
+    result = run_search(
         SearchProblem(tiny, guide),
         options={"generations": 4},
         after_batch=lambda number, best: told.append((number, best.score)),
@@ -132,8 +132,8 @@ def test_the_best_so_far_is_told_after_every_generation(toy: Any, tiny: ChainSpa
 def test_chunks_change_nothing(toy: Any, tiny: ChainSpace) -> None:
     told: list[int] = []
     options = {"generations": 3, "population": 10}
-    whole = search(SearchProblem(tiny, toy(tiny)), options=options)
-    parts = search(
+    whole = run_search(SearchProblem(tiny, toy(tiny)), options=options)
+    parts = run_search(
         SearchProblem(tiny, toy(tiny)),
         options=options,
         chunk=4,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import spaces
-from oneshot import SearchProblem, search
+from oneshot import SearchProblem, run_search
 from oneshot.errors import InvalidOption
 from oneshot.strategies.exhaustive import Exhaustive
 from spaces import ChainSpace
@@ -14,7 +14,7 @@ from spaces import ChainSpace
 
 def test_exhaustive_search_knows_everything(toy: Any, tiny: ChainSpace) -> None:
     guide = toy(tiny)
-    result = search(SearchProblem(tiny, guide), "exhaustive")
+    result = run_search(SearchProblem(tiny, guide), "exhaustive")
     assert len(result) == 4096
     every = np.concatenate(list(tiny.enumerate_codes()))
     assert guide.asked == list(map(tuple, every.tolist()))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from oneshot import SearchProblem, search
+from oneshot import SearchProblem, run_search
 from oneshot.search.objective import Objective
 from oneshot.strategies.pareto import Pareto
 from spaces import ChainSpace, SearchSpace
@@ -44,7 +44,7 @@ def area(points: np.ndarray, corner: tuple[float, float]) -> float:
 
 def test_pareto_finds_most_of_the_front(tiny: ChainSpace) -> None:
     problem = SearchProblem(tiny, Conflict(tiny))
-    every = search(problem, "exhaustive", options={"batch": 5000})
+    every = run_search(problem, "exhaustive", options={"batch": 5000})
     assert len(every.front()) > 10
     options = {"population": 50, "generations": 20}  # a quarter of the space
     corner = float(every.scores.min()), float(every.costs["macs"].max())
@@ -57,10 +57,10 @@ def test_pareto_finds_most_of_the_front(tiny: ChainSpace) -> None:
     shares = {"pareto": [], "evolution": [], "random": []}  # type: dict[str, list[float]]
     for seed in range(3):
         shares["pareto"].append(
-            covered(search(problem, "pareto", options=options, seed=seed)) / whole
+            covered(run_search(problem, "pareto", options=options, seed=seed)) / whole
         )
-        shares["evolution"].append(covered(search(problem, "evolution", seed=seed)) / whole)
-        shares["random"].append(covered(search(problem, "random", seed=seed)) / whole)
+        shares["evolution"].append(covered(run_search(problem, "evolution", seed=seed)) / whole)
+        shares["random"].append(covered(run_search(problem, "random", seed=seed)) / whole)
     assert min(shares["pareto"]) > 0.98
     assert np.mean(shares["pareto"]) > np.mean(shares["evolution"])
     assert np.mean(shares["pareto"]) > np.mean(shares["random"])
@@ -68,7 +68,7 @@ def test_pareto_finds_most_of_the_front(tiny: ChainSpace) -> None:
 
 def test_pareto_trades_all_objectives(tiny: ChainSpace) -> None:
     problem = SearchProblem(tiny, Conflict(tiny), objectives=objectives(tiny, "macs", "params"))
-    result = search(problem, "pareto", options={"population": 40, "generations": 5})
+    result = run_search(problem, "pareto", options={"population": 40, "generations": 5})
     assert result.objectives == ("macs", "params")
     front = result.front()
     points = np.stack([-result.scores, result.costs["macs"], result.costs["params"]], axis=1)
@@ -76,7 +76,7 @@ def test_pareto_trades_all_objectives(tiny: ChainSpace) -> None:
     kept = {tuple(point) for point, by in zip(points.tolist(), beaten, strict=True) if not by.any()}
     assert {tuple(point) for point in points[front].tolist()} == kept
     assert len(front) == len(kept)
-    two = search(
+    two = run_search(
         SearchProblem(tiny, Conflict(tiny)), "pareto", options={"population": 40, "generations": 5}
     )
     assert len(two.front()) < len(front)

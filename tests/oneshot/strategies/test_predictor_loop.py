@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oneshot import SearchProblem, search
+from oneshot import SearchProblem, run_search
 from oneshot.strategies.predictor_loop import PredictorLoop
 from spaces import ChainSpace
 
@@ -23,7 +23,7 @@ def test_the_predictor_loop_learns_from_all_that_is_known(
     monkeypatch.setattr(light, "fit", watched)
     guide = toy(tiny)
     options = {"initial": 30, "batch": 10, "rounds": 4, "pool": 5000}
-    result = search(SearchProblem(tiny, guide), "predictor-loop", options=options)
+    result = run_search(SearchProblem(tiny, guide), "predictor-loop", options=options)
     assert fitted == [30, 40, 50, 60]
     assert len(result) == 70
     # An additive score is learned at once: what is proposed is far better than what is drawn.
@@ -50,7 +50,7 @@ def test_the_predictor_loop_never_draws_what_is_known_into_its_pool(
 def test_predictors_by_name_are_fitted(toy: Any, tiny: ChainSpace) -> None:
     options = {"predictor": "forest", "initial": 30, "batch": 20, "rounds": 1, "exploration": 0.0}
     guide = toy(tiny)
-    search(SearchProblem(tiny, guide), "predictor-loop", options=options)
+    run_search(SearchProblem(tiny, guide), "predictor-loop", options=options)
     values = guide.value(np.array(guide.asked))
     assert len(values) == 50
     assert np.median(values[30:]) > np.quantile(values[:30], 0.8)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import spaces
-from oneshot import Constraint, SearchProblem, search
+from oneshot import Constraint, SearchProblem, run_search
 from oneshot.errors import InvalidGuide, InvalidOption
 from oneshot.search.guide import PredictorGuide
 from oneshot.strategies.reinforce import Reinforce
@@ -66,7 +66,7 @@ def test_the_known_optimum_under_a_constraint_is_found(toy: Any, quantile: float
     for seed in range(5):
         problem = limited(toy(space, seed), space, quantile)
         best = toy(space, seed).value(every[problem.feasible(every)]).max()
-        found = search(
+        found = run_search(
             problem,
             "proxyless",
             options={"evaluations": 400, "restarts": 8, "steps": 20},
@@ -80,8 +80,8 @@ def test_both_beat_random_search(toy: Any, strategy: str) -> None:
     space = spaces.get("spos")
     gains = []
     for seed in range(3):
-        learned = search(limited(toy(space, seed), space, 0.4), strategy, seed=seed)
-        drawn = search(
+        learned = run_search(limited(toy(space, seed), space, 0.4), strategy, seed=seed)
+        drawn = run_search(
             limited(toy(space, seed), space, 0.4),
             "random",
             options={"evaluations": 1000},
@@ -95,11 +95,13 @@ def test_both_beat_random_search(toy: Any, strategy: str) -> None:
 def test_a_graph_predictor_guides_it(name: str) -> None:
     guide = gates(name)
     problem = limited(Counting(guide), guide.predictor.space, 0.5)
-    result = search(problem, "proxyless", options={"evaluations": 300, "restarts": 8, "steps": 15})
+    result = run_search(
+        problem, "proxyless", options={"evaluations": 300, "restarts": 8, "steps": 15}
+    )
     assert problem.feasible(result.codes).all()
     # Batches of another size round otherwise.
     np.testing.assert_allclose(result.scores, guide.score(result.codes)[0], rtol=1e-4, atol=1e-5)
-    drawn = search(
+    drawn = run_search(
         limited(guide, guide.predictor.space, 0.5), "random", options={"evaluations": 300}
     )
     assert result.best.score >= drawn.best.score - 1e-5
@@ -109,7 +111,7 @@ def test_evaluations_are_those_of_relaxed_architectures_too() -> None:
     guide = gates("spos-tiny")
     counted = Counting(guide)
     options = {"evaluations": 250, "restarts": 8, "steps": 15, "batch": 10}
-    result = search(SearchProblem(guide.predictor.space, counted), "proxyless", options=options)
+    result = run_search(SearchProblem(guide.predictor.space, counted), "proxyless", options=options)
     assert counted.verified == len(result)
     assert (
         counted.relaxed + counted.verified - 1 <= 250
@@ -121,7 +123,9 @@ def test_the_margin_is_kept(toy: Any, table: Any) -> None:
     model = latency_model(table, space)
     assert model.sigma
     problem = limited(toy(space), space, 0.3, model)
-    result = search(problem, "proxyless", options={"evaluations": 300, "restarts": 8, "steps": 15})
+    result = run_search(
+        problem, "proxyless", options={"evaluations": 300, "restarts": 8, "steps": 15}
+    )
     limit = problem.constraints[0].maximum
     assert (model.estimate(result.codes) + 1.64 * model.sigma <= limit).all()
 
@@ -137,7 +141,7 @@ def test_guides_without_gradients_are_refused(kind: str) -> None:
     with pytest.raises(
         InvalidGuide, match=f"gates, not by {kind}; for others there is the strategy reinforce"
     ):
-        search(SearchProblem(space, PredictorGuide(found, kind)), "proxyless")
+        run_search(SearchProblem(space, PredictorGuide(found, kind)), "proxyless")
 
 
 def test_guides_that_are_no_predictors_are_refused(toy: Any) -> None:
@@ -150,7 +154,7 @@ def test_guides_that_are_no_predictors_are_refused(toy: Any) -> None:
         InvalidGuide,
         match="a guide of the kind toy has no gradient; take a predictor of the kind gates",
     ):
-        search(SearchProblem(guide.space, Plain()), "proxyless")
+        run_search(SearchProblem(guide.space, Plain()), "proxyless")
 
 
 @pytest.mark.parametrize(
@@ -170,7 +174,7 @@ def test_options_are_checked(
     toy: Any, strategy: str, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InvalidOption, match=message):
-        search(
+        run_search(
             SearchProblem(spaces.get("spos-tiny"), toy(spaces.get("spos-tiny"))),
             strategy,
             options=options,

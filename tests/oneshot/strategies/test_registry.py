@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oneshot import SearchProblem, search
+from oneshot import SearchProblem, run_search
 from oneshot.errors import BrokenStrategy, InvalidGuide, InvalidOption
 from oneshot.strategies import Strategy, available, options_of, register_strategy
 from oneshot.strategies.registry import check_options
@@ -50,7 +50,7 @@ def test_published_defaults() -> None:
 
 
 def test_the_alias_is_the_strategy(toy: Any, tiny: ChainSpace) -> None:
-    result = search(SearchProblem(tiny, toy(tiny)), "spos", options={"generations": 1})
+    result = run_search(SearchProblem(tiny, toy(tiny)), "spos", options={"generations": 1})
     assert result.strategy == {"name": "evolution", "options": {"generations": 1}}
 
 
@@ -115,7 +115,7 @@ def test_options_are_refused_by_name(
 ) -> None:
     guide = toy(tiny)
     with pytest.raises(InvalidOption) as caught:
-        search(SearchProblem(tiny, guide), strategy, options=options)
+        run_search(SearchProblem(tiny, guide), strategy, options=options)
     assert str(caught.value).startswith(said)
     assert guide.asked == []
 
@@ -132,7 +132,7 @@ def test_a_strategy_of_a_file(tmp_path: Path) -> None:
         " SearchProblem, search\nfrom oneshot.strategies import"
         " available\nspaces.plugins.load_file(sys.argv[1])\nclass Guide:\n    def score(self,"
         " codes): return 18.0 - codes.sum(1), np.zeros(len(codes))\n    def to_dict(self): return"
-        " {'kind': 'sum'}\nresult = search(SearchProblem(spaces.get('spos-tiny'), Guide()),"
+        " {'kind': 'sum'}\nresult = run_search(SearchProblem(spaces.get('spos-tiny'), Guide()),"
         " 'climbing', options={'evaluations': 80})\nassert 'climbing' in"
         " available()\nprint(len(result), result.best.score, result.strategy)\n"
     )
@@ -191,7 +191,7 @@ def test_what_a_strategy_asks_for_twice_is_evaluated_once(
     first, second = [0] * 6, [1] * 6
     fixed.batches = [[first, second, first], [second], [second, [2] * 6]]
     guide = toy(tiny)
-    result = search(SearchProblem(tiny, guide), "fixed")
+    result = run_search(SearchProblem(tiny, guide), "fixed")
     assert guide.asked == [tuple(first), tuple(second), (2,) * 6]
     values = guide.value(np.array([first, second, [2] * 6])).tolist()
     assert fixed.told == [[values[0], values[1], values[0]], [values[1]], [values[1], values[2]]]
@@ -202,7 +202,7 @@ def test_a_strategy_that_repeats_itself_for_ever_comes_to_an_end(
     toy: Any, tiny: ChainSpace, fixed: type[Fixed]
 ) -> None:
     fixed.batches = [[[0] * 6]] * 100_000
-    assert len(search(SearchProblem(tiny, toy(tiny)), "fixed")) == 1
+    assert len(run_search(SearchProblem(tiny, toy(tiny)), "fixed")) == 1
     assert len(fixed.batches) > 99_000
 
 
@@ -212,7 +212,7 @@ def test_strategies_that_break_the_rules_are_named(
     from oneshot import Limit
 
     with pytest.raises(BrokenStrategy, match="the strategy fixed asked for nothing"):
-        search(SearchProblem(tiny, toy(tiny)), "fixed")
+        run_search(SearchProblem(tiny, toy(tiny)), "fixed")
     largest = int(tiny.macs(np.concatenate(list(tiny.enumerate_codes()))).argmax())
     codes = np.concatenate(list(tiny.enumerate_codes()))[largest]
     limit = Limit("macs", float(tiny.macs(codes[None])[0]) - 1).bind(tiny, lambda name: None)  # type: ignore[arg-type,return-value]
@@ -220,7 +220,7 @@ def test_strategies_that_break_the_rules_are_named(
     with pytest.raises(
         BrokenStrategy, match="the strategy fixed asked for a network that breaks a constraint"
     ):
-        search(SearchProblem(tiny, toy(tiny), [limit]), "fixed")
+        run_search(SearchProblem(tiny, toy(tiny), [limit]), "fixed")
 
 
 def test_guides_that_give_no_number_are_named(tiny: ChainSpace) -> None:
@@ -232,4 +232,4 @@ def test_guides_that_give_no_number_are_named(tiny: ChainSpace) -> None:
             return {}
 
     with pytest.raises(InvalidGuide, match=r'gives no number for {"space": "spos-tiny", '):
-        search(SearchProblem(tiny, Broken()))
+        run_search(SearchProblem(tiny, Broken()))

@@ -9,7 +9,7 @@ from apiflask import APIFlask
 from flask.testing import FlaskClient
 
 import spaces
-from oneshot.search.loop import search
+from oneshot.search.loop import run_search
 from service.admission.tasks import SearchTask
 from service.context import service_of
 from service.kinds.search import problem_of
@@ -74,7 +74,7 @@ def test_searches_keep_within(
     task = SearchTask.from_dict(service_of(app).store.get(answer.json["id"]).task)
     assert (task.limits, task.objectives) == ({metric: maximum}, [metric, "params"])
     assert task.table is not None
-    found = search(problem_of(task), "random", options={"evaluations": 50})
+    found = run_search(problem_of(task), "random", options={"evaluations": 50})
     assert len(found) == 50
     model = board.cost_model(spaces.get(SPACE), metric)
     assert (model.upper(found.codes) <= maximum).all()

@@ -31,7 +31,7 @@ ASKED = {
 @pytest.fixture
 def found(app: APIFlask, http: FlaskClient) -> tuple[str, dict[str, Any]]:
     """A search that is done: its id and its full result."""
-    from oneshot.search.loop import search
+    from oneshot.search.loop import run_search
     from service.kinds.search import problem_of
 
     service = service_of(app)
@@ -39,7 +39,7 @@ def found(app: APIFlask, http: FlaskClient) -> tuple[str, dict[str, Any]]:
     job = service.store.claim("e")
     assert job is not None
     task = SearchTask.from_dict(job.task)
-    result = search(problem_of(task), "random", options={"evaluations": 30}).to_dict(task.count)
+    result = run_search(problem_of(task), "random", options={"evaluations": 30}).to_dict(task.count)
     service.store.report(job_id, 1, {"evaluated": 10, "planned": 30, "best": 0.5})
     artifact = service.artifacts.write(job_id, 1, "result.json", json.dumps(result).encode())
     service.store.finish(

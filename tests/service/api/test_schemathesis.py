@@ -39,7 +39,7 @@ REAL: dict[str, str] = {"name": "made-up"}
 @pytest.fixture(scope="module")
 def application(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[APIFlask]:
     """A service with a search that is done; nobody waits, for nothing would end the waiting."""
-    from oneshot.search.loop import search
+    from oneshot.search.loop import run_search
     from service.admission.tasks import SearchTask
     from service.kinds.search import problem_of
 
@@ -47,7 +47,7 @@ def application(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     service = service_of(app)
     job_id = app.test_client().post("/search", json=SEARCH).json["id"]
     task = SearchTask.from_dict(service.store.claim("e").task)
-    found = search(problem_of(task), "random", options={"evaluations": 20}).to_dict(1)
+    found = run_search(problem_of(task), "random", options={"evaluations": 20}).to_dict(1)
     artifact = service.artifacts.write(job_id, 1, "result.json", json.dumps(found).encode())
     del found["candidates"]
     service.store.finish(job_id, 1, found, artifact)
