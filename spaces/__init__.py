@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from spaces.chains.additive_space import ChoiceLayer as ChoiceLayer
     from spaces.chains.chain import ChainSpace as ChainSpace
     from spaces.choice import Choice as Choice
+    from spaces.choice_space import ChoiceSpace as ChoiceSpace
     from spaces.modules.choices import LayerChoice as LayerChoice
     from spaces.modules.input_choice import InputChoice as InputChoice
     from spaces.modules.repeat import Repeat as Repeat
@@ -36,6 +37,7 @@ __getattr__, __dir__ = exports(
         "Block": ".block",
         "ChainSpace": ".chains.chain",
         "Choice": ".choice",
+        "ChoiceSpace": ".choice_space",
         "ChoiceLayer": ".chains.additive_space",
         "InputChoice": ".modules.input_choice",
         "LayerChoice": ".modules.choices",

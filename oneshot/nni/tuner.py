@@ -17,18 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot.errors import InvalidGuide, InvalidOption, NoMoreTrials
-from oneshot.nni.listed import ListedSpace
 from oneshot.search.constraint import Constraint
 from oneshot.search.problem import SearchProblem
 from oneshot.strategies.base import Strategy
 from oneshot.strategies.registry import check_options, make
 from spaces import formats
 from spaces.architecture import Architecture
+from spaces.choice_space import ChoiceSpace, Codes
 from spaces.errors import InvalidArchitecture
 from spaces.files import write_text
 from spaces.formats.nni.keys import match_keys
 from spaces.registry import get
-from spaces.space import Codes, SearchSpace
+from spaces.space import SearchSpace
 
 
 class StrategyTuner:
@@ -99,7 +99,7 @@ class StrategyTuner:
             InvalidArchitecture: its choices are not those of the tuner's space.
         """
         text = search_space if isinstance(search_space, str) else json.dumps(search_space)
-        self.listed = ListedSpace(formats.read_search_space(text))
+        self.listed = ChoiceSpace("nni", formats.read_search_space(text))
         own = self.space or self.listed
         # The file may have keys from NNI's counter and another order.
         columns = match_keys(

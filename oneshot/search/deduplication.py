@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.space import Codes, SearchSpace
+from spaces.choice_space import ChoiceSpace, Codes
 
 _BITS = 63
 
@@ -20,7 +20,7 @@ def distinct(codes: Codes) -> Codes:
     return codes[np.sort(first)]
 
 
-def identity(space: SearchSpace, isomorphic: bool = False) -> Callable[[Codes], list[Any]]:
+def identity(space: ChoiceSpace, isomorphic: bool = False) -> Callable[[Codes], list[Any]]:
     """What makes of codes [n, choices] a list of n keys, equal for equal architectures.
 
     Args:

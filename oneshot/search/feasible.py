@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oneshot.errors import Infeasible
 from oneshot.search.deduplication import distinct
-from spaces.space import Codes
+from spaces.choice_space import ChoiceSpace, Codes
 
 if TYPE_CHECKING:
     from oneshot.search.constraint import Constraint
@@ -26,21 +26,8 @@ _POPULATION, _PARENTS, _GENERATIONS = (
 )  # of the search for a network that meets all constraints
 
 
-class Operators(Protocol):
-    """What a search draws its architectures with: a space, or a restriction of one."""
-
-    name: str
-
-    @property
-    def size(self) -> int: ...
-    def sample(self, rng: np.random.Generator, n: int) -> Codes: ...
-    def mutate(self, codes: Codes, rng: np.random.Generator, probability: float = 0.1) -> Codes: ...
-    def crossover(self, mothers: Codes, fathers: Codes, rng: np.random.Generator) -> Codes: ...
-    def enumerate_codes(self) -> Iterator[Codes]: ...
-
-
 def feasible_sample(
-    operators: Operators,
+    space: ChoiceSpace,
     constraints: Sequence[Constraint],
     rng: np.random.Generator,
     count: int,
@@ -53,7 +40,7 @@ def feasible_sample(
     networks that meet them, begun at those that an evolution towards the constraints finds.
 
     Args:
-        operators: what draws architectures.
+        space: Space, or Subspace, that architectures are sampled from.
         constraints: all are to be met.
         rng: all randomness comes from it.
         count: how many.
@@ -65,20 +52,20 @@ def feasible_sample(
             the nearest is told.
     """
 
-    found = _rejected(operators, constraints, rng, count)
+    found = _rejected(space, constraints, rng, count)
     if len(found) >= count:
         return found
-    if operators.size <= ENUMERABLE:
-        return _enumerated(operators, constraints, rng, count)
+    if space.size <= ENUMERABLE:
+        return _enumerated(space, constraints, rng, count)
     if len(found) == 0:
-        found = _nearest(operators, constraints, rng, starts)
+        found = _nearest(space, constraints, rng, starts)
         if not feasible(constraints, found).any():
             text = (
-                f"no network of {operators.name} was found that meets all {len(constraints)}"
+                f"no network of {space.name} was found that meets all {len(constraints)}"
                 " constraints at once"
             )
             raise _infeasible(text, constraints, found)
-    return _walked(operators, constraints, rng, found[feasible(constraints, found)], count)
+    return _walked(space, constraints, rng, found[feasible(constraints, found)], count)
 
 
 def feasible(constraints: Sequence[Constraint], codes: Codes) -> NDArray[np.bool_]:
@@ -100,11 +87,11 @@ def excess(constraints: Sequence[Constraint], codes: Codes) -> NDArray[np.float6
 
 
 def _rejected(
-    operators: Operators, constraints: Sequence[Constraint], rng: np.random.Generator, count: int
+    space: ChoiceSpace, constraints: Sequence[Constraint], rng: np.random.Generator, count: int
 ) -> Codes:
-    found = operators.sample(rng, 0)
+    found = space.sample(rng, 0)
     for attempt in range(_TRIES):
-        drawn = operators.sample(rng, _BATCH)
+        drawn = space.sample(rng, _BATCH)
         found = distinct(np.concatenate([found, drawn[feasible(constraints, drawn)]]))
         if len(found) >= count or (attempt + 1 >= _FRUITLESS and len(found) == 0):
             break
@@ -112,19 +99,19 @@ def _rejected(
 
 
 def _enumerated(
-    operators: Operators, constraints: Sequence[Constraint], rng: np.random.Generator, count: int
+    space: ChoiceSpace, constraints: Sequence[Constraint], rng: np.random.Generator, count: int
 ) -> Codes:
-    every = np.concatenate(list(operators.enumerate_codes()))
+    every = np.concatenate(list(space.enumerate_codes()))
     met = every[feasible(constraints, every)]
     if len(met) == 0:
-        text = f"no network of {operators.name} meets all {len(constraints)} constraints at once"
+        text = f"no network of {space.name} meets all {len(constraints)} constraints at once"
         nearest = every[np.argsort(excess(constraints, every), kind="stable")[:1]]
         raise _infeasible(text, constraints, nearest)
     return np.asfortranarray(met[rng.permutation(len(met))[:count]])
 
 
 def _walked(
-    operators: Operators,
+    space: ChoiceSpace,
     constraints: Sequence[Constraint],
     rng: np.random.Generator,
     pool: Codes,
@@ -134,13 +121,13 @@ def _walked(
         if len(pool) >= count:
             break
         parents = pool[rng.integers(len(pool), size=_BATCH)]
-        children = operators.mutate(parents, rng, 0.2)
+        children = space.mutate(parents, rng, 0.2)
         pool = distinct(np.concatenate([pool, children[feasible(constraints, children)]]))
     return np.asfortranarray(pool[rng.permutation(len(pool))[:count]])
 
 
 def _nearest(
-    operators: Operators,
+    space: ChoiceSpace,
     constraints: Sequence[Constraint],
     rng: np.random.Generator,
     starts: Codes | None,
@@ -148,15 +135,15 @@ def _nearest(
     """What an evolution finds that breaks the constraints least, codes [n, choices], the nearest
     first.
     """
-    drawn = operators.sample(rng, _BATCH)
+    drawn = space.sample(rng, _BATCH)
     codes = distinct(drawn if starts is None else np.concatenate([starts, drawn]))
     for _ in range(_GENERATIONS):
         codes = codes[np.argsort(excess(constraints, codes), kind="stable")[:_PARENTS]]
         if excess(constraints, codes[:1])[0] == 0:
             break
         mothers, fathers = (codes[rng.integers(len(codes), size=_POPULATION)] for _ in range(2))
-        children = operators.crossover(mothers, fathers, rng)
-        changed = operators.mutate(mothers, rng, 1.5 / codes.shape[1])
+        children = space.crossover(mothers, fathers, rng)
+        changed = space.mutate(mothers, rng, 1.5 / codes.shape[1])
         codes = distinct(np.concatenate([codes, children, changed]))
     return codes[np.argsort(excess(constraints, codes), kind="stable")]
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from oneshot.evaluation.work import SupernetEvaluation
     from oneshot.run import Run
     from predictor.base import Predictor
+    from spaces.choice_space import ChoiceSpace
     from spaces.space import SearchSpace
     from tables.benchmarks import Benchmark
 
@@ -232,7 +233,7 @@ def _score(metrics: Mapping[str, float]) -> float:
     return -float(metrics["cross_entropy"])
 
 
-def check_scores(space: SearchSpace, codes: Codes, scores: NDArray[np.float64]) -> None:
+def check_scores(space: ChoiceSpace, codes: Codes, scores: NDArray[np.float64]) -> None:
     """Raise InvalidGuide that names the first of codes [n, choices] whose score [n] is no
     number.
     """

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from oneshot.search import feasible as sampling
 from oneshot.search.constraint import Constraint
 from oneshot.search.deduplication import Seen, identity
-from oneshot.search.feasible import Operators
 from oneshot.search.guide import Guide
 from oneshot.search.objective import Objective
-from oneshot.search.subspace import Restriction
-from spaces.space import Codes, SearchSpace
+from oneshot.search.subspace import Subspace
+from spaces.choice_space import ChoiceSpace, Codes
+from spaces.space import SearchSpace, require_networks
 from tables.cost.model import CostModel, counting_model
 
 
@@ -35,7 +35,7 @@ class SearchProblem:
             `tables.benchmarks.classes`.
     """
 
-    space: SearchSpace
+    space: ChoiceSpace
     guide: Guide
     constraints: Sequence[Constraint] = ()
     objectives: Sequence[Objective] = ()
@@ -44,6 +44,15 @@ class SearchProblem:
     def feasible(self, codes: Codes) -> NDArray[np.bool_]:
         """Which of codes [n, choices] meet every constraint, bool array [n]."""
         return sampling.feasible(self.constraints, codes)
+
+    @property
+    def network_space(self) -> SearchSpace:
+        """The space with its networks.
+
+        Raises:
+            InvalidArchitecture: Only the choices of the space are known.
+        """
+        return require_networks(self.space)
 
     def seen(self) -> Seen:
         """A new, empty memory of architectures."""
@@ -58,8 +67,8 @@ class SearchProblem:
         first.
         """
         models = {
-            "macs": counting_model(self.space, "macs"),
-            "params": counting_model(self.space, "params"),
+            "macs": counting_model(self.network_space, "macs"),
+            "params": counting_model(self.network_space, "params"),
         }
         items: list[Constraint | Objective] = [*self.constraints, *self.objectives]
         for item in items:
@@ -83,7 +92,7 @@ class SearchProblem:
         )
 
     @cached_property
-    def operators(self) -> Operators:
+    def operators(self) -> ChoiceSpace:
         """What searches draw from: the space, or the part of it that constraints leave which are
         met choice by choice.
 
@@ -101,10 +110,10 @@ class SearchProblem:
         ):
             return self.space
         # Constraints may exclude each other; that is for a sample of the space to tell.
-        return Restriction(self.space, kept) if all(map(len, kept)) else self.space
+        return Subspace(self.space, kept) if all(map(len, kept)) else self.space
 
     def sample(
-        self, rng: np.random.Generator, count: int, within: Operators | None = None
+        self, rng: np.random.Generator, count: int, within: ChoiceSpace | None = None
     ) -> Codes:
         """Up to `count` distinct architectures that meet the constraints, uniform as far as
         sampling reaches.

@@ -1,61 +1,54 @@
-"""Restriction: a part of a space, in which some choices have fewer candidates."""
+"""Subspace: a space of which some candidates are left out."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.space import Codes, SearchSpace
+from spaces.choice import Choice
+from spaces.choice_space import ChoiceSpace, Codes
 
 
-class Restriction:
-    """Draws architectures of a space from some of its candidates only; its codes are those of the
-    space.
+class Subspace(ChoiceSpace):
+    """The architectures of a space that use some of its candidates only.
+
+    Its codes are those of the space, so that everything that accepts these accepts its samples.
 
     Args:
-        space: a regular one, in which every combination of candidates is an architecture.
-        allowed: for each choice the codes that remain, int array [at least 1].
+        space: Regular space, in which every combination of candidates is an architecture.
+        allowed: For each choice the codes that remain, int array [at least 1].
     """
 
-    def __init__(self, space: SearchSpace, allowed: Sequence[NDArray[np.integer]]):
-        assert not space.irregular, "of an irregular space a part may be empty"
-        self.space, self.name = space, space.name
+    def __init__(self, space: ChoiceSpace, allowed: Sequence[NDArray[np.integer]]):
+        # In an irregular space the remaining candidates may form no valid architecture at all.
+        assert not space.irregular, "an irregular space cannot be restricted"
+        super().__init__(space.name, space.choices)
         self.allowed = [np.asarray(codes, dtype=space.dtype) for codes in allowed]
+        self._remaining = ChoiceSpace(
+            space.name,
+            [
+                Choice(choice.key, tuple(choice.candidates[code] for code in codes))
+                for choice, codes in zip(space.choices, self.allowed, strict=True)
+            ],
+        )
 
     @property
     def size(self) -> int:
-        """How many architectures remain."""
-        return math.prod(map(len, self.allowed))
+        """Number of architectures that remain."""
+        return self._remaining.size
 
-    def sample(self, rng: np.random.Generator, n: int) -> Codes:
-        """Codes [n, choices] of n uniform architectures."""
-        codes = np.empty((n, len(self.allowed)), dtype=self.space.dtype, order="F")
-        for column, allowed in enumerate(self.allowed):
-            codes[:, column] = allowed[rng.integers(len(allowed), size=n)]
-        return codes
-
-    def mutate(self, codes: Codes, rng: np.random.Generator, probability: float = 0.1) -> Codes:
-        """Redraw every gene of `codes` [n, choices] with `probability`."""
-        fresh = self.sample(rng, len(codes))
-        return np.asfortranarray(
-            np.where(rng.random(codes.shape) < probability, fresh, codes), dtype=self.space.dtype
-        )
-
-    def crossover(self, mothers: Codes, fathers: Codes, rng: np.random.Generator) -> Codes:
-        """Take every gene from one of the two parents (codes [n, choices] each) with equal
-        chance.
-        """
-        return self.space.crossover(mothers, fathers, rng)
+    def _draw(self, rng: np.random.Generator, n: int) -> Codes:
+        return self._to_space(self._remaining.sample(rng, n))
 
     def enumerate_codes(self, batch: int = 1 << 16) -> Iterator[Codes]:
-        """Every architecture as codes [at most batch, choices], the last choice fastest."""
-        for start in range(0, self.size, batch):
-            index = np.arange(start, min(start + batch, self.size), dtype=np.int64)
-            codes = np.empty((len(index), len(self.allowed)), dtype=self.space.dtype, order="F")
-            for column in range(len(self.allowed) - 1, -1, -1):
-                index, place = np.divmod(index, len(self.allowed[column]))
-                codes[:, column] = self.allowed[column][place]
-            yield codes
+        """Yield all architectures as codes [at most batch, choices]; the last choice is fastest."""
+        return map(self._to_space, self._remaining.enumerate_codes(batch))
+
+    def _to_space(self, codes: Codes) -> Codes:
+        """Translate indices [n, choices] into the allowed candidates to codes of the space."""
+        translated = np.empty(codes.shape, dtype=self.dtype, order="F")
+        for column, allowed in enumerate(self.allowed):
+            translated[:, column] = allowed[codes[:, column]]
+        return translated

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oneshot.strategies.base import Strategy
 from oneshot.strategies.registry import register_strategy
-from spaces.space import Codes, SearchSpace
+from spaces.choice_space import ChoiceSpace, Codes
 
 if TYPE_CHECKING:
     from oneshot.search.problem import SearchProblem
@@ -84,7 +84,7 @@ class AgingEvolution(Strategy):
         return changed_once(self.problem.space, genes[parents], self.rng)
 
 
-def changed_once(space: SearchSpace, parents: Codes, rng: np.random.Generator) -> Codes:
+def changed_once(space: ChoiceSpace, parents: Codes, rng: np.random.Generator) -> Codes:
     """Children of `parents` [n, choices] that differ in one choice, drawn uniformly, as its new
     candidate is.
 

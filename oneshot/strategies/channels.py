@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot.errors import Infeasible, InvalidOption
-from oneshot.search.subspace import Restriction
+from oneshot.search.subspace import Subspace
 from oneshot.strategies.base import Strategy
 from oneshot.strategies.evolution import Evolution
 from oneshot.strategies.registry import register_strategy
@@ -61,7 +61,7 @@ class ChannelSearch(Strategy):
         mutation_probability: float = 0.1,
     ):
         super().__init__(problem, rng)
-        self.blocks, self.scales = _blocks_and_scales(problem.space)
+        self.blocks, self.scales = _blocks_and_scales(problem.network_space)
         self.width_generations = width_generations
         self.width = width
         half = population // 2
@@ -114,27 +114,27 @@ class ChannelSearch(Strategy):
         self._started += 1
         return stage
 
-    def _at_one_width(self) -> Restriction:
+    def _at_one_width(self) -> Subspace:
         space = self.problem.space
         given = sorted(
             {float(scale) for column in self.scales for scale in column if not np.isnan(scale)}
         )
         nearest = min(given, key=lambda scale: (abs(scale - self.width), scale))
         for scale in reversed([scale for scale in given if scale <= nearest]):
-            part = Restriction(space, [_codes_at(column, scale) for column in self.scales])
+            part = Subspace(space, [_codes_at(column, scale) for column in self.scales])
             try:
                 self.problem.sample(np.random.default_rng(0), 1, part)
             except Infeasible:
                 continue
             return part
-        return Restriction(space, [np.arange(count) for count in space.candidates])
+        return Subspace(space, [np.arange(count) for count in space.candidates])
 
-    def _at_all_widths(self, codes: NDArray[np.signedinteger]) -> Restriction:
+    def _at_all_widths(self, codes: NDArray[np.signedinteger]) -> Subspace:
         allowed = [
             np.flatnonzero(names == names[code])
             for names, code in zip(self.blocks, codes.tolist(), strict=True)
         ]
-        return Restriction(self.problem.space, allowed)
+        return Subspace(self.problem.space, allowed)
 
 
 def _codes_at(scales: NDArray[np.float64], scale: float) -> NDArray[np.int64]:

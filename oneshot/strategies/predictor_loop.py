@@ -125,5 +125,5 @@ class PredictorLoop(Strategy):
         from predictor.registry import default, make
 
         if self.predictor == "default":
-            return default(self.problem.space, seed)
-        return make(self.predictor, self.problem.space, seed)
+            return default(self.problem.network_space, seed)
+        return make(self.predictor, self.problem.network_space, seed)

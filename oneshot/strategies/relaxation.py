@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from spaces.choice_space import ChoiceSpace, Codes
 from spaces.errors import NotAdditive
-from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:
     from oneshot.search.constraint import Constraint
@@ -33,7 +33,7 @@ class RelaxedScore:
             differentiable.
     """
 
-    space: SearchSpace
+    space: ChoiceSpace
     score: Callable[[Sequence[Tensor]], Tensor]
 
     def check(self) -> None:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from spaces.architecture import Architecture
+from spaces.choice_space import ChoiceSpace
 from spaces.errors import InvalidArchitecture, InvalidFile, PathfitError
 from spaces.files import read_text
 from spaces.formats import registry
@@ -14,7 +15,6 @@ from spaces.formats.format import Source
 from spaces.formats.json_text import try_json
 from spaces.formats.nni import search_space as nni_search_space
 from spaces.registry import get
-from spaces.space import SearchSpace
 
 _TEXT = re.compile(r"[\[\](){}|,\n\0]")
 _LONGEST_PATH = 1000
@@ -26,7 +26,7 @@ _NNI_CONFIG = re.compile(
 def read(
     text_or_path: str | Path,
     format: str | None = None,  # noqa: A002 (the public name)
-    space: SearchSpace | str | None = None,
+    space: ChoiceSpace | str | None = None,
     input_size: int | None = None,
 ) -> Architecture:
     """Read one architecture.
@@ -60,7 +60,7 @@ def read(
 def write(
     architecture: Architecture,
     format: str,  # noqa: A002 (the public name)
-    space: SearchSpace | None = None,
+    space: ChoiceSpace | None = None,
 ) -> str:
     """The text of an architecture.
 

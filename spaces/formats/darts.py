@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from spaces.architecture import Architecture
 from spaces.choice import Combination
+from spaces.choice_space import ChoiceSpace
 from spaces.errors import InvalidArchitecture
 from spaces.formats.format import Source
 from spaces.formats.genotype import (
@@ -18,7 +19,6 @@ from spaces.formats.genotype import (
     parse_genotype,
 )
 from spaces.registry import get
-from spaces.space import SearchSpace
 
 
 class Darts:
@@ -31,18 +31,18 @@ class Darts:
         genotype = parse_genotype(source.text)
         return architecture_of(source.space or get("darts"), genotype)
 
-    def write(self, architecture: Architecture, space: SearchSpace) -> str:
+    def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
         return format_darts(genotype_of(space, architecture))
 
 
 class AwNas(Darts):
     """As `Darts`, but aw_nas's form is written."""
 
-    def write(self, architecture: Architecture, space: SearchSpace) -> str:
+    def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
         return format_aw_nas(genotype_of(space, architecture))
 
 
-def architecture_of(space: SearchSpace, genotype: Genotype) -> Architecture:
+def architecture_of(space: ChoiceSpace, genotype: Genotype) -> Architecture:
     """The architecture of `space` (choices `normal_0_inputs`, `normal_0_op_0`, ...) that a genotype
     describes.
 
@@ -62,7 +62,7 @@ def architecture_of(space: SearchSpace, genotype: Genotype) -> Architecture:
     return space.architecture(chosen)
 
 
-def genotype_of(space: SearchSpace, architecture: Architecture) -> Genotype:
+def genotype_of(space: ChoiceSpace, architecture: Architecture) -> Genotype:
     """The genotype of an architecture of `space`; each node's entries are ordered by their
     input.
     """
@@ -75,7 +75,7 @@ def genotype_of(space: SearchSpace, architecture: Architecture) -> Genotype:
     return Genotype(cell("normal"), cell("reduce"))
 
 
-def _node_choices(space: SearchSpace, key: str, edges: tuple[Edge, ...]) -> dict[str, str]:
+def _node_choices(space: ChoiceSpace, key: str, edges: tuple[Edge, ...]) -> dict[str, str]:
     inputs = _inputs(space, key)
     ordered = sorted(edges, key=lambda edge: edge.source)
     if len(ordered) != inputs.chosen:
@@ -94,7 +94,7 @@ def _node_choices(space: SearchSpace, key: str, edges: tuple[Edge, ...]) -> dict
     return {inputs.key: inputs.candidates[inputs.code_of(taken)], **operations}
 
 
-def _node_edges(space: SearchSpace, chosen: dict[str, str], key: str) -> tuple[Edge, ...]:
+def _node_edges(space: ChoiceSpace, chosen: dict[str, str], key: str) -> tuple[Edge, ...]:
     inputs = _inputs(space, key)
     taken = inputs.subsets[inputs.code(chosen[inputs.key])]
     return tuple(
@@ -102,15 +102,15 @@ def _node_edges(space: SearchSpace, chosen: dict[str, str], key: str) -> tuple[E
     )
 
 
-def _inputs(space: SearchSpace, key: str) -> Combination:
+def _inputs(space: ChoiceSpace, key: str) -> Combination:
     return next(choice for choice in _input_choices(space) if choice.key == f"{key}_inputs")
 
 
-def _nodes(space: SearchSpace) -> int:
+def _nodes(space: ChoiceSpace) -> int:
     return sum(choice.key.startswith("normal_") for choice in _input_choices(space))
 
 
-def _input_choices(space: SearchSpace) -> list[Combination]:
+def _input_choices(space: ChoiceSpace) -> list[Combination]:
     found = [choice for choice in space.choices if isinstance(choice, Combination)]
     names = {
         f"{cell}_{node}_inputs" for cell in ("normal", "reduce") for node in range(len(found) // 2)

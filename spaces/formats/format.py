@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from spaces.architecture import Architecture
-    from spaces.space import SearchSpace
+    from spaces.choice_space import ChoiceSpace
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Source:
 
     text: str
     path: Path | None = None
-    space: SearchSpace | None = None
+    space: ChoiceSpace | None = None
     input_size: int | None = None
 
 
@@ -42,6 +42,6 @@ class Format(Protocol):
         fault.
         """
 
-    def write(self, architecture: Architecture, space: SearchSpace) -> str:
+    def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
         """The text that `read` reads back, for an architecture of `space`; raises
         InvalidArchitecture where the format cannot say it."""

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 from spaces.architecture import Architecture
 from spaces.cells.nasbench201 import EDGES, OPERATIONS
+from spaces.choice_space import ChoiceSpace
 from spaces.errors import InvalidArchitecture, InvalidFile
 from spaces.formats.format import Source
 from spaces.registry import get
-from spaces.space import SearchSpace
 
 
 class NasBench201:
@@ -27,7 +27,7 @@ class NasBench201:
         space = source.space or get("nasbench201")
         return space.architecture({edge_key(*edge): name for edge, name in operations.items()})
 
-    def write(self, architecture: Architecture, space: SearchSpace) -> str:
+    def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
         chosen = architecture.choices
         if chosen.keys() != {edge_key(*edge) for edge in EDGES}:
             raise InvalidArchitecture(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from spaces.architecture import Architecture
+from spaces.choice_space import ChoiceSpace
 from spaces.errors import InvalidArchitecture
 from spaces.formats.format import Source
 from spaces.formats.json_text import parse_json
-from spaces.space import SearchSpace
 
 
 class Pathfit:
@@ -35,5 +35,5 @@ class Pathfit:
             )
         return architecture
 
-    def write(self, architecture: Architecture, space: SearchSpace) -> str:
+    def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
         return architecture.to_json()

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from spaces.chains.additive_space import ChoiceLayer
 from spaces.chains.chain import ChainSpace
-from spaces.space import Codes, SearchSpace
+from spaces.choice_space import ChoiceSpace, Codes
+from spaces.space import SearchSpace
 
 
 def classes(space: SearchSpace, codes: Codes) -> NDArray[np.int64]:
@@ -34,7 +35,7 @@ def classes(space: SearchSpace, codes: Codes) -> NDArray[np.int64]:
     return found
 
 
-def class_keys(space: SearchSpace, codes: Codes) -> NDArray[Any]:
+def class_keys(space: ChoiceSpace, codes: Codes) -> NDArray[Any]:
     """What architectures of one class, as `classes` tells them, share in every call: array [n,
     parts].
     """
@@ -64,7 +65,7 @@ def first_of_each(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
     return places
 
 
-def _keys(space: SearchSpace) -> Callable[[Codes], NDArray[Any]]:
+def _keys(space: ChoiceSpace) -> Callable[[Codes], NDArray[Any]]:
     match space.name.partition("(")[0]:
         case "nasbench201":
             from spaces.cells.nasbench201 import classes as of_cells

@@ -11,6 +11,7 @@ from spaces.architecture import Architecture
 from spaces.chains.chain import ChainSpace
 from spaces.chains.elastic_depth import ElasticDepthSpace
 from spaces.chains.resolution import ResolutionSpace
+from spaces.choice_space import ChoiceSpace
 from spaces.errors import InvalidArchitecture, InvalidFile
 from spaces.formats.format import Source
 from spaces.formats.net_config.blocks import MOBILENET, NetConfig
@@ -19,7 +20,7 @@ from spaces.formats.net_config.run_config import image_size_beside
 from spaces.formats.net_config.space import choose, describe
 from spaces.formats.net_config.writer import write_net_config
 from spaces.registry import get
-from spaces.space import SearchSpace
+from spaces.space import SearchSpace, require_networks
 
 INPUT_SIZE = 224
 """The image size of a net.config that comes without one."""
@@ -57,20 +58,20 @@ class NetConfigFormat:
             )
         size = source.input_size or image_size_beside(source.path)
         space = source.space or self._space(config, size or INPUT_SIZE)
-        chain, codes = _at_size(space, size)
+        chain, codes = _at_size(require_networks(space), size)
         self._check(chain)
         architecture = chain.architecture(choose(chain, config.blocks))
         _check_equal(chain, config, describe(chain, architecture, self.ofa))
         return space.architecture([*codes, *chain.encode([architecture])[0].tolist()])
 
-    def write(self, architecture: Architecture, space: SearchSpace) -> str:
+    def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
         codes = space.encode([architecture])[0]
         if isinstance(space, ResolutionSpace):
             space, codes = space.at(int(codes[0])), codes[1:]
         chain = self._check(space)
         return write_net_config(describe(chain, chain.architecture(codes), self.ofa))
 
-    def _check(self, space: SearchSpace) -> ChainSpace:
+    def _check(self, space: ChoiceSpace) -> ChainSpace:
         if not isinstance(space, ChainSpace) or isinstance(space, ElasticDepthSpace) != self.ofa:
             kind = "OFA" if self.ofa else "ProxylessNAS"
             raise InvalidArchitecture(f"{kind}'s net.config is not for {space.name}")

@@ -14,6 +14,7 @@ from typing import Any
 
 from spaces.architecture import Architecture
 from spaces.choice import Choice, check_keys
+from spaces.choice_space import ChoiceSpace
 from spaces.errors import InvalidArchitecture
 from spaces.formats.format import Source
 from spaces.formats.json_text import parse_object
@@ -28,7 +29,6 @@ from spaces.formats.nni.keys import (
 )
 from spaces.formats.nni.values import Spelling, multi_hot, plain, read_value, taken_by
 from spaces.registry import get
-from spaces.space import SearchSpace
 
 NNI_1_9 = Spelling("NNI 1.9", multi_hot=True)
 NNI_2_10 = Spelling("NNI 2.10", plain=True, index_text=True)
@@ -69,7 +69,7 @@ class Nni:
             return self._of(source.space, given)
         return guess(given, lambda space: self._of(space, given))
 
-    def _of(self, space: SearchSpace, given: Mapping[str, Any]) -> Architecture:
+    def _of(self, space: ChoiceSpace, given: Mapping[str, Any]) -> Architecture:
         values = match_keys(space.choices, given)
         return space.architecture(
             {
@@ -78,7 +78,7 @@ class Nni:
             }
         )
 
-    def write(self, architecture: Architecture, space: SearchSpace) -> str:
+    def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
         chosen = architecture.choices
         pairs = [(choice, chosen[choice.key]) for choice in space.choices]
         unnamed = has_automatic_keys(space)
@@ -100,7 +100,7 @@ def _is_cell(choices: Iterable[Choice]) -> bool:
     return {choice.key for choice in choices} == set(CELL_KEYS.values())
 
 
-def _read_cell(space: SearchSpace, given: Mapping[str, Any]) -> Architecture:
+def _read_cell(space: ChoiceSpace, given: Mapping[str, Any]) -> Architecture:
     check_keys([Choice(key, ()) for key in CELL_KEYS], given)
     for key, value in given.items():
         if not isinstance(value, str):

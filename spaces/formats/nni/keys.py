@@ -14,10 +14,10 @@ from typing import TypeVar
 from spaces.architecture import Architecture
 from spaces.cells.nasbench201 import EDGES
 from spaces.choice import Choice, Combination, Values, check_keys
+from spaces.choice_space import ChoiceSpace
 from spaces.errors import InvalidArchitecture
 from spaces.formats.nasbench201 import edge_key
 from spaces.formats.spos.format import OPERATIONS
-from spaces.space import SearchSpace
 
 CELL_KEYS = {f"{source}_{target}": edge_key(source, target) for source, target in EDGES}
 """NNI's key of a NAS-Bench-201 edge -> ours."""
@@ -68,12 +68,12 @@ def is_automatic(keys: Iterable[str]) -> bool:
     return all(_AUTOMATIC.fullmatch(key) for key in keys)
 
 
-def has_automatic_keys(space: SearchSpace) -> bool:
+def has_automatic_keys(space: ChoiceSpace) -> bool:
     """Whether NNI's own model of a space, as SPOS's, leaves its choices without keys."""
     return all(choice.candidates == OPERATIONS for choice in space.choices)
 
 
-def guess(given: Mapping[str, V], read: Callable[[SearchSpace], Architecture]) -> Architecture:
+def guess(given: Mapping[str, V], read: Callable[[ChoiceSpace], Architecture]) -> Architecture:
     """Read with the one registered space that has these keys.
 
     Of several spaces the one that `read` accepts is meant; of those, for automatic keys, the one
@@ -103,7 +103,7 @@ def guess(given: Mapping[str, V], read: Callable[[SearchSpace], Architecture]) -
     )
 
 
-def _matches(space: SearchSpace, given: Mapping[str, V]) -> bool:
+def _matches(space: ChoiceSpace, given: Mapping[str, V]) -> bool:
     try:
         match_keys(space.choices, given)
     except InvalidArchitecture:
@@ -111,7 +111,7 @@ def _matches(space: SearchSpace, given: Mapping[str, V]) -> bool:
     return True
 
 
-def _fault(read: Callable[[SearchSpace], Architecture], space: SearchSpace) -> str | None:
+def _fault(read: Callable[[ChoiceSpace], Architecture], space: ChoiceSpace) -> str | None:
     try:
         read(space)
     except InvalidArchitecture as error:

@@ -9,12 +9,12 @@ from typing import Any
 
 from spaces.architecture import Architecture
 from spaces.choice import Choice, Combination, Values
+from spaces.choice_space import ChoiceSpace
 from spaces.errors import InvalidArchitecture
 from spaces.formats.format import Source
 from spaces.formats.json_text import parse_object
 from spaces.formats.nni.keys import guess, match_keys
 from spaces.formats.nni.values import candidate_of, parts, same_value, taken_by
-from spaces.space import SearchSpace
 
 
 class NniSample:
@@ -31,14 +31,14 @@ class NniSample:
             return _of(source.space, given)
         return guess(given, lambda space: _of(space, given))
 
-    def write(self, architecture: Architecture, space: SearchSpace) -> str:
+    def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
         chosen = architecture.choices
         return json.dumps(
             {choice.key: _write(choice, chosen[choice.key]) for choice in space.choices}, indent=2
         )
 
 
-def _of(space: SearchSpace, given: Mapping[str, Any]) -> Architecture:
+def _of(space: ChoiceSpace, given: Mapping[str, Any]) -> Architecture:
     values = match_keys(space.choices, given)
     return space.architecture(
         {choice.key: _read(choice, values[choice.key]) for choice in space.choices}

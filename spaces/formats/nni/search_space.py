@@ -12,9 +12,9 @@ import json
 from typing import Any
 
 from spaces.choice import Choice, Combination, Values
+from spaces.choice_space import ChoiceSpace
 from spaces.errors import InvalidFile, InvalidParameter
 from spaces.formats.json_text import parse_object
-from spaces.space import SearchSpace
 
 
 def read_search_space(text: str) -> tuple[Choice, ...]:
@@ -30,7 +30,7 @@ def read_search_space(text: str) -> tuple[Choice, ...]:
     return tuple(_read(key, entry) for key, entry in given.items())
 
 
-def write_search_space(space: SearchSpace) -> str:
+def write_search_space(space: ChoiceSpace) -> str:
     """The search-space file of a space; `read_search_space` gives its choices back."""
     return json.dumps({choice.key: _write(choice) for choice in space.choices}, indent=2)
 

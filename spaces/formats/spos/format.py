@@ -7,10 +7,10 @@ from __future__ import annotations
 import re
 
 from spaces.architecture import Architecture
+from spaces.choice_space import ChoiceSpace
 from spaces.errors import InvalidArchitecture, InvalidFile
 from spaces.formats.format import Source
 from spaces.registry import get
-from spaces.space import SearchSpace
 
 OPERATIONS = ("k3", "k5", "k7", "xcep")
 """The candidates whose codes the tuples hold: choice_3, choice_5, choice_7, choice_x."""
@@ -39,7 +39,7 @@ class Spos:
                 )
         return space.architecture(codes)
 
-    def write(self, architecture: Architecture, space: SearchSpace) -> str:
+    def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
         _check(space)
         return str(tuple(space.encode([architecture])[0].tolist()))
 
@@ -63,7 +63,7 @@ def parse_codes(text: str) -> list[int]:
     return codes
 
 
-def _check(space: SearchSpace) -> None:
+def _check(space: ChoiceSpace) -> None:
     if any(choice.candidates != OPERATIONS for choice in space.choices):
         raise InvalidArchitecture(
             f"tuples of the SPOS release are for spaces of the operations {', '.join(OPERATIONS)},"

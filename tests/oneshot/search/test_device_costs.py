@@ -11,7 +11,7 @@ from oneshot import Constraint, Limit, SearchProblem, run_search
 from oneshot.algorithms.decoding import most_probable
 from oneshot.errors import Infeasible, InvalidConstraint, InvalidObjective
 from oneshot.search.objective import Objective
-from oneshot.search.subspace import Restriction
+from oneshot.search.subspace import Subspace
 from spaces import ChainSpace, SearchSpace
 from tables import LookupTable
 from tables.errors import MissingFigures
@@ -127,7 +127,7 @@ def test_candidates_that_need_too_much_drop_out(
     every = np.concatenate(list(tiny.enumerate_codes()))
     met = every[constraint.met(every)]
     assert 0 < len(met) < len(every)
-    assert isinstance(problem.operators, Restriction)
+    assert isinstance(problem.operators, Subspace)
     assert problem.operators.size == len(met)
     assert np.array_equal(np.concatenate(list(problem.operators.enumerate_codes())), met)
 

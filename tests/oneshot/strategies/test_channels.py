@@ -9,7 +9,7 @@ import pytest
 import spaces
 from oneshot import Limit, SearchProblem, run_search
 from oneshot.errors import Infeasible
-from oneshot.search.subspace import Restriction
+from oneshot.search.subspace import Subspace
 from oneshot.strategies.channels import _blocks_and_scales
 from spaces import SearchSpace
 
@@ -98,7 +98,7 @@ def test_a_limit_below_the_width_is_met_at_a_narrower_one() -> None:
 def test_restrictions_draw_from_what_is_allowed() -> None:
     space = spaces.get(SMALL)
     allowed = [np.array([1, 4]), np.array([0, 5, 7]), np.array([11])]
-    part = Restriction(space, allowed)
+    part = Subspace(space, allowed)
     assert part.size == 6
     every = np.concatenate(list(part.enumerate_codes(4)))
     assert every.tolist() == [[a, b, c] for a in allowed[0] for b in allowed[1] for c in allowed[2]]
