@@ -32,7 +32,7 @@ from rich.table import Table
 from scipy.stats import kendalltau
 
 import tables
-from oneshot.algorithms.spos import SupernetTask
+from oneshot.algorithms.spos import PathAlgorithm
 from oneshot.data.augmentation import Augmentation
 from oneshot.data.images import ImageData
 from oneshot.data.registry import load
@@ -202,12 +202,12 @@ def _trained(
     )
     seed = chosen["seed"]
     supernet = space.supernet(data.num_classes, torch.Generator().manual_seed(seed))
-    task = SupernetTask(supernet, recipe, SAMPLERS[chosen["sampler"]](space, seed))
+    algorithm = PathAlgorithm(supernet, recipe, SAMPLERS[chosen["sampler"]](space, seed))
     augmentation = Augmentation(flip=0.5, padding=4 if chosen["input_size"] == 32 else 0)
     execution = Execution(accelerator=device, precision=chosen["precision"])
     with Bar("training the supernet") as bar:
         fit(
-            task,
+            algorithm,
             data.train,
             output,
             seed=seed,

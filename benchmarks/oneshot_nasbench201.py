@@ -32,9 +32,9 @@ from rich.table import Table
 from torch import nn
 
 import tables
+from oneshot.algorithms.architecture import Setting
 from oneshot.algorithms.cells import derived, searchable, told_space
 from oneshot.algorithms.registry import make, preset
-from oneshot.algorithms.task import Setting
 from oneshot.data.images import ImageData
 from oneshot.data.registry import load as load_data
 from oneshot.training.execution import Execution
@@ -220,9 +220,9 @@ def searched(
     Batches are of 64 images at most; the learning rate of the weights is `rate`, or the published
     one in proportion.
     """
-    algorithm = name.removesuffix("-second-order")
+    registered = name.removesuffix("-second-order")
     chosen = preset(
-        algorithm, {**given, **({"preset": "second-order"} if algorithm != name else {})}
+        registered, {**given, **({"preset": "second-order"} if registered != name else {})}
     )
     recipe = replace(chosen.recipe, epochs=epochs)
     recipe = recipe if recipe.batch_size <= 64 else _with_batches_of_64(recipe)
@@ -238,13 +238,13 @@ def searched(
         told_space(model, space),
         folder=folder,
     )
-    task = make(algorithm, setting, chosen.options)
+    algorithm = make(registered, setting, chosen.options)
     began = time.process_time()
     with Bar(f"{name} {seed}") as bar:
-        fit(task, data.train, folder, seed=seed, execution=execution, progress=bar.update)
+        fit(algorithm, data.train, folder, seed=seed, execution=execution, progress=bar.update)
     seconds = time.process_time() - began
-    found = derived(space, task)
-    task.mutator.unbind()
+    found = derived(space, algorithm)
+    algorithm.mutator.unbind()
     return found, model, seconds
 
 

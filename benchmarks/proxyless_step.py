@@ -23,9 +23,9 @@ from rich.table import Table
 from steps import Step, nni_steps, peak, plain_network, turns
 from torch import Tensor, nn
 
-from oneshot.algorithms.proxyless.algorithm import ProxylessTask
+from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.proxyless.algorithm import Proxyless
 from oneshot.algorithms.proxyless.options import ProxylessOptions
-from oneshot.algorithms.task import Setting
 from oneshot.data.images import ImageSplit
 from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution
@@ -132,13 +132,13 @@ class Search:
         recipe = Recipe(batch_size=len(data), learning_rate=0.025, nesterov=True, steps=UPDATES)
         cost = counting_model(space, "macs")
         setting = Setting(space.supernet(), recipe, data, len(data), space=space, cost=cost)
-        self.task = ProxylessTask(setting, ProxylessOptions(binary_mode=mode, warmup_epochs=0))
-        self.task.model.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.task.to(device)
+        self.algorithm = Proxyless(setting, ProxylessOptions(binary_mode=mode, warmup_epochs=0))
+        self.algorithm.model.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.algorithm.to(device)
         fabric = launchable(Execution(accelerator="gpu" if device == "cuda" else "cpu"))
-        self.engine = Engine(fabric, self.task.optimizers(UPDATES))
+        self.engine = Engine(fabric, self.algorithm.optimizers(UPDATES))
         # The path is given; what draws it is part of the step none the less.
-        self.mutator, self.count = self.task.mutator, 0
+        self.mutator, self.count = self.algorithm.mutator, 0
         self.row: dict[str, int] = {}
         sample = self.mutator.sample_search
 
@@ -170,13 +170,13 @@ class Search:
     def weight_step(self, row: Codes, images: Tensor, labels: Tensor) -> Step:
         """One update of the weights on a path."""
         codes = self._codes(row)
-        self.task.due = lambda step: False  # type: ignore[method-assign]
+        self.algorithm.due = lambda step: False  # type: ignore[method-assign]
 
         def step() -> None:
             self.row = codes
             self.count += 1
-            self.task.before_step(self.count)
-            self.task.step([(images, labels)], self.count, self.engine)
+            self.algorithm.before_step(self.count)
+            self.algorithm.step([(images, labels)], self.count, self.engine)
 
         return step
 
@@ -187,8 +187,8 @@ class Search:
         def step() -> None:
             self.row = codes
             self.count += 1
-            self.task.before_step(self.count)
-            self.task.architecture_step(self.count, self.engine)
+            self.algorithm.before_step(self.count)
+            self.algorithm.architecture_step(self.count, self.engine)
 
         return step
 

@@ -23,7 +23,7 @@ from rich.table import Table
 from steps import Step, nni_steps, peak, plain_network, turns
 from torch import Tensor, nn
 
-from oneshot.algorithms.spos import SupernetTask
+from oneshot.algorithms.spos import PathAlgorithm
 from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import launchable
@@ -102,7 +102,8 @@ def main(
     console = Console()
     console.print(table)
     kept = sum(
-        value.numel() * value.element_size() for value in supernet.task.model.state_dict().values()
+        value.numel() * value.element_size()
+        for value in supernet.algorithm.model.state_dict().values()
     )
     console.print(
         f"weights and statistics of the supernet: {kept / 2**20:.1f} MiB (and as much momentum,"
@@ -122,10 +123,10 @@ class SupernetSteps:
 
     def __init__(self, space: SearchSpace, device: str):
         self.row: Codes | None = None
-        self.task = SupernetTask(space.supernet(), RECIPE, self)
-        self.task.model.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.algorithm = PathAlgorithm(space.supernet(), RECIPE, self)
+        self.algorithm.model.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         fabric = launchable(Execution(accelerator="gpu" if device == "cuda" else "cpu"))
-        self.engine = Engine(fabric, self.task.optimizers(1_000_000))
+        self.engine = Engine(fabric, self.algorithm.optimizers(1_000_000))
         self.count = 0
 
     def paths(self, step: int) -> Codes:
@@ -139,7 +140,7 @@ class SupernetSteps:
         def step() -> None:
             self.row = row
             self.count += 1
-            self.task.step([(images, labels)], self.count, self.engine)
+            self.algorithm.step([(images, labels)], self.count, self.engine)
 
         return step
 

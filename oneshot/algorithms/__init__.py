@@ -8,17 +8,17 @@ from spaces.lazy import exports
 
 if TYPE_CHECKING:
     from oneshot.algorithms.algorithm import Preset as Preset
+    from oneshot.algorithms.architecture import ArchitectureAlgorithm as ArchitectureAlgorithm
+    from oneshot.algorithms.architecture import Setting as Setting
     from oneshot.algorithms.registry import available as available
     from oneshot.algorithms.registry import register_algorithm as register_algorithm
-    from oneshot.algorithms.task import ArchitectureTask as ArchitectureTask
-    from oneshot.algorithms.task import Setting as Setting
 
 __getattr__, __dir__ = exports(
     __name__,
     {
-        "ArchitectureTask": ".task",
+        "ArchitectureAlgorithm": ".architecture",
         "Preset": ".registry",
-        "Setting": ".task",
+        "Setting": ".architecture",
         "available": ".registry",
         "register_algorithm": ".registry",
     },

@@ -27,7 +27,7 @@ from spaces.zoo.darts import DartsSpace
 from spaces.zoo.nasbench201 import NasBench201Space
 
 if TYPE_CHECKING:
-    from oneshot.algorithms.task import ArchitectureTask
+    from oneshot.algorithms.architecture import ArchitectureAlgorithm
     from spaces.space import SearchSpace
 
 
@@ -61,12 +61,14 @@ def told_space(model: nn.Module, space: SearchSpace) -> SearchSpace | None:
     return None if isinstance(model, DartsEdges) else space
 
 
-def derived(space: SearchSpace, task: ArchitectureTask) -> Architecture:
+def derived(space: SearchSpace, algorithm: ArchitectureAlgorithm) -> Architecture:
     """The architecture of a space that a search over `searchable(space.supernet())` found."""
-    if isinstance(task.model, DartsEdges):
-        keys = list(task.mutator.groups)
-        return task.model.derived(dict(zip(keys, task.mutator.probabilities(), strict=True)))
-    return space.architecture(task.report()["architecture"])
+    if isinstance(algorithm.model, DartsEdges):
+        keys = list(algorithm.mutator.groups)
+        return algorithm.model.derived(
+            dict(zip(keys, algorithm.mutator.probabilities(), strict=True))
+        )
+    return space.architecture(algorithm.report()["architecture"])
 
 
 class Zero(nn.Module):

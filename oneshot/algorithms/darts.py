@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from oneshot.algorithms.algorithm import Preset
+from oneshot.algorithms.architecture import Setting, gradient_of
 from oneshot.algorithms.batch_statistics import untracked
-from oneshot.algorithms.gradient import GradientOptions, GradientTask
+from oneshot.algorithms.gradient import GradientAlgorithm, GradientOptions
 from oneshot.algorithms.registry import register_algorithm
-from oneshot.algorithms.task import Setting, gradient_of
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.architecture import ArchitectureMutator
@@ -64,7 +64,7 @@ class DartsOptions(GradientOptions):
 
 
 @register_algorithm("darts")
-class Darts(GradientTask):
+class Darts(GradientAlgorithm):
     """Trains the mixture of all candidates; the most probable ones are returned.
 
     With several processes each unrolls on its own part of the batch, and the gradients of the

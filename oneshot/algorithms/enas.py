@@ -15,11 +15,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from oneshot.algorithms.algorithm import Preset
+from oneshot.algorithms.architecture import Setting
 from oneshot.algorithms.controller import Controller, surrogate
 from oneshot.algorithms.gradient import weights_sgd
 from oneshot.algorithms.registry import register_algorithm
-from oneshot.algorithms.sampled import SampledMutator, SampledTask, final_batches, rewards
-from oneshot.algorithms.task import Setting
+from oneshot.algorithms.sampled import SampledAlgorithm, SampledMutator, final_batches, rewards
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.mutator import Masks
@@ -174,7 +174,7 @@ class EnasMutator(SampledMutator):
 
 
 @register_algorithm("enas")
-class Enas(SampledTask[EnasMutator]):
+class Enas(SampledAlgorithm[EnasMutator]):
     """Trains weights on drawn paths and, after each epoch, the controller on their accuracy on
     held-out images.
 

@@ -35,7 +35,7 @@ class EpochLog:
         Args:
             done: updates that are done.
             epoch: from 1.
-            report: for `json.dump`; see `ArchitectureTask.report`.
+            report: for `json.dump`; see `ArchitectureAlgorithm.report`.
         """
         if not self._begun:
             self._drop(done)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from oneshot.algorithms.algorithm import Preset
+from oneshot.algorithms.architecture import Setting
 from oneshot.algorithms.registry import register_algorithm
-from oneshot.algorithms.sampled import SampledMutator, SampledTask, final_batches, rewards
-from oneshot.algorithms.task import Setting
+from oneshot.algorithms.sampled import SampledAlgorithm, SampledMutator, final_batches, rewards
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.mutator import Masks
@@ -105,7 +105,7 @@ class FairMutator(SampledMutator):
 
 
 @register_algorithm("fairnas")
-class Fairnas(SampledTask[FairMutator]):
+class Fairnas(SampledAlgorithm[FairMutator]):
     """Each update sums up the gradients of paths that together take every candidate once.
 
     Args:

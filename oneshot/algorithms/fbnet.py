@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from oneshot.algorithms.algorithm import Preset
-from oneshot.algorithms.gradient import GradientOptions, GradientTask
+from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.gradient import GradientAlgorithm, GradientOptions
 from oneshot.algorithms.registry import register_algorithm
-from oneshot.algorithms.task import Setting
 from oneshot.errors import InvalidOption
 from oneshot.mutators.gumbel import GumbelMutator
 from oneshot.training.recipe import Recipe
@@ -77,7 +77,7 @@ class FbnetOptions(GradientOptions):
 
 
 @register_algorithm("fbnet")
-class Fbnet(GradientTask):
+class Fbnet(GradientAlgorithm):
     """Trains drawn mixtures under a loss that multiplies the cross-entropy by the logarithm of
     their cost.
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from oneshot.algorithms.algorithm import Preset
-from oneshot.algorithms.gradient import GradientOptions, GradientTask
+from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.gradient import GradientAlgorithm, GradientOptions
 from oneshot.algorithms.registry import register_algorithm
-from oneshot.algorithms.task import Setting
 from oneshot.mutators.gumbel import HardGumbelMutator, check_temperatures
 from oneshot.training.recipe import Recipe
 
@@ -56,7 +56,7 @@ class GdasOptions(GradientOptions):
 
 
 @register_algorithm("gdas")
-class Gdas(GradientTask):
+class Gdas(GradientAlgorithm):
     """Trains one drawn path at a time; the most probable candidates are returned.
 
     The release adds the weights of candidates that were not drawn to the output as bare zeros,

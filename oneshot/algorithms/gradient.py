@@ -13,8 +13,8 @@ from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
 from oneshot.algorithms.decoding import most_probable
-from oneshot.algorithms.task import ArchitectureTask, Setting
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.architecture import ArchitectureMutator
@@ -60,7 +60,7 @@ class GradientOptions:
             raise InvalidOption(f"arch_betas must be two numbers in [0, 1), not {self.arch_betas}")
 
 
-class GradientTask(ArchitectureTask):
+class GradientAlgorithm(ArchitectureAlgorithm):
     """Every so often a step of the logits on held-out images, then a step of the weights on
     training images.
 
@@ -137,10 +137,12 @@ class GradientTask(ArchitectureTask):
         )
 
 
-def weights_sgd(task: ArchitectureTask, least: float, steps: int) -> tuple[Optimizer, LRScheduler]:
+def weights_sgd(
+    algorithm: ArchitectureAlgorithm, least: float, steps: int
+) -> tuple[Optimizer, LRScheduler]:
     """The recipe's SGD for a task's weights, its learning rate falling to `least` in place of 0."""
-    optimizer, schedule = sgd(task.model, task.recipe, steps)
-    recipe, floor = task.recipe, min(1.0, least / task.recipe.learning_rate)
+    optimizer, schedule = sgd(algorithm.model, algorithm.recipe, steps)
+    recipe, floor = algorithm.recipe, min(1.0, least / algorithm.recipe.learning_rate)
     if not floor:
         return optimizer, schedule
     return optimizer, LambdaLR(

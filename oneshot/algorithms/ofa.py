@@ -18,10 +18,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from oneshot.algorithms.algorithm import Preset
+from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
 from oneshot.algorithms.batch_statistics import by_batch
 from oneshot.algorithms.ofa_paths import SandwichPaths
 from oneshot.algorithms.registry import register_algorithm
-from oneshot.algorithms.task import ArchitectureTask, Setting
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.architecture import ArchitectureMutator
@@ -114,7 +114,7 @@ class _Unbound(ArchitectureMutator):
 
 
 @register_algorithm("ofa")
-class Ofa(ArchitectureTask):
+class Ofa(ArchitectureAlgorithm):
     """Trains the largest, the smallest and some random sub-networks in every update, the smaller
     ones by the largest.
 

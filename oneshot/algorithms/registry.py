@@ -13,7 +13,7 @@ from oneshot.training.recipe import MANY_IMAGES
 from spaces.errors import UnknownName
 
 if TYPE_CHECKING:
-    from oneshot.algorithms.task import ArchitectureTask, Setting
+    from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
 
 
 _BUILT_IN = {
@@ -28,26 +28,26 @@ _BUILT_IN = {
 }
 
 
-_ALGORITHMS: dict[str, type[ArchitectureTask]] = {}
+_ALGORITHMS: dict[str, type[ArchitectureAlgorithm]] = {}
 
 
-T = TypeVar("T", bound="type[ArchitectureTask]")
+T = TypeVar("T", bound="type[ArchitectureAlgorithm]")
 
 
 def register_algorithm(name: str) -> Callable[[T], T]:
-    """Register an ArchitectureTask class. A name is taken once.
+    """Register an ArchitectureAlgorithm class. A name is taken once.
 
     The class has `presets`, name -> Preset (see `preset` for which one is taken), and is made as
-    `task(setting, options)`.
+    `algorithm(setting, options)`.
     """
 
-    def register(task: T) -> T:
+    def register(cls: T) -> T:
         taken = _ALGORITHMS.get(name)
-        if taken is not None and taken.__qualname__ != task.__qualname__:
+        if taken is not None and taken.__qualname__ != cls.__qualname__:
             raise ValueError(f"the algorithm {name!r} is registered already, by {taken.__module__}")
-        task.name = name
-        _ALGORITHMS[name] = task
-        return task
+        cls.name = name
+        _ALGORITHMS[name] = cls
+        return cls
 
     return register
 
@@ -57,8 +57,8 @@ def available() -> list[str]:
     return sorted({*_BUILT_IN, *_ALGORITHMS})
 
 
-def algorithm(name: str) -> type[ArchitectureTask]:
-    """The task class of a name; raises UnknownName."""
+def algorithm(name: str) -> type[ArchitectureAlgorithm]:
+    """The class of a name; raises UnknownName."""
     if name not in _ALGORITHMS and name in _BUILT_IN:
         importlib.import_module(_BUILT_IN[name])
     if name not in _ALGORITHMS:
@@ -117,6 +117,6 @@ def _fitting(name: str, key: str, value: Any, default: Any) -> Any:
     return value
 
 
-def make(name: str, setting: Setting, options: Any) -> ArchitectureTask:
-    """The task of an algorithm."""
+def make(name: str, setting: Setting, options: Any) -> ArchitectureAlgorithm:
+    """Make an algorithm by name."""
     return algorithm(name)(setting, options)

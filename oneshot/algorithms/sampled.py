@@ -12,9 +12,9 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
+from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
 from oneshot.algorithms.batch_statistics import by_batch
 from oneshot.algorithms.gradient import within
-from oneshot.algorithms.task import ArchitectureTask, Setting
 from oneshot.errors import InvalidOption
 from oneshot.mutators.mutator import Masks, Mutator
 from spaces.choice import Choice
@@ -97,8 +97,8 @@ class SampledMutator(Mutator):
 M = TypeVar("M", bound=SampledMutator)
 
 
-class SampledTask(ArchitectureTask, Generic[M]):
-    """A task whose mutator runs drawn architectures.
+class SampledAlgorithm(ArchitectureAlgorithm, Generic[M]):
+    """An algorithm whose mutator runs drawn architectures.
 
     Args:
         setting: what is trained, on what.
@@ -106,7 +106,7 @@ class SampledTask(ArchitectureTask, Generic[M]):
     """
 
     def __init__(self, setting: Setting, drawing: M):
-        # It has all of an ArchitectureMutator that the task asks for; only logits it has none.
+        # It has all of an ArchitectureMutator that the algorithm asks for; only logits it has none.
         super().__init__(setting, cast("Any", drawing))
         self.drawing = drawing
 
@@ -133,9 +133,9 @@ class SampledTask(ArchitectureTask, Generic[M]):
         return [row for row, fits in zip(given, met.tolist(), strict=True) if fits]
 
 
-def final_batches(task: SampledTask[Any], images: int) -> list[int]:
+def final_batches(algorithm: SampledAlgorithm[Any], images: int) -> list[int]:
     """Numbers of the held-out batches with so many images, or of one pass where there are fewer."""
-    held_out = task.held_out
+    held_out = algorithm.held_out
     return list(
         range(
             max(
@@ -148,7 +148,10 @@ def final_batches(task: SampledTask[Any], images: int) -> list[int]:
 
 @torch.no_grad()
 def rewards(
-    task: SampledTask[Any], codes: Iterable[Sequence[int]], numbers: Sequence[int], engine: Engine
+    algorithm: SampledAlgorithm[Any],
+    codes: Iterable[Sequence[int]],
+    numbers: Sequence[int],
+    engine: Engine,
 ) -> Tensor:
     """The accuracy of architectures with the shared weights on held-out batches, over all
     processes: float64 [n].
@@ -156,20 +159,21 @@ def rewards(
     Batch normalisation takes each batch's own statistics.
 
     Args:
-        task: whose model and mutator.
+        algorithm: whose model and mutator.
         codes: one row an architecture, in the order of the mutator's keys.
         numbers: of the held-out batches.
         engine: of the training.
     """
-    batches = [task.held_out_batch(number, engine) for number in numbers]
+    batches = [algorithm.held_out_batch(number, engine) for number in numbers]
     count = sum(len(labels) for _, labels in batches)
     right: list[Tensor] = []
-    with by_batch(task.model):
+    with by_batch(algorithm.model):
         for row in codes:
-            task.drawing.run(row)
+            algorithm.drawing.run(row)
             with engine.autocast():
                 hits = [
-                    (task.model(images).argmax(1) == labels).sum() for images, labels in batches
+                    (algorithm.model(images).argmax(1) == labels).sum()
+                    for images, labels in batches
                 ]
             right.append(torch.stack(hits).sum().double() / count)
     found = torch.stack(right)

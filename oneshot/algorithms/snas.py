@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from oneshot.algorithms.algorithm import Preset
-from oneshot.algorithms.gradient import GradientOptions, GradientTask
+from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.gradient import GradientAlgorithm, GradientOptions
 from oneshot.algorithms.registry import register_algorithm
-from oneshot.algorithms.task import Setting
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.gumbel import GumbelMutator, check_temperatures
@@ -61,7 +61,7 @@ class SnasOptions(GradientOptions):
 
 
 @register_algorithm("snas")
-class Snas(GradientTask):
+class Snas(GradientAlgorithm):
     """Trains weights and logits at once, on training images alone; the most probable candidates are
     returned.
 

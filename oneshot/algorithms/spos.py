@@ -15,11 +15,11 @@ from oneshot.errors import InvalidOption
 from oneshot.run import Run
 from oneshot.samplers.base import PathSampler, paths_digest
 from oneshot.samplers.settings import SamplerSettings
+from oneshot.training.algorithm import Algorithm
 from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
 from oneshot.training.recipe import SMALL, Recipe, supernet_recipe
-from oneshot.training.task import TrainingTask
 from spaces.modules.supernet import Supernet
 from spaces.progress import Progress, silent
 from spaces.space import Codes
@@ -28,7 +28,7 @@ SPOS_JITTER = 0.4
 """Colour jitter of the published recipe."""
 
 
-class SupernetTask(TrainingTask):
+class PathAlgorithm(Algorithm):
     """Trains a supernet on the paths of a sampler (SPOS, arXiv 1904.00420; FairNAS, arXiv
     1907.01845).
 
@@ -116,14 +116,14 @@ def train_supernet(
         run.save(supernet)
         return supernet.eval()
     sampler = SamplerSettings.from_dict(run.settings.get("sampler", {})).make(run.space, seed)
-    task = SupernetTask(supernet, Recipe(**run.settings["recipe"]), sampler)
+    algorithm = PathAlgorithm(supernet, Recipe(**run.settings["recipe"]), sampler)
     images = (data or run.data()).train
     varied = run.settings.get("augmentation", {})
     augmentation = replace(
         images.augmentation, jitter=varied.get("colour_jitter", images.augmentation.jitter)
     )
     fit(
-        task,
+        algorithm,
         Augmented(images, augmentation),
         run.folder,
         seed=seed,

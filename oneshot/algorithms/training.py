@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
 from oneshot.algorithms.cells import derived, searchable, told_space
 from oneshot.algorithms.hardware import cost_of
 from oneshot.algorithms.registry import algorithm, make
-from oneshot.algorithms.task import ArchitectureTask, Setting
 from oneshot.data.augmented import Augmented
 from oneshot.search.constraint import Limit
 from oneshot.training.execution import Execution
@@ -34,10 +34,10 @@ NETWORK = "network"
 _RECALIBRATED = 20  # batches behind which the statistics of a network are its own
 
 
-def task_of(
+def make_algorithm(
     run: Run, supernet: Supernet, data: ImageData, tensorboard: bool = False
-) -> ArchitectureTask:
-    """The task of a run; whatever does not fit together is refused here, before anything is
+) -> ArchitectureAlgorithm:
+    """The algorithm of a run; whatever does not fit together is refused here, before anything is
     written.
 
     Args:
@@ -97,14 +97,14 @@ def train_algorithm(
     costs.
     """
     execution = execution or Execution()
-    task = task_of(run, supernet, data, execution.tensorboard)
+    algorithm = make_algorithm(run, supernet, data, execution.tensorboard)
     varied = run.settings.get("augmentation", {})
     images = data.train
     how = dataclasses.replace(
         images.augmentation, jitter=varied.get("colour_jitter", images.augmentation.jitter)
     )
     fit(
-        task,
+        algorithm,
         Augmented(images, how),
         run.folder,
         seed=int(run.settings["seed"]),
@@ -112,16 +112,16 @@ def train_algorithm(
         execution=execution,
         progress=progress,
     )
-    architecture = derived(run.space, task)
-    task.mutator.unbind()
-    write(run.folder, task, architecture)
+    architecture = derived(run.space, algorithm)
+    algorithm.mutator.unbind()
+    write(run.folder, algorithm, architecture)
     if run.settings.get("with_network"):
         write_network(run, supernet, architecture, data)
 
 
-def write(folder: Path, task: ArchitectureTask, architecture: Architecture) -> None:
+def write(folder: Path, algorithm: ArchitectureAlgorithm, architecture: Architecture) -> None:
     """Write the architecture, its probabilities, and the report with its costs."""
-    report = task.report()
+    report = algorithm.report()
     write_text(folder / ARCHITECTURE, architecture.to_json() + "\n")
     write_text(folder / PROBABILITIES, json.dumps(report["probabilities"], indent=1) + "\n")
     write_text(folder / REPORT, json.dumps(report, indent=1) + "\n")

@@ -212,13 +212,13 @@ def _check(run: Run, data: ImageData) -> None:
     """Refuse what does not fit together before anything is written."""
     import torch
 
-    from oneshot.algorithms.training import task_of
+    from oneshot.algorithms.training import make_algorithm
 
     steps = len(data.train) // min(run.settings["recipe"]["batch_size"], len(data.train))
     with torch.device("cpu"):
         supernet = run.build()
-        task = task_of(run, supernet, data)  # type: ignore[arg-type]
-        task.optimizers(task.recipe.updates(max(1, steps)))
+        algorithm = make_algorithm(run, supernet, data)  # type: ignore[arg-type]
+        algorithm.optimizers(algorithm.recipe.updates(max(1, steps)))
 
 
 def _say_found(run: Run) -> None:

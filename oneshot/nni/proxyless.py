@@ -16,10 +16,10 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from oneshot.algorithms.proxyless.algorithm import ProxylessTask
+from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.proxyless.algorithm import Proxyless
 from oneshot.algorithms.proxyless.mutator import ProxylessMutator
 from oneshot.algorithms.proxyless.options import ProxylessOptions
-from oneshot.algorithms.task import Setting
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.binding import bare
@@ -166,14 +166,14 @@ class ProxylessNasTrainer:
             constraint=constraint,
             folder=self.folder,
         )
-        self.task = _Task(
+        self.algorithm = _Algorithm(
             self, dataclasses.replace(setting, tensorboard=folder is not None), options, model_optim
         )
 
     @property
     def mutator(self) -> ProxylessMutator:
         """Bound to the model."""
-        return self.task.mutator
+        return self.algorithm.mutator
 
     def train(self) -> None:
         """Train the warm-up and all epochs; then write what was asked for."""
@@ -185,7 +185,7 @@ class ProxylessNasTrainer:
         )
         with tempfile.TemporaryDirectory() as beside:
             fit(
-                self.task,
+                self.algorithm,
                 _Loaded(self.train_loader),
                 self.folder or Path(beside),
                 seed=self.seed,
@@ -202,7 +202,8 @@ class ProxylessNasTrainer:
         """Write weights and architecture, as `load` takes them."""
         with replacing(Path(path)) as beside:
             torch.save(
-                {"model": bare(self.model).state_dict(), "task": self.task.state_dict()}, beside
+                {"model": bare(self.model).state_dict(), "task": self.algorithm.state_dict()},
+                beside,
             )
 
     def load(self, path: str | Path | None) -> None:
@@ -212,7 +213,7 @@ class ProxylessNasTrainer:
         try:
             state = torch.load(str(path), map_location="cpu", weights_only=True)
             bare(self.model).load_state_dict(state["model"])
-            self.task.load_state_dict(state["task"])
+            self.algorithm.load_state_dict(state["task"])
         except (
             OSError,
             EOFError,
@@ -227,7 +228,7 @@ class ProxylessNasTrainer:
 
     def codes(self) -> dict[str, int]:
         """The architecture found so far: key -> code."""
-        return self.task.codes()
+        return self.algorithm.codes()
 
     def export(self, file: str | Path, weights: str | Path | None = None) -> None:
         """Write the architecture in NNI's format, key -> mask; on request the network's weights
@@ -262,7 +263,7 @@ class ProxylessNasTrainer:
 ProxylessTrainer = ProxylessNasTrainer
 
 
-class _Task(ProxylessTask):
+class _Algorithm(Proxyless):
     """With a user's optimiser, and lines of the log."""
 
     def __init__(

@@ -18,11 +18,11 @@ from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.nni.device import chosen_device
 from oneshot.nni.mutator import SPOSSupernetTrainingMutator
+from oneshot.training.algorithm import Algorithm
 from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
 from oneshot.training.recipe import Recipe
-from oneshot.training.task import TrainingTask
 from spaces.files import write_text
 
 _log = logging.getLogger(__name__)
@@ -95,10 +95,10 @@ class SPOSSupernetTrainer:
 
     def train(self, validate: bool = True) -> None:
         """Train all epochs, with a validation after each."""
-        task, source = _Task(self, validate), _Loaded(self.train_loader)
+        algorithm, source = _Algorithm(self, validate), _Loaded(self.train_loader)
         execution = Execution(accelerator="gpu" if self.device.type == "cuda" else "cpu")
         with tempfile.TemporaryDirectory() as beside:
-            fit(task, source, Path(self.folder or beside), seed=self.seed, execution=execution)
+            fit(algorithm, source, Path(self.folder or beside), seed=self.seed, execution=execution)
         self.model.to(self.device)
 
     @torch.no_grad()
@@ -128,7 +128,7 @@ class SPOSSupernetTrainer:
             getattr(callback, name, lambda epoch: None)(epoch)
 
 
-class _Task(TrainingTask):
+class _Algorithm(Algorithm):
     """What a trainer does in a step and between epochs."""
 
     def __init__(self, trainer: SPOSSupernetTrainer, validate: bool):

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 from spaces.lazy import exports
 
 if TYPE_CHECKING:
+    from oneshot.retraining.algorithm import Retraining as Retraining
     from oneshot.retraining.network_training import train_network as train_network
     from oneshot.retraining.options import RetrainOptions as RetrainOptions
     from oneshot.retraining.source import read_source as read_source
     from oneshot.retraining.supernet_weights import inherit as inherit
-    from oneshot.retraining.task import RetrainTask as RetrainTask
 
 __getattr__, __dir__ = exports(
     __name__,
     {
         "RetrainOptions": ".options",
-        "RetrainTask": ".task",
+        "Retraining": ".algorithm",
         "inherit": ".supernet_weights",
         "read_source": ".source",
         "train_network": ".network_training",

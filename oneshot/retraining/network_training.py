@@ -11,9 +11,9 @@ from oneshot.data.images import ImageData
 from oneshot.data.split import Split
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.evaluation.recalibration import recalibrate
+from oneshot.retraining.algorithm import Retraining
 from oneshot.retraining.options import RetrainOptions, augmented
 from oneshot.retraining.supernet_weights import inherit
-from oneshot.retraining.task import RetrainTask
 from oneshot.run import Run, read_run
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
@@ -55,11 +55,11 @@ def train_network(
     execution = execution or Execution()
     options = RetrainOptions(**run.settings.get("retraining", {}))
     recipe, seed = Recipe(**run.settings["recipe"]), int(run.settings["seed"])
-    task = RetrainTask(_trained(run, options), recipe, options)
+    algorithm = Retraining(_trained(run, options), recipe, options)
     train = (data or run.data()).train
     source = augmented(train, options)
     fit(
-        task,
+        algorithm,
         source,
         run.folder,
         seed=seed,
@@ -67,7 +67,7 @@ def train_network(
         execution=execution,
         progress=progress,
     )
-    network = delivered(run, task.deliver())
+    network = delivered(run, algorithm.deliver())
     device = device_of(execution)
     size = max(recipe.batch_size, _LEAST_BATCH)
     recalibrate(network.to(device), _batches(train, size, options.norm_batches, seed, device))
@@ -79,7 +79,7 @@ def check(run: Run, data: ImageData) -> None:
     """Raise what `train_network` would refuse, before anything is trained or written."""
     options = RetrainOptions(**run.settings.get("retraining", {}))
     augmented(data.train, options).epochs(1, 0, augment=options.augment)
-    RetrainTask(_trained(run, options), Recipe(**run.settings["recipe"]), options)
+    Retraining(_trained(run, options), Recipe(**run.settings["recipe"]), options)
 
 
 def delivered(run: Run, trained: nn.Module) -> nn.Module:

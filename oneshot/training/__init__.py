@@ -1,5 +1,6 @@
-"""Training: tasks say what is trained, `fit` trains it on any devices, with checkpoints to go on
-from.
+"""Training: an `Algorithm` defines an update, and `fit` runs all of them on any devices.
+
+An interrupted training resumes from its checkpoint.
 """
 
 from typing import TYPE_CHECKING
@@ -7,11 +8,11 @@ from typing import TYPE_CHECKING
 from spaces.lazy import exports
 
 if TYPE_CHECKING:
+    from oneshot.training.algorithm import Algorithm as Algorithm
     from oneshot.training.engine import Engine as Engine
     from oneshot.training.execution import Execution as Execution
     from oneshot.training.fitting import fit as fit
     from oneshot.training.stop import Stopped as Stopped
-    from oneshot.training.task import TrainingTask as TrainingTask
 
 __getattr__, __dir__ = exports(
     __name__,
@@ -19,7 +20,7 @@ __getattr__, __dir__ = exports(
         "Engine": ".engine",
         "Execution": ".execution",
         "Stopped": ".stop",
-        "TrainingTask": ".task",
+        "Algorithm": ".algorithm",
         "fit": ".fitting",
     },
 )

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from oneshot.errors import InvalidRun
+from oneshot.training.algorithm import Algorithm
 from oneshot.training.engine import Engine
-from oneshot.training.task import TrainingTask
 from spaces.errors import InvalidFile
 from spaces.files import replacing
 
@@ -19,7 +19,7 @@ _FORMAT = 1
 
 
 def save(
-    path: Path, task: TrainingTask, engine: Engine, *, step: int, steps: int, seed: int
+    path: Path, algorithm: Algorithm, engine: Engine, *, step: int, steps: int, seed: int
 ) -> None:
     """Write a checkpoint, all or nothing.
 
@@ -27,7 +27,7 @@ def save(
 
     Args:
         path: of the file.
-        task: its model and state are kept.
+        algorithm: its model and state are kept.
         engine: its optimisers, schedules and loss scale are kept.
         step: updates that are done.
         steps: of the whole training.
@@ -39,9 +39,9 @@ def save(
     state = {
         "format": _FORMAT,
         "step": step,
-        "training": _identity(task, steps, seed),
-        "model": task.model.state_dict(),
-        "task": task.state_dict(),
+        "training": _identity(algorithm, steps, seed),
+        "model": algorithm.model.state_dict(),
+        "task": algorithm.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in engine.optimizers],
         "schedules": [
             None if schedule is None else schedule.state_dict() for schedule in engine.schedules
@@ -85,14 +85,14 @@ def read(path: Path) -> dict[str, Any]:
     return found
 
 
-def restore(path: Path, task: TrainingTask, engine: Engine, *, steps: int, seed: int) -> int:
+def restore(path: Path, algorithm: Algorithm, engine: Engine, *, steps: int, seed: int) -> int:
     """Take a checkpoint over; gives the number of updates that are done.
 
     Raises:
         InvalidRun: the checkpoint is of another training.
     """
     state = read(path)
-    wanted = _identity(task, steps, seed)
+    wanted = _identity(algorithm, steps, seed)
     for name, value in wanted.items():
         if state["training"].get(name) != value:
             raise InvalidRun(
@@ -100,8 +100,8 @@ def restore(path: Path, task: TrainingTask, engine: Engine, *, steps: int, seed:
                 f" {value!r}"
             )
     try:
-        task.model.load_state_dict(state["model"])
-        task.load_state_dict(state["task"])
+        algorithm.model.load_state_dict(state["model"])
+        algorithm.load_state_dict(state["task"])
         for optimizer, kept in zip(engine.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         for schedule, kept in zip(engine.schedules, state["schedules"], strict=True):
@@ -115,5 +115,5 @@ def restore(path: Path, task: TrainingTask, engine: Engine, *, steps: int, seed:
     return int(state["step"])
 
 
-def _identity(task: TrainingTask, steps: int, seed: int) -> dict[str, Any]:
-    return {"seed": seed, "steps": steps, **task.recipe.to_dict()}
+def _identity(algorithm: Algorithm, steps: int, seed: int) -> dict[str, Any]:
+    return {"seed": seed, "steps": steps, **algorithm.recipe.to_dict()}

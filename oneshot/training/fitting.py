@@ -1,4 +1,4 @@
-"""`fit`: train a task on one device or many, in one process or many."""
+"""`fit`: train an algorithm on one device or many, in one process or many."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 
 from oneshot.errors import InvalidOption
 from oneshot.training import checkpoint
+from oneshot.training.algorithm import Algorithm
 from oneshot.training.batches import Source
 from oneshot.training.execution import PRECISIONS, Execution
 from oneshot.training.loop import Job, Outcome, train
 from oneshot.training.processes import quiet, spawn
 from oneshot.training.stop import Stopped, on_signals
-from oneshot.training.task import TrainingTask
 from spaces.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def fit(
-    task: TrainingTask,
+    algorithm: Algorithm,
     images: Source,
     folder: Path,
     *,
@@ -35,15 +35,15 @@ def fit(
 ) -> None:
     """Train a task's model in place; a checkpoint in `folder` lets an interrupted training go on.
 
-    The weights depend on the task, the images and the seed alone, not on interruptions: a training
-    that goes on ends with exactly the weights of an unbroken one (on the same devices). Process 0
-    alone writes files.
+    The weights depend on the algorithm, the images and the seed alone, not on interruptions: a
+    resumed training ends with exactly the weights of an unbroken one (on the same devices).
+    Process 0 alone writes files.
 
     Several processes are started here, unless this is one of a group that torch.distributed is in
     already, as Ray Train makes it: then each of the group calls this, and process 0 alone returns.
 
     Args:
-        task: what is trained; its recipe says how long.
+        algorithm: what is trained; its recipe says how long.
         images: for training.
         folder: holds `last.ckpt`; training goes on from it where it exists.
         seed: of the batches' order and of what a step draws.
@@ -62,18 +62,18 @@ def fit(
     execution = execution or Execution()
     folder.mkdir(parents=True, exist_ok=True)
     fabric = launchable(execution)
-    job = Job(task, images, folder, seed, augment, execution, progress)
+    job = Job(algorithm, images, folder, seed, augment, execution, progress)
     if execution.devices == 1 or joined(execution.devices):
         cuda = [fabric.device] if fabric.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda), on_signals(job.stop):
             outcome = fabric.launch(cast("Callable[..., Outcome]", train), job)
-        task.model.cpu()
-        task.to("cpu")
+        algorithm.model.cpu()
+        algorithm.to("cpu")
     else:
         outcome = spawn(fabric, job)
         state = checkpoint.read(folder / checkpoint.FILE)
-        task.model.load_state_dict(state["model"])
-        task.load_state_dict(state["task"])
+        algorithm.model.load_state_dict(state["model"])
+        algorithm.load_state_dict(state["task"])
     if not outcome.finished:
         raise Stopped(folder / checkpoint.FILE, outcome.step, outcome.steps)
     if fabric.global_rank:

@@ -15,12 +15,12 @@ from torch import Tensor
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.training import checkpoint
+from oneshot.training.algorithm import Algorithm
 from oneshot.training.batches import Source, updates
 from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution
 from oneshot.training.normalisation import WholeBatch
 from oneshot.training.reports import Reports
-from oneshot.training.task import TrainingTask
 from spaces.progress import Progress
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Job:
 
     def __init__(
         self,
-        task: TrainingTask,
+        algorithm: Algorithm,
         images: Source,
         folder: Path,
         seed: int,
@@ -46,7 +46,7 @@ class Job:
         execution: Execution,
         progress: Progress,
     ):
-        self.task, self.images, self.folder, self.seed = task, images, folder, seed
+        self.algorithm, self.images, self.folder, self.seed = algorithm, images, folder, seed
         self.augment, self.execution, self.progress = augment, execution, progress
         self.stopped = False
 
@@ -80,7 +80,7 @@ class Outcome(NamedTuple):
 
 def train(fabric: Fabric, job: Job) -> Outcome:
     """Run a job's updates to the end, or until it is to stop."""
-    task, execution, recipe = job.task, job.execution, job.task.recipe
+    algorithm, execution, recipe = job.algorithm, job.execution, job.algorithm.recipe
     rank, ranks = fabric.global_rank, fabric.world_size
     part = execution.part_of(recipe.batch_size, ranks, len(job.images))
     loader = job.images.epochs(part, job.seed, augment=job.augment, rank=rank, ranks=ranks)
@@ -90,13 +90,15 @@ def train(fabric: Fabric, job: Job) -> Outcome:
             f"batch_size: {len(job.images)} training images give no batch of {recipe.batch_size}"
         )
     steps = recipe.updates(an_epoch)
-    task.model.to(device=fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    task.to(fabric.device)
-    task.model.train()
-    engine = Engine(fabric, task.optimizers(steps), recipe.clip)
+    algorithm.model.to(device=fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    algorithm.to(fabric.device)
+    algorithm.model.train()
+    engine = Engine(fabric, algorithm.optimizers(steps), recipe.clip)
     path = job.folder / checkpoint.FILE
     start = (
-        checkpoint.restore(path, task, engine, steps=steps, seed=job.seed) if path.exists() else 0
+        checkpoint.restore(path, algorithm, engine, steps=steps, seed=job.seed)
+        if path.exists()
+        else 0
     )
     fabric.barrier()  # process 0 must not replace the file while others read it
     reports = None
@@ -112,8 +114,8 @@ def train(fabric: Fabric, job: Job) -> Outcome:
             range(start, steps), updates(loader, execution.accumulate, start), strict=False
         ):
             if ranks > 1 and (step - start) % _AGREE_EVERY == 0:
-                engine.check_same(task.path_digest(step, _AGREE_EVERY))
-            _update(task, batches, step, job.seed, engine, whole)
+                engine.check_same(algorithm.path_digest(step, _AGREE_EVERY))
+            _update(algorithm, batches, step, job.seed, engine, whole)
             step += 1
             stop = job.wants_stop
             if ranks > 1:
@@ -121,7 +123,7 @@ def train(fabric: Fabric, job: Job) -> Outcome:
             if step % execution.report_every == 0 or step % an_epoch == 0 or step == steps:
                 _report(engine, reports, step)
             if rank == 0 and (step % execution.checkpoint_every == 0 or step == steps or stop):
-                checkpoint.save(path, task, engine, step=step, steps=steps, seed=job.seed)
+                checkpoint.save(path, algorithm, engine, step=step, steps=steps, seed=job.seed)
             if stop:
                 break
     finally:
@@ -132,7 +134,7 @@ def train(fabric: Fabric, job: Job) -> Outcome:
 
 
 def _update(
-    task: TrainingTask,
+    algorithm: Algorithm,
     batches: Sequence[Batch],
     step: int,
     seed: int,
@@ -148,10 +150,10 @@ def _update(
         1, np.uint64
     )[0]
     torch.manual_seed(int(state))
-    task.before_step(step)
+    algorithm.before_step(step)
     with normalising:
-        task.step(moved, step, engine)
-    task.after_step(step)
+        algorithm.step(moved, step, engine)
+    algorithm.after_step(step)
     engine.meter.count(sum(len(labels) for _, labels in moved))
 
 

@@ -56,7 +56,7 @@ class Meter:
         self._batches += 1
 
     def count(self, images: int) -> None:
-        """Count images, whatever a task does with them."""
+        """Count images, whatever an algorithm does with them."""
         self._images += images
 
     def read(self, ranks: int = 1) -> Reading:

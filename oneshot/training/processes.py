@@ -34,7 +34,7 @@ class RemoteJob(Job):
 
     def __init__(self, job: Job, queue: Any, event: Any, threads: int):
         super().__init__(
-            job.task, job.images, job.folder, job.seed, job.augment, job.execution, self.put
+            job.algorithm, job.images, job.folder, job.seed, job.augment, job.execution, self.put
         )
         self.queue, self.event, self.threads = queue, event, threads
 
@@ -107,7 +107,7 @@ def _process(fabric: Fabric, job: RemoteJob) -> Outcome:
     leave_to_parent()
     torch.set_num_threads(job.threads)
     # Tensors come in memory that all processes share; each needs weights of its own.
-    job.task = copy.deepcopy(job.task)
+    job.algorithm = copy.deepcopy(job.algorithm)
     try:
         return train(fabric, job)
     except PathfitError as error:

@@ -16,12 +16,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from oneshot.algorithms.algorithm import Preset
+from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
 from oneshot.algorithms.decoding import most_probable
 from oneshot.algorithms.hardware import AddLinear, Lagrange, MultiplyLog, hardware_term
 from oneshot.algorithms.proxyless.mutator import ProxylessMutator
 from oneshot.algorithms.proxyless.options import PAPER_RECIPE, ProxylessOptions
 from oneshot.algorithms.registry import register_algorithm
-from oneshot.algorithms.task import ArchitectureTask, Setting
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.training.optimisation import sgd
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @register_algorithm("proxyless")
-class ProxylessTask(ArchitectureTask):
+class Proxyless(ArchitectureAlgorithm):
     """Weights learn on single paths; after a warm-up the logits learn every few updates, on
     held-out images.
 
@@ -240,7 +240,7 @@ class ProxylessTask(ArchitectureTask):
         return {choice.key: int(code) for choice, code in zip(choices, found.tolist(), strict=True)}
 
     def report(self) -> dict[str, Any]:
-        """As of `ArchitectureTask`, with what the loss aims at."""
+        """As of `ArchitectureAlgorithm`, with what the loss aims at."""
         found = super().report()
         if self.term is not None:
             found["hardware"] = self.term.to_dict()

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from oneshot.algorithms.proxyless.algorithm import ProxylessTask
+from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.proxyless.algorithm import Proxyless
 from oneshot.algorithms.proxyless.options import ProxylessOptions
-from oneshot.algorithms.task import Setting
 from oneshot.data.images import ImageSplit
 from oneshot.training.recipe import Recipe
 from spaces.modules.choices import LayerChoice
@@ -71,12 +71,12 @@ def split(count: int, seed: int = 0, side: int = 4) -> ImageSplit:
     return ImageSplit.of(images + 2 * torch.eye(3)[labels][:, :, None, None], labels)
 
 
-def task(
+def algorithm(
     model: nn.Module, options: ProxylessOptions, seed: int = 0, epochs: int = 10, **setting: object
-) -> ProxylessTask:
+) -> Proxyless:
     """A search on 96 held-out images."""
     recipe = Recipe(epochs=epochs, batch_size=32, learning_rate=0.05)
-    return ProxylessTask(
+    return Proxyless(
         Setting(model, recipe, split(96, 1), 192, seed=seed, **setting),  # type: ignore[arg-type]
         options,
     )

@@ -11,10 +11,10 @@ import torch
 from torch.nn import functional
 
 import spaces
+from oneshot.algorithms.architecture import Setting
 from oneshot.algorithms.ofa import Ofa, OfaOptions
 from oneshot.algorithms.ofa_paths import SandwichPaths
 from oneshot.algorithms.registry import algorithm, make, preset
-from oneshot.algorithms.task import Setting
 from oneshot.data.images import ImageData, ImageSplit
 from oneshot.errors import InvalidOption
 from oneshot.search.constraint import Constraint
@@ -45,7 +45,7 @@ def pictures() -> ImageData:
     return ImageData("made-up", split(48), split(24), split(24), num_classes=3, split_seed=0)
 
 
-def task_of(
+def make_ofa(
     data: ImageData, options: OfaOptions | None = None, recipe: Recipe = SHORT, **given: Any
 ) -> Ofa:
     space = spaces.get(given.pop("name", NAME))
@@ -84,12 +84,12 @@ def test_an_update_is_that_of_the_sandwich_written_out(pictures: ImageData, tmp_
         weight_decay=0.0,
         schedule="constant",
     )
-    task, other = task_of(pictures, recipe=recipe), task_of(pictures, recipe=recipe)
-    for each in (task, other):
+    search, other = make_ofa(pictures, recipe=recipe), make_ofa(pictures, recipe=recipe)
+    for each in (search, other):
         for part in each.model.modules():
             if isinstance(part, torch.nn.Dropout):
                 part.p = 0.0
-    fit(task, pictures.train, tmp_path, seed=4)
+    fit(search, pictures.train, tmp_path, seed=4)
     model = other.supernet.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     images, labels = next(iter(pictures.train.epochs(24, 4)))
     total, soft = torch.zeros(()), torch.zeros(0)
@@ -106,7 +106,7 @@ def test_an_update_is_that_of_the_sandwich_written_out(pictures: ImageData, tmp_
         for weight in model.parameters():
             if weight.grad is not None:
                 weight -= 0.05 * weight.grad
-    trained = dict(task.model.named_parameters())
+    trained = dict(search.model.named_parameters())
     for name, value in model.named_parameters():
         torch.testing.assert_close(trained[name], value, rtol=1e-4, atol=1e-5)
 
@@ -120,7 +120,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(
     def trained(folder: Path, stops: set[int]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
         execution = Execution(checkpoint_every=1, report_every=1)
         for _ in range(len(stops) + 1):
-            task = task_of(pictures, options, folder=folder)
+            search = make_ofa(pictures, options, folder=folder)
 
             def progress(share: float, text: str) -> None:
                 done = round(share * 4)
@@ -130,11 +130,11 @@ def test_an_interrupted_training_ends_with_the_same_bits(
 
             folder.mkdir(exist_ok=True)
             try:
-                fit(task, pictures.train, folder, seed=4, execution=execution, progress=progress)
+                fit(search, pictures.train, folder, seed=4, execution=execution, progress=progress)
             except (KeyboardInterrupt, Stopped):
                 continue
             assert not stops
-            return task.model.state_dict(), task.report()
+            return search.model.state_dict(), search.report()
         raise AssertionError("the training did not end")
 
     whole, report = trained(tmp_path / "whole", set())
@@ -150,11 +150,11 @@ def test_an_interrupted_training_ends_with_the_same_bits(
 
 
 def test_a_trained_part_is_its_network(pictures: ImageData, tmp_path: Path) -> None:
-    task = task_of(pictures)
-    fit(task, pictures.train, tmp_path, seed=4)
-    supernet = task.supernet.eval()
+    search = make_ofa(pictures)
+    fit(search, pictures.train, tmp_path, seed=4)
+    supernet = search.supernet.eval()
     x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    architecture = supernet.space.architecture(list(task.codes().values()))
+    architecture = supernet.space.architecture(list(search.codes().values()))
     network = extract(supernet, architecture)
     size = supernet.space.input_shape_of(architecture)[1:]
     given = (
@@ -182,41 +182,45 @@ def test_the_known_best_resolution_is_returned(tmp_path: Path, seed: int) -> Non
         steps=12, batch_size=32, learning_rate=0.05, schedule="cosine", label_smoothing=0.0
     )
     options = OfaOptions(samples=1, distillation=0.0, selection=8, selection_batches=1)
-    task = task_of(data, options, recipe)
-    fit(task, data.train, tmp_path, seed=seed)
-    assert task.report()["architecture"]["resolution"] == "32"
-    chosen = task.losses(np.array([list(task.codes().values())]))
-    small = task.compared[task.compared[:, 0] == 0]
+    search = make_ofa(data, options, recipe)
+    fit(search, data.train, tmp_path, seed=seed)
+    assert search.report()["architecture"]["resolution"] == "32"
+    chosen = search.losses(np.array([list(search.codes().values())]))
+    small = search.compared[search.compared[:, 0] == 0]
     assert len(small)
-    assert chosen.item() < task.losses(small).min().item() - 0.2
+    assert chosen.item() < search.losses(small).min().item() - 0.2
 
 
 def test_the_returned_network_meets_the_constraint(pictures: ImageData) -> None:
     space = spaces.get(NAME)
     model = counting_model(space, "macs")
     limit = float(np.quantile(space.macs(space.sample(np.random.default_rng(0), 500)), 0.1))
-    task = task_of(pictures, constraint=Constraint("macs", limit, model), cost=model)
-    report = task.report()
+    search = make_ofa(pictures, constraint=Constraint("macs", limit, model), cost=model)
+    report = search.report()
     assert (
-        report["predicted_cost"] == space.macs(np.array([list(task.codes().values())]))[0] <= limit
+        report["predicted_cost"]
+        == space.macs(np.array([list(search.codes().values())]))[0]
+        <= limit
     )
-    assert report["expected_cost"] == pytest.approx(space.macs(task._drawn).mean())
+    assert report["expected_cost"] == pytest.approx(space.macs(search._drawn).mean())
     for row in report["probabilities"].values():
         assert sum(row.values()) == pytest.approx(1)
 
 
 def test_comparing_leaves_the_training_as_it_is(pictures: ImageData) -> None:
-    task = task_of(pictures)
-    task.model.train()
-    before = {name: value.clone() for name, value in task.model.state_dict().items()}
-    task.codes()
-    assert task.model.training
-    assert all(torch.equal(value, before[name]) for name, value in task.model.state_dict().items())
+    search = make_ofa(pictures)
+    search.model.train()
+    before = {name: value.clone() for name, value in search.model.state_dict().items()}
+    search.codes()
+    assert search.model.training
+    assert all(
+        torch.equal(value, before[name]) for name, value in search.model.state_dict().items()
+    )
 
 
 def test_only_elastic_supernets_are_taken(pictures: ImageData) -> None:
     with pytest.raises(InvalidOption, match="ofa-mobilenetv3 and ofa-proxyless"):
-        task_of(pictures, name="spos-tiny")
+        make_ofa(pictures, name="spos-tiny")
     assert elastic_of(spaces.get(NAME).supernet()) is not None
 
 

@@ -123,8 +123,8 @@ def test_the_trainer_takes_a_cost(tmp_path: Path) -> None:
             Residual(2), cost=weight, form="add#linear", folder=tmp_path / str(weight is None)
         )
         if weight is not None:
-            assert search.task.term is not None
-            object.__setattr__(search.task.term, "weight", 5.0)
+            assert search.algorithm.term is not None
+            object.__setattr__(search.algorithm.term, "weight", 5.0)
         search.train()
         ends.append(float(search.mutator.expected_cost(cost).detach()))
     assert ends[1] < 0.8 * ends[0]

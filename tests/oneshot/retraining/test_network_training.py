@@ -16,9 +16,9 @@ import spaces
 from oneshot.data.images import ImageData, ImageSplit
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.retraining import network_training
+from oneshot.retraining.algorithm import Retraining
 from oneshot.retraining.network_training import check, train_network
 from oneshot.retraining.options import RetrainOptions
-from oneshot.retraining.task import RetrainTask
 from oneshot.run import Run, begin
 from oneshot.training.execution import Execution
 from oneshot.training.recipe import Recipe
@@ -166,18 +166,18 @@ def test_each_option_changes_the_training(make: Make, images: ImageData) -> None
 def test_moving_average_is_what_is_delivered(
     make: Make, images: ImageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tasks: list[RetrainTask] = []
-    after = RetrainTask.after_step
+    algorithms: list[Retraining] = []
+    after = Retraining.after_step
     states: list[torch.Tensor] = []
 
-    def following(self: RetrainTask, step: int) -> None:
+    def following(self: Retraining, step: int) -> None:
         after(self, step)
-        tasks.append(self)
+        algorithms.append(self)
         states.append(next(self.model.parameters()).detach().clone())
 
-    monkeypatch.setattr(RetrainTask, "after_step", following)
+    monkeypatch.setattr(Retraining, "after_step", following)
     network = train_network(make("run", RetrainOptions(ema=0.5)), data=images)
-    average = tasks[-1].average
+    average = algorithms[-1].average
     assert average is not None
     first = next(network.parameters())
     assert torch.equal(first, average.weights[next(iter(average.weights))])
@@ -189,14 +189,14 @@ def test_drop_path_rises_linearly(
     make: Make, large: ImageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[float] = []
-    before = RetrainTask.before_step
+    before = Retraining.before_step
 
-    def noting(self: RetrainTask, step: int) -> None:
+    def noting(self: Retraining, step: int) -> None:
         before(self, step)
         assert isinstance(self.model, CellNetwork)
         seen.append(self.model.drop_path)
 
-    monkeypatch.setattr(RetrainTask, "before_step", noting)
+    monkeypatch.setattr(Retraining, "before_step", noting)
     recipe = dataclasses.replace(RECIPE, batch_size=8, steps=5).to_dict()
     train_network(
         make("run", RetrainOptions(drop_path=0.3), recipe=recipe, **of_cells()), data=large
@@ -231,9 +231,9 @@ def test_auxiliary_loss_has_its_weight(large: ImageData) -> None:
     losses = []
     for weight in (0.0, 0.4, 0.8):
         torch.manual_seed(0)
-        task = RetrainTask(network.train(), RECIPE, RetrainOptions(auxiliary=weight))
+        algorithm = Retraining(network.train(), RECIPE, RetrainOptions(auxiliary=weight))
         with torch.no_grad():
-            losses.append(task.loss(images, labels, 0, engine))
+            losses.append(algorithm.loss(images, labels, 0, engine))
     torch.testing.assert_close(losses[2] - losses[1], losses[1] - losses[0])
     assert losses[1] - losses[0] > 0.1
 
@@ -259,7 +259,7 @@ def test_a_supernets_weights_are_what_is_begun_with(
     monkeypatch.setattr(
         network_training,
         "fit",
-        lambda task, *given, **named: begun.append(task.model.eval()(x).detach()),
+        lambda algorithm, *given, **named: begun.append(algorithm.model.eval()(x).detach()),
     )
     monkeypatch.setattr(network_training, "recalibrate", lambda model, batches: None)
     init = {"run": str(supernet.folder), "weights": supernet.weights_digest()}

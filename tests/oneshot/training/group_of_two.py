@@ -10,7 +10,7 @@ import torch
 from torch import distributed
 
 import spaces
-from oneshot.algorithms.spos import SupernetTask
+from oneshot.algorithms.spos import PathAlgorithm
 from oneshot.data.registry import load
 from oneshot.errors import InvalidOption
 from oneshot.samplers import Uniform
@@ -25,11 +25,11 @@ SMALL = (
 TWO = Execution(devices=2, accelerator="cpu", report_every=10, checkpoint_every=7)
 
 
-def task() -> SupernetTask:
+def algorithm() -> PathAlgorithm:
     """What is trained, always the same."""
     space = spaces.get(SMALL)
     recipe = Recipe(epochs=1, batch_size=50, learning_rate=0.01)
-    return SupernetTask(
+    return PathAlgorithm(
         space.supernet(10, torch.Generator().manual_seed(3)), recipe, Uniform(space, 0)
     )
 
@@ -43,7 +43,7 @@ def main(folder: Path, rank: int) -> None:
     refused = ""
     try:
         fit(
-            task(),
+            algorithm(),
             images,
             folder / "refused",
             seed=0,
@@ -52,7 +52,7 @@ def main(folder: Path, rank: int) -> None:
     except InvalidOption as error:
         refused = str(error)
     told: list[str] = []
-    joined, code = task(), None
+    joined, code = algorithm(), None
     try:
         fit(
             joined,
@@ -70,7 +70,7 @@ def main(folder: Path, rank: int) -> None:
         assert (code, told, list((folder / str(rank)).iterdir())) == (0, [], [])
         return
     assert code is None
-    spawned = task()
+    spawned = algorithm()
     fit(spawned, images, folder / "spawned", seed=0, execution=TWO)
     pairs = zip(
         joined.model.state_dict().values(), spawned.model.state_dict().values(), strict=True

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 import spaces
-from oneshot.algorithms.spos import SupernetTask
+from oneshot.algorithms.spos import PathAlgorithm
 from oneshot.data.registry import load
 from oneshot.samplers import Uniform
 from oneshot.training import Execution, fit
@@ -19,14 +19,14 @@ SMALL = (
 )
 
 
-def task() -> SupernetTask:
-    """The same task every time."""
+def algorithm() -> PathAlgorithm:
+    """The same algorithm every time."""
     space = spaces.get(SMALL)
     recipe = Recipe(epochs=2, batch_size=50, warmup=5, schedule="cosine", clip=1.0, nesterov=True)
-    return SupernetTask(space.supernet(10), recipe, Uniform(space, 7))
+    return PathAlgorithm(space.supernet(10), recipe, Uniform(space, 7))
 
 
-def run(training: SupernetTask, folder: Path) -> None:
+def run(training: PathAlgorithm, folder: Path) -> None:
     """Train it, on augmented digits; epochs have 20 updates."""
     torch.set_num_threads(1)
     data = load("digits", training.model.space.input_shape)
@@ -35,7 +35,7 @@ def run(training: SupernetTask, folder: Path) -> None:
 
 def main(folder: Path) -> None:
     """Hang in update 30, after a checkpoint of 28."""
-    training = task()
+    training = algorithm()
 
     def hang(step: int) -> None:
         if step == 30:

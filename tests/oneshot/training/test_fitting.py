@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from oneshot.algorithms.spos import SupernetTask
+from oneshot.algorithms.spos import PathAlgorithm
 from oneshot.data.images import ImageData
 from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.samplers import Fair, Uniform
-from oneshot.training import Execution, TrainingTask, fit
+from oneshot.training import Algorithm, Execution, fit
 from oneshot.training.optimisation import sgd
 from oneshot.training.recipe import Recipe
 from spaces import ChainSpace
@@ -35,7 +35,7 @@ class Given:
         return np.array([self.given[step % len(self.given)]])
 
 
-class Watched(SupernetTask):
+class Watched(PathAlgorithm):
     """Keeps the weights and momenta before every update."""
 
     def __init__(self, supernet: Supernet, recipe: Recipe, sampler: Any):
@@ -64,9 +64,9 @@ def test_what_is_not_drawn_stays_bit_for_bit(
     paths = [[0, 1, 2], [0, 1, 2], [3, 1, 0], [3, 2, 0], [0, 3, 1]]
     recipe = dataclasses.replace(short, epochs=2, nesterov=nesterov, clip=1.0)
     supernet = small.supernet(3)
-    task = Watched(supernet, recipe, Given(*paths))
-    fit(task, images.train, tmp_path, seed=0)
-    states = [*task.before, task.now()]
+    algorithm = Watched(supernet, recipe, Given(*paths))
+    fit(algorithm, images.train, tmp_path, seed=0)
+    states = [*algorithm.before, algorithm.now()]
     assert len(states) == 2 * 3 + 1
     parameters = {name: id(value) for name, value in supernet.named_parameters()}
     for step, (before, after) in enumerate(itertools.pairwise(states)):
@@ -98,7 +98,7 @@ def test_a_supernet_trains_as_its_networks_do(
     for module in (*one.modules(), *other.modules()):
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-    fit(SupernetTask(one, recipe, Uniform(small, 5)), images.train, tmp_path, seed=5)
+    fit(PathAlgorithm(one, recipe, Uniform(small, 5)), images.train, tmp_path, seed=5)
     other.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loader = images.train.epochs(32, 5)
     for step, (pictures, labels) in enumerate(loader):
@@ -119,8 +119,8 @@ def test_fair_updates_train_every_candidate_once(
 ) -> None:
     recipe = Recipe(epochs=1, batch_size=32, learning_rate=0.05)
     supernet = small.supernet(3)
-    task = Watched(supernet, recipe, Fair(small, 0))
-    fit(task, images.train, tmp_path, seed=0)
+    algorithm = Watched(supernet, recipe, Fair(small, 0))
+    fit(algorithm, images.train, tmp_path, seed=0)
     counts = {
         name: int(value)
         for name, value in supernet.state_dict().items()
@@ -131,7 +131,7 @@ def test_fair_updates_train_every_candidate_once(
         3
     }  # once in each of three updates
     assert shared == {3 * 4}
-    before, after = task.before[0][0], task.now()[0]
+    before, after = algorithm.before[0][0], algorithm.now()[0]
     assert all(
         not torch.equal(before[name], after[name]) for name, _ in supernet.named_parameters()
     )
@@ -158,7 +158,7 @@ def test_the_rate_falls_linearly_to_nothing(
 ) -> None:
     rates: list[float] = []
 
-    class Told(TrainingTask):
+    class Told(Algorithm):
         def optimizers(self, steps: int) -> Any:
             self.found = super().optimizers(steps)
             return self.found
@@ -166,10 +166,10 @@ def test_the_rate_falls_linearly_to_nothing(
         def before_step(self, step: int) -> None:
             rates.append(self.found[0][0].param_groups[0]["lr"])
 
-    task = Told(small.network(small.architecture([0, 0, 0]), 3), short)
-    fit(task, images.train, tmp_path, seed=0)
+    algorithm = Told(small.network(small.architecture([0, 0, 0]), 3), short)
+    fit(algorithm, images.train, tmp_path, seed=0)
     assert rates == pytest.approx([0.05 * (1 - step / 12) for step in range(12)])
-    assert [group["lr"] for group in task.found[0][0].param_groups] == [0, 0]
+    assert [group["lr"] for group in algorithm.found[0][0].param_groups] == [0, 0]
 
 
 def test_global_randomness_is_left_alone(
@@ -181,7 +181,7 @@ def test_global_randomness_is_left_alone(
     models = [small.supernet(3), small.supernet(3)]
     for index, model in enumerate(models):
         fit(
-            SupernetTask(model, recipe, Uniform(small, 0)),
+            PathAlgorithm(model, recipe, Uniform(small, 0)),
             images.train,
             tmp_path / str(index),
             seed=0,
@@ -192,7 +192,7 @@ def test_global_randomness_is_left_alone(
         before = torch.get_rng_state()
     assert same(*map(weights, models))
     other = small.supernet(3)
-    fit(SupernetTask(other, recipe, Uniform(small, 1)), images.train, tmp_path / "other", seed=1)
+    fit(PathAlgorithm(other, recipe, Uniform(small, 1)), images.train, tmp_path / "other", seed=1)
     assert not same(weights(other), weights(models[0]))
 
 
@@ -200,8 +200,8 @@ def test_training_learns(images: ImageData, small: ChainSpace, tmp_path: Path) -
     told: list[tuple[float, str]] = []
     network = small.network(small.architecture([0, 0, 0]), 3)
     recipe = Recipe(epochs=8, batch_size=16, learning_rate=0.1, label_smoothing=0.0)
-    task = TrainingTask(network, recipe)
-    fit(task, images.train, tmp_path, seed=0, progress=lambda *state: told.append(state))
+    algorithm = Algorithm(network, recipe)
+    fit(algorithm, images.train, tmp_path, seed=0, progress=lambda *state: told.append(state))
     assert [share for share, _ in told] == pytest.approx([number / 8 for number in range(1, 9)])
     losses = [float(text.partition("loss ")[2].partition(",")[0]) for _, text in told]
     right = [float(text.partition("accuracy ")[2].partition("%")[0]) for _, text in told]
@@ -216,10 +216,15 @@ def test_steps_take_the_place_of_epochs(
 ) -> None:
     told: list[str] = []
     recipe = Recipe(steps=7, batch_size=32)
-    task = TrainingTask(small.network(small.architecture([0, 0, 0]), 3), recipe)
+    algorithm = Algorithm(small.network(small.architecture([0, 0, 0]), 3), recipe)
     progress = lambda share, text: told.append(text)  # noqa: E731
     fit(
-        task, images.train, tmp_path, seed=0, execution=Execution(report_every=2), progress=progress
+        algorithm,
+        images.train,
+        tmp_path,
+        seed=0,
+        execution=Execution(report_every=2),
+        progress=progress,
     )
     assert [text.partition(",")[0] for text in told] == [
         f"update {step}/7" for step in (2, 3, 4, 6, 7)
@@ -238,9 +243,9 @@ def test_accumulated_batches_are_one_batch(
     images: ImageData, short: Recipe, tmp_path: Path
 ) -> None:
     whole, parts = linear(), linear()
-    fit(TrainingTask(whole, short), images.train, tmp_path / "1", seed=0)
+    fit(Algorithm(whole, short), images.train, tmp_path / "1", seed=0)
     fit(
-        TrainingTask(parts, short),
+        Algorithm(parts, short),
         images.train,
         tmp_path / "4",
         seed=0,
@@ -258,7 +263,7 @@ def test_gradients_are_clipped(images: ImageData, tmp_path: Path) -> None:
         recipe = Recipe(
             steps=1, batch_size=32, learning_rate=1.0, momentum=0.0, weight_decay=0.0, clip=clip
         )
-        fit(TrainingTask(model, recipe), images.train, tmp_path / str(clip), seed=0)
+        fit(Algorithm(model, recipe), images.train, tmp_path / str(clip), seed=0)
         squares = [
             ((new - old) ** 2).sum() for new, old in zip(model.parameters(), before, strict=True)
         ]
@@ -273,9 +278,9 @@ def test_mixed_precision_trains_about_the_same(
     begin, moved = small.supernet(3), {}
     for precision in ("fp32", "bf16"):
         supernet = small.supernet(3)
-        task = SupernetTask(supernet, dataclasses.replace(short, steps=1), Uniform(small, 0))
+        algorithm = PathAlgorithm(supernet, dataclasses.replace(short, steps=1), Uniform(small, 0))
         fit(
-            task,
+            algorithm,
             images.train,
             tmp_path / precision,
             seed=0,
@@ -296,7 +301,7 @@ def test_a_training_that_diverges_says_so(images: ImageData, tmp_path: Path) -> 
     with pytest.raises(
         InvalidRun, match="after update 3: the training diverged; lower learning_rate"
     ):
-        fit(TrainingTask(linear(), recipe), images.train, tmp_path, seed=0)
+        fit(Algorithm(linear(), recipe), images.train, tmp_path, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -323,12 +328,12 @@ def test_a_training_that_diverges_says_so(images: ImageData, tmp_path: Path) -> 
 def test_what_cannot_be_is_refused(
     images: ImageData, tmp_path: Path, recipe: Any, execution: Any, said: str
 ) -> None:
-    task, how = (
-        TrainingTask(linear(), Recipe(**{"batch_size": 32, **recipe})),
+    algorithm, how = (
+        Algorithm(linear(), Recipe(**{"batch_size": 32, **recipe})),
         Execution(**execution),
     )
     with pytest.raises(InvalidOption, match=said):
-        fit(task, images.train, tmp_path, seed=0, execution=how)
+        fit(algorithm, images.train, tmp_path, seed=0, execution=how)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -351,7 +356,7 @@ def test_tensorboard_gets_the_curves(images: ImageData, short: Recipe, tmp_path:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     execution = Execution(tensorboard=True, report_every=2)
-    fit(TrainingTask(linear(), short), images.train, tmp_path, seed=0, execution=execution)
+    fit(Algorithm(linear(), short), images.train, tmp_path, seed=0, execution=execution)
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     steps = [2, 3, 4, 6, 8, 9, 10, 12]
@@ -372,7 +377,7 @@ def test_several_optimisers_train_in_one_task(
     checkpoints.
     """
 
-    class Alternating(TrainingTask):
+    class Alternating(Algorithm):
         turns = 0
 
         def optimizers(self, steps: int) -> Any:
@@ -397,15 +402,19 @@ def test_several_optimisers_train_in_one_task(
         def load_state_dict(self, state: dict[str, Any]) -> None:
             self.turns = state["turns"]
 
-    tasks = [Alternating(linear(), dataclasses.replace(short, steps=steps)) for steps in (12, 12)]
-    fit(tasks[0], images.train, tmp_path / "whole", seed=0)
-    assert tasks[0].turns == 12
+    algorithms = [
+        Alternating(linear(), dataclasses.replace(short, steps=steps)) for steps in (12, 12)
+    ]
+    fit(algorithms[0], images.train, tmp_path / "whole", seed=0)
+    assert algorithms[0].turns == 12
     execution = Execution(checkpoint_every=5)
     # Stopped in the eighth update, after the checkpoint of the fifth.
-    tasks[1].after_step = lambda step: (_ for _ in ()).throw(RuntimeError) if step == 7 else None  # type: ignore[method-assign]
+    algorithms[1].after_step = lambda step: (
+        (_ for _ in ()).throw(RuntimeError) if step == 7 else None
+    )  # type: ignore[method-assign]
     with pytest.raises(RuntimeError):
-        fit(tasks[1], images.train, tmp_path / "broken", seed=0, execution=execution)
-    again = Alternating(linear(), tasks[1].recipe)
+        fit(algorithms[1], images.train, tmp_path / "broken", seed=0, execution=execution)
+    again = Alternating(linear(), algorithms[1].recipe)
     fit(again, images.train, tmp_path / "broken", seed=0, execution=execution)
     assert again.turns == 12
-    assert same(weights(again.model), weights(tasks[0].model))
+    assert same(weights(again.model), weights(algorithms[0].model))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from oneshot.algorithms.spos import SupernetTask
+from oneshot.algorithms.spos import PathAlgorithm
 from oneshot.data.images import ImageData
 from oneshot.samplers import Uniform
 from oneshot.training import Execution, fit
@@ -43,7 +43,7 @@ def test_a_gpu_moves_weights_as_the_processor_does(
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0  # the two draw differently
         fit(
-            SupernetTask(supernet, recipe, Uniform(small, 0)),
+            PathAlgorithm(supernet, recipe, Uniform(small, 0)),
             images.train,
             tmp_path / accelerator,
             seed=0,
@@ -59,16 +59,16 @@ def test_a_training_with_loss_scaling_goes_on(
     small: ChainSpace, images: ImageData, short: Recipe, tmp_path: Path, weights: Any
 ) -> None:
     execution = Execution(accelerator="gpu", precision="fp16", checkpoint_every=5)
-    whole = SupernetTask(small.supernet(3), short, Uniform(small, 0))
+    whole = PathAlgorithm(small.supernet(3), short, Uniform(small, 0))
     fit(whole, images.train, tmp_path / "whole", seed=0, execution=execution)
-    broken = SupernetTask(small.supernet(3), short, Uniform(small, 0))
+    broken = PathAlgorithm(small.supernet(3), short, Uniform(small, 0))
     broken.after_step = lambda step: (_ for _ in ()).throw(RuntimeError) if step == 7 else None  # type: ignore[method-assign]
     with pytest.raises(RuntimeError):
         fit(broken, images.train, tmp_path / "broken", seed=0, execution=execution)
     state = torch.load(tmp_path / "broken" / "last.ckpt", weights_only=True)
     assert state["step"] == 5
     assert state["precision"]["scale"] > 0
-    resumed = SupernetTask(small.supernet(3), short, Uniform(small, 0))
+    resumed = PathAlgorithm(small.supernet(3), short, Uniform(small, 0))
     fit(resumed, images.train, tmp_path / "broken", seed=0, execution=execution)
     for name, value in weights(
         whole.model
@@ -92,13 +92,13 @@ def test_a_step_takes_no_more_memory_than_its_path(tiny: ChainSpace) -> None:
     for model in (plain, tiny.supernet()):
         model.train().to("cuda", memory_format=torch.channels_last)
         model.activate = getattr(model, "activate", lambda row: None)
-        task = SupernetTask(model, Recipe(), Same())
-        engine = Engine(launchable(Execution(accelerator="gpu")), task.optimizers(10))
-        task.step([(images, labels)], 0, engine)
+        algorithm = PathAlgorithm(model, Recipe(), Same())
+        engine = Engine(launchable(Execution(accelerator="gpu")), algorithm.optimizers(10))
+        algorithm.step([(images, labels)], 0, engine)
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        task.step([(images, labels)], 1, engine)
+        algorithm.step([(images, labels)], 1, engine)
         peaks.append(torch.cuda.max_memory_allocated() - before)
-        del task, engine
+        del algorithm, engine
     assert peaks[1] <= 1.05 * peaks[0]

@@ -15,13 +15,13 @@ from click.testing import CliRunner
 from torch import nn
 
 import oneshot.algorithms.spos
-from oneshot.algorithms.spos import SupernetTask
+from oneshot.algorithms.spos import PathAlgorithm
 from oneshot.commands import main
 from oneshot.data.epoch_order import OrderLoader
 from oneshot.data.images import ImageData
 from oneshot.errors import InvalidRun
 from oneshot.samplers import Uniform
-from oneshot.training import Stopped, TrainingTask, fit
+from oneshot.training import Algorithm, Stopped, fit
 from oneshot.training.recipe import Recipe
 from spaces import ChainSpace
 
@@ -29,17 +29,17 @@ SCRIPT = Path(__file__).with_name("hanging.py")
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def interrupted(task: Any, step: int, number: int = signal.SIGINT) -> Any:
-    """The task, with a signal in the middle of an update."""
-    loss = task.loss
+def interrupted(algorithm: Any, step: int, number: int = signal.SIGINT) -> Any:
+    """The algorithm, with a signal in the middle of an update."""
+    loss = algorithm.loss
 
     def losing(images: Any, labels: Any, now: int, engine: Any) -> Any:
         if now == step:
             os.kill(os.getpid(), number)
         return loss(images, labels, now, engine)
 
-    task.loss = losing
-    return task
+    algorithm.loss = losing
+    return algorithm
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -56,9 +56,9 @@ def test_ctrl_c_writes_a_checkpoint_to_go_on_from(
 ) -> None:
     """In the first update, in the middle of an epoch, and in the first of an epoch."""
     before = signal.getsignal(number)
-    whole = SupernetTask(small.supernet(3), short, Uniform(small, 3))
+    whole = PathAlgorithm(small.supernet(3), short, Uniform(small, 3))
     fit(whole, images.train, tmp_path / "whole", seed=3)
-    broken = interrupted(SupernetTask(small.supernet(3), short, Uniform(small, 3)), step, number)
+    broken = interrupted(PathAlgorithm(small.supernet(3), short, Uniform(small, 3)), step, number)
     with pytest.raises(Stopped) as stopped:
         fit(broken, images.train, tmp_path / "broken", seed=3)
     checkpoint = tmp_path / "broken" / "last.ckpt"
@@ -68,7 +68,7 @@ def test_ctrl_c_writes_a_checkpoint_to_go_on_from(
     )
     assert signal.getsignal(number) is before
     fresh = small.supernet(3, torch.Generator().manual_seed(99))
-    resumed = SupernetTask(fresh, short, Uniform(small, 3))
+    resumed = PathAlgorithm(fresh, short, Uniform(small, 3))
     steps: list[int] = []
     resumed.before_step = steps.append  # type: ignore[method-assign]
     fit(resumed, images.train, tmp_path / "broken", seed=3)
@@ -103,7 +103,7 @@ def test_a_killed_process_goes_on_from_the_middle_of_an_epoch(
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert torch.load(tmp_path / "killed" / "last.ckpt", weights_only=True)["step"] == 28
-    resumed, whole = hanging.task(), hanging.task()
+    resumed, whole = hanging.algorithm(), hanging.algorithm()
     hanging.run(resumed, tmp_path / "killed")
     hanging.run(whole, tmp_path / "whole")
     assert same(weights(resumed.model), weights(whole.model))
@@ -116,9 +116,9 @@ def test_images_before_the_checkpoint_are_not_read_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    task = interrupted(SupernetTask(small.supernet(3), short, Uniform(small, 0)), 7)
+    algorithm = interrupted(PathAlgorithm(small.supernet(3), short, Uniform(small, 0)), 7)
     with pytest.raises(Stopped):
-        fit(task, images.train, tmp_path, seed=0)
+        fit(algorithm, images.train, tmp_path, seed=0)
     asked: list[tuple[int, int]] = []
     start = OrderLoader.start_at
     monkeypatch.setattr(
@@ -126,7 +126,7 @@ def test_images_before_the_checkpoint_are_not_read_again(
         "start_at",
         lambda self, step: (asked.append((self.epoch, step)), start(self, step))[1],
     )
-    fit(SupernetTask(small.supernet(3), short, Uniform(small, 0)), images.train, tmp_path, seed=0)
+    fit(PathAlgorithm(small.supernet(3), short, Uniform(small, 0)), images.train, tmp_path, seed=0)
     assert asked == [(2, 2), (3, 0)]
 
 
@@ -141,10 +141,10 @@ def test_dropout_of_a_resumed_training_is_the_same(
         return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), linear)
 
     whole, broken, resumed = model(), model(), model()
-    fit(TrainingTask(whole, short), images.train, tmp_path / "whole", seed=1)
+    fit(Algorithm(whole, short), images.train, tmp_path / "whole", seed=1)
     with pytest.raises(Stopped):
-        fit(interrupted(TrainingTask(broken, short), 5), images.train, tmp_path / "b", seed=1)
-    fit(TrainingTask(resumed, short), images.train, tmp_path / "b", seed=1)
+        fit(interrupted(Algorithm(broken, short), 5), images.train, tmp_path / "b", seed=1)
+    fit(Algorithm(resumed, short), images.train, tmp_path / "b", seed=1)
     assert same(weights(resumed), weights(whole))
     assert not same(weights(whole), weights(model()))
 
@@ -153,10 +153,10 @@ def test_the_optimiser_is_part_of_checkpoints(
     images: ImageData, small: ChainSpace, short: Recipe, tmp_path: Path, weights: Any, same: Any
 ) -> None:
     """Without its momenta the training would end elsewhere."""
-    tasks = [SupernetTask(small.supernet(3), short, Uniform(small, 0)) for _ in range(3)]
-    for task, name in zip(tasks[:2], ("kept", "lost"), strict=True):
+    algorithms = [PathAlgorithm(small.supernet(3), short, Uniform(small, 0)) for _ in range(3)]
+    for algorithm, name in zip(algorithms[:2], ("kept", "lost"), strict=True):
         with pytest.raises(Stopped):
-            fit(interrupted(task, 6), images.train, tmp_path / name, seed=0)
+            fit(interrupted(algorithm, 6), images.train, tmp_path / name, seed=0)
     path = tmp_path / "lost" / "last.ckpt"
     state = torch.load(path, weights_only=True)
     assert state["optimizers"][0]["state"]
@@ -165,11 +165,11 @@ def test_the_optimiser_is_part_of_checkpoints(
     torch.save(state, path)
     ends = []
     for name in ("kept", "lost"):
-        task = SupernetTask(small.supernet(3), short, Uniform(small, 0))
-        fit(task, images.train, tmp_path / name, seed=0)
-        ends.append(weights(task.model))
-    fit(tasks[2], images.train, tmp_path / "whole", seed=0)
-    assert same(ends[0], weights(tasks[2].model))
+        algorithm = PathAlgorithm(small.supernet(3), short, Uniform(small, 0))
+        fit(algorithm, images.train, tmp_path / name, seed=0)
+        ends.append(weights(algorithm.model))
+    fit(algorithms[2], images.train, tmp_path / "whole", seed=0)
+    assert same(ends[0], weights(algorithms[2].model))
     assert not same(ends[1], ends[0])
 
 
@@ -190,15 +190,15 @@ def test_checkpoints_of_other_trainings_are_refused(
     change: dict[str, Any],
     said: str,
 ) -> None:
-    begun = interrupted(SupernetTask(small.supernet(3), short, Uniform(small, 0)), 1)
+    begun = interrupted(PathAlgorithm(small.supernet(3), short, Uniform(small, 0)), 1)
     with pytest.raises(Stopped):
         fit(begun, images.train, tmp_path, seed=0)
     classes, seed = change.pop("classes", 3), change.pop("seed", 0)
-    task = SupernetTask(
+    algorithm = PathAlgorithm(
         small.supernet(classes), dataclasses.replace(short, **change), Uniform(small, 0)
     )
     with pytest.raises(InvalidRun, match=said):
-        fit(task, images.train, tmp_path, seed=seed)
+        fit(algorithm, images.train, tmp_path, seed=seed)
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04", "pickle"])
@@ -216,7 +216,7 @@ def test_files_that_are_no_checkpoints_are_refused(
         InvalidRun, match=r"last\.ckpt is no checkpoint of a training; remove it to begin anew"
     ):
         fit(
-            SupernetTask(small.supernet(3), short, Uniform(small, 0)),
+            PathAlgorithm(small.supernet(3), short, Uniform(small, 0)),
             images.train,
             tmp_path,
             seed=0,
@@ -239,14 +239,14 @@ def test_a_stopped_command_says_how_to_go_on(
     ]
     unbroken, folder = tmp_path / "unbroken", tmp_path / "run"
     assert CliRunner().invoke(main, [*command, "-o", str(unbroken)]).exit_code == 0
-    before = SupernetTask.before_step
+    before = PathAlgorithm.before_step
 
-    def signalling(self: SupernetTask, step: int) -> None:
+    def signalling(self: PathAlgorithm, step: int) -> None:
         if step == 12:
             os.kill(os.getpid(), signal.SIGINT)
         before(self, step)
 
-    monkeypatch.setattr(oneshot.algorithms.spos.SupernetTask, "before_step", signalling)
+    monkeypatch.setattr(oneshot.algorithms.spos.PathAlgorithm, "before_step", signalling)
     stopped = CliRunner().invoke(main, [*command, "-o", str(folder)])
     assert stopped.exit_code == 130
     said = " ".join(stopped.stderr.split())

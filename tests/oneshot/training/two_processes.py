@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import spaces
-from oneshot.algorithms.spos import SupernetTask
+from oneshot.algorithms.spos import PathAlgorithm
 from oneshot.data.registry import load
 from oneshot.errors import InvalidRun
 from oneshot.samplers import Uniform
@@ -39,7 +39,7 @@ class Differing(Uniform):
         return self.space.sample(np.random.default_rng(int(os.environ.get("LOCAL_RANK", 0))), 256)
 
 
-class Logging(SupernetTask):
+class Logging(PathAlgorithm):
     """Writes down the path that each process takes; its supernet has no dropout, which is drawn by
     process.
     """
@@ -105,15 +105,15 @@ def main(folder: Path) -> None:
         "synced": WHOLE,
         "portions": portions,
     }.items():
-        task = Logging(folder, recipe=dataclasses.replace(RECIPE, steps=4), logged=False)
-        fit(task, images, folder / name, seed=0, execution=execution)
-        weights[name] = task.model
+        algorithm = Logging(folder, recipe=dataclasses.replace(RECIPE, steps=4), logged=False)
+        fit(algorithm, images, folder / name, seed=0, execution=execution)
+        weights[name] = algorithm.model
     for name in ("synced", "portions"):
         found[name] = furthest(weights["whole"], weights[name])
 
     try:
-        task = SupernetTask(SPACE.supernet(10), RECIPE, Differing(SPACE, 0))
-        fit(task, images, folder / "differing", seed=0, execution=TWO)
+        algorithm = PathAlgorithm(SPACE.supernet(10), RECIPE, Differing(SPACE, 0))
+        fit(algorithm, images, folder / "differing", seed=0, execution=TWO)
     except InvalidRun as error:
         found["differing"] = str(error)
     print(json.dumps(found))

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
 from oneshot.algorithms.registry import make, preset
-from oneshot.algorithms.task import ArchitectureTask, Setting
 from oneshot.data.images import ImageSplit
 from oneshot.training import Execution, fit
 from oneshot.training.recipe import Recipe
@@ -97,7 +97,7 @@ def toy_images(count: int, seed: int) -> ImageSplit:
 
 
 class Searches:
-    """Makes tasks of the toy, and runs them."""
+    """Makes algorithms of the toy, and runs them."""
 
     best = BEST
     model = Toy
@@ -106,17 +106,15 @@ class Searches:
         epochs=6, batch_size=32, learning_rate=0.2, weight_decay=0.0, label_smoothing=0.0
     )
 
-    def task(
+    def algorithm(
         self,
         name: str,
         model: nn.Module | None = None,
         seed: int = 0,
         recipe: Recipe = short,
         **options: Any,
-    ) -> ArchitectureTask:
-        """A task on the toy's images, quick options first; what a Setting takes may be among the
-        options.
-        """
+    ) -> ArchitectureAlgorithm:
+        """Make an algorithm on the toy's images, with fields of Setting among the options."""
         fields = {field.name for field in dataclasses.fields(Setting)}
         setting = {key: options.pop(key) for key in list(options) if key in fields}
         given = {"held_out": toy_images(256, 1000 + seed), "images": 256, **setting}
@@ -126,11 +124,11 @@ class Searches:
         )
 
     def train(
-        self, task: ArchitectureTask, folder: Path, execution: Execution | None = None
+        self, algorithm: ArchitectureAlgorithm, folder: Path, execution: Execution | None = None
     ) -> None:
-        """Run a task to its end."""
-        seed = task.setting.seed
-        fit(task, toy_images(256, 2000 + seed), folder, seed=seed, execution=execution)
+        """Run an algorithm to its end."""
+        seed = algorithm.setting.seed
+        fit(algorithm, toy_images(256, 2000 + seed), folder, seed=seed, execution=execution)
 
 
 @pytest.fixture(scope="session")

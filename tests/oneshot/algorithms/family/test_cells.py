@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import spaces
+from oneshot.algorithms.architecture import Setting
 from oneshot.algorithms.cells import DartsEdges, derived, searchable, told_space
 from oneshot.algorithms.registry import make, preset
-from oneshot.algorithms.task import Setting
 from oneshot.data.images import ImageData
 from oneshot.errors import InvalidOption
 from oneshot.mutators.architecture import ArchitectureMutator
@@ -126,9 +126,9 @@ def test_cells_are_searched(
     setting = Setting(
         model, recipe, images.validation, len(images.train), space=told_space(model, space)
     )
-    task = make(name, setting, preset(name, options).options)
-    fit(task, images.train, tmp_path, seed=0)
-    architecture = derived(space, task)
+    algorithm = make(name, setting, preset(name, options).options)
+    fit(algorithm, images.train, tmp_path, seed=0)
+    architecture = derived(space, algorithm)
     assert space.network(architecture, 3)(torch.randn(2, 3, 16, 16)).shape == (2, 3)
     assert any(not torch.equal(value, before[key]) for key, value in supernet.state_dict().items())
 

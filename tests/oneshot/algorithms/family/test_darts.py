@@ -119,8 +119,8 @@ def test_an_architecture_step_of_second_order_leaves_weights_and_statistics(
     recipe = searches.short
     states = []
     for order in (1, 2):
-        task = searches.task("darts", recipe=recipe, order=order, arch_learning_rate=1e-9)
-        searches.train(task, tmp_path / str(order))
-        states.append(task.model.state_dict())
+        algorithm = searches.algorithm("darts", recipe=recipe, order=order, arch_learning_rate=1e-9)
+        searches.train(algorithm, tmp_path / str(order))
+        states.append(algorithm.model.state_dict())
     for key, value in states[0].items():
         torch.testing.assert_close(value, states[1][key], rtol=1e-4, atol=1e-5)

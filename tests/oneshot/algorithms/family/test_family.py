@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 import spaces
+from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
 from oneshot.algorithms.registry import algorithm, make, preset
-from oneshot.algorithms.task import ArchitectureTask, Setting
 from oneshot.data.images import ImageData
 from oneshot.errors import InvalidOption
 from oneshot.mutators.mutator import FixedArchitecture
@@ -42,9 +42,9 @@ def test_the_known_optimum_is_found(
     name: str, options: dict[str, Any], searches: Any, tmp_path: Path
 ) -> None:
     for seed in range(3 if options else 5):
-        task = searches.task(name, seed=seed, **options)
-        searches.train(task, tmp_path / str(seed))
-        assert task.mutator.decided() == searches.best, seed
+        search = searches.algorithm(name, seed=seed, **options)
+        searches.train(search, tmp_path / str(seed))
+        assert search.mutator.decided() == searches.best, seed
 
 
 @every_variant
@@ -54,15 +54,15 @@ def test_an_interrupted_search_ends_as_an_unbroken_one(
     """Stopped in the middle of an epoch, and taken up by new objects of other first weights."""
     recipe = Recipe(epochs=3, batch_size=32, learning_rate=0.1, label_smoothing=0.0)
 
-    def task(folder: str, first: int = 0) -> ArchitectureTask:
-        found: ArchitectureTask = searches.task(
+    def search(folder: str, first: int = 0) -> ArchitectureAlgorithm:
+        found: ArchitectureAlgorithm = searches.algorithm(
             name, searches.model(first), recipe=recipe, folder=tmp_path / folder, **options
         )
         return found
 
-    whole = task("whole")
+    whole = search("whole")
     searches.train(whole, tmp_path / "whole")
-    broken = task("broken")
+    broken = search("broken")
     loss, stopped = broken.loss, list[int]()
 
     def losing(images: Any, labels: Any, now: int, engine: Any) -> Any:
@@ -74,7 +74,7 @@ def test_an_interrupted_search_ends_as_an_unbroken_one(
     broken.loss = losing  # type: ignore[method-assign]
     with pytest.raises(Stopped, match="stopped after update 14 of 24"):
         searches.train(broken, tmp_path / "broken")
-    again = task("broken", 99)
+    again = search("broken", 99)
     searches.train(again, tmp_path / "broken")
     for key, value in whole.model.state_dict().items():
         assert torch.equal(value, again.model.state_dict()[key]), key
@@ -91,15 +91,15 @@ def test_an_interrupted_search_ends_as_an_unbroken_one(
 
 @every_algorithm
 def test_the_export_is_json_that_runs(name: str, searches: Any, tmp_path: Path) -> None:
-    task = searches.task(name, recipe=Recipe(epochs=1, batch_size=64, learning_rate=0.1))
-    searches.train(task, tmp_path)
-    exported = json.loads(json.dumps(task.mutator.export()))
-    chosen = task.mutator.decided()
-    task.mutator.unbind()
-    fixed = FixedArchitecture(task.model, exported)
+    search = searches.algorithm(name, recipe=Recipe(epochs=1, batch_size=64, learning_rate=0.1))
+    searches.train(search, tmp_path)
+    exported = json.loads(json.dumps(search.mutator.export()))
+    chosen = search.mutator.decided()
+    search.mutator.unbind()
+    fixed = FixedArchitecture(search.model, exported)
     assert fixed.decided() == chosen
-    assert task.model(torch.randn(4, 3, 2, 2)).shape == (4, 8)
-    rows = task.report()["probabilities"]
+    assert search.model(torch.randn(4, 3, 2, 2)).shape == (4, 8)
+    rows = search.report()["probabilities"]
     assert rows.keys() == searches.best.keys()
     assert all(sum(row.values()) == pytest.approx(1.0, abs=1e-5) for row in rows.values())
 
@@ -141,13 +141,13 @@ def test_any_model_with_choices_is_searched(
     recipe = Recipe(epochs=2, batch_size=32, learning_rate=0.05)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     setting = Setting(model, recipe, images.validation, len(images.train), space=space)
-    task = make(name, setting, preset(name, quick[name]).options)
-    fit(task, images.train, tmp_path, seed=0)
-    architecture = space.architecture(task.mutator.decided())
+    search = make(name, setting, preset(name, quick[name]).options)
+    fit(search, images.train, tmp_path, seed=0)
+    architecture = space.architecture(search.mutator.decided())
     assert space.network(architecture)(torch.randn(2, 3, 16, 16)).shape == (2, 3)
     assert not torch.equal(before["stem.weight"], model.state_dict()["stem.weight"])
     assert all(weight.requires_grad for weight in model.parameters())
-    assert set(task.report()["probabilities"]) == {choice.key for choice in space.choices}
+    assert set(search.report()["probabilities"]) == {choice.key for choice in space.choices}
 
 
 @every_algorithm
@@ -168,8 +168,8 @@ def test_a_constraint_is_met(
         constraint=limit,
         folder=tmp_path,
     )
-    task = make(name, setting, preset(name, quick[name]).options)
-    fit(task, images.train, tmp_path, seed=0)
+    search = make(name, setting, preset(name, quick[name]).options)
+    fit(search, images.train, tmp_path, seed=0)
     for line in (tmp_path / "architectures.jsonl").read_text().splitlines():
         report = json.loads(line)
         assert report["predicted_cost"] <= middle

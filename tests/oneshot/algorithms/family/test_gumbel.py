@@ -129,13 +129,13 @@ def test_the_drawn_cost_is_that_of_the_drawn_weights(small: ChainSpace) -> None:
 
 def test_fbnets_loss_follows_the_paper(small: ChainSpace, searches: Any) -> None:
     cost = counting_model(small, "macs")
-    task = searches.task("fbnet", small.supernet(3), cost=cost, space=small, scale=2.0)
-    task.model.eval()  # without dropout
-    task.mutator.reset()
+    algorithm = searches.algorithm("fbnet", small.supernet(3), cost=cost, space=small, scale=2.0)
+    algorithm.model.eval()  # without dropout
+    algorithm.mutator.reset()
     images, labels = torch.randn(4, 3, 16, 16), torch.tensor([0, 1, 2, 0])
-    loss = task.architecture_loss(images, labels)
-    error = nn.functional.cross_entropy(task.model(images), labels)
-    drawn = task.mutator.drawn_cost(cost)
+    loss = algorithm.architecture_loss(images, labels)
+    error = nn.functional.cross_entropy(algorithm.model(images), labels)
+    drawn = algorithm.mutator.drawn_cost(cost)
     torch.testing.assert_close(loss, error * 0.2 * (2 * drawn).log() ** 0.6, rtol=1e-3, atol=1e-5)
 
 
@@ -167,8 +167,8 @@ def test_a_cost_whose_logarithm_is_not_positive_is_refused(small: ChainSpace) ->
 def test_temperatures_fall_as_published(
     name: str, options: Any, expected: list[float], searches: Any
 ) -> None:
-    task = searches.task(name, **options)
-    task.optimizers(48)  # 6 epochs of 8 updates
+    algorithm = searches.algorithm(name, **options)
+    algorithm.optimizers(48)  # 6 epochs of 8 updates
     for step, temperature in zip((0, 24, 47), expected, strict=True):
-        task.before_step(step)
-        assert task.mutator.temperature == pytest.approx(temperature)
+        algorithm.before_step(step)
+        assert algorithm.mutator.temperature == pytest.approx(temperature)

@@ -118,9 +118,9 @@ def test_fair_paths_take_every_candidate_once_and_are_those_of_the_sampler(
 
 def test_an_update_trains_every_candidate_once(searches: Any, tmp_path: Path) -> None:
     """Counted by hooks over a whole training, without the final rating."""
-    task = searches.task("fairnas")
+    algorithm = searches.algorithm("fairnas")
     counts: dict[str, int] = {}
-    for name, module in task.model.named_modules():
+    for name, module in algorithm.model.named_modules():
         if "candidates." in name:
 
             def counted(part: nn.Module, inputs: Any, output: Any, name: str = name) -> None:
@@ -128,7 +128,7 @@ def test_an_update_trains_every_candidate_once(searches: Any, tmp_path: Path) ->
                     counts[name] = counts.get(name, 0) + 1
 
             module.register_forward_hook(counted)
-    searches.train(task, tmp_path)
+    searches.train(algorithm, tmp_path)
     assert set(counts.values()) == {6 * 8}  # epochs x updates
     assert len(counts) == 9
 
@@ -177,43 +177,43 @@ def test_what_is_kept_is_the_best_on_the_held_out_images(
     rated: dict[tuple[int, ...], float] = {}
     numbers: list[list[int]] = []
 
-    def noted(task: Any, codes: Any, batch: Any, engine: Any) -> Tensor:
-        found = rewards(task, codes, batch, engine)
-        if task.drawing.final is None and len(batch) > 1:
+    def noted(algorithm: Any, codes: Any, batch: Any, engine: Any) -> Tensor:
+        found = rewards(algorithm, codes, batch, engine)
+        if algorithm.drawing.final is None and len(batch) > 1:
             numbers.append(list(batch))
             rated.update(zip(map(tuple, codes), found.tolist(), strict=True))
         return found
 
     monkeypatch.setattr(module, "rewards", noted)
-    task = searches.task(
+    algorithm = searches.algorithm(
         name, recipe=Recipe(epochs=2, batch_size=32, learning_rate=0.2), final_images=images
     )
-    searches.train(task, tmp_path)
+    searches.train(algorithm, tmp_path)
     assert all(batch == list(range(batches)) for batch in numbers)
-    kept = tuple(task.drawing.final.values())
+    kept = tuple(algorithm.drawing.final.values())
     assert rated[kept] == max(rated.values())
     assert len(rated) > 2
 
 
 def test_the_controller_waits_for_the_weights(searches: Any, tmp_path: Path) -> None:
     """Of three epochs it learns in the last one; before, what it draws is as good as uniform."""
-    task = searches.task(
+    algorithm = searches.algorithm(
         "enas", recipe=Recipe(epochs=3, batch_size=32, learning_rate=0.2), controller_warmup=2
     )
-    before = [row.clone() for row in task.drawing.distributions()]
+    before = [row.clone() for row in algorithm.drawing.distributions()]
     updates: list[int] = []
-    learn, done = task.controller_step, task.before_step
-    task.before_step = lambda step: (updates.append(0), done(step))[1]
+    learn, done = algorithm.controller_step, algorithm.before_step
+    algorithm.before_step = lambda step: (updates.append(0), done(step))[1]
 
     def noted(number: int, engine: Any) -> None:
         updates[-1] += 1
         if sum(updates) == 1:
             assert all(
                 torch.equal(one, row)
-                for one, row in zip(before, task.drawing.distributions(), strict=True)
+                for one, row in zip(before, algorithm.drawing.distributions(), strict=True)
             )
         learn(number, engine)
 
-    task.controller_step = noted
-    searches.train(task, tmp_path)
+    algorithm.controller_step = noted
+    searches.train(algorithm, tmp_path)
     assert updates == [0] * 23 + [10]

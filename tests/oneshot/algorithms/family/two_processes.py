@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 import spaces
+from oneshot.algorithms.architecture import Setting
 from oneshot.algorithms.enas import Enas
 from oneshot.algorithms.gdas import Gdas
 from oneshot.algorithms.registry import preset
-from oneshot.algorithms.task import Setting
 from oneshot.data.registry import load
 from oneshot.training import Execution, fit
 from oneshot.training.recipe import Recipe
@@ -24,11 +24,15 @@ SMALL = (
 FOLDER = Path(sys.argv[1])
 
 
-def noted(task: Any, step: int) -> None:
+def noted(algorithm: Any, step: int) -> None:
     """Write down what a process runs, and its logits or controller."""
-    masks = [mask.detach().nonzero().flatten().tolist() for mask in task.mutator.masks.values()]
-    total = sum(float(weight.detach().double().abs().sum()) for weight in task.mutator.parameters())
-    with open(FOLDER / f"{task.name}-{os.environ.get('LOCAL_RANK', 'one')}", "a") as file:
+    masks = [
+        mask.detach().nonzero().flatten().tolist() for mask in algorithm.mutator.masks.values()
+    ]
+    total = sum(
+        float(weight.detach().double().abs().sum()) for weight in algorithm.mutator.parameters()
+    )
+    with open(FOLDER / f"{algorithm.name}-{os.environ.get('LOCAL_RANK', 'one')}", "a") as file:
         file.write(f"{step} {masks} {total:.12g}\n")
 
 
@@ -60,15 +64,15 @@ def main() -> None:
     ):
         recipe = Recipe(epochs=2, batch_size=50, learning_rate=0.02)
         setting = Setting(space.supernet(10), recipe, data.validation, len(data.train), space=space)
-        task = kind(setting, preset(kind.name, options).options)
+        algorithm = kind(setting, preset(kind.name, options).options)
         fit(
-            task,
+            algorithm,
             data.train,
             FOLDER / kind.name,
             seed=0,
             execution=Execution(devices=2, accelerator="cpu"),
         )
-        found[kind.name] = task.report()["architecture"]
+        found[kind.name] = algorithm.report()["architecture"]
     print(json.dumps(found))
 
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from proxyless_toys import Net, Residual, split, task
+from proxyless_toys import Net, Residual, algorithm, split
 from torch import nn
 
 import spaces
 from oneshot.algorithms.decoding import most_probable
 from oneshot.algorithms.epochs import read_epochs
 from oneshot.algorithms.hardware import Lagrange, MultiplyLog, hardware_term
-from oneshot.algorithms.proxyless.algorithm import ProxylessTask
+from oneshot.algorithms.proxyless.algorithm import Proxyless
 from oneshot.algorithms.proxyless.options import ProxylessOptions
 from oneshot.errors import Infeasible, InvalidOption
 from oneshot.search.constraint import Constraint, Limit
@@ -38,7 +38,7 @@ TINY = (
 def found(options: ProxylessOptions, seed: int, folder: Path, epochs: int = 10) -> dict[str, str]:
     """What a search on the toy finds."""
     torch.manual_seed(seed)
-    search = task(Net(), options, seed, epochs)
+    search = algorithm(Net(), options, seed, epochs)
     fit(search, split(192), folder, seed=seed)
     return search.mutator.decided()
 
@@ -64,7 +64,7 @@ def test_the_best_path_is_found_by_reinforce(seed: int, tmp_path: Path) -> None:
 
 def test_an_architecture_step_leaves_the_weights(tmp_path: Path) -> None:
     """No gradient either; and the logits stay in the warm-up and in the epoch behind it."""
-    search = task(Residual(), ProxylessOptions(**{**FAST, "warmup_epochs": 2}), epochs=4)  # type: ignore[arg-type]
+    search = algorithm(Residual(), ProxylessOptions(**{**FAST, "warmup_epochs": 2}), epochs=4)  # type: ignore[arg-type]
     step, architecture_step = search.step, search.architecture_step
     moved: list[int] = []
 
@@ -97,7 +97,7 @@ def test_architecture_steps_come_every_few_updates_on_their_own_batches(tmp_path
     options = ProxylessOptions(
         arch_optim_lr=0.1, warmup_epochs=1, grad_update_arch_param_every=4, grad_update_steps=2
     )
-    search = task(Residual(), options, epochs=6)
+    search = algorithm(Residual(), options, epochs=6)
     asked: list[tuple[int, int]] = []
     batch = search.held_out.batch
     now = [0]
@@ -116,7 +116,7 @@ def test_architecture_steps_come_every_few_updates_on_their_own_batches(tmp_path
 
 def test_the_schedule_begins_anew_behind_the_warm_up() -> None:
     recipe = Recipe(epochs=8, batch_size=32, learning_rate=0.025, schedule="cosine")
-    search = task(Net(), ProxylessOptions(warmup_epochs=2, warmup_learning_rate=0.05))
+    search = algorithm(Net(), ProxylessOptions(warmup_epochs=2, warmup_learning_rate=0.05))
     search.recipe = recipe
     rate = search.share_of_rate(48)
     rates = [0.025 * rate(step) for step in range(48)]
@@ -131,7 +131,7 @@ def test_the_schedule_begins_anew_behind_the_warm_up() -> None:
 # Interruptions
 
 
-def interrupted(search: ProxylessTask, step: int) -> ProxylessTask:
+def interrupted(search: Proxyless, step: int) -> Proxyless:
     """The search, with Ctrl-C in the middle of an update."""
     loss = search.loss
 
@@ -150,12 +150,12 @@ def constrained(
     maximum: float,
     folder: Path | None = None,
     epochs: int = 8,
-) -> ProxylessTask:
+) -> Proxyless:
     """A search on a space of chains under a limit on MACs."""
     space = spaces.get(TINY)
     limit = Limit("flops", maximum).bind(space, lambda name: pytest.fail(name))
     model = space.supernet(3, torch.Generator().manual_seed(seed))
-    return task(
+    return algorithm(
         model,
         options,
         seed,
@@ -186,7 +186,7 @@ def test_a_resumed_search_ends_with_the_same_result(
     )
     middle = 0.5 * sum(bound.value for bound in counting_model(spaces.get(TINY), "macs").bounds())
 
-    def run(name: str, stop: int | None = None) -> tuple[ProxylessTask, dict[str, Any]]:
+    def run(name: str, stop: int | None = None) -> tuple[Proxyless, dict[str, Any]]:
         search = constrained(3, settings, middle, tmp_path / name, 5)
         images = split(192, side=8)
         search.held_out.images = split(96, 1, side=8)
@@ -291,7 +291,7 @@ def test_a_target_makes_the_found_network_cheaper(form: str, tmp_path: Path) -> 
             form=form, arch_optim_lr=0.1, grad_update_arch_param_every=1, warmup_epochs=1,
             linear_weight=2 * factor, log_beta=8 * factor, log_alpha=1.0,
         )  # fmt: skip
-        search = task(space.supernet(3), options, 0, 6, space=space, cost=cost)
+        search = algorithm(space.supernet(3), options, 0, 6, space=space, cost=cost)
         search.held_out.images = split(96, 1, side=8)
         fit(search, split(192, side=8), tmp_path / str(factor), seed=0)
         ends.append(search.report()["expected_cost"])
@@ -333,11 +333,11 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(
         InvalidOption, match="reference: there is no target that it could be a cost of"
     ):
-        task(Net(), ProxylessOptions(reference=3.0))
+        algorithm(Net(), ProxylessOptions(reference=3.0))
     with pytest.raises(
         InvalidOption, match="warmup_epochs must leave epochs for the architecture; 9 of 4 do not"
     ):
-        task(Net(), ProxylessOptions(warmup_epochs=9)).warmup(24)
+        algorithm(Net(), ProxylessOptions(warmup_epochs=9)).warmup(24)
     cells = spaces.get("nasbench101")
     with pytest.raises(NotAdditive):
         hardware_term("add#linear", counting_model(cells, "macs"))
@@ -360,7 +360,7 @@ def test_reinforce_needs_no_sums_over_choices(tmp_path: Path) -> None:
     space = spaces.from_model(Nested(), torch.randn(1, 3, 4, 4))
     cost = counting_model(space, "macs")
     with pytest.raises(NotAdditive):
-        task(space.supernet(), ProxylessOptions(), space=space, cost=cost)
+        algorithm(space.supernet(), ProxylessOptions(), space=space, cost=cost)
     options = ProxylessOptions(
         learning="reinforce",
         reference=300.0,
@@ -368,7 +368,7 @@ def test_reinforce_needs_no_sums_over_choices(tmp_path: Path) -> None:
         arch_optim_lr=0.1,
         grad_update_arch_param_every=1,
     )
-    search = task(space.supernet(), options, space=space, cost=cost)
+    search = algorithm(space.supernet(), options, space=space, cost=cost)
     fit(search, split(192), tmp_path, seed=0)
     assert search.mutator.decided()["outer"] == "1"
     assert search.report()["expected_cost"] is None
@@ -385,7 +385,9 @@ def test_two_processes_search_as_one(tmp_path: Path) -> None:
     ends = []
     for devices in (1, 2):
         torch.manual_seed(0)
-        search = task(Net(), ProxylessOptions(**FAST), epochs=6, folder=tmp_path / str(devices))  # type: ignore[arg-type]
+        search = algorithm(
+            Net(), ProxylessOptions(**FAST), epochs=6, folder=tmp_path / str(devices)
+        )  # type: ignore[arg-type]
         images = split(192)
         fit(
             search,

@@ -1,4 +1,4 @@
-"""TrainingTask: what is trained; subclasses are training algorithms."""
+"""Algorithm: what is trained; subclasses are training algorithms."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from oneshot.training.engine import Engine
 
 
-class TrainingTask:
+class Algorithm:
     """A model that learns to classify images; what an algorithm does otherwise, it overrides.
 
-    A task is copied to every process of a distributed training, so it can be pickled. Whatever is
-    random in a step depends on the seed and the step's number alone: torch's global generators are
-    seeded by them before every step, and other generators are made from them. What a step leaves
-    behind for later ones outside the model and the optimisers belongs in `state_dict`.
+    An algorithm is copied to every process of a distributed training, so it must be picklable. The
+    random numbers of a step depend on the seed and the step's number alone: torch's global
+    generators are seeded by them before every step, and other generators must be derived from
+    them. State that a step keeps for later ones, outside the model and the optimizers, belongs in
+    `state_dict`.
 
     Args:
         model: images [b, ...] -> logits [b, classes].
@@ -103,4 +104,4 @@ class TrainingTask:
         """Take over what `state_dict` gave."""
 
     def to(self, device: Any) -> None:
-        """Move tensors that the task has beside the model."""
+        """Move tensors that the algorithm has beside the model."""

@@ -1,4 +1,4 @@
-"""ArchitectureTask: trains weights and an architecture together."""
+"""ArchitectureAlgorithm: trains weights and an architecture together."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.architecture import ArchitectureMutator, named
 from oneshot.search.constraint import Constraint
+from oneshot.training.algorithm import Algorithm
 from oneshot.training.batches import Source
 from oneshot.training.recipe import Recipe
-from oneshot.training.task import TrainingTask
 from spaces.space import SearchSpace
 from tables.cost.model import CostModel
 
@@ -77,7 +77,7 @@ class Setting:
         return self.space if self.space is not None or self.cost is None else self.cost.space
 
 
-class ArchitectureTask(TrainingTask):
+class ArchitectureAlgorithm(Algorithm):
     """Updates weights on training images, and an architecture's logits (or a controller) on
     held-out ones.
 

@@ -1,4 +1,4 @@
-"""RetrainTask: a network that is trained with the regularisation of a retraining."""
+"""Retraining: a network that is trained with the regularisation of a retraining."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from oneshot.errors import InvalidOption
 from oneshot.retraining.mixup import mixup
 from oneshot.retraining.moving_average import MovingAverage
 from oneshot.retraining.options import RetrainOptions
+from oneshot.training.algorithm import Algorithm
 from oneshot.training.recipe import Recipe
-from oneshot.training.task import TrainingTask
 from spaces.modules.cells import CellNetwork
 
 if TYPE_CHECKING:
     from oneshot.training.engine import Engine
 
 
-class RetrainTask(TrainingTask):
+class Retraining(Algorithm):
     """Mixup, drop-path, an auxiliary head's loss, and a moving average of the weights, each where
     it is wanted.
 
