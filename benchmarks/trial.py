@@ -28,13 +28,13 @@ from oneshot.retraining.options import RetrainOptions
 from oneshot.retraining.report import report_on_test
 from oneshot.run import Run, begin
 from oneshot.search.constraint import Limit
-from oneshot.search.deduplication import distinct
 from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
 from oneshot.training.execution import Execution
 from oneshot.training.recipe import Recipe
 from spaces import __version__
 from spaces.architecture import Architecture
+from spaces.codes import distinct
 from spaces.console.progress import Bar
 from spaces.files import write_text
 from spaces.registry import get

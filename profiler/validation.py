@@ -19,6 +19,7 @@ from profiler.instruments.references import beside
 from profiler.instruments.timing import fresh, quiet
 from spaces.progress import Progress, silent
 from spaces.space import Codes, SearchSpace
+from tables.cost.evolution import Cost, minimise
 from tables.cost.model import MARGIN, CostModel
 from tables.lookup_table import LookupTable
 
@@ -229,21 +230,33 @@ def searched_networks(
     found: dict[tuple[int, ...], None] = {}
     for _ in range(count):
         tastes = [rng.normal(size=candidates) for candidates in space.candidates]
-        codes = np.concatenate([least, space.sample(rng, 511)])
-        for _ in range(30):
-            costs = model.upper(codes)
-            liked = sum(taste[codes[:, column]] for column, taste in enumerate(tastes))
-            score = np.where(costs <= limit, costs / costs.std() + liked / np.std(liked), -np.inf)
-            parents = codes[np.argsort(-score, kind="stable")[:64]]
-            mothers, fathers = (parents[rng.integers(len(parents), size=256)] for _ in range(2))
-            children = space.crossover(mothers, fathers, rng)
-            codes = np.concatenate([parents, children, space.mutate(mothers, rng, 0.1)])
-        best = parents[0]
+        codes, _ = minimise(
+            space,
+            _searched_cost(model, limit, tastes),
+            rng,
+            least,
+            initial_size=511,
+            num_children=256,
+            generations=30,
+            mutation_probability=0.1,
+        )
+        best = codes[0]
         if model.upper(best[None])[0] <= limit:
             found[tuple(map(int, best))] = None
     return np.asfortranarray(
         np.array(list(found), dtype=space.dtype).reshape(-1, len(space.choices))
     )
+
+
+def _searched_cost(model: CostModel, limit: float, tastes: list[Array]) -> Cost:
+    def cost(codes: Codes) -> Array:
+        latencies = model.upper(codes)
+        appeal = sum(taste[codes[:, column]] for column, taste in enumerate(tastes))
+        # Both terms have unit deviation in the population, so that neither decides alone.
+        score = latencies / latencies.std() + appeal / np.std(appeal)
+        return np.where(latencies <= limit, -score, np.inf)
+
+    return cost
 
 
 def measure_networks(

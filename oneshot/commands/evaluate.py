@@ -41,8 +41,8 @@ def evaluate(
 
     from oneshot.evaluation.journal import EvaluationJournal
     from oneshot.run import read_run
-    from oneshot.search.deduplication import distinct
     from spaces.architecture import Architecture
+    from spaces.codes import distinct
     from spaces.console.progress import Bar
 
     run = read_run(folder, "supernet")

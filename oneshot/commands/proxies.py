@@ -137,8 +137,8 @@ def proxies(
 def _codes(space: SearchSpace, archs: Path | None, count: int, seed: int) -> Codes:
     import numpy as np
 
-    from oneshot.search.deduplication import distinct
     from spaces.architecture import Architecture
+    from spaces.codes import distinct
 
     if archs is not None:
         return distinct(space.encode(Architecture.read_many(archs, space)))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot.errors import InvalidOption
-from oneshot.search.deduplication import distinct
+from spaces.codes import distinct
 from spaces.space import Codes
 from tables.cost.model import CostModel
 

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spaces.choice_space import ChoiceSpace, Codes
-
-_BITS = 63
-
-
-def distinct(codes: Codes) -> Codes:
-    """The distinct rows of codes [n, choices], each where it first occurs."""
-    _, first = np.unique(_keys(codes, codes.max(0, initial=0) + 1), return_index=True)
-    return codes[np.sort(first)]
+from spaces.codes import row_keys
 
 
 def identity(space: ChoiceSpace, isomorphic: bool = False) -> Callable[[Codes], list[Any]]:
@@ -29,7 +20,7 @@ def identity(space: ChoiceSpace, isomorphic: bool = False) -> Callable[[Codes], 
             one key too.
     """
     if not isomorphic:
-        return lambda codes: list(_keys(codes, space.candidates).tolist())
+        return lambda codes: list(row_keys(codes, space.candidates).tolist())
     from tables.benchmarks.isomorphism import class_keys
 
     return lambda codes: list(map(tuple, class_keys(space, codes).tolist()))
@@ -70,20 +61,3 @@ class Seen:
             if key not in self._known:
                 rows.setdefault(key, row)
         return np.asfortranarray(codes[list(rows.values())])
-
-
-def _keys(codes: Codes, widths: Iterable[Any]) -> NDArray[Any]:
-    """One value a row that tells rows apart, [n].
-
-    Numbers where 63 bits hold them, since sorting numbers is ten times faster than sorting rows;
-    bytes otherwise.
-    """
-    counts = [int(width) for width in widths]
-    if math.prod(counts) < 1 << _BITS:
-        keys = np.zeros(len(codes), dtype=np.int64)
-        for column, width in enumerate(counts):
-            keys *= width
-            keys += codes[:, column]
-        return keys
-    rows = np.ascontiguousarray(codes)
-    return rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1])))[:, 0]

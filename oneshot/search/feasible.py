@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oneshot.errors import Infeasible
-from oneshot.search.deduplication import distinct
 from spaces.choice_space import ChoiceSpace, Codes
+from spaces.codes import distinct
+from tables.cost.evolution import minimise
 
 if TYPE_CHECKING:
     from oneshot.search.constraint import Constraint
@@ -19,11 +20,6 @@ ENUMERABLE = 1 << 17
 """Spaces of at most this size are enumerated where sampling finds too little."""
 
 _BATCH, _TRIES, _FRUITLESS = 4096, 64, 8
-_POPULATION, _PARENTS, _GENERATIONS = (
-    512,
-    64,
-    60,
-)  # of the search for a network that meets all constraints
 
 
 def feasible_sample(
@@ -58,7 +54,16 @@ def feasible_sample(
     if space.size <= ENUMERABLE:
         return _enumerated(space, constraints, rng, count)
     if len(found) == 0:
-        found = _nearest(space, constraints, rng, starts)
+        # Towards the constraints: the evolution ends as soon as a network meets all of them.
+        found, _ = minimise(
+            space,
+            lambda codes: excess(constraints, codes),
+            rng,
+            starts,
+            initial_size=_BATCH,
+            target=0.0,
+            unique=True,
+        )
         if not feasible(constraints, found).any():
             text = (
                 f"no network of {space.name} was found that meets all {len(constraints)}"
@@ -124,28 +129,6 @@ def _walked(
         children = space.mutate(parents, rng, 0.2)
         pool = distinct(np.concatenate([pool, children[feasible(constraints, children)]]))
     return np.asfortranarray(pool[rng.permutation(len(pool))[:count]])
-
-
-def _nearest(
-    space: ChoiceSpace,
-    constraints: Sequence[Constraint],
-    rng: np.random.Generator,
-    starts: Codes | None,
-) -> Codes:
-    """What an evolution finds that breaks the constraints least, codes [n, choices], the nearest
-    first.
-    """
-    drawn = space.sample(rng, _BATCH)
-    codes = distinct(drawn if starts is None else np.concatenate([starts, drawn]))
-    for _ in range(_GENERATIONS):
-        codes = codes[np.argsort(excess(constraints, codes), kind="stable")[:_PARENTS]]
-        if excess(constraints, codes[:1])[0] == 0:
-            break
-        mothers, fathers = (codes[rng.integers(len(codes), size=_POPULATION)] for _ in range(2))
-        children = space.crossover(mothers, fathers, rng)
-        changed = space.mutate(mothers, rng, 1.5 / codes.shape[1])
-        codes = distinct(np.concatenate([codes, children, changed]))
-    return codes[np.argsort(excess(constraints, codes), kind="stable")]
 
 
 def _infeasible(text: str, constraints: Sequence[Constraint], codes: Codes) -> Infeasible:

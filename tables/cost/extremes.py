@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tables.cost.evolution import Cost, minimise
 
 if TYPE_CHECKING:
     from spaces.space import SearchSpace
@@ -15,9 +17,7 @@ if TYPE_CHECKING:
 ENUMERATED = 1 << 17
 """Spaces of at most this size are enumerated, so that their extremes are exact."""
 
-_POPULATION, _PARENTS, _GENERATIONS, _SEED = 512, 64, 60, 0
-
-Cost = Callable[[NDArray[Any]], NDArray[Any]]
+_SEED = 0
 
 
 def extremes(
@@ -37,8 +37,8 @@ def extremes(
         return _least(space.enumerate_codes(1 << 13), cost), _greatest(
             space.enumerate_codes(1 << 13), cost
         )
-    lowest = _least(_evolution(space, cost), cost)
-    return lowest, _greatest(_evolution(space, lambda codes: -cost(codes)), cost)
+    lowest = _least(_evolved(space, cost), cost)
+    return lowest, _greatest(_evolved(space, lambda codes: -cost(codes)), cost)
 
 
 def enumerable(space: SearchSpace) -> bool:
@@ -62,16 +62,6 @@ def _greatest(populations: Iterator[NDArray[Any]], cost: Cost) -> tuple[float, N
     return -value, codes
 
 
-def _evolution(space: SearchSpace, cost: Cost) -> Iterator[NDArray[Any]]:
-    # Only the space's own sampling, mutation and crossover: conditional choices stay consistent.
-    rng = np.random.default_rng(_SEED)
-    codes = space.sample(rng, 8 * _POPULATION)
-    rate = 1.5 / len(space.choices)
-    for _ in range(_GENERATIONS):
-        yield codes
-        parents = codes[np.argsort(cost(codes), kind="stable")[:_PARENTS]]
-        mothers, fathers = (parents[rng.integers(_PARENTS, size=_POPULATION)] for _ in range(2))
-        children = space.crossover(mothers, fathers, rng)
-        changed = space.mutate(mothers, rng, rate)
-        codes = np.asfortranarray(np.concatenate([parents, children, changed]))
+def _evolved(space: SearchSpace, cost: Cost) -> Iterator[NDArray[Any]]:
+    codes, _ = minimise(space, cost, np.random.default_rng(_SEED))
     yield codes

@@ -10,9 +10,10 @@ import pytest
 import spaces
 from oneshot import Constraint, Limit, SearchProblem
 from oneshot.errors import Infeasible
-from oneshot.search.deduplication import Seen, distinct, identity
+from oneshot.search.deduplication import Seen, identity
 from oneshot.search.objective import Objective
 from spaces import ChainSpace, SearchSpace
+from spaces.codes import distinct
 from tables import LookupTable
 from tables.cost.model import counting_model
 
