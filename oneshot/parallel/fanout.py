@@ -1,5 +1,6 @@
-"""Fan-out: one function over many items, in this process or in many on one machine or a cluster
-(Ray).
+"""Fan-out: one function over many items, in this process or in many.
+
+The processes run on one machine or on a cluster (Ray).
 """
 
 from __future__ import annotations
@@ -14,37 +15,33 @@ from oneshot.parallel.outcome import Cancelled, ItemFailed, Outcome, Resources
 from spaces.progress import Progress, silent
 
 Item = TypeVar("Item")
-
-
 Result = TypeVar("Result")
 
-
 ENGINES = ("local", "ray")
-
-
 RETRIES = 2
 
 
 @dataclass(frozen=True)
 class Fanout(Generic[Item, Result]):
-    """How a function is applied to many items.
+    """Application of a function to many items.
 
-    A function is sent to each process once and called there for one item after the other: what it
-    keeps (attributes of a callable object, say a network it has loaded) serves all of them.
+    The function is sent to each process once and called there for one item after the other.
+    Attributes that a callable object sets, such as a network that it has loaded, therefore serve
+    all items of its process.
 
     Args:
-        function: of one item; for `ray` it can be pickled, as can items and results.
+        function: Function of one item. For `ray` the function, the items and the results must be
+            picklable.
         engine: `local` (this process) or `ray`.
-        workers: processes at a time; None: as many as there is room for. `local` has one.
-        resources: what every item occupies, or a function of the item.
-        name: what an item is called in errors.
-        cancelled: asked again and again; once it is true, the work ends with `Cancelled`.
-        address: of a running Ray cluster; None: one of this machine's own, for as long as the work
-            takes.
-        retries: how often an item is tried again whose process died.
+        workers: Processes at a time; None: as many as the machines have room for. `local` has one.
+        resources: Resources that every item occupies, or a function from an item to its resources.
+        name: Function from an item to its name in errors.
+        cancelled: Polled between items; once it returns true, the work ends with `Cancelled`.
+        address: Address of a running Ray cluster; None: a local one for the duration of the work.
+        retries: Number of times that an item is tried again after its process died.
 
     Raises:
-        InvalidOption: the engine does not exist, or there can be no such processes.
+        InvalidOption: The engine does not exist, or cannot have so many processes.
     """
 
     function: Callable[[Item], Result]
@@ -67,48 +64,68 @@ class Fanout(Generic[Item, Result]):
             )
 
     def required(self, item: Item) -> Resources:
-        """What an item occupies."""
+        """Return the resources that an item occupies."""
         return self.resources if isinstance(self.resources, Resources) else self.resources(item)
 
     def completed(self, items: Sequence[Item]) -> Generator[tuple[int, Result], None, None]:
-        """Place and result of each item, as they come.
+        """Yield the index and the result of each item as soon as it is finished.
+
+        Args:
+            items: Items that the function is applied to.
 
         Raises:
-            ItemFailed: an item failed; those in work are given up.
-            Cancelled: as asked.
+            ItemFailed: An item failed; items in progress are abandoned.
+            Cancelled: `cancelled` returned true.
         """
-        if self.engine == "ray" and items:
-            from oneshot.parallel.ray_pool import completed
-
-            outcomes = completed(self, items)
-        else:
-            outcomes = self._here(items)
-        # Closed at once, and not when the garbage is collected: processes must not outlive the
-        # work.
-        with closing(outcomes):
-            for place, outcome in outcomes:
+        # Closed at once, not when the garbage is collected: processes must not outlive the work.
+        with closing(self._outcomes(items)) as outcomes:
+            for index, outcome in outcomes:
                 if outcome.reason is not None:
-                    raise ItemFailed(self.name(items[place]), outcome.reason, outcome.details)
-                yield place, outcome.value
+                    raise ItemFailed(self.name(items[index]), outcome.reason, outcome.details)
+                yield index, outcome.value
 
     def ordered(self, items: Sequence[Item]) -> Generator[Result, None, None]:
-        """The results in the order of the items, each as soon as those before it are there; raises
-        as `completed`.
+        """Yield the results in the order of the items, each as soon as its predecessors are done.
+
+        Args:
+            items: Items that the function is applied to.
+
+        Raises:
+            ItemFailed: An item failed; items in progress are abandoned.
+            Cancelled: `cancelled` returned true.
         """
+        # Results that wait for an earlier item.
         early: dict[int, Result] = {}
         following = 0
         with closing(self.completed(items)) as results:
-            for place, result in results:
-                early[place] = result
+            for index, result in results:
+                early[index] = result
                 while following in early:
                     yield early.pop(following)
                     following += 1
 
-    def _here(self, items: Sequence[Item]) -> Generator[tuple[int, Outcome], None, None]:
-        for place, item in enumerate(items):
+    def _outcomes(self, items: Sequence[Item]) -> Generator[tuple[int, Outcome], None, None]:
+        if self.engine == "local" or not items:
+            return self._local_outcomes(items)
+
+        # Imported here: Ray is an optional dependency, and slow to import.
+        from oneshot.parallel import ray_pool
+
+        return ray_pool.completed(
+            self.function,
+            items,
+            [self.required(item) for item in items],
+            workers=self.workers,
+            retries=self.retries,
+            cancelled=self.cancelled,
+            address=self.address,
+        )
+
+    def _local_outcomes(self, items: Sequence[Item]) -> Generator[tuple[int, Outcome], None, None]:
+        for index, item in enumerate(items):
             if self.cancelled():
-                raise Cancelled(f"cancelled after {place} of {len(items)}")
-            yield place, Outcome.of(self.function, item)
+                raise Cancelled(f"cancelled after {index} of {len(items)}")
+            yield index, Outcome.from_call(self.function, item)
 
 
 def map(  # noqa: A001 (the public name)
@@ -118,22 +135,27 @@ def map(  # noqa: A001 (the public name)
     progress: Progress = silent,
     **options: Any,
 ) -> list[Result]:
-    """The function's results, in the order of the items.
+    """Return the function's results in the order of the items.
 
     Args:
-        function: of one item.
-        items: what it is applied to.
-        progress: called with the share that is done after every result.
-        options: of `Fanout`.
+        function: Function of one item.
+        items: Items that it is applied to.
+        progress: Called with the fraction done after every result.
+        options: Fields of `Fanout`.
 
     Raises:
-        ItemFailed: an item failed; it is named.
-        Cancelled: as asked.
-        InvalidOption: the engine does not exist, or there can be no such processes.
+        ItemFailed: An item failed; the error has its name.
+        Cancelled: `cancelled` returned true.
+        InvalidOption: The engine does not exist, or cannot have so many processes.
+
+    Example:
+        >>> from oneshot.parallel import fanout
+        >>> fanout.map(lambda number: number**2, [1, 2, 3])
+        [1, 4, 9]
     """
     results: dict[int, Result] = {}
     with closing(Fanout(function, **options).completed(items)) as completed:
-        for place, result in completed:
-            results[place] = result
+        for index, result in completed:
+            results[index] = result
             progress(len(results) / len(items), f"{len(results)}/{len(items)}")
-    return [results[place] for place in range(len(items))]
+    return [results[index] for index in range(len(items))]

@@ -1,4 +1,4 @@
-"""Outcomes of work that was spread over processes."""
+"""Outcomes of items that several processes work on."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from spaces.errors import PathfitError
 
 @dataclass(frozen=True)
 class Resources:
-    """What an item occupies while it is worked on.
+    """Resources that an item occupies while a process works on it.
 
     Args:
-        cpus: processor cores.
-        gpus: GPUs; a fraction shares one.
+        cpus: Number of processor cores.
+        gpus: Number of GPUs; items with a fraction of one share it.
     """
 
     cpus: float = 1.0
@@ -27,29 +27,32 @@ class ItemFailed(PathfitError):
     """The function raised an error, or its process died too often.
 
     Args:
-        name: of the item.
-        reason: what went wrong.
-        details: the traceback, where there is one.
+        name: Name of the item.
+        reason: Message of the error.
+        details: Traceback; empty where the error is an expected one.
     """
 
     def __init__(self, name: str, reason: str, details: str = ""):
-        self.name, self.reason, self.details = name, reason, details
+        self.name = name
+        self.reason = reason
+        self.details = details
         super().__init__(f"{name}: {reason}")
 
 
 class Cancelled(PathfitError):
-    """The caller wanted no more results."""
+    """The caller cancelled the work."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an item; it can be sent between processes whatever the function returned or
-    raised.
+    """Result or error of an item.
+
+    Errors become text, because an exception need not survive being pickled between processes.
 
     Args:
-        value: what the function returned.
-        reason: what it raised, in words; None where it returned.
-        details: the traceback.
+        value: Return value of the function; None where it raised.
+        reason: Message of the error that the function raised; None where it returned.
+        details: Traceback of an unexpected error; empty otherwise.
     """
 
     value: Any = None
@@ -57,8 +60,8 @@ class Outcome:
     details: str = ""
 
     @classmethod
-    def of(cls, function: Callable[[Any], Any], item: Any) -> Outcome:
-        """Call the function."""
+    def from_call(cls, function: Callable[[Any], Any], item: Any) -> Outcome:
+        """Call a function on an item and record its result or error."""
         try:
             return cls(function(item))
         except PathfitError as error:

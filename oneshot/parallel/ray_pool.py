@@ -1,6 +1,4 @@
-"""Ray underneath `oneshot.parallel.fanout`: processes that each hold the function and take one item
-after the other.
-"""
+"""Ray below `oneshot.parallel.fanout`: actors that hold the function and take items in turn."""
 
 from __future__ import annotations
 
@@ -15,36 +13,35 @@ from dataclasses import dataclass
 from typing import Any
 
 from oneshot.errors import InvalidOption
-from oneshot.parallel.fanout import Fanout
 from oneshot.parallel.outcome import Cancelled, Outcome, Resources
 
 POLL_S = 0.2
 OBJECT_STORE = 2**28
-"""Bytes of shared memory for what is sent; functions and results are small."""
+"""Bytes of shared memory for objects in transit; functions and results are small."""
 
 
 class Worker:
-    """Runs in a process of its own.
+    """Ray actor that applies a function to one item after the other.
 
     Args:
-        function: of one item.
+        function: Function of one item.
     """
 
     def __init__(self, function: Callable[[Any], Any]):
         self.function = function
 
     def run(self, item: Any) -> Outcome:
-        """The function of an item."""
-        return Outcome.of(self.function, item)
+        """Apply the function to an item."""
+        return Outcome.from_call(self.function, item)
 
 
 @dataclass
 class Process:
-    """A process that may work on an item.
+    """Worker process.
 
     Args:
-        actor: Ray's handle.
-        resources: what it occupies.
+        actor: Ray's handle of its `Worker`.
+        resources: Resources that the process occupies.
     """
 
     actor: Any
@@ -52,29 +49,51 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Task:
-    """An item in work.
+class Assignment:
+    """Item that a process works on.
 
     Args:
-        place: of the item.
-        process: that works on it.
+        index: Position of the item in the sequence of items.
+        process: Process that works on it.
     """
 
-    place: int
+    index: int
     process: Process
 
 
 def completed(
-    fanout: Fanout[Any, Any], items: Sequence[Any]
+    function: Callable[[Any], Any],
+    items: Sequence[Any],
+    requirements: Sequence[Resources],
+    *,
+    workers: int | None,
+    retries: int,
+    cancelled: Callable[[], bool],
+    address: str | None,
 ) -> Generator[tuple[int, Outcome], None, None]:
-    """Place and outcome of each item as they come; all processes are gone when the iterator is
-    closed.
+    """Yield the index and the outcome of each item as soon as it is finished.
+
+    All processes have ended once the iterator is closed.
+
+    Args:
+        function: Function of one item.
+        items: Items; at least one.
+        requirements: Resources that each item occupies.
+        workers: Processes at a time; None: as many as the session has room for.
+        retries: Number of times that an item is tried again after its process died.
+        cancelled: Polled between results; once it returns true, the work ends with `Cancelled`.
+        address: Address of a running Ray cluster; None: a local session.
+
+    Raises:
+        Cancelled: `cancelled` returned true.
+        InvalidOption: There is no cluster at the address, or no machine has the resources.
     """
-    needs = [fanout.required(item) for item in items]
-    largest = Resources(max(need.cpus for need in needs), max(need.gpus for need in needs))
-    with session((fanout.workers or 1) * largest.cpus, fanout.address):
-        count = min(_room(largest), fanout.workers or len(items), len(items))
-        pool = _Pool(fanout, items, needs, count)
+    largest = Resources(
+        max(needed.cpus for needed in requirements), max(needed.gpus for needed in requirements)
+    )
+    with session((workers or 1) * largest.cpus, address):
+        size = min(_capacity(largest), workers or len(items), len(items))
+        pool = _Pool(function, items, requirements, size, retries, cancelled)
         try:
             yield from pool.outcomes()
         finally:
@@ -82,53 +101,70 @@ def completed(
 
 
 class _Pool:
-    """Gives items to processes and takes their outcomes."""
+    """Processes of a session, at most `size` at a time, which share a queue of items."""
 
     def __init__(
-        self, fanout: Fanout[Any, Any], items: Sequence[Any], needs: Sequence[Resources], count: int
+        self,
+        function: Callable[[Any], Any],
+        items: Sequence[Any],
+        requirements: Sequence[Resources],
+        size: int,
+        retries: int,
+        cancelled: Callable[[], bool],
     ):
         import ray
 
-        self.fanout, self.items, self.needs, self.count = fanout, items, needs, count
-        self.function = ray.put(fanout.function)
-        self.waiting = deque(range(len(items)))
-        self.deaths = [0] * len(items)
+        # Stored once in the session rather than sent along with every item.
+        self.function = ray.put(function)
+        self.items = items
+        self.requirements = requirements
+        self.size = size
+        self.retries = retries
+        self.cancelled = cancelled
+        self.pending = deque(range(len(items)))
+        self.crashes = [0] * len(items)
         self.idle: list[Process] = []
-        self.working: dict[Any, Task] = {}
+        self.running: dict[Any, Assignment] = {}
 
     def outcomes(self) -> Iterator[tuple[int, Outcome]]:
-        """Place and outcome of each item, as they come."""
+        """Yield the index and the outcome of each item as soon as it is finished."""
         import ray
 
-        while self.waiting or self.working:
-            while self.waiting and len(self.working) < self.count:
-                self._start(self.waiting.popleft())
-            ready, _ = ray.wait(list(self.working), timeout=POLL_S)
-            if self.fanout.cancelled():
-                raise Cancelled(
-                    f"cancelled with {len(self.waiting) + len(self.working)} of {len(self.items)}"
-                    " to do"
-                )
+        while self.pending or self.running:
+            while self.pending and len(self.running) < self.size:
+                self._start(self.pending.popleft())
+
+            # The timeout lets a cancellation be noticed while all processes are busy.
+            ready, _ = ray.wait(list(self.running), timeout=POLL_S)
+            if self.cancelled():
+                unfinished = len(self.pending) + len(self.running)
+                raise Cancelled(f"cancelled with {unfinished} of {len(self.items)} to do")
+
             for reference in ready:
-                task = self.working.pop(reference)
-                outcome = self._outcome(reference, task)
+                assignment = self.running.pop(reference)
+                outcome = self._outcome(reference, assignment)
                 if outcome is None:
-                    self.waiting.appendleft(task.place)
+                    # In front, so that an item that kills its process fails early.
+                    self.pending.appendleft(assignment.index)
                 else:
-                    yield task.place, outcome
+                    yield assignment.index, outcome
 
-    def _start(self, place: int) -> None:
-        process = self._process(self.needs[place])
-        self.working[process.actor.run.remote(self.items[place])] = Task(place, process)
+    def _start(self, index: int) -> None:
+        process = self._acquire(self.requirements[index])
+        reference = process.actor.run.remote(self.items[index])
+        self.running[reference] = Assignment(index, process)
 
-    def _process(self, needed: Resources) -> Process:
+    def _acquire(self, needed: Resources) -> Process:
+        """Return an idle process with these resources, or start one."""
         import ray
 
         for process in self.idle:
             if process.resources == needed:
                 self.idle.remove(process)
                 return process
-        if self.idle:  # of other resources, which may be those that are needed
+
+        # An idle process with other resources may hold the very ones that the new process needs.
+        if self.idle:
             ray.kill(self.idle.pop().actor)
         actor = (
             ray.remote(Worker)
@@ -137,50 +173,55 @@ class _Pool:
         )
         return Process(actor, needed)
 
-    def _outcome(self, reference: Any, task: Task) -> Outcome | None:
-        """What became of an item; None: its process died, and it is to be tried again."""
+    def _outcome(self, reference: Any, assignment: Assignment) -> Outcome | None:
+        """Fetch an item's outcome; None: its process died, and the item is to be tried again."""
         import ray
         from ray.exceptions import RayError, RayTaskError
 
         try:
             outcome: Outcome = ray.get(reference)
         except RayTaskError as error:
-            reason: str = str(error).strip().splitlines()[-1]
+            # Raised outside the function, such as where its result cannot be pickled.
+            return Outcome(reason=str(error).strip().splitlines()[-1])
         except RayError as error:
-            self.deaths[task.place] += 1
-            if self.deaths[task.place] <= self.fanout.retries:
+            self.crashes[assignment.index] += 1
+            crashes = self.crashes[assignment.index]
+            if crashes <= self.retries:
                 return None
-            died = f"its process died {self.deaths[task.place]} times"
-            reason = f"{died}: {str(error).strip().splitlines()[0]}"
-        else:
-            self.idle.append(task.process)
-            return outcome
-        return Outcome(reason=reason)
+            return Outcome(
+                reason=f"its process died {crashes} times: {str(error).strip().splitlines()[0]}"
+            )
+        self.idle.append(assignment.process)
+        return outcome
 
     def close(self) -> None:
         """End all processes."""
         import ray
 
-        for process in [*self.idle, *(task.process for task in self.working.values())]:
-            with contextlib.suppress(Exception):  # the session may be gone already
+        busy = [assignment.process for assignment in self.running.values()]
+        for process in [*self.idle, *busy]:
+            # The session may have ended already.
+            with contextlib.suppress(Exception):
                 ray.kill(process.actor)
 
 
 @contextlib.contextmanager
 def session(cpus: float = 1, address: str | None = None) -> Iterator[None]:
-    """A session of Ray: the one that is there, a cluster's, or one of this machine's own that ends
-    with the block.
+    """Provide a Ray session within the block.
 
-    Several fan-outs within the block share it.
+    A session that exists already is used and stays. Otherwise a cluster's is joined, or a local one
+    is started that ends with the block. Several fan-outs within the block share it.
 
     Args:
-        cpus: that a session of its own offers at least; all cores of the machine if these are more.
-        address: of a running cluster.
+        cpus: Least number of processor cores that a local session offers; all cores of the machine
+            if these are more.
+        address: Address of a running cluster; None: a local session.
 
     Raises:
-        InvalidOption: there is no cluster at the address.
+        InvalidOption: There is no cluster at the address.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read when ray is imported
+    # Ray reads it when it is imported.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
 
     if ray.is_initialized():
@@ -198,8 +239,11 @@ def session(cpus: float = 1, address: str | None = None) -> Iterator[None]:
                 "address": "local",
                 "num_cpus": max(_cores(), math.ceil(cpus)),
                 "_temp_dir": folder,
+                "include_dashboard": False,
+                "object_store_memory": OBJECT_STORE,
             }
-            options |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
+
+        # Registered before the start, which may fail with processes running.
         stack.callback(ray.shutdown)
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
@@ -213,25 +257,27 @@ def session(cpus: float = 1, address: str | None = None) -> Iterator[None]:
 
 
 def _cores() -> int:
+    # Containers and schedulers restrict the affinity; not every system reports it.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _room(needed: Resources) -> int:
-    """How many items of these resources the session can work on at a time.
+def _capacity(needed: Resources) -> int:
+    """Count the items with these resources that the session can work on at a time.
 
     Raises:
-        InvalidOption: none.
+        InvalidOption: No machine of the session has the resources.
     """
     nodes: list[dict[str, float]] = [node["Resources"] for node in _nodes() if node["Alive"]]
+    # Per machine: an item cannot take its cores from one machine and its GPUs from another.
     count = sum(
-        min(_times(node.get("CPU", 0), needed.cpus), _times(node.get("GPU", 0), needed.gpus))
+        min(_quotient(node.get("CPU", 0), needed.cpus), _quotient(node.get("GPU", 0), needed.gpus))
         for node in nodes
     )
     if not count:
-        offered = max(nodes, key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)))
+        largest = max(nodes, key=lambda node: (node.get("GPU", 0), node.get("CPU", 0)))
         raise InvalidOption(
             f"an item needs {needed.cpus:g} CPUs and {needed.gpus:g} GPUs; the largest machine has "
-            f"{offered.get('CPU', 0):g} and {offered.get('GPU', 0):g}"
+            f"{largest.get('CPU', 0):g} and {largest.get('GPU', 0):g}"
         )
     return count
 
@@ -239,9 +285,10 @@ def _room(needed: Resources) -> int:
 def _nodes() -> list[dict[str, Any]]:
     import ray
 
-    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return found
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return nodes
 
 
-def _times(offered: float, needed: float) -> int:
+def _quotient(offered: float, needed: float) -> int:
+    # Unlimited where an item needs none of a resource.
     return int(offered // needed) if needed else 2**31

@@ -182,7 +182,7 @@ def test_options_that_make_no_sense_are_refused(options: dict[str, object], said
 
 SCRIPT = """
 import sys, time
-from oneshot import fanout
+from oneshot.parallel import fanout
 
 def wait(item):
     time.sleep(item)
