@@ -178,7 +178,7 @@ def _beside_others(
         raw, even, _ = measure_networks(table, space, backend, codes, rounds, rng, bar.update)
     model = table.cost_model(space)
     assert model.block_sum is not None
-    estimates = {"cost model": model.estimate(codes), "block sum": model.block_sum.sum(codes)}
+    estimates = {"cost model": model.estimate(codes), "block sum": model.block_sum(codes)}
     if isinstance(backend, TorchEager):
         estimates["blocks timed alone"] = _isolated(backend, space, codes, conditions.threads)
     known, times = table.network_latencies()
@@ -216,7 +216,7 @@ def _isolated(
             runner = backend.runner([block])
             warm_up(runner, seconds=0.5)
             alone[key] = float(np.median([runner.whole() for _ in range(30)]))
-    sums: Array = block_sums(space, lambda block: alone[block.key]).sum(codes)
+    sums: Array = block_sums(space, lambda block: alone[block.key])(codes)
     return sums
 
 

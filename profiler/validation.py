@@ -136,7 +136,7 @@ def validate(
         networks=count,
         rounds=rounds,
         estimate=accuracy(model.estimate(random), medians[:count], levelled[:count]),
-        block_sum=accuracy(model.block_sum.sum(random), medians[:count], levelled[:count]),
+        block_sum=accuracy(model.block_sum(random), medians[:count], levelled[:count]),
         ceiling_mape=mape,
         ceiling_spearman=spearman,
         ceiling_kendall=kendall,

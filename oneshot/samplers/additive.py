@@ -91,7 +91,7 @@ class AdditiveBins:
             code = np.minimum((shares <= drawn[:, None]).sum(1), len(steps) - 1)
             codes[:, column] = code
             sums = reached[np.arange(count), code]
-        costs = self.table.sum(codes)
+        costs = self.table(codes)
         inside: Codes = codes[(costs >= self.edges[index]) & (costs < self.edges[index + 1])]
         return inside
 

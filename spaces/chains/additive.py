@@ -85,7 +85,10 @@ class AdditiveTable:
         )
         self._lookups = Lookups(self.terms, np.add)
 
-    def sum(self, codes: NDArray[Any]) -> NDArray[Any]:
+    separable = True
+    """The cost is decided choice by choice: `bounds` are exact and `expected` exists."""
+
+    def __call__(self, codes: NDArray[Any]) -> NDArray[Any]:
         """The sums of architectures `codes` (int array [n, choices]) as an array [n]."""
         return self._lookups.of(codes, self.fixed, self.dtype)
 
@@ -93,7 +96,7 @@ class AdditiveTable:
         """The least and the greatest sum, each with the codes [choices] that have it."""
         least = np.array([int(term.argmin()) for term in self.terms], dtype=np.int64)
         greatest = np.array([int(term.argmax()) for term in self.terms], dtype=np.int64)
-        low, high = self.sum(np.stack([least, greatest]))
+        low, high = self(np.stack([least, greatest]))
         return (low.item(), least), (high.item(), greatest)
 
     def expected(self, probabilities: Sequence[Tensor]) -> Tensor:

@@ -97,4 +97,4 @@ class AdditiveSpace(SearchSpace):
         return self.additive_table(lambda block: block.params, np.int64)
 
     def _sums(self, field: str, codes: Codes) -> NDArray[np.int64]:
-        return (self._macs if field == "macs" else self._params).sum(codes)
+        return (self._macs if field == "macs" else self._params)(codes)

@@ -51,7 +51,7 @@ def energy_model(table: LookupTable, space: SearchSpace, correction: str = "ridg
     check_blocks(table, space)
     codes = space.check(np.array([sample.codes for sample in samples], dtype=np.int64))
     energies = np.array([sample.energy_mj for sample in samples], dtype=np.float64)
-    latencies = block_sums(space, lambda block: table.blocks[block.key].latency_ms).sum(codes)
+    latencies = block_sums(space, lambda block: table.blocks[block.key].latency_ms)(codes)
     power = float(
         energies @ latencies / (latencies @ latencies)
     )  # watts: millijoules a millisecond

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from spaces.chains.additive import AdditiveTable
 from tables.cost.ridge import Correction, denoised, fit, slope, undisturbed
-from tables.cost.sums import SearchedSums, Sums, block_sums, counted, features
+from tables.cost.sums import CostTable, SearchedSums, block_sums, counted, features
 
 if TYPE_CHECKING:
     from spaces.space import SearchSpace
@@ -23,8 +23,8 @@ CORRECTIONS = ("ridge", "linear", "mlp")
 
 
 def corrected_sums(
-    table: LookupTable, space: SearchSpace, plain: Sums, kind: str
-) -> tuple[Sums, Correction]:
+    table: LookupTable, space: SearchSpace, plain: CostTable, kind: str
+) -> tuple[CostTable, Correction]:
     """Fit a correction of latencies on a table's whole networks.
 
     Args:
@@ -46,7 +46,7 @@ def corrected_energies(
     energies: NDArray[np.float64],
     kind: str,
     seed: int,
-) -> tuple[Sums, Correction]:
+) -> tuple[CostTable, Correction]:
     """Fit a correction of energies, as `corrected_sums` does of latencies.
 
     Args:
@@ -62,7 +62,7 @@ def corrected_energies(
 
 
 def levelled_networks(
-    table: LookupTable, space: SearchSpace, plain: Sums
+    table: LookupTable, space: SearchSpace, plain: CostTable
 ) -> tuple[NDArray[np.signedinteger[Any]], NDArray[np.float64]]:
     """Codes [n, choices] and times [n] of a table's networks as corrections are fitted on them.
 
@@ -73,7 +73,7 @@ def levelled_networks(
     return fitting.codes, fitting.values
 
 
-def _chosen(fitting: _Fitting, kind: str) -> tuple[Sums, Correction]:
+def _chosen(fitting: _Fitting, kind: str) -> tuple[CostTable, Correction]:
     if kind != "best":
         return fitting.by(kind)
     scores = {each: fitting.residual(each) for each in CORRECTIONS}
@@ -81,13 +81,13 @@ def _chosen(fitting: _Fitting, kind: str) -> tuple[Sums, Correction]:
     return sums, replace(found, scores=scores)
 
 
-def _latencies(table: LookupTable, space: SearchSpace, plain: Sums) -> _Fitting:
+def _latencies(table: LookupTable, space: SearchSpace, plain: CostTable) -> _Fitting:
     """The times of a table's networks, with what disturbed single turns divided out as far as their
     blocks tell it.
     """
     given, times = table.network_latencies()
     codes, noise = space.check(given), table.network_noise()
-    prior: NDArray[np.float64] = plain.sum(codes)
+    prior: NDArray[np.float64] = plain(codes)
     disturbance = table.network_disturbance(prior)
     if disturbance is not None:
         # How much of the disturbance of its blocks a network shares: the slope of one on the other.
@@ -115,14 +115,14 @@ class _Fitting:
     """
 
     space: SearchSpace
-    plain: Sums
+    plain: CostTable
     costs: Mapping[str, float]
     codes: NDArray[np.signedinteger[Any]]
     values: NDArray[np.float64]
     seed: int
     noise: NDArray[np.float64] | None = None
 
-    def by(self, kind: str) -> tuple[Sums, Correction]:
+    def by(self, kind: str) -> tuple[CostTable, Correction]:
         """The corrected costs by one kind of correction."""
         return self._ridge() if kind == "ridge" else self._regression(kind)
 
@@ -140,7 +140,7 @@ class _Fitting:
 
     @cached_property
     def prior(self) -> NDArray[np.float64]:
-        prior: NDArray[np.float64] = self.plain.sum(self.codes)
+        prior: NDArray[np.float64] = self.plain(self.codes)
         return prior
 
     @cached_property
@@ -162,7 +162,7 @@ class _Fitting:
     def kept(self) -> NDArray[np.bool_]:
         return undisturbed(self.marks, self.rest)
 
-    def _ridge(self) -> tuple[Sums, Correction]:
+    def _ridge(self) -> tuple[CostTable, Correction]:
         found = fit(self.marks, self.prior, self.values, self.noise)
         if isinstance(self.plain, AdditiveTable):
             deltas = np.split(found.deltas, np.cumsum(self.space.candidates)[:-1])
@@ -173,7 +173,7 @@ class _Fitting:
             {key: self.costs[key] + delta for key, delta in deltas_of}, found.intercept
         ), found
 
-    def _regression(self, kind: str) -> tuple[Sums, Correction]:
+    def _regression(self, kind: str) -> tuple[CostTable, Correction]:
         from tables.cost.regression import linear, multi_layer, parts
 
         kept, residual, space, costs = self.kept, self.residual(kind), self.space, self.costs
@@ -200,5 +200,5 @@ class _Fitting:
     def _keys(self) -> list[str]:
         return self.space.block_counts(self.codes[:1])[0]
 
-    def _counted(self, costs: Mapping[str, float], fixed: float) -> Sums:
+    def _counted(self, costs: Mapping[str, float], fixed: float) -> CostTable:
         return counted(self.space, costs, fixed)

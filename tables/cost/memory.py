@@ -12,7 +12,7 @@ from spaces.chains.chain import ChainSpace
 from spaces.chains.resolution import ResolutionSpace
 from tables.cost.model import CostModel, check_blocks
 from tables.cost.peaks import PeakTable
-from tables.cost.sums import SearchedSums, Sums
+from tables.cost.sums import CostTable, SearchedSums
 from tables.errors import MissingFigures
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def memory_model(table: LookupTable, space: SearchSpace) -> CostModel:
         raise MissingFigures(
             table.name, METRIC, f"it has none for the block '{unknown[0]}'{more} of {space.name}"
         )
-    peaks: Sums | PeakTable
+    peaks: CostTable
     if isinstance(space, ResolutionSpace):
         parts = [_peaks(table, space.at(code)) for code in range(len(space.resolutions))]
         peaks = SearchedSums(space, lambda codes: _at_resolutions(parts, codes))
@@ -89,5 +89,5 @@ def _at_resolutions(parts: list[PeakTable], codes: NDArray[Any]) -> NDArray[np.i
     found = np.zeros(len(codes), dtype=np.int64)
     for code, part in enumerate(parts):
         rows = np.flatnonzero(codes[:, 0] == code)
-        found[rows] = part.peak(codes[rows, 1:])
+        found[rows] = part(codes[rows, 1:])
     return found

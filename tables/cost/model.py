@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spaces.architecture import Architecture
-from spaces.chains.additive import AdditiveTable
 from spaces.chains.additive_space import AdditiveSpace
 from spaces.errors import NotAdditive, UnknownName
 from tables.cost.extremes import enumerable, extremes
 from tables.cost.fitting import CORRECTIONS, corrected_sums
-from tables.cost.peaks import PeakTable
 from tables.cost.ridge import Correction
-from tables.cost.sums import SearchedSums, Sums, block_sums
+from tables.cost.sums import CostTable, SearchedSums, block_sums
 from tables.errors import MissingBlock, MissingFigures
 
 if TYPE_CHECKING:
@@ -47,9 +45,6 @@ MEASURED = tuple(metric for metric in METRICS if metric not in COUNTS)
 
 ALIASES = {"flops": "macs"}
 """The papers' word -> ours."""
-
-
-_BY_CHOICE = (AdditiveTable, PeakTable)
 
 
 MARGIN = 1.64
@@ -86,11 +81,11 @@ class CostModel:
 
     space: SearchSpace
     metric: str
-    table: Sums | PeakTable
+    table: CostTable
     sigma: float | None
     device: str | None = None
     correction: Correction | None = None
-    block_sum: Sums | None = None
+    block_sum: CostTable | None = None
 
     @property
     def unit(self) -> str:
@@ -99,11 +94,7 @@ class CostModel:
 
     def estimate(self, architectures: Architectures) -> NDArray[np.float64]:
         """Costs of codes [n, choices] or architectures as a float array [n]."""
-        return self._costs(self.space.codes(architectures)).astype(np.float64, copy=False)
-
-    @property
-    def _costs(self) -> Callable[[NDArray[Any]], NDArray[Any]]:
-        return self.table.peak if isinstance(self.table, PeakTable) else self.table.sum
+        return self.table(self.space.codes(architectures)).astype(np.float64, copy=False)
 
     def upper(self, architectures: Architectures, margin: float = MARGIN) -> NDArray[np.float64]:
         """What the cost stays under: estimate + margin x sigma (the estimate where sigma is
@@ -117,7 +108,7 @@ class CostModel:
         Exact where `exact_bounds` says so. Elsewhere they are the extremes that a seeded evolution
         finds: their architectures have these costs, but a lower or a higher one may exist.
         """
-        found = self.table.bounds() if self._free else extremes(self.space, self._costs)
+        found = self.table.bounds() if self._free else extremes(self.space, self.table)
         least, greatest = (Bound(value, self.space.architecture(codes)) for value, codes in found)
         return least, greatest
 
@@ -126,14 +117,14 @@ class CostModel:
         """Whether `bounds` are exact: sums and peaks over choices, and spaces small enough to be
         enumerated.
         """
-        return (isinstance(self.table, _BY_CHOICE) and self._free) or enumerable(self.space)
+        return (self.table.separable and self._free) or enumerable(self.space)
 
     @property
     def _free(self) -> bool:
         """Whether the table's own bounds are of architectures that exist, each in its one
         spelling.
         """
-        if not self.space.irregular or not isinstance(self.table, _BY_CHOICE):
+        if not self.space.irregular or not self.table.separable:
             return True
         codes = np.stack([codes for _, codes in self.table.bounds()]).astype(self.space.dtype)
         return bool(self.space.valid(codes).all() and (self.space.canonical(codes) == codes).all())
@@ -149,7 +140,7 @@ class CostModel:
             NotAdditive: the space's costs, or the correction, are not sums (or a peak) over its
                 choices.
         """
-        if isinstance(self.table, _BY_CHOICE) and self.space.additive:
+        if self.table.separable and self.space.additive:
             return self.table.expected(probabilities)
         cause = (
             f"with the correction {self.correction.kind!r} "

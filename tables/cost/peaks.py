@@ -29,7 +29,10 @@ class PeakTable:
         self.terms = [np.asarray(term, dtype=np.int64) for term in terms]
         self._lookups = Lookups(self.terms, np.maximum)
 
-    def peak(self, codes: NDArray[Any]) -> NDArray[np.int64]:
+    separable = True
+    """The cost is decided choice by choice: `bounds` are exact and `expected` exists."""
+
+    def __call__(self, codes: NDArray[Any]) -> NDArray[np.int64]:
         """The peaks of architectures `codes` (int array [n, choices]) as an array [n]."""
         return self._lookups.of(codes, self.fixed, np.dtype(np.int64))
 
@@ -37,7 +40,7 @@ class PeakTable:
         """The least and the greatest peak, each with the codes [choices] that have it."""
         least = np.array([int(term.argmin()) for term in self.terms], dtype=np.int64)
         greatest = np.array([int(term.argmax()) for term in self.terms], dtype=np.int64)
-        low, high = self.peak(np.stack([least, greatest]))
+        low, high = self(np.stack([least, greatest]))
         return (low.item(), least), (high.item(), greatest)
 
     def within(self, maximum: float) -> list[NDArray[np.bool_]]:

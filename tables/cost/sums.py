@@ -4,7 +4,7 @@ everywhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.chains.additive_space import AdditiveSpace
+from spaces.errors import NotAdditive
 from tables.cost.extremes import extremes
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from spaces.block import Block
     from spaces.space import SearchSpace
 
@@ -24,14 +27,31 @@ Extreme: TypeAlias = tuple[float, NDArray[Any]]
 """A cost and the codes [choices] that have it."""
 
 
-class Sums(Protocol):
-    """Costs of many architectures at once."""
+class CostTable(Protocol):
+    """The costs of a space's architectures: `AdditiveTable`, `PeakTable` and `SearchedSums`."""
 
-    def sum(self, codes: NDArray[Any]) -> NDArray[Any]:
-        """The costs of codes (int array [n, choices]) as an array [n]."""
+    @property
+    def separable(self) -> bool:
+        """Whether the cost is decided choice by choice.
+
+        Then `bounds` are exact and `expected` exists.
+        """
+
+    def __call__(self, codes: NDArray[Any]) -> NDArray[Any]:
+        """Return the costs [n] of codes (int array [n, choices])."""
 
     def bounds(self) -> tuple[Extreme, Extreme]:
-        """The least and the greatest cost."""
+        """Return the least and the greatest cost, each with the codes that have it."""
+
+    def expected(self, probabilities: Sequence[Tensor]) -> Tensor:
+        """Return the differentiable expected cost.
+
+        Args:
+            probabilities: For each choice a tensor [..., candidates].
+
+        Raises:
+            NotAdditive: The cost is not separable.
+        """
 
 
 class SearchedSums:
@@ -45,7 +65,9 @@ class SearchedSums:
     def __init__(self, space: SearchSpace, cost: Callable[[NDArray[Any]], NDArray[Any]]):
         self.space, self.cost = space, cost
 
-    def sum(self, codes: NDArray[Any]) -> NDArray[Any]:
+    separable = False
+
+    def __call__(self, codes: NDArray[Any]) -> NDArray[Any]:
         """The costs of codes (int array [n, choices]) as an array [n]."""
         parts = [
             self.cost(codes[start : start + _CHUNK])
@@ -61,7 +83,11 @@ class SearchedSums:
 
     @cached_property
     def _extremes(self) -> tuple[Extreme, Extreme]:
-        return extremes(self.space, self.sum)
+        return extremes(self.space, self)
+
+    def expected(self, probabilities: Sequence[Tensor]) -> Tensor:
+        """Raise NotAdditive: no expectation exists over independent choices."""
+        raise NotAdditive(f"costs of {self.space.name} are not sums over its choices")
 
 
 def counted(space: SearchSpace, costs: Mapping[str, float], fixed: float = 0.0) -> SearchedSums:
@@ -85,7 +111,7 @@ def counted(space: SearchSpace, costs: Mapping[str, float], fixed: float = 0.0) 
     return SearchedSums(space, cost)
 
 
-def block_sums(space: SearchSpace, cost: Callable[[Block], float]) -> Sums:
+def block_sums(space: SearchSpace, cost: Callable[[Block], float]) -> CostTable:
     """The plain sum of block costs, by the fastest way that the space allows."""
     if isinstance(space, AdditiveSpace):
         return space.additive_table(cost)

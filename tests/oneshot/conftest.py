@@ -97,7 +97,7 @@ def table(tiny: ChainSpace) -> LookupTable:
         for key, block in tiny.all_blocks.items()
     }
     codes = tiny.sample(rng, 80)
-    times = tiny.additive_table(lambda block: blocks[block.key].latency_ms).sum(codes) + rng.normal(
+    times = tiny.additive_table(lambda block: blocks[block.key].latency_ms)(codes) + rng.normal(
         0.05, 0.01, 80
     )
     samples = [

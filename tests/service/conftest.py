@@ -37,7 +37,7 @@ def made_up_table(space: ChainSpace, name: str) -> LookupTable:
         for key, block in space.all_blocks.items()
     }
     codes = space.sample(rng, 64)
-    latencies = space.additive_table(lambda block: blocks[block.key].latency_ms).sum(codes) + 0.05
+    latencies = space.additive_table(lambda block: blocks[block.key].latency_ms)(codes) + 0.05
     latencies = latencies + rng.normal(0, NOISE_MS, len(codes))
     measured = zip(codes.tolist(), latencies.tolist(), strict=True)
     networks = [NetworkSample(tuple(row), 0, (value,), 1.0) for row, value in measured]

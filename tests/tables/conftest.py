@@ -36,7 +36,7 @@ def made_up(
         for key, block in space.all_blocks.items()
     }
     codes = space.sample(rng, networks)
-    times = block_sums(space, lambda block: blocks[block.key].latency_ms).sum(codes) + 0.05
+    times = block_sums(space, lambda block: blocks[block.key].latency_ms)(codes) + 0.05
     times = times + rng.normal(0, noise_ms, networks)
     samples = [
         NetworkSample(tuple(row), 0, (ms,), 1.0)

@@ -69,7 +69,7 @@ def test_known_times_are_recovered(fake: Any, tiny: ChainSpace) -> None:
         assert cost.latency_ms == pytest.approx(fake.truth(block), abs=1e-6)
         assert (cost.latency_iqr_ms, cost.macs, cost.params) == (0, block.macs, block.params)
     codes, latencies = table.network_latencies()
-    sums = tiny.additive_table(fake.truth).sum(codes)
+    sums = tiny.additive_table(fake.truth)(codes)
     assert latencies == pytest.approx(sums + 0.3, abs=1e-5)
     model = table.cost_model(tiny)
     assert model.estimate(codes.astype(np.int8)) == pytest.approx(latencies, abs=1e-3)
@@ -124,19 +124,19 @@ def test_drift_and_spikes_are_taken_out(fake: Any, tiny: ChainSpace, spikes: flo
     check_table(table, tiny)
     references = tiny.check(np.array(table.measurement.reference_codes))
     # All times are told for one state of the device: that of the reference's median.
-    state = table.measurement.reference_ms / (tiny.additive_table(fake.truth).sum(references).mean() + 0.3)
+    state = table.measurement.reference_ms / (tiny.additive_table(fake.truth)(references).mean() + 0.3)
     assert 0.8 < state < 1.3
     for key, cost in table.blocks.items():
         assert cost.latency_ms / state == pytest.approx(fake.truth(tiny.all_blocks[key]), rel=0.015)
     codes, latencies = table.network_latencies()
-    sums = tiny.additive_table(fake.truth).sum(codes) + 0.3
+    sums = tiny.additive_table(fake.truth)(codes) + 0.3
     errors = latencies / state / sums - 1
     assert np.median(np.abs(errors)) < 0.01
     raw = np.array([np.median(sample.latency_ms) for sample in table.networks])
     assert np.std(errors) < 0.3 * np.std(raw / sums)
     model = table.cost_model(tiny)
     every = np.concatenate(list(tiny.enumerate_codes()))
-    truth = tiny.additive_table(fake.truth).sum(every) + 0.3
+    truth = tiny.additive_table(fake.truth)(every) + 0.3
     assert np.abs(model.estimate(every) / state / truth - 1).max() < 0.03
 
 

@@ -24,11 +24,11 @@ def test_sums_are_recovered(fake: Any, tiny: ChainSpace) -> None:
     rng = np.random.default_rng(0)
     codes = tiny.sample(rng, 300).astype(np.int64)
     truth = tiny.additive_table(lambda block: fake.truth(block) * (2 if block.operator == "xception" else 1))
-    found = solve(tiny, codes, truth.sum(codes) + 0.3)
+    found = solve(tiny, codes, truth(codes) + 0.3)
     fresh = tiny.sample(rng, 200)
     keys, counts = tiny.block_counts(fresh)
     sums = counts @ np.array([found.costs[key] for key in keys])
-    assert sums == pytest.approx(truth.sum(fresh) + 0.3, rel=0.01)
+    assert sums == pytest.approx(truth(fresh) + 0.3, rel=0.01)
     assert min(found.costs.values()) >= 0
     assert found.occurrences[keys[0]] == 300
     assert found.standard_error < 0.01
@@ -36,7 +36,7 @@ def test_sums_are_recovered(fake: Any, tiny: ChainSpace) -> None:
 
 def test_the_prior_is_the_devices_rate_where_nothing_else_is_known(fake: Any, tiny: ChainSpace) -> None:
     codes = tiny.sample(np.random.default_rng(1), 200).astype(np.int64)
-    found = solve(tiny, codes, tiny.additive_table(fake.truth).sum(codes))
+    found = solve(tiny, codes, tiny.additive_table(fake.truth)(codes))
     for key, cost in found.costs.items():
         assert cost == pytest.approx(fake.truth(tiny.all_blocks[key]), rel=0.02)
 
@@ -53,10 +53,10 @@ def test_a_runtime_that_joins_blocks_is_measured_by_whole_networks(fake: Any, ti
     assert {sample.blocks_ms for sample in table.networks} == {None}
     assert all((cost.samples or 0) >= 3 for cost in table.blocks.values())
     references = tiny.check(np.array(table.measured.reference_codes))
-    state = table.measured.reference_ms / (tiny.additive_table(fake.truth).sum(references).mean() + 0.3)
+    state = table.measured.reference_ms / (tiny.additive_table(fake.truth)(references).mean() + 0.3)
     every = np.concatenate(list(tiny.enumerate_codes()))
-    truth = (tiny.additive_table(fake.truth).sum(every) + 0.3) * state
+    truth = (tiny.additive_table(fake.truth)(every) + 0.3) * state
     model = table.cost_model(tiny)
     assert np.abs(model.estimate(every) / truth - 1).max() < 0.03
     assert model.block_sum is not None
-    assert np.abs(model.block_sum.sum(every) / truth - 1).mean() < 0.03
+    assert np.abs(model.block_sum(every) / truth - 1).mean() < 0.03

@@ -103,7 +103,7 @@ def test_build_writes_a_table(built: Built, tiny: ChainSpace) -> None:
 def test_blocks_inside_networks_add_up_to_them(built: Built, tiny: ChainSpace) -> None:
     table = LookupTable.read(built[0])
     codes, _ = table.network_latencies()
-    sums = tiny.additive_table(lambda block: table.blocks[block.key].latency_ms).sum(codes)
+    sums = tiny.additive_table(lambda block: table.blocks[block.key].latency_ms)(codes)
     # The quickest runs: where other processes take turns, whole networks are interrupted and single
     # blocks seldom.
     quickest = [min(sample.latency_ms) for sample in table.networks]
@@ -540,7 +540,7 @@ def test_blocks_on_cuda_add_up_to_networks(tmp_path: Path) -> None:
     assert {"cuda", "cudnn", "torch"} <= set(table.versions)
     assert set(table.blocks) == set(space.all_blocks)
     codes, latencies = table.network_latencies()
-    sums = space.additive_table(lambda block: table.blocks[block.key].latency_ms).sum(codes)
+    sums = space.additive_table(lambda block: table.blocks[block.key].latency_ms)(codes)
     ratios = sorted((latencies / sums).tolist())
     assert 0.5 < ratios[len(ratios) // 2] < 1.5
     model = table.cost_model(space)

@@ -47,7 +47,7 @@ def test_sum_is_the_plain_sum(table: AdditiveTable, seed: int) -> None:
     codes = random_codes(
         np.random.default_rng(seed), [len(term) for term in table.terms], 17, np.int8
     )
-    np.testing.assert_allclose(table.sum(codes), naive(table, codes), rtol=1e-12, atol=1e-6)
+    np.testing.assert_allclose(table(codes), naive(table, codes), rtol=1e-12, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_sum_is_exact_for_any_number_of_candidates(counts: list[int], kind: type
     )
     codes = random_codes(rng, counts, 50)
     codes[-1] = np.array(counts) - 1
-    sums = table.sum(codes)
+    sums = table(codes)
     assert sums.dtype == kind
     assert sums.tolist() == naive(table, codes)
 
@@ -89,23 +89,23 @@ def test_sum_is_right_at_the_edges_of_chunks(n: int) -> None:
     expected = 11 + sum(
         (term[codes[:, column]] for column, term in enumerate(terms)), np.zeros(n, dtype=np.int64)
     )
-    sums = AdditiveTable(11, terms).sum(codes)
+    sums = AdditiveTable(11, terms)(codes)
     assert sums.shape == (n,)
     assert np.array_equal(sums, expected)
 
 
 def test_small_integers_do_not_wrap() -> None:
     table = AdditiveTable(0, [np.array([100, 120], dtype=np.int8)] * 30)
-    assert table.sum(np.ones((2, 30), dtype=np.int8)).tolist() == [3600, 3600]
+    assert table(np.ones((2, 30), dtype=np.int8)).tolist() == [3600, 3600]
 
 
 def test_a_fraction_in_the_fixed_part_is_kept() -> None:
-    assert AdditiveTable(0.25, [np.array([1, 2])]).sum(np.array([[1]])).tolist() == [2.25]
+    assert AdditiveTable(0.25, [np.array([1, 2])])(np.array([[1]])).tolist() == [2.25]
 
 
 def test_codes_are_left_as_they_were() -> None:
     codes = np.full((3, 4), 3, dtype=np.int8)
-    AdditiveTable(0, [np.arange(4)] * 4).sum(codes)
+    AdditiveTable(0, [np.arange(4)] * 4)(codes)
     assert (codes == 3).all()
 
 
@@ -164,7 +164,7 @@ def test_expected_of_certain_choices_is_the_sum(small: AdditiveTable) -> None:
     ]
     found = small.expected(certain)
     assert found.shape == (2,)
-    np.testing.assert_allclose(found.numpy(), small.sum(codes), rtol=1e-12)
+    np.testing.assert_allclose(found.numpy(), small(codes), rtol=1e-12)
 
 
 def test_gradient_of_expected_is_that_of_finite_differences(

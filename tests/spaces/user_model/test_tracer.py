@@ -369,7 +369,7 @@ def test_sums_of_blocks_are_tables_where_costs_add_up() -> None:
     assert isinstance(space, spaces.AdditiveSpace)
     codes = np.concatenate(list(space.enumerate_codes()))
     table = space.additive_table(lambda block: block.macs, np.int64)
-    assert table.sum(codes).tolist() == space.macs(codes).tolist()
+    assert table(codes).tolist() == space.macs(codes).tolist()
     halves = [torch.tensor([0.5, 0.5], dtype=torch.float64)] * 2
     assert table.expected(halves).item() == space.macs(codes).mean()
 

@@ -34,7 +34,7 @@ def measured(
     """
     rng = np.random.default_rng(seed)
     codes = space.sample(rng, count)
-    plain = block_sums(space, lambda block: table.blocks[block.key].latency_ms).sum(codes)
+    plain = block_sums(space, lambda block: table.blocks[block.key].latency_ms)(codes)
     times = truth(plain, codes)[:, None] * (1 + noise * rng.normal(size=(count, runs)))
     rows = zip(codes.tolist(), times.tolist(), strict=True)
     return replace(
@@ -60,9 +60,7 @@ def test_linear_finds_a_scale(table: LookupTable, tiny: ChainSpace) -> None:
     model = measured(table, tiny, scaled, 60, 1e-4).cost_model(tiny, correction="linear")
     codes = tiny.sample(np.random.default_rng(9), 200)
     assert model.block_sum is not None
-    assert model.estimate(codes) == pytest.approx(
-        scaled(model.block_sum.sum(codes), codes), rel=2e-3
-    )
+    assert model.estimate(codes) == pytest.approx(scaled(model.block_sum(codes), codes), rel=2e-3)
     found = model.correction
     assert found is not None
     assert (found.kind, found.count) == ("linear", 60)
@@ -83,7 +81,7 @@ def test_the_perceptron_learns_what_is_no_sum(table: LookupTable, tiny: ChainSpa
     assert mlp.sigma < 0.6 * ridge.sigma
     codes = tiny.sample(np.random.default_rng(10), 300)
     assert mlp.block_sum is not None
-    errors = mlp.estimate(codes) - bent(mlp.block_sum.sum(codes), codes)
+    errors = mlp.estimate(codes) - bent(mlp.block_sum(codes), codes)
     assert np.sqrt(np.mean(errors**2)) == pytest.approx(mlp.sigma, rel=0.4)
     with pytest.raises(
         NotAdditive, match="with the correction 'mlp' costs of spos-tiny are not sums"
@@ -147,7 +145,7 @@ def test_sigma_is_without_the_noise_of_single_samples(
     assert model.sigma is not None
     codes = np.concatenate(list(tiny.enumerate_codes()))
     assert model.block_sum is not None
-    medians = truth(model.block_sum.sum(codes), codes)
+    medians = truth(model.block_sum(codes), codes)
     real = np.sqrt(np.mean((model.estimate(codes) - medians) ** 2))
     assert model.correction.residual > 1.15 * real
     assert model.sigma < 0.9 * model.correction.residual
@@ -168,7 +166,7 @@ def test_noise_of_the_median_is_not_overstated(table: LookupTable, tiny: ChainSp
     for runs in (1, 2, 3, 4, 5, 8, 12):
         made = measured(table, tiny, scaled, 2000, 0.05, runs)
         codes, values = made.network_latencies()
-        plain = block_sums(tiny, lambda block: table.blocks[block.key].latency_ms).sum(codes)
+        plain = block_sums(tiny, lambda block: table.blocks[block.key].latency_ms)(codes)
         true = np.std(values / scaled(plain, codes))
         told = np.mean(made.network_noise() / values)
         assert told <= true * 1.04
@@ -188,7 +186,7 @@ def disturbed(table: LookupTable, space: ChainSpace, shared: float, own: float) 
     """
     rng = np.random.default_rng(13)
     codes = space.sample(rng, 200)
-    plain = block_sums(space, lambda block: table.blocks[block.key].latency_ms).sum(codes)
+    plain = block_sums(space, lambda block: table.blocks[block.key].latency_ms)(codes)
     turns = np.exp(np.abs(rng.normal(0, 0.1, 200)))
     wholes = (plain + 0.05) * turns**shared * np.exp(rng.normal(0, own, 200))
     blocks = plain * turns
@@ -213,7 +211,7 @@ def test_what_disturbs_a_networks_blocks_is_divided_out(
     assert found.sigma < fewer * without.sigma
     codes = tiny.sample(np.random.default_rng(14), 200)
     assert found.block_sum is not None
-    truth = found.block_sum.sum(codes) + 0.05
+    truth = found.block_sum(codes) + 0.05
     # A disturbance only adds: estimates that do not know of it are too long.
     assert np.abs(found.estimate(codes) / truth - 1).mean() < 0.01
     assert np.mean(without.estimate(codes) / truth - 1) > 0.02

@@ -37,11 +37,11 @@ def tables(draw: st.DrawFn) -> PeakTable:
 @given(table=tables())
 def test_a_peak_is_the_greatest_part(table: PeakTable) -> None:
     codes = every(table)
-    assert table.peak(codes).tolist() == plain(table, codes)
+    assert table(codes).tolist() == plain(table, codes)
     (least, lightest), (greatest, heaviest) = table.bounds()
     peaks = plain(table, codes)
     assert (least, greatest) == (min(peaks), max(peaks))
-    assert table.peak(np.stack([lightest, heaviest])).tolist() == [least, greatest]
+    assert table(np.stack([lightest, heaviest])).tolist() == [least, greatest]
 
 
 def test_large_spaces_are_looked_up_in_groups() -> None:
@@ -50,8 +50,8 @@ def test_large_spaces_are_looked_up_in_groups() -> None:
     codes = np.stack([rng.integers(len(term), size=70_000) for term in table.terms], axis=1).astype(
         np.int16
     )
-    assert table.peak(codes).tolist() == plain(table, codes)
-    assert table.peak(codes[:0]).shape == (0,)
+    assert table(codes).tolist() == plain(table, codes)
+    assert table(codes[:0]).shape == (0,)
 
 
 @given(table=tables(), maximum=st.floats(0, 13))
@@ -61,7 +61,7 @@ def test_architectures_within_a_peak_are_those_of_the_allowed_candidates(
     codes = every(table)
     allowed = table.within(maximum)
     made_of = np.all([given[codes[:, column]] for column, given in enumerate(allowed)], axis=0)
-    assert np.array_equal(made_of, table.peak(codes) <= maximum)
+    assert np.array_equal(made_of, table(codes) <= maximum)
 
 
 @given(table=tables(), seed=st.integers(0, 1000))
@@ -73,7 +73,7 @@ def test_the_expectation_is_exact(table: PeakTable, seed: int) -> None:
     ]
     codes = every(table)
     chances = np.prod([row.numpy()[codes[:, column]] for column, row in enumerate(given)], axis=0)
-    expected = float(chances @ table.peak(codes))
+    expected = float(chances @ table(codes))
     assert float(table.expected(given)) == pytest.approx(expected, rel=1e-9, abs=1e-9)
     stacked = [torch.stack([row, row]) for row in given]
     assert table.expected(stacked).tolist() == pytest.approx(
