@@ -164,8 +164,8 @@ class _Plan:
         )
 
     def measure(self, runtime: Any, budget_s: float, seed: int, name: str) -> LookupTable:
-        from profiler.build.builder import Instruments, Settings
-        from profiler.build.builder import build as build_table
+        from profiler.building.builder import Instruments, Settings
+        from profiler.building.builder import build as build_table
         from profiler.instruments.energy import find_counter
         from profiler.instruments.gpu_state import reader
         from spaces.console.progress import Bar

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import spaces
-from profiler.build.session import REFERENCES
+from profiler.building.session import REFERENCES
 from spaces import Block, ChainSpace, ChoiceLayer
 from spaces.architecture import Architecture
 from spaces.modules.network import release_initialiser

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import spaces
 from profiler.backends.hooked import HookedRunner
 from profiler.backends.torch_eager import TorchEager
-from profiler.build.builder import Settings, build
+from profiler.building.builder import Settings, build
 from spaces.space import SearchSpace
 from tables.lookup_table import LookupTable
 

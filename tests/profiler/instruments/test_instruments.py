@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from profiler import Settings, build
-from profiler.build.builder import Instruments
+from profiler.building.builder import Instruments
 from profiler.instruments.devices import Device
 from profiler.instruments.energy import EnergyCounter, find_counter
 from profiler.instruments.gpu_state import parse, reader

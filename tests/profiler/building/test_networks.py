@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 import spaces
-from profiler.build.networks import covering_networks, latin_networks
+from profiler.building.networks import covering_networks, latin_networks
 
 
-@pytest.mark.parametrize("name", ["ofa-mobilenetv3(resolutions=(64, 96))", "proxylessnas-tiny", "ofa-proxyless"])
+@pytest.mark.parametrize(
+    "name", ["ofa-mobilenetv3(resolutions=(64, 96))", "proxylessnas-tiny", "ofa-proxyless"]
+)
 def test_networks_of_irregular_spaces_exist(name: str) -> None:
     space = spaces.get(name)
     codes = latin_networks(space, np.random.default_rng(0))
@@ -30,4 +32,7 @@ def test_few_networks_cover_what_is_missing() -> None:
 
 def test_blocks_that_do_not_exist_are_not_searched_for_ever() -> None:
     space = spaces.get("spos-tiny")
-    assert len(covering_networks(space, ["conv k9 s1 relu 1x1x1 -> 1x1x1"], np.random.default_rng(0))) == 0
+    assert (
+        len(covering_networks(space, ["conv k9 s1 relu 1x1x1 -> 1x1x1"], np.random.default_rng(0)))
+        == 0
+    )

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import spaces
 from profiler import Settings, build
-from profiler.build.builder import FEWEST_ROUNDS
-from profiler.build.networks import latin_networks
-from profiler.build.session import REFERENCES
+from profiler.building.builder import FEWEST_ROUNDS
+from profiler.building.networks import latin_networks
+from profiler.building.session import REFERENCES
 from spaces import ChainSpace
 from tables import LookupTable
 from tables.schema import check, table_schema
@@ -29,7 +29,9 @@ NAMES: dict[str, Any] = {
 def test_latin_networks_hold_every_candidate_once(name: str, seed: int) -> None:
     space = spaces.get(name)
     codes = latin_networks(space, np.random.default_rng(seed))
-    assert np.array_equal(np.sort(codes, axis=0), np.repeat(np.arange(4)[:, None], len(space.choices), axis=1))
+    assert np.array_equal(
+        np.sort(codes, axis=0), np.repeat(np.arange(4)[:, None], len(space.choices), axis=1)
+    )
     assert codes.dtype == space.dtype
 
 
@@ -73,7 +75,12 @@ def test_known_times_are_recovered(fake: Any, tiny: ChainSpace) -> None:
     assert latencies == pytest.approx(sums + 0.3, abs=1e-5)
     model = table.cost_model(tiny)
     assert model.estimate(codes.astype(np.int8)) == pytest.approx(latencies, abs=1e-3)
-    assert (table.command, table.seed, table.space, table.name) == ("by hand", 1, "spos-tiny", "made")
+    assert (table.command, table.seed, table.space, table.name) == (
+        "by hand",
+        1,
+        "spos-tiny",
+        "made",
+    )
     assert table.versions == {"pathfit": spaces.__version__, "fake": "1"}
 
 
@@ -88,13 +95,17 @@ def test_building_stops_when_it_is_precise(fake: Any, tiny: ChainSpace) -> None:
 def test_few_networks_are_measured_in_8_rounds_at_least(fake: Any, tiny: ChainSpace) -> None:
     table = build(tiny, fake(4), Settings(budget_s=30, fewest_networks=1), **NAMES)
     assert table.measurement.rounds == FEWEST_ROUNDS == 8
-    assert [sample.round for sample in table.networks] == [number for number in range(8) for _ in range(4)]
+    assert [sample.round for sample in table.networks] == [
+        number for number in range(8) for _ in range(4)
+    ]
 
 
 def test_the_budget_ends_what_cannot_be_precise(fake: Any, tiny: ChainSpace) -> None:
     told: list[tuple[float, str]] = []
     settings = Settings(budget_s=0.2, precision_target=1e-6)
-    table = build(tiny, fake(4, noise=0.3), settings, progress=lambda *state: told.append(state), **NAMES)
+    table = build(
+        tiny, fake(4, noise=0.3), settings, progress=lambda *state: told.append(state), **NAMES
+    )
     measured = table.measurement
     assert measured.stopped_by == "budget"
     assert measured.standard_error > 1e-6
@@ -124,7 +135,9 @@ def test_drift_and_spikes_are_taken_out(fake: Any, tiny: ChainSpace, spikes: flo
     check_table(table, tiny)
     references = tiny.check(np.array(table.measurement.reference_codes))
     # All times are told for one state of the device: that of the reference's median.
-    state = table.measurement.reference_ms / (tiny.additive_table(fake.truth)(references).mean() + 0.3)
+    state = table.measurement.reference_ms / (
+        tiny.additive_table(fake.truth)(references).mean() + 0.3
+    )
     assert 0.8 < state < 1.3
     for key, cost in table.blocks.items():
         assert cost.latency_ms / state == pytest.approx(fake.truth(tiny.all_blocks[key]), rel=0.015)
@@ -155,11 +168,18 @@ def test_reference_of_a_round_is_recorded_with_its_samples(fake: Any, tiny: Chai
     )
 
 
-def test_every_round_makes_its_networks_and_the_references_anew(fake: Any, tiny: ChainSpace) -> None:
+def test_every_round_makes_its_networks_and_the_references_anew(
+    fake: Any, tiny: ChainSpace
+) -> None:
     """So that one placement in memory is not taken for a block's own time."""
     device = fake(4)
-    rounds = build(tiny, device, Settings(budget_s=30, fewest_networks=40), **NAMES).measurement.rounds
-    assert device.renewed == [0, *(REFERENCES + number * (4 + REFERENCES) for number in range(rounds))]
+    rounds = build(
+        tiny, device, Settings(budget_s=30, fewest_networks=40), **NAMES
+    ).measurement.rounds
+    assert device.renewed == [
+        0,
+        *(REFERENCES + number * (4 + REFERENCES) for number in range(rounds)),
+    ]
     assert device.runners == REFERENCES + rounds * (4 + REFERENCES)
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from profiler.backends.base import Backend, MeasuresMemory, Renews, Runner
-from profiler.instruments.energy import EnergyCounter
+from profiler.building.networks import covering_networks
+from profiler.building.samples import Samples, WholeSample
+from profiler.building.solving import Solution, solve
 from profiler.errors import IncompleteMeasurement
-from profiler.build.networks import covering_networks
+from profiler.instruments.energy import EnergyCounter
 from profiler.instruments.references import LIFE, References
-from profiler.build.samples import Samples, WholeSample
-from profiler.build.solving import Solution, solve
 from profiler.instruments.timing import fresh, runs_for, settled, warm_up
 from spaces.space import Codes, SearchSpace
 from spaces.user_model.block import ModuleBlock
@@ -131,7 +131,9 @@ class Session:
         energy = counter.of(runner.whole) if counter is not None else None
         own = float(np.median(np.sum(parts, axis=1))) if timed else None
         codes = tuple(map(int, row))
-        self.samples.networks.append(WholeSample(codes, self.rounds, tuple(gaps), tuple(wholes), energy, own))
+        self.samples.networks.append(
+            WholeSample(codes, self.rounds, tuple(gaps), tuple(wholes), energy, own)
+        )
         if timed:
             blocks = self.space.blocks(self.space.decode(row[None])[0])
             for block, times in zip(blocks, np.median(np.array(parts), axis=0), strict=True):
@@ -185,14 +187,20 @@ class Session:
             self.standard_error()
         missing = self.uncovered()
         if missing:
-            raise IncompleteMeasurement(f"no sampled network of {self.space.name} has the block '{missing[0]}'")
+            raise IncompleteMeasurement(
+                f"no sampled network of {self.space.name} has the block '{missing[0]}'"
+            )
 
     def memory(self) -> dict[str, int]:
         """Block key -> most bytes of activations at once, where the backend tells it."""
         if not isinstance(self.backend, MeasuresMemory):
             return {}
         # A module of a user's own may need more than one tensor, or its whole model, to run.
-        built = {key: block for key, block in self.space.all_blocks.items() if not isinstance(block, ModuleBlock)}
+        built = {
+            key: block
+            for key, block in self.space.all_blocks.items()
+            if not isinstance(block, ModuleBlock)
+        }
         return {key: self.backend.activation_bytes(block) for key, block in built.items()}
 
     def measurement(self, seconds: float, error: float) -> Measurement:
@@ -237,7 +245,9 @@ class Session:
         costs = {}
         for key, block in sorted(self.space.all_blocks.items()):
             latency_ms = _digits(self.reference_ms * found.costs[key])
-            costs[key] = BlockCost(latency_ms, None, found.occurrences[key], block.macs, block.params, memory.get(key))
+            costs[key] = BlockCost(
+                latency_ms, None, found.occurrences[key], block.macs, block.params, memory.get(key)
+            )
         return costs
 
     def _timed_costs(self, memory: Mapping[str, int]) -> dict[str, BlockCost]:
@@ -246,7 +256,9 @@ class Session:
             low, middle, high = self.reference_ms * np.percentile(times, [25, 50, 75])
             block = self.space.all_blocks[key]
             spread = _digits(high - low)
-            costs[key] = BlockCost(_digits(middle), spread, len(times), block.macs, block.params, memory.get(key))
+            costs[key] = BlockCost(
+                _digits(middle), spread, len(times), block.macs, block.params, memory.get(key)
+            )
         return costs
 
 

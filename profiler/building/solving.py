@@ -61,7 +61,9 @@ def solve(space: SearchSpace, codes: NDArray[np.int64], values: NDArray[np.float
     )
 
 
-def _prior(macs: NDArray[np.float64], blocks: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[float, float]:
+def _prior(
+    macs: NDArray[np.float64], blocks: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[float, float]:
     """Milliseconds per MAC and per block, at least 0: non-negative least squares over two
     columns.
     """

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from profiler import Settings, build
-from profiler.build.solving import solve
+from profiler.building.solving import solve
 from spaces import ChainSpace
 from tables import LookupTable
 from tables.schema import check, table_schema
@@ -23,7 +23,9 @@ NAMES: dict[str, Any] = {
 def test_sums_are_recovered(fake: Any, tiny: ChainSpace) -> None:
     rng = np.random.default_rng(0)
     codes = tiny.sample(rng, 300).astype(np.int64)
-    truth = tiny.additive_table(lambda block: fake.truth(block) * (2 if block.operator == "xception" else 1))
+    truth = tiny.additive_table(
+        lambda block: fake.truth(block) * (2 if block.operator == "xception" else 1)
+    )
     found = solve(tiny, codes, truth(codes) + 0.3)
     fresh = tiny.sample(rng, 200)
     keys, counts = tiny.block_counts(fresh)
@@ -34,7 +36,9 @@ def test_sums_are_recovered(fake: Any, tiny: ChainSpace) -> None:
     assert found.standard_error < 0.01
 
 
-def test_the_prior_is_the_devices_rate_where_nothing_else_is_known(fake: Any, tiny: ChainSpace) -> None:
+def test_the_prior_is_the_devices_rate_where_nothing_else_is_known(
+    fake: Any, tiny: ChainSpace
+) -> None:
     codes = tiny.sample(np.random.default_rng(1), 200).astype(np.int64)
     found = solve(tiny, codes, tiny.additive_table(fake.truth)(codes))
     for key, cost in found.costs.items():
@@ -42,7 +46,9 @@ def test_the_prior_is_the_devices_rate_where_nothing_else_is_known(fake: Any, ti
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])
-def test_a_runtime_that_joins_blocks_is_measured_by_whole_networks(fake: Any, tiny: ChainSpace, noise: float) -> None:
+def test_a_runtime_that_joins_blocks_is_measured_by_whole_networks(
+    fake: Any, tiny: ChainSpace, noise: float
+) -> None:
     device = fake(4, noise=noise, drift=lambda number: 1 + 0.2 * np.sin(number / 7))
     device.times_blocks = False
     table = build(tiny, device, Settings(budget_s=20, fewest_networks=120), **NAMES)

@@ -7,24 +7,22 @@ it.
 
 from __future__ import annotations
 
-from spaces.progress import Progress, silent
-
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from profiler.backends.base import Backend
-from profiler.build.networks import latin_networks
-from profiler.build.session import FEWEST_ROUNDS as FEWEST_ROUNDS
-from profiler.build.session import Instruments as Instruments
-from profiler.build.session import Session
-from profiler.build.session import Settings as Settings
+from profiler.building.networks import latin_networks
+from profiler.building.session import FEWEST_ROUNDS as FEWEST_ROUNDS
+from profiler.building.session import Instruments as Instruments
+from profiler.building.session import Session
+from profiler.building.session import Settings as Settings
 from profiler.instruments.timing import quiet
 from spaces.console.group import typed
+from spaces.progress import Progress, silent
 from spaces.space import SearchSpace
 from tables.lookup_table import LookupTable
-
 
 
 def build(
@@ -66,7 +64,9 @@ def build(
             session.round(latin_networks(space, session.rng))
             error, seconds = session.standard_error(), time.monotonic() - begin
             enough = session.enough(seconds, error)
-            progress(seconds / settings.budget_s, f"round {session.rounds}, standard error {error:.1%}")
+            progress(
+                seconds / settings.budget_s, f"round {session.rounds}, standard error {error:.1%}"
+            )
         session.cover()
         seconds, memory = time.monotonic() - begin, session.memory()
     return LookupTable(

@@ -53,7 +53,10 @@ class Samples:
     def drift_free(self) -> dict[str, NDArray[np.float64]]:
         """Block key -> its times [samples] in units of the references' time around them."""
         state = self.references.states()
-        return {key: np.array([ms / state[gap] for gap, ms in pairs]) for key, pairs in self.blocks.items()}
+        return {
+            key: np.array([ms / state[gap] for gap, ms in pairs])
+            for key, pairs in self.blocks.items()
+        }
 
     def wholes(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Codes [n, choices] of the networks and their medians [n] in units of the references' time
@@ -61,7 +64,9 @@ class Samples:
         """
         state = self.references.states()
         codes = np.array([sample.codes for sample in self.networks], dtype=np.int64)
-        return codes, np.array([np.median(sample.times) / sample.state(state) for sample in self.networks])
+        return codes, np.array(
+            [np.median(sample.times) / sample.state(state) for sample in self.networks]
+        )
 
     def standard_error(self) -> float:
         """The largest relative standard error of a block's median.

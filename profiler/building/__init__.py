@@ -1,0 +1,1 @@
+"""Building of lookup tables: rounds of sampled networks and reference runs."""
