@@ -44,7 +44,7 @@ def sources(state: JobState) -> list[JobState]:
     return [source for source, targets in LAWFUL.items() if state in targets]
 
 
-MOST_DEATHS = 3
+MAX_WORKER_CRASHES = 3
 """Workers that may die on a job before it counts as failed."""
 
 
@@ -97,7 +97,7 @@ class Job:
         request: as it was asked for, defaults filled in.
         task: what a worker needs to run it.
         attempt: how often it was begun; every report names the attempt it belongs to.
-        deaths: how many workers died on it.
+        worker_crashes: Number of workers that died while they ran it.
         progress: the last report, None before the first.
         result: what GET answers, None before it is done.
         artifact: the full result, as `Artifacts.read` takes it.
@@ -116,7 +116,7 @@ class Job:
     request: dict[str, Any]
     task: dict[str, Any] = field(repr=False)
     attempt: int
-    deaths: int
+    worker_crashes: int
     progress: dict[str, Any] | None
     result: dict[str, Any] | None = field(repr=False)
     artifact: str | None

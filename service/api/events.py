@@ -59,7 +59,7 @@ def _stream(job_id: str, kind: str | None, query: EventQuery) -> Response:
     after = _last_seen(query.after)
     logs.about(job_id[:64])
     job = own(service, job_id, kind)
-    if job.state.final and not service.store.events(job_id, after, limit=1):
+    if job.state.final and not service.store.events.list(job_id, after, limit=1):
         return Response(status=204)
     service.streams.take()
     answer = Response(_told(service, job_id, after), content_type=f"{MEDIA_TYPE}; charset=utf-8")
@@ -82,14 +82,14 @@ def _last_seen(after: int) -> int:
 def _told(service: Service, job_id: str, after: int) -> Iterator[str]:
     yield f"retry: {_RETRY_MS}\n\n"
     while not service.stopping.is_set():
-        found = service.store.wait_for_events(
+        found = service.store.events.wait(
             job_id, after, KEEP_ALIVE, service.stopping, limit=_AT_ONCE
         )
         for event in found:
             yield _text(event)
         if found:
             after = found[-1].sequence
-        elif service.store.get(job_id).state.final:
+        elif service.store.jobs.get(job_id).state.final:
             return
         else:
             yield ": keep-alive\n\n"

@@ -36,7 +36,7 @@ def blueprint() -> APIBlueprint:
             raise Problem(503, "not-ready", "Not ready", why, headers={"Retry-After": "1"})
         engines = [
             {key: getattr(engine, key) for key in ("id", "state", "detail", "age_s")}
-            for engine in store.engines()
+            for engine in store.engines.list()
         ]
         return {"status": "ready", "engines": engines}
 

@@ -18,7 +18,7 @@ from service.jobs import Job, JobState
 from service.operation import logs
 from service.problems import invalid, too_many
 from service.security.caller import owner
-from service.store import ANY, Idempotency
+from service.store import ANY, IdempotencyKey
 
 LONGEST_WAIT = 30
 _WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*(?:$|[,;])", re.IGNORECASE)
@@ -51,14 +51,14 @@ def accept(
     with service.waiting.held() if seconds else nullcontext():
         filled, task, resources = admit()
         _check_queue(service)
-        job, created = service.store.create(kind, filled, task, owner(), resources, same)
+        job, created = service.store.jobs.create(kind, filled, task, owner(), resources, same)
         logs.about(job.id)
         headers = {"Location": url_of(job)}
         if not created:
             headers["Idempotency-Replayed"] = "true"
         if seconds:
             headers["Preference-Applied"] = f"wait={seconds}"
-            job = service.store.wait(job.id, seconds, service.stopping)
+            job = service.store.jobs.wait(job.id, seconds, service.stopping)
     return shown(job), 200 if job.state.final else 202, headers
 
 
@@ -70,14 +70,14 @@ def looked_up(service: Service, job_id: str, kind: str | None = None) -> Job:
     if not seconds or job.state.final:
         return job
     with service.waiting.held():
-        return service.store.wait(job.id, seconds, service.stopping)
+        return service.store.jobs.wait(job.id, seconds, service.stopping)
 
 
 def own(service: Service, job_id: str, kind: str | None = None) -> Job:
     """A job of the asker's, of a kind where only that will do; raises UnknownJob."""
     from service.jobs import UnknownJob
 
-    job = service.store.get(job_id, owner())
+    job = service.store.jobs.get(job_id, owner())
     if kind is not None and job.kind != kind:
         raise UnknownJob(job_id)
     return job
@@ -91,7 +91,7 @@ def preferred_wait() -> int:
     return min(int(match[1]), LONGEST_WAIT) if match else 0
 
 
-def _idempotency() -> Idempotency | None:
+def _idempotency() -> IdempotencyKey | None:
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
@@ -99,7 +99,7 @@ def _idempotency() -> Idempotency | None:
         raise invalid(
             "Idempotency-Key: 1 to 255 printable ASCII characters without spaces", "Idempotency-Key"
         )
-    return Idempotency(
+    return IdempotencyKey(
         key, request.method, request.path, hashlib.sha256(request.get_data()).hexdigest()
     )
 
@@ -107,7 +107,7 @@ def _idempotency() -> Idempotency | None:
 def _check_queue(service: Service) -> None:
     most = service.settings.max_unfinished
     unfinished = (state for state in JobState if not state.final)
-    if sum(service.store.list(ANY, state=state, limit=1)[1] for state in unfinished) >= most:
+    if sum(service.store.jobs.list(ANY, state=state, limit=1)[1] for state in unfinished) >= most:
         raise too_many(
             f"{most} jobs are unfinished already, as many as may be; wait for some to end"
         )

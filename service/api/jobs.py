@@ -29,7 +29,7 @@ def blueprint() -> APIBlueprint:
     @jobs.doc(summary="Jobs of every kind, newest first", responses=reading(422))
     def index(query: KindQuery) -> dict[str, Any]:
         page = {"limit": query.limit, "offset": query.offset}
-        found, total = service_of().store.list(
+        found, total = service_of().store.jobs.list(
             owner(), query.kind, query.state, query.space, **page
         )
         return {"jobs": [shown(job) for job in found], "total": total, **page}
@@ -44,7 +44,7 @@ def blueprint() -> APIBlueprint:
     @jobs.output(JobStatus, description="Cancelled")
     @jobs.doc(summary="Cancel a job", responses=reading(403, 404, 409))
     def cancel(job_id: str) -> dict[str, Any]:
-        return shown(service_of().store.cancel(job_id, owner()))
+        return shown(service_of().store.jobs.cancel(job_id, owner()))
 
     @jobs.get("/jobs/<job_id>/artifact")
     @jobs.doc(

@@ -55,7 +55,9 @@ def blueprint() -> APIBlueprint:
     @search.doc(summary="Searches, newest first", responses=reading(422))
     def index(query: JobQuery) -> dict[str, Any]:
         page = {"limit": query.limit, "offset": query.offset}
-        jobs, total = service_of().store.list(owner(), "search", query.state, query.space, **page)
+        jobs, total = service_of().store.jobs.list(
+            owner(), "search", query.state, query.space, **page
+        )
         return {"searches": [shown(job) for job in jobs], "total": total, **page}
 
     @search.get("/<job_id>")
@@ -87,6 +89,6 @@ def blueprint() -> APIBlueprint:
     def cancel(job_id: str) -> dict[str, Any]:
         service = service_of()
         looked_up(service, job_id, "search")
-        return shown(service.store.cancel(job_id, owner()))
+        return shown(service.store.jobs.cancel(job_id, owner()))
 
     return search

@@ -52,7 +52,7 @@ class Uploads:
     def _take_trained(self) -> None:
         """Have the predictors of finished jobs be versions of their own, which outlive the jobs."""
         with self._lock:
-            done, _ = self._store.list(ANY, kind="predictor", state=JobState.DONE, limit=_MOST)
+            done, _ = self._store.jobs.list(ANY, kind="predictor", state=JobState.DONE, limit=_MOST)
             # Oldest first, so that the newest of one name is the newest version.
             for job in reversed(done):
                 if job.id in self._taken or job.artifact is None:

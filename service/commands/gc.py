@@ -29,7 +29,7 @@ def gc(
 
     store, place = opened_with_artifacts(data, database, artifacts)
     with closing(store):
-        ids = store.finished(older_than)
+        ids = store.jobs.ended(older_than)
         if dry_run:
             for job_id in ids:
                 click.echo(job_id)
@@ -42,7 +42,7 @@ def gc(
                 # The artifacts first: what is interrupted here is found again by its job.
                 for job_id in some:
                     place.remove(job_id)
-                removed += store.remove(some)
+                removed += store.jobs.remove(some)
                 bar.update((start + len(some)) / len(ids), f"{removed}/{len(ids)}")
-        store.tidy()
+        store.remove_expired()
     click.echo(f"removed {removed} jobs")

@@ -42,13 +42,13 @@ def run(order: Order) -> int:
     store = Store(settings.store)
     room = Needs(settings.workers, settings.gpus)
     session = RaySession(settings.data, settings.ray_address, room)
-    store.announce(order.name, "starting", "Ray is starting")
+    store.engines.announce(order.name, "starting", "Ray is starting")
     try:
         described = session.start()
     except RayFailed as error:
-        store.announce(order.name, "fault", str(error))
+        store.engines.announce(order.name, "fault", str(error))
         return BROKEN if settings.ray_address is None else REFUSED
-    store.announce(order.name, "starting", "workers are starting", described)
+    store.engines.announce(order.name, "starting", "workers are starting", described)
     inbox: Inbox = queue.SimpleQueue()
     artifacts = Artifacts(settings.artifacts_url)
     make = starter(artifacts.url, 1, lambda worker, report: inbox.put((worker, report)))
@@ -68,7 +68,7 @@ def run(order: Order) -> int:
     try:
         engine.run()
     except Fault as fault:
-        store.announce(order.name, "fault", str(fault))
+        store.engines.announce(order.name, "fault", str(fault))
         return BROKEN
     return 0
 

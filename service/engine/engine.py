@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.artifacts import ArtifactFailed, Artifacts
 from service.engine.worker import Assignment, Needs, Worker
 from service.engine.worker_pool import Crew
-from service.jobs import MOST_DEATHS, IllegalTransition, JobState, StaleAttempt, UnknownJob
+from service.jobs import MAX_WORKER_CRASHES, IllegalTransition, JobState, StaleAttempt, UnknownJob
 from service.store import Store
 
 HEARTBEAT = 2.0
@@ -134,15 +134,15 @@ class Engine:
     def _beat(self) -> None:
         if not self._is_due("heartbeat", HEARTBEAT):
             return
-        for job_id, attempt in self._store.heartbeat(self._name, self._crew.held):
+        for job_id, attempt in self._store.leases.renew(self._name, self._crew.held):
             self._leave(job_id, attempt)
-        self._store.expire()
+        self._store.leases.expire()
         self._announce()
 
     def _look(self) -> None:
         self._crew.kill_late()
         if self._crew.held and self._is_due("cancelled", _LOOK):
-            for job_id, attempt in self._store.cancelled(self._name):
+            for job_id, attempt in self._store.leases.cancelled(self._name):
                 self._leave(job_id, attempt)
 
     def _leave(self, job_id: str, attempt: int) -> None:
@@ -158,7 +158,7 @@ class Engine:
             state = ("ready", None)
         # One that dies is replaced at once: that is no news.
         if state != self._state and not (state[0] == "starting" and self._state[0] == "ready"):
-            self._store.announce(self._name, *state)
+            self._store.engines.announce(self._name, *state)
             self._state = state
 
     # Jobs
@@ -168,7 +168,7 @@ class Engine:
             free = self._crew.available
             if (free.cpus <= 0 and free.gpus <= 0) or not self._queued():
                 return
-            job = self._store.claim(self._name, fits={"cpus": free.cpus, "gpus": free.gpus})
+            job = self._store.leases.claim(self._name, free={"cpus": free.cpus, "gpus": free.gpus})
             if job is None:
                 self._refuse_oversized()
                 return
@@ -181,7 +181,7 @@ class Engine:
         """
         if not (self._alone and self._crew.idle):
             return
-        if (job := self._store.claim(self._name)) is None:
+        if (job := self._store.leases.claim(self._name)) is None:
             return
         needs, room = Needs.of(job), self._crew.room
         if needs.within(room):  # it came just now
@@ -189,13 +189,15 @@ class Engine:
             return
         needed = f"the job needs {needs.cpus:g} CPUs and {needs.gpus:g} GPUs"
         detail = f"{needed}; the service has {room.cpus:g} and {room.gpus:g}"
-        self._record(self._store.fail, job.id, job.attempt, {"kind": "NoRoom", "detail": detail})
+        self._record(
+            self._store.jobs.fail, job.id, job.attempt, {"kind": "NoRoom", "detail": detail}
+        )
 
     def _queued(self) -> bool:
         """Whether a queued job is worth a claim, which is a write: nothing fitted those that were
         looked at last.
         """
-        newest, total = self._store.list(state=JobState.QUEUED, limit=1)
+        newest, total = self._store.jobs.list(state=JobState.QUEUED, limit=1)
         seen = (total, newest[0].id if newest else None)
         if not total or (seen == self._passed_over and not self._is_due("claim", _IDLE_CLAIM)):
             return False
@@ -212,15 +214,15 @@ class Engine:
             return
         job_id, attempt = report["job"], report["attempt"]
         if event == "progress":
-            self._record(self._store.report, job_id, attempt, report["progress"])
+            self._record(self._store.jobs.report, job_id, attempt, report["progress"])
             return
         kept = event == "lost"  # what it kept, the next attempt goes on from
         if event == "done":
             kept = self._record(
-                self._store.finish, job_id, attempt, report["result"], report["artifact"]
+                self._store.jobs.finish, job_id, attempt, report["result"], report["artifact"]
             )
         elif event == "failed":
-            self._record(self._store.fail, job_id, attempt, report["error"])
+            self._record(self._store.jobs.fail, job_id, attempt, report["error"])
         elif event == "lost":
             self._record(self._lose, Assignment(job_id, attempt), report["ending"])
         # Only now: a step that the store's failure repeats must find the worker as it was.
@@ -262,14 +264,14 @@ class Engine:
         self._passed_over = None
 
     def _lose(self, lost: Assignment, ending: str) -> None:
-        if self._store.get(lost.job_id).deaths + 1 < MOST_DEATHS:
-            self._store.requeue(lost.job_id, lost.attempt, died=True)
+        if self._store.jobs.get(lost.job_id).worker_crashes + 1 < MAX_WORKER_CRASHES:
+            self._store.jobs.requeue(lost.job_id, lost.attempt, crashed=True)
             return
         error = {
             "kind": "WorkerDied",
-            "detail": f"{MOST_DEATHS} workers died on it; the last one {ending}",
+            "detail": f"{MAX_WORKER_CRASHES} workers died on it; the last one {ending}",
         }
-        self._store.fail(lost.job_id, lost.attempt, error, died=True)
+        self._store.jobs.fail(lost.job_id, lost.attempt, error, crashed=True)
 
     # The end
 
@@ -281,10 +283,10 @@ class Engine:
                 if worker.assignment is not None and worker.kill_at is None:
                     self._record(self._give_back, worker.assignment)
             if self._stopping:
-                self._store.announce(self._name, "stopped", "the service was stopped")
+                self._store.engines.announce(self._name, "stopped", "the service was stopped")
         except SQLAlchemyError as error:
             _LOG.error("jobs are left as running and will be queued at the next start: %s", error)
         self._crew.workers.clear()
 
     def _give_back(self, left: Assignment) -> None:
-        self._store.requeue(left.job_id, left.attempt, died=False)
+        self._store.jobs.requeue(left.job_id, left.attempt, crashed=False)

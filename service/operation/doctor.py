@@ -104,7 +104,7 @@ def _database(url: str | Path) -> tuple[Store | None, Finding]:
     """The store where it can be used as it is; it is neither made nor brought up to date here."""
     subject = "database"
     try:
-        database = Database(url, prepare=False)
+        database = Database(url)
         if database.path is not None and not database.path.exists():
             return None, Finding(
                 subject, "note", f"{database.name} is not there yet; the first start makes it"
@@ -188,14 +188,16 @@ def _uploads(store: Store, url: str) -> Iterator[Finding]:
 
 
 def _jobs(store: Store) -> Finding:
-    counts = {state: store.list(state=state, limit=1)[1] for state in JobState}
+    counts = {state: store.jobs.list(state=state, limit=1)[1] for state in JobState}
     said = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "none"
     return Finding("jobs", "ok", said)
 
 
 def _engines(store: Store, folder: Path) -> Iterator[Finding]:
     alive = [
-        engine for engine in store.engines() if engine.state != "stopped" and engine.age_s < SILENT
+        engine
+        for engine in store.engines.list()
+        if engine.state != "stopped" and engine.age_s < SILENT
     ]
     for engine in alive:
         level: Level = "fault" if engine.state == "fault" else "ok"

@@ -75,8 +75,8 @@ class _StoreCollector(Collector):
         """The gauges as they are now."""
         jobs, engines = self._jobs(), self._engines()
         for state in JobState:
-            jobs.add_metric([str(state)], self._store.list(state=state, limit=1)[1])
-        for engine in self._store.engines():
+            jobs.add_metric([str(state)], self._store.jobs.list(state=state, limit=1)[1])
+        for engine in self._store.engines.list():
             engines.add_metric([engine.id, engine.state], engine.age_s)
         yield jobs
         yield engines

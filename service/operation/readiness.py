@@ -18,7 +18,7 @@ def fault(store: Store) -> str | None:
         store.check()
     except InvalidStore as error:
         return str(error)
-    return fault_of(store.engines())
+    return fault_of(store.engines.list())
 
 
 def fault_of(known: Sequence[EngineStatus]) -> str | None:

@@ -125,7 +125,7 @@ class Supervisor:
         self._clear()
         if self._store.path is not None:
             # This is the store's only service, so whatever runs was started by a dead one.
-            self._store.recover()
+            self._store.leases.recover()
         try:
             while not self._stopping:
                 if (ended := self._web.look()) is not None:
@@ -159,7 +159,9 @@ class Supervisor:
         """End what the dead engine's Ray left, give its jobs back, say so."""
         if dead.process.returncode == REFUSED:
             said = [
-                engine.detail for engine in self._store.engines() if engine.id == self._engine_name
+                engine.detail
+                for engine in self._store.engines.list()
+                if engine.id == self._engine_name
             ]
             raise RayFailed(said[0] if said and said[0] else f"the engine {ending}")
         _LOG.error("the engine %s %s; it is started again", dead.pid, ending)
@@ -177,8 +179,8 @@ class Supervisor:
             except SQLAlchemyError as error:
                 _LOG.error("the job store failed: %s", error)
 
-        tell(self._store.recover, self._engine_name)
-        tell(self._store.announce, self._engine_name, state, detail)
+        tell(self._store.leases.recover, self._engine_name)
+        tell(self._store.engines.announce, self._engine_name, state, detail)
 
     def _end(self) -> None:
         """End both at once, and whatever they leave."""

@@ -1,6 +1,4 @@
-"""The store: jobs, their events, who asked for them, and what was uploaded; SQLite by default,
-PostgreSQL by URL.
-"""
+"""The store of jobs, events, tokens and uploads; SQLite by default, PostgreSQL by URL."""
 
 from typing import TYPE_CHECKING
 
@@ -11,9 +9,9 @@ if TYPE_CHECKING:
     from service.store.engines import EngineStatus as EngineStatus
     from service.store.events import Event as Event
     from service.store.files import FileVersion as FileVersion
-    from service.store.idempotency import Idempotency as Idempotency
     from service.store.idempotency import IdempotencyConflict as IdempotencyConflict
-    from service.store.jobs import ANY as ANY
+    from service.store.idempotency import IdempotencyKey as IdempotencyKey
+    from service.store.rows import ANY as ANY
     from service.store.store import Store as Store
     from service.store.tokens import InvalidToken as InvalidToken
     from service.store.tokens import QuotaExceeded as QuotaExceeded
@@ -22,12 +20,12 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = exports(
     __name__,
     {
-        "ANY": ".jobs",
+        "ANY": ".rows",
         "EngineStatus": ".engines",
         "Event": ".events",
         "FileVersion": ".files",
-        "Idempotency": ".idempotency",
         "IdempotencyConflict": ".idempotency",
+        "IdempotencyKey": ".idempotency",
         "InvalidStore": ".database",
         "InvalidToken": ".tokens",
         "QuotaExceeded": ".tokens",

@@ -1,4 +1,4 @@
-"""Database: the store's connections and transactions, the same over SQLite and PostgreSQL."""
+"""Connections and transactions of the store, the same over SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,55 +23,52 @@ from spaces.errors import PathfitError
 BUSY_TIMEOUT = 30.0
 """Seconds for which a writer waits for the writers of other processes on SQLite."""
 
+# Execution option of a connection: the statement that begins its transactions.
 _BEGIN = "pathfit_begin"
+
+# Key of PostgreSQL's advisory lock that makes migrations exclusive; any constant would do.
+_MIGRATION_LOCK = 7284348
 
 
 class InvalidStore(PathfitError):
-    """A store that cannot be used; which one and why is named."""
+    """A store that cannot be used; the message names it and the reason."""
 
 
 class Database:
-    """A database that has the store's tables; made and brought up to date where need be.
+    """A database that may hold the store's tables; nothing is connected before the first use.
 
     Args:
-        url: `sqlite:///FILE` or `postgresql://USER@HOST/NAME`.
-        clock: seconds since 1970; None takes the database's own clock where it is shared between
-            machines.
-        prepare: whether to make the tables or bring them up to date.
+        url: `sqlite:///FILE`, `postgresql://USER@HOST/NAME`, or the path of a SQLite file.
+        clock: Returns seconds since 1970. None takes this machine's clock for SQLite and the
+            server's for PostgreSQL, which several machines may share.
 
     Raises:
-        InvalidStore: it is no store, was written by a newer version, or cannot be opened.
+        InvalidStore: The URL is malformed or names another kind of database.
     """
 
-    def __init__(
-        self, url: str | Path, clock: Callable[[], float] | None = None, prepare: bool = True
-    ):
-        self.url = read_url(url)
+    def __init__(self, url: str | Path, clock: Callable[[], float] | None = None):
+        self.url = parse_url(url)
         self.name = str(self.path or self.url.render_as_string(hide_password=True))
         self._clock = clock or (time.time if self.path is not None else None)
-        # SQLite has one writer at a time: taking turns is fairer, and quicker, than its own trying
-        # again.
-        self._turn: contextlib.AbstractContextManager[Any] = (
+        # SQLite has one writer at a time: a lock is fairer, and faster, than SQLite's own retries.
+        self._write_lock: contextlib.AbstractContextManager[Any] = (
             threading.Lock() if self.path else contextlib.nullcontext()
         )
-        self.engine = self._connected()
-        if prepare:
-            try:
-                self._prepare()
-            except BaseException:
-                self.close()
-                raise
+        self.engine = self._create_engine()
 
     @property
     def path(self) -> Path | None:
-        """The file of a SQLite database."""
-        return Path(self.url.database or "") if self.url.get_backend_name() == "sqlite" else None
+        """The file of a SQLite database; None for PostgreSQL."""
+        if self.url.get_backend_name() != "sqlite":
+            return None
+        return Path(self.url.database or "")
 
-    def _connected(self) -> Engine:
+    def _create_engine(self) -> Engine:
         if self.path is None:
             return create_engine(
                 self.url, pool_size=8, max_overflow=56, pool_pre_ping=True, json_serializer=_to_json
             )
+
         engine = create_engine(
             self.url,
             connect_args={"timeout": BUSY_TIMEOUT},
@@ -79,33 +76,16 @@ class Database:
             max_overflow=-1,
             json_serializer=_to_json,
         )
-        event.listen(engine, "connect", _configure)
+        event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin)
         return engine
-
-    def _prepare(self) -> None:
-        from service.store.migration import upgrade
-
-        try:
-            if self.path is not None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-            upgrade(self)
-        except ModuleNotFoundError as error:
-            raise InvalidStore(f"cannot use {self.name} as a job store: {error}") from error
-        except (DatabaseError, OSError) as error:
-            reason = (
-                " ".join(str(error.orig).split())
-                if isinstance(error, DatabaseError)
-                else error.strerror
-            )
-            raise InvalidStore(f"cannot use {self.name} as a job store: {reason}") from error
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
 
     def check(self) -> None:
-        """Raise InvalidStore where the database does not answer."""
+        """Raise InvalidStore if the database does not answer."""
         try:
             with self.reading() as session:
                 session.execute(select(JobRow.sequence).limit(1)).all()
@@ -116,80 +96,79 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:
-        """A transaction that sees one state of the database and changes nothing."""
+        """Open a transaction that sees one state of the database and changes nothing."""
         with Session(self.engine) as session:
             yield session
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Session]:
-        """A transaction that is committed when the block ends without an error."""
+        """Open a transaction that is committed if the block ends without an error."""
         writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
-        with self._turn, Session(writer, expire_on_commit=False) as session, session.begin():
+        with self._write_lock, Session(writer, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[Connection]:
-        """A transaction of one connection that no other one of its kind runs beside, in any
-        process.
-        """
-        with (
-            self._turn,
-            self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"}).begin() as connection,
-        ):
+        """Open a transaction that excludes every other exclusive one, in any process."""
+        writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        with self._write_lock, writer.begin() as connection:
             if self.path is None:
-                connection.execute(text("SELECT pg_advisory_xact_lock(7284348)"))
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
             yield connection
 
-    def alone(self, session: Session, topic: str) -> None:
-        """Have a writing transaction wait for every other one of a topic, in any process."""
-        if self.path is None:  # SQLite has one writer at a time anyway
+    def lock_topic(self, session: Session, topic: str) -> None:
+        """Serialise the writing transactions of a topic, in any process, until each ends."""
+        # SQLite has one writer at a time anyway.
+        if self.path is None:
             session.execute(select(func.pg_advisory_xact_lock(func.hashtext(topic))))
 
     def now(self, session: Session) -> float:
-        """Seconds since 1970, by one clock for all who share the database."""
+        """Return seconds since 1970 by the one clock of all who share the database."""
         if self._clock is not None:
             return self._clock()
         return float(session.scalar(select(func.extract("epoch", func.clock_timestamp()))) or 0.0)
 
 
-def read_url(url: str | Path) -> URL:
-    """A database's URL; a path is that of a SQLite file.
+def parse_url(url: str | Path) -> URL:
+    """Parse the URL of a database; a path is that of a SQLite file.
 
     Raises:
-        InvalidStore: it is no URL, or of another kind of database.
+        InvalidStore: The URL is malformed or names another kind of database.
     """
     if isinstance(url, Path):
         return URL.create("sqlite", database=str(url))
-    wanted = "a database is given as sqlite:////FOLDER/jobs.sqlite or postgresql://USER:PASSWORD@HOST/NAME"
+
+    expected = "expected sqlite:////FOLDER/jobs.sqlite or postgresql://USER:PASSWORD@HOST/NAME"
     try:
-        read = make_url(url)
-        backend = read.get_backend_name()
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
-        raise InvalidStore(f"not the URL of a database; {wanted}") from error
+        raise InvalidStore(f"not the URL of a database; {expected}") from error
+
     if backend == "postgresql":
-        # psycopg is what the extra brings; a driver that the URL names is not asked for.
-        return read.set(drivername="postgresql+psycopg")
-    if backend != "sqlite" or read.database in (None, "", ":memory:"):
-        raise InvalidStore(
-            f"{read.render_as_string(hide_password=True)!r:.200} is no store; {wanted}"
-        )
-    return read
+        # The extra installs psycopg, so a driver that the URL names is replaced.
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite" or parsed.database in (None, "", ":memory:"):
+        shown_url = parsed.render_as_string(hide_password=True)
+        raise InvalidStore(f"{shown_url!r:.200} cannot be a job store; {expected}")
+    return parsed
 
 
-def _configure(connection: Any, _record: object) -> None:
-    connection.isolation_level = (
-        None  # transactions are begun by `_begin`, not by the driver's guess
-    )
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    # `_begin` begins transactions; the driver would guess where they begin.
+    connection.isolation_level = None
     cursor = connection.cursor()
-    _log_ahead(cursor)
-    cursor.execute("PRAGMA synchronous=FULL")  # an accepted job survives a power failure
+    _enable_write_ahead_log(cursor)
+    # An accepted job survives a power failure.
+    cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 
 
-def _log_ahead(cursor: sqlite3.Cursor) -> None:
-    """Switch to the write-ahead log; what SQLite does not wait for by itself where others open the
-    file too.
+def _enable_write_ahead_log(cursor: sqlite3.Cursor) -> None:
+    """Switch to the write-ahead log, retrying while other processes open the file.
+
+    SQLite's own busy timeout does not cover this statement.
     """
     deadline = time.monotonic() + BUSY_TIMEOUT
     while True:
@@ -203,12 +182,12 @@ def _log_ahead(cursor: sqlite3.Cursor) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    # A writer takes its lock at once: one that began by reading could not wait for others any more.
+    # A writer takes its lock at once: one that began by reading could no longer wait for others.
     connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
 
 
 def _to_json(value: object) -> str:
-    """A value as JSON, in which there is no NaN and no infinity: null stands for them."""
+    """Serialise a value as JSON, which has no NaN and no infinity: null replaces them."""
     try:
         return json.dumps(value, allow_nan=False)
     except ValueError:
@@ -217,7 +196,7 @@ def _to_json(value: object) -> str:
 
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
+        return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
+        return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

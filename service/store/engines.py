@@ -1,30 +1,33 @@
-"""What engines say of themselves, for `/readyz` and `service doctor`."""
+"""The state that engines report of themselves, for `/readyz` and `service doctor`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, select
-from sqlalchemy.orm import Session
 
+from service.store.database import Database
 from service.store.schema import EngineRow
 
 STATES = ("starting", "ready", "fault", "stopped")
-_FORGOTTEN = 24 * 3600.0
+
+# Seconds after which a silent engine is forgotten.
+_FORGET_AFTER = 24 * 3600.0
 
 
 @dataclass(frozen=True)
 class EngineStatus:
-    """An engine as it described itself last.
+    """An engine's latest report of itself.
 
     Args:
-        id: the engine's.
+        id: Id of the engine.
         state: starting, ready, fault or stopped.
-        detail: why, where there is more to say.
-        ray: of the Ray that it runs jobs on, such as address and version.
-        started: seconds since 1970.
-        age_s: seconds since it was heard last.
+        detail: Reason of the state, or None.
+        ray: Version and address of the Ray that it runs jobs on, as JSON.
+        started: Seconds since 1970.
+        age_s: Seconds since the engine last reported.
     """
 
     id: str
@@ -35,37 +38,53 @@ class EngineStatus:
     age_s: float
 
 
-def announce(
-    session: Session,
-    now: float,
-    engine: str,
-    state: str,
-    detail: str | None,
-    ray: dict[str, Any] | None,
-) -> None:
-    """Record what an engine says; drops those unheard for a day."""
-    if state not in STATES:
-        raise ValueError(f"an engine is one of {', '.join(STATES)}, not {state!r}")
-    session.execute(
-        delete(EngineRow).where(EngineRow.seen < now - _FORGOTTEN, EngineRow.id != engine)
-    )
-    row = session.get(EngineRow, engine)
-    if row is None:
-        session.add(
-            EngineRow(id=engine, state=state, detail=detail, ray=ray, started=now, seen=now)
-        )
-        return
-    row.state, row.detail, row.seen = state, detail, now
-    if ray is not None:
-        row.ray = ray
+class Engines:
+    """The engines that work on a store.
 
+    Args:
+        database: Has the reports.
+    """
 
-def statuses(session: Session, now: float) -> list[EngineStatus]:
-    """All that are remembered, the one heard last first."""
-    rows = session.scalars(
-        select(EngineRow).order_by(EngineRow.seen.desc(), EngineRow.started.desc())
-    ).all()
-    return [
-        EngineStatus(row.id, row.state, row.detail, row.ray or {}, row.started, now - row.seen)
-        for row in rows
-    ]
+    def __init__(self, database: Database):
+        self._database = database
+
+    def announce(
+        self, engine: str, state: str, detail: str | None = None, ray: dict[str, Any] | None = None
+    ) -> None:
+        """Record the state of an engine, and forget those silent for a day.
+
+        Args:
+            engine: Id of the engine.
+            state: starting, ready, fault or stopped.
+            detail: Reason of the state, or None.
+            ray: The Ray that it runs jobs on; None leaves what was recorded before.
+        """
+        if state not in STATES:
+            raise ValueError(f"state of an engine: expected {', '.join(STATES)}, not {state!r}")
+
+        with self._database.writing() as session:
+            now = self._database.now(session)
+            is_forgotten = EngineRow.seen < now - _FORGET_AFTER
+            session.execute(delete(EngineRow).where(is_forgotten, EngineRow.id != engine))
+
+            row = session.get(EngineRow, engine)
+            if row is None:
+                row = EngineRow(id=engine, started=now)
+                session.add(row)
+            row.state = state
+            row.detail = detail
+            row.seen = now
+            if ray is not None:
+                row.ray = ray
+
+    def list(self) -> Sequence[EngineStatus]:
+        """List the engines by their latest report, newest first."""
+        query = select(EngineRow).order_by(EngineRow.seen.desc(), EngineRow.started.desc())
+        with self._database.reading() as session:
+            now = self._database.now(session)
+            return [
+                EngineStatus(
+                    row.id, row.state, row.detail, row.ray or {}, row.started, now - row.seen
+                )
+                for row in session.scalars(query)
+            ]

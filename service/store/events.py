@@ -1,20 +1,19 @@
-"""Events: what happened to a job, in order, written in the transaction of the change that they
-tell.
-"""
+"""The events of jobs, each written in the transaction of the change that it records."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from service.store.changes import Changes
+from service.store.database import Database
+from service.store.rows import ANY, Owner, find_job
 from service.store.schema import EventRow, JobRow
-
-Told = tuple[str, dict[str, Any] | None]
-"""An event's kind and data, before it is written."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +21,10 @@ class Event:
     """Something that happened to a job.
 
     Args:
-        sequence: counts the job's events from 1, without gaps.
+        sequence: Number of the event, which counts the job's events from 1 without gaps.
         kind: `state`, `progress` or `result`.
-        data: `{"state", "attempt"}` (and `error` where it failed), the progress, or the result.
-        created: seconds since 1970.
+        data: `{"state", "attempt"}` (and `error` of a failed job), the progress, or the result.
+        created: Seconds since 1970.
     """
 
     sequence: int
@@ -34,47 +33,75 @@ class Event:
     created: float
 
 
-def append(session: Session, job: int, last: int, told: Sequence[Told], now: float) -> None:
-    """Write events of a job whose row this transaction has changed.
+class Events:
+    """The events of a store's jobs.
 
     Args:
-        session: the transaction.
-        job: the row's `sequence`.
-        last: the row's `events`, which counts these already.
-        told: what happened, in order.
-        now: seconds since 1970.
+        database: Has the events.
+        changes: Wakes those who wait for an event.
     """
-    first = last - len(told) + 1
-    session.add_all(
-        EventRow(job=job, number=first + index, kind=kind, data=data, created=now)
-        for index, (kind, data) in enumerate(told)
-    )
+
+    def __init__(self, database: Database, changes: Changes):
+        self._database = database
+        self._changes = changes
+
+    def list(
+        self, job_id: str, after: int = 0, limit: int = 1000, owner: Owner = ANY
+    ) -> Sequence[Event]:
+        """List events of a job, oldest first.
+
+        Args:
+            job_id: Id of the job.
+            after: Number of the last event that the reader has.
+            limit: Number of events at most.
+            owner: Owner that the job must have.
+
+        Raises:
+            UnknownJob: The owner has no such job.
+        """
+        with self._database.reading() as session:
+            return _read(session, find_job(session, job_id, owner), after, limit)
+
+    def wait(
+        self,
+        job_id: str,
+        after: int,
+        timeout: float,
+        stop: threading.Event | None = None,
+        limit: int = 1000,
+    ) -> Sequence[Event]:
+        """Wait for events of a job, and list them as soon as there are any.
+
+        Args:
+            job_id: Id of the job.
+            after: Number of the last event that the reader has.
+            timeout: Seconds to wait at most.
+            stop: Ends the wait when it is set. None never does.
+            limit: Number of events at most.
+
+        Returns:
+            The events; none if the job is over, or the wait has ended without one.
+
+        Raises:
+            UnknownJob: There is no such job.
+        """
+
+        def read() -> tuple[Sequence[Event], bool]:
+            with self._database.reading() as session:
+                job = find_job(session, job_id)
+                return _read(session, job, after, limit), job.state.final
+
+        # `any`: either there are events, or the job's state is final.
+        return self._changes.wait_until(job_id, read, any, timeout, stop)[0]
 
 
-def read(session: Session, job: JobRow, after: int, limit: int) -> list[Event]:
-    """Events of a job behind the one of a number, oldest first."""
+def _read(session: Session, job: JobRow, after: int, limit: int) -> Sequence[Event]:
     query = select(EventRow).where(EventRow.job == job.sequence, EventRow.number > after)
     rows = session.scalars(query.order_by(EventRow.number).limit(limit)).all()
-    # A result is kept once, with its job.
-    data = [job.result if row.kind == "result" else row.data for row in rows]
-    return [
-        Event(row.number, row.kind, told or {}, row.created)
-        for row, told in zip(rows, data, strict=True)
-    ]
+    return [Event(row.number, row.kind, _data_of(row, job), row.created) for row in rows]
 
 
-def changed(session: Session, last: int | None) -> tuple[int, list[str]]:
-    """The last event of all jobs, and the jobs that have events behind the one of a number.
-
-    Every change of a job writes an event. On PostgreSQL one may be missed: numbers are given before
-    they are seen.
-    """
-    if last is None:
-        return session.scalar(select(func.max(EventRow.id))) or 0, []
-    query = (
-        select(EventRow.id, JobRow.id)
-        .join(JobRow, JobRow.sequence == EventRow.job)
-        .where(EventRow.id > last)
-    )
-    rows = session.execute(query).all()
-    return max((number for number, _ in rows), default=last), list({job for _, job in rows})
+def _data_of(row: EventRow, job: JobRow) -> dict[str, Any]:
+    # A result is stored once, with its job.
+    data = job.result if row.kind == "result" else row.data
+    return data or {}

@@ -1,7 +1,8 @@
-"""Files: uploads as immutable versions, so that what a job names never changes under it."""
+"""Uploaded files as immutable versions, so that a job's input never changes under it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -16,16 +17,16 @@ KINDS = ("table", "predictor", "evaluations")
 
 @dataclass(frozen=True)
 class FileVersion:
-    """One version of an upload.
+    """One version of an uploaded file.
 
     Args:
         kind: table, predictor or evaluations.
-        name: what requests call it.
-        version: counts from 1 for each kind and name.
-        sha256: of the content.
-        artifact: the content, as `Artifacts.read` takes it.
-        owner: id of the token that uploaded it.
-        created: seconds since 1970.
+        name: Name by which requests refer to it.
+        version: Number that counts from 1 for each kind and name.
+        sha256: Digest of the content.
+        artifact: Path of the content, as `Artifacts.read` takes it.
+        owner: Id of the token that uploaded it; None for none.
+        created: Seconds since 1970.
     """
 
     kind: str
@@ -38,7 +39,11 @@ class FileVersion:
 
 
 class Files:
-    """The uploads of a store."""
+    """The uploaded files of a store.
+
+    Args:
+        database: Has the versions; the contents are artifacts.
+    """
 
     def __init__(self, database: Database):
         self._database = database
@@ -46,58 +51,71 @@ class Files:
     def add(
         self, kind: str, name: str, sha256: str, artifact: str, owner: str | None = None
     ) -> FileVersion:
-        """Add a version; what is the latest already is not added again.
+        """Add a version; content equal to the latest version's is not added again.
+
+        Args:
+            kind: table, predictor or evaluations.
+            name: Name by which requests refer to it.
+            sha256: Digest of the content.
+            artifact: Path of the content.
+            owner: Id of the token that uploads it; None for none.
+
+        Returns:
+            The new version, or the latest one if its content is equal.
 
         Raises:
-            UnknownName: the kind is none.
+            UnknownName: There is no such kind.
         """
         if kind not in KINDS:
             raise UnknownName("kind of file", kind, KINDS)
         with self._database.writing() as session:
-            self._database.alone(session, f"file {kind} {name}")
-            return self._added(session, kind, name, sha256, artifact, owner)
+            # Two uploads of a name must not both become the same version.
+            self._database.lock_topic(session, f"file {kind} {name}")
+            latest = _latest_row(session, kind, name)
+            if latest is not None and latest.sha256 == sha256:
+                return _version_from_row(latest)
 
-    def _added(
-        self, session: Session, kind: str, name: str, sha256: str, artifact: str, owner: str | None
-    ) -> FileVersion:
-        newest = _newest(session, kind, name)
-        if newest is not None and newest.sha256 == sha256:
-            return _version(newest)
-        number = 1 if newest is None else newest.version + 1
-        row = FileRow(
-            kind=kind, name=name, version=number, sha256=sha256, artifact=artifact, owner=owner
-        )
-        row.created = self._database.now(session)
-        session.add(row)
-        session.flush()
-        return _version(row)
+            row = FileRow(kind=kind, name=name, sha256=sha256, artifact=artifact, owner=owner)
+            row.version = 1 if latest is None else latest.version + 1
+            row.created = self._database.now(session)
+            session.add(row)
+            session.flush()
+            return _version_from_row(row)
 
     def latest(self, kind: str, name: str) -> FileVersion | None:
-        """The newest version of a name."""
+        """Return the latest version of a name; None if there is none."""
+        # PostgreSQL's texts cannot contain NUL.
+        if "\0" in name:
+            return None
         with self._database.reading() as session:
-            row = None if "\0" in name else _newest(session, kind, name)
-            return None if row is None else _version(row)
+            row = _latest_row(session, kind, name)
+            return None if row is None else _version_from_row(row)
 
-    def list(self, kind: str | None = None, name: str | None = None) -> list[FileVersion]:
-        """The newest version of every name; every version of one name, newest first."""
+    def list(self, kind: str | None = None, name: str | None = None) -> Sequence[FileVersion]:
+        """List the latest version of every name, or every version of one name, newest first.
+
+        Args:
+            kind: Kind of the files; None for every kind.
+            name: The one name; None for every name.
+        """
         query = select(FileRow).order_by(FileRow.kind, FileRow.name, FileRow.version.desc())
         if kind is not None:
             query = query.where(FileRow.kind == kind)
         if name is not None:
             query = query.where(FileRow.name == name)
         else:
-            newest = select(func.max(FileRow.id)).group_by(FileRow.kind, FileRow.name)
-            query = query.where(FileRow.id.in_(newest))
+            latest = select(func.max(FileRow.id)).group_by(FileRow.kind, FileRow.name)
+            query = query.where(FileRow.id.in_(latest))
         with self._database.reading() as session:
-            return [_version(row) for row in session.scalars(query)]
+            return [_version_from_row(row) for row in session.scalars(query)]
 
 
-def _newest(session: Session, kind: str, name: str) -> FileRow | None:
+def _latest_row(session: Session, kind: str, name: str) -> FileRow | None:
     query = select(FileRow).where(FileRow.kind == kind, FileRow.name == name)
     return session.scalar(query.order_by(FileRow.version.desc()).limit(1))
 
 
-def _version(row: FileRow) -> FileVersion:
+def _version_from_row(row: FileRow) -> FileVersion:
     return FileVersion(
         row.kind, row.name, row.version, row.sha256, row.artifact, row.owner, row.created
     )

@@ -1,4 +1,4 @@
-"""Idempotency: the same request with the same key is answered by the same job (24 hours long)."""
+"""Idempotency keys: a repeated request is answered by the job of the first, for 24 hours."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from service.store.database import Database
 from service.store.schema import IdempotencyRow, JobRow
 from spaces.errors import PathfitError
 
-KEPT = 24 * 3600.0
+LIFETIME = 24 * 3600.0
 """Seconds for which a key is remembered."""
 
 
 class IdempotencyConflict(PathfitError):
-    """A key was used before, with another body."""
+    """A key that was used before for a request with another body.
+
+    Args:
+        key: The key.
+    """
 
     def __init__(self, key: str):
         self.key = key
@@ -26,14 +31,14 @@ class IdempotencyConflict(PathfitError):
 
 
 @dataclass(frozen=True)
-class Idempotency:
-    """What makes two requests the same; the owner's is added by the store.
+class IdempotencyKey:
+    """A request's key, with what else must agree for two requests of an owner to be the same.
 
     Args:
-        key: as the client chose it.
-        method: such as POST.
-        path: such as /search.
-        body_sha256: of the request's body.
+        key: Key that the client chose.
+        method: Method of the request, such as POST.
+        path: Path of the request, such as /search.
+        body_sha256: Digest of the request's body.
     """
 
     key: str
@@ -42,36 +47,66 @@ class Idempotency:
     body_sha256: str
 
 
-def replayed(session: Session, asked: Idempotency, owner: str | None, now: float) -> JobRow | None:
-    """The job that answered the request before; raises IdempotencyConflict."""
-    same = (
-        IdempotencyRow.owner == (owner or ""),
-        IdempotencyRow.method == asked.method,
-        IdempotencyRow.path == asked.path,
-        IdempotencyRow.key == asked.key,
-    )
-    session.execute(delete(IdempotencyRow).where(*same, IdempotencyRow.created <= now - KEPT))
-    row = session.scalar(select(IdempotencyRow).where(*same))
-    if row is None:
-        return None
-    if row.body_sha256 != asked.body_sha256:
-        raise IdempotencyConflict(asked.key)
-    return session.get(JobRow, row.job)
+class IdempotencyKeys:
+    """The idempotency keys that a store remembers.
 
+    Args:
+        database: Has the keys.
+    """
 
-def remember(
-    session: Session, asked: Idempotency, owner: str | None, job: JobRow, now: float
-) -> None:
-    """Have a job answer the request from now on."""
-    session.add(
-        IdempotencyRow(
-            owner=owner or "",
-            method=asked.method,
-            path=asked.path,
-            key=asked.key,
-            body_sha256=asked.body_sha256,
-            job=job.sequence,
-            created=now,
+    def __init__(self, database: Database):
+        self._database = database
+
+    def find_job(
+        self, session: Session, key: IdempotencyKey, owner: str | None, now: float
+    ) -> JobRow | None:
+        """Find the job that answered a request before, inside a transaction.
+
+        Args:
+            session: The transaction.
+            key: Key of the request.
+            owner: Id of the request's token; None for none.
+            now: Seconds since 1970.
+
+        Raises:
+            IdempotencyConflict: The key was used with another body.
+        """
+        same_request = (
+            IdempotencyRow.owner == (owner or ""),
+            IdempotencyRow.method == key.method,
+            IdempotencyRow.path == key.path,
+            IdempotencyRow.key == key.key,
         )
-    )
-    session.flush()
+        is_expired = IdempotencyRow.created <= now - LIFETIME
+        session.execute(delete(IdempotencyRow).where(*same_request, is_expired))
+
+        row = session.scalar(select(IdempotencyRow).where(*same_request))
+        if row is None:
+            return None
+        if row.body_sha256 != key.body_sha256:
+            raise IdempotencyConflict(key.key)
+        return session.get(JobRow, row.job)
+
+    def remember(
+        self, session: Session, key: IdempotencyKey, owner: str | None, job: JobRow, now: float
+    ) -> None:
+        """Answer a request by a job from now on, inside the transaction that creates the job."""
+        session.add(
+            IdempotencyRow(
+                owner=owner or "",
+                method=key.method,
+                path=key.path,
+                key=key.key,
+                body_sha256=key.body_sha256,
+                job=job.sequence,
+                created=now,
+            )
+        )
+        # At once: the database refuses a key that another process has just written.
+        session.flush()
+
+    def remove_expired(self) -> None:
+        """Remove the keys whose lifetime is over."""
+        with self._database.writing() as session:
+            is_expired = IdempotencyRow.created <= self._database.now(session) - LIFETIME
+            session.execute(delete(IdempotencyRow).where(is_expired))

@@ -1,130 +1,329 @@
-"""The one way in which jobs change: a row held by the transaction, and events that tell what became
-of it.
-"""
+"""The jobs of a store, from their creation to their removal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import Enum
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, select
-from sqlalchemy.orm import Session
+from sqlalchemy import delete, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import defer
 
-from service.jobs import LAWFUL, IllegalTransition, JobState, StaleAttempt, UnknownJob
-from service.store.events import Told, append
-from service.store.schema import JobRow
+from service.jobs import IllegalTransition, Job, JobState
+from service.store.changes import Changes
+from service.store.database import Database
+from service.store.idempotency import IdempotencyKey, IdempotencyKeys
+from service.store.rows import (
+    ANY,
+    NewEvent,
+    Owner,
+    change,
+    find_job,
+    lock_for_transition,
+    lock_running,
+    move,
+    owned,
+)
+from service.store.schema import EventRow, IdempotencyRow, JobRow
+from service.store.tokens import check_quota
 
-
-class Anyone(Enum):
-    """Stands for every owner, nobody included."""
-
-    ANY = "any"
-
-
-ANY = Anyone.ANY
-Owner = str | Anyone | None
-"""A token's id, None for jobs that no token asked for, or ANY."""
-
-
-def owned(query: Select[Any], owner: Owner) -> Select[Any]:
-    """A query of jobs, narrowed to an owner's."""
-    return (
-        query
-        if isinstance(owner, Anyone)
-        else query.where(JobRow.owner.is_not_distinct_from(owner))
-    )
+_FINAL_STATES = [state for state in JobState if state.final]
 
 
-def find(session: Session, job_id: str, owner: Owner = ANY, *, hold: bool = False) -> JobRow:
-    """The row of a job, held until the transaction ends if wanted.
-
-    Raises:
-        UnknownJob: there is none of the owner.
-    """
-    query = owned(select(JobRow).where(JobRow.id == job_id), owner)
-    # PostgreSQL's texts have no NUL, and no id has one either.
-    row: JobRow | None = (
-        None if "\0" in job_id else session.scalar(query.with_for_update() if hold else query)
-    )
-    if row is None:
-        raise UnknownJob(job_id)
-    return row
-
-
-def held(
-    session: Session, job_id: str, target: JobState, attempt: int | None, owner: Owner = ANY
-) -> JobRow:
-    """The row of a job that may become `target`, held so that nothing comes between this check and
-    the write.
+class Jobs:
+    """The jobs of a store: only lawful transitions change them, each with its event.
 
     Args:
-        session: the transaction.
-        job_id: the job's.
-        target: the state that it is to pass into; running for a report of progress.
-        attempt: the one that must be the job's; None where anyone may.
-        owner: whose job it must be.
-
-    Raises:
-        UnknownJob: there is no such job of the owner.
-        StaleAttempt: another attempt is the job's.
-        IllegalTransition: its state does not allow it.
+        database: Has the jobs.
+        changes: Wakes those who wait for a job.
+        idempotency: Has the keys of earlier requests.
     """
-    row = find(session, job_id, owner, hold=True)
-    if attempt is not None and row.attempt != attempt:
-        raise StaleAttempt(job_id, attempt, row.attempt)
-    if target not in LAWFUL[row.state]:
-        raise IllegalTransition(job_id, row.state, target)
-    return row
 
+    def __init__(self, database: Database, changes: Changes, idempotency: IdempotencyKeys):
+        self._database = database
+        self._changes = changes
+        self._idempotency = idempotency
 
-def move(
-    session: Session,
-    row: JobRow,
-    target: JobState,
-    now: float,
-    *,
-    before: Sequence[Told] = (),
-    told: dict[str, Any] | None = None,
-    **values: Any,
-) -> None:
-    """Have a held job pass into another state.
+    # Requests
 
-    Args:
-        session: the transaction.
-        row: the job's, as `held` gives it.
-        target: the state.
-        now: seconds since 1970.
-        before: events to tell before the state's.
-        told: more that the state's event tells.
-        values: columns to set.
-    """
-    row.state = target
-    if target is JobState.RUNNING:
-        row.attempt, row.started = row.attempt + 1, now
-    if target.final:
-        row.finished = now
-    event = ("state", {"state": str(target), "attempt": row.attempt, **(told or {})})
-    change(session, row, [*before, event], now, **values)
+    def create(
+        self,
+        kind: str,
+        request: dict[str, Any],
+        task: dict[str, Any],
+        owner: str | None = None,
+        resources: Mapping[str, float] | None = None,
+        idempotency: IdempotencyKey | None = None,
+    ) -> tuple[Job, bool]:
+        """Add a queued job.
 
+        Args:
+            kind: Kind of the job, such as `search`.
+            request: Request with its defaults filled in.
+            task: Input of the worker.
+            owner: Id of the request's token; None for none.
+            resources: `cpus` and `gpus` that the job occupies. None takes one processor core.
+            idempotency: Key of the request. None always creates a job.
 
-def change(
-    session: Session, row: JobRow, events: Sequence[Told], now: float, **values: Any
-) -> None:
-    """Set columns of a held row, and write what is told of it."""
-    row.events += len(events)
-    for name, value in values.items():
-        setattr(row, name, value)
-    append(session, row.sequence, row.events, events, now)
+        Returns:
+            The job, and whether it is new: the job of an earlier request with the key is not.
 
+        Raises:
+            IdempotencyConflict: The key was used with another body.
+            QuotaExceeded: The owner's token has as many unfinished jobs as its quota.
+        """
+        amounts = {"cpus": 1.0, "gpus": 0.0, **(resources or {})}
+        space = request.get("space")
+        columns = {
+            "id": secrets.token_hex(16),
+            "kind": kind,
+            "request": request,
+            "task": task,
+            "owner": owner,
+            "space": space if isinstance(space, str) and "\0" not in space else None,
+            "cpus": amounts["cpus"],
+            "gpus": amounts["gpus"],
+        }
+        try:
+            return self._create(columns, owner, idempotency)
+        except IntegrityError:
+            if idempotency is None:
+                raise
+            # The same request reached another process at the same time, which was faster: now its
+            # job is found.
+            return self._create(columns, owner, idempotency)
 
-def progress(
-    session: Session, job_id: str, attempt: int, now: float, reported: dict[str, Any]
-) -> None:
-    """Record a running job's progress; raises as `held`."""
-    row = find(session, job_id, hold=True)
-    if row.attempt != attempt:
-        raise StaleAttempt(job_id, attempt, row.attempt)
-    if row.state is not JobState.RUNNING:
-        raise IllegalTransition(job_id, row.state, JobState.RUNNING)
-    change(session, row, [("progress", reported)], now, progress=reported)
+    def _create(
+        self, columns: dict[str, Any], owner: str | None, key: IdempotencyKey | None
+    ) -> tuple[Job, bool]:
+        with self._database.writing() as session:
+            now = self._database.now(session)
+            if key is not None:
+                earlier = self._idempotency.find_job(session, key, owner, now)
+                if earlier is not None:
+                    return earlier.job(), False
+
+            if owner is not None:
+                check_quota(session, owner)
+
+            row = JobRow(
+                state=JobState.QUEUED, attempt=0, worker_crashes=0, events=1, created=now, **columns
+            )
+            session.add(row)
+            # The event refers to the number that the database gives to the job.
+            session.flush()
+            state = {"state": "queued", "attempt": 0}
+            session.add(EventRow(job=row.sequence, number=1, kind="state", data=state, created=now))
+            if key is not None:
+                self._idempotency.remember(session, key, owner, row, now)
+            return row.job(), True
+
+    def get(self, job_id: str, owner: Owner = ANY) -> Job:
+        """Get a job; raises UnknownJob if the owner has none of that id."""
+        with self._database.reading() as session:
+            return find_job(session, job_id, owner).job()
+
+    def list(
+        self,
+        owner: Owner = ANY,
+        kind: str | None = None,
+        state: JobState | str | None = None,
+        space: str | None = None,
+        limit: int = 20,
+        offset: int = 0,
+    ) -> tuple[Sequence[Job], int]:
+        """List jobs, newest first.
+
+        Args:
+            owner: Owner of the jobs.
+            kind: Kind of the jobs; None for every kind.
+            state: State of the jobs; None for every state.
+            space: Search space of the jobs; None for every one.
+            limit: Number of jobs at most.
+            offset: Number of jobs to skip.
+
+        Returns:
+            The jobs without their results, and the number of jobs that fit in all.
+        """
+        query = owned(select(JobRow), owner)
+        if state is not None:
+            query = query.where(JobRow.state == JobState(state))
+        for column, value in ((JobRow.kind, kind), (JobRow.space, space)):
+            if value is not None:
+                # PostgreSQL's texts cannot contain NUL; no name contains the replacement.
+                query = query.where(column == value.replace("\0", "\ufffd"))
+
+        # Results can be large, and a list does not show them.
+        newest = query.options(defer(JobRow.result)).order_by(JobRow.sequence.desc())
+        count = query.with_only_columns(func.count(), maintain_column_froms=True)
+        with self._database.reading() as session:
+            total = session.scalar(count) or 0
+            rows = session.scalars(newest.limit(limit).offset(offset))
+            return [row.job(with_result=False) for row in rows], total
+
+    def wait(
+        self, job_id: str, timeout: float, stop: threading.Event | None = None, owner: Owner = ANY
+    ) -> Job:
+        """Wait for the end of a job.
+
+        Args:
+            job_id: Id of the job.
+            timeout: Seconds to wait at most.
+            stop: Ends the wait when it is set. None never does.
+            owner: Owner that the job must have.
+
+        Returns:
+            The job in its final state, or in its present one if the wait has ended before.
+
+        Raises:
+            UnknownJob: The owner has no such job.
+        """
+        return self._changes.wait_until(
+            job_id, lambda: self.get(job_id, owner), lambda job: job.state.final, timeout, stop
+        )
+
+    def cancel(self, job_id: str, owner: Owner = ANY) -> Job:
+        """Cancel a queued or running job; one that is cancelled already does not change.
+
+        The job's engine keeps the lease until it has noticed (`Leases.cancelled`).
+
+        Raises:
+            UnknownJob: The owner has no such job.
+            IllegalTransition: The job is done or has failed.
+        """
+        try:
+            self._move(job_id, JobState.CANCELLED, None, owner=owner)
+        except IllegalTransition as error:
+            if error.state is not JobState.CANCELLED:
+                raise
+        return self.get(job_id)
+
+    # Reports of attempts
+
+    def report(self, job_id: str, attempt: int, progress: dict[str, Any]) -> None:
+        """Record the progress of an attempt; raises as `finish`."""
+        with self._database.writing() as session:
+            row = lock_running(session, job_id, attempt)
+            now = self._database.now(session)
+            change(session, row, [("progress", progress)], now, progress=progress)
+        self._changes.notify(job_id)
+
+    def finish(
+        self, job_id: str, attempt: int, result: dict[str, Any], artifact: str | None
+    ) -> None:
+        """Record the result of an attempt.
+
+        Args:
+            job_id: Id of the job.
+            attempt: Number of the attempt.
+            result: Result that the API serves.
+            artifact: Path of the full result, or None.
+
+        Raises:
+            UnknownJob: There is no such job.
+            IllegalTransition: The job is not running.
+            StaleAttempt: The job is at another attempt.
+        """
+        columns = {"result": result, "artifact": artifact, "lease": None}
+        # The event has no data of its own: a result is stored once, with its job.
+        result_event = ("result", None)
+        self._move(job_id, JobState.DONE, attempt, events_before=[result_event], columns=columns)
+
+    def fail(
+        self, job_id: str, attempt: int, error: dict[str, Any], *, crashed: bool = False
+    ) -> None:
+        """Record why an attempt failed.
+
+        Args:
+            job_id: Id of the job.
+            attempt: Number of the attempt.
+            error: Kind and detail of the error.
+            crashed: Whether the attempt's worker died.
+
+        Raises:
+            PathfitError: As `finish`.
+        """
+        self._move(
+            job_id,
+            JobState.FAILED,
+            attempt,
+            state_data={"error": error},
+            crashed=crashed,
+            columns={"error": error, "lease": None},
+        )
+
+    def requeue(self, job_id: str, attempt: int, *, crashed: bool) -> None:
+        """Queue a running job again.
+
+        Args:
+            job_id: Id of the job.
+            attempt: Number of the attempt.
+            crashed: Whether the attempt's worker died; otherwise the service stops.
+
+        Raises:
+            PathfitError: As `finish`.
+        """
+        columns = {"progress": None, "lease": None}
+        self._move(job_id, JobState.QUEUED, attempt, crashed=crashed, columns=columns)
+
+    def _move(
+        self,
+        job_id: str,
+        target: JobState,
+        attempt: int | None,
+        *,
+        owner: Owner = ANY,
+        events_before: Sequence[NewEvent] = (),
+        state_data: dict[str, Any] | None = None,
+        crashed: bool = False,
+        columns: Mapping[str, Any] | None = None,
+    ) -> None:
+        with self._database.writing() as session:
+            row = lock_for_transition(session, job_id, target, attempt, owner)
+            row.worker_crashes += int(crashed)
+            move(
+                session,
+                row,
+                target,
+                self._database.now(session),
+                events_before=events_before,
+                state_data=state_data,
+                **(columns or {}),
+            )
+        self._changes.notify(job_id)
+
+    # Removal by operators
+
+    def ended(self, older_than_s: float) -> Sequence[str]:
+        """List the ids of the jobs that ended at least so many seconds ago, oldest first."""
+        with self._database.reading() as session:
+            latest = self._database.now(session) - older_than_s
+            query = select(JobRow.id).where(
+                JobRow.state.in_(_FINAL_STATES), JobRow.finished < latest
+            )
+            return session.scalars(query.order_by(JobRow.sequence)).all()
+
+    def remove(self, ids: Sequence[str]) -> int:
+        """Remove jobs that have ended, with their events and keys; others remain.
+
+        Returns:
+            Number of jobs that were removed.
+        """
+        with self._database.writing() as session:
+            query = select(JobRow.sequence).where(
+                JobRow.id.in_(ids), JobRow.state.in_(_FINAL_STATES)
+            )
+            sequences = session.scalars(query.with_for_update()).all()
+            # The job's row comes last: the others refer to it.
+            for row, column in (
+                (EventRow, EventRow.job),
+                (IdempotencyRow, IdempotencyRow.job),
+                (JobRow, JobRow.sequence),
+            ):
+                session.execute(
+                    delete(row).where(column.in_(sequences)),
+                    execution_options={"synchronize_session": False},
+                )
+            return len(sequences)

@@ -1,61 +1,99 @@
-"""Bringing a database to the tables that this version reads."""
+"""Opening a database and bringing its tables to the version that this program reads."""
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DatabaseError
 
+from service.store.database import Database, InvalidStore
 from service.store.schema import HEAD
 
-if TYPE_CHECKING:
-    from service.store.database import Database
+# alembic keeps one context for the whole process.
+_ALEMBIC_LOCK = threading.Lock()
 
 
-_ALEMBIC = threading.Lock()
-"""Held while alembic works: its context is one for the whole process."""
+def open_database(url: str | Path, clock: Callable[[], float] | None = None) -> Database:
+    """Open a database whose tables are up to date; missing ones are created.
+
+    Args:
+        url: See `Database`.
+        clock: See `Database`.
+
+    Raises:
+        InvalidStore: The database is no job store, was written by a newer version, or cannot be
+            opened.
+    """
+    database = Database(url, clock)
+    try:
+        if database.path is not None:
+            database.path.parent.mkdir(parents=True, exist_ok=True)
+        upgrade(database)
+    except ModuleNotFoundError as error:
+        database.close()
+        raise InvalidStore(f"cannot use {database.name} as a job store: {error}") from error
+    except (DatabaseError, OSError) as error:
+        database.close()
+        raise InvalidStore(f"cannot use {database.name} as a job store: {_why(error)}") from error
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def upgrade(database: Database) -> None:
-    """Make the tables, or change those of an older version; all or nothing.
+    """Create the tables, or migrate those of an older version; all or nothing.
 
     Raises:
-        InvalidStore: a newer version wrote them.
+        InvalidStore: A newer version wrote them.
     """
-    from service.store.database import InvalidStore
-
     with database.engine.connect() as connection:
         if revision_of(connection) == HEAD:
             return
+
     with database.exclusive() as connection:
-        found = revision_of(connection)  # another process may have been quicker
-        if found == HEAD:
+        # Another process may have upgraded while this one waited for the lock.
+        revision = revision_of(connection)
+        if revision == HEAD:
             return
+
         scripts = _Scripts(connection)
-        if found is not None and found not in scripts.known():
+        if revision is not None and revision not in scripts.revisions():
             raise InvalidStore(
-                f"{database.name} has schema version {found}; this Pathfit reads versions up to"
+                f"{database.name} has schema version {revision}; this Pathfit reads versions up to"
                 f" {HEAD}: use the Pathfit that wrote it, or another data folder"
             )
-        with _ALEMBIC:
-            scripts.upgrade(found)
+        with _ALEMBIC_LOCK:
+            scripts.upgrade(revision)
 
 
 def revision_of(connection: Connection) -> str | None:
-    """The migration that a database is at; None where there is none yet."""
+    """Return the migration that a database is at; None for an empty database."""
     tables = inspect(connection).get_table_names()
     if "alembic_version" in tables:
-        found = connection.scalar(text("SELECT version_num FROM alembic_version"))
-        return None if found is None else str(found)
-    if "meta" in tables:  # what kept its version by itself, before there were migrations
+        revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return None if revision is None else str(revision)
+    # The first version recorded its number in a table of its own, before there were migrations.
+    if "meta" in tables:
         version = connection.scalar(text("SELECT value FROM meta WHERE key = 'schema_version'"))
         return None if version is None else f"{int(version):04d}"
     return None
 
 
+def _why(error: DatabaseError | OSError) -> str | None:
+    if isinstance(error, DatabaseError):
+        return " ".join(str(error.orig).split())
+    return error.strerror
+
+
 class _Scripts:
-    """alembic, told of a connection; imported only where there is something to do."""
+    """The migrations of `service.migrations`, run by alembic over a given connection.
+
+    alembic is imported only if there is something to upgrade: it takes a noticeable time.
+    """
 
     def __init__(self, connection: Connection):
         from alembic.config import Config
@@ -64,16 +102,15 @@ class _Scripts:
         self._config.set_main_option("script_location", "service:migrations")
         self._config.attributes["connection"] = connection
 
-    def known(self) -> set[str]:
+    def revisions(self) -> set[str]:
         from alembic.script import ScriptDirectory
 
-        return {
-            script.revision for script in ScriptDirectory.from_config(self._config).walk_revisions()
-        }
+        scripts = ScriptDirectory.from_config(self._config).walk_revisions()
+        return {script.revision for script in scripts}
 
-    def upgrade(self, found: str | None) -> None:
+    def upgrade(self, revision: str | None) -> None:
         from alembic import command
 
-        if found is not None:
-            command.stamp(self._config, found)
+        if revision is not None:
+            command.stamp(self._config, revision)
         command.upgrade(self._config, "head")

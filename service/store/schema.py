@@ -65,7 +65,8 @@ class JobRow(Base):
     request: Mapped[dict[str, Any]] = mapped_column(_OBJECT)
     task: Mapped[dict[str, Any]] = mapped_column(_OBJECT)
     attempt: Mapped[int]
-    deaths: Mapped[int]
+    # The first version named the column "deaths"; stores of every version have it.
+    worker_crashes: Mapped[int] = mapped_column("deaths")
     progress: Mapped[dict[str, Any] | None] = mapped_column(_OBJECT)
     result: Mapped[dict[str, Any] | None] = mapped_column(_OBJECT)
     artifact: Mapped[str | None] = mapped_column(String(256))
@@ -90,7 +91,7 @@ class JobRow(Base):
             request=self.request,
             task=self.task,
             attempt=self.attempt,
-            deaths=self.deaths,
+            worker_crashes=self.worker_crashes,
             progress=self.progress,
             result=self.result if with_result else None,
             artifact=self.artifact,

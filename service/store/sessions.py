@@ -1,4 +1,4 @@
-"""Sessions: browsers that a token was given to once."""
+"""Browser sessions: a browser that was given a token once, and keeps a cookie in its place."""
 
 from __future__ import annotations
 
@@ -6,56 +6,71 @@ from sqlalchemy import delete
 
 from service.store.database import Database
 from service.store.schema import SessionRow, TokenRow
-from service.store.secret import identity_of, issue, row_of
-from service.store.tokens import Token, token_of
+from service.store.secret import issue, parse_id, verified_row
+from service.store.tokens import Token, token_from_row
 
 PREFIX = "session"
 LIFETIME = 12 * 3600.0
-"""Seconds for which a browser need not be given the token again."""
+"""Seconds after which a browser needs the token again."""
 
 
 class Sessions:
-    """The browser sessions of a store."""
+    """The browser sessions of a store.
+
+    Args:
+        database: Has the sessions.
+    """
 
     def __init__(self, database: Database):
         self._database = database
 
     def create(self, token: Token, lifetime_s: float = LIFETIME) -> str:
-        """Begin a session; the secret for its cookie."""
+        """Begin a session.
+
+        Args:
+            token: Token that the browser was given.
+            lifetime_s: Seconds after which the session ends.
+
+        Returns:
+            The secret for the browser's cookie.
+        """
         identity, secret, digest = issue(PREFIX)
         with self._database.writing() as session:
             now = self._database.now(session)
             session.execute(delete(SessionRow).where(SessionRow.expires <= now))
-            session.add(
-                SessionRow(
-                    id=identity,
-                    digest=digest,
-                    token=token.id,
-                    created=now,
-                    expires=now + lifetime_s,
-                )
-            )
+            row = SessionRow(id=identity, digest=digest, token=token.id)
+            row.created = now
+            row.expires = now + lifetime_s
+            session.add(row)
         return secret
 
     def check(self, secret: str) -> Token | None:
-        """The token of a session; None where it is over, or the token is."""
-        identity = identity_of(PREFIX, secret)
+        """Return the token of a session; None if the session or the token is no longer valid."""
+        identity = parse_id(PREFIX, secret)
         if identity is None:
             return None
         with self._database.reading() as session:
-            row = row_of(session, SessionRow, identity, secret)
-            if row is None:
+            row = verified_row(session, SessionRow, identity, secret)
+            owner = None if row is None else session.get(TokenRow, row.token)
+            if row is None or owner is None:
                 return None
-            owner, now = session.get(TokenRow, row.token), self._database.now(session)
-            token = None if owner is None else token_of(owner)
-            return token if token is not None and token.valid(now) and now < row.expires else None
+            token = token_from_row(owner)
+            now = self._database.now(session)
+            return token if token.valid(now) and now < row.expires else None
 
     def end(self, secret: str) -> None:
-        """End a session; one that is none changes nothing."""
-        identity = identity_of(PREFIX, secret)
+        """End a session; an unknown secret changes nothing."""
+        identity = parse_id(PREFIX, secret)
         if identity is None:
             return
         with self._database.writing() as session:
-            row = row_of(session, SessionRow, identity, secret)
+            row = verified_row(session, SessionRow, identity, secret)
             if row is not None:
                 session.delete(row)
+
+    def remove_expired(self) -> None:
+        """Remove the sessions whose lifetime is over."""
+        with self._database.writing() as session:
+            session.execute(
+                delete(SessionRow).where(SessionRow.expires <= self._database.now(session))
+            )

@@ -1,31 +1,32 @@
-"""Tokens: who may ask, how long, and for how many jobs at a time."""
+"""Tokens: who may send requests, until when, and for how many jobs at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from service.jobs import JobState
 from service.store.database import Database
 from service.store.schema import JobRow, SessionRow, TokenRow
-from service.store.secret import identity_of, issue, row_of
+from service.store.secret import issue, parse_id, verified_row
 from spaces.errors import PathfitError
 
 PREFIX = "pathfit"
-LONGEST_NAME = 128
+MAX_NAME_LENGTH = 128
 
 
 class InvalidToken(PathfitError):
-    """A token that cannot be made or found; why is told."""
+    """A token that cannot be created or found; the message has the reason."""
 
 
 class QuotaExceeded(PathfitError):
-    """A token has as many unfinished jobs as it may have.
+    """A token has as many unfinished jobs as its quota.
 
     Args:
-        quota: how many that is.
+        quota: Unfinished jobs that the token may have.
     """
 
     def __init__(self, quota: int):
@@ -41,11 +42,12 @@ class Token:
     """A token without its secret.
 
     Args:
-        id: the owner's id of the jobs that it asks for.
-        name: as it was made; of one that is not revoked nobody else's.
-        quota: unfinished jobs at a time, None for any number.
-        created: seconds since 1970; `expires` and `revoked` alike, None where it never does or was
-            not.
+        id: Id, which is also that of its jobs' owner.
+        name: Name, unique among the tokens that are not revoked.
+        quota: Unfinished jobs that it may have; None for any number.
+        created: Seconds since 1970.
+        expires: Seconds since 1970; None if it never expires.
+        revoked: Seconds since 1970; None if it is not revoked.
     """
 
     id: str
@@ -56,123 +58,125 @@ class Token:
     revoked: float | None
 
     def valid(self, now: float) -> bool:
-        """Whether it is accepted."""
+        """Return whether the token is accepted at a time, in seconds since 1970."""
         return self.revoked is None and (self.expires is None or now < self.expires)
 
 
 class Tokens:
-    """The tokens of a store."""
+    """The tokens of a store.
+
+    Args:
+        database: Has the tokens.
+    """
 
     def __init__(self, database: Database):
         self._database = database
 
     def create(self, name: str, expires: float | None = None, quota: int | None = None) -> str:
-        """Make a token; its secret is given this once only.
+        """Create a token.
 
         Args:
-            name: tells a person whose it is.
-            expires: seconds since 1970 at which it ends; None for never.
-            quota: unfinished jobs at a time; None for any number.
+            name: Name by which people recognise it.
+            expires: Seconds since 1970 at which it expires; None for never.
+            quota: Unfinished jobs at a time; None for any number.
+
+        Returns:
+            The secret, which is not stored and cannot be shown again.
 
         Raises:
-            InvalidToken: the name is taken or no name, or a number is out of range.
+            InvalidToken: The name is in use or malformed, or a number is out of range.
         """
-        if not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or name != name.strip():
+        if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable() or name != name.strip():
             raise InvalidToken(
-                f"a token's name has 1 to {LONGEST_NAME} printable characters, not {name!r:.80}"
+                f"name: expected 1 to {MAX_NAME_LENGTH} printable characters, not {name!r:.80}"
             )
         if quota is not None and quota < 1:
             raise InvalidToken(f"quota must be positive, not {quota}")
+
         identity, secret, digest = issue(PREFIX)
         with self._database.writing() as session:
             now = self._database.now(session)
             if expires is not None and expires <= now:
-                raise InvalidToken("a token must end in the future")
-            if (
-                session.scalar(
-                    select(TokenRow).where(TokenRow.name == name, TokenRow.revoked.is_(None))
-                )
-                is not None
-            ):
+                raise InvalidToken("expires: a token must expire in the future")
+            if _find_active(session, TokenRow.name == name) is not None:
                 raise InvalidToken(
                     f"there is a token {name!r} already; revoke it, or choose another name"
                 )
-            session.add(
-                TokenRow(
-                    id=identity, name=name, digest=digest, quota=quota, created=now, expires=expires
-                )
-            )
+            row = TokenRow(id=identity, name=name, digest=digest, quota=quota)
+            row.created = now
+            row.expires = expires
+            session.add(row)
         return secret
 
     def check(self, secret: str) -> Token | None:
-        """The token of a secret; None where there is none that is still accepted."""
-        identity = identity_of(PREFIX, secret)
+        """Return the token of a secret; None if no token of the secret is accepted."""
+        identity = parse_id(PREFIX, secret)
         if identity is None:
             return None
         with self._database.reading() as session:
-            row = row_of(session, TokenRow, identity, secret)
+            row = verified_row(session, TokenRow, identity, secret)
             if row is None:
                 return None
-            token = token_of(row)
+            token = token_from_row(row)
             return token if token.valid(self._database.now(session)) else None
 
-    def list(self) -> list[Token]:
-        """All of them, newest first."""
+    def list(self) -> Sequence[Token]:
+        """List all tokens, newest first."""
+        query = select(TokenRow).order_by(TokenRow.created.desc())
         with self._database.reading() as session:
-            return [
-                token_of(row)
-                for row in session.scalars(select(TokenRow).order_by(TokenRow.created.desc()))
-            ]
+            return [token_from_row(row) for row in session.scalars(query)]
 
     def exist(self) -> bool:
-        """Whether any is accepted at present."""
+        """Return whether any token is accepted at present."""
         with self._database.reading() as session:
-            now = self._database.now(session)
-            lasting = or_(TokenRow.expires.is_(None), TokenRow.expires > now)
-            return (
-                session.scalar(
-                    select(TokenRow.id).where(TokenRow.revoked.is_(None), lasting).limit(1)
-                )
-                is not None
+            is_current = or_(
+                TokenRow.expires.is_(None), TokenRow.expires > self._database.now(session)
             )
+            query = select(TokenRow.id).where(TokenRow.revoked.is_(None), is_current)
+            return session.scalar(query.limit(1)) is not None
 
     def revoke(self, name: str) -> Token:
-        """Accept a token no more, and end its sessions; raises InvalidToken where there is none of
-        a name or id.
+        """Revoke a token, and end its browser sessions.
+
+        Args:
+            name: Name or id of the token.
+
+        Raises:
+            InvalidToken: No token of that name or id is left to revoke.
         """
         with self._database.writing() as session:
-            named = or_(TokenRow.name == name, TokenRow.id == name)
-            row = (
-                None
-                if "\0" in name
-                else session.scalar(select(TokenRow).where(named, TokenRow.revoked.is_(None)))
-            )
+            # PostgreSQL's texts cannot contain NUL.
+            row = None
+            if "\0" not in name:
+                row = _find_active(session, or_(TokenRow.name == name, TokenRow.id == name))
             if row is None:
                 raise InvalidToken(f"there is no token {name!r:.80} to revoke")
+
             row.revoked = self._database.now(session)
             for browser in session.scalars(select(SessionRow).where(SessionRow.token == row.id)):
                 session.delete(browser)
-            return token_of(row)
+            return token_from_row(row)
 
 
-def token_of(row: TokenRow) -> Token:
-    """A row without its digest."""
+def token_from_row(row: TokenRow) -> Token:
+    """Convert a row, without its digest."""
     return Token(row.id, row.name, row.quota, row.created, row.expires, row.revoked)
 
 
 def check_quota(session: Session, owner: str) -> None:
-    """Raise QuotaExceeded where a token may not have another job; holds the token until the
-    transaction ends.
+    """Raise QuotaExceeded if a token may not have another job.
+
+    The token's row is locked until the transaction ends, so that two requests cannot both have the
+    last job of the quota.
     """
     quota = session.scalar(select(TokenRow.quota).where(TokenRow.id == owner).with_for_update())
     if quota is None:
         return
     unfinished = JobRow.state.in_([state for state in JobState if not state.final])
-    count = (
-        session.scalar(
-            select(func.count()).select_from(JobRow).where(JobRow.owner == owner, unfinished)
-        )
-        or 0
-    )
-    if count >= quota:
+    query = select(func.count()).select_from(JobRow).where(JobRow.owner == owner, unfinished)
+    if (session.scalar(query) or 0) >= quota:
         raise QuotaExceeded(quota)
+
+
+def _find_active(session: Session, condition: ColumnElement[bool]) -> TokenRow | None:
+    return session.scalar(select(TokenRow).where(condition, TokenRow.revoked.is_(None)))

@@ -258,7 +258,9 @@ def test_a_stop_takes_less_than_five_seconds_and_leaves_nothing_running(
     assert [answer[0] for answer in answers] == [202]
     assert within(0.5, lambda: service.processes() == [])
     store = Store(tmp_path / "jobs.sqlite")
-    assert {(job.state, job.deaths) for job in store.list(limit=9)[0]} == {("queued", 0)}
+    assert {(job.state, job.worker_crashes) for job in store.jobs.list(limit=9)[0]} == {
+        ("queued", 0)
+    }
     store.close()
 
 

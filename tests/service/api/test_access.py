@@ -160,7 +160,7 @@ def test_a_browser_exchanges_its_token_once(
     assert tokens[0] not in cookie
     assert http.get("/session").json["name"] == "ada"
     job_id = http.post("/search", json=ASKED, headers=own).json["id"]
-    assert service_of(app).store.get(job_id).owner is not None
+    assert service_of(app).store.jobs.get(job_id).owner is not None
     assert http.get(f"/search/{job_id}").status_code == 200
     # A page of another site cannot make the browser ask for changes.
     problem(
@@ -198,7 +198,7 @@ def test_pages_of_other_sites_change_nothing_also_without_tokens(
     app: APIFlask, http: FlaskClient, problem: Any, headers: dict[str, str], field: str
 ) -> None:
     problem(http.post("/search", json=ASKED, headers=headers), 403, "foreign-origin", field)
-    assert service_of(app).store.list()[1] == 0
+    assert service_of(app).store.jobs.list()[1] == 0
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_its_files_are_stored_and_checked(
     monkeypatch.setenv("PATHFIT_DATA", str(first))
     answer = http.post("/search", json={"space": NAME, "guide": {"kind": "benchmark"}})
     assert answer.status_code == 202, answer.json
-    stored = service_of(app).store.get(answer.json["id"]).task
+    stored = service_of(app).store.jobs.get(answer.json["id"]).task
     task = SearchTask.from_dict(json.loads(json.dumps(stored)))
     assert [(file.name, file.path, file.sha256) for file in task.benchmark_files] == [
         (path.name, str(path), digest(path))

@@ -136,7 +136,7 @@ def test_trained_supernets_are_listed_and_guide(world: Any, tmp_path: Path, prob
         ("done", SPACE)
     ]
     job_id = http.post("/search", json={"space": SPACE, "guide": {"kind": "supernet"}}).json["id"]
-    task = SearchTask.from_dict(store.get(job_id).task)
+    task = SearchTask.from_dict(store.jobs.get(job_id).task)
     assert task.predictor is None
     assert task.supernet is not None
     assert task.supernet.checked() == tmp_path / "runs" / "done" / "weights.safetensors"
@@ -184,7 +184,7 @@ def test_a_benchmark_guides(
     }
     answer = http.post("/search", json=asked)
     assert answer.json["request"]["guide"]["name"] == "nasbench-macro"
-    task = SearchTask.from_dict(service_of(app).store.get(answer.json["id"]).task)
+    task = SearchTask.from_dict(service_of(app).store.jobs.get(answer.json["id"]).task)
     assert (task.benchmark, task.objectives) == ("nasbench-macro", ["macs"])
     # Where latency counts, the space's only table is the device.
     on_device = http.post("/search", json={**asked, "constraints": {"latency_ms": {"max": 1000}}})
@@ -239,13 +239,14 @@ def test_a_table_is_uploaded_and_used(
     newer = http.post("/tables", json={**table, "blocks": slower})
     assert (newer.status_code, newer.json["version"]) == (201, 2)
     # What was accepted with the first version keeps it.
-    task = SearchTask.from_dict(service_of(app).store.get(first.json["id"]).task)
+    task = SearchTask.from_dict(service_of(app).store.jobs.get(first.json["id"]).task)
     assert task.table is not None
     assert task.table.sha256 == answer.json["sha256"]
     assert LookupTable.read(task.table.checked()).to_dict() == table
     last = http.post("/search", json={"space": SPACE, "device": "phone"})
     assert (
-        service_of(app).store.get(last.json["id"]).task["table"]["sha256"] == newer.json["sha256"]
+        service_of(app).store.jobs.get(last.json["id"]).task["table"]["sha256"]
+        == newer.json["sha256"]
     )
 
 
@@ -425,7 +426,7 @@ def test_a_predictor_is_asked_for_and_then_guides(
     answer = http.post("/predictors", json=asked)
     assert (answer.status_code, answer.json["kind"]) == (202, "predictor")
     assert answer.headers["Location"] == f"/jobs/{answer.json['id']}"
-    job = service.store.claim("e")
+    job = service.store.leases.claim("e")
     assert job is not None
     task = PredictorTask.from_dict(job.task)
     assert (task.space, task.name, task.options) == (SPACE, "mine", asked["options"])
@@ -433,7 +434,7 @@ def test_a_predictor_is_asked_for_and_then_guides(
     problem(http.get(f"/jobs/{job.id}/artifact"), 409, "conflict", "id")
     trained = (world.predictors / "small.safetensors").read_bytes()
     artifact = service.artifacts.write(job.id, 1, "predictor.safetensors", trained)
-    service.store.finish(job.id, 1, {"name": "mine"}, artifact)
+    service.store.jobs.finish(job.id, 1, {"name": "mine"}, artifact)
     assert http.get(f"/jobs/{job.id}/artifact").data == trained
     # It outlives its job, and is taken once.
     assert {item["name"] for item in http.get("/predictors").json["items"]} >= {"mine", "small"}
@@ -476,7 +477,7 @@ def test_a_retraining_is_asked_for(app: APIFlask, http: FlaskClient) -> None:
         "retrain",
         SPACE,
     )
-    task = RetrainTask.from_dict(service_of(app).store.get(answer.json["id"]).task)
+    task = RetrainTask.from_dict(service_of(app).store.jobs.get(answer.json["id"]).task)
     assert (task.architecture, task.data, task.seed) == (architecture, "digits", 3)
     assert task.options == {"steps": 5, "learning_rate": 0.1}
 

@@ -36,13 +36,13 @@ def found(app: APIFlask, http: FlaskClient) -> tuple[str, dict[str, Any]]:
 
     service = service_of(app)
     job_id = http.post("/search", json=ASKED).json["id"]
-    job = service.store.claim("e")
+    job = service.store.leases.claim("e")
     assert job is not None
     task = SearchTask.from_dict(job.task)
     result = run_search(problem_of(task), "random", options={"evaluations": 30}).to_dict(task.count)
-    service.store.report(job_id, 1, {"evaluated": 10, "planned": 30, "best": 0.5})
+    service.store.jobs.report(job_id, 1, {"evaluated": 10, "planned": 30, "best": 0.5})
     artifact = service.artifacts.write(job_id, 1, "result.json", json.dumps(result).encode())
-    service.store.finish(
+    service.store.jobs.finish(
         job_id, 1, {key: value for key, value in result.items() if key != "candidates"}, artifact
     )
     return job_id, result
@@ -58,7 +58,7 @@ def test_the_same_key_gives_the_same_job(app: APIFlask, http: FlaskClient) -> No
     assert first.json == again.json
     assert "Idempotency-Replayed" not in first.headers
     assert again.headers["Idempotency-Replayed"] == "true"
-    assert service_of(app).store.list()[1] == 1
+    assert service_of(app).store.jobs.list()[1] == 1
 
 
 def test_the_same_key_with_another_body_is_refused(http: FlaskClient, problem: Any) -> None:
@@ -100,7 +100,7 @@ def test_waiting_places_are_limited_and_given_back(
     answer = app.test_client().post("/search", json=ASKED, headers={"Prefer": "wait=1"})
     problem(answer, 503, "busy")
     assert int(answer.headers["Retry-After"]) > 0
-    assert service.store.list()[1] == 0  # what is to be tried again has left nothing
+    assert service.store.jobs.list()[1] == 0  # what is to be tried again has left nothing
     assert app.test_client().post("/search", json=ASKED).status_code == 202
     service.waiting.give_back()
     for _ in range(2):
@@ -121,7 +121,7 @@ def test_a_wait_is_cut_to_what_is_allowed(app: APIFlask, http: FlaskClient) -> N
 def test_getting_waits_too(app: APIFlask, http: FlaskClient) -> None:
     store = service_of(app).store
     job_id = http.post("/search", json=ASKED).json["id"]
-    threading.Timer(0.1, lambda: store.cancel(job_id)).start()
+    threading.Timer(0.1, lambda: store.jobs.cancel(job_id)).start()
     assert http.get(f"/search/{job_id}", headers={"Prefer": "wait=20"}).json["state"] == "cancelled"
 
 
@@ -179,7 +179,7 @@ def test_a_stream_follows_keeps_alive_and_ends_when_the_service_stops(
     assert next(lines) == b"retry: 1000\n\n"
     assert b'"state": "queued"' in next(lines)
     assert next(lines) == b": keep-alive\n\n"
-    service.store.claim("e")
+    service.store.leases.claim("e")
     assert any(b'"state": "running"' in line for line in lines)
     assert service.streams.taken == 1
     service.stopping.set()
@@ -332,7 +332,7 @@ def test_jobs_of_every_kind_are_listed_and_filtered(
     second = http.post(
         "/retrain", json={"architecture": spaces.get("spos-tiny").architecture([0] * 6).to_dict()}
     ).json["id"]
-    store.cancel(first)
+    store.jobs.cancel(first)
     listed = {
         query: [job["id"] for job in http.get(f"/jobs?{query}").json["jobs"]]
         for query in (

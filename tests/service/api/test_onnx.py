@@ -65,9 +65,9 @@ def guided(world: Any, tmp_path: Path) -> Iterator[Guided]:
     store = service_of(app).store
     asked = {"space": SPACE, "guide": {"kind": "supernet"}, "strategy": {"name": "random"}}
     job_id = app.test_client().post("/search", json=asked).json["id"]
-    assert store.claim("e") is not None
+    assert store.leases.claim("e") is not None
     found = [{"architecture": space.architecture(CODES).to_dict()}]
-    store.finish(job_id, 1, {"front": found, "best": found, "space": SPACE}, None)
+    store.jobs.finish(job_id, 1, {"front": found, "best": found, "space": SPACE}, None)
     yield Guided(app, folder, job_id)
     service_of(app).stop()
 
@@ -115,9 +115,9 @@ def test_weights_that_were_changed_meanwhile_are_told(guided: Guided, problem: A
 def test_a_search_without_a_supernet_has_no_such_weights(guided: Guided, problem: Any) -> None:
     http, store = guided.app.test_client(), service_of(guided.app).store
     job_id = http.post("/search", json={"space": SPACE, "strategy": {"name": "random"}}).json["id"]
-    assert store.claim("e") is not None
+    assert store.leases.claim("e") is not None
     found = [{"architecture": spaces.get(SPACE).architecture(CODES).to_dict()}]
-    store.finish(job_id, 1, {"front": found, "best": found, "space": SPACE}, None)
+    store.jobs.finish(job_id, 1, {"front": found, "best": found, "space": SPACE}, None)
     answer = http.get(f"/search/{job_id}/architectures/0?format=onnx&weights=supernet")
     detail = problem(answer, 422, "invalid-value", "weights")["detail"]
     assert (

@@ -28,14 +28,14 @@ def test_health(
     answer = http.get("/readyz")
     assert "does not run yet" in problem(answer, 503, "not-ready")["detail"]
     assert "Retry-After" in answer.headers
-    store.announce("e", "starting")
+    store.engines.announce("e", "starting")
     assert "the engine is starting" in problem(http.get("/readyz"), 503, "not-ready")["detail"]
-    store.announce("e", "ready")
+    store.engines.announce("e", "ready")
     told = http.get("/readyz").json
     assert (told["status"], told["engines"][0]["state"]) == ("ready", "ready")
-    store.announce("e", "fault", "Ray's head has died")
+    store.engines.announce("e", "fault", "Ray's head has died")
     assert "Ray's head has died" in problem(http.get("/readyz"), 503, "not-ready")["detail"]
-    store.announce("e", "ready")
+    store.engines.announce("e", "ready")
     monkeypatch.setattr(readiness, "SILENCE", 0.0)
     assert "has not been heard" in problem(http.get("/readyz"), 503, "not-ready")["detail"]
     assert http.get("/healthz").status_code == 200
@@ -58,7 +58,7 @@ def test_metrics_count_requests_and_jobs(app: APIFlask, http: FlaskClient) -> No
     job_id = http.post("/search", json=asked).json["id"]
     for path in (f"/search/{job_id}", f"/search/{job_id}", "/search/x", "/nowhere-1", "/nowhere-2"):
         http.get(path)
-    service_of(app).store.announce("e", "ready")
+    service_of(app).store.engines.announce("e", "ready")
     answer = http.get("/metrics")
     assert answer.mimetype == "text/plain"
     found = {

@@ -30,7 +30,7 @@ def test_each_process_takes_a_core_or_a_gpu(
 ) -> None:
     answer = http.post("/retrain", json=asked(**parts))
     assert (answer.status_code, answer.json["request"]["workers"]) == (202, parts.get("workers", 1))
-    job = service_of(app).store.get(answer.json["id"])
+    job = service_of(app).store.jobs.get(answer.json["id"])
     assert job.resources == takes
     assert RetrainTask.from_dict(job.task).workers == parts.get("workers", 1)
 

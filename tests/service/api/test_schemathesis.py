@@ -46,13 +46,13 @@ def application(world: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     app = create_app(world.settings(tmp_path_factory.mktemp("schemathesis")))
     service = service_of(app)
     job_id = app.test_client().post("/search", json=SEARCH).json["id"]
-    task = SearchTask.from_dict(service.store.claim("e").task)
+    task = SearchTask.from_dict(service.store.leases.claim("e").task)
     found = run_search(problem_of(task), "random", options={"evaluations": 20}).to_dict(1)
     artifact = service.artifacts.write(job_id, 1, "result.json", json.dumps(found).encode())
     del found["candidates"]
-    service.store.finish(job_id, 1, found, artifact)
+    service.store.jobs.finish(job_id, 1, found, artifact)
     service.stopping.set()
-    service.store.announce("e", "ready")
+    service.store.engines.announce("e", "ready")
     REAL["job_id"] = job_id
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readiness, "SILENCE", float("inf"))

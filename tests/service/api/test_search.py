@@ -42,7 +42,7 @@ def test_a_search_is_accepted_and_kept(app: APIFlask, http: FlaskClient) -> None
     assert (body["request"]["margin"], body["request"]["strategy"]["name"]) == (1.64, "evolution")
     assert http.get(answer.headers["Location"]).json == body
     service = service_of(app)
-    task = SearchTask.from_dict(service.store.get(body["id"]).task)
+    task = SearchTask.from_dict(service.store.jobs.get(body["id"]).task)
     assert (task.space, task.limits, task.seed, task.count) == (
         "spos-tiny",
         {"latency_ms": 1.0},
@@ -199,7 +199,7 @@ def test_bad_values_are_named(
 ) -> None:
     body = problem(http.post("/search", json=changed(**parts)), 422, slug, field)
     assert said in body["detail"]
-    assert service_of(app).store.list(limit=1) == ([], 0)
+    assert service_of(app).store.jobs.list(limit=1) == ([], 0)
 
 
 def test_an_infeasible_latency_tells_the_least(
@@ -370,14 +370,14 @@ def test_cancelling(app: APIFlask, http: FlaskClient) -> None:
     for _ in range(2):
         answer = http.delete(where)
         assert (answer.status_code, answer.json["state"]) == (200, "cancelled")
-    assert service_of(app).store.get(where.rpartition("/")[2]).state == "cancelled"
+    assert service_of(app).store.jobs.get(where.rpartition("/")[2]).state == "cancelled"
 
 
 def test_what_is_done_cannot_be_cancelled(app: APIFlask, http: FlaskClient, problem: Any) -> None:
     store: Store = service_of(app).store
     job_id = http.post("/search", json=ASKED).json["id"]
-    store.claim("e")
-    store.finish(job_id, 1, {"best": []}, "none.json")
+    store.leases.claim("e")
+    store.jobs.finish(job_id, 1, {"best": []}, "none.json")
     body = problem(http.delete(f"/search/{job_id}"), 409, "conflict")
     assert body["state"] == "done"
     assert http.get(f"/search/{job_id}").json["result"] == {"best": []}
@@ -389,8 +389,8 @@ def test_candidates_are_given_when_asked_for(
     service = service_of(app)
     job_id = http.post("/search", json=ASKED).json["id"]
     assert http.get(f"/search/{job_id}?candidates=1").json["result"] is None
-    service.store.claim("e")
-    service.store.finish(job_id, 1, {"best": []}, f"{job_id}/1/full.json")
+    service.store.leases.claim("e")
+    service.store.jobs.finish(job_id, 1, {"best": []}, f"{job_id}/1/full.json")
     problem(http.get(f"/search/{job_id}?candidates=1"), 410, "gone", "id")
     service.artifacts.write(job_id, 1, "full.json", b'{"best": [], "candidates": {}}')
     assert http.get(f"/search/{job_id}?candidates=1").json["result"] == {
@@ -404,8 +404,8 @@ def test_candidates_are_given_when_asked_for(
 def test_a_failure_tells_its_reason(app: APIFlask, http: FlaskClient) -> None:
     job_id = http.post("/search", json=ASKED).json["id"]
     store = service_of(app).store
-    store.claim("e")
-    store.fail(job_id, 1, {"kind": "ChangedFile", "detail": "it was changed"})
+    store.leases.claim("e")
+    store.jobs.fail(job_id, 1, {"kind": "ChangedFile", "detail": "it was changed"})
     shown = http.get(f"/search/{job_id}").json
     assert (shown["state"], shown["error"]["detail"]) == ("failed", "it was changed")
 
@@ -429,9 +429,9 @@ def test_a_preferred_wait_gives_the_result(app: APIFlask, http: FlaskClient) -> 
     store = service_of(app).store
 
     def work() -> None:
-        while (job := store.claim("e")) is None:
+        while (job := store.leases.claim("e")) is None:
             time.sleep(0.01)
-        store.finish(job.id, job.attempt, {"best": [1]}, "none.json")
+        store.jobs.finish(job.id, job.attempt, {"best": [1]}, "none.json")
 
     worker = threading.Thread(target=work)
     worker.start()

@@ -89,12 +89,12 @@ class Answering:
         """Claim the oldest queued job and report; where a result is given it ends done. Gives its
         id.
         """
-        job = self.store.claim("test", 60)
+        job = self.store.leases.claim("test", 60)
         assert job is not None
         for report in progress:
-            self.store.report(job.id, job.attempt, report)
+            self.store.jobs.report(job.id, job.attempt, report)
         if result is not None:
-            self.store.finish(job.id, job.attempt, result, None)
+            self.store.jobs.finish(job.id, job.attempt, result, None)
         return job.id
 
 

@@ -55,7 +55,7 @@ def test_a_retraining_is_asked_for(answering: Any, architecture: Path) -> None:
         "--no-wait",
     )
     assert ended.exit_code == 0, ended.output
-    job = answering.store.get(ended.stdout.strip())
+    job = answering.store.jobs.get(ended.stdout.strip())
     assert (job.kind, job.resources["cpus"], job.request["space"], job.request["seed"]) == (
         "retrain",
         3.0,
@@ -74,13 +74,15 @@ def test_a_retraining_is_waited_for_and_its_weights_are_written(
     answering: Any, architecture: Path, tmp_path: Path
 ) -> None:
     def work() -> None:
-        while (job := answering.store.claim("test", 60)) is None:
+        while (job := answering.store.leases.claim("test", 60)) is None:
             pass
-        answering.store.report(job.id, 1, {"share": 0.5, "stage": "training", "state": "epoch 1/2"})
+        answering.store.jobs.report(
+            job.id, 1, {"share": 0.5, "stage": "training", "state": "epoch 1/2"}
+        )
         path = Artifacts(tmp_path / "service" / "results").write(
             job.id, 1, "weights.safetensors", b"weights"
         )
-        answering.store.finish(job.id, 1, {"test": TEST}, path)
+        answering.store.jobs.finish(job.id, 1, {"test": TEST}, path)
 
     worker = threading.Thread(target=work)
     worker.start()

@@ -65,10 +65,10 @@ class Bench:
         return self
 
     def ask(self, **resources: float) -> Job:
-        return self.store.create("search", {}, {"n": 1}, resources=resources)[0]
+        return self.store.jobs.create("search", {}, {"n": 1}, resources=resources)[0]
 
     def state(self, job: Job) -> tuple[str, int]:
-        now = self.store.get(job.id)
+        now = self.store.jobs.get(job.id)
         return now.state.value, now.attempt
 
     def hand(self, job: Job, attempt: int = 1) -> "Hand":
@@ -150,15 +150,15 @@ def test_jobs_are_run_one_after_the_other_and_told_of(make: Callable[..., Bench]
     first, second = bench.ask(), bench.ask()
     hand = bench.hand(first)
     hand.tell("progress", progress={"evaluated": 3})
-    assert within(5, lambda: bench.store.get(first.id).progress == {"evaluated": 3})
+    assert within(5, lambda: bench.store.jobs.get(first.id).progress == {"evaluated": 3})
     assert bench.state(second) == ("queued", 0)
     hand.done("there")
     assert bench.hand(second) is hand, "the warm worker goes on"
     hand.tell("failed", error={"kind": "Infeasible", "detail": "no"})
     assert within(5, lambda: bench.state(second) == ("failed", 1))
-    done = bench.store.get(first.id)
+    done = bench.store.jobs.get(first.id)
     assert (done.state, done.artifact, done.result) == ("done", "there", {"best": []})
-    assert [engine.state for engine in bench.store.engines()] == ["ready"]
+    assert [engine.state for engine in bench.store.engines.list()] == ["ready"]
     assert len(bench.made) == 1
 
 
@@ -180,7 +180,7 @@ def test_what_does_not_fit_beside_others_waits_and_takes_the_place_of_the_idle(
     again = bench.ask()
     bench.hand(again).done()
     assert within(5, lambda: bench.state(again) == ("done", 1))
-    assert bench.store.get(large.id).deaths == 0
+    assert bench.store.jobs.get(large.id).worker_crashes == 0
 
 
 def test_what_will_never_fit_fails_and_holds_up_nobody(make: Callable[..., Bench]) -> None:
@@ -188,7 +188,7 @@ def test_what_will_never_fit_fails_and_holds_up_nobody(make: Callable[..., Bench
     huge, small = bench.ask(cpus=8, gpus=1), bench.ask()
     bench.hand(small).done()
     assert within(5, lambda: bench.state(huge) == ("failed", 1))
-    error = bench.store.get(huge.id).error
+    error = bench.store.jobs.get(huge.id).error
     assert error == {
         "kind": "NoRoom",
         "detail": "the job needs 8 CPUs and 1 GPUs; the service has 2 and 0",
@@ -203,7 +203,7 @@ def test_a_dead_workers_job_is_run_again_and_fails_after_three_deaths(
     for attempt in (1, 2, 3):
         bench.hand(job, attempt).die(f"was hit {attempt} times")
     assert within(10, lambda: bench.state(job) == ("failed", 3))
-    error = bench.store.get(job.id).error
+    error = bench.store.jobs.get(job.id).error
     assert error == {
         "kind": "WorkerDied",
         "detail": "3 workers died on it; the last one was hit 3 times",
@@ -221,7 +221,8 @@ def test_workers_that_do_not_start_are_a_fault_until_they_do(make: Callable[...,
 
     def said() -> str | None:
         return next(
-            (engine.detail for engine in bench.store.engines() if engine.state == "fault"), None
+            (engine.detail for engine in bench.store.engines.list() if engine.state == "fault"),
+            None,
         )
 
     assert within(10, lambda: said() is not None)
@@ -239,18 +240,18 @@ def test_cancelling_asks_first_and_kills_what_does_not_hear(make: Callable[..., 
     polite, deaf = bench.ask(), bench.ask()
     hand = bench.hand(polite)
     begin = time.monotonic()
-    bench.store.cancel(polite.id)
+    bench.store.jobs.cancel(polite.id)
     assert within(0.5, lambda: hand.cancelled == [(polite.id, 1)])
     hand.tell("cancelled")
     assert bench.hand(deaf) is hand
-    bench.store.cancel(deaf.id)
+    bench.store.jobs.cancel(deaf.id)
     assert within(1, lambda: hand.killed)
     assert time.monotonic() - begin < 5
     last = bench.ask()
     bench.hand(last).done()
     assert within(5, lambda: bench.state(last) == ("done", 1))
     assert [bench.state(job)[0] for job in (polite, deaf)] == ["cancelled", "cancelled"]
-    assert bench.store.get(deaf.id).deaths == 0
+    assert bench.store.jobs.get(deaf.id).worker_crashes == 0
 
 
 def test_a_lost_lease_ends_the_attempt_and_its_late_write_is_refused(
@@ -260,8 +261,8 @@ def test_a_lost_lease_ends_the_attempt_and_its_late_write_is_refused(
     job = bench.ask()
     hand = bench.hand(job)
     # As if this engine had been silent for too long, and another one had taken the job.
-    assert bench.store.recover("bench") == 1
-    other = bench.store.claim("another")
+    assert bench.store.leases.recover("bench") == 1
+    other = bench.store.leases.claim("another")
     assert other is not None
     assert (other.id, other.attempt) == (job.id, 2)
     late = bench.artifacts.write(job.id, 1, "result.json", b"{}")
@@ -269,7 +270,7 @@ def test_a_lost_lease_ends_the_attempt_and_its_late_write_is_refused(
     assert within(5, lambda: not bench.artifacts.exists(late)), (
         "what the orphan left is cleared away"
     )
-    now = bench.store.get(job.id)
+    now = bench.store.jobs.get(job.id)
     assert (now.state, now.attempt, now.result, now.engine) == (
         JobState.RUNNING,
         2,
@@ -277,7 +278,7 @@ def test_a_lost_lease_ends_the_attempt_and_its_late_write_is_refused(
         "another",
     )
     with pytest.raises(StaleAttempt):
-        bench.store.report(job.id, 1, {"evaluated": 1})
+        bench.store.jobs.report(job.id, 1, {"evaluated": 1})
 
 
 def test_heartbeats_keep_leases_and_tell_of_lost_ones(
@@ -290,12 +291,12 @@ def test_heartbeats_keep_leases_and_tell_of_lost_ones(
     hand = bench.hand(job)
     for _ in range(10):
         now[0] += 4.0
-        assert within(5, lambda: (bench.store.get(job.id).lease or 0) >= now[0] + 9), (
+        assert within(5, lambda: (bench.store.jobs.get(job.id).lease or 0) >= now[0] + 9), (
             "the lease is prolonged"
         )
     assert bench.state(job) == ("running", 1)
-    assert bench.store.recover("bench") == 1
-    taken = bench.store.claim("another")
+    assert bench.store.leases.recover("bench") == 1
+    taken = bench.store.leases.claim("another")
     assert taken is not None
     assert within(5, lambda: hand.cancelled == [(job.id, 1)])
     # The other engine says nothing: its lease ends, and the job comes back.
@@ -303,7 +304,7 @@ def test_heartbeats_keep_leases_and_tell_of_lost_ones(
     now[0] += 11.0
     bench.hand(job, 3).done()
     assert within(5, lambda: bench.state(job) == ("done", 3))
-    assert bench.store.get(job.id).deaths == 1
+    assert bench.store.jobs.get(job.id).worker_crashes == 1
 
 
 def test_a_failing_store_delays_the_result_and_loses_nothing(
@@ -312,7 +313,7 @@ def test_a_failing_store_delays_the_result_and_loses_nothing(
     bench = make().start()
     job = bench.ask()
     hand = bench.hand(job)
-    finish, failures = bench.store.finish, [1]
+    finish, failures = bench.store.jobs.finish, [1]
 
     def failing(*arguments: Any) -> None:
         if failures:
@@ -320,7 +321,7 @@ def test_a_failing_store_delays_the_result_and_loses_nothing(
             raise OperationalError("UPDATE jobs", {}, Exception("database or disk is full"))
         finish(*arguments)
 
-    monkeypatch.setattr(bench.store, "finish", failing)
+    monkeypatch.setattr(bench.store.jobs, "finish", failing)
     hand.done()
     assert within(10, lambda: bench.state(job) == ("done", 1))
     assert failures == []
@@ -336,8 +337,8 @@ def test_what_is_dead_below_the_workers_ends_the_engine_and_spares_the_jobs(
     hand.die("was cut off")
     bench.thread.join(5)
     assert [str(fault) for fault in bench.raised] == ["Ray's raylet has ended"]
-    now = bench.store.get(job.id)
-    assert (now.state, now.deaths) == ("queued", 0)
+    now = bench.store.jobs.get(job.id)
+    assert (now.state, now.worker_crashes) == ("queued", 0)
 
 
 def test_stopping_leaves_jobs_queued(make: Callable[..., Bench]) -> None:
@@ -345,13 +346,13 @@ def test_stopping_leaves_jobs_queued(make: Callable[..., Bench]) -> None:
     job = bench.ask()
     hand = bench.hand(job)
     hand.tell("progress", progress={"evaluated": 3})
-    assert within(5, lambda: bench.store.get(job.id).progress is not None)
+    assert within(5, lambda: bench.store.jobs.get(job.id).progress is not None)
     bench.engine.stop()
     bench.thread.join(5)
-    left = bench.store.get(job.id)
-    assert (left.state, left.attempt, left.deaths, left.progress) == ("queued", 1, 0, None)
+    left = bench.store.jobs.get(job.id)
+    assert (left.state, left.attempt, left.worker_crashes, left.progress) == ("queued", 1, 0, None)
     assert hand.killed
-    assert [engine.state for engine in bench.store.engines()] == ["stopped"]
+    assert [engine.state for engine in bench.store.engines.list()] == ["stopped"]
 
 
 def test_a_job_that_lost_a_process_is_run_again_by_a_worker_that_lives(
@@ -365,7 +366,7 @@ def test_a_job_that_lost_a_process_is_run_again_by_a_worker_that_lives(
         assert bench.hand(job, attempt) is hand
         hand.tell("lost", ending="was killed by SIGKILL")
     assert within(5, lambda: bench.state(job) == ("failed", 3))
-    error = bench.store.get(job.id).error
+    error = bench.store.jobs.get(job.id).error
     assert error == {
         "kind": "WorkerDied",
         "detail": "3 workers died on it; the last one was killed by SIGKILL",
@@ -379,7 +380,7 @@ def test_a_job_of_several_processes_gets_a_worker_of_its_own_kind(
 ) -> None:
     bench = make(Needs(2, 0), warm=2).start()
     assert within(5, lambda: len(bench.made) == 2)
-    job = bench.store.create("retrain", {}, {"workers": 2}, resources={"cpus": 2})[0]
+    job = bench.store.jobs.create("retrain", {}, {"workers": 2}, resources={"cpus": 2})[0]
     hand = bench.hand(job)
     assert hand.worker.needs == Needs(2, 0, spread=True)
     assert [one.killed for one in bench.made[:2]] == [True, True], (

@@ -83,7 +83,7 @@ def test_remains_are_found_by_mark_or_open_file_and_ended(tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_a_client_without_the_token_is_refused(served: Any) -> None:
     store = Store(served.data / "jobs.sqlite")
-    address = store.engines()[0].ray["address"]
+    address = store.engines.list()[0].ray["address"]
     store.close()
     token = served.data / "ray-token"
 
@@ -113,7 +113,7 @@ def test_jobs_run_on_a_cluster_of_two_nodes(
     assert service.named("gcs_server") == [], "it brought no Ray of its own"
     assert list((tmp_path / "shared").rglob("result.json"))
     store = Store(tmp_path / "data" / "jobs.sqlite")
-    assert store.engines()[0].ray["cluster"] is True
+    assert store.engines.list()[0].ray["cluster"] is True
     store.close()
 
 

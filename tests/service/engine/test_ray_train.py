@@ -53,7 +53,7 @@ def updates(data: Path, handle: Any, attempt: int) -> list[int]:
     """The updates after which an attempt told its progress."""
     store = Store(data / "jobs.sqlite")
     found, current = [], 0
-    for event in store.events(handle.id, limit=100_000):
+    for event in store.events.list(handle.id, limit=100_000):
         current = event.data.get("attempt", current) if event.kind == "state" else current
         if (
             current == attempt

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from service.artifacts import Artifacts
 from service.commands import main
-from service.store import Idempotency, Store
+from service.store import IdempotencyKey, Store
 
 Run = Callable[..., Result]
 DAY = 86400.0
@@ -56,20 +56,20 @@ def jobs(store: Store, artifacts: Artifacts, clock: Clock) -> dict[str, str]:
 
     def add(name: str, days: float) -> None:
         clock.now = today - days * DAY
-        key = Idempotency(name, "POST", "/search", "0" * 64)
-        found[name] = store.create("search", {"space": name}, {}, idempotency=key)[0].id
+        key = IdempotencyKey(name, "POST", "/search", "0" * 64)
+        found[name] = store.jobs.create("search", {"space": name}, {}, idempotency=key)[0].id
 
     def done(name: str) -> None:
-        job = store.claim("e")
+        job = store.leases.claim("e")
         assert job is not None
         assert job.id == found[name]
         path = artifacts.write(job.id, 1, "result.json", name.encode() * 1000)
-        store.finish(job.id, 1, {"name": name}, path)
+        store.jobs.finish(job.id, 1, {"name": name}, path)
 
     add("old", 40)
     done("old")
     add("old cancelled", 40)
-    store.cancel(found["old cancelled"])
+    store.jobs.cancel(found["old cancelled"])
     add("recent", 10)
     done("recent")
     add("waiting since long", 50)

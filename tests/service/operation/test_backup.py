@@ -35,14 +35,14 @@ def test_a_backup_is_a_data_folder(
     assert (path.read_bytes()[:2] == b"\x1f\x8b") == (name != "backup.tar")
     restored, kept = unpacked(path, tmp_path / "restored")
     with closing(restored):
-        assert restored.list() == store.list()
+        assert restored.jobs.list() == store.jobs.list()
         for job_id in jobs.values():
-            assert restored.get(job_id) == store.get(job_id)
-            assert restored.events(job_id) == store.events(job_id)
+            assert restored.jobs.get(job_id) == store.jobs.get(job_id)
+            assert restored.events.list(job_id) == store.events.list(job_id)
         assert restored.tokens.list() == store.tokens.list()
         assert kept.paths() == artifacts.paths()
-        assert kept.read(restored.get(jobs["recent"]).artifact or "") == b"recent" * 1000
-        claimed = restored.claim("e")
+        assert kept.read(restored.jobs.get(jobs["recent"]).artifact or "") == b"recent" * 1000
+        claimed = restored.leases.claim("e")
         assert claimed is not None
         assert claimed.id == jobs["waiting since long"]
 
@@ -54,10 +54,10 @@ def test_a_backup_amid_writes_is_one_moment(
 
     def write() -> None:
         while not stop.is_set():
-            job, _ = store.create("search", {}, {})
-            store.claim("e")
-            store.report(job.id, 1, {"evaluated": 1})
-            store.finish(job.id, 1, {}, artifacts.write(job.id, 1, "result.json", b"{}"))
+            job, _ = store.jobs.create("search", {}, {})
+            store.leases.claim("e")
+            store.jobs.report(job.id, 1, {"evaluated": 1})
+            store.jobs.finish(job.id, 1, {}, artifacts.write(job.id, 1, "result.json", b"{}"))
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -66,11 +66,11 @@ def test_a_backup_amid_writes_is_one_moment(
             back_up(store, artifacts, tmp_path / f"{number}.tar")
             restored, kept = unpacked(tmp_path / f"{number}.tar", tmp_path / str(number))
             with closing(restored):
-                listed, total = restored.list(limit=10_000)
+                listed, total = restored.jobs.list(limit=10_000)
                 assert total >= count
                 count = total
                 for job in listed:
-                    told = [event.sequence for event in restored.events(job.id)]
+                    told = [event.sequence for event in restored.events.list(job.id)]
                     assert told == list(range(1, len(told) + 1))
                     assert job.state != "done" or (
                         len(told) == 5 and kept.read(job.artifact or "") == b"{}"

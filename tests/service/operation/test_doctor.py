@@ -58,7 +58,7 @@ def test_a_service_at_work_is_in_order(
     sound: list[str],
     clock: Any,
 ) -> None:
-    store.announce("host-1", "ready", ray={"version": "2"})
+    store.engines.announce("host-1", "ready", ray={"version": "2"})
     path, digest = artifacts.keep(b"a table")
     store.files.add("table", "cpu", digest, path)
     lock = FolderLock(data)
@@ -80,14 +80,14 @@ def test_an_engine_that_says_nothing_is_a_fault(
     run: Any, store: Store, data: Path, sound: list[str]
 ) -> None:
     assert findings(run("doctor", *sound).stdout)["engine"][0] == "!"
-    store.announce("host-1", "stopped")
+    store.engines.announce("host-1", "stopped")
     lock = FolderLock(data)
     ended = run("doctor", *sound)
     lock.release()
     assert ended.exit_code == 1
     said = f"the service (process {holder_of(data)}) runs, but its engine says nothing"
     assert findings(ended.stdout)["engine"] == ("✗", said)
-    store.announce("host-1", "fault", "the raylet [2] is dead")
+    store.engines.announce("host-1", "fault", "the raylet [2] is dead")
     ended = run("doctor", *sound)
     assert ended.exit_code == 1
     assert findings(ended.stdout)["engine"][1].endswith("s ago: the raylet [2] is dead")
@@ -120,7 +120,7 @@ def test_a_database_that_is_none_damaged_or_newer_is_named(
     run: Any, store: Store, data: Path, sound: list[str]
 ) -> None:
     for number in range(200):
-        store.create("search", {"number": number, "text": "x" * 500}, {})
+        store.jobs.create("search", {"number": number, "text": "x" * 500}, {})
     store.close()
     path = data / "jobs.sqlite"
     connection = sqlite3.connect(path)

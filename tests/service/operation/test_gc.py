@@ -17,24 +17,24 @@ def test_old_jobs_go_with_their_artifacts(
     assert (ended.exit_code, ended.stdout) == (0, "removed 2 jobs\n")
     for name in ("old", "old cancelled"):
         with pytest.raises(UnknownJob):
-            store.get(jobs[name])
-    kept = {job.id for job in store.list()[0]}
+            store.jobs.get(jobs[name])
+    kept = {job.id for job in store.jobs.list()[0]}
     assert kept == {jobs[name] for name in ("recent", "waiting since long", "running since long")}
     assert artifacts.paths() == [f"{jobs['recent']}/1/result.json"]
-    assert len(store.events(jobs["recent"])) == 4
+    assert len(store.events.list(jobs["recent"])) == 4
     assert run("gc", "--older-than", "30d").stdout == "removed 0 jobs\n"
     assert run("gc", "--older-than", "12h").stdout == "removed 1 jobs\n"
     assert artifacts.paths() == []
-    assert store.list()[1] == 2
+    assert store.jobs.list()[1] == 2
 
 
 def test_a_dry_run_changes_nothing(
     run: Any, store: Store, artifacts: Artifacts, jobs: dict[str, str]
 ) -> None:
-    before = store.list(), artifacts.paths()
+    before = store.jobs.list(), artifacts.paths()
     said = run("gc", "--older-than", "30d", "--dry-run").stdout.splitlines()
     assert said == [jobs["old"], jobs["old cancelled"], "2 jobs would be removed"]
-    assert (store.list(), artifacts.paths()) == before
+    assert (store.jobs.list(), artifacts.paths()) == before
 
 
 def test_what_cannot_be_removed_is_found_again(
@@ -50,14 +50,14 @@ def test_what_cannot_be_removed_is_found_again(
     assert ended.exit_code == 2
     assert "cannot remove the artifact" in ended.stderr
     assert "Read-only file system" in ended.stderr
-    assert store.get(jobs["old"]).result == {"name": "old"}
+    assert store.jobs.get(jobs["old"]).result == {"name": "old"}
     monkeypatch.undo()
     assert run("gc", "--older-than", "30d").stdout == "removed 2 jobs\n"
 
 
 def test_a_job_that_is_not_over_is_never_removed(store: Store, jobs: dict[str, str]) -> None:
-    assert store.remove(list(jobs.values())) == 3
-    assert {job.id for job in store.list()[0]} == {
+    assert store.jobs.remove(list(jobs.values())) == 3
+    assert {job.id for job in store.jobs.list()[0]} == {
         jobs["waiting since long"],
         jobs["running since long"],
     }

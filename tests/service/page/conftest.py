@@ -128,20 +128,20 @@ class Unattended:
 
     def claim(self) -> Job:
         """Begin the oldest queued job."""
-        job = self.service.store.claim("test", 60)
+        job = self.service.store.leases.claim("test", 60)
         assert job is not None
         return job
 
     def report(self, job: Job, share: float, stage: str, state: str = "") -> None:
         """Tell how far a training is."""
-        self.service.store.report(
+        self.service.store.jobs.report(
             job.id, job.attempt, {"share": share, "stage": stage, "state": state}
         )
 
     def finish(self, job: Job, result: dict[str, Any], name: str, content: bytes) -> None:
         """End a job well, with the file that it leaves."""
         artifact = self.service.artifacts.write(job.id, job.attempt, name, content)
-        self.service.store.finish(job.id, job.attempt, result, artifact)
+        self.service.store.jobs.finish(job.id, job.attempt, result, artifact)
 
 
 @pytest.fixture

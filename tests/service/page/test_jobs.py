@@ -38,7 +38,7 @@ def test_jobs_of_every_kind_are_listed_filtered_and_cancelled(
     expect(rows.nth(0)).to_contain_text(f"Training {SPACE}")
     expect(rows.nth(2)).to_contain_text("made-up · latency ≤ 0.8 ms")
     job = unattended.claim()
-    unattended.service.store.report(
+    unattended.service.store.jobs.report(
         job.id, job.attempt, {"evaluated": 30, "planned": 100, "best": 1.0}
     )
     expect(rows.nth(2)).to_contain_text("30 %")
@@ -98,7 +98,7 @@ def test_a_training_is_watched_to_its_end_and_to_its_failure(
     job = unattended.claim()
     page.goto(f"{unattended.url}/#/job/{other.id}")
     expect(page.locator(".progress")).to_be_visible()
-    unattended.service.store.fail(
+    unattended.service.store.jobs.fail(
         job.id, job.attempt, {"kind": "InvalidRun", "detail": "the loss is not a number"}
     )
     expect(page.locator("#result .notice")).to_have_text(

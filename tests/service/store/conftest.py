@@ -136,7 +136,7 @@ def postgresql() -> Iterator[str]:
 
 def emptied(url: str) -> str:
     """A PostgreSQL database without any tables of ours."""
-    database = Database(url, prepare=False)
+    database = Database(url)
     with database.engine.begin() as connection:
         Base.metadata.drop_all(connection)
         connection.execute(text("DROP TABLE IF EXISTS alembic_version, meta"))

@@ -14,17 +14,17 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def told(store: Store, job_id: str, after: int = 0) -> list[tuple[int, str, object]]:
-    return [(event.sequence, event.kind, event.data) for event in store.events(job_id, after)]
+    return [(event.sequence, event.kind, event.data) for event in store.events.list(job_id, after)]
 
 
 def test_a_life_is_told_in_order(store: Store) -> None:
-    job, _ = store.create("search", {}, {})
-    store.claim("e")
-    store.report(job.id, 1, {"evaluated": 1})
-    store.requeue(job.id, 1, died=True)
-    store.claim("e")
-    store.report(job.id, 2, {"evaluated": 2})
-    store.finish(job.id, 2, {"best": [3]}, None)
+    job, _ = store.jobs.create("search", {}, {})
+    store.leases.claim("e")
+    store.jobs.report(job.id, 1, {"evaluated": 1})
+    store.jobs.requeue(job.id, 1, crashed=True)
+    store.leases.claim("e")
+    store.jobs.report(job.id, 2, {"evaluated": 2})
+    store.jobs.finish(job.id, 2, {"best": [3]}, None)
     assert told(store, job.id) == [
         (1, "state", {"state": "queued", "attempt": 0}),
         (2, "state", {"state": "running", "attempt": 1}),
@@ -36,75 +36,78 @@ def test_a_life_is_told_in_order(store: Store) -> None:
         (8, "state", {"state": "done", "attempt": 2}),
     ]
     assert told(store, job.id, 6) == told(store, job.id)[6:]
-    assert [event.sequence for event in store.events(job.id, 2, limit=3)] == [3, 4, 5]
-    assert store.events(job.id, 8) == []
+    assert [event.sequence for event in store.events.list(job.id, 2, limit=3)] == [3, 4, 5]
+    assert store.events.list(job.id, 8) == []
 
 
 def test_what_was_refused_is_not_told(store: Store) -> None:
-    job, _ = store.create("search", {}, {})
-    store.claim("e")
-    store.cancel(job.id)
+    job, _ = store.jobs.create("search", {}, {})
+    store.leases.claim("e")
+    store.jobs.cancel(job.id)
     before = told(store, job.id)
     assert before[-1][2] == {"state": "cancelled", "attempt": 1}
-    store.cancel(job.id)
-    for late in (lambda: store.report(job.id, 1, {}), lambda: store.finish(job.id, 1, {}, None)):
+    store.jobs.cancel(job.id)
+    for late in (
+        lambda: store.jobs.report(job.id, 1, {}),
+        lambda: store.jobs.finish(job.id, 1, {}, None),
+    ):
         with pytest.raises(Exception, match="cannot become"):
             late()
     assert told(store, job.id) == before
 
 
 def test_events_of_jobs_do_not_mix(store: Store) -> None:
-    jobs = [store.create("search", {}, {})[0] for _ in range(3)]
+    jobs = [store.jobs.create("search", {}, {})[0] for _ in range(3)]
     for _ in range(3):
-        store.claim("e")
+        store.leases.claim("e")
     for number in range(4):
         for job in jobs:
-            store.report(job.id, 1, {"evaluated": number})
+            store.jobs.report(job.id, 1, {"evaluated": number})
     for job in jobs:
-        assert [event.sequence for event in store.events(job.id)] == list(range(1, 7))
+        assert [event.sequence for event in store.events.list(job.id)] == list(range(1, 7))
 
 
 def test_many_reports_at_once_leave_no_gap(store: Store) -> None:
-    job, _ = store.create("search", {}, {})
-    store.claim("e")
+    job, _ = store.jobs.create("search", {}, {})
+    store.leases.claim("e")
 
     def report(begin: int) -> None:
         for number in range(10):
-            store.report(job.id, 1, {"evaluated": begin + number})
+            store.jobs.report(job.id, 1, {"evaluated": begin + number})
 
     threads = [threading.Thread(target=report, args=(100 * index,)) for index in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    found = store.events(job.id)
+    found = store.events.list(job.id)
     assert [event.sequence for event in found] == list(range(1, 53))
     assert len({event.data["evaluated"] for event in found[2:]}) == 50
-    assert store.get(job.id).progress == found[-1].data
+    assert store.jobs.get(job.id).progress == found[-1].data
 
 
 def test_waiting_for_events(store: Store) -> None:
-    job, _ = store.create("search", {}, {})
-    assert [event.sequence for event in store.wait_for_events(job.id, 0, 20)] == [1]
+    job, _ = store.jobs.create("search", {}, {})
+    assert [event.sequence for event in store.events.wait(job.id, 0, 20)] == [1]
     begin = time.monotonic()
-    assert store.wait_for_events(job.id, 1, 0.1) == []
-    threading.Timer(0.1, lambda: store.claim("e")).start()
-    assert [event.sequence for event in store.wait_for_events(job.id, 1, 20)] == [2]
+    assert store.events.wait(job.id, 1, 0.1) == []
+    threading.Timer(0.1, lambda: store.leases.claim("e")).start()
+    assert [event.sequence for event in store.events.wait(job.id, 1, 20)] == [2]
     stop = threading.Event()
     threading.Timer(0.1, stop.set).start()
-    assert store.wait_for_events(job.id, 2, 20, stop) == []
-    store.cancel(job.id)
-    assert [event.sequence for event in store.wait_for_events(job.id, 2, 20)] == [3]
-    assert store.wait_for_events(job.id, 3, 20) == [], "nothing more will come"
+    assert store.events.wait(job.id, 2, 20, stop) == []
+    store.jobs.cancel(job.id)
+    assert [event.sequence for event in store.events.wait(job.id, 2, 20)] == [3]
+    assert store.events.wait(job.id, 3, 20) == [], "nothing more will come"
     assert time.monotonic() - begin < 10
 
 
 def test_changes_of_another_process_wake_those_who_wait(url: str, store: Store) -> None:
-    job, _ = store.create("search", {}, {})
+    job, _ = store.jobs.create("search", {}, {})
     code = (
         "import sys; from service.store import Store; store = Store(sys.argv[1]); print('ready',"
-        " flush=True)\nsys.stdin.readline(); store.claim('e'); sys.stdin.readline();"
-        " store.finish(sys.argv[2], 1, {}, None)\n"
+        " flush=True)\nsys.stdin.readline(); store.leases.claim('e'); sys.stdin.readline();"
+        " store.jobs.finish(sys.argv[2], 1, {}, None)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, url, job.id],
@@ -118,13 +121,11 @@ def test_changes_of_another_process_wake_those_who_wait(url: str, store: Store) 
     with process:
         assert process.stdout.readline() == "ready\n"
         seen: list[str] = []
-        waiting = threading.Thread(target=lambda: seen.append(store.wait(job.id, 30).state))
+        waiting = threading.Thread(target=lambda: seen.append(store.jobs.wait(job.id, 30).state))
         waiting.start()
         process.stdin.write("\n")
         process.stdin.flush()
-        assert [event.data["state"] for event in store.wait_for_events(job.id, 1, 30)] == [
-            "running"
-        ]
+        assert [event.data["state"] for event in store.events.wait(job.id, 1, 30)] == ["running"]
         process.stdin.write("\n")
         process.stdin.close()
         waiting.join(30)
@@ -132,9 +133,9 @@ def test_changes_of_another_process_wake_those_who_wait(url: str, store: Store) 
 
 
 def test_nobody_looks_when_nobody_waits(store: Store) -> None:
-    job, _ = store.create("search", {}, {})
+    job, _ = store.jobs.create("search", {}, {})
     threads = threading.active_count()
-    store.wait(job.id, 0.05)
+    store.jobs.wait(job.id, 0.05)
     deadline = time.monotonic() + 5
     while threading.active_count() > threads and time.monotonic() < deadline:
         time.sleep(0.02)

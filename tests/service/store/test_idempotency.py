@@ -6,66 +6,67 @@ from typing import Any
 
 import pytest
 
-from service.store import Idempotency, IdempotencyConflict, QuotaExceeded, Store
+from service.store import IdempotencyConflict, IdempotencyKey, QuotaExceeded, Store
 
-ASKED = Idempotency("key", "POST", "/search", "0" * 64)
+ASKED = IdempotencyKey("key", "POST", "/search", "0" * 64)
 
 
 def test_the_same_request_is_the_same_job(store: Store) -> None:
-    job, created = store.create("search", {"space": "x"}, {}, idempotency=ASKED)
-    again, repeated = store.create("search", {"space": "x"}, {}, idempotency=ASKED)
+    job, created = store.jobs.create("search", {"space": "x"}, {}, idempotency=ASKED)
+    again, repeated = store.jobs.create("search", {"space": "x"}, {}, idempotency=ASKED)
     assert (created, repeated) == (True, False)
     assert again == job
-    store.claim("e")
-    assert store.create("search", {}, {}, idempotency=ASKED)[0].state == "running"
-    assert store.list()[1] == 1
+    store.leases.claim("e")
+    assert store.jobs.create("search", {}, {}, idempotency=ASKED)[0].state == "running"
+    assert store.jobs.list()[1] == 1
 
 
 @pytest.mark.parametrize("part", [{"key": "other"}, {"method": "PUT"}, {"path": "/retrain"}])
 def test_another_key_method_or_path_is_another_job(store: Store, part: dict[str, str]) -> None:
-    job, _ = store.create("search", {}, {}, idempotency=ASKED)
-    other, created = store.create("search", {}, {}, idempotency=replace(ASKED, **part))
+    job, _ = store.jobs.create("search", {}, {}, idempotency=ASKED)
+    other, created = store.jobs.create("search", {}, {}, idempotency=replace(ASKED, **part))
     assert created
     assert other.id != job.id
 
 
 def test_owners_do_not_share_keys(store: Store) -> None:
     jobs = [
-        store.create("search", {}, {}, owner, idempotency=ASKED) for owner in (None, "me", "you")
+        store.jobs.create("search", {}, {}, owner, idempotency=ASKED)
+        for owner in (None, "me", "you")
     ]
     assert all(created for _, created in jobs)
     assert len({job.id for job, _ in jobs}) == 3
 
 
 def test_another_body_is_refused(store: Store) -> None:
-    store.create("search", {}, {}, idempotency=ASKED)
+    store.jobs.create("search", {}, {}, idempotency=ASKED)
     with pytest.raises(
         IdempotencyConflict,
         match="the Idempotency-Key 'key' was used for a request with another body",
     ):
-        store.create("search", {}, {}, idempotency=replace(ASKED, body_sha256="1" * 64))
-    assert store.list()[1] == 1
+        store.jobs.create("search", {}, {}, idempotency=replace(ASKED, body_sha256="1" * 64))
+    assert store.jobs.list()[1] == 1
 
 
 def test_a_key_is_kept_for_a_day(store: Store, clock: Any) -> None:
-    job, _ = store.create("search", {}, {}, idempotency=ASKED)
+    job, _ = store.jobs.create("search", {}, {}, idempotency=ASKED)
     clock.now += 24 * 3600 - 1
-    assert store.create("search", {}, {}, idempotency=ASKED)[0].id == job.id
+    assert store.jobs.create("search", {}, {}, idempotency=ASKED)[0].id == job.id
     clock.now += 1
     other = replace(ASKED, body_sha256="1" * 64)
-    assert store.create("search", {}, {}, idempotency=other)[1]
+    assert store.jobs.create("search", {}, {}, idempotency=other)[1]
 
 
 def test_a_repeated_request_counts_once_for_the_quota(store: Store) -> None:
     token = store.tokens.check(store.tokens.create("one", quota=1))
     assert token is not None
-    job, _ = store.create("search", {}, {}, token.id, idempotency=ASKED)
-    assert store.create("search", {}, {}, token.id, idempotency=ASKED) == (job, False)
+    job, _ = store.jobs.create("search", {}, {}, token.id, idempotency=ASKED)
+    assert store.jobs.create("search", {}, {}, token.id, idempotency=ASKED) == (job, False)
     other = replace(ASKED, key="other")
     with pytest.raises(QuotaExceeded):
-        store.create("search", {}, {}, token.id, idempotency=other)
-    store.cancel(job.id)
-    assert store.create("search", {}, {}, token.id, idempotency=other)[1], (
+        store.jobs.create("search", {}, {}, token.id, idempotency=other)
+    store.jobs.cancel(job.id)
+    assert store.jobs.create("search", {}, {}, token.id, idempotency=other)[1], (
         "what was refused used up no key"
     )
 
@@ -78,7 +79,7 @@ def test_many_at_once_get_one_job(store: Store, url: str, clock: Any) -> None:
     def ask(mine: Store) -> None:
         start.wait()
         for number in range(5):
-            job, created = mine.create(
+            job, created = mine.jobs.create(
                 "search", {}, {}, idempotency=replace(ASKED, key=str(number))
             )
             found.append((job.id, created))
@@ -95,5 +96,5 @@ def test_many_at_once_get_one_job(store: Store, url: str, clock: Any) -> None:
         sum(created for _, created in found)
         == 5
         == len({job_id for job_id, _ in found})
-        == store.list()[1]
+        == store.jobs.list()[1]
     )

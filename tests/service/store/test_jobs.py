@@ -10,11 +10,13 @@ from service.jobs import LAWFUL, IllegalTransition, Job, JobState, StaleAttempt,
 from service.store import ANY, QuotaExceeded, Store
 
 MOVES = {
-    JobState.RUNNING: lambda store, job: store.claim("e"),
-    JobState.QUEUED: lambda store, job: store.requeue(job.id, job.attempt, died=True),
-    JobState.DONE: lambda store, job: store.finish(job.id, job.attempt, {"found": 1}, "a.json"),
-    JobState.FAILED: lambda store, job: store.fail(job.id, job.attempt, {"detail": "no"}),
-    JobState.CANCELLED: lambda store, job: store.cancel(job.id),
+    JobState.RUNNING: lambda store, job: store.leases.claim("e"),
+    JobState.QUEUED: lambda store, job: store.jobs.requeue(job.id, job.attempt, crashed=True),
+    JobState.DONE: lambda store, job: store.jobs.finish(
+        job.id, job.attempt, {"found": 1}, "a.json"
+    ),
+    JobState.FAILED: lambda store, job: store.jobs.fail(job.id, job.attempt, {"detail": "no"}),
+    JobState.CANCELLED: lambda store, job: store.jobs.cancel(job.id),
 }
 WAYS = {
     JobState.QUEUED: [],
@@ -26,10 +28,10 @@ WAYS = {
 
 
 def job_in(store: Store, state: JobState) -> Job:
-    job, _ = store.create("search", {"space": "x"}, {"seed": 1})
+    job, _ = store.jobs.create("search", {"space": "x"}, {"seed": 1})
     for step in WAYS[state]:
-        MOVES[step](store, store.get(job.id))
-    job = store.get(job.id)
+        MOVES[step](store, store.jobs.get(job.id))
+    job = store.jobs.get(job.id)
     assert job.state is state
     return job
 
@@ -39,30 +41,30 @@ def test_only_lawful_transitions_happen(store: Store, source: JobState, target: 
     job = job_in(store, source)
     if target in LAWFUL[source]:
         MOVES[target](store, job)
-        assert store.get(job.id).state is target
+        assert store.jobs.get(job.id).state is target
     elif target is JobState.RUNNING:
-        assert store.claim("e") is None
+        assert store.leases.claim("e") is None
     elif source is target is JobState.CANCELLED:
-        assert store.cancel(job.id) == job
+        assert store.jobs.cancel(job.id) == job
     else:
         with pytest.raises(IllegalTransition, match=f"is {source} and cannot become {target}"):
             MOVES[target](store, job)
     if target not in LAWFUL[source]:
-        assert store.get(job.id) == job
+        assert store.jobs.get(job.id) == job
 
 
 def test_a_new_job_is_kept_as_it_was_asked_for(store: Store, url: str) -> None:
     resources = {"cpus": 2, "gpus": 0.5}
-    job, created = store.create(
+    job, created = store.jobs.create(
         "search", {"space": "x", "none": None}, {"seed": 2**62}, "me", resources
     )
     other = Store(url)
     try:
-        assert other.get(job.id) == job
+        assert other.jobs.get(job.id) == job
     finally:
         other.close()
     assert (job.request, job.task) == ({"space": "x", "none": None}, {"seed": 2**62})
-    assert (job.state, job.attempt, job.deaths, job.owner, job.resources) == (
+    assert (job.state, job.attempt, job.worker_crashes, job.owner, job.resources) == (
         "queued",
         0,
         0,
@@ -76,18 +78,18 @@ def test_a_new_job_is_kept_as_it_was_asked_for(store: Store, url: str) -> None:
 
 
 def test_the_oldest_is_claimed_first_and_once(store: Store) -> None:
-    jobs = [store.create("search", {}, {})[0] for _ in range(3)]
-    claimed = [store.claim("e") for _ in range(4)]
+    jobs = [store.jobs.create("search", {}, {})[0] for _ in range(3)]
+    claimed = [store.leases.claim("e") for _ in range(4)]
     assert [job and job.id for job in claimed] == [*(job.id for job in jobs), None]
     assert all(job is None or (job.state, job.attempt) == ("running", 1) for job in claimed)
 
 
 def test_many_claim_at_once_and_none_gets_anothers(store: Store) -> None:
-    jobs = {store.create("search", {}, {})[0].id for _ in range(40)}
+    jobs = {store.jobs.create("search", {}, {})[0].id for _ in range(40)}
     claimed: list[str] = []
 
     def claim() -> None:
-        while (job := store.claim("e")) is not None:
+        while (job := store.leases.claim("e")) is not None:
             claimed.append(job.id)
 
     threads = [threading.Thread(target=claim) for _ in range(6)]
@@ -102,80 +104,82 @@ def test_many_claim_at_once_and_none_gets_anothers(store: Store) -> None:
 @pytest.mark.parametrize("report", ["report", "finish", "fail", "requeue"])
 def test_reports_of_an_attempt_that_is_over_change_nothing(store: Store, report: str) -> None:
     first = job_in(store, JobState.RUNNING)
-    store.requeue(first.id, 1, died=True)
-    second = store.claim("e")
+    store.jobs.requeue(first.id, 1, crashed=True)
+    second = store.leases.claim("e")
     assert second is not None
-    assert (second.attempt, second.deaths, second.progress) == (2, 1, None)
+    assert (second.attempt, second.worker_crashes, second.progress) == (2, 1, None)
     calls = {
-        "report": lambda: store.report(first.id, 1, {"evaluated": 1}),
-        "finish": lambda: store.finish(first.id, 1, {}, "late.json"),
-        "fail": lambda: store.fail(first.id, 1, {}),
-        "requeue": lambda: store.requeue(first.id, 1, died=True),
+        "report": lambda: store.jobs.report(first.id, 1, {"evaluated": 1}),
+        "finish": lambda: store.jobs.finish(first.id, 1, {}, "late.json"),
+        "fail": lambda: store.jobs.fail(first.id, 1, {}),
+        "requeue": lambda: store.jobs.requeue(first.id, 1, crashed=True),
     }
     with pytest.raises(StaleAttempt, match=r"attempt 1 .* is over; it is at attempt 2"):
         calls[report]()
-    assert store.get(first.id) == second
+    assert store.jobs.get(first.id) == second
 
 
 def test_progress_is_only_of_running_jobs(store: Store) -> None:
     job = job_in(store, JobState.RUNNING)
-    store.report(job.id, 1, {"evaluated": 5})
-    assert store.get(job.id).progress == {"evaluated": 5}
-    store.cancel(job.id)
+    store.jobs.report(job.id, 1, {"evaluated": 5})
+    assert store.jobs.get(job.id).progress == {"evaluated": 5}
+    store.jobs.cancel(job.id)
     with pytest.raises(IllegalTransition):
-        store.report(job.id, 1, {"evaluated": 6})
-    assert store.get(job.id).progress == {"evaluated": 5}
+        store.jobs.report(job.id, 1, {"evaluated": 6})
+    assert store.jobs.get(job.id).progress == {"evaluated": 5}
 
 
 def test_a_restart_queues_what_was_running_again(store: Store) -> None:
     states = list(JobState)
     jobs = {state: job_in(store, state) for state in states if state is not JobState.QUEUED}
     queued = job_in(store, JobState.QUEUED)
-    assert store.recover() == 1
-    assert store.get(jobs[JobState.RUNNING].id).state is JobState.QUEUED
-    assert store.get(jobs[JobState.RUNNING].id).deaths == 0
+    assert store.leases.recover() == 1
+    assert store.jobs.get(jobs[JobState.RUNNING].id).state is JobState.QUEUED
+    assert store.jobs.get(jobs[JobState.RUNNING].id).worker_crashes == 0
     assert all(
-        store.get(jobs[state].id) == jobs[state] for state in jobs if state is not JobState.RUNNING
+        store.jobs.get(jobs[state].id) == jobs[state]
+        for state in jobs
+        if state is not JobState.RUNNING
     )
-    assert store.get(queued.id) == queued
+    assert store.jobs.get(queued.id) == queued
 
 
 def test_newest_are_listed_first_without_results(store: Store) -> None:
     jobs = [job_in(store, JobState.DONE) for _ in range(5)]
-    page, total = store.list(limit=2, offset=1)
+    page, total = store.jobs.list(limit=2, offset=1)
     assert ([job.id for job in page], total) == ([jobs[3].id, jobs[2].id], 5)
     assert page[0].result is None
-    assert store.get(page[0].id).result == {"found": 1}
-    assert store.list(limit=10, offset=5) == ([], 5)
+    assert store.jobs.get(page[0].id).result == {"found": 1}
+    assert store.jobs.list(limit=10, offset=5) == ([], 5)
 
 
 @pytest.mark.parametrize("call", ["get", "cancel", "report"])
 def test_unknown_jobs_are_named(store: Store, call: str) -> None:
     arguments = {"get": (), "cancel": (), "report": (1, {})}[call]
     with pytest.raises(UnknownJob, match="there is no search 'nowhere'"):
-        getattr(store, call)("nowhere", *arguments)
+        getattr(store.jobs, call)("nowhere", *arguments)
 
 
 def test_waiting_ends_with_the_job(store: Store) -> None:
     job = job_in(store, JobState.RUNNING)
-    threading.Timer(0.1, lambda: store.finish(job.id, 1, {"found": 2}, "a.json")).start()
-    assert store.wait(job.id, 20).result == {"found": 2}
+    threading.Timer(0.1, lambda: store.jobs.finish(job.id, 1, {"found": 2}, "a.json")).start()
+    assert store.jobs.wait(job.id, 20).result == {"found": 2}
 
 
 def test_waiting_ends_with_the_time_or_the_service(store: Store) -> None:
     job = job_in(store, JobState.QUEUED)
     begin = time.monotonic()
-    assert store.wait(job.id, 0.1).state is JobState.QUEUED
+    assert store.jobs.wait(job.id, 0.1).state is JobState.QUEUED
     stop = threading.Event()
     threading.Timer(0.1, stop.set).start()
-    assert store.wait(job.id, 20, stop).state is JobState.QUEUED
+    assert store.jobs.wait(job.id, 20, stop).state is JobState.QUEUED
     assert time.monotonic() - begin < 5
 
 
 def test_lists_are_narrowed(store: Store) -> None:
     kinds = [("search", "x", "me"), ("search", "y", "you"), ("retrain", "x", None)]
-    jobs = [store.create(kind, {"space": space}, {}, owner)[0] for kind, space, owner in kinds]
-    store.claim("e")
+    jobs = [store.jobs.create(kind, {"space": space}, {}, owner)[0] for kind, space, owner in kinds]
+    store.leases.claim("e")
     wanted = [
         ({}, [2, 1, 0]),
         ({"kind": "search"}, [1, 0]),
@@ -190,7 +194,7 @@ def test_lists_are_narrowed(store: Store) -> None:
         ({"space": "x\0"}, []),
     ]
     for given, found in wanted:
-        listed, total = store.list(**given)
+        listed, total = store.jobs.list(**given)
         assert ([job.id for job in listed], total) == (
             [jobs[index].id for index in found],
             len(found),
@@ -199,18 +203,22 @@ def test_lists_are_narrowed(store: Store) -> None:
 
 @pytest.mark.parametrize("owner", ["you", None])
 def test_others_jobs_are_unknown(store: Store, owner: str | None) -> None:
-    job, _ = store.create("search", {}, {}, "me")
-    calls = (store.get, store.cancel, lambda job_id, owner: store.events(job_id, owner=owner))
+    job, _ = store.jobs.create("search", {}, {}, "me")
+    calls = (
+        store.jobs.get,
+        store.jobs.cancel,
+        lambda job_id, owner: store.events.list(job_id, owner=owner),
+    )
     for call in calls:
         with pytest.raises(UnknownJob):
             call(job.id, owner=owner)
-    assert store.get(job.id, "me") == store.get(job.id) == job
-    assert store.cancel(job.id, "me").state is JobState.CANCELLED
+    assert store.jobs.get(job.id, "me") == store.jobs.get(job.id) == job
+    assert store.jobs.cancel(job.id, "me").state is JobState.CANCELLED
 
 
 def test_a_text_that_no_id_can_be_is_unknown(store: Store) -> None:
     with pytest.raises(UnknownJob):
-        store.get("a\0b")
+        store.jobs.get("a\0b")
 
 
 def test_a_quota_counts_unfinished_jobs_of_the_token(store: Store) -> None:
@@ -218,16 +226,16 @@ def test_a_quota_counts_unfinished_jobs_of_the_token(store: Store) -> None:
     free = store.tokens.check(store.tokens.create("free"))
     assert limited is not None
     assert free is not None
-    first = store.create("search", {}, {}, limited.id)[0]
-    store.create("search", {}, {}, limited.id)
+    first = store.jobs.create("search", {}, {}, limited.id)[0]
+    store.jobs.create("search", {}, {}, limited.id)
     with pytest.raises(QuotaExceeded, match="may have 2 unfinished jobs"):
-        store.create("search", {}, {}, limited.id)
+        store.jobs.create("search", {}, {}, limited.id)
     for owner in (free.id, None):
         for _ in range(3):
-            store.create("search", {}, {}, owner)
-    store.cancel(first.id)
-    assert store.create("search", {}, {}, limited.id)[1]
-    assert store.list(limited.id)[1] == 3
+            store.jobs.create("search", {}, {}, owner)
+    store.jobs.cancel(first.id)
+    assert store.jobs.create("search", {}, {}, limited.id)[1]
+    assert store.jobs.list(limited.id)[1] == 3
 
 
 def test_a_quota_holds_where_many_ask_at_once(store: Store) -> None:
@@ -238,7 +246,7 @@ def test_a_quota_holds_where_many_ask_at_once(store: Store) -> None:
     def ask() -> None:
         for _ in range(4):
             try:
-                store.create("search", {}, {}, token.id)
+                store.jobs.create("search", {}, {}, token.id)
             except QuotaExceeded as error:
                 refused.append(error.quota)
 
@@ -247,7 +255,7 @@ def test_a_quota_holds_where_many_ask_at_once(store: Store) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert store.list(token.id)[1] == 5
+    assert store.jobs.list(token.id)[1] == 5
     assert refused == [5] * 15
 
 
@@ -258,9 +266,9 @@ def test_texts_and_numbers_of_every_kind_are_kept(store: Store) -> None:
         "tiny": 5e-324,
         "list": [1.0, None, True, {}],
     }
-    job, _ = store.create("search", odd, odd)
-    assert (store.get(job.id).request, store.get(job.id).task) == (odd, odd)
-    store.claim("e")
-    store.report(job.id, 1, {"best": float("-inf"), "all": [float("nan"), 1.5]})
-    assert store.get(job.id).progress == {"best": None, "all": [None, 1.5]}
-    assert store.events(job.id)[-1].data == {"best": None, "all": [None, 1.5]}
+    job, _ = store.jobs.create("search", odd, odd)
+    assert (store.jobs.get(job.id).request, store.jobs.get(job.id).task) == (odd, odd)
+    store.leases.claim("e")
+    store.jobs.report(job.id, 1, {"best": float("-inf"), "all": [float("nan"), 1.5]})
+    assert store.jobs.get(job.id).progress == {"best": None, "all": [None, 1.5]}
+    assert store.events.list(job.id)[-1].data == {"best": None, "all": [None, 1.5]}

@@ -37,7 +37,7 @@ INSERT INTO jobs VALUES
 
 def differences(url: str) -> list[Any]:
     """In what a database's tables differ from those that the program reads."""
-    database = Database(url, prepare=False)
+    database = Database(url)
     try:
         with database.engine.connect() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
@@ -72,14 +72,19 @@ def test_head_is_the_last_migration() -> None:
 
 def test_a_store_of_the_first_version_is_brought_up_to_date(version_1: Path) -> None:
     store = Store(version_1)
-    done, interrupted, queued = (store.get(job_id) for job_id in "abc")
+    done, interrupted, queued = (store.jobs.get(job_id) for job_id in "abc")
     assert (done.state, done.result, done.artifact, done.created) == (
         "done",
         {"best": []},
         "a.1.json",
         100.5,
     )
-    assert (interrupted.state, interrupted.attempt, interrupted.deaths, interrupted.progress) == (
+    assert (
+        interrupted.state,
+        interrupted.attempt,
+        interrupted.worker_crashes,
+        interrupted.progress,
+    ) == (
         "queued",
         2,
         1,
@@ -90,9 +95,9 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(version_1: Path) -> 
         {"cpus": 1, "gpus": 0},
         None,
     )
-    assert [job.id for job in store.list(space="y")[0]] == ["b"]
-    assert store.wait_for_events("a", 0, 20) == []
-    claimed = store.claim("e")
+    assert [job.id for job in store.jobs.list(space="y")[0]] == ["b"]
+    assert store.events.wait("a", 0, 20) == []
+    claimed = store.leases.claim("e")
     assert claimed is not None
     assert (claimed.id, claimed.attempt) == ("b", 3)
     store.close()
@@ -141,7 +146,7 @@ def test_many_open_an_empty_database_at_once(empty_url: str) -> None:
 @pytest.mark.parametrize("version", ["0099", "9f8e7d"])
 def test_a_newer_schema_is_refused(empty_url: str, version: str) -> None:
     Store(empty_url).close()
-    database = Database(empty_url, prepare=False)
+    database = Database(empty_url)
     with database.writing() as session:
         session.execute(
             text("UPDATE alembic_version SET version_num = :version"), {"version": version}
@@ -174,11 +179,11 @@ def test_what_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("jobs", "not the URL of a database; a database is given as sqlite:"),
-        ("oracle://x", "'oracle://x' is no store"),
-        ("nosuch://x", "'nosuch://x' is no store"),
-        ("sqlite://", "'sqlite://' is no store"),
-        ("sqlite:///:memory:", "is no store"),
+        ("jobs", "not the URL of a database; expected sqlite:"),
+        ("oracle://x", "'oracle://x' cannot be a job store"),
+        ("nosuch://x", "'nosuch://x' cannot be a job store"),
+        ("sqlite://", "'sqlite://' cannot be a job store"),
+        ("sqlite:///:memory:", "cannot be a job store"),
         (
             "postgresql://me:secret@127.0.0.1:1/jobs",
             r"cannot use postgresql\+psycopg://me:\*\*\*@127.0.0.1:1/jobs",

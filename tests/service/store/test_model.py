@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
-from service.jobs import LAWFUL, MOST_DEATHS, IllegalTransition, JobState, StaleAttempt
+from service.jobs import LAWFUL, MAX_WORKER_CRASHES, IllegalTransition, JobState, StaleAttempt
 from service.store import Store
 
 ENGINES = ("one", "two")
@@ -23,7 +23,7 @@ class Modelled:
 
     def __init__(self, cpus: int) -> None:
         self.cpus = cpus
-        self.state, self.attempt, self.deaths, self.engine, self.lease = (
+        self.state, self.attempt, self.worker_crashes, self.engine, self.lease = (
             JobState.QUEUED,
             0,
             0,
@@ -41,8 +41,8 @@ class Modelled:
         self.events.append({"state": str(target), "attempt": self.attempt})
 
     def lose(self) -> None:
-        self.deaths += 1
-        self.move(JobState.FAILED if self.deaths == MOST_DEATHS else JobState.QUEUED)
+        self.worker_crashes += 1
+        self.move(JobState.FAILED if self.worker_crashes == MAX_WORKER_CRASHES else JobState.QUEUED)
 
 
 class Life(RuleBasedStateMachine):
@@ -64,12 +64,12 @@ class Life(RuleBasedStateMachine):
 
     @rule(cpus=st.integers(1, 3))
     def create(self, cpus: int) -> None:
-        job, _ = self.store.create("search", {}, {}, resources={"cpus": cpus})
+        job, _ = self.store.jobs.create("search", {}, {}, resources={"cpus": cpus})
         self.model[job.id] = Modelled(cpus)
 
     @rule(target=runs, engine=st.sampled_from(ENGINES), free=st.none() | st.integers(1, 3))
     def claim(self, engine: str, free: int | None) -> Any:
-        job = self.store.claim(engine, LEASE, None if free is None else {"cpus": free})
+        job = self.store.leases.claim(engine, LEASE, None if free is None else {"cpus": free})
         fitting = (
             job_id
             for job_id, model in self.model.items()
@@ -92,7 +92,8 @@ class Life(RuleBasedStateMachine):
     @rule(run=runs, number=st.integers(0, 9))
     def report(self, run: Any, number: int) -> None:
         if self.write(
-            run, lambda job_id, attempt: self.store.report(job_id, attempt, {"evaluated": number})
+            run,
+            lambda job_id, attempt: self.store.jobs.report(job_id, attempt, {"evaluated": number}),
         ):
             model = self.model[run[0]]
             model.progress = {"evaluated": number}
@@ -101,7 +102,8 @@ class Life(RuleBasedStateMachine):
     @rule(run=runs)
     def finish(self, run: Any) -> None:
         if self.write(
-            run, lambda job_id, attempt: self.store.finish(job_id, attempt, {"by": attempt}, None)
+            run,
+            lambda job_id, attempt: self.store.jobs.finish(job_id, attempt, {"by": attempt}, None),
         ):
             self.model[run[0]].events.append({"by": run[1]})
             self.model[run[0]].move(JobState.DONE)
@@ -110,15 +112,19 @@ class Life(RuleBasedStateMachine):
     def fail(self, run: Any, died: bool) -> None:
         if self.write(
             run,
-            lambda job_id, attempt: self.store.fail(job_id, attempt, {"detail": "no"}, died=died),
+            lambda job_id, attempt: self.store.jobs.fail(
+                job_id, attempt, {"detail": "no"}, crashed=died
+            ),
         ):
-            self.model[run[0]].deaths += died
+            self.model[run[0]].worker_crashes += died
             self.model[run[0]].move(JobState.FAILED)
 
     @rule(run=consumes(runs), died=st.booleans())
     def requeue(self, run: Any, died: bool) -> None:
-        if self.write(run, lambda job_id, attempt: self.store.requeue(job_id, attempt, died=died)):
-            self.model[run[0]].deaths += died
+        if self.write(
+            run, lambda job_id, attempt: self.store.jobs.requeue(job_id, attempt, crashed=died)
+        ):
+            self.model[run[0]].worker_crashes += died
             self.model[run[0]].move(JobState.QUEUED)
 
     def write(self, run: Any, write: Any) -> bool:
@@ -146,17 +152,17 @@ class Life(RuleBasedStateMachine):
         model = self.model[job_id]
         if model.state in (JobState.DONE, JobState.FAILED):
             with pytest.raises(IllegalTransition):
-                self.store.cancel(job_id)
+                self.store.jobs.cancel(job_id)
         elif model.state is JobState.CANCELLED:
-            assert self.store.cancel(job_id).state is JobState.CANCELLED
+            assert self.store.jobs.cancel(job_id).state is JobState.CANCELLED
         else:
-            self.store.cancel(job_id)
+            self.store.jobs.cancel(job_id)
             model.move(JobState.CANCELLED)
 
     @rule(engine=st.sampled_from(ENGINES), held=st.lists(runs, max_size=4))
     def heartbeat(self, engine: str, held: list[Any]) -> None:
         told = [run for run in held if run is not None]
-        lost = self.store.heartbeat(engine, told, LEASE)
+        lost = self.store.leases.renew(engine, told, LEASE)
         for job_id, attempt in told:
             model = self.model[job_id]
             ours = (model.state, model.attempt, model.engine) == (JobState.RUNNING, attempt, engine)
@@ -173,7 +179,7 @@ class Life(RuleBasedStateMachine):
         late = [
             m for m in self.model.values() if m.state is JobState.RUNNING and m.lease < self.now
         ]
-        assert self.store.expire() == len(late)
+        assert self.store.leases.expire() == len(late)
         for model in late:
             model.lose()
 
@@ -187,7 +193,7 @@ class Life(RuleBasedStateMachine):
             for m in self.model.values()
             if m.state is JobState.RUNNING and engine in (None, m.engine)
         ]
-        assert self.store.recover(engine, ending) == len(left)
+        assert self.store.leases.recover(engine, ending) == len(left)
         for model in left:
             model.move(JobState.QUEUED) if ending is None else model.lose()
 
@@ -200,19 +206,19 @@ class Life(RuleBasedStateMachine):
             and model.engine == engine
             and model.lease > self.now
         }
-        assert set(self.store.cancelled(engine)) == expected
+        assert set(self.store.leases.cancelled(engine)) == expected
 
     @invariant()
     def both_agree(self) -> None:
         for job_id, model in getattr(self, "model", {}).items():
-            job = self.store.get(job_id)
-            assert (job.state, job.attempt, job.deaths) == (
+            job = self.store.jobs.get(job_id)
+            assert (job.state, job.attempt, job.worker_crashes) == (
                 model.state,
                 model.attempt,
-                model.deaths,
+                model.worker_crashes,
             )
             assert job.progress == model.progress
-            events = self.store.events(job_id)
+            events = self.store.events.list(job_id)
             assert [event.sequence for event in events] == list(range(1, len(events) + 1))
             told = [
                 {key: value for key, value in event.data.items() if key != "error"}

@@ -20,11 +20,11 @@ store = Store(sys.argv[1])
 print("ready", flush=True)
 sys.stdin.readline()
 claimed = []
-while (job := store.claim(sys.argv[2])) is not None:
+while (job := store.leases.claim(sys.argv[2])) is not None:
     claimed.append((job.id, job.attempt))
-    store.report(job.id, job.attempt, {"by": sys.argv[2]})
-    store.heartbeat(sys.argv[2], [(job.id, job.attempt)])
-    store.finish(job.id, job.attempt, {"by": sys.argv[2]}, None)
+    store.jobs.report(job.id, job.attempt, {"by": sys.argv[2]})
+    store.leases.renew(sys.argv[2], [(job.id, job.attempt)])
+    store.jobs.finish(job.id, job.attempt, {"by": sys.argv[2]}, None)
 print(json.dumps(claimed))
 """
 
@@ -36,12 +36,12 @@ print("ready", flush=True)
 sys.stdin.readline()
 def work():
     for number in range(5):
-        job, _ = store.create("search", {"from": sys.argv[2]}, {})
-        store.list(limit=5)
-        while (mine := store.claim(sys.argv[2])) is not None:
-            store.report(mine.id, mine.attempt, {"evaluated": number})
-            store.finish(mine.id, mine.attempt, {}, None)
-        assert store.wait(job.id, 60).state == "done"
+        job, _ = store.jobs.create("search", {"from": sys.argv[2]}, {})
+        store.jobs.list(limit=5)
+        while (mine := store.leases.claim(sys.argv[2])) is not None:
+            store.jobs.report(mine.id, mine.attempt, {"evaluated": number})
+            store.jobs.finish(mine.id, mine.attempt, {}, None)
+        assert store.jobs.wait(job.id, 60).state == "done"
 threads = [threading.Thread(target=work) for _ in range(3)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -75,44 +75,44 @@ def together(code: str, url: str, count: int) -> list[object]:
 
 
 def test_no_job_is_claimed_by_two_processes(store: Store, url: str) -> None:
-    jobs = {store.create("search", {}, {})[0].id for _ in range(40)}
+    jobs = {store.jobs.create("search", {}, {})[0].id for _ in range(40)}
     parts = together(CLAIM, url, 2)
     claimed = [(job_id, attempt) for part in parts for job_id, attempt in part]  # type: ignore[attr-defined]
     assert collections.Counter(claimed) == dict.fromkeys(((job_id, 1) for job_id in jobs), 1)
-    assert {store.get(job_id).state for job_id in jobs} == {"done"}
+    assert {store.jobs.get(job_id).state for job_id in jobs} == {"done"}
     for index, part in enumerate(parts):
         for job_id, _ in part:  # type: ignore[attr-defined]
-            assert store.get(job_id).result == {"by": f"engine-{index}"}
-            assert [event.sequence for event in store.events(job_id)] == [1, 2, 3, 4, 5]
+            assert store.jobs.get(job_id).result == {"by": f"engine-{index}"}
+            assert [event.sequence for event in store.events.list(job_id)] == [1, 2, 3, 4, 5]
 
 
 def test_nobody_is_turned_away_by_many_writers(store: Store, url: str) -> None:
     together(WORK, url, 3)
-    jobs, total = store.list(limit=200)
+    jobs, total = store.jobs.list(limit=200)
     assert total == 45
     assert {(job.state, job.attempt) for job in jobs} == {("done", 1)}
 
 
 def test_a_claim_passes_over_what_another_transaction_is_taking(store: Store) -> None:
     """Two that claim at the same moment: on PostgreSQL the second need not wait for the first."""
-    jobs = [store.create("search", {}, {})[0].id for _ in range(2)]
+    jobs = [store.jobs.create("search", {}, {})[0].id for _ in range(2)]
     if store.path is not None:
-        both = [store.claim("one"), store.claim("two")]
+        both = [store.leases.claim("one"), store.leases.claim("two")]
         assert [job and job.id for job in both] == jobs
         return
     from service.store import leases
 
     with store.database.writing() as first:
-        assert leases.claim(first, 0.0, "one", 10, None) == jobs[0]
+        assert leases.claim_oldest(first, 0.0, "one", 10, None) == jobs[0]
         first.flush()
         claimed: list[str | None] = []
 
         def claim() -> None:
-            job = store.claim("two")
+            job = store.leases.claim("two")
             claimed.append(job and job.id)
 
         other = threading.Thread(target=claim)
         other.start()
         other.join(30)
         assert claimed == [jobs[1]]
-    assert [store.get(job_id).engine for job_id in jobs] == ["one", "two"]
+    assert [store.jobs.get(job_id).engine for job_id in jobs] == ["one", "two"]

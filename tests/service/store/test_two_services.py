@@ -36,12 +36,12 @@ def contents(handles: list[Any]) -> list[dict[str, Any]]:
 
 
 def ready(store: Store) -> int:
-    return sum(engine.state == "ready" for engine in store.engines())
+    return sum(engine.state == "ready" for engine in store.engines.list())
 
 
 def runner(store: Store, services: list[Any], handle: Any) -> int:
     """Which of the services runs a job."""
-    engine = store.get(handle.id).engine or ""
+    engine = store.jobs.get(handle.id).engine or ""
     return next(index for index, one in enumerate(services) if f"-{one.process.pid}-" in engine)
 
 
@@ -65,12 +65,13 @@ def test_two_services_share_searches_and_cancel_each_others(
     assert found == contents(
         [served.client.search(space=SPACE, options=OPTIONS, seed=seed) for seed in range(SEARCHES)]
     )
-    jobs = [store.get(handle.id) for handle in handles]
-    assert [(job.state, job.attempt, job.deaths) for job in jobs] == [
+    jobs = [store.jobs.get(handle.id) for handle in handles]
+    assert [(job.state, job.attempt, job.worker_crashes) for job in jobs] == [
         (JobState.DONE, 1, 0)
     ] * SEARCHES
     begun = [
-        sum(event.data.get("state") == "running" for event in store.events(job.id)) for job in jobs
+        sum(event.data.get("state") == "running" for event in store.events.list(job.id))
+        for job in jobs
     ]
     assert begun == [1] * SEARCHES, "each was begun once"
     assert len({job.engine for job in jobs}) == 2, "both worked"

@@ -1,0 +1,140 @@
+"""The rows of jobs inside a transaction: finding one, locking one, and changing a locked one.
+
+Every change of a job passes through `move` or `change`, so that it cannot happen without its event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from service.jobs import LAWFUL, IllegalTransition, JobState, StaleAttempt, UnknownJob
+from service.store.schema import EventRow, JobRow
+
+NewEvent = tuple[str, dict[str, Any] | None]
+"""Kind and data of an event before it is written."""
+
+
+class Anyone(Enum):
+    """Stands for every owner, including none."""
+
+    ANY = "any"
+
+
+ANY = Anyone.ANY
+Owner = str | Anyone | None
+"""Id of a token, None for jobs that were requested without a token, or ANY."""
+
+
+def owned(query: Select[Any], owner: Owner) -> Select[Any]:
+    """Narrow a query of jobs to those of an owner."""
+    if isinstance(owner, Anyone):
+        return query
+    return query.where(JobRow.owner.is_not_distinct_from(owner))
+
+
+def find_job(session: Session, job_id: str, owner: Owner = ANY, *, lock: bool = False) -> JobRow:
+    """Find the row of a job.
+
+    Args:
+        session: The transaction.
+        job_id: Id of the job.
+        owner: Owner that the job must have.
+        lock: Whether to lock the row until the transaction ends.
+
+    Raises:
+        UnknownJob: The owner has no such job.
+    """
+    query = owned(select(JobRow).where(JobRow.id == job_id), owner)
+    # PostgreSQL's texts cannot contain NUL, and no id contains one either.
+    row: JobRow | None = None
+    if "\0" not in job_id:
+        row = session.scalar(query.with_for_update() if lock else query)
+    if row is None:
+        raise UnknownJob(job_id)
+    return row
+
+
+def lock_for_transition(
+    session: Session, job_id: str, target: JobState, attempt: int | None, owner: Owner = ANY
+) -> JobRow:
+    """Lock the row of a job that may pass into a state, so that it still may at the write.
+
+    Args:
+        session: The transaction.
+        job_id: Id of the job.
+        target: State that the job is to pass into.
+        attempt: Attempt that the job must be at; None for any.
+        owner: Owner that the job must have.
+
+    Raises:
+        UnknownJob: The owner has no such job.
+        StaleAttempt: The job is at another attempt.
+        IllegalTransition: The job's state does not allow the transition.
+    """
+    row = find_job(session, job_id, owner, lock=True)
+    if attempt is not None and row.attempt != attempt:
+        raise StaleAttempt(job_id, attempt, row.attempt)
+    if target not in LAWFUL[row.state]:
+        raise IllegalTransition(job_id, row.state, target)
+    return row
+
+
+def lock_running(session: Session, job_id: str, attempt: int) -> JobRow:
+    """Lock the row of a job that an attempt runs; raises as `lock_for_transition`."""
+    row = find_job(session, job_id, lock=True)
+    if row.attempt != attempt:
+        raise StaleAttempt(job_id, attempt, row.attempt)
+    if row.state is not JobState.RUNNING:
+        raise IllegalTransition(job_id, row.state, JobState.RUNNING)
+    return row
+
+
+def move(
+    session: Session,
+    row: JobRow,
+    target: JobState,
+    now: float,
+    *,
+    events_before: Sequence[NewEvent] = (),
+    state_data: dict[str, Any] | None = None,
+    **columns: Any,
+) -> None:
+    """Pass a locked job into another state.
+
+    Args:
+        session: The transaction.
+        row: Row of the job, locked.
+        target: The new state.
+        now: Seconds since 1970.
+        events_before: Events to write before that of the state.
+        state_data: Further data of the state's event; None for none.
+        columns: Columns to set.
+    """
+    row.state = target
+    if target is JobState.RUNNING:
+        row.attempt += 1
+        row.started = now
+    if target.final:
+        row.finished = now
+
+    state_event = ("state", {"state": str(target), "attempt": row.attempt, **(state_data or {})})
+    change(session, row, [*events_before, state_event], now, **columns)
+
+
+def change(
+    session: Session, row: JobRow, events: Sequence[NewEvent], now: float, **columns: Any
+) -> None:
+    """Set columns of a locked job, and write the events that record it."""
+    first = row.events + 1
+    row.events += len(events)
+    for name, value in columns.items():
+        setattr(row, name, value)
+    session.add_all(
+        EventRow(job=row.sequence, number=first + index, kind=kind, data=data, created=now)
+        for index, (kind, data) in enumerate(events)
+    )
