@@ -18,7 +18,6 @@ import predictor
 import tables
 from predictor.gaussian.predictor import GaussianProcess
 from predictor.registry import DEFAULT
-from tables.benchmarks.isomorphism import representatives
 
 
 def product_rate(size: int = 1500, repeats: int = 5) -> float:
@@ -76,7 +75,7 @@ def main() -> None:
     if isinstance(model, GaussianProcess):
         rate, work = (
             product_rate(),
-            products_of(model, len(np.unique(representatives(benchmark.space, codes), axis=0))),
+            products_of(model, len(np.unique(benchmark.space.representatives(codes), axis=0))),
         )
         print(
             f"matrix products {work / 1e9:.1f} G, {100 * work / best / rate:.0f}% of"

@@ -25,6 +25,11 @@ _MUTATION_ATTEMPTS = 10
 _INT8_CODES = 1 << 7
 
 
+def family_of(name: str) -> str:
+    """Return the registered base name of a space's canonical name, without its parameters."""
+    return name.partition("(")[0]
+
+
 class ChoiceSpace:
     """A product of ordered choices, without the networks that they build.
 
@@ -62,6 +67,11 @@ class ChoiceSpace:
     def size(self) -> int:
         """Number of architectures; an irregular space overrides it with its own count."""
         return math.prod(len(choice.candidates) for choice in self.choices)
+
+    @property
+    def family(self) -> str:
+        """Registered base name, such as `spos` of the space `spos(input_size=160)`."""
+        return family_of(self.name)
 
     # Architectures and their encoding
 
@@ -135,6 +145,26 @@ class ChoiceSpace:
 
     def canonical(self, codes: Codes) -> Codes:
         """Return codes [n, choices] with one form per network: choices without effect are 0."""
+        return codes
+
+    def isomorphism_keys(self, codes: Codes) -> NDArray[Any]:
+        """Return keys that are equal for architectures known to compute the same.
+
+        By default every architecture has its own key. A key does not depend on the other rows.
+
+        Args:
+            codes: Checked codes, int array [n, choices].
+
+        Returns:
+            Array [n, parts]; rows are compared as wholes.
+        """
+        return codes
+
+    def representatives(self, codes: Codes) -> Codes:
+        """Return for each architecture one with the same `isomorphism_keys`, codes [n, choices].
+
+        It does not depend on the other rows. A space that cannot name one returns `codes`.
+        """
         return codes
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +15,14 @@ from spaces.choice import Choice
 from spaces.choice_space import Architectures as Architectures
 from spaces.choice_space import ChoiceSpace
 from spaces.choice_space import Codes as Codes
-from spaces.errors import InvalidArchitecture
+from spaces.errors import InvalidArchitecture, NotAdditive
 
 if TYPE_CHECKING:
     import torch
     from torch_geometric.data import Batch, Data
 
+    from spaces.chains.additive import AdditiveTable
+    from spaces.chains.additive_space import ChoiceLayer
     from spaces.drawing.sketch import Sketch
     from spaces.modules.supernet import Supernet
 
@@ -47,8 +49,31 @@ class SearchSpace(ChoiceSpace, ABC):
         (149333632, 1045178)
     """
 
+    # Capabilities, which other packages test in place of the space's class
+
     additive = False
     """Whether costs are sums over choices, so that expectations factorise."""
+
+    is_chain = False
+    """Whether every network is a sequence of blocks, each of which reads the previous one only."""
+
+    repeats_cells = False
+    """Whether graphs show cells that are repeated over the network rather than all its layers."""
+
+    operations_on_edges = False
+    """Whether operations belong to the edges of a cell and its nodes add up what arrives.
+
+    Graphs then have one node per edge; see `spaces.graph`.
+    """
+
+    resolutions: tuple[int, ...] = ()
+    """Input sizes in pixels that the first choice selects from; empty if the size is fixed."""
+
+    fixed_blocks: tuple[Block, ...] = ()
+    """Blocks of every network; empty unless the space is additive."""
+
+    choice_layers: tuple[ChoiceLayer, ...] = ()
+    """Choices with the blocks that each candidate adds; empty unless the space is additive."""
 
     def __init__(
         self,
@@ -73,7 +98,7 @@ class SearchSpace(ChoiceSpace, ABC):
         # Another process rebuilds the space from its name, so that no code object is pickled.
         return get, (self.name,)
 
-    # What an architecture is made of
+    # Blocks and costs
 
     def input_shape_of(self, architecture: Architecture) -> tuple[int, int, int]:
         """Shape of one image for the architecture's network: the space's, unless the resolution is
@@ -122,6 +147,26 @@ class SearchSpace(ChoiceSpace, ABC):
             sums[start : start + _COUNTING_CHUNK] = counts @ each
         return sums
 
+    def additive_table(
+        self, cost: Callable[[Block], float], dtype: type[np.generic] = np.float64
+    ) -> AdditiveTable:
+        """Tabulate what each candidate adds where a block costs `cost(block)`.
+
+        Raises:
+            NotAdditive: Costs are not sums over the choices of this space.
+        """
+        raise NotAdditive(f"costs of {self.name} are not sums over its choices")
+
+    def at(self, code: int) -> SearchSpace:
+        """Return the space of one of the `resolutions`, given by its code.
+
+        Raises:
+            InvalidArchitecture: The input size is no choice of this space.
+        """
+        raise InvalidArchitecture(f"{self.name} has one input size only; code {code} selects none")
+
+    # Graphs and pictures
+
     @property
     def operations(self) -> list[str]:
         """The operations' names; in graphs the operation with index i is node label i + 1."""
@@ -146,7 +191,7 @@ class SearchSpace(ChoiceSpace, ABC):
 
         return chain_sketch(self.name, [("", [block]) for block in self.blocks(architecture)])
 
-    # What it builds
+    # Networks
 
     @abstractmethod
     def network(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from spaces.choice_space import family_of
+
 IMAGENET, CIFAR = 100_000, 40_000
 """How many training images a data set has at least that a recipe for ImageNet or for CIFAR
 suits.
@@ -106,5 +108,5 @@ def published(space: str, images: int) -> Published | None:
         space: canonical name.
         images: for training.
     """
-    found = RECIPES.get(space.partition("(")[0])
+    found = RECIPES.get(family_of(space))
     return found if found is not None and images >= found.images else None

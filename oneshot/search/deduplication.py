@@ -21,9 +21,7 @@ def identity(space: ChoiceSpace, isomorphic: bool = False) -> Callable[[Codes], 
     """
     if not isomorphic:
         return lambda codes: list(row_keys(codes, space.candidates).tolist())
-    from tables.benchmarks.isomorphism import class_keys
-
-    return lambda codes: list(map(tuple, class_keys(space, codes).tolist()))
+    return lambda codes: list(map(tuple, space.isomorphism_keys(codes).tolist()))
 
 
 class Seen:

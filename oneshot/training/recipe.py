@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from oneshot.errors import InvalidOption
+from spaces.choice_space import family_of
 
 SCHEDULES = ("linear", "cosine", "constant")
 
@@ -107,4 +108,4 @@ def supernet_recipe(space: str, images: int) -> Recipe:
         space: canonical name of the space.
         images: for training.
     """
-    return SUPERNETS.get(space.partition("(")[0], SMALL) if images >= MANY_IMAGES else SMALL
+    return SUPERNETS.get(family_of(space), SMALL) if images >= MANY_IMAGES else SMALL

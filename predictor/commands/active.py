@@ -43,7 +43,6 @@ def active(file: Path, count: int, pool: int, evaluated: Path | None, seed: int)
 
     from predictor.errors import TooFewArchitectures
     from predictor.registry import load
-    from tables.benchmarks.isomorphism import class_keys
     from tables.evaluation import read
 
     model = load(file)
@@ -53,7 +52,7 @@ def active(file: Path, count: int, pool: int, evaluated: Path | None, seed: int)
         [item.architecture for item in read(evaluated, space.name)] if evaluated is not None else []
     )
     # What is one network with another, or with one that was evaluated, would tell nothing new.
-    keys = [tuple(row) for row in class_keys(space, np.concatenate([known, drawn])).tolist()]
+    keys = [tuple(row) for row in space.isomorphism_keys(np.concatenate([known, drawn])).tolist()]
     fresh = dict.fromkeys(keys[: len(known)], -1)
     for row, key in enumerate(keys[len(known) :]):
         fresh.setdefault(key, row)

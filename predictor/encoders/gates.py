@@ -15,8 +15,6 @@ from predictor.encoders.labels import NodeLabels, ReadOut, scoring_head
 from predictor.encoders.positions import telling_positions
 from predictor.encoders.relaxed import RelaxedGraphs
 from spaces.space import SearchSpace
-from spaces.zoo.darts import DartsSpace
-from spaces.zoo.nasbench201 import NasBench201Space
 
 # Deviations of embeddings at the start, where gates near one half would let all operations through
 # alike; along a
@@ -81,7 +79,7 @@ class GatesEncoder(GraphEncoder):
     @classmethod
     def of(cls, space: SearchSpace, **config: Any) -> Self:
         """An encoder for a space with fresh weights; `config` as the class takes it."""
-        on_edges = isinstance(space, NasBench201Space | DartsSpace)
+        on_edges = space.operations_on_edges
         known: dict[str, Any] = {"positions": telling_positions(space), "on_edges": on_edges}
         if on_edges:
             known.update(_SIZE_ON_EDGES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from spaces.cells.space import CellSpace
 from spaces.space import SearchSpace
 
 
@@ -18,7 +17,7 @@ def telling_positions(space: SearchSpace) -> int:
     of one architecture (graphs with several outputs, as of DARTS) are told apart by positions
     again.
     """
-    if not isinstance(space, CellSpace):
+    if not space.repeats_cells:
         return space.positions
     graphs = space.graphs(space.sample(np.random.default_rng(0), 1))
     sources = set(graphs.edge_index[0].tolist())

@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.block import Block
-from spaces.chains.chain import ChainSpace
-from spaces.space import Codes
+from spaces.space import Codes, SearchSpace
 
 
-def layers(space: ChainSpace, codes: Codes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def layers(space: SearchSpace, codes: Codes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """What each layer does, and what it and all before it do: two float arrays [n, 2 layers].
 
     Two numbers a layer: how many of its blocks look at neighbours (kernels beyond 1), and its

@@ -9,9 +9,7 @@ from predictor.features.chains import layers
 from predictor.features.graphs import DenseGraphs
 from predictor.features.labels import Labels
 from predictor.features.paths import sequences, statistics
-from spaces.chains.chain import ChainSpace
 from spaces.space import Codes, SearchSpace
-from tables.benchmarks.isomorphism import representatives
 
 COUNTS = ("choices", "sequences")
 """Groups that count."""
@@ -26,9 +24,9 @@ def groups(space: SearchSpace, codes: Codes) -> dict[str, NDArray[np.float32]]:
     it, and its costs. Any
     other: the operations on its paths, the sequences that they spell, its costs, and the choices
         too. Architectures
-    that are known to be one network have the same features (`tables.benchmarks.isomorphism`).
+    that are known to be one network have the same features (`ChoiceSpace.representatives`).
     """
-    settled = representatives(space, codes)
+    settled = space.representatives(codes)
     parts = [
         _groups(space, settled[start : start + _CHUNK]) for start in range(0, len(settled), _CHUNK)
     ]
@@ -41,7 +39,7 @@ def _groups(space: SearchSpace, codes: Codes) -> dict[str, NDArray[np.float32]]:
     codes = np.asfortranarray(codes)
     costs = np.log(1.0 + np.stack([space.macs(codes), space.params(codes)], axis=1))
     found = {"choices": space.one_hot(codes), "costs": costs}
-    if isinstance(space, ChainSpace):
+    if space.is_chain and not space.resolutions:
         found["layers"], found["up_to_layers"] = layers(space, codes)
     else:
         graphs, labels = DenseGraphs.of(space, codes), Labels.of(space.operations)

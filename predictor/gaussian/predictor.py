@@ -16,7 +16,6 @@ from predictor.ranks import NormalScores
 from predictor.serialization import write
 from spaces.progress import Progress, silent
 from spaces.space import Architectures, Codes, SearchSpace
-from tables.benchmarks.isomorphism import representatives
 
 if TYPE_CHECKING:
     from predictor.gaussian.process import ExactProcess
@@ -94,7 +93,7 @@ class GaussianProcess(Predictor):
                 {**groups(self.space, codes), "auxiliary": self.auxiliary(codes)}
             )
         # What is one network is scored once.
-        distinct, which = np.unique(representatives(self.space, codes), axis=0, return_inverse=True)
+        distinct, which = np.unique(self.space.representatives(codes), axis=0, return_inverse=True)
         mean, deviation = self._scores_of(
             {**groups(self.space, distinct), "auxiliary": np.zeros((len(distinct), 0))}
         )

@@ -15,7 +15,6 @@ from predictor.proxies.registry import available, measure
 from spaces.architecture import Architecture
 from spaces.errors import UnknownName
 from spaces.space import Codes, SearchSpace
-from tables.benchmarks.isomorphism import class_keys, representatives
 
 _COUNTED = ("params", "macs")
 """What the space itself counts, of every architecture by itself: dead edges make a difference
@@ -77,7 +76,7 @@ class Survey:
             for key, (_, values) in zip(self._keys(earlier), known, strict=True)
         }
         counts = {name: getattr(self.space, name)(codes) for name in _COUNTED if name in self.names}
-        stand_ins = self.space.decode(representatives(self.space, codes))
+        stand_ins = self.space.decode(self.space.representatives(codes))
         for row, (key, architecture) in enumerate(
             zip(self._keys(codes), self.space.decode(codes), strict=True)
         ):
@@ -88,7 +87,7 @@ class Survey:
             yield architecture, {name: {**by_class[key], **own}[name] for name in self.names}, new
 
     def _keys(self, codes: Codes) -> list[Any]:
-        return list(map(tuple, class_keys(self.space, codes).tolist())) if len(codes) else []
+        return list(map(tuple, self.space.isomorphism_keys(codes).tolist())) if len(codes) else []
 
     def _measured(self, architecture: Architecture) -> dict[str, float]:
         names = [name for name in self.names if name not in _COUNTED]

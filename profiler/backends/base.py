@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from spaces.architecture import Architecture
 from spaces.block import Block
-from spaces.chains.chain import ChainSpace
-from spaces.chains.resolution import ResolutionSpace
 from spaces.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -24,8 +22,7 @@ def chain_blocks(space: SearchSpace, architecture: Architecture) -> list[Block] 
     """The blocks of an architecture whose network is a chain, whatever its resolution; None for
     other networks.
     """
-    chain = space.at(0) if isinstance(space, ResolutionSpace) else space
-    return space.blocks(architecture) if isinstance(chain, ChainSpace) else None
+    return space.blocks(architecture) if space.is_chain else None
 
 
 class Runner(Protocol):

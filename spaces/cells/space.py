@@ -26,6 +26,8 @@ class CellSpace(SearchSpace):
     supernets follow.
     """
 
+    repeats_cells = True
+
     @abstractmethod
     def plan(self, codes: NDArray[Any], num_classes: int | None = None) -> Plan:
         """How the network of `codes` [choices], checked, is wired (`num_classes` None: the space's

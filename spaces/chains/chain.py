@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from numpy.typing import NDArray
 
 from spaces.architecture import Architecture
 from spaces.block import Block
 from spaces.chains.additive_space import AdditiveSpace, ChoiceLayer
-from spaces.space import Architectures
+from spaces.chains.isomorphism import skipped_last
+from spaces.space import Architectures, Codes
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +36,8 @@ class ChainSpace(AdditiveSpace):
         classifier: the last block for another number of classes.
         initialise: sets the weights of a built network; see `spaces.modules.network`.
     """
+
+    is_chain = True
 
     def __init__(
         self,
@@ -62,6 +67,14 @@ class ChainSpace(AdditiveSpace):
                 part.candidates[chosen[part.key]] if isinstance(part, ChoiceLayer) else (part,)
             )
         return blocks
+
+    def isomorphism_keys(self, codes: Codes) -> NDArray[Any]:
+        """Return the codes with the skipped layers last in each run of equal layers."""
+        return skipped_last(self.layout, codes)
+
+    def representatives(self, codes: Codes) -> Codes:
+        """Return the codes with the skipped layers last in each run of equal layers."""
+        return self.check(self.isomorphism_keys(codes))
 
     def sketch(self, architecture: Architecture) -> Sketch:
         """What a picture of the architecture shows: its blocks, one row for each image size."""

@@ -51,6 +51,11 @@ class ResolutionSpace(SearchSpace):
         return self._spaces[code]
 
     @property
+    def is_chain(self) -> bool:  # type: ignore[override]
+        """Whether networks are sequences of blocks, which is the same at every resolution."""
+        return self._largest.is_chain
+
+    @property
     def size(self) -> int:
         """How many architectures there are."""
         return len(self._spaces) * self._largest.size

@@ -47,6 +47,8 @@ class DartsSpace(CellSpace):
             training runs it.
     """
 
+    operations_on_edges = True
+
     def __init__(self, name: str, skeleton: Skeleton, num_classes: int, auxiliary: bool):
         choices: list[Choice] = []
         for cell in CELLS:

@@ -114,6 +114,12 @@ class NasBench101Space(CellSpace):
         """Every architecture as codes [at most batch, 26], ascending."""
         return all_cells(batch)
 
+    def isomorphism_keys(self, codes: Codes) -> NDArray[Any]:
+        """Return the benchmark's graph hash of each cell, bytes array [n, 1]."""
+        from spaces.cells.graph_hash import graph_hashes
+
+        return np.array(graph_hashes(codes), dtype="S32")[:, None]
+
     # Blocks
 
     def plan(self, codes: NDArray[Any], num_classes: int | None = None) -> Plan:

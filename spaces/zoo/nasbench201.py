@@ -47,6 +47,8 @@ class NasBench201Space(CellSpace, AdditiveSpace):
         num_classes: classes that costs are counted with.
     """
 
+    operations_on_edges = True
+
     def __init__(self, name: str, input_size: int, channels: int, cells: int, num_classes: int):
         shapes: list[Shape] = [
             (channels << stage, input_size >> stage, input_size >> stage)
@@ -97,6 +99,15 @@ class NasBench201Space(CellSpace, AdditiveSpace):
             self.plan(np.full(len(EDGES), code), num_classes) for code in range(len(OPERATIONS))
         ]
         return {step.place: step.block for plan in uniform for step in plan.applied}
+
+    def isomorphism_keys(self, codes: Codes) -> NDArray[Any]:
+        """Return the class of each cell with zeros propagated completely, int array [n, 1]."""
+        return classes(codes, "complete")[:, None]
+
+    def representatives(self, codes: Codes) -> Codes:
+        """Return the first cell of each cell's class, codes [n, 6]."""
+        first = np.unravel_index(classes(codes, "complete"), tuple(self.candidates.tolist()))
+        return self.check(np.stack(first, axis=1))
 
     def initialiser(self) -> Initialiser:
         """Torch's own beginning, as in the release."""

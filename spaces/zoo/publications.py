@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from spaces.architecture import Architecture
+from spaces.choice_space import family_of
 from spaces.errors import UnknownName
 from spaces.registry import ZOO, get
 
@@ -19,9 +20,10 @@ def published_names(space: str | None = None) -> list[str]:
     Args:
         space: only those of this space, whatever its parameters; None: all.
     """
-    wanted = space.partition("(")[0] if space is not None else None
     return [
-        name for name, (owner, _) in _entries().items() if wanted in (None, owner.partition("(")[0])
+        name
+        for name, (owner, _) in _entries().items()
+        if space is None or family_of(owner) == family_of(space)
     ]
 
 

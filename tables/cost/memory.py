@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.chains.chain import ChainSpace
-from spaces.chains.resolution import ResolutionSpace
 from tables.cost.model import CostModel, check_blocks
 from tables.cost.peaks import PeakTable
 from tables.cost.sums import CostTable, SearchedSums
@@ -17,7 +15,6 @@ from tables.errors import MissingFigures
 
 if TYPE_CHECKING:
     from spaces.block import Block
-    from spaces.chains.additive_space import AdditiveSpace
     from spaces.space import SearchSpace
     from tables.lookup_table import LookupTable
 
@@ -43,7 +40,7 @@ def memory_model(table: LookupTable, space: SearchSpace) -> CostModel:
         MissingFigures: a block of the space has no figure, or the space is no chain: in a cell
             other values wait while a block runs, so that its blocks do not tell the peak.
     """
-    if not _is_chain(space):
+    if not space.is_chain:
         reason = (
             f"{space.name} is no chain of blocks: what waits beside a block that runs is in no"
             " figure"
@@ -62,7 +59,7 @@ def memory_model(table: LookupTable, space: SearchSpace) -> CostModel:
             table.name, METRIC, f"it has none for the block '{unknown[0]}'{more} of {space.name}"
         )
     peaks: CostTable
-    if isinstance(space, ResolutionSpace):
+    if space.resolutions:
         parts = [_peaks(table, space.at(code)) for code in range(len(space.resolutions))]
         peaks = SearchedSums(space, lambda codes: _at_resolutions(parts, codes))
     else:
@@ -70,11 +67,7 @@ def memory_model(table: LookupTable, space: SearchSpace) -> CostModel:
     return CostModel(space, METRIC, peaks, 0.0, table.name)
 
 
-def _is_chain(space: SearchSpace) -> TypeGuard[ChainSpace | ResolutionSpace]:
-    return isinstance(space.at(0) if isinstance(space, ResolutionSpace) else space, ChainSpace)
-
-
-def _peaks(table: LookupTable, space: AdditiveSpace) -> PeakTable:
+def _peaks(table: LookupTable, space: SearchSpace) -> PeakTable:
     def peak(blocks: Iterable[Block]) -> int:
         return max((table.blocks[block.key].activation_bytes or 0 for block in blocks), default=0)
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.architecture import Architecture
-from spaces.chains.additive_space import AdditiveSpace
 from spaces.errors import NotAdditive, UnknownName
 from tables.cost.extremes import enumerable, extremes
 from tables.cost.fitting import CORRECTIONS, corrected_sums
@@ -167,7 +166,7 @@ def counting_model(space: SearchSpace, metric: str) -> CostModel:
     name = canonical_metric(metric)
     if name not in COUNTS:
         raise UnknownName("count", metric, (*COUNTS, *ALIASES))
-    if isinstance(space, AdditiveSpace):
+    if space.additive:
         return CostModel(
             space, name, space.additive_table(lambda block: getattr(block, name), np.int64), 0.0
         )

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.chains.additive_space import AdditiveSpace
 from tables.cost.ridge import fit
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def parts(space: SearchSpace, codes: NDArray[Any], costs: Mapping[str, float]) -
         codes: [n, choices].
         costs: block key -> cost.
     """
-    if isinstance(space, AdditiveSpace):
+    if space.additive:
         terms = space.additive_table(lambda block: costs[block.key]).terms
         return np.stack([term[codes[:, column]] for column, term in enumerate(terms)], axis=1)
     keys, counts = space.block_counts(codes)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.chains.additive_space import AdditiveSpace
 from spaces.errors import NotAdditive
 from tables.cost.extremes import extremes
 
@@ -113,7 +112,7 @@ def counted(space: SearchSpace, costs: Mapping[str, float], fixed: float = 0.0) 
 
 def block_sums(space: SearchSpace, cost: Callable[[Block], float]) -> CostTable:
     """The plain sum of block costs, by the fastest way that the space allows."""
-    if isinstance(space, AdditiveSpace):
+    if space.additive:
         return space.additive_table(cost)
     return counted(space, {key: cost(block) for key, block in space.all_blocks.items()})
 
@@ -122,6 +121,6 @@ def features(space: SearchSpace, codes: NDArray[Any]) -> NDArray[np.float64]:
     """What a correction may lean on, float [n, features]: candidates where the space is additive,
     else block counts.
     """
-    if isinstance(space, AdditiveSpace):
+    if space.additive:
         return space.one_hot(codes)
     return space.block_counts(codes)[1].astype(np.float64)

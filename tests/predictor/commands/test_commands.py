@@ -13,7 +13,6 @@ from click.testing import CliRunner, Result
 import spaces
 from predictor.commands import main
 from spaces.architecture import Architecture
-from tables.benchmarks.isomorphism import class_keys
 
 ROOT = Path(__file__).resolve().parents[3]
 SPACE = spaces.get("spos-tiny")
@@ -219,7 +218,7 @@ def test_active_names_a_network_once(tmp_path: Path) -> None:
             for line in found.stdout.splitlines()
         ]
     )
-    classes = class_keys(space, np.concatenate([codes, named]))[:, 0]
+    classes = space.isomorphism_keys(np.concatenate([codes, named]))[:, 0]
     assert len(named) == 300
     assert len(np.unique(classes[len(codes) :])) == 300
     assert not set(classes[: len(codes)]) & set(classes[len(codes) :])

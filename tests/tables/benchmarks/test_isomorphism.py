@@ -6,7 +6,7 @@ import pytest
 import spaces
 from spaces.cells.nasbench101 import EDGES
 from tables.benchmarks import classes
-from tables.benchmarks.isomorphism import class_keys, first_of_each, representatives
+from tables.benchmarks.isomorphism import first_of_each
 
 
 def all_codes(name: str) -> np.ndarray:
@@ -62,19 +62,19 @@ def test_relabelled_cells_are_one_class() -> None:
 def test_what_stands_for_a_class_is_in_it_and_stands_for_itself(name: str) -> None:
     space = spaces.get(name)
     codes = space.sample(np.random.default_rng(0), 300)
-    chosen = representatives(space, codes)
+    chosen = space.representatives(codes)
     together = classes(space, np.concatenate([codes, chosen]))
     assert (together[:300] == together[300:]).all()
-    assert (representatives(space, chosen) == chosen).all()
+    assert (space.representatives(chosen) == chosen).all()
     assert len(np.unique(chosen, axis=0)) == len(np.unique(together))
-    assert (representatives(space, codes[100:]) == chosen[100:]).all()
+    assert (space.representatives(codes[100:]) == chosen[100:]).all()
 
 
 @pytest.mark.parametrize("name", ["nasbench201", "nasbench101", "nasbench-macro", "spos-tiny"])
 def test_keys_of_a_class_do_not_hang_on_what_else_is_given(name: str) -> None:
     space = spaces.get(name)
     codes = space.sample(np.random.default_rng(0), 100)
-    whole = class_keys(space, codes)
-    assert (class_keys(space, codes[60:]) == whole[60:]).all()
+    whole = space.isomorphism_keys(codes)
+    assert (space.isomorphism_keys(codes[60:]) == whole[60:]).all()
     _, index = np.unique(whole, axis=0, return_inverse=True)
     assert (index.reshape(-1) == classes(space, codes)).all()
