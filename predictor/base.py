@@ -92,6 +92,10 @@ class Predictor(ABC):
             f"relaxed architectures are scored by the predictor gates, not by {self.kind}"
         )
 
+    def record_training(self, details: Mapping[str, Any]) -> None:
+        """Add details, such as the file of the data, to `trained_on`, which `save` writes."""
+        self.trained_on = {**self.trained_on, **details}
+
     @abstractmethod
     def save(self, path: str | Path) -> None:
         """Write the fitted predictor as one safetensors file, all or nothing; raises NotFitted."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from predictor.errors import InvalidValues
+
+if TYPE_CHECKING:
+    from predictor.base import Predictor
+    from spaces.space import Codes
 
 _ROWS = 512  # that are compared with all at once
 
@@ -134,3 +138,22 @@ def figures(predicted: ArrayLike, true: ArrayLike) -> dict[str, float]:
     top = float(precision_at_k(predicted, true, k)), float(best_rank_at_k(predicted, true, k))
     correlations = kendall_tau(predicted, true), spearman(predicted, true), pearson(predicted, true)
     return dict(zip(FIGURES, (*correlations, regret(predicted, true), *top), strict=True))
+
+
+def ranking_figures(
+    predictor: Predictor, codes: Codes, values: NDArray[np.float64]
+) -> dict[str, float | None]:
+    """Measure how well a predictor ranks architectures.
+
+    Args:
+        predictor: A fitted predictor.
+        codes: Codes of the architectures, [n, choices].
+        values: Their true values, [n]; greater is better.
+
+    Returns:
+        The figures of `figures` and the standard error of Kendall's tau. None
+        stands for NaN, the figure of a constant prediction, which JSON cannot represent.
+    """
+    mean, _ = predictor.predict(codes)
+    measured = {**figures(mean, values), "kendall_tau_error": tau_error(mean, values)}
+    return {name: value if math.isfinite(value) else None for name, value in measured.items()}

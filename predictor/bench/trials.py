@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.auxiliary import columns_of
+from predictor.base import Predictor
 from predictor.bench.columns import columns
 from predictor.ensemble.predictor import GraphPredictor
 from predictor.errors import TooFewArchitectures
@@ -98,13 +99,10 @@ class Trials:
             how many architectures were tested, and seconds of fit and prediction.
         """
         inside, _ = self.split(count, seed, "random")
-        model = make(kind, self.space, seed)
-        if (
-            source is not None
-            and isinstance(model, GraphPredictor)
-            and model.encoder == source.encoder
-        ):
-            model.source = source
+        if source is not None and kind == source.encoder:
+            model: Predictor = GraphPredictor(self.space, seed, encoder=kind, source=source)
+        else:
+            model = make(kind, self.space, seed)
         auxiliary = columns_of(self.auxiliary, self.codes) if self.auxiliary else None
         begin = time.monotonic()
         model.fit(self.codes[inside], self.values[inside], auxiliary, progress)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from predictor.commands.options import FILE, OUTPUT
+from predictor.commands.options import FILE, OUTPUT, load_source
 from predictor.metrics import FIGURES
 from predictor.registry import DEFAULT, ENCODERS, available
 from spaces.console.group import example, typed
@@ -130,7 +130,6 @@ def bench(
     from predictor.bench.columns import file_of
     from predictor.bench.journal import TrialJournal
     from predictor.bench.trials import Trials
-    from predictor.ensemble.transfer import source as transfer_source
     from spaces.console.progress import Bar
     from spaces.files import digest, write_text
     from tables.benchmarks.registry import benchmark as load
@@ -148,7 +147,7 @@ def bench(
         settings["files"] = {str(path): digest(path) for path in sorted(files)}
     begin_with = None
     if transfer is not None:
-        begin_with = transfer_source(
+        begin_with = load_source(
             transfer, next((kind for kind in kinds if kind in ENCODERS), kinds[0])
         )
         settings["transfer"] = {str(transfer): digest(transfer)}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from predictor.commands.options import FILE, figures
+from predictor.commands.options import FILE
 from spaces.console.group import example
 
 
@@ -28,6 +28,7 @@ def evaluate(file: Path, data: Path, metric: str | None) -> None:
     import numpy as np
 
     from predictor.errors import TooFewArchitectures
+    from predictor.metrics import ranking_figures
     from predictor.registry import load
     from tables.evaluation import read, scores
 
@@ -37,5 +38,5 @@ def evaluate(file: Path, data: Path, metric: str | None) -> None:
     if len(evaluations) < 2:
         raise TooFewArchitectures(f"{data} has {len(evaluations)} evaluations; a ranking needs 2")
     codes = model.space.encode([evaluation.architecture for evaluation in evaluations])
-    found = figures(model, codes, np.array(scores(evaluations, metric)))
-    click.echo(json.dumps({"evaluations": len(codes), "metric": metric, **found}, indent=1))
+    figures = ranking_figures(model, codes, np.array(scores(evaluations, metric)))
+    click.echo(json.dumps({"evaluations": len(codes), "metric": metric, **figures}, indent=1))

@@ -1,17 +1,16 @@
-"""What several commands share."""
+"""Options and readers that several commands use."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from predictor.registry import available
 
 if TYPE_CHECKING:
-    from predictor.base import Predictor
+    from predictor.ensemble.predictor import GraphPredictor
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
@@ -19,15 +18,28 @@ KINDS = click.Choice(available())
 SEED = click.IntRange(0, 2**32 - 1)
 
 
-def figures(model: Predictor, codes: Any, values: Any) -> dict[str, float | None]:
-    """How well a predictor ranks `codes` [n, choices] of true `values` [n].
+def load_source(path: Path, encoder: str) -> GraphPredictor:
+    """Load the predictor of another space that a new one begins with.
 
-    The figures are those of `predictor.metrics.figures` and the standard error of tau.
+    Args:
+        path: File of the predictor.
+        encoder: Kind of the new predictor.
+
+    Raises:
+        NotTransferable: `encoder` is not a graph predictor's, or the file's is another one.
+        InvalidPredictor: The file does not hold a predictor.
     """
-    from predictor.metrics import figures as of_values
-    from predictor.metrics import tau_error
+    from predictor.ensemble.predictor import GraphPredictor
+    from predictor.errors import NotTransferable
+    from predictor.registry import ENCODERS, load
 
-    mean, _ = model.predict(codes)
-    found = {**of_values(mean, values), "kendall_tau_error": tau_error(mean, values)}
-    # JSON has no NaN, which a constant prediction gives.
-    return {name: figure if math.isfinite(figure) else None for name, figure in found.items()}
+    if encoder not in ENCODERS:
+        raise NotTransferable(f"{encoder} has no weights to begin with those of {path}; take gates")
+
+    predictor = load(path)
+    kind = predictor.encoder if isinstance(predictor, GraphPredictor) else predictor.kind
+    if not isinstance(predictor, GraphPredictor) or kind != encoder:
+        raise NotTransferable(
+            f"{path} is a predictor of the kind {kind}; {encoder} begins with one of its own"
+        )
+    return predictor

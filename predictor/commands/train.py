@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from predictor.commands.options import FILE, KINDS, OUTPUT, figures
+from predictor.commands.options import FILE, KINDS, OUTPUT, load_source
 from predictor.registry import DEFAULT
 from spaces.console.group import example, typed
 
 if TYPE_CHECKING:
-    from predictor.base import Predictor
+    from predictor.training import PredictorTraining
 
 
 @click.command(
@@ -94,94 +93,68 @@ def train(
     An interrupted training of a graph predictor goes on when the same command is given again: until
     it is done, its state lies beside the output (FILE.ENCODER.part, FILE.refit.part).
     """
-    import numpy as np
+    from predictor.training import PredictorTraining, TrainingSettings
+    from spaces.console.progress import Bar
+    from spaces.files import write_text
+
+    settings = TrainingSettings(
+        space_name,
+        encoder,
+        baseline,
+        metric,
+        fraction,
+        count,
+        seed,
+        pretraining,
+        load_source(transfer, encoder) if transfer is not None else None,
+    )
+    training = PredictorTraining(data, settings, output, open_progress=Bar)
+    training.run()
+    _print_figures(training)
+
+    if refit:
+        training.refit()
+    training.save(command=typed())
+    if report is not None:
+        summary = {
+            "predictor": str(output),
+            "data": str(data),
+            "space": training.data.space.name,
+            "metric": metric,
+            "trained_on": training.count,
+            "tested_on": len(training.test_rows),
+            "refit": refit,
+            "seed": seed,
+            "encoder": encoder,
+            "pretraining": pretraining,
+            "transfer": None if transfer is None else str(transfer),
+            "baseline": baseline,
+            "figures": training.figures,
+        }
+        write_text(report, json.dumps(summary, indent=1) + "\n")
+    used = len(training.data.codes) if refit else training.count
+    click.echo(f"wrote {output}, trained on {used} evaluations")
+
+
+def _print_figures(training: PredictorTraining) -> None:
+    """Print one row of figures for each predictor."""
     from rich.console import Console
     from rich.table import Table
 
-    from predictor.ensemble.predictor import GraphPredictor
-    from predictor.ensemble.transfer import source
-    from predictor.errors import TooFewArchitectures
-    from predictor.registry import make
-    from spaces.console.progress import Bar
-    from spaces.files import write_text
-    from spaces.registry import get
-    from tables.evaluation import read, scores
-
-    space = get(space_name)
-    evaluations = read(data, space.name)
-    values = np.array(scores(evaluations, metric))
-    codes = space.encode([evaluation.architecture for evaluation in evaluations])
-    begin_with = source(transfer, encoder) if transfer is not None else None
-    count = count or int(fraction * len(codes))
-    if len(codes) - count < 5:
-        raise TooFewArchitectures(
-            f"{data} has {len(codes)} evaluations; training on {count} leaves fewer than 5 to"
-            " test on"
-        )
-    order = np.random.default_rng(seed).permutation(len(codes))
-    inside, outside = np.sort(order[:count]), np.sort(order[count:])
-    found: dict[str, Any] = {}
-    fitted: dict[str, Predictor] = {}
-    parts = []
-    for kind in dict.fromkeys((encoder, baseline)):
-        model = fitted[kind] = make(kind, space, seed)
-        if isinstance(model, GraphPredictor):
-            parts.append(output.with_name(f"{output.name}.{kind}.part"))
-            model.unfinished, model.pretraining = parts[-1], pretraining
-            if kind == encoder:
-                model.source = begin_with
-        begin = time.monotonic()
-        with Bar(f"fitting {kind} on {count}") as bar:
-            fitted[kind].fit(codes[inside], values[inside], progress=bar.update)
-        found[kind] = {
-            **figures(fitted[kind], codes[outside], values[outside]),
-            "seconds": time.monotonic() - begin,
-        }
-    rows = Table(
+    table = Table(
         "predictor",
         "Kendall's tau",
         "Spearman",
         "seconds",
-        title=f"{metric} of {len(outside)} unseen",
+        title=f"{training.data.metric} of {len(training.test_rows)} unseen",
     )
-    for kind, row in found.items():
-        tau, error, spearman = (
-            "-" if row[name] is None else f"{row[name]:.3f}"
-            for name in ("kendall_tau", "kendall_tau_error", "spearman")
-        )
-        rows.add_row(kind, f"{tau} ± {error}", spearman, f"{row['seconds']:.1f}")
-    Console().print(rows)
-    chosen = fitted[encoder]
-    if refit:
-        if isinstance(chosen, GraphPredictor):
-            parts.append(output.with_name(f"{output.name}.refit.part"))
-            chosen.unfinished = parts[-1]
-        with Bar(f"fitting {encoder} on all {len(codes)}") as bar:
-            chosen.fit(codes, values, progress=bar.update)
-    chosen.trained_on = {
-        **chosen.trained_on,
-        "data": str(data),
-        "metric": metric,
-        "command": typed(),
-    }
-    chosen.save(output)
-    summary = {
-        "predictor": str(output),
-        "data": str(data),
-        "space": space.name,
-        "metric": metric,
-        "trained_on": count,
-        "tested_on": len(outside),
-        "refit": refit,
-        "seed": seed,
-        "encoder": encoder,
-        "pretraining": pretraining,
-        "transfer": None if transfer is None else str(transfer),
-        "baseline": baseline,
-        "figures": found,
-    }
-    for part in parts:
-        part.unlink(missing_ok=True)
-    if report is not None:
-        write_text(report, json.dumps(summary, indent=1) + "\n")
-    click.echo(f"wrote {output}, trained on {len(codes) if refit else count} evaluations")
+    for kind, figures in training.figures.items():
+        tau = _cell(figures["kendall_tau"])
+        error = _cell(figures["kendall_tau_error"])
+        spearman = _cell(figures["spearman"])
+        table.add_row(kind, f"{tau} ± {error}", spearman, f"{figures['seconds']:.1f}")
+    Console().print(table)
+
+
+def _cell(figure: float | None) -> str:
+    return "-" if figure is None else f"{figure:.3f}"

@@ -46,8 +46,13 @@ class GraphPredictor(Predictor):
         fitting: how they are trained.
         encoder: its name; see `predictor.encoders.registry`.
         config: arguments of the encoder that differ from its defaults.
-        pretraining: so many random architectures' multiply-accumulates, which cost nothing to know,
-            are learned before the values; only the heads begin anew.
+        pretraining: Number of random architectures whose multiply-accumulates, which cost nothing
+            to compute, are learned before the values; only the heads are then initialised again.
+        source: Fitted predictor of another space with the same encoder, whose weights and sizes
+            the members begin with. None: they begin with random weights.
+
+    Raises:
+        NotFitted: `source` is not fitted.
     """
 
     kind = "graph"
@@ -61,20 +66,21 @@ class GraphPredictor(Predictor):
         encoder: str = "gates",
         config: Mapping[str, Any] | None = None,
         pretraining: int = 0,
+        source: GraphPredictor | None = None,
     ):
         super().__init__(space, seed)
-        self.members, self.fitting, self.config = members, fitting or Fitting(), dict(config or {})
-        self.encoder, self.pretraining = encoder, pretraining
+        self.members = members
+        self.fitting = fitting or Fitting()
+        self.encoder = encoder
+        self.config = dict(config or {})
+        self.pretraining = pretraining
+        self.source = source
+        if source is not None:
+            require(source.calibration is not None)
+            self.config |= source.encoders[0].sizes()
+
         self.encoders: list[Encoder] = []
         self._members: Members
-        self.source: GraphPredictor | None = None
-        """Fitted on another space by the same encoder; the members begin with its weights, in its
-        sizes.
-        """
-        self.unfinished: Path | None = None
-        """Where `fit` keeps the state of a training that is interrupted, and finds it; None:
-        nowhere.
-        """
         self.auxiliary = AuxiliaryFeatures({})
         self.calibration: Calibration | None = None
 
@@ -84,19 +90,24 @@ class GraphPredictor(Predictor):
         values: Sequence[float] | NDArray[np.floating[Any]],
         auxiliary: Auxiliary | None = None,
         progress: Progress = silent,
+        checkpoint: Path | None = None,
     ) -> None:
         """Train the ensemble and calibrate it.
 
-        `auxiliary` is a further feature of every operation for encoders that take such, the
-        zero-cost features of TA-GATES; a column may then have a number for each position, [n,
-        positions]. Others leave it alone.
+        Args:
+            architectures: Training data, n distinct architectures or codes [n, choices].
+            values: Their values [n]; greater is better.
+            auxiliary: One further feature of every operation for encoders that take such, the
+                zero-cost features of TA-GATES; a column may then have one number for each position,
+                [n, positions]. Other encoders ignore it.
+            progress: Receives the fraction done and a text after every epoch.
+            checkpoint: File of the training's state: written while the training lasts, and read
+                when an interrupted one is repeated. None: no state is written.
         """
         codes, known = training_data(self.space, architectures, values)
         fold = np.random.default_rng(self.seed).permutation(len(codes)) % self.members
         targets = NormalScores.of(known).to_scores(known)
         kind = encoder_class(self.encoder)
-        if self.source is not None:
-            self.config = {**self.config, **self.source.encoders[0].sizes()}
         self.auxiliary = AuxiliaryFeatures.of(
             auxiliary if kind.auxiliary else None, codes, self.space.positions
         )
@@ -108,7 +119,7 @@ class GraphPredictor(Predictor):
                 torch.default_generator.manual_seed((self.seed << 16) + member)
                 fresh.append(kind.of(self.space, **self._config()).train())
             if self.source is not None:
-                transfer(self.source, self.space, fresh)
+                transfer(self.source.encoders, self.source.space, fresh, self.space)
             if self.pretraining:
                 self._pretrain(fresh, progress)
             inputs = self._inputs(codes)
@@ -125,7 +136,7 @@ class GraphPredictor(Predictor):
                 given.append(self.source.digest())
             identity = json.dumps(given)
             training = Training(
-                fresh, inputs, targets, fold, self.fitting, self.seed, self.unfinished, identity
+                fresh, inputs, targets, fold, self.fitting, self.seed, checkpoint, identity
             )
             members = training.run(progress)
             scores = members.scores(self._inputs, codes)[fold, np.arange(len(codes))]

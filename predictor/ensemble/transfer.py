@@ -1,12 +1,8 @@
-"""Transfer between spaces: an ensemble begins with the weights of one that was trained on another
-space.
-"""
+"""Transfer the weights of an ensemble to one for another space."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -14,13 +10,10 @@ from predictor.encoders.base import Encoder
 from predictor.errors import NotTransferable
 from spaces.space import SearchSpace
 
-if TYPE_CHECKING:
-    from predictor.ensemble.predictor import GraphPredictor
-
 OPERATIONS = "labels.operation.weight"
 """Embeddings of operations, [1 + operations, channels]; the first is of inputs."""
 
-_ALIKE = {
+_KINDS = {
     "nor_conv_3x3": "conv3x3",
     "conv3x3-bn-relu": "conv3x3",
     "nor_conv_1x1": "conv1x1",
@@ -33,67 +26,63 @@ _ALIKE = {
 }
 
 
-def source(path: str | Path, encoder: str) -> GraphPredictor:
-    """The predictor of a file, to transfer from to predictors of the kind `encoder`.
+def transfer(
+    source: Sequence[Encoder],
+    source_space: SearchSpace,
+    members: Sequence[Encoder],
+    space: SearchSpace,
+) -> None:
+    """Copy the weights of a fitted ensemble into the members of one for another space.
 
-    Raises:
-        NotTransferable: that is no encoder, or the file's is another.
-        InvalidPredictor: the file holds none.
-    """
-    from predictor.ensemble.predictor import GraphPredictor
-    from predictor.registry import ENCODERS, load
-
-    if encoder not in ENCODERS:
-        raise NotTransferable(f"{encoder} has no weights to begin with those of {path}; take gates")
-    found = load(path)
-    kind = found.encoder if isinstance(found, GraphPredictor) else found.kind
-    if not isinstance(found, GraphPredictor) or kind != encoder:
-        raise NotTransferable(
-            f"{path} is a predictor of the kind {kind}; {encoder} begins with one of its own"
-        )
-    return found
-
-
-def transfer(source: GraphPredictor, space: SearchSpace, members: Sequence[Encoder]) -> None:
-    """Give members the weights of a fitted ensemble's members, in turn.
-
-    Every tensor of equal name and shape is taken, the head among them. An operation takes the
-    embedding of the one of its name, or of its like by another name; what the other space does not
-    have stays as it is, and so do positions, unless there are equally many.
+    Member i receives those of the source's member i, modulo their number. Every tensor of equal
+    name and shape is copied, the head included. An operation receives the embedding of the
+    source's operation of the same kind. Tensors that the source does not have keep their weights,
+    and so do positions unless both spaces have equally many.
 
     Args:
-        source: fitted on another space; its encoder is that of the members.
-        space: of the members.
-        members: with fresh weights and `source`'s sizes.
+        source: Encoders of an ensemble fitted on `source_space`.
+        source_space: The space whose architectures `source` scores.
+        members: Encoders of the same class and sizes, with random weights.
+        space: The space whose architectures `members` score.
 
     Raises:
-        NotTransferable: the encoder does not see operations.
+        NotTransferable: The encoder has no embeddings of operations.
     """
-    given = [encoder.state_dict() for encoder in source.encoders]
-    if OPERATIONS not in given[0]:
+    states = [encoder.state_dict() for encoder in source]
+    if OPERATIONS not in states[0]:
         raise NotTransferable(
-            f"{source.encoder} has no embeddings of operations, which spaces share; take gates"
+            f"{source[0].name} has no embeddings of operations, which spaces share; take gates"
         )
-    theirs, ours = (list(map(kind_of, each.operations)) for each in (source.space, space))
-    rows = {place + 1: theirs.index(kind) + 1 for place, kind in enumerate(ours) if kind in theirs}
-    for place, member in enumerate(members):
-        member.load_state_dict(_taken(given[place % len(given)], member.state_dict(), rows))
+
+    source_kinds = [kind_of(operation) for operation in source_space.operations]
+    # Row 0 is the input's, so that the operations' rows begin at 1.
+    source_rows = {
+        row: source_kinds.index(kind) + 1
+        for row, kind in enumerate(map(kind_of, space.operations), 1)
+        if kind in source_kinds
+    }
+    for index, member in enumerate(members):
+        state = states[index % len(states)]
+        member.load_state_dict(_merged(state, member.state_dict(), source_rows))
 
 
 def kind_of(operation: str) -> str:
-    """What an operation is, whatever its space calls it."""
-    return _ALIKE.get(operation, operation)
+    """Return the name that operations of one kind share across spaces."""
+    return _KINDS.get(operation, operation)
 
 
-def _taken(
-    given: Mapping[str, Tensor], own: Mapping[str, Tensor], rows: Mapping[int, int]
+def _merged(
+    source: Mapping[str, Tensor], target: Mapping[str, Tensor], source_rows: Mapping[int, int]
 ) -> dict[str, Tensor]:
-    taken = {
-        name: given[name] if name in given and given[name].shape == own[name].shape else own[name]
-        for name in own
-    }
-    embeddings = own[OPERATIONS].clone()
-    embeddings[0] = given[OPERATIONS][0]
-    for row, from_row in rows.items():
-        embeddings[row] = given[OPERATIONS][from_row]
-    return {**taken, OPERATIONS: embeddings}
+    """Return the state `target` with the tensors that `source` has in the same shape."""
+    merged = dict(target)
+    for name, tensor in target.items():
+        if name in source and source[name].shape == tensor.shape:
+            merged[name] = source[name]
+
+    embeddings = target[OPERATIONS].clone()
+    embeddings[0] = source[OPERATIONS][0]
+    for row, source_row in source_rows.items():
+        embeddings[row] = source[OPERATIONS][source_row]
+    merged[OPERATIONS] = embeddings
+    return merged

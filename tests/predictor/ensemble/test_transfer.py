@@ -10,9 +10,10 @@ from click.testing import CliRunner
 import predictor
 import spaces
 from predictor.commands import main
+from predictor.commands.options import load_source
 from predictor.encoders.gates import GatesEncoder
 from predictor.ensemble.predictor import Fitting, GraphPredictor
-from predictor.ensemble.transfer import OPERATIONS, kind_of, source, transfer
+from predictor.ensemble.transfer import OPERATIONS, kind_of, transfer
 from predictor.errors import NotTransferable
 from predictor.metrics import kendall_tau
 from spaces.space import SearchSpace
@@ -41,7 +42,7 @@ def test_operations_take_the_embeddings_of_their_like() -> None:
     given, space = fitted("nasbench101", 12, epochs=1), spaces.get("nasbench201")
     sized = GatesEncoder.of(space, **given.encoders[0].sizes())
     before = sized.state_dict()[OPERATIONS].clone()
-    transfer(given, space, [sized])
+    transfer(given.encoders, given.space, [sized], space)
     after, theirs = sized.state_dict(), given.encoders[0].state_dict()
     ours, others = list(space.operations), list(given.space.operations)
     for name, like in (
@@ -63,8 +64,7 @@ def test_few_architectures_rank_better_with_what_another_space_taught(tmp_path: 
     values = worth(space, codes)
     taus = []
     for begin_with in (None, given):
-        model = GraphPredictor(space, members=2, fitting=Fitting(epochs=1))
-        model.source = begin_with
+        model = GraphPredictor(space, members=2, fitting=Fitting(epochs=1), source=begin_with)
         model.fit(codes[:12], values[:12])
         taus.append(kendall_tau(model.predict(codes[12:])[0], values[12:]))
     assert taus[1] > taus[0] + 0.05
@@ -80,11 +80,11 @@ def test_what_cannot_be_transferred_says_so(tmp_path: Path) -> None:
     mlp = fitted("nasbench101", 12, "mlp", epochs=1)
     mlp.save(path)
     with pytest.raises(NotTransferable, match="mlp has no embeddings of operations"):
-        transfer(mlp, spaces.get("nasbench201"), mlp.encoders)
+        transfer(mlp.encoders, mlp.space, mlp.encoders, spaces.get("nasbench201"))
     with pytest.raises(NotTransferable, match="of the kind mlp; gates begins"):
-        source(path, "gates")
+        load_source(path, "gates")
     with pytest.raises(NotTransferable, match="gp has no weights"):
-        source(path, "gp")
+        load_source(path, "gp")
 
 
 def test_train_and_bench_begin_with_a_file(tmp_path: Path) -> None:

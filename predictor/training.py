@@ -1,0 +1,196 @@
+"""Train a predictor on evaluations, compare it with a baseline and write it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor.base import Predictor
+from predictor.ensemble.predictor import GraphPredictor
+from predictor.errors import TooFewArchitectures
+from predictor.metrics import ranking_figures
+from predictor.registry import ENCODERS, make
+from spaces.registry import get
+from spaces.space import Codes, SearchSpace
+from tables.evaluation import read, scores
+
+_FEWEST_TO_TEST = 5
+
+
+class ProgressBar(Protocol):
+    """An open progress bar."""
+
+    def update(self, fraction: float, state: str, /) -> object:
+        """Show the fraction done, from 0 to 1, and a short text on the state."""
+
+
+OpenProgress: TypeAlias = Callable[[str], AbstractContextManager[ProgressBar]]
+"""Opens a progress bar with a title, such as `spaces.console.progress.Bar`."""
+
+
+@dataclass(frozen=True)
+class EvaluatedArchitectures:
+    """The architectures of a file of evaluations with the values to predict.
+
+    Args:
+        path: The file of evaluations, JSON lines.
+        space: The space of the architectures.
+        metric: Name of the metric.
+        codes: Codes of the architectures, [n, choices].
+        values: Scores by the metric, [n]; greater is better.
+    """
+
+    path: Path
+    space: SearchSpace
+    metric: str
+    codes: Codes
+    values: NDArray[np.float64]
+
+    @classmethod
+    def from_file(cls, path: Path, space: SearchSpace, metric: str) -> EvaluatedArchitectures:
+        """Read a file of evaluations of `space`; raises InvalidEvaluation."""
+        evaluations = read(path, space.name)
+        values = np.array(scores(evaluations, metric))
+        codes = space.encode([evaluation.architecture for evaluation in evaluations])
+        return cls(path, space, metric, codes, values)
+
+    def split(self, count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the rows to train on, [count], and the rows to test on, both ascending.
+
+        Raises:
+            TooFewArchitectures: Fewer than 5 rows remain to test on.
+        """
+        if len(self.codes) - count < _FEWEST_TO_TEST:
+            raise TooFewArchitectures(
+                f"{self.path} has {len(self.codes)} evaluations; training on {count} leaves fewer"
+                f" than {_FEWEST_TO_TEST} to test on"
+            )
+        order = np.random.default_rng(seed).permutation(len(self.codes))
+        return np.sort(order[:count]), np.sort(order[count:])
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Settings of a training.
+
+    Args:
+        space: Name of the space of the evaluations.
+        encoder: Kind of the predictor to train.
+        baseline: Kind of the predictor that is fitted on the same split for comparison.
+        metric: Metric of the evaluations to predict.
+        fraction: Fraction of the evaluations to train on, between 0 and 1.
+        count: Number of evaluations to train on. None: `fraction` decides.
+        seed: Seed of the split and of the fits.
+        pretraining: Number of random architectures whose multiply-accumulates a graph predictor
+            learns first.
+        source: Predictor of another space that the trained one, of the same encoder, begins with.
+            None: it begins with random weights.
+    """
+
+    space: str
+    encoder: str
+    baseline: str
+    metric: str
+    fraction: float
+    count: int | None = None
+    seed: int = 0
+    pretraining: int = 0
+    source: GraphPredictor | None = None
+
+
+class PredictorTraining:
+    """A predictor and its baseline, fitted on the same split of evaluations.
+
+    Interrupted trainings of graph predictors resume: until `save` the state of each is stored next
+    to the output (FILE.KIND.part, FILE.refit.part).
+
+    Args:
+        data: File of evaluations, JSON lines.
+        settings: Settings of the training.
+        output: File of the predictor to write.
+        open_progress: Opens the progress bar of a fit.
+
+    Raises:
+        TooFewArchitectures: Fewer than 5 evaluations remain to test on.
+    """
+
+    def __init__(
+        self, data: Path, settings: TrainingSettings, output: Path, open_progress: OpenProgress
+    ):
+        self.settings = settings
+        self.output = output
+        self.data = EvaluatedArchitectures.from_file(data, get(settings.space), settings.metric)
+        total = len(self.data.codes)
+        self.count = settings.count or int(settings.fraction * total)
+        self.train_rows, self.test_rows = self.data.split(self.count, settings.seed)
+        self.figures: dict[str, dict[str, float | None]] = {}
+        """Kind of predictor -> figures on the test rows, and the seconds of fit and test."""
+
+        self._open_progress = open_progress
+        self._predictors: dict[str, Predictor] = {}
+        self._checkpoints: list[Path] = []
+
+    def run(self) -> None:
+        """Fit the predictor and the baseline on the training rows and test both on the others."""
+        for kind in dict.fromkeys((self.settings.encoder, self.settings.baseline)):
+            predictor = self._make(kind)
+            begin = time.monotonic()
+            self._fit(predictor, self.train_rows, kind, f"fitting {kind} on {self.count}")
+            codes = self.data.codes[self.test_rows]
+            self.figures[kind] = {
+                **ranking_figures(predictor, codes, self.data.values[self.test_rows]),
+                "seconds": time.monotonic() - begin,
+            }
+            self._predictors[kind] = predictor
+
+    def refit(self) -> None:
+        """Fit the predictor again, on all evaluations."""
+        encoder = self.settings.encoder
+        rows = np.arange(len(self.data.codes))
+        self._fit(self._predictors[encoder], rows, "refit", f"fitting {encoder} on all {len(rows)}")
+
+    def save(self, command: str) -> None:
+        """Write the predictor with the origin of its data, and remove the states of the trainings.
+
+        Args:
+            command: The command line that is recorded in the file.
+        """
+        predictor = self._predictors[self.settings.encoder]
+        predictor.record_training(
+            {"data": str(self.data.path), "metric": self.data.metric, "command": command}
+        )
+        predictor.save(self.output)
+        for checkpoint in self._checkpoints:
+            checkpoint.unlink(missing_ok=True)
+
+    def _make(self, kind: str) -> Predictor:
+        settings = self.settings
+        if kind not in ENCODERS:
+            return make(kind, self.data.space, settings.seed)
+        return GraphPredictor(
+            self.data.space,
+            settings.seed,
+            encoder=kind,
+            pretraining=settings.pretraining,
+            source=settings.source if kind == settings.encoder else None,
+        )
+
+    def _fit(
+        self, predictor: Predictor, rows: NDArray[np.int64], checkpoint: str, title: str
+    ) -> None:
+        codes = self.data.codes[rows]
+        values = self.data.values[rows]
+        with self._open_progress(title) as bar:
+            if isinstance(predictor, GraphPredictor):
+                path = self.output.with_name(f"{self.output.name}.{checkpoint}.part")
+                self._checkpoints.append(path)
+                predictor.fit(codes, values, progress=bar.update, checkpoint=path)
+            else:
+                predictor.fit(codes, values, progress=bar.update)
