@@ -49,6 +49,8 @@ DEV = [
     "types-setuptools",
 ]
 
+DOCS = ["mkdocs-material>=9.5", "mkdocstrings[python]>=0.27"]
+
 setup(
     name="pathfit",
     version=VERSION,
@@ -82,6 +84,7 @@ setup(
         "s3": ["s3fs>=2025.3"],
         "dali": ["nvidia-dali-cuda130>=2.0; platform_system == 'Linux'"],
         "dev": DEV,
+        "docs": DOCS,
     },
     entry_points={"console_scripts": ["pathfit = service.pathfit:main"]},
 )

@@ -43,7 +43,7 @@ SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
     type=ALGORITHMS,
     default="spos",
     show_default=True,
-    help="See docs/algorithms.md.",
+    help="See docs/guides/algorithms.md.",
 )
 @click.option(
     "--option",
@@ -78,7 +78,7 @@ SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
     type=SAMPLERS,
     default="uniform",
     show_default=True,
-    help="Of paths; see docs/supernet.md.",
+    help="Of paths; see docs/guides/supernet.md.",
 )
 @click.option(
     "--bins",

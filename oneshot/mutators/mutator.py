@@ -27,7 +27,7 @@ class Mutator(BaseMutator):
     what is exported.
 
     A decision of `reset` holds until the next one. Mutables with equal keys are decided once. Ten
-    lines make a mutator: see docs/algorithms.md.
+    lines make a mutator: see docs/guides/algorithms.md.
 
     Args:
         model: as of `BaseMutator`.
