@@ -51,6 +51,7 @@ def quickstart(
 
     from rich.console import Console
 
+    from service.quickstart.picture import draw_front
     from service.quickstart.stages import Paths, stages
     from service.quickstart.summary import print_summary
     from service.quickstart.workspace import FULL, SMALLEST, Stage, Workspace
@@ -77,6 +78,9 @@ def quickstart(
         workspace.run(stage, announce)
     paths = Paths(output)
     print_summary(paths, console)
+    picture = output / "front.svg"
+    draw_front(paths, picture)
+    console.print(f"drew {picture}")
     console.print(f"{time.monotonic() - begin:.0f} s")
     if serve:
         _keep_serving(paths, port)

@@ -1,0 +1,105 @@
+"""The quickstart's picture: predicted quality over latency, with the networks it delivered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from oneshot.search.result import read_result
+from service.quickstart.stages import Paths
+from service.quickstart.summary import figures
+from spaces.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from oneshot.search.result import SearchResult
+
+_INK = "#20303c"
+_ACCENT = "#d1495b"
+_MUTED = "#9aa5ad"
+_COLOURS = {"found": _ACCENT, "random": "#2f6f9f"}
+_MARKERS = {"found": "*", "random": "X"}
+
+
+def draw_front(paths: Paths, path: Path) -> None:
+    """Write the front of the quickstart's search as an SVG.
+
+    Shows every candidate by its estimated latency (ms) and predicted cross-entropy (nats), the
+    front of both, the limit, and for the found and the random network the latency that was
+    measured at the table's clock, joined to the estimate by a line.
+
+    Args:
+        paths: Files of a quickstart whose stages are done.
+        path: File to write; its folder exists.
+
+    Raises:
+        InvalidFile: The file cannot be written.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    result = read_result(paths.result("found"))
+    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    FigureCanvasSVG(figure)
+    axes = figure.subplots()
+    _draw_candidates(axes, result)
+    _draw_networks(axes, figures(paths))
+
+    axes.set_xlabel("latency (ms)")
+    axes.set_ylabel("predicted cross-entropy (nats, lower is better)")
+    axes.legend(loc="upper right", framealpha=0.9, fontsize=9)
+    axes.grid(alpha=0.2)
+    # A fixed salt names the SVG's parts alike in every run, and no date is written.
+    with replacing(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "pathfit"}):
+        figure.savefig(temporary, format="svg", metadata={"Date": None})
+
+
+def _draw_candidates(axes: Axes, result: SearchResult) -> None:
+    latencies = result.costs["latency_ms"]
+    cross_entropies = -result.scores
+    axes.scatter(
+        latencies,
+        cross_entropies,
+        s=9,
+        color=_MUTED,
+        alpha=0.5,
+        linewidths=0,
+        label=f"{len(result)} candidates of the search",
+        # A thousand circles would make a heavy file.
+        rasterized=True,
+    )
+
+    front = result.front()
+    axes.step(
+        latencies[front], cross_entropies[front], where="post", color=_INK, lw=1.2, label="front"
+    )
+    limit = result.constraints[0]["maximum"]
+    axes.axvline(limit, color=_INK, ls="--", lw=1, label=f"limit {limit:.3g} ms")
+
+    # A few bad candidates would squeeze the others into a line.
+    low = float(cross_entropies.min())
+    high = float(np.quantile(cross_entropies, 0.97))
+    axes.set_ylim(low - 0.08 * (high - low), high + 0.25 * (high - low))
+
+
+def _draw_networks(axes: Axes, networks: dict[str, dict[str, float]]) -> None:
+    for name, network in networks.items():
+        quality = network["predicted_cross_entropy"]
+        measured = network["normalised_ms"]
+        top1 = network["test"]["top1"]  # type: ignore[index]
+        axes.plot(
+            [network["predicted_ms"], measured], [quality, quality], color=_COLOURS[name], lw=1
+        )
+        axes.plot(
+            measured,
+            quality,
+            _MARKERS[name],
+            ms=15 if name == "found" else 9,
+            color=_COLOURS[name],
+            mec="white",
+            label=f"{name}: {measured:.2f} ms measured, {top1:.1f}% test top-1",
+        )
