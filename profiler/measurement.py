@@ -14,6 +14,7 @@ from profiler.backends.base import Backend, Conditions, Runner
 from profiler.backends.onnx_model import OnnxModelRunner
 from profiler.instruments.references import beside
 from profiler.instruments.timing import fresh, interleaved, quiet, runs_for, settled, warm_up
+from spaces import formats
 from spaces.architecture import Architecture
 from spaces.registry import get
 from tables.lookup_table import LookupTable
@@ -94,7 +95,7 @@ def measure_files(
         own did also estimate_ms, sigma_ms and normalised_ms: the median over turns of its time over
         the references' time around it, times their time in the table.
     """
-    read = {str(path): Architecture.read(path) for path in files if path.suffix != ".onnx"}
+    read = {str(path): formats.read(Path(path)) for path in files if path.suffix != ".onnx"}
     models = [path for path in files if path.suffix == ".onnx"]
     known = dict(read)
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spaces.errors import InvalidArchitecture, InvalidParameter, PathfitError, UnknownName
+from spaces.errors import InvalidArchitecture, InvalidParameter, UnknownName
 from spaces.files import read_text
 
 if TYPE_CHECKING:
-    from spaces.space import SearchSpace
+    pass
 
 
 @dataclass(frozen=True)
@@ -86,46 +86,6 @@ class Architecture:
             return cls.from_json(read_text(path))
         except (InvalidArchitecture, InvalidParameter, UnknownName) as error:
             raise InvalidArchitecture(f"{path}: {error}") from error
-
-    @classmethod
-    def read_many(cls, path: str | Path, space: SearchSpace | None = None) -> list[Architecture]:
-        """Read the architectures of a file: one JSON object, a list of them, or JSON lines.
-
-        What stands beside an architecture is left alone: lines of evaluations and predictions,
-        which hold theirs under `architecture`, are read too.
-
-        Args:
-            path: the file.
-            space: what all must belong to; None: any.
-
-        Raises:
-            InvalidArchitecture: one cannot be read or is of another space; file and place are
-                named.
-        """
-        text = read_text(path)
-        try:
-            whole = json.loads(text)
-            listed = isinstance(whole, list)
-            parts = [json.dumps(part) for part in (whole if listed else [whole])]
-        except json.JSONDecodeError:
-            listed, parts = False, text.splitlines()
-        found: list[Architecture] = []
-        for number, part in enumerate(parts, 1):
-            if part.strip():
-                try:
-                    value = _parsed(part)
-                    held = (
-                        value["architecture"]
-                        if isinstance(value, dict) and "architecture" in value
-                        else value
-                    )
-                    found.append(cls.from_dict(held))
-                    if space is not None:
-                        space.encode(found[-1:])
-                except PathfitError as error:
-                    place = f"architecture {number}" if listed else f"line {number}"
-                    raise InvalidArchitecture(f"{path}, {place}: {error}") from error
-        return found
 
 
 def _parsed(text: str) -> Any:

@@ -47,10 +47,10 @@ def eval_arch(
     The file holds one architecture in any format, a list of them, one a line, or a search result.
     With -o the evaluations are written as by `evaluate`, which goes on where it was stopped.
     """
-    from oneshot.evaluation.architectures import read_architectures
     from oneshot.evaluation.journal import EvaluationJournal
     from oneshot.run import read_run
     from spaces.console.progress import Bar
+    from spaces.formats import read_architectures
     from tables.evaluation import Evaluation
 
     run = read_run(folder, "supernet")

@@ -41,14 +41,14 @@ def evaluate(
 
     from oneshot.evaluation.journal import EvaluationJournal
     from oneshot.run import read_run
-    from spaces.architecture import Architecture
     from spaces.codes import distinct
     from spaces.console.progress import Bar
+    from spaces.formats import read_architectures
 
     run = read_run(folder, "supernet")
     space = run.space
     if archs is not None:
-        architectures = Architecture.read_many(archs, space)
+        architectures = read_architectures(archs, space)
     else:
         architectures = space.decode(
             distinct(space.sample(np.random.default_rng(seed), 2 * count))[:count]

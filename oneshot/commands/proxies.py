@@ -137,11 +137,11 @@ def proxies(
 def _codes(space: SearchSpace, archs: Path | None, count: int, seed: int) -> Codes:
     import numpy as np
 
-    from spaces.architecture import Architecture
     from spaces.codes import distinct
+    from spaces.formats import read_architectures
 
     if archs is not None:
-        return distinct(space.encode(Architecture.read_many(archs, space)))
+        return distinct(space.encode(read_architectures(archs, space)))
     if count >= space.size:
         return np.concatenate(list(space.enumerate_codes()))
     drawn, rng = (

@@ -211,21 +211,36 @@ def read_result(path: str | Path) -> SearchResult:
         raise InvalidFile(f"{path}: {error}") from error
 
 
-def read_architecture(path: str | Path) -> Architecture:
-    """The architecture of a file: an architecture's JSON, or the best of a search result.
+def architectures_of(value: Mapping[str, Any], every: bool) -> list[Any] | None:
+    """Return the architectures of a search result's JSON object, best first.
+
+    `spaces.formats.read_architectures` calls it for every JSON file. A job as the service answers
+    it, which holds its result, is taken too.
+
+    Args:
+        value: JSON object of a file.
+        every: Whether every candidate is returned rather than the best alone.
+
+    Returns:
+        JSON objects of architectures; None where the object is no search result.
 
     Raises:
-        PathfitError: the file holds neither; it is named.
+        InvalidFile: The object is a search result without its architectures.
     """
-    text = read_text(path)
+    job_result = value.get("result")
+    if isinstance(job_result, Mapping):
+        value = job_result
+        if value.get("format") != FORMAT and isinstance(value.get("architecture"), Mapping):
+            # A retraining's result.
+            return [value["architecture"]]
+    if value.get("format") != FORMAT and not isinstance(value.get("best"), list):
+        return None
+
     try:
-        value = json.loads(text)
-        if isinstance(value, dict) and isinstance(value.get("result"), dict):
-            value = value["result"]  # a job as the service answers it
-        if isinstance(value, dict) and value.get("format") == FORMAT:
-            return Architecture.from_dict(value["best"][0]["architecture"])
-        return Architecture.from_dict(value)
-    except (json.JSONDecodeError, LookupError, TypeError) as error:
-        raise InvalidFile(f"{path}: neither an architecture nor a search result") from error
-    except PathfitError as error:
-        raise InvalidFile(f"{path}: {error}") from error
+        if every and "candidates" in value:
+            space = get(value["space"])
+            architectures = space.decode(np.array(value["candidates"]["codes"]))
+            return [architecture.to_dict() for architecture in architectures]
+        return [candidate["architecture"] for candidate in value["best"]]
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidFile(f"not a search result: {error!r}") from error

@@ -22,10 +22,10 @@ def predict(file: Path, architectures: Path) -> None:
     They are read from one JSON object, a list, or JSON lines, those of evaluations too.
     """
     from predictor.registry import load
-    from spaces.architecture import Architecture
+    from spaces.formats import read_architectures
 
     model = load(file)
-    given = Architecture.read_many(architectures)
+    given = read_architectures(architectures)
     for architecture, mean, deviation in zip(given, *model.predict(given), strict=True):
         click.echo(
             json.dumps(

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 from spaces.lazy import exports
 
 if TYPE_CHECKING:
+    from spaces.formats.collections import register_collection as register_collection
     from spaces.formats.conversion import detect as detect
     from spaces.formats.conversion import read as read
     from spaces.formats.conversion import write as write
+    from spaces.formats.files import read_architectures as read_architectures
     from spaces.formats.net_config.run_config import write_run_config as write_run_config
     from spaces.formats.nni.search_space import read_search_space as read_search_space
     from spaces.formats.nni.search_space import write_search_space as write_search_space
@@ -25,8 +27,10 @@ __getattr__, __dir__ = exports(
         "detect": ".conversion",
         "load_checkpoint": ".spos.checkpoint",
         "read": ".conversion",
+        "read_architectures": ".files",
         "read_flops_table": ".spos.flops",
         "read_search_space": ".nni.search_space",
+        "register_collection": ".collections",
         "save_checkpoint": ".spos.checkpoint",
         "write": ".conversion",
         "write_run_config": ".net_config.run_config",

@@ -42,19 +42,45 @@ def read(
         InvalidArchitecture: a choice or candidate is missing, unexpected or unknown; it is named.
         UnknownName: the format or space does not exist.
     """
-    chosen = None if format is None else registry.get(format)
-    wanted = get(space) if isinstance(space, str) else space
+    if isinstance(space, str):
+        space = get(space)
+
     path = _path(text_or_path)
-    text = read_text(path) if path is not None else str(text_or_path)
+    if path is None:
+        return parse(str(text_or_path), format, space, input_size)
+    if format is not None:
+        # A wrong name is no fault of the file.
+        registry.get(format)
+    text = read_text(path)
     try:
-        _refuse_other_files(text)
-        chosen = chosen or registry.get(detect(text))
-        return chosen.read(Source(text.strip(), path, wanted, input_size))
+        return parse(text, format, space, input_size, path)
     except PathfitError as error:
-        if path is None:
-            raise
         kind = InvalidFile if isinstance(error, InvalidFile) else InvalidArchitecture
         raise kind(f"{path}: {error}") from error
+
+
+def parse(
+    text: str,
+    format: str | None = None,  # noqa: A002 (the public name)
+    space: ChoiceSpace | None = None,
+    input_size: int | None = None,
+    path: Path | None = None,
+) -> Architecture:
+    """Read one architecture from a text, which is never taken for the name of a file.
+
+    Args:
+        text: Content of a file.
+        format: Name of the format; None to detect it.
+        space: Space of the architecture, for formats that do not name it.
+        input_size: Height and width of the images in pixels, for formats that do not state it.
+        path: File that the text comes from, for formats with a second file next to it.
+
+    Raises:
+        InvalidFile, InvalidArchitecture, UnknownName: As `read`, without the name of the file.
+    """
+    _refuse_other_files(text)
+    reader = registry.get(format or detect(text))
+    return reader.read(Source(text.strip(), path, space, input_size))
 
 
 def write(

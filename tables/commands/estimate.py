@@ -16,13 +16,14 @@ def estimate(file: str, name: str) -> None:
     Its peak memory of activations and its energy are told where the table has figures of them.
     """
     import json
+    from pathlib import Path
 
-    from spaces.architecture import Architecture
+    from spaces import formats
     from spaces.registry import get
     from tables.cost.model import models
     from tables.store import load
 
-    architecture = Architecture.read(file)
+    architecture = formats.read(Path(file))
     space, table = get(architecture.space), load(name)
     found = models(table, space)
     latency = found["latency_ms"]

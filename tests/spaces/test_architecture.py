@@ -185,31 +185,3 @@ def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for name, reason in [("missing", "No such file"), ("latin", "not UTF-8")]:
         with pytest.raises(InvalidFile, match=f"{name}: {reason}"):
             Architecture.read(tmp_path / name)
-
-
-def test_many_are_read_from_an_object_a_list_or_lines(tmp_path: Path) -> None:
-    space = spaces.get("spos-tiny")
-    codes = space.sample(np.random.default_rng(3), 2)
-    one, two = space.decode(codes)
-    file = tmp_path / "archs.json"
-    for text, expected in (
-        (one.to_json(), [one]),
-        (f"[{one.to_json()}, {two.to_json()}]", [one, two]),
-        (f"{one.to_json()}\n\n{two.to_json()}\n", [one, two]),
-        (f'{{"architecture": {one.to_json()}, "mean": 1.5}}\n{two.to_json()}\n', [one, two]),
-    ):
-        file.write_text(text)
-        assert Architecture.read_many(file, space) == expected
-    file.write_text(f"[{one.to_json()}, 3]")
-    with pytest.raises(
-        InvalidArchitecture, match=r"archs\.json, architecture 2: an architecture is an object"
-    ):
-        Architecture.read_many(file)
-    file.write_text(f"{one.to_json()}\n{{")
-    with pytest.raises(InvalidArchitecture, match=r"archs\.json, line 2: not JSON"):
-        Architecture.read_many(file)
-    file.write_text(one.to_json())
-    with pytest.raises(
-        InvalidArchitecture, match=r"line 1: an architecture of spos-tiny was given to spos"
-    ):
-        Architecture.read_many(file, spaces.get("spos"))

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 import spaces
 from oneshot import Constraint, SearchProblem, SearchResult, run_search
-from oneshot.search.result import read_architecture, read_result
+from oneshot.search.result import read_result
 from spaces import ChainSpace
-from spaces.errors import InvalidFile, PathfitError
+from spaces.errors import InvalidArchitecture, InvalidFile, PathfitError
+from spaces.formats import read_architectures
 from tables.cost.model import counting_model
 
 SPACE = spaces.get("spos-tiny")
@@ -116,11 +117,11 @@ def test_architectures_are_read_from_what_there_is(result: SearchResult, tmp_pat
     path = tmp_path / "a.json"
     architecture = SPACE.architecture([3, 2, 1, 0, 1, 2])
     path.write_text(architecture.to_json())
-    assert read_architecture(path) == architecture
+    assert read_architectures(path) == [architecture]
     result.save(path)
-    assert read_architecture(path) == result.best.architecture
+    assert read_architectures(path) == [result.best.architecture]
     path.write_text(json.dumps({"id": "x", "state": "done", "result": result.to_dict()}))
-    assert read_architecture(path) == result.best.architecture
+    assert read_architectures(path) == [result.best.architecture]
 
 
 @pytest.mark.parametrize(
@@ -145,15 +146,15 @@ def test_architectures_are_read_from_what_there_is(result: SearchResult, tmp_pat
 def test_files_that_hold_no_architecture_are_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "a.json"
     path.write_text(content)
-    with pytest.raises(InvalidFile) as caught:
-        read_architecture(path)
-    assert str(caught.value).startswith(f"{path}: ")
+    with pytest.raises((InvalidArchitecture, InvalidFile)) as caught:
+        read_architectures(path)
+    assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidFile, match=r"no\.json: No such file"):
-        read_architecture(tmp_path / "no.json")
+        read_architectures(tmp_path / "no.json")
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_estimate_without_networks_gives_no_sigma(
         ),
         (
             ("estimate", "broken.json", "--table", "made-up"),
-            "broken.json: the architecture lacks the key 'space'",
+            "broken.json: '{}' is in no format of an architecture",
         ),
         (
             ("estimate", "large.json", "--table", "made-up"),

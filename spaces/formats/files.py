@@ -1,0 +1,223 @@
+"""Files of one or many architectures: any format, search results, evaluations, lists and lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+from spaces.architecture import Architecture
+from spaces.errors import InvalidArchitecture, InvalidFile, PathfitError
+from spaces.files import read_text
+from spaces.formats import conversion
+from spaces.formats.collections import collected
+from spaces.registry import get
+from spaces.space import SearchSpace
+
+
+def read_architectures(
+    path: str | Path,
+    space: SearchSpace | str | None = None,
+    format: str | None = None,  # noqa: A002 (the public name)
+    *,
+    every: bool = False,
+    adopt: bool = False,
+) -> list[Architecture]:
+    """Read all architectures of a file.
+
+    The file holds one architecture in any format of `spaces.formats`, a JSON list of them, one per
+    line, or a registered collection such as a search result. Objects that hold an architecture
+    under `architecture`, as evaluations and predictions do, are read too.
+
+    Args:
+        path: File to read.
+        space: Space that every architecture must belong to; None for the space that the file names.
+        format: Name of the format of every architecture, from `available()`; None to detect each.
+        every: Whether a collection yields all of its architectures rather than the best.
+        adopt: Whether an architecture of another space is carried over to `space` by its choices,
+            such as from spos to spos(input_size=32), rather than refused.
+
+    Raises:
+        InvalidArchitecture: An architecture cannot be read or belongs to another space; the file
+            and the position are named.
+        InvalidFile: The file cannot be read or holds no architecture.
+        UnknownName: The format or the space does not exist.
+
+    Example:
+        >>> from tempfile import NamedTemporaryFile
+        >>> with NamedTemporaryFile("w", suffix=".txt") as file:
+        ...     _ = file.write("(0, 1, 2, 3, 0, 1)\\n(3, 3, 3, 3, 3, 3)\\n")
+        ...     file.flush()
+        ...     len(read_architectures(file.name, "spos-tiny"))
+        2
+    """
+    return list(ArchitectureFile(path, space, format, every=every, adopt=adopt))
+
+
+@dataclass(frozen=True)
+class _Entry:
+    position: str
+    text: str
+    format_name: str | None
+
+
+class ArchitectureFile(Sequence[Architecture]):
+    """The architectures of a file, each read when it is accessed.
+
+    Args and errors are those of `read_architectures`; an architecture that cannot be read raises
+    when it is accessed.
+
+    Args:
+        count_from: Number of the first architecture in errors.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        space: SearchSpace | str | None = None,
+        format: str | None = None,  # noqa: A002 (the public name)
+        *,
+        every: bool = False,
+        adopt: bool = False,
+        count_from: int = 1,
+    ):
+        self.path = Path(path)
+        self.space = get(space) if isinstance(space, str) else space
+        self.adopt = adopt
+        self._single: Architecture | None = None
+
+        text = read_text(path)
+        try:
+            entries = None if format is not None else _collection(text, every, count_from)
+        except PathfitError as error:
+            raise InvalidFile(f"{path}: {error}") from error
+        if entries is not None:
+            self._entries = entries
+            if not entries:
+                raise InvalidFile(f"{path} holds no architecture")
+            return
+
+        # A JSON list or several lines can be one architecture of a format too: that comes first.
+        try:
+            self._single = self._read(text, format, self.path)
+        except PathfitError as error:
+            self._entries = list(_entries(text, format, every, count_from))
+            if not self._entries:
+                raise InvalidFile(
+                    f"{path} holds no architecture: {text.strip()[:40]!r} is in no format of an"
+                    " architecture"
+                ) from error
+            if len(self._entries) == 1 and self._entries[0].text.strip() == text.strip():
+                raise
+
+    def __len__(self) -> int:
+        return 1 if self._single is not None else len(self._entries)
+
+    @overload
+    def __getitem__(self, index: int) -> Architecture: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Architecture]: ...
+    def __getitem__(self, index: int | slice) -> Architecture | list[Architecture]:
+        if isinstance(index, slice):
+            return [self[position] for position in range(len(self))[index]]
+        if self._single is not None:
+            return [self._single][index]
+
+        entry = self._entries[index]
+        try:
+            return self._read(entry.text, entry.format_name)
+        except PathfitError as error:
+            raise InvalidArchitecture(f"{self.path}, {entry.position}: {error}") from error
+
+    def _read(self, text: str, format_name: str | None, path: Path | None = None) -> Architecture:
+        if self.space is None or not self.adopt:
+            architecture = _parse(text, format_name, self.space, path)
+            if self.space is not None:
+                self.space.encode([architecture])
+            return architecture
+
+        # Pathfit's own format names its space, whose parameters may differ from those of `space`.
+        names_space = (format_name or _detected(text)) == "pathfit"
+        space = None if names_space else self.space
+        architecture = _parse(text, format_name, space, path)
+        return adopted(architecture, self.space)
+
+
+def adopted(architecture: Architecture, space: SearchSpace) -> Architecture:
+    """Return the architecture of `space` with the same choices; raises InvalidArchitecture."""
+    if architecture.space == space.name:
+        return architecture
+    try:
+        return space.architecture(architecture.choices)
+    except InvalidArchitecture as error:
+        raise InvalidArchitecture(
+            f"an architecture of {architecture.space} has other choices than {space.name}: {error}"
+        ) from error
+
+
+def _parse(
+    text: str, format_name: str | None, space: SearchSpace | None, path: Path | None
+) -> Architecture:
+    if path is not None:
+        # With the name of the file in errors.
+        return conversion.read(path, format_name, space)
+    return conversion.parse(text, format_name, space)
+
+
+def _detected(text: str) -> str | None:
+    try:
+        return conversion.detect(text)
+    except PathfitError:
+        # `read` reports what is wrong, with the name of the file.
+        return None
+
+
+def _collection(text: str, every: bool, count_from: int) -> list[_Entry] | None:
+    """Return the entries of a registered collection; None where the text is none."""
+    try:
+        values = collected(json.loads(text), every)
+    except json.JSONDecodeError:
+        return None
+    if values is None:
+        return None
+    # Collections hold Pathfit's own JSON, whose errors name the key at fault.
+    return [
+        _Entry(f"architecture {number}", json.dumps(value), "pathfit")
+        for number, value in enumerate(values, count_from)
+    ]
+
+
+def _entries(text: str, format_name: str | None, every: bool, count_from: int) -> Iterator[_Entry]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                yield _line_entry(f"line {number}", line.strip(), format_name)
+        return
+
+    values = collected(value, every)
+    if values is None:
+        values = value if isinstance(value, list) else [value]
+    for number, item in enumerate(values, count_from):
+        yield _entry(f"architecture {number}", item, format_name)
+
+
+def _line_entry(position: str, line: str, format_name: str | None) -> _Entry:
+    try:
+        return _entry(position, json.loads(line), format_name)
+    except json.JSONDecodeError:
+        return _Entry(position, line, format_name)
+
+
+def _entry(position: str, value: Any, format_name: str | None) -> _Entry:
+    if isinstance(value, dict) and "architecture" in value:
+        value = value["architecture"]
+    if isinstance(value, str):
+        return _Entry(position, value, format_name)
+    if format_name is None and isinstance(value, dict) and value.keys() & {"space", "choices"}:
+        # Also where a key is missing: the format's own error names it.
+        format_name = "pathfit"
+    return _Entry(position, json.dumps(value), format_name)
