@@ -33,7 +33,7 @@ from torch import nn
 
 import tables
 from oneshot.algorithms.architecture import Setting
-from oneshot.algorithms.cells import derived, searchable, told_space
+from oneshot.algorithms.cells import derived, searchable, setting_space
 from oneshot.algorithms.registry import make, preset
 from oneshot.data.images import ImageData
 from oneshot.data.registry import load as load_data
@@ -235,7 +235,7 @@ def searched(
         data.validation,
         len(data.train),
         seed,
-        told_space(model, space),
+        setting_space(space),
         folder=folder,
     )
     algorithm = make(registered, setting, chosen.options)

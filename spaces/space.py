@@ -19,12 +19,14 @@ from spaces.errors import InvalidArchitecture, NotAdditive
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
     from torch_geometric.data import Batch, Data
 
     from spaces.chains.additive import AdditiveTable
     from spaces.chains.additive_space import ChoiceLayer
     from spaces.drawing.sketch import Sketch
     from spaces.modules.supernet import Supernet
+    from spaces.relaxed import RelaxedGraphs
 
 _COUNTING_CHUNK = 1 << 12
 """Architectures whose blocks are counted at once."""
@@ -185,6 +187,17 @@ class SearchSpace(ChoiceSpace, ABC):
     def graphs(self, architectures: Architectures) -> Batch:
         """The graphs of many architectures, built at once."""
 
+    def relaxed_graphs(self, probabilities: Sequence[Tensor]) -> RelaxedGraphs | None:
+        """Build the graphs of independent distributions over candidates, differentiably.
+
+        Args:
+            probabilities: For each choice a distribution, float [n, candidates].
+
+        Returns:
+            The relaxed graphs; None if graphs of this space cannot be relaxed.
+        """
+        return None
+
     def sketch(self, architecture: Architecture) -> Sketch:
         """What a picture of the architecture shows; see `spaces.drawing.renderer`."""
         from spaces.drawing.sketch import chain_sketch
@@ -209,6 +222,30 @@ class SearchSpace(ChoiceSpace, ABC):
         """The network that holds every candidate, its weights drawn from `generator` (default: seed
         0).
         """
+
+    search_keys_are_choices = True
+    """Whether the LayerChoices of `search_model` are keyed as the choices of the space."""
+
+    def search_model(self, supernet: Supernet) -> torch.nn.Module | None:
+        """Return the model whose LayerChoices an algorithm mixes, samples or decides.
+
+        Args:
+            supernet: Supernet of this space, whose modules the model shares.
+
+        Returns:
+            By default the supernet itself; None if there is no such model.
+        """
+        return supernet
+
+    def derive(self, probabilities: Mapping[str, Tensor]) -> Architecture:
+        """Derive an architecture from a search over a model with keys of its own.
+
+        Only called if `search_keys_are_choices` is False.
+
+        Args:
+            probabilities: Key of a LayerChoice of `search_model` -> probabilities [candidates].
+        """
+        raise NotImplementedError(f"{self.name}: search_keys_are_choices is False without derive")
 
 
 def require_networks(space: ChoiceSpace) -> SearchSpace:

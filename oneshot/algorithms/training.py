@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
-from oneshot.algorithms.cells import derived, searchable, told_space
+from oneshot.algorithms.cells import derived, searchable, setting_space
 from oneshot.algorithms.hardware import cost_of
 from oneshot.algorithms.registry import algorithm, make
 from oneshot.data.augmented import Augmented
@@ -70,7 +70,7 @@ def make_algorithm(
             held_out=data.validation,
             images=len(data.train),
             seed=int(settings["seed"]),
-            space=told_space(model, space),
+            space=setting_space(space),
             cost=cost,
             constraint=constraint,
             folder=run.folder,

@@ -13,7 +13,7 @@ from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.information_flow import EdgeFlow, NodeFlow
 from predictor.encoders.labels import NodeLabels, ReadOut, scoring_head
 from predictor.encoders.positions import telling_positions
-from predictor.encoders.relaxed import RelaxedGraphs
+from spaces.relaxed import RelaxedGraphs
 from spaces.space import SearchSpace
 
 # Deviations of embeddings at the start, where gates near one half would let all operations through

@@ -14,6 +14,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.cells import edge_cells
+
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """The candidates of an edge, in the order of the benchmark."""
 
@@ -96,16 +98,4 @@ def live_edges(codes: NDArray[Any]) -> NDArray[np.bool_]:
     """Which edges of cells, int array [n, 6], lie on a path of information from input to output:
     bool array [n, 6].
     """
-    carries = np.asarray(codes) != _NONE
-    column = {edge: index for index, edge in enumerate(EDGES)}
-    filled = np.zeros((len(carries), 4), dtype=bool)
-    filled[:, 0] = True
-    read = np.zeros_like(filled)
-    read[:, 3] = True
-    for source, target in EDGES:  # a node's edges come before those that leave it
-        filled[:, target] |= filled[:, source] & carries[:, column[source, target]]
-    for source, target in reversed(EDGES):
-        read[:, source] |= read[:, target] & carries[:, column[source, target]]
-    return np.stack(
-        [carries[:, column[s, t]] & filled[:, s] & read[:, t] for s, t in EDGES], axis=1
-    )
+    return edge_cells.live_edges(np.asarray(codes) != _NONE, EDGES)

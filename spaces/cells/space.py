@@ -83,3 +83,7 @@ class CellSpace(SearchSpace):
         from spaces.modules.network import materialise
 
         return materialise(lambda: CellSupernet(self, num_classes), self.initialiser(), generator)
+
+    def search_model(self, supernet: Supernet) -> torch.nn.Module | None:
+        """Return a model with LayerChoices; None, as by default, if the cells have no such form."""
+        return None

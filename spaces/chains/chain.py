@@ -15,11 +15,13 @@ from spaces.space import Architectures, Codes
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
     from torch_geometric.data import Batch, Data
 
     from spaces.drawing.sketch import Sketch
     from spaces.modules.network import Initialiser
     from spaces.modules.supernet import Supernet
+    from spaces.relaxed import RelaxedGraphs
 
 
 Layout: TypeAlias = Sequence[Block | ChoiceLayer]
@@ -101,6 +103,12 @@ class ChainSpace(AdditiveSpace):
         from spaces.graph import chain_graphs
 
         return chain_graphs(self, self.codes(architectures))
+
+    def relaxed_graphs(self, probabilities: Sequence[Tensor]) -> RelaxedGraphs:
+        """Build the path of nodes that are mixtures of candidates; see `spaces.relaxed`."""
+        from spaces.relaxed import relaxed_chains
+
+        return relaxed_chains(self, probabilities)
 
     def layout_for(self, num_classes: int | None) -> Layout:
         """The chain with a classifier of `num_classes` classes (None: the space's own)."""

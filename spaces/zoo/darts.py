@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,13 @@ from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
     from torch_geometric.data import Batch
 
     from spaces.drawing.sketch import Sketch
+    from spaces.modules.cells import CellSupernet
     from spaces.modules.network import Initialiser
+    from spaces.modules.supernet import Supernet
 
 _AUXILIARY_SIDES = (7, 8)
 
@@ -145,6 +148,20 @@ class DartsSpace(CellSpace):
 
     def _graphs(self, codes: Codes) -> Batch:
         return graphs_of_cells(codes)
+
+    search_keys_are_choices = False
+
+    def search_model(self, supernet: Supernet) -> torch.nn.Module:
+        """Return the paper's relaxed network, with a LayerChoice on each edge."""
+        from spaces.modules.darts_edges import DartsEdges
+
+        return DartsEdges(cast("CellSupernet", supernet))
+
+    def derive(self, probabilities: Mapping[str, Tensor]) -> Architecture:
+        """Keep the two best inputs of each node; see `spaces.modules.darts_edges`."""
+        from spaces.modules.darts_edges import derive_choices
+
+        return self.architecture(derive_choices(probabilities))
 
 
 @register_space("darts")

@@ -5,14 +5,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spaces.architecture import Architecture
 from spaces.block import Block
+from spaces.cells.edge_cells import edge_cell_graphs
 from spaces.cells.nasbench201 import EDGES, OPERATIONS, live_edges
 from spaces.cells.nasbench201 import classes as classes
 from spaces.cells.nasbench201 import unique_string as unique_string
@@ -25,10 +26,15 @@ from spaces.registry import register_space
 from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
     from torch_geometric.data import Batch
 
     from spaces.drawing.sketch import Sketch
+    from spaces.modules.cells import CellSupernet
     from spaces.modules.network import Initialiser
+    from spaces.modules.supernet import Supernet
+    from spaces.relaxed import RelaxedGraphs
 
 OUTPUT = "output"
 _STAGES = 3
@@ -134,22 +140,19 @@ class NasBench201Space(CellSpace, AdditiveSpace):
         return len(EDGES) + 1
 
     def _graphs(self, codes: Codes) -> Batch:
-        """Edges as nodes, between the input and the output; what carries nothing to the output is
-        left out.
-        """
-        from spaces.graph import dense_graphs
+        return edge_cell_graphs(codes, live_edges(codes), EDGES, len(self.operations))
 
-        last = len(EDGES) + 1
-        operation = np.zeros((len(codes), last + 1), dtype=np.int64)
-        operation[:, 1:last] = np.where(live_edges(codes), codes, -1)
-        operation[:, last] = len(self.operations)
-        wired = np.zeros((last + 1, last + 1), dtype=bool)
-        for index, (source, target) in enumerate(EDGES, 1):
-            wired[0, index] = source == 0
-            wired[index, last] = target == 3
-            wired[index, 1:last] = [following == target for following, _ in EDGES]
-        adjacency = np.broadcast_to(wired, (len(codes), *wired.shape))
-        return dense_graphs(operation, np.arange(last + 1), adjacency)
+    def relaxed_graphs(self, probabilities: Sequence[Tensor]) -> RelaxedGraphs:
+        """Build graphs whose edges are present to a degree; see `spaces.relaxed`."""
+        from spaces.relaxed import relaxed_edge_cells
+
+        return relaxed_edge_cells(probabilities, EDGES, len(self.operations))
+
+    def search_model(self, supernet: Supernet) -> torch.nn.Module:
+        """Return the network with a LayerChoice on each edge, keyed as the choices."""
+        from spaces.modules.edge_choices import StagedEdges
+
+        return StagedEdges(cast("CellSupernet", supernet), EDGES)
 
 
 @register_space("nasbench201")

@@ -10,7 +10,7 @@ import torch
 
 import spaces
 from oneshot.algorithms.architecture import Setting
-from oneshot.algorithms.cells import DartsEdges, derived, searchable, told_space
+from oneshot.algorithms.cells import derived, searchable, setting_space
 from oneshot.algorithms.registry import make, preset
 from oneshot.data.images import ImageData
 from oneshot.errors import InvalidOption
@@ -50,7 +50,7 @@ def test_cells_share_decisions_under_the_spaces_keys() -> None:
     assert list(mutator.groups) == [choice.key for choice in space.choices]
     assert {len(found) for found in mutator.groups.values()} == {6}  # three stages of two cells
     assert mutator.architecture(space).space == space.name
-    assert told_space(model, space) is space
+    assert setting_space(space) is space
 
 
 def edges_of(architecture: spaces.Architecture) -> Iterator[tuple[str, str]]:
@@ -67,7 +67,7 @@ def test_edges_of_darts_compute_what_the_supernet_does() -> None:
     space = spaces.get(DARTS)
     supernet = space.supernet(3).eval()
     model = searchable(supernet).eval()
-    assert told_space(model, space) is None
+    assert setting_space(space) is None
     keys = {module.key for module in model.modules() if isinstance(module, LayerChoice)}
     assert len(keys) == 2 * 14
     x = torch.randn(2, 3, 16, 16)
@@ -81,8 +81,7 @@ def test_edges_of_darts_compute_what_the_supernet_does() -> None:
 
 
 def test_the_two_best_inputs_of_a_node_are_read_without_none() -> None:
-    model = searchable(spaces.get(DARTS).supernet())
-    assert isinstance(model, DartsEdges)
+    space = spaces.get(DARTS)
     generator = torch.Generator().manual_seed(0)
     rows = {
         f"{kind}_{node}_{source}": torch.rand(len(OPERATIONS), generator=generator)
@@ -92,7 +91,7 @@ def test_the_two_best_inputs_of_a_node_are_read_without_none() -> None:
     }
     for row in rows.values():
         row[0] = 2.0  # none, above all others
-    found = dict(edges_of(model.derived(rows)))
+    found = dict(edges_of(space.derive(rows)))
     assert "none" not in found.values()
     for kind in CELLS:
         for node in range(NODES):
@@ -124,7 +123,7 @@ def test_cells_are_searched(
     options = {**quick[name], **({"population": 4, "generations": 0} if name == "fairnas" else {})}
     options |= {"controller_steps": 1, "aggregate": 2, "final_samples": 2} if name == "enas" else {}
     setting = Setting(
-        model, recipe, images.validation, len(images.train), space=told_space(model, space)
+        model, recipe, images.validation, len(images.train), space=setting_space(space)
     )
     algorithm = make(name, setting, preset(name, options).options)
     fit(algorithm, images.train, tmp_path, seed=0)

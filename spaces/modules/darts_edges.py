@@ -1,0 +1,107 @@
+"""The supernet of DARTS as the paper relaxes it, and how an architecture is read from it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spaces.cells.darts import CELLS, INPUTS, NODES, OPERATIONS, SLOTS
+from spaces.modules.edge_choices import edge_choice
+
+if TYPE_CHECKING:
+    from spaces.modules.cells import CellSupernet
+
+
+class DartsEdges(nn.Module):
+    """DARTS relaxed: each node reads all earlier ones, with a LayerChoice on each edge.
+
+    Edges are keyed `normal_NODE_INPUT` and `reduce_NODE_INPUT`; all cells of a kind share them
+    (Liu et al., ICLR 2019, arXiv 1806.09055, section 2.2).
+
+    Args:
+        supernet: Supernet of DARTS whose modules are shared.
+    """
+
+    def __init__(self, supernet: CellSupernet):
+        super().__init__()
+        places = supernet.places
+        self.stems = nn.ModuleList()
+        while f"stem_{len(self.stems)}" in places:
+            self.stems.append(places[f"stem_{len(self.stems)}"])
+
+        self.preprocess = nn.ModuleList()
+        self.cells = nn.ModuleList()
+        while f"cell_{len(self.cells)}/preprocess_0" in places:
+            cell = f"cell_{len(self.cells)}"
+            # A skip connection has weights only where it halves the image.
+            reduces = f"{cell}/node_0/input_0/skip_connect" in places
+            kind = CELLS[int(reduces)]
+            self.preprocess.append(
+                nn.ModuleList(places[f"{cell}/preprocess_{side}"] for side in range(2))
+            )
+            self.cells.append(
+                nn.ModuleList(
+                    edge_choice(
+                        places,
+                        f"{cell}/node_{node}/input_{source}",
+                        OPERATIONS,
+                        f"{kind}_{node}_{source}",
+                        2 if reduces and source < 2 else 1,
+                    )
+                    for node in range(NODES)
+                    for source in range(node + 2)
+                )
+            )
+        self.classifier = places["classifier"]
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs = [x]
+        for stem in self.stems:
+            outputs.append(stem(outputs[-1]))
+
+        # With a single stem the first cell reads its output twice.
+        previous, last = outputs[-2:] if len(self.stems) > 1 else (outputs[-1], outputs[-1])
+        for sides, choices in zip(self.preprocess, self.cells, strict=True):
+            values = [sides[0](previous), sides[1](last)]  # type: ignore[index]
+            remaining = iter(choices.children())
+            for node in range(NODES):
+                terms = [next(remaining)(values[source]) for source in range(node + 2)]
+                values.append(sum(terms[1:], terms[0]))
+            previous, last = last, torch.cat(values[2:], 1)
+        result: Tensor = self.classifier(last)
+        return result
+
+
+def derive_choices(probabilities: Mapping[str, Tensor]) -> dict[str, str]:
+    """Read an architecture from the edges, as section 2.4 of the paper does.
+
+    Each node keeps the two inputs whose best operation other than `none` is most probable; of equal
+    ones the first.
+
+    Args:
+        probabilities: Key of an edge -> probabilities [operations].
+
+    Returns:
+        Choice of the space -> candidate.
+    """
+    choices: dict[str, str] = {}
+    none = OPERATIONS.index("none")
+    for kind, node in itertools.product(CELLS, range(NODES)):
+        rows = np.stack(
+            [
+                probabilities[f"{kind}_{node}_{source}"].detach().cpu().double().numpy()
+                for source in range(node + 2)
+            ]
+        )
+        rows[:, none] = -1.0
+        inputs = sorted(np.argsort(-rows.max(1), kind="stable")[:SLOTS].tolist())
+        assert tuple(inputs) in INPUTS[node]
+        choices[f"{kind}_{node}_inputs"] = "+".join(map(str, inputs))
+        for slot, source in enumerate(inputs):
+            choices[f"{kind}_{node}_op_{slot}"] = OPERATIONS[int(rows[source].argmax())]
+    return choices
