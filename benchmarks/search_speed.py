@@ -108,7 +108,7 @@ def _timed(
     """Candidates; seconds in all by the clock and of the processors; processors' seconds in
     strategy and guide.
     """
-    from oneshot.strategies import registry
+    from oneshot.strategies.registry import STRATEGIES
 
     spent = {"ask": 0.0, "score": 0.0}
 
@@ -126,7 +126,7 @@ def _timed(
         score = staticmethod(clocked("score", guide.score))
         to_dict = staticmethod(guide.to_dict)
 
-    kind = registry._class(strategy)
+    kind = STRATEGIES.get(strategy)
     ask = kind.ask
     kind.ask = clocked("ask", ask)  # type: ignore[method-assign]
     try:

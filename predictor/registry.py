@@ -2,45 +2,72 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
-from predictor.base import Predictor
+from predictor.encoders.registry import ENCODERS
 from predictor.errors import InvalidPredictor
-from predictor.serialization import read
 from spaces.errors import PathfitError, UnknownName
+from spaces.plugins import Registry
 from spaces.registry import get
-from spaces.space import SearchSpace
 
-ENCODERS = ("gates", "ta-gates", "mlp", "lstm", "gcn", "transformer")
-"""Names of ensembles of one encoder; see `predictor.encoders.registry`."""
+if TYPE_CHECKING:
+    from predictor.base import Predictor
+    from spaces.space import SearchSpace
 
 DEFAULT = "gp"
+"""Name of the predictor that is recommended for every space."""
 
-_CLASSES = {
-    "gp": "predictor.gaussian.predictor:GaussianProcess",
-    "blend": "predictor.trees.blend:Blend",
-    "forest": "predictor.trees.baselines:RandomForest",
-    "boosting": "predictor.trees.baselines:Boosting",
-}
-_GRAPH = "predictor.ensemble.predictor:GraphPredictor"
+PREDICTORS = Registry["type[Predictor]"](
+    "predictor",
+    "pathfit.predictors",
+    {
+        "gp": "predictor.gaussian.predictor:GaussianProcess",
+        "blend": "predictor.trees.blend:Blend",
+        "forest": "predictor.trees.baselines:RandomForest",
+        "boosting": "predictor.trees.baselines:Boosting",
+    },
+    broken=InvalidPredictor,
+)
+"""Name -> Predictor class; the name of an encoder is that of an ensemble of it as well."""
+
+P = TypeVar("P", bound="type[Predictor]")
+
+
+def register_predictor(name: str) -> Callable[[P], P]:
+    """Return a decorator that registers a Predictor class, made as `predictor(space, seed)`.
+
+    Args:
+        name: Name of the predictor, which its `kind` must equal; it can be taken once.
+    """
+    return PREDICTORS.register(name)
 
 
 def available() -> list[str]:
-    """The kinds of predictors."""
-    return [*ENCODERS, *_CLASSES]
+    """Return the names of all predictors: first those of ensembles of one encoder."""
+    return [*ENCODERS, *PREDICTORS]
 
 
 def make(kind: str, space: SearchSpace, seed: int = 0) -> Predictor:
-    """An unfitted predictor of a kind, such as gates or gp; raises UnknownName with those that
-    exist.
+    """Make an unfitted predictor.
+
+    Args:
+        kind: Name of a predictor, such as `gp`, or of an encoder, such as `gates`.
+        space: Space whose architectures are predicted.
+        seed: Seed of all randomness.
+
+    Raises:
+        UnknownName: No predictor has this name.
     """
     if kind in ENCODERS:
-        return _attribute(_GRAPH)(space, seed, encoder=kind)  # type: ignore[no-any-return]
-    if kind not in _CLASSES:
+        # Imported on demand: torch_geometric takes seconds.
+        from predictor.ensemble.predictor import GraphPredictor
+
+        return GraphPredictor(space, seed, encoder=kind)
+    if kind not in PREDICTORS:
         raise UnknownName("predictor", kind, available())
-    return _attribute(_CLASSES[kind])(space, seed)  # type: ignore[no-any-return]
+    return PREDICTORS.get(kind)(space, seed)
 
 
 def default(space: SearchSpace, seed: int = 0) -> Predictor:
@@ -55,14 +82,15 @@ def load(path: str | Path) -> Predictor:
         InvalidPredictor: the file does not hold a predictor that this Pathfit reads; path and fault
             are named.
     """
+    from predictor.serialization import read
+
     config, tensors = read(path)
     try:
         kind = config["kind"]
-        if kind != "graph" and kind not in _CLASSES:
-            raise UnknownName("predictor", kind, ["graph", *_CLASSES])
-        space = get(config["space"])
-        found: Predictor = _attribute(_CLASSES.get(kind, _GRAPH)).from_state(space, config, tensors)
-        return found
+        if kind != "graph" and kind not in PREDICTORS:
+            raise UnknownName("predictor", kind, ["graph", *PREDICTORS])
+
+        return _class(kind).from_state(get(config["space"]), config, tensors)
     except (PathfitError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         fault = (
             f"the key {error} is missing"
@@ -72,6 +100,10 @@ def load(path: str | Path) -> Predictor:
         raise InvalidPredictor(f"{path}: {fault}") from error
 
 
-def _attribute(target: str) -> Any:
-    module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)
+def _class(kind: str) -> type[Predictor]:
+    # "graph" is what files call an ensemble; the encoder's name is in its settings.
+    if kind == "graph":
+        from predictor.ensemble.predictor import GraphPredictor
+
+        return GraphPredictor
+    return PREDICTORS.get(kind)

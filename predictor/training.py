@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.base import Predictor
+from predictor.encoders.registry import ENCODERS
 from predictor.ensemble.predictor import GraphPredictor
 from predictor.errors import TooFewArchitectures
 from predictor.metrics import ranking_figures
-from predictor.registry import ENCODERS, make
+from predictor.registry import make
 from spaces.registry import get
 from spaces.space import Codes, SearchSpace
 from tables.evaluation import read, scores

@@ -21,7 +21,18 @@ class UnknownName(PathfitError):
     def __init__(self, kind: str, name: object, known: Iterable[str]):
         self.kind, self.name, self.known = kind, name, tuple(known)
         listed = ", ".join(self.known) if self.known else "none"
-        super().__init__(f"unknown {kind} {name!r}; there is: {listed}")
+        super().__init__(
+            f"unknown {kind} {name!r}; there is: {listed}{near_miss(name, self.known)}"
+        )
+
+
+def near_miss(name: object, known: Iterable[str]) -> str:
+    """Return "; did you mean 'NAME'?" for the known name nearest to a wrong one, or nothing."""
+    # Imported on demand: only errors need it.
+    import difflib
+
+    matches = difflib.get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else ""
 
 
 class InvalidParameter(PathfitError):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ast
-import difflib
 import functools
-import importlib
 import inspect
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from spaces.errors import InvalidParameter, UnknownName
-from spaces.plugins import load_installed
-from spaces.space import SearchSpace
+from spaces.errors import InvalidParameter
+from spaces.plugins import Registry
+
+if TYPE_CHECKING:
+    from spaces.space import SearchSpace
 
 
 class SpaceFactory(Protocol):
@@ -21,129 +20,97 @@ class SpaceFactory(Protocol):
     def __call__(self, name: str, /, **parameters: Any) -> SearchSpace: ...
 
 
-_FACTORIES: dict[str, Callable[..., SearchSpace]] = {}
-ZOO = (
-    "spos",
-    "proxylessnas",
-    "ofa",
-    "fbnet",
-    "nasbench_macro",
-    "nasbench201",
-    "nasbench101",
-    "darts",
+SPACES = Registry[Callable[..., "SearchSpace"]](
+    "space",
+    "pathfit.spaces",
+    {
+        "darts": "spaces.zoo.darts:darts",
+        "darts-imagenet": "spaces.zoo.darts:darts_imagenet",
+        "darts-tiny": "spaces.zoo.darts:darts_tiny",
+        "fbnet": "spaces.zoo.fbnet:fbnet",
+        "nasbench-macro": "spaces.zoo.nasbench_macro:nasbench_macro",
+        "nasbench101": "spaces.zoo.nasbench101:nasbench101",
+        "nasbench201": "spaces.zoo.nasbench201:nasbench201",
+        "ofa-mobilenetv3": "spaces.zoo.ofa:ofa_mobilenetv3",
+        "ofa-proxyless": "spaces.zoo.ofa:ofa_proxyless",
+        "proxylessnas": "spaces.zoo.proxylessnas:proxylessnas",
+        "proxylessnas-tiny": "spaces.zoo.proxylessnas:proxylessnas_tiny",
+        "spos": "spaces.zoo.spos:spos",
+        "spos-channels": "spaces.zoo.spos:spos_channels",
+        "spos-tiny": "spaces.zoo.spos:spos_tiny",
+    },
 )
+"""Name -> function `(canonical_name, **parameters) -> SearchSpace`."""
 
 
 def register_space(name: str) -> Callable[[Callable[..., SearchSpace]], Callable[..., SearchSpace]]:
-    """Register a function `(canonical_name, **parameters) -> SearchSpace` under `name`; a name is
-    taken once.
+    """Return a decorator that registers a function `(canonical_name, **parameters) -> SearchSpace`.
+
+    Args:
+        name: Name of the space; it can be taken once.
 
     Raises:
-        InvalidParameter: when the function is given, if it does not take a canonical name alone.
+        InvalidParameter: From the decorator, where the function cannot be called with a canonical
+            name alone.
+        ValueError: From the decorator, where the name is registered already.
     """
 
     def register(factory: Callable[..., SearchSpace]) -> Callable[..., SearchSpace]:
-        if name in _FACTORIES:
-            raise ValueError(
-                f"the space {name!r} is registered already, by {_FACTORIES[name].__module__}"
-            )
         try:
             inspect.signature(factory).bind(name)
         except TypeError as error:
             raise InvalidParameter(
-                f"what builds the space {name!r} must take its canonical name alone, and have"
-                f" defaults for all else: def {getattr(factory, '__name__', 'build')}(name):"
-                f" {error}"
+                f"the function that builds the space {name!r} must accept its canonical name alone"
+                f" and have defaults for all else: def {getattr(factory, '__name__', 'build')}"
+                f"(name): {error}"
             ) from error
-        _FACTORIES[name] = factory
+        SPACES.add(name, factory)
         return factory
 
     return register
 
 
 def available() -> list[str]:
-    """The names of all registered spaces."""
-    _load()
-    return sorted(_FACTORIES)
+    """Return the sorted names of all registered spaces."""
+    return sorted(SPACES)
 
 
 def get(name: str, **parameters: Any) -> SearchSpace:
-    """The space of a name, such as `spos` or `spos(input_size=160)`.
+    """Return the space of a name, such as `spos` or `spos(input_size=160)`.
 
     Args:
-        name: a registered name, with parameters in parentheses or without.
-        parameters: override the preset and what the name says.
+        name: Registered name, with parameters in parentheses or without.
+        parameters: Parameters that override the preset and those in the name.
 
     Raises:
-        UnknownName: no such space; the names that exist.
-        InvalidParameter: an unknown parameter, or a value of the wrong kind.
+        UnknownName: No space has this name; the message lists those that exist.
+        InvalidParameter: A parameter is unknown, or its value is of the wrong kind.
     """
-    _load()
-    base, given = _parse(name)
-    if base not in _FACTORIES:
-        raise UnknownName("space", base, sorted(_FACTORIES))
-    defaults = _defaults(_FACTORIES[base])
-    given.update(parameters)
-    for key, value in given.items():
-        _check(base, key, value, defaults)
-    changed = tuple(
-        sorted(
-            (key, _plain(value)) for key, value in given.items() if _plain(value) != defaults[key]
-        )
-    )
-    return _build(base, changed)
+    base, merged = SPACES.parse(name, parameters)
+    SPACES.check(base, merged)
+
+    changed: dict[str, Any] = {}
+    for key, option in sorted(SPACES.options(base).items()):
+        if key in merged:
+            _check_positive(base, key, merged[key])
+            value = _as_tuples(merged[key])
+            # The canonical name leaves out what equals the preset.
+            if value != option.default:
+                changed[key] = value
+    return _build(SPACES.get(base), base, tuple(changed.items()))
 
 
+# The factory is an argument so that a name which is registered again gets its new space.
 @functools.lru_cache(maxsize=64)
-def _build(base: str, changed: tuple[tuple[str, Any], ...]) -> SearchSpace:
+def _build(
+    factory: Callable[..., SearchSpace], base: str, changed: tuple[tuple[str, Any], ...]
+) -> SearchSpace:
     arguments = ", ".join(f"{key}={value!r}" for key, value in changed)
-    return _FACTORIES[base](f"{base}({arguments})" if changed else base, **dict(changed))
+    return factory(f"{base}({arguments})" if changed else base, **dict(changed))
 
 
-def _parse(name: str) -> tuple[str, dict[str, Any]]:
-    if "(" not in name:
-        return name, {}
-    base, _, rest = name.partition("(")
-    try:
-        call = ast.parse(f"f({rest}", mode="eval").body
-        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
-            raise ValueError
-        given = {
-            keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg
-        }
-        if len(given) < len(call.keywords):  # a parameter twice, or **mapping
-            raise ValueError
-        return base, given
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        raise InvalidParameter(
-            f"cannot read the space {name!r:.80}; parameters are written like"
-            " 'spos(input_size=160)'"
-        ) from error
-
-
-def _defaults(factory: Callable[..., SearchSpace]) -> dict[str, Any]:
-    parameters = inspect.signature(factory).parameters.values()
-    return {
-        item.name: item.default
-        for item in parameters
-        if item.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-
-
-def _check(base: str, key: str, value: Any, defaults: dict[str, Any]) -> None:
-    if key not in defaults:
-        close = difflib.get_close_matches(key, defaults, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise InvalidParameter(
-            f"{base} has no parameter {key!r}; it has {', '.join(defaults)}{hint}"
-        )
-    plain = _plain(value)
-    if not _like(plain, defaults[key]):
-        kind = type(defaults[key]).__name__
-        raise InvalidParameter(
-            f"{base}: {key} must be of the kind {kind}, like {defaults[key]!r}, not {value!r}"
-        )
-    numbers = plain if isinstance(plain, tuple) else (plain,)
+def _check_positive(base: str, key: str, value: Any) -> None:
+    numbers = value if isinstance(value, list | tuple) else (value,)
     if any(
         isinstance(number, int | float) and not isinstance(number, bool) and number <= 0
         for number in numbers
@@ -151,24 +118,5 @@ def _check(base: str, key: str, value: Any, defaults: dict[str, Any]) -> None:
         raise InvalidParameter(f"{base}: {key} must be positive, not {value!r}")
 
 
-def _like(value: Any, default: Any) -> bool:
-    if isinstance(default, tuple):
-        return isinstance(value, tuple) and all(
-            _like(item, default[0]) for item in value if default
-        )
-    return type(value) is type(default) or (type(default) is float and type(value) is int)
-
-
-def _plain(value: Any) -> Any:
-    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
-
-
-def _load() -> None:
-    _load_zoo()
-    load_installed()
-
-
-@functools.cache
-def _load_zoo() -> None:
-    for module in ZOO:
-        importlib.import_module(f"spaces.zoo.{module}")
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value

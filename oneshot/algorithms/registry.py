@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,59 +11,79 @@ from oneshot.algorithms.algorithm import Preset
 from oneshot.errors import InvalidOption
 from oneshot.training.recipe import MANY_IMAGES
 from spaces.errors import UnknownName
+from spaces.plugins import Option, Registry
+from spaces.plugins.options import argument_help, check_options
 
 if TYPE_CHECKING:
     from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
 
 
-_BUILT_IN = {
-    "darts": "oneshot.algorithms.darts",
-    "enas": "oneshot.algorithms.enas",
-    "fairnas": "oneshot.algorithms.fairnas",
-    "fbnet": "oneshot.algorithms.fbnet",
-    "gdas": "oneshot.algorithms.gdas",
-    "ofa": "oneshot.algorithms.ofa",
-    "proxyless": "oneshot.algorithms.proxyless.algorithm",
-    "snas": "oneshot.algorithms.snas",
-}
+def _options_of_preset(preset: Preset, description: str = "") -> dict[str, Option]:
+    options = {"preset": Option("preset", "default", description)}
+    docstrings = [inspect.getdoc(kind) or "" for kind in type(preset.options).__mro__[::-1]]
+    # A derived dataclass documents its own fields only.
+    descriptions = {
+        name: text for docstring in docstrings for name, text in argument_help(docstring).items()
+    }
+    for field in fields(preset.options):
+        default = getattr(preset.options, field.name)
+        options[field.name] = Option(field.name, default, descriptions.get(field.name, ""))
+    return options
 
 
-_ALGORITHMS: dict[str, type[ArchitectureAlgorithm]] = {}
+def _options_of(algorithm: type[ArchitectureAlgorithm]) -> dict[str, Option]:
+    presets = algorithm.presets
+    preset = presets.get("default", next(iter(presets.values())))
+    return _options_of_preset(preset, f"Set of defaults: {', '.join(presets)}.")
 
+
+ALGORITHMS = Registry["type[ArchitectureAlgorithm]"](
+    "algorithm",
+    "pathfit.algorithms",
+    {
+        "darts": "oneshot.algorithms.darts:Darts",
+        "enas": "oneshot.algorithms.enas:Enas",
+        "fairnas": "oneshot.algorithms.fairnas:Fairnas",
+        "fbnet": "oneshot.algorithms.fbnet:Fbnet",
+        "gdas": "oneshot.algorithms.gdas:Gdas",
+        "ofa": "oneshot.algorithms.ofa:Ofa",
+        "proxyless": "oneshot.algorithms.proxyless.algorithm:Proxyless",
+        "snas": "oneshot.algorithms.snas:Snas",
+    },
+    options=_options_of,
+    invalid=InvalidOption,
+)
+"""Name -> class of the algorithm."""
 
 T = TypeVar("T", bound="type[ArchitectureAlgorithm]")
 
 
 def register_algorithm(name: str) -> Callable[[T], T]:
-    """Register an ArchitectureAlgorithm class. A name is taken once.
+    """Return a decorator that registers an ArchitectureAlgorithm class.
 
-    The class has `presets`, name -> Preset (see `preset` for which one is taken), and is made as
+    The class has `presets`, name -> Preset (see `preset` for which one is used), and is made as
     `algorithm(setting, options)`.
+
+    Args:
+        name: Name of the algorithm; it can be taken once.
     """
 
     def register(cls: T) -> T:
-        taken = _ALGORITHMS.get(name)
-        if taken is not None and taken.__qualname__ != cls.__qualname__:
-            raise ValueError(f"the algorithm {name!r} is registered already, by {taken.__module__}")
+        ALGORITHMS.add(name, cls)
         cls.name = name
-        _ALGORITHMS[name] = cls
         return cls
 
     return register
 
 
 def available() -> list[str]:
-    """The names of all algorithms; none is imported."""
-    return sorted({*_BUILT_IN, *_ALGORITHMS})
+    """Return the sorted names of all algorithms, without importing them."""
+    return sorted(ALGORITHMS)
 
 
 def algorithm(name: str) -> type[ArchitectureAlgorithm]:
-    """The class of a name; raises UnknownName."""
-    if name not in _ALGORITHMS and name in _BUILT_IN:
-        importlib.import_module(_BUILT_IN[name])
-    if name not in _ALGORITHMS:
-        raise UnknownName("algorithm", name, available())
-    return _ALGORITHMS[name]
+    """Return the class of an algorithm; raises UnknownName."""
+    return ALGORITHMS.get(name)
 
 
 def preset(name: str, given: Mapping[str, Any], images: int = 0) -> Preset:
@@ -85,35 +105,20 @@ def preset(name: str, given: Mapping[str, Any], images: int = 0) -> Preset:
     if chosen not in presets:
         raise UnknownName("preset", chosen, sorted(presets))
     base = presets[chosen]
-    defaults = {field.name: getattr(base.options, field.name) for field in fields(base.options)}
-    changed: dict[str, Any] = {}
-    for key, value in given.items():
-        if key == "preset":
-            continue
-        if key not in defaults:
-            raise InvalidOption(
-                f"{name} has no option {key!r}; it has: {', '.join(['preset', *defaults])}"
-            )
-        changed[key] = _fitting(name, key, value, defaults[key])
+    values = {key: value for key, value in given.items() if key != "preset"}
+    accepted = _options_of_preset(base)
+    check_options(name, values, accepted, InvalidOption)
+
+    changed = {key: _as_kind(value, accepted[key].default) for key, value in values.items()}
     return Preset(replace(base.options, **changed), base.recipe)
 
 
-def _fitting(name: str, key: str, value: Any, default: Any) -> Any:
-    """The value as its default's kind; options whose default is None take a number, or none."""
-    if isinstance(default, bool) or isinstance(value, bool):
-        fits = isinstance(value, bool) and isinstance(default, bool)
-    elif default is None:
-        fits = value is None or isinstance(value, int | float)
-    elif isinstance(default, float):
-        fits = isinstance(value, int | float)
-        value = float(value) if fits else value
-    elif isinstance(default, tuple | list):
-        fits = isinstance(value, tuple | list)
-        value = tuple(value) if fits else value
-    else:
-        fits = isinstance(value, type(default))
-    if not fits:
-        raise InvalidOption(f"{name}: {key} must be like {default!r}, not {value!r}")
+def _as_kind(value: Any, default: Any) -> Any:
+    """Convert a value from JSON or the command line to the type of its default."""
+    if isinstance(default, float):
+        return float(value)
+    if isinstance(default, tuple | list):
+        return tuple(value)
     return value
 
 

@@ -2,56 +2,60 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from oneshot.data.errors import InvalidData
-from oneshot.data.images import ImageData
 from oneshot.data.request import RECORDED, DataRequest
 from oneshot.errors import InvalidOption
 from spaces.errors import UnknownName
+from spaces.plugins import Registry
+
+if TYPE_CHECKING:
+    from oneshot.data.images import ImageData
 
 LOADERS = ("auto", "torch", "dali")
 
-Source = Callable[[DataRequest], ImageData]
+Source: TypeAlias = "Callable[[DataRequest], ImageData]"
 
-_MODULES = {
-    "digits": "oneshot.data.digits:load",
-    "cifar10": "oneshot.data.cifar:load_10",
-    "cifar100": "oneshot.data.cifar:load_100",
-    "mnist": "oneshot.data.idx:load_digits",
-    "fashion-mnist": "oneshot.data.idx:load_fashion",
-    "image-folder": "oneshot.data.folder:load",
-    "tiny-imagenet": "oneshot.data.tiny_imagenet:load",
-}
-_REGISTERED: dict[str, Source] = {}
+DATA = Registry[Source](
+    "data set",
+    "pathfit.data",
+    {
+        "digits": "oneshot.data.digits:load",
+        "cifar10": "oneshot.data.cifar:load_10",
+        "cifar100": "oneshot.data.cifar:load_100",
+        "mnist": "oneshot.data.idx:load_digits",
+        "fashion-mnist": "oneshot.data.idx:load_fashion",
+        "image-folder": "oneshot.data.folder:load",
+        "tiny-imagenet": "oneshot.data.tiny_imagenet:load",
+    },
+    invalid=InvalidOption,
+    broken=InvalidData,
+)
+"""Name -> function that reads the data set of a request."""
 
 
 def register_data(name: str) -> Callable[[Source], Source]:
-    """Register a function that reads a data set, under a name that `load` and `--data` then take.
+    """Return a decorator that registers a function which reads a data set.
 
     Args:
-        name: lower case, without a colon.
+        name: Name that `load` and `--data` then accept, in lower case and without a colon.
 
     Raises:
-        InvalidOption: the name is taken, or holds a colon or a slash.
+        InvalidOption: The name belongs to a built-in data set, or holds a colon or a slash.
+        ValueError: From the decorator, where another data set of a plug-in has the name.
     """
-    if name in _MODULES or set(name) & set(":/\\") or not name:
+    if DATA.is_built_in(name) or set(name) & set(":/\\") or not name:
         raise InvalidOption(f"the name {name!r} cannot be given to a data set")
-
-    def register(source: Source) -> Source:
-        _REGISTERED[name] = source
-        return source
-
-    return register
+    return DATA.register(name)
 
 
 def available() -> list[str]:
-    """The names that `load` takes."""
-    return sorted([*_MODULES, *_REGISTERED])
+    """Return the sorted names that `load` accepts."""
+    return sorted(DATA)
 
 
 def load(
@@ -115,28 +119,20 @@ def reload(record: Mapping[str, Any], input_shape: tuple[int, int, int]) -> Imag
 def _find(name: str) -> tuple[str, Source, Path | None]:
     # The name to record, what reads it, and where.
     key, colon, rest = name.partition(":")
-    if key in _MODULES or key in _REGISTERED:
+    if key in DATA:
         if not colon:
-            return name, _source(key), None
+            return name, DATA.get(key), None
         path = Path(rest).expanduser()
         if not rest or not path.exists():
             raise InvalidData(f"--data {name!r}: {rest or 'an empty path'} is no file or folder")
-        return f"{key}:{path.resolve()}", _source(key), path
+        return f"{key}:{path.resolve()}", DATA.get(key), path
     path = Path(name).expanduser()
     if path.is_dir():
         tiny = (path / "val" / "val_annotations.txt").is_file()
-        return str(path.resolve()), _source("tiny-imagenet" if tiny else "image-folder"), path
+        return str(path.resolve()), DATA.get("tiny-imagenet" if tiny else "image-folder"), path
     if path.exists() or os.sep in name:
         raise InvalidData(
             f"--data {name!r}: {'a file' if path.exists() else 'there is no such folder'}; a folder"
             f" of images, NAME or NAME:PATH is needed, with NAME one of {', '.join(available())}"
         )
     raise UnknownName("data set", name, [*available(), "or the path of a folder of images"])
-
-
-def _source(key: str) -> Source:
-    if key in _REGISTERED:
-        return _REGISTERED[key]
-    module, _, attribute = _MODULES[key].partition(":")
-    source: Source = getattr(importlib.import_module(module), attribute)
-    return source

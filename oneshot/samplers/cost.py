@@ -8,7 +8,7 @@ Here the bin's architectures are drawn directly.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,11 @@ from oneshot.samplers.additive import AdditiveBins
 from oneshot.samplers.base import BLOCK, SinglePath
 from oneshot.samplers.pools import PooledBins
 from spaces.chains.additive import AdditiveTable
-from spaces.space import Codes
-from tables.cost.model import CostModel
+from spaces.space import Codes, SearchSpace
+from tables.cost.model import CostModel, counting_model
+
+if TYPE_CHECKING:
+    from tables.lookup_table import LookupTable
 
 SPOS_MACS = tuple(float(edge) for edge in range(290_000_000, 360_000_001, 10_000_000))
 """The seven bins of SPOS, for its own space at 224 pixels."""
@@ -79,3 +82,51 @@ def usual_range(model: CostModel) -> tuple[float, float]:
     costs = model.estimate(model.space.sample(np.random.default_rng(0), _SAMPLED))
     least, greatest = np.quantile(costs, [_TAILS, 1 - _TAILS]).tolist()
     return least, greatest
+
+
+def uniform_flops(
+    space: SearchSpace,
+    seed: int,
+    *,
+    bins: int = 7,
+    range: tuple[float, float] | None = None,  # noqa: A002 (the setting's name)
+) -> UniformCost:
+    """Sample uniformly over bins of FLOPs (SPOS, arXiv 1904.00420, section 3.4).
+
+    Args:
+        space: Space of the supernet.
+        seed: Seed of the training.
+        bins: Number of bins of equal width.
+        range: Lowest and highest cost; None: SPOS's own for the space `spos` as it is, elsewhere
+            the costs between which nine of ten uniform architectures lie.
+    """
+    if range is None and space.name == "spos":
+        range = SPOS_MACS[0], SPOS_MACS[-1]  # noqa: A001
+    return _over_bins(counting_model(space, "macs"), seed, bins, range)
+
+
+def uniform_latency(
+    space: SearchSpace,
+    seed: int,
+    *,
+    table: LookupTable,
+    bins: int = 7,
+    range: tuple[float, float] | None = None,  # noqa: A002 (the setting's name)
+) -> UniformCost:
+    """Sample uniformly over bins of latency.
+
+    Args:
+        space: Space of the supernet.
+        seed: Seed of the training.
+        table: Lookup table of latencies.
+        bins: Number of bins of equal width.
+        range: Lowest and highest latency in milliseconds; None: those between which nine of ten
+            uniform architectures lie.
+    """
+    return _over_bins(table.cost_model(space, "latency_ms"), seed, bins, range)
+
+
+def _over_bins(
+    model: CostModel, seed: int, bins: int, limits: tuple[float, float] | None
+) -> UniformCost:
+    return UniformCost(model, seed, edges_between(*(limits or usual_range(model)), bins))

@@ -4,17 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from oneshot.errors import InvalidOption
-from oneshot.samplers.base import PathSampler
-from oneshot.samplers.uniform import Uniform
-from spaces.space import SearchSpace
+from spaces.errors import near_miss
+from spaces.plugins import Registry
 
 if TYPE_CHECKING:
+    from oneshot.samplers.base import PathSampler
+    from spaces.space import SearchSpace
     from tables.lookup_table import LookupTable
 
-NAMES = ("uniform", "fair", "uniform-flops", "uniform-latency")
+SAMPLERS = Registry["Callable[..., PathSampler]"](
+    "sampler",
+    "pathfit.samplers",
+    {
+        "uniform": "oneshot.samplers.uniform:Uniform",
+        "fair": "oneshot.samplers.fair:Fair",
+        "uniform-flops": "oneshot.samplers.cost:uniform_flops",
+        "uniform-latency": "oneshot.samplers.cost:uniform_latency",
+    },
+    invalid=InvalidOption,
+)
+"""Name -> function or class `(space, seed, *, ...)`; its keywords are among bins, range, table."""
+
+S = TypeVar("S", bound="Callable[..., PathSampler]")
+
+
+def register_sampler(name: str) -> Callable[[S], S]:
+    """Return a decorator that registers a PathSampler class or a function that makes a PathSampler.
+
+    It is called as `sampler(space, seed)`, and with those of the settings `bins`, `range` and
+    `table` (a LookupTable) that it declares as keyword-only parameters.
+
+    Args:
+        name: Name of the sampler; it can be taken once.
+    """
+    return SAMPLERS.register(name)
 
 
 @dataclass(frozen=True)
@@ -36,18 +62,23 @@ class SamplerSettings:
     table: str | None = None
 
     def __post_init__(self) -> None:
-        if self.name not in NAMES:
-            raise InvalidOption(f"sampler must be one of {', '.join(NAMES)}, not {self.name!r}")
+        if self.name not in SAMPLERS:
+            raise InvalidOption(
+                f"sampler must be one of {', '.join(SAMPLERS)}, not {self.name!r}"
+                f"{near_miss(self.name, SAMPLERS)}"
+            )
         if self.bins < 1:
             raise InvalidOption(f"bins must be at least 1, not {self.bins}")
         if self.range is not None and not self.range[0] < self.range[1]:
             raise InvalidOption(
                 f"cost_range must rise, not from {self.range[0]:g} to {self.range[1]:g}"
             )
-        if (self.table is not None) != (self.name == "uniform-latency"):
-            need = "needs a table of latencies" if self.table is None else "takes no table"
-            raise InvalidOption(f"the sampler {self.name} {need}")
-        if self.range is not None and self.name in ("uniform", "fair"):
+        accepted = SAMPLERS.options(self.name)
+        if self.table is None and "table" in accepted:
+            raise InvalidOption(f"the sampler {self.name} needs a table of latencies")
+        if self.table is not None and "table" not in accepted:
+            raise InvalidOption(f"the sampler {self.name} takes no table, not {self.table!r}")
+        if self.range is not None and "range" not in accepted:
             raise InvalidOption(f"the sampler {self.name} takes no cost_range")
 
     @classmethod
@@ -75,22 +106,12 @@ class SamplerSettings:
         Raises:
             InvalidOption: the sampler does not suit the space.
         """
-        if self.name == "uniform":
-            return Uniform(space, seed)
-        if self.name == "fair":
-            from oneshot.samplers.fair import Fair
-
-            return Fair(space, seed)
-        from oneshot.samplers.cost import SPOS_MACS, UniformCost, edges_between, usual_range
-        from tables.cost.model import counting_model
-
-        if self.table is None:
-            model = counting_model(space, "macs")
-        else:
+        options: dict[str, Any] = {"bins": self.bins, "range": self.range}
+        if self.table is not None:
             import tables
 
-            model = (load or tables.load)(self.table).cost_model(space, "latency_ms")
-        limits = self.range
-        if limits is None and space.name == "spos" and self.table is None:
-            limits = SPOS_MACS[0], SPOS_MACS[-1]
-        return UniformCost(model, seed, edges_between(*(limits or usual_range(model)), self.bins))
+            options["table"] = (load or tables.load)(self.table)
+
+        accepted = SAMPLERS.options(self.name)
+        suitable = {name: value for name, value in options.items() if name in accepted}
+        return SAMPLERS.get(self.name)(space, seed, **suitable)

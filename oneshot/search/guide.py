@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oneshot.errors import InvalidGuide, InvalidRun
+from spaces.errors import near_miss
+from spaces.plugins import Registry
 from spaces.space import Codes
 from tables.evaluation import Evaluation, Journal
 
@@ -172,6 +175,89 @@ class SupernetGuide:
         return self._evaluator.stream(codes)
 
 
+@dataclass(frozen=True)
+class GuideRequest:
+    """The guide that a user names, with what its factory may need.
+
+    Args:
+        text: Whole text, such as `predictor:FILE`, for messages.
+        location: Text after the first colon.
+        space: Space that the guide must score.
+        evaluation: Settles how sub-networks of a supernet's run are evaluated; None: by default.
+        journal: Journal of a supernet's evaluations; None: they are not stored.
+        name: Name of a supernet in results; None: its folder.
+    """
+
+    text: str
+    location: str
+    space: SearchSpace
+    evaluation: Callable[[Run], SupernetEvaluation] | None = None
+    journal: Journal | None = None
+    name: str | None = None
+
+    def check_space(self, space: SearchSpace) -> None:
+        """Raise InvalidGuide where a guide is for another space than the requested one."""
+        if space != self.space:
+            raise InvalidGuide(
+                f"--guide {self.text!r} is one for {space.name}, not for {self.space.name}"
+            )
+
+
+GUIDES = Registry["Callable[[GuideRequest], Guide]"](
+    "guide",
+    "pathfit.guides",
+    {
+        "predictor": "oneshot.search.guide:predictor_guide",
+        "supernet": "oneshot.search.guide:supernet_guide",
+        "benchmark": "oneshot.search.guide:benchmark_guide",
+    },
+    broken=InvalidGuide,
+)
+"""Kind, the text before the colon -> function that makes the guide of a request."""
+
+G = TypeVar("G", bound="Callable[[GuideRequest], Guide]")
+
+
+def register_guide(kind: str) -> Callable[[G], G]:
+    """Return a decorator that registers a function `(request) -> Guide`.
+
+    Args:
+        kind: Text before the colon in `--guide KIND:LOCATION`; it can be taken once.
+    """
+    return GUIDES.register(kind)
+
+
+def predictor_guide(request: GuideRequest) -> Guide:
+    """Score architectures by a trained predictor: `predictor:FILE`."""
+    import predictor
+
+    trained = predictor.load(request.location)
+    request.check_space(trained.space)
+    return PredictorGuide(trained, request.location)
+
+
+def supernet_guide(request: GuideRequest) -> Guide:
+    """Score architectures by a trained supernet: `supernet:FOLDER`."""
+    from oneshot.run import read_run
+
+    run = read_run(request.location, "supernet")
+    request.check_space(run.space)
+    if request.evaluation is None:
+        return SupernetGuide.of_run(run, name=request.name)
+    return SupernetGuide(request.evaluation(run), request.journal, request.name)
+
+
+def benchmark_guide(request: GuideRequest) -> Guide:
+    """Score architectures by a benchmark: `benchmark:NAME` or `benchmark:NAME:METRIC`."""
+    from tables.benchmarks.registry import benchmark
+
+    name, _, metric = request.location.partition(":")
+    oracle = benchmark(name)
+    guide = BenchmarkGuide(oracle, metric or None)
+    request.check_space(oracle.space)
+    return guide
+
+
 def guide_named(
     text: str,
     space: SearchSpace,
@@ -179,54 +265,27 @@ def guide_named(
     journal: Journal | None = None,
     name: str | None = None,
 ) -> Guide:
-    """The guide that a user names.
+    """Make the guide that a user names.
 
     Args:
-        text: `predictor:FILE`, `supernet:FOLDER`, `benchmark:NAME` or `benchmark:NAME:METRIC`.
-        space: what it must score.
-        evaluation: how the sub-networks of a supernet's run are evaluated; None: by the defaults.
-        journal: where a supernet's evaluations are kept.
-        name: what results call a supernet; None: its folder.
+        text: `predictor:FILE`, `supernet:FOLDER`, `benchmark:NAME`, `benchmark:NAME:METRIC`, or
+            `KIND:LOCATION` of a plug-in's guide.
+        space: Space that the guide must score.
+        evaluation: Settles how sub-networks of a supernet's run are evaluated; None: by default.
+        journal: Journal of a supernet's evaluations; None: they are not stored.
+        name: Name of a supernet in results; None: its folder.
 
     Raises:
-        InvalidGuide: not such a text, or a guide for another space.
+        InvalidGuide: The text does not name a guide, or one for another space.
     """
-    kind, _, place = text.partition(":")
-    guide: Guide
-    if kind == "predictor" and place:
-        import predictor
-
-        found = predictor.load(place)
-        guide, other = PredictorGuide(found, place), found.space
-    elif kind == "supernet" and place:
-        from oneshot.run import read_run
-
-        run = read_run(place, "supernet")
-        _check_space(text, run.space, space)
-        guide = (
-            SupernetGuide.of_run(run, name=name)
-            if evaluation is None
-            else SupernetGuide(evaluation(run), journal, name)
-        )
-        other = run.space
-    elif kind == "benchmark" and place:
-        from tables.benchmarks.registry import benchmark
-
-        place, _, metric = place.partition(":")
-        known = benchmark(place)
-        guide, other = BenchmarkGuide(known, metric or None), known.space
-    else:
+    kind, _, location = text.partition(":")
+    if not location or kind not in GUIDES:
+        plug_ins = [f", {other}:LOCATION" for other in GUIDES if not GUIDES.is_built_in(other)]
         raise InvalidGuide(
             f"--guide {text!r}: a guide is predictor:FILE, supernet:FOLDER or benchmark:NAME (or"
-            " NAME:METRIC)"
+            f" NAME:METRIC){''.join(plug_ins)}{near_miss(kind, GUIDES)}"
         )
-    _check_space(text, other, space)
-    return guide
-
-
-def _check_space(text: str, given: SearchSpace, wanted: SearchSpace) -> None:
-    if given != wanted:
-        raise InvalidGuide(f"--guide {text!r} is one for {given.name}, not for {wanted.name}")
+    return GUIDES.get(kind)(GuideRequest(text, location, space, evaluation, journal, name))
 
 
 def _score(metrics: Mapping[str, float]) -> float:

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from predictor.commands.options import FILE, OUTPUT, load_source
+from predictor.encoders.registry import ENCODERS
 from predictor.metrics import FIGURES
-from predictor.registry import DEFAULT, ENCODERS, available
+from predictor.registry import DEFAULT, available
 from spaces.console.group import example, typed
 
 

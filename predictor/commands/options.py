@@ -29,9 +29,10 @@ def load_source(path: Path, encoder: str) -> GraphPredictor:
         NotTransferable: `encoder` is not a graph predictor's, or the file's is another one.
         InvalidPredictor: The file does not hold a predictor.
     """
+    from predictor.encoders.registry import ENCODERS
     from predictor.ensemble.predictor import GraphPredictor
     from predictor.errors import NotTransferable
-    from predictor.registry import ENCODERS, load
+    from predictor.registry import load
 
     if encoder not in ENCODERS:
         raise NotTransferable(f"{encoder} has no weights to begin with those of {path}; take gates")

@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
-from predictor.encoders.base import Encoder
-from spaces.errors import UnknownName
+from spaces.plugins import Registry
 
-_CLASSES = {
-    "gates": "predictor.encoders.gates:GatesEncoder",
-    "ta-gates": "predictor.encoders.ta_gates:TaGatesEncoder",
-    "mlp": "predictor.encoders.mlp:MlpEncoder",
-    "lstm": "predictor.encoders.lstm:LstmEncoder",
-    "gcn": "predictor.encoders.gcn:GcnEncoder",
-    "transformer": "predictor.encoders.transformer:TransformerEncoder",
-}
+if TYPE_CHECKING:
+    from predictor.encoders.base import Encoder
+
+ENCODERS = Registry["type[Encoder]"](
+    "encoder",
+    "pathfit.encoders",
+    {
+        "gates": "predictor.encoders.gates:GatesEncoder",
+        "ta-gates": "predictor.encoders.ta_gates:TaGatesEncoder",
+        "mlp": "predictor.encoders.mlp:MlpEncoder",
+        "lstm": "predictor.encoders.lstm:LstmEncoder",
+        "gcn": "predictor.encoders.gcn:GcnEncoder",
+        "transformer": "predictor.encoders.transformer:TransformerEncoder",
+    },
+)
+"""Name -> Encoder class."""
+
+E = TypeVar("E", bound="type[Encoder]")
+
+
+def register_encoder(name: str) -> Callable[[E], E]:
+    """Return a decorator that registers an Encoder class.
+
+    An ensemble of the encoder is then a predictor of the same name.
+
+    Args:
+        name: Name of the encoder; it can be taken once.
+    """
+    return ENCODERS.register(name)
 
 
 def available() -> list[str]:
-    """The names of encoders."""
-    return list(_CLASSES)
+    """Return the names of all encoders."""
+    return ENCODERS.names()
 
 
 def encoder_class(name: str) -> type[Encoder]:
-    """The encoder of a name; raises UnknownName."""
-    if name not in _CLASSES:
-        raise UnknownName("encoder", name, _CLASSES)
-    module, _, attribute = _CLASSES[name].partition(":")
-    found: type[Encoder] = getattr(importlib.import_module(module), attribute)
-    return found
+    """Return the encoder of a name; raises UnknownName."""
+    return ENCODERS.get(name)

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Iterable
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, TypeVar
 
 from predictor.errors import InvalidValues
-from predictor.proxies.subject import Subject
-from spaces.errors import UnknownName
+from spaces.plugins import Registry
 
-_FUNCTIONS = {
-    "synflow": "synflow",
-    "jacob_cov": "linear_regions",
-    "naswot": "linear_regions",
-    "snip": "gradient",
-    "grad_norm": "gradient",
-    "zen": "zen",
-    "params": "counts",
-    "macs": "counts",
-}
-"""Name -> the module of its function, which has the same name."""
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from predictor.proxies.subject import Subject
+
+PROXIES = Registry["Callable[[Subject], float]"](
+    "proxy",
+    "pathfit.proxies",
+    {
+        "synflow": "predictor.proxies.synflow:synflow",
+        "jacob_cov": "predictor.proxies.linear_regions:jacob_cov",
+        "naswot": "predictor.proxies.linear_regions:naswot",
+        "snip": "predictor.proxies.gradient:snip",
+        "grad_norm": "predictor.proxies.gradient:grad_norm",
+        "zen": "predictor.proxies.zen:zen",
+        "params": "predictor.proxies.counts:params",
+        "macs": "predictor.proxies.counts:macs",
+    },
+)
+"""Name -> function of a network with images and labels; greater is better."""
+
+P = TypeVar("P", bound="Callable[[Subject], float]")
+
+
+def register_proxy(name: str) -> Callable[[P], P]:
+    """Return a decorator that registers a proxy, a function `(subject) -> float`.
+
+    Args:
+        name: Name of the proxy; it can be taken once.
+    """
+    return PROXIES.register(name)
 
 
 def available() -> list[str]:
-    """The names of all proxies; of each one greater values promise better accuracy."""
-    return list(_FUNCTIONS)
+    """Return the names of all proxies; of each one greater values promise better accuracy."""
+    return PROXIES.names()
 
 
 def measure(
@@ -51,18 +68,12 @@ def measure(
         InvalidValues: one cannot be computed of this network and these images, or is no finite
             number.
     """
-    functions = {name: _function(name) for name in (names if names is not None else available())}
+    from predictor.proxies.subject import Subject
+
+    functions = {name: PROXIES.get(name) for name in (names if names is not None else available())}
     subject = Subject(network, images, labels, seed)
     found = {name: function(subject) for name, function in functions.items()}
     for name, value in found.items():
         if not math.isfinite(value):
             raise InvalidValues(f"{name} is {value}: the network's outputs are not finite")
     return found
-
-
-def _function(name: str) -> Callable[[Subject], float]:
-    if name not in _FUNCTIONS:
-        raise UnknownName("proxy", name, _FUNCTIONS)
-    function: Callable[[Subject], float]
-    function = getattr(importlib.import_module(f"predictor.proxies.{_FUNCTIONS[name]}"), name)
-    return function

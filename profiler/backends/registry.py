@@ -1,69 +1,64 @@
-"""Backends by name: those of Pathfit, and plug-ins by the entry point group `pathfit.backends`."""
+"""Backends by name."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from profiler.backends.base import Backend, Conditions
 from profiler.errors import InvalidBackend
-from spaces.errors import UnknownName
+from spaces.plugins import Registry
 
-Factory: TypeAlias = Callable[[Conditions], Backend]
-"""Makes a backend for its conditions; raises UnsupportedConditions for those that it cannot
-meet.
-"""
+if TYPE_CHECKING:
+    from profiler.backends.base import Backend, Conditions
 
-GROUP = "pathfit.backends"
+Factory: TypeAlias = "Callable[[Conditions], Backend]"
+"""Makes a backend for its conditions; raises UnsupportedConditions for those it cannot meet."""
 
-BUILT_IN = {
-    "torch": "profiler.backends.torch_eager:TorchEager.of",
-    "torch-channels-last": "profiler.backends.torch_eager:channels_last",
-    "torch-compile": "profiler.backends.torch_compile:TorchCompile.of",
-    "torch-cuda-graphs": "profiler.backends.cuda_graphs:CudaGraphs.of",
-    "onnxruntime": "profiler.backends.onnxruntime_session:OnnxRuntime.of",
-}
-"""Name -> module:attribute of the factory, imported when it is asked for."""
+BACKENDS = Registry[Factory](
+    "backend",
+    "pathfit.backends",
+    {
+        "torch": "profiler.backends.torch_eager:TorchEager.of",
+        "torch-channels-last": "profiler.backends.torch_eager:channels_last",
+        "torch-compile": "profiler.backends.torch_compile:TorchCompile.of",
+        "torch-cuda-graphs": "profiler.backends.cuda_graphs:CudaGraphs.of",
+        "onnxruntime": "profiler.backends.onnxruntime_session:OnnxRuntime.of",
+    },
+    broken=InvalidBackend,
+)
+"""Name -> function that makes the backend for its conditions."""
+
+F = TypeVar("F", bound=Factory)
+
+
+def register_backend(name: str) -> Callable[[F], F]:
+    """Return a decorator that registers a Backend class, or a function that makes a Backend.
+
+    Args:
+        name: Name of the backend; it can be taken once.
+    """
+    return BACKENDS.register(name)
 
 
 def available() -> list[str]:
-    """The names of all backends, plug-ins among them."""
-    return sorted({*BUILT_IN, *(point.name for point in _plug_ins())})
+    """Return the sorted names of all backends."""
+    return sorted(BACKENDS)
 
 
 def factory(name: str) -> Factory:
-    """The factory of a backend.
+    """Return the factory of a backend.
 
     Raises:
-        UnknownName: no such backend; the names that exist.
-        InvalidBackend: a plug-in cannot be loaded.
+        UnknownName: No backend has this name; the message lists those that exist.
+        InvalidBackend: The plug-in cannot be loaded, or is not callable.
     """
-    if name in BUILT_IN:
-        module, _, attribute = BUILT_IN[name].partition(":")
-        found: object = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    else:
-        points = {point.name: point for point in _plug_ins()}
-        if name not in points:
-            raise UnknownName("backend", name, available())
-        try:
-            found = points[name].load()
-        except Exception as error:  # whatever a plug-in's import raises
-            raise InvalidBackend(
-                f"the backend {name!r} of {points[name].value} cannot be loaded: {error}"
-            ) from error
-    if not callable(found):
-        raise InvalidBackend(f"the backend {name!r} is {found!r}, which cannot be called")
-    return found
+    backend_factory = BACKENDS.get(name)
+    # A plug-in's entry point may name anything.
+    if not callable(backend_factory):
+        raise InvalidBackend(f"the backend {name!r} is {backend_factory!r}, which cannot be called")
+    return backend_factory
 
 
 def make(name: str, conditions: Conditions) -> Backend:
-    """The backend of a name under conditions; raises as `factory` and the backend itself do."""
+    """Make the backend of a name; raises like `factory` and the backend itself."""
     return factory(name)(conditions)
-
-
-def _plug_ins() -> list[importlib.metadata.EntryPoint]:
-    return list(importlib.metadata.entry_points(group=GROUP))

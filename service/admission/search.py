@@ -18,7 +18,7 @@ from service.catalog.catalog import Catalog, FileReference, device_model
 from service.problems import blaming, invalid
 from service.schemas.search import SearchRequest
 from spaces.space import Codes, SearchSpace
-from tables.benchmarks.registry import ENTRIES, benchmark
+from tables.benchmarks.registry import BENCHMARKS, benchmark
 from tables.cost.model import ALIASES, MEASURED, METRICS, canonical_metric
 
 MOST_EVALUATIONS = 1_000_000
@@ -133,7 +133,7 @@ def _supernet(request: SearchRequest, space: SearchSpace, catalog: Catalog) -> G
 def _benchmark(request: SearchRequest, space: SearchSpace, _catalog: Catalog) -> Guiding:
     name, metric = request.guide.name, request.guide.metric
     if name is None:
-        known = [known for known, entry in ENTRIES.items() if entry.space == space.name]
+        known = [known for known in BENCHMARKS if BENCHMARKS.get(known).space == space.name]
         name = _only(known, "a benchmark", space, "no benchmark covers it")
     with blaming("guide.name"):
         found = benchmark(name)

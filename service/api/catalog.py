@@ -131,9 +131,10 @@ def _supernet(catalog: Catalog, name: str) -> dict[str, Any]:
 
 
 def _benchmark(_catalog: Catalog, name: str) -> dict[str, Any]:
-    from tables.benchmarks.registry import ENTRIES, find, import_command
+    from tables.benchmarks.registry import BENCHMARKS, find, import_command
 
-    entry = {"space": ENTRIES[name].space, "published": ENTRIES[name].published}
+    benchmark = BENCHMARKS.get(name)
+    entry = {"space": benchmark.space, "published": benchmark.published}
     if find(name) is None:
         return {
             **entry,

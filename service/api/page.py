@@ -79,10 +79,9 @@ def _strategies() -> list[tuple[str, list[tuple[str, Any]]]]:
     """Every strategy, without its other names, with its options and their defaults in their
     order.
     """
-    from oneshot.strategies.registry import ALIASES, available, options_of
+    from oneshot.strategies.registry import STRATEGIES, options_of
 
-    names = [name for name in available() if name not in ALIASES]
-    return [(name, list(options_of(name).items())) for name in names]
+    return [(name, list(options_of(name).items())) for name in sorted(STRATEGIES)]
 
 
 @functools.cache

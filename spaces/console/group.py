@@ -110,9 +110,10 @@ class Group(click.Group):
 
 
 def _load_plugins(ctx: click.Context, parameter: click.Parameter, paths: tuple[str, ...]) -> None:
-    from spaces.plugins import load_file
-
     for path in paths:
+        # Imported on demand: `--help` needs no plug-ins.
+        from spaces.plugins import load_file
+
         try:
             load_file(path)
         except PathfitError as error:

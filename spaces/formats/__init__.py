@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spaces.formats.nni.search_space import write_search_space as write_search_space
     from spaces.formats.registry import FORMATS as FORMATS
     from spaces.formats.registry import available as available
+    from spaces.formats.registry import register_format as register_format
     from spaces.formats.spos.checkpoint import load_checkpoint as load_checkpoint
     from spaces.formats.spos.checkpoint import save_checkpoint as save_checkpoint
     from spaces.formats.spos.flops import read_flops_table as read_flops_table
@@ -31,6 +32,7 @@ __getattr__, __dir__ = exports(
         "read_flops_table": ".spos.flops",
         "read_search_space": ".nni.search_space",
         "register_collection": ".collections",
+        "register_format": ".registry",
         "save_checkpoint": ".spos.checkpoint",
         "write": ".conversion",
         "write_run_config": ".net_config.run_config",

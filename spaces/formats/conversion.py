@@ -113,8 +113,8 @@ def detect(text: str) -> str:
     _refuse_other_files(text)
     stripped = text.strip()
     value = try_json(stripped)
-    for name, candidate in registry.FORMATS.items():
-        if candidate.detects(stripped, value):
+    for name in registry.FORMATS:
+        if registry.get(name).detects(stripped, value):
             return name
     raise InvalidFile(
         f"{stripped[:40]!r} is in no format of an architecture; there is: {registry.available()}"

@@ -1,43 +1,51 @@
-"""The formats by name."""
+"""Formats by name."""
 
 from __future__ import annotations
 
-from spaces.errors import UnknownName
-from spaces.formats.darts import AwNas, Darts
-from spaces.formats.format import Format
-from spaces.formats.nasbench201 import NasBench201
-from spaces.formats.net_config.format import NetConfigFormat
-from spaces.formats.nni.format import ANY, NNI_1_9, NNI_2_10, NNI_3_0, Nni
-from spaces.formats.nni.sample import NniSample
-from spaces.formats.pathfit import Pathfit
-from spaces.formats.spos.format import Spos
+from collections.abc import Callable
+from typing import TypeVar
 
-FORMATS: dict[str, Format] = {
-    "pathfit": Pathfit(),
-    "nni-sample": NniSample(),
-    "nni-1.9": Nni(NNI_1_9),
-    "nni-2.10": Nni(NNI_2_10),
-    "nni-3.0": Nni(NNI_3_0),
-    "nni": Nni(ANY),
-    "spos": Spos(),
-    "proxylessnas": NetConfigFormat(ofa=False),
-    "ofa": NetConfigFormat(ofa=True),
-    "nasbench201": NasBench201(),
-    "darts": Darts(),
-    "aw-nas": AwNas(),
-}
-"""Name -> format, those that ask for more before those that ask for less, which is the order of
-detection.
-"""
+from spaces.formats.format import Format
+from spaces.plugins import Registry
+
+FORMATS = Registry[Callable[[], Format]](
+    "format",
+    "pathfit.formats",
+    # The order of detection: a format that requires more comes before one that requires less.
+    {
+        "pathfit": "spaces.formats.pathfit:Pathfit",
+        "nni-sample": "spaces.formats.nni.sample:NniSample",
+        "nni-1.9": "spaces.formats.nni.format:nni_1_9",
+        "nni-2.10": "spaces.formats.nni.format:nni_2_10",
+        "nni-3.0": "spaces.formats.nni.format:nni_3_0",
+        "nni": "spaces.formats.nni.format:nni_any",
+        "spos": "spaces.formats.spos.format:Spos",
+        "proxylessnas": "spaces.formats.net_config.format:proxylessnas",
+        "ofa": "spaces.formats.net_config.format:ofa",
+        "nasbench201": "spaces.formats.nasbench201:NasBench201",
+        "darts": "spaces.formats.darts:Darts",
+        "aw-nas": "spaces.formats.darts:AwNas",
+    },
+)
+"""Name -> function or class that makes the format; those of plug-ins are detected last."""
+
+F = TypeVar("F", bound=Callable[[], Format])
+
+
+def register_format(name: str) -> Callable[[F], F]:
+    """Return a decorator that registers a Format class, or a function that makes a Format.
+
+    Args:
+        name: Name of the format; it can be taken once.
+    """
+    return FORMATS.register(name)
 
 
 def available() -> list[str]:
-    """The names of all formats."""
+    """Return the sorted names of all formats."""
     return sorted(FORMATS)
 
 
 def get(name: str) -> Format:
-    """The format of this name; raises UnknownName."""
-    if name not in FORMATS:
-        raise UnknownName("format", name, available())
-    return FORMATS[name]
+    """Return the format of a name; raises UnknownName."""
+    return FORMATS.get(name)()

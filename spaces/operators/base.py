@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from spaces.errors import UnknownName
 from spaces.operators.layers import Branch, Shape
+from spaces.plugins import Registry
 
 if TYPE_CHECKING:
     from spaces.block import Block
@@ -28,16 +28,37 @@ class Operator(Protocol):
         """Branch name -> its layers in order and the shape that enters it."""
 
 
-_OPERATORS: dict[str, Operator] = {}
+OPERATORS = Registry[Operator](
+    "operator",
+    "pathfit.operators",
+    {
+        "relu_conv": "spaces.operators.cell",
+        "sep_conv": "spaces.operators.cell",
+        "dil_conv": "spaces.operators.cell",
+        "factorized_reduce": "spaces.operators.cell",
+        "residual_reduce": "spaces.operators.cell",
+        "mbconv": "spaces.operators.mobile",
+        "fbnet": "spaces.operators.mobile",
+        "conv": "spaces.operators.plain",
+        "conv_act": "spaces.operators.plain",
+        "classifier": "spaces.operators.plain",
+        "linear": "spaces.operators.plain",
+        "linear_dropout": "spaces.operators.plain",
+        "avg_pool": "spaces.operators.plain",
+        "max_pool": "spaces.operators.plain",
+        "global_pool": "spaces.operators.plain",
+        "shuffle": "spaces.operators.shuffle",
+        "xception": "spaces.operators.shuffle",
+    },
+)
+"""Name -> operator; importing a module of the table registers its operators."""
 
 
-def register_operator(name: str, described: Operator) -> None:
-    """Add an operator that blocks may name."""
-    _OPERATORS[name] = described
+def register_operator(name: str, operator: Operator) -> None:
+    """Add an operator that blocks may name; a name can be taken once."""
+    OPERATORS.add(name, operator)
 
 
 def operator(name: str) -> Operator:
-    """The operator of this name; raises UnknownName."""
-    if name not in _OPERATORS:
-        raise UnknownName("operator", name, sorted(_OPERATORS))
-    return _OPERATORS[name]
+    """Return the operator of a name; raises UnknownName."""
+    return OPERATORS.get(name)

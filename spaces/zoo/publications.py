@@ -9,7 +9,18 @@ from typing import Any, TypeAlias
 from spaces.architecture import Architecture
 from spaces.choice_space import family_of
 from spaces.errors import UnknownName
-from spaces.registry import ZOO, get
+from spaces.registry import get
+
+_MODULES = (
+    "spos",
+    "proxylessnas",
+    "ofa",
+    "fbnet",
+    "nasbench_macro",
+    "nasbench201",
+    "nasbench101",
+    "darts",
+)
 
 Entry: TypeAlias = tuple[str, Mapping[str, Any] | Sequence[int]]
 
@@ -38,6 +49,6 @@ def published(name: str) -> Architecture:
 
 def _entries() -> dict[str, Entry]:
     found: dict[str, Entry] = {}
-    for module in ZOO:
+    for module in _MODULES:
         found.update(getattr(importlib.import_module(f"spaces.zoo.{module}"), "PUBLISHED", {}))
     return found

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from spaces.errors import UnknownName
+from spaces.plugins import Registry
 from tables.benchmarks import compact
+from tables.benchmarks.entries import HARDWARE, HARDWARE_ENTRY, Entry
 from tables.benchmarks.errors import InvalidBenchmark, MissingBenchmark
 from tables.benchmarks.oracle import Benchmark
 from tables.benchmarks.records import Records
@@ -20,83 +20,39 @@ DEFAULT_FOLDER = Path("runs/benchmarks")
 _BESIDE_PROJECT = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A benchmark that is known by name.
+BENCHMARKS = Registry[Entry](
+    "benchmark",
+    "pathfit.benchmarks",
+    {
+        "nasbench201": "tables.benchmarks.entries:NASBENCH201",
+        "nasbench101": "tables.benchmarks.entries:NASBENCH101",
+        "nasbench-macro": "tables.benchmarks.entries:NASBENCH_MACRO",
+    },
+    broken=InvalidBenchmark,
+)
+"""Name -> entry of a benchmark: its space, its files and their readers."""
+
+
+def register_benchmark(name: str, entry: Entry) -> None:
+    """Register a benchmark; a name can be taken once.
 
     Args:
-        space: canonical name of its space.
-        official: the file that its project publishes.
-        published: where.
-        readable: other files that are read as they are, as patterns in a folder, and what reads
-            them.
-        importer: what reads the official file, "module:function".
+        name: Name that `benchmark` and `--guide benchmark:NAME` then accept.
+        entry: Space of the benchmark, and which files are read by which function.
     """
-
-    space: str
-    official: str
-    published: str
-    readable: tuple[tuple[str, str], ...]
-    importer: str
-
-
-def _csv(folder: str, file: str, reader: str) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (name, reader) for name in (f"{folder}/{file}.gz", f"{folder}/{file}", f"{file}.gz", file)
-    )
-
-
-_MACRO = "nas-bench-macro_cifar10.json"
-_MACRO_READER = "tables.benchmarks.nasbench_macro:read_json"
-
-ENTRIES = {
-    "nasbench201": Entry(
-        "nasbench201",
-        "NAS-Bench-201-v1_1-096897.pth",
-        "https://github.com/D-X-Y/NAS-Bench-201",
-        _csv("nasbench201", "accuracy.csv", "tables.benchmarks.nasbench201:read_csv"),
-        "tables.benchmarks.nasbench201_release:read_release",
-    ),
-    "nasbench101": Entry(
-        "nasbench101",
-        "nasbench_full.tfrecord",
-        "https://github.com/google-research/nasbench",
-        _csv("nasbench101", "subset.csv", "tables.benchmarks.nasbench101:read_csv"),
-        "tables.benchmarks.nasbench101_release:read_release",
-    ),
-    "nasbench-macro": Entry(
-        "nasbench-macro",
-        _MACRO,
-        "https://github.com/xiusu/NAS-Bench-Macro",
-        ((_MACRO, _MACRO_READER), (f"nasbench_macro/{_MACRO}", _MACRO_READER)),
-        _MACRO_READER,
-    ),
-}
-
-HARDWARE = "hw-nas-bench"
-"""Latencies and energies of NAS-Bench-201's cells, which join that benchmark where their file is
-found.
-"""
-
-HARDWARE_ENTRY = Entry(
-    "nasbench201",
-    "HW-NAS-Bench-v1_0.pickle",
-    "https://github.com/GATECH-EIC/HW-NAS-Bench",
-    (),
-    "tables.benchmarks.hw_nas_bench:read_release",
-)
+    BENCHMARKS.add(name, entry)
 
 
 def available() -> list[str]:
     """The names that `benchmark` takes."""
-    return list(ENTRIES)
+    return BENCHMARKS.names()
 
 
 def importable() -> dict[str, Entry]:
     """Name -> entry of everything that `python -m tables import --benchmark` makes a compact file
     of.
     """
-    return {**ENTRIES, HARDWARE: HARDWARE_ENTRY}
+    return {**{name: BENCHMARKS.get(name) for name in BENCHMARKS}, HARDWARE: HARDWARE_ENTRY}
 
 
 def import_command(name: str) -> str:
@@ -134,7 +90,7 @@ def benchmark(name: str, data: str | Path | None = None) -> Benchmark:
             the command that makes a compact file of it are named.
         InvalidBenchmark: a file is broken.
     """
-    entry = _entry(name)
+    entry = BENCHMARKS.get(name)
     places = _places(data)
     found = _found(name, places)
     if not found:
@@ -155,19 +111,13 @@ def benchmark(name: str, data: str | Path | None = None) -> Benchmark:
     return Benchmark(name, records, tuple(files))
 
 
-def _entry(name: str) -> Entry:
-    if name not in ENTRIES:
-        raise UnknownName("benchmark", name, ENTRIES)
-    return ENTRIES[name]
-
-
 def _places(data: str | Path | None) -> list[Path]:
     return folders() if data is None else [Path(data)]
 
 
 def _found(name: str, places: list[Path]) -> dict[Path, Callable[[Path], Records]]:
     """The files of a benchmark that are there, with what reads them; the first of them counts."""
-    entry = _entry(name)
+    entry = BENCHMARKS.get(name)
     found: dict[Path, Callable[[Path], Records]] = {}
     for place in places:
         if place.is_file():

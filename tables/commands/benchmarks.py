@@ -73,8 +73,8 @@ def _list(data: Path | None) -> None:
     from rich.table import Column, Table
 
     from spaces.errors import PathfitError
+    from tables.benchmarks.entries import HARDWARE
     from tables.benchmarks.registry import (
-        HARDWARE,
         available,
         find,
         hardware_file,

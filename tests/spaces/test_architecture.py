@@ -151,7 +151,7 @@ def test_unknown_space_is_named_with_those_that_exist() -> None:
 
 
 def test_wrong_parameter_of_the_space_is_named() -> None:
-    with pytest.raises(InvalidParameter, match="spos has no parameter 'size'"):
+    with pytest.raises(InvalidParameter, match="spos has no option 'size'"):
         Architecture.from_json('{"space": "spos(size=160)", "choices": {}}')
 
 

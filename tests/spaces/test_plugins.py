@@ -33,17 +33,12 @@ def factory(name, /, *, width: int = 4, num_classes: int = 2):
 
 @pytest.fixture
 def clean() -> Iterator[None]:
-    registry.available()  # the zoo registers once, when it is imported
-    before, modules = dict(registry._FACTORIES), set(sys.modules)
-    plugins.load_installed.cache_clear()
-    yield
-    registry._FACTORIES.clear()
-    registry._FACTORIES.update(before)
-    registry._build.cache_clear()
+    modules = set(sys.modules)
+    with registry.SPACES.preserved():
+        yield
     for name in set(sys.modules) - modules:
         if "plugin" in name or "outside" in name:
             del sys.modules[name]
-    plugins.load_installed.cache_clear()
 
 
 @pytest.mark.usefixtures("clean")

@@ -170,3 +170,13 @@ def _difference(given: Any, built: Any, path: str = "") -> tuple[str, Any, Any] 
         return None if given == built else (path, given, built)
     found = (_difference(first, second, place) for place, first, second in pairs)
     return next((difference for difference in found if difference is not None), None)
+
+
+def proxylessnas() -> NetConfigFormat:
+    """net.config files of ProxylessNAS."""
+    return NetConfigFormat(ofa=False)
+
+
+def ofa() -> NetConfigFormat:
+    """net.config files of Once-for-All."""
+    return NetConfigFormat(ofa=True)

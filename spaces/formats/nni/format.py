@@ -126,3 +126,23 @@ def _is_plain(value: object) -> bool:
 
 def _is_multi_hot(value: object) -> bool:
     return isinstance(value, list) and any(isinstance(item, bool | float) for item in value)
+
+
+def nni_1_9() -> Nni:
+    """Architectures as NNI 1.9 writes them: one-hot lists of truth values or numbers."""
+    return Nni(NNI_1_9)
+
+
+def nni_2_10() -> Nni:
+    """Architectures as NNI 2.10 writes them: candidates by name or by index in text."""
+    return Nni(NNI_2_10)
+
+
+def nni_3_0() -> Nni:
+    """Architectures as NNI 3.0 writes them: candidates by name or index."""
+    return Nni(NNI_3_0)
+
+
+def nni_any() -> Nni:
+    """Architectures of any NNI generation; written like NNI 3.0's."""
+    return Nni(ANY)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,9 @@ SHAPE = (3, 8, 8)
 
 
 @pytest.fixture(autouse=True)
-def _registered_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_REGISTERED", {})
+def _registered_here() -> Iterator[None]:
+    with registry.DATA.preserved():
+        yield
 
 
 def noise(request: DataRequest) -> ImageData:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -151,19 +152,27 @@ def test_settings_for_others_tell_no_folder(network: Path, supernet: Path) -> No
     assert found.keys() == settings.keys() - {"command"}
 
 
+@pytest.fixture
+def unregistered() -> Iterator[None]:
+    from oneshot.data.registry import DATA
+
+    with DATA.preserved():
+        yield
+
+
 def test_other_data_of_as_many_classes_are_taken(
-    network: Path, tmp_path: Path, monkeypatch: Any
+    network: Path, tmp_path: Path, monkeypatch: Any, unregistered: None
 ) -> None:
     from oneshot.data import registry
 
-    source = registry._source("digits")
+    source = registry.DATA.get("digits")
 
     def halved(request: Any) -> Any:
         import dataclasses
 
         return dataclasses.replace(source(request), num_classes=5)
 
-    monkeypatch.setitem(registry._REGISTERED, "halved", halved)
+    registry.register_data("halved")(halved)
     refused = run("test", network, "--data", "halved")
     assert (refused.exit_code, refused.stderr) == (
         2,

@@ -10,8 +10,7 @@ import pytest
 import spaces
 from oneshot import Constraint, SearchProblem, run_search
 from oneshot.errors import Infeasible
-from oneshot.strategies import available
-from oneshot.strategies.registry import ALIASES
+from oneshot.strategies.registry import STRATEGIES
 from spaces import ChainSpace, SearchSpace
 from tables.cost.model import counting_model
 
@@ -46,7 +45,7 @@ def constrained(guide: Any, quantile: float) -> SearchProblem:
 
 
 def test_every_strategy_is_tested() -> None:
-    assert set(OPTIONS) == set(available()) - set(ALIASES)
+    assert set(OPTIONS) == set(STRATEGIES)
 
 
 @pytest.mark.parametrize("strategy", OPTIONS)

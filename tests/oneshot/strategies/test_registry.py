@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,21 @@ def test_the_alias_is_the_strategy(toy: Any, tiny: ChainSpace) -> None:
             {"generation": 3},
             "evolution has no option 'generation'; it has: population, generations,",
         ),
-        ("evolution", {"generations": 2.5}, "evolution: generations must be like 20, not 2.5"),
-        ("evolution", {"generations": "3"}, "evolution: generations must be like 20, not '3'"),
-        ("evolution", {"generations": True}, "evolution: generations must be like 20, not True"),
+        (
+            "evolution",
+            {"generations": 2.5},
+            "evolution: generations must be like 20 (int), not 2.5",
+        ),
+        (
+            "evolution",
+            {"generations": "3"},
+            "evolution: generations must be like 20 (int), not '3'",
+        ),
+        (
+            "evolution",
+            {"generations": True},
+            "evolution: generations must be like 20 (int), not True",
+        ),
         ("evolution", {"generations": 0}, "evolution: generations must be positive, not 0"),
         ("evolution", {"population": -1}, "evolution: population must be positive, not -1"),
         (
@@ -75,7 +88,7 @@ def test_the_alias_is_the_strategy(toy: Any, tiny: ChainSpace) -> None:
         (
             "evolution",
             {"mutation_probability": None},
-            "evolution: mutation_probability must be like 0.1, not None",
+            "evolution: mutation_probability must be like 0.1 (float), not None",
         ),
         (
             "evolution",
@@ -90,7 +103,7 @@ def test_the_alias_is_the_strategy(toy: Any, tiny: ChainSpace) -> None:
         (
             "predictor-loop",
             {"predictor": 3},
-            "predictor-loop: predictor must be like 'default', not 3",
+            "predictor-loop: predictor must be like 'default' (str), not 3",
         ),
         (
             "predictor-loop",
@@ -129,7 +142,7 @@ def test_a_strategy_of_a_file(tmp_path: Path) -> None:
     plugin.write_text(climbing())
     code.write_text(
         "import sys\nimport numpy as np\nimport spaces, spaces.plugins\nfrom oneshot import"
-        " SearchProblem, search\nfrom oneshot.strategies import"
+        " SearchProblem, run_search\nfrom oneshot.strategies import"
         " available\nspaces.plugins.load_file(sys.argv[1])\nclass Guide:\n    def score(self,"
         " codes): return 18.0 - codes.sum(1), np.zeros(len(codes))\n    def to_dict(self): return"
         " {'kind': 'sum'}\nresult = run_search(SearchProblem(spaces.get('spos-tiny'), Guide()),"
@@ -174,15 +187,14 @@ class Fixed(Strategy):
 
 
 @pytest.fixture
-def fixed(monkeypatch: pytest.MonkeyPatch) -> type[Fixed]:
+def fixed(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Fixed]]:
     """A strategy named `fixed`."""
-    from oneshot.strategies import registry
+    from oneshot.strategies.registry import STRATEGIES
 
-    monkeypatch.setitem(registry._STRATEGIES, "fixed", Fixed)
-    monkeypatch.setattr(Fixed, "name", "fixed", raising=False)
     monkeypatch.setattr(Fixed, "batches", [], raising=False)
     monkeypatch.setattr(Fixed, "told", [], raising=False)
-    return Fixed
+    with STRATEGIES.preserved():
+        yield register_strategy("fixed")(Fixed)
 
 
 def test_what_a_strategy_asks_for_twice_is_evaluated_once(

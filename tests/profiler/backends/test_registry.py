@@ -1,6 +1,7 @@
 """Backends by name, plug-ins among them."""
 
 import importlib.metadata
+from collections.abc import Iterator
 
 import pytest
 
@@ -27,11 +28,12 @@ NOT_CALLABLE = 3
 
 
 def points(*pairs: tuple[str, str]) -> list[importlib.metadata.EntryPoint]:
-    return [importlib.metadata.EntryPoint(name, value, registry.GROUP) for name, value in pairs]
+    group = registry.BACKENDS.group or ""
+    return [importlib.metadata.EntryPoint(name, value, group) for name, value in pairs]
 
 
 @pytest.fixture
-def plugged(monkeypatch: pytest.MonkeyPatch) -> None:
+def plugged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Three plug-ins: one works, one's module is missing, one is a number."""
     given = points(
         ("outside", f"{__name__}:Outside"),
@@ -46,8 +48,12 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(importlib.metadata.EntryPoint, "load", load)
     monkeypatch.setattr(
-        importlib.metadata, "entry_points", lambda group: given if group == registry.GROUP else []
+        importlib.metadata,
+        "entry_points",
+        lambda group: given if group == registry.BACKENDS.group else [],
     )
+    with registry.BACKENDS.preserved():
+        yield
 
 
 def test_built_in_backends_are_made() -> None:
@@ -56,7 +62,7 @@ def test_built_in_backends_are_made() -> None:
         backend = registry.make(name, Conditions("cpu"))
         assert isinstance(backend, kind)
         assert backend.name == name
-    assert {*registry.BUILT_IN} <= set(registry.available())
+    assert {*kinds, "onnxruntime"} <= set(registry.available())
 
 
 @pytest.mark.usefixtures("plugged")

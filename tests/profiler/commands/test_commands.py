@@ -412,7 +412,7 @@ def test_a_table_is_handed_to_a_service_that_is_not_there(tmp_path: Path) -> Non
     [
         (("build", "--device", "tpu"), "unknown device 'tpu'; there is: cpu"),
         (("build", "--space", "sops"), "unknown space 'sops'; there is: "),
-        (("build", "--space", "spos(size=3)"), "spos has no parameter 'size'"),
+        (("build", "--space", "spos(size=3)"), "spos has no option 'size'"),
         (
             ("build", "--budget", "soon"),
             "Invalid value for --budget: 'soon' is no duration; write 60s, 2m or 1h",

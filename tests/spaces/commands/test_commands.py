@@ -174,7 +174,7 @@ def test_count_adds_up(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("show", "sops"), "unknown space 'sops'; there is: "),
-        (("sample", "spos(size=1)"), "spos has no parameter 'size'"),
+        (("sample", "spos(size=1)"), "spos has no option 'size'"),
         (("sample", "spos(input_size=0)"), "spos: input_size must be positive, not 0"),
         (("show", "spos("), "cannot read the space 'spos('"),
     ],

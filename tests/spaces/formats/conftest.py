@@ -29,9 +29,7 @@ Mixed.__abstractmethods__ = frozenset()
 @pytest.fixture(scope="module")
 def mixed() -> Iterator[SearchSpace]:
     """A space of layer, input and value choices."""
-    registry.available()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
+    with registry.SPACES.preserved():
 
         @registry.register_space("mixed")
         def build(name: str, /) -> SearchSpace:

@@ -535,13 +535,13 @@ def test_weights_of_its_own_are_on_the_path() -> None:
 
 @pytest.fixture
 def registered() -> Iterator[str]:
-    @spaces.register_space("my-resnet")
-    def build(name: str) -> SearchSpace:
-        return spaces.from_model(seeded(SmallResNet), EXAMPLE, name=name)
+    with registry.SPACES.preserved():
 
-    yield "my-resnet"
-    del registry._FACTORIES["my-resnet"]
-    registry._build.cache_clear()
+        @spaces.register_space("my-resnet")
+        def build(name: str) -> SearchSpace:
+            return spaces.from_model(seeded(SmallResNet), EXAMPLE, name=name)
+
+        yield "my-resnet"
 
 
 def test_a_registered_space_is_like_any_other(registered: str) -> None:

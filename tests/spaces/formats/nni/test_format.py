@@ -14,6 +14,7 @@ import spaces
 from spaces import formats
 from spaces.architecture import Architecture
 from spaces.errors import InvalidArchitecture, InvalidFile
+from spaces.registry import SPACES
 from spaces.space import SearchSpace
 
 PUBLISHED = (2, 1, 0, 1, 2, 0, 2, 0, 2, 0, 2, 3, 0, 0, 0, 0, 3, 2, 3, 3)
@@ -259,17 +260,16 @@ def test_two_spaces_that_fit_are_told_apart_by_their_candidates_or_named(
     }  # NAS-Bench-201 has 6 choices of 5
     assert formats.read(json.dumps(tiny)).space == "spos-tiny"
 
-    @spaces.register_space("twin")
-    def twin(name: str, /) -> SearchSpace:
-        return type(mixed)(name, mixed.choices, (3, 32, 32), 10)
-
     text = formats.write(mixed.sample(np.random.default_rng(0)), "nni-3.0")
-    try:
+    with SPACES.preserved():
+
+        @spaces.register_space("twin")
+        def twin(name: str, /) -> SearchSpace:
+            return type(mixed)(name, mixed.choices, (3, 32, 32), 10)
+
         with pytest.raises(InvalidArchitecture, match="fit mixed, twin; name the space"):
             formats.read(text)
         assert formats.read(text, space="twin").space == "twin"
-    finally:
-        del spaces.registry._FACTORIES["twin"]
 
 
 @pytest.mark.parametrize(

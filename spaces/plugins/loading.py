@@ -1,0 +1,119 @@
+"""Loading of plug-ins: files that the user names, and entry points of installed packages."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spaces.errors import InvalidPlugin
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+# Where registrations come from while a plug-in is imported.
+_origin: ContextVar[str | None] = ContextVar("_origin", default=None)
+
+
+def resolve(target: str) -> object:
+    """Import "module:attribute", with dots in the attribute allowed, or "module" alone."""
+    module, _, attributes = target.partition(":")
+    item: object = importlib.import_module(module)
+    for attribute in filter(None, attributes.split(".")):
+        item = getattr(item, attribute)
+    return item
+
+
+def load_entry_points(group: str, taken: Container[str]) -> dict[str, EntryPoint]:
+    """Find the entry points of a group; a broken or superfluous one is warned of and left out.
+
+    Args:
+        group: Group of entry points, such as "pathfit.spaces".
+        taken: Names that are registered already.
+
+    Returns:
+        Name -> entry point of those that name an object ("module:attribute"). Those that name a
+        module are imported here, so that the module registers its entries.
+    """
+    # Imported on demand: it takes longer than a whole `--help`.
+    import importlib.metadata
+
+    entry_points: dict[str, EntryPoint] = {}
+    for entry_point in importlib.metadata.entry_points(group=group):
+        name = entry_point.name
+        title = f"the plug-in {name} ({entry_point.value})"
+        if ":" in entry_point.value:
+            if name in taken:
+                warnings.warn(f"{title} is left out: {group} has {name!r} already", stacklevel=4)
+            else:
+                entry_points[name] = entry_point
+            continue
+
+        try:
+            with registering_from(distribution_of(entry_point)):
+                entry_point.load()
+        except Exception as error:  # One broken package must not take the others along.
+            warnings.warn(f"{title} cannot be loaded: {error!r}", stacklevel=4)
+    return entry_points
+
+
+def load_file(path: str | Path) -> None:
+    """Run a Python file that registers spaces, strategies or other entries.
+
+    Args:
+        path: File to run; one that has been loaded before is skipped.
+
+    Raises:
+        InvalidPlugin: The file does not exist, is no Python file, or fails.
+    """
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    file = Path(path).resolve()
+    name = f"pathfit_plugin_{file.stem}"
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(file):
+        return
+
+    spec = spec_from_file_location(name, file)
+    if spec is None or spec.loader is None or not file.is_file():
+        raise InvalidPlugin(f"the plug-in {path} is no Python file")
+
+    module = module_from_spec(spec)
+    # Listed before it runs, since dataclasses and pickle look a class's module up by name.
+    sys.modules[name] = module
+    try:
+        with registering_from(f"file {file}"):
+            spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise InvalidPlugin(
+            f"the plug-in {path} failed: {type(error).__name__}: {error}"
+        ) from error
+
+
+@contextmanager
+def registering_from(origin: str) -> Iterator[None]:
+    """Record `origin` as the source of whatever is registered in a `with` block."""
+    token = _origin.set(origin)
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
+def current_origin() -> str | None:
+    """Return which plug-in is being imported; None outside of imports."""
+    return _origin.get()
+
+
+def distribution_of(entry_point: EntryPoint) -> str:
+    """Return the origin of what an entry point registers."""
+    distribution = entry_point.dist
+    if distribution is None:
+        return f"module {entry_point.module}"
+    return f"distribution {distribution.name}"

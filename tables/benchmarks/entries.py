@@ -1,0 +1,72 @@
+"""Benchmarks that other projects published: their files, and how these are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A benchmark that is known by name.
+
+    Args:
+        space: canonical name of its space.
+        official: the file that its project publishes.
+        published: where.
+        readable: other files that are read as they are, as patterns in a folder, and what reads
+            them.
+        importer: what reads the official file, "module:function".
+    """
+
+    space: str
+    official: str
+    published: str
+    readable: tuple[tuple[str, str], ...]
+    importer: str
+
+
+def _csv(folder: str, file: str, reader: str) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name, reader) for name in (f"{folder}/{file}.gz", f"{folder}/{file}", f"{file}.gz", file)
+    )
+
+
+_MACRO = "nas-bench-macro_cifar10.json"
+_MACRO_READER = "tables.benchmarks.nasbench_macro:read_json"
+
+NASBENCH201 = Entry(
+    "nasbench201",
+    "NAS-Bench-201-v1_1-096897.pth",
+    "https://github.com/D-X-Y/NAS-Bench-201",
+    _csv("nasbench201", "accuracy.csv", "tables.benchmarks.nasbench201:read_csv"),
+    "tables.benchmarks.nasbench201_release:read_release",
+)
+
+NASBENCH101 = Entry(
+    "nasbench101",
+    "nasbench_full.tfrecord",
+    "https://github.com/google-research/nasbench",
+    _csv("nasbench101", "subset.csv", "tables.benchmarks.nasbench101:read_csv"),
+    "tables.benchmarks.nasbench101_release:read_release",
+)
+
+NASBENCH_MACRO = Entry(
+    "nasbench-macro",
+    _MACRO,
+    "https://github.com/xiusu/NAS-Bench-Macro",
+    ((_MACRO, _MACRO_READER), (f"nasbench_macro/{_MACRO}", _MACRO_READER)),
+    _MACRO_READER,
+)
+
+HARDWARE = "hw-nas-bench"
+"""Latencies and energies of NAS-Bench-201's cells, which join that benchmark where their file is
+found.
+"""
+
+HARDWARE_ENTRY = Entry(
+    "nasbench201",
+    "HW-NAS-Bench-v1_0.pickle",
+    "https://github.com/GATECH-EIC/HW-NAS-Bench",
+    (),
+    "tables.benchmarks.hw_nas_bench:read_release",
+)
