@@ -38,6 +38,7 @@ from oneshot.retraining.options import RetrainOptions
 from oneshot.retraining.report import report_on_test
 from oneshot.retraining.supernet_weights import inherit
 from oneshot.run import begin
+from oneshot.run_settings import RunSettings
 from oneshot.training.execution import Execution
 from oneshot.training.recipe import Recipe
 from spaces import __version__
@@ -227,18 +228,20 @@ def retrained(
 ) -> dict[str, Any]:
     """The test report of a network that is trained from fresh weights."""
     space = get(architecture.space)
-    settings = {
-        "kind": "network",
-        "space": space.name,
-        "data": data.record(),
-        "recipe": scale.network.to_dict(),
-        "seed": seed,
-        "execution": execution.to_dict(),
-        "version": __version__,
-        "command": "benchmarks/oneshot_family.py",
-        "architecture": architecture.to_dict(),
-        "retraining": RetrainOptions(augment=scale.augment, norm_batches=10).to_dict(),
-    }
+    settings = RunSettings.from_dict(
+        {
+            "kind": "network",
+            "space": space.name,
+            "data": data.record(),
+            "recipe": scale.network.to_dict(),
+            "seed": seed,
+            "execution": execution.to_dict(),
+            "version": __version__,
+            "command": "benchmarks/oneshot_family.py",
+            "architecture": architecture.to_dict(),
+            "retraining": RetrainOptions(augment=scale.augment, norm_batches=10).to_dict(),
+        }
+    )
     run = begin(output / f"network-{name}", settings, resume=True)
     path = run.folder / "test.json"
     if not path.exists():

@@ -27,6 +27,7 @@ from oneshot.retraining.network_training import device_of, train_network
 from oneshot.retraining.options import RetrainOptions
 from oneshot.retraining.report import report_on_test
 from oneshot.run import Run, begin
+from oneshot.run_settings import RunSettings
 from oneshot.search.constraint import Limit
 from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
@@ -210,17 +211,19 @@ class Trial:
     def _run(
         self, folder: str, kind: str, recipe: Mapping[str, Any], seed: int, **more: Any
     ) -> Run:
-        settings = {
-            "kind": kind,
-            "space": self.space.name,
-            "data": self.data.record(),
-            "recipe": Recipe(**recipe).to_dict(),
-            "seed": seed,
-            "execution": self.execution.to_dict(),
-            "version": __version__,
-            "command": "benchmarks/found_vs_random.py",
-            **more,
-        }
+        settings = RunSettings.from_dict(
+            {
+                "kind": kind,
+                "space": self.space.name,
+                "data": self.data.record(),
+                "recipe": Recipe(**recipe).to_dict(),
+                "seed": seed,
+                "execution": self.execution.to_dict(),
+                "version": __version__,
+                "command": "benchmarks/found_vs_random.py",
+                **more,
+            }
+        )
         return begin(self.output / folder, settings, resume=True)
 
 

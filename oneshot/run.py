@@ -15,6 +15,7 @@ from oneshot.data.images import ImageData
 from oneshot.data.registry import reload
 from oneshot.data.request import title
 from oneshot.errors import InvalidRun
+from oneshot.run_settings import NETWORK, SUPERNET, RunSettings
 from spaces.architecture import Architecture
 from spaces.errors import PathfitError
 from spaces.files import digest, read_text, replacing, write_text
@@ -32,14 +33,12 @@ class Run:
     """A training's folder.
 
     Args:
-        folder: where its files are.
-        settings: kind (supernet or network), space, data, recipe, seed, execution, version,
-            command; of a supernet its algorithm, sampler and augmentation, of a network its
-            architecture.
+        folder: Folder of the run's files.
+        settings: Content of run.json.
     """
 
     folder: Path
-    settings: Mapping[str, Any]
+    settings: RunSettings
 
     @property
     def weights(self) -> Path:
@@ -53,31 +52,34 @@ class Run:
     @property
     def space(self) -> SearchSpace:
         """The space that was trained on."""
-        return get(self.settings["space"])
+        return get(self.settings.space)
 
     @property
     def architecture(self) -> Architecture:
         """The architecture of a network's run."""
-        return Architecture.from_dict(self.settings["architecture"])
+        if self.settings.architecture is None:
+            kind = self.settings.kind
+            raise InvalidRun(f"{self.folder} holds the run of a {kind}; a network is needed")
+        return self.settings.architecture
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """Shape of one image: of a network its own, for the resolution may be a choice; else the
         space's.
         """
-        if self.settings["kind"] == "network":
+        if self.settings.kind == NETWORK:
             return self.space.input_shape_of(self.architecture)
         return self.space.input_shape
 
     def data(self) -> ImageData:
         """The run's data set with its splits."""
-        return reload(self.settings["data"], self.input_shape)
+        return reload(self.settings.data, self.input_shape)
 
     def build(self) -> nn.Module:
         """The run's model with fresh weights, drawn from its seed."""
-        generator = torch.Generator().manual_seed(self.settings["seed"])
-        classes = self.settings["data"]["num_classes"]
-        if self.settings["kind"] == "supernet":
+        generator = torch.Generator().manual_seed(self.settings.seed)
+        classes = self.settings.num_classes
+        if self.settings.kind == SUPERNET:
             return self.space.supernet(classes, generator)
         return self.space.network(self.architecture, classes, generator)
 
@@ -138,16 +140,15 @@ def read_run(folder: str | Path, kind: str | None = None) -> Run:
     """
     folder = Path(folder)
     try:
-        settings = json.loads(read_text(folder / SETTINGS))
-        found = settings["kind"]
+        settings = RunSettings.from_dict(json.loads(read_text(folder / SETTINGS)))
     except (PathfitError, json.JSONDecodeError, KeyError, TypeError) as error:
         raise InvalidRun(f"{folder} holds no run of Pathfit's: {error}") from error
-    if kind is not None and found != kind:
-        raise InvalidRun(f"{folder} holds the run of a {found}; a {kind} is needed")
+    if kind is not None and settings.kind != kind:
+        raise InvalidRun(f"{folder} holds the run of a {settings.kind}; a {kind} is needed")
     return Run(folder, settings)
 
 
-def begin(folder: str | Path, settings: Mapping[str, Any], resume: bool) -> Run:
+def begin(folder: str | Path, settings: RunSettings, resume: bool) -> Run:
     """A new run's folder, or with `resume` the one that holds a run of the same settings.
 
     Raises:
@@ -161,11 +162,17 @@ def begin(folder: str | Path, settings: Mapping[str, Any], resume: bool) -> Run:
             raise InvalidRun(
                 f"{folder} holds a run already; choose another folder, or go on with --resume"
             )
-        for key, value in settings.items():
-            if key not in _MAY_DIFFER and run.settings.get(key) != value:
+        recorded = run.settings.to_dict()
+        for key, value in settings.to_dict().items():
+            if key not in _MAY_DIFFER and recorded.get(key) != value:
                 raise InvalidRun(
-                    f"{folder} holds a run with {key} {run.settings.get(key)!r}, not {value!r}"
+                    f"{folder} holds a run with {key} {recorded.get(key)!r}, not {value!r}"
                 )
         return run
-    write_text(folder / SETTINGS, json.dumps(dict(settings), indent=1) + "\n")
-    return Run(folder, dict(settings))
+    write_settings(folder, settings)
+    return Run(folder, settings)
+
+
+def write_settings(folder: Path, settings: RunSettings) -> None:
+    """Write a run's settings to its folder."""
+    write_text(folder / SETTINGS, json.dumps(settings.to_dict(), indent=1) + "\n")

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from oneshot.data.augmented import AUGMENTED_FROM, Augmented
+from oneshot.data.augmented import AUGMENTED_FROM
 from oneshot.data.images import ImageData
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.run import Run
+from oneshot.run_settings import AugmentationSettings
 from oneshot.samplers.base import PathSampler, paths_digest
 from oneshot.samplers.settings import SamplerSettings
 from oneshot.training.algorithm import Algorithm
@@ -69,7 +68,7 @@ class PathAlgorithm(Algorithm):
 
 def augmentation_settings(
     space: str, images: int, augment: bool | None = None, colour_jitter: float | None = None
-) -> dict[str, Any]:
+) -> AugmentationSettings:
     """How a supernet's training images are varied, where options are None by default.
 
     Args:
@@ -87,7 +86,7 @@ def augmentation_settings(
     if colour_jitter is None:
         published = supernet_recipe(space, images) is not SMALL
         colour_jitter = SPOS_JITTER if published and varied else 0.0
-    return {"augment": varied, "colour_jitter": colour_jitter}
+    return AugmentationSettings(varied, colour_jitter)
 
 
 def train_supernet(
@@ -104,30 +103,27 @@ def train_supernet(
         execution: devices, precision, and what is written how often.
         data: the run's data set, where it is loaded already.
     """
-    seed = int(run.settings["seed"])
     supernet = run.load() if run.weights.exists() else run.build()
     assert isinstance(supernet, Supernet)
     if run.weights.exists():
         return supernet
-    if run.settings.get("algorithm", "spos") != "spos":
+    if run.settings.search is not None:
         from oneshot.algorithms.training import train_algorithm
 
         train_algorithm(run, supernet, data or run.data(), execution, progress)
         run.save(supernet)
         return supernet.eval()
-    sampler = SamplerSettings.from_dict(run.settings.get("sampler", {})).make(run.space, seed)
-    algorithm = PathAlgorithm(supernet, Recipe(**run.settings["recipe"]), sampler)
+    seed = run.settings.seed
+    sampler = (run.settings.sampler or SamplerSettings()).make(run.space, seed)
+    algorithm = PathAlgorithm(supernet, run.settings.recipe, sampler)
     images = (data or run.data()).train
-    varied = run.settings.get("augmentation", {})
-    augmentation = replace(
-        images.augmentation, jitter=varied.get("colour_jitter", images.augmentation.jitter)
-    )
+    varied = run.settings.augmentation or AugmentationSettings()
     fit(
         algorithm,
-        Augmented(images, augmentation),
+        varied.apply(images),
         run.folder,
         seed=seed,
-        augment=varied.get("augment", False),
+        augment=varied.augment,
         execution=execution,
         progress=progress,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,11 @@ from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
 from oneshot.algorithms.cells import derived, searchable, setting_space
 from oneshot.algorithms.hardware import cost_of
 from oneshot.algorithms.registry import algorithm, make
-from oneshot.data.augmented import Augmented
+from oneshot.run_settings import NETWORK as NETWORK_KIND
+from oneshot.run_settings import AugmentationSettings
 from oneshot.search.constraint import Limit
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
-from oneshot.training.recipe import Recipe
 from spaces.files import write_text
 from spaces.progress import Progress
 
@@ -50,26 +51,27 @@ def make_algorithm(
     """
     import tables
 
-    settings, space = run.settings, run.space
-    kind = algorithm(settings["algorithm"])
+    space = run.space
+    search = run.settings.search
+    assert run.settings.algorithm is not None
+    assert search is not None
+    kind = algorithm(run.settings.algorithm)
     example = next(iter(kind.presets.values())).options
-    options = dataclasses.replace(example, **_tuples(example, settings["options"]))
+    options = dataclasses.replace(example, **_tuples(example, search.options))
     cost = constraint = None
-    if settings.get("target") is not None:
-        cost = cost_of(settings["target"], space, tables.load)
-    if settings.get("constraint") is not None:
-        constraint = Limit.parse(settings["constraint"]).bind(
-            space, tables.load, settings["margin"]
-        )
+    if search.target is not None:
+        cost = cost_of(search.target, space, tables.load)
+    if search.constraint is not None:
+        constraint = Limit.parse(search.constraint).bind(space, tables.load, search.margin)
     model = searchable(supernet)
     return make(
-        settings["algorithm"],
+        run.settings.algorithm,
         Setting(
             model=model,
-            recipe=Recipe(**settings["recipe"]),
+            recipe=run.settings.recipe,
             held_out=data.validation,
             images=len(data.train),
-            seed=int(settings["seed"]),
+            seed=run.settings.seed,
             space=setting_space(space),
             cost=cost,
             constraint=constraint,
@@ -80,7 +82,7 @@ def make_algorithm(
     )
 
 
-def _tuples(example: Any, given: dict[str, Any]) -> dict[str, Any]:
+def _tuples(example: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     # JSON has made lists of them.
     return {
         name: tuple(value)
@@ -98,24 +100,20 @@ def train_algorithm(
     """
     execution = execution or Execution()
     algorithm = make_algorithm(run, supernet, data, execution.tensorboard)
-    varied = run.settings.get("augmentation", {})
-    images = data.train
-    how = dataclasses.replace(
-        images.augmentation, jitter=varied.get("colour_jitter", images.augmentation.jitter)
-    )
+    varied = run.settings.augmentation or AugmentationSettings()
     fit(
         algorithm,
-        Augmented(images, how),
+        varied.apply(data.train),
         run.folder,
-        seed=int(run.settings["seed"]),
-        augment=varied.get("augment", False),
+        seed=run.settings.seed,
+        augment=varied.augment,
         execution=execution,
         progress=progress,
     )
     architecture = derived(run.space, algorithm)
     algorithm.mutator.unbind()
     write(run.folder, algorithm, architecture)
-    if run.settings.get("with_network"):
+    if run.settings.search is not None and run.settings.search.with_network:
         write_network(run, supernet, architecture, data)
 
 
@@ -140,23 +138,24 @@ def write_network(
 
     from oneshot.evaluation.recalibration import recalibrate
     from oneshot.retraining.supernet_weights import inherit
-    from oneshot.run import SETTINGS, Run
+    from oneshot.run import Run, write_settings
 
-    kept = ("space", "data", "recipe", "seed", "execution", "version", "command")
-    preprocessing = (
-        None if data.preprocessing is None else json.loads(json.dumps(data.preprocessing.to_dict()))
+    preprocessing = None if data.preprocessing is None else data.preprocessing.to_dict()
+    settings = dataclasses.replace(
+        run.settings,
+        kind=NETWORK_KIND,
+        algorithm=None,
+        sampler=None,
+        search=None,
+        augmentation=None,
+        architecture=architecture,
+        classes=data.classes,
+        preprocessing=json.loads(json.dumps(preprocessing)),
     )
-    settings = {
-        "kind": "network",
-        **{name: run.settings[name] for name in kept},
-        "architecture": architecture.to_dict(),
-        "classes": list(data.classes),
-        "preprocessing": preprocessing,
-    }
     found = Run(run.folder / NETWORK, settings)
     network = found.build()
     inherit(network, supernet, architecture)
-    batches = data.train.epochs(min(64, len(data.train)), int(run.settings["seed"]))
+    batches = data.train.epochs(min(64, len(data.train)), run.settings.seed)
     recalibrate(network, (images for images, _ in islice(batches, _RECALIBRATED)))
-    write_text(found.folder / SETTINGS, json.dumps(settings, indent=1) + "\n")
+    write_settings(found.folder, settings)
     found.save(network)

@@ -14,6 +14,7 @@ from spaces.console.group import typed
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
+    from oneshot.run_settings import RunSettings
     from oneshot.training.execution import Execution
     from oneshot.training.recipe import Recipe
     from spaces.space import SearchSpace
@@ -179,20 +180,29 @@ def execution(options: dict[str, Any]) -> Execution:
 
 def run_settings(
     kind: str, space: SearchSpace, recipe: Recipe, options: dict[str, Any], data: ImageData
-) -> dict[str, Any]:
-    """What a run records."""
+) -> RunSettings:
+    """Return the settings that runs of all kinds have.
+
+    Args:
+        kind: `supernet` or `network`.
+        space: Space of the run.
+        recipe: Training of the weights.
+        options: Values of the command's options.
+        data: Data set of the run.
+    """
+    from oneshot.run_settings import RunSettings
     from spaces import __version__
 
-    return {
-        "kind": kind,
-        "space": space.name,
-        "data": data.record(),
-        "recipe": recipe.to_dict(),
-        "seed": options["seed"],
-        "execution": execution(options).to_dict(),
-        "version": __version__,
-        "command": typed(),
-    }
+    return RunSettings(
+        kind=kind,
+        space=space.name,
+        data=data.record(),
+        recipe=recipe,
+        seed=options["seed"],
+        execution=execution(options),
+        version=__version__,
+        command=typed(),
+    )
 
 
 @contextlib.contextmanager

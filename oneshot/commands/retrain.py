@@ -5,6 +5,7 @@ weights.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from spaces.console.group import example
 if TYPE_CHECKING:
     from oneshot.retraining.options import RetrainOptions
     from oneshot.retraining.published import Published
+    from oneshot.run_settings import Initialisation
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -132,6 +134,7 @@ def retrain(
     from oneshot.retraining.report import in_words, report_on_test
     from oneshot.retraining.source import read_source
     from oneshot.run import Run, begin
+    from oneshot.run_settings import NETWORK
     from oneshot.training.recipe import Recipe
     from spaces.console.progress import Bar
     from spaces.files import write_text
@@ -143,18 +146,16 @@ def retrain(
     data = load_data(options, space.input_shape_of(architecture))
     paper = published(space.name, len(data.train))
     chosen = recipe(options, Recipe(**paper.recipe) if paper else None)
-    settings = {
-        **run_settings("network", space, chosen, options, data),
-        "architecture": architecture.to_dict(),
-        "retraining": _regularisation(options, paper, len(data.train)).to_dict(),
-        "init": None if supernet is None else _beginning(supernet),
-        "classes": list(data.classes),
-        "preprocessing": (
-            None
-            if data.preprocessing is None
-            else json.loads(json.dumps(data.preprocessing.to_dict()))
-        ),
-    }
+    preprocessing = None if data.preprocessing is None else data.preprocessing.to_dict()
+    settings = replace(
+        run_settings(NETWORK, space, chosen, options, data),
+        architecture=architecture,
+        retraining=_regularisation(options, paper, len(data.train)),
+        init=None if supernet is None else _initialisation(supernet),
+        classes=data.classes,
+        # By way of JSON, so that it equals what a resumed run reads.
+        preprocessing=json.loads(json.dumps(preprocessing)),
+    )
     check(Run(options["output"], settings), data)  # refused before anything is written
     run = begin(options["output"], settings, options["resume"])
     with resumable(), Bar(f"training {Path(arch).name}") as bar:
@@ -184,13 +185,14 @@ def _regularisation(
     return RetrainOptions(**{"augment": bool(wanted), **chosen})
 
 
-def _beginning(supernet: Path) -> dict[str, str]:
+def _initialisation(supernet: Path) -> Initialisation:
     from oneshot.errors import InvalidRun
     from oneshot.run import read_run
+    from oneshot.run_settings import Initialisation
 
     run = read_run(supernet, "supernet")
     if not run.weights.exists():
         raise InvalidRun(
             f"{supernet}: the training is not done; go on with the same command and --resume"
         )
-    return {"run": str(supernet), "weights": run.weights_digest()}
+    return Initialisation(str(supernet), run.weights_digest())

@@ -71,7 +71,7 @@ def _of_run(folder: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData
     model = run.load()
     if options["data"] is None:
         return model, run.data()
-    return model, _other_data(options, run.input_shape, int(run.settings["data"]["num_classes"]))
+    return model, _other_data(options, run.input_shape, run.settings.num_classes)
 
 
 def _of_onnx(path: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData]:

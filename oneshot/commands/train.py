@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -125,14 +126,14 @@ def train(space_name: str, algorithm: str, **options: Any) -> None:
     chosen, own = (_paths if algorithm == "spos" else _architecture)(
         algorithm, space, data, options
     )
-    settings = {
-        **run_settings("supernet", space, chosen, options, data),
-        "algorithm": algorithm,
-        **own,
-        "augmentation": augmentation_settings(
+    settings = replace(
+        run_settings("supernet", space, chosen, options, data),
+        algorithm=algorithm,
+        augmentation=augmentation_settings(
             space.name, len(data.train), options["augment"], options["colour_jitter"]
         ),
-    }
+        **own,
+    )
     if algorithm != "spos":
         _check(Run(options["output"], settings), data)
     run = begin(options["output"], settings, options["resume"])
@@ -167,9 +168,7 @@ def _paths(
     limits = tuple(options["cost_range"]) if options["cost_range"] else None
     sampler = SamplerSettings(options["sampler"], options["bins"], limits, options["table"])
     sampler.make(space, options["seed"])  # refused before anything is written
-    return recipe(options, supernet_recipe(space.name, len(data.train))), {
-        "sampler": sampler.to_dict()
-    }
+    return recipe(options, supernet_recipe(space.name, len(data.train))), {"sampler": sampler}
 
 
 def _architecture(
@@ -180,20 +179,21 @@ def _architecture(
 
     from oneshot.algorithms.registry import preset
     from oneshot.errors import InvalidOption
+    from oneshot.run_settings import SearchSettings
 
     if options["sampler"] != "uniform" or options["cost_range"] or options["table"]:
         raise InvalidOption(
             f"--sampler, --cost-range and --table are for spos, not for {algorithm}"
         )
     found = preset(algorithm, dict(map(_name_and_value, options["given"])), len(data.train))
-    return recipe(options, found.recipe), {
-        "options": json.loads(json.dumps(asdict(found.options))),
-        "target": options["target"],
-        "constraint": options["constraint"],
-        "margin": options["margin"],
-        "with_network": options["with_network"],
-        "held_out": "validation",
-    }
+    search = SearchSettings(
+        options=json.loads(json.dumps(asdict(found.options))),
+        target=options["target"],
+        constraint=options["constraint"],
+        margin=options["margin"],
+        with_network=options["with_network"],
+    )
+    return recipe(options, found.recipe), {"search": search}
 
 
 def _name_and_value(text: str) -> tuple[str, Any]:
@@ -214,7 +214,7 @@ def _check(run: Run, data: ImageData) -> None:
 
     from oneshot.algorithms.training import make_algorithm
 
-    steps = len(data.train) // min(run.settings["recipe"]["batch_size"], len(data.train))
+    steps = len(data.train) // min(run.settings.recipe.batch_size, len(data.train))
     with torch.device("cpu"):
         supernet = run.build()
         algorithm = make_algorithm(run, supernet, data)  # type: ignore[arg-type]
@@ -231,7 +231,7 @@ def _say_found(run: Run) -> None:
     click.echo(
         f"wrote {path}; train its network by: python -m oneshot retrain --arch {path} -o network"
     )
-    if run.settings["with_network"]:
+    if run.settings.search is not None and run.settings.search.with_network:
         click.echo(
             f"wrote {run.folder / NETWORK}; test it by: python -m oneshot test"
             f" {run.folder / NETWORK}"

@@ -107,17 +107,17 @@ def described(run: Run, data: ImageData | None) -> dict[str, str]:
         resizing.
     """
     settings = run.settings
-    classes = settings.get("classes") or (list(data.classes) if data is not None else [])
-    known = settings.get("preprocessing")
+    classes = settings.classes or (list(data.classes) if data is not None else [])
+    known = settings.preprocessing
     if known is None and data is not None and data.preprocessing is not None:
         known = data.preprocessing.to_dict()
     preprocessing = {**(known or {}), "layout": "NCHW", "input_shape": list(run.input_shape)}
     return {
         "architecture": run.architecture.to_json(),
-        "data": json.dumps({**settings["data"], "name": title(settings["data"]["name"])}),
+        "data": json.dumps({**settings.data, "name": title(settings.data["name"])}),
         "classes": json.dumps(list(classes)),
         "preprocessing": json.dumps(preprocessing),
-        "pathfit": str(settings["version"]),
+        "pathfit": settings.version,
     }
 
 

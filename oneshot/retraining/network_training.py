@@ -17,7 +17,6 @@ from oneshot.retraining.supernet_weights import inherit
 from oneshot.run import Run, read_run
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
-from oneshot.training.recipe import Recipe
 from spaces.errors import InvalidParameter
 from spaces.modules.supernet import Supernet
 from spaces.progress import Progress, silent
@@ -53,8 +52,9 @@ def train_network(
     if run.weights.exists():
         return run.load()
     execution = execution or Execution()
-    options = RetrainOptions(**run.settings.get("retraining", {}))
-    recipe, seed = Recipe(**run.settings["recipe"]), int(run.settings["seed"])
+    options = run.settings.retraining or RetrainOptions()
+    recipe = run.settings.recipe
+    seed = run.settings.seed
     algorithm = Retraining(_trained(run, options), recipe, options)
     train = (data or run.data()).train
     source = augmented(train, options)
@@ -77,9 +77,9 @@ def train_network(
 
 def check(run: Run, data: ImageData) -> None:
     """Raise what `train_network` would refuse, before anything is trained or written."""
-    options = RetrainOptions(**run.settings.get("retraining", {}))
+    options = run.settings.retraining or RetrainOptions()
     augmented(data.train, options).epochs(1, 0, augment=options.augment)
-    Retraining(_trained(run, options), Recipe(**run.settings["recipe"]), options)
+    Retraining(_trained(run, options), run.settings.recipe, options)
 
 
 def delivered(run: Run, trained: nn.Module) -> nn.Module:
@@ -103,19 +103,19 @@ def _trained(run: Run, options: RetrainOptions) -> nn.Module:
     wanted.
     """
     network = _with_head(run) if options.auxiliary else run.build()
-    begin = run.settings.get("init")
-    if begin is not None:
-        given = read_run(begin["run"], "supernet")
+    init = run.settings.init
+    if init is not None:
+        given = read_run(init.run, "supernet")
         for what, own in (
             ("space", run.space.name),
-            ("classes", run.settings["data"]["num_classes"]),
+            ("classes", run.settings.num_classes),
         ):
-            other = given.space.name if what == "space" else given.settings["data"]["num_classes"]
+            other = given.space.name if what == "space" else given.settings.num_classes
             if other != own:
                 raise InvalidRun(
                     f"{given.folder}: the supernet's {what} are {other}, the network's {own}"
                 )
-        if given.weights_digest() != begin["weights"]:
+        if given.weights_digest() != init.weights:
             raise InvalidRun(
                 f"{given.folder}: its weights are not those that this training began with"
             )
@@ -132,9 +132,9 @@ def _with_head(run: Run) -> nn.Module:
         raise InvalidOption(
             f"auxiliary: networks of {run.space.name} have no auxiliary head: {error}"
         ) from error
-    generator = torch.Generator().manual_seed(run.settings["seed"])
+    generator = torch.Generator().manual_seed(run.settings.seed)
     architecture = space.architecture(run.architecture.choices)
-    return space.network(architecture, run.settings["data"]["num_classes"], generator)
+    return space.network(architecture, run.settings.num_classes, generator)
 
 
 def _batches(

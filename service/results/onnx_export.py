@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from service.catalog.catalog import FileReference
 from service.problems import Problem, busy
@@ -122,7 +122,7 @@ def _inherited(
     run = read_run(folder, "supernet")
     supernet = run.load()
     assert isinstance(supernet, Supernet)
-    data: dict[str, Any] = run.settings["data"]
+    data = run.settings.data
     network = run.space.network(architecture, data["num_classes"])
     inherit(network, supernet, architecture)
     told = {

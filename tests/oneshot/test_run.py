@@ -1,5 +1,6 @@
 """Runs: their folders, their settings, their weights."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from oneshot.algorithms.spos import train_supernet
 from oneshot.data.images import ImageData
 from oneshot.errors import InvalidRun
 from oneshot.run import Run, begin
+from oneshot.run_settings import RunSettings
+from oneshot.samplers.settings import SamplerSettings
 from oneshot.training import Execution
 from oneshot.training.recipe import Recipe
 from spaces import ChainSpace
@@ -44,10 +47,15 @@ def test_a_network_trains_at_its_own_resolution(tmp_path: Path) -> None:
         "data": {"name": "digits", "split_seed": 0, "num_classes": 10},
         "seed": 0,
     }
-    assert Run(tmp_path, {**settings, "kind": "supernet"}).input_shape == (3, 32, 32)
+    assert Run(tmp_path, RunSettings.from_dict({**settings, "kind": "supernet"})).input_shape == (
+        3,
+        32,
+        32,
+    )
     for code, side in ((0, 32), (1, 24)):
         architecture = space.architecture([code] + [0] * (len(space.choices) - 1))
-        run = Run(tmp_path, {**settings, "kind": "network", "architecture": architecture.to_dict()})
+        network = {**settings, "kind": "network", "architecture": architecture.to_dict()}
+        run = Run(tmp_path, RunSettings.from_dict(network))
         images, _ = run.data().test.tensors([0, 1])
         assert images.shape == (2, 3, side, side)
         with torch.no_grad():
@@ -55,29 +63,26 @@ def test_a_network_trains_at_its_own_resolution(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def settings(
-    small: ChainSpace, images: ImageData, monkeypatch: pytest.MonkeyPatch
-) -> dict[str, Any]:
+def settings(small: ChainSpace, images: ImageData, monkeypatch: pytest.MonkeyPatch) -> RunSettings:
     """A supernet's run of seven epochs on the made-up images."""
     monkeypatch.setattr(runs, "reload", lambda record, shape: images)
     recipe = Recipe(epochs=7, batch_size=32, learning_rate=0.05, weight_decay=0.01)
-    return {
-        "kind": "supernet",
-        "space": small.name,
-        "data": {"name": "made-up", "split_seed": 0, "num_classes": 3},
-        "recipe": recipe.to_dict(),
-        "seed": 0,
-        "execution": {"devices": 1},
-        "version": "1",
-        "command": "tests",
-    }
+    return RunSettings(
+        kind="supernet",
+        space=small.name,
+        data={"name": "made-up", "split_seed": 0, "num_classes": 3},
+        seed=0,
+        recipe=recipe,
+        version="1",
+        command="tests",
+    )
 
 
 @pytest.mark.parametrize("sampler", [{}, {"name": "fair"}, {"name": "uniform-flops", "bins": 3}])
 def test_an_interrupted_run_goes_on(
-    settings: dict[str, Any], tmp_path: Path, sampler: dict[str, Any]
+    settings: RunSettings, tmp_path: Path, sampler: dict[str, Any]
 ) -> None:
-    settings = {**settings, "sampler": sampler}
+    settings = replace(settings, sampler=SamplerSettings.from_dict(sampler))
     execution = Execution(checkpoint_every=4)
 
     def stop(share: float, text: str) -> None:
@@ -93,7 +98,7 @@ def test_an_interrupted_run_goes_on(
     told: list[str] = []
     resumed = begin(
         tmp_path / "broken",
-        {**settings, "command": "again", "execution": {"devices": 2}},
+        replace(settings, command="again", execution=Execution(devices=2)),
         resume=True,
     )
     found = train_supernet(resumed, lambda share, text: told.append(text), execution)
@@ -107,7 +112,7 @@ def test_an_interrupted_run_goes_on(
     assert len(told) == 2
 
 
-def test_folders_of_other_runs_are_refused(settings: dict[str, Any], tmp_path: Path) -> None:
+def test_folders_of_other_runs_are_refused(settings: RunSettings, tmp_path: Path) -> None:
     run = begin(tmp_path / "r", settings, resume=False)
     assert run == Run(tmp_path / "r", settings)
     with pytest.raises(
@@ -115,9 +120,9 @@ def test_folders_of_other_runs_are_refused(settings: dict[str, Any], tmp_path: P
     ):
         begin(tmp_path / "r", settings, resume=False)
     with pytest.raises(InvalidRun, match="holds a run with seed 0, not 1"):
-        begin(tmp_path / "r", {**settings, "seed": 1}, resume=True)
+        begin(tmp_path / "r", replace(settings, seed=1), resume=True)
     assert (
-        begin(tmp_path / "r", {**settings, "command": "x", "version": "2"}, resume=True).settings
+        begin(tmp_path / "r", replace(settings, command="x", version="2"), resume=True).settings
         == settings
     )
     with pytest.raises(InvalidRun, match="holds the run of a supernet; a network is needed"):
@@ -139,7 +144,7 @@ def test_folders_without_a_run_are_named(tmp_path: Path, content: str | None) ->
 
 
 def test_wrong_weights_are_refused(
-    settings: dict[str, Any], small: ChainSpace, tmp_path: Path
+    settings: RunSettings, small: ChainSpace, tmp_path: Path
 ) -> None:
     run = begin(tmp_path / "r", settings, resume=False)
     run.save(nn.Linear(2, 2))
@@ -155,7 +160,7 @@ def test_wrong_weights_are_refused(
         run.load()
 
 
-def test_a_run_builds_the_same_model_again(settings: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_builds_the_same_model_again(settings: RunSettings, tmp_path: Path) -> None:
     run = Run(tmp_path, settings)
     assert same(weights(run.build()), weights(run.build()))
-    assert not same(weights(run.build()), weights(Run(tmp_path, {**settings, "seed": 1}).build()))
+    assert not same(weights(run.build()), weights(Run(tmp_path, replace(settings, seed=1)).build()))

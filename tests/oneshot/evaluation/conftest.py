@@ -9,6 +9,7 @@ from torch import nn
 
 from oneshot.data.registry import load
 from oneshot.run import Run
+from oneshot.run_settings import RunSettings
 from spaces import ChainSpace, Supernet
 
 
@@ -36,6 +37,6 @@ def run(small: ChainSpace, tmp_path_factory: pytest.TempPathFactory) -> Run:
     data = load("digits", small.input_shape).record()
     settings = {"kind": "supernet", "space": small.name, "data": data, "recipe": {}, "seed": 0}
     (folder / "run.json").write_text(json.dumps(settings))
-    found = Run(folder, settings)
+    found = Run(folder, RunSettings.from_dict(settings))
     found.save(lively(small, 10))
     return found

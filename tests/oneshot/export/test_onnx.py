@@ -16,6 +16,7 @@ from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.export import onnx as exporting
 from oneshot.export.onnx import OPSET, TOLERANCE, compare, export, metadata_of, operators
 from oneshot.run import Run
+from oneshot.run_settings import RunSettings
 from spaces import Architecture, ChainSpace
 
 
@@ -30,7 +31,7 @@ def run(small: ChainSpace, tmp_path_factory: pytest.TempPathFactory) -> Run:
         "version": "1.2",
         "architecture": small.architecture([3, 0, 2]).to_dict(),
     }
-    run = Run(tmp_path_factory.mktemp("network"), settings)
+    run = Run(tmp_path_factory.mktemp("network"), RunSettings.from_dict(settings))
     model = run.build()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
@@ -68,7 +69,7 @@ def test_logits_are_those_of_torch(run: Run, exported: Path, batch: int) -> None
 def test_metadata_tells_what_it_is(run: Run, exported: Path) -> None:
     found = metadata_of(exported)
     assert Architecture.from_json(found["architecture"]) == run.architecture
-    assert json.loads(found["data"]) == run.settings["data"]
+    assert json.loads(found["data"]) == run.settings.data
     assert found["pathfit"] == "1.2"
     import onnx
 
@@ -168,7 +169,10 @@ def test_metadata_tells_classes_and_preprocessing(run: Run, exported: Path) -> N
         "colours": "RGB",
         "antialias": True,
     }
-    recorded = Run(run.folder, {**run.settings, "classes": ["no", "yes"], "preprocessing": colours})
+    recorded = Run(
+        run.folder,
+        dataclasses.replace(run.settings, classes=["no", "yes"], preprocessing=colours),
+    )
     found = exporting.described(recorded, None)
     assert json.loads(found["classes"]) == ["no", "yes"]
     assert json.loads(found["preprocessing"]) == {
@@ -199,7 +203,9 @@ def test_real_images_are_compared_too(run: Run, exported: Path) -> None:
 def test_a_network_is_exported_where_its_data_are_not(run: Run, tmp_path: Path) -> None:
     away = Run(
         run.folder,
-        {**run.settings, "data": {**run.settings["data"], "name": f"cifar10:{tmp_path}/no"}},
+        dataclasses.replace(
+            run.settings, data={**run.settings.data, "name": f"cifar10:{tmp_path}/no"}
+        ),
     )
     found = export(away, tmp_path / "network.onnx", fold_bn=True)
     assert found.images == 0
@@ -212,10 +218,12 @@ def test_the_file_does_not_tell_its_makers_folders(run: Run, tmp_path: Path, fol
     """Neither where the images are, nor where torch or Pathfit is installed, which torch's exporter
     writes down.
     """
-    data = {**run.settings["data"], "name": f"cifar10:{tmp_path}/pictures"}
+    data = {**run.settings.data, "name": f"cifar10:{tmp_path}/pictures"}
     away = Run(
         run.folder,
-        {**run.settings, "data": data, "command": f"python -m oneshot retrain -o {tmp_path}/run"},
+        dataclasses.replace(
+            run.settings, data=data, command=f"python -m oneshot retrain -o {tmp_path}/run"
+        ),
     )
     found = export(away, tmp_path / "network.onnx", fold_bn=fold_bn)
     assert json.loads(metadata_of(found.path)["data"]) == {**data, "name": "cifar10"}
@@ -242,7 +250,7 @@ def test_cell_networks_are_folded_as_far_as_they_can(tmp_path: Path) -> None:
         "version": "1",
         "architecture": architecture.to_dict(),
     }
-    run = Run(tmp_path / "run", settings)
+    run = Run(tmp_path / "run", RunSettings.from_dict(settings))
     network: Any = run.build()
     network.drop_path = 0.5  # of training alone
     run.save(network)

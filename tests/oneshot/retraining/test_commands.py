@@ -1,5 +1,6 @@
 """`retrain` and `test` from the command line."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -130,8 +131,10 @@ def test_an_exported_network_is_tested_alike(network: Path, tmp_path: Path) -> N
 
 def test_an_exported_network_asks_for_its_folder_of_images(network: Path, tmp_path: Path) -> None:
     run_there = read_run(network)
-    data = {**run_there.settings["data"], "name": str(tmp_path / "photographs")}
-    export(Run(network, {**run_there.settings, "data": data}), tmp_path / "network.onnx")
+    data = {**run_there.settings.data, "name": str(tmp_path / "photographs")}
+    export(
+        Run(network, dataclasses.replace(run_there.settings, data=data)), tmp_path / "network.onnx"
+    )
     refused = run("test", tmp_path / "network.onnx")
     assert refused.exit_code == 2
     assert refused.stderr.endswith(
@@ -140,7 +143,7 @@ def test_an_exported_network_asks_for_its_folder_of_images(network: Path, tmp_pa
 
 
 def test_settings_for_others_tell_no_folder(network: Path, supernet: Path) -> None:
-    settings = read_run(network).settings
+    settings = read_run(network).settings.to_dict()
     found = without_folders(
         {**settings, "data": {**settings["data"], "name": "cifar10:/data/cifar"}}
     )
@@ -168,8 +171,6 @@ def test_other_data_of_as_many_classes_are_taken(
     source = registry.DATA.get("digits")
 
     def halved(request: Any) -> Any:
-        import dataclasses
-
         return dataclasses.replace(source(request), num_classes=5)
 
     registry.register_data("halved")(halved)

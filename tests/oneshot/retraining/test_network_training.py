@@ -20,6 +20,7 @@ from oneshot.retraining.algorithm import Retraining
 from oneshot.retraining.network_training import check, train_network
 from oneshot.retraining.options import RetrainOptions
 from oneshot.run import Run, begin
+from oneshot.run_settings import RunSettings
 from oneshot.training.execution import Execution
 from oneshot.training.recipe import Recipe
 from oneshot.training.stop import Stopped
@@ -58,7 +59,7 @@ def make(small: ChainSpace, tmp_path: Path) -> Make:
             "version": "1",
             "command": "tests",
         }
-        return begin(tmp_path / folder, {**settings, **changes}, resume=True)
+        return begin(tmp_path / folder, RunSettings.from_dict({**settings, **changes}), resume=True)
 
     return run
 
@@ -246,7 +247,7 @@ def test_a_supernets_weights_are_what_is_begun_with(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     settings = {"kind": "supernet", "space": small.name, "data": {"num_classes": 3}, "seed": 1}
-    supernet = begin(tmp_path / "supernet", settings, resume=False)
+    supernet = begin(tmp_path / "supernet", RunSettings.from_dict(settings), resume=False)
     given = small.supernet(3, torch.Generator().manual_seed(8))
     architecture = small.architecture([3, 0, 1])
     given.activate(architecture)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from oneshot.run import begin
+from oneshot.run_settings import RunSettings
 from oneshot.search.guide import guide_named
 from oneshot.training.recipe import Recipe
 from spaces import ChainSpace
@@ -20,7 +21,7 @@ def test_a_supernet_that_has_a_name_does_not_tell_its_folder(
         "recipe": Recipe().to_dict(),
         "seed": 0,
     }
-    run = begin(tmp_path / "supernet", settings, resume=False)
+    run = begin(tmp_path / "supernet", RunSettings.from_dict(settings), resume=False)
     run.save(run.build())
     named = guide_named(f"supernet:{run.folder}", small, name="mine").to_dict()
     assert named["name"] == named["run"] == "mine"

@@ -12,6 +12,7 @@ from oneshot.commands import main
 from oneshot.commands.options import recipe
 from oneshot.commands.train import train
 from oneshot.errors import InvalidOption
+from oneshot.run_settings import AugmentationSettings
 from oneshot.training.recipe import Recipe, supernet_recipe
 from spaces import ChainSpace
 
@@ -134,16 +135,11 @@ def test_options_change_the_published_recipe_one_by_one() -> None:
 
 
 def test_few_images_are_not_augmented_unless_asked() -> None:
-    assert augmentation_settings("spos-tiny", 1000) == {"augment": False, "colour_jitter": 0.0}
-    assert augmentation_settings("spos-tiny", 45_000) == {"augment": True, "colour_jitter": 0.0}
-    assert augmentation_settings("spos", 1_281_167) == {"augment": True, "colour_jitter": 0.4}
-    assert augmentation_settings("spos", 1_281_167, colour_jitter=0.0) == {
-        "augment": True,
-        "colour_jitter": 0.0,
-    }
-    assert augmentation_settings("spos", 1_281_167, augment=False) == {
-        "augment": False,
-        "colour_jitter": 0.0,
-    }
+    settings = AugmentationSettings
+    assert augmentation_settings("spos-tiny", 1000) == settings(False, 0.0)
+    assert augmentation_settings("spos-tiny", 45_000) == settings(True, 0.0)
+    assert augmentation_settings("spos", 1_281_167) == settings(True, 0.4)
+    assert augmentation_settings("spos", 1_281_167, colour_jitter=0.0) == settings(True, 0.0)
+    assert augmentation_settings("spos", 1_281_167, augment=False) == settings(False, 0.0)
     with pytest.raises(InvalidOption, match="colour_jitter needs augmented images"):
         augmentation_settings("spos", 1000, colour_jitter=0.4)

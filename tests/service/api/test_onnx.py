@@ -35,6 +35,7 @@ def guided(world: Any, tmp_path: Path) -> Iterator[Guided]:
     import torch
 
     from oneshot.run import Run
+    from oneshot.run_settings import RunSettings
     from spaces.modules.supernet import Supernet
 
     space = spaces.get(SPACE)
@@ -48,7 +49,7 @@ def guided(world: Any, tmp_path: Path) -> Iterator[Guided]:
     folder = tmp_path / "runs" / "mine"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps(settings))
-    run = Run(folder, settings)
+    run = Run(folder, RunSettings.from_dict(settings))
     supernet = run.build()
     assert isinstance(supernet, Supernet)
     supernet.activate(space.architecture(CODES))

@@ -1,0 +1,192 @@
+"""RunSettings: all that decides the result of a training, as run.json records it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from oneshot.data.augmented import Augmented
+from oneshot.data.split import Split
+from oneshot.retraining.options import RetrainOptions
+from oneshot.samplers.settings import SamplerSettings
+from oneshot.training.execution import Execution
+from oneshot.training.recipe import Recipe
+from spaces.architecture import Architecture
+
+SUPERNET = "supernet"
+NETWORK = "network"
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Settings of an algorithm that trains an architecture together with the weights.
+
+    Args:
+        options: Options of the algorithm, name -> value as JSON has it.
+        target: Cost that the algorithm trains for, such as `flops`; None: none.
+        constraint: Constraint on the resulting network, such as `latency_ms<=12@TABLE`; None: none.
+        margin: Number of standard deviations by which a predicted cost stays below the constraint.
+        with_network: Whether the resulting network is written with its weights as well.
+        held_out: Part of the data set that trains the architecture.
+    """
+
+    options: Mapping[str, Any]
+    target: str | None = None
+    constraint: str | None = None
+    margin: float = 1.64
+    with_network: bool = False
+    held_out: str = "validation"
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """Augmentation of a supernet's training images.
+
+    Args:
+        augment: Whether the images are augmented as their data set is by default.
+        colour_jitter: Brightness, contrast and saturation are scaled by factors in 1 +- this; None:
+            the data set's value.
+    """
+
+    augment: bool = False
+    colour_jitter: float | None = None
+
+    def apply(self, split: Split) -> Augmented:
+        """Return a split's images with this colour jitter."""
+        augmentation = split.augmentation
+        if self.colour_jitter is not None:
+            augmentation = replace(augmentation, jitter=self.colour_jitter)
+        return Augmented(split, augmentation)
+
+
+@dataclass(frozen=True)
+class Initialisation:
+    """Supernet whose weights a network's training begins with.
+
+    Args:
+        run: Folder of the supernet's run.
+        weights: Digest of the supernet's weights.
+    """
+
+    run: str
+    weights: str
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Settings of a training.
+
+    Args:
+        kind: `supernet` or `network`.
+        space: Canonical name of the space.
+        data: Record of the data set (`ImageData.record`).
+        seed: Seed of the weights, the order of the images and all other random numbers.
+        recipe: Training of the weights.
+        execution: Devices, precision and the frequency of reports; they may differ when a run is
+            resumed.
+        version: Version of Pathfit.
+        command: Command line of the training.
+        algorithm: Name of a supernet's algorithm.
+        sampler: Sampler of a supernet's paths; None for algorithms that train an architecture.
+        search: Settings of an algorithm that trains an architecture; None for the others.
+        augmentation: Augmentation of a supernet's training images; None: not recorded.
+        architecture: Architecture of a network; None for supernets.
+        retraining: Regularisation of a network's training; None where it was not trained alone.
+        init: Supernet whose weights a network's training begins with; None: random weights.
+        classes: Names of the classes; None: not recorded.
+        preprocessing: Preprocessing of a network's images; None: the data set's is unknown.
+    """
+
+    kind: str
+    space: str
+    data: Mapping[str, Any]
+    seed: int
+    recipe: Recipe = field(default_factory=Recipe)
+    execution: Execution = field(default_factory=Execution)
+    version: str = ""
+    command: str = ""
+    algorithm: str | None = None
+    sampler: SamplerSettings | None = None
+    search: SearchSettings | None = None
+    augmentation: AugmentationSettings | None = None
+    architecture: Architecture | None = None
+    retraining: RetrainOptions | None = None
+    init: Initialisation | None = None
+    classes: Sequence[str] | None = None
+    preprocessing: Mapping[str, Any] | None = None
+
+    @property
+    def num_classes(self) -> int:
+        """Number of the data set's classes."""
+        return int(self.data["num_classes"])
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunSettings:
+        """Make settings from the content of run.json.
+
+        Args:
+            values: Key -> value; keys that older versions did not write may be missing.
+
+        Raises:
+            KeyError, TypeError: There is no kind, space, data set or seed.
+            PathfitError: A value is not accepted.
+        """
+        # First, so that other JSON values than an object of these keys raise at once.
+        base = (values["kind"], values["space"], values["data"], values["seed"])
+
+        groups: dict[str, Any] = {}
+        if "recipe" in values:
+            groups["recipe"] = Recipe(**values["recipe"])
+        if "execution" in values:
+            groups["execution"] = Execution(**values["execution"])
+        if "sampler" in values:
+            groups["sampler"] = SamplerSettings.from_dict(values["sampler"])
+        if "options" in values:
+            names = SearchSettings.__dataclass_fields__
+            groups["search"] = SearchSettings(
+                **{name: values[name] for name in names if name in values}
+            )
+        if "augmentation" in values:
+            groups["augmentation"] = AugmentationSettings(**values["augmentation"])
+        if "architecture" in values:
+            groups["architecture"] = Architecture.from_dict(values["architecture"])
+        if "retraining" in values:
+            groups["retraining"] = RetrainOptions(**values["retraining"])
+        if values.get("init") is not None:
+            groups["init"] = Initialisation(**values["init"])
+
+        plain = ("version", "command", "algorithm", "classes", "preprocessing")
+        groups |= {name: values[name] for name in plain if name in values}
+        return cls(*base, **groups)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of run.json, in the order in which it is written."""
+        values: dict[str, Any] = {
+            "kind": self.kind,
+            "space": self.space,
+            "data": self.data,
+            "recipe": self.recipe.to_dict(),
+            "seed": self.seed,
+            "execution": self.execution.to_dict(),
+            "version": self.version,
+            "command": self.command,
+        }
+        if self.algorithm is not None:
+            values["algorithm"] = self.algorithm
+        if self.sampler is not None:
+            values["sampler"] = self.sampler.to_dict()
+        if self.search is not None:
+            values |= asdict(self.search)
+        if self.augmentation is not None:
+            values["augmentation"] = asdict(self.augmentation)
+        if self.architecture is not None:
+            values["architecture"] = self.architecture.to_dict()
+        # Null is written where a training could have begun with a supernet, but did not.
+        if self.retraining is not None:
+            values["retraining"] = self.retraining.to_dict()
+            values["init"] = None if self.init is None else asdict(self.init)
+        if self.classes is not None:
+            values["classes"] = list(self.classes)
+            values["preprocessing"] = self.preprocessing
+        return values
