@@ -17,7 +17,7 @@ from oneshot.evaluation.metrics import metrics
 from oneshot.evaluation.prefixes import Features, PrefixTree
 from oneshot.evaluation.recalibration import recalibrate
 from oneshot.evaluation.settings import EvaluationSettings
-from spaces.modules.supernet import ChainSupernet, Supernet
+from spaces.modules.supernet import Supernet
 from spaces.progress import Progress, silent
 from spaces.space import Codes
 
@@ -112,7 +112,7 @@ class Evaluator:
 
     def _evaluated(self, codes: Codes) -> Iterator[tuple[list[int], dict[str, float]]]:
         labels = self.images.labels
-        if isinstance(self.supernet, ChainSupernet):
+        if self.supernet.is_sequential:
             tree = PrefixTree(
                 Features(self.images.recalibration, self.images.validation), self.budget
             )

@@ -30,6 +30,9 @@ class Supernet(nn.Module, ABC):
         space: the space whose architectures it runs.
     """
 
+    is_sequential = False
+    """Whether the modules of `path` run one after the other, each on the previous one's output."""
+
     def __init__(self, space: SearchSpace):
         super().__init__()
         self.space = space
@@ -60,6 +63,8 @@ class ChainSupernet(Supernet):
         space: the space whose architectures it runs.
         layers: fixed modules and LayerChoices in the order of execution.
     """
+
+    is_sequential = True
 
     def __init__(self, space: SearchSpace, layers: Sequence[nn.Module]):
         super().__init__(space)
