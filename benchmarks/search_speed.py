@@ -29,7 +29,7 @@ from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
 from predictor.registry import make
 from spaces.space import Codes, SearchSpace
-from tables.cost.model import latency_model
+from tables.cost.latency import latency_model
 from tables.lookup_table import LookupTable
 from tables.records import BlockCost, Measurement, NetworkSample
 

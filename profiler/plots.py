@@ -14,8 +14,9 @@ from spaces.chains.additive import AdditiveTable
 from spaces.files import replacing
 from spaces.registry import get
 from tables.cost.fitting import levelled_networks
-from tables.cost.model import MARGIN, CostModel
+from tables.cost.model import CostModel
 from tables.lookup_table import LookupTable
+from tables.metrics import MARGIN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +69,13 @@ def _networks(axes: Axes, table: LookupTable, model: CostModel) -> None:
     if model.sigma is not None:
         band = MARGIN * model.sigma
         axes.fill_between(
-            line, line - band, line + band, color=_MUTED, alpha=0.3, linewidth=0, label="1.64 sigma"
+            line,
+            line - band,
+            line + band,
+            color=_MUTED,
+            alpha=0.3,
+            linewidth=0,
+            label=f"{MARGIN:g} sigma",
         )
     label = f"{shown.sum()} samples of whole networks"
     axes.scatter(

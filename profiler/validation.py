@@ -20,8 +20,9 @@ from profiler.instruments.timing import fresh, quiet
 from spaces.progress import Progress, silent
 from spaces.space import Codes, SearchSpace
 from tables.cost.evolution import Cost, minimise
-from tables.cost.model import MARGIN, CostModel
+from tables.cost.model import CostModel
 from tables.lookup_table import LookupTable
+from tables.metrics import MARGIN
 
 Array = NDArray[np.float64]
 

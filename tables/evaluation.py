@@ -13,14 +13,7 @@ from spaces.architecture import Architecture
 from spaces.errors import PathfitError, UnknownName
 from spaces.files import JsonLines, read_text
 from tables.errors import InvalidEvaluation
-from tables.metrics import Metric
-
-METRICS = {
-    "cross_entropy": Metric("nats", False),
-    "top1": Metric("percent", True),
-    "top5": Metric("percent", True),
-}
-"""Qualities that evaluations may hold."""
+from tables.metrics import QUALITIES, metric_of
 
 
 @dataclass(frozen=True)
@@ -121,11 +114,9 @@ def scores(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
     """One metric of every evaluation, its sign turned where lower is better, so that greater is
     better.
     """
-    from tables.metrics import metric_of
-
-    known = METRICS.get(metric) or metric_of(metric)
+    known = QUALITIES.get(metric) or metric_of(metric)
     if known is None:
-        raise UnknownName("metric", metric, METRICS)
+        raise UnknownName("metric", metric, QUALITIES)
     sign = 1.0 if known.higher_is_better else -1.0
     return [sign * value for value in values(evaluations, metric)]
 

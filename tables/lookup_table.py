@@ -135,19 +135,9 @@ class LookupTable:
             MissingFigures: the table has no figures of the memory, or none of the energy.
             UnknownName: no such metric or correction.
         """
-        from tables.cost.model import counting_model, latency_model
+        from tables.cost.builders import build_model
 
-        if metric == "latency_ms":
-            return latency_model(self, space, correction)
-        if metric == "memory_bytes":
-            from tables.cost.memory import memory_model
-
-            return memory_model(self, space)
-        if metric == "energy_mj":
-            from tables.cost.energy import energy_model
-
-            return energy_model(self, space, correction)
-        return counting_model(space, metric)
+        return build_model(self, space, metric, correction)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object that `schema.json` describes."""

@@ -13,6 +13,7 @@ import click
 from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
 from oneshot.commands.options import SEED
 from spaces.console.group import example
+from tables.metrics import MARGIN
 
 if TYPE_CHECKING:
     from oneshot.search.result import Candidate
@@ -74,7 +75,7 @@ _CHUNK = (
 @click.option(
     "--margin",
     type=click.FloatRange(min=0),
-    default=1.64,
+    default=MARGIN,
     show_default=True,
     help="Deviations kept free.",
 )

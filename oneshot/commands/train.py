@@ -19,6 +19,7 @@ from oneshot.commands.options import (
     set_threads,
 )
 from spaces.console.group import example
+from tables.metrics import MARGIN
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
@@ -65,7 +66,7 @@ SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
 @click.option(
     "--margin",
     type=click.FloatRange(min=0),
-    default=1.64,
+    default=MARGIN,
     show_default=True,
     help="Sigmas kept below it.",
 )

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from oneshot.errors import Infeasible, InvalidConstraint
 from spaces.space import Architectures, SearchSpace
-from tables.cost.model import COUNTS, MARGIN, MEASURED, CostModel, canonical_metric, counting_model
+from tables.cost.model import CostModel, counting_model
 from tables.cost.peaks import PeakTable
 from tables.lookup_table import LookupTable
+from tables.metrics import COUNTS, MARGIN, MEASURED, canonical_metric
 
 _LEAST = {
     "latency_ms": "the fastest network of {space} takes {least:.4g} ms on {device}",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from oneshot.errors import InvalidObjective
 from spaces.space import SearchSpace
-from tables.cost.model import MEASURED, CostModel, canonical_metric, counting_model
+from tables.cost.model import CostModel, counting_model
 from tables.lookup_table import LookupTable
+from tables.metrics import MEASURED, canonical_metric
 
 SCORES = ("accuracy", "score")
 """Names of the guide's score, which every search seeks."""

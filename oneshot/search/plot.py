@@ -10,7 +10,7 @@ import numpy as np
 from oneshot.errors import InvalidOption
 from oneshot.search.result import SearchResult
 from spaces.files import replacing
-from tables.cost.model import METRICS
+from tables.metrics import unit_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +109,7 @@ def _show_scores(axes: Axes, result: SearchResult, least: float) -> None:
 def _scaled(result: SearchResult, objective: str) -> tuple[np.ndarray, float, str]:
     """Costs [n] in millions where they are large counts, the divisor, and the unit's name."""
     costs = result.costs[objective]
-    unit = METRICS.get(objective.partition("@")[0], "")
+    unit = unit_of(objective.partition("@")[0])
     if float(costs.max(initial=0.0)) >= 1e6:
         return costs / 1e6, 1e6, f"million {unit}"
     return costs, 1.0, unit

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from spaces.registry import get
-from tables.cost.model import CostModel, models
+from tables.cost.builders import measured_models
+from tables.cost.model import CostModel
 from tables.lookup_table import LookupTable
 
 
@@ -50,7 +51,7 @@ def print_table(table: LookupTable, correction: str = "ridge") -> None:
         if found.scores:
             compared = ", ".join(f"{kind} {score:.3g} ms" for kind, score in found.scores.items())
             console.print(f"5-fold residuals: {compared}")
-    known = models(table, space)
+    known = measured_models(table, space)
     if "memory_bytes" in known:
         console.print(
             f"networks hold {_range(known['memory_bytes'], 'MiB', 2**20)} of activations at once"

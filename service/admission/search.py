@@ -19,7 +19,7 @@ from service.problems import blaming, invalid
 from service.schemas.search import SearchRequest
 from spaces.space import Codes, SearchSpace
 from tables.benchmarks.registry import BENCHMARKS, benchmark
-from tables.cost.model import ALIASES, MEASURED, METRICS, canonical_metric
+from tables.metrics import ALIASES, COSTS, MEASURED, canonical_metric
 
 MOST_EVALUATIONS = 1_000_000
 
@@ -189,7 +189,7 @@ def _objectives(
 
 
 def _check_metric(metric: str, field: str) -> None:
-    known = [*METRICS, *ALIASES]
+    known = [*COSTS, *ALIASES]
     if metric not in known:
         raise invalid(
             f"{field}: no table tells {metric!r:.80}; there is: {', '.join(known)}",

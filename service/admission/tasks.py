@@ -13,7 +13,8 @@ from oneshot.search.objective import Objective
 from service.catalog.catalog import FileReference, device_model
 from spaces import __version__
 from spaces.space import SearchSpace
-from tables.cost.model import COUNTS, canonical_metric, counting_model
+from tables.cost.model import counting_model
+from tables.metrics import COUNTS, canonical_metric
 from tables.store import load
 
 

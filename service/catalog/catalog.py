@@ -18,9 +18,10 @@ from spaces.errors import InvalidFile, PathfitError, UnknownName
 from spaces.files import digest
 from spaces.space import SearchSpace
 from tables import store
-from tables.cost.model import MEASURED, CostModel
+from tables.cost.model import CostModel
 from tables.errors import MissingFigures
 from tables.lookup_table import LookupTable
+from tables.metrics import MEASURED
 
 if TYPE_CHECKING:
     from service.catalog.uploads import Uploads

@@ -12,7 +12,8 @@ import numpy as np
 from service.catalog.catalog import FileReference, device_models, read_table
 from spaces.architecture import Architecture
 from spaces.registry import get
-from tables.cost.model import COUNTS, MEASURED, METRICS, CostModel, counting_model
+from tables.cost.model import CostModel, counting_model
+from tables.metrics import COUNTS, MEASURED
 
 
 def bounds(space: str, table: FileReference | None) -> dict[str, dict[str, Any]]:
@@ -44,7 +45,7 @@ def _told(model: CostModel) -> dict[str, Any]:
     return {
         "least": float(least.value),
         "greatest": float(greatest.value),
-        "unit": METRICS[model.metric],
+        "unit": model.unit,
         "sigma": model.sigma,
         "exact": model.exact_bounds,
     }

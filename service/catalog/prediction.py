@@ -16,7 +16,8 @@ from service.problems import blaming, invalid
 from service.schemas.catalog import PredictRequest
 from spaces.architecture import Architecture
 from spaces.space import Codes, SearchSpace
-from tables.cost.model import COUNTS, counting_model
+from tables.cost.model import counting_model
+from tables.metrics import COUNTS
 
 if TYPE_CHECKING:
     from predictor.base import Predictor

@@ -10,6 +10,7 @@ import click
 from service.commands.assignments import assigned
 from service.commands.connection import connected
 from spaces.console.group import example
+from tables.metrics import MARGIN
 
 if TYPE_CHECKING:
     from oneshot.search.result import SearchResult
@@ -49,7 +50,9 @@ if TYPE_CHECKING:
 @click.option(
     "-O", "--option", "options", multiple=True, help="NAME=VALUE of the strategy; may be repeated."
 )
-@click.option("--margin", type=float, default=None, help="Deviations kept free.  [default: 1.64]")
+@click.option(
+    "--margin", type=float, default=None, help=f"Deviations kept free.  [default: {MARGIN:g}]"
+)
 @click.option("--count", type=int, default=1, show_default=True, help="Best architectures to list.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from tables.cost.model import METRICS
+from tables.metrics import unit_of
 
 INK, ACCENT = "#20303c", "#d1495b"
 
@@ -55,9 +55,7 @@ def _drawn(result: Mapping[str, Any], ending: str) -> bytes:
     costs = [found["costs"][objective] for found in front]
     metric, _, device = objective.partition("@")
     million = max(costs, default=0.0) >= 1e6
-    scale, unit = (
-        (1e6, f"million {METRICS.get(metric, '')}") if million else (1.0, METRICS.get(metric, ""))
-    )
+    scale, unit = (1e6, f"million {unit_of(metric)}") if million else (1.0, unit_of(metric))
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     axes.errorbar(

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from service.schemas.base import NAME, Query, Strict, Whole
-from tables.cost.model import MARGIN
+from tables.metrics import MARGIN
 
 _MOST_BEST = 1000
 

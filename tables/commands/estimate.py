@@ -20,12 +20,12 @@ def estimate(file: str, name: str) -> None:
 
     from spaces import formats
     from spaces.registry import get
-    from tables.cost.model import models
+    from tables.cost.builders import measured_models
     from tables.store import load
 
     architecture = formats.read(Path(file))
     space, table = get(architecture.space), load(name)
-    found = models(table, space)
+    found = measured_models(table, space)
     latency = found["latency_ms"]
     report = {
         "table": table.name,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tables.cost.fitting import corrected_energies
-from tables.cost.model import FEWEST_NETWORKS, CostModel, check_blocks, check_correction
+from tables.cost.latency import FEWEST_NETWORKS, check_blocks, check_correction
+from tables.cost.model import CostModel
 from tables.cost.sums import block_sums
 from tables.errors import MissingFigures
 
@@ -31,7 +32,7 @@ def energy_model(table: LookupTable, space: SearchSpace, correction: str = "ridg
     Args:
         table: with the energy of at least eight networks of this space.
         space: whose architectures.
-        correction: as of `tables.cost.model.latency_model`.
+        correction: as of `tables.cost.latency.latency_model`.
 
     Raises:
         MissingFigures: the device reported no energy, or of too few networks of this space.

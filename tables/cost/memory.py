@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tables.cost.model import CostModel, check_blocks
+from tables.cost.latency import check_blocks
+from tables.cost.model import CostModel
 from tables.cost.peaks import PeakTable
 from tables.cost.sums import CostTable, SearchedSums
 from tables.errors import MissingFigures

@@ -12,46 +12,14 @@ from numpy.typing import NDArray
 from spaces.architecture import Architecture
 from spaces.errors import NotAdditive, UnknownName
 from tables.cost.extremes import enumerable, extremes
-from tables.cost.fitting import CORRECTIONS, corrected_sums
 from tables.cost.ridge import Correction
-from tables.cost.sums import CostTable, SearchedSums, block_sums
-from tables.errors import MissingBlock, MissingFigures
+from tables.cost.sums import CostTable, SearchedSums
+from tables.metrics import ALIASES, COSTS, COUNTS, MARGIN, canonical_metric
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from spaces.space import Architectures, SearchSpace
-    from tables.lookup_table import LookupTable
-
-
-METRICS = {
-    "latency_ms": "ms",
-    "macs": "multiply-accumulates",
-    "params": "parameters",
-    "memory_bytes": "bytes",
-    "energy_mj": "mJ",
-}
-"""Metric -> unit."""
-
-
-COUNTS = ("macs", "params")
-"""The metrics that an architecture tells by itself."""
-
-
-MEASURED = tuple(metric for metric in METRICS if metric not in COUNTS)
-"""The metrics of a device, which its table tells."""
-
-
-ALIASES = {"flops": "macs"}
-"""The papers' word -> ours."""
-
-
-MARGIN = 1.64
-"""Deviations kept between an estimate and a limit: a one-sided 95%."""
-
-
-FEWEST_NETWORKS = 8
-"""Networks that a correction is fitted on, at least."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +36,7 @@ class CostModel:
 
     Args:
         space: whose architectures.
-        metric: one of `METRICS`.
+        metric: one of `tables.metrics.COSTS`.
         table: what architectures cost; an `AdditiveTable` where that is a sum over choices, a
             `PeakTable` where it is the greatest of what they need.
         sigma: deviation of a network's median measurement from the estimate, cross-validated; 0 for
@@ -89,7 +57,7 @@ class CostModel:
     @property
     def unit(self) -> str:
         """The metric's unit."""
-        return METRICS[self.metric]
+        return COSTS[self.metric].unit
 
     def estimate(self, architectures: Architectures) -> NDArray[np.float64]:
         """Costs of codes [n, choices] or architectures as a float array [n]."""
@@ -149,14 +117,6 @@ class CostModel:
         raise NotAdditive(f"{cause}costs of {self.space.name} are not sums over its choices")
 
 
-def canonical_metric(metric: str) -> str:
-    """The metric's own name (`flops` is `macs`); raises UnknownName."""
-    name = ALIASES.get(metric, metric)
-    if name not in METRICS:
-        raise UnknownName("metric", metric, (*METRICS, *ALIASES))
-    return name
-
-
 def counting_model(space: SearchSpace, metric: str) -> CostModel:
     """The exact model of a count (`macs`, also called `flops`, or `params`) that needs no table.
 
@@ -171,55 +131,3 @@ def counting_model(space: SearchSpace, metric: str) -> CostModel:
             space, name, space.additive_table(lambda block: getattr(block, name), np.int64), 0.0
         )
     return CostModel(space, name, SearchedSums(space, getattr(space, name)), 0.0)
-
-
-def latency_model(table: LookupTable, space: SearchSpace, correction: str = "ridge") -> CostModel:
-    """The latency model of a table, corrected by its whole networks where they are of the same
-    space.
-
-    Args:
-        table: what was measured.
-        space: whose architectures.
-        correction: `none`, one of `tables.cost.fitting.CORRECTIONS`, or `best`, which compares
-            these by cross-validation.
-
-    Raises:
-        MissingBlock: the table lacks a block of the space.
-        UnknownName: no such correction.
-    """
-    check_correction(correction)
-    check_blocks(table, space)
-    plain = block_sums(space, lambda block: table.blocks[block.key].latency_ms)
-    if table.space != space.name or len(table.networks) < FEWEST_NETWORKS or correction == "none":
-        return CostModel(space, "latency_ms", plain, None, table.name, block_sum=plain)
-    corrected, found = corrected_sums(table, space, plain, correction)
-    return CostModel(space, "latency_ms", corrected, found.sigma, table.name, found, plain)
-
-
-def check_correction(correction: str) -> None:
-    """Raise UnknownName unless a correction can be named so."""
-    if correction not in ("none", "best", *CORRECTIONS):
-        raise UnknownName("correction", correction, ("none", "best", *CORRECTIONS))
-
-
-def check_blocks(table: LookupTable, space: SearchSpace) -> None:
-    """Raise MissingBlock where a table lacks a block of a space."""
-    missing = [key for key in space.all_blocks if key not in table.blocks]
-    if missing:
-        raise MissingBlock(table.name, space.name, missing)
-
-
-def models(table: LookupTable, space: SearchSpace) -> dict[str, CostModel]:
-    """Metric -> cost model of all that a table tells of a space; what it has no figures of is left
-    out.
-
-    Raises:
-        MissingBlock: the table lacks a block of the space.
-    """
-    found: dict[str, CostModel] = {}
-    for metric in MEASURED:
-        try:
-            found[metric] = table.cost_model(space, metric)
-        except MissingFigures:
-            continue
-    return found

@@ -14,6 +14,7 @@ from spaces.errors import InvalidFile, UnknownName
 from tables import Evaluation, evaluation
 from tables.errors import InvalidEvaluation
 from tables.evaluation import Journal
+from tables.metrics import QUALITIES
 
 SPACE = spaces.get("spos-tiny")
 
@@ -177,6 +178,6 @@ def test_a_journal_refuses_another_space(tmp_path: Path) -> None:
 
 def test_metrics_say_their_unit_and_direction() -> None:
     directions: dict[str, Any] = {
-        name: metric.higher_is_better for name, metric in evaluation.METRICS.items()
+        name: metric.higher_is_better for name, metric in QUALITIES.items()
     }
     assert directions == {"cross_entropy": False, "top1": True, "top5": True}

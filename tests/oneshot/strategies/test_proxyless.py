@@ -15,7 +15,8 @@ from oneshot.strategies.relaxation import ExpectedCost, RelaxedScore, descend
 from predictor.ensemble.predictor import Fitting, GraphPredictor
 from predictor.registry import make
 from spaces import SearchSpace
-from tables.cost.model import CostModel, counting_model, latency_model
+from tables.cost.latency import latency_model
+from tables.cost.model import CostModel, counting_model
 
 
 class Counting:

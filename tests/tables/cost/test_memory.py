@@ -12,7 +12,7 @@ from spaces.chains.chain import ChainSpace
 from spaces.errors import NotAdditive
 from spaces.space import SearchSpace
 from tables import LookupTable
-from tables.cost.model import models
+from tables.cost.builders import measured_models
 from tables.errors import MissingBlock, MissingFigures
 
 MakeTable = Callable[..., LookupTable]
@@ -123,8 +123,8 @@ def test_cells_are_refused(with_memory: Callable[[SearchSpace], LookupTable]) ->
 def test_a_table_tells_what_it_has(
     tiny: ChainSpace, table: LookupTable, with_memory: Callable[[SearchSpace], LookupTable]
 ) -> None:
-    assert list(models(table, tiny)) == ["latency_ms"]
-    found = models(with_memory(tiny), tiny)
+    assert list(measured_models(table, tiny)) == ["latency_ms"]
+    found = measured_models(with_memory(tiny), tiny)
     assert {metric: model.metric for metric, model in found.items()} == {
         "latency_ms": "latency_ms",
         "memory_bytes": "memory_bytes",

@@ -12,9 +12,10 @@ import spaces
 from spaces import ChainSpace
 from spaces.errors import InvalidArchitecture, NotAdditive, UnknownName
 from tables import CostModel, LookupTable
-from tables.cost.model import MARGIN, canonical_metric, counting_model
+from tables.cost.model import counting_model
 from tables.errors import MissingBlock
 from tables.lookup_table import NetworkSample
+from tables.metrics import MARGIN, canonical_metric
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,59 @@
+"""The latency of networks by a lookup table, corrected by its whole networks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spaces.errors import UnknownName
+from tables.cost.fitting import CORRECTIONS, corrected_sums
+from tables.cost.model import CostModel
+from tables.cost.sums import block_sums
+from tables.errors import MissingBlock
+
+if TYPE_CHECKING:
+    from spaces.space import SearchSpace
+    from tables.lookup_table import LookupTable
+
+METRIC = "latency_ms"
+
+FEWEST_NETWORKS = 8
+"""Fewest measured networks that a correction is fitted on."""
+
+
+def latency_model(table: LookupTable, space: SearchSpace, correction: str = "ridge") -> CostModel:
+    """Build the latency model of a table for a space.
+
+    It is corrected by the table's whole networks where they are of the same space and at least
+    `FEWEST_NETWORKS`.
+
+    Args:
+        table: The lookup table.
+        space: The space whose architectures are estimated.
+        correction: `none`, one of `tables.cost.fitting.CORRECTIONS`, or `best`, which compares
+            these by cross-validation.
+
+    Raises:
+        MissingBlock: The table lacks a block of the space.
+        UnknownName: No correction has this name.
+    """
+    check_correction(correction)
+    check_blocks(table, space)
+    plain = block_sums(space, lambda block: table.blocks[block.key].latency_ms)
+    if table.space != space.name or len(table.networks) < FEWEST_NETWORKS or correction == "none":
+        return CostModel(space, METRIC, plain, None, table.name, block_sum=plain)
+
+    corrected, fitted = corrected_sums(table, space, plain, correction)
+    return CostModel(space, METRIC, corrected, fitted.sigma, table.name, fitted, plain)
+
+
+def check_correction(correction: str) -> None:
+    """Raise UnknownName unless `correction` names one."""
+    if correction not in ("none", "best", *CORRECTIONS):
+        raise UnknownName("correction", correction, ("none", "best", *CORRECTIONS))
+
+
+def check_blocks(table: LookupTable, space: SearchSpace) -> None:
+    """Raise MissingBlock where a table lacks a block of a space."""
+    missing = [key for key in space.all_blocks if key not in table.blocks]
+    if missing:
+        raise MissingBlock(table.name, space.name, missing)
