@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from tables.ranks import rank_correlation
-from tables.transfer import MEASURED, Prior
+from tables.ranks import spearman
+from tables.transfer import DESIGN_SIZE, Prior
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 Array = NDArray[np.float64]
@@ -88,7 +88,7 @@ def main(data: Path, seed: int) -> None:
     all_pairs = pairs(edges)
     rows = Table(
         "left out",
-        f"{MEASURED} networks",
+        f"{DESIGN_SIZE} networks",
         "operation counts",
         "ceiling, 4000",
         "noise",
@@ -107,9 +107,9 @@ def main(data: Path, seed: int) -> None:
         learned, rest = known[:4000], known[4000:]
         weights, intercept = ridge(all_pairs[learned], np.log(truth[learned]), 1.0)
         scores = (
-            rank_correlation(transferred, truth[unseen]),
-            rank_correlation(alone, truth[unseen]),
-            rank_correlation(all_pairs[rest] @ weights + intercept, truth[rest]),
+            spearman(transferred, truth[unseen]),
+            spearman(alone, truth[unseen]),
+            spearman(all_pairs[rest] @ weights + intercept, truth[rest]),
         )
         found.append(scores)
         chosen = prior.parameters

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from predictor.errors import InvalidValues
+from tables import ranks
 
 if TYPE_CHECKING:
     from predictor.base import Predictor
@@ -61,20 +62,16 @@ def _varied(first: NDArray[Any], second: NDArray[Any]) -> bool:
 
 def kendall_tau(predicted: ArrayLike, true: ArrayLike) -> float:
     """Kendall's tau-b between predictions [n] and values [n]; NaN where one of them is constant."""
-    from scipy.stats import kendalltau
-
     first, second = _both(predicted, true)
-    return float(kendalltau(first, second).statistic) if _varied(first, second) else math.nan
+    return ranks.kendall(first, second) if _varied(first, second) else math.nan
 
 
 def spearman(predicted: ArrayLike, true: ArrayLike) -> float:
     """Spearman's rank correlation between predictions [n] and values [n]; NaN where one of them is
     constant.
     """
-    from scipy.stats import spearmanr
-
     first, second = _both(predicted, true)
-    return float(spearmanr(first, second).statistic) if _varied(first, second) else math.nan
+    return ranks.spearman(first, second)
 
 
 def pearson(predicted: ArrayLike, true: ArrayLike) -> float:

@@ -12,7 +12,7 @@ from spaces.errors import UnknownName
 from spaces.registry import get
 from tables.errors import MissingBlock
 from tables.lookup_table import LookupTable
-from tables.ranks import rank_correlation
+from tables.ranks import spearman
 
 _NETWORKS, _SEED = 2000, 0
 
@@ -56,7 +56,7 @@ def compare(first: LookupTable, second: LookupTable) -> Comparison:
     shared = [
         key for key in first.blocks if key in second.blocks and first.blocks[key].latency_ms > 0
     ]
-    ratio, spearman = _networks(first, second)
+    ratio, correlation = _networks(first, second)
     return Comparison(
         differing={key: pair for key, pair in pairs.items() if pair[0] != pair[1]},
         blocks={
@@ -65,7 +65,7 @@ def compare(first: LookupTable, second: LookupTable) -> Comparison:
         only_first=tuple(key for key in first.blocks if key not in second.blocks),
         only_second=tuple(key for key in second.blocks if key not in first.blocks),
         networks=ratio,
-        spearman=spearman,
+        spearman=correlation,
     )
 
 
@@ -77,7 +77,7 @@ def _networks(first: LookupTable, second: LookupTable) -> tuple[float | None, fl
         return None, None
     codes = space.sample(np.random.default_rng(_SEED), _NETWORKS)
     one, other = (model.estimate(codes) for model in models)
-    return float(np.median(other / one)), rank_correlation(one, other)
+    return float(np.median(other / one)), spearman(one, other, constant=0.0)
 
 
 def print_comparison(found: Comparison, names: tuple[str, str]) -> None:

@@ -23,6 +23,7 @@ from tables.cost.evolution import Cost, minimise
 from tables.cost.model import CostModel
 from tables.lookup_table import LookupTable
 from tables.metrics import MARGIN
+from tables.ranks import kendall, spearman
 
 Array = NDArray[np.float64]
 
@@ -132,15 +133,15 @@ def validate(
     medians, levelled, count = np.median(raw, 1), np.median(even, 1), len(random)
     starts = count + np.cumsum([0, *map(len, found)])
     assert model.block_sum is not None
-    mape, spearman, kendall = ceiling(even[:count])
+    mape, ceiling_spearman, ceiling_kendall = ceiling(even[:count])
     return Validation(
         networks=count,
         rounds=rounds,
         estimate=accuracy(model.estimate(random), medians[:count], levelled[:count]),
         block_sum=accuracy(model.block_sum(random), medians[:count], levelled[:count]),
         ceiling_mape=mape,
-        ceiling_spearman=spearman,
-        ceiling_kendall=kendall,
+        ceiling_spearman=ceiling_spearman,
+        ceiling_kendall=ceiling_kendall,
         limits=tuple(
             Limit(
                 percentile,
@@ -165,7 +166,11 @@ def ceiling(even: Array) -> tuple[float, float, float]:
     Spearman and by Kendall.
     """
     first, second = (np.median(even[:, part::2], 1) for part in (0, 1))
-    return float(np.abs(first / second - 1).mean() / 2), *_ranks(first, second)
+    return (
+        float(np.abs(first / second - 1).mean() / 2),
+        spearman(first, second),
+        kendall(first, second),
+    )
 
 
 def accuracy(estimates: Array, measured: Array, levelled: Array) -> Accuracy:
@@ -173,14 +178,13 @@ def accuracy(estimates: Array, measured: Array, levelled: Array) -> Accuracy:
     divided out.
     """
     raw, even = np.abs(estimates / measured - 1), np.abs(estimates / levelled - 1)
-    spearman, kendall = _ranks(estimates, levelled)
     return Accuracy(
         mape_raw=float(raw.mean()),
         mape=float(even.mean()),
         within_5=float(np.mean(even <= 0.05)),
         within_10=float(np.mean(even <= 0.10)),
         largest=float(even.max()),
-        spearman=spearman,
+        spearman=spearman(estimates, levelled),
         kendall=kendall,
     )
 
@@ -295,9 +299,3 @@ def measure_networks(
     with quiet(int(table.conditions["threads"])):
         raw, states, around = beside(make, rounds, rng, progress)
     return raw, raw / states * measured.reference_ms, around.reference_ms / measured.reference_ms
-
-
-def _ranks(first: Array, second: Array) -> tuple[float, float]:
-    from scipy.stats import kendalltau, spearmanr
-
-    return float(spearmanr(first, second).statistic), float(kendalltau(first, second).statistic)

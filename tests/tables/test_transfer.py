@@ -13,7 +13,7 @@ from scipy.stats import norm
 from spaces import ChainSpace
 from tables import LookupTable
 from tables.errors import InvalidTransfer
-from tables.ranks import rank_correlation
+from tables.ranks import spearman
 from tables.transfer import Parameters, Prior, transferred_model
 
 MakeTable = Callable[..., LookupTable]
@@ -38,7 +38,7 @@ def test_a_mixture_of_known_devices_is_found() -> None:
     rows = prior.design()
     found = prior.fit(costs[rows, :5], 7.5 * costs[rows, 5])
     predicted = found.predict(costs[:, :5])
-    assert rank_correlation(predicted, costs[:, 5]) > 0.98
+    assert spearman(predicted, costs[:, 5]) > 0.98
     # Milliseconds of the new device, not of the others.
     assert np.median(predicted / (7.5 * costs[:, 5])) == pytest.approx(1, abs=0.05)
 
@@ -69,7 +69,7 @@ def test_the_design_looks_at_no_measurement_and_spreads() -> None:
 def test_scores_are_normal_quantiles() -> None:
     costs = np.stack([np.arange(1.0, 1001), np.arange(1000.0, 0, -1)], axis=1)
     scores = Prior(costs, parameters=FIXED)._scores(costs)
-    assert scores[:, 0] == pytest.approx(norm.ppf((np.arange(1000) + 0.5) / 1000), abs=2e-3)
+    assert scores[:, 0] == pytest.approx(norm.ppf((np.arange(1000) + 0.5) / 1000), abs=1e-12)
     assert scores[:, 1] == pytest.approx(scores[::-1, 0])
 
 
@@ -86,7 +86,7 @@ def test_parameters_are_chosen_by_the_other_devices(monkeypatch: pytest.MonkeyPa
             prior = Prior(others, parameters=parameters)
             rows = prior.design()
             found = prior.fit(others[rows], costs[rows, device])
-            scores.append(rank_correlation(found.predict(others), costs[:, device]))
+            scores.append(spearman(found.predict(others), costs[:, device]))
         return float(np.mean(scores))
 
     assert mean(told[0].parameters) >= mean(told[1].parameters) - 1e-9
@@ -95,10 +95,10 @@ def test_parameters_are_chosen_by_the_other_devices(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("costs", "said"),
     [
-        (np.ones((50, 1)), "at least 2 devices and 20 networks are needed, not .50, 1."),
-        (np.ones((19, 3)), "at least 2 devices and 20 networks"),
-        (np.zeros((50, 3)), "a cost that is not above 0"),
-        (np.full((50, 3), np.nan), "a cost that is not above 0"),
+        (np.ones((50, 1)), "costs: .*50, 1"),
+        (np.ones((19, 3)), "costs: .*19, 3"),
+        (np.zeros((50, 3)), "costs: .* above 0"),
+        (np.full((50, 3), np.nan), "costs: .* above 0"),
     ],
 )
 def test_bad_costs_are_refused(costs: np.ndarray, said: str) -> None:
@@ -110,9 +110,9 @@ def test_bad_times_are_refused() -> None:
     prior = Prior(family(5, 3), parameters=FIXED)
     rows = prior.costs[:4]
     for times in (np.array([1.0, 2.0]), np.array([1.0, 2.0, 3.0])):
-        with pytest.raises(InvalidTransfer, match="at least 3 measured networks are needed"):
+        with pytest.raises(InvalidTransfer, match="latency_ms: at least 3"):
             prior.fit(rows[: len(times)] if len(times) < 3 else rows, times)
-    with pytest.raises(InvalidTransfer, match="is not above 0"):
+    with pytest.raises(InvalidTransfer, match=r"latency_ms: .* above 0"):
         prior.fit(rows, np.array([1.0, 0.0, 2.0, 3.0]))
 
 
@@ -140,7 +140,7 @@ def test_a_cost_model_of_a_new_device(make_table: MakeTable, tiny: ChainSpace) -
         networks=300,
     )
     fresh = tiny.sample(np.random.default_rng(1), 300)
-    assert rank_correlation(model.estimate(fresh), new.estimate(fresh)) > 0.95
+    assert spearman(model.estimate(fresh), new.estimate(fresh)) > 0.95
     assert np.abs(model.estimate(fresh) / new.estimate(fresh) - 1).mean() < 0.06
     assert model.sigma is not None
     assert 0 < model.sigma < 0.3 * new.estimate(fresh).mean()
@@ -163,6 +163,6 @@ def test_ten_measurements_rank_an_unseen_device(reference_data: Path) -> None:
     design = prior.design()
     unseen = np.setdiff1d(np.arange(len(truth)), design)
     found = prior.fit(others[design], truth[design])
-    assert rank_correlation(found.predict(others[unseen]), truth[unseen]) > 0.95
+    assert spearman(found.predict(others[unseen]), truth[unseen]) > 0.95
     # No other device ranks like it.
-    assert max(rank_correlation(column, truth) for column in others.T) < 0.9
+    assert max(spearman(column, truth) for column in others.T) < 0.9
