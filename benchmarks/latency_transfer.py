@@ -1,6 +1,6 @@
 """How well ten measured networks, and what other devices measured, tell the costs of a device.
 
-    python benchmarks/latency_transfer.py
+    python benchmarks/latency_transfer.py --data FOLDER
 
 On HELP's nine devices of NAS-Bench-201 each device is left out in turn: all else (the features, the
 parameters, which ten networks are measured) is made from the other eight. Spearman's rank
@@ -72,7 +72,9 @@ def pairs(edges: NDArray[np.int64]) -> Array:
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    default="../shared/data/nasbench201",
+    envvar="PATHFIT_REFERENCE_DATA",
+    required=True,
+    help="Folder with nasbench201/, by default the one that PATHFIT_REFERENCE_DATA names.",
 )
 @click.option(
     "--seed",
@@ -83,7 +85,7 @@ def pairs(edges: NDArray[np.int64]) -> Array:
 )
 def main(data: Path, seed: int) -> None:
     """Leave each device out in turn."""
-    devices, latency, edges = read(data)
+    devices, latency, edges = read(data / "nasbench201")
     counts = np.eye(len(OPERATIONS))[edges].sum(1)
     all_pairs = pairs(edges)
     rows = Table(

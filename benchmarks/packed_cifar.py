@@ -4,8 +4,8 @@ benchmarks.
 python -m oneshot --plugin benchmarks/packed_cifar.py data packed-cifar10:FOLDER
 
 Each file holds `jpeg` (all images end to end, uint8), `offset` (n + 1), `label` and `classes`.
-Without a folder they are looked for in PATHFIT_DATA, in `images` below PATHFIT_REFERENCE_DATA, and
-in ../shared/data/images.
+Without a folder they are searched for in PATHFIT_DATA, and then in `images` below
+PATHFIT_REFERENCE_DATA.
 """
 
 from __future__ import annotations
@@ -34,10 +34,9 @@ SIDE = 32
 @register_data("packed-cifar10")
 def load(request: DataRequest) -> ImageData:
     """The data set; only the images that its parts hold are decoded."""
-    if request.path is None and not os.environ.get(FOLDERS):
-        given = os.environ.get("PATHFIT_REFERENCE_DATA")
-        root = Path(given) if given else Path(__file__).resolve().parents[2] / "shared" / "data"
-        request = dataclasses.replace(request, path=root / "images")
+    reference = os.environ.get("PATHFIT_REFERENCE_DATA")
+    if request.path is None and reference and not os.environ.get(FOLDERS):
+        request = dataclasses.replace(request, path=Path(reference) / "images")
     folder = located(request, (TRAIN,), "packed CIFAR-10").parent
     (train, labels, classes), (test, test_labels, _) = _read(folder / TRAIN), _read(folder / TEST)
     return pixel_data(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
+REFERENCE_DATA = ROOT.parent / "shared" / "data"
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -15,6 +16,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 def pytest_configure() -> None:
+    # In the environment, so that the commands that tests start as processes find it as well.
+    if REFERENCE_DATA.is_dir():
+        os.environ.setdefault("PATHFIT_REFERENCE_DATA", str(REFERENCE_DATA))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell that starts the tests in the background has it ignored, and so would what tests
         # interrupt.
@@ -29,12 +33,12 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def reference_data() -> Path:
     """The folder of the reference data."""
-    given = os.environ.get("PATHFIT_REFERENCE_DATA")
-    path = Path(given) if given else ROOT.parent / "shared" / "data"
+    named = os.environ.get("PATHFIT_REFERENCE_DATA")
+    path = Path(named) if named else REFERENCE_DATA
     if not path.is_dir():
         source = (
             "PATHFIT_REFERENCE_DATA names"
-            if given
+            if named
             else "PATHFIT_REFERENCE_DATA is not set; looked at"
         )
         pytest.skip(f"no reference data: {source} {path}, which is not a folder")

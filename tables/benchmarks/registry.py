@@ -17,8 +17,6 @@ from tables.benchmarks.records import Records
 DEFAULT_FOLDER = Path("runs/benchmarks")
 """Where `python -m tables import` writes benchmarks unless told otherwise."""
 
-_BESIDE_PROJECT = Path(__file__).resolve().parents[3] / "shared" / "data"
-
 
 BENCHMARKS = Registry[Entry](
     "benchmark",
@@ -61,12 +59,11 @@ def import_command(name: str) -> str:
 
 
 def folders() -> list[Path]:
-    """Where files are looked for: PATHFIT_DATA, runs/benchmarks, and PATHFIT_REFERENCE_DATA or
-    ../shared/data.
-    """
-    named = [Path(part) for part in os.environ.get("PATHFIT_DATA", "").split(os.pathsep) if part]
+    """Return the folders to search: PATHFIT_DATA, runs/benchmarks, PATHFIT_REFERENCE_DATA."""
+    paths = os.environ.get("PATHFIT_DATA", "").split(os.pathsep)
+    named = [Path(path) for path in paths if path]
     reference = os.environ.get("PATHFIT_REFERENCE_DATA")
-    return [*named, DEFAULT_FOLDER, Path(reference) if reference else _BESIDE_PROJECT]
+    return [*named, DEFAULT_FOLDER, *([Path(reference)] if reference else [])]
 
 
 def find(name: str, data: str | Path | None = None) -> Path | None:

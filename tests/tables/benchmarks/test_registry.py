@@ -11,7 +11,7 @@ from spaces.errors import UnknownName
 from tables.benchmarks import available
 from tables.benchmarks.errors import InvalidBenchmark, MissingBenchmark
 from tables.benchmarks.importing import import_benchmark
-from tables.benchmarks.registry import find, folders
+from tables.benchmarks.registry import DEFAULT_FOLDER, find, folders
 
 MACRO = "nas-bench-macro_cifar10.json"
 
@@ -177,7 +177,11 @@ def test_broken_csv_files_are_told(alone: Path, text: str, said: str) -> None:
         tables.benchmark("nasbench201", alone)
 
 
-def test_the_reference_data_lie_beside_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PATHFIT_REFERENCE_DATA", raising=False)
-    root = Path(tables.__file__).resolve().parents[1]
-    assert folders()[-1] == root.parent / "shared" / "data"
+def test_folders_end_with_the_reference_data_where_they_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATHFIT_REFERENCE_DATA", str(tmp_path))
+    assert folders()[-1] == tmp_path
+
+    monkeypatch.delenv("PATHFIT_REFERENCE_DATA")
+    assert folders()[-1] == DEFAULT_FOLDER
