@@ -185,7 +185,7 @@ def accuracy(estimates: Array, measured: Array, levelled: Array) -> Accuracy:
         within_10=float(np.mean(even <= 0.10)),
         largest=float(even.max()),
         spearman=spearman(estimates, levelled),
-        kendall=kendall,
+        kendall=kendall(estimates, levelled),
     )
 
 
