@@ -56,7 +56,7 @@ CASES |= {
 
 RUN_KEYS = {
     *("command", "version", "versions", "created", "started", "finished", "seconds", "duration"),
-    *("time", "images_per_second", "peak_memory_bytes", "host", "folder", "path", "sha256"),
+    *("time", "images_per_second", "peak_memory_bytes", "host", "folder", "path", "predictor"),
 }
 """Fields that name the run rather than its result."""
 
