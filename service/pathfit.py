@@ -19,6 +19,10 @@ COMMANDS = {
         "oneshot.commands:main",
         "Train a supernet, search it, retrain and export what was found.",
     ),
+    "list": (
+        "service.commands.list_:list_",
+        "List strategies, spaces, backends and other entries with their options.",
+    ),
     "service": ("service.commands:main", "Serve searches over HTTP, and ask for them."),
 }
 """Name -> where the command is, and one line of help."""

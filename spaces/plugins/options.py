@@ -8,6 +8,7 @@ import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +91,13 @@ def options_of(factory: Any) -> dict[str, Option]:
 def argument_help(docstring: str) -> dict[str, str]:
     """Return the descriptions of a docstring's `Args:` section by argument."""
     _, _, section = docstring.partition("\nArgs:\n")
+    # The next heading, such as "Raises:", is indented less than the arguments.
+    lines = takewhile(lambda line: not line or line[0].isspace(), section.splitlines())
     descriptions: dict[str, str] = {}
     name = ""
-    for line in textwrap.dedent(section).splitlines():
-        if line and not line[0].isspace():
-            # The next heading, such as "Raises:", ends the section.
-            argument = re.fullmatch(r"\*{0,2}(\w+): (.+)", line)
-            if argument is None:
-                break
+    for line in textwrap.dedent("\n".join(lines)).splitlines():
+        argument = re.fullmatch(r"\*{0,2}(\w+): (.+)", line)
+        if argument is not None:
             name = argument[1]
             descriptions[name] = argument[2]
         elif line.strip() and name:
@@ -158,34 +158,48 @@ def check_options(
             raise error(f"{owner}: {key} must be like {accepted[key].example}, not {value!r}")
 
 
-def summary_of(item: Any) -> str:
-    """Return the first line of an object's docstring."""
-    return (inspect.getdoc(item) or "").partition("\n")[0]
+def summary_of(docstring: str | None) -> str:
+    """Return the first paragraph of a docstring in one line."""
+    paragraph, _, _ = inspect.cleandoc(docstring or "").partition("\n\n")
+    return " ".join(paragraph.split())
 
 
 def summary_in_source(target: str) -> str:
-    """Return the first docstring line of "module:attribute" without importing the module.
+    """Return the summary of "module:attribute" without importing the module.
 
-    Reading the source is quick and works where the module needs packages that are not installed.
+    Reading the source is quick, and works where the module needs packages that are not installed.
     """
     from importlib.util import find_spec
 
-    module_name, _, attributes = target.partition(":")
-    spec = find_spec(module_name)
+    module_name, _, attribute = target.partition(":")
+    try:
+        spec = find_spec(module_name)
+    except ImportError:  # The package around the module does not exist, or is broken.
+        return ""
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return ""
 
-    node: ast.AST = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    for attribute in filter(None, attributes.split(".")):
-        members = [
-            member
-            for member in getattr(node, "body", [])
-            if isinstance(member, ast.ClassDef | ast.FunctionDef) and member.name == attribute
-        ]
-        if not members:
-            return ""
-        node = members[0]
+    # Of a class method, as in "module:TorchEager.of", the class has the better description.
+    name = attribute.partition(".")[0]
+    body = ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body
+    for statement, successor in zip_longest(body, body[1:]):
+        if _name_of(statement) == name:
+            return summary_of(_docstring(statement, successor))
+    return ""
 
-    if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-        return ""
-    return (ast.get_docstring(node) or "").partition("\n")[0]
+
+def _name_of(statement: ast.stmt) -> str | None:
+    if isinstance(statement, ast.ClassDef | ast.FunctionDef):
+        return statement.name
+    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+        return statement.targets[0].id
+    return None
+
+
+def _docstring(statement: ast.stmt, successor: ast.stmt | None) -> str | None:
+    if isinstance(statement, ast.ClassDef | ast.FunctionDef):
+        return ast.get_docstring(statement)
+    # The text below an assignment documents it.
+    if isinstance(successor, ast.Expr) and isinstance(successor.value, ast.Constant):
+        return str(successor.value.value)
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -153,7 +154,7 @@ class Registry(Generic[T]):
         return self._origins[canonical]
 
     def summary(self, name: str) -> str:
-        """Return the first line of an entry's documentation, without importing the entry."""
+        """Return an entry's one-line description, where possible without importing the entry."""
         canonical = self.aliases.get(name, name)
         if canonical not in self._objects:
             target = self._built_in.get(canonical)
@@ -161,7 +162,7 @@ class Registry(Generic[T]):
                 target = self._installed()[canonical].value
             if target is not None and ":" in target:
                 return summary_in_source(target)
-        return summary_of(self.get(canonical))
+        return summary_of(inspect.getdoc(self.get(canonical)))
 
     def options(self, name: str) -> dict[str, Option]:
         """Return the options of an entry by name; raises like `get`."""

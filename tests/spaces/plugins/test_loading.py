@@ -42,7 +42,7 @@ def clean() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("clean")
-def test_a_file_registers_its_spaces_once(tmp_path: Path) -> None:
+def test_load_file_runs_a_file_once(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(SOURCE.format(name="mine-of-file"))
     plugins.load_file(file)
@@ -54,7 +54,7 @@ def test_a_file_registers_its_spaces_once(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("clean")
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (
             "import nothing_of_this_name",
@@ -64,12 +64,12 @@ def test_a_file_registers_its_spaces_once(tmp_path: Path) -> None:
         (SOURCE.format(name="spos"), "the space 'spos' is registered already"),
     ],
 )
-def test_a_broken_file_is_told_of(tmp_path: Path, content: str, said: str) -> None:
+def test_load_file_raises_for_a_broken_file(tmp_path: Path, content: str, message: str) -> None:
     file = tmp_path / "broken.py"
     file.write_text(content)
     with pytest.raises(InvalidPlugin, match=r"broken\.py") as caught:
         plugins.load_file(file)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     with pytest.raises(InvalidPlugin, match="no Python file"):
         plugins.load_file(tmp_path / "none.py")
 
@@ -89,7 +89,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("clean", "installed")
-def test_installed_packages_bring_spaces() -> None:
+def test_entry_point_of_a_module_registers_its_spaces() -> None:
     with pytest.warns(
         UserWarning, match="plug-in broken .outside_pathfit_nothing. cannot be loaded"
     ):
@@ -98,18 +98,18 @@ def test_installed_packages_bring_spaces() -> None:
     assert registry.get("from-outside").size == 2
 
 
-def test_the_command_line_lists_both(installed: Path, tmp_path: Path) -> None:
+def test_command_line_lists_spaces_of_files_and_packages(installed: Path, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(SOURCE.format(name="mine-of-file"))
     command = [sys.executable, "-W", "ignore", "-m", "spaces", "--plugin", str(file), "list"]
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     environment = {"PYTHONPATH": f"{installed}:{root}", "COLUMNS": "120", "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert "mine-of-file" in done.stdout
     assert "from-outside" in done.stdout
 
 
-def test_the_command_line_refuses_a_broken_file(tmp_path: Path) -> None:
+def test_command_line_refuses_a_broken_file(tmp_path: Path) -> None:
     file = tmp_path / "broken.py"
     file.write_text("1 / 0")
     command = [sys.executable, "-m", "spaces", "--plugin", str(file), "list"]
@@ -118,7 +118,7 @@ def test_the_command_line_refuses_a_broken_file(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=Path(__file__).resolve().parents[3],
     )
     assert done.returncode == 2
     assert done.stderr == f"Error: the plug-in {file} failed: ZeroDivisionError: division by zero\n"
