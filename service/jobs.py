@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from spaces.errors import PathfitError
 
+JsonObject = dict[str, Any]
+"""A JSON object whose fields depend on the kind of a job."""
+
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """State of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -87,6 +90,42 @@ class StaleAttempt(PathfitError):
 
 
 @dataclass(frozen=True)
+class Resources:
+    """Processor cores and GPUs of a machine or a job.
+
+    Args:
+        cpus: Processor cores.
+        gpus: GPUs; a fraction of one shares it with other jobs.
+    """
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+
+@dataclass(frozen=True)
+class JobError:
+    """Reason why a job failed.
+
+    Args:
+        kind: Name of the error's class.
+        detail: One sentence for the person who sent the request.
+    """
+
+    kind: str
+    detail: str
+
+    @classmethod
+    def from_crashes(cls, ending: str) -> JobError:
+        """Describe a job on which too many workers died, the last one with the given ending."""
+        detail = f"{MAX_WORKER_CRASHES} workers died on it; the last one {ending}"
+        return cls("WorkerDied", detail)
+
+    def to_dict(self) -> JsonObject:
+        """Return the JSON object that the API answers."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Job:
     """One job as the store has it.
 
@@ -101,9 +140,9 @@ class Job:
         progress: the last report, None before the first.
         result: what GET answers, None before it is done.
         artifact: the full result, as `Artifacts.read` takes it.
-        error: why it failed.
+        error: JSON object of the `JobError`, None unless it failed.
         owner: id of the token that asked for it, None where none was needed.
-        resources: what it takes while it runs; `cpus` and `gpus`.
+        resources: Processor cores and GPUs that it occupies while it runs.
         engine: id of the engine that claimed it last.
         lease: until when that engine holds it unless it reports, in seconds since 1970; None once
             it has let go.
@@ -113,16 +152,16 @@ class Job:
     id: str
     kind: str
     state: JobState
-    request: dict[str, Any]
-    task: dict[str, Any] = field(repr=False)
+    request: JsonObject
+    task: JsonObject = field(repr=False)
     attempt: int
     worker_crashes: int
-    progress: dict[str, Any] | None
-    result: dict[str, Any] | None = field(repr=False)
+    progress: JsonObject | None
+    result: JsonObject | None = field(repr=False)
     artifact: str | None
-    error: dict[str, Any] | None
+    error: JsonObject | None
     owner: str | None
-    resources: dict[str, float]
+    resources: Resources
     engine: str | None
     lease: float | None
     created: float

@@ -22,8 +22,8 @@ from service.app import create_app
 from service.context import Service, service_of
 from service.operation import logs
 from service.problems import MEDIA_TYPE, Problem
-from service.processes.child_process import ordered
-from service.processes.listening import Order
+from service.processes.child_process import read_order
+from service.processes.listening import WebOrder
 
 GRACE = 1
 """Seconds that requests get to end when the service stops."""
@@ -44,7 +44,7 @@ class Server(BaseApplication):
         order: the supervisor's.
     """
 
-    def __init__(self, order: Order):
+    def __init__(self, order: WebOrder):
         self.order, self.settings = order, order.settings
         super().__init__()
 
@@ -138,7 +138,7 @@ class WebWorker(ThreadWorker):
 
 def main() -> None:
     """Answer requests until told to stop, or until the supervisor dies."""
-    Server(ordered(lambda: os.kill(os.getpid(), signal.SIGTERM))).run()
+    Server(read_order(lambda: os.kill(os.getpid(), signal.SIGTERM))).run()
 
 
 if __name__ == "__main__":

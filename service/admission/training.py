@@ -6,14 +6,14 @@ from typing import Any
 
 from service.admission.tasks import PredictorTask, RetrainTask
 from service.catalog.catalog import Catalog
-from service.jobs import Job
+from service.jobs import Job, JsonObject, Resources
 from service.problems import Problem, blaming, invalid
 from service.schemas.jobs import PredictorRequest, RetrainRequest
 from spaces.architecture import Architecture
 from spaces.errors import UnknownName
 from tables.evaluation import read, scores
 
-Admitted = tuple[dict[str, Any], dict[str, Any], dict[str, float]]
+Admitted = tuple[JsonObject, JsonObject, Resources]
 """The request with its defaults filled in, the task, and the resources that it takes."""
 
 FEWEST_TESTED = 5
@@ -48,7 +48,7 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog) -> Admitted:
         )
     task = PredictorTask(space, file, request.name, options, request.seed)
     filled = {**request.model_dump(mode="json"), "space": space}
-    return filled, task.to_dict(), {"cpus": task.threads}
+    return filled, task.to_dict(), Resources(cpus=float(task.threads))
 
 
 def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None) -> Admitted:
@@ -94,16 +94,15 @@ def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None)
         workers=request.workers,
     )
     on_gpu = options.get("accelerator") == "gpu"
-    needs = {
-        "cpus": float(task.threads * task.workers),
-        "gpus": float(task.workers if on_gpu else 0),
-    }
+    resources = Resources(
+        cpus=float(task.threads * task.workers), gpus=float(task.workers if on_gpu else 0)
+    )
     filled = {
         **request.model_dump(mode="json"),
         "architecture": architecture.to_dict(),
         "space": architecture.space,
     }
-    return filled, task.to_dict(), needs
+    return filled, task.to_dict(), resources
 
 
 def _architecture(request: RetrainRequest, catalog: Catalog, search: Job | None) -> Architecture:

@@ -14,7 +14,7 @@ from typing import Any
 from flask import request, url_for
 
 from service.context import Service
-from service.jobs import Job, JobState
+from service.jobs import Job, JobState, JsonObject, Resources
 from service.operation import logs
 from service.problems import invalid, too_many
 from service.security.caller import owner
@@ -31,7 +31,7 @@ Answer = tuple[dict[str, Any], int, dict[str, str]]
 def accept(
     service: Service,
     kind: str,
-    admit: Callable[[], tuple[dict[str, Any], dict[str, Any], dict[str, float]]],
+    admit: Callable[[], tuple[JsonObject, JsonObject, Resources]],
 ) -> Answer:
     """Create a job, and wait for its end as far as the request prefers that.
 

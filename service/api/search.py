@@ -12,6 +12,7 @@ from service.api.documentation import Answers, reading, writing
 from service.api.job_requests import Answer, accept, looked_up, shown
 from service.artifacts import MissingArtifact
 from service.context import service_of
+from service.jobs import JsonObject, Resources
 from service.problems import Problem
 from service.schemas.base import JobQuery
 from service.schemas.jobs import JobStatus, SearchList
@@ -43,9 +44,13 @@ def blueprint() -> APIBlueprint:
     def create(asked: SearchRequest) -> Answer:
         service = service_of()
 
-        def admitted() -> tuple[dict[str, Any], dict[str, Any], dict[str, float]]:
+        def admitted() -> tuple[JsonObject, JsonObject, Resources]:
             filled, task = admit(asked, service.catalog)
-            return filled.model_dump(mode="json"), task.to_dict(), {"cpus": task.threads}
+            return (
+                filled.model_dump(mode="json"),
+                task.to_dict(),
+                Resources(cpus=float(task.threads)),
+            )
 
         return accept(service, "search", admitted)
 

@@ -1,3 +1,1 @@
-"""What runs jobs: `service.engine.engine` over workers on Ray, in a process of its own (`python -m
-service.engine`).
-"""
+"""The engine, which runs jobs with workers on Ray, in a process of its own."""

@@ -1,5 +1,6 @@
-"""`python -m service.engine`: the process that owns Ray and runs jobs; the service's supervisor
-starts it.
+"""`python -m service.engine`: the process that owns Ray and runs jobs.
+
+The service's supervisor starts it.
 """
 
 from __future__ import annotations
@@ -11,74 +12,78 @@ import signal
 from pathlib import Path
 
 from service.artifacts import Artifacts
-from service.engine.cleanup import MARK, end
+from service.engine.cleanup import MARK, kill_processes
 from service.engine.engine import Engine, Fault, Inbox
-from service.engine.order import BROKEN, REFUSED, Order
-from service.engine.ray_process import starter
+from service.engine.order import EXIT_RAY_DIED, EXIT_REFUSED, EngineOrder
+from service.engine.ray_process import worker_factory
 from service.engine.ray_session import RayFailed, RaySession
 from service.engine.worker import Needs
-from service.processes.child_process import ordered
+from service.processes.child_process import read_order
 from service.store import Store
 
 
 def main() -> None:
-    """Run jobs until told to stop, or until the supervisor or Ray dies."""
+    """Run jobs until the engine is stopped, or until the supervisor or Ray dies."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    order: Order = ordered(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    order: EngineOrder = read_order(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    # Ctrl-C in a terminal is the supervisor's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: _leave(0))
+    signal.signal(signal.SIGTERM, lambda number, frame: _exit(0))
+
     code = 1
     try:
         code = run(order)
     except Exception:
         logging.getLogger(__name__).exception("the engine has failed")
     finally:
-        _leave(code)
+        _exit(code)
 
 
-def run(order: Order) -> int:
-    """Run an engine; gives the exit code."""
+def run(order: EngineOrder) -> int:
+    """Run an engine, and return the exit code."""
     settings = order.settings
     store = Store(settings.store)
     room = Needs(settings.workers, settings.gpus)
     session = RaySession(settings.data, settings.ray_address, room)
+
     store.engines.announce(order.name, "starting", "Ray is starting")
     try:
-        described = session.start()
+        ray = session.start()
     except RayFailed as error:
         store.engines.announce(order.name, "fault", str(error))
-        return BROKEN if settings.ray_address is None else REFUSED
-    store.engines.announce(order.name, "starting", "workers are starting", described)
+        return EXIT_RAY_DIED if settings.ray_address is None else EXIT_REFUSED
+    store.engines.announce(order.name, "starting", "workers are starting", ray)
+
     inbox: Inbox = queue.SimpleQueue()
     artifacts = Artifacts(settings.artifacts_url)
-    make = starter(artifacts.url, 1, lambda worker, report: inbox.put((worker, report)))
-    alone = settings.ray_address is None and store.path is not None
     engine = Engine(
         store,
         artifacts,
         order.name,
         inbox,
-        make,
+        worker_factory(artifacts.url, 1, lambda worker, report: inbox.put((worker, report))),
         session.room,
         session.fault,
         settings.workers,
-        alone,
+        # Other engines can share a PostgreSQL store, and nodes can join a cluster.
+        alone=settings.ray_address is None and store.path is not None,
     )
     signal.signal(signal.SIGTERM, lambda number, frame: engine.stop())
     try:
         engine.run()
     except Fault as fault:
         store.engines.announce(order.name, "fault", str(fault))
-        return BROKEN
+        return EXIT_RAY_DIED
     return 0
 
 
-def _leave(code: int) -> None:
-    """End at once, with all that was started: Ray's own way to end takes seconds, or a minute where
-    it is broken.
+def _exit(code: int) -> None:
+    """End this process and all that it started at once.
+
+    Ray's own way to end takes seconds, and a minute if Ray is broken.
     """
     if MARK in os.environ:
-        end(Path(os.environ[MARK]), 1.0)
+        kill_processes(Path(os.environ[MARK]), 1.0)
     os._exit(code)
 
 

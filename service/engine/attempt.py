@@ -1,6 +1,4 @@
-"""Attempt: one go at a job, in the process of a worker; whatever it does, the worker lives and
-tells.
-"""
+"""One attempt at a job in the process of a worker, which survives whatever the attempt does."""
 
 from __future__ import annotations
 
@@ -11,77 +9,92 @@ from pathlib import Path
 from typing import Any
 
 from service.artifacts import Artifacts
+from service.engine.reports import (
+    Assignment,
+    Done,
+    Failed,
+    FinalReport,
+    LostProcess,
+    Progressed,
+    Stopped,
+)
+from service.jobs import JobError
 from service.kinds import get
-from service.kinds.base import Cancelled, Context, Lost, Outcome, refusal
+from service.kinds.base import Cancelled, Context, Lost, Outcome, Progress, explain_refused_write
 from spaces.errors import PathfitError
 
 
 class Attempt:
-    """One go at a job.
+    """One attempt at a job.
 
     Args:
-        job_id: the job's.
-        attempt: counts from 1.
-        artifacts: where files of this attempt are kept.
-        tell: takes a report of progress.
-        cancelled: whether this go is to end.
+        assignment: The job and the number of the attempt.
+        artifacts: Stores the files of the attempt.
+        report: Receives the progress.
+        is_cancelled: Whether the attempt is to end.
     """
 
     def __init__(
         self,
-        job_id: str,
-        attempt: int,
+        assignment: Assignment,
         artifacts: Artifacts,
-        tell: Callable[[dict[str, Any]], None],
-        cancelled: Callable[[str, int], bool],
+        report: Callable[[Progressed], None],
+        is_cancelled: Callable[[Assignment], bool],
     ):
-        self._head = {"job": job_id, "attempt": attempt}
-        self._job_id, self._attempt, self._artifacts = job_id, attempt, artifacts
-        self._tell, self._cancelled = tell, cancelled
+        self._assignment = assignment
+        self._artifacts = artifacts
+        self._report = report
+        self._is_cancelled = is_cancelled
 
-    def run(self, kind: str, task: Mapping[str, Any]) -> dict[str, Any]:
-        """Do the task; the last report on it."""
+    def run(self, kind: str, task: Mapping[str, Any]) -> FinalReport:
+        """Run a task, and return its final report; no error of the task is raised."""
         try:
             with tempfile.TemporaryDirectory(
                 prefix="pathfit-", ignore_cleanup_errors=True
             ) as folder:
-                context = Context(self._job_id, self._attempt, Path(folder), self._artifacts, self)
+                context = Context(
+                    self._assignment.job_id,
+                    self._assignment.attempt,
+                    Path(folder),
+                    self._artifacts,
+                    self,
+                )
                 return self._done(get(kind).run(task, context))
         except Cancelled:
-            return {**self._head, "event": "cancelled"}
+            return Stopped(self._assignment)
         except Lost as lost:
-            return {**self._head, "event": "lost", "ending": str(lost)}
+            return LostProcess(self._assignment, str(lost))
         except PathfitError as error:
-            return self._failed(error, refusal(str(error), tempfile.gettempdir()) or str(error))
-        except BaseException as error:  # nothing else would tell of a thread's end
-            refused = refusal(str(error), tempfile.gettempdir())
-            if refused is None:
+            refusal = explain_refused_write(str(error), tempfile.gettempdir())
+            return self._failed(error, refusal or str(error))
+        # Every other error too: the end of a thread would be reported by nothing else.
+        except BaseException as error:
+            refusal = explain_refused_write(str(error), tempfile.gettempdir())
+            if refusal is None:
                 sys.excepthook(*sys.exc_info())
-            return self._failed(error, refused or f"internal error: {error}")
+            return self._failed(error, refusal or f"internal error: {error}")
 
-    def _done(self, outcome: Outcome) -> dict[str, Any]:
-        written = {
-            name: f"{self._job_id}/{self._attempt}/{name}"
-            if content is None
-            else self._artifacts.write(self._job_id, self._attempt, name, content)
-            for name, content in outcome.artifacts.items()
-        }
-        first = next(iter(written.values()), None)
-        return {**self._head, "event": "done", "result": outcome.result, "artifact": first}
+    def _done(self, outcome: Outcome) -> Done:
+        paths = [self._store(name, content) for name, content in outcome.artifacts.items()]
+        return Done(self._assignment, outcome.result, paths[0] if paths else None)
 
-    def _failed(self, error: BaseException, detail: str) -> dict[str, Any]:
-        return {
-            **self._head,
-            "event": "failed",
-            "error": {"kind": type(error).__name__, "detail": detail},
-        }
+    def _store(self, name: str, content: bytes | Path | None) -> str:
+        """Store an artifact, unless the attempt has stored it already, and return its path."""
+        job_id = self._assignment.job_id
+        attempt = self._assignment.attempt
+        if content is None:
+            return f"{job_id}/{attempt}/{name}"
+        return self._artifacts.write(job_id, attempt, name, content)
 
-    # What Context asks
+    def _failed(self, error: BaseException, detail: str) -> Failed:
+        return Failed(self._assignment, JobError(type(error).__name__, detail))
 
-    def progress(self, numbers: dict[str, Any]) -> None:
-        """Take what is to be shown."""
-        self._tell({**self._head, "event": "progress", "progress": numbers})
+    # The reports of `Context`
+
+    def progress(self, progress: Progress) -> None:
+        """Report progress."""
+        self._report(Progressed(self._assignment, progress.to_dict()))
 
     def cancelled(self) -> bool:
-        """Whether this go is to end."""
-        return self._cancelled(self._job_id, self._attempt)
+        """Return whether the attempt is to end."""
+        return self._is_cancelled(self._assignment)

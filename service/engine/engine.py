@@ -1,4 +1,4 @@
-"""Engine: claims jobs, has workers run them, and alone writes what becomes of them."""
+"""The engine: claims jobs, has workers run them, and alone records their reports in the store."""
 
 from __future__ import annotations
 
@@ -12,42 +12,65 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.artifacts import ArtifactFailed, Artifacts
-from service.engine.worker import Assignment, Needs, Worker
-from service.engine.worker_pool import Crew
-from service.jobs import MAX_WORKER_CRASHES, IllegalTransition, JobState, StaleAttempt, UnknownJob
+from service.engine.reports import (
+    Assignment,
+    Done,
+    Failed,
+    LostProcess,
+    Progressed,
+    Ready,
+    Report,
+    Stopped,
+)
+from service.engine.worker import Needs, Worker
+from service.engine.worker_pool import WorkerPool
+from service.jobs import (
+    MAX_WORKER_CRASHES,
+    IllegalTransition,
+    JobError,
+    JobState,
+    Resources,
+    StaleAttempt,
+    UnknownJob,
+)
 from service.store import Store
 
 HEARTBEAT = 2.0
-"""Seconds between two words to the store; a lease lasts for five of them."""
+"""Seconds between two heartbeats; a lease lasts for five of them."""
 
 CANCEL_PATIENCE = 0.2
-"""Seconds that a job gets to end by itself once it is cancelled."""
+"""Seconds that a worker has to leave a cancelled job before it is killed."""
 
 _TICK = 0.05
-_LOOK = 0.1
-_IDLE_CLAIM = 1.0
+_CANCEL_INTERVAL = 0.1
+_FAULT_INTERVAL = 1.0
+_CLAIM_INTERVAL = 1.0
+_STORE_RETRY_DELAY = 1.0
 _LOG = logging.getLogger(__name__)
 
-Inbox = queue.SimpleQueue["tuple[Worker | None, dict[str, Any] | None]"]
+Inbox = queue.SimpleQueue["tuple[Worker | None, Report | None]"]
+"""Workers and their reports; None for a worker's death, and for no worker to wake the engine."""
 
 
 class Fault(Exception):
-    """What the workers run on is dead: the engine has to be started anew."""
+    """The ground that the workers run on is dead: the engine has to be started again."""
 
 
 class Engine:
-    """Runs jobs until it is stopped; its one thread is the caller of `run`.
+    """Runs jobs until it is stopped, in the one thread that calls `run`.
 
     Args:
-        store: the jobs.
-        artifacts: where workers put files.
-        name: the engine's id in the store.
-        inbox: what workers report to, as pairs of worker and report, None for a death.
-        make_worker: starts one.
-        room: what may be occupied in all; asked now and then, for a cluster may grow.
-        fault: what of the ground below the workers is dead.
-        warm: workers for jobs of one core that are kept ready.
-        alone: whether no other engine, and no larger room, may come for jobs that do not fit.
+        store: Has the jobs.
+        artifacts: Stores the workers' files.
+        name: Id of the engine in the store.
+        inbox: Receives the reports of the workers.
+        start_worker: Starts a worker with the given needs.
+        room: Returns the resources that jobs may occupy together; called again and again, since a
+            cluster may grow.
+        fault: Returns the part of the workers' ground that is dead; None if all is well.
+        num_warm: Number of workers for jobs of one core that are kept ready.
+        alone: Whether a job that never fits here will fit nowhere: there is no other engine, and
+            the room does not grow.
     """
 
     def __init__(
@@ -56,58 +79,73 @@ class Engine:
         artifacts: Artifacts,
         name: str,
         inbox: Inbox,
-        make_worker: Callable[[Needs], Worker],
+        start_worker: Callable[[Needs], Worker],
         room: Callable[[], Needs],
         fault: Callable[[], str | None] = lambda: None,
-        warm: int = 1,
+        num_warm: int = 1,
         alone: bool = True,
     ):
-        self._store, self._artifacts, self._name, self._inbox = store, artifacts, name, inbox
-        self._room, self._fault, self._alone = room, fault, alone
-        self._crew = Crew(make_worker, warm)
-        self._stopping = False  # no Event: `stop` may interrupt the very thread that waits for it
-        self._state: tuple[str, str | None] = ("starting", None)
-        self._due: dict[str, float] = {}
-        self._passed_over: object = None
+        self._store = store
+        self._artifacts = artifacts
+        self._name = name
+        self._inbox = inbox
+        self._room = room
+        self._fault = fault
+        self._alone = alone
+        self._pool = WorkerPool(start_worker, num_warm)
+        # Not an Event: `stop` may interrupt the very thread that waits for it.
+        self._stopping = False
+        self._announced: tuple[str, str | None] = ("starting", None)
+        self._next_time: dict[str, float] = {}
+        self._unclaimable: object = None
 
     def stop(self) -> None:
-        """Have `run` return soon; may be called from a handler of signals."""
+        """Have `run` return soon; a signal handler may call it."""
         self._stopping = True
         self._inbox.put((None, None))
 
     def run(self) -> None:
-        """Work until told to stop, and leave unfinished jobs queued; raises Fault."""
+        """Run jobs until the engine is stopped; unfinished ones are queued again.
+
+        Raises:
+            Fault: The ground that the workers run on is dead.
+        """
+        steps = (
+            self._check_ground,
+            self._send_heartbeat,
+            self._end_cancelled,
+            self._pool.refill,
+            self._claim_jobs,
+            self._pool.make_way,
+        )
         try:
             while not self._stopping:
-                crew = (self._crew.refill, self._assign, self._crew.make_way)
-                for step in (self._check, self._beat, self._look, *crew):
-                    self._guarded(step)
-                self._drain()
+                for step in steps:
+                    self._guard(step)
+                self._handle_reports()
         finally:
             self._shut_down()
 
-    def _drain(self) -> None:
-        """Handle what has come in; wait for it a moment where nothing has."""
+    def _handle_reports(self) -> None:
+        """Handle the reports that have come in; wait a moment for the first."""
         with contextlib.suppress(queue.Empty):
             worker, report = self._inbox.get(timeout=_TICK)
             while True:
-                if worker is not None:
-                    self._guarded(
-                        self._bury if report is None else self._hear,
-                        worker,
-                        *([report] if report else []),
-                    )
+                if worker is not None and report is None:
+                    self._guard(self._handle_death, worker)
+                elif worker is not None:
+                    self._guard(self._handle, worker, report)
                 worker, report = self._inbox.get_nowait()
 
-    def _guarded(self, step: Callable[..., object], *arguments: Any) -> None:
-        """Take a step; where the store fails, try it again in a while: the engine lives on."""
+    def _guard(self, step: Callable[..., object], *arguments: Any) -> None:
+        """Take a step, again while the store fails; no error except a Fault ends the engine."""
         while True:
             try:
                 step(*arguments)
                 return
             except SQLAlchemyError as error:
                 _LOG.error("the job store failed, trying again: %s", error)
-                time.sleep(1.0)
+                time.sleep(_STORE_RETRY_DELAY)
                 if self._stopping:
                     return
             except Fault:
@@ -116,177 +154,197 @@ class Engine:
                 _LOG.exception("the engine passed over an error")
                 return
 
-    def _is_due(self, what: str, interval: float) -> bool:
+    def _is_due(self, topic: str, interval: float) -> bool:
         now = time.monotonic()
-        if now < self._due.get(what, 0.0):
+        if now < self._next_time.get(topic, 0.0):
             return False
-        self._due[what] = now + interval
+        self._next_time[topic] = now + interval
         return True
 
-    # Looking around
+    # Regular checks
 
-    def _check(self) -> None:
-        if self._is_due("fault", 1.0):
+    def _check_ground(self) -> None:
+        if self._is_due("fault", _FAULT_INTERVAL):
             if (fault := self._fault()) is not None:
                 raise Fault(fault)
-            self._crew.room = self._room()
+            self._pool.room = self._room()
 
-    def _beat(self) -> None:
+    def _send_heartbeat(self) -> None:
         if not self._is_due("heartbeat", HEARTBEAT):
             return
-        for job_id, attempt in self._store.leases.renew(self._name, self._crew.held):
-            self._leave(job_id, attempt)
+        held = [(held.job_id, held.attempt) for held in self._pool.assignments]
+        for job_id, attempt in self._store.leases.renew(self._name, held):
+            self._cancel(Assignment(job_id, attempt))
         self._store.leases.expire()
         self._announce()
 
-    def _look(self) -> None:
-        self._crew.kill_late()
-        if self._crew.held and self._is_due("cancelled", _LOOK):
+    def _end_cancelled(self) -> None:
+        self._pool.kill_late()
+        if self._pool.assignments and self._is_due("cancelled", _CANCEL_INTERVAL):
             for job_id, attempt in self._store.leases.cancelled(self._name):
-                self._leave(job_id, attempt)
+                self._cancel(Assignment(job_id, attempt))
 
-    def _leave(self, job_id: str, attempt: int) -> None:
-        if (worker := self._crew.on(job_id, attempt)) is not None:
+    def _cancel(self, assignment: Assignment) -> None:
+        if (worker := self._pool.find(assignment)) is not None:
             worker.cancel(CANCEL_PATIENCE)
 
     def _announce(self) -> None:
-        """Say how things are where that has changed."""
+        """Record the engine's state if it has changed."""
         state: tuple[str, str | None] = ("starting", None)
-        if died := self._crew.failed_starts:
+        if died := self._pool.failed_starts:
             state = ("fault", f"workers do not start: {died} died while starting")
-        elif any(worker.ready for worker in self._crew.workers):
+        elif any(worker.ready for worker in self._pool.workers):
             state = ("ready", None)
-        # One that dies is replaced at once: that is no news.
-        if state != self._state and not (state[0] == "starting" and self._state[0] == "ready"):
+
+        # A ready worker that dies is replaced at once: the engine does not start again for that.
+        is_replacing = state[0] == "starting" and self._announced[0] == "ready"
+        if state != self._announced and not is_replacing:
             self._store.engines.announce(self._name, *state)
-            self._state = state
+            self._announced = state
 
-    # Jobs
+    # Claiming jobs
 
-    def _assign(self) -> None:
-        while self._crew.may_start():
-            free = self._crew.available
-            if (free.cpus <= 0 and free.gpus <= 0) or not self._queued():
+    def _claim_jobs(self) -> None:
+        while self._pool.may_start():
+            free = self._pool.available
+            if (free.cpus <= 0 and free.gpus <= 0) or not self._may_claim():
                 return
-            job = self._store.leases.claim(self._name, free={"cpus": free.cpus, "gpus": free.gpus})
+            job = self._store.leases.claim(self._name, free=Resources(free.cpus, free.gpus))
             if job is None:
                 self._refuse_oversized()
                 return
-            self._passed_over = None
-            self._crew.give(job)
+            self._unclaimable = None
+            self._pool.assign(job)
 
     def _refuse_oversized(self) -> None:
-        """With everything free, what still does not fit never will, unless there are others to run
-        it.
-        """
-        if not (self._alone and self._crew.idle):
+        """Fail a job that does not fit though no other runs, unless another engine may run it."""
+        if not (self._alone and self._pool.idle):
             return
-        if (job := self._store.leases.claim(self._name)) is None:
+        job = self._store.leases.claim(self._name)
+        if job is None:
             return
-        needs, room = Needs.of(job), self._crew.room
-        if needs.within(room):  # it came just now
-            self._crew.give(job)
+        needs = Needs.from_job(job)
+        room = self._pool.room
+        # A job that fits was queued after the claim before this one.
+        if needs.fits(room):
+            self._pool.assign(job)
             return
-        needed = f"the job needs {needs.cpus:g} CPUs and {needs.gpus:g} GPUs"
-        detail = f"{needed}; the service has {room.cpus:g} and {room.gpus:g}"
-        self._record(
-            self._store.jobs.fail, job.id, job.attempt, {"kind": "NoRoom", "detail": detail}
+        detail = (
+            f"the job needs {needs.cpus:g} CPUs and {needs.gpus:g} GPUs; the service has"
+            f" {room.cpus:g} and {room.gpus:g}"
         )
+        self._record(self._store.jobs.fail, job.id, job.attempt, JobError("NoRoom", detail))
 
-    def _queued(self) -> bool:
-        """Whether a queued job is worth a claim, which is a write: nothing fitted those that were
-        looked at last.
+    def _may_claim(self) -> bool:
+        """Return whether a queued job may be worth a claim, which is a write.
+
+        It is not while the queue is the one of which no job fitted last time; then one claim per
+        `_CLAIM_INTERVAL` is made all the same.
         """
         newest, total = self._store.jobs.list(state=JobState.QUEUED, limit=1)
-        seen = (total, newest[0].id if newest else None)
-        if not total or (seen == self._passed_over and not self._is_due("claim", _IDLE_CLAIM)):
+        if not total:
             return False
-        self._passed_over = seen
+        queue_state = (total, newest[0].id if newest else None)
+        if queue_state == self._unclaimable and not self._is_due("claim", _CLAIM_INTERVAL):
+            return False
+        self._unclaimable = queue_state
         return True
 
-    # What workers say
+    # Reports of workers
 
-    def _hear(self, worker: Worker, report: dict[str, Any]) -> None:
-        event = report["event"]
-        if event == "ready":
-            self._crew.welcome(worker, report["pid"])
+    def _handle(self, worker: Worker, report: Report) -> None:
+        if isinstance(report, Ready):
+            self._pool.mark_ready(worker, report)
             self._announce()
             return
-        job_id, attempt = report["job"], report["attempt"]
-        if event == "progress":
-            self._record(self._store.jobs.report, job_id, attempt, report["progress"])
-            return
-        kept = event == "lost"  # what it kept, the next attempt goes on from
-        if event == "done":
-            kept = self._record(
-                self._store.jobs.finish, job_id, attempt, report["result"], report["artifact"]
-            )
-        elif event == "failed":
-            self._record(self._store.jobs.fail, job_id, attempt, report["error"])
-        elif event == "lost":
-            self._record(self._lose, Assignment(job_id, attempt), report["ending"])
-        # Only now: a step that the store's failure repeats must find the worker as it was.
-        if worker.assignment == Assignment(job_id, attempt):
-            worker.free()
-        self._passed_over = None
-        if not kept:
-            self._clear(job_id, attempt)
 
-    def _clear(self, job_id: str, attempt: int) -> None:
-        """Remove what an attempt left that came to nothing."""
+        job_id = report.assignment.job_id
+        attempt = report.assignment.attempt
+        jobs = self._store.jobs
+        if isinstance(report, Progressed):
+            self._record(jobs.report, job_id, attempt, report.progress)
+            return
+
+        match report:
+            case Done():
+                keeps_files = self._record(
+                    jobs.finish, job_id, attempt, report.result, report.artifact
+                )
+            case Failed():
+                keeps_files = False
+                self._record(jobs.fail, job_id, attempt, report.error)
+            case LostProcess():
+                # The next attempt resumes from the checkpoints of this one.
+                keeps_files = True
+                self._record(self._lose, report.assignment, report.ending)
+            case Stopped():
+                keeps_files = False
+
+        # Not earlier: a step that the store's failure repeats must find the worker as it was.
+        if worker.assignment == report.assignment:
+            worker.release()
+        self._unclaimable = None
+        if not keeps_files:
+            self._remove_artifacts(report.assignment)
+
+    def _remove_artifacts(self, assignment: Assignment) -> None:
+        """Remove the files of an attempt that has no result."""
         try:
-            self._artifacts.remove(job_id, attempt)
+            self._artifacts.remove(assignment.job_id, assignment.attempt)
         except ArtifactFailed as error:
-            _LOG.warning("artifacts are left behind: %s", error)
+            _LOG.warning("artifacts cannot be removed: %s", error)
 
     def _record(self, write: Callable[..., None], *arguments: Any) -> bool:
-        """Write to the store; a report that came too late to count is left out."""
+        """Write to the store, and return whether the report was in time to count."""
         try:
             write(*arguments)
         except (IllegalTransition, StaleAttempt, UnknownJob) as late:
-            _LOG.debug("a late report was left out: %s", late)
+            _LOG.debug("a late report was ignored: %s", late)
             return False
         return True
 
-    def _bury(self, worker: Worker) -> None:
-        """A worker has died: its job is run again, unless it has cost too many."""
-        if worker not in self._crew.workers:
-            return  # it was ended to make room
+    def _handle_death(self, worker: Worker) -> None:
+        """Remove a worker that has died; its job is run again unless it has crashed too many."""
+        if worker not in self._pool.workers:
+            # It was ended to make room for another.
+            return
         if (fault := self._fault()) is not None:
-            raise Fault(fault)  # the job is not to blame
+            # The worker died with its ground: its job is not to blame.
+            raise Fault(fault)
+
         lost = worker.assignment
         if lost is not None and worker.kill_at is None:
             _LOG.warning(
                 "the worker %s %s while it ran %s", worker.pid or "", worker.ending, lost.job_id
             )
             self._record(self._lose, lost, worker.ending)
-        self._crew.bury(worker)
-        self._passed_over = None
+        self._pool.remove(worker)
+        self._unclaimable = None
 
     def _lose(self, lost: Assignment, ending: str) -> None:
-        if self._store.jobs.get(lost.job_id).worker_crashes + 1 < MAX_WORKER_CRASHES:
-            self._store.jobs.requeue(lost.job_id, lost.attempt, crashed=True)
-            return
-        error = {
-            "kind": "WorkerDied",
-            "detail": f"{MAX_WORKER_CRASHES} workers died on it; the last one {ending}",
-        }
-        self._store.jobs.fail(lost.job_id, lost.attempt, error, crashed=True)
+        """Queue a job again whose worker died, or fail it if too many workers died."""
+        jobs = self._store.jobs
+        if jobs.get(lost.job_id).worker_crashes + 1 < MAX_WORKER_CRASHES:
+            jobs.requeue(lost.job_id, lost.attempt, crashed=True)
+        else:
+            error = JobError.from_crashes(ending)
+            jobs.fail(lost.job_id, lost.attempt, error, crashed=True)
 
     # The end
 
     def _shut_down(self) -> None:
-        for worker in self._crew.workers:
+        """End all workers, and queue their jobs again."""
+        for worker in self._pool.workers:
             worker.kill()
         try:
-            for worker in self._crew.workers:
+            for worker in self._pool.workers:
                 if worker.assignment is not None and worker.kill_at is None:
                     self._record(self._give_back, worker.assignment)
             if self._stopping:
                 self._store.engines.announce(self._name, "stopped", "the service was stopped")
         except SQLAlchemyError as error:
-            _LOG.error("jobs are left as running and will be queued at the next start: %s", error)
-        self._crew.workers.clear()
+            _LOG.error("jobs remain running and will be queued at the next start: %s", error)
+        self._pool.workers.clear()
 
-    def _give_back(self, left: Assignment) -> None:
-        self._store.jobs.requeue(left.job_id, left.attempt, crashed=False)
+    def _give_back(self, assignment: Assignment) -> None:
+        self._store.jobs.requeue(assignment.job_id, assignment.attempt, crashed=False)

@@ -1,4 +1,4 @@
-"""JobWorker: what runs in the process of a worker."""
+"""The program of a worker's process, a Ray actor."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import os
 import platform
 import threading
 import time
-from typing import Any
+from collections.abc import Sequence
 
+from service.engine.reports import Assignment, FinalReport, Order, Progressed, Ready, Report
 from spaces import __version__
 
 REPORT_INTERVAL = 0.1
@@ -17,13 +18,13 @@ _LONGEST_POLL = 10.0
 
 
 class JobWorker:
-    """Runs in a process of its own: one job at a time, in a thread, while other threads hear and
-    tell of it.
+    """Runs one job at a time in a thread, while other threads receive calls and answer them.
 
     Args:
-        artifacts: URL of the place of artifacts.
-        threads: that torch may use unless a task says otherwise.
-        warm: whether to be ready for searches; else for jobs whose work is done in other processes.
+        artifacts: URL of the artifacts.
+        threads: Threads that torch uses unless a task sets another number.
+        warm: Whether to import ahead what searches need; a worker whose jobs run in other processes
+            needs none of it.
     """
 
     def __init__(self, artifacts: str, threads: int = 1, warm: bool = True):
@@ -38,62 +39,63 @@ class JobWorker:
             warm_up()
         self._artifacts = Artifacts(artifacts)
         self._changed = threading.Condition()
-        self._progress: dict[str, Any] | None = None
-        self._final: list[dict[str, Any]] = []
-        self._told = 0.0
-        self._cancelled: set[tuple[str, int]] = set()
+        self._progress: Progressed | None = None
+        self._final: list[FinalReport] = []
+        self._last_report = 0.0
+        self._cancelled: set[Assignment] = set()
 
-    def introduce(self) -> dict[str, Any]:
-        """Who this is, once it can work."""
-        return {
-            "event": "ready",
-            "pid": os.getpid(),
-            "node": platform.node(),
-            "version": __version__,
-        }
+    def introduce(self) -> Ready:
+        """Report that the worker can run jobs."""
+        return Ready(os.getpid(), platform.node(), __version__)
 
-    def run(self, order: dict[str, Any]) -> None:
+    def run(self, order: Order) -> None:
         """Begin a job."""
         threading.Thread(target=self._run, args=(order,), daemon=True).start()
 
-    def cancel(self, job_id: str, attempt: int) -> None:
-        """Have a job end at its next look."""
-        self._cancelled.add((job_id, attempt))
+    def cancel(self, assignment: Assignment) -> None:
+        """Have an attempt end when it next checks whether it is cancelled."""
+        self._cancelled.add(assignment)
 
-    def reports(self, timeout: float = _LONGEST_POLL) -> list[dict[str, Any]]:
-        """What is new, as soon as there is anything; of progress the newest only, and not too
-        often.
+    def reports(self, timeout: float = _LONGEST_POLL) -> Sequence[Report]:
+        """Wait for reports, and return them as soon as there are any.
+
+        Of progress only the latest is returned, at most once per `REPORT_INTERVAL`.
+
+        Args:
+            timeout: Seconds to wait at most.
         """
         deadline = time.monotonic() + timeout
         with self._changed:
+            # A final report is returned at once.
             while not self._final and time.monotonic() < deadline:
+                until_next_report = self._last_report + REPORT_INTERVAL - time.monotonic()
                 if self._progress is None:
                     self._changed.wait(deadline - time.monotonic())
-                elif (early := self._told + REPORT_INTERVAL - time.monotonic()) > 0:
-                    self._changed.wait(early)
+                elif until_next_report > 0:
+                    self._changed.wait(until_next_report)
                 else:
                     break
-            found = [] if self._progress is None else [self._progress]
-            found += self._final
-            self._progress, self._final, self._told = None, [], time.monotonic()
-        return found
 
-    def _run(self, order: dict[str, Any]) -> None:
+            reports: list[Report] = [] if self._progress is None else [self._progress]
+            reports += self._final
+            self._progress = None
+            self._final = []
+            self._last_report = time.monotonic()
+        return reports
+
+    def _run(self, order: Order) -> None:
         from service.engine.attempt import Attempt
 
         attempt = Attempt(
-            order["job"], order["attempt"], self._artifacts, self._tell_progress, self._is_cancelled
+            order.assignment, self._artifacts, self._note_progress, self._cancelled.__contains__
         )
-        final = attempt.run(order["kind"], order["task"])
+        final = attempt.run(order.kind, order.task)
         with self._changed:
             self._final.append(final)
-            self._cancelled.discard((order["job"], order["attempt"]))
+            self._cancelled.discard(order.assignment)
             self._changed.notify_all()
 
-    def _tell_progress(self, report: dict[str, Any]) -> None:
+    def _note_progress(self, report: Progressed) -> None:
         with self._changed:
             self._progress = report
             self._changed.notify_all()
-
-    def _is_cancelled(self, job_id: str, attempt: int) -> bool:
-        return (job_id, attempt) in self._cancelled

@@ -1,4 +1,4 @@
-"""Order: what the supervisor has an engine do, and how an engine's end is to be understood."""
+"""The supervisor's order to an engine, and the meaning of the engine's exit codes."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 from service.settings import Settings
 
-BROKEN = 75
-"""Exit code where Ray has died and starting again will help (EX_TEMPFAIL)."""
+EXIT_RAY_DIED = 75
+"""Exit code of an engine whose Ray has died, so that a restart helps (EX_TEMPFAIL)."""
 
-REFUSED = 78
-"""Exit code where starting again would not help (EX_CONFIG)."""
+EXIT_REFUSED = 78
+"""Exit code of an engine that a restart would not help (EX_CONFIG)."""
 
 
 @dataclass(frozen=True)
-class Order:
-    """What the supervisor has an engine do.
+class EngineOrder:
+    """The supervisor's order to an engine.
 
     Args:
-        settings: of the service.
-        name: the engine's id.
+        settings: Settings of the service.
+        name: Id of the engine.
     """
 
     settings: Settings

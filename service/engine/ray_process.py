@@ -1,4 +1,4 @@
-"""RayProcess: a worker's process as Ray has it, an actor."""
+"""The process of a worker as a Ray actor."""
 
 from __future__ import annotations
 
@@ -8,83 +8,88 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from service.engine.reports import Assignment, Order, Report
 from service.engine.worker import Needs, Worker
 
-Hear = Callable[[Worker, "dict[str, Any] | None"], None]
-"""Told every report of a worker, and None once when it has died."""
+Listener = Callable[[Worker, Report | None], None]
+"""Receives every report of a worker, and None once when its process has died."""
 
-_THREADS = 6  # a job's begin, its reports and its cancelling are heard at once
-_DETAIL = re.compile(r"exit detail: (.+?\.)(?:\s|$)")
+# An order, a poll for reports and a request to cancel must not wait for one another.
+_MAX_CALLS = 6
+
+_EXIT_DETAIL = re.compile(r"exit detail: (.+?\.)(?:\s|$)")
 
 
 class RayProcess:
     """The process of a worker.
 
     Args:
-        worker: whose process it is.
-        artifacts: URL of the place of artifacts.
-        threads: that torch may use.
-        hear: told its reports, from a thread of their own.
+        worker: The worker.
+        artifacts: URL of the artifacts.
+        threads: Threads that torch uses.
+        listener: Receives the worker's reports, in a thread of this process.
     """
 
-    def __init__(self, worker: Worker, artifacts: str, threads: int, hear: Hear):
+    def __init__(self, worker: Worker, artifacts: str, threads: int, listener: Listener):
         import ray
 
         from service.engine.job_worker import JobWorker
 
-        made: Any = ray.remote(JobWorker)
-        own = Needs(0, 0) if worker.needs.spread else worker.needs
-        made = made.options(
-            num_cpus=own.cpus, num_gpus=own.gpus, max_concurrency=_THREADS, max_restarts=0
+        # The processes that a spread job starts occupy its resources, not this one.
+        needs = Needs(0, 0) if worker.needs.spread else worker.needs
+        actor_class: Any = ray.remote(JobWorker)
+        actor_class = actor_class.options(
+            num_cpus=needs.cpus, num_gpus=needs.gpus, max_concurrency=_MAX_CALLS, max_restarts=0
         )
-        self._actor: Any = made.remote(artifacts, threads, not worker.needs.spread)
-        self._worker, self._hear = worker, hear
+        self._actor: Any = actor_class.remote(artifacts, threads, not worker.needs.spread)
+        self._worker = worker
+        self._listener = listener
         threading.Thread(target=self._listen, name="worker", daemon=True).start()
 
-    def run(self, order: dict[str, Any]) -> None:
+    def run(self, order: Order) -> None:
         """Begin a job."""
         self._send(lambda: self._actor.run.remote(order))
 
-    def cancel(self, job_id: str, attempt: int) -> None:
-        """Ask it to leave a job."""
-        self._send(lambda: self._actor.cancel.remote(job_id, attempt))
+    def cancel(self, assignment: Assignment) -> None:
+        """Request that the process leaves an attempt."""
+        self._send(lambda: self._actor.cancel.remote(assignment))
 
     def kill(self) -> None:
-        """End it at once; it is told as a death."""
+        """End the process at once, which the listener notices as its death."""
         import ray
 
         self._send(lambda: ray.kill(self._actor))
 
-    def _send(self, what: Callable[[], object]) -> None:
-        with contextlib.suppress(Exception):  # it has died; the listener tells
-            what()
+    def _send(self, call: Callable[[], object]) -> None:
+        # A call fails if the process has died, which the listening thread reports.
+        with contextlib.suppress(Exception):
+            call()
 
     def _listen(self) -> None:
         import ray
 
         try:
-            self._hear(self._worker, ray.get(self._actor.introduce.remote()))
+            self._listener(self._worker, ray.get(self._actor.introduce.remote()))
             while True:
                 for report in ray.get(self._actor.reports.remote()):
-                    self._hear(self._worker, report)
+                    self._listener(self._worker, report)
         except Exception as error:
             self._worker.ending = _ending(str(error))
-            self._hear(self._worker, None)
+            self._listener(self._worker, None)
 
 
 def _ending(text: str) -> str:
-    """Ray's many words on a death in a few."""
-    detail = _DETAIL.search(text)
-    said = (
-        detail[1]
-        if detail
-        else text.strip().splitlines()[-1]
-        if text.strip()
-        else "for an unknown reason"
+    """Shorten Ray's description of an actor's death to its reason."""
+    lines = text.strip().splitlines()
+    reason = lines[-1] if lines else "for an unknown reason"
+    detail = _EXIT_DETAIL.search(text)
+    if detail is not None:
+        reason = detail[1]
+    return f"ended unexpectedly: {reason[:300]}"
+
+
+def worker_factory(artifacts: str, threads: int, listener: Listener) -> Callable[[Needs], Worker]:
+    """Return a function that starts workers on Ray; for the arguments see `RayProcess`."""
+    return lambda needs: Worker(
+        needs, lambda worker: RayProcess(worker, artifacts, threads, listener)
     )
-    return f"ended unexpectedly: {said[:300]}"
-
-
-def starter(artifacts: str, threads: int, hear: Hear) -> Callable[[Needs], Worker]:
-    """Starts workers on Ray."""
-    return lambda needs: Worker(needs, lambda worker: RayProcess(worker, artifacts, threads, hear))

@@ -1,4 +1,4 @@
-"""RaySession: the Ray that an engine runs its workers on, one of its own or a cluster."""
+"""The Ray that an engine runs its workers on: one of its own, or a cluster."""
 
 from __future__ import annotations
 
@@ -12,56 +12,66 @@ import time
 from pathlib import Path
 from typing import Any
 
-from service.engine.cleanup import MARK, new_folder
+from service.engine.cleanup import MARK, new_session_folder
 from service.engine.worker import Needs
+from service.store.engines import RayStatus
 from spaces import __version__
 from spaces.errors import PathfitError
 
-OBJECT_STORE = 2**27
-"""Bytes of shared memory for what is sent; tasks and results are small."""
+OBJECT_STORE_BYTES = 2**27
+"""Shared memory for messages; tasks and results are small."""
 
-_TOKEN = "ray-token"
+_TOKEN_FILE = "ray-token"
+
+# Seconds without an answer after which a cluster counts as dead.
 _SILENCE = 5.0
+
+# Seconds in which every node of a cluster reports its version.
+_VERSION_TIMEOUT = 60
+
+# Ray's names of the processes that it cannot live without, and the names that people know.
+_VITAL_PROCESSES = {"gcs_server": "GCS", "raylet": "raylet"}
 
 
 class RayFailed(PathfitError):
-    """Ray cannot be used; the sentence says why."""
+    """Ray cannot be used; the message has the reason."""
 
 
 def environment(data: Path, address: str | None, threads: int = 1) -> dict[str, str]:
-    """Variables that an engine must have before it imports ray, and which its workers inherit.
+    """Return the variables that an engine needs before it imports ray; its workers inherit them.
 
-    A Ray of its own accepts only those who know the token in the data folder; of a cluster the ones
-    who run it decide, by Ray's own variables.
+    A Ray of the engine's own accepts only those who know the token in the data folder. Access to a
+    cluster is the business of its operators, by Ray's own variables.
 
     Args:
-        data: the data folder; a file with a new token is made in it.
-        address: of a cluster; None: a Ray of its own.
-        threads: of numerical libraries in a worker; results may depend on it in the last digit.
+        data: The data folder, in which a new token is written.
+        address: Address of a cluster; None for a Ray of the engine's own.
+        threads: Threads of numerical libraries in a worker; the last digit of results may depend on
+            it.
     """
-    found = {
+    thread_variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    variables = {
         MARK: str(data),
         "RAY_USAGE_STATS_ENABLED": "0",
-        # Behind requests, but not so far that other work on the machine stops the jobs (Ray's
-        # default is 15).
+        # Jobs yield to requests, but not so far that other work on the machine stops them: Ray's
+        # default is 15.
         "RAY_worker_niceness": "5",
-        # Otherwise Ray says at each start what it may do differently one day.
+        # Otherwise Ray warns at each start of a change that it may make one day.
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        **dict.fromkeys(
-            ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)
-        ),
+        **dict.fromkeys(thread_variables, str(threads)),
     }
     if address is None:
-        found |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_new_token(data))}
-    return found
+        variables["RAY_AUTH_MODE"] = "token"
+        variables["RAY_AUTH_TOKEN_PATH"] = str(_new_token(data))
+    return variables
 
 
 def _new_token(data: Path) -> Path:
-    path = data / _TOKEN
+    path = data / _TOKEN_FILE
     path.unlink(missing_ok=True)
-    with open(
-        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
-    ) as file:
+    # Readable by this user alone from its creation on.
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(handle, "w", encoding="ascii") as file:
         file.write(secrets.token_hex(32))
     return path
 
@@ -70,25 +80,24 @@ class RaySession:
     """Ray, from `start` to the end of the process.
 
     Args:
-        data: the data folder.
-        address: of a cluster; None: a Ray of its own.
-        needs: what a Ray of its own offers.
+        data: The data folder.
+        address: Address of a cluster; None for a Ray of the engine's own.
+        needs: Resources that a Ray of the engine's own offers.
     """
 
     def __init__(self, data: Path, address: str | None, needs: Needs):
-        self._data, self._address, self._needs = data, address, needs
-        self._own: list[tuple[str, Any]] = []
-        self._heard = time.monotonic()
+        self._data = data
+        self._address = address
+        self._needs = needs
+        self._processes: list[tuple[str, Any]] = []
+        self._last_answer = time.monotonic()
 
-    def start(self) -> dict[str, Any]:
+    def start(self) -> RayStatus:
         """Start or join Ray.
 
-        Returns:
-            Version and address, for those who look.
-
         Raises:
-            RayFailed: it does not start, there is no cluster, or one whose nodes have another
-                pathfit.
+            RayFailed: Ray does not start, no cluster answers, or a node of it has another version
+                of Pathfit.
         """
         import ray
 
@@ -98,14 +107,13 @@ class RaySession:
                 "address": "local",
                 "num_cpus": self._needs.cpus,
                 "num_gpus": self._needs.gpus,
-            }
-            options |= {
-                "_temp_dir": str(new_folder(self._data)),
+                "_temp_dir": str(new_session_folder(self._data)),
                 "include_dashboard": False,
-                "object_store_memory": OBJECT_STORE,
+                "object_store_memory": OBJECT_STORE_BYTES,
             }
         else:
-            _reach(self._address)
+            _check_reachable(self._address)
+
         try:
             ray.init(
                 log_to_driver=False, logging_level=logging.ERROR, configure_logging=False, **options
@@ -113,20 +121,17 @@ class RaySession:
         except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
             where = "" if self._address is None else f" at {self._address!r}"
             raise RayFailed(f"no Ray{where}: {str(error).strip().splitlines()[0]}") from error
+
         if self._address is None:
-            self._own = _processes()
+            self._processes = _vital_processes()
         else:
-            self._check_versions()
-            threading.Thread(target=self._hear, name="cluster", daemon=True).start()
-        context = ray.get_runtime_context()
-        return {
-            "version": ray.__version__,
-            "address": context.gcs_address,
-            "cluster": self._address is not None,
-        }
+            _check_versions()
+            threading.Thread(target=self._poll, name="cluster", daemon=True).start()
+        address = ray.get_runtime_context().gcs_address
+        return RayStatus(ray.__version__, address, cluster=self._address is not None)
 
     def room(self) -> Needs:
-        """What Ray offers in all."""
+        """Return the resources that Ray offers in all."""
         if self._address is None:
             return self._needs
         import ray
@@ -135,56 +140,58 @@ class RaySession:
         return Needs(total.get("CPU", 0.0), total.get("GPU", 0.0))
 
     def fault(self) -> str | None:
-        """What of Ray is dead; None where it lives."""
-        for name, process in self._own:
+        """Describe the part of Ray that is dead; None if Ray lives."""
+        for name, process in self._processes:
             if process.poll() is not None:
                 return f"Ray's {name} (process {process.pid}) has ended with {process.returncode}"
-        if self._address is not None and (silent := time.monotonic() - self._heard) > _SILENCE:
-            return f"the Ray cluster at {self._address} has not answered for {silent:.0f} s"
+        silence = time.monotonic() - self._last_answer
+        if self._address is not None and silence > _SILENCE:
+            return f"the Ray cluster at {self._address} has not answered for {silence:.0f} s"
         return None
 
-    def _hear(self) -> None:
+    def _poll(self) -> None:
+        """Note again and again that the cluster answers; a call to a dead one does not return."""
         import ray
 
         while True:
             with contextlib.suppress(Exception):
                 ray.cluster_resources()  # type: ignore[no-untyped-call]
-                self._heard = time.monotonic()
+                self._last_answer = time.monotonic()
             time.sleep(1.0)
 
-    def _check_versions(self) -> None:
-        import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        alive = [node["NodeID"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-        ask: Any = ray.remote(version)
-        asked = {
-            node: ask.options(
-                num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)
-            ).remote()
-            for node in alive
-        }
-        for node, reference in asked.items():
-            try:
-                found = ray.get(reference, timeout=60)
-            except Exception as error:
-                reason = str(error).strip().splitlines()[-1]
-                raise RayFailed(
-                    f"the cluster's node {node[:8]} cannot run pathfit {__version__}: {reason}"
-                ) from error
-            if found != __version__:
-                raise RayFailed(
-                    f"the cluster's node {node[:8]} has pathfit {found}, this service {__version__}"
-                )
+def _check_versions() -> None:
+    """Raise RayFailed if a node of the cluster has another version of Pathfit."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    remote_version: Any = ray.remote(installed_version)
+    versions = {}
+    for node in [node["NodeID"] for node in nodes if node["Alive"]]:
+        on_node = NodeAffinitySchedulingStrategy(node, soft=False)
+        task = remote_version.options(num_cpus=0, scheduling_strategy=on_node)
+        versions[node] = task.remote()
+
+    for node, reference in versions.items():
+        try:
+            version = ray.get(reference, timeout=_VERSION_TIMEOUT)
+        except Exception as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise RayFailed(
+                f"the cluster's node {node[:8]} cannot run pathfit {__version__}: {reason}"
+            ) from error
+        if version != __version__:
+            raise RayFailed(
+                f"the cluster's node {node[:8]} has pathfit {version}, this service {__version__}"
+            )
 
 
-def _reach(address: str) -> None:
-    """Raise RayFailed where nobody listens: Ray itself would go on trying for minutes."""
+def _check_reachable(address: str) -> None:
+    """Raise RayFailed if no process listens at an address; Ray itself would retry for minutes."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
-        raise RayFailed(
-            f"not the address of a Ray cluster: {address!r}; one reads like 10.0.0.1:6379"
-        )
+        raise RayFailed(f"ray_address: expected an address such as 10.0.0.1:6379, not {address!r}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _SILENCE).close()
     except (OSError, OverflowError) as error:
@@ -192,19 +199,21 @@ def _reach(address: str) -> None:
         raise RayFailed(f"no Ray cluster at {address!r}: {reason}") from error
 
 
-def version() -> str:
-    """The version of pathfit where this is called."""
-    from spaces import __version__ as found
+def installed_version() -> str:
+    """Return the version of Pathfit on the node where this is called."""
+    # Looked up where this runs: on the node.
+    from spaces import __version__ as version
 
-    return found
+    return version
 
 
-def _processes() -> list[tuple[str, Any]]:
-    """Name and process of what Ray cannot live without."""
+def _vital_processes() -> list[tuple[str, Any]]:
+    """Return the name and process of everything that Ray cannot live without."""
     from ray._private import worker
 
     node: Any = worker._global_node
-    known = {"gcs_server": "GCS", "raylet": "raylet"}
     return [
-        (known[kind], info.process) for kind in known for info in node.all_processes.get(kind, ())
+        (name, info.process)
+        for kind, name in _VITAL_PROCESSES.items()
+        for info in node.all_processes.get(kind, ())
     ]

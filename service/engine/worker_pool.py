@@ -1,54 +1,58 @@
-"""Crew: the workers of an engine, what they occupy, and who gets which job."""
+"""The workers of an engine, the resources they occupy, and the assignment of jobs to them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from service.engine.worker import Assignment, Needs, Worker
+from service.engine.reports import Assignment, Ready
+from service.engine.worker import Needs, Worker
 from service.jobs import Job
 
-_SLOWEST_RESTART = 5.0
+_MAX_START_DELAY = 5.0
+
+# Needs of the workers that are kept ready: those of a common job.
+_STANDARD = Needs()
 
 
-class Crew:
+class WorkerPool:
     """The workers of an engine.
 
     Args:
-        make: starts one.
-        warm: workers for jobs of one core that are kept ready.
+        start: Starts a worker with the given needs.
+        num_warm: Number of workers for jobs of one core that are kept ready.
+
+    Attributes:
+        room: Resources that all workers may occupy together.
+        workers: The workers.
+        failed_starts: Number of workers that died while starting since one became ready.
     """
 
-    def __init__(self, make: Callable[[Needs], Worker], warm: int):
-        self._make, self._warm = make, warm
+    def __init__(self, start: Callable[[Needs], Worker], num_warm: int):
+        self._start_worker = start
+        self._num_warm = num_warm
         self.room = Needs(0, 0)
         self.workers: list[Worker] = []
         self.failed_starts = 0
         self._next_start = 0.0
 
     @property
-    def held(self) -> list[tuple[str, int]]:
-        """Id and attempt of the jobs that are run."""
-        return [
-            (held.job_id, held.attempt)
-            for worker in self.workers
-            if (held := worker.assignment) is not None
-        ]
+    def assignments(self) -> Sequence[Assignment]:
+        """The attempts that the workers run."""
+        return [worker.assignment for worker in self.workers if worker.assignment is not None]
 
     @property
     def available(self) -> Needs:
-        """What a job may take: the room that nobody has, and that of idle workers, who would make
-        room.
-        """
-        free = self._free()
+        """Resources for a new job: the free ones and those of idle workers, who would yield."""
+        available = self._free()
         for worker in self.workers:
             if worker.idle:
-                free += worker.needs
-        return free
+                available += worker.needs
+        return available
 
     @property
     def idle(self) -> bool:
-        """Whether there are workers, and all wait for work."""
+        """Whether there are workers, and none runs a job or is starting."""
         return bool(self.workers) and all(worker.idle for worker in self.workers)
 
     def _free(self) -> Needs:
@@ -57,51 +61,51 @@ class Crew:
             free -= worker.needs
         return free
 
-    def on(self, job_id: str, attempt: int) -> Worker | None:
-        """Who runs an attempt."""
-        wanted = Assignment(job_id, attempt)
-        return next((worker for worker in self.workers if worker.assignment == wanted), None)
+    def find(self, assignment: Assignment) -> Worker | None:
+        """Return the worker that runs an attempt."""
+        return next((worker for worker in self.workers if worker.assignment == assignment), None)
 
-    # Coming and going
+    # Starting and ending workers
 
     def may_start(self) -> bool:
-        """Whether a worker may be started now: those that die while starting are not replaced at
-        once.
+        """Return whether a worker may be started now.
+
+        After workers that died while starting there is a delay, which doubles with each.
         """
         return time.monotonic() >= self._next_start
 
     def refill(self) -> None:
-        """Start a worker where one that is to be kept ready is missing; one at a time, for starting
-        is hard work.
+        """Start a worker if one of those to keep ready is missing.
+
+        One at a time: importing torch keeps a processor core busy for seconds.
         """
         starting = any(not worker.ready for worker in self.workers)
-        if self._missing() and not starting and Needs().within(self._free()) and self.may_start():
-            self._start(Needs())
+        has_room = _STANDARD.fits(self._free())
+        if self._is_short() and not starting and has_room and self.may_start():
+            self._start(_STANDARD)
 
     def make_way(self) -> None:
-        """End a worker of another kind that has nothing to do, where one that is to be kept ready
-        has no room.
-        """
-        if self._missing() and not Needs().within(self._free()):
-            for idle in [
-                worker for worker in self.workers if worker.idle and worker.needs != Needs()
-            ][:1]:
-                self._dismiss(idle)
+        """End an idle worker of another kind if one of those to keep ready has no room."""
+        if not self._is_short() or _STANDARD.fits(self._free()):
+            return
+        for worker in self.workers:
+            if worker.idle and worker.needs != _STANDARD:
+                self._dismiss(worker)
+                return
 
-    def _missing(self) -> bool:
-        return sum(worker.needs == Needs() for worker in self.workers) < self._warm
+    def _is_short(self) -> bool:
+        return sum(worker.needs == _STANDARD for worker in self.workers) < self._num_warm
 
-    def give(self, job: Job) -> None:
-        """Have a worker run a job: one that is ready for it, or a new one in the place of
-        others.
-        """
-        needs = Needs.of(job)
-        worker = next((one for one in self.workers if one.idle and one.needs == needs), None)
+    def assign(self, job: Job) -> None:
+        """Assign a job to an idle worker, or to a new one in the place of idle ones."""
+        needs = Needs.from_job(job)
+        idle = [worker for worker in self.workers if worker.idle]
+        worker = next((worker for worker in idle if worker.needs == needs), None)
         if worker is None:
-            for idle in [one for one in self.workers if one.idle]:
-                if needs.within(self._free()):
+            for obstacle in idle:
+                if needs.fits(self._free()):
                     break
-                self._dismiss(idle)
+                self._dismiss(obstacle)
             worker = self._start(needs)
         worker.run(job)
 
@@ -109,27 +113,28 @@ class Crew:
         worker.kill()
         self.workers.remove(worker)
 
-    def welcome(self, worker: Worker, pid: int) -> None:
-        """A worker can work."""
-        worker.ready, worker.pid, self.failed_starts = True, pid, 0
+    def mark_ready(self, worker: Worker, report: Ready) -> None:
+        """Note that a worker can run jobs."""
+        worker.ready = True
+        worker.pid = report.pid
+        self.failed_starts = 0
 
-    def bury(self, worker: Worker) -> None:
-        """A worker has died."""
+    def remove(self, worker: Worker) -> None:
+        """Remove a worker that has died."""
         self.workers.remove(worker)
         if not worker.ready:
             self.failed_starts += 1
-            self._next_start = time.monotonic() + min(
-                2.0 ** (self.failed_starts - 1), _SLOWEST_RESTART
-            )
+            delay = min(2.0 ** (self.failed_starts - 1), _MAX_START_DELAY)
+            self._next_start = time.monotonic() + delay
 
     def kill_late(self) -> None:
-        """End those that did not leave their jobs in time."""
+        """Kill the workers that did not leave their cancelled jobs in time."""
         now = time.monotonic()
         for worker in self.workers:
             if worker.kill_at is not None and now >= worker.kill_at:
                 worker.kill()
 
     def _start(self, needs: Needs) -> Worker:
-        worker = self._make(needs)
+        worker = self._start_worker(needs)
         self.workers.append(worker)
         return worker

@@ -1,4 +1,4 @@
-"""JobKind: what a worker does with the task of a job, and what it is given to do it."""
+"""The contract of a kind of job: its task, the context it runs in, and its outcome."""
 
 from __future__ import annotations
 
@@ -11,52 +11,64 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from service.artifacts import UNWRITTEN, Artifacts, MissingArtifact
+from service.jobs import JsonObject
+
+# First part of the name of an artifact that later attempts may resume from.
+_CHECKPOINT = "kept-"
 
 
 class Cancelled(Exception):
-    """The job is no longer wanted."""
+    """The job was cancelled."""
 
 
 class Lost(Exception):
-    """A process of the job has died, and not for the job's fault as far as one can tell; the text
-    says how it ended.
+    """A process of the job died, as far as one can see not by the job's fault.
+
+    The message describes how it ended.
     """
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job.
+    """The outcome of a job.
 
     Args:
-        result: the JSON object that the API answers.
-        artifacts: name -> content, or the file that holds it, or None where it is kept already; the
-            first one is the job's own.
+        result: JSON object that the API answers.
+        artifacts: Name -> content, or the file that has it, or None if the attempt has stored it
+            already. The first one is the job's own.
     """
 
-    result: dict[str, Any]
+    result: JsonObject
     artifacts: Mapping[str, bytes | Path | None] = field(default_factory=dict)
 
 
-class Reports(Protocol):
-    """Hears of an attempt while it runs."""
+class Progress(Protocol):
+    """Progress of a job."""
 
-    def progress(self, numbers: dict[str, Any]) -> None:
-        """Take what is to be shown; only the newest counts."""
+    def to_dict(self) -> JsonObject:
+        """Return the JSON object that the API answers."""
+
+
+class Reports(Protocol):
+    """Receives the progress of an attempt, and has it end."""
+
+    def progress(self, progress: Progress) -> None:
+        """Take the progress; only the latest counts."""
 
     def cancelled(self) -> bool:
-        """Whether the attempt is to end."""
+        """Return whether the attempt is to end."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What an attempt is run in.
+    """The surroundings of an attempt.
 
     Args:
-        job_id: the job's.
-        attempt: counts from 1.
-        folder: scratch of this attempt, removed at its end.
-        artifacts: where what outlives the attempt is kept.
-        reports: told how far it is.
+        job_id: Id of the job.
+        attempt: Number of the attempt, which counts from 1.
+        folder: Folder for the attempt's own files, removed at its end.
+        artifacts: Stores the files that outlive the attempt.
+        reports: Receives the progress.
     """
 
     job_id: str
@@ -65,70 +77,72 @@ class Context:
     artifacts: Artifacts
     reports: Reports
 
-    def progress(self, numbers: dict[str, Any]) -> None:
-        """Tell how far the job is, as often as is handy; raises Cancelled where it is no longer
-        wanted.
-        """
+    def progress(self, progress: Progress) -> None:
+        """Report progress, as often as convenient; raises Cancelled if the job was cancelled."""
         self.check_cancelled()
-        self.reports.progress(numbers)
+        self.reports.progress(progress)
 
     def check_cancelled(self) -> None:
-        """Raise Cancelled where the job is no longer wanted."""
+        """Raise Cancelled if the job was cancelled."""
         if self.reports.cancelled():
             raise Cancelled
 
-    def keep(self, path: Path) -> None:
-        """Keep a file for the attempts that may follow this one; raises ArtifactFailed."""
-        self.artifacts.write(self.job_id, self.attempt, f"kept-{path.name}", path)
+    def store_checkpoint(self, path: Path) -> None:
+        """Store a file for the attempts that may follow; raises ArtifactFailed."""
+        self.artifacts.write(self.job_id, self.attempt, _CHECKPOINT + path.name, path)
 
-    def adopt(self, *names: str) -> None:
-        """Take over what the last attempt before this one kept that kept all of these; nothing
-        where none did.
+    def adopt_checkpoints(self, *names: str) -> None:
+        """Copy the checkpoints of the latest earlier attempt that stored all of these names.
 
-        What this attempt has then is its own: one that is over, but whose processes still live,
-        cannot change it.
+        The copies are this attempt's own: an earlier one that is over, but whose processes still
+        live, cannot change them. Nothing happens if no attempt stored all of them.
 
         Raises:
-            ArtifactFailed: it cannot be read or written.
+            ArtifactFailed: A checkpoint cannot be read or written.
         """
         for attempt in range(self.attempt - 1, 0, -1):
             with suppress(MissingArtifact):
-                found = [
-                    self.artifacts.read(f"{self.job_id}/{attempt}/kept-{name}") for name in names
+                # All are read before any is written, so that they are of one attempt.
+                contents = [
+                    self.artifacts.read(f"{self.job_id}/{attempt}/{_CHECKPOINT}{name}")
+                    for name in names
                 ]
-                for name, content in zip(names, found, strict=True):
-                    self.artifacts.write(self.job_id, self.attempt, f"kept-{name}", content)
+                for name, content in zip(names, contents, strict=True):
+                    self.artifacts.write(self.job_id, self.attempt, _CHECKPOINT + name, content)
                 return
 
-    def kept(self, path: Path) -> bool:
-        """Put what this attempt kept or adopted under a file's name in its place; whether there was
-        anything.
-        """
+    def restore_checkpoint(self, path: Path) -> bool:
+        """Write the checkpoint of a file's name to that file, and return whether there is one."""
+        name = _CHECKPOINT + path.name
         try:
-            found = self.artifacts.read(f"{self.job_id}/{self.attempt}/kept-{path.name}")
+            content = self.artifacts.read(f"{self.job_id}/{self.attempt}/{name}")
         except MissingArtifact:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(found)
+        path.write_bytes(content)
         return True
 
 
+# The system's words for a full or read-only file system, which every library passes on.
 _REFUSALS = [
     os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 ]
 _UNWRITABLE = "cannot write in "
 
 
-def refusal(said: str, folder: str | Path) -> str | None:
-    """A sentence where an error is that a file system did not let a job write its own files; else
-    None.
+def explain_refused_write(message: str, folder: str | Path) -> str | None:
+    """Explain an error that arose because the file system refused to write a job's own files.
 
     Args:
-        said: the error's text, of whichever library: they all pass on the system's words.
-        folder: of the job's own files.
+        message: Message of the error, of whichever library.
+        folder: Folder of the job's own files.
+
+    Returns:
+        A sentence that names the folder and the remedy; None for any other error, and for a message
+        that explains itself already.
     """
-    reason = next((words for words in _REFUSALS if words in said), None)
-    if reason is None or said.startswith((UNWRITTEN, _UNWRITABLE)):  # all is said
+    reason = next((words for words in _REFUSALS if words in message), None)
+    if reason is None or message.startswith((UNWRITTEN, _UNWRITABLE)):
         return None
     return (
         f"{_UNWRITABLE}{folder}, where jobs have their own files: {reason}; TMPDIR sets the place"
@@ -136,17 +150,17 @@ def refusal(said: str, folder: str | Path) -> str | None:
 
 
 class JobKind(Protocol):
-    """Something that workers can do."""
+    """A kind of job that workers can run."""
 
     def run(self, task: Mapping[str, Any], context: Context) -> Outcome:
-        """Do a task.
+        """Run a task.
 
         Args:
-            task: as the job has it.
-            context: told how far it is; says when it is to end.
+            task: Task of the job.
+            context: Receives the progress, and has the attempt end if the job was cancelled.
 
         Raises:
-            PathfitError: it cannot be done; the sentence is the job's error.
-            Cancelled: as asked.
-            Lost: one of its processes died; the job is to be run again.
+            PathfitError: The task cannot be done; the message is the job's error.
+            Cancelled: The job was cancelled.
+            Lost: One of its processes died; the job is run again.
         """

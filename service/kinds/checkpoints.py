@@ -1,4 +1,4 @@
-"""Keeping: a file that changes while an attempt runs is kept for those that may follow."""
+"""Storing a file that changes while an attempt runs, for the attempts that may follow."""
 
 from __future__ import annotations
 
@@ -10,55 +10,62 @@ from pathlib import Path
 from service.kinds.base import Context
 from spaces.errors import PathfitError
 
-_LOOK = 0.1
+_INTERVAL = 0.1
 
 
-class Keeping:
-    """Keeps a file at every call if it was replaced since the last.
+class Checkpointing:
+    """Stores a checkpoint at every call before which its file was replaced.
 
     Args:
-        context: of the attempt.
-        path: the file.
-        before: one that belongs to it and does not change; kept before it, once.
+        context: Context of the attempt.
+        path: File of the checkpoint.
+        settings: File without which the checkpoint is useless and which does not change; it is
+            stored before the first checkpoint.
     """
 
-    def __init__(self, context: Context, path: Path, before: Path):
-        self._context, self._path, self._before = context, path, before
-        self._seen: tuple[int, int] | None = None
+    def __init__(self, context: Context, path: Path, settings: Path):
+        self._context = context
+        self._path = path
+        self._settings = settings
+        self._stored: tuple[int, int] | None = None
 
     def __call__(self) -> None:
-        """Keep the file if it is another one; raises ArtifactFailed."""
+        """Store the checkpoint if it is a new one; raises ArtifactFailed."""
         try:
             status = self._path.stat()
         except FileNotFoundError:
             return
-        seen = (status.st_mtime_ns, status.st_ino)
-        if seen == self._seen:
+        # A file that is written next to the old one and renamed has a new inode, even within the
+        # resolution of the clock.
+        version = (status.st_mtime_ns, status.st_ino)
+        if version == self._stored:
             return
-        if self._seen is None:
-            self._context.keep(self._before)
-        self._context.keep(self._path)
-        self._seen = seen
+        if self._stored is None:
+            self._context.store_checkpoint(self._settings)
+        self._context.store_checkpoint(self._path)
+        self._stored = version
 
     @contextmanager
-    def throughout(self, failed: Callable[[PathfitError], object]) -> Iterator[None]:
-        """Within the block, have a thread call this again and again; `failed` hears why it
-        cannot.
+    def in_background(self, on_error: Callable[[PathfitError], object]) -> Iterator[None]:
+        """Store checkpoints in a thread while the block runs.
+
+        Args:
+            on_error: Receives the error that ends the thread.
         """
-        over = threading.Event()
+        ended = threading.Event()
 
         def watch() -> None:
-            while not over.wait(_LOOK):
+            while not ended.wait(_INTERVAL):
                 try:
                     self()
                 except PathfitError as error:
-                    failed(error)
+                    on_error(error)
                     return
 
-        thread = threading.Thread(target=watch, name="keeping", daemon=True)
+        thread = threading.Thread(target=watch, name="checkpointing", daemon=True)
         thread.start()
         try:
             yield
         finally:
-            over.set()
+            ended.set()
             thread.join()

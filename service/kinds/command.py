@@ -1,8 +1,7 @@
-"""Running one of Pathfit's own commands as a part of a job: `python -m service.kinds.command MODULE
-ARGUMENTS`.
+"""Running one of Pathfit's commands as a job: `python -m service.kinds.command MODULE ARGUMENTS`.
 
-The command runs in a process of its own, as a user would run it, and reports how far it is as JSON
-lines. It ends with the process that started it, however that died.
+The command runs in a process of its own, as a user would run it, and reports its progress as JSON
+lines. It ends with the process that started it, however that one died.
 """
 
 from __future__ import annotations
@@ -16,87 +15,115 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
+from service.jobs import JsonObject
 from service.kinds.base import Context, Lost
 from spaces.errors import PathfitError
 from spaces.progress import listening
 
-LOST = 75
-"""Exit code of a command one of whose processes has died, so that running it again may help
-(EX_TEMPFAIL).
-"""
+EXIT_LOST = 75
+"""Exit code of a command that lost a process, so that another run may help (EX_TEMPFAIL)."""
 
-_LOOK = 0.1
-_MARK = "\x1e"  # record separator, RFC 7464: no other output begins with it
+_POLL_INTERVAL = 0.1
+
+# The record separator of RFC 7464: no other output begins with it.
+_MARK = "\x1e"
+
+# Lines of output that are remembered for an error message.
+_NUM_LINES = 50
+
+_JOIN_TIMEOUT = 5
 
 
 class CommandFailed(PathfitError):
-    """A command ended with an error; the sentence is its own."""
+    """A command ended with an error; the message is the command's own."""
+
+
+@dataclass(frozen=True)
+class CommandProgress:
+    """Progress of a command.
+
+    Args:
+        stage: Title of what the command does at present.
+        fraction: Fraction of the stage that is done, from 0 to 1.
+        state: Further text, such as the step and the loss.
+    """
+
+    stage: str
+    fraction: float
+    state: str
+
+    @classmethod
+    def from_dict(cls, value: JsonObject) -> CommandProgress:
+        """Read the JSON object that `to_dict` returns."""
+        return cls(value["stage"], value["share"], value["state"])
+
+    def to_dict(self) -> JsonObject:
+        """Return the JSON object that the API answers."""
+        return {"share": self.fraction, "stage": self.stage, "state": self.state}
 
 
 def run(
     command: Sequence[str],
     context: Context,
     threads: int,
-    between: Callable[[], None] = lambda: None,
+    on_poll: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run a command in the folder of an attempt, telling its progress.
+    """Run a command in the folder of an attempt, and report its progress.
 
     Args:
-        command: the arguments of `python -m`.
-        context: of the attempt.
-        threads: that libraries may use.
-        between: called again and again while it runs, and once at its end.
+        command: Arguments of `python -m`.
+        context: Context of the attempt.
+        threads: Threads that numerical libraries use.
+        on_poll: Called again and again while the command runs, and once at its end.
 
     Raises:
-        CommandFailed: it ended with an error.
-        Cancelled: as asked; the command has ended.
-        Lost: it was killed, or one of its processes was.
+        CommandFailed: The command ended with an error.
+        Cancelled: The job was cancelled; the command has ended.
+        Lost: The command or one of its processes was killed.
     """
-    limits = dict.fromkeys(
-        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)
-    )
+    thread_variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     process = subprocess.Popen(
         [sys.executable, "-m", "service.kinds.command", *command],
         cwd=context.folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, **limits},
+        env={**os.environ, **dict.fromkeys(thread_variables, str(threads))},
         text=True,
         encoding="utf-8",
         errors="replace",
     )
-    told = _Told(process)
+    output = _Output(process)
     try:
         while process.poll() is None:
             context.check_cancelled()
-            if told.progress is not None:
-                context.progress(told.progress)
-            between()
-            time.sleep(_LOOK)
-        told.join()
-        between()
+            if output.progress is not None:
+                context.progress(output.progress)
+            on_poll()
+            time.sleep(_POLL_INTERVAL)
+        output.join()
+        on_poll()
     finally:
         process.kill()
         process.wait()
-        told.close()
+        output.close()
+
     if process.returncode < 0:
         raise Lost(f"was killed by {signal.Signals(-process.returncode).name}")
+    if process.returncode == EXIT_LOST:
+        raise Lost(output.reason(process.returncode))
     if process.returncode:
-        reason = told.reason(process.returncode)
-        if process.returncode == LOST:
-            raise Lost(reason)
-        raise CommandFailed(reason)
+        raise CommandFailed(output.reason(process.returncode))
 
 
-class _Told:
-    """Reads what a command says."""
+class _Output:
+    """Reads the output of a command in a thread."""
 
     def __init__(self, process: subprocess.Popen[str]):
         self._process = process
-        self.progress: dict[str, Any] | None = None
+        self.progress: CommandProgress | None = None
         self.lines: list[str] = []
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
@@ -105,43 +132,39 @@ class _Told:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith(_MARK):
-                self.progress = json.loads(line[1:])
+                self.progress = CommandProgress.from_dict(json.loads(line[1:]))
             elif line.strip():
-                self.lines = [*self.lines[-49:], line.rstrip()]
+                self.lines = [*self.lines, line.rstrip()][-_NUM_LINES:]
 
     def join(self) -> None:
-        self._thread.join(5)
+        """Wait until the output is read to its end."""
+        self._thread.join(_JOIN_TIMEOUT)
 
     def close(self) -> None:
+        """Close the pipes."""
         self.join()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             pipe.close()
 
     def reason(self, code: int) -> str:
-        said = next((line for line in reversed(self.lines) if line.startswith("Error: ")), None)
-        if said is not None:
-            return said.removeprefix("Error: ")
-        return (
-            f"the command ended with exit code {code}:"
-            f" {self.lines[-1] if self.lines else 'it said nothing'}"
-        )
+        """Return the command's error message, or describe the end of a command without one."""
+        for line in reversed(self.lines):
+            if line.startswith("Error: "):
+                return line.removeprefix("Error: ")
+        last_line = self.lines[-1] if self.lines else "it printed nothing"
+        return f"the command ended with exit code {code}: {last_line}"
 
 
-def tell(progress: dict[str, Any]) -> None:
-    """Tell the one who started this command how far it is."""
-    sys.stdout.write(f"{_MARK}{json.dumps(progress)}\n")
+def report(progress: CommandProgress) -> None:
+    """Report the progress of this command to the process that started it."""
+    sys.stdout.write(f"{_MARK}{json.dumps(progress.to_dict())}\n")
     sys.stdout.flush()
 
 
-def as_report(title: str, fraction: float, state: str) -> dict[str, Any]:
-    """Return the JSON object that reports the progress of a command."""
-    return {"share": fraction, "stage": title, "state": state}
-
-
 def _end_with_parent() -> None:
-    # Not by way of sys.stdin: its lock, held here, would be in the way of the end. Nothing comes
-    # but the end.
+    # Nothing comes but the end of the pipe. It is not read by sys.stdin, whose lock, held by this
+    # thread, would block the interpreter's end.
     os.read(0, 1)
     os._exit(1)
 
@@ -151,7 +174,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     module = sys.argv[1]
     sys.argv = sys.argv[1:]
-    with listening(lambda *report: tell(as_report(*report))):
+    with listening(lambda *progress: report(CommandProgress(*progress))):
         runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

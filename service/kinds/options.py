@@ -1,4 +1,4 @@
-"""Options of a job as a command line has them; the commands themselves say which there are."""
+"""Options of a job that runs a command: those of the command line, by their names."""
 
 from __future__ import annotations
 
@@ -10,44 +10,51 @@ import click
 from oneshot.errors import InvalidOption
 
 
-def allowed(command: click.Command, own: Collection[str]) -> dict[str, click.Option]:
-    """The options of a command that a job may set.
+def allowed(command: click.Command, reserved: Collection[str]) -> dict[str, click.Option]:
+    """Return the options of a command that a request may set.
+
+    An option that takes a path is never allowed: no text of a request becomes a path.
 
     Args:
-        command: that the job runs.
-        own: names of options that the job sets itself.
+        command: Command that the job runs.
+        reserved: Names of options that the job itself sets.
 
     Returns:
-        Name, as it is typed (`train_fraction` of `--train-fraction`) -> option; none that takes a
-        path, for no text of a request becomes one.
+        Name as it is typed (`train_fraction` of `--train-fraction`) -> option.
     """
-    options = (item for item in command.params if isinstance(item, click.Option))
-    free = (
-        item for item in options if item.name not in own and not isinstance(item.type, click.Path)
-    )
-    return {item.opts[-1].lstrip("-").replace("-", "_"): item for item in free}
+    return {
+        option.opts[-1].lstrip("-").replace("-", "_"): option
+        for option in command.params
+        if isinstance(option, click.Option)
+        and option.name not in reserved
+        and not isinstance(option.type, click.Path)
+    }
 
 
-def arguments(
-    command: click.Command, options: Mapping[str, Any], own: Collection[str]
+def to_arguments(
+    command: click.Command, options: Mapping[str, Any], reserved: Collection[str]
 ) -> list[str]:
-    """`{"learning_rate": 0.1, "refit": true}` as `["--learning-rate=0.1", "--refit"]`; None is left
-    out.
+    """Convert `{"learning_rate": 0.1, "refit": true}` to `["--learning-rate=0.1", "--refit"]`.
+
+    Args:
+        command: Command that the job runs.
+        options: Name -> value; None leaves an option to the command's default.
+        reserved: Names of options that the job itself sets.
 
     Raises:
-        InvalidOption: the command has no such option, or the job may not set it.
+        InvalidOption: The command has no such option, or a request may not set it.
     """
-    known = allowed(command, own)
-    found = []
+    by_name = allowed(command, reserved)
+    arguments = []
     for name, value in options.items():
-        if name not in known:
-            raise InvalidOption(f"unknown option {name!r}; there is: {', '.join(sorted(known))}")
-        option = known[name]
+        if name not in by_name:
+            raise InvalidOption(f"unknown option {name!r}; available: {', '.join(sorted(by_name))}")
+        option = by_name[name]
         if value is True and option.is_flag:
-            found.append(option.opts[-1])
+            arguments.append(option.opts[-1])
         elif value is False and option.is_flag:
-            found.extend(option.secondary_opts[-1:])
+            arguments.extend(option.secondary_opts[-1:])
         elif value is not None:
-            # In one argument: a value that begins with a dash is no option.
-            found.append(f"{option.opts[-1]}={value}")
-    return found
+            # In one argument: otherwise a value that begins with a dash would be an option.
+            arguments.append(f"{option.opts[-1]}={value}")
+    return arguments

@@ -1,4 +1,4 @@
-"""TrainPredictor: what `python -m predictor train` does, as a job."""
+"""The job kind `predictor`: run `python -m predictor train`."""
 
 from __future__ import annotations
 
@@ -10,42 +10,37 @@ from predictor.commands.train import train
 from service.admission.tasks import PredictorTask
 from service.kinds.base import Context, Outcome
 from service.kinds.command import run
-from service.kinds.options import arguments
+from service.kinds.options import to_arguments
 
-OWN = ("space_name", "seed")
-"""Options of the command that a job sets itself."""
+RESERVED = ("space_name", "seed")
+"""Options of the command that the job itself sets."""
 
-PREDICTOR, REPORT = "predictor.safetensors", "report.json"
+PREDICTOR = "predictor.safetensors"
+REPORT = "report.json"
 
 
 class TrainPredictor:
     """The job kind `predictor`."""
 
     def run(self, task: Mapping[str, Any], context: Context) -> Outcome:
-        """Train as the task says; the predictor is the artifact, its figures on unseen networks the
+        """Run a `PredictorTask`.
+
+        The predictor is the artifact; its figures on networks that it was not trained on are the
         result.
         """
-        asked = PredictorTask.from_dict(task)
-        data = asked.evaluations.checked()
-        head = [
-            "predictor",
-            "train",
-            "--data",
-            str(data),
-            "--space",
-            asked.space,
-            "--seed",
-            str(asked.seed),
-        ]
-        written = ["--report", REPORT, "-o", PREDICTOR]
-        run([*head, *arguments(train, asked.options, OWN), *written], context, asked.threads)
+        training = PredictorTask.from_dict(task)
+        inputs = ["--data", str(training.evaluations.checked()), "--space", training.space]
+        options = to_arguments(train, training.options, RESERVED)
+        outputs = ["--report", REPORT, "-o", PREDICTOR]
+        command = ["predictor", "train", *inputs, "--seed", str(training.seed), *options, *outputs]
+        run(command, context, training.threads)
+
         report = json.loads((context.folder / REPORT).read_text(encoding="utf-8"))
         result = {
-            "name": asked.name,
-            "space": asked.space,
-            "data_sha256": asked.evaluations.sha256,
+            "name": training.name,
+            "space": training.space,
+            "data_sha256": training.evaluations.sha256,
             "report": report,
         }
-        return Outcome(
-            result, {PREDICTOR: context.folder / PREDICTOR, REPORT: context.folder / REPORT}
-        )
+        artifacts = {name: context.folder / name for name in (PREDICTOR, REPORT)}
+        return Outcome(result, artifacts)

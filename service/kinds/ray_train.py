@@ -1,9 +1,9 @@
-"""Part of a job in several processes by Ray Train: `python -m service.kinds.command
-service.kinds.ray_train ORDER`.
+"""Running a job in several processes by Ray Train.
 
-The program below is a Ray driver of its own. Ray ends what a driver has started when that driver
-ends, however it does: so cancelling, or the death of the worker whose job it is, ends every process
-of the group, on whichever machine.
+The program below, `python -m service.kinds.command service.kinds.ray_train ORDER`, is a Ray driver
+of its own. Ray ends everything that a driver has started when that driver ends, however it does: so
+cancelling, or the death of the worker whose job it is, ends every process of the group on every
+node.
 """
 
 from __future__ import annotations
@@ -15,29 +15,31 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from service.artifacts import Artifacts
+from service.jobs import JsonObject
 from service.kinds import command
-from service.kinds.base import Context, refusal
+from service.kinds.base import Context, Progress, explain_refused_write
+from service.kinds.command import EXIT_LOST, CommandProgress
 from spaces.errors import PathfitError
 from spaces.files import write_text
 
 ORDER = "order.json"
 
 Part = Callable[[Mapping[str, Any], Context, int, Callable[[PathfitError], object]], None]
-"""What each process runs: task, context, number of the process, who hears of an error of its
+"""Program of each process: takes the task, the context, the rank, and a receiver of errors of its
 threads.
 """
 
 _ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
-    # A process whose partners have died waits for them; it is not waited for in turn.
+    # A process whose partners have died waits for them at its end; Ray must not wait for it.
     "TORCH_PROCESS_GROUP_SHUTDOWN_TIMEOUT_S": "2",
-    # Actors and files for Ray's dashboard, which nobody looks at.
+    # Actors and files for Ray's dashboard, which is not started.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_CONTROLLER_STRUCTURED_LOGGING": "0",
@@ -45,18 +47,21 @@ _ENVIRONMENT = {
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
 }
 
-_MOST_STARTS = 10  # of 60 seconds each, in which there may be room for all processes
+# Attempts of 60 seconds each to find room for all processes.
+_MAX_STARTS = 10
+
+# Words of errors that arise in a process because another one of the group has died.
 _PARTNER_DIED = ("gloo", "nccl", "Connection closed by peer", "Connection reset by peer")
 
 
 @dataclass(frozen=True)
 class Processes:
-    """What trains together.
+    """The processes of a group.
 
     Args:
-        count: how many.
-        threads: of each, with a core each.
-        gpu: whether each has a GPU.
+        count: Number of processes.
+        threads: Threads of each, with a processor core for every thread.
+        gpu: Whether each has a GPU.
     """
 
     count: int
@@ -64,184 +69,226 @@ class Processes:
     gpu: bool
 
 
+@dataclass(frozen=True)
+class GroupOrder:
+    """An order to the driver of a group.
+
+    Args:
+        address: Address of Ray.
+        part: `module:function` of a `Part`.
+        task: Task of the job.
+        job_id: Id of the job.
+        attempt: Number of the attempt.
+        artifacts: URL of the artifacts.
+        processes: The processes.
+        queue: Ray's queue for the messages of the processes; None until the driver has created it.
+    """
+
+    address: str
+    part: str
+    task: JsonObject
+    job_id: str
+    attempt: int
+    artifacts: str
+    processes: Processes
+    queue: Any = None
+
+    @classmethod
+    def read(cls, path: Path) -> GroupOrder:
+        """Read the file that `write` wrote."""
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**value, "processes": Processes(**value["processes"])})
+
+    def write(self, path: Path) -> None:
+        """Write the order as a JSON file."""
+        write_text(path, json.dumps(asdict(self)))
+
+
 def run(part: str, task: Mapping[str, Any], context: Context, processes: Processes) -> None:
     """Run a part of a job in several processes, and wait for all.
 
     Args:
-        part: `module:function` of a Part.
-        task: the job's.
-        context: of the attempt; the processes share its artifacts, and have a folder each.
-        processes: how many, and what each takes.
+        part: `module:function` of a `Part`.
+        task: Task of the job.
+        context: Context of the attempt; the processes share its artifacts, and have a folder each.
+        processes: The processes.
 
     Raises:
-        CommandFailed: one ended with an error; the sentence is its own.
-        Cancelled: as asked; all have ended, or are about to.
-        Lost: one of them died.
+        CommandFailed: A process ended with an error; the message is its own.
+        Cancelled: The job was cancelled; all processes have ended, or are about to.
+        Lost: A process died.
     """
     import ray
 
-    order = {
-        "address": ray.get_runtime_context().gcs_address,
-        "part": part,
-        "task": dict(task),
-        "job": context.job_id,
-        "attempt": context.attempt,
-        "artifacts": context.artifacts.url,
-        "processes": asdict(processes),
-    }
-    write_text(context.folder / ORDER, json.dumps(order))
+    order = GroupOrder(
+        ray.get_runtime_context().gcs_address,
+        part,
+        dict(task),
+        context.job_id,
+        context.attempt,
+        context.artifacts.url,
+        processes,
+    )
+    order.write(context.folder / ORDER)
     command.run(["service.kinds.ray_train", ORDER], context, processes.threads)
 
 
-class Told:
-    """Takes what a process tells to the driver.
+class GroupReports:
+    """Sends the messages of a process to the driver.
 
     Args:
-        queue: Ray's, which the driver reads.
+        queue: Ray's queue, which the driver reads.
     """
 
     def __init__(self, queue: Any):
         self._queue = queue
 
-    def progress(self, numbers: dict[str, Any]) -> None:
-        """Tell how far all are."""
-        self._queue.put(("progress", numbers))
+    def progress(self, progress: Progress) -> None:
+        """Report the progress of the group."""
+        self._queue.put(("progress", progress))
 
     def cancelled(self) -> bool:
-        """No: who is no longer wanted is ended."""
+        """Return False: the driver's end ends a cancelled process."""
         return False
 
     def failed(self, error: BaseException) -> None:
-        """Tell why this process cannot go on: a sentence, a partner's death, or what should not
-        have happened.
+        """Report why this process cannot continue.
+
+        The kind of the message is `failed` if the task cannot be done, `lost` if another process
+        died, and `raised` for an error in the program.
         """
-        refused = refusal(str(error), tempfile.gettempdir())
-        if refused is not None or isinstance(error, PathfitError):
-            self._queue.put(("failed", refused or str(error)))
+        refusal = explain_refused_write(str(error), tempfile.gettempdir())
+        if refusal is not None or isinstance(error, PathfitError):
+            self._queue.put(("failed", refusal or str(error)))
             return
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        self._queue.put(("lost" if any(word in text for word in _PARTNER_DIED) else "raised", text))
+        partner_died = any(word in text for word in _PARTNER_DIED)
+        self._queue.put(("lost" if partner_died else "raised", text))
 
 
-def take_part(order: Mapping[str, Any]) -> None:
-    """What Ray Train runs in each process, torch's process group being made."""
+def run_process(config: Mapping[str, GroupOrder]) -> None:
+    """Run a process of the group, as Ray Train calls it with torch's process group set up."""
     import ray.train
 
-    told = Told(order["queue"])
+    order = config["order"]
+    reports = GroupReports(order.queue)
     try:
-        module, _, name = order["part"].partition(":")
+        module, _, name = order.part.partition(":")
         part: Part = getattr(import_module(module), name)
         with tempfile.TemporaryDirectory(prefix="pathfit-", ignore_cleanup_errors=True) as folder:
-            context = Context(
-                order["job"], order["attempt"], Path(folder), Artifacts(order["artifacts"]), told
-            )
-            part(order["task"], context, ray.train.get_context().get_world_rank(), told.failed)
+            artifacts = Artifacts(order.artifacts)
+            context = Context(order.job_id, order.attempt, Path(folder), artifacts, reports)
+            rank = ray.train.get_context().get_world_rank()
+            part(order.task, context, rank, reports.failed)
     except BaseException as error:
-        told.failed(error)
+        reports.failed(error)
         raise
 
 
 def main() -> None:
-    """Have Ray Train run the processes of an order, tell their progress, and end as they do."""
-    order = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    """Have Ray Train run the processes of an order, report their progress, and end as they do."""
+    order = GroupOrder.read(Path(sys.argv[1]))
     os.environ.update(_ENVIRONMENT)
     import ray
     from ray.exceptions import RayActorError
     from ray.train import TrainingFailedError
     from ray.util.queue import Queue
 
-    processes = Processes(**order["processes"])
-    command.tell({"share": 0.0, "stage": f"starting {processes.count} processes", "state": ""})
+    command.report(CommandProgress(f"starting {order.processes.count} processes", 0.0, ""))
     ray.init(
-        address=order["address"],
+        address=order.address,
         runtime_env={"env_vars": _ENVIRONMENT},
         log_to_driver=False,
         logging_level=logging.ERROR,
         configure_logging=False,
     )
-    queue = Queue(actor_options={"num_cpus": 0})
-    threading.Thread(target=_listen, args=(queue,), daemon=True).start()
+    order = replace(order, queue=Queue(actor_options={"num_cpus": 0}))
+    threading.Thread(target=_read_messages, args=(order.queue,), daemon=True).start()
     try:
-        _trainer({**order, "queue": queue}, processes).fit()
+        _trainer(order).fit()
     except (TrainingFailedError, RayActorError) as error:
         reason = str(error).strip().splitlines()[-1]
-        _end("lost" if _died(error) else "raised", f"Ray Train gave up: {reason}")
-    _end("done")
+        kind = "lost" if _is_death(error) else "raised"
+        _exit(kind, f"Ray Train gave up: {reason}")
+    _exit("done")
 
 
-def _trainer(order: Mapping[str, Any], processes: Processes) -> Any:
+def _trainer(order: GroupOrder) -> Any:
     import ray.train
     import ray.train.torch
 
-    train: Any = ray.train  # whose names for type checkers are those of the version before
-    each = {"CPU": float(processes.threads), **({"GPU": 1.0} if processes.gpu else {})}
+    # Ray's annotations describe the interface of an earlier version.
+    train: Any = ray.train
+    processes = order.processes
+    resources = {"CPU": float(processes.threads)}
+    if processes.gpu:
+        resources["GPU"] = 1.0
     trainer: Any = ray.train.torch.TorchTrainer(
-        take_part,
-        train_loop_config=dict(order),
+        run_process,
+        train_loop_config={"order": order},
         scaling_config=train.ScalingConfig(
-            num_workers=processes.count, use_gpu=processes.gpu, resources_per_worker=each
+            num_workers=processes.count, use_gpu=processes.gpu, resources_per_worker=resources
         ),
         run_config=train.RunConfig(
             name="group",
             storage_path=str(Path.cwd() / "ray-train"),
-            # A death ends the attempt, so that nothing of a group that is given up can be taken for
-            # the next one's.
+            # A death ends the attempt, so that no process of an abandoned group can be mistaken for
+            # one of the next group.
             failure_config=train.FailureConfig(
-                max_failures=0, controller_failure_limit=_MOST_STARTS
+                max_failures=0, controller_failure_limit=_MAX_STARTS
             ),
         ),
     )
-    all_callbacks = trainer._create_default_callbacks
-    # Not the actor that outlives this driver to free what Ray frees at its end anyway: without
-    # Ray's dashboard, which
-    # is not started, it would never end.
+
+    # Without the actor that outlives this driver to free what Ray frees at the driver's end anyway:
+    # without Ray's dashboard, which is not started, it would never end.
+    default_callbacks = trainer._create_default_callbacks
     trainer._create_default_callbacks = lambda: [
         callback
-        for callback in all_callbacks()
+        for callback in default_callbacks()
         if type(callback).__name__ != "PlacementGroupCleanerCallback"
     ]
     return trainer
 
 
-def _listen(queue: Any) -> None:
-    """Tell progress on; the first error of a process is the error of all, and ends them."""
+def _read_messages(queue: Any) -> None:
+    """Pass on progress; the first error of a process is the error of all, and ends them."""
     while True:
-        kind, what = queue.get()
+        kind, content = queue.get()
         if kind == "progress":
-            command.tell(what)
+            command.report(content)
         else:
-            _end(kind, what)
+            _exit(kind, content)
 
 
-def _died(error: BaseException) -> bool:
-    """Whether it was for the death of a process, Ray Train's own among them."""
+def _is_death(error: BaseException) -> bool:
+    """Return whether the death of a process, Ray Train's own included, caused an error."""
     from ray.exceptions import RayActorError
 
     failures = getattr(error, "worker_failures", {}).values()
     return any(isinstance(failure, RayActorError) for failure in (error, *failures))
 
 
-def _end(kind: str, reason: str = "") -> None:
-    """End at once: Ray ends what this driver has started.
+def _exit(kind: str, reason: str = "") -> None:
+    """End at once: Ray ends everything that this driver has started.
 
     Args:
-        kind: `done`, `failed` (what was asked for cannot be done), `lost` (a process died), or
-            `raised` (a mistake).
-        reason: why it is not done.
+        kind: `done`, or the kind of a message of `GroupReports.failed`.
+        reason: Reason why the task is not done.
     """
-    said = {
+    messages = {
         "failed": reason,
         "lost": f"lost one of its processes: {reason:.200}",
         "raised": f"internal error: {reason}",
     }
-    if kind in said:
-        print(f"Error: {said[kind]}")
+    if kind in messages:
+        print(f"Error: {messages[kind]}")
     sys.stdout.flush()
-    os._exit({"done": 0, "failed": 2, "lost": command.LOST}.get(kind, 1))
+    os._exit({"done": 0, "failed": 2, "lost": EXIT_LOST}.get(kind, 1))
 
 
 if __name__ == "__main__":
     # Functions of this module travel to other processes by its name, which is not `__main__` there.
-    from service.kinds.ray_train import main as as_imported
+    from service.kinds.ray_train import main as main_by_name
 
-    as_imported()
+    main_by_name()

@@ -1,5 +1,6 @@
-"""Retrain: what `python -m oneshot retrain` does, as a job that goes on from its checkpoint
-wherever it is run next.
+"""The job kind `retrain`: run `python -m oneshot retrain`.
+
+An attempt resumes from the latest checkpoint of an earlier one, on whichever node it runs.
 """
 
 from __future__ import annotations
@@ -14,22 +15,37 @@ from typing import Any
 
 from oneshot.commands.retrain import retrain
 from service.admission.tasks import RetrainTask
+from service.jobs import JsonObject
 from service.kinds import ray_train
 from service.kinds.base import Context, Outcome
-from service.kinds.checkpoints import Keeping
-from service.kinds.command import as_report, run
-from service.kinds.options import arguments
+from service.kinds.checkpoints import Checkpointing
+from service.kinds.command import CommandProgress, run
+from service.kinds.options import to_arguments
 from service.kinds.ray_train import Processes
 from spaces.errors import PathfitError
 from spaces.files import write_text
 from spaces.progress import listening
 
-OWN = ("arch", "index", "space_name", "format_name", "data", "seed", "threads", "resume", "devices")
-"""Options of the command that a job sets itself."""
+RESERVED = (
+    "arch",
+    "index",
+    "space_name",
+    "format_name",
+    "data",
+    "seed",
+    "threads",
+    "resume",
+    "devices",
+)
+"""Options of the command that the job itself sets."""
 
-ARCHITECTURE, RUN = "architecture.json", "network"
-_SETTINGS, _CHECKPOINT, _TEST = "run.json", "last.ckpt", "test.json"
-PART = "service.kinds.retrain:take_part"
+ARCHITECTURE = "architecture.json"
+RUN = "network"
+PART = "service.kinds.retrain:run_part"
+
+_SETTINGS = "run.json"
+_CHECKPOINT = "last.ckpt"
+_TEST = "test.json"
 _FILES = ("weights.safetensors", _SETTINGS, _TEST)
 
 
@@ -37,114 +53,105 @@ class Retrain:
     """The job kind `retrain`."""
 
     def run(self, task: Mapping[str, Any], context: Context) -> Outcome:
-        """Train as the task says; the weights are the artifact, the test the result."""
-        asked = RetrainTask.from_dict(task)
-        context.adopt(_SETTINGS, _CHECKPOINT)
-        if asked.workers > 1:
-            ray_train.run(PART, task, context, Processes(asked.workers, asked.threads, _gpu(asked)))
+        """Run a `RetrainTask`; the weights are the artifact, and the test is the result."""
+        training = RetrainTask.from_dict(task)
+        context.adopt_checkpoints(_SETTINGS, _CHECKPOINT)
+        if training.workers > 1:
+            processes = Processes(training.workers, training.threads, _uses_gpu(training))
+            ray_train.run(PART, task, context, processes)
             test = context.artifacts.read(f"{context.job_id}/{context.attempt}/{_TEST}")
-            return Outcome(_result(asked, test), dict.fromkeys(_FILES))
+            # Process 0 has stored the files already.
+            return Outcome(_result(training, test), dict.fromkeys(_FILES))
+
         _restore(context)
-        run(_command(asked, context), context, asked.threads, _keeping(context))
+        run(_command(training, context), context, training.threads, _checkpointing(context))
         folder = context.folder / RUN
-        return Outcome(_result(asked, (folder / _TEST).read_bytes()), dict(_served(folder)))
+        test = (folder / _TEST).read_bytes()
+        return Outcome(_result(training, test), dict(_public_files(folder)))
 
 
-def take_part(
-    task: Mapping[str, Any], context: Context, rank: int, failed: Callable[[PathfitError], object]
+def run_part(
+    task: Mapping[str, Any], context: Context, rank: int, on_error: Callable[[PathfitError], object]
 ) -> None:
-    """Do the part of one of several processes, which does nothing else; process 0 keeps what comes
-    of it.
+    """Run one of several processes, which has no other work; process 0 stores the outcome.
 
     Args:
-        task: the job's.
-        context: of the attempt, with a folder of this process.
-        rank: the process's number.
-        failed: hears why a checkpoint cannot be kept.
+        task: Task of the job.
+        context: Context of the attempt, with a folder of this process.
+        rank: Number of the process.
+        on_error: Receives the error if a checkpoint cannot be stored.
     """
     import torch
 
     from oneshot.training.group import PartDone
 
-    asked = RetrainTask.from_dict(task)
+    training = RetrainTask.from_dict(task)
     os.chdir(context.folder)
-    torch.set_num_threads(asked.threads)
+    torch.set_num_threads(training.threads)
     _restore(context)
-    command = _command(asked, context)
-    sys.argv = ["oneshot/__main__.py", *command[1:]]  # what the run records of how it was made
+    command = _command(training, context)
+    # The run records how it was started.
+    sys.argv = ["oneshot/__main__.py", *command[1:]]
     if rank:
         # Process 0 reports for all.
-        with suppress(PartDone), listening(lambda *report: None):
+        with suppress(PartDone), listening(lambda *progress: None):
             retrain.main(command[2:], standalone_mode=False)
         return
 
-    def report(title: str, fraction: float, state: str) -> None:
-        context.progress(as_report(title, fraction, state))
+    def report(*progress: Any) -> None:
+        context.progress(CommandProgress(*progress))
 
-    with _keeping(context).throughout(failed), listening(report):
+    with _checkpointing(context).in_background(on_error), listening(report):
         retrain.main(command[2:], standalone_mode=False)
-    for name, content in _served(context.folder / RUN).items():
+    for name, content in _public_files(context.folder / RUN).items():
         context.artifacts.write(context.job_id, context.attempt, name, content)
 
 
-def _served(folder: Path) -> dict[str, bytes | Path]:
-    """The files of a run's folder as others get them: its settings do not tell where this machine
-    keeps things.
-    """
+def _public_files(folder: Path) -> dict[str, bytes | Path]:
+    """Return the files of a run as clients get them: without the folders of this machine."""
     from oneshot.run import without_folders
 
     settings = without_folders(json.loads((folder / _SETTINGS).read_bytes()))
-    found: dict[str, bytes | Path] = {name: folder / name for name in _FILES}
-    return {**found, _SETTINGS: (json.dumps(settings, indent=1) + "\n").encode()}
+    files: dict[str, bytes | Path] = {name: folder / name for name in _FILES}
+    files[_SETTINGS] = (json.dumps(settings, indent=1) + "\n").encode()
+    return files
 
 
 def _restore(context: Context) -> None:
-    """Put what was kept of the training in place."""
+    """Restore the checkpoint of an earlier attempt, if there is one."""
     for name in (_SETTINGS, _CHECKPOINT):
-        context.kept(context.folder / RUN / name)
+        context.restore_checkpoint(context.folder / RUN / name)
 
 
-def _command(asked: RetrainTask, context: Context) -> list[str]:
-    write_text(context.folder / ARCHITECTURE, json.dumps(dict(asked.architecture)) + "\n")
-    command = [
-        "oneshot",
-        "retrain",
-        "--arch",
-        ARCHITECTURE,
-        "--data",
-        asked.data,
-        "--seed",
-        str(asked.seed),
-    ]
-    if asked.supernet is not None:
-        command += ["--init-from-supernet", str(asked.supernet.checked().parent)]
-    options = dict(asked.options)
-    if asked.workers > 1:
-        command += ["--devices", str(asked.workers)]
-        options["accelerator"] = (
-            "gpu" if _gpu(asked) else "cpu"
-        )  # Ray gave each process what it may use
-    return [
-        *command,
-        *arguments(retrain, options, OWN),
-        "--threads",
-        str(asked.threads),
-        "--resume",
-        "-o",
-        RUN,
-    ]
+def _command(training: RetrainTask, context: Context) -> list[str]:
+    architecture = json.dumps(dict(training.architecture)) + "\n"
+    write_text(context.folder / ARCHITECTURE, architecture)
+    command = ["oneshot", "retrain", "--arch", ARCHITECTURE, "--data", training.data]
+    command += ["--seed", str(training.seed)]
+    if training.supernet is not None:
+        command += ["--init-from-supernet", str(training.supernet.checked().parent)]
+
+    options = dict(training.options)
+    if training.workers > 1:
+        command += ["--devices", str(training.workers)]
+        # Explicit: Ray has hidden from each process the devices that it may not use.
+        options["accelerator"] = "gpu" if _uses_gpu(training) else "cpu"
+    command += to_arguments(retrain, options, RESERVED)
+    return [*command, "--threads", str(training.threads), "--resume", "-o", RUN]
 
 
-def _gpu(asked: RetrainTask) -> bool:
-    return asked.options.get("accelerator") == "gpu"
+def _uses_gpu(training: RetrainTask) -> bool:
+    return training.options.get("accelerator") == "gpu"
 
 
-def _result(asked: RetrainTask, test: bytes) -> dict[str, Any]:
-    return {"architecture": dict(asked.architecture), "test": json.loads(test), "seed": asked.seed}
+def _result(training: RetrainTask, test: bytes) -> JsonObject:
+    return {
+        "architecture": dict(training.architecture),
+        "test": json.loads(test),
+        "seed": training.seed,
+    }
 
 
-def _keeping(context: Context) -> Keeping:
-    """Keeps each new checkpoint, and the settings before the first."""
-    return Keeping(
-        context, context.folder / RUN / _CHECKPOINT, before=context.folder / RUN / _SETTINGS
-    )
+def _checkpointing(context: Context) -> Checkpointing:
+    folder = context.folder / RUN
+    return Checkpointing(context, folder / _CHECKPOINT, settings=folder / _SETTINGS)

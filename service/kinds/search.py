@@ -1,12 +1,11 @@
-"""Search: the best networks of a space under constraints; the parts of a problem are kept between
-jobs.
-"""
+"""The job kind `search`: find the best networks of a space under constraints."""
 
 from __future__ import annotations
 
 import functools
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
 from service.admission.tasks import SearchTask, bind, objective
 from service.catalog.catalog import ChangedFile, FileReference
+from service.jobs import JsonObject
 from service.kinds.base import Context, Outcome
 from spaces.errors import PathfitError
 from spaces.files import digest
@@ -28,44 +28,62 @@ if TYPE_CHECKING:
     from predictor.base import Predictor
 
 RESULT = "result.json"
-_SUPERNET_CHUNK = (
-    25  # sub-networks that are evaluated between two looks at whether the search is still wanted
-)
+"""Name of the artifact that has all candidates."""
+
+# Sub-networks of a supernet that are evaluated between two checks whether the job was cancelled.
+_SUPERNET_CHUNK = 25
 
 
 class InvalidTask(PathfitError):
-    """A task that names nothing to search with."""
+    """A task that names no guide."""
+
+
+@dataclass(frozen=True)
+class SearchProgress:
+    """Progress of a search.
+
+    Args:
+        evaluated: Networks so far.
+        planned: Networks at most.
+        best: Greatest score so far.
+    """
+
+    evaluated: int
+    planned: int
+    best: float
+
+    def to_dict(self) -> JsonObject:
+        """Return the JSON object that the API answers."""
+        return asdict(self)
 
 
 class Search:
     """The job kind `search`."""
 
     def run(self, task: Mapping[str, Any], context: Context) -> Outcome:
-        """Search as the task says; the candidates are in the artifact alone."""
-        asked = SearchTask.from_dict(task)
-        torch.set_num_threads(asked.threads)
-        found = run_search(
-            problem_of(asked),
-            asked.strategy,
-            options=asked.options,
-            seed=asked.seed,
-            progress=lambda done, planned, best: context.progress(
-                {"evaluated": done, "planned": planned, "best": best}
-            ),
-            chunk=_SUPERNET_CHUNK if asked.supernet is not None else None,
+        """Run a `SearchTask`; only the artifact has all candidates, which may be many."""
+        search = SearchTask.from_dict(task)
+        torch.set_num_threads(search.threads)
+        result = run_search(
+            problem_of(search),
+            search.strategy,
+            options=search.options,
+            seed=search.seed,
+            progress=lambda *progress: context.progress(SearchProgress(*progress)),
+            chunk=_SUPERNET_CHUNK if search.supernet is not None else None,
         )
-        value = found.to_dict(asked.count)
-        whole = json.dumps(value, allow_nan=False) + "\n"
+        value = result.to_dict(search.count)
+        text = json.dumps(value, allow_nan=False) + "\n"
         del value["candidates"]
-        return Outcome(value, {RESULT: whole.encode()})
+        return Outcome(value, {RESULT: text.encode()})
 
 
 def problem_of(task: SearchTask) -> SearchProblem:
-    """The problem of a task.
+    """Build the problem of a task.
 
     Raises:
-        ChangedFile: a file is not what the task was accepted with.
-        PathfitError: one of them cannot be read.
+        ChangedFile: The content of a file has changed since the task was accepted.
+        PathfitError: A file cannot be read.
     """
     space = get(task.space)
     if task.table is not None:
@@ -74,27 +92,30 @@ def problem_of(task: SearchTask) -> SearchProblem:
         bind(metric, maximum, space, task.table, task.margin)
         for metric, maximum in task.limits.items()
     ]
-    traded = [objective(metric, space, task.table) for metric in task.objectives]
-    return SearchProblem(space, _guide(task, space), constraints, traded)
+    objectives = [objective(metric, space, task.table) for metric in task.objectives]
+    return SearchProblem(space, _guide(task, space), constraints, objectives)
 
 
 def _guide(task: SearchTask, space: SearchSpace) -> Guide:
     if task.predictor is not None:
         task.predictor.checked()
-        return PredictorGuide(_load(task.predictor), task.predictor.name)
+        return PredictorGuide(_load_predictor(task.predictor), task.predictor.name)
+
     if task.supernet is not None:
         folder = task.supernet.checked().parent
         return guide_named(f"supernet:{folder}", space, name=task.supernet.name)
+
     if task.benchmark is not None:
         guide = guide_named(f"benchmark:{task.benchmark}", space)
         assert isinstance(guide, BenchmarkGuide)
         _check_benchmark(guide, task)
         return guide
-    raise InvalidTask("the search has no guide: a predictor, a supernet or a benchmark")
+
+    raise InvalidTask("the search has no guide: expected a predictor, a supernet or a benchmark")
 
 
 def _check_benchmark(guide: BenchmarkGuide, task: SearchTask) -> None:
-    # By their content alone: another machine may keep them elsewhere.
+    # Compared by content only: another machine may store the files in other folders.
     accepted = [file.sha256 for file in task.benchmark_files]
     if [digest(path) for path in guide.benchmark.files] != accepted:
         name = guide.benchmark.name
@@ -103,13 +124,14 @@ def _check_benchmark(guide: BenchmarkGuide, task: SearchTask) -> None:
         )
 
 
+# Cached between jobs: loading a predictor takes longer than many searches.
 @functools.lru_cache(maxsize=8)
-def _load(reference: FileReference) -> Predictor:
+def _load_predictor(reference: FileReference) -> Predictor:
     return predictor.load(Path(reference.path))
 
 
 def warm_up() -> None:
     """Import what a search needs."""
-    # The exports of predictor are lazy: naming them imports what loading a file would import then.
+    # The exports of `predictor` are lazy: naming them imports what loading a file would import.
     for name in ("load", "GraphPredictor"):
         getattr(predictor, name)

@@ -1,4 +1,4 @@
-"""Child: a process of the service, which learns from its supervisor what to do and ends with it."""
+"""Processes of the service that receive an order from their supervisor, and end with it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-_HEAD = 8
+# Bytes of the number that precedes an order and is its length.
+_HEADER_SIZE = 8
 
 
 class Child:
     """A running `python -m MODULE`.
 
-    Its standard input brings the order and then nothing more until this process ends, however it
-    dies.
+    Its standard input brings the order, and then nothing until this process ends, however it dies.
 
     Args:
-        module: has a `main` that begins with `ordered`.
-        order: what it is given; it comes from this program alone, so that it may be pickled.
-        environment: variables beside our own.
-        handles: open files that it shares.
+        module: Module whose `main` begins with `read_order`.
+        order: The order. This program alone writes it, so that it may be pickled.
+        environment: Variables in addition to this process's own.
+        handles: Open files that the child inherits.
     """
 
     def __init__(
@@ -45,35 +45,39 @@ class Child:
         content = pickle.dumps(order)
         assert self.process.stdin is not None
         try:
-            self.process.stdin.write(len(content).to_bytes(_HEAD) + content)
+            self.process.stdin.write(len(content).to_bytes(_HEADER_SIZE) + content)
             self.process.stdin.flush()
         except BrokenPipeError:
-            return  # it has died; `ending` tells
+            # The child has died already, as `ending` reports.
+            return
 
     @property
     def pid(self) -> int:
-        """The process's id."""
+        """Id of the process."""
         return self.process.pid
 
     def ending(self) -> str | None:
-        """How it ended; None while it runs."""
+        """Describe how the process ended; None while it runs."""
         code = self.process.poll()
         if code is None:
             return None
-        return (
-            f"was killed by {signal.Signals(-code).name}"
-            if code < 0
-            else f"ended with exit code {code}"
-        )
+        if code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Send the process a request to end."""
         if self.process.poll() is None:
             self.process.terminate()
 
     def close(self, patience: float = 0.0) -> bool:
-        """Wait for its end, at most `patience` seconds, and kill it then; whether it ended by
-        itself.
+        """Wait for the end of the process, and kill it if it does not end in time.
+
+        Args:
+            patience: Seconds to wait at most.
+
+        Returns:
+            Whether the process ended in time.
         """
         try:
             self.process.wait(patience)
@@ -87,27 +91,33 @@ class Child:
         return True
 
 
-def ordered(orphaned: Callable[[], object]) -> Any:
-    """In a child: its order; `orphaned` is called, in a thread, when the supervisor has died."""
-    # Not by way of sys.stdin: its lock, held by the thread that waits, would be in the way of a
-    # fork and of the end.
+def read_order(on_orphaned: Callable[[], object]) -> Any:
+    """Read the order of this process, which is a child.
+
+    Args:
+        on_orphaned: Called in a thread when the supervisor has died.
+    """
+    # The descriptor, not sys.stdin: the lock of that object, held by the waiting thread, would
+    # block a fork and the interpreter's end.
     handle = sys.stdin.fileno()
-    order = pickle.loads(_read(handle, int.from_bytes(_read(handle, _HEAD))))
+    size = int.from_bytes(_read(handle, _HEADER_SIZE))
+    order = pickle.loads(_read(handle, size))
 
     def watch() -> None:
         while os.read(handle, 1):
             continue
-        orphaned()
+        on_orphaned()
 
     threading.Thread(target=watch, name="supervisor", daemon=True).start()
     return order
 
 
 def _read(handle: int, size: int) -> bytes:
-    found = b""
-    while len(found) < size:
-        part = os.read(handle, size - len(found))
-        if not part:
-            os._exit(1)  # the supervisor has died already
-        found += part
-    return found
+    content = b""
+    while len(content) < size:
+        block = os.read(handle, size - len(content))
+        if not block:
+            # The supervisor has died already.
+            os._exit(1)
+        content += block
+    return content

@@ -9,7 +9,7 @@ from service.settings import InvalidSetting, Settings
 
 
 @dataclass(frozen=True)
-class Order:
+class WebOrder:
     """What the supervisor has a web process do.
 
     Args:

@@ -15,13 +15,12 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.artifacts import Artifacts
-from service.engine import cleanup as remains
-from service.engine.order import REFUSED, Order
+from service.engine.cleanup import clean_up
+from service.engine.order import EXIT_REFUSED, EngineOrder
 from service.engine.ray_session import RayFailed, environment
 from service.operation.lock import FolderLock
 from service.processes.child_process import Child
-from service.processes.listening import Order as WebOrder
-from service.processes.listening import listen, url_of
+from service.processes.listening import WebOrder, listen, url_of
 from service.settings import InvalidSetting, Settings
 from service.store import Store
 
@@ -150,14 +149,14 @@ class Supervisor:
     def _start_engine(self) -> Child:
         self._count += 1
         self._engine_name = f"{socket.gethostname()[:64]}-{os.getpid()}-{self._count}"
-        order = Order(self._settings, self._engine_name)
+        order = EngineOrder(self._settings, self._engine_name)
         return Child(
             "service.engine", order, environment(self._settings.data, self._settings.ray_address)
         )
 
     def _bury_engine(self, dead: Child, ending: str) -> None:
         """End what the dead engine's Ray left, give its jobs back, say so."""
-        if dead.process.returncode == REFUSED:
+        if dead.process.returncode == EXIT_REFUSED:
             said = [
                 engine.detail
                 for engine in self._store.engines.list()
@@ -170,7 +169,7 @@ class Supervisor:
 
     def _clear(self) -> None:
         """No process of an engine, and no folder of its Ray, is left."""
-        remains.clear(self._settings.data)
+        clean_up(self._settings.data)
 
     def _tell(self, state: str, detail: str) -> None:
         def tell(step: Callable[..., Any], *arguments: Any) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import delete, select
 
@@ -18,6 +17,21 @@ _FORGET_AFTER = 24 * 3600.0
 
 
 @dataclass(frozen=True)
+class RayStatus:
+    """The Ray that an engine runs its jobs on.
+
+    Args:
+        version: Version of Ray.
+        address: Address of its head.
+        cluster: Whether it is a cluster, not a Ray of the engine's own.
+    """
+
+    version: str
+    address: str
+    cluster: bool
+
+
+@dataclass(frozen=True)
 class EngineStatus:
     """An engine's latest report of itself.
 
@@ -25,7 +39,7 @@ class EngineStatus:
         id: Id of the engine.
         state: starting, ready, fault or stopped.
         detail: Reason of the state, or None.
-        ray: Version and address of the Ray that it runs jobs on, as JSON.
+        ray: The Ray that it runs jobs on; None before it has started.
         started: Seconds since 1970.
         age_s: Seconds since the engine last reported.
     """
@@ -33,7 +47,7 @@ class EngineStatus:
     id: str
     state: str
     detail: str | None
-    ray: dict[str, Any]
+    ray: RayStatus | None
     started: float
     age_s: float
 
@@ -49,7 +63,7 @@ class Engines:
         self._database = database
 
     def announce(
-        self, engine: str, state: str, detail: str | None = None, ray: dict[str, Any] | None = None
+        self, engine: str, state: str, detail: str | None = None, ray: RayStatus | None = None
     ) -> None:
         """Record the state of an engine, and forget those silent for a day.
 
@@ -75,16 +89,16 @@ class Engines:
             row.detail = detail
             row.seen = now
             if ray is not None:
-                row.ray = ray
+                row.ray = asdict(ray)
 
     def list(self) -> Sequence[EngineStatus]:
         """List the engines by their latest report, newest first."""
         query = select(EngineRow).order_by(EngineRow.seen.desc(), EngineRow.started.desc())
         with self._database.reading() as session:
             now = self._database.now(session)
-            return [
-                EngineStatus(
-                    row.id, row.state, row.detail, row.ray or {}, row.started, now - row.seen
-                )
-                for row in session.scalars(query)
-            ]
+            return [_status_from_row(row, now) for row in session.scalars(query)]
+
+
+def _status_from_row(row: EngineRow, now: float) -> EngineStatus:
+    ray = None if row.ray is None else RayStatus(**row.ray)
+    return EngineStatus(row.id, row.state, row.detail, ray, row.started, now - row.seen)

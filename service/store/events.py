@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from service.jobs import JsonObject
 from service.store.changes import Changes
 from service.store.database import Database
 from service.store.rows import ANY, Owner, find_job
@@ -29,7 +29,7 @@ class Event:
 
     sequence: int
     kind: str
-    data: dict[str, Any]
+    data: JsonObject
     created: float
 
 
@@ -101,7 +101,7 @@ def _read(session: Session, job: JobRow, after: int, limit: int) -> Sequence[Eve
     return [Event(row.number, row.kind, _data_of(row, job), row.created) for row in rows]
 
 
-def _data_of(row: EventRow, job: JobRow) -> dict[str, Any]:
+def _data_of(row: EventRow, job: JobRow) -> JsonObject:
     # A result is stored once, with its job.
     data = job.result if row.kind == "result" else row.data
     return data or {}

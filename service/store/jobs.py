@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import defer
 
-from service.jobs import IllegalTransition, Job, JobState
+from service.jobs import IllegalTransition, Job, JobError, JobState, JsonObject, Resources
 from service.store.changes import Changes
 from service.store.database import Database
 from service.store.idempotency import IdempotencyKey, IdempotencyKeys
@@ -51,10 +51,10 @@ class Jobs:
     def create(
         self,
         kind: str,
-        request: dict[str, Any],
-        task: dict[str, Any],
+        request: JsonObject,
+        task: JsonObject,
         owner: str | None = None,
-        resources: Mapping[str, float] | None = None,
+        resources: Resources | None = None,
         idempotency: IdempotencyKey | None = None,
     ) -> tuple[Job, bool]:
         """Add a queued job.
@@ -64,7 +64,7 @@ class Jobs:
             request: Request with its defaults filled in.
             task: Input of the worker.
             owner: Id of the request's token; None for none.
-            resources: `cpus` and `gpus` that the job occupies. None takes one processor core.
+            resources: Resources that the job occupies. None takes one processor core.
             idempotency: Key of the request. None always creates a job.
 
         Returns:
@@ -74,7 +74,7 @@ class Jobs:
             IdempotencyConflict: The key was used with another body.
             QuotaExceeded: The owner's token has as many unfinished jobs as its quota.
         """
-        amounts = {"cpus": 1.0, "gpus": 0.0, **(resources or {})}
+        resources = resources or Resources()
         space = request.get("space")
         columns = {
             "id": secrets.token_hex(16),
@@ -83,8 +83,8 @@ class Jobs:
             "task": task,
             "owner": owner,
             "space": space if isinstance(space, str) and "\0" not in space else None,
-            "cpus": amounts["cpus"],
-            "gpus": amounts["gpus"],
+            "cpus": resources.cpus,
+            "gpus": resources.gpus,
         }
         try:
             return self._create(columns, owner, idempotency)
@@ -96,7 +96,7 @@ class Jobs:
             return self._create(columns, owner, idempotency)
 
     def _create(
-        self, columns: dict[str, Any], owner: str | None, key: IdempotencyKey | None
+        self, columns: Mapping[str, Any], owner: str | None, key: IdempotencyKey | None
     ) -> tuple[Job, bool]:
         with self._database.writing() as session:
             now = self._database.now(session)
@@ -202,7 +202,7 @@ class Jobs:
 
     # Reports of attempts
 
-    def report(self, job_id: str, attempt: int, progress: dict[str, Any]) -> None:
+    def report(self, job_id: str, attempt: int, progress: JsonObject) -> None:
         """Record the progress of an attempt; raises as `finish`."""
         with self._database.writing() as session:
             row = lock_running(session, job_id, attempt)
@@ -210,9 +210,7 @@ class Jobs:
             change(session, row, [("progress", progress)], now, progress=progress)
         self._changes.notify(job_id)
 
-    def finish(
-        self, job_id: str, attempt: int, result: dict[str, Any], artifact: str | None
-    ) -> None:
+    def finish(self, job_id: str, attempt: int, result: JsonObject, artifact: str | None) -> None:
         """Record the result of an attempt.
 
         Args:
@@ -231,27 +229,26 @@ class Jobs:
         result_event = ("result", None)
         self._move(job_id, JobState.DONE, attempt, events_before=[result_event], columns=columns)
 
-    def fail(
-        self, job_id: str, attempt: int, error: dict[str, Any], *, crashed: bool = False
-    ) -> None:
+    def fail(self, job_id: str, attempt: int, error: JobError, *, crashed: bool = False) -> None:
         """Record why an attempt failed.
 
         Args:
             job_id: Id of the job.
             attempt: Number of the attempt.
-            error: Kind and detail of the error.
+            error: The reason.
             crashed: Whether the attempt's worker died.
 
         Raises:
             PathfitError: As `finish`.
         """
+        value = error.to_dict()
         self._move(
             job_id,
             JobState.FAILED,
             attempt,
-            state_data={"error": error},
+            state_data={"error": value},
             crashed=crashed,
-            columns={"error": error, "lease": None},
+            columns={"error": value, "lease": None},
         )
 
     def requeue(self, job_id: str, attempt: int, *, crashed: bool) -> None:
@@ -276,7 +273,7 @@ class Jobs:
         *,
         owner: Owner = ANY,
         events_before: Sequence[NewEvent] = (),
-        state_data: dict[str, Any] | None = None,
+        state_data: JsonObject | None = None,
         crashed: bool = False,
         columns: Mapping[str, Any] | None = None,
     ) -> None:

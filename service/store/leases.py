@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select, tuple_, update
 from sqlalchemy.orm import Session
 
-from service.jobs import MAX_WORKER_CRASHES, Job, JobState
+from service.jobs import MAX_WORKER_CRASHES, Job, JobError, JobState, Resources
 from service.store.changes import Changes
 from service.store.database import Database
 from service.store.rows import find_job, move
@@ -34,14 +34,14 @@ class Leases:
         self._changes = changes
 
     def claim(
-        self, engine: str, lease_s: float = LEASE, free: Mapping[str, float] | None = None
+        self, engine: str, lease_s: float = LEASE, free: Resources | None = None
     ) -> Job | None:
         """Begin the next attempt of the oldest queued job that fits.
 
         Args:
             engine: Id of the engine that begins it.
             lease_s: Seconds for which the job is that engine's without a heartbeat.
-            free: `cpus` and `gpus` that are free. None takes any job.
+            free: Resources that are free. None takes any job.
 
         Returns:
             The running job; None if no queued job fits.
@@ -143,13 +143,12 @@ class Leases:
 
 
 def claim_oldest(
-    session: Session, now: float, engine: str, lease_s: float, free: Mapping[str, float] | None
+    session: Session, now: float, engine: str, lease_s: float, free: Resources | None
 ) -> str | None:
     """Claim a job inside a transaction, as `Leases.claim`, and return its id."""
-    columns = {"cpus": JobRow.cpus, "gpus": JobRow.gpus}
     query = select(JobRow).where(JobRow.state == JobState.QUEUED)
-    for name, amount in (free or {}).items():
-        query = query.where(columns[name] <= amount)
+    if free is not None:
+        query = query.where(JobRow.cpus <= free.cpus, JobRow.gpus <= free.gpus)
 
     # Others that claim at the same time skip the row that this one locks (PostgreSQL; SQLite has
     # one writer).
@@ -166,10 +165,7 @@ def _lose(session: Session, row: JobRow, now: float, ending: str) -> None:
     if row.worker_crashes < MAX_WORKER_CRASHES:
         move(session, row, JobState.QUEUED, now, progress=None, lease=None)
         return
-    error = {
-        "kind": "WorkerDied",
-        "detail": f"{MAX_WORKER_CRASHES} workers died on it; the last one {ending}",
-    }
+    error = JobError.from_crashes(ending).to_dict()
     move(session, row, JobState.FAILED, now, state_data={"error": error}, error=error, lease=None)
 
 

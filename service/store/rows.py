@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from service.jobs import LAWFUL, IllegalTransition, JobState, StaleAttempt, UnknownJob
+from service.jobs import LAWFUL, IllegalTransition, JobState, JsonObject, StaleAttempt, UnknownJob
 from service.store.schema import EventRow, JobRow
 
-NewEvent = tuple[str, dict[str, Any] | None]
+NewEvent = tuple[str, JsonObject | None]
 """Kind and data of an event before it is written."""
 
 
@@ -101,7 +101,7 @@ def move(
     now: float,
     *,
     events_before: Sequence[NewEvent] = (),
-    state_data: dict[str, Any] | None = None,
+    state_data: JsonObject | None = None,
     **columns: Any,
 ) -> None:
     """Pass a locked job into another state.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -18,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from service.jobs import Job, JobState
+from service.jobs import Job, JobState, JsonObject, Resources
 
 HEAD = "0002"
 """The migration that these tables are the outcome of."""
@@ -62,15 +60,15 @@ class JobRow(Base):
     id: Mapped[str] = mapped_column(String(32), unique=True)
     kind: Mapped[str] = mapped_column(String(32))
     state: Mapped[JobState] = mapped_column(_STATE)
-    request: Mapped[dict[str, Any]] = mapped_column(_OBJECT)
-    task: Mapped[dict[str, Any]] = mapped_column(_OBJECT)
+    request: Mapped[JsonObject] = mapped_column(_OBJECT)
+    task: Mapped[JsonObject] = mapped_column(_OBJECT)
     attempt: Mapped[int]
     # The first version named the column "deaths"; stores of every version have it.
     worker_crashes: Mapped[int] = mapped_column("deaths")
-    progress: Mapped[dict[str, Any] | None] = mapped_column(_OBJECT)
-    result: Mapped[dict[str, Any] | None] = mapped_column(_OBJECT)
+    progress: Mapped[JsonObject | None] = mapped_column(_OBJECT)
+    result: Mapped[JsonObject | None] = mapped_column(_OBJECT)
     artifact: Mapped[str | None] = mapped_column(String(256))
-    error: Mapped[dict[str, Any] | None] = mapped_column(_OBJECT)
+    error: Mapped[JsonObject | None] = mapped_column(_OBJECT)
     created: Mapped[float] = mapped_column(_SECONDS)
     started: Mapped[float | None] = mapped_column(_SECONDS)
     finished: Mapped[float | None] = mapped_column(_SECONDS)
@@ -97,7 +95,7 @@ class JobRow(Base):
             artifact=self.artifact,
             error=self.error,
             owner=self.owner,
-            resources={"cpus": self.cpus, "gpus": self.gpus},
+            resources=Resources(self.cpus, self.gpus),
             engine=self.engine,
             lease=self.lease,
             created=self.created,
@@ -116,7 +114,7 @@ class EventRow(Base):
     job: Mapped[int] = mapped_column(ForeignKey("jobs.sequence", ondelete="CASCADE"))
     number: Mapped[int]
     kind: Mapped[str] = mapped_column(String(16))
-    data: Mapped[dict[str, Any] | None] = mapped_column(_OBJECT)
+    data: Mapped[JsonObject | None] = mapped_column(_OBJECT)
     created: Mapped[float] = mapped_column(_SECONDS)
 
 
@@ -144,7 +142,7 @@ class EngineRow(Base):
     id: Mapped[str] = mapped_column(String(128), primary_key=True)
     state: Mapped[str] = mapped_column(String(16))
     detail: Mapped[str | None] = mapped_column(Text)
-    ray: Mapped[dict[str, Any] | None] = mapped_column(_OBJECT)
+    ray: Mapped[JsonObject | None] = mapped_column(_OBJECT)
     started: Mapped[float] = mapped_column(_SECONDS)
     seen: Mapped[float] = mapped_column(_SECONDS)
 

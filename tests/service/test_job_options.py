@@ -6,9 +6,9 @@ from pydantic import BaseModel
 
 from oneshot.commands.retrain import retrain
 from predictor.commands.train import train
-from service.kinds.options import allowed, arguments
-from service.kinds.predictor import OWN as OF_PREDICTOR
-from service.kinds.retrain import OWN as OF_RETRAIN
+from service.kinds.options import allowed, to_arguments
+from service.kinds.predictor import RESERVED as OF_PREDICTOR
+from service.kinds.retrain import RESERVED as OF_RETRAIN
 from service.schemas.jobs import PredictorOptions, RetrainOptions
 
 
@@ -25,7 +25,7 @@ def test_every_option_of_the_api_is_one_of_the_command(
 
 def test_options_go_by_what_is_typed() -> None:
     given = {"train_fraction": 0.75, "train": 30, "refit": True, "encoder": None}
-    assert arguments(train, given, OF_PREDICTOR) == [
+    assert to_arguments(train, given, OF_PREDICTOR) == [
         "--train-fraction=0.75",
         "--train=30",
         "--refit",

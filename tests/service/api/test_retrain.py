@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 import spaces
 from service.admission.tasks import RetrainTask
 from service.context import service_of
+from service.jobs import Resources
 
 SPACE = "spos-tiny"
 
@@ -20,13 +21,13 @@ def asked(**parts: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("parts", "takes"),
     [
-        ({}, {"cpus": 1.0, "gpus": 0.0}),
-        ({"workers": 3, "options": {"batch_size": 48}}, {"cpus": 3.0, "gpus": 0.0}),
-        ({"workers": 2, "options": {"accelerator": "gpu"}}, {"cpus": 2.0, "gpus": 2.0}),
+        ({}, Resources(1.0)),
+        ({"workers": 3, "options": {"batch_size": 48}}, Resources(3.0)),
+        ({"workers": 2, "options": {"accelerator": "gpu"}}, Resources(2.0, 2.0)),
     ],
 )
 def test_each_process_takes_a_core_or_a_gpu(
-    app: APIFlask, http: FlaskClient, parts: dict[str, Any], takes: dict[str, float]
+    app: APIFlask, http: FlaskClient, parts: dict[str, Any], takes: Resources
 ) -> None:
     answer = http.post("/retrain", json=asked(**parts))
     assert (answer.status_code, answer.json["request"]["workers"]) == (202, parts.get("workers", 1))

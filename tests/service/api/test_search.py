@@ -16,6 +16,7 @@ import spaces
 from service.admission.tasks import SearchTask
 from service.app import create_app
 from service.context import service_of
+from service.jobs import JobError
 from service.settings import Settings
 from service.store import Store
 from tables.lookup_table import LookupTable
@@ -405,7 +406,7 @@ def test_a_failure_tells_its_reason(app: APIFlask, http: FlaskClient) -> None:
     job_id = http.post("/search", json=ASKED).json["id"]
     store = service_of(app).store
     store.leases.claim("e")
-    store.jobs.fail(job_id, 1, {"kind": "ChangedFile", "detail": "it was changed"})
+    store.jobs.fail(job_id, 1, JobError("ChangedFile", "it was changed"))
     shown = http.get(f"/search/{job_id}").json
     assert (shown["state"], shown["error"]["detail"]) == ("failed", "it was changed")
 

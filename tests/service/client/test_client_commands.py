@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 import spaces
 from service.client import Client
 from service.commands import main
+from service.jobs import JobError
 from tables.lookup_table import LookupTable
 
 SPACE = "spos-tiny"
@@ -49,7 +50,7 @@ def test_a_search_is_asked_for_listed_and_cancelled(answering: Any) -> None:
 def test_a_list_says_why_a_job_failed_and_how_far_a_training_is(answering: Any) -> None:
     first = typed(answering, "search", "--space", SPACE, "--no-wait").stdout.strip()
     job = answering.store.leases.claim("test", 60)
-    answering.store.jobs.fail(job.id, job.attempt, {"kind": "Odd", "detail": "the moon is full"})
+    answering.store.jobs.fail(job.id, job.attempt, JobError("Odd", "the moon is full"))
     Client(answering.url).retrain(spaces.get(SPACE).architecture([0] * 6))
     answering.run(progress=({"share": 0.25, "stage": "training", "state": ""},))
     listed = typed(answering, "jobs").stdout

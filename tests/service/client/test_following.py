@@ -10,6 +10,7 @@ import pytest
 
 from service.client import Client, JobHandle, Progress, ServiceProblem, following
 from service.client.events import Event, read_events
+from service.jobs import JobError
 
 SPACE = "spos-tiny"
 JOB = {
@@ -84,7 +85,7 @@ def test_what_happens_is_heard_and_not_asked_for(answering: Any, asked: list[Any
 def test_a_failure_is_told_with_its_reason(answering: Any, asked: list[Any]) -> None:
     handle = Client(answering.url).search(space=SPACE)
     job = answering.store.leases.claim("test", 60)
-    answering.store.jobs.fail(job.id, job.attempt, {"kind": "Odd", "detail": "the moon is full"})
+    answering.store.jobs.fail(job.id, job.attempt, JobError("Odd", "the moon is full"))
     with pytest.raises(ServiceProblem, match=r"was failed: the moon is full$") as caught:
         handle.wait(30)
     assert caught.value.body["kind"] == "Odd"

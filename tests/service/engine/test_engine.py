@@ -14,8 +14,19 @@ from sqlalchemy.exc import OperationalError
 
 from service.artifacts import Artifacts
 from service.engine.engine import Engine, Fault
+from service.engine.reports import (
+    Assignment,
+    Done,
+    Failed,
+    LostProcess,
+    Order,
+    Progressed,
+    Ready,
+    Report,
+    Stopped,
+)
 from service.engine.worker import Needs, Worker
-from service.jobs import Job, JobState, StaleAttempt
+from service.jobs import Job, JobError, JobState, Resources, StaleAttempt
 from service.store import Store
 
 
@@ -65,7 +76,7 @@ class Bench:
         return self
 
     def ask(self, **resources: float) -> Job:
-        return self.store.jobs.create("search", {}, {"n": 1}, resources=resources)[0]
+        return self.store.jobs.create("search", {}, {"n": 1}, resources=Resources(**resources))[0]
 
     def state(self, job: Job) -> tuple[str, int]:
         now = self.store.jobs.get(job.id)
@@ -101,13 +112,13 @@ class Hand:
         if bench.stillborn:
             self.die("was born dead")
         else:
-            self.say({"event": "ready", "pid": len(bench.made)})
+            self.say(Ready(len(bench.made)))
 
-    def run(self, order: dict[str, Any]) -> None:
-        self.orders.append((order["job"], order["attempt"]))
+    def run(self, order: Order) -> None:
+        self.orders.append((order.assignment.job_id, order.assignment.attempt))
 
-    def cancel(self, job_id: str, attempt: int) -> None:
-        self.cancelled.append((job_id, attempt))
+    def cancel(self, assignment: Assignment) -> None:
+        self.cancelled.append((assignment.job_id, assignment.attempt))
 
     def kill(self) -> None:
         if not self.killed:
@@ -118,16 +129,16 @@ class Hand:
         self.worker.ending = ending
         self.bench.inbox.put((self.worker, None))
 
-    def say(self, report: dict[str, Any]) -> None:
+    def say(self, report: Report) -> None:
         self.bench.inbox.put((self.worker, report))
 
-    def tell(self, event: str, **parts: Any) -> None:
-        """Report on the last order."""
-        job_id, attempt = self.orders[-1]
-        self.say({"event": event, "job": job_id, "attempt": attempt, **parts})
+    @property
+    def last(self) -> Assignment:
+        """The attempt of the last order."""
+        return Assignment(*self.orders[-1])
 
     def done(self, artifact: str | None = None) -> None:
-        self.tell("done", result={"best": []}, artifact=artifact)
+        self.say(Done(self.last, {"best": []}, artifact))
 
 
 @pytest.fixture
@@ -149,12 +160,12 @@ def test_jobs_are_run_one_after_the_other_and_told_of(make: Callable[..., Bench]
     bench = make().start()
     first, second = bench.ask(), bench.ask()
     hand = bench.hand(first)
-    hand.tell("progress", progress={"evaluated": 3})
+    hand.say(Progressed(hand.last, {"evaluated": 3}))
     assert within(5, lambda: bench.store.jobs.get(first.id).progress == {"evaluated": 3})
     assert bench.state(second) == ("queued", 0)
     hand.done("there")
     assert bench.hand(second) is hand, "the warm worker goes on"
-    hand.tell("failed", error={"kind": "Infeasible", "detail": "no"})
+    hand.say(Failed(hand.last, JobError("Infeasible", "no")))
     assert within(5, lambda: bench.state(second) == ("failed", 1))
     done = bench.store.jobs.get(first.id)
     assert (done.state, done.artifact, done.result) == ("done", "there", {"best": []})
@@ -242,7 +253,7 @@ def test_cancelling_asks_first_and_kills_what_does_not_hear(make: Callable[..., 
     begin = time.monotonic()
     bench.store.jobs.cancel(polite.id)
     assert within(0.5, lambda: hand.cancelled == [(polite.id, 1)])
-    hand.tell("cancelled")
+    hand.say(Stopped(hand.last))
     assert bench.hand(deaf) is hand
     bench.store.jobs.cancel(deaf.id)
     assert within(1, lambda: hand.killed)
@@ -300,7 +311,7 @@ def test_heartbeats_keep_leases_and_tell_of_lost_ones(
     assert taken is not None
     assert within(5, lambda: hand.cancelled == [(job.id, 1)])
     # The other engine says nothing: its lease ends, and the job comes back.
-    hand.tell("cancelled")
+    hand.say(Stopped(hand.last))
     now[0] += 11.0
     bench.hand(job, 3).done()
     assert within(5, lambda: bench.state(job) == ("done", 3))
@@ -345,7 +356,7 @@ def test_stopping_leaves_jobs_queued(make: Callable[..., Bench]) -> None:
     bench = make().start()
     job = bench.ask()
     hand = bench.hand(job)
-    hand.tell("progress", progress={"evaluated": 3})
+    hand.say(Progressed(hand.last, {"evaluated": 3}))
     assert within(5, lambda: bench.store.jobs.get(job.id).progress is not None)
     bench.engine.stop()
     bench.thread.join(5)
@@ -364,7 +375,7 @@ def test_a_job_that_lost_a_process_is_run_again_by_a_worker_that_lives(
     kept = bench.artifacts.write(job.id, 1, "kept-last.ckpt", b"half way")
     for attempt in (1, 2, 3):
         assert bench.hand(job, attempt) is hand
-        hand.tell("lost", ending="was killed by SIGKILL")
+        hand.say(LostProcess(hand.last, "was killed by SIGKILL"))
     assert within(5, lambda: bench.state(job) == ("failed", 3))
     error = bench.store.jobs.get(job.id).error
     assert error == {
@@ -380,7 +391,7 @@ def test_a_job_of_several_processes_gets_a_worker_of_its_own_kind(
 ) -> None:
     bench = make(Needs(2, 0), warm=2).start()
     assert within(5, lambda: len(bench.made) == 2)
-    job = bench.store.jobs.create("retrain", {}, {"workers": 2}, resources={"cpus": 2})[0]
+    job = bench.store.jobs.create("retrain", {}, {"workers": 2}, resources=Resources(2))[0]
     hand = bench.hand(job)
     assert hand.worker.needs == Needs(2, 0, spread=True)
     assert [one.killed for one in bench.made[:2]] == [True, True], (

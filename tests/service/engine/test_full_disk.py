@@ -17,6 +17,7 @@ from service.admission.tasks import RetrainTask
 from service.artifacts import Artifacts
 from service.client import ServiceProblem
 from service.engine.attempt import Attempt
+from service.engine.reports import Assignment, Failed
 
 SPACE = "spos-tiny"
 FULL, READ_ONLY = "No space left on device", "Read-only file system"
@@ -176,12 +177,16 @@ def test_a_job_without_room_for_its_own_files_says_where(
     }
     task = RetrainTask(spaces.get(SPACE).architecture([0] * 6).to_dict(), "digits", options)
     attempt = Attempt(
-        "job", 1, Artifacts(tmp_path / "results"), lambda report: None, lambda job, number: False
+        Assignment("job", 1),
+        Artifacts(tmp_path / "results"),
+        lambda report: None,
+        lambda assignment: False,
     )
     with full(scratch, leave):
         report = attempt.run("retrain", task.to_dict())
+    assert isinstance(report, Failed)
     assert (
-        report["error"]["detail"]
+        report.error.detail
         == f"cannot write in {scratch}, where jobs have their own files: {FULL}; TMPDIR sets the"
         " place"
     )

@@ -18,11 +18,13 @@ from service.admission.tasks import PredictorTask, RetrainTask, SearchTask
 from service.artifacts import ArtifactFailed, Artifacts
 from service.catalog.catalog import FileReference
 from service.engine.attempt import Attempt
+from service.engine.reports import Assignment, Done, LostProcess, Progressed, Stopped
+from service.jobs import JobError
 from service.kinds import KINDS, get
-from service.kinds.base import Context
+from service.kinds.base import Context, Progress
 from service.kinds.command import CommandFailed, run
-from service.kinds.options import allowed, arguments
-from service.kinds.ray_train import Told
+from service.kinds.options import allowed, to_arguments
+from service.kinds.ray_train import GroupReports
 from spaces.errors import UnknownName
 from spaces.files import write_text
 
@@ -34,13 +36,16 @@ class Bench:
 
     def __init__(self, folder: Path):
         self.artifacts = Artifacts(folder / "results")
-        self.told: list[dict[str, Any]] = []
+        self.told: list[Progressed] = []
         self.enough: Callable[[], bool] = lambda: False
 
-    def run(self, kind: str, task: Mapping[str, Any], attempt: int = 1) -> dict[str, Any]:
+    def run(self, kind: str, task: Mapping[str, Any], attempt: int = 1) -> Any:
+        return self.attempt(attempt).run(kind, task)
+
+    def attempt(self, number: int = 1) -> Attempt:
         return Attempt(
-            "job", attempt, self.artifacts, self.told.append, lambda job, number: self.enough()
-        ).run(kind, task)
+            Assignment("job", number), self.artifacts, self.told.append, lambda _: self.enough()
+        )
 
     def read(self, name: str, attempt: int = 1) -> bytes:
         return self.artifacts.read(f"job/{attempt}/{name}")
@@ -49,7 +54,7 @@ class Bench:
 class Nobody:
     """Hears of nothing."""
 
-    def progress(self, numbers: dict[str, Any]) -> None:
+    def progress(self, progress: Progress) -> None:
         pass
 
     def cancelled(self) -> bool:
@@ -86,13 +91,14 @@ def test_a_task_survives_json(world: Any) -> None:
 
 def test_a_search_answers_without_candidates_and_keeps_them(bench: Bench, world: Any) -> None:
     report = bench.run("search", search_task(world).to_dict())
-    assert (report["event"], report["job"], report["attempt"]) == ("done", "job", 1)
-    assert report["artifact"] == "job/1/result.json"
-    assert "candidates" not in report["result"]
-    assert len(report["result"]["best"]) == 2
+    assert isinstance(report, Done)
+    assert report.assignment == Assignment("job", 1)
+    assert report.artifact == "job/1/result.json"
+    assert "candidates" not in report.result
+    assert len(report.result["best"]) == 2
     whole = json.loads(bench.read("result.json"))
     assert len(whole["candidates"]["codes"]) == 30
-    assert bench.told[-1]["progress"]["evaluated"] == 30
+    assert bench.told[-1].progress["evaluated"] == 30
 
 
 def test_objectives_are_traded_and_told(bench: Bench, world: Any) -> None:
@@ -100,8 +106,8 @@ def test_objectives_are_traded_and_told(bench: Bench, world: Any) -> None:
         world, strategy="pareto", options={"population": 10, "generations": 2}, limits={}
     )
     report = bench.run("search", {**task.to_dict(), "objectives": ["latency_ms", "params"]})
-    assert report["event"] == "done", report
-    assert report["result"]["objectives"] == ["latency_ms", "params"]
+    assert isinstance(report, Done), report
+    assert report.result["objectives"] == ["latency_ms", "params"]
 
 
 def test_what_cannot_be_done_is_a_sentence(bench: Bench, world: Any, tmp_path: Path) -> None:
@@ -110,14 +116,13 @@ def test_what_cannot_be_done_is_a_sentence(bench: Bench, world: Any, tmp_path: P
         **whole,
         "predictor": {**whole["predictor"], "path": str(tmp_path / "gone.safetensors")},
     }
-    assert bench.run("search", gone)["error"] == {
-        "kind": "InvalidFile",
-        "detail": f"cannot read {tmp_path}/gone.safetensors: No such file or directory",
-    }
+    assert bench.run("search", gone).error == JobError(
+        "InvalidFile", f"cannot read {tmp_path}/gone.safetensors: No such file or directory"
+    )
     none = {**whole, "predictor": None}
-    assert bench.run("search", none)["error"]["detail"].startswith("the search has no guide")
-    assert bench.run("search", {"nonsense": 1})["error"]["kind"] in ("KeyError", "TypeError")
-    assert bench.run("dance", {})["error"]["kind"] == "UnknownName"
+    assert bench.run("search", none).error.detail.startswith("the search has no guide")
+    assert bench.run("search", {"nonsense": 1}).error.kind in ("KeyError", "TypeError")
+    assert bench.run("dance", {}).error.kind == "UnknownName"
     with pytest.raises(UnknownName, match=r"predictor.*retrain.*search"):
         get("dance")
     assert sorted(KINDS) == ["predictor", "retrain", "search"]
@@ -128,7 +133,7 @@ def test_a_cancelled_search_says_so(bench: Bench, world: Any) -> None:
     report = bench.run(
         "search", search_task(world, strategy="evolution", options={"generations": 50}).to_dict()
     )
-    assert report == {"job": "job", "attempt": 1, "event": "cancelled"}
+    assert report == Stopped(Assignment("job", 1))
 
 
 def test_artifacts_that_cannot_be_written_fail_the_job_with_a_sentence(
@@ -139,8 +144,8 @@ def test_artifacts_that_cannot_be_written_fail_the_job_with_a_sentence(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     report = bench.run("search", search_task(world).to_dict())
-    assert report["error"]["kind"] == "ArtifactFailed"
-    assert "No space left on device" in report["error"]["detail"]
+    assert report.error.kind == "ArtifactFailed"
+    assert "No space left on device" in report.error.detail
 
 
 def test_options_are_those_of_the_command_and_never_paths() -> None:
@@ -154,15 +159,15 @@ def test_options_are_those_of_the_command_and_never_paths() -> None:
         "tensorboard": None,
         "epochs": -1,
     }
-    assert arguments(retrain, given, own) == [
+    assert to_arguments(retrain, given, own) == [
         "--learning-rate=0.1",
         "--no-augment",
         "--nesterov",
         "--epochs=-1",
     ]
     for name in ("output", "supernet", "data", "nonsense"):
-        with pytest.raises(InvalidOption, match=f"unknown option '{name}'; there is: .*epochs"):
-            arguments(retrain, {name: "/etc"}, own)
+        with pytest.raises(InvalidOption, match=f"unknown option '{name}'.*epochs"):
+            to_arguments(retrain, {name: "/etc"}, own)
     assert "output" not in allowed(retrain, own)
 
 
@@ -191,18 +196,16 @@ def test_a_predictor_is_trained_as_the_command_does(bench: Bench, tmp_path: Path
     data = evaluations(tmp_path / "evaluations.jsonl", 40)
     task = PredictorTask(SPACE, data, "fresh", {"encoder": "forest", "baseline": "forest"}, seed=4)
     report = bench.run("predictor", task.to_dict())
-    assert report["event"] == "done", report
-    assert report["artifact"] == "job/1/predictor.safetensors"
-    assert report["result"]["name"] == "fresh"
-    path = bench.artifacts.local(report["artifact"], tmp_path)
+    assert isinstance(report, Done), report
+    assert report.artifact == "job/1/predictor.safetensors"
+    assert report.result["name"] == "fresh"
+    path = bench.artifacts.local(report.artifact, tmp_path)
     assert predictor.load(path).space.name == SPACE
-    assert bench.told[-1]["progress"]["share"] == 1.0
+    assert bench.told[-1].progress["share"] == 1.0
     few = PredictorTask(
         SPACE, evaluations(tmp_path / "few.jsonl", 12), "few", {"encoder": "forest"}
     )
-    assert (
-        "leaves fewer than 5 to test on" in bench.run("predictor", few.to_dict())["error"]["detail"]
-    )
+    assert "leaves fewer than 5 to test on" in bench.run("predictor", few.to_dict()).error.detail
 
 
 @pytest.mark.slow
@@ -221,26 +224,26 @@ def test_a_retraining_goes_on_from_the_checkpoint_of_the_attempt_before(
     options |= {"limit": 200, "epochs": None}
     task = RetrainTask(architecture, "digits", options, seed=5).to_dict()
     undisturbed = bench.run("retrain", task)
-    assert undisturbed["event"] == "done", undisturbed
+    assert isinstance(undisturbed, Done), undisturbed
     weights = bench.read("weights.safetensors")
-    assert undisturbed["result"]["test"]["images"] > 0
+    assert undisturbed.result["test"]["images"] > 0
     assert "command" not in json.loads(bench.read("run.json"))
 
     other = Bench(tmp_path / "other")
     other.enough = lambda: other.artifacts.exists("job/1/kept-last.ckpt")
     first = other.run("retrain", task)
-    if first["event"] == "done":
+    if isinstance(first, Done):
         pytest.skip("it was done before it could be stopped")
-    assert first["event"] == "cancelled"
+    assert isinstance(first, Stopped)
     other.enough = lambda: False
     second = other.run("retrain", task, attempt=2)
-    assert second["event"] == "done", second
+    assert isinstance(second, Done), second
     assert other.read("weights.safetensors", 2) == weights
-    assert second["result"] == undisturbed["result"]
+    assert second.result == undisturbed.result
 
 
 def test_settings_that_are_served_tell_no_folder(tmp_path: Path) -> None:
-    from service.kinds.retrain import _served
+    from service.kinds.retrain import _public_files
 
     settings = {
         "command": "python -m oneshot retrain -o /srv/jobs/1",
@@ -248,7 +251,7 @@ def test_settings_that_are_served_tell_no_folder(tmp_path: Path) -> None:
         "init": {"run": "/srv/runs/supernet", "weights": "0123"},
     }
     (tmp_path / "run.json").write_text(json.dumps(settings))
-    content = _served(tmp_path)["run.json"]
+    content = _public_files(tmp_path)["run.json"]
     assert isinstance(content, bytes)
     assert json.loads(content) == {
         "data": {"name": "cifar10", "num_classes": 10},
@@ -278,7 +281,7 @@ def test_a_command_that_is_killed_is_run_again_not_failed(
         spaces.get(SPACE).architecture([0] * 6).to_dict(), "digits", {"steps": 8}
     ).to_dict()
     report = bench.run("retrain", task)
-    assert (report["event"], report["ending"]) == ("lost", "was killed by SIGKILL")
+    assert report == LostProcess(Assignment("job", 1), "was killed by SIGKILL")
 
 
 def test_an_attempt_adopts_what_the_last_one_kept_and_has_it_for_itself(
@@ -291,9 +294,12 @@ def test_an_attempt_adopts_what_the_last_one_kept_and_has_it_for_itself(
         for name, content in kept.items():
             bench.artifacts.write("job", attempt, f"kept-{name}", content)
     third = context(3)
-    third.adopt("run.json", "last.ckpt")
+    third.adopt_checkpoints("run.json", "last.ckpt")
     bench.artifacts.write("job", 1, "kept-last.ckpt", b"written late")
-    assert [third.kept(tmp_path / "3" / name) for name in ("run.json", "last.ckpt", "other")] == [
+    assert [
+        third.restore_checkpoint(tmp_path / "3" / name)
+        for name in ("run.json", "last.ckpt", "other")
+    ] == [
         True,
         True,
         False,
@@ -302,7 +308,7 @@ def test_an_attempt_adopts_what_the_last_one_kept_and_has_it_for_itself(
         b"1",
         b"1",
     ]
-    assert not context(4).kept(tmp_path / "4" / "run.json")
+    assert not context(4).restore_checkpoint(tmp_path / "4" / "run.json")
 
 
 @pytest.mark.parametrize(
@@ -328,7 +334,7 @@ def test_what_ends_a_process_of_a_group_is_told_for_what_it_is(
     error: Exception, told: tuple[str, str]
 ) -> None:
     queue: SimpleQueue[tuple[str, str]] = SimpleQueue()
-    Told(queue).failed(error)
+    GroupReports(queue).failed(error)
     kind, said = queue.get()
     assert (kind, told[1] in said) == (told[0], True), said
 
@@ -338,10 +344,7 @@ def test_a_command_ends_with_its_error_or_when_it_is_no_longer_wanted(
 ) -> None:
     from service.kinds.base import Cancelled
 
-    attempt = Attempt(
-        "job", 1, bench.artifacts, bench.told.append, lambda job, number: bench.enough()
-    )
-    context = Context("job", 1, tmp_path, bench.artifacts, attempt)
+    context = Context("job", 1, tmp_path, bench.artifacts, bench.attempt())
     with pytest.raises(CommandFailed, match="unknown space 'sops'"):
         run(["spaces", "show", "sops"], context, 1)
     bench.enough = lambda: True

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.engine import cleanup as remains
+from service.engine import cleanup
 from service.engine.ray_session import environment
 from service.store import Store
 
@@ -58,21 +58,23 @@ def test_the_engines_environment_keeps_strangers_out_and_is_made_anew(tmp_path: 
 def test_remains_are_found_by_mark_or_open_file_and_ended(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    folder = remains.new_folder(data)
+    folder = cleanup.new_session_folder(data)
     assert len(str(folder)) < 30 or "TMPDIR" in os.environ
     sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
-    marked = subprocess.Popen(sleep, env={**os.environ, remains.MARK: str(data)})
+    marked = subprocess.Popen(sleep, env={**os.environ, cleanup.MARK: str(data)})
     with open(folder / "log", "w", encoding="utf-8") as log:
         logging = subprocess.Popen(sleep, stdout=log)
-    other = subprocess.Popen(sleep, env={**os.environ, remains.MARK: str(tmp_path / "other")})
+    other = subprocess.Popen(sleep, env={**os.environ, cleanup.MARK: str(tmp_path / "other")})
     try:
-        assert within(5, lambda: sorted(remains.living(data)) == sorted([marked.pid, logging.pid]))
-        remains.clear(data)
+        assert within(
+            5, lambda: sorted(cleanup.living_processes(data)) == sorted([marked.pid, logging.pid])
+        )
+        cleanup.clean_up(data)
         assert (marked.wait(5), logging.wait(5), other.poll()) == (-9, -9, None)
         assert not folder.exists()
         assert list(data.iterdir()) == []
         (data / "ray-folder").write_text(str(tmp_path))
-        remains.clear(data)
+        cleanup.clean_up(data)
         assert tmp_path.is_dir(), "a note that names anything else is not believed"
     finally:
         for process in (marked, logging, other):
@@ -83,7 +85,7 @@ def test_remains_are_found_by_mark_or_open_file_and_ended(tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_a_client_without_the_token_is_refused(served: Any) -> None:
     store = Store(served.data / "jobs.sqlite")
-    address = store.engines.list()[0].ray["address"]
+    address = store.engines.list()[0].ray.address
     store.close()
     token = served.data / "ray-token"
 
@@ -113,7 +115,7 @@ def test_jobs_run_on_a_cluster_of_two_nodes(
     assert service.named("gcs_server") == [], "it brought no Ray of its own"
     assert list((tmp_path / "shared").rglob("result.json"))
     store = Store(tmp_path / "data" / "jobs.sqlite")
-    assert store.engines.list()[0].ray["cluster"] is True
+    assert store.engines.list()[0].ray.cluster is True
     store.close()
 
 

@@ -13,6 +13,7 @@ from service.artifacts import Artifacts
 from service.commands import main
 from service.operation.lock import FolderLock, holder
 from service.store import Store
+from service.store.engines import RayStatus
 from service.store.schema import HEAD
 
 
@@ -58,7 +59,7 @@ def test_a_service_at_work_is_in_order(
     sound: list[str],
     clock: Any,
 ) -> None:
-    store.engines.announce("host-1", "ready", ray={"version": "2"})
+    store.engines.announce("host-1", "ready", ray=RayStatus("2", "here", False))
     path, digest = artifacts.keep(b"a table")
     store.files.add("table", "cpu", digest, path)
     lock = FolderLock(data)

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 import spaces
+from service.jobs import JobError
 
 SPACE = "spos-tiny"
 REFUSED = r"status of 4(04|22)"
@@ -99,7 +100,7 @@ def test_a_training_is_watched_to_its_end_and_to_its_failure(
     page.goto(f"{unattended.url}/#/job/{other.id}")
     expect(page.locator(".progress")).to_be_visible()
     unattended.service.store.jobs.fail(
-        job.id, job.attempt, {"kind": "InvalidRun", "detail": "the loss is not a number"}
+        job.id, job.attempt, JobError("InvalidRun", "the loss is not a number")
     )
     expect(page.locator("#result .notice")).to_have_text(
         "This training failed: the loss is not a number."

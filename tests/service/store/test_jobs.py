@@ -6,7 +6,16 @@ import time
 
 import pytest
 
-from service.jobs import LAWFUL, IllegalTransition, Job, JobState, StaleAttempt, UnknownJob
+from service.jobs import (
+    LAWFUL,
+    IllegalTransition,
+    Job,
+    JobError,
+    JobState,
+    Resources,
+    StaleAttempt,
+    UnknownJob,
+)
 from service.store import ANY, QuotaExceeded, Store
 
 MOVES = {
@@ -15,7 +24,7 @@ MOVES = {
     JobState.DONE: lambda store, job: store.jobs.finish(
         job.id, job.attempt, {"found": 1}, "a.json"
     ),
-    JobState.FAILED: lambda store, job: store.jobs.fail(job.id, job.attempt, {"detail": "no"}),
+    JobState.FAILED: lambda store, job: store.jobs.fail(job.id, job.attempt, JobError("Odd", "no")),
     JobState.CANCELLED: lambda store, job: store.jobs.cancel(job.id),
 }
 WAYS = {
@@ -54,7 +63,7 @@ def test_only_lawful_transitions_happen(store: Store, source: JobState, target: 
 
 
 def test_a_new_job_is_kept_as_it_was_asked_for(store: Store, url: str) -> None:
-    resources = {"cpus": 2, "gpus": 0.5}
+    resources = Resources(2, 0.5)
     job, created = store.jobs.create(
         "search", {"space": "x", "none": None}, {"seed": 2**62}, "me", resources
     )
@@ -111,7 +120,7 @@ def test_reports_of_an_attempt_that_is_over_change_nothing(store: Store, report:
     calls = {
         "report": lambda: store.jobs.report(first.id, 1, {"evaluated": 1}),
         "finish": lambda: store.jobs.finish(first.id, 1, {}, "late.json"),
-        "fail": lambda: store.jobs.fail(first.id, 1, {}),
+        "fail": lambda: store.jobs.fail(first.id, 1, JobError("Odd", "no")),
         "requeue": lambda: store.jobs.requeue(first.id, 1, crashed=True),
     }
     with pytest.raises(StaleAttempt, match=r"attempt 1 .* is over; it is at attempt 2"):

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from service.jobs import Job, JobState, StaleAttempt
+from service.jobs import Job, JobError, JobState, Resources, StaleAttempt
 from service.store import Store
+from service.store.engines import RayStatus
 
 
 def running(store: Store, engine: str = "one", **parts: Any) -> Job:
@@ -28,7 +29,7 @@ def test_who_ends_lets_go(store: Store, ending: str) -> None:
     job = running(store)
     {
         "finish": lambda: store.jobs.finish(job.id, 1, {}, None),
-        "fail": lambda: store.jobs.fail(job.id, 1, {}),
+        "fail": lambda: store.jobs.fail(job.id, 1, JobError("Odd", "no")),
         "requeue": lambda: store.jobs.requeue(job.id, 1, crashed=False),
     }[ending]()
     assert store.jobs.get(job.id).lease is None
@@ -66,7 +67,7 @@ def test_silence_queues_a_job_again(store: Store, clock: Any) -> None:
     for write in (
         lambda: store.jobs.report(job.id, 1, {"evaluated": 6}),
         lambda: store.jobs.finish(job.id, 1, {"best": []}, "late.json"),
-        lambda: store.jobs.fail(job.id, 1, {}),
+        lambda: store.jobs.fail(job.id, 1, JobError("Odd", "no")),
     ):
         with pytest.raises(StaleAttempt):
             write()
@@ -128,15 +129,9 @@ def test_an_engine_learns_of_cancellations_until_its_lease_is_over(
 
 
 def test_the_oldest_that_fits_is_claimed(store: Store) -> None:
-    needs = [{"cpus": 4}, {"cpus": 1, "gpus": 1}, {"cpus": 2}, {}]
+    needs = [Resources(4), Resources(1, 1), Resources(2), Resources()]
     jobs = [store.jobs.create("search", {}, {}, resources=need)[0].id for need in needs]
-    free = [
-        {"cpus": 0.5, "gpus": 0},
-        {"cpus": 3, "gpus": 0},
-        {"cpus": 1, "gpus": 0},
-        {"cpus": 1, "gpus": 1},
-        None,
-    ]
+    free = [Resources(0.5), Resources(3), Resources(1), Resources(1, 1), None]
     claimed = [store.leases.claim("one", free=each) for each in free]
     assert [job and job.id for job in claimed] == [None, jobs[2], jobs[3], jobs[1], jobs[0]]
 
@@ -171,7 +166,7 @@ def test_a_job_that_ends_its_engines_fails_with_the_reason(store: Store) -> None
 
 def test_engines_say_how_they_are(store: Store, clock: Any) -> None:
     assert store.engines.list() == []
-    store.engines.announce("one", "starting", ray={"version": "2.60"})
+    store.engines.announce("one", "starting", ray=RayStatus("2.60", "here", False))
     clock.now += 3
     store.engines.announce("one", "fault", "the raylet is dead")
     clock.now += 2
@@ -181,7 +176,7 @@ def test_engines_say_how_they_are(store: Store, clock: Any) -> None:
     assert (found[1].state, found[1].detail, found[1].ray, found[1].age_s) == (
         "fault",
         "the raylet is dead",
-        {"version": "2.60"},
+        RayStatus("2.60", "here", False),
         2,
     )
     store.leases.renew("one", [])

@@ -12,6 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from service.jobs import Resources
 from service.store import InvalidStore, Store
 from service.store.database import Database
 from service.store.schema import HEAD, Base
@@ -92,7 +93,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(version_1: Path) -> 
     )
     assert (queued.state, queued.resources, queued.owner) == (
         "queued",
-        {"cpus": 1, "gpus": 0},
+        Resources(),
         None,
     )
     assert [job.id for job in store.jobs.list(space="y")[0]] == ["b"]

@@ -11,7 +11,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
-from service.jobs import LAWFUL, MAX_WORKER_CRASHES, IllegalTransition, JobState, StaleAttempt
+from service.jobs import (
+    LAWFUL,
+    MAX_WORKER_CRASHES,
+    IllegalTransition,
+    JobError,
+    JobState,
+    Resources,
+    StaleAttempt,
+)
 from service.store import Store
 
 ENGINES = ("one", "two")
@@ -64,12 +72,12 @@ class Life(RuleBasedStateMachine):
 
     @rule(cpus=st.integers(1, 3))
     def create(self, cpus: int) -> None:
-        job, _ = self.store.jobs.create("search", {}, {}, resources={"cpus": cpus})
+        job, _ = self.store.jobs.create("search", {}, {}, resources=Resources(cpus))
         self.model[job.id] = Modelled(cpus)
 
     @rule(target=runs, engine=st.sampled_from(ENGINES), free=st.none() | st.integers(1, 3))
     def claim(self, engine: str, free: int | None) -> Any:
-        job = self.store.leases.claim(engine, LEASE, None if free is None else {"cpus": free})
+        job = self.store.leases.claim(engine, LEASE, None if free is None else Resources(free, 9.0))
         fitting = (
             job_id
             for job_id, model in self.model.items()
@@ -113,7 +121,7 @@ class Life(RuleBasedStateMachine):
         if self.write(
             run,
             lambda job_id, attempt: self.store.jobs.fail(
-                job_id, attempt, {"detail": "no"}, crashed=died
+                job_id, attempt, JobError("Odd", "no"), crashed=died
             ),
         ):
             self.model[run[0]].worker_crashes += died
