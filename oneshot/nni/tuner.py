@@ -117,7 +117,7 @@ class StrategyTuner:
         self._strategy = make(
             self.strategy_name, problem, np.random.default_rng(self.seed), self.options
         )
-        self.known, self.scores = self._strategy.nothing, np.empty(0)
+        self.known, self.scores = self._strategy.empty, np.empty(0)
         self.epoch = 0
         self._next_batch()
 

@@ -92,7 +92,7 @@ class SearchProblem:
         )
 
     @cached_property
-    def operators(self) -> ChoiceSpace:
+    def reduced_space(self) -> ChoiceSpace:
         """What searches draw from: the space, or the part of it that constraints leave which are
         met choice by choice.
 
@@ -129,7 +129,7 @@ class SearchProblem:
         if within is not None:
             return sampling.feasible_sample(within, self.constraints, rng, count)
         return sampling.feasible_sample(
-            self.operators, self.constraints, rng, count, self._cheapest
+            self.reduced_space, self.constraints, rng, count, self._cheapest
         )
 
     @cached_property

@@ -1,13 +1,11 @@
-"""The search for channels after the search for blocks (Guo et al., ECCV 2020, arXiv 1904.00420,
-section 4).
-"""
+"""The search for channels after the search for blocks (Guo et al., ECCV 2020, arXiv 1904.00420)."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +18,7 @@ from oneshot.strategies.registry import register_strategy
 from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:
+    from oneshot.search.deduplication import Seen
     from oneshot.search.problem import SearchProblem
 
 _SCALED = re.compile(r"(?P<block>.+)x(?P<scale>\d+(?:\.\d+)?)")
@@ -27,25 +26,24 @@ _SCALED = re.compile(r"(?P<block>.+)x(?P<scale>\d+(?:\.\d+)?)")
 
 @register_strategy("channels")
 class ChannelSearch(Strategy):
-    """Evolution over the blocks at one width, then over the widths of the best blocks, both under
-    the constraints.
+    """Searches the blocks at one width, then the widths of the best blocks (section 4).
 
-    For spaces whose candidates are blocks at several widths, named as `k3x0.6`: `spos-channels`.
-    Where no network of the width meets the constraints, the blocks are searched at the next
-    narrower one.
+    Both stages are an evolution under the constraints. The space's candidates are blocks at several
+    widths with names such as `k3x0.6`, as in `spos-channels`. Where no network of the width meets
+    the constraints, the blocks are searched at the next narrower one.
 
     Args:
-        problem: what is searched.
-        rng: all randomness comes from it.
-        width: the scale at which blocks are searched; the nearest that the space has.
-        population: architectures of a generation, in both stages.
-        generations: of the blocks' stage.
-        width_generations: of the widths' stage.
-        parents: the best so far, from which children come.
-        mutation_probability: of each gene.
+        problem: Space, guide, constraints and objectives of the search.
+        rng: Source of all randomness.
+        width: Scale at which blocks are searched; the nearest scale of the space is used.
+        population: Number of architectures per generation, in both stages.
+        generations: Number of generations of the search for blocks.
+        width_generations: Number of generations of the search for widths.
+        parents: Number of best architectures so far that have children.
+        mutation_probability: Probability that a mutation redraws a choice.
 
     Raises:
-        InvalidOption: the space's candidates tell no widths.
+        InvalidOption: The names of the space's candidates have no widths.
     """
 
     def __init__(
@@ -62,71 +60,74 @@ class ChannelSearch(Strategy):
     ):
         super().__init__(problem, rng)
         self.blocks, self.scales = _blocks_and_scales(problem.network_space)
-        self.width_generations = width_generations
         self.width = width
+        self.population_size = population
+        self.stage_generations = (generations, width_generations)
+
         half = population // 2
-        self.options = {
+        self.stage_options: dict[str, Any] = {
             "population": population,
             "parents": parents,
             "crossovers": max(1, half),
             "mutations": max(1, population - half),
             "mutation_probability": mutation_probability,
         }
-        self.stages = (generations, width_generations)
         self.best: tuple[float, NDArray[np.signedinteger]] | None = None
-        self._stage: Evolution | None = None
-        self._started = 0
+        self._stage: _Stage | None = None
+        self._num_started = 0
 
     @property
     def planned(self) -> int:
-        """Population x generations of both stages."""
-        return int(self.options["population"]) * sum(self.stages)
+        """Size of the population times the number of generations of both stages."""
+        return self.population_size * sum(self.stage_generations)
 
     def ask(self) -> Codes:
-        """The next generation of the stage at hand; then of the next stage."""
+        """Return the next generation of the current stage, or of the one after it."""
         while True:
-            asked = self.nothing if self._stage is None else self._stage.ask()
-            if len(asked) or self._started == len(self.stages):
-                return asked
-            self._stage = self._begin()
+            generation = self.empty if self._stage is None else self._stage.ask()
+            if len(generation) or self._num_started == len(self.stage_generations):
+                return generation
+            self._stage = self._start_stage()
 
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
-        """Tell the stage at hand, and remember the best."""
+        """Pass the scores to the current stage, and remember the best architecture."""
         assert self._stage is not None
         self._stage.tell(codes, scores)
+
         row = int(scores.argmax())
         if self.best is None or scores[row] > self.best[0]:
             self.best = float(scores[row]), np.array(codes[row])
 
-    def _begin(self) -> Evolution:
-        stage = Evolution(
-            self.problem,
-            self.rng,
-            generations=self.stages[self._started],
-            **self.options,  # type: ignore[arg-type]
-        )
-        stage.seen = self.seen
-        stage.within = (
-            self._at_one_width() if self.best is None else self._at_all_widths(self.best[1])
-        )
-        if self.best is not None:  # what is known is a parent at once
-            stage.tell(self.best[1][None], np.array([self.best[0]]))
-        self._started += 1
+    def _start_stage(self) -> _Stage:
+        if self.best is None:
+            proposal_space = self._at_one_width()
+        else:
+            proposal_space = self._at_all_widths(self.best[1])
+        generations = self.stage_generations[self._num_started]
+        options = {**self.stage_options, "generations": generations}
+        stage = _Stage(self.problem, self.rng, self.seen, proposal_space, options)
+
+        if self.best is not None:
+            # The best architecture of the first stage is a parent of the second from its start.
+            score, codes = self.best
+            stage.tell(codes[None], np.array([score]))
+        self._num_started += 1
         return stage
 
     def _at_one_width(self) -> Subspace:
         space = self.problem.space
-        given = sorted(
-            {float(scale) for column in self.scales for scale in column if not np.isnan(scale)}
-        )
-        nearest = min(given, key=lambda scale: (abs(scale - self.width), scale))
-        for scale in reversed([scale for scale in given if scale <= nearest]):
-            part = Subspace(space, [_codes_at(column, scale) for column in self.scales])
+        scales = np.unique(np.concatenate(self.scales))
+        scales = scales[~np.isnan(scales)]
+        nearest = min(scales, key=lambda scale: (abs(scale - self.width), scale))
+
+        for scale in reversed(scales[scales <= nearest].tolist()):
+            subspace = Subspace(space, [_codes_at(column, scale) for column in self.scales])
             try:
-                self.problem.sample(np.random.default_rng(0), 1, part)
+                # A generator of its own: whether a width fits must not move the search's draws.
+                self.problem.sample(np.random.default_rng(0), 1, subspace)
             except Infeasible:
                 continue
-            return part
+            return subspace
         return Subspace(space, [np.arange(count) for count in space.candidates])
 
     def _at_all_widths(self, codes: NDArray[np.signedinteger]) -> Subspace:
@@ -137,43 +138,62 @@ class ChannelSearch(Strategy):
         return Subspace(self.problem.space, allowed)
 
 
+class _Stage(Evolution):
+    """An evolution in a part of the space that shares the memory of the whole search."""
+
+    def __init__(
+        self,
+        problem: SearchProblem,
+        rng: np.random.Generator,
+        seen: Seen,
+        proposal_space: Subspace,
+        options: dict[str, Any],
+    ):
+        super().__init__(problem, rng, **options)
+        self.seen = seen
+        self.proposal_space = proposal_space
+
+
 def _codes_at(scales: NDArray[np.float64], scale: float) -> NDArray[np.int64]:
-    """The codes of one choice whose width is the nearest to `scale`; those without a width all
-    stay.
+    """Return the codes of one choice at the width nearest to `scale`.
+
+    Candidates without a width, such as a skip, always remain.
     """
-    without = np.isnan(scales)
-    if without.all():
+    has_no_width = np.isnan(scales)
+    if has_no_width.all():
         return np.arange(len(scales))
-    distance = np.where(without, np.inf, np.abs(scales - scale))
-    return np.flatnonzero(without | (distance == distance.min()))
+    distance = np.where(has_no_width, np.inf, np.abs(scales - scale))
+    return np.flatnonzero(has_no_width | (distance == distance.min()))
 
 
 def _blocks_and_scales(
     space: SearchSpace,
 ) -> tuple[list[NDArray[np.str_]], list[NDArray[np.float64]]]:
-    """For each choice its candidates' blocks [candidates] and widths [candidates] (nan: none)."""
-    blocks, scales = [], []
+    """Return for each choice its candidates' blocks and widths, [candidates]; nan for no width."""
+    blocks: list[NDArray[np.str_]] = []
+    scales: list[NDArray[np.float64]] = []
     for choice in space.choices:
-        names, widths = _split(choice.candidates)
+        names, widths = _split_names(choice.candidates)
         blocks.append(np.array(names))
         scales.append(np.array(widths))
+
     if space.irregular or all(np.isnan(column).all() for column in scales):
         raise InvalidOption(
-            f"channels: the candidates of {space.name} tell no widths, as k3x0.6 does; "
-            "search a space such as spos-channels"
+            f"channels: the candidates of {space.name} have no widths in their names, as k3x0.6;"
+            " search a space such as spos-channels"
         )
     return blocks, scales
 
 
-def _split(candidates: Sequence[str]) -> tuple[list[str], list[float]]:
-    """Blocks and widths of candidates; a width is one only where its block has another too:
-    `conv_3x3` has none.
-    """
+def _split_names(candidates: Sequence[str]) -> tuple[list[str], list[float]]:
+    """Return blocks and widths of candidates."""
     matches = [_SCALED.fullmatch(candidate) for candidate in candidates]
     counts = Counter(match["block"] for match in matches if match)
-    names, widths = [], []
+    names: list[str] = []
+    widths: list[float] = []
     for candidate, match in zip(candidates, matches, strict=True):
-        scaled = match is not None and counts[match["block"]] > 1
-        names.append(match["block"] if match and scaled else candidate)
-        widths.append(float(match["scale"]) if match and scaled else np.nan)
+        # One width alone is part of a name: conv_3x3 is not conv_3 at the width 3.
+        is_scaled = match is not None and counts[match["block"]] > 1
+        names.append(match["block"] if match and is_scaled else candidate)
+        widths.append(float(match["scale"]) if match and is_scaled else np.nan)
     return names, widths

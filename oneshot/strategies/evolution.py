@@ -1,4 +1,4 @@
-"""SPOS's evolution under constraints (arXiv 1904.00420, algorithm 1; defaults of the release)."""
+"""SPOS's evolution under constraints (Guo et al., ECCV 2020, arXiv 1904.00420)."""
 
 from __future__ import annotations
 
@@ -15,24 +15,29 @@ from spaces.space import Codes
 if TYPE_CHECKING:
     from oneshot.search.problem import SearchProblem
 
+# Children per architecture of the population: many are infeasible or were evaluated before.
+_SURPLUS = 4
+
 
 @register_strategy("evolution")
 class Evolution(Strategy):
-    """Keeps the best, breeds by crossover and mutation, fills up at random; never evaluates one
-    twice.
+    """Breeds the best architectures so far by crossover and mutation.
+
+    Algorithm 1 of the paper; the defaults are those of its release. Random architectures complete a
+    generation, and none is evaluated twice.
 
     Args:
-        problem: what is searched.
-        rng: all randomness comes from it.
-        population: architectures of a generation.
-        generations: how many.
-        parents: the best so far, from which children come.
-        crossovers: children of two parents in a generation.
-        mutations: children of one parent in a generation.
-        mutation_probability: of each gene.
+        problem: Space, guide, constraints and objectives of the search.
+        rng: Source of all randomness.
+        population: Number of architectures per generation.
+        generations: Number of generations.
+        parents: Number of best architectures so far that have children.
+        crossovers: Number of children of two parents per generation.
+        mutations: Number of children of one parent per generation.
+        mutation_probability: Probability that a mutation redraws a choice.
 
     Raises:
-        InvalidOption: a probability above 1.
+        InvalidOption: A probability is above 1.
     """
 
     def __init__(
@@ -49,53 +54,59 @@ class Evolution(Strategy):
     ):
         super().__init__(problem, rng)
         check_probability("evolution", "mutation_probability", mutation_probability)
-        self.population, self.generations, self.count = population, generations, parents
-        self.crossovers, self.mutations, self.mutation_probability = (
-            crossovers,
-            mutations,
-            mutation_probability,
-        )
+        self.population_size = population
+        self.generations = generations
+        self.num_parents = parents
+        self.crossovers = crossovers
+        self.mutations = mutations
+        self.mutation_probability = mutation_probability
         self.generation = 0
-        self.best, self.best_scores = self.nothing, np.empty(0)
+        self.best = self.empty
+        self.best_scores = np.empty(0)
 
     @property
     def planned(self) -> int:
-        """Population x generations."""
-        return self.population * self.generations
+        """Size of the population times the number of generations."""
+        return self.population_size * self.generations
 
     def ask(self) -> Codes:
-        """The next generation; smaller, and in the end empty, where the constraints leave nothing
-        new.
+        """Return the next generation.
+
+        It is smaller, and in the end empty, where the constraints leave nothing new.
         """
         if self.generation >= self.generations:
-            return self.nothing
+            return self.empty
         self.generation += 1
-        crossed = mutated = self.nothing
+
+        crossed = mutated = self.empty
         if len(self.best):
-            crossed = self.bred(self._cross, min(self.crossovers, self.population))
-            mutated = self.bred(self._mutate, min(self.mutations, self.population - len(crossed)))
-        filling = self.fresh(self.population - len(crossed) - len(mutated))
-        return np.asfortranarray(np.concatenate([crossed, mutated, filling]))
+            count = min(self.crossovers, self.population_size)
+            crossed = self.make_children(self._cross, count)
+            count = min(self.mutations, self.population_size - len(crossed))
+            mutated = self.make_children(self._mutate, count)
+        random = self.sample_new(self.population_size - len(crossed) - len(mutated))
+        return np.asfortranarray(np.concatenate([crossed, mutated, random]))
 
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
-        """Keep the best parents seen so far."""
-        known, values = (
-            np.concatenate([self.best, codes]),
-            np.concatenate([self.best_scores, scores]),
-        )
-        order = np.argsort(-values, kind="stable")[: self.count]
-        self.best, self.best_scores = known[order], values[order]
+        """Update the parents, the best architectures so far."""
+        candidates = np.concatenate([self.best, codes])
+        candidate_scores = np.concatenate([self.best_scores, scores])
+        # Stable: of equal scores the architecture that was evaluated first stays a parent.
+        order = np.argsort(-candidate_scores, kind="stable")[: self.num_parents]
+        self.best = candidates[order]
+        self.best_scores = candidate_scores[order]
 
     def _cross(self) -> Codes:
-        mothers, fathers = self.rng.integers(len(self.best), size=(2, 4 * self.population))
-        return self.within.crossover(self.best[mothers], self.best[fathers], self.rng)
+        size = (2, _SURPLUS * self.population_size)
+        mothers, fathers = self.rng.integers(len(self.best), size=size)
+        return self.proposal_space.crossover(self.best[mothers], self.best[fathers], self.rng)
 
     def _mutate(self) -> Codes:
-        parents = self.best[self.rng.integers(len(self.best), size=4 * self.population)]
-        return self.within.mutate(parents, self.rng, self.mutation_probability)
+        rows = self.rng.integers(len(self.best), size=_SURPLUS * self.population_size)
+        return self.proposal_space.mutate(self.best[rows], self.rng, self.mutation_probability)
 
 
 def check_probability(strategy: str, name: str, value: float) -> None:
-    """Raise InvalidOption where an option is no probability."""
+    """Raise InvalidOption unless the value of a strategy's option is a probability."""
     if not 0 <= value <= 1:
         raise InvalidOption(f"{strategy}: {name} must be between 0 and 1, not {value!r}")

@@ -17,23 +17,22 @@ from spaces.space import Codes
 if TYPE_CHECKING:
     from oneshot.search.problem import SearchProblem
 
-_MOST_COMBINATIONS = (
-    1 << 22
-)  # that are gone through in order to find those that meet the constraints
+# Combinations that are checked against the constraints; more would take minutes.
+_MAX_COMBINATIONS = 1 << 22
 
 
 @register_strategy("exhaustive")
 class Exhaustive(Strategy):
-    """Evaluates all that there is, in the order of the codes; refuses more than a limit.
+    """Evaluates every architecture that meets the constraints, in the order of the codes.
 
     Args:
-        problem: what is searched.
-        rng: not used.
-        limit: of architectures that meet the constraints.
-        batch: how many are asked for at once.
+        problem: Space, guide, constraints and objectives of the search.
+        rng: Not used.
+        limit: Largest number of architectures that meet the constraints.
+        batch: Number of architectures requested at once.
 
     Raises:
-        InvalidOption: there are more than `limit`; their number is told.
+        InvalidOption: More than `limit` architectures meet the constraints; their number is named.
     """
 
     def __init__(
@@ -45,14 +44,21 @@ class Exhaustive(Strategy):
         batch: int = 1000,
     ):
         super().__init__(problem, rng)
-        self.limit, self.batch = limit, batch
-        space, within = problem.space, problem.operators
-        combinations = math.prod(map(int, space.candidates)) if within is space else within.size
-        if combinations > _MOST_COMBINATIONS:
+        self.limit = limit
+        self.batch_size = batch
+        space = problem.space
+        reduced_space = problem.reduced_space
+
+        # An irregular space enumerates combinations that it then refuses; they take time too.
+        combinations = reduced_space.size
+        if reduced_space is space:
+            combinations = math.prod(map(int, space.candidates))
+        if combinations > _MAX_COMBINATIONS:
             raise InvalidOption(
                 f"exhaustive: {space.name} has {space.size:.4g} architectures, too many to go"
                 " through all; use another strategy"
             )
+
         problem.check_feasible()
         self.count = sum(map(len, self._feasible()))
         if self.count > limit:
@@ -60,27 +66,28 @@ class Exhaustive(Strategy):
                 f"exhaustive: {self.count} architectures of {space.name} meet the constraints; "
                 f"the limit is {limit} (option limit)"
             )
-        self._batches = self._new_ones()
+        self._batches = self._new_batches()
 
     @property
     def planned(self) -> int:
-        """How many architectures meet the constraints; of isomorphic ones all are counted."""
+        """Number of architectures that meet the constraints, isomorphic ones included."""
         return self.count
 
     def ask(self) -> Codes:
-        """The next of the architectures."""
-        return next(self._batches, self.nothing)
+        """Return the next batch."""
+        return next(self._batches, self.empty)
 
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
-        """Nothing is learned."""
+        """Ignore the scores: the order does not depend on them."""
 
     def _feasible(self) -> Iterator[Codes]:
-        for codes in self.problem.operators.enumerate_codes():
+        for codes in self.problem.reduced_space.enumerate_codes():
             yield codes[self.problem.feasible(codes)]
 
-    def _new_ones(self) -> Iterator[Codes]:
+    def _new_batches(self) -> Iterator[Codes]:
         for codes in self._feasible():
-            for start in range(0, len(codes), self.batch):
-                found = self.seen.take(codes[start : start + self.batch])
-                if len(found):
-                    yield found
+            for start in range(0, len(codes), self.batch_size):
+                batch = self.seen.take(codes[start : start + self.batch_size])
+                # All of a batch may be isomorphic to earlier architectures.
+                if len(batch):
+                    yield batch

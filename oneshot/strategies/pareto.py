@@ -1,6 +1,4 @@
-"""NSGA-II over score and costs (Deb et al., IEEE TEC 2002), by pymoo with the operators of the
-space.
-"""
+"""NSGA-II over score and costs (Deb et al., IEEE TEC 2002), by pymoo with the space's operators."""
 
 from __future__ import annotations
 
@@ -22,19 +20,21 @@ if TYPE_CHECKING:
 
 @register_strategy("pareto")
 class Pareto(Strategy):
-    """Keeps what is good by non-dominated sorting and crowding; gives a front of score and the
-    problem's objectives.
+    """Approximates the Pareto front of the score and the problem's objectives.
+
+    A generation survives by non-dominated sorting and crowding distance.
 
     Args:
-        problem: what is searched; its objectives are traded for the score.
-        rng: all randomness comes from it.
-        population: architectures of a generation.
-        generations: how many.
-        crossover_probability: that a child has two parents.
-        mutation_probability: of each gene.
+        problem: Space, guide, constraints and objectives of the search; the objectives are traded
+            for the score.
+        rng: Source of all randomness.
+        population: Number of architectures per generation.
+        generations: Number of generations.
+        crossover_probability: Probability that a child comes from two parents rather than one.
+        mutation_probability: Probability that a mutation redraws a choice.
 
     Raises:
-        InvalidOption: a probability above 1.
+        InvalidOption: A probability is above 1.
     """
 
     def __init__(
@@ -50,51 +50,53 @@ class Pareto(Strategy):
         super().__init__(problem, rng)
         check_probability("pareto", "crossover_probability", crossover_probability)
         check_probability("pareto", "mutation_probability", mutation_probability)
-        self.population, self.generations = population, generations
-        self.crossover_probability, self.mutation_probability = (
-            crossover_probability,
-            mutation_probability,
-        )
+        self.population_size = population
+        self.generations = generations
+        self.crossover_probability = crossover_probability
+        self.mutation_probability = mutation_probability
         self.generation = 0
         self._algorithm: Any = None
 
     @property
     def planned(self) -> int:
-        """Population x generations."""
-        return self.population * self.generations
+        """Size of the population times the number of generations."""
+        return self.population_size * self.generations
 
     def ask(self) -> Codes:
-        """The first population, or children of the survivors; filled up at random where children
-        are known.
+        """Return the first population, then children of the survivors.
+
+        Random architectures replace children that were evaluated before.
         """
         if self.generation >= self.generations:
-            return self.nothing
+            return self.empty
         self.generation += 1
+
         if self._algorithm is None:
             self._algorithm = self._set_up()
-            return self.fresh(self.population)
+            return self.sample_new(self.population_size)
+
         offspring = self._algorithm.ask()
-        children = (
-            self.nothing
-            if offspring is None
-            else offspring.get("X").astype(self.problem.space.dtype)
-        )
+        children = self.empty
+        # None where every child was a duplicate.
+        if offspring is not None:
+            children = offspring.get("X").astype(self.problem.space.dtype)
         children = self.seen.take(children)
-        return np.asfortranarray(
-            np.concatenate([children, self.fresh(self.population - len(children))])
-        )
+        random = self.sample_new(self.population_size - len(children))
+        return np.asfortranarray(np.concatenate([children, random]))
 
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
-        """Let the best of old and new survive."""
+        """Select the survivors among the old and the new architectures."""
         from pymoo.core.population import Population
 
         costs = [self.problem.costs[name].estimate(codes) for name in self.problem.traded]
-        told = Population.new("X", np.asarray(codes))
-        told.set("F", np.stack([-scores, *costs], axis=1))
-        told.apply(lambda individual: individual.evaluated.update("FGH"))
+        infills = Population.new("X", np.asarray(codes))
+        # pymoo minimises.
+        infills.set("F", np.stack([-scores, *costs], axis=1))
+        infills.apply(lambda individual: individual.evaluated.update("FGH"))
         if not self._algorithm.is_initialized:
-            self._algorithm.ask()  # pymoo wants to be asked for what it is told
-        self._algorithm.tell(infills=told)
+            # pymoo refuses results before its first `ask`, whose sample is not used.
+            self._algorithm.ask()
+        self._algorithm.tell(infills=infills)
 
     def _set_up(self) -> Any:
         from pymoo.algorithms.moo.nsga2 import NSGA2
@@ -109,8 +111,8 @@ class Pareto(Strategy):
             xu=space.candidates - 1,
         )
         algorithm = NSGA2(
-            pop_size=self.population,
-            sampling=np.zeros((self.population, len(space.choices)), dtype=int),
+            pop_size=self.population_size,
+            sampling=np.zeros((self.population_size, len(space.choices)), dtype=int),
             **_operators(self),
         )
         algorithm.setup(problem, termination=NoTermination(), seed=int(self.rng.integers(1 << 31)))
@@ -118,8 +120,9 @@ class Pareto(Strategy):
 
 
 def _operators(strategy: Pareto) -> dict[str, Any]:
-    """Crossover and mutation of the space, and what leaves out children that are known or
-    infeasible.
+    """Return pymoo's operators by the space's crossover and mutation.
+
+    The elimination of duplicates also removes children that are infeasible or evaluated before.
     """
     from pymoo.core.crossover import Crossover
     from pymoo.core.duplicate import DuplicateElimination
@@ -130,7 +133,7 @@ def _operators(strategy: Pareto) -> dict[str, Any]:
     def codes_of(values: NDArray[Any]) -> Codes:
         return np.asfortranarray(values, dtype=space.dtype)
 
-    class OfSpace(Crossover):
+    class SpaceCrossover(Crossover):
         def _do(
             self,
             problem: Any,
@@ -141,7 +144,7 @@ def _operators(strategy: Pareto) -> dict[str, Any]:
         ) -> Any:
             return space.crossover(codes_of(X[0]), codes_of(X[1]), random_state)[None]
 
-    class OfGenes(Mutation):
+    class SpaceMutation(Mutation):
         def _do(
             self,
             problem: Any,
@@ -150,23 +153,31 @@ def _operators(strategy: Pareto) -> dict[str, Any]:
             random_state: Any = None,
             **kwargs: Any,
         ) -> Any:
-            return strategy.within.mutate(codes_of(X), random_state, strategy.mutation_probability)
+            codes = codes_of(X)
+            return strategy.proposal_space.mutate(
+                codes, random_state, strategy.mutation_probability
+            )
 
-    class Known(DuplicateElimination):
+    class KnownElimination(DuplicateElimination):
         def _do(
             self, pop: Population, other: Population | None, is_duplicate: NDArray[np.bool_]
         ) -> Any:
             codes = codes_of(pop.get("X"))
             keys = strategy.seen.keys(codes)
-            against = set() if other is None else set(strategy.seen.keys(codes_of(other.get("X"))))
-            first: dict[Any, int] = {}
+            other_keys: set[Any] = set()
+            if other is not None:
+                other_keys = set(strategy.seen.keys(codes_of(other.get("X"))))
+
+            first_rows: dict[Any, int] = {}
             for row, key in enumerate(keys):
-                first.setdefault(key, row)
-                is_duplicate[row] = first[key] != row or key in against or key in strategy.seen
+                is_repeated = first_rows.setdefault(key, row) != row
+                is_duplicate[row] = is_repeated or key in other_keys or key in strategy.seen
             return is_duplicate | ~strategy.problem.feasible(codes)
 
     return {
-        "crossover": OfSpace(n_parents=2, n_offsprings=1, prob=strategy.crossover_probability),
-        "mutation": OfGenes(),
-        "eliminate_duplicates": Known(),
+        "crossover": SpaceCrossover(
+            n_parents=2, n_offsprings=1, prob=strategy.crossover_probability
+        ),
+        "mutation": SpaceMutation(),
+        "eliminate_duplicates": KnownElimination(),
     }

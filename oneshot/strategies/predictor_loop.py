@@ -1,8 +1,7 @@
-"""The predictor loop: evaluate, fit a predictor, evaluate what it proposes (as aw_nas's
-predictor-based search).
+"""The predictor loop: evaluate, fit a predictor, evaluate what it ranks first.
 
 Ning et al., "A Generic Graph-based Neural Architecture Encoding Scheme for Predictor-based NAS",
-ECCV 2020 (arXiv 2004.01899, algorithm 1).
+ECCV 2020 (arXiv 2004.01899), algorithm 1, as aw_nas's predictor-based search.
 """
 
 from __future__ import annotations
@@ -22,29 +21,33 @@ if TYPE_CHECKING:
     from oneshot.search.problem import SearchProblem
     from predictor.base import Predictor
 
-_FEWEST = 10  # that a predictor is fitted on
-_PARENTS = 20  # of the best so far, whose neighbours are proposed
+# Fewest evaluations that a predictor is fitted on.
+_MIN_FITTED = 10
+# Best architectures so far whose neighbours are proposed.
+_NUM_PARENTS = 20
 
 
 @register_strategy("predictor-loop")
 class PredictorLoop(Strategy):
-    """Every round fits a predictor on all that is known and evaluates the most promising of a pool.
+    """Fits a predictor to all evaluations in each round, and evaluates the best of a pool.
 
-    The pool is half random and half neighbours of the best so far (one or two choices changed);
-    promising is what has a high predicted mean plus `exploration` deviations.
+    One half of the pool is random, the other consists of neighbours of the best architectures so
+    far, with one or two choices changed. Architectures are ranked by the predicted mean plus
+    `exploration` deviations.
 
     Args:
-        problem: what is searched; its guide is what is to be asked seldom.
-        rng: all randomness comes from it.
-        initial: random architectures evaluated before the first fit.
-        batch: evaluated in a round.
-        rounds: how many.
-        predictor: its kind, from `predictor.available()`; `default`: the space's.
-        pool: architectures that the predictor ranks in a round.
-        exploration: deviations added to the mean.
+        problem: Space, guide, constraints and objectives of the search. The loop suits guides that
+            are expensive.
+        rng: Source of all randomness.
+        initial: Number of random architectures evaluated before the first fit.
+        batch: Number of architectures evaluated per round.
+        rounds: Number of rounds.
+        predictor: Kind of the predictor, from `predictor.available()`; "default" for the space's.
+        pool: Number of architectures that the predictor ranks per round.
+        exploration: Number of deviations added to the predicted mean.
 
     Raises:
-        InvalidOption: `initial` is too few for a predictor, or there is no such predictor.
+        InvalidOption: `initial` is too small to fit a predictor, or the kind does not exist.
     """
 
     def __init__(
@@ -60,68 +63,82 @@ class PredictorLoop(Strategy):
         exploration: float = 0.5,
     ):
         super().__init__(problem, rng)
-        self.initial, self.batch, self.rounds = initial, batch, rounds
-        self.predictor, self.pool, self.exploration = predictor, max(pool, batch), exploration
-        if initial < _FEWEST:
+        self.initial = initial
+        self.batch_size = batch
+        self.rounds = rounds
+        self.predictor = predictor
+        self.pool_size = max(pool, batch)
+        self.exploration = exploration
+        if initial < _MIN_FITTED:
             raise InvalidOption(
-                f"predictor-loop: initial must be at least {_FEWEST}, not {initial}"
+                f"predictor-loop: initial must be at least {_MIN_FITTED}, not {initial}"
             )
         self._check_predictor()
         self.round = 0
-        self.known, self.scores = self.nothing, np.empty(0)
+        self.evaluated = self.empty
+        self.scores = np.empty(0)
 
     @property
     def planned(self) -> int:
-        """The initial ones and the rounds' batches."""
-        return self.initial + self.batch * self.rounds
+        """Number of initial architectures and of those of all rounds."""
+        return self.initial + self.batch_size * self.rounds
 
     def ask(self) -> Codes:
-        """A random sample first; then the most promising of a pool."""
+        """Return a random sample first, then the best of a pool by the predictor."""
         if self.round > self.rounds:
-            return self.nothing
+            return self.empty
         self.round += 1
         if self.round == 1:
-            return self.fresh(self.initial)
-        if len(self.known) < _FEWEST:  # the constraints leave too few for a predictor
-            return self.fresh(self.batch)
-        found = self._make(int(self.rng.integers(1 << 31)))
-        found.fit(self.known, self.scores)
+            return self.sample_new(self.initial)
+        # The constraints may leave too few architectures for a predictor.
+        if len(self.evaluated) < _MIN_FITTED:
+            return self.sample_new(self.batch_size)
+
+        model = self._make_predictor(int(self.rng.integers(1 << 31)))
+        model.fit(self.evaluated, self.scores)
         pool = self._pool()
         if not len(pool):
-            return self.nothing
-        mean, deviation = found.predict(pool)
+            return self.empty
+
+        mean, deviation = model.predict(pool)
         order = np.argsort(-(mean + self.exploration * deviation), kind="stable")
-        return self.seen.take(pool[order], self.batch)
+        return self.seen.take(pool[order], self.batch_size)
 
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
-        """Remember them for the next fit."""
-        self.known = np.asfortranarray(np.concatenate([self.known, codes]))
+        """Add the evaluations to those of the next fit."""
+        self.evaluated = np.asfortranarray(np.concatenate([self.evaluated, codes]))
         self.scores = np.concatenate([self.scores, scores])
 
     def _pool(self) -> Codes:
-        """Feasible architectures that were not evaluated, codes [at most pool, choices]."""
+        """Return new, feasible architectures, codes [at most pool_size, choices]."""
         space = self.problem.space
-        drawn = self.problem.sample(self.rng, self.pool + len(self.seen))
-        best = self.known[np.argsort(-self.scores, kind="stable")[:_PARENTS]]
-        neighbours = changed_once(
-            space, best[self.rng.integers(len(best), size=2 * self.pool)], self.rng
+        # As many more as were evaluated, since all of those may be in the sample.
+        sample = self.problem.sample(self.rng, self.pool_size + len(self.seen))
+
+        best = self.evaluated[np.argsort(-self.scores, kind="stable")[:_NUM_PARENTS]]
+        rows = self.rng.integers(len(best), size=2 * self.pool_size)
+        neighbours = changed_once(space, best[rows], self.rng)
+        # Every second neighbour is changed twice.
+        is_changed_twice = self.rng.random(len(neighbours)) < 0.5
+        neighbours[is_changed_twice] = changed_once(
+            space, np.asfortranarray(neighbours[is_changed_twice]), self.rng
         )
-        further = self.rng.random(len(neighbours)) < 0.5
-        neighbours[further] = changed_once(space, np.asfortranarray(neighbours[further]), self.rng)
-        near = self.seen.new(neighbours[self.problem.feasible(neighbours)])[: self.pool // 2]
-        return np.asfortranarray(self.seen.new(np.concatenate([near, drawn]))[: self.pool])
+
+        neighbours = self.seen.new(neighbours[self.problem.feasible(neighbours)])
+        pool = np.concatenate([neighbours[: self.pool_size // 2], sample])
+        return np.asfortranarray(self.seen.new(pool)[: self.pool_size])
 
     def _check_predictor(self) -> None:
         from predictor.registry import available
 
-        known = ("default", *available())
-        if self.predictor not in known:
+        kinds = ("default", *available())
+        if self.predictor not in kinds:
             raise InvalidOption(
                 f"predictor-loop: there is no predictor {self.predictor!r}; there is:"
-                f" {', '.join(known)}"
+                f" {', '.join(kinds)}"
             )
 
-    def _make(self, seed: int) -> Predictor:
+    def _make_predictor(self, seed: int) -> Predictor:
         from predictor.registry import default, make
 
         if self.predictor == "default":

@@ -1,6 +1,4 @@
-"""ProxylessNAS without a supernet: logits trained through a differentiable guide and a
-differentiable cost.
-"""
+"""ProxylessNAS without a supernet: logits trained through a differentiable guide and cost."""
 
 from __future__ import annotations
 
@@ -18,39 +16,41 @@ if TYPE_CHECKING:
     from oneshot.search.problem import SearchProblem
     from oneshot.strategies.relaxation import RelaxedScore
 
-_DRAWN = 64  # architectures drawn from each restart's probabilities
-_CHANGED = 4096  # children of a parent whose scores its gradient foretells
-_GENES = 2.0  # of a child that change, on average
+# Architectures drawn from each restart's probabilities.
+_NUM_DRAWS = 64
+# Children per parent whose scores its gradient predicts.
+_NUM_CHILDREN = 4096
+# Average number of choices that a child changes.
+_NUM_CHANGES = 2.0
 
 
 @register_strategy("proxyless")
 class Proxyless(Strategy):
-    """Trains logits by gradients from many starts at once, and verifies architectures near where
-    they end.
+    """Trains logits by gradients from many starts, and verifies architectures near their ends.
 
-    First Adam raises the guide's score of the relaxed architectures (in place of the loss of Cai et
-    al., ICLR 2019, arXiv 1812.00332) under expected costs that Lagrange multipliers hold at the
-    limits; the temperature of the softmax falls. What the probabilities then draw is verified by
-    the guide. Then, at the best verified architectures, one gradient foretells the scores of all
-    their neighbours, and the most promising of those that meet the constraints are verified, until
-    the evaluations are spent.
+    Adam raises the guide's score of relaxed architectures, which replaces the loss of Cai et al.
+    (ICLR 2019, arXiv 1812.00332), while Lagrange multipliers hold the expected costs at their
+    limits and the temperature of the softmax falls. The guide then verifies architectures drawn
+    from the trained probabilities. Until the evaluations are spent, one gradient at each of the
+    best verified architectures predicts its neighbours' scores, and the guide verifies the most
+    promising ones that meet the constraints.
 
     Args:
-        problem: what is searched; its guide has `score_relaxed`.
-        rng: all randomness comes from it.
-        evaluations: of the guide in all: of relaxed architectures (restarts x steps, and a gradient
-            for each of the architectures whose neighbours are proposed) and of those that are
-            verified.
-        restarts: relaxed architectures that are trained side by side.
-        steps: of Adam.
-        learning_rate: of Adam.
-        temperature: of the softmax at the last step; it begins at 1.
-        batch: architectures verified at once.
-        parents: verified architectures whose neighbours are proposed at once.
+        problem: Space, guide, constraints and objectives of the search; its guide has
+            `score_relaxed`.
+        rng: Source of all randomness.
+        evaluations: Number of the guide's evaluations, of relaxed architectures (restarts x steps,
+            and a gradient per architecture whose neighbours are proposed) and of verified ones.
+        restarts: Number of relaxed architectures that are trained in parallel.
+        steps: Number of steps of Adam.
+        learning_rate: Step size of Adam.
+        temperature: Temperature of the softmax at the last step; it starts at 1.
+        batch: Number of architectures verified at once.
+        parents: Number of verified architectures whose neighbours are proposed at once.
 
     Raises:
-        InvalidGuide: the guide's score has no gradient; those that have one are named.
-        InvalidOption: nothing would be left to verify, or a rate or temperature is 0.
+        InvalidGuide: The guide's score has no gradient; the kinds that have one are named.
+        InvalidOption: No evaluation would be left to verify, or a rate or temperature is 0.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class Proxyless(Strategy):
         parents: int = 3,
     ):
         super().__init__(problem, rng)
-        self.evaluations, self.restarts, self.steps = evaluations, restarts, steps
-        self.learning_rate, self.temperature, self.batch, self.parents = (
-            learning_rate,
-            temperature,
-            batch,
-            parents,
-        )
+        self.evaluations = evaluations
+        self.restarts = restarts
+        self.steps = steps
+        self.learning_rate = learning_rate
+        self.temperature = temperature
+        self.batch_size = batch
+        self.num_parents = parents
         if evaluations <= restarts * steps:
             raise InvalidOption(
                 f"proxyless: evaluations must be more than restarts x steps, {restarts * steps},"
@@ -82,48 +82,48 @@ class Proxyless(Strategy):
         for name, value in (("learning_rate", learning_rate), ("temperature", temperature)):
             if value == 0:
                 raise InvalidOption(f"proxyless: {name} must be positive, not 0")
-        self.relaxed = _relaxed(problem)
-        self.used = 0
-        self.known, self.scores = self.nothing, np.empty(0)
-        self.unused = np.empty(0, dtype=bool)
+
+        self.relaxed = _relaxed_score(problem)
+        self._spent = 0
+        self.verified = self.empty
+        self.scores = np.empty(0)
+        # Which verified architectures have had no neighbours proposed yet.
+        self._is_unused = np.empty(0, dtype=bool)
 
     @property
     def planned(self) -> int:
-        """What the relaxed architectures leave of the evaluations."""
+        """Number of evaluations that the training of the logits leaves."""
         return self.evaluations - self.restarts * self.steps
 
     def ask(self) -> Codes:
-        """What the trained probabilities draw first; then the best neighbours, by the gradient, of
-        the best known.
-        """
-        first = self.used == 0
-        if first:
+        """Return draws of the trained probabilities first, then promising neighbours."""
+        if self._spent == 0:
             self.problem.check_feasible()
-            proposed = self._descended()
+            candidates = self._trained_draws()
         else:
-            proposed = self._neighbours()
-        count = min(self.batch, self.evaluations - self.used)
+            candidates = self._neighbours()
+        count = min(self.batch_size, self.evaluations - self._spent)
         if count <= 0:
-            return self.nothing
-        found = self.seen.take(proposed, count)
-        if len(found) < count:
-            found = np.concatenate([found, self.fresh(count - len(found))])
-        self.used += len(found)
-        return np.asfortranarray(found)
+            return self.empty
+
+        proposals = self.seen.take(candidates, count)
+        if len(proposals) < count:
+            random = self.sample_new(count - len(proposals))
+            proposals = np.concatenate([proposals, random])
+        self._spent += len(proposals)
+        return np.asfortranarray(proposals)
 
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
-        """Remember them as parents."""
-        self.known = np.asfortranarray(np.concatenate([self.known, codes]))
+        """Add the architectures to the verified ones, whose neighbours are proposed next."""
+        self.verified = np.asfortranarray(np.concatenate([self.verified, codes]))
         self.scores = np.concatenate([self.scores, scores])
-        self.unused = np.concatenate([self.unused, np.ones(len(codes), dtype=bool)])
+        self._is_unused = np.concatenate([self._is_unused, np.ones(len(codes), dtype=bool)])
 
-    def _descended(self) -> Codes:
-        """Architectures that meet the constraints, drawn where the training of the logits ends, the
-        likeliest first.
-        """
+    def _trained_draws(self) -> Codes:
+        """Train the logits and return feasible draws of their probabilities, most likely first."""
         from oneshot.strategies.relaxation import descend
 
-        self.used += self.restarts * self.steps
+        self._spent += self.restarts * self.steps
         logs, merit = descend(
             self.relaxed,
             self.problem,
@@ -133,60 +133,84 @@ class Proxyless(Strategy):
             learning_rate=self.learning_rate,
             temperature=self.temperature,
         )
-        shape = (self.restarts, _DRAWN)
+
+        shape = (self.restarts, _NUM_DRAWS)
         codes = np.empty((*shape, len(logs)), dtype=self.problem.space.dtype)
         likelihood = np.zeros(shape)
         for column, log in enumerate(logs):
+            # Gumbel-max; without noise the first draw of each restart is its most probable one.
             noise = self.rng.gumbel(size=(*shape, log.shape[1]))
-            noise[:, 0] = 0.0  # the most probable of each
+            noise[:, 0] = 0.0
             codes[:, :, column] = (log[:, None] + noise).argmax(2)
             likelihood += np.take_along_axis(log, codes[:, :, column].astype(np.int64), 1)
-        drawn, origin = codes.reshape(-1, len(logs)), np.repeat(np.arange(self.restarts), _DRAWN)
-        kept = np.flatnonzero(self._allowed(drawn))
-        order = np.lexsort((-likelihood.reshape(-1)[kept], np.zeros(len(kept))))
-        place = np.zeros(len(kept), dtype=np.int64)
+
+        draws = codes.reshape(-1, len(logs))
+        restart = np.repeat(np.arange(self.restarts), _NUM_DRAWS)
+        order = self._interleaved(draws, restart, likelihood.reshape(-1), merit)
+        return self.problem.space.canonical(np.asfortranarray(draws[order]))
+
+    def _interleaved(
+        self,
+        draws: Codes,
+        restart: NDArray[np.int64],
+        likelihood: NDArray[np.float64],
+        merit: NDArray[np.float64],
+    ) -> NDArray[np.int64]:
+        """Order the feasible draws: the likeliest of every restart, the second of every one, ...
+
+        Draws of one rank are ordered by their restart's merit.
+        """
+        rows = np.flatnonzero(self._allowed(draws))
+        by_likelihood = np.lexsort((-likelihood[rows], np.zeros(len(rows))))
+        rank = np.zeros(len(rows), dtype=np.int64)
         counts = np.zeros(self.restarts, dtype=np.int64)
-        for row in order:  # the place among those of its restart
-            place[row] = counts[origin[kept[row]]]
-            counts[origin[kept[row]]] += 1
-        ranked = kept[np.lexsort((-merit[origin[kept]], place))]
-        return self.problem.space.canonical(np.asfortranarray(drawn[ranked]))
+        for row in by_likelihood:
+            rank[row] = counts[restart[rows[row]]]
+            counts[restart[rows[row]]] += 1
+        return rows[np.lexsort((-merit[restart[rows]], rank))]
 
     def _neighbours(self) -> Codes:
-        """Children of the best known without any yet, ordered by the score that the gradients
-        foretell.
+        """Return neighbours of the best unused architectures, by the score that gradients predict.
+
+        The prediction is linear: the parent's score plus the gradients by its changed choices.
         """
-        waiting = np.flatnonzero(self.unused)
-        best = waiting[np.argsort(-self.scores[waiting], kind="stable")[: self.parents]]
-        if not len(best) or self.used + len(best) >= self.evaluations:
-            return self.nothing
-        self.unused[best] = False
-        self.used += len(best)
-        probability = min(1.0, _GENES / len(self.problem.space.choices))
-        gradients = self.relaxed.gradients(self.known[best])
-        children, foretold = [], []
-        for place, row in enumerate(best):
-            parent = np.repeat(self.known[row : row + 1], _CHANGED, axis=0)
-            born = self.within.mutate(np.asfortranarray(parent), self.rng, probability)
-            born = self.seen.new(born[self.problem.feasible(born)])
-            gain = np.full(len(born), self.scores[row])
+        unused = np.flatnonzero(self._is_unused)
+        parents = unused[np.argsort(-self.scores[unused], kind="stable")[: self.num_parents]]
+        if not len(parents) or self._spent + len(parents) >= self.evaluations:
+            return self.empty
+        self._is_unused[parents] = False
+        self._spent += len(parents)
+
+        probability = min(1.0, _NUM_CHANGES / len(self.problem.space.choices))
+        gradients = self.relaxed.gradients(self.verified[parents])
+        all_children, all_predictions = [], []
+        for index, row in enumerate(parents):
+            copies = np.repeat(self.verified[row : row + 1], _NUM_CHILDREN, axis=0)
+            children = self.proposal_space.mutate(np.asfortranarray(copies), self.rng, probability)
+            children = self.seen.new(children[self.problem.feasible(children)])
+
+            predictions = np.full(len(children), self.scores[row])
             for column, gradient in enumerate(gradients):
-                gain += gradient[place, born[:, column]] - gradient[place, self.known[row, column]]
-            children.append(born)
-            foretold.append(gain)
-        order = np.argsort(-np.concatenate(foretold), kind="stable")
-        return np.asfortranarray(np.concatenate(children)[order])
+                parent_gradient = gradient[index, self.verified[row, column]]
+                predictions += gradient[index, children[:, column]] - parent_gradient
+            all_children.append(children)
+            all_predictions.append(predictions)
+
+        order = np.argsort(-np.concatenate(all_predictions), kind="stable")
+        return np.asfortranarray(np.concatenate(all_children)[order])
 
     def _allowed(self, codes: Codes) -> NDArray[np.bool_]:
-        """Which of codes [n, choices] are architectures that meet the constraints."""
+        """Return which of codes [n, choices] are architectures that meet the constraints, [n]."""
         space = self.problem.space
-        valid = space.valid(codes) if space.irregular else np.ones(len(codes), dtype=bool)
-        rows = np.flatnonzero(valid)
-        valid[rows] = self.problem.feasible(space.canonical(np.asfortranarray(codes[rows])))
-        return valid
+        is_allowed = np.ones(len(codes), dtype=bool)
+        if space.irregular:
+            is_allowed = space.valid(codes)
+        rows = np.flatnonzero(is_allowed)
+        is_allowed[rows] = self.problem.feasible(space.canonical(np.asfortranarray(codes[rows])))
+        return is_allowed
 
 
-def _relaxed(problem: SearchProblem) -> RelaxedScore:
+def _relaxed_score(problem: SearchProblem) -> RelaxedScore:
     from oneshot.strategies.relaxation import RelaxedScore
     from predictor.errors import NotRelaxable
 
@@ -197,11 +221,11 @@ def _relaxed(problem: SearchProblem) -> RelaxedScore:
             f"proxyless: the score of a guide of the kind {kind} has no gradient; take a predictor"
             " of the kind gates, or the strategy reinforce"
         )
-    found = RelaxedScore(problem.space, score)
+    relaxed = RelaxedScore(problem.space, score)
     try:
-        found.check()
+        relaxed.check()
     except NotRelaxable as error:
         raise InvalidGuide(
             f"proxyless: {error}; for others there is the strategy reinforce"
         ) from error
-    return found
+    return relaxed

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @register_strategy("random")
 class RandomSearch(Strategy):
-    """Evaluates a uniform sample at once.
+    """Evaluates one uniform sample.
 
     Args:
-        problem: what is searched.
-        rng: all randomness comes from it.
-        evaluations: how many.
+        problem: Space, guide, constraints and objectives of the search.
+        rng: Source of all randomness.
+        evaluations: Number of architectures to evaluate.
     """
 
     def __init__(
@@ -30,19 +30,19 @@ class RandomSearch(Strategy):
     ):
         super().__init__(problem, rng)
         self.evaluations = evaluations
-        self.asked = False
+        self._has_asked = False
 
     @property
     def planned(self) -> int:
-        """The evaluations asked for."""
+        """The option `evaluations`."""
         return self.evaluations
 
     def ask(self) -> Codes:
-        """All evaluations the first time, none after."""
-        if self.asked:
-            return self.nothing
-        self.asked = True
-        return self.fresh(self.evaluations)
+        """Return the whole sample at the first call and nothing afterwards."""
+        if self._has_asked:
+            return self.empty
+        self._has_asked = True
+        return self.sample_new(self.evaluations)
 
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
-        """Nothing is learned."""
+        """Ignore the scores: the sample does not depend on them."""

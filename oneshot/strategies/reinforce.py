@@ -1,4 +1,4 @@
-"""A factorised policy trained by REINFORCE (Williams 1992) over the guide's scores."""
+"""A factorised policy trained by REINFORCE (Williams, 1992) on the guide's scores."""
 
 from __future__ import annotations
 
@@ -16,26 +16,31 @@ from spaces.space import Codes
 if TYPE_CHECKING:
     from oneshot.search.problem import SearchProblem
 
+# Architectures drawn per proposal: many are infeasible or were evaluated before.
+_SURPLUS = 8
+# Deviations to which an advantage is clipped, so that one outlier cannot decide a choice.
+_MAX_ADVANTAGE = 5
+
 
 @register_strategy("reinforce")
 class Reinforce(Strategy):
-    """Every choice is drawn by its own softmax of logits, which rise for what scores above the
-    mean.
+    """Draws every choice by a softmax of its logits, and raises those that score above the mean.
 
-    The gradient of the expected score by logits a is E[(R - b)(onehot(c) - softmax(a))], b a moving
-    mean of the scores, as in ProxylessNAS's variant (arXiv 1812.00332, section 3.3.2); R - b is
-    divided by the scores' moving deviation, so that any guide's unit will do.
+    The gradient of the expected score R by the logits a is E[(R - b)(onehot(c) - softmax(a))], with
+    a moving mean b of the scores, as in the REINFORCE variant of ProxylessNAS (arXiv 1812.00332,
+    section 3.3.2). R - b is divided by the scores' moving deviation, so that the guide's unit does
+    not matter.
 
     Args:
-        problem: what is searched.
-        rng: all randomness comes from it.
-        evaluations: in all.
-        batch: architectures of an update.
-        learning_rate: of the logits.
-        decay: of the moving mean and deviation.
+        problem: Space, guide, constraints and objectives of the search.
+        rng: Source of all randomness.
+        evaluations: Number of architectures to evaluate.
+        batch: Number of architectures per update of the logits.
+        learning_rate: Step size of the logits.
+        decay: Decay of the moving mean and deviation, below 1.
 
     Raises:
-        InvalidOption: a rate of 0, or a decay that is not below 1.
+        InvalidOption: The learning rate is 0, or the decay is not below 1.
     """
 
     def __init__(
@@ -52,55 +57,62 @@ class Reinforce(Strategy):
         check_probability("reinforce", "decay", decay)
         if decay == 1 or learning_rate == 0:
             raise InvalidOption("reinforce: decay must be below 1 and learning_rate above 0")
-        self.evaluations, self.batch, self.learning_rate, self.decay = (
-            evaluations,
-            batch,
-            learning_rate,
-            decay,
-        )
+        self.evaluations = evaluations
+        self.batch_size = batch
+        self.learning_rate = learning_rate
+        self.decay = decay
         self.logits = [np.zeros(int(count)) for count in problem.space.candidates]
-        self.baseline, self.variance = 0.0, 0.0
-        self.done = 0
+        self.baseline = 0.0
+        self.variance = 0.0
+        self._requested = 0
 
     @property
     def planned(self) -> int:
-        """`evaluations`."""
+        """The option `evaluations`."""
         return self.evaluations
 
     def ask(self) -> Codes:
-        """What the policy draws, as far as it is new and meets the constraints; filled up at
-        random.
-        """
-        count = min(self.batch, self.evaluations - self.done)
+        """Return new, feasible architectures of the policy, completed by random ones."""
+        count = min(self.batch_size, self.evaluations - self._requested)
         if count <= 0:
-            return self.nothing
-        found = self.bred(self._drawn, count)
-        if len(found) < count:
-            found = np.concatenate([found, self.fresh(count - len(found))])
-        self.done += len(found)
-        return np.asfortranarray(found)
+            return self.empty
+        proposals = self.make_children(self._sample_policy, count)
+        if len(proposals) < count:
+            random = self.sample_new(count - len(proposals))
+            proposals = np.concatenate([proposals, random])
+        self._requested += len(proposals)
+        return np.asfortranarray(proposals)
 
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
-        """Update the moving mean and deviation, and take a step of the logits."""
-        mean, variance = float(scores.mean()), float(scores.var())
-        if self.done <= len(scores):
-            self.baseline, self.variance = mean, variance
+        """Update the moving mean and deviation, and take one step of the logits."""
+        mean = float(scores.mean())
+        variance = float(scores.var())
+        is_first = self._requested <= len(scores)
+        if is_first:
+            # From 0 the moving mean would be far off for many updates.
+            self.baseline = mean
+            self.variance = variance
+
+        # The advantage is taken before the update, so that a batch does not shrink its own.
         advantage = (scores - self.baseline) / max(float(np.sqrt(self.variance)), 1e-12)
-        kept = self.decay
-        self.baseline = kept * self.baseline + (1 - kept) * mean
-        self.variance = kept * self.variance + (1 - kept) * variance
+        self.baseline = self.decay * self.baseline + (1 - self.decay) * mean
+        self.variance = self.decay * self.variance + (1 - self.decay) * variance
+
+        weights = np.clip(advantage, -_MAX_ADVANTAGE, _MAX_ADVANTAGE)[:, None]
         for column, logits in enumerate(self.logits):
-            taken = np.eye(len(logits))[codes[:, column]] - softmax(logits)
-            logits += self.learning_rate * (np.clip(advantage, -5, 5)[:, None] * taken).mean(0)
+            score_function = np.eye(len(logits))[codes[:, column]] - softmax(logits)
+            logits += self.learning_rate * (weights * score_function).mean(0)
 
     def probabilities(self) -> list[NDArray[np.float64]]:
-        """The policy: for each choice the probabilities of its candidates."""
+        """Return the policy: for each choice the probabilities [candidates]."""
         return [softmax(logits) for logits in self.logits]
 
-    def _drawn(self) -> Codes:
-        space, count = self.problem.space, 8 * self.batch
+    def _sample_policy(self) -> Codes:
+        space = self.problem.space
+        count = _SURPLUS * self.batch_size
         codes = np.empty((count, len(self.logits)), dtype=space.dtype, order="F")
         for column, logits in enumerate(self.logits):
+            # Gumbel-max: the largest of the perturbed logits is a draw from their softmax.
             codes[:, column] = (logits + self.rng.gumbel(size=(count, len(logits)))).argmax(1)
         if not space.irregular:
             return codes
@@ -108,6 +120,7 @@ class Reinforce(Strategy):
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities [candidates] of logits [candidates]."""
-    raised = np.exp(logits - logits.max())
-    return np.asarray(raised / raised.sum())
+    """Return the probabilities [candidates] of logits [candidates]."""
+    # Relative to the largest, so that no power overflows.
+    powers = np.exp(logits - logits.max())
+    return np.asarray(powers / powers.sum())

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from oneshot.search.constraint import Constraint
     from oneshot.search.problem import SearchProblem
 
-_FITTED = 4096  # architectures that a line is fitted on where costs are no sums over choices
+# Architectures that a linear cost is fitted to where costs are no sums over choices.
+_NUM_FITTED = 4096
 _MULTIPLIER_RATE = 0.5
-_LEAST = 1e-12
+_EPSILON = 1e-12
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class RelaxedScore:
     """A guide's score of distributions over candidates.
 
     Args:
-        space: whose choices.
-        score: probabilities, for each choice a tensor [n, candidates], -> scores [n],
+        space: Space of the distributions.
+        score: Maps probabilities, for each choice a tensor [n, candidates], to scores [n]; it is
             differentiable.
     """
 
@@ -37,26 +38,29 @@ class RelaxedScore:
     score: Callable[[Sequence[Tensor]], Tensor]
 
     def check(self) -> None:
-        """Score the uniform distributions once, so that what cannot be scored is told."""
+        """Score the uniform distribution, which raises NotRelaxable where that is impossible."""
         with torch.no_grad():
-            self.score(
-                [torch.full((1, int(count)), 1.0 / int(count)) for count in self.space.candidates]
-            )
+            self.score(_uniform(self.space))
 
     def gradients(self, codes: Codes) -> list[NDArray[np.float64]]:
-        """The score's gradients by the probabilities at architectures, codes [n, choices].
+        """Return the gradients of the score by the probabilities at architectures.
+
+        Args:
+            codes: Codes [n, choices].
 
         Returns:
-            For each choice [n, candidates].
+            For each choice an array [n, candidates].
         """
         points = []
         for column, count in enumerate(self.space.candidates):
-            taken = torch.from_numpy(codes[:, column].astype(np.int64))
-            points.append(torch.nn.functional.one_hot(taken, int(count)).float().requires_grad_())
-        found = torch.autograd.grad(self.score(points).sum(), points, allow_unused=True)
+            indices = torch.from_numpy(codes[:, column].astype(np.int64))
+            one_hot = torch.nn.functional.one_hot(indices, int(count))
+            points.append(one_hot.float().requires_grad_())
+        gradients = torch.autograd.grad(self.score(points).sum(), points, allow_unused=True)
+        # A choice that the score does not depend on has no gradient.
         return [
             np.zeros(tuple(point.shape)) if gradient is None else gradient.double().numpy()
-            for point, gradient in zip(points, found, strict=True)
+            for point, gradient in zip(points, gradients, strict=True)
         ]
 
 
@@ -70,31 +74,31 @@ def descend(
     learning_rate: float,
     temperature: float,
 ) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
-    """Train logits by Adam under the constraints, which multipliers of each restart hold.
+    """Train logits by Adam, with a Lagrange multiplier per restart and constraint.
 
-    The loss of a restart is -score/s + sum_c m_c v_c, where s is the deviation of the scores over
-    the first relaxed architectures, v_c by how many deviations the expected cost c is above its
-    limit, and m_c >= 0 grows with v_c.
+    The loss of a restart is -score/s + sum_c m_c v_c + max(v_c, 0)^2, where s is the deviation of
+    the scores over the initial relaxed architectures, v_c the number of deviations by which the
+    expected cost c exceeds its limit, and m_c >= 0 grows with v_c.
 
     Args:
-        relaxed: scores distributions.
-        problem: with the constraints.
-        rng: draws the first logits, N(0, 1).
-        restarts: trained side by side.
-        steps: of Adam.
-        learning_rate: of Adam.
-        temperature: of the softmax in the end; it falls from 1 geometrically.
+        relaxed: Score of distributions.
+        problem: Search problem with the constraints.
+        rng: Source of the initial logits, N(0, 1).
+        restarts: Number of logits that are trained in parallel.
+        steps: Number of steps of Adam.
+        learning_rate: Step size of Adam.
+        temperature: Temperature of the softmax at the last step; it falls from 1 geometrically.
 
     Returns:
         For each choice the logarithms of the probabilities, [restarts, candidates], and the
         negative losses [restarts].
     """
-    counts = [int(count) for count in problem.space.candidates]
     logits = [
-        torch.from_numpy(rng.normal(size=(restarts, count))).float().requires_grad_()
-        for count in counts
+        torch.from_numpy(rng.normal(size=(restarts, int(count)))).float().requires_grad_()
+        for count in problem.space.candidates
     ]
-    barred = _barred(problem)
+    biases = _allowed_biases(problem)
+    # Constraints that hold choice by choice are kept exactly by the biases.
     costs = [
         ExpectedCost(constraint) for constraint in problem.constraints if constraint.allowed is None
     ]
@@ -102,70 +106,79 @@ def descend(
     multipliers = [torch.ones(restarts) for _ in costs]
     scale: Tensor | None = None
     merit = torch.zeros(restarts)
+
     with torch.enable_grad():
         for step in range(steps):
-            heat = temperature ** (step / max(1, steps - 1))
+            current_temperature = temperature ** (step / max(1, steps - 1))
             probabilities = [
-                (row / heat + bar).softmax(1) for row, bar in zip(logits, barred, strict=True)
+                (row / current_temperature + bias).softmax(1)
+                for row, bias in zip(logits, biases, strict=True)
             ]
             score = relaxed.score(probabilities)
             if scale is None:
-                scale = score.detach().std(correction=0).clamp_min(_LEAST)
+                scale = score.detach().std(correction=0).clamp_min(_EPSILON)
+
             loss = -score / scale
-            for place, cost in enumerate(costs):
-                above = cost.above(probabilities)
-                loss = loss + multipliers[place] * above + above.clamp_min(0).square()
-                multipliers[place] = (
-                    multipliers[place] + _MULTIPLIER_RATE * above.detach()
-                ).clamp_min(0)
+            for index, cost in enumerate(costs):
+                excess = cost.excess(probabilities)
+                loss = loss + multipliers[index] * excess + excess.clamp_min(0).square()
+                # Dual ascent: the multiplier rises while the limit is exceeded.
+                raised = multipliers[index] + _MULTIPLIER_RATE * excess.detach()
+                multipliers[index] = raised.clamp_min(0)
+
+            # Restarts share no logits, so the sum's gradient is each one's own.
             merit = -loss.detach()
             adam.zero_grad(set_to_none=True)
             torch.autograd.backward(loss.sum())
             adam.step()
-    final = zip(logits, barred, strict=True)
+
     logs = [
-        (row.detach().double() / temperature + bar).log_softmax(1).numpy() for row, bar in final
+        (row.detach().double() / temperature + bias).log_softmax(1).numpy()
+        for row, bias in zip(logits, biases, strict=True)
     ]
     return logs, merit.double().numpy()
 
 
-def _barred(problem: SearchProblem) -> list[Tensor]:
-    """For each choice what is added to its logits [candidates]: -inf where the constraints bar a
-    candidate, else 0.
-    """
-    rows = [torch.zeros(int(count)) for count in problem.space.candidates]
+def _uniform(space: ChoiceSpace) -> list[Tensor]:
+    return [torch.full((1, int(count)), 1.0 / int(count)) for count in space.candidates]
+
+
+def _allowed_biases(problem: SearchProblem) -> list[Tensor]:
+    """Return biases of the logits: -inf for candidates that the constraints exclude, else 0."""
+    biases = [torch.zeros(int(count)) for count in problem.space.candidates]
     for constraint in problem.constraints:
-        for row, allowed in zip(rows, constraint.allowed or (), strict=False):
-            row[torch.from_numpy(~allowed)] = -torch.inf
-    return rows
+        for bias, allowed in zip(biases, constraint.allowed or (), strict=False):
+            bias[torch.from_numpy(~allowed)] = -torch.inf
+    return biases
 
 
 class ExpectedCost:
-    """How far the expected cost of relaxed architectures is above a constraint's limit.
+    """The expected cost of relaxed architectures, relative to a constraint's limit.
 
-    Where costs are no sums over choices, a line through the costs of random architectures stands
-    for them: it only guides, for what is verified meets the constraint itself.
+    Where costs are no sums over choices, a linear fit to the costs of random architectures replaces
+    them. It only guides the training: verified architectures meet the constraint itself.
 
     Args:
-        constraint: with its cost model.
+        constraint: Constraint with its cost model.
     """
 
     def __init__(self, constraint: Constraint):
         model = constraint.model
         self.limit = constraint.maximum - constraint.margin * (model.sigma or 0.0)
-        codes = model.space.sample(np.random.default_rng(0), _FITTED)
+        codes = model.space.sample(np.random.default_rng(0), _NUM_FITTED)
         values = model.estimate(codes)
-        self.spread = max(float(values.std()), _LEAST)
+        self.spread = max(float(values.std()), _EPSILON)
         self.expected: Callable[[Sequence[Tensor]], Tensor] = model.expected
         try:
-            model.expected(
-                [torch.full((int(count),), 1.0 / int(count)) for count in model.space.candidates]
-            )
+            model.expected(_uniform(model.space))
         except NotAdditive:
             inputs = np.concatenate([model.space.one_hot(codes), np.ones((len(codes), 1))], axis=1)
-            line = torch.from_numpy(np.linalg.lstsq(inputs, values, rcond=None)[0]).float()
-            self.expected = lambda given: torch.cat(list(given), -1) @ line[:-1] + line[-1]
+            solution = np.linalg.lstsq(inputs, values, rcond=None)[0]
+            line = torch.from_numpy(solution).float()
+            self.expected = lambda probabilities: (
+                torch.cat(list(probabilities), -1) @ line[:-1] + line[-1]
+            )
 
-    def above(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """Deviations of random architectures' costs above the limit, [n]; negative below it."""
+    def excess(self, probabilities: Sequence[Tensor]) -> Tensor:
+        """Return by how many deviations of random costs the expected one exceeds the limit, [n]."""
         return (self.expected(probabilities) - self.limit) / self.spread

@@ -185,7 +185,7 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
         ),
         (
             ("evaluate", "{supernet}", "--archs", "{broken}", "-o", "{new}"),
-            "{broken}, line 1: not JSON",
+            "{broken}: '{' is in no format",
         ),
         (("evaluate", "{supernet}", "-o", "{broken}"), "{broken}, line 1: not JSON"),
         (

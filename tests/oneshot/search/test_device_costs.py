@@ -127,24 +127,25 @@ def test_candidates_that_need_too_much_drop_out(
     every = np.concatenate(list(tiny.enumerate_codes()))
     met = every[constraint.met(every)]
     assert 0 < len(met) < len(every)
-    assert isinstance(problem.operators, Subspace)
-    assert problem.operators.size == len(met)
-    assert np.array_equal(np.concatenate(list(problem.operators.enumerate_codes())), met)
+    assert isinstance(problem.reduced_space, Subspace)
+    assert problem.reduced_space.size == len(met)
+    assert np.array_equal(np.concatenate(list(problem.reduced_space.enumerate_codes())), met)
 
 
 def test_other_constraints_leave_the_space(toy: Any, tiny: ChainSpace, table: LookupTable) -> None:
     assert (
-        SearchProblem(tiny, toy(tiny), [limited(tiny, table, "energy_mj", 0.5)]).operators is tiny
-    )
-    assert (
-        SearchProblem(tiny, toy(tiny), [limited(tiny, table, "memory_bytes", 1.0)]).operators
+        SearchProblem(tiny, toy(tiny), [limited(tiny, table, "energy_mj", 0.5)]).reduced_space
         is tiny
     )
-    assert SearchProblem(tiny, toy(tiny)).operators is tiny
+    assert (
+        SearchProblem(tiny, toy(tiny), [limited(tiny, table, "memory_bytes", 1.0)]).reduced_space
+        is tiny
+    )
+    assert SearchProblem(tiny, toy(tiny)).reduced_space is tiny
     deep = spaces.get("ofa-mobilenetv3", resolutions=(64,))
     narrow = SearchProblem(deep, toy(deep), [limited(deep, table, "memory_bytes", 0.5)])
     assert (
-        narrow.operators is deep
+        narrow.reduced_space is deep
     )  # where choices depend on each other candidates are not judged alone
     assert narrow.feasible(narrow.sample(np.random.default_rng(0), 20)).all()
 
@@ -176,7 +177,7 @@ def test_two_devices_that_exclude_each_other_are_told(
             Limit("memory_bytes", 5, "t").bind(tiny, lambda name, device=device: device)
         )
     for constraint in constraints:
-        assert SearchProblem(tiny, toy(tiny), [constraint]).operators.size == 4**5
+        assert SearchProblem(tiny, toy(tiny), [constraint]).reduced_space.size == 4**5
     with pytest.raises(Infeasible, match="no network of spos-tiny meets all 2 constraints at once"):
         run_search(SearchProblem(tiny, toy(tiny), constraints), "evolution")
 

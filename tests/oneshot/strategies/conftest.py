@@ -32,10 +32,10 @@ class Light:
 @pytest.fixture(autouse=True)
 def light(monkeypatch: pytest.MonkeyPatch) -> type[Light]:
     """Stands for the space's default predictor; those that are named stay."""
-    make = PredictorLoop._make
+    make = PredictorLoop._make_predictor
 
     def made(self: PredictorLoop, seed: int) -> Any:
         return Light(self.problem.space) if self.predictor == "default" else make(self, seed)
 
-    monkeypatch.setattr(PredictorLoop, "_make", made)
+    monkeypatch.setattr(PredictorLoop, "_make_predictor", made)
     return Light

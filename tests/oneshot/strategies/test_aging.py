@@ -37,7 +37,7 @@ def test_the_oldest_leaves_the_population(toy: Any, tiny: ChainSpace) -> None:
     while len(codes := strategy.ask()):
         strategy.tell(codes, guide.score(codes)[0])
         assert len(codes) == (20 if len(guide.asked) == 20 else 1)
-        alive = [tuple(row.tolist()) for row, _ in strategy.alive]
+        alive = [tuple(row.tolist()) for row, _ in strategy.population]
         assert alive == guide.asked[-20:]
         if len(guide.asked) > 20:  # the child differs in one choice from one that was alive before
             before = np.array(guide.asked[-21:-1])

@@ -100,7 +100,7 @@ def test_a_generation_is_bred_as_published(toy: Any, monkeypatch: pytest.MonkeyP
     made: list[tuple[str, int]] = []
     parents: list[list[float]] = []
     guide = toy(spaces.get("spos"))
-    bred = Evolution.bred
+    bred = Evolution.make_children
 
     def watched(self: Evolution, breed: Any, count: int) -> Any:
         found = bred(self, breed, count)
@@ -108,7 +108,7 @@ def test_a_generation_is_bred_as_published(toy: Any, monkeypatch: pytest.MonkeyP
         parents.append(self.best_scores.tolist())
         return found
 
-    monkeypatch.setattr(Evolution, "bred", watched)
+    monkeypatch.setattr(Evolution, "make_children", watched)
     run_search(SearchProblem(guide.space, guide), options={"generations": 4})
     assert made == [("_cross", 25), ("_mutate", 25)] * 3
     for generation in range(3):

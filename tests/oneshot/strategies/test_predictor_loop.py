@@ -87,5 +87,5 @@ def test_deviations_are_explored(
 
 def predicted(light: Any, loop: PredictorLoop, codes: np.ndarray) -> Any:
     fitted = light(loop.problem.space)
-    fitted.fit(loop.known, loop.scores)
+    fitted.fit(loop.evaluated, loop.scores)
     return fitted.predict(codes)

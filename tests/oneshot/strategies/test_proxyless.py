@@ -201,8 +201,8 @@ def test_multipliers_hold_the_expected_cost_at_the_limit(toy: Any) -> None:
         return [torch.from_numpy(np.exp(log)).float() for log in logs]
 
     probabilities = ends(problem)
-    assert cost.above(probabilities).max() < 0.4  # deviations of random architectures' costs
-    assert cost.above(ends(SearchProblem(space, guide))).min() > 0.5
+    assert cost.excess(probabilities).max() < 0.4  # deviations of random architectures' costs
+    assert cost.excess(ends(SearchProblem(space, guide))).min() > 0.5
     assert (
         guide.score_relaxed(probabilities).mean()
         > guide.value(space.sample(np.random.default_rng(1), 999)).mean() + 2
@@ -240,7 +240,7 @@ def test_costs_that_are_no_sums_guide_by_a_line() -> None:
     cost = ExpectedCost(constraint)
     codes = space.sample(np.random.default_rng(5), 400)
     columns = np.split(space.one_hot(codes), np.cumsum(space.candidates)[:-1], axis=1)
-    line = cost.above([torch.from_numpy(part).float() for part in columns]).numpy()
+    line = cost.excess([torch.from_numpy(part).float() for part in columns]).numpy()
     true = (model.estimate(codes) - constraint.maximum) / cost.spread
     assert np.corrcoef(line, true)[0, 1] > 0.95
 
