@@ -31,7 +31,7 @@ class FolderLock:
     """
 
     def __init__(self, folder: Path, patience: float = PATIENCE):
-        path = folder / "service.operation.lock"
+        path = folder / "service.lock"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -66,7 +66,7 @@ class FolderLock:
 def holder(folder: Path) -> str | None:
     """The process that holds a data folder; None where nobody does."""
     try:
-        handle = os.open(folder / "service.operation.lock", os.O_RDONLY)
+        handle = os.open(folder / "service.lock", os.O_RDONLY)
     except OSError:
         return None
     try:

@@ -95,7 +95,7 @@ def test_an_engine_that_says_nothing_is_a_fault(
 
 
 def holder_of(data: Path) -> str:
-    return (data / "service.operation.lock").read_text().strip()
+    return (data / "service.lock").read_text().strip()
 
 
 def test_what_is_broken_is_named(
