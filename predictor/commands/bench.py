@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from predictor.encoders.registry import ENCODERS
 from predictor.metrics import FIGURES
 from predictor.registry import DEFAULT, available
 from spaces.console.group import example, typed
+
+if TYPE_CHECKING:
+    from predictor.bench.comparison import Comparison
 
 
 def _counts(ctx: click.Context, parameter: click.Parameter, text: str) -> list[int]:
@@ -128,101 +131,67 @@ def bench(
     """Fit on some architectures of a benchmark, test on the rest: Kendall's tau, mean and deviation
     over seeds.
     """
-    from predictor.bench.columns import file_of
-    from predictor.bench.journal import TrialJournal
-    from predictor.bench.trials import Trials
+    from predictor.bench.comparison import Comparison, ComparisonSettings
     from spaces.console.progress import Bar
-    from spaces.files import digest, write_text
-    from tables.benchmarks.registry import benchmark as load
+    from spaces.files import write_text
+    from tables.benchmarks.registry import benchmark as load_benchmark
 
-    source = load(name, data)
-    click.echo(f"benchmark: {source.source}")
-    trials = Trials.of(source, metric, auxiliary)
-    settings: dict[str, Any] = {
-        "benchmark": name,
-        "metric": metric or source.default_metric,
-        "auxiliary": sorted(auxiliary),
-    }
-    files = {named[0] for text in auxiliary if (named := file_of(text)) is not None}
-    if files:
-        settings["files"] = {str(path): digest(path) for path in sorted(files)}
-    begin_with = None
+    benchmark = load_benchmark(name, data)
+    click.echo(f"benchmark: {benchmark.source}")
+    settings = ComparisonSettings(
+        kinds,
+        splits,
+        counts,
+        range(first_seed, first_seed + seeds),
+        metric,
+        auxiliary,
+        transfer,
+    )
+    source = None
     if transfer is not None:
-        begin_with = load_source(
-            transfer, next((kind for kind in kinds if kind in ENCODERS), kinds[0])
-        )
-        settings["transfer"] = {str(transfer): digest(transfer)}
-    kept = TrialJournal(journal, settings)
-    every = range(first_seed, first_seed + seeds)
-    fits = [(kind, count, seed) for count in counts for kind in kinds for seed in every]
-    with Bar(f"{len(fits)} fits on {name}") as bar:
-        for index, (kind, count, seed) in enumerate(fits):
-            left = [split for split in splits if (kind, split, count, seed) not in kept.done]
-            if not left:
-                continue
-            state = f"{kind}, {count} architectures, seed {seed}"
+        graph_kinds = [kind for kind in kinds if kind in ENCODERS]
+        source = load_source(transfer, graph_kinds[0] if graph_kinds else kinds[0])
+    comparison = Comparison(benchmark, name, settings, source, journal)
+    with Bar(f"{comparison.num_fits} fits on {name}") as bar:
+        comparison.run(bar.update)
 
-            def told(share: float, text: str, index: int = index, state: str = state) -> None:
-                bar.update((index + share) / len(fits), state)
-
-            for split, trial in trials.run(kind, count, seed, left, told, begin_with).items():
-                kept.append((kind, split, count, seed), trial)
-    keys = [(kind, split, count, seed) for kind, count, seed in fits for split in splits]
-    found = {key: kept.done[key] for key in keys}
-    rows = _rows(found, kinds, splits, counts)
-    known = f", knowing {', '.join(auxiliary)}" if auxiliary else ""
-    known += f", beginning with {transfer.name}" if transfer is not None else ""
-    drawn = f"seed {first_seed}" if seeds == 1 else f"seeds {first_seed} to {every[-1]}"
+    rows = comparison.rows()
     for figure in figures:
-        title = f"{FIGURES[figure]} on {name}, {settings['metric']}{known}; {drawn}"
-        _show(rows, figure, name, counts, title)
+        _print_table(rows, figure, name, counts, _title(comparison, figure))
     if plot is not None:
         from predictor.bench.plot import tau_plot
 
         tau_plot(plot, rows, name)
         click.echo(f"wrote {plot}")
     if output is not None:
-        listed = [{"trial": list(key), **trial} for key, trial in found.items()]
         report = {
             "command": typed(),
-            **settings,
-            "source": str(source.source),
+            **comparison.description,
+            "source": str(benchmark.source),
             "rows": rows,
-            "trials": listed,
+            "trials": [{"trial": list(key), **trial} for key, trial in comparison.trials().items()],
         }
         write_text(output, json.dumps(report, indent=1) + "\n")
         click.echo(f"wrote {output}")
 
 
-def _rows(
-    found: Any, kinds: tuple[str, ...], splits: tuple[str, ...], counts: list[int]
-) -> list[dict[str, Any]]:
-    """For every predictor and split: figure -> count -> its mean and deviation over seeds."""
-    import numpy as np
-
-    rows = []
-    for kind in kinds:
-        for split in splits:
-            row: dict[str, Any] = {"predictor": kind, "split": split}
-            for figure in FIGURES:
-                row[figure] = {}
-                for count in counts:
-                    values = [
-                        trial[figure]
-                        for key, trial in found.items()
-                        if key[:3] == (kind, split, count)
-                    ]
-                    mean, deviation = float(np.mean(values)), float(np.std(values))
-                    row[figure][count] = {
-                        "mean": mean,
-                        "deviation": deviation,
-                        "seeds": len(values),
-                    }
-            rows.append(row)
-    return rows
+def _title(comparison: Comparison, figure: str) -> str:
+    settings = comparison.settings
+    seeds = settings.seeds
+    title = (
+        f"{FIGURES[figure]} on {comparison.description['benchmark']},"
+        f" {comparison.description['metric']}"
+    )
+    if settings.auxiliary:
+        title += f", knowing {', '.join(settings.auxiliary)}"
+    if settings.transfer is not None:
+        title += f", beginning with {settings.transfer.name}"
+    if len(seeds) == 1:
+        return f"{title}; seed {seeds[0]}"
+    return f"{title}; seeds {seeds[0]} to {seeds[-1]}"
 
 
-def _show(
+def _print_table(
     rows: list[dict[str, Any]], figure: str, name: str, counts: list[int], title: str
 ) -> None:
     from rich.console import Console
