@@ -79,4 +79,4 @@ class GraphEncoder(Encoder):
     @classmethod
     def inputs(cls, space: SearchSpace, codes: Codes) -> Any:
         """The graphs of `codes`, int array [n, choices]."""
-        return DenseGraphs.of(space.graphs(codes))
+        return DenseGraphs.from_batch(space.graphs(codes))

@@ -115,8 +115,8 @@ class GatesEncoder(GraphEncoder):
         kinds = self.labels.kinds(inputs.operation, inputs.position)
         # One gate for each kind of node, not for each node.
         gates = [nn.functional.embedding(kinds, every) for every in self._gates()]
-        read = inputs.ends if self.on_edges else inputs.operating
-        return self._flow(gates, ~inputs.operating, inputs.incoming, inputs.position, read)
+        read = inputs.is_end if self.on_edges else inputs.is_operation
+        return self._flow(gates, ~inputs.is_operation, inputs.incoming, inputs.position, read)
 
     def _soft(self, graphs: RelaxedGraphs) -> Tensor:
         # The features of relaxed graphs, [n, hidden]; a mixture's gate is the mean of its

@@ -68,7 +68,7 @@ class GcnEncoder(GraphEncoder):
         """The global nodes' states [n, hidden]."""
         labels = self.labels(inputs.operation, inputs.position)
         x = torch.cat([labels, self.everything.expand(len(labels), 1, -1)], dim=1)
-        there = inputs.there.unsqueeze(1).float()
+        there = inputs.exists.unsqueeze(1).float()
         gathered = nn.functional.pad(
             inputs.incoming.transpose(1, 2) + torch.eye(labels.shape[1]), (0, 1)
         )

@@ -152,12 +152,12 @@ class TaGatesEncoder(GraphEncoder):
         passing = self.passing[graphs.operation].unsqueeze(-1)
         fixed = self.without_weights[graphs.operation].unsqueeze(-1)
         incoming, outgoing = graphs.incoming, graphs.incoming.transpose(-1, -2)
-        start = self.state(graphs.operating.long())
-        ends = graphs.ends.unsqueeze(-1)
+        start = self.state(graphs.is_operation.long())
+        ends = graphs.is_end.unsqueeze(-1)
         found = []
         for step in range(self.steps):
             x = self.forward_pass(start, operations, passing, incoming)
-            found.append(self.read_out(x, graphs.position, graphs.operating))
+            found.append(self.read_out(x, graphs.position, graphs.is_operation))
             if step < self.steps - 1:
                 turned = torch.where(ends, flattened(self.turn, x), 0)
                 back = self.backward_pass(turned, operations, passing, outgoing)

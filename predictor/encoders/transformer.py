@@ -112,7 +112,7 @@ class TransformerEncoder(GraphEncoder):
         """The graphs of `codes` [n, choices], which nodes may attend [n, nodes, nodes], and their
         depths [n, nodes].
         """
-        return with_paths(DenseGraphs.of(space.graphs(codes)))
+        return with_paths(DenseGraphs.from_batch(space.graphs(codes)))
 
     def forward(self, inputs: tuple[DenseGraphs, Tensor, Tensor]) -> Tensor:
         """Scores [n] of n graphs with their paths."""
@@ -122,11 +122,11 @@ class TransformerEncoder(GraphEncoder):
     def features(self, inputs: tuple[DenseGraphs, Tensor, Tensor]) -> Tensor:
         """The mean states [n, channels] of the nodes without the input."""
         graphs, mask, depth = inputs
-        embedded = self.labels(graphs.operation, graphs.position) * graphs.there.unsqueeze(-1)
+        embedded = self.labels(graphs.operation, graphs.position) * graphs.exists.unsqueeze(-1)
         x = embedded + sinusoids(depth, embedded.shape[-1])
         for layer in self.layers:
             x = layer(x, mask)
-        return mean_over(x, graphs.operating)
+        return mean_over(x, graphs.is_operation)
 
 
 def with_paths(graphs: DenseGraphs) -> tuple[DenseGraphs, Tensor, Tensor]:

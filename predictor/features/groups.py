@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.features.chains import layers
-from predictor.features.graphs import DenseGraphs
 from predictor.features.labels import Labels
 from predictor.features.paths import sequences, statistics
 from spaces.space import Codes, SearchSpace
@@ -42,6 +42,7 @@ def _groups(space: SearchSpace, codes: Codes) -> dict[str, NDArray[np.float32]]:
     if space.is_chain and not space.resolutions:
         found["layers"], found["up_to_layers"] = layers(space, codes)
     else:
-        graphs, labels = DenseGraphs.of(space, codes), Labels.of(space.operations)
+        graphs = DenseGraphs.from_batch(space.graphs(codes)).in_topological_order()
+        labels = Labels.of(space.operations)
         found |= {"paths": statistics(graphs, labels), "sequences": sequences(graphs, labels)}
     return {name: values.astype(np.float32) for name, values in found.items()}

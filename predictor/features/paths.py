@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.features.graphs import DenseGraphs
+from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.features.labels import Labels
 
 _FAR = np.float32(1e6)
@@ -21,10 +21,11 @@ def statistics(graphs: DenseGraphs, labels: Labels) -> NDArray[np.float32]:
     Behind these: the paths, their logarithm, whether there is none, operations that only pass,
     edges and nodes. Without a path most, least and mean are -1.
     """
-    operation, adjacency = graphs.operation, graphs.adjacency
+    operation = graphs.operation.numpy()
+    adjacency = _adjacency(graphs)
     weights = labels.weights(operation)
     count, nodes, sets = weights.shape
-    start = operation == 0
+    start = graphs.is_input.numpy()
     most = np.where(start[:, :, None], np.float32(0), -_FAR) * np.ones(sets, dtype=np.float32)
     least = -most
     paths = start.astype(np.float32)
@@ -44,7 +45,7 @@ def statistics(graphs: DenseGraphs, labels: Labels) -> NDArray[np.float32]:
         least[:, target] += here
         total[:, target] += here * paths[:, target, None]
         without[:, target] *= here == 0
-    ends = _ends(graphs)
+    ends = graphs.is_end.numpy()
     all_paths = np.where(ends, paths, 0).sum(1)
     none = all_paths == 0
     mean = np.where(ends[:, :, None], total, 0).sum(1) / np.maximum(all_paths, 1)[:, None]
@@ -60,7 +61,7 @@ def statistics(graphs: DenseGraphs, labels: Labels) -> NDArray[np.float32]:
         none,
         passing.sum(1),
         adjacency.sum((1, 2)),
-        (operation >= 0).sum(1),
+        graphs.exists.numpy().sum(1),
     ]
     parts = [weights.sum(1), greatest, smallest, mean, holding, np.stack(shape, axis=1)]
     return np.concatenate(parts, axis=1).astype(np.float32)
@@ -73,16 +74,15 @@ def sequences(graphs: DenseGraphs, labels: Labels) -> NDArray[np.float32]:
     Of longer paths the last operations count, as many as give at most 512 sequences (5 of three
     operations).
     """
-    operation, adjacency = graphs.operation, graphs.adjacency
+    operation = graphs.operation.numpy()
+    adjacency = _adjacency(graphs)
     kinds = len(labels.solid)
     length = _length(kinds)
     starts = np.cumsum([0, *(kinds**size for size in range(length + 1))])
     counts = np.zeros((*operation.shape, int(starts[-1])), dtype=np.float32)
-    counts[:, :, 0] = operation == 0
-    digit = np.full(operation.max(initial=0) + 2, -1)
-    digit[[label for label in labels.solid if label < len(digit) - 1]] = [
-        index for index, label in enumerate(labels.solid) if label < len(digit) - 1
-    ]
+    counts[:, :, 0] = graphs.is_input.numpy()
+    digit = np.full(len(labels.member), -1)
+    digit[list(labels.solid)] = np.arange(len(labels.solid))
     for target in range(operation.shape[1]):
         for source in range(target):
             rows = np.flatnonzero(adjacency[:, source, target])
@@ -92,7 +92,7 @@ def sequences(graphs: DenseGraphs, labels: Labels) -> NDArray[np.float32]:
             rows = np.flatnonzero(appended == kind)
             if len(rows):
                 counts[rows, target] = _append(counts[rows, target], kind, kinds, starts)
-    found: NDArray[np.float32] = np.where(_ends(graphs)[:, :, None], counts, 0).sum(1)
+    found: NDArray[np.float32] = np.where(graphs.is_end.numpy()[:, :, None], counts, 0).sum(1)
     return found
 
 
@@ -121,6 +121,7 @@ def _append(
     return found
 
 
-def _ends(graphs: DenseGraphs) -> NDArray[np.bool_]:
-    ends: NDArray[np.bool_] = (graphs.operation > 0) & ~graphs.adjacency.any(2)
-    return ends
+def _adjacency(graphs: DenseGraphs) -> NDArray[np.bool_]:
+    """Return bool [n, nodes, nodes]: true for an edge from the second index to the third."""
+    adjacency: NDArray[np.bool_] = graphs.incoming.numpy().transpose(0, 2, 1) > 0
+    return adjacency

@@ -145,7 +145,7 @@ def test_a_cell_without_operations_is_scored(kind: type[Encoder]) -> None:
 
 
 def batched(kind: type[Encoder], graphs: list[Data]) -> Any:
-    dense = DenseGraphs.of(Batch.from_data_list(graphs))
+    dense = DenseGraphs.from_batch(Batch.from_data_list(graphs))
     return with_paths(dense) if kind is TransformerEncoder else dense
 
 

@@ -104,7 +104,8 @@ def test_parallel_edges_each_bring_something() -> None:
     # Behind an input alone a node receives that input's state; of parallel edges each is a node.
     entering = (graphs.incoming * (graphs.operation == 0)[:, None]).sum(2)
     for graph, node in zip(
-        *(index.tolist() for index in torch.nonzero(graphs.operating, as_tuple=True)), strict=True
+        *(index.tolist() for index in torch.nonzero(graphs.is_operation, as_tuple=True)),
+        strict=True,
     ):
         torch.testing.assert_close(seen[0][graph, node], entering[graph, node] * state)
 
@@ -138,7 +139,7 @@ def test_scores_do_not_depend_on_the_order_of_nodes() -> None:
     encoder = seeded(space)
     with torch.inference_mode():
         one, other, backwards = (
-            encoder(DenseGraphs.of(Batch.from_data_list([data])))
+            encoder(DenseGraphs.from_batch(Batch.from_data_list([data])))
             for data in (graph, moved, reversed_chain)
         )
     torch.testing.assert_close(one, other)

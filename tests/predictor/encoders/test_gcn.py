@@ -20,7 +20,7 @@ def test_states_are_those_of_the_augmented_adjacency_matrix() -> None:
     for row in range(4):
         graphs = encoder.inputs(space, codes[row : row + 1])
         nodes = graphs.operation.shape[1]
-        assert graphs.there.all()
+        assert graphs.exists.all()
         adjacency = torch.eye(nodes + 1)  # row: the node that gathers, the global one last
         adjacency[:nodes, :nodes] += graphs.incoming[0].T
         adjacency[nodes] = 1

@@ -143,8 +143,8 @@ def test_no_gradient_flows_through_what_an_update_reads_but_the_backward_pass() 
 def test_information_flows_backward_from_every_end() -> None:
     space = spaces.get("darts-tiny")
     graphs = TaGatesEncoder.inputs(space, space.sample(np.random.default_rng(0), 3))
-    assert torch.equal(graphs.ends, graphs.operation == len(space.operations))
-    assert int(graphs.ends.sum()) == 6  # of two cells each
+    assert torch.equal(graphs.is_end, graphs.operation == len(space.operations))
+    assert int(graphs.is_end.sum()) == 6  # of two cells each
 
 
 def test_a_step_or_more() -> None:

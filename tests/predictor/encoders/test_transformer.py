@@ -116,7 +116,7 @@ def test_nodes_attend_only_to_those_that_a_path_connects() -> None:
     masks = []
     encoder = TransformerEncoder.of(space, channels=8, heads=2, layers=1, hidden=8)
     encoder.layers[0].register_forward_hook(lambda module, given, found: masks.append(given[1]))
-    encoder(with_paths(DenseGraphs.of(graphs)))
+    encoder(with_paths(DenseGraphs.from_batch(graphs)))
     position = graphs.position.tolist()
     one, two = (position.index(number) for number in (1, 2))
     expected = torch.ones(4, 4, dtype=torch.bool)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import spaces
+from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.features.chains import layers
-from predictor.features.graphs import DenseGraphs
 from predictor.features.groups import groups
 from predictor.features.labels import Labels
 from predictor.features.paths import sequences, statistics
@@ -37,7 +37,7 @@ def test_statistics_of_paths_by_hand() -> None:
     # alone.
     codes = np.array([codes_of("3sp3n1")], dtype=np.int8)
     labels = Labels.of(CELLS.operations)
-    found = statistics(DenseGraphs.of(CELLS, codes), labels)[0]
+    found = statistics(DenseGraphs.from_batch(CELLS.graphs(codes)), labels)[0]
     sets = len(labels.names)
     wide, convs, every = (labels.names.index(name) for name in ("nor_conv_3x3", "conv", "any"))
     count, most, least, mean, holding = (
@@ -55,7 +55,7 @@ def test_statistics_of_paths_by_hand() -> None:
 def test_a_cell_without_a_path() -> None:
     codes = np.zeros((1, 6), dtype=np.int8)
     labels = Labels.of(CELLS.operations)
-    found = statistics(DenseGraphs.of(CELLS, codes), labels)[0]
+    found = statistics(DenseGraphs.from_batch(CELLS.graphs(codes)), labels)[0]
     sets = len(labels.names)
     assert found[5 * sets + 2] == 1
     assert (found[sets : 4 * sets] == -1).all()
@@ -65,7 +65,7 @@ def test_sequences_are_the_paths_spelt() -> None:
     labels = Labels.of(CELLS.operations)
     rng = np.random.default_rng(0)
     codes = CELLS.sample(rng, 200)
-    counts = sequences(DenseGraphs.of(CELLS, codes), labels)
+    counts = sequences(DenseGraphs.from_batch(CELLS.graphs(codes)), labels)
     edges = {(0, 1): 0, (0, 2): 1, (1, 2): 2, (0, 3): 3, (1, 3): 4, (2, 3): 5}
     routes = [[(0, 3)], [(0, 1), (1, 3)], [(0, 2), (2, 3)], [(0, 1), (1, 2), (2, 3)]]
     for row, found in zip(codes, counts, strict=True):
