@@ -70,8 +70,18 @@ setup(
         ]
     ),
     package_data={
-        "tables": ["schema.json", "data/*.json"],
-        "service": ["templates/*.html", "static/*.svg", "static/css/*.css", "static/js/*.js"],
+        "spaces": ["py.typed"],
+        "tables": ["py.typed", "schema.json", "data/*.json"],
+        "profiler": ["py.typed"],
+        "predictor": ["py.typed"],
+        "oneshot": ["py.typed"],
+        "service": [
+            "py.typed",
+            "templates/*.html",
+            "static/*.svg",
+            "static/css/*.css",
+            "static/js/*.js",
+        ],
     },
     install_requires=["click>=8.1", "numpy>=2.0", "rich>=13.7", "torch>=2.6"],
     extras_require={

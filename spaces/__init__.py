@@ -1,33 +1,63 @@
-"""Pathfit spaces: what a network can be."""
+"""Search spaces: choices, architectures, and the blocks and networks that they build."""
 
 from typing import TYPE_CHECKING
 
 from spaces.lazy import exports
 
 if TYPE_CHECKING:
-    from spaces import formats as formats
-    from spaces.architecture import Architecture as Architecture
-    from spaces.block import Block as Block
-    from spaces.chains.additive_space import AdditiveSpace as AdditiveSpace
-    from spaces.chains.additive_space import ChoiceLayer as ChoiceLayer
-    from spaces.chains.chain import ChainSpace as ChainSpace
-    from spaces.choice import Choice as Choice
-    from spaces.choice_space import ChoiceSpace as ChoiceSpace
-    from spaces.modules.choices import LayerChoice as LayerChoice
-    from spaces.modules.input_choice import InputChoice as InputChoice
-    from spaces.modules.repeat import Repeat as Repeat
-    from spaces.modules.supernet import Supernet as Supernet
-    from spaces.modules.value_choice import ValueChoice as ValueChoice
-    from spaces.registry import available as available
-    from spaces.registry import get as get
-    from spaces.registry import register_space as register_space
-    from spaces.space import SearchSpace as SearchSpace
-    from spaces.user_model.factory import from_model as from_model
-    from spaces.user_model.space import ModelSpace as ModelSpace
-    from spaces.zoo.publications import published as published
-    from spaces.zoo.publications import published_names as published_names
+    from spaces import formats
+    from spaces.architecture import Architecture
+    from spaces.block import Block
+    from spaces.cells.plan import Plan
+    from spaces.cells.space import CellSpace
+    from spaces.chains.additive_space import AdditiveSpace, ChoiceLayer
+    from spaces.chains.chain import ChainSpace
+    from spaces.choice import Choice, Combination, Values
+    from spaces.choice_space import ChoiceSpace
+    from spaces.errors import PathfitError
+    from spaces.modules.choices import LayerChoice
+    from spaces.modules.elastic_supernet import extract
+    from spaces.modules.input_choice import InputChoice
+    from spaces.modules.repeat import Repeat
+    from spaces.modules.supernet import Supernet
+    from spaces.modules.value_choice import ValueChoice
+    from spaces.registry import available, get, register_space
+    from spaces.space import SearchSpace
+    from spaces.user_model.factory import from_model
+    from spaces.user_model.space import ModelSpace
+    from spaces.zoo.publications import published, published_names
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AdditiveSpace",
+    "Architecture",
+    "Block",
+    "CellSpace",
+    "ChainSpace",
+    "Choice",
+    "ChoiceLayer",
+    "ChoiceSpace",
+    "Combination",
+    "InputChoice",
+    "LayerChoice",
+    "ModelSpace",
+    "PathfitError",
+    "Plan",
+    "Repeat",
+    "SearchSpace",
+    "Supernet",
+    "ValueChoice",
+    "Values",
+    "available",
+    "extract",
+    "formats",
+    "from_model",
+    "get",
+    "published",
+    "published_names",
+    "register_space",
+]
 
 __getattr__, __dir__ = exports(
     __name__,
@@ -35,20 +65,26 @@ __getattr__, __dir__ = exports(
         "AdditiveSpace": ".chains.additive_space",
         "Architecture": ".architecture",
         "Block": ".block",
+        "CellSpace": ".cells.space",
         "ChainSpace": ".chains.chain",
         "Choice": ".choice",
-        "ChoiceSpace": ".choice_space",
         "ChoiceLayer": ".chains.additive_space",
+        "ChoiceSpace": ".choice_space",
+        "Combination": ".choice",
         "InputChoice": ".modules.input_choice",
         "LayerChoice": ".modules.choices",
         "ModelSpace": ".user_model.space",
+        "PathfitError": ".errors",
+        "Plan": ".cells.plan",
         "Repeat": ".modules.repeat",
         "SearchSpace": ".space",
         "Supernet": ".modules.supernet",
         "ValueChoice": ".modules.value_choice",
+        "Values": ".choice",
         "available": ".registry",
-        "from_model": ".user_model.factory",
+        "extract": ".modules.elastic_supernet",
         "formats": ".formats:",
+        "from_model": ".user_model.factory",
         "get": ".registry",
         "published": ".zoo.publications",
         "published_names": ".zoo.publications",
