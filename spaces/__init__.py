@@ -1,4 +1,4 @@
-"""Search spaces: choices, architectures, and the blocks and networks that they build."""
+"""Pathfit spaces: choices, architectures, and the blocks and networks that they build."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""`python -m spaces`."""
+"""Run the command line as `python -m spaces`."""
 
 from spaces.commands import main
 

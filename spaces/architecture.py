@@ -1,4 +1,4 @@
-"""One point of a search space."""
+"""Architecture: one point of a search space."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spaces.errors import InvalidArchitecture, InvalidParameter, UnknownName
 from spaces.files import read_text
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True)
 class Architecture:
-    """An immutable, hashable choice of one candidate for every choice of a space.
+    """An immutable, hashable selection of one candidate for every choice of a space.
 
     Args:
-        space: the space's canonical name, such as `spos` or `spos(input_size=160)`.
-        items: (choice, candidate) pairs in the order of the space's choices.
+        space: Canonical name of the space, such as `spos` or `spos(input_size=160)`.
+        items: Pairs (choice, candidate) in the order of the space's choices.
+
+    Example:
+        >>> import spaces
+        >>> architecture = spaces.get("nasbench201").architecture([3, 3, 3, 1, 3, 2])
+        >>> architecture["edge_0_1"]
+        'nor_conv_3x3'
+        >>> spaces.Architecture.from_json(architecture.to_json()) == architecture
+        True
     """
 
     space: str
@@ -39,20 +44,20 @@ class Architecture:
         return iter(self.items)
 
     def to_dict(self) -> dict[str, object]:
-        """The JSON object of this architecture."""
+        """Return the architecture as a JSON object."""
         return {"space": self.space, "choices": self.choices}
 
     def to_json(self) -> str:
-        """One line of JSON; `from_json` reads it back."""
+        """Return the architecture as one line of JSON, which `from_json` reads."""
         return json.dumps(self.to_dict())
 
     @classmethod
     def from_dict(cls, value: object) -> Architecture:
-        """Read the object that `to_dict` gives and check it against its space.
+        """Read the object that `to_dict` returns and check it against its space.
 
         Raises:
-            InvalidArchitecture: a key is missing, unexpected or of the wrong kind.
-            UnknownName: the space does not exist.
+            InvalidArchitecture: A key is missing, unexpected or of the wrong kind.
+            UnknownName: The space does not exist.
         """
         from spaces.registry import get
 
@@ -63,7 +68,9 @@ class Architecture:
         for key in ("space", "choices"):
             if key not in value:
                 raise InvalidArchitecture(f"the architecture lacks the key {key!r}")
-        space, choices = value["space"], value["choices"]
+
+        space = value["space"]
+        choices = value["choices"]
         if not isinstance(space, str):
             raise InvalidArchitecture(
                 f"the architecture's 'space' must be a name, not {space!r:.60}"
@@ -76,19 +83,19 @@ class Architecture:
 
     @classmethod
     def from_json(cls, text: str) -> Architecture:
-        """Read the JSON that `to_json` writes; raises as `from_dict`."""
-        return cls.from_dict(_parsed(text))
+        """Read the JSON that `to_json` writes; raises the errors of `from_dict`."""
+        return cls.from_dict(_parse_json(text))
 
     @classmethod
     def read(cls, path: str | Path) -> Architecture:
-        """Read an architecture from a JSON file; the errors name the file."""
+        """Read an architecture from a JSON file; errors name the file."""
         try:
             return cls.from_json(read_text(path))
         except (InvalidArchitecture, InvalidParameter, UnknownName) as error:
             raise InvalidArchitecture(f"{path}: {error}") from error
 
 
-def _parsed(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""One measurable unit of a network, and the key of a lookup table."""
+"""Block: one measurable unit of a network, and the key of a lookup table."""
 
 from __future__ import annotations
 
@@ -12,21 +12,30 @@ from spaces.operators.layers import Shape, branch_macs
 
 @dataclass(frozen=True)
 class Block:
-    """An operator with all that its cost depends on.
+    """An operator with everything that its cost depends on.
 
     Args:
-        operator: a name from `spaces.operators`.
-        input: shape of one image's features, (channels, height, width).
-        output: the same behind the block, or (features,).
-        kernel: side of the (depthwise) kernel.
-        hidden: channels inside the block.
-        stride: of the strided convolution.
-        activation: name of the activation.
-        expansion: channels inside the block over those of its input.
-        groups: of its pointwise convolutions.
-        dilation: of the depthwise kernel.
-        se: whether it squeezes and excites.
-        shortcut: whether its input is added to its output.
+        operator: Name from `spaces.operators`.
+        input: Shape of one image's input features, (channels, height, width).
+        output: Shape of the output features, (channels, height, width) or (features,).
+        kernel: Side of the (depthwise) kernel in pixels.
+        hidden: Number of channels inside the block.
+        stride: Stride of the strided convolution.
+        activation: Name of the activation.
+        expansion: Ratio of the channels inside the block to those of its input.
+        groups: Number of groups of its pointwise convolutions.
+        dilation: Dilation of the depthwise kernel.
+        se: Whether it has a squeeze-and-excitation branch.
+        shortcut: Whether its input is added to its output.
+
+    Example:
+        >>> block = Block("conv", (3, 32, 32), (16, 16, 16), kernel=3, stride=2)
+        >>> block.key
+        'conv k3 s2 3x32x32 -> 16x16x16'
+        >>> block.macs, block.params
+        (110592, 464)
+        >>> Block.from_key(block.key) == block
+        True
     """
 
     operator: str
@@ -46,22 +55,22 @@ class Block:
     def key(self) -> str:
         """The readable, stable name, such as `mbconv k5 e6 s2 relu6 24x56x56 -> 40x28x28`."""
         numbers = ((letter, getattr(self, field)) for letter, field in _NUMBERS.items())
-        parts = [
+        words = [
             self.operator,
             *(f"{letter}{number}" for letter, number in numbers if number is not None),
         ]
         if self.activation is not None:
-            parts.append(self.activation)
-        parts += [word for word, field in _FLAGS.items() if getattr(self, field)]
-        return " ".join([*parts, _shape(self.input), "->", _shape(self.output)])
+            words.append(self.activation)
+        words += [word for word, field in _FLAGS.items() if getattr(self, field)]
+        return " ".join([*words, _shape_text(self.input), "->", _shape_text(self.output)])
 
     @classmethod
     def from_key(cls, key: str) -> Block:
-        """Read what `key` wrote.
+        """Parse a key.
 
         Raises:
-            InvalidBlock: the text is not a block's key.
-            UnknownName: the operator is unknown.
+            InvalidBlock: The text is not the key of a block.
+            UnknownName: The operator is unknown.
         """
         from spaces.operators import operator
 
@@ -71,19 +80,22 @@ class Block:
         match = _KEY.fullmatch(key)
         if match is None:
             raise fault
-        found = match.groupdict()
-        operator(found["operator"])
-        numbers = {name: int(found[name]) if found[name] else None for name in _NUMBERS.values()}
+
+        fields = match.groupdict()
+        operator(fields["operator"])
+        numbers = {name: int(fields[name]) if fields[name] else None for name in _NUMBERS.values()}
         block = cls(
-            found["operator"],
-            tuple(map(int, found["input"].split("x"))),
-            tuple(map(int, found["output"].split("x"))),
-            activation=found["activation"],
-            se=found["se"] is not None,
-            shortcut=found["shortcut"] is not None,
+            fields["operator"],
+            tuple(map(int, fields["input"].split("x"))),
+            tuple(map(int, fields["output"].split("x"))),
+            activation=fields["activation"],
+            se=fields["se"] is not None,
+            shortcut=fields["shortcut"] is not None,
             **numbers,
         )
-        if block.key != key:  # such as k05: a second spelling would be a second row of a table
+
+        # Such as k05: two keys of one block would be two rows of a lookup table.
+        if block.key != key:
             raise fault
         return block
 
@@ -92,13 +104,12 @@ class Block:
         """Multiply-accumulates of the convolution and linear layers for one image."""
         from spaces.operators import operator
 
-        return sum(
-            branch_macs(*branch) for branch in operator(self.operator).branches(self).values()
-        )
+        branches = operator(self.operator).branches(self).values()
+        return sum(branch_macs(*branch) for branch in branches)
 
     @cached_property
     def params(self) -> int:
-        """Learned numbers, the scale and shift of batch normalisation among them."""
+        """Number of learned parameters, including scale and shift of batch normalisation."""
         from spaces.operators import operator
 
         branches = operator(self.operator).branches(self).values()
@@ -108,7 +119,7 @@ class Block:
         return self.key
 
 
-def _shape(shape: Shape) -> str:
+def _shape_text(shape: Shape) -> str:
     return "x".join(map(str, shape))
 
 
@@ -120,11 +131,12 @@ _NUMBERS = {
     "d": "dilation",
     "s": "stride",
 }
-"""Letter in the key -> field, in the key's order."""
+"""Letter in the key -> field, in the order of the key."""
 
 _FLAGS = {"se": "se", "skip": "shortcut"}
 """Word in the key -> field."""
 
+# The lookahead keeps the activation from matching a number such as s2, or a flag.
 _KEY = re.compile(
     r"(?P<operator>[a-z][a-z0-9_-]*)"
     + "".join(rf"(?: {letter}(?P<{field}>\d+))?" for letter, field in _NUMBERS.items())

@@ -1,4 +1,4 @@
-"""A decision that a search space leaves open."""
+"""Choice: a decision that a search space leaves open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from spaces.errors import InvalidArchitecture, InvalidParameter
 NOTHING = "none"
 """The candidate of a combination that takes no input."""
 
-_MOST_COMBINATIONS = 1 << 15
+_MAX_COMBINATIONS = 1 << 15
+_MAX_INPUTS_OF_ANY_NUMBER = 14
+_MAX_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,13 @@ class Choice:
     """An ordered set of candidates, of which an architecture takes one.
 
     Args:
-        key: the choice's name, such as `layer_1`.
-        candidates: the candidates' names; their order gives the codes.
+        key: Name of the choice, such as `layer_1`.
+        candidates: Names of the candidates; their order determines the codes.
+
+    Example:
+        >>> choice = Choice("layer_1", ("k3", "k5", "k7"))
+        >>> choice.code("k5")
+        1
     """
 
     key: str
@@ -34,13 +41,16 @@ class Choice:
         return {name: code for code, name in enumerate(self.candidates)}
 
     def code(self, candidate: object) -> int:
-        """The code of a candidate given by name; raises InvalidArchitecture with the names that
-        exist.
+        """Return the code of a candidate.
+
+        Raises:
+            InvalidArchitecture: There is no such candidate; the message lists those that exist.
         """
         if not isinstance(candidate, str) or candidate not in self.codes:
-            known = ", ".join(self.candidates[:20]) + (", ..." if len(self.candidates) > 20 else "")
+            ellipsis = ", ..." if len(self.candidates) > _MAX_LISTED else ""
+            listed = ", ".join(self.candidates[:_MAX_LISTED]) + ellipsis
             raise InvalidArchitecture(
-                f"{self.key}: unknown candidate {candidate!r}; there is: {known}"
+                f"{self.key}: unknown candidate {candidate!r}; there is: {listed}"
             )
         return self.codes[candidate]
 
@@ -49,22 +59,36 @@ class Choice:
 class Combination(Choice):
     """A choice among inputs (NNI's InputChoice); every allowed set of inputs is one candidate.
 
-    Its codes index `itertools.combinations` where a number is fixed, and are bitmasks (input i is
-    bit i) where any number may be chosen. A candidate is named by its inputs, such as `0+2`, or
-    `none`.
+    With a fixed number of inputs the codes index `itertools.combinations`. With any number they are
+    bitmasks, in which bit i is input i. A candidate is named by its inputs, such as `0+2`, or
+    `none`. Create one with `from_inputs`.
 
     Args:
-        inputs: the inputs' names, in order.
-        chosen: how many an architecture takes; None: any number.
+        inputs: Names of the inputs, in order.
+        chosen: Number of inputs that an architecture takes. None: any number.
+
+    Example:
+        >>> choice = Combination.from_inputs("node_2", ["a", "b", "c"], 2)
+        >>> choice.candidates
+        ('a+b', 'a+c', 'b+c')
+        >>> choice.code_of([2, 0])
+        1
     """
 
     inputs: tuple[str, ...] = ()
     chosen: int | None = 1
 
     @classmethod
-    def of(cls, key: str, inputs: Sequence[str], chosen: int | None) -> Combination:
-        """The combination of these inputs; raises InvalidParameter where there is none, or too
-        many.
+    def from_inputs(cls, key: str, inputs: Sequence[str], chosen: int | None) -> Combination:
+        """Enumerate the allowed sets of inputs.
+
+        Args:
+            key: Name of the choice.
+            inputs: Names of the inputs, in order.
+            chosen: Number of inputs that an architecture takes. None: any number.
+
+        Raises:
+            InvalidParameter: There is no combination, there are too many, or a name is unusable.
         """
         names = tuple(inputs)
         if len(set(names)) < len(names) or any(
@@ -75,34 +99,38 @@ class Combination(Choice):
             )
         if not names or (chosen is not None and not 1 <= chosen <= len(names)):
             raise InvalidParameter(f"{key}: cannot choose {chosen} of {len(names)} inputs")
-        if chosen is None and len(names) > 14:
+        if chosen is None and len(names) > _MAX_INPUTS_OF_ANY_NUMBER:
             raise InvalidParameter(
-                f"{key}: any number of {len(names)} inputs has too many combinations; at most 14"
+                f"{key}: any number of {len(names)} inputs has too many combinations; at most"
+                f" {_MAX_INPUTS_OF_ANY_NUMBER}"
             )
-        sets = _subsets(len(names), chosen)
-        if len(sets) > _MOST_COMBINATIONS:
+
+        subsets = _subsets(len(names), chosen)
+        if len(subsets) > _MAX_COMBINATIONS:
             raise InvalidParameter(
-                f"{key}: {chosen} of {len(names)} inputs has {len(sets)} combinations; too many"
+                f"{key}: {chosen} of {len(names)} inputs has {len(subsets)} combinations; too many"
             )
-        candidates = tuple("+".join(names[index] for index in taken) or NOTHING for taken in sets)
-        return cls(key, candidates, names, chosen)
+        candidates = ["+".join(names[index] for index in subset) or NOTHING for subset in subsets]
+        return cls(key, tuple(candidates), names, chosen)
 
     @cached_property
     def subsets(self) -> tuple[tuple[int, ...], ...]:
-        """For each code the inputs that it takes, by index."""
+        """Indices of the inputs that each code takes."""
         return _subsets(len(self.inputs), self.chosen)
 
-    def code_of(self, taken: Iterable[int]) -> int:
-        """The code that takes exactly these inputs; raises InvalidArchitecture where that is not
-        allowed.
+    def code_of(self, indices: Iterable[int]) -> int:
+        """Return the code that takes exactly these inputs, in any order.
+
+        Raises:
+            InvalidArchitecture: No candidate takes them.
         """
-        wanted = tuple(sorted(taken))
+        subset = tuple(sorted(indices))
         try:
-            return self.subsets.index(wanted)
+            return self.subsets.index(subset)
         except ValueError:
             number = "any number" if self.chosen is None else str(self.chosen)
             raise InvalidArchitecture(
-                f"{self.key}: cannot take the inputs {list(wanted)}; {number} of {len(self.inputs)}"
+                f"{self.key}: cannot take the inputs {list(subset)}; {number} of {len(self.inputs)}"
                 " are taken"
             ) from None
 
@@ -111,39 +139,54 @@ class Combination(Choice):
 class Values(Choice):
     """A choice among plain values (NNI's ValueChoice); candidates are named by their text.
 
+    Create one with `from_values`.
+
     Args:
-        values: the value of each candidate.
+        values: Value of each candidate.
+
+    Example:
+        >>> Values.from_values("resolution", [160, 192, 224]).candidates
+        ('160', '192', '224')
     """
 
     values: tuple[Any, ...] = ()
 
     @classmethod
-    def of(cls, key: str, values: Sequence[Any]) -> Values:
-        """The choice among these values; raises InvalidParameter where two read alike."""
+    def from_values(cls, key: str, values: Sequence[Any]) -> Values:
+        """Name each value by its text.
+
+        Raises:
+            InvalidParameter: There are no values, or two have the same text.
+        """
         names = tuple(map(str, values))
         if not names or len(set(names)) < len(names):
-            raise InvalidParameter(f"{key}: values must be there and differ, not {list(values)}")
+            raise InvalidParameter(
+                f"{key}: needs values whose texts differ, at least one, not {list(values)}"
+            )
         return cls(key, names, tuple(values))
 
 
 def _subsets(count: int, chosen: int | None) -> tuple[tuple[int, ...], ...]:
     if chosen is not None:
         return tuple(itertools.combinations(range(count), chosen))
-    return tuple(
-        tuple(bit for bit in range(count) if mask >> bit & 1) for mask in range(1 << count)
-    )
+
+    masks = range(1 << count)
+    return tuple(tuple(bit for bit in range(count) if mask >> bit & 1) for mask in masks)
 
 
-def check_keys(choices: Iterable[Choice], given: Iterable[object]) -> None:
-    """Raise InvalidArchitecture that names the first choice missing from `given`, or unexpected in
-    it.
+def check_keys(choices: Iterable[Choice], keys: Iterable[object]) -> None:
+    """Compare the keys of an architecture with the choices of its space.
+
+    Raises:
+        InvalidArchitecture: A choice is missing, or a key is no choice; the first one is named.
     """
-    known, present = [choice.key for choice in choices], list(given)
-    for key in known:
+    expected = [choice.key for choice in choices]
+    present = list(keys)
+    for key in expected:
         if key not in present:
             raise InvalidArchitecture(f"the choice {key!r} is missing")
     for name in present:
-        if name not in known:
+        if name not in expected:
             raise InvalidArchitecture(
-                f"unexpected choice {name!r}; the choices are {known[0]} ... {known[-1]}"
+                f"unexpected choice {name!r}; the choices are {expected[0]} ... {expected[-1]}"
             )

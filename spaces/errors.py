@@ -1,4 +1,4 @@
-"""Errors that a user can be told in one sentence."""
+"""Errors that a user can be shown in one sentence."""
 
 from __future__ import annotations
 
@@ -6,20 +6,31 @@ from collections.abc import Iterable
 
 
 class PathfitError(Exception):
-    """Base of all errors that the command line prints as one line and HTTP answers as 4xx."""
+    """Base of all errors that the command line prints as one line and HTTP answers as 4xx.
+
+    Example:
+        >>> import spaces
+        >>> try:
+        ...     spaces.get("nasbench201").architecture([0, 0])
+        ... except spaces.PathfitError as error:
+        ...     print(error)
+        nasbench201 has 6 choices; 2 codes were given
+    """
 
 
 class UnknownName(PathfitError):
     """A name that is not registered.
 
     Args:
-        kind: what was looked for, such as "space".
-        name: the name asked for.
-        known: the names that exist.
+        kind: Kind of the entry that was looked up, such as "space".
+        name: Name that is not registered.
+        known: Names that exist.
     """
 
     def __init__(self, kind: str, name: object, known: Iterable[str]):
-        self.kind, self.name, self.known = kind, name, tuple(known)
+        self.kind = kind
+        self.name = name
+        self.known = tuple(known)
         listed = ", ".join(self.known) if self.known else "none"
         super().__init__(
             f"unknown {kind} {name!r}; there is: {listed}{near_miss(name, self.known)}"
@@ -40,9 +51,7 @@ class InvalidParameter(PathfitError):
 
 
 class InvalidArchitecture(PathfitError):
-    """An architecture that does not belong to its space: a missing, unexpected or unknown part is
-    named.
-    """
+    """An architecture that does not belong to its space; the choice at fault is named."""
 
 
 class InvalidBlock(PathfitError):
@@ -50,7 +59,7 @@ class InvalidBlock(PathfitError):
 
 
 class InvalidFile(PathfitError):
-    """A file whose content is not what was expected; the path and the fault are named."""
+    """A file with unexpected content; the path and the fault are named."""
 
 
 class NoActiveCandidate(PathfitError):
@@ -58,14 +67,20 @@ class NoActiveCandidate(PathfitError):
 
 
 class NotAdditive(PathfitError):
-    """A cost that is not a sum over choices was asked for its expectation."""
+    """An expectation was requested of a cost that is not a sum over choices."""
 
 
 class MissingExtra(PathfitError):
-    """A command needs a package that the installed extras do not bring."""
+    """A command needs a package of an extra that is not installed.
+
+    Args:
+        module: Package that cannot be imported.
+        extra: Extra of Pathfit that installs it.
+    """
 
     def __init__(self, module: str, extra: str):
-        self.module, self.extra = module, extra
+        self.module = module
+        self.extra = extra
         super().__init__(
             f"this needs the package {module}, which is not installed: pip install"
             f" 'pathfit[{extra}]'"

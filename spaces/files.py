@@ -15,11 +15,10 @@ from spaces.errors import InvalidFile
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; it takes `path`'s place when the block ends without
-    an error.
+    """Yield a temporary path to write to, which replaces `path` when the block ends without error.
 
     Raises:
-        InvalidFile: the folder cannot be written to, or `path` is itself a folder.
+        InvalidFile: The folder cannot be written to, or `path` is itself a folder.
     """
     path = Path(path)
     if path.is_dir():
@@ -30,25 +29,32 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise InvalidFile(f"cannot write {path}: {error.strerror}") from error
     os.close(handle)
-    beside = Path(name)
+
+    temporary = Path(name)
     try:
-        yield beside
-        beside.chmod(0o666 & ~_umask())
-        with open(beside, "rb+") as written:
-            os.fsync(written.fileno())
-        beside.replace(path)
+        yield temporary
+        # A temporary file is private; the result has the permissions of any new file.
+        temporary.chmod(0o666 & ~_umask())
+        # The content must be on the disk before the name is, or a power cut leaves an empty file.
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` to `path`, all or nothing."""
-    with replacing(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    """Write `text` to `path` completely or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_text(path: str | Path) -> str:
-    """Read a text file; raises InvalidFile with the reason where that fails."""
+    """Read a text file.
+
+    Raises:
+        InvalidFile: The file cannot be read; the reason is named.
+    """
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -135,7 +141,11 @@ def _is_json(text: str) -> bool:
 
 
 def digest(path: str | Path) -> str:
-    """SHA-256 of a file in hexadecimal; raises InvalidFile where it cannot be read."""
+    """Return the SHA-256 of a file in hexadecimal.
+
+    Raises:
+        InvalidFile: The file cannot be read; the reason is named.
+    """
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -48,7 +48,7 @@ class SearchSpace(ChoiceSpace, ABC):
         15625
         >>> architecture = space.architecture([3, 3, 3, 1, 3, 2])
         >>> space.macs(architecture), space.params(architecture)
-        (149333632, 1045178)
+        (153272960, 1073466)
     """
 
     # Capabilities, which other packages test in place of the space's class
@@ -103,18 +103,19 @@ class SearchSpace(ChoiceSpace, ABC):
     # Blocks and costs
 
     def input_shape_of(self, architecture: Architecture) -> tuple[int, int, int]:
-        """Shape of one image for the architecture's network: the space's, unless the resolution is
-        a choice.
+        """Return the shape of one image for a network, (channels, height, width).
+
+        It is the space's, unless the resolution is a choice.
         """
         return self.input_shape
 
     @abstractmethod
     def blocks(self, architecture: Architecture) -> list[Block]:
-        """The blocks that `network(architecture)` executes, in its order."""
+        """Return the blocks that `network(architecture)` executes, in order."""
 
     @abstractmethod
     def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
-        """All block keys of the space and how often each occurs: int array [n, keys]."""
+        """Return all block keys of the space and how often each occurs, int array [n, keys]."""
 
     @property
     @abstractmethod
@@ -122,18 +123,21 @@ class SearchSpace(ChoiceSpace, ABC):
         """Key -> block for every block that occurs in the space."""
 
     def macs(self, architectures: Any) -> Any:
-        """Multiply-accumulates (the papers' FLOPs) for one image: int of one Architecture, int64
-        array [n] of many.
+        """Count the multiply-accumulates for one image, which papers call FLOPs.
+
+        Args:
+            architectures: One Architecture, or many of them or codes [n, choices].
+
+        Returns:
+            Int for one Architecture, int64 array [n] for many.
         """
-        return self._counted("macs", architectures)
+        return self._count("macs", architectures)
 
     def params(self, architectures: Any) -> Any:
-        """Learned numbers of the networks, counted as `macs`: int of one Architecture, int64 array
-        [n] of many.
-        """
-        return self._counted("params", architectures)
+        """Count the learned parameters; arguments and result are those of `macs`."""
+        return self._count("params", architectures)
 
-    def _counted(
+    def _count(
         self, field: str, architectures: Architecture | Architectures
     ) -> int | NDArray[np.int64]:
         if isinstance(architectures, Architecture):
@@ -141,12 +145,12 @@ class SearchSpace(ChoiceSpace, ABC):
         return self._sums(field, self.codes(architectures))
 
     def _sums(self, field: str, codes: Codes) -> NDArray[np.int64]:
-        """Sums of a block's `field` over the networks `codes` [n, choices]: int64 array [n]."""
+        """Sum a field of the blocks over the networks of codes [n, choices], int64 array [n]."""
         sums = np.zeros(len(codes), dtype=np.int64)
         for start in range(0, len(codes), _COUNTING_CHUNK):
             keys, counts = self.block_counts(codes[start : start + _COUNTING_CHUNK])
-            each = np.array([getattr(self.all_blocks[key], field) for key in keys], dtype=np.int64)
-            sums[start : start + _COUNTING_CHUNK] = counts @ each
+            values = [getattr(self.all_blocks[key], field) for key in keys]
+            sums[start : start + _COUNTING_CHUNK] = counts @ np.array(values, dtype=np.int64)
         return sums
 
     def additive_table(
@@ -171,21 +175,21 @@ class SearchSpace(ChoiceSpace, ABC):
 
     @property
     def operations(self) -> list[str]:
-        """The operations' names; in graphs the operation with index i is node label i + 1."""
+        """Names of the operations; in graphs the operation with index i has the label i + 1."""
         return list(dict.fromkeys(name for choice in self.choices for name in choice.candidates))
 
     @property
     def positions(self) -> int:
-        """How many positions the nodes of graphs have, beside 0 for inputs."""
+        """Number of positions of the nodes of graphs, without 0 for inputs."""
         return len(self.choices)
 
     @abstractmethod
     def graph(self, architecture: Architecture) -> Data:
-        """The architecture as a graph for predictors; see `spaces.graph`."""
+        """Return the architecture as a graph for predictors; see `spaces.graph`."""
 
     @abstractmethod
     def graphs(self, architectures: Architectures) -> Batch:
-        """The graphs of many architectures, built at once."""
+        """Return the graphs of many architectures, built at once."""
 
     def relaxed_graphs(self, probabilities: Sequence[Tensor]) -> RelaxedGraphs | None:
         """Build the graphs of independent distributions over candidates, differentiably.
@@ -199,7 +203,7 @@ class SearchSpace(ChoiceSpace, ABC):
         return None
 
     def sketch(self, architecture: Architecture) -> Sketch:
-        """What a picture of the architecture shows; see `spaces.drawing.renderer`."""
+        """Return the content of the architecture's picture; see `spaces.drawing.renderer`."""
         from spaces.drawing.sketch import chain_sketch
 
         return chain_sketch(self.name, [("", [block]) for block in self.blocks(architecture)])
@@ -213,14 +217,23 @@ class SearchSpace(ChoiceSpace, ABC):
         num_classes: int | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
-        """The stand-alone network, its weights drawn from `generator` (default: seed 0)."""
+        """Build the stand-alone network.
+
+        Args:
+            architecture: Architecture of this space.
+            num_classes: Number of classes of the classifier. None: the space's.
+            generator: Source of the initial weights. None: a new one with seed 0.
+        """
 
     @abstractmethod
     def supernet(
         self, num_classes: int | None = None, generator: torch.Generator | None = None
     ) -> Supernet:
-        """The network that holds every candidate, its weights drawn from `generator` (default: seed
-        0).
+        """Build the network that holds the weights of every candidate.
+
+        Args:
+            num_classes: Number of classes of the classifier. None: the space's.
+            generator: Source of the initial weights. None: a new one with seed 0.
         """
 
     search_keys_are_choices = True

@@ -1,4 +1,4 @@
-"""The contract of a search space, as tests that plug-ins run on their own spaces.
+"""SpaceContract: tests of the contract of a search space, which plug-ins run on their spaces.
 
     from spaces.testing import SpaceContract
 
@@ -6,8 +6,8 @@
         def space(self):
             return spaces.get("mine")
 
-Everything that Pathfit does with a space rests on these. The tests build and run networks, so a
-small preset of the space is best. They need pytest, and torch-geometric for the graphs.
+All of Pathfit relies on this contract. The tests build and run networks, so that a small preset of
+the space is best. They need pytest, and torch-geometric for the graphs.
 """
 
 from __future__ import annotations
@@ -30,25 +30,23 @@ from spaces.space import Codes, SearchSpace
 
 
 class SpaceContract(ABC):
-    """Tests of one space; subclass it, name the subclass `Test...`, and give `space`."""
+    """Tests of one space; name the subclass `Test...` and implement `space`."""
 
     samples = 200
-    """Architectures of the tests that only count."""
+    """Number of architectures in tests that build nothing."""
 
     builds = 4
-    """Architectures of the tests that build networks."""
+    """Number of architectures in tests that build networks."""
 
     registered = True
-    """Whether `spaces.get(space.name)` gives the space, so that it pickles and its architectures
-    are read.
-    """
+    """Whether `spaces.get(space.name)` returns the space; only then it can be pickled."""
 
     @abstractmethod
     def space(self) -> SearchSpace:
-        """The space that is tested."""
+        """Return the space under test."""
 
     def codes(self, seed: int = 0, n: int | None = None) -> Codes:
-        """Sampled codes [n, choices]."""
+        """Sample codes [n, choices]."""
         return self.space().sample(np.random.default_rng(seed), self.samples if n is None else n)
 
     # Architectures and codes
@@ -60,7 +58,8 @@ class SpaceContract(ABC):
             assert len(choice.candidates) == len(set(choice.candidates)) > 0
 
     def test_encoding_and_decoding_are_inverse(self) -> None:
-        space, codes = self.space(), self.codes()
+        space = self.space()
+        codes = self.codes()
         architectures = space.decode(codes)
         assert (space.encode(architectures) == codes).all()
         assert space.decode(space.encode(architectures)) == architectures
@@ -69,7 +68,8 @@ class SpaceContract(ABC):
             assert space.architecture(row.tolist()) == architecture
 
     def test_codes_have_contiguous_columns_of_small_integers(self) -> None:
-        space, codes = self.space(), self.codes()
+        space = self.space()
+        codes = self.codes()
         assert codes.dtype == space.dtype
         assert codes.flags.f_contiguous
 
@@ -82,19 +82,23 @@ class SpaceContract(ABC):
             assert (self.codes(seed=8) != first).any()
 
     def test_children_are_architectures(self) -> None:
-        space, rng = self.space(), np.random.default_rng(1)
+        space = self.space()
+        rng = np.random.default_rng(1)
         codes = self.codes()
         for children in (space.mutate(codes, rng, 0.3), space.crossover(codes, codes[::-1], rng)):
             assert children.shape == codes.shape
             assert (space.encode(space.decode(children)) == children).all()
 
     def test_no_mutation_and_equal_parents_change_nothing(self) -> None:
-        space, rng, codes = self.space(), np.random.default_rng(2), self.codes()
+        space = self.space()
+        rng = np.random.default_rng(2)
+        codes = self.codes()
         assert (space.mutate(codes, rng, 0.0) == codes).all()
         assert (space.crossover(codes, codes, rng) == codes).all()
 
     def test_mutation_reaches_every_choice(self) -> None:
-        space, codes = self.space(), self.codes()
+        space = self.space()
+        codes = self.codes()
         changed = np.zeros(len(space.choices), dtype=bool)
         rng = np.random.default_rng(3)
         for _ in range(20):
@@ -115,12 +119,12 @@ class SpaceContract(ABC):
         choices = space.decode(self.codes(n=1))[0].choices
         first = space.choices[0].key
         without = {key: value for key, value in choices.items() if key != first}
-        for wrong, said in (
+        for wrong, named in (
             (without, first),
             ({**choices, "unheard-of": "k3"}, "unheard-of"),
             ({**choices, first: "unheard-of"}, first),
         ):
-            with pytest.raises(InvalidArchitecture, match=said):
+            with pytest.raises(InvalidArchitecture, match=named):
                 space.architecture(wrong)
         with pytest.raises(InvalidArchitecture):
             space.architecture([0] * (len(space.choices) + 1))
@@ -138,20 +142,22 @@ class SpaceContract(ABC):
     # Blocks and counts
 
     def test_counts_are_those_of_the_blocks(self) -> None:
-        space, codes = self.space(), self.codes(n=20)
+        space = self.space()
+        codes = self.codes(n=20)
         keys, counts = space.block_counts(codes)
         assert len(keys) == len(set(keys))
         assert counts.shape == (len(codes), len(keys))
         for architecture, row in zip(space.decode(codes), counts, strict=True):
             blocks = space.blocks(architecture)
-            there = {key: int(count) for key, count in zip(keys, row, strict=True) if count}
-            assert Counter(block.key for block in blocks) == there
+            present = {key: int(count) for key, count in zip(keys, row, strict=True) if count}
+            assert Counter(block.key for block in blocks) == present
             assert space.macs(architecture) == sum(block.macs for block in blocks)
             assert space.params(architecture) == sum(block.params for block in blocks)
             assert all(space.all_blocks[block.key] == block for block in blocks)
 
     def test_many_cost_what_each_costs(self) -> None:
-        space, codes = self.space(), self.codes(n=20)
+        space = self.space()
+        codes = self.codes(n=20)
         architectures = space.decode(codes)
         for count in (space.macs, space.params):
             many = count(codes)
@@ -177,7 +183,8 @@ class SpaceContract(ABC):
     def test_blocks_are_what_the_network_executes(self) -> None:
         space = self.space()
         for architecture in space.decode(self.codes(seed=5, n=self.builds)):
-            network, blocks = space.network(architecture).eval(), space.blocks(architecture)
+            network = space.network(architecture).eval()
+            blocks = space.blocks(architecture)
             modules: Sequence[nn.Module] = network.blocks  # type: ignore[assignment]
             called: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []
             assert len(modules) == len(blocks)
@@ -238,7 +245,7 @@ class SpaceContract(ABC):
             assert value.grad is None or id(value) in on_path, name
 
     def image(self, architecture: Architecture) -> Tensor:
-        """Two images for the architecture's network."""
+        """Return two images for the architecture's network."""
         shape = self.space().input_shape_of(architecture)
         return torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
 
@@ -246,22 +253,25 @@ class SpaceContract(ABC):
 
     def test_graphs_are_those_of_one_and_of_many(self) -> None:
         pytest.importorskip("torch_geometric")
-        space, codes = self.space(), self.codes(n=20)
+        space = self.space()
+        codes = self.codes(n=20)
         batch = space.graphs(codes)
         assert batch.num_graphs == len(codes)
         for index, architecture in enumerate(space.decode(codes)):
-            one, part = space.graph(architecture), batch.get_example(index)
+            one = space.graph(architecture)
+            of_batch = batch.get_example(index)
             for field in ("operation", "position", "edge_index"):
-                assert torch.equal(one[field], part[field]), field
+                assert torch.equal(one[field], of_batch[field]), field
             assert 0 <= one.operation.min() <= one.operation.max() <= len(space.operations)
             assert 0 <= one.position.min() <= one.position.max() <= space.positions
             if one.edge_index.numel():
                 assert one.edge_index.max() < one.num_nodes
 
     def test_different_architectures_have_different_graphs(self) -> None:
-        """Unless they are one network; at least the graphs tell more than one apart."""
+        """Different codes may mean one network, so that a few different graphs are enough."""
         pytest.importorskip("torch_geometric")
-        space, codes = self.space(), self.codes(n=50)
+        space = self.space()
+        codes = self.codes(n=50)
         graphs = space.graphs(codes)
         seen = set()
         for index in range(len(codes)):
@@ -274,7 +284,7 @@ class SpaceContract(ABC):
 def _recorder(
     index: int, called: list[tuple[int, tuple[int, ...], tuple[int, ...]]]
 ) -> Callable[..., None]:
-    def record(module: nn.Module, given: tuple[Any, ...], result: Tensor) -> None:
-        called.append((index, tuple(given[0].shape), tuple(result.shape)))
+    def record(module: nn.Module, inputs: tuple[Any, ...], result: Tensor) -> None:
+        called.append((index, tuple(inputs[0].shape), tuple(result.shape)))
 
     return record

@@ -1,4 +1,4 @@
-"""Torch's number of threads, fixed for a while."""
+"""The number of threads that torch uses, fixed for a block of code."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import torch
 
 @contextlib.contextmanager
 def fixed_threads(count: int | None) -> Iterator[None]:
-    """Let torch use `count` threads within the block (None: as many as before); restored behind
-    it.
+    """Let torch use a number of threads within the block, and restore the previous number after it.
+
+    Args:
+        count: Number of threads. None: the current number.
     """
-    before = torch.get_num_threads()
+    previous = torch.get_num_threads()
     try:
         if count is not None:
             torch.set_num_threads(count)
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(previous)

@@ -24,9 +24,9 @@ def graph_hashes(codes: NDArray[Any]) -> list[str]:
     Args:
         codes: valid cells, int array [n, 26].
     """
-    cells = Cells.of(codes)
+    cells = Cells.from_codes(codes)
     distinct, index = np.unique(cells.codes(), axis=0, return_inverse=True)
-    cells = Cells.of(distinct)
+    cells = Cells.from_codes(distinct)
     hashes: list[str] = []
     for adjacency, operations, live in zip(
         cells.adjacency, cells.operations, cells.live, strict=True

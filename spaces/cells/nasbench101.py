@@ -45,7 +45,7 @@ class Cells:
     live: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, codes: NDArray[Any]) -> Cells:
+    def from_codes(cls, codes: NDArray[Any]) -> Cells:
         """The pruned cells of `codes`, int array [n, 26]."""
         adjacency = np.zeros((len(codes), VERTICES, VERTICES), dtype=bool)
         adjacency[:, _SOURCES, _TARGETS] = codes[:, : len(EDGES)] != 0

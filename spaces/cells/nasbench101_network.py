@@ -49,7 +49,7 @@ class Skeleton:
 
     def plan(self, codes: NDArray[Any], num_classes: int) -> Plan:
         """How the network of `codes` [26] is wired."""
-        cells = Cells.of(codes[None])
+        cells = Cells.from_codes(codes[None])
         plan = Plan(self._stem.input)
         value = plan.apply("stem", self._stem, 0)
         for stack, shape in enumerate(self._shapes):
@@ -120,7 +120,7 @@ class Skeleton:
         array [n, keys].
         """
         column = {key: index for index, key in enumerate(keys)}
-        cells, rows = Cells.of(codes), np.arange(len(codes))
+        cells, rows = Cells.from_codes(codes), np.arange(len(codes))
         counts = np.zeros(
             (len(codes), len(keys) + 1), dtype=np.int32
         )  # the last column takes what is not there

@@ -41,7 +41,7 @@ class ResolutionSpace(SearchSpace):
         self.resolutions = tuple(resolutions)
         self._spaces = [at_resolution(size) for size in self.resolutions]
         largest = self._spaces[int(np.argmax(self.resolutions))]
-        choices = [Values.of("resolution", self.resolutions), *largest.choices]
+        choices = [Values.from_values("resolution", self.resolutions), *largest.choices]
         super().__init__(name, choices, largest.input_shape, largest.num_classes)
         self.irregular = largest.irregular
         self._largest = largest

@@ -57,7 +57,7 @@ def nasbench101_sketch(title: str, codes: NDArray[Any], channels: int) -> Sketch
         codes: of the module, [26], in its one spelling.
         channels: of the first stack.
     """
-    cells = nasbench101.Cells.of(codes[None])
+    cells = nasbench101.Cells.from_codes(codes[None])
     drawn, widths = _Drawn(), cells.channels(channels)[0]
     number: dict[int, int] = {}
     for vertex in range(nasbench101.VERTICES):

@@ -60,7 +60,7 @@ class InputChoice(Mutable):
             )
         named = len(set(sources)) == len(sources) and self.NO_KEY not in sources
         names = sources if named else [str(index) for index in range(len(sources))]
-        combination = Combination.of(key or what, names, n_chosen)
+        combination = Combination.from_inputs(key or what, names, n_chosen)
         super().__init__(
             Combination(key or "", combination.candidates, combination.inputs, n_chosen),
             return_mask,

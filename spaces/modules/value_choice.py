@@ -29,7 +29,7 @@ class ValueChoice(Mutable):
     choice: Values
 
     def __init__(self, candidates: Sequence[Any], key: str | None = None):
-        values = Values.of(key or "a ValueChoice", candidates)
+        values = Values.from_values(key or "a ValueChoice", candidates)
         super().__init__(Values(key or "", values.candidates, values.values))
 
     def _run(self, code: int, *inputs: Any, **options: Any) -> Any:

@@ -57,7 +57,7 @@ class DartsSpace(CellSpace):
         for cell in CELLS:
             for node in range(NODES):
                 inputs = [str(source) for source in range(node + 2)]
-                choices.append(Combination.of(f"{cell}_{node}_inputs", inputs, SLOTS))
+                choices.append(Combination.from_inputs(f"{cell}_{node}_inputs", inputs, SLOTS))
                 choices += [Choice(f"{cell}_{node}_op_{slot}", OPERATIONS) for slot in range(SLOTS)]
         super().__init__(name, choices, skeleton.input_shape, num_classes)
         self._skeleton, self._auxiliary = skeleton, auxiliary

@@ -91,11 +91,11 @@ class NasBench101Space(CellSpace):
 
     def valid(self, codes: Codes) -> NDArray[np.bool_]:
         """Whether each row is a connected cell of at most 9 edges: bool array [n]."""
-        return Cells.of(codes).valid()
+        return Cells.from_codes(codes).valid()
 
     def why_invalid(self, codes: NDArray[Any]) -> str:
         """Whether it is not connected, or how many edges are too many."""
-        cells = Cells.of(codes[None])
+        cells = Cells.from_codes(codes[None])
         if not cells.live[0, 0]:
             return (
                 f"{self.name}: no path of edges leads from the input to the output (edge_0_6 would"
@@ -105,7 +105,7 @@ class NasBench101Space(CellSpace):
 
     def canonical(self, codes: Codes) -> Codes:
         """`codes` [n, 26] with live vertices first and nothing where there is none."""
-        return Cells.of(codes).codes()
+        return Cells.from_codes(codes).codes()
 
     def _draw(self, rng: np.random.Generator, n: int) -> Codes:
         return cells_at(rng.integers(self.size, size=n))
@@ -182,7 +182,7 @@ class NasBench101Space(CellSpace):
     def _graphs(self, codes: Codes) -> Batch:
         from spaces.graph import dense_graphs
 
-        cells = Cells.of(codes)
+        cells = Cells.from_codes(codes)
         operation = np.zeros((len(codes), VERTICES), dtype=np.int64)
         operation[:, 1:-1] = np.where(
             cells.live[:, 1:-1], cells.operations.astype(np.int64) + 1, -1

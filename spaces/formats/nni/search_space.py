@@ -61,7 +61,7 @@ def _read(key: str, entry: Any) -> Choice:
         if kind == "input_choice":
             return _input_choice(key, value)
         if kind == "choice":
-            return Values.of(key, [_scalar(key, item) for item in _list(key, value)])
+            return Values.from_values(key, [_scalar(key, item) for item in _list(key, value)])
     except InvalidParameter as error:
         raise InvalidFile(str(error)) from error
     raise InvalidFile(
@@ -87,7 +87,7 @@ def _input_choice(key: str, value: Any) -> Choice:
     )
     if chosen is not None and (not isinstance(chosen, int) or isinstance(chosen, bool)):
         raise InvalidFile(f"{key}: n_chosen is an integer or null, not {chosen!r:.60}")
-    return Combination.of(
+    return Combination.from_inputs(
         key, [name or str(position) for position, name in enumerate(names)], chosen
     )
 

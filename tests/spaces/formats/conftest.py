@@ -12,10 +12,10 @@ from spaces.space import SearchSpace
 CHOICES = (
     Choice("op", ("a", "b", "c")),
     Choice("numbered", ("1", "0")),
-    Combination.of("any", ("x", "y", "z"), None),
-    Combination.of("two", ("0", "1", "2"), 2),
-    Combination.of("one", ("p", "q"), 1),
-    Values.of("width", (8, 16, 0.5, "wide", (1, 2))),
+    Combination.from_inputs("any", ("x", "y", "z"), None),
+    Combination.from_inputs("two", ("0", "1", "2"), 2),
+    Combination.from_inputs("one", ("p", "q"), 1),
+    Values.from_values("width", (8, 16, 0.5, "wide", (1, 2))),
 )
 
 

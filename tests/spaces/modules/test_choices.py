@@ -138,8 +138,8 @@ def test_repeat_copies_a_module_and_takes_a_list_as_it_is() -> None:
             "k: n_candidates is 2, but choose_from has 1 names",
         ),
         (lambda: InputChoice(2, n_chosen=3, key="k"), "k: cannot choose 3 of 2 inputs"),
-        (lambda: ValueChoice([], key="k"), "k: values must be there and differ"),
-        (lambda: ValueChoice([1, "1"], key="k"), "k: values must be there and differ"),
+        (lambda: ValueChoice([], key="k"), r"k: .*\[\]"),
+        (lambda: ValueChoice([1, "1"], key="k"), r"k: .*\[1, '1'\]"),
         (lambda: Repeat(Scale(1), (2, 1), key="k"), r"k: depth is \(min, max\)"),
         (lambda: Repeat(Scale(1), 0), "a Repeat: depth is"),
         (

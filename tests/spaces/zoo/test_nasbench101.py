@@ -87,12 +87,12 @@ def test_one_spelling_keeps_the_graph(seed: int) -> None:
     canonical = space.canonical(codes)
     assert (space.canonical(canonical) == canonical).all()
     assert graph_hashes(canonical) == graph_hashes(codes)
-    live = Cells.of(canonical).live[:, 1:-1]
+    live = Cells.from_codes(canonical).live[:, 1:-1]
     assert (np.diff(live.astype(int), axis=1) <= 0).all()
     assert (canonical[:, len(EDGES) :][~live] == 0).all()
     for row in codes:  # dead vertices may have any operation and any dead end
         twin = row.copy()
-        dead = ~Cells.of(row[None]).live[0, 1:-1]
+        dead = ~Cells.from_codes(row[None]).live[0, 1:-1]
         twin[len(EDGES) :][dead] = (twin[len(EDGES) :][dead] + 1) % 3
         assert space.architecture(twin) == space.architecture(row)
 
@@ -137,7 +137,7 @@ def refined(codes: NDArray[np.int8]) -> NDArray[np.uint64]:
     """Numbers [n] that relabelled graphs share: each vertex takes up those of its neighbours, as
     the hash does.
     """
-    cells = Cells.of(codes)
+    cells = Cells.from_codes(codes)
     adjacency = cells.adjacency.astype(np.uint64)
     labels = np.concatenate(
         [np.full((len(codes), 1), 5), cells.operations, np.full((len(codes), 1), 6)], 1
@@ -160,7 +160,7 @@ def mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def test_sampling_is_uniform_over_spellings(space: NasBench101Space) -> None:
     codes = space.sample(np.random.default_rng(0), 20_000)
-    inner = Cells.of(codes).live[:, 1:-1].sum(1)
+    inner = Cells.from_codes(codes).live[:, 1:-1].sum(1)
     expected = (
         np.bincount(canonical_matrices()[1], weights=3.0 ** canonical_matrices()[1]) / space.size
     )
@@ -185,7 +185,7 @@ def test_hash_is_that_of_the_graph(seed: int) -> None:
 
 def relabelled(row: NDArray[np.int8]) -> list[NDArray[np.int8]]:
     """All codes [1, 26] of the same graph with its vertices in another order."""
-    cells = Cells.of(row)
+    cells = Cells.from_codes(row)
     adjacency, operations = cells.adjacency[0], cells.operations[0]
     live = (np.flatnonzero(cells.live[0, 1:-1]) + 1).tolist()
     rest = [vertex for vertex in range(1, INNER + 1) if vertex not in live]
@@ -238,7 +238,7 @@ def test_introduction_of_the_release_states_the_parameters(space: NasBench101Spa
 def test_channels_are_shared_out(
     edges: list[tuple[int, int]], outputs: int, expected: list[int]
 ) -> None:
-    assert Cells.of(cell(edges)).channels(outputs)[0, 1:].tolist() == expected
+    assert Cells.from_codes(cell(edges)).channels(outputs)[0, 1:].tolist() == expected
 
 
 def test_blocks_of_a_cell() -> None:

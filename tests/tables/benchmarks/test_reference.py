@@ -80,7 +80,7 @@ def exchange(row: np.ndarray) -> np.ndarray | None:
     from spaces.cells.nasbench101 import EDGES, Cells
 
     space = spaces.get("nasbench101")
-    cells = Cells.of(row[None])
+    cells = Cells.from_codes(row[None])
     for first in range(1, 5):
         if (
             cells.live[0, first]

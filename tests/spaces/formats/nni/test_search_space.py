@@ -17,7 +17,7 @@ def test_published_file(nni_data: Path) -> None:
     assert choices == (
         Choice("first_conv", ("conv5x5", "conv3x3")),
         Choice("mid_conv", ("0", "1")),
-        Combination.of("skip", ("0", "1"), 1),
+        Combination.from_inputs("skip", ("0", "1"), 1),
     )
 
 
@@ -66,7 +66,7 @@ def test_entries_are_as_nni_writes_them(mixed: SearchSpace) -> None:
             "k: inputs need different",
         ),
         ({"_type": "choice", "_value": [{"nested": 1}]}, "k: a value is a number"),
-        ({"_type": "choice", "_value": [1, 1]}, "k: values must be there and differ"),
+        ({"_type": "choice", "_value": [1, 1]}, r"k: .*\[1, 1\]"),
     ],
 )
 def test_wrong_entries_are_named(entry: object, named: str) -> None:
