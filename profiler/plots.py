@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spaces.chains.additive import AdditiveTable
 from spaces.files import replacing
 from spaces.registry import get
-from tables.cost.fitting import levelled_networks
+from tables.cost.fitting import drift_corrected_networks
 from tables.cost.model import CostModel
 from tables.lookup_table import LookupTable
 from tables.metrics import MARGIN
@@ -58,7 +58,7 @@ def _networks(axes: Axes, table: LookupTable, model: CostModel) -> None:
     if not table.networks or model.block_sum is None:
         axes.set_title("no whole networks in this table")
         return
-    codes, measured = levelled_networks(table, model.space, model.block_sum)
+    codes, measured = drift_corrected_networks(table, model.space, model.block_sum)
     predicted = model.estimate(codes)
     # Disturbed samples would squeeze the others into a corner.
     margin = 0.25 * float(np.ptp(predicted)) + (model.sigma or 0.0)

@@ -1,4 +1,4 @@
-"""Errors of tables and cost models."""
+"""Errors of lookup tables, cost models and evaluations."""
 
 from __future__ import annotations
 
@@ -8,68 +8,81 @@ from spaces.errors import PathfitError
 
 
 class MissingBlock(PathfitError):
-    """A table lacks blocks that a space needs.
+    """A lookup table lacks blocks that a space needs.
 
     Args:
-        table: the table's name.
-        space: the space's name.
-        missing: the keys that are missing.
-        how: what would give them.
+        table: Name of the table.
+        space: Name of the space.
+        missing: Keys of the missing blocks.
     """
 
     def __init__(self, table: str, space: str, missing: Iterable[str]):
-        self.table, self.space, self.missing = table, space, tuple(missing)
-        more = f" and {len(self.missing) - 1} more" if len(self.missing) > 1 else ""
+        self.table = table
+        self.space = space
+        self.missing = tuple(missing)
         super().__init__(
-            f"the table {table!r} lacks the block '{self.missing[0]}'{more} of {space}; "
+            f"the table {table!r} lacks the block {_listed(self.missing)} of {space}; "
             f"measure them with: python -m profiler build --space '{space}'"
         )
 
 
 class MissingFigures(PathfitError):
-    """A table cannot tell a metric.
+    """A lookup table has no figures of a metric.
 
     Args:
-        table: the table's name.
-        metric: what was asked for.
-        reason: why it cannot.
+        table: Name of the table.
+        metric: The requested metric.
+        reason: Reason why the table has none.
     """
 
     def __init__(self, table: str, metric: str, reason: str):
-        self.table, self.metric = table, metric
-        super().__init__(f"the table {table!r} tells no {metric}: {reason}")
+        self.table = table
+        self.metric = metric
+        super().__init__(f"the table {table!r} has no {metric}: {reason}")
 
 
 class MissingRow(PathfitError):
     """A published table lacks rows that a space needs.
 
     Args:
-        source: the files.
-        space: the space's name.
-        missing: the keys, as the files would write them.
+        source: The files, as text.
+        space: Name of the space.
+        missing: Keys of the missing rows, as the files would write them.
     """
 
     def __init__(self, source: str, space: str, missing: Iterable[str]):
-        self.source, self.space, self.missing = source, space, tuple(missing)
-        more = f" and {len(self.missing) - 1} more" if len(self.missing) > 1 else ""
-        super().__init__(f"{source} has no row for '{self.missing[0]}'{more} of {space}")
+        self.source = source
+        self.space = space
+        self.missing = tuple(missing)
+        super().__init__(f"{source} has no row for {_listed(self.missing)} of {space}")
 
 
 class UnnamedBlock(PathfitError):
-    """A block that a published format has no name for."""
+    """A published format has no name for a block.
+
+    Args:
+        source: Name of the format.
+        block: Key of the block.
+    """
 
     def __init__(self, source: str, block: str):
-        self.source, self.block = source, block
+        self.source = source
+        self.block = block
         super().__init__(f"tables of {source} have no name for the block '{block}'")
 
 
 class InvalidTable(PathfitError):
-    """A lookup table whose content breaks the schema; the place and the value are named."""
+    """A lookup table breaks its schema; the message names the position and the value."""
 
 
 class InvalidTransfer(PathfitError):
-    """Measurements that no transfer to a new device can be fitted on; what is needed is named."""
+    """Measurements do not suffice for a transfer to a new device; the message names the need."""
 
 
 class InvalidEvaluation(PathfitError):
-    """A line of an evaluations file that cannot be used."""
+    """A line of an evaluations file cannot be used; the message names the fault."""
+
+
+def _listed(keys: tuple[str, ...]) -> str:
+    others = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+    return f"'{keys[0]}'{others}"

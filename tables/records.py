@@ -1,4 +1,4 @@
-"""The records of a lookup table: blocks, whole networks, and how they were measured."""
+"""Records of a lookup table: blocks, whole networks, and the conditions of the measurement."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class BlockCost:
-    """What one block costs.
+    """The cost of one block.
 
     Args:
-        latency_ms: median time.
-        latency_iqr_ms: its inter-quartile range; None where an imported table does not tell it.
-        samples: how many times were measured; None likewise.
-        macs: multiply-accumulates for one image.
-        params: learned numbers.
-        activation_bytes: most bytes of activations held at once, for the batch; None where it was
-            not read.
+        latency_ms: Median latency in milliseconds.
+        latency_iqr_ms: Inter-quartile range of the latency. None where an imported table does not
+            record it.
+        samples: Number of measured latencies. None where an imported table does not record it.
+        macs: Multiply-accumulates for one image.
+        params: Number of learned parameters.
+        activation_bytes: Most bytes of activations held at once, for the table's batch. None where
+            it was not measured.
     """
 
     latency_ms: float
@@ -29,21 +30,22 @@ class BlockCost:
     activation_bytes: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object; what was not read is left out."""
+        """Return the JSON object, without figures that were not measured."""
         return _without_none(asdict(self), "activation_bytes")
 
 
 @dataclass(frozen=True)
 class NetworkSample:
-    """One whole network as it was measured in one round.
+    """The measurements of one whole network in one round.
 
     Args:
-        codes: the architecture's codes.
-        round: the round's number.
-        latency_ms: every run's time.
-        reference_ms: what the reference networks took around it, the mean of them.
-        energy_mj: of one run, in millijoules; None where the machine does not tell it.
-        blocks_ms: sum of its blocks' times in the runs between; None where they were not timed.
+        codes: Codes of the architecture.
+        round: Number of the round.
+        latency_ms: Latency of every run.
+        reference_ms: Mean latency of the reference networks around it.
+        energy_mj: Energy of one run in millijoules. None where the machine has no counter.
+        blocks_ms: Sum of its blocks' latencies in the runs between. None where blocks were not
+            timed.
     """
 
     codes: tuple[int, ...]
@@ -54,14 +56,14 @@ class NetworkSample:
     blocks_ms: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object; what was not read is left out."""
+        """Return the JSON object, without figures that were not measured."""
         plain = {**asdict(self), "codes": list(self.codes), "latency_ms": list(self.latency_ms)}
         return _without_none(plain, "energy_mj", "blocks_ms")
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """How a table was measured; see `schema.json` for the fields."""
+    """The circumstances of a table's measurement; `schema.json` describes the fields."""
 
     rounds: int
     seconds: float
@@ -77,27 +79,28 @@ class Measurement:
     energy: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object; what the machine does not tell is left out."""
+        """Return the JSON object, without figures that the machine does not report."""
         plain = asdict(self)
-        codes, latency_ms = plain.pop("reference_codes"), plain.pop("reference_ms")
+        codes = plain.pop("reference_codes")
+        latency_ms = plain.pop("reference_ms")
         for name in ("clock_mhz", "temperature_c"):
             plain[name] = None if plain[name] is None else list(plain[name])
+
         plain = _without_none(plain, "blocks", "memory", "clock_mhz", "temperature_c", "energy")
-        return {
-            **plain,
-            "reference": {"codes": [list(row) for row in codes], "latency_ms": latency_ms},
-        }
+        reference = {"codes": [list(row) for row in codes], "latency_ms": latency_ms}
+        return {**plain, "reference": reference}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Measurement:
-        """Read what `to_dict` gives, checked before."""
-        given = dict(value)
-        reference = given.pop("reference")
-        series: dict[str, Any] = {
-            name: tuple(given.pop(name)) for name in ("clock_mhz", "temperature_c") if name in given
-        }
+        """Read the object that `to_dict` returns; the caller has checked it by the schema."""
+        fields = dict(value)
+        reference = fields.pop("reference")
+        for name in ("clock_mhz", "temperature_c"):
+            if name in fields:
+                fields[name] = tuple(fields[name])
+
         codes = tuple(map(tuple, reference["codes"]))
-        return cls(**given, **series, reference_codes=codes, reference_ms=reference["latency_ms"])
+        return cls(**fields, reference_codes=codes, reference_ms=reference["latency_ms"])
 
 
 def _without_none(value: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Finding lookup tables by name or path."""
+"""Lookup of tables by name or path."""
 
 from __future__ import annotations
 
@@ -10,46 +10,63 @@ from tables.errors import InvalidTable
 from tables.lookup_table import LookupTable
 
 DEFAULT_FOLDER = Path("runs/tables")
-"""Where the profiler writes tables unless told otherwise."""
+"""Folder that the profiler writes tables to by default."""
 
 
 def folders() -> list[Path]:
-    """Where tables are looked up by name: PATHFIT_TABLES, runs/tables, and those that come with
-    Pathfit.
-    """
-    named = [Path(part) for part in os.environ.get("PATHFIT_TABLES", "").split(os.pathsep) if part]
+    """Return the folders to search: PATHFIT_TABLES, runs/tables, and Pathfit's own tables."""
+    paths = os.environ.get("PATHFIT_TABLES", "").split(os.pathsep)
+    named = [Path(path) for path in paths if path]
     return [*named, DEFAULT_FOLDER, Path(__file__).with_name("data")]
 
 
 def available(extra: tuple[Path, ...] = ()) -> dict[str, Path]:
-    """Name -> file of every table that `load` finds; the first folder wins where two hold the same
-    name.
+    """Return the lookup tables that `load` finds by name.
+
+    Where two folders have a table of the same name, the first one counts.
+
+    Args:
+        extra: Folders to search before `folders()`.
+
+    Returns:
+        Name -> file.
+
+    Example:
+        >>> import tables
+        >>> "amd-epyc-spos-b1-fp32-t2" in tables.available()
+        True
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for folder in (*extra, *folders()):
         for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-            found.setdefault(path.stem, path)
-    return found
+            files.setdefault(path.stem, path)
+    return files
 
 
 def load(name: str | Path, extra: tuple[Path, ...] = ()) -> LookupTable:
-    """The table of a name or of a path.
+    """Load a lookup table.
 
     Args:
-        name: a name (a file's name without `.json` in one of `folders()`), or a path that ends in
-            `.json`.
-        extra: folders that are looked in first.
+        name: Name of a table (a file's name without `.json` in one of `folders()`), or a path that
+            ends in `.json`.
+        extra: Folders to search before `folders()`.
 
     Raises:
-        UnknownName: no such table; the names that exist.
-        InvalidTable: the file is not a lookup table.
+        UnknownName: No table has this name; the message lists the names.
+        InvalidTable: The file does not exist or is not a lookup table.
+
+    Example:
+        >>> import tables
+        >>> tables.load("amd-epyc-spos-b1-fp32-t2").space
+        'spos'
     """
     text = str(name)
     if text.endswith(".json") or os.sep in text:
         if not Path(text).is_file():
             raise InvalidTable(f"there is no table at {text}")
         return LookupTable.read(text)
-    known = available(extra)
-    if text not in known:
-        raise UnknownName("table", text, known)
-    return LookupTable.read(known[text])
+
+    files = available(extra)
+    if text not in files:
+        raise UnknownName("table", text, files)
+    return LookupTable.read(files[text])

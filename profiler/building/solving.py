@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.space import SearchSpace
-from tables.cost.ridge import fit
+from tables.cost.ridge import fit_ridge
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def solve(space: SearchSpace, codes: NDArray[np.int64], values: NDArray[np.float
     macs = np.array([space.all_blocks[key].macs for key in keys], dtype=float)
     rate, constant = _prior(counts @ macs, counts.sum(1).astype(float), values)
     prior = rate * macs + constant
-    found = fit(counts.astype(float), counts @ prior, values)
+    found = fit_ridge(counts.astype(float), counts @ prior, values)
     # The intercept belongs to what every network has; spread over all blocks it is there in every
     # sum.
     share = found.intercept / counts.sum(1).mean()

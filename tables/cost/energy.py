@@ -1,6 +1,4 @@
-"""The energy of a network's run, by the whole networks of a lookup table whose device counted
-it.
-"""
+"""The energy of a network's run by the whole networks of a lookup table."""
 
 from __future__ import annotations
 
@@ -22,22 +20,22 @@ METRIC = "energy_mj"
 
 
 def energy_model(table: LookupTable, space: SearchSpace, correction: str = "ridge") -> CostModel:
-    """The energy of one run in millijoules, as the table's whole networks tell it.
+    """Build the model of the energy of one run in millijoules.
 
-    energy = power x sum of block latencies + a correction fitted as the latency's is
-    (`tables.cost.fitting`): the power is that of all measured networks, and what single candidates
-    draw beyond it is in the correction. Counters tell the energy of the whole device, idle parts
-    too, and are too slow for single blocks.
+    energy = power x sum of block latencies + a correction, which is fitted as the latency's is
+    (`tables.cost.fitting`). The power is the mean of all measured networks; deviations of single
+    candidates are in the correction. Counters measure the energy of the whole device, its idle
+    components included, and are too slow for single blocks.
 
     Args:
-        table: with the energy of at least eight networks of this space.
-        space: whose architectures.
-        correction: as of `tables.cost.latency.latency_model`.
+        table: Lookup table with the energy of at least `FEWEST_NETWORKS` networks of the space.
+        space: Space of the architectures.
+        correction: Kind of correction, as for `tables.cost.latency.latency_model`.
 
     Raises:
-        MissingFigures: the device reported no energy, or of too few networks of this space.
-        MissingBlock: the table lacks a block of the space.
-        UnknownName: no such correction.
+        MissingFigures: The device reported no energy, or of too few networks of this space.
+        MissingBlock: The table lacks a block of the space.
+        UnknownName: No correction has this name.
     """
     check_correction(correction)
     samples = [sample for sample in table.networks if sample.energy_mj is not None]
@@ -50,17 +48,18 @@ def energy_model(table: LookupTable, space: SearchSpace, correction: str = "ridg
         )
         raise MissingFigures(table.name, METRIC, reason)
     check_blocks(table, space)
+
     codes = space.check(np.array([sample.codes for sample in samples], dtype=np.int64))
     energies = np.array([sample.energy_mj for sample in samples], dtype=np.float64)
     latencies = block_sums(space, lambda block: table.blocks[block.key].latency_ms)(codes)
-    power = float(
-        energies @ latencies / (latencies @ latencies)
-    )  # watts: millijoules a millisecond
+    # Least squares through the origin; millijoules per millisecond are watts.
+    power = float(energies @ latencies / (latencies @ latencies))
     if not power > 0:
         raise MissingFigures(table.name, METRIC, "its counter stood still while the networks ran")
+
     costs = {key: power * table.blocks[key].latency_ms for key in space.all_blocks}
     plain = block_sums(space, lambda block: costs[block.key])
     if correction == "none":
         return CostModel(space, METRIC, plain, None, table.name, block_sum=plain)
-    sums, found = corrected_energies(space, costs, codes, energies, correction, table.seed)
-    return CostModel(space, METRIC, sums, found.sigma, table.name, found, plain)
+    corrected, fitted = corrected_energies(space, costs, codes, energies, correction, table.seed)
+    return CostModel(space, METRIC, corrected, fitted.sigma, table.name, fitted, plain)

@@ -1,25 +1,34 @@
-"""Block sums with the correction that the whole networks of a table tell, by its kind."""
+"""Block sums with a correction that is fitted on the whole networks of a table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spaces.chains.additive import AdditiveTable
-from tables.cost.ridge import Correction, denoised, fit, slope, undisturbed
-from tables.cost.sums import CostTable, SearchedSums, block_sums, counted, features
+from tables.cost.ridge import (
+    Correction,
+    disturbance_slope,
+    fit_ridge,
+    remove_noise,
+    undisturbed_mask,
+)
+from tables.cost.sums import CostTable, SearchedSums, block_sums, correction_features, counted_sums
 
 if TYPE_CHECKING:
     from spaces.space import SearchSpace
     from tables.lookup_table import LookupTable
 
+Array: TypeAlias = NDArray[np.float64]
+Codes: TypeAlias = NDArray[np.signedinteger[Any]]
+
 CORRECTIONS = ("ridge", "linear", "mlp")
-"""The kinds; only the ridge needs nothing but numpy."""
+"""The kinds of corrections; only the ridge needs numpy alone."""
 
 
 def corrected_sums(
@@ -28,177 +37,202 @@ def corrected_sums(
     """Fit a correction of latencies on a table's whole networks.
 
     Args:
-        table: with networks of this space.
-        space: whose architectures.
-        plain: the block sums.
-        kind: one of `CORRECTIONS`, or `best`, the one with the smallest 5-fold residuals.
+        table: Lookup table with networks of this space.
+        space: Space of the architectures.
+        plain: The plain block sums.
+        kind: One of `CORRECTIONS`, or `best`, the one with the smallest 5-fold residuals.
 
     Returns:
-        The corrected costs, and what was fitted; with `best` its scores tell what was compared.
+        The corrected costs and the fitted correction; with `best`, its scores are those of all
+        kinds.
     """
-    return _chosen(_latencies(table, space, plain), kind)
+    return _fit(_latency_fitting(table, space, plain), kind)
 
 
 def corrected_energies(
     space: SearchSpace,
     costs: Mapping[str, float],
-    codes: NDArray[np.signedinteger[Any]],
-    energies: NDArray[np.float64],
+    codes: Codes,
+    energies: Array,
     kind: str,
     seed: int,
 ) -> tuple[CostTable, Correction]:
     """Fit a correction of energies, as `corrected_sums` does of latencies.
 
     Args:
-        space: whose architectures.
-        costs: block key -> energy as its latency tells it; every key of the space.
-        codes: [n, choices] of the measured networks.
-        energies: [n] of one run of each.
-        kind: one of `CORRECTIONS`, or `best`.
-        seed: of the folds.
+        space: Space of the architectures.
+        costs: Block key -> energy by its latency, for every key of the space.
+        codes: Codes [n, choices] of the measured networks.
+        energies: Energies [n] of one run of each.
+        kind: One of `CORRECTIONS`, or `best`.
+        seed: Seed of the folds.
     """
     plain = block_sums(space, lambda block: costs[block.key])
-    return _chosen(_Fitting(space, plain, costs, space.check(codes), energies, seed), kind)
+    return _fit(_Fitting(space, plain, costs, space.check(codes), energies, seed), kind)
 
 
-def levelled_networks(
+def drift_corrected_networks(
     table: LookupTable, space: SearchSpace, plain: CostTable
-) -> tuple[NDArray[np.signedinteger[Any]], NDArray[np.float64]]:
-    """Codes [n, choices] and times [n] of a table's networks as corrections are fitted on them.
+) -> tuple[Codes, Array]:
+    """Return codes [n, choices] and latencies [n] of networks as corrections are fitted on them.
 
-    Drift, and what disturbed single turns as far as the networks' own blocks tell it, are divided
-    out.
+    Drift is divided out, and so are disturbances of single runs as far as the networks' own blocks
+    show them.
     """
-    fitting = _latencies(table, space, plain)
+    fitting = _latency_fitting(table, space, plain)
     return fitting.codes, fitting.values
 
 
-def _chosen(fitting: _Fitting, kind: str) -> tuple[CostTable, Correction]:
+def _fit(fitting: _Fitting, kind: str) -> tuple[CostTable, Correction]:
     if kind != "best":
-        return fitting.by(kind)
-    scores = {each: fitting.residual(each) for each in CORRECTIONS}
-    sums, found = fitting.by(min(scores, key=lambda each: scores[each]))
-    return sums, replace(found, scores=scores)
+        return fitting.fit(kind)
+    scores = {candidate: fitting.fold_error(candidate) for candidate in CORRECTIONS}
+    corrected, correction = fitting.fit(min(scores, key=lambda candidate: scores[candidate]))
+    return corrected, replace(correction, scores=scores)
 
 
-def _latencies(table: LookupTable, space: SearchSpace, plain: CostTable) -> _Fitting:
-    """The times of a table's networks, with what disturbed single turns divided out as far as their
-    blocks tell it.
-    """
-    given, times = table.network_latencies()
-    codes, noise = space.check(given), table.network_noise()
-    prior: NDArray[np.float64] = plain(codes)
-    disturbance = table.network_disturbance(prior)
+def _latency_fitting(table: LookupTable, space: SearchSpace, plain: CostTable) -> _Fitting:
+    network_codes, latencies = table.network_latencies()
+    codes = space.check(network_codes)
+    noise = table.network_noise()
+    sums: Array = plain(codes)
+
+    disturbance = table.network_disturbance(sums)
     if disturbance is not None:
-        # How much of the disturbance of its blocks a network shares: the slope of one on the other.
-        share = slope(np.log(disturbance), np.log(times / prior))
-        times = times / disturbance**share
-        # What a network shares with its blocks may be what its runs differ by: only the rest is
-        # proven noise.
-        noise = noise * (1 - share)
+        # A network has a fraction of the disturbance of its blocks: the slope of one on the other.
+        fraction = disturbance_slope(np.log(disturbance), np.log(latencies / sums))
+        latencies = latencies / disturbance**fraction
+        # That fraction may be the reason why its runs differ: only the remainder is proven noise.
+        noise = noise * (1 - fraction)
+
     costs = {key: cost.latency_ms for key, cost in table.blocks.items()}
-    return _Fitting(space, plain, costs, codes, times, table.seed, noise)
+    return _Fitting(space, plain, costs, codes, latencies, table.seed, noise)
 
 
 @dataclass(frozen=True)
 class _Fitting:
-    """What corrections are fitted on.
+    """The data that corrections are fitted on.
 
     Args:
-        space: whose architectures.
-        plain: sums of `costs`.
-        costs: block key -> cost.
-        codes: [n, choices] of measured networks.
-        values: [n] measured costs.
-        seed: of the folds.
-        noise: [n] deviations of the values themselves; None: not known.
+        space: Space of the architectures.
+        plain: Plain sums of `costs`.
+        costs: Block key -> cost.
+        codes: Codes [n, choices] of the measured networks.
+        values: Measured costs [n].
+        seed: Seed of the folds.
+        noise: Deviations [n] of the values themselves. None where they are unknown.
     """
 
     space: SearchSpace
     plain: CostTable
     costs: Mapping[str, float]
-    codes: NDArray[np.signedinteger[Any]]
-    values: NDArray[np.float64]
+    codes: Codes
+    values: Array
     seed: int
-    noise: NDArray[np.float64] | None = None
+    noise: Array | None = None
 
-    def by(self, kind: str) -> tuple[CostTable, Correction]:
-        """The corrected costs by one kind of correction."""
-        return self._ridge() if kind == "ridge" else self._regression(kind)
+    def fit(self, kind: str) -> tuple[CostTable, Correction]:
+        """Fit a correction and return the corrected costs with it."""
+        if kind == "ridge":
+            return self._fit_ridge()
+        return self._fit_linear() if kind == "linear" else self._fit_multi_layer()
 
-    def residual(self, kind: str) -> float:
-        """Root mean square of the residuals of a kind, each network predicted by the fit of the
-        other folds.
-        """
+    def fold_error(self, kind: str) -> float:
+        """Return the root mean square of the cross-validated residuals of a kind."""
         from tables.cost.regression import fold_residuals
 
-        kept = self.kept
-        residuals = fold_residuals(
-            kind, self.marks[kept], self.parts[kept], self.values[kept], self.seed
-        )
+        mask = self.mask
+        one_hot = self.one_hot[mask]
+        block_costs = self.block_costs[mask]
+        residuals = fold_residuals(kind, one_hot, block_costs, self.values[mask], self.seed)
         return float(np.sqrt(np.mean(residuals**2)))
 
     @cached_property
-    def prior(self) -> NDArray[np.float64]:
-        prior: NDArray[np.float64] = self.plain(self.codes)
-        return prior
+    def sums(self) -> Array:
+        """Block sums [n] of the networks."""
+        sums: Array = self.plain(self.codes)
+        return sums
 
     @cached_property
-    def rest(self) -> NDArray[np.float64]:
-        rest: NDArray[np.float64] = self.values - self.prior
-        return rest
+    def residuals(self) -> Array:
+        """Measured costs [n] minus block sums."""
+        residuals: Array = self.values - self.sums
+        return residuals
 
     @cached_property
-    def marks(self) -> NDArray[np.float64]:
-        return features(self.space, self.codes)
+    def one_hot(self) -> Array:
+        """Features [n, features] of the networks: one-hot candidates, or block counts."""
+        return correction_features(self.space, self.codes)
 
     @cached_property
-    def parts(self) -> NDArray[np.float64]:
-        from tables.cost.regression import parts
+    def block_costs(self) -> Array:
+        """Contributions [n, blocks] of the blocks to the block sums."""
+        from tables.cost.regression import block_costs_of
 
-        return parts(self.space, self.codes, self.costs)
+        return block_costs_of(self.space, self.codes, self.costs)
 
     @cached_property
-    def kept(self) -> NDArray[np.bool_]:
-        return undisturbed(self.marks, self.rest)
+    def mask(self) -> NDArray[np.bool_]:
+        """Which networks [n] were not disturbed."""
+        return undisturbed_mask(self.one_hot, self.residuals)
 
-    def _ridge(self) -> tuple[CostTable, Correction]:
-        found = fit(self.marks, self.prior, self.values, self.noise)
+    def _fit_ridge(self) -> tuple[CostTable, Correction]:
+        correction = fit_ridge(self.one_hot, self.sums, self.values, self.noise)
         if isinstance(self.plain, AdditiveTable):
-            deltas = np.split(found.deltas, np.cumsum(self.space.candidates)[:-1])
+            # A delta of a candidate adds to its term, so that the corrected costs stay additive.
+            deltas = np.split(correction.deltas, np.cumsum(self.space.candidates)[:-1])
             terms = [term + delta for term, delta in zip(self.plain.terms, deltas, strict=True)]
-            return AdditiveTable(self.plain.fixed + found.intercept, terms), found
-        deltas_of = zip(self._keys, found.deltas.tolist(), strict=True)
-        return self._counted(
-            {key: self.costs[key] + delta for key, delta in deltas_of}, found.intercept
-        ), found
+            return AdditiveTable(self.plain.fixed + correction.intercept, terms), correction
 
-    def _regression(self, kind: str) -> tuple[CostTable, Correction]:
-        from tables.cost.regression import linear, multi_layer, parts
+        deltas_by_key = zip(self._keys, correction.deltas.tolist(), strict=True)
+        costs = {key: self.costs[key] + delta for key, delta in deltas_by_key}
+        return counted_sums(self.space, costs, correction.intercept), correction
 
-        kept, residual, space, costs = self.kept, self.residual(kind), self.space, self.costs
-        rest, given, values = self.rest[kept], self.parts[kept], self.values[kept]
-        sigma = denoised(residual, len(rest), None if self.noise is None else self.noise[kept])
-        naive = float(rest.std() * len(rest) / (len(rest) - 1))
-        found = Correction(
-            0.0, np.zeros(0), sigma, naive, 0.0, len(rest), int((~kept).sum()), residual, kind
-        )
-        if kind == "mlp":
-            predict = multi_layer(given, values, self.seed)
-            return SearchedSums(space, lambda codes: predict(parts(space, codes, costs))), found
-        intercept, slopes = linear(given, values)
-        found = replace(found, intercept=intercept, deltas=slopes)
+    def _fit_linear(self) -> tuple[CostTable, Correction]:
+        from tables.cost.regression import fit_linear
+
+        intercept, slopes = fit_linear(self.block_costs[self.mask], self.values[self.mask])
+        correction = replace(self._describe("linear"), intercept=intercept, deltas=slopes)
         if isinstance(self.plain, AdditiveTable):
-            scaled = [term * slope for term, slope in zip(self.plain.terms, slopes, strict=True)]
-            return AdditiveTable(intercept, scaled), found
-        slopes_of = zip(self._keys, slopes.tolist(), strict=True)
-        return self._counted(
-            {key: costs[key] * slope for key, slope in slopes_of}, intercept
-        ), found
+            terms = [term * slope for term, slope in zip(self.plain.terms, slopes, strict=True)]
+            return AdditiveTable(intercept, terms), correction
+
+        slopes_by_key = zip(self._keys, slopes.tolist(), strict=True)
+        costs = {key: self.costs[key] * slope for key, slope in slopes_by_key}
+        return counted_sums(self.space, costs, intercept), correction
+
+    def _fit_multi_layer(self) -> tuple[CostTable, Correction]:
+        from tables.cost.regression import block_costs_of, fit_multi_layer
+
+        block_costs = self.block_costs[self.mask]
+        predict = fit_multi_layer(block_costs, self.values[self.mask], self.seed)
+        # A perceptron is no sum over choices: its bounds have to be searched for.
+        corrected = SearchedSums(
+            self.space, lambda codes: predict(block_costs_of(self.space, codes, self.costs))
+        )
+        return corrected, self._describe("mlp")
+
+    def _describe(self, kind: str) -> Correction:
+        """Return the correction of a regression without its coefficients."""
+        mask = self.mask
+        residual = self.fold_error(kind)
+        residuals = self.residuals[mask]
+        count = len(residuals)
+        noise = None if self.noise is None else self.noise[mask]
+        return Correction(
+            intercept=0.0,
+            deltas=np.zeros(0),
+            sigma=remove_noise(residual, count, noise),
+            # A leave-one-out residual from the mean is n / (n - 1) times the plain one.
+            naive_sigma=float(residuals.std() * count / (count - 1)),
+            penalty=0.0,
+            count=count,
+            outliers=int((~mask).sum()),
+            residual=residual,
+            kind=kind,
+        )
 
     @property
     def _keys(self) -> list[str]:
+        """Block keys in the order of `block_counts`' columns."""
         return self.space.block_counts(self.codes[:1])[0]
-
-    def _counted(self, costs: Mapping[str, float], fixed: float) -> CostTable:
-        return counted(self.space, costs, fixed)

@@ -1,4 +1,4 @@
-"""The memory of activations that a network needs at once, by the blocks of a lookup table."""
+"""The peak memory of a network's activations by the blocks of a lookup table."""
 
 from __future__ import annotations
 
@@ -23,52 +23,55 @@ METRIC = "memory_bytes"
 
 
 def memory_model(table: LookupTable, space: SearchSpace) -> CostModel:
-    """The most bytes of activations that a network of a chain holds at once, for the batch of the
-    table.
+    """Build the model of the most bytes of activations that a chain's network holds at once.
 
-    Blocks of a chain run one after the other and leave nothing but what the next one takes, which
-    that one's figure
-    counts: a network's peak is the greatest of its blocks', exactly (sigma 0). The image counts for
-        the block that
-    takes it; weights do not count.
+    The blocks of a chain run one after the other, and only the input of the next block outlives
+    one. That block's figure includes its input, so a network's peak is exactly the greatest of its
+    blocks' peaks (sigma is 0). The image counts for the block that receives it; weights do not
+    count. The model is for the table's batch.
 
     Args:
-        table: with `activation_bytes` of its blocks.
-        space: whose architectures.
+        table: Lookup table with `activation_bytes` of its blocks.
+        space: Space of the architectures.
 
     Raises:
-        MissingBlock: the table lacks a block of the space.
-        MissingFigures: a block of the space has no figure, or the space is no chain: in a cell
-            other values wait while a block runs, so that its blocks do not tell the peak.
+        MissingBlock: The table lacks a block of the space.
+        MissingFigures: A block of the space has no figure, or the space is no chain: in a cell
+            other values wait while a block runs, so the blocks do not determine the peak.
     """
     if not space.is_chain:
-        reason = (
-            f"{space.name} is no chain of blocks: what waits beside a block that runs is in no"
-            " figure"
+        raise MissingFigures(
+            table.name,
+            METRIC,
+            f"{space.name} is no chain of blocks, and no figure includes the values that wait while"
+            " a block runs",
         )
-        raise MissingFigures(table.name, METRIC, reason)
     check_blocks(table, space)
-    blocks = space.all_blocks
-    unknown = [key for key in blocks if table.blocks[key].activation_bytes is None]
-    if len(unknown) == len(blocks):
-        raise MissingFigures(
-            table.name, METRIC, "it was built without figures of its blocks' activations"
-        )
-    if unknown:
-        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
-        raise MissingFigures(
-            table.name, METRIC, f"it has none for the block '{unknown[0]}'{more} of {space.name}"
-        )
+    _check_figures(table, space)
+
     peaks: CostTable
     if space.resolutions:
-        parts = [_peaks(table, space.at(code)) for code in range(len(space.resolutions))]
-        peaks = SearchedSums(space, lambda codes: _at_resolutions(parts, codes))
+        # The first choice is the resolution: each has its own blocks, and so its own table.
+        tables = [_peak_table(table, space.at(code)) for code in range(len(space.resolutions))]
+        peaks = SearchedSums(space, lambda codes: _at_resolutions(tables, codes))
     else:
-        peaks = _peaks(table, space)
+        peaks = _peak_table(table, space)
     return CostModel(space, METRIC, peaks, 0.0, table.name)
 
 
-def _peaks(table: LookupTable, space: SearchSpace) -> PeakTable:
+def _check_figures(table: LookupTable, space: SearchSpace) -> None:
+    keys = list(space.all_blocks)
+    missing = [key for key in keys if table.blocks[key].activation_bytes is None]
+    if len(missing) == len(keys):
+        reason = "it was built without figures of its blocks' activations"
+        raise MissingFigures(table.name, METRIC, reason)
+    if missing:
+        others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        reason = f"it has none for the block '{missing[0]}'{others} of {space.name}"
+        raise MissingFigures(table.name, METRIC, reason)
+
+
+def _peak_table(table: LookupTable, space: SearchSpace) -> PeakTable:
     def peak(blocks: Iterable[Block]) -> int:
         return max((table.blocks[block.key].activation_bytes or 0 for block in blocks), default=0)
 
@@ -79,9 +82,9 @@ def _peaks(table: LookupTable, space: SearchSpace) -> PeakTable:
     return PeakTable(peak(space.fixed_blocks), terms)
 
 
-def _at_resolutions(parts: list[PeakTable], codes: NDArray[Any]) -> NDArray[np.int64]:
-    found = np.zeros(len(codes), dtype=np.int64)
-    for code, part in enumerate(parts):
+def _at_resolutions(tables: list[PeakTable], codes: NDArray[Any]) -> NDArray[np.int64]:
+    peaks = np.zeros(len(codes), dtype=np.int64)
+    for code, table in enumerate(tables):
         rows = np.flatnonzero(codes[:, 0] == code)
-        found[rows] = part(codes[rows, 1:])
-    return found
+        peaks[rows] = table(codes[rows, 1:])
+    return peaks

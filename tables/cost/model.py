@@ -1,4 +1,4 @@
-"""CostModel: the cost of any number of architectures of a space at once."""
+"""CostModel: the costs of any number of architectures at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Bound:
-    """The least or greatest cost of a space, and an architecture that has it."""
+    """The least or the greatest cost of a space.
+
+    Args:
+        value: The cost.
+        architecture: An architecture that has it.
+    """
 
     value: float
     architecture: Architecture
@@ -32,18 +37,29 @@ class Bound:
 
 @dataclass(frozen=True)
 class CostModel:
-    """Estimates of one metric.
+    """Estimates of one metric for the architectures of a space.
 
     Args:
-        space: whose architectures.
-        metric: one of `tables.metrics.COSTS`.
-        table: what architectures cost; an `AdditiveTable` where that is a sum over choices, a
-            `PeakTable` where it is the greatest of what they need.
-        sigma: deviation of a network's median measurement from the estimate, cross-validated; 0 for
-            exact counts, None where the table has no whole networks of this space to tell it.
-        device: name of the lookup table, None for counts.
-        correction: the fitted correction, None where there is none.
-        block_sum: the plain sum of block costs, without the correction.
+        space: Space of the architectures.
+        metric: One of `tables.metrics.COSTS`.
+        table: Costs of the architectures: an `AdditiveTable` where they are sums over choices, a
+            `PeakTable` where they are the greatest need among the blocks, `SearchedSums` elsewhere.
+        sigma: Cross-validated deviation of a network's median measurement from the estimate. 0 for
+            exact counts; None where the table has no whole networks of this space to estimate it.
+        device: Name of the lookup table. None for counts.
+        correction: The fitted correction. None without one.
+        block_sum: The plain sums of block costs, without the correction. None where costs are no
+            sums of block costs.
+
+    Example:
+        >>> import spaces, tables
+        >>> table = tables.load("amd-epyc-spos-b1-fp32-t2")
+        >>> model = table.cost_model(spaces.get("spos"), "latency_ms")
+        >>> model.unit
+        'ms'
+        >>> least, greatest = model.bounds()
+        >>> least.value < greatest.value
+        True
     """
 
     space: SearchSpace
@@ -56,78 +72,81 @@ class CostModel:
 
     @property
     def unit(self) -> str:
-        """The metric's unit."""
+        """Unit of the metric."""
         return COSTS[self.metric].unit
 
     def estimate(self, architectures: Architectures) -> NDArray[np.float64]:
-        """Costs of codes [n, choices] or architectures as a float array [n]."""
+        """Return the costs [n] of architectures, or of codes [n, choices]."""
         return self.table(self.space.codes(architectures)).astype(np.float64, copy=False)
 
     def upper(self, architectures: Architectures, margin: float = MARGIN) -> NDArray[np.float64]:
-        """What the cost stays under: estimate + margin x sigma (the estimate where sigma is
-        unknown), [n].
+        """Return an upper confidence limit [n] of the costs: estimate + margin x sigma.
+
+        Args:
+            architectures: Architectures, or codes [n, choices].
+            margin: Number of deviations. Without a sigma the limit is the estimate.
         """
         return self.estimate(architectures) + margin * (self.sigma or 0.0)
 
     def bounds(self) -> tuple[Bound, Bound]:
-        """The least and the greatest estimate in the space, each with its architecture.
+        """Return the least and the greatest estimate in the space, each with its architecture.
 
-        Exact where `exact_bounds` says so. Elsewhere they are the extremes that a seeded evolution
-        finds: their architectures have these costs, but a lower or a higher one may exist.
+        Where `exact_bounds` is False, they are the extremes that a seeded evolution finds: their
+        architectures have these costs, but a lower or a higher one may exist.
         """
-        found = self.table.bounds() if self._free else extremes(self.space, self.table)
-        least, greatest = (Bound(value, self.space.architecture(codes)) for value, codes in found)
+        pair = self.table.bounds() if self._table_bounds_exist else extremes(self.space, self.table)
+        least, greatest = (Bound(value, self.space.architecture(codes)) for value, codes in pair)
         return least, greatest
 
     @property
     def exact_bounds(self) -> bool:
-        """Whether `bounds` are exact: sums and peaks over choices, and spaces small enough to be
-        enumerated.
-        """
-        return (self.table.separable and self._free) or enumerable(self.space)
+        """Whether `bounds` are exact: sums and peaks over choices, and enumerable spaces."""
+        return (self.table.separable and self._table_bounds_exist) or enumerable(self.space)
 
     @property
-    def _free(self) -> bool:
-        """Whether the table's own bounds are of architectures that exist, each in its one
-        spelling.
-        """
+    def _table_bounds_exist(self) -> bool:
+        """Whether the table's bounds belong to architectures of the space, in canonical codes."""
+        # In an irregular space the cheapest candidates of all choices may not go together.
         if not self.space.irregular or not self.table.separable:
             return True
         codes = np.stack([codes for _, codes in self.table.bounds()]).astype(self.space.dtype)
-        return bool(self.space.valid(codes).all() and (self.space.canonical(codes) == codes).all())
+        canonical = self.space.canonical(codes) == codes
+        return bool(self.space.valid(codes).all() and canonical.all())
 
     def expected(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """The differentiable expected cost under independent candidate probabilities, of sums and
-        of peaks.
+        """Return the differentiable expected cost under independent candidate probabilities.
 
         Args:
-            probabilities: for each choice a tensor [..., candidates].
+            probabilities: For each choice a tensor [..., candidates].
 
         Raises:
-            NotAdditive: the space's costs, or the correction, are not sums (or a peak) over its
-                choices.
+            NotAdditive: The costs, or the correction, are not sums (or a peak) over the choices.
         """
         if self.table.separable and self.space.additive:
             return self.table.expected(probabilities)
-        cause = (
-            f"with the correction {self.correction.kind!r} "
-            if self.space.additive and self.correction
-            else ""
-        )
+        cause = ""
+        if self.space.additive and self.correction:
+            cause = f"with the correction {self.correction.kind!r} "
         raise NotAdditive(f"{cause}costs of {self.space.name} are not sums over its choices")
 
 
 def counting_model(space: SearchSpace, metric: str) -> CostModel:
-    """The exact model of a count (`macs`, also called `flops`, or `params`) that needs no table.
+    """Build the exact model of a count, which needs no lookup table.
+
+    Args:
+        space: Space of the architectures.
+        metric: `macs` (also called `flops`) or `params`.
 
     Raises:
-        UnknownName: the metric is no count.
+        UnknownName: The metric is no count.
     """
     name = canonical_metric(metric)
     if name not in COUNTS:
         raise UnknownName("count", metric, (*COUNTS, *ALIASES))
+
+    table: CostTable
     if space.additive:
-        return CostModel(
-            space, name, space.additive_table(lambda block: getattr(block, name), np.int64), 0.0
-        )
-    return CostModel(space, name, SearchedSums(space, getattr(space, name)), 0.0)
+        table = space.additive_table(lambda block: getattr(block, name), np.int64)
+    else:
+        table = SearchedSums(space, getattr(space, name))
+    return CostModel(space, name, table, 0.0)

@@ -1,10 +1,8 @@
-"""The linear and the multi-layer correction of aw_nas: networks' costs regressed on the costs of
-their parts.
+"""The linear and the multi-layer correction of aw_nas: regressions of costs on block costs.
 
-Both take as their inputs what each choice (in spaces that are not additive: each block) costs by
-the table; the ridge of `tables.cost.ridge` takes which candidate was chosen. aw_nas (arXiv
-2012.10388) reports for its linear and its multi-layer correction about half the error of the plain
-block sum on a GPU.
+Both have as their inputs the cost by the table of each choice (of each block in spaces that are not
+additive); the ridge of `tables.cost.ridge` has the selected candidates. aw_nas (arXiv 2012.10388)
+reports for both about half the error of the plain block sum on a GPU.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tables.cost.ridge import fit
+from tables.cost.ridge import fit_ridge
 
 if TYPE_CHECKING:
     from spaces.space import SearchSpace
@@ -27,13 +25,16 @@ Array = NDArray[np.float64]
 Predict = Callable[[Array], Array]
 
 
-def parts(space: SearchSpace, codes: NDArray[Any], costs: Mapping[str, float]) -> Array:
-    """What each choice, or each kind of block, contributes to the block sum: float [n, parts].
+def block_costs_of(space: SearchSpace, codes: NDArray[Any], costs: Mapping[str, float]) -> Array:
+    """Return the contribution of each choice, or each block, to the block sums.
 
     Args:
-        space: whose architectures.
-        codes: [n, choices].
-        costs: block key -> cost.
+        space: Space of the architectures.
+        codes: Codes [n, choices].
+        costs: Block key -> cost.
+
+    Returns:
+        Array [n, choices] where the space is additive, [n, blocks] elsewhere.
     """
     if space.additive:
         terms = space.additive_table(lambda block: costs[block.key]).terms
@@ -43,35 +44,41 @@ def parts(space: SearchSpace, codes: NDArray[Any], costs: Mapping[str, float]) -
     return weighted
 
 
-def linear(given: Array, values: Array) -> tuple[float, Array]:
-    """Least squares of `values` [n] on `given` [n, parts]: the intercept and the coefficients
-    [parts].
+def fit_linear(block_costs: Array, values: Array) -> tuple[float, Array]:
+    """Fit a linear correction by least squares.
+
+    Args:
+        block_costs: Contributions [n, blocks] to the block sums.
+        values: Measured costs [n].
+
+    Returns:
+        The intercept and the slopes [blocks].
     """
     from sklearn.linear_model import LinearRegression
 
-    model = LinearRegression().fit(given, values)
+    model = LinearRegression().fit(block_costs, values)
     return float(model.intercept_), np.asarray(model.coef_, dtype=float)
 
 
-def multi_layer(given: Array, values: Array, seed: int) -> Predict:
-    """A perceptron with one hidden layer of 64, on standardised inputs, that learns what the block
-    sum leaves.
+def fit_multi_layer(block_costs: Array, values: Array, seed: int) -> Predict:
+    """Fit a perceptron with one hidden layer of 64 units to the residuals of the block sums.
 
     Args:
-        given: [n, parts].
-        values: [n].
-        seed: of its weights.
+        block_costs: Contributions [n, blocks] to the block sums; they are standardised.
+        values: Measured costs [n].
+        seed: Seed of its weights.
 
     Returns:
-        Parts [m, parts] -> costs [m].
+        A function of contributions [m, blocks] that returns costs [m].
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPRegressor
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    rest = values - given.sum(1)
-    centre, scale = float(rest.mean()), float(rest.std()) or 1.0
+    residuals = values - block_costs.sum(1)
+    centre = float(residuals.mean())
+    scale = float(residuals.std()) or 1.0
     model = make_pipeline(
         StandardScaler(),
         MLPRegressor(
@@ -79,33 +86,45 @@ def multi_layer(given: Array, values: Array, seed: int) -> Predict:
         ),
     )
     with warnings.catch_warnings():
-        # Stopping early is part of the regularisation here.
+        # Early stopping is part of the regularisation here.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(given, (rest - centre) / scale)
-    return lambda more: np.asarray(more.sum(1) + centre + scale * model.predict(more), dtype=float)
+        model.fit(block_costs, (residuals - centre) / scale)
+
+    def predict(block_costs: Array) -> Array:
+        correction = scale * model.predict(block_costs)
+        return np.asarray(block_costs.sum(1) + centre + correction, dtype=float)
+
+    return predict
 
 
-def fold_residuals(kind: str, features: Array, given: Array, values: Array, seed: int) -> Array:
-    """Residuals [n] of a kind of correction, each network predicted by the fit of the other folds.
+def fold_residuals(
+    kind: str, features: Array, block_costs: Array, values: Array, seed: int
+) -> Array:
+    """Return cross-validated residuals [n] of a kind of correction.
+
+    Each network is predicted by the fit on the other folds.
 
     Args:
         kind: `ridge`, `linear` or `mlp`.
-        features: [n, features], for the ridge.
-        given: [n, parts], for the others.
-        values: [n].
-        seed: of the folds and of the perceptron's weights.
+        features: Features [n, features], for the ridge.
+        block_costs: Contributions [n, blocks] to the block sums.
+        values: Measured costs [n].
+        seed: Seed of the folds and of the perceptron's weights.
     """
     residuals = np.empty(len(values))
-    fold = np.random.default_rng(seed).permutation(len(values)) % min(FOLDS, len(values))
-    for number in range(fold.max() + 1):
-        out, rest = fold == number, fold != number
+    folds = np.random.default_rng(seed).permutation(len(values)) % min(FOLDS, len(values))
+    for fold in range(folds.max() + 1):
+        test = folds == fold
+        train = folds != fold
         if kind == "ridge":
-            found = fit(features[rest], given[rest].sum(1), values[rest])
-            predicted = given[out].sum(1) + found.intercept + features[out] @ found.deltas
+            ridge = fit_ridge(features[train], block_costs[train].sum(1), values[train])
+            sums = block_costs[test].sum(1)
+            predicted = sums + ridge.intercept + features[test] @ ridge.deltas
         elif kind == "linear":
-            intercept, slopes = linear(given[rest], values[rest])
-            predicted = intercept + given[out] @ slopes
+            intercept, slopes = fit_linear(block_costs[train], values[train])
+            predicted = intercept + block_costs[test] @ slopes
         else:
-            predicted = multi_layer(given[rest], values[rest], seed)(given[out])
-        residuals[out] = values[out] - predicted
+            predict = fit_multi_layer(block_costs[train], values[train], seed)
+            predicted = predict(block_costs[test])
+        residuals[test] = values[test] - predicted
     return residuals

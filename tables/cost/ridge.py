@@ -1,19 +1,19 @@
-"""What whole networks cost beyond the sum of their blocks: a ridge with the table as its prior.
+"""Corrections of block sums by a ridge regression whose prior is the lookup table.
 
-The sum of block times misses what stands between blocks and what neighbours do to each other's
-caches. Whole networks of the same build tell: y = block sum + intercept + one delta for each
-(choice, candidate), deltas shrunk towards 0. The penalty is chosen, and sigma given, by
-leave-one-out residuals in closed form (Allen's PRESS). Samples during which the machine did
-something else lie many deviations off; they are left out and counted. What disturbs a network's
-turn disturbs the blocks timed in it too, so their excess over the table is divided out first
-(`tables.cost.fitting`), as far as the two go together.
+The sum of block latencies misses the work between blocks and the effect of neighbours on each
+other's caches. Whole networks of the same build show both: y = block sum + intercept + one delta
+for each (choice, candidate), with the deltas shrunk towards 0. The penalty is selected, and sigma
+estimated, by leave-one-out residuals in closed form (Allen's PRESS). Samples that the machine
+disturbed lie many deviations off; they are left out and counted. A disturbance of a network's run
+also affects the blocks timed within it, so their excess over the table is divided out first
+(`tables.cost.fitting`), as far as the two correlate.
 
-A residual holds the model's error and the noise of the one sample it is compared with. What a
-search promises is the median of many runs, in which that noise is gone: sigma^2 = residual^2 -
-noise^2. The noise is only what the spread of a sample's own runs proves. Disturbances that last for
-a whole turn, and the error of the reference network that drift is divided out by, stay in sigma,
-which is therefore too large rather than too small. What the residuals leave to chance (their
-variance is known to sqrt(2 / n)) is its floor.
+A residual contains the model's error and the noise of the sample that it is compared with. A search
+promises the median of many runs, which is free of that noise: sigma^2 = residual^2 - noise^2. The
+noise is only as large as the spread of a sample's own runs proves. Disturbances that last for a
+whole visit to a network, and the error of the reference network that drift is divided out by, stay
+in sigma, which is therefore too large rather than too small. Its floor is the uncertainty of the
+residuals' variance, sqrt(2 / n).
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Array = NDArray[np.float64]
+
 PENALTIES = np.logspace(-2, 4, 37)
+"""Ridge penalties among which the best is selected."""
 
 OUTLIER = 4.5
-"""Robust deviations (1.4826 x median absolute deviation) beyond which a sample counts as
-disturbed.
-"""
+"""Robust deviations (1.4826 x median absolute deviation) beyond which a sample is disturbed."""
 
 
 @dataclass(frozen=True)
@@ -38,23 +39,23 @@ class Correction:
     """A fitted correction.
 
     Args:
-        intercept: added to every network, in the unit of the values.
-        deltas: ridge: float array [features], added where the feature is present; linear: what each
-            part's cost is multiplied by, [parts]; mlp: empty.
-        sigma: deviation of a network's median from the estimate: the residual without the noise of
+        intercept: Cost added to every network, in the unit of the values.
+        deltas: For a ridge, float array [features], added where the feature is present. For a
+            linear correction, the factor [blocks] of each block's cost. Empty for a perceptron.
+        sigma: Deviation of a network's median from the estimate: the residual without the noise of
             single samples.
-        naive_sigma: root mean square of the leave-one-out residuals of the plain sum with an
+        naive_sigma: Root mean square of the leave-one-out residuals of the plain sum with an
             intercept alone.
-        penalty: the ridge penalty that was chosen.
-        count: networks that it was fitted on.
-        outliers: networks that were left out as disturbed.
-        residual: root mean square of the leave-one-out (`linear`, `mlp`: 5-fold) residuals.
+        penalty: The selected ridge penalty.
+        count: Number of networks that the correction was fitted on.
+        outliers: Number of networks that were left out as disturbed.
+        residual: Root mean square of the leave-one-out residuals (5-fold for `linear` and `mlp`).
         kind: `ridge`, `linear` or `mlp`.
-        scores: kind -> root mean square of 5-fold residuals, where kinds were compared.
+        scores: Kind -> root mean square of its 5-fold residuals, where kinds were compared.
     """
 
     intercept: float
-    deltas: NDArray[np.float64]
+    deltas: Array
     sigma: float
     naive_sigma: float
     penalty: float
@@ -65,86 +66,110 @@ class Correction:
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
-def fit(
+def fit_ridge(
     features: NDArray[Any],
     prior: NDArray[Any],
     values: NDArray[Any],
     noise: NDArray[Any] | None = None,
 ) -> Correction:
-    """Fit the correction.
+    """Fit a ridge correction.
 
     Args:
-        features: [n, features] how often each candidate (or block) occurs in each network.
-        prior: [n] sums of block costs.
-        values: [n] measured costs of whole networks; n is at least 3.
-        noise: [n] deviations of the values themselves, known without the model; default 0.
+        features: Array [n, features]: how often each candidate (or block) occurs in each network.
+        prior: Sums [n] of block costs.
+        values: Measured costs [n] of whole networks; n is at least 3.
+        noise: Known deviations [n] of the values themselves. None stands for 0.
     """
-    rest = np.asarray(values, dtype=float) - prior
-    kept = undisturbed(features, rest)
-    found = _ridge(features[kept], rest[kept])
-    sigma = denoised(found.residual, found.count, noise[kept] if noise is not None else None)
-    return replace(found, outliers=int((~kept).sum()), sigma=sigma)
+    residuals = np.asarray(values, dtype=float) - prior
+    mask = undisturbed_mask(features, residuals)
+    correction = _ridge(features[mask], residuals[mask])
+
+    sample_noise = None if noise is None else noise[mask]
+    sigma = remove_noise(correction.residual, correction.count, sample_noise)
+    return replace(correction, outliers=int((~mask).sum()), sigma=sigma)
 
 
-def undisturbed(features: NDArray[Any], rest: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of the networks, bool [n], the machine was left alone for; `rest` [n] is what their
-    blocks leave open.
+def undisturbed_mask(features: NDArray[Any], residuals: Array) -> NDArray[np.bool_]:
+    """Return which networks [n] were measured without disturbance of the machine.
+
+    Args:
+        features: Features [n, features] of the networks.
+        residuals: Measured costs [n] minus block sums.
     """
-    kept = _undisturbed(rest)
-    first = _ridge(features[kept], rest[kept])
-    # The first fit's residuals are narrower than the raw ones and show what those still hid.
-    residuals = rest - first.intercept - features @ first.deltas
-    return kept & _undisturbed(residuals)
+    mask = _within_outlier(residuals)
+    first_fit = _ridge(features[mask], residuals[mask])
+    # The first fit's residuals are narrower than the raw ones and show outliers that those hid.
+    remaining = residuals - first_fit.intercept - features @ first_fit.deltas
+    return mask & _within_outlier(remaining)
 
 
-def slope(given: NDArray[np.float64], values: NDArray[np.float64]) -> float:
-    """The share, 0 to 1, of a disturbance `given` [n] that `values` [n] have: a control variate's
-    coefficient.
+def disturbance_slope(disturbance: Array, values: Array) -> float:
+    """Return the fraction, 0 to 1, of a disturbance that values have in common.
 
-    Both are logarithms. Samples beyond `OUTLIER` deviations are left out, and so is a slope of less
-    than twice its standard error, which may be chance.
+    It is the coefficient of a control variate: the regression slope of the values on the
+    disturbance. Samples beyond `OUTLIER` deviations are left out. A slope of less than twice its
+    standard error may be chance and counts as 0.
+
+    Args:
+        disturbance: Logarithms [n].
+        values: Logarithms [n].
     """
-    kept = _undisturbed(values) & _undisturbed(given)
-    x, y = given[kept] - given[kept].mean(), values[kept] - values[kept].mean()
+    mask = _within_outlier(values) & _within_outlier(disturbance)
+    x = disturbance[mask] - disturbance[mask].mean()
+    y = values[mask] - values[mask].mean()
     spread = float(x @ x)
     if len(x) < 3 or spread <= 0:
         return 0.0
-    found = float(x @ y) / spread
-    error = float(np.sqrt(np.sum((y - found * x) ** 2) / (len(x) - 2) / spread))
-    return min(found, 1.0) if found > 2 * error else 0.0
+
+    slope = float(x @ y) / spread
+    error = float(np.sqrt(np.sum((y - slope * x) ** 2) / (len(x) - 2) / spread))
+    return min(slope, 1.0) if slope > 2 * error else 0.0
 
 
-def denoised(residual: float, count: int, noise: NDArray[Any] | None) -> float:
-    """The model's own deviation: `residual` (root mean square over `count` samples) without their
-    `noise` [count].
+def remove_noise(residual: float, count: int, noise: NDArray[Any] | None) -> float:
+    """Return the model's own deviation, without the noise of the samples.
+
+    Args:
+        residual: Root mean square of the residuals of `count` samples.
+        count: Number of samples.
+        noise: Deviations [count] of the samples. None returns the residual.
     """
     if noise is None:
         return residual
-    known = residual**2 - float(np.mean(np.square(noise)))
-    return float(np.sqrt(max(known, residual**2 * min(1.0, np.sqrt(2 / count)))))
+
+    variance = residual**2 - float(np.mean(np.square(noise)))
+    # The variance of n residuals is known to a relative error of sqrt(2 / n) only.
+    floor = residual**2 * min(1.0, np.sqrt(2 / count))
+    return float(np.sqrt(max(variance, floor)))
 
 
-def _undisturbed(residuals: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _within_outlier(residuals: Array) -> NDArray[np.bool_]:
     centre = np.median(residuals)
+    # 1.4826 x the median absolute deviation is the deviation of a normal distribution.
     deviation = 1.4826 * np.median(np.abs(residuals - centre))
-    kept: NDArray[np.bool_] = np.abs(residuals - centre) <= OUTLIER * max(deviation, 1e-12)
-    return kept
+    mask: NDArray[np.bool_] = np.abs(residuals - centre) <= OUTLIER * max(deviation, 1e-12)
+    return mask
 
 
-def _ridge(features: NDArray[Any], rest: NDArray[np.float64]) -> Correction:
-    count = len(rest)
-    mean, centre = rest.mean(), features.mean(0)
+def _ridge(features: NDArray[Any], residuals: Array) -> Correction:
+    """Fit a ridge with the penalty of the smallest leave-one-out error."""
+    count = len(residuals)
+    mean = residuals.mean()
+    centre = features.mean(0)
     left, scale, right = np.linalg.svd(features - centre, full_matrices=False)
-    projected = left.T @ (rest - mean)
-    # shrink [penalties, components]: how much of each component the ridge keeps.
-    shrink = scale**2 / (scale**2 + PENALTIES[:, None])
-    fitted = (shrink * projected) @ left.T
-    leverage = 1 / count + shrink @ (left**2).T
-    press = ((rest - mean - fitted) / np.maximum(1 - leverage, 1e-9)) ** 2
+    projected = left.T @ (residuals - mean)
+
+    # shrinkage [penalties, components]: the fraction of each component that the ridge retains.
+    shrinkage = scale**2 / (scale**2 + PENALTIES[:, None])
+    fitted = (shrinkage * projected) @ left.T
+    leverage = 1 / count + shrinkage @ (left**2).T
+    # PRESS: a leave-one-out residual is the residual over 1 - leverage, without refitting.
+    press = ((residuals - mean - fitted) / np.maximum(1 - leverage, 1e-9)) ** 2
     scores = press.mean(1)
     best = int(scores.argmin())
+
     deltas = right.T @ (scale / (scale**2 + PENALTIES[best]) * projected)
-    naive = (rest - mean) / (1 - 1 / count)
+    naive = (residuals - mean) / (1 - 1 / count)
     return Correction(
         intercept=float(mean - centre @ deltas),
         deltas=deltas,

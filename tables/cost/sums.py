@@ -1,5 +1,6 @@
-"""What architectures cost as sums: over the choices where a space is additive, over counted blocks
-everywhere else.
+"""Costs of architectures as sums of block costs.
+
+They are sums over the choices where a space is additive, over counted blocks elsewhere.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.errors import NotAdditive
+from tables.cost.extremes import Extreme as Extreme
 from tables.cost.extremes import extremes
 
 if TYPE_CHECKING:
@@ -20,10 +22,10 @@ if TYPE_CHECKING:
     from spaces.block import Block
     from spaces.space import SearchSpace
 
-_CHUNK = 1 << 13  # architectures at a time: their counts [n, keys] stay small
+Array: TypeAlias = NDArray[np.float64]
 
-Extreme: TypeAlias = tuple[float, NDArray[Any]]
-"""A cost and the codes [choices] that have it."""
+# Architectures at a time, so that their counts [n, keys] stay small.
+_CHUNK = 1 << 13
 
 
 class CostTable(Protocol):
@@ -40,7 +42,7 @@ class CostTable(Protocol):
         """Return the costs [n] of codes (int array [n, choices])."""
 
     def bounds(self) -> tuple[Extreme, Extreme]:
-        """Return the least and the greatest cost, each with the codes that have it."""
+        """Return the least and the greatest cost, each with codes that have it."""
 
     def expected(self, probabilities: Sequence[Tensor]) -> Tensor:
         """Return the differentiable expected cost.
@@ -54,30 +56,27 @@ class CostTable(Protocol):
 
 
 class SearchedSums:
-    """Costs by any function of the codes.
+    """Costs by any function of the codes, whose bounds are searched for.
 
     Args:
-        space: whose architectures.
-        cost: codes [n, choices] -> costs [n].
+        space: Space of the architectures.
+        cost: Function of codes [n, choices] that returns costs [n].
     """
-
-    def __init__(self, space: SearchSpace, cost: Callable[[NDArray[Any]], NDArray[Any]]):
-        self.space, self.cost = space, cost
 
     separable = False
 
+    def __init__(self, space: SearchSpace, cost: Callable[[NDArray[Any]], NDArray[Any]]):
+        self.space = space
+        self.cost = cost
+
     def __call__(self, codes: NDArray[Any]) -> NDArray[Any]:
-        """The costs of codes (int array [n, choices]) as an array [n]."""
-        parts = [
-            self.cost(codes[start : start + _CHUNK])
-            for start in range(0, max(1, len(codes)), _CHUNK)
-        ]
-        return np.concatenate(parts)
+        """Return the costs [n] of codes (int array [n, choices])."""
+        # At least one chunk, so that no codes still give an array of the right type.
+        starts = range(0, max(1, len(codes)), _CHUNK)
+        return np.concatenate([self.cost(codes[start : start + _CHUNK]) for start in starts])
 
     def bounds(self) -> tuple[Extreme, Extreme]:
-        """The least and the greatest cost that `tables.cost.extremes` finds: exact for small spaces
-        only.
-        """
+        """Return the least and the greatest cost; exact for small spaces only, see `extremes`."""
         return self._extremes
 
     @cached_property
@@ -89,19 +88,20 @@ class SearchedSums:
         raise NotAdditive(f"costs of {self.space.name} are not sums over its choices")
 
 
-def counted(space: SearchSpace, costs: Mapping[str, float], fixed: float = 0.0) -> SearchedSums:
-    """Costs as `fixed` plus the cost of every block that occurs, as often as it occurs.
+def counted_sums(
+    space: SearchSpace, costs: Mapping[str, float], fixed: float = 0.0
+) -> SearchedSums:
+    """Return costs that add each block's cost as often as the block occurs.
 
     Args:
-        space: counts its blocks by `block_counts`.
-        costs: block key -> cost; every key of the space.
-        fixed: added to every architecture.
+        space: Space that counts its blocks by `block_counts`.
+        costs: Block key -> cost, for every key of the space.
+        fixed: Cost added to every architecture.
     """
 
-    def cost(codes: NDArray[Any]) -> NDArray[np.float64]:
+    def cost(codes: NDArray[Any]) -> Array:
         keys, counts = space.block_counts(codes)
-        # Not matmul: its order of summing, and so the last digit, depends on how many rows there
-        # are.
+        # Not matmul: its order of summing, and so the last digit, depends on the number of rows.
         total = np.full(len(codes), fixed)
         for column, key in enumerate(keys):
             total += counts[:, column] * costs[key]
@@ -111,16 +111,18 @@ def counted(space: SearchSpace, costs: Mapping[str, float], fixed: float = 0.0) 
 
 
 def block_sums(space: SearchSpace, cost: Callable[[Block], float]) -> CostTable:
-    """The plain sum of block costs, by the fastest way that the space allows."""
+    """Return the plain sums of block costs, by the fastest way that the space allows."""
     if space.additive:
         return space.additive_table(cost)
-    return counted(space, {key: cost(block) for key, block in space.all_blocks.items()})
+    return counted_sums(space, {key: cost(block) for key, block in space.all_blocks.items()})
 
 
-def features(space: SearchSpace, codes: NDArray[Any]) -> NDArray[np.float64]:
-    """What a correction may lean on, float [n, features]: candidates where the space is additive,
-    else block counts.
+def correction_features(space: SearchSpace, codes: NDArray[Any]) -> Array:
+    """Return the features [n, features] that a correction is fitted on.
+
+    They are the one-hot candidates where the space is additive, block counts elsewhere.
     """
     if space.additive:
         return space.one_hot(codes)
-    return space.block_counts(codes)[1].astype(np.float64)
+    _, counts = space.block_counts(codes)
+    return counts.astype(np.float64)

@@ -83,8 +83,8 @@ def test_counts_that_are_not_the_blocks_are_refused(table: LookupTable, field: s
             ("conditions", "clock"),
             3,
             (
-                "conditions: unexpected key 'clock'; there is: backend, batch, precision, threads,"
-                " allocator, affinity"
+                "conditions: unexpected key 'clock'; expected are: backend, batch, precision,"
+                " threads, allocator, affinity"
             ),
         ),
         (
@@ -222,5 +222,5 @@ def test_unknown_metrics_are_named(table: LookupTable, tiny: ChainSpace) -> None
 
     with pytest.raises(UnknownName) as caught:
         table.cost_model(tiny, "energy")
-    known = "latency_ms, macs, params, memory_bytes, energy_mj, flops"
-    assert str(caught.value) == f"unknown metric 'energy'; there is: {known}"
+    assert "unknown metric 'energy'" in str(caught.value)
+    assert "latency_ms, macs, params, memory_bytes, energy_mj, flops" in str(caught.value)

@@ -56,6 +56,6 @@ def test_energy_is_read_off_whole_networks(table: LookupTable, tiny: ChainSpace)
 
 def test_a_table_without_energy_is_refused(table: LookupTable, tiny: ChainSpace) -> None:
     with pytest.raises(
-        MissingFigures, match="'made-up' tells no energy_mj: the device reported none"
+        MissingFigures, match="'made-up' has no energy_mj: the device reported none"
     ):
         cost_of("energy_mj@made-up", tiny, lambda name: table)

@@ -84,13 +84,13 @@ def test_objectives_name_their_table(tiny: ChainSpace, table: LookupTable) -> No
         InvalidObjective, match="objective 'energy_mj': name its table: energy_mj@TABLE"
     ):
         Objective.parse("energy_mj", tiny, lambda name: table)
-    with pytest.raises(MissingFigures, match="tells no energy_mj: the device reported none"):
+    with pytest.raises(MissingFigures, match="has no energy_mj: the device reported none"):
         Objective.parse("energy_mj@made-up", tiny, lambda name: table)
 
 
 def test_tables_without_the_figures_are_told(tiny: ChainSpace, table: LookupTable) -> None:
     for metric in ("memory_bytes", "energy_mj"):
-        with pytest.raises(MissingFigures, match=f"the table 'made-up' tells no {metric}"):
+        with pytest.raises(MissingFigures, match=f"the table 'made-up' has no {metric}"):
             Limit(metric, 1e9, "t").bind(tiny, lambda name: table)
 
 

@@ -109,7 +109,7 @@ def test_a_table_without_the_figures_says_so(http: FlaskClient, problem: Any) ->
         ):
             answer = http.post("/search", json={"space": SPACE, "device": "made-up", **parts})
             detail = problem(answer, 422, "invalid-value", field)["detail"]
-            assert detail == f"the table 'made-up' tells no {metric}: {said}"
+            assert detail == f"the table 'made-up' has no {metric}: {said}"
 
 
 def test_a_missing_block_is_the_devices_fault(http: FlaskClient, problem: Any) -> None:

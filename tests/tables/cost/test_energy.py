@@ -79,7 +79,7 @@ def test_what_tells_no_energy_is_said(make_table: MakeTable, tiny: ChainSpace) -
     with pytest.raises(MissingFigures) as caught:
         table.cost_model(tiny, "energy_mj")
     assert str(caught.value) == (
-        "the table 'made-up' tells no energy_mj: the device reported none while it was measured"
+        "the table 'made-up' has no energy_mj: the device reported none while it was measured"
     )
     energies = counted(table, tiny)
     few = replace(energies, networks=energies.networks[:7])

@@ -12,7 +12,7 @@ import torch
 from spaces import ChainSpace
 from spaces.errors import NotAdditive, UnknownName
 from tables import LookupTable
-from tables.cost.ridge import denoised, slope
+from tables.cost.ridge import disturbance_slope, remove_noise
 from tables.cost.sums import block_sums
 from tables.lookup_table import NetworkSample
 
@@ -174,10 +174,10 @@ def test_noise_of_the_median_is_not_overstated(table: LookupTable, tiny: ChainSp
 
 
 def test_what_chance_leaves_is_the_floor() -> None:
-    assert denoised(1.0, 200, np.full(200, 2.0)) == pytest.approx((2 / 200) ** 0.25)
-    assert denoised(1.0, 200, np.full(200, 0.6)) == pytest.approx(0.8)
-    assert denoised(1.0, 200, None) == 1.0
-    assert denoised(0.0, 10, np.zeros(10)) == 0.0
+    assert remove_noise(1.0, 200, np.full(200, 2.0)) == pytest.approx((2 / 200) ** 0.25)
+    assert remove_noise(1.0, 200, np.full(200, 0.6)) == pytest.approx(0.8)
+    assert remove_noise(1.0, 200, None) == 1.0
+    assert remove_noise(0.0, 10, np.zeros(10)) == 0.0
 
 
 def disturbed(table: LookupTable, space: ChainSpace, shared: float, own: float) -> LookupTable:
@@ -231,8 +231,10 @@ def test_blocks_that_say_nothing_of_the_network_are_not_listened_to(
 def test_a_slope_that_may_be_chance_is_none() -> None:
     rng = np.random.default_rng(16)
     given = rng.normal(0, 0.01, 100)
-    assert slope(given, 0.7 * given + rng.normal(0, 0.001, 100)) == pytest.approx(0.7, abs=0.05)
-    assert slope(given, 3 * given) == 1.0
-    assert slope(given, -given) == 0.0
-    assert slope(given, rng.normal(0, 1, 100)) in (0.0, 1.0)
-    assert slope(np.ones(100), given) == 0.0
+    assert disturbance_slope(given, 0.7 * given + rng.normal(0, 0.001, 100)) == pytest.approx(
+        0.7, abs=0.05
+    )
+    assert disturbance_slope(given, 3 * given) == 1.0
+    assert disturbance_slope(given, -given) == 0.0
+    assert disturbance_slope(given, rng.normal(0, 1, 100)) in (0.0, 1.0)
+    assert disturbance_slope(np.ones(100), given) == 0.0

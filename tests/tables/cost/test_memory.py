@@ -96,7 +96,7 @@ def test_what_has_no_figure_is_named(
         table.cost_model(tiny, "memory_bytes")
     assert (
         str(caught.value)
-        == "the table 'made-up' tells no memory_bytes: it was built without figures of its blocks'"
+        == "the table 'made-up' has no memory_bytes: it was built without figures of its blocks'"
         " activations"
     )
     full = with_memory(tiny)

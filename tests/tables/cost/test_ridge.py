@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tables.cost.ridge import PENALTIES, fit
+from tables.cost.ridge import PENALTIES, fit_ridge
 
 Array = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ def test_intercept_and_deltas_are_recovered() -> None:
     rng = np.random.default_rng(0)
     features, deltas = one_hot(rng, 4000), effects(rng)
     prior = rng.uniform(5, 10, 4000)
-    found = fit(features, prior, prior + 3.0 + features @ deltas)
+    found = fit_ridge(features, prior, prior + 3.0 + features @ deltas)
     assert found.intercept == pytest.approx(3.0, abs=1e-4)
     assert np.allclose(found.deltas, deltas, atol=1e-4)
     assert found.penalty == PENALTIES[0]
@@ -41,7 +41,7 @@ def test_intercept_and_deltas_are_recovered() -> None:
 def test_a_shift_alone_is_the_intercept() -> None:
     rng = np.random.default_rng(1)
     features, prior = one_hot(rng, 100), rng.uniform(5, 10, 100)
-    found = fit(features, prior, prior + 0.7 + rng.normal(0, 0.01, 100))
+    found = fit_ridge(features, prior, prior + 0.7 + rng.normal(0, 0.01, 100))
     assert found.intercept + features @ found.deltas == pytest.approx(0.7, abs=0.01)
     assert found.intercept == pytest.approx(0.7, abs=0.005)
 
@@ -63,7 +63,7 @@ def test_closed_form_is_the_refits(seed: int, noise: float, count: int) -> None:
     features = one_hot(rng, count)
     # Bounded noise, so that nothing counts as disturbed.
     rest = features @ effects(rng) + noise * rng.uniform(-1, 1, count)
-    found = fit(features, np.zeros(count), rest)
+    found = fit_ridge(features, np.zeros(count), rest)
     assert found.outliers == 0
     intercept, deltas = ridge(features, rest, found.penalty)
     assert found.intercept == pytest.approx(intercept, abs=1e-8)
@@ -93,7 +93,7 @@ def test_sigma_is_the_noise(noise: float) -> None:
     rng = np.random.default_rng(2)
     features, prior = one_hot(rng, 400), rng.uniform(5, 10, 400)
     values = prior + 2 + features @ effects(rng) + rng.normal(0, noise, 400)
-    found = fit(features, prior, values)
+    found = fit_ridge(features, prior, values)
     # 16 determined numbers of 400 samples widen a prediction by 2%; 7% is two deviations of the
     # estimate.
     assert found.sigma == pytest.approx(noise, rel=0.12)
@@ -103,10 +103,10 @@ def test_disturbed_networks_are_left_out_and_counted() -> None:
     rng = np.random.default_rng(3)
     features, deltas = one_hot(rng, 300), effects(rng)
     values = 2 + features @ deltas + rng.normal(0, 0.02, 300)
-    clean = fit(features, np.zeros(300), values)
+    clean = fit_ridge(features, np.zeros(300), values)
     disturbed = values.copy()
     disturbed[:20] += rng.uniform(3, 30, 20)
-    found = fit(features, np.zeros(300), disturbed)
+    found = fit_ridge(features, np.zeros(300), disturbed)
     assert clean.outliers <= 2
     assert 20 <= found.outliers <= 22
     assert found.count == 300 - found.outliers
@@ -116,7 +116,7 @@ def test_disturbed_networks_are_left_out_and_counted() -> None:
 
 def test_values_that_are_all_alike_are_no_outliers() -> None:
     features = one_hot(np.random.default_rng(4), 30)
-    found = fit(features, np.zeros(30), np.full(30, 1.5))
+    found = fit_ridge(features, np.zeros(30), np.full(30, 1.5))
     assert (found.count, found.outliers) == (30, 0)
     assert found.intercept == pytest.approx(1.5)
     assert found.sigma == pytest.approx(0, abs=1e-9)
