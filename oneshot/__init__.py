@@ -1,4 +1,4 @@
-"""Pathfit oneshot: supernets, search, retraining, export."""
+"""Pathfit oneshot: supernets, search, retraining and export."""
 
 from typing import TYPE_CHECKING
 
@@ -8,19 +8,37 @@ from spaces.lazy import exports
 if TYPE_CHECKING:
     from oneshot.search.constraint import Constraint as Constraint
     from oneshot.search.constraint import Limit as Limit
+    from oneshot.search.guide import Guide as Guide
     from oneshot.search.loop import run_search as run_search
     from oneshot.search.objective import Objective as Objective
     from oneshot.search.problem import SearchProblem as SearchProblem
     from oneshot.search.result import SearchResult as SearchResult
+    from oneshot.strategies.base import Strategy as Strategy
+    from oneshot.strategies.registry import register_strategy as register_strategy
+
+__all__ = [
+    "Constraint",
+    "Guide",
+    "Limit",
+    "Objective",
+    "SearchProblem",
+    "SearchResult",
+    "Strategy",
+    "register_strategy",
+    "run_search",
+]
 
 __getattr__, __dir__ = exports(
     __name__,
     {
         "Constraint": ".search.constraint",
+        "Guide": ".search.guide",
         "Limit": ".search.constraint",
         "Objective": ".search.objective",
         "SearchProblem": ".search.problem",
         "SearchResult": ".search.result",
+        "Strategy": ".strategies.base",
+        "register_strategy": ".strategies.registry",
         "run_search": ".search.loop",
     },
 )

@@ -1,1 +1,1 @@
-"""Search problems, their constraints and results."""
+"""Search problems, their guides, constraints and objectives, and the results of a search."""

@@ -1,4 +1,4 @@
-"""Constraints: limits on costs, bound to the cost model that tells whether they are met."""
+"""Constraints: limits on costs, bound to the cost model that estimates them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tables.cost.peaks import PeakTable
 from tables.lookup_table import LookupTable
 from tables.metrics import COUNTS, MARGIN, MEASURED, canonical_metric
 
+# Messages of Infeasible: the least cost that a network of the space has.
 _LEAST = {
     "latency_ms": "the fastest network of {space} takes {least:.4g} ms on {device}",
     "memory_bytes": (
@@ -37,10 +38,16 @@ class Limit:
     """A constraint as a user states it.
 
     Args:
-        metric: `latency_ms`, `memory_bytes`, `energy_mj`, `macs` (or `flops`), `params`.
-        maximum: in the metric's unit.
-        table: name or path of the lookup table; needed for what a device tells, not allowed for
-            counts.
+        metric: `latency_ms`, `memory_bytes`, `energy_mj`, `macs` (or `flops`) or `params`.
+        maximum: Largest cost, in the metric's unit.
+        table: Name or path of the lookup table of a measured metric; None for a count.
+
+    Raises:
+        InvalidConstraint: The maximum is not positive, or the table is missing or superfluous.
+
+    Example:
+        >>> Limit.parse("flops<=330e6")
+        Limit(metric='flops', maximum=330000000.0, table=None)
     """
 
     metric: str
@@ -54,8 +61,10 @@ class Limit:
                 f"{self.metric}: the maximum must be a positive number, not {self.maximum}"
             )
         if metric in MEASURED and self.table is None:
-            text = f"{metric}<={self.maximum:g}@TABLE"
-            raise InvalidConstraint(f"{metric} is told by a device's table; name one: {text}")
+            raise InvalidConstraint(
+                f"{metric}: a measured cost needs a device's table; write"
+                f" {metric}<={self.maximum:g}@TABLE"
+            )
         if metric in COUNTS and self.table is not None:
             raise InvalidConstraint(
                 f"{self.metric}: a count needs no table; write {self.metric}<={self.maximum:g}"
@@ -78,22 +87,25 @@ class Limit:
     def bind(
         self, space: SearchSpace, load: Callable[[str], LookupTable], margin: float = MARGIN
     ) -> Constraint:
-        """The constraint on a space.
+        """Bind the limit to the cost model of a space.
 
         Args:
-            space: what is searched.
-            load: finds a table by name.
-            margin: deviations kept below the limit.
+            space: Space of the search.
+            load: Loads a table by its name or path.
+            margin: Number of the model's deviations that estimates stay below the limit.
 
         Raises:
-            Infeasible: no network of the space meets it.
-            MissingFigures: the table does not tell the metric.
+            Infeasible: No network of the space meets the limit.
+            MissingFigures: The table has no figures of the metric.
         """
+        device: str | None = None
         if self.table is None:
-            model, device = counting_model(space, self.metric), None
+            model = counting_model(space, self.metric)
         else:
             table = load(self.table)
-            model, device = table.cost_model(space, self.metric), table.name
+            model = table.cost_model(space, self.metric)
+            device = table.name
+
         constraint = Constraint(canonical_metric(self.metric), self.maximum, model, margin, device)
         constraint.check_feasible()
         return constraint
@@ -101,14 +113,22 @@ class Limit:
 
 @dataclass(frozen=True)
 class Constraint:
-    """A limit with its cost model: met when estimate + margin x sigma <= maximum.
+    """A limit with its cost model, met where estimate + margin x sigma <= maximum.
 
     Args:
-        metric: canonical name.
-        maximum: in the metric's unit.
-        model: estimates the cost.
-        margin: deviations kept below the limit.
-        device: the table's name, None for counts.
+        metric: Canonical name of the metric.
+        maximum: Largest cost, in the metric's unit.
+        model: Model that estimates the cost.
+        margin: Number of the model's deviations sigma that estimates stay below the limit.
+        device: Name of the lookup table; None for a count.
+
+    Example:
+        >>> import spaces
+        >>> from tables.cost.model import counting_model
+        >>> space = spaces.get("spos-tiny")
+        >>> constraint = Constraint("macs", 2e6, counting_model(space, "macs"))
+        >>> constraint.met(space.sample(np.random.default_rng(0), 3)).shape
+        (3,)
     """
 
     metric: str
@@ -118,42 +138,40 @@ class Constraint:
     device: str | None = None
 
     def met(self, architectures: Architectures) -> NDArray[np.bool_]:
-        """Whether each of codes [n, choices] meets the constraint, bool array [n]."""
+        """Return whether codes [n, choices] meet the constraint, bool array [n]."""
         met: NDArray[np.bool_] = self.upper(architectures) <= self.maximum
         return met
 
     def upper(self, architectures: Architectures) -> NDArray[np.float64]:
-        """What is held against the maximum: costs of codes [n, choices] with the margin, [n]."""
+        """Return the costs [n] of codes [n, choices] plus the margin, which the maximum limits."""
         return self.model.upper(architectures, self.margin)
 
     def excess(self, architectures: Architectures) -> NDArray[np.float64]:
-        """By which share of the maximum each of codes [n, choices] is above it, float array [n]; 0
-        where it is met.
+        """Return the fraction of the maximum by which codes [n, choices] exceed it, [n].
+
+        It is 0 where the constraint is met.
         """
         return np.maximum(self.upper(architectures) - self.maximum, 0.0) / self.maximum
 
     @property
     def label(self) -> str:
-        """The metric, with its device where it has one."""
+        """The metric, followed by `@` and the device where there is one."""
         return self.metric if self.device is None else f"{self.metric}@{self.device}"
 
     @property
     def allowed(self) -> list[NDArray[np.bool_]] | None:
-        """For each choice which candidates meet the constraint, bool arrays [candidates], where
-        each is judged alone.
+        """For each choice, the candidates that meet the constraint, bool arrays [candidates].
 
-        So it is for what a network needs at once: those that meet it are exactly all combinations
-        of these candidates. None for sums, of which one choice's part depends on the others', and
-        where choices depend on each other.
+        A peak, such as that of memory, is met by exactly all combinations of these candidates. None
+        for sums, where a candidate's budget depends on the other choices, and for irregular spaces,
+        whose choices depend on each other.
         """
         if not isinstance(self.model.table, PeakTable) or self.model.space.irregular:
             return None
         return self.model.table.within(self.maximum - self.margin * (self.model.sigma or 0.0))
 
     def check_feasible(self) -> None:
-        """Raise Infeasible, with the least that is possible, where no network meets the
-        constraint.
-        """
+        """Raise Infeasible, with the least possible cost, where no network meets the constraint."""
         least = self.model.bounds()[0].value
         reach = least + self.margin * (self.model.sigma or 0.0)
         if reach <= self.maximum:
@@ -164,12 +182,10 @@ class Constraint:
         if least <= self.maximum:
             with_margin = f"with the margin of {self.margin:g} sigma (a margin of 0 leaves it out)"
             text += f", {reach:.4g} {self.model.unit} {with_margin}"
-        raise Infeasible(
-            f"{text}; asked for at most {self.maximum:g}", self.metric, self.maximum, reach
-        )
+        raise Infeasible(f"{text}; the limit is {self.maximum:g}", self.metric, self.maximum, reach)
 
     def to_dict(self) -> dict[str, Any]:
-        """What a result records of the constraint."""
+        """Return the JSON object that a search result records."""
         return {
             "metric": self.metric,
             "maximum": self.maximum,

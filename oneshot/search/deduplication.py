@@ -1,4 +1,4 @@
-"""Telling architectures apart, so that none is evaluated twice."""
+"""Identity of architectures, so that none is evaluated twice."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from spaces.codes import row_keys
 
 
 def identity(space: ChoiceSpace, isomorphic: bool = False) -> Callable[[Codes], list[Any]]:
-    """What makes of codes [n, choices] a list of n keys, equal for equal architectures.
+    """Return a function from codes [n, choices] to n keys, equal for equal architectures.
 
     Args:
-        space: whose codes.
-        isomorphic: architectures that compute the same, as `tables.benchmarks.classes` tells, have
-            one key too.
+        space: Space of the codes.
+        isomorphic: Whether architectures that compute the same function have equal keys too; see
+            `tables.benchmarks.isomorphism`.
     """
     if not isomorphic:
         return lambda codes: list(row_keys(codes, space.candidates).tolist())
@@ -25,37 +25,37 @@ def identity(space: ChoiceSpace, isomorphic: bool = False) -> Callable[[Codes], 
 
 
 class Seen:
-    """The architectures that were asked for.
+    """A memory of architectures.
 
     Args:
-        keys: codes [n, choices] -> n keys, from `identity`.
+        keys: Maps codes [n, choices] to n keys; see `identity`.
     """
 
     def __init__(self, keys: Callable[[Codes], list[Any]]):
         self.keys = keys
-        self._known: set[Any] = set()
+        self._seen: set[Any] = set()
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._seen)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._known
+        return key in self._seen
 
-    def take(self, codes: Codes, most: int | None = None) -> Codes:
-        """The first `most` rows of `codes` that are new, each once; they are known from now on."""
+    def take(self, codes: Codes, limit: int | None = None) -> Codes:
+        """Return the first `limit` rows of `codes` that are new, each once, and remember them."""
         rows: list[int] = []
         for row, key in enumerate(self.keys(codes)):
-            if len(rows) == most:
+            if len(rows) == limit:
                 break
-            if key not in self._known:
-                self._known.add(key)
+            if key not in self._seen:
+                self._seen.add(key)
                 rows.append(row)
         return np.asfortranarray(codes[rows])
 
     def new(self, codes: Codes) -> Codes:
-        """The rows of `codes` that are new, each once; they stay so."""
+        """Return the rows of `codes` that are new, each once, without remembering them."""
         rows: dict[Any, int] = {}
         for row, key in enumerate(self.keys(codes)):
-            if key not in self._known:
+            if key not in self._seen:
                 rows.setdefault(key, row)
         return np.asfortranarray(codes[list(rows.values())])

@@ -1,4 +1,4 @@
-"""Architectures that meet constraints: sampled, or found where sampling finds none."""
+"""Architectures that meet constraints: sampled, enumerated, or evolved where they are rare."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 ENUMERABLE = 1 << 17
 """Spaces of at most this size are enumerated where sampling finds too little."""
 
-_BATCH, _TRIES, _FRUITLESS = 4096, 64, 8
+_BATCH_SIZE = 4096
+_MAX_BATCHES = 64
+# Batches without any feasible architecture after which rejection sampling is given up.
+_MAX_EMPTY_BATCHES = 8
 
 
 def feasible_sample(
@@ -29,52 +32,54 @@ def feasible_sample(
     count: int,
     starts: Codes | None = None,
 ) -> Codes:
-    """Up to `count` distinct architectures that meet the constraints, uniform as far as sampling
-    reaches.
+    """Sample distinct architectures that meet the constraints.
 
-    Rejection first; where the constraints leave little, all of a small space, or walks among the
-    networks that meet them, begun at those that an evolution towards the constraints finds.
+    Rejection sampling comes first and is uniform. Where the constraints leave little, a small space
+    is enumerated. In a larger one, random walks of mutations among feasible architectures start at
+    those that were sampled, or that an evolution towards the constraints finds.
 
     Args:
         space: Space, or Subspace, that architectures are sampled from.
-        constraints: all are to be met.
-        rng: all randomness comes from it.
-        count: how many.
-        starts: codes [n, choices] that the evolution begins with too, such as the cheapest
+        constraints: Constraints that every architecture must meet.
+        rng: Source of all randomness.
+        count: Number of architectures; fewer are returned where no more are found.
+        starts: Codes [n, choices] that join the evolution's first generation, such as the cheapest
             networks.
 
-    Raises:
-        Infeasible: nothing meets all constraints at once (exact for spaces that are enumerated);
-            the nearest is told.
-    """
+    Returns:
+        Codes [at most count, choices].
 
-    found = _rejected(space, constraints, rng, count)
-    if len(found) >= count:
-        return found
+    Raises:
+        Infeasible: No architecture meets all constraints at once, which is exact for spaces that
+            are enumerated; the nearest is named.
+    """
+    samples = _rejected(space, constraints, rng, count)
+    if len(samples) >= count:
+        return samples
     if space.size <= ENUMERABLE:
         return _enumerated(space, constraints, rng, count)
-    if len(found) == 0:
+    if len(samples) == 0:
         # Towards the constraints: the evolution ends as soon as a network meets all of them.
-        found, _ = minimise(
+        samples, _ = minimise(
             space,
             lambda codes: excess(constraints, codes),
             rng,
             starts,
-            initial_size=_BATCH,
+            initial_size=_BATCH_SIZE,
             target=0.0,
             unique=True,
         )
-        if not feasible(constraints, found).any():
+        if not feasible(constraints, samples).any():
             text = (
                 f"no network of {space.name} was found that meets all {len(constraints)}"
                 " constraints at once"
             )
-            raise _infeasible(text, constraints, found)
-    return _walked(space, constraints, rng, found[feasible(constraints, found)], count)
+            raise _infeasible(text, constraints, samples)
+    return _walked(space, constraints, rng, samples[feasible(constraints, samples)], count)
 
 
 def feasible(constraints: Sequence[Constraint], codes: Codes) -> NDArray[np.bool_]:
-    """Which of codes [n, choices] meet every constraint, bool array [n]."""
+    """Return which of codes [n, choices] meet every constraint, bool array [n]."""
     met = np.ones(len(codes), dtype=bool)
     for constraint in constraints:
         met &= constraint.met(codes)
@@ -82,8 +87,9 @@ def feasible(constraints: Sequence[Constraint], codes: Codes) -> NDArray[np.bool
 
 
 def excess(constraints: Sequence[Constraint], codes: Codes) -> NDArray[np.float64]:
-    """By how much codes [n, choices] break the constraints, as shares of the maxima, [n]; 0 where
-    all are met.
+    """Return by how much codes [n, choices] exceed the constraints, [n].
+
+    The excesses are fractions of the maxima, summed over the constraints; 0 where all are met.
     """
     total = np.zeros(len(codes))
     for constraint in constraints:
@@ -94,25 +100,28 @@ def excess(constraints: Sequence[Constraint], codes: Codes) -> NDArray[np.float6
 def _rejected(
     space: ChoiceSpace, constraints: Sequence[Constraint], rng: np.random.Generator, count: int
 ) -> Codes:
-    found = space.sample(rng, 0)
-    for attempt in range(_TRIES):
-        drawn = space.sample(rng, _BATCH)
-        found = distinct(np.concatenate([found, drawn[feasible(constraints, drawn)]]))
-        if len(found) >= count or (attempt + 1 >= _FRUITLESS and len(found) == 0):
+    # No rows yet, of the space's type.
+    samples = space.sample(rng, 0)
+    for attempt in range(_MAX_BATCHES):
+        batch = space.sample(rng, _BATCH_SIZE)
+        samples = distinct(np.concatenate([samples, batch[feasible(constraints, batch)]]))
+        is_hopeless = attempt + 1 >= _MAX_EMPTY_BATCHES and len(samples) == 0
+        if len(samples) >= count or is_hopeless:
             break
-    return np.asfortranarray(found[:count])
+    return np.asfortranarray(samples[:count])
 
 
 def _enumerated(
     space: ChoiceSpace, constraints: Sequence[Constraint], rng: np.random.Generator, count: int
 ) -> Codes:
-    every = np.concatenate(list(space.enumerate_codes()))
-    met = every[feasible(constraints, every)]
-    if len(met) == 0:
+    all_codes = np.concatenate(list(space.enumerate_codes()))
+    samples = all_codes[feasible(constraints, all_codes)]
+    if len(samples) == 0:
         text = f"no network of {space.name} meets all {len(constraints)} constraints at once"
-        nearest = every[np.argsort(excess(constraints, every), kind="stable")[:1]]
+        order = np.argsort(excess(constraints, all_codes), kind="stable")
+        nearest = all_codes[order[:1]]
         raise _infeasible(text, constraints, nearest)
-    return np.asfortranarray(met[rng.permutation(len(met))[:count]])
+    return np.asfortranarray(samples[rng.permutation(len(samples))[:count]])
 
 
 def _walked(
@@ -122,25 +131,26 @@ def _walked(
     pool: Codes,
     count: int,
 ) -> Codes:
-    for _ in range(_TRIES):
+    for _ in range(_MAX_BATCHES):
         if len(pool) >= count:
             break
-        parents = pool[rng.integers(len(pool), size=_BATCH)]
+        # Children of feasible architectures are feasible far more often than random ones.
+        parents = pool[rng.integers(len(pool), size=_BATCH_SIZE)]
         children = space.mutate(parents, rng, 0.2)
         pool = distinct(np.concatenate([pool, children[feasible(constraints, children)]]))
     return np.asfortranarray(pool[rng.permutation(len(pool))[:count]])
 
 
 def _infeasible(text: str, constraints: Sequence[Constraint], codes: Codes) -> Infeasible:
-    """The error, which tells what the first of `codes` costs."""
+    """Return the error with the costs of the first of `codes`, the nearest architecture."""
     costs = [float(constraint.upper(codes[:1])[0]) for constraint in constraints]
-    pairs = zip(constraints, costs, strict=True)
-    listed = ", ".join(
-        f"{item.label} {cost:.6g} (limit {item.maximum:.6g})" for item, cost in pairs
+    descriptions = ", ".join(
+        f"{constraint.label} {cost:.6g} (limit {constraint.maximum:.6g})"
+        for constraint, cost in zip(constraints, costs, strict=True)
     )
-    worst = int(np.argmax([item.excess(codes[:1])[0] for item in constraints]))
+    worst = int(np.argmax([constraint.excess(codes[:1])[0] for constraint in constraints]))
     return Infeasible(
-        f"{text}; the nearest has {listed}",
+        f"{text}; the nearest has {descriptions}",
         constraints[worst].metric,
         constraints[worst].maximum,
         costs[worst],

@@ -1,4 +1,4 @@
-"""Guides: what tells a search how good an architecture is."""
+"""Guides: score architectures by a predictor, a supernet or a benchmark."""
 
 from __future__ import annotations
 
@@ -30,79 +30,95 @@ if TYPE_CHECKING:
 
 
 class Guide(Protocol):
-    """Scores architectures; greater is better."""
+    """The score that a search maximises.
+
+    Example:
+        >>> import spaces
+        >>> space = spaces.get("spos-tiny")
+        >>> class FewestMacs:
+        ...     def score(self, codes):
+        ...         return -space.macs(codes).astype(float), np.zeros(len(codes))
+        ...
+        ...     def to_dict(self):
+        ...         return {"kind": "macs"}
+        >>> guide: Guide = FewestMacs()
+        >>> scores, deviations = guide.score(space.sample(np.random.default_rng(0), 4))
+        >>> scores.shape
+        (4,)
+    """
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Scores [n] of codes [n, choices] and their deviations [n] (0 where unknown)."""
+        """Return scores [n] of codes [n, choices], greater is better, and their deviations [n].
+
+        A deviation is 0 where it is unknown.
+        """
 
     def to_dict(self) -> dict[str, Any]:
-        """What a result records of the guide."""
+        """Return the JSON object that a search result records."""
 
 
 class PredictorGuide:
     """A trained predictor as a guide.
 
     Args:
-        predictor: scores architectures.
-        name: what the user called it.
+        predictor: Predictor that scores architectures.
+        name: Name of the predictor in results, such as its file.
     """
 
     def __init__(self, predictor: Predictor, name: str):
-        self.predictor, self.name = predictor, name
+        self.predictor = predictor
+        self.name = name
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The predictor's mean and deviation, [n] each."""
+        """Return the predictor's means [n] and deviations [n]."""
         return self.predictor.predict(codes)
 
     def score_relaxed(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """Scores [n] of distributions over candidates, differentiable; see
-        `Predictor.score_relaxed`.
-        """
+        """Score distributions over candidates, [n]; see `Predictor.score_relaxed`."""
         return self.predictor.score_relaxed(probabilities)
 
     def to_dict(self) -> dict[str, Any]:
-        """The guide's kind and name."""
+        """Return the kind and the name."""
         return {"kind": "predictor", "name": self.name}
 
 
 class BenchmarkGuide:
-    """A benchmark as a guide: the score is what training gave, its sign turned where lower is
-    better.
+    """A benchmark as a guide, which scores architectures by their training's results.
+
+    Metrics of which lower values are better change their sign.
 
     Args:
-        benchmark: knows the results.
-        metric: one of its metrics; None: its default.
+        benchmark: Benchmark with the results.
+        metric: Metric of the benchmark; None for its default.
     """
 
     def __init__(self, benchmark: Benchmark, metric: str | None = None):
-        self.benchmark, self.metric = benchmark, metric or benchmark.default_metric
-        benchmark.values(self.metric)  # an unknown name is told before the search
+        self.benchmark = benchmark
+        self.metric = metric or benchmark.default_metric
+        # An unknown metric is refused before the search.
+        benchmark.values(self.metric)
         self._sign = 1.0 if benchmark.metrics[self.metric].higher_is_better else -1.0
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Values [n] of the metric, without deviation; raises NotInBenchmark for what was never
-        trained.
-        """
-        found = self._sign * np.asarray(self.benchmark.query(codes, self.metric), dtype=np.float64)
-        return found, np.zeros(len(codes))
+        """Return the metric's values [n], without deviation; raises NotInBenchmark."""
+        values = np.asarray(self.benchmark.query(codes, self.metric), dtype=np.float64)
+        return self._sign * values, np.zeros(len(codes))
 
     def to_dict(self) -> dict[str, Any]:
-        """The guide's kind, name and metric, and the benchmark's files."""
+        """Return the kind, the name, the metric and the benchmark's files."""
         return {**self.benchmark.to_dict(), "metric": self.metric}
 
 
 class SupernetGuide:
-    """A trained supernet as a guide: the score is the negative cross-entropy on its validation
-    images.
+    """A trained supernet as a guide, by the negative cross-entropy on its validation images.
 
     Args:
-        evaluation: the run, and how its sub-networks are evaluated.
-        journal: where evaluations are kept, and looked up instead of being made again; None:
-            nowhere.
-        name: what results call the supernet; None: its run's folder.
+        evaluation: Supernet's run, and how its sub-networks are evaluated.
+        journal: Journal that evaluations are written to and looked up in; None for no journal.
+        name: Name of the supernet in results; None for its run's folder.
 
     Raises:
-        InvalidRun: the journal holds evaluations of another supernet, data set or setting.
+        InvalidRun: The journal has evaluations of another supernet, data set or setting.
     """
 
     def __init__(
@@ -111,58 +127,62 @@ class SupernetGuide:
         journal: Journal | None = None,
         name: str | None = None,
     ):
-        self.evaluation, self.journal = evaluation, journal
+        self.evaluation = evaluation
+        self.journal = journal
         self.source = evaluation.source()
         self.name = str(self.source["run"]) if name is None else name
-        self._known: dict[Any, float] = {}
+        self._scores: dict[Any, float] = {}
         self._evaluator: Evaluator | None = None
         if journal is not None:
-            for done in journal.done:
-                if dict(done.source) != self.source:
+            for evaluated in journal.done:
+                if dict(evaluated.source) != self.source:
                     raise InvalidRun(
                         f"{journal.path} holds evaluations of another supernet, data set or"
                         " setting; remove it, or choose another output"
                     )
-                self._known[done.architecture] = _score(done.metrics)
+                self._scores[evaluated.architecture] = _score(evaluated.metrics)
 
     @classmethod
-    def of_run(
+    def from_run(
         cls, run: Run, settings: EvaluationSettings | None = None, name: str | None = None
     ) -> SupernetGuide:
-        """The guide of a finished supernet training, in this process."""
+        """Make the guide of a finished supernet training, evaluated in this process."""
         from oneshot.evaluation.settings import EvaluationSettings
         from oneshot.evaluation.work import SupernetEvaluation
 
         return cls(SupernetEvaluation(run, settings or EvaluationSettings()), name=name)
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Negative cross-entropies [n], without deviation; each is journalled as soon as it is
-        known.
+        """Return the negative cross-entropies [n], without deviation.
+
+        Each evaluation is in the journal before the next one begins.
         """
         architectures = self.evaluation.run.space.decode(codes)
-        rows = [
-            row for row, architecture in enumerate(architectures) if architecture not in self._known
+        new_rows = [
+            row
+            for row, architecture in enumerate(architectures)
+            if architecture not in self._scores
         ]
-        if rows:
-            with closing(self._stream(np.asfortranarray(codes[rows]))) as results:
-                for place, metrics in results:
-                    architecture = architectures[rows[place]]
-                    self._known[architecture] = _score(metrics)
+        if new_rows:
+            with closing(self._stream(np.asfortranarray(codes[new_rows]))) as results:
+                for index, metrics in results:
+                    architecture = architectures[new_rows[index]]
+                    self._scores[architecture] = _score(metrics)
                     if self.journal is not None:
                         self.journal.append(Evaluation(architecture, metrics, self.source))
-        return np.array([self._known[architecture] for architecture in architectures]), np.zeros(
-            len(codes)
-        )
+        scores = np.array([self._scores[architecture] for architecture in architectures])
+        return scores, np.zeros(len(codes))
 
     def to_dict(self) -> dict[str, Any]:
-        """The guide's kind and name, and how it evaluates."""
+        """Return the kind, the name, and how the guide evaluates."""
         return {**self.source, "run": self.name, "name": self.name}
 
     def _stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
         evaluation = self.evaluation
         if evaluation.engine != "local":
             return evaluation.stream(codes)
-        if self._evaluator is None:  # kept from one batch to the next, its images with it
+        if self._evaluator is None:
+            # One evaluator for all batches, so that its images are loaded once.
             from oneshot.evaluation.work import load_evaluator
 
             self._evaluator = load_evaluator(
@@ -243,7 +263,7 @@ def supernet_guide(request: GuideRequest) -> Guide:
     run = read_run(request.location, "supernet")
     request.check_space(run.space)
     if request.evaluation is None:
-        return SupernetGuide.of_run(run, name=request.name)
+        return SupernetGuide.from_run(run, name=request.name)
     return SupernetGuide(request.evaluation(run), request.journal, request.name)
 
 
@@ -293,10 +313,8 @@ def _score(metrics: Mapping[str, float]) -> float:
 
 
 def check_scores(space: ChoiceSpace, codes: Codes, scores: NDArray[np.float64]) -> None:
-    """Raise InvalidGuide that names the first of codes [n, choices] whose score [n] is no
-    number.
-    """
-    wrong = np.flatnonzero(np.isnan(scores))
-    if len(wrong):
-        architecture = space.decode(codes[wrong[:1]])[0]
+    """Raise InvalidGuide with the first of codes [n, choices] whose score [n] is not a number."""
+    invalid = np.flatnonzero(np.isnan(scores))
+    if len(invalid):
+        architecture = space.decode(codes[invalid[:1]])[0]
         raise InvalidGuide(f"the guide gives no number for {architecture.to_json()}")

@@ -1,4 +1,4 @@
-"""Running a search: a strategy asks, the guide scores, the strategy is told."""
+"""The search loop: the strategy proposes, the guide scores, the strategy learns."""
 
 from __future__ import annotations
 
@@ -16,15 +16,21 @@ from oneshot.search.result import Candidate, SearchResult
 from oneshot.strategies.registry import make
 from spaces.space import Codes
 
-Progress: TypeAlias = Callable[[int, int, float], None]
-"""Told the evaluations done, those planned, and the best score so far; may raise to stop the
-search.
+SearchProgress: TypeAlias = Callable[[int, int, float], None]
+"""Receives the numbers of evaluations done and planned, and the best score so far.
+
+It may raise to stop the search.
 """
 
 AfterBatch: TypeAlias = Callable[[int, Candidate], None]
-"""Told the number of a batch, from 1, and the best candidate so far."""
+"""Receives the number of a batch, from 1, and the best candidate so far."""
 
-_FRUITLESS = 100  # batches without anything new, after which a search ends
+# Batches in a row without any new architecture after which a search ends.
+_MAX_FRUITLESS = 100
+
+
+def _ignore(done: int, planned: int, best: float) -> None:
+    pass
 
 
 def run_search(
@@ -33,65 +39,87 @@ def run_search(
     *,
     options: Mapping[str, Any] | None = None,
     seed: int = 0,
-    progress: Progress = lambda done, planned, best: None,
+    progress: SearchProgress = _ignore,
     after_batch: AfterBatch | None = None,
     chunk: int | None = None,
 ) -> SearchResult:
-    """Search a problem to its end.
+    """Run a search to its end.
 
-    No architecture is evaluated twice, whatever the strategy asks for: what is known is told again.
+    No architecture is evaluated twice: a strategy that requests one again receives its score again.
 
     Args:
-        problem: space, guide, constraints and objectives.
-        strategy: a name from `oneshot.strategies.available()`.
-        options: of the strategy.
-        seed: the same seed gives the same result.
-        progress: called after every batch, and after every chunk.
-        after_batch: called after every batch.
-        chunk: how many architectures the guide scores at once; None: a whole batch.
+        problem: Space, guide, constraints and objectives of the search.
+        strategy: Name of the strategy, from `oneshot.strategies.available()`.
+        options: Options of the strategy; None for its defaults.
+        seed: Seed of all randomness; the same seed gives the same result.
+        progress: Called after every chunk.
+        after_batch: Called after every batch with a new architecture; None for no call.
+        chunk: Number of architectures that the guide scores at once; None for a whole batch.
 
     Raises:
-        UnknownName: no such strategy.
-        InvalidOption: the strategy does not accept an option.
-        Infeasible: nothing meets all constraints at once.
-        BrokenStrategy: the strategy asks for what breaks a constraint, or for nothing at all.
-        InvalidGuide: the guide gives no number for an architecture.
+        UnknownName: No strategy has this name.
+        InvalidOption: The strategy does not accept an option.
+        Infeasible: No architecture meets all constraints at once.
+        BrokenStrategy: The strategy requests an architecture that breaks a constraint, or none.
+        InvalidGuide: The guide's score of an architecture is not a number.
+
+    Example:
+        >>> import spaces
+        >>> from oneshot import SearchProblem, run_search
+        >>> space = spaces.get("spos-tiny")
+        >>> class FewestMacs:
+        ...     def score(self, codes):
+        ...         return -space.macs(codes).astype(float), np.zeros(len(codes))
+        ...
+        ...     def to_dict(self):
+        ...         return {"kind": "macs"}
+        >>> result = run_search(SearchProblem(space, FewestMacs()), options={"generations": 3})
+        >>> len(result), result.best.architecture.space
+        (150, 'spos-tiny')
     """
     begin = time.monotonic()
-    chosen = make(strategy, problem, np.random.default_rng(seed), options or {})
-    known = _Known(problem)
+    proposer = make(strategy, problem, np.random.default_rng(seed), options or {})
+    evaluations = _Evaluations(problem)
     history: list[dict[str, float]] = []
     fruitless = 0
-    while fruitless < _FRUITLESS and len(codes := chosen.ask()):
+
+    while fruitless < _MAX_FRUITLESS and len(codes := proposer.ask()):
         if not problem.feasible(codes).all():
             raise BrokenStrategy(
-                f"the strategy {chosen.name} asked for a network that breaks a constraint"
+                f"the strategy {proposer.name} requested a network that breaks a constraint"
             )
-        new = known.new(codes)
-        for part in _chunks(new, chunk):
-            known.evaluate(part)
-            progress(len(known), chosen.planned, known.best)
-        chosen.tell(codes, known.scores_of(codes))
-        fruitless = 0 if len(new) else fruitless + 1
-        if len(new):
-            history.append({"evaluated": len(known), "best": known.best})
-            if after_batch is not None:
-                after_batch(len(history), known.best_candidate())
-    if not len(known):
-        raise BrokenStrategy(f"the strategy {chosen.name} asked for nothing")
-    given = {"name": chosen.name, "options": dict(options or {})}
-    return known.result(given, seed, history, time.monotonic() - begin)
+
+        new_codes = evaluations.new(codes)
+        for codes_chunk in _chunks(new_codes, chunk):
+            evaluations.evaluate(codes_chunk)
+            progress(len(evaluations), proposer.planned, evaluations.best)
+        proposer.tell(codes, evaluations.scores_of(codes))
+
+        if not len(new_codes):
+            fruitless += 1
+            continue
+        fruitless = 0
+        history.append({"evaluated": len(evaluations), "best": evaluations.best})
+        if after_batch is not None:
+            after_batch(len(history), evaluations.best_candidate())
+
+    if not len(evaluations):
+        raise BrokenStrategy(f"the strategy {proposer.name} requested no network at all")
+    description = {"name": proposer.name, "options": dict(options or {})}
+    return evaluations.result(description, seed, history, time.monotonic() - begin)
 
 
-class _Known:
-    """What was evaluated, in its order."""
+class _Evaluations:
+    """The architectures that were evaluated, in their order."""
 
     def __init__(self, problem: SearchProblem):
-        self.problem, self.seen = problem, problem.seen()
+        self.problem = problem
+        self.seen = problem.seen()
         self.codes: list[Codes] = []
         self.scores: list[NDArray[np.float64]] = []
         self.deviations: list[NDArray[np.float64]] = []
-        self.best, self._best_codes = -np.inf, np.empty((0, 0), dtype=np.int8)
+        self.best = -np.inf
+        self._best_codes: Codes = np.empty((0, 0), dtype=np.int8)
         self._best_deviation = 0.0
         self._by_key: dict[Any, float] = {}
 
@@ -109,9 +137,12 @@ class _Known:
         self.codes.append(codes)
         self.scores.append(scores)
         self.deviations.append(deviations)
+
         row = int(scores.argmax())
+        # A first score of -inf is the best so far too.
         if scores[row] > self.best or not self._best_codes.size:
-            self.best, self._best_codes = float(scores[row]), codes[row : row + 1]
+            self.best = float(scores[row])
+            self._best_codes = codes[row : row + 1]
             self._best_deviation = float(deviations[row])
 
     def scores_of(self, codes: Codes) -> NDArray[np.float64]:

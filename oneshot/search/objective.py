@@ -13,18 +13,23 @@ from tables.lookup_table import LookupTable
 from tables.metrics import MEASURED, canonical_metric
 
 SCORES = ("accuracy", "score")
-"""Names of the guide's score, which every search seeks."""
+"""Names of the guide's score, which every search maximises."""
 
 _TEXT = re.compile(r"\s*(?P<metric>\w+)\s*(?:@\s*(?P<table>.+?)\s*)?")
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A cost to be low while the score is high.
+    """A cost that a search minimises while it maximises the score.
 
     Args:
-        metric: canonical name.
-        model: estimates the cost.
+        metric: Canonical name of the metric.
+        model: Model that estimates the cost.
+
+    Example:
+        >>> import spaces
+        >>> Objective.parse("flops", spaces.get("spos-tiny"), load=print).metric
+        'macs'
     """
 
     metric: str
@@ -32,25 +37,27 @@ class Objective:
 
     @property
     def device(self) -> str | None:
-        """The table's name, None for counts."""
+        """Name of the lookup table; None for a count."""
         return self.model.device
 
     @classmethod
     def parse(
         cls, text: str, space: SearchSpace, load: Callable[[str], LookupTable]
     ) -> Objective | None:
-        """Read `flops`, `params` or `latency_ms@TABLE`; None for `accuracy`, which is sought
-        anyway.
+        """Read an objective such as `flops`, `params` or `latency_ms@TABLE`.
 
         Args:
-            text: what the user wrote; what a device tells, memory and energy too, names its table.
-            space: what is searched.
-            load: finds a table by name.
+            text: Metric; a measured one, such as memory or energy, names its table.
+            space: Space of the search.
+            load: Loads a table by its name or path.
+
+        Returns:
+            The objective; None for `accuracy`, which every search maximises.
 
         Raises:
-            InvalidObjective: not such a text.
-            UnknownName: there is no such metric or table.
-            MissingFigures: the table does not tell the metric.
+            InvalidObjective: The text is no objective.
+            UnknownName: The metric or the table does not exist.
+            MissingFigures: The table has no figures of the metric.
         """
         match = _TEXT.fullmatch(text)
         if match is None:

@@ -1,6 +1,4 @@
-"""SearchProblem: what is searched, by which guide, under which constraints, for which
-objectives.
-"""
+"""The search problem: a space, a guide, constraints and objectives."""
 
 from __future__ import annotations
 
@@ -24,15 +22,29 @@ from tables.cost.model import CostModel, counting_model
 
 @dataclass(frozen=True)
 class SearchProblem:
-    """A search to be done.
+    """A space to search, with a guide, constraints and objectives.
 
     Args:
-        space: what is searched.
-        guide: scores architectures, greater is better.
-        constraints: all are to be met.
-        objectives: costs to be traded for the score; none: the first constraint's, else MACs.
-        isomorphic: of architectures that compute the same one is enough; see
-            `tables.benchmarks.classes`.
+        space: Space of the architectures.
+        guide: Guide that scores architectures; greater is better.
+        constraints: Constraints that every architecture must meet.
+        objectives: Costs that are traded for the score. Where there are none, the cost of the first
+            constraint is traded, or the MACs.
+        isomorphic: Whether one of several architectures that compute the same function suffices;
+            see `tables.benchmarks.isomorphism`.
+
+    Example:
+        >>> import spaces
+        >>> class FewestMacs:
+        ...     def score(self, codes):
+        ...         return -space.macs(codes).astype(float), np.zeros(len(codes))
+        ...
+        ...     def to_dict(self):
+        ...         return {"kind": "macs"}
+        >>> space = spaces.get("spos-tiny")
+        >>> problem = SearchProblem(space, FewestMacs())
+        >>> problem.sample(np.random.default_rng(0), 5).shape
+        (5, 6)
     """
 
     space: ChoiceSpace
@@ -42,7 +54,7 @@ class SearchProblem:
     isomorphic: bool = False
 
     def feasible(self, codes: Codes) -> NDArray[np.bool_]:
-        """Which of codes [n, choices] meet every constraint, bool array [n]."""
+        """Return which of codes [n, choices] meet every constraint, bool array [n]."""
         return sampling.feasible(self.constraints, codes)
 
     @property
@@ -55,15 +67,14 @@ class SearchProblem:
         return require_networks(self.space)
 
     def seen(self) -> Seen:
-        """A new, empty memory of architectures."""
+        """Return an empty memory of architectures."""
         return Seen(identity(self.space, self.isomorphic))
 
     @cached_property
     def costs(self) -> dict[str, CostModel]:
-        """What every candidate's costs are told by: the counts, and the models of constraints and
-        objectives.
+        """The cost models of results by name: counts, and those of constraints and objectives.
 
-        A metric has its own name; on several tables, it is `latency_ms@TABLE` for all but the
+        The name is the metric's. A metric of several tables is `latency_ms@TABLE` for all but the
         first.
         """
         models = {
@@ -72,16 +83,16 @@ class SearchProblem:
         }
         items: list[Constraint | Objective] = [*self.constraints, *self.objectives]
         for item in items:
-            known = models.setdefault(item.metric, item.model)
-            if known.device != item.device:
+            first = models.setdefault(item.metric, item.model)
+            if first.device != item.device:
                 models[f"{item.metric}@{item.device}"] = item.model
         return models
 
     @cached_property
     def traded(self) -> tuple[str, ...]:
-        """The names in `costs` of what is traded for the score."""
-        chosen: Sequence[Constraint | Objective] = self.objectives or self.constraints[:1]
-        names = [self._cost_name(item) for item in chosen]
+        """Names in `costs` of the costs that are traded for the score."""
+        items: Sequence[Constraint | Objective] = self.objectives or self.constraints[:1]
+        names = [self._cost_name(item) for item in items]
         return tuple(dict.fromkeys(names)) or ("macs",)
 
     def _cost_name(self, item: Constraint | Objective) -> str:
@@ -93,41 +104,38 @@ class SearchProblem:
 
     @cached_property
     def reduced_space(self) -> ChoiceSpace:
-        """What searches draw from: the space, or the part of it that constraints leave which are
-        met choice by choice.
+        """The space without the candidates that no feasible architecture has.
 
-        Candidates that no network within the constraints can have drop out; see
-        `Constraint.allowed`.
+        These are excluded by constraints that hold choice by choice; see `Constraint.allowed`.
         """
         allowed = [
-            given for constraint in self.constraints if (given := constraint.allowed) is not None
+            constraint.allowed for constraint in self.constraints if constraint.allowed is not None
         ]
-        kept = [
+        # No rows where no constraint holds choice by choice.
+        remaining = [
             np.flatnonzero(np.logical_and.reduce(columns)) for columns in zip(*allowed, strict=True)
         ]
-        if all(
-            len(codes) == count for codes, count in zip(kept, self.space.candidates, strict=False)
-        ):
+        counts = [len(codes) for codes in remaining]
+        if not counts or counts == self.space.candidates.tolist():
             return self.space
-        # Constraints may exclude each other; that is for a sample of the space to tell.
-        return Subspace(self.space, kept) if all(map(len, kept)) else self.space
+        # Constraints may exclude each other: `sample` raises Infeasible then.
+        return Subspace(self.space, remaining) if all(counts) else self.space
 
     def sample(
-        self, rng: np.random.Generator, count: int, within: ChoiceSpace | None = None
+        self, rng: np.random.Generator, count: int, subspace: ChoiceSpace | None = None
     ) -> Codes:
-        """Up to `count` distinct architectures that meet the constraints, uniform as far as
-        sampling reaches.
+        """Sample distinct architectures that meet the constraints; see `feasible_sample`.
 
         Args:
-            rng: all randomness comes from it.
-            count: how many.
-            within: what to draw them from; None: `operators`.
+            rng: Source of all randomness.
+            count: Number of architectures; fewer are returned where no more are found.
+            subspace: Space to sample from; None for `reduced_space`.
 
         Raises:
-            Infeasible: nothing was found that meets all constraints at once; the nearest is told.
+            Infeasible: No architecture was found that meets all constraints; the nearest is named.
         """
-        if within is not None:
-            return sampling.feasible_sample(within, self.constraints, rng, count)
+        if subspace is not None:
+            return sampling.feasible_sample(subspace, self.constraints, rng, count)
         return sampling.feasible_sample(
             self.reduced_space, self.constraints, rng, count, self._cheapest
         )

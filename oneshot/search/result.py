@@ -1,4 +1,4 @@
-"""SearchResult: what a search found, and all that is needed to find it again."""
+"""Results of a search, with everything that is needed to repeat it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from spaces.files import read_text, write_text
 from spaces.registry import get
 from spaces.space import Codes
 
-FORMAT, VERSION = "pathfit-search-result", 1
+FORMAT = "pathfit-search-result"
+VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,10 @@ class Candidate:
     """One evaluated architecture.
 
     Args:
-        architecture: what it is.
-        score: the guide's, greater is better.
-        deviation: of the score.
-        costs: metric -> estimate.
+        architecture: The architecture.
+        score: Score of the guide; greater is better.
+        deviation: Deviation of the score; 0 where the guide has none.
+        costs: Metric -> estimated cost.
     """
 
     architecture: Architecture
@@ -37,7 +38,7 @@ class Candidate:
     costs: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object of this candidate."""
+        """Return the candidate as a JSON object."""
         return {
             "architecture": self.architecture.to_dict(),
             "score": self.score,
@@ -51,19 +52,31 @@ class SearchResult:
     """Every candidate of a search, best first.
 
     Args:
-        space: canonical name.
-        guide: the guide's description.
-        constraints: their descriptions.
-        objectives: the costs that were traded for the score.
-        strategy: name and options.
-        seed: of the search.
-        codes: int array [n, choices], best first.
-        scores: [n], greater is better.
-        deviations: [n].
-        costs: metric -> [n] estimates.
-        order: [n], when each was evaluated: 0 is the first.
-        history: after each batch, how many were evaluated and the best score so far.
-        seconds: the search took.
+        space: Canonical name of the space.
+        guide: Description of the guide.
+        constraints: Descriptions of the constraints.
+        objectives: Names of the costs that were traded for the score.
+        strategy: Name and options of the strategy.
+        seed: Seed of the search.
+        codes: Candidates as an int array [n, choices], best first.
+        scores: Scores [n]; greater is better.
+        deviations: Deviations of the scores [n].
+        costs: Metric -> estimated costs [n].
+        order: Positions [n] at which candidates were evaluated, from 0.
+        history: Number of evaluations and the best score so far, after each batch.
+        seconds: Duration of the search.
+
+    Example:
+        >>> import spaces
+        >>> space = spaces.get("spos-tiny")
+        >>> result = SearchResult(
+        ...     space=space.name, guide={}, constraints=[], objectives=["macs"], strategy={},
+        ...     codes=space.encode([space.architecture([3] * 6), space.architecture([0] * 6)]),
+        ...     scores=np.array([0.9, 0.8]), deviations=np.zeros(2),
+        ...     costs={"macs": np.array([2e6, 1e6])}, order=np.array([1, 0]), history=[], seed=0,
+        ... )
+        >>> result.best.score, result.front()
+        (0.9, [0, 1])
     """
 
     space: str
@@ -84,7 +97,7 @@ class SearchResult:
         return len(self.codes)
 
     def candidate(self, rank: int) -> Candidate:
-        """The candidate of a rank, 0 being the best."""
+        """Return the candidate of a rank; 0 is the best."""
         architecture = get(self.space).decode(self.codes[rank : rank + 1])[0]
         costs = {metric: float(values[rank]) for metric, values in self.costs.items()}
         return Candidate(
@@ -93,13 +106,11 @@ class SearchResult:
 
     @property
     def best(self) -> Candidate:
-        """The candidate with the greatest score."""
+        """Candidate with the greatest score."""
         return self.candidate(0)
 
     def summary(self) -> str:
-        """The best in one line: score, deviation where it is known, and costs; and how many are on
-        the front.
-        """
+        """Describe the best candidate and the size of the front in one line."""
         best = self.best
         costs = ", ".join(f"{metric} {value:.5g}" for metric, value in best.costs.items())
         front = f"{len(self.front())} on the front of score and {', '.join(self.objectives)}"
@@ -107,26 +118,30 @@ class SearchResult:
         return f"best of {len(self)}: score {best.score:.4g}{deviation}, {costs}; {front}"
 
     def front(self) -> list[int]:
-        """Ranks that no other beats in the score and all objectives at once, best score first.
+        """Return the ranks of the Pareto front of score and objectives, best score first.
 
-        Of candidates that are equal in all of them the first counts.
+        Of candidates that are equal in all of them, the first is on the front.
         """
         costs = np.stack([self.costs[name] for name in self.objectives], axis=1)
-        kept: list[int] = []
+        front: list[int] = []
         for rank in np.lexsort((*costs.T[::-1], -self.scores)).tolist():
-            # In this order only what stands before can beat what comes.
-            if not (costs[kept] <= costs[rank]).all(1).any():
-                kept.append(rank)
-        return kept
+            # Sorted by score and costs, a candidate is dominated by earlier ones only.
+            if not (costs[front] <= costs[rank]).all(1).any():
+                front.append(rank)
+        return front
 
     def best_so_far(self) -> NDArray[np.float64]:
-        """The best score after each evaluation, in their order: float array [n]."""
+        """Return the best score after each evaluation, in their order, float array [n]."""
         scores = np.empty(len(self))
         scores[self.order] = self.scores
         return np.maximum.accumulate(scores)
 
     def to_dict(self, count: int = 1) -> dict[str, Any]:
-        """The JSON object: the `count` best and the front in full, every candidate as codes."""
+        """Return the JSON object.
+
+        Args:
+            count: Number of best candidates in full, as is the front; every candidate is in codes.
+        """
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -151,40 +166,42 @@ class SearchResult:
         }
 
     def save(self, path: str | Path, count: int = 1) -> None:
-        """Write the result as JSON, all or nothing."""
+        """Write the JSON object of `to_dict` to a file, all or nothing."""
         write_text(path, json.dumps(self.to_dict(count)) + "\n")
 
     @classmethod
     def from_dict(cls, value: Any) -> SearchResult:
-        """Read the object that `to_dict` gives; raises InvalidFile."""
+        """Read the JSON object that `to_dict` returns; raises InvalidFile."""
         try:
             if value["format"] != FORMAT or value["version"] != VERSION:
                 raise InvalidFile(f"not a {FORMAT} of version {VERSION}")
-            listed = value["candidates"]
-            counts = {len(listed[key]) for key in ("codes", "scores", "deviations", "order")}
-            if len(counts | {len(values) for values in listed["costs"].values()}) > 1:
+
+            candidates = value["candidates"]
+            columns = [candidates[key] for key in ("codes", "scores", "deviations", "order")]
+            lengths = {len(column) for column in [*columns, *candidates["costs"].values()]}
+            if len(lengths) > 1:
                 raise InvalidFile(
                     "candidates: codes, scores, deviations, costs and order must be of one length"
                 )
-            order = np.array(listed["order"], dtype=np.int64)
+            order = np.array(candidates["order"], dtype=np.int64)
             if not np.array_equal(np.sort(order), np.arange(len(order))):
                 raise InvalidFile(f"candidates.order must number the {len(order)} evaluations")
-            if not value["objectives"] or not set(value["objectives"]) <= set(listed["costs"]):
-                known = ", ".join(listed["costs"])
+            if not value["objectives"] or not set(value["objectives"]) <= set(candidates["costs"]):
+                names = ", ".join(candidates["costs"])
                 raise InvalidFile(
-                    f"objectives must be among the costs {known}, not {value['objectives']!r:.80}"
+                    f"objectives must be among the costs {names}, not {value['objectives']!r:.80}"
                 )
             return cls(
                 **{
                     key: value[key]
                     for key in ("space", "guide", "constraints", "objectives", "strategy", "seed")
                 },
-                codes=get(value["space"]).check(np.array(listed["codes"])),
-                scores=np.array(listed["scores"], dtype=float),
-                deviations=np.array(listed["deviations"], dtype=float),
+                codes=get(value["space"]).check(np.array(candidates["codes"])),
+                scores=np.array(candidates["scores"], dtype=float),
+                deviations=np.array(candidates["deviations"], dtype=float),
                 costs={
                     metric: np.array(values, dtype=float)
-                    for metric, values in listed["costs"].items()
+                    for metric, values in candidates["costs"].items()
                 },
                 order=order,
                 history=value["history"],
@@ -195,10 +212,10 @@ class SearchResult:
 
 
 def read_result(path: str | Path) -> SearchResult:
-    """The search result of a file, or of a job as the service answers it.
+    """Read a search result from a file, or from a job as the service answers it.
 
     Raises:
-        InvalidFile: the file holds none, or one without its candidates; it is named.
+        InvalidFile: The file has no search result, or one without its candidates; it is named.
     """
     try:
         value = json.loads(read_text(path))

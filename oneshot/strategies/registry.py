@@ -43,6 +43,23 @@ def register_strategy(name: str) -> Callable[[S], S]:
 
     Args:
         name: Name of the strategy; it can be taken once.
+
+    Example:
+        >>> from oneshot import Strategy
+        >>> @register_strategy("example-of-nothing")
+        ... class Nothing(Strategy):
+        ...     planned = 0
+        ...
+        ...     def __init__(self, problem, rng, *, patience: int = 3):
+        ...         super().__init__(problem, rng)
+        ...
+        ...     def ask(self):
+        ...         return self.empty
+        ...
+        ...     def tell(self, codes, scores):
+        ...         pass
+        >>> options_of("example-of-nothing")
+        {'patience': 3}
     """
 
     def register(strategy: S) -> S:

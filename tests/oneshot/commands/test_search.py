@@ -348,7 +348,7 @@ SPOS = ("search", "--space", "spos", "--guide", "supernet:nowhere", "-o", "{new}
         ),
         (
             (*SPOS, "--constraint", "flops<=270.4e6", "--constraint", "params<=2e6"),
-            "the smallest network of spos has 3154880 params; asked for at most 2e+06",
+            "the smallest network of spos has 3154880 params; the limit is 2e+06",
         ),
         (("derive", "{empty}", "-o", "{new}"), "not a search result"),
         (("ss-gen", "--space", "sops", "-o", "{new}"), "unknown space 'sops'"),

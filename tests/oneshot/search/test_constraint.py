@@ -50,7 +50,7 @@ def test_latencies_name_their_table(table: str) -> None:
         ("flops<=1e999", "flops: the maximum must be a positive number, not inf"),
         (
             "latency_ms<=12",
-            "latency_ms is told by a device's table; name one: latency_ms<=12@TABLE",
+            "latency_ms: a measured cost needs a device's table; write latency_ms<=12@TABLE",
         ),
         ("flops<=330e6@my-cpu", "flops: a count needs no table; write flops<=3.3e+08"),
     ],
@@ -112,7 +112,7 @@ def test_the_least_that_is_possible_is_told(tiny: ChainSpace, table: LookupTable
     error = caught.value
     assert (
         str(error)
-        == f"the fastest network of spos-tiny takes {least:.4g} ms on made-up; asked for at most"
+        == f"the fastest network of spos-tiny takes {least:.4g} ms on made-up; the limit is"
         f" {least / 2:g}"
     )
     assert (error.metric, error.maximum) == ("latency_ms", least / 2)
@@ -128,8 +128,8 @@ def test_a_limit_within_the_margin_is_told_so(tiny: ChainSpace, table: LookupTab
     with pytest.raises(Infeasible) as caught:
         Limit("latency_ms", maximum, "t").bind(tiny, lambda name: table)
     told = (
-        f"{reach:.4g} ms with the margin of 1.64 sigma (a margin of 0 leaves it out); asked for at"
-        f" most {maximum:g}"
+        f"{reach:.4g} ms with the margin of 1.64 sigma (a margin of 0 leaves it out); the limit is"
+        f" {maximum:g}"
     )
     assert str(caught.value).endswith(told)
     assert (
@@ -147,7 +147,7 @@ def test_infeasible_counts_tell_the_least(tiny: ChainSpace) -> None:
         Limit.parse(f"flops<={least - 1}").bind(tiny, no_table)
     assert (
         str(caught.value)
-        == f"the smallest network of spos-tiny has {least} macs; asked for at most {least - 1:g}"
+        == f"the smallest network of spos-tiny has {least} macs; the limit is {least - 1:g}"
     )
     assert isinstance(caught.value, PathfitError)
     bound = Limit.parse(f"flops<={least}").bind(tiny, no_table)

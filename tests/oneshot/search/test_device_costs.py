@@ -70,9 +70,9 @@ def test_limits_name_their_table() -> None:
         Limit.parse("memory_bytes<=2000000")
     assert (
         str(caught.value)
-        == "memory_bytes is told by a device's table; name one: memory_bytes<=2e+06@TABLE"
+        == "memory_bytes: a measured cost needs a device's table; write memory_bytes<=2e+06@TABLE"
     )
-    with pytest.raises(InvalidConstraint, match="energy_mj is told by a device's table"):
+    with pytest.raises(InvalidConstraint, match="energy_mj: a measured cost needs"):
         Limit("energy_mj", 3.0)
 
 
@@ -102,7 +102,7 @@ def test_the_least_that_is_possible_is_told(tiny: ChainSpace, table: LookupTable
     assert (
         str(caught.value)
         == f"the leanest network of spos-tiny holds {least:.0f} bytes of activations at once on"
-        f" made-up; asked for at most {least - 1:g}"
+        f" made-up; the limit is {least - 1:g}"
     )
     assert caught.value.least == least
     energy = full.cost_model(tiny, "energy_mj")
@@ -114,7 +114,7 @@ def test_the_least_that_is_possible_is_told(tiny: ChainSpace, table: LookupTable
         Limit("energy_mj", thriftiest / 2, "t").bind(tiny, lambda name: full)
     with pytest.raises(
         Infeasible,
-        match=r" mJ with the margin of 1.64 sigma \(a margin of 0 leaves it out\); asked",
+        match=r" mJ with the margin of 1.64 sigma \(a margin of 0 leaves it out\); the limit",
     ):
         Limit("energy_mj", thriftiest + energy.sigma, "t").bind(tiny, lambda name: full)
 

@@ -25,7 +25,7 @@ def climbing() -> str:
     """The strategy that the documentation shows."""
     text = (ROOT / "docs" / "guides" / "search.md").read_text()
     begin = text.index("    import numpy as np\n    from oneshot.strategies")
-    return textwrap.dedent(text[begin : text.index("\n## What was found")])
+    return textwrap.dedent(text[begin : text.index("\n## Results of a search")])
 
 
 def test_names_and_aliases() -> None:
@@ -223,14 +223,14 @@ def test_strategies_that_break_the_rules_are_named(
 ) -> None:
     from oneshot import Limit
 
-    with pytest.raises(BrokenStrategy, match="the strategy fixed asked for nothing"):
+    with pytest.raises(BrokenStrategy, match="the strategy fixed requested no network at all"):
         run_search(SearchProblem(tiny, toy(tiny)), "fixed")
     largest = int(tiny.macs(np.concatenate(list(tiny.enumerate_codes()))).argmax())
     codes = np.concatenate(list(tiny.enumerate_codes()))[largest]
     limit = Limit("macs", float(tiny.macs(codes[None])[0]) - 1).bind(tiny, lambda name: None)  # type: ignore[arg-type,return-value]
     fixed.batches = [[codes.tolist()]]
     with pytest.raises(
-        BrokenStrategy, match="the strategy fixed asked for a network that breaks a constraint"
+        BrokenStrategy, match="the strategy fixed requested a network that breaks a constraint"
     ):
         run_search(SearchProblem(tiny, toy(tiny), [limit]), "fixed")
 

@@ -212,7 +212,7 @@ def test_an_infeasible_latency_tells_the_least(
     least = model.bounds()[0].value
     assert (
         body["detail"]
-        == f"the fastest network of spos-tiny takes {least:.4g} ms on made-up; asked for at most"
+        == f"the fastest network of spos-tiny takes {least:.4g} ms on made-up; the limit is"
         " 0.01"
     )
     assert body["least"] == pytest.approx(least + 1.64 * model.sigma)

@@ -200,7 +200,7 @@ def test_a_refusal_is_one_line(served: Any) -> None:
     result = CliRunner().invoke(main, arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("Error: the fastest network of spos-tiny takes ")
-    assert result.stderr.endswith(" ms on made-up; asked for at most 0.001\n")
+    assert result.stderr.endswith(" ms on made-up; the limit is 0.001\n")
 
 
 def test_a_served_service_says_nothing_but_its_url(start: Any, tmp_path: Path) -> None:
