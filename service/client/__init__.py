@@ -1,5 +1,6 @@
-"""Client: asks a service for searches and other jobs and follows them, with the standard library
-alone.
+"""The Python client of a service: requests searches and other jobs, and follows them.
+
+It needs the standard library alone.
 """
 
 from typing import TYPE_CHECKING
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from service.client.errors import Unreachable as Unreachable
     from service.client.handles import JobHandle as JobHandle
     from service.client.handles import SearchHandle as SearchHandle
+    from service.client.status import JobProgress as JobProgress
     from service.client.status import JobStatus as JobStatus
-    from service.client.status import Progress as Progress
+    from service.client.status import SearchProgress as SearchProgress
     from service.client.status import SearchStatus as SearchStatus
 
 __getattr__, __dir__ = exports(
@@ -30,11 +32,12 @@ __getattr__, __dir__ = exports(
         "Client": ".client",
         "Guide": ".answers",
         "JobHandle": ".handles",
+        "JobProgress": ".status",
         "JobStatus": ".status",
         "Prediction": ".answers",
-        "Progress": ".status",
         "Range": ".answers",
         "SearchHandle": ".handles",
+        "SearchProgress": ".status",
         "SearchStatus": ".status",
         "ServiceProblem": ".errors",
         "Space": ".answers",

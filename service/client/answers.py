@@ -1,4 +1,4 @@
-"""What a service tells of the spaces, tables and guides that it knows, and of architectures."""
+"""Answers of a service about spaces, tables, guides, uploads and architectures."""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ class Space:
     """A search space.
 
     Args:
-        name: what requests call it.
-        architectures: how many there are.
-        choices: choice -> its candidates.
-        error: why it cannot be used, None where it can.
+        name: Name by which requests refer to it.
+        architectures: Number of its architectures; None if the space cannot be used.
+        choices: Choice -> its candidates.
+        error: Reason why it cannot be used; None if it can.
+
+    Example:
+        >>> from service.client import Space
+        >>> space = Space.from_dict(
+        ...     {"name": "tiny", "architectures": 4, "choices": {"a": ["3", "5"], "b": ["0", "1"]}}
+        ... )
+        >>> space.architectures, list(space.choices)
+        (4, ['a', 'b'])
     """
 
     name: str
@@ -26,8 +34,8 @@ class Space:
     error: str | None = None
 
     @classmethod
-    def of(cls, value: Mapping[str, Any]) -> Space:
-        """Read what the service answers."""
+    def from_dict(cls, value: Mapping[str, Any]) -> Space:
+        """Read an answer of the service."""
         return cls(
             value["name"],
             value.get("architectures"),
@@ -38,15 +46,23 @@ class Space:
 
 @dataclass(frozen=True)
 class Table:
-    """A lookup table: a device under conditions.
+    """A lookup table of a device under certain conditions.
 
     Args:
-        name: what requests call it.
-        space: whose blocks were measured.
-        device: what it was measured on.
-        conditions: batch, precision, threads and runtime.
-        sha256: of its content.
-        error: why it cannot be used, None where it can.
+        name: Name by which requests refer to it.
+        space: Space whose blocks were measured; None if the table cannot be used.
+        device: Description of the device.
+        conditions: Batch, precision, threads and runtime of the measurements.
+        sha256: Digest of the content; None if the table cannot be used.
+        error: Reason why it cannot be used; None if it can.
+
+    Example:
+        >>> from service.client import Table
+        >>> table = Table.from_dict(
+        ...     {"name": "my-cpu", "space": "spos-tiny", "conditions": {"batch": 1, "threads": 1}}
+        ... )
+        >>> table.conditions["threads"]
+        1
     """
 
     name: str
@@ -57,14 +73,15 @@ class Table:
     error: str | None = None
 
     @classmethod
-    def of(cls, value: Mapping[str, Any]) -> Table:
-        """Read what the service answers."""
-        known = {key: value.get(key) for key in ("space", "sha256", "error")}
+    def from_dict(cls, value: Mapping[str, Any]) -> Table:
+        """Read an answer of the service."""
         return cls(
             name=value["name"],
+            space=value.get("space"),
             device=value.get("device") or {},
             conditions=value.get("conditions") or {},
-            **known,
+            sha256=value.get("sha256"),
+            error=value.get("error"),
         )
 
 
@@ -74,9 +91,14 @@ class Guide:
 
     Args:
         kind: predictor, supernet or benchmark.
-        name: what requests call it.
-        space: whose architectures it scores.
-        error: why it cannot be used, None where it can.
+        name: Name by which requests refer to it.
+        space: Space whose architectures it scores; None if it cannot be used.
+        error: Reason why it cannot be used; None if it can.
+
+    Example:
+        >>> from service.client import Guide
+        >>> Guide.from_dict("predictor", {"name": "gates", "space": "spos-tiny"})
+        Guide(kind='predictor', name='gates', space='spos-tiny', error=None)
     """
 
     kind: str
@@ -85,21 +107,27 @@ class Guide:
     error: str | None = None
 
     @classmethod
-    def of(cls, kind: str, value: Mapping[str, Any]) -> Guide:
-        """Read what the service answers."""
+    def from_dict(cls, kind: str, value: Mapping[str, Any]) -> Guide:
+        """Read an answer of the service."""
         return cls(kind, value["name"], value.get("space"), value.get("error"))
 
 
 @dataclass(frozen=True)
 class Range:
-    """What a space's architectures cost.
+    """Range of a cost over the architectures of a space.
 
     Args:
-        least: of any.
-        greatest: of any.
-        unit: of both.
-        sigma: deviation of measurements from estimates, None where it is not known.
-        exact: whether no architecture costs less or more.
+        least: Least cost of any architecture.
+        greatest: Greatest cost of any architecture.
+        unit: Unit of both, such as ms.
+        sigma: Standard deviation of measurements from estimates; None if it is unknown.
+        exact: Whether the bounds are those of architectures, rather than outside of them.
+
+    Example:
+        >>> from service.client import Range
+        >>> latency = Range(least=1.5, greatest=6.0, unit="ms", sigma=0.05, exact=True)
+        >>> latency.greatest / latency.least
+        4.0
     """
 
     least: float
@@ -111,12 +139,21 @@ class Range:
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a space's architectures cost on a table's device.
+    """Ranges of the costs of a space's architectures on the device of a table.
 
     Args:
-        table: its name.
-        space: canonical name.
-        metrics: metric -> its range.
+        table: Name of the table.
+        space: Canonical name of the space.
+        metrics: Metric -> its range.
+
+    Example:
+        >>> from service.client import Bounds
+        >>> latency = {"least": 1.5, "greatest": 6.0, "unit": "ms", "sigma": None, "exact": True}
+        >>> bounds = Bounds.from_dict(
+        ...     {"table": "my-cpu", "space": "spos-tiny", "metrics": {"latency_ms": latency}}
+        ... )
+        >>> bounds.metrics["latency_ms"].greatest
+        6.0
     """
 
     table: str
@@ -124,24 +161,36 @@ class Bounds:
     metrics: Mapping[str, Range]
 
     @classmethod
-    def of(cls, value: Mapping[str, Any]) -> Bounds:
-        """Read what the service answers."""
-        return cls(
-            value["table"],
-            value["space"],
-            {name: Range(**found) for name, found in value["metrics"].items()},
-        )
+    def from_dict(cls, value: Mapping[str, Any]) -> Bounds:
+        """Read an answer of the service."""
+        ranges = {metric: Range(**costs) for metric, costs in value["metrics"].items()}
+        return cls(value["table"], value["space"], ranges)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One architecture's predicted score and costs.
+    """Predicted score and costs of an architecture.
 
     Args:
-        architecture: what it is.
-        score: greater is better.
-        deviation: of the score.
-        costs: metric -> estimate.
+        architecture: The architecture.
+        score: Predicted score; greater is better.
+        deviation: Standard deviation of the score.
+        costs: Metric -> estimate.
+
+    Example:
+        >>> import spaces
+        >>> from service.client import Prediction
+        >>> architecture = spaces.get("spos-tiny").architecture([0] * 6)
+        >>> prediction = Prediction.from_dict(
+        ...     {
+        ...         "architecture": architecture.to_dict(),
+        ...         "score": -0.31,
+        ...         "deviation": 0.02,
+        ...         "costs": {"latency_ms": 2.4},
+        ...     }
+        ... )
+        >>> prediction.architecture == architecture, prediction.costs
+        (True, {'latency_ms': 2.4})
     """
 
     architecture: Architecture
@@ -150,21 +199,26 @@ class Prediction:
     costs: Mapping[str, float]
 
     @classmethod
-    def of(cls, value: Mapping[str, Any]) -> Prediction:
-        """Read what the service answers."""
-        rest = {key: value[key] for key in ("score", "deviation", "costs")}
-        return cls(Architecture.from_dict(value["architecture"]), **rest)
+    def from_dict(cls, value: Mapping[str, Any]) -> Prediction:
+        """Read an answer of the service."""
+        architecture = Architecture.from_dict(value["architecture"])
+        return cls(architecture, value["score"], value["deviation"], value["costs"])
 
 
 @dataclass(frozen=True)
 class Uploaded:
-    """One version of an upload; it never changes.
+    """One version of an uploaded file; its content never changes.
 
     Args:
-        kind: of file, such as table.
-        name: what requests call it.
-        version: counts from 1; requests mean the newest.
-        sha256: of its content.
+        kind: Kind of the file, such as table.
+        name: Name by which requests refer to its latest version.
+        version: Number that counts from 1.
+        sha256: Digest of the content.
+
+    Example:
+        >>> from service.client import Uploaded
+        >>> Uploaded.from_dict({"kind": "table", "name": "my-cpu", "version": 2, "sha256": "9f86"})
+        Uploaded(kind='table', name='my-cpu', version=2, sha256='9f86')
     """
 
     kind: str
@@ -173,6 +227,6 @@ class Uploaded:
     sha256: str
 
     @classmethod
-    def of(cls, value: Mapping[str, Any]) -> Uploaded:
-        """Read what the service answers."""
-        return cls(**{key: value[key] for key in ("kind", "name", "version", "sha256")})
+    def from_dict(cls, value: Mapping[str, Any]) -> Uploaded:
+        """Read an answer of the service."""
+        return cls(value["kind"], value["name"], value["version"], value["sha256"])

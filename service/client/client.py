@@ -1,4 +1,4 @@
-"""Client: what can be asked of one service."""
+"""The client of one service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from service.client.answers import Bounds, Guide, Prediction, Space, Table, Uploaded
-from service.client.bodies import search_body
+from service.client.bodies import search_body, without_none
 from service.client.errors import ServiceProblem
 from service.client.handles import JobHandle, SearchHandle
 from service.client.status import JobStatus
@@ -21,19 +21,32 @@ if TYPE_CHECKING:
     from spaces.architecture import Architecture
     from tables.lookup_table import LookupTable
 
-_GUIDES = {"predictor": "/predictors", "supernet": "/supernets", "benchmark": "/benchmarks"}
+_GUIDE_PATHS = {"predictor": "/predictors", "supernet": "/supernets", "benchmark": "/benchmarks"}
+
+# Jobs of one page of a list, as many as a service gives at most.
+_PAGE_SIZE = 100
 
 
 class Client:
-    """Talks to one service.
+    """Sends requests to one service.
 
     Args:
-        url: such as `http://127.0.0.1:8000`.
-        token: of `python -m service token create`, where the service asks for one.
-        timeout: seconds for one answer.
+        url: URL of the service, such as `http://127.0.0.1:8000`.
+        token: Token of `python -m service token create`; None for a service that needs none.
+        timeout: Seconds that an answer may take.
 
     Raises:
-        ServiceProblem: the URL is none, or the token holds what no header may.
+        ServiceProblem: The URL is malformed, or the token has characters that no header may have.
+
+    Example:
+        >>> from service.client import Client
+        >>> client = Client("http://127.0.0.1:8000")
+        >>> client.url
+        'http://127.0.0.1:8000'
+        >>> handle = client.search(  # doctest: +SKIP
+        ...     space="spos-tiny", device="my-cpu", constraints={"latency_ms": 3.2}
+        ... )
+        >>> handle.wait(timeout=60).best.architecture  # doctest: +SKIP
     """
 
     def __init__(self, url: str, token: str | None = None, timeout: float = 10.0):
@@ -48,15 +61,15 @@ class Client:
         headers: Mapping[str, str] | None = None,
         retries: int = 3,
     ) -> Any:
-        """The JSON of the answer to one request; see `Transport.request`.
+        """Send a request, and return the JSON of the answer; see `Transport.request`.
 
         Raises:
-            ServiceProblem: the service answers with a problem.
-            Unreachable: it does not answer.
+            ServiceProblem: The service answers with a problem.
+            Unreachable: The service does not answer.
         """
         return self.transport.json(method, path, body, headers, retries=retries)
 
-    # Searches
+    # Jobs
 
     def search(
         self,
@@ -72,23 +85,23 @@ class Client:
         count: int | None = None,
         seed: int | None = None,
     ) -> SearchHandle:
-        """Ask for a search; what is None is left to the service's defaults.
+        """Request a search; None leaves an argument to the service's default.
 
         Args:
-            space: its name.
-            device: a table's name.
-            constraints: metric -> maximum, such as `{"latency_ms": 12}` or `{"latency_ms": {"max":
+            space: Name of the search space.
+            device: Name of the lookup table of the device.
+            constraints: Metric -> maximum, such as `{"latency_ms": 12}` or `{"latency_ms": {"max":
                 12}}`.
-            objectives: costs to be traded for the score.
-            strategy: its name.
-            options: the strategy's.
-            guide: a predictor's name, or `supernet:NAME`, `benchmark:NAME`.
-            margin: deviations kept between an estimate and its limit.
-            count: how many of the best are given in full.
-            seed: the same seed gives the same result.
+            objectives: Costs that are traded for the score.
+            strategy: Name of the strategy.
+            options: Options of the strategy.
+            guide: Name of a predictor, or `supernet:NAME` or `benchmark:NAME`.
+            margin: Standard deviations that are kept between an estimate and its limit.
+            count: Number of best networks that the result describes in full.
+            seed: Seed of the search; the same seed gives the same result.
 
         Raises:
-            ServiceProblem: the service refuses it; its own words.
+            ServiceProblem: The service refuses the request; the message is its own.
         """
         body = search_body(
             {"space": space, "device": device, "margin": margin, "count": count, "seed": seed},
@@ -99,111 +112,19 @@ class Client:
         )
         return SearchHandle(self, self.request("POST", "/search", body)["id"])
 
-    def cancel(self, job_id: str) -> JobStatus:
-        """Cancel a search or another job; raises ServiceProblem where it is done or has failed."""
-        return JobHandle(self, job_id).cancel()
-
-    def jobs(
-        self, *, kind: str | None = None, state: str | None = None, limit: int = 20
-    ) -> list[JobStatus]:
-        """The newest jobs, newest first.
-
-        Args:
-            kind: only search, predictor or retrain.
-            state: only queued, running, done, failed or cancelled.
-            limit: how many at most.
-        """
-        found: list[JobStatus] = []
-        while len(found) < limit:
-            page = {
-                "kind": kind,
-                "state": state,
-                "limit": min(limit - len(found), 100),
-                "offset": len(found),
-            }
-            listed = self.request(
-                "GET", "/jobs?" + urlencode({key: value for key, value in page.items() if value})
-            )
-            found += map(JobStatus.of, listed["jobs"])
-            if not listed["jobs"] or len(found) >= listed["total"]:
-                break
-        return found
-
-    # What there is
-
-    def spaces(self) -> list[Space]:
-        """The search spaces."""
-        return [Space.of(item) for item in self.request("GET", "/spaces")["items"]]
-
-    def tables(self) -> list[Table]:
-        """The lookup tables: the devices that were measured."""
-        return [Table.of(item) for item in self.request("GET", "/tables")["items"]]
-
-    def guides(self, kind: str = "predictor") -> list[Guide]:
-        """The guides of a kind: predictor, supernet or benchmark."""
-        if kind not in _GUIDES:
-            raise ServiceProblem(
-                f"unknown kind of guide {kind!r:.80}; there is: {', '.join(_GUIDES)}"
-            )
-        return [Guide.of(kind, item) for item in self.request("GET", _GUIDES[kind])["items"]]
-
-    def predictors(self) -> list[Guide]:
-        """The predictors."""
-        return self.guides("predictor")
-
-    def bounds(self, table: str, space: str) -> Bounds:
-        """What the architectures of a space cost on a table's device, at least and at most."""
-        return Bounds.of(
-            self.request(
-                "GET", f"/tables/{quote(table, safe='')}/bounds?{urlencode({'space': space})}"
-            )
-        )
-
-    # What it is told, and what it makes of that
-
-    def upload_table(self, table: LookupTable | str | Path, name: str | None = None) -> Uploaded:
-        """Hand over a lookup table, or the file of one; another content is another version of its
-        name.
-
-        Args:
-            table: what to hand over.
-            name: what requests will call it; None: its own name.
-
-        Raises:
-            InvalidTable: the file is none.
-            ServiceProblem: the service refuses it.
-        """
-        from tables.lookup_table import LookupTable
-
-        read = table if isinstance(table, LookupTable) else LookupTable.read(table)
-        read = read if name is None else replace(read, name=name)
-        return Uploaded.of(self.request("POST", "/tables", read.to_json().encode()))
-
-    def upload_evaluations(
-        self, name: str, evaluations: Sequence[Mapping[str, Any]] | str | Path
-    ) -> Uploaded:
-        """Hand over evaluations of one space under a name: the JSON object of each, or the file of
-        them all.
-
-        Raises:
-            InvalidEvaluation: the file holds something else.
-            ServiceProblem: the service refuses them.
-        """
-        if isinstance(evaluations, str | Path):
-            from tables.evaluation import read
-
-            given = [json.loads(evaluation.to_json()) for evaluation in read(evaluations)]
-        else:
-            given = [dict(evaluation) for evaluation in evaluations]
-        return Uploaded.of(
-            self.request("POST", "/evaluations", {"name": name, "evaluations": given})
-        )
-
     def train_predictor(
         self, name: str, evaluations: str, *, seed: int = 0, **options: Any
     ) -> JobHandle:
-        """Have a predictor trained from uploaded evaluations; searches may name it once that is
-        done.
+        """Train a predictor from uploaded evaluations; searches may name it once it is done.
+
+        Args:
+            name: Name of the predictor.
+            evaluations: Name of the uploaded evaluations.
+            seed: Seed of the split and of the fit.
+            options: Options of `python -m predictor train`, such as `encoder="gates"`.
+
+        Raises:
+            ServiceProblem: The service refuses the request; the message is its own.
         """
         body = {"name": name, "evaluations": evaluations, "seed": seed, "options": options}
         return JobHandle(self, self.request("POST", "/predictors", body)["id"])
@@ -218,24 +139,82 @@ class Client:
         seed: int = 0,
         **options: Any,
     ) -> JobHandle:
-        """Have an architecture's network trained from scratch.
+        """Train the network of an architecture.
 
         Args:
-            architecture: what to train.
-            data: a data set that the service knows.
-            supernet: one whose weights it begins with; None: from scratch.
-            workers: processes that train together, wherever the service has room.
-            seed: of the training.
-            options: as `python -m oneshot retrain` has them, such as `epochs=30`.
+            architecture: The architecture.
+            data: Name of a data set that the service has.
+            supernet: Name of a supernet whose weights the network begins with; None trains from
+                scratch.
+            workers: Number of processes that train together, on any nodes with free resources.
+            seed: Seed of the training.
+            options: Options of `python -m oneshot retrain`, such as `epochs=30`.
+
+        Raises:
+            ServiceProblem: The service refuses the request; the message is its own.
         """
         body = {
             "architecture": architecture.to_dict(),
             "data": data,
             "workers": workers,
             "seed": seed,
+            "options": options,
+            "supernet": supernet,
         }
-        body |= {"options": options, **({} if supernet is None else {"supernet": supernet})}
-        return JobHandle(self, self.request("POST", "/retrain", body)["id"])
+        return JobHandle(self, self.request("POST", "/retrain", without_none(body))["id"])
+
+    def cancel(self, job_id: str) -> JobStatus:
+        """Cancel a search or another job; raises ServiceProblem if it is done or has failed."""
+        return JobHandle(self, job_id).cancel()
+
+    def jobs(
+        self, *, kind: str | None = None, state: str | None = None, limit: int = 20
+    ) -> list[JobStatus]:
+        """List the newest jobs, newest first.
+
+        Args:
+            kind: search, predictor or retrain; None for every kind.
+            state: queued, running, done, failed or cancelled; None for every state.
+            limit: Number of jobs at most.
+        """
+        jobs: list[JobStatus] = []
+        while len(jobs) < limit:
+            page_size = min(limit - len(jobs), _PAGE_SIZE)
+            query = {"kind": kind, "state": state, "limit": page_size, "offset": len(jobs)}
+            path = "/jobs?" + urlencode({name: value for name, value in query.items() if value})
+            page = self.request("GET", path)
+            jobs += [JobStatus.from_dict(job) for job in page["jobs"]]
+            if not page["jobs"] or len(jobs) >= page["total"]:
+                break
+        return jobs
+
+    # The catalog
+
+    def spaces(self) -> list[Space]:
+        """List the search spaces."""
+        return [Space.from_dict(item) for item in self.request("GET", "/spaces")["items"]]
+
+    def tables(self) -> list[Table]:
+        """List the lookup tables, each of a device that was measured."""
+        return [Table.from_dict(item) for item in self.request("GET", "/tables")["items"]]
+
+    def guides(self, kind: str = "predictor") -> list[Guide]:
+        """List the guides of a kind: predictor, supernet or benchmark."""
+        if kind not in _GUIDE_PATHS:
+            raise ServiceProblem(
+                f"unknown kind of guide {kind!r:.80}; available: {', '.join(_GUIDE_PATHS)}"
+            )
+        items = self.request("GET", _GUIDE_PATHS[kind])["items"]
+        return [Guide.from_dict(kind, item) for item in items]
+
+    def predictors(self) -> list[Guide]:
+        """List the predictors."""
+        return self.guides("predictor")
+
+    def bounds(self, table: str, space: str) -> Bounds:
+        """Return the ranges of the costs of a space's architectures on a table's device."""
+        path = f"/tables/{quote(table, safe='')}/bounds?{urlencode({'space': space})}"
+        return Bounds.from_dict(self.request("GET", path))
 
     def predict(
         self,
@@ -244,33 +223,78 @@ class Client:
         predictor: str | None = None,
         device: str | None = None,
     ) -> list[Prediction]:
-        """Predicted scores and costs of architectures of one space, in their order.
+        """Predict scores and costs of architectures of one space, in their order.
 
         Args:
-            architectures: at least one.
-            predictor: its name; None: the only one of the space.
-            device: a table's name; None: without latency.
+            architectures: Architectures, at least one.
+            predictor: Name of the predictor; None for the only one of the space.
+            device: Name of a lookup table; None predicts no latency.
 
         Raises:
-            ServiceProblem: there are none, or the service refuses them.
+            ServiceProblem: There is no architecture, or the service refuses the request.
         """
         if not architectures:
             raise ServiceProblem("architectures: at least one is needed")
-        listed = [architecture.to_dict() for architecture in architectures]
         body = {
             "space": architectures[0].space,
-            "architectures": listed,
+            "architectures": [architecture.to_dict() for architecture in architectures],
             "predictor": predictor,
             "device": device,
         }
-        given = {key: value for key, value in body.items() if value is not None}
-        return [
-            Prediction.of(item) for item in self.request("POST", "/predict", given)["predictions"]
-        ]
+        answer = self.request("POST", "/predict", without_none(body))
+        return [Prediction.from_dict(item) for item in answer["predictions"]]
+
+    # Uploads
+
+    def upload_table(self, table: LookupTable | str | Path, name: str | None = None) -> Uploaded:
+        """Upload a lookup table; other content under the same name becomes a new version.
+
+        Args:
+            table: The table or its file.
+            name: Name by which requests will refer to it; None for the table's own.
+
+        Raises:
+            InvalidTable: The file is not a lookup table.
+            ServiceProblem: The service refuses the table.
+        """
+        from tables.lookup_table import LookupTable
+
+        content = table if isinstance(table, LookupTable) else LookupTable.read(table)
+        if name is not None:
+            content = replace(content, name=name)
+        return Uploaded.from_dict(self.request("POST", "/tables", content.to_json().encode()))
+
+    def upload_evaluations(
+        self, name: str, evaluations: Sequence[Mapping[str, Any]] | str | Path
+    ) -> Uploaded:
+        """Upload evaluations of one space.
+
+        Args:
+            name: Name by which requests will refer to them.
+            evaluations: JSON object of each, or the file of all.
+
+        Raises:
+            InvalidEvaluation: The file has other content.
+            ServiceProblem: The service refuses the evaluations.
+        """
+        if isinstance(evaluations, str | Path):
+            from tables.evaluation import read
+
+            items = [json.loads(evaluation.to_json()) for evaluation in read(evaluations)]
+        else:
+            items = [dict(evaluation) for evaluation in evaluations]
+        body = {"name": name, "evaluations": items}
+        return Uploaded.from_dict(self.request("POST", "/evaluations", body))
 
     def wait_until_ready(self, timeout: float = 30.0) -> None:
-        """Return once the service is ready; raises Unreachable or ServiceProblem when `timeout`
-        seconds are over.
+        """Wait until the service can run jobs.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Raises:
+            Unreachable: The service does not answer in time.
+            ServiceProblem: The service is not ready in time; the message has the reason.
         """
         deadline = time.monotonic() + timeout
         while True:

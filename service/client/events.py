@@ -1,11 +1,12 @@
-"""Server-sent events: what a service tells of a job, as it happens."""
+"""Server-sent events: what happens to a job, as the service reports it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+
+from service.jobs import JsonObject
 
 
 @dataclass(frozen=True)
@@ -13,21 +14,21 @@ class Event:
     """Something that happened to a job.
 
     Args:
-        sequence: counts the job's events from 1.
+        sequence: Number of the event, which counts the job's events from 1.
         kind: state, progress or result.
-        data: its JSON object.
+        data: JSON object of the event.
     """
 
     sequence: int
     kind: str
-    data: dict[str, Any]
+    data: JsonObject
 
 
 def read_events(lines: Iterable[bytes]) -> Iterator[Event]:
-    """The events of a stream's lines; comments and what is no event of ours are passed over.
+    """Read the events of a stream's lines, without its comments and events of other kinds.
 
-    An event that is cut off by the end of the stream is none: it comes again when the stream is
-    opened again.
+    An event that the end of the stream cuts off is ignored: the service sends it again when the
+    stream is opened again.
     """
     fields: dict[str, str] = {}
     for line in lines:
@@ -36,13 +37,14 @@ def read_events(lines: Iterable[bytes]) -> Iterator[Event]:
             name, _, value = text.partition(":")
             fields[name] = value.removeprefix(" ")
             continue
-        event = _event(fields)
+        # An empty line ends an event.
+        event = _event_from_fields(fields)
         fields = {}
         if event is not None:
             yield event
 
 
-def _event(fields: dict[str, str]) -> Event | None:
+def _event_from_fields(fields: dict[str, str]) -> Event | None:
     try:
         data = json.loads(fields["data"])
         return Event(int(fields["id"]), fields["event"], data) if isinstance(data, dict) else None

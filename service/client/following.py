@@ -1,142 +1,151 @@
-"""Following a job to its end: by its event stream, and by asking again where streams do not come
-through.
-"""
+"""Following a job to its end by its event stream, and by polling if no stream is available."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from service.client.errors import ServiceProblem, Unreachable
 from service.client.events import read_events
 from service.client.status import FINAL
+from service.jobs import JsonObject
 
 if TYPE_CHECKING:
     from service.client.handles import JobHandle, SearchHandle
     from service.client.status import JobStatus
 
 PATIENCE = 10.0
-"""Seconds for which a service that one waits at may be away: as long as it takes to start again."""
+"""Seconds for which a service may be unreachable: as long as a restart takes."""
 
 SILENCE = 20.0
-"""Seconds without a word after which a stream counts as broken; a service says every 15 that it
-lives.
-"""
+"""Seconds of silence after which a stream counts as broken; a service sends a line every 15."""
 
-_POLLS = (0.02, 0.05, 0.1, 0.2)
+# Pauses between the first polls in seconds; the last one repeats.
+_POLL_PAUSES = (0.02, 0.05, 0.1, 0.2)
+
+# Statuses of a service that restarts or has no free stream.
 _BUSY = (502, 503, 504)
-_LONGEST_WITHOUT_STREAM = 5.0
 
-Ended = tuple[str, dict[str, Any] | None]
-"""The state that a job ended in, and why it failed."""
+_MAX_SECONDS_WITHOUT_STREAM = 5.0
+
+Ending = tuple[str, JsonObject | None]
+"""Final state of a job, and the error if it failed."""
 
 
 class Following:
-    """One wait for a job's end, also past a restart of the service.
+    """One wait for the end of a job, which outlasts a restart of the service.
 
     Args:
-        handle: of the job.
-        timeout: seconds to wait; None for as long as it takes.
-        tell: hears each progress that differs from the one before.
+        handle: Handle of the job.
+        timeout: Seconds to wait; None waits as long as the job takes.
+        on_progress: Called with each JSON object of progress that differs from the one before.
     """
 
     def __init__(
         self,
         handle: JobHandle | SearchHandle,
         timeout: float | None,
-        tell: Callable[[dict[str, Any]], object],
+        on_progress: Callable[[JsonObject], object],
     ):
-        self._handle, self._timeout, self._tell = handle, timeout, tell
+        self._handle = handle
+        self._timeout = timeout
+        self._on_progress = on_progress
         self._deadline = None if timeout is None else time.monotonic() + timeout
-        self._after, self._state = 0, "queued"
-        self._seen: dict[str, Any] | None = None
+        self._last_event = 0
+        self._state = "queued"
+        self._last_progress: JsonObject | None = None
 
-    def end(self) -> Ended:
-        """How the job ended.
+    def wait(self) -> Ending:
+        """Wait for the end of the job.
 
         Raises:
-            TimeoutError: it is not over yet.
-            Unreachable: the service is away for longer than it takes to start again.
-            ServiceProblem: there is no such job.
+            TimeoutError: The job has not ended in time.
+            Unreachable: The service is unreachable for longer than a restart takes.
+            ServiceProblem: There is no such job.
         """
         while True:
-            stream_again = time.monotonic()
+            next_stream = time.monotonic()
             try:
-                ended = self._by_stream()
-                if ended is not None:
-                    return ended
+                ending = self._follow_stream()
+                if ending is not None:
+                    return ending
             except Unreachable:
                 pass
             except ServiceProblem as error:
                 if error.status not in _BUSY:
                     raise
-                stream_again += min(error.body.get("retry_after_s", 1.0), _LONGEST_WITHOUT_STREAM)
-            ended = self._by_asking(stream_again)
-            if ended is not None:
-                return ended
+                pause = error.body.get("retry_after_s", 1.0)
+                next_stream += min(pause, _MAX_SECONDS_WITHOUT_STREAM)
 
-    def _by_stream(self) -> Ended | None:
-        """Follow the events behind the last that was seen; None where the stream ends before the
-        job does.
-        """
-        headers = {"Last-Event-ID": str(self._after)} if self._after else {}
-        with self._handle.client.transport.lines(
-            f"{self._handle.path}/events", headers, self._patience
-        ) as lines:
+            ending = self._poll(next_stream)
+            if ending is not None:
+                return ending
+
+    def _follow_stream(self) -> Ending | None:
+        """Follow the events after the last one; return None if the stream ends before the job."""
+        headers = {"Last-Event-ID": str(self._last_event)} if self._last_event else {}
+        transport = self._handle.client.transport
+        path = f"{self._handle.path}/events"
+        with transport.lines(path, headers, self._line_timeout) as lines:
             for event in read_events(lines):
-                self._after = event.sequence
+                self._last_event = event.sequence
                 if event.kind == "progress":
-                    self._told(event.data)
+                    self._report(event.data)
                 elif event.kind == "state":
                     self._state = event.data["state"]
                     if self._state in FINAL:
                         return self._state, event.data.get("error")
         return None
 
-    def _patience(self) -> float:
-        """Seconds to wait for the next line."""
-        left = self._left()
-        return SILENCE if left is None else max(min(left, SILENCE), 0.01)
+    def _line_timeout(self) -> float:
+        """Return the seconds that the next line of the stream may take."""
+        remaining = self._remaining()
+        # A timeout of 0 would make the socket non-blocking.
+        return SILENCE if remaining is None else max(min(remaining, SILENCE), 0.01)
 
-    def _by_asking(self, until: float) -> Ended | None:
-        """Ask at least once, and until a time; None where the job is not over."""
-        polls = iter(_POLLS)
+    def _poll(self, until: float) -> Ending | None:
+        """Poll at least once and until a time; return None if the job has not ended by then."""
+        pauses = iter(_POLL_PAUSES)
         while True:
             status = patiently(self._handle)
             self._state = status.state
-            self._told(status.details)
+            self._report(status.details)
             if status.over:
                 return status.state, status.error
-            left = self._left()
-            if left is not None and left <= 0:
+
+            remaining = self._remaining()
+            if remaining is not None and remaining <= 0:
                 noun = self._handle.noun
                 raise TimeoutError(
                     f"the {noun} {self._handle.id} is {self._state} after {self._timeout:g} s"
                 )
-            pause = next(polls, _POLLS[-1])
-            time.sleep(pause if left is None else min(pause, left))
+            pause = next(pauses, _POLL_PAUSES[-1])
+            time.sleep(pause if remaining is None else min(pause, remaining))
             if time.monotonic() >= until:
                 return None
 
-    def _left(self) -> float | None:
+    def _remaining(self) -> float | None:
         return None if self._deadline is None else self._deadline - time.monotonic()
 
-    def _told(self, details: dict[str, Any] | None) -> None:
-        if details and details != self._seen:
-            self._tell(details)
-        self._seen = details or self._seen
+    def _report(self, progress: JsonObject | None) -> None:
+        # A stream that is opened again and polls can repeat the latest progress.
+        if progress and progress != self._last_progress:
+            self._on_progress(progress)
+            self._last_progress = progress
 
 
 def patiently(handle: JobHandle | SearchHandle) -> JobStatus:
-    """Where a job stands, also if the service starts again meanwhile; raises Unreachable if that
-    takes long.
+    """Get the status of a job, even if the service restarts meanwhile.
+
+    Raises:
+        Unreachable: The service is unreachable for longer than a restart takes.
     """
-    patient_until = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             return handle.status()
         except Unreachable:
-            if time.monotonic() >= patient_until:
+            if time.monotonic() >= deadline:
                 raise
-        time.sleep(_POLLS[-1])
+        time.sleep(_POLL_PAUSES[-1])

@@ -1,21 +1,22 @@
-"""Handles: jobs at a service, to be followed, waited for and cancelled."""
+"""Handles of jobs at a service, to follow, await and cancel them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote, urlencode
 
 from service.client.errors import ServiceProblem
 from service.client.following import Following, patiently
-from service.client.status import JobStatus, Progress, SearchStatus
+from service.client.status import JobProgress, JobStatus, SearchProgress, SearchStatus
+from service.jobs import JsonObject
 
 if TYPE_CHECKING:
     from oneshot.search.result import Candidate, SearchResult
     from service.client.client import Client
 
-EXPORT = 300.0
+EXPORT_TIMEOUT = 300.0
 """Seconds that an export to ONNX may take: as long as a service tries."""
 
 
@@ -24,8 +25,16 @@ class JobHandle:
     """A job at a service.
 
     Args:
-        client: talks to the service.
-        id: the job's.
+        client: Client of the service.
+        id: Id of the job.
+
+    Example:
+        >>> from service.client import Client, JobHandle
+        >>> handle = JobHandle(Client("http://127.0.0.1:8000"), "5f0c9b7e61d24f6a")
+        >>> handle.path
+        '/jobs/5f0c9b7e61d24f6a'
+        >>> handle.wait(timeout=600)["test"]["top1"]  # doctest: +SKIP
+        97.4
     """
 
     client: Client
@@ -34,37 +43,46 @@ class JobHandle:
 
     @property
     def path(self) -> str:
-        """Of the job at the service."""
+        """Path of the job at the service."""
         return f"/jobs/{quote(self.id, safe='')}"
 
     def status(self) -> JobStatus:
-        """Where it stands."""
-        return JobStatus.of(self.client.request("GET", self.path))
+        """Return the present state of the job."""
+        return JobStatus.from_dict(self.client.request("GET", self.path))
 
     def cancel(self) -> JobStatus:
-        """Cancel it; raises ServiceProblem where it is done or has failed."""
-        return JobStatus.of(self.client.request("DELETE", self.path))
+        """Cancel the job; raises ServiceProblem if it is done or has failed."""
+        return JobStatus.from_dict(self.client.request("DELETE", self.path))
 
     def wait(
         self,
         timeout: float | None = None,
-        on_progress: Callable[[dict[str, Any]], None] | None = None,
-    ) -> dict[str, Any]:
-        """Follow it to its end; its result.
+        on_progress: Callable[[JobProgress], None] | None = None,
+    ) -> JsonObject:
+        """Wait for the end of the job, and return the JSON object of its result.
 
         Args:
-            timeout: seconds to wait; None for as long as it takes.
-            on_progress: told whenever there is more progress.
+            timeout: Seconds to wait; None waits as long as the job takes.
+            on_progress: Called with each new progress; None for nothing.
 
         Raises:
-            ServiceProblem: it failed or was cancelled; its reason.
-            TimeoutError: it is not over yet.
+            ServiceProblem: The job failed or was cancelled; the message has the reason.
+            TimeoutError: The job has not ended in time.
         """
-        _followed(self, timeout, on_progress or (lambda details: None))
+
+        def report(progress: JsonObject) -> None:
+            if on_progress is not None:
+                on_progress(JobProgress.from_dict(progress))
+
+        _wait_until_done(self, timeout, report)
         return patiently(self).result or {}
 
     def artifact(self) -> bytes:
-        """The file that it left, such as a predictor; raises ServiceProblem where there is none."""
+        """Return the file of the job's result, such as a predictor.
+
+        Raises:
+            ServiceProblem: The job has no such file.
+        """
         return self.client.transport.request("GET", f"{self.path}/artifact")
 
 
@@ -73,8 +91,17 @@ class SearchHandle:
     """A search at a service.
 
     Args:
-        client: talks to the service.
-        id: the search's.
+        client: Client of the service.
+        id: Id of the search.
+
+    Example:
+        >>> from service.client import Client, SearchHandle
+        >>> handle = SearchHandle(Client("http://127.0.0.1:8000"), "5f0c9b7e61d24f6a")
+        >>> handle.path
+        '/search/5f0c9b7e61d24f6a'
+        >>> result = handle.wait(timeout=60)  # doctest: +SKIP
+        >>> len(handle.front())  # doctest: +SKIP
+        12
     """
 
     client: Client
@@ -83,44 +110,53 @@ class SearchHandle:
 
     @property
     def path(self) -> str:
-        """Of the search at the service."""
+        """Path of the search at the service."""
         return f"/search/{quote(self.id, safe='')}"
 
     def status(self) -> SearchStatus:
-        """Where it stands."""
-        return SearchStatus.of(self.client.request("GET", self.path))
+        """Return the present state of the search."""
+        return SearchStatus.from_dict(self.client.request("GET", self.path))
 
     def wait(
-        self, timeout: float | None = None, on_progress: Callable[[Progress], None] | None = None
+        self,
+        timeout: float | None = None,
+        on_progress: Callable[[SearchProgress], None] | None = None,
     ) -> SearchResult:
-        """Follow it to its end, also past a restart of the service.
+        """Wait for the end of the search, even past a restart of the service.
 
         Args:
-            timeout: seconds to wait; None for as long as it takes.
-            on_progress: told whenever there is more progress.
+            timeout: Seconds to wait; None waits as long as the search takes.
+            on_progress: Called with each new progress; None for nothing.
+
+        Returns:
+            The result with every candidate.
 
         Raises:
-            ServiceProblem: it failed or was cancelled; its reason.
-            TimeoutError: it is not over yet.
+            ServiceProblem: The search failed or was cancelled; the message has the reason.
+            TimeoutError: The search has not ended in time.
         """
 
-        _followed(self, timeout, lambda details: on_progress and on_progress(Progress.of(details)))
+        def report(progress: JsonObject) -> None:
+            if on_progress is not None:
+                on_progress(SearchProgress.from_dict(progress))
+
+        _wait_until_done(self, timeout, report)
         return self.result()
 
     def result(self) -> SearchResult:
-        """What it found, every candidate among it; raises ServiceProblem where it is not done."""
+        """Return the result with every candidate; raises ServiceProblem if it is not done."""
         from oneshot.search.result import SearchResult
 
-        found = self.client.request("GET", f"{self.path}?candidates=1")
-        if found["result"] is None:
-            raise ServiceProblem(f"the search {self.id} is {found['state']} and has no result")
-        return SearchResult.from_dict(found["result"])
+        job = self.client.request("GET", f"{self.path}?candidates=1")
+        if job["result"] is None:
+            raise ServiceProblem(f"the search {self.id} is {job['state']} and has no result")
+        return SearchResult.from_dict(job["result"])
 
     def front(self) -> list[Candidate]:
-        """The networks that no other beats in score and all objectives at once, best first.
+        """Return the networks that no other one beats in score and all objectives, best first.
 
         Raises:
-            ServiceProblem: it is not done.
+            ServiceProblem: The search is not done.
         """
         status = self.status()
         if status.result is None:
@@ -130,35 +166,34 @@ class SearchHandle:
     def architecture(
         self, rank: int = 0, form: str = "pathfit", weights: str = "untrained"
     ) -> bytes:
-        """A candidate in a format: `pathfit`, `onnx`, `svg` or one of `spaces.formats`.
+        """Return a candidate in a format.
 
         Args:
-            rank: among all candidates, 0 being the best.
-            form: the format's name.
-            weights: of ONNX: `untrained`, or `supernet` where one guided the search.
+            rank: Rank among all candidates; 0 is the best.
+            form: Name of the format: `pathfit`, `onnx`, `svg` or one of `spaces.formats`.
+            weights: Weights of an ONNX model: `untrained`, or `supernet` if one guided the search.
 
         Raises:
-            ServiceProblem: there is no such candidate, or the format cannot hold it.
+            ServiceProblem: There is no such candidate, or the format cannot express it.
         """
         query = urlencode({"of": "candidates", "format": form, "weights": weights})
-        # Given up and asked again, an export would be made twice.
-        patience = EXPORT if form == "onnx" else None
-        return self.client.transport.request(
-            "GET", f"{self.path}/architectures/{rank}?{query}", timeout=patience
-        )
+        # A request that is abandoned and repeated would have the service export twice.
+        timeout = EXPORT_TIMEOUT if form == "onnx" else None
+        path = f"{self.path}/architectures/{rank}?{query}"
+        return self.client.transport.request("GET", path, timeout=timeout)
 
     def cancel(self) -> SearchStatus:
-        """Cancel it; raises ServiceProblem where it is done or has failed."""
-        return SearchStatus.of(self.client.request("DELETE", self.path))
+        """Cancel the search; raises ServiceProblem if it is done or has failed."""
+        return SearchStatus.from_dict(self.client.request("DELETE", self.path))
 
 
-def _followed(
+def _wait_until_done(
     handle: JobHandle | SearchHandle,
     timeout: float | None,
-    tell: Callable[[dict[str, Any]], object],
+    on_progress: Callable[[JsonObject], object],
 ) -> None:
-    """Return once a job is done; `tell` hears each progress that differs from the one before."""
-    state, error = Following(handle, timeout, tell).end()
+    """Wait for the end of a job; raises ServiceProblem if it failed or was cancelled."""
+    state, error = Following(handle, timeout, on_progress).wait()
     if state != "done":
         reason = f": {error['detail']}" if error and "detail" in error else ""
         raise ServiceProblem(f"the {handle.noun} {handle.id} was {state}{reason}", None, error)

@@ -1,4 +1,4 @@
-"""What a client knows of a job."""
+"""The state and progress of a job, as the service reports them."""
 
 from __future__ import annotations
 
@@ -6,23 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from service.jobs import JsonObject
+
 if TYPE_CHECKING:
     from oneshot.search.result import Candidate
 
-S = TypeVar("S", bound="JobStatus")
+Status = TypeVar("Status", bound="JobStatus")
 
 FINAL = ("done", "failed", "cancelled")
-"""States after which nothing more happens to a job."""
+"""States in which a job remains."""
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a search is.
+class SearchProgress:
+    """Progress of a search.
 
     Args:
-        evaluated: networks so far.
-        planned: networks at most.
-        best: the greatest score so far.
+        evaluated: Networks so far.
+        planned: Networks at most.
+        best: Greatest score so far.
+
+    Example:
+        >>> from service.client import SearchProgress
+        >>> SearchProgress(evaluated=250, planned=1000, best=0.91).fraction
+        0.25
     """
 
     evaluated: int
@@ -30,31 +37,72 @@ class Progress:
     best: float
 
     @property
-    def share(self) -> float:
-        """The share done, from 0 to 1."""
+    def fraction(self) -> float:
+        """Fraction of the search that is done, from 0 to 1."""
         return min(self.evaluated / self.planned, 1.0) if self.planned else 0.0
 
     @classmethod
-    def of(cls, value: Mapping[str, Any]) -> Progress:
-        """Read what the service answers."""
+    def from_dict(cls, value: Mapping[str, Any]) -> SearchProgress:
+        """Read an answer of the service."""
         return cls(**{field.name: value[field.name] for field in fields(cls)})
 
 
 @dataclass(frozen=True)
-class JobStatus:
-    """A job as the service shows it.
+class JobProgress:
+    """Progress of a job other than a search.
 
     Args:
-        id: its name at the service.
-        kind: what is run: search, predictor or retrain.
+        fraction: Fraction of the stage that is done, from 0 to 1.
+        stage: Title of what the job does at present.
+        state: Further text, such as the step and the loss.
+
+    Example:
+        >>> from service.client import JobProgress
+        >>> JobProgress.from_dict({"share": 0.5, "stage": "training", "state": "epoch 15/30"})
+        JobProgress(fraction=0.5, stage='training', state='epoch 15/30')
+    """
+
+    fraction: float
+    stage: str
+    state: str
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> JobProgress:
+        """Read an answer of the service."""
+        return cls(float(value.get("share", 0.0)), value.get("stage", ""), value.get("state", ""))
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """A job as the service reports it.
+
+    Args:
+        id: Id of the job.
+        kind: search, predictor or retrain.
         state: queued, running, done, failed or cancelled.
-        attempt: how often it was begun.
-        created: when it was asked for, in ISO 8601.
-        request: as it was asked for, defaults filled in.
-        details: of the progress, by kind; None before the first report.
-        result: the JSON object of what was found, of a search without the candidates; None before
-            it is done.
-        error: why it failed.
+        attempt: Number of times that it was begun.
+        created: Time of the request, in ISO 8601.
+        request: Request with its defaults filled in.
+        details: JSON object of the progress, whose fields depend on the kind; None before the first
+            report.
+        result: JSON object of the result, of a search without the candidates; None before the job
+            is done.
+        error: JSON object with the kind and detail of the error; None unless the job failed.
+
+    Example:
+        >>> from service.client import JobStatus
+        >>> status = JobStatus.from_dict(
+        ...     {
+        ...         "id": "5f0c",
+        ...         "kind": "retrain",
+        ...         "state": "running",
+        ...         "attempt": 1,
+        ...         "created": "2026-11-29T09:30:00.000+00:00",
+        ...         "progress": {"share": 0.5, "stage": "training", "state": "epoch 15/30"},
+        ...     }
+        ... )
+        >>> status.over, status.fraction
+        (False, 0.5)
     """
 
     id: str
@@ -62,74 +110,94 @@ class JobStatus:
     state: str
     attempt: int
     created: str
-    request: dict[str, Any]
-    details: dict[str, Any] | None
-    result: dict[str, Any] | None
-    error: dict[str, Any] | None
+    request: JsonObject
+    details: JsonObject | None
+    result: JsonObject | None
+    error: JsonObject | None
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the job remains in its state."""
         return self.state in FINAL
 
     @property
-    def share(self) -> float | None:
-        """The share done, from 0 to 1; None before the first report."""
+    def fraction(self) -> float | None:
+        """Fraction of the job that is done, from 0 to 1; None before the first report."""
         if not self.details:
             return None
         if "planned" in self.details:
-            return Progress.of(self.details).share
-        return float(self.details.get("share", 0.0))
+            return SearchProgress.from_dict(self.details).fraction
+        return JobProgress.from_dict(self.details).fraction
 
     @property
     def reason(self) -> str:
-        """Why it failed, in one sentence; empty where it did not."""
+        """Reason why the job failed, in one sentence; empty if it did not."""
         return str(self.error["detail"]) if self.error and "detail" in self.error else ""
 
     @classmethod
-    def of(cls: type[S], value: Mapping[str, Any]) -> S:
-        """Read what the service answers."""
-        given: dict[str, Any] = {field.name: value.get(field.name) for field in fields(cls)}
-        given |= {"details": value.get("progress"), "request": value.get("request") or {}}
-        return cls(**given)
+    def from_dict(cls: type[Status], value: Mapping[str, Any]) -> Status:
+        """Read an answer of the service."""
+        values: dict[str, Any] = {field.name: value.get(field.name) for field in fields(cls)}
+        values["details"] = value.get("progress")
+        values["request"] = value.get("request") or {}
+        return cls(**values)
 
 
 @dataclass(frozen=True)
 class SearchStatus(JobStatus):
-    """A search as the service shows it."""
+    """A search as the service reports it; see `JobStatus` for the arguments.
+
+    Example:
+        >>> from service.client import SearchStatus
+        >>> status = SearchStatus.from_dict(
+        ...     {
+        ...         "id": "5f0c",
+        ...         "kind": "search",
+        ...         "state": "running",
+        ...         "attempt": 1,
+        ...         "created": "2026-11-29T09:30:00.000+00:00",
+        ...         "progress": {"evaluated": 250, "planned": 1000, "best": 0.91},
+        ...     }
+        ... )
+        >>> status.progress
+        SearchProgress(evaluated=250, planned=1000, best=0.91)
+        >>> status.front
+        []
+    """
 
     @property
     def objectives(self) -> list[str]:
-        """The costs that were traded for the score; empty before it is done."""
+        """Costs that were traded for the score; empty before the search is done."""
         return list((self.result or {}).get("objectives", []))
 
     @property
     def best(self) -> list[Candidate]:
-        """The best networks, as many as were asked for; empty before it is done."""
+        """The best networks, as many as were requested; empty before the search is done."""
         return self._candidates("best")
 
     @property
     def front(self) -> list[Candidate]:
-        """The networks that no other beats in score and all objectives at once, best first; empty
-        before it is done.
+        """The networks that no other one beats in score and all objectives at once, best first.
+
+        Empty before the search is done.
         """
         return self._candidates("front")
 
-    def _candidates(self, part: str) -> list[Candidate]:
+    def _candidates(self, field: str) -> list[Candidate]:
         from oneshot.search.result import Candidate
         from spaces.architecture import Architecture
 
         return [
             Candidate(
-                Architecture.from_dict(found["architecture"]),
-                found["score"],
-                found["deviation"],
-                found["costs"],
+                Architecture.from_dict(candidate["architecture"]),
+                candidate["score"],
+                candidate["deviation"],
+                candidate["costs"],
             )
-            for found in (self.result or {}).get(part, [])
+            for candidate in (self.result or {}).get(field, [])
         ]
 
     @property
-    def progress(self) -> Progress | None:
-        """How far it is; None before the first report."""
-        return Progress.of(self.details) if self.details else None
+    def progress(self) -> SearchProgress | None:
+        """Progress of the search; None before the first report."""
+        return SearchProgress.from_dict(self.details) if self.details else None

@@ -1,4 +1,4 @@
-"""Requests over HTTP, made again where that is safe."""
+"""Requests over HTTP, repeated if that is safe."""
 
 from __future__ import annotations
 
@@ -15,39 +15,44 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from service.client.errors import ServiceProblem, Unreachable
+from service.jobs import JsonObject
 
-_PASSING = (502, 503, 504)
-"""Statuses of a service that is there again soon."""
+# Statuses of a service that is available again soon.
+_TEMPORARY = (502, 503, 504)
 
+# Seconds before each retry; the last one repeats.
 _PAUSES = (0.1, 0.3, 0.9)
-_LONGEST_PAUSE = 10.0
+_MAX_PAUSE = 10.0
 
 
 class Transport:
     """Sends requests to one service.
 
     Args:
-        url: such as `http://127.0.0.1:8000`.
-        token: sent as Bearer; None for services that need none.
-        timeout: seconds for one answer.
+        url: URL of the service, such as `http://127.0.0.1:8000`.
+        token: Token that is sent as Bearer; None for a service that needs none.
+        timeout: Seconds that an answer may take.
 
     Raises:
-        ServiceProblem: the URL is none, or the token holds what no header may.
+        ServiceProblem: The URL is malformed, or the token has characters that no header may have.
     """
 
     def __init__(self, url: str, token: str | None, timeout: float):
-        self.url, self.timeout = url.rstrip("/"), timeout
+        self.url = url.rstrip("/")
+        self.timeout = timeout
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ServiceProblem(
-                f"not the URL of a service: {url!r}; one reads like http://127.0.0.1:8000"
+                f"not the URL of a service: {url!r}; expected one such as http://127.0.0.1:8000"
             )
         if token is not None and not (token.isascii() and token.isprintable() and token.strip()):
-            raise ServiceProblem("the token holds characters that no token has, or none at all")
+            raise ServiceProblem("the token is empty, or has characters that no token has")
+
         self._headers = {} if token is None else {"Authorization": f"Bearer {token.strip()}"}
+        self._handlers: list[urllib.request.BaseHandler] = [_NoRedirects()]
         # A proxy from the environment would look for a loopback address on its own machine.
-        local = parts.hostname in ("127.0.0.1", "localhost", "::1")
-        self._handlers = [_Straight(), *([urllib.request.ProxyHandler({})] if local else [])]
+        if parts.hostname in ("127.0.0.1", "localhost", "::1"):
+            self._handlers.append(urllib.request.ProxyHandler({}))
         self._opener = urllib.request.build_opener(*self._handlers)
 
     def request(
@@ -59,63 +64,67 @@ class Transport:
         retries: int = 3,
         timeout: float | None = None,
     ) -> bytes:
-        """The content of the answer to one request.
+        """Send a request, and return the content of the answer.
 
-        A request is made again where the service is away or busy, in steps of up to a second or as
-        long as it asks for. A POST carries an Idempotency-Key for that: one that was accepted is
-        not accepted twice.
+        The request is repeated if the service is unreachable or busy, after pauses of up to a
+        second or as long as the service requests. A POST has an Idempotency-Key for that: a service
+        that has accepted it does not accept it twice.
 
         Args:
-            method: of HTTP.
-            path: with its query.
-            body: sent as JSON, bytes as they are; None: none.
-            headers: further ones.
-            retries: how often to try again.
-            timeout: seconds for an answer that takes longer than others; None: as for every
-                request.
+            method: HTTP method.
+            path: Path with its query.
+            body: Bytes that are sent as they are, or an object that is sent as JSON; None for none.
+            headers: Further headers.
+            retries: Number of times that the request is repeated at most.
+            timeout: Seconds that an answer may take if that is longer than for other requests; None
+                for the same as for others.
 
         Raises:
-            ServiceProblem: the service answers with a problem.
-            Unreachable: it does not answer.
+            ServiceProblem: The service answers with a problem.
+            Unreachable: The service does not answer.
         """
-        patience = self.timeout if timeout is None else max(timeout, self.timeout)
-        given = {**self._headers, **(headers or {})}
+        answer_timeout = self.timeout if timeout is None else max(timeout, self.timeout)
+        all_headers = {**self._headers, **(headers or {})}
         if method == "POST" and retries:
-            given.setdefault("Idempotency-Key", uuid.uuid4().hex)
+            all_headers.setdefault("Idempotency-Key", uuid.uuid4().hex)
+
         for attempt in range(retries + 1):
             try:
-                return self._once(method, path, body, given, patience)
+                return self._send(method, path, body, all_headers, answer_timeout)
             except ServiceProblem as error:
-                passing = isinstance(error, Unreachable) or error.status in _PASSING
-                if attempt == retries or not passing:
+                temporary = isinstance(error, Unreachable) or error.status in _TEMPORARY
+                if attempt == retries or not temporary:
                     raise
                 time.sleep(_pause(error, attempt))
         raise AssertionError("the last attempt returns or raises")
 
     @contextmanager
     def lines(
-        self, path: str, headers: Mapping[str, str], patience: Callable[[], float]
+        self, path: str, headers: Mapping[str, str], line_timeout: Callable[[], float]
     ) -> Iterator[Iterator[bytes]]:
-        """The lines of an answer that comes bit by bit, such as a stream of events; none where it
-        is empty.
+        """Open an answer that arrives line by line, such as a stream of events.
 
         Args:
-            path: with its query.
-            headers: further ones.
-            patience: tells before each line how many seconds it may take.
+            path: Path with its query.
+            headers: Further headers.
+            line_timeout: Returns, before each line, the seconds that it may take.
+
+        Yields:
+            An iterator over the lines, without any if the answer is empty.
 
         Raises:
-            ServiceProblem: the service answers with a problem.
-            Unreachable: it does not answer, or the next line does not come in time.
+            ServiceProblem: The service answers with a problem.
+            Unreachable: The service does not answer, or the next line does not arrive in time.
         """
-        noting = _Noting()
-        opener = urllib.request.build_opener(*self._handlers, noting)
-        sent = urllib.request.Request(self.url + path, headers={**self._headers, **headers})
-        with self._told(), opener.open(sent, timeout=min(self.timeout, patience())) as answer:
+        timeouts = _ReadTimeouts()
+        opener = urllib.request.build_opener(*self._handlers, timeouts)
+        request = urllib.request.Request(self.url + path, headers={**self._headers, **headers})
+        timeout = min(self.timeout, line_timeout())
+        with self._converted_errors(), opener.open(request, timeout=timeout) as answer:
 
             def read() -> Iterator[bytes]:
                 while True:
-                    noting.allow(patience())
+                    timeouts.set(line_timeout())
                     line = answer.readline()
                     if not line:
                         return
@@ -123,90 +132,97 @@ class Transport:
 
             yield read()
 
-    def _once(
-        self, method: str, path: str, body: Any, headers: Mapping[str, str], timeout: float
-    ) -> bytes:
-        sent = urllib.request.Request(self.url + path, method=method, headers=dict(headers))
-        if body is not None:
-            sent.data = body if isinstance(body, bytes) else json.dumps(body).encode()
-            sent.add_header("Content-Type", "application/json")
-        with self._told(), self._opener.open(sent, timeout=timeout) as answer:
-            content: bytes = answer.read()
-            return content
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn what goes wrong between here and the service into errors of ours."""
-        try:
-            yield
-        except urllib.error.HTTPError as error:
-            with error:
-                raise _problem(error) from error
-        except (OSError, http.client.HTTPException) as error:
-            reason = error.reason if isinstance(error, urllib.error.URLError) else error
-            raise Unreachable(f"no service answers at {self.url}: {reason}") from error
-
     def json(self, *arguments: Any, **options: Any) -> Any:
-        """The JSON of the answer to a request, None where it is empty; as `request`."""
+        """Send a request, and return the JSON of the answer; None if the answer is empty.
+
+        For the arguments and errors see `request`.
+        """
         content = self.request(*arguments, **options)
         try:
             return json.loads(content) if content else None
         except ValueError as error:
-            raise ServiceProblem(f"what answers at {self.url} is no Pathfit service") from error
+            raise ServiceProblem(f"the server at {self.url} is no Pathfit service") from error
+
+    def _send(
+        self, method: str, path: str, body: Any, headers: Mapping[str, str], timeout: float
+    ) -> bytes:
+        request = urllib.request.Request(self.url + path, method=method, headers=dict(headers))
+        if body is not None:
+            request.data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
+        with self._converted_errors(), self._opener.open(request, timeout=timeout) as answer:
+            content: bytes = answer.read()
+            return content
+
+    @contextmanager
+    def _converted_errors(self) -> Iterator[None]:
+        """Convert errors of the connection and statuses of errors to exceptions of the client."""
+        try:
+            yield
+        except urllib.error.HTTPError as error:
+            with error:
+                raise _problem_from_answer(error) from error
+        except (OSError, http.client.HTTPException) as error:
+            reason = error.reason if isinstance(error, urllib.error.URLError) else error
+            raise Unreachable(f"no service answers at {self.url}: {reason}") from error
 
 
-class _Straight(urllib.request.HTTPRedirectHandler):
-    """Follows no redirection: a token must not travel on to where another answer points."""
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows no redirection: the token must not travel to the address that an answer names."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
 
 
-class _Noting(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    """Keeps hold of its connection's socket, so that each read may be given its own time."""
+class _ReadTimeouts(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Remembers the socket of its connection, so that each read can have a timeout of its own."""
 
     def __init__(self) -> None:
         super().__init__()
         self._sockets: list[socket.socket] = []
 
-    def allow(self, seconds: float) -> None:
-        """Set how long the next read may take."""
-        for held in self._sockets:
-            held.settimeout(seconds)
+    def set(self, seconds: float) -> None:
+        """Set the time that the next read may take."""
+        for connected in self._sockets:
+            connected.settimeout(seconds)
 
     def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._noted(http.client.HTTPConnection), req)
+        return self.do_open(self._recording(http.client.HTTPConnection), req)
 
     def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(self._noted(http.client.HTTPSConnection), req)
+        return self.do_open(self._recording(http.client.HTTPSConnection), req)
 
-    def _noted(self, kind: type[http.client.HTTPConnection]) -> Any:
+    def _recording(self, connection_type: type[http.client.HTTPConnection]) -> Any:
         sockets = self._sockets
 
-        class Noted(kind):  # type: ignore[misc, valid-type]
+        class RecordingConnection(connection_type):  # type: ignore[misc, valid-type]
             def connect(self) -> None:
                 super().connect()
                 sockets.append(self.sock)
 
-        return Noted
+        return RecordingConnection
 
 
 def _pause(error: ServiceProblem, attempt: int) -> float:
-    """Seconds before the next attempt."""
-    asked = error.body.get("retry_after_s")
+    """Return the seconds before the next attempt."""
     pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
-    return min(max(asked, pause), _LONGEST_PAUSE) if isinstance(asked, int) else pause
+    retry_after = error.body.get("retry_after_s")
+    if not isinstance(retry_after, int):
+        return pause
+    return min(max(retry_after, pause), _MAX_PAUSE)
 
 
-def _problem(error: urllib.error.HTTPError) -> ServiceProblem:
-    told: dict[str, Any] = {}
+def _problem_from_answer(error: urllib.error.HTTPError) -> ServiceProblem:
+    problem: JsonObject = {}
     try:
         body = json.loads(error.read())
         detail = str(body["detail"])
-        told = dict(body)
+        problem = dict(body)
     except (OSError, http.client.HTTPException, ValueError, TypeError, KeyError):
+        # A proxy can answer in the place of the service, by a page of its own.
         detail = f"the service answered with status {error.code}"
-    later = error.headers.get("Retry-After", "")
-    if later.isascii() and later.isdigit():
-        told["retry_after_s"] = int(later[:6])
-    return ServiceProblem(detail, error.code, told)
+
+    retry_after = error.headers.get("Retry-After", "")
+    if retry_after.isascii() and retry_after.isdigit():
+        problem["retry_after_s"] = int(retry_after[:6])
+    return ServiceProblem(detail, error.code, problem)

@@ -76,8 +76,8 @@ def _table(found: list[JobStatus]) -> None:
 
 def _state(job: JobStatus) -> str:
     return (
-        f"{job.state} {job.share:.0%}"
-        if job.state == "running" and job.share is not None
+        f"{job.state} {job.fraction:.0%}"
+        if job.state == "running" and job.fraction is not None
         else job.state
     )
 

@@ -121,7 +121,7 @@ def _followed(handle: JobHandle, watch: bool) -> dict[str, Any]:
 
         with Bar("retraining") as bar:
             return handle.wait(
-                on_progress=lambda now: bar.update(now["share"], now["state"] or now["stage"])
+                on_progress=lambda now: bar.update(now.fraction, now.state or now.stage)
             )
     except KeyboardInterrupt:
         from service.client import ServiceProblem

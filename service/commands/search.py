@@ -136,7 +136,7 @@ def _followed(handle: SearchHandle, space: str, watch: bool) -> SearchResult:
             bar.update(0.0, "waiting for its turn")
             return handle.wait(
                 on_progress=lambda now: bar.update(
-                    now.share, f"{now.evaluated}/{now.planned}, best {now.best:.4g}"
+                    now.fraction, f"{now.evaluated}/{now.planned}, best {now.best:.4g}"
                 )
             )
     except KeyboardInterrupt:

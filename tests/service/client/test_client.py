@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import spaces
-from service.client import Client, Progress, ServiceProblem
+from service.client import Client, SearchProgress, ServiceProblem
 from tables.lookup_table import LookupTable
 
 SPACE = "spos-tiny"
@@ -17,7 +17,7 @@ SPACE = "spos-tiny"
 
 def test_a_retried_search_is_one_job(answering: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(answering.url)
-    once = client.transport._once
+    once = client.transport._send
     lost: list[Any] = []
 
     def losing(*arguments: Any) -> bytes:
@@ -27,7 +27,7 @@ def test_a_retried_search_is_one_job(answering: Any, monkeypatch: pytest.MonkeyP
             raise ServiceProblem("the answer was lost", 502)
         return answer
 
-    monkeypatch.setattr(client.transport, "_once", losing)
+    monkeypatch.setattr(client.transport, "_send", losing)
     handle = client.search(space=SPACE, seed=3)
     assert lost
     assert [job.id for job in client.jobs()] == [handle.id]
@@ -67,7 +67,7 @@ def test_a_search_is_sent_as_it_is_meant(answering: Any) -> None:
 def test_waiting_tells_progress_and_how_it_ended(answering: Any) -> None:
     client = Client(answering.url)
     handle = client.search(space=SPACE)
-    told: list[Progress] = []
+    told: list[SearchProgress] = []
     reports = ({"evaluated": 50, "planned": 100, "best": 1.5},)
 
     def work() -> None:
@@ -81,8 +81,8 @@ def test_waiting_tells_progress_and_how_it_ended(answering: Any) -> None:
     with pytest.raises(ServiceProblem, match=f"the search {handle.id} was cancelled"):
         handle.wait(20, told.append)
     worker.join()
-    assert told == [Progress(50, 100, 1.5)]
-    assert told[0].share == 0.5
+    assert told == [SearchProgress(50, 100, 1.5)]
+    assert told[0].fraction == 0.5
     with pytest.raises(ServiceProblem, match="is cancelled and has no result"):
         handle.result()
     assert handle.cancel().state == "cancelled"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.client import Client, JobHandle, Progress, ServiceProblem, following
+from service.client import Client, JobHandle, JobProgress, SearchProgress, ServiceProblem, following
 from service.client.events import Event, read_events
 from service.jobs import JobError
 
@@ -66,9 +66,9 @@ def test_events_are_read_and_what_is_none_is_passed_over() -> None:
 
 def test_what_happens_is_heard_and_not_asked_for(answering: Any, asked: list[Any]) -> None:
     handle = Client(answering.url).search(space=SPACE)
-    told: list[Progress] = []
+    told: list[SearchProgress] = []
 
-    def heard(progress: Progress) -> None:
+    def heard(progress: SearchProgress) -> None:
         told.append(progress)
         if progress.evaluated == 3:
             Client(answering.url).cancel(handle.id)
@@ -78,7 +78,7 @@ def test_what_happens_is_heard_and_not_asked_for(answering: Any, asked: list[Any
     with pytest.raises(ServiceProblem, match=rf"the search {handle.id} was cancelled$"):
         handle.wait(30, heard)
     worker.join()
-    assert told == [Progress(count, 4, float(count)) for count in (1, 2, 3)]
+    assert told == [SearchProgress(count, 4, float(count)) for count in (1, 2, 3)]
     assert asked == []
 
 
@@ -104,7 +104,7 @@ def test_a_broken_stream_is_taken_up_behind_its_last_event(scripted: Any) -> Non
     scripted.will(200, {**JOB, "state": "done", "result": {"test": 1}})
     told: list[Any] = []
     assert JobHandle(Client(scripted.url), "abc").wait(30, told.append) == {"test": 1}
-    assert told == [half, whole]
+    assert told == [JobProgress.from_dict(half), JobProgress.from_dict(whole)]
     seen = [(path, headers.get("Last-Event-Id")) for _, path, headers, _ in scripted.asked]
     assert seen[:3] == [("/jobs/abc/events", None), ("/jobs/abc", None), ("/jobs/abc/events", "2")]
 
@@ -119,7 +119,7 @@ def test_a_service_without_a_place_for_a_stream_is_asked(
     told: list[Any] = []
     with pytest.raises(ServiceProblem, match=r"the job abc was cancelled$"):
         JobHandle(Client(scripted.url), "abc").wait(30, told.append)
-    assert [entry["share"] for entry in told] == [0.1]
+    assert [progress.fraction for progress in told] == [0.1]
     assert [path for _, path, _, _ in scripted.asked] == ["/jobs/abc/events", *["/jobs/abc"] * 3]
 
 

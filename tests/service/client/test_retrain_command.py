@@ -56,7 +56,7 @@ def test_a_retraining_is_asked_for(answering: Any, architecture: Path) -> None:
     )
     assert ended.exit_code == 0, ended.output
     job = answering.store.jobs.get(ended.stdout.strip())
-    assert (job.kind, job.resources["cpus"], job.request["space"], job.request["seed"]) == (
+    assert (job.kind, job.resources.cpus, job.request["space"], job.request["seed"]) == (
         "retrain",
         3.0,
         SPACE,

@@ -67,7 +67,7 @@ def test_the_token_travels_with_every_request_but_not_elsewhere(scripted: Any) -
 
 @pytest.mark.parametrize("token", ["two\nlines", "", "naïve"])
 def test_a_token_that_no_header_can_hold_is_refused_without_being_shown(token: str) -> None:
-    with pytest.raises(ServiceProblem, match="holds characters that no token has, or none at all"):
+    with pytest.raises(ServiceProblem, match="the token is empty, or has characters"):
         Client("http://127.0.0.1:9", token)
 
 
@@ -93,14 +93,14 @@ def test_an_export_is_waited_for_longer_than_other_answers(
     scripted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = Client(scripted.url, timeout=7)
-    once = client.transport._once
+    once = client.transport._send
     patience: list[float] = []
 
     def noted(*arguments: Any) -> bytes:
         patience.append(arguments[-1])
         return once(*arguments)
 
-    monkeypatch.setattr(client.transport, "_once", noted)
+    monkeypatch.setattr(client.transport, "_send", noted)
     for form in ("pathfit", "onnx"):
         scripted.will(200, b"network")
         assert SearchHandle(client, "abc").architecture(3, form, weights="untrained") == b"network"
