@@ -1,1 +1,1 @@
-"""Chain spaces: one operator per layer, with costs that add up."""
+"""Chain spaces: blocks one after the other, with costs that add up."""

@@ -1,6 +1,4 @@
-"""Sums over choices: what each candidate of each choice adds, summed for many architectures at
-once.
-"""
+"""Sums over choices: the term of each candidate, added up for many architectures at once."""
 
 from __future__ import annotations
 
@@ -14,50 +12,60 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
+_MERGED_ENTRIES = 4096
+"""Largest table of combined candidates of neighbouring choices."""
 
-_GROUP = 4096  # combined candidates of neighbouring choices that share one lookup
+_CHUNK = 1 << 15
+"""Architectures at a time, so that the working set stays in the cache."""
 
-
-_CHUNK = 1 << 15  # architectures at a time, so that the working set stays in the cache
+_INT16_ENTRIES = 1 << 15
 
 
 class Lookups:
-    """What the candidates of architectures give, combined by an operation such as `np.add` or
-    `np.maximum`.
+    """Terms of candidates, combined over choices by an operation such as `np.add` or `np.maximum`.
 
     Args:
-        terms: for each choice an array [candidates].
-        combine: associative, of two arrays.
+        terms: For each choice an array [candidates].
+        combine: Associative function of two arrays.
     """
 
     def __init__(self, terms: Sequence[NDArray[Any]], combine: np.ufunc):
-        self.terms, self.combine = terms, combine
+        self.terms = terms
+        self.combine = combine
 
-    def of(self, codes: NDArray[Any], first: float, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """The terms of architectures `codes` (int array [n, choices]) combined with `first`, an
-        array [n].
+    def evaluate(self, codes: NDArray[Any], initial: float, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Combine the terms of architectures with an initial value.
+
+        Args:
+            codes: Int array [n, choices].
+            initial: Value that each result begins with.
+            dtype: Type of the result.
+
+        Returns:
+            Array [n].
         """
-        out = np.empty(len(codes), dtype=dtype)
+        results = np.empty(len(codes), dtype=dtype)
         for start in range(0, len(codes), _CHUNK):
-            part = codes[start : start + _CHUNK]
-            total = out[start : start + _CHUNK]
-            total[:] = first
-            for begin, end, table in self._groups:
-                index: NDArray[Any] = part[:, begin].astype(
-                    np.int16 if len(table) <= 1 << 15 else np.int64
-                )
+            rows = codes[start : start + _CHUNK]
+            totals = results[start : start + _CHUNK]
+            totals[:] = initial
+            for begin, end, table in self._merged:
+                # Mixed-radix index of the merged choices; int16 halves the memory traffic.
+                small = len(table) <= _INT16_ENTRIES
+                index: NDArray[Any] = rows[:, begin].astype(np.int16 if small else np.int64)
                 for column in range(begin + 1, end):
                     index *= len(self.terms[column])
-                    index += part[:, column]
-                self.combine(total, table[index], out=total)
-        return out
+                    index += rows[:, column]
+                self.combine(totals, table[index], out=totals)
+        return results
 
     @cached_property
-    def _groups(self) -> list[tuple[int, int, NDArray[Any]]]:
-        # Neighbouring choices are merged: one lookup in 4096 entries costs as much as one in 4.
+    def _merged(self) -> list[tuple[int, int, NDArray[Any]]]:
+        """Ranges of neighbouring choices with the table of all their combinations."""
+        # One lookup in 4096 entries costs as much as one in 4, so that fewer lookups are faster.
         groups: list[tuple[int, int, NDArray[Any]]] = []
         for column, term in enumerate(self.terms):
-            if groups and len(groups[-1][2]) * len(term) <= _GROUP:
+            if groups and len(groups[-1][2]) * len(term) <= _MERGED_ENTRIES:
                 begin, _, table = groups.pop()
                 groups.append((begin, column + 1, self.combine.outer(table, term).reshape(-1)))
             else:
@@ -66,18 +74,23 @@ class Lookups:
 
 
 class AdditiveTable:
-    """A fixed part and one array of terms for every choice.
+    """A constant and one array of terms for every choice, which an architecture's cost sums.
 
     Args:
-        fixed: what every architecture has.
-        terms: for each choice an array [candidates].
+        fixed: Cost that every architecture has.
+        terms: For each choice the term of each candidate, array [candidates].
     """
+
+    separable = True
+    """Each choice contributes on its own, so that `bounds` are exact and `expected` exists."""
 
     def __init__(self, fixed: float, terms: Sequence[NDArray[Any]]):
         self.fixed = fixed
-        given = [np.asarray(term) for term in terms]
-        # Sums of small integers would wrap around.
-        self.terms = [term.astype(np.int64) if term.dtype.kind in "biu" else term for term in given]
+        # Sums of small integers would overflow.
+        self.terms = [
+            term.astype(np.int64) if term.dtype.kind in "biu" else term
+            for term in map(np.asarray, terms)
+        ]
         self.dtype = (
             np.result_type(np.min_scalar_type(fixed), *self.terms)
             if self.terms
@@ -85,28 +98,30 @@ class AdditiveTable:
         )
         self._lookups = Lookups(self.terms, np.add)
 
-    separable = True
-    """The cost is decided choice by choice: `bounds` are exact and `expected` exists."""
-
     def __call__(self, codes: NDArray[Any]) -> NDArray[Any]:
-        """The sums of architectures `codes` (int array [n, choices]) as an array [n]."""
-        return self._lookups.of(codes, self.fixed, self.dtype)
+        """Return the sums [n] of architectures `codes` (int array [n, choices])."""
+        return self._lookups.evaluate(codes, self.fixed, self.dtype)
 
     def bounds(self) -> tuple[tuple[float, NDArray[np.int64]], tuple[float, NDArray[np.int64]]]:
-        """The least and the greatest sum, each with the codes [choices] that have it."""
-        least = np.array([int(term.argmin()) for term in self.terms], dtype=np.int64)
-        greatest = np.array([int(term.argmax()) for term in self.terms], dtype=np.int64)
-        low, high = self(np.stack([least, greatest]))
-        return (low.item(), least), (high.item(), greatest)
+        """Return the least and the greatest sum, each with the codes [choices] that have it."""
+        cheapest = np.array([int(term.argmin()) for term in self.terms], dtype=np.int64)
+        dearest = np.array([int(term.argmax()) for term in self.terms], dtype=np.int64)
+        low, high = self(np.stack([cheapest, dearest]))
+        return (low.item(), cheapest), (high.item(), dearest)
 
     def expected(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """The differentiable expectation under independent `probabilities` (a tensor [...,
-        candidates] a choice).
+        """Return the differentiable expectation under independent distributions.
+
+        Args:
+            probabilities: For each choice a tensor [..., candidates].
+
+        Returns:
+            Tensor [...].
         """
         import torch
 
-        parts = [
-            (given * torch.as_tensor(term, dtype=given.dtype, device=given.device)).sum(-1)
-            for given, term in zip(probabilities, self.terms, strict=True)
+        expectations = [
+            (values * torch.as_tensor(term, dtype=values.dtype, device=values.device)).sum(-1)
+            for values, term in zip(probabilities, self.terms, strict=True)
         ]
-        return torch.stack(parts).sum(0) + self.fixed
+        return torch.stack(expectations).sum(0) + self.fixed

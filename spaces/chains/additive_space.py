@@ -1,4 +1,4 @@
-"""AdditiveSpace: a space whose counts are sums over its choices."""
+"""AdditiveSpace: a space whose costs are sums over its choices."""
 
 from __future__ import annotations
 
@@ -17,10 +17,20 @@ from spaces.space import Codes, SearchSpace
 
 @dataclass(frozen=True)
 class ChoiceLayer:
-    """A decision whose candidates are blocks (none: the input passes, or nothing does).
+    """A choice whose candidates are sequences of blocks.
 
-    Where the decision is taken at several places, as in a cell that is repeated, a candidate has
-    the blocks of all.
+    A candidate without blocks passes its input, or is the zero operation of a cell. If the choice
+    applies at several positions, as in a cell that is repeated, a candidate has the blocks of all.
+
+    Args:
+        key: Key of the choice.
+        candidates: Name -> blocks that the candidate adds.
+
+    Example:
+        >>> block = Block("conv", (8, 32, 32), (8, 32, 32), kernel=3, stride=1)
+        >>> layer = ChoiceLayer("layer_1", {"skip": (), "conv": (block,)})
+        >>> [len(blocks) for blocks in layer.candidates.values()]
+        [0, 1]
     """
 
     key: str
@@ -28,14 +38,24 @@ class ChoiceLayer:
 
 
 class AdditiveSpace(SearchSpace):
-    """Blocks that every architecture has, and blocks that each candidate of each choice adds.
+    """A space of fixed blocks, and of blocks that each candidate of each choice adds.
 
     Args:
-        name: canonical name.
-        fixed_blocks: what every architecture has.
-        layers: the choices with the blocks of their candidates.
-        input_shape: shape of one image.
-        num_classes: classes that costs are counted with.
+        name: Canonical name.
+        fixed_blocks: Blocks of every architecture.
+        layers: Choices with the blocks of their candidates.
+        input_shape: Shape of one image, (channels, height, width).
+        num_classes: Number of classes that costs are counted with.
+
+    Example:
+        >>> import spaces
+        >>> space = spaces.get("spos-tiny")
+        >>> isinstance(space, AdditiveSpace)
+        True
+        >>> table = space.additive_table(lambda block: block.macs)
+        >>> codes = space.sample(np.random.default_rng(0), 5)
+        >>> bool((table(codes) == space.macs(codes)).all())
+        True
     """
 
     additive = True
@@ -50,7 +70,8 @@ class AdditiveSpace(SearchSpace):
     ):
         choices = [Choice(layer.key, tuple(layer.candidates)) for layer in layers]
         super().__init__(name, choices, input_shape, num_classes)
-        self.fixed_blocks, self.choice_layers = tuple(fixed_blocks), tuple(layers)
+        self.fixed_blocks = tuple(fixed_blocks)
+        self.choice_layers = tuple(layers)
 
     @cached_property
     def all_blocks(self) -> dict[str, Block]:
@@ -64,13 +85,15 @@ class AdditiveSpace(SearchSpace):
         return {block.key: block for block in (*self.fixed_blocks, *candidates)}
 
     def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
-        """All block keys of the space and how often each occurs: int array [n, keys]."""
+        """Return all block keys of the space and how often each occurs, int array [n, keys]."""
         keys = list(self.all_blocks)
         column = {key: index for index, key in enumerate(keys)}
+
         counts = np.zeros((len(codes), len(keys)), dtype=np.int32)
         for block in self.fixed_blocks:
             counts[:, column[block.key]] += 1
         for index, layer in enumerate(self.choice_layers):
+            # Counts by candidate, so that an architecture looks up a whole row.
             adds = np.zeros((len(layer.candidates), len(keys)), dtype=np.int32)
             for code, blocks in enumerate(layer.candidates.values()):
                 for block in blocks:
@@ -81,7 +104,7 @@ class AdditiveSpace(SearchSpace):
     def additive_table(
         self, cost: Callable[[Block], float], dtype: type[np.generic] = np.float64
     ) -> AdditiveTable:
-        """What each candidate adds where a block costs `cost(block)`."""
+        """Tabulate what each candidate adds where a block costs `cost(block)`."""
         terms = [
             np.array([sum(map(cost, blocks)) for blocks in layer.candidates.values()], dtype=dtype)
             for layer in self.choice_layers

@@ -1,6 +1,4 @@
-"""What MobileNet-like spaces share: inverted residuals of every kernel and expansion, stage by
-stage.
-"""
+"""ChainBuilder: layouts of MobileNet-like spaces, block by block."""
 
 from __future__ import annotations
 
@@ -19,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class ChainBuilder:
-    """Lays out blocks one after the other and keeps track of the shape.
+    """Appends blocks and choices to a layout and keeps track of the shape of features.
 
     Args:
-        input_shape: shape of one image.
+        input_shape: Shape of one image, (channels, height, width).
     """
 
     def __init__(self, input_shape: tuple[int, int, int]):
@@ -31,54 +29,58 @@ class ChainBuilder:
         self.layout: list[Block | ChoiceLayer] = []
         self._layers = 0
 
-    def after(self, channels: int, stride: int = 1) -> Shape:
-        """The shape behind a block of `channels` and `stride`."""
+    def shape_after(self, channels: int, stride: int = 1) -> Shape:
+        """Return the shape of the output of a next block with these channels and stride."""
         _, height, width = self.shape
         return channels, -(-height // stride), -(-width // stride)
 
     def conv(
         self, channels: int, kernel: int, stride: int, activation: str, operator: str = "conv"
     ) -> None:
-        """Add a convolution."""
-        after = self.after(channels, stride)
+        """Append a convolution."""
+        output = self.shape_after(channels, stride)
         self.layout.append(
-            Block(operator, self.shape, after, kernel, stride=stride, activation=activation)
+            Block(operator, self.shape, output, kernel, stride=stride, activation=activation)
         )
-        self.shape = after
+        self.shape = output
 
     def fixed(self, block: Block) -> None:
-        """Add a block."""
+        """Append a fixed block."""
         self.layout.append(block)
         self.shape = block.output
 
     def choice(self, candidates: dict[str, tuple[Block, ...]], channels: int, stride: int) -> None:
-        """Add the next choice, `layer_1`, `layer_2`, ..."""
+        """Append the next choice; keys are `layer_1`, `layer_2`, ..."""
         self._layers += 1
         self.layout.append(ChoiceLayer(self.last_key, candidates))
-        self.shape = self.after(channels, stride)
+        self.shape = self.shape_after(channels, stride)
 
     def space(
         self, name: str, num_classes: int, initialise: Callable[[], Initialiser]
     ) -> ChainSpace:
-        """The space of what was laid out, with a linear classifier behind it."""
-        return ChainSpace(name, *self.parts(num_classes, "linear"), initialise)
+        """Return the space of the layout, completed by a linear classifier."""
+        return ChainSpace(name, *self.arguments(num_classes, "linear"), initialise)
 
-    def parts(
+    def arguments(
         self, num_classes: int, operator: str
     ) -> tuple[list[Block | ChoiceLayer], tuple[int, int, int], int, Callable[[int], Block]]:
-        """Layout, input shape, classes and classifier, as ChainSpace takes them; the classifier is
-        of `operator`.
+        """Return layout, input shape, number of classes and classifier, as ChainSpace takes them.
+
+        Args:
+            num_classes: Number of classes that costs are counted with.
+            operator: Operator of the classifier.
         """
-        behind = self.shape
+        # Bound now: the builder's shape may change later.
+        features = self.shape
 
         def classifier(classes: int) -> Block:
-            return Block(operator, behind, (classes,))
+            return Block(operator, features, (classes,))
 
         return [*self.layout, classifier(num_classes)], self.input_shape, num_classes, classifier
 
     @property
     def last_key(self) -> str:
-        """The key of the choice that was added last."""
+        """Key of the choice that was appended last."""
         return f"layer_{self._layers}"
 
     def mbconv(
@@ -90,18 +92,18 @@ class ChainBuilder:
         activation: str,
         se: bool = False,
     ) -> Block:
-        """An inverted residual from the present shape; a shortcut where shapes agree."""
-        after = self.after(channels, stride)
+        """Return an inverted residual from the present shape, with a shortcut if shapes agree."""
+        output = self.shape_after(channels, stride)
         return Block(
             "mbconv",
             self.shape,
-            after,
+            output,
             kernel,
             stride=stride,
             activation=activation,
             expansion=expansion,
             se=se,
-            shortcut=after == self.shape,
+            shortcut=output == self.shape,
         )
 
     def mbconvs(
@@ -113,7 +115,7 @@ class ChainBuilder:
         activation: str,
         se: bool = False,
     ) -> dict[str, tuple[Block, ...]]:
-        """Candidates `k3e3`, `k3e6`, ...: every kernel with every expansion."""
+        """Return candidates `k3e3`, `k3e6`, ...: every kernel with every expansion."""
         return {
             f"k{kernel}e{expansion}": (
                 self.mbconv(channels, kernel, expansion, stride, activation, se),
@@ -124,19 +126,27 @@ class ChainBuilder:
 
 
 def scaled(widths: Iterable[int], factor: float) -> tuple[int, ...]:
-    """Widths times a multiplier, as multiples of 8 (unchanged at 1)."""
+    """Multiply widths by a factor and round to multiples of 8; a factor of 1 changes nothing."""
     return tuple(width if factor == 1 else divisible(width * factor) for width in widths)
 
 
 def check_stages(name: str, **stages: Sequence[int]) -> None:
-    """Raise InvalidParameter unless all sequences have one entry a stage."""
+    """Check that all sequences have one entry per stage.
+
+    Args:
+        name: Name of the space, for the error.
+        stages: Parameter -> entry of each stage.
+
+    Raises:
+        InvalidParameter: Lengths differ, or there is no stage.
+    """
     if len({len(values) for values in stages.values()}) != 1 or not all(stages.values()):
-        given = ", ".join(f"{key}={tuple(values)}" for key, values in stages.items())
+        listed = ", ".join(f"{key}={tuple(values)}" for key, values in stages.items())
         raise InvalidParameter(
-            f"{name}: {' and '.join(stages)} need one entry a stage; got {given}"
+            f"{name}: {' and '.join(stages)} need one entry a stage; got {listed}"
         )
 
 
 def layers(text: str) -> dict[str, str]:
-    """`layer_1`, `layer_2`, ... -> the candidates of a text, which spaces part."""
+    """Name the candidates in a text, separated by spaces, `layer_1`, `layer_2`, ..."""
     return {f"layer_{number}": candidate for number, candidate in enumerate(text.split(), 1)}

@@ -1,4 +1,4 @@
-"""ChainSpace: a space whose networks are blocks one after the other."""
+"""ChainSpace: a space whose networks are blocks, one after the other."""
 
 from __future__ import annotations
 
@@ -25,18 +25,39 @@ if TYPE_CHECKING:
 
 
 Layout: TypeAlias = Sequence[Block | ChoiceLayer]
+"""Fixed blocks and choices of blocks, in the order of execution."""
 
 
 class ChainSpace(AdditiveSpace):
     """Fixed blocks and choices of blocks, executed one after the other.
 
     Args:
-        name: canonical name.
-        layout: the chain for `num_classes` classes.
-        input_shape: shape of one image.
-        num_classes: classes that costs are counted with.
-        classifier: the last block for another number of classes.
-        initialise: sets the weights of a built network; see `spaces.modules.network`.
+        name: Canonical name.
+        layout: Chain for `num_classes` classes; its last item is the classifier.
+        input_shape: Shape of one image, (channels, height, width).
+        num_classes: Number of classes that costs are counted with.
+        classifier: Function number of classes -> last block.
+        initialise: Function that returns the initialiser of a built network's weights; see
+            `spaces.modules.network`.
+
+    Example:
+        >>> from spaces.modules.initialisers import torch_initialiser
+        >>> conv = Block("conv", (3, 8, 8), (4, 8, 8), kernel=3, stride=1)
+        >>> small = Block("conv", (4, 8, 8), (4, 8, 8), kernel=3, stride=1)
+        >>> large = Block("conv", (4, 8, 8), (4, 8, 8), kernel=5, stride=1)
+        >>> layer = ChoiceLayer("layer_1", {"k3": (small,), "k5": (large,)})
+        >>> def classifier(num_classes):
+        ...     return Block("linear", (4, 8, 8), (num_classes,))
+        >>> space = ChainSpace(
+        ...     "mine",
+        ...     [conv, layer, classifier(10)],
+        ...     (3, 8, 8),
+        ...     10,
+        ...     classifier,
+        ...     lambda: torch_initialiser,
+        ... )
+        >>> [block.key for block in space.blocks(space.architecture({"layer_1": "k5"}))]
+        ['conv k3 s1 3x8x8 -> 4x8x8', 'conv k5 s1 4x8x8 -> 4x8x8', 'linear 4x8x8 -> 10']
     """
 
     is_chain = True
@@ -51,23 +72,26 @@ class ChainSpace(AdditiveSpace):
         initialise: Callable[[], Initialiser],
     ):
         self.layout = tuple(layout)
-        self._classifier, self._initialise = classifier, initialise
-        fixed = [part for part in self.layout if isinstance(part, Block)]
-        layers = [part for part in self.layout if isinstance(part, ChoiceLayer)]
+        self._classifier = classifier
+        self._initialise = initialise
+        fixed = [item for item in self.layout if isinstance(item, Block)]
+        layers = [item for item in self.layout if isinstance(item, ChoiceLayer)]
         super().__init__(name, fixed, layers, input_shape, num_classes)
 
     def blocks(self, architecture: Architecture) -> list[Block]:
-        """The blocks that `network(architecture)` executes, in its order."""
+        """Return the blocks that `network(architecture)` executes, in order."""
+        # Encoding checks that the architecture belongs to the space.
         self.encode([architecture])
-        return self._blocks_of(self.layout, architecture.choices)
+        return self._select_blocks(self.layout, architecture.choices)
 
     @staticmethod
-    def _blocks_of(layout: Layout, chosen: Mapping[str, str]) -> list[Block]:
+    def _select_blocks(layout: Layout, choices: Mapping[str, str]) -> list[Block]:
         blocks: list[Block] = []
-        for part in layout:
-            blocks.extend(
-                part.candidates[chosen[part.key]] if isinstance(part, ChoiceLayer) else (part,)
-            )
+        for item in layout:
+            if isinstance(item, ChoiceLayer):
+                blocks.extend(item.candidates[choices[item.key]])
+            else:
+                blocks.append(item)
         return blocks
 
     def isomorphism_keys(self, codes: Codes) -> NDArray[Any]:
@@ -79,27 +103,28 @@ class ChainSpace(AdditiveSpace):
         return self.check(self.isomorphism_keys(codes))
 
     def sketch(self, architecture: Architecture) -> Sketch:
-        """What a picture of the architecture shows: its blocks, one row for each image size."""
+        """Return the picture's content: the blocks, with one row for each image size."""
         from spaces.drawing.sketch import chain_sketch
 
         self.encode([architecture])
-        chosen = architecture.choices
-        parts = [
-            ("", (part,))
-            if isinstance(part, Block)
-            else (chosen[part.key], part.candidates[chosen[part.key]])
-            for part in self.layout
-        ]
-        return chain_sketch(self.name, parts)
+        choices = architecture.choices
+        labelled: list[tuple[str, tuple[Block, ...]]] = []
+        for item in self.layout:
+            if isinstance(item, Block):
+                labelled.append(("", (item,)))
+            else:
+                candidate = choices[item.key]
+                labelled.append((candidate, item.candidates[candidate]))
+        return chain_sketch(self.name, labelled)
 
     def graph(self, architecture: Architecture) -> Data:
-        """The architecture as a path of nodes; see `spaces.graph.chain_graphs`."""
+        """Return the architecture as a path of nodes; see `spaces.graph.chain_graphs`."""
         from spaces.graph import chain_graphs
 
         return chain_graphs(self, self.encode([architecture])).get_example(0)
 
     def graphs(self, architectures: Architectures) -> Batch:
-        """The graphs of many architectures, built at once."""
+        """Return the graphs of many architectures, built at once."""
         from spaces.graph import chain_graphs
 
         return chain_graphs(self, self.codes(architectures))
@@ -111,7 +136,7 @@ class ChainSpace(AdditiveSpace):
         return relaxed_chains(self, probabilities)
 
     def layout_for(self, num_classes: int | None) -> Layout:
-        """The chain with a classifier of `num_classes` classes (None: the space's own)."""
+        """Return the chain with a classifier of `num_classes` classes (None: the space's)."""
         if num_classes is None or num_classes == self.num_classes:
             return self.layout
         return (*self.layout[:-1], self._classifier(num_classes))
@@ -122,19 +147,17 @@ class ChainSpace(AdditiveSpace):
         num_classes: int | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
-        """The stand-alone network, its weights drawn from `generator` (default: seed 0)."""
+        """Build the stand-alone network, initialised by `generator` (None: seed 0)."""
         from spaces.modules.network import chain_network
 
         self.encode([architecture])
-        blocks = self._blocks_of(self.layout_for(num_classes), architecture.choices)
+        blocks = self._select_blocks(self.layout_for(num_classes), architecture.choices)
         return chain_network(blocks, self._initialise(), generator)
 
     def supernet(
         self, num_classes: int | None = None, generator: torch.Generator | None = None
     ) -> Supernet:
-        """The network that holds every candidate, its weights drawn from `generator` (default: seed
-        0).
-        """
+        """Build the network with the weights of every candidate; arguments as of `network`."""
         from spaces.modules.supernet import chain_supernet
 
         return chain_supernet(self, self.layout_for(num_classes), self._initialise(), generator)

@@ -17,19 +17,18 @@ if TYPE_CHECKING:
     from spaces.modules.supernet import Supernet
 
 SKIP = "skip"
-"""The first candidate of a layer that may be left out."""
+"""The first candidate of an optional layer, which leaves it out."""
 
 
 class ElasticDepthSpace(ChainSpace):
-    """A chain in which the last layers of each stage may be left out.
+    """A chain in which the last layers of each stage are optional.
 
-    The layers of a stage that may be left out are equal but for their place, so that only their
-    sequence counts: `skip, k3e6` is the network of `k3e6, skip`, which is its one spelling.
+    The optional layers of a stage are equal, so that only the order of those that remain counts:
+    `skip, k3e6` and `k3e6, skip` are one network, whose canonical form is the latter.
 
     Args:
-        optional: for each stage the keys of the layers that may be left out, whose first candidate
-            is `skip`.
-        arguments: of ChainSpace.
+        arguments: Positional arguments of ChainSpace.
+        optional: For each stage the keys of its optional layers, whose first candidate is `skip`.
     """
 
     irregular = True
@@ -41,38 +40,44 @@ class ElasticDepthSpace(ChainSpace):
 
     @property
     def size(self) -> int:
-        """How many architectures there are."""
-        ends = {column for stage in self.optional for column in stage}
+        """Number of architectures in canonical form."""
+        optional = {column for stage in self.optional for column in stage}
         counts = [len(choice.candidates) for choice in self.choices]
-        size = math.prod(count for column, count in enumerate(counts) if column not in ends)
+        size = math.prod(count for column, count in enumerate(counts) if column not in optional)
+
         for stage in self.optional:
-            size *= sum((counts[stage[0]] - 1) ** taken for taken in range(len(stage) + 1))
+            # A stage of depth d has any candidate but `skip` in each of its first d layers.
+            size *= sum((counts[stage[0]] - 1) ** depth for depth in range(len(stage) + 1))
         return size
 
     def canonical(self, codes: Codes) -> Codes:
-        """`codes` [n, choices] with the layers that are left out at the end of their stage."""
-        settled = codes.copy(order="F")
+        """Return codes [n, choices] with the skipped layers at the end of their stage."""
+        ordered = codes.copy(order="F")
         for stage in self.optional:
-            part = codes[:, stage]
-            order = np.argsort(part == 0, axis=1, kind="stable")
-            settled[:, stage] = np.take_along_axis(part, order, 1)
-        return settled
+            columns = codes[:, stage]
+            # A stable sort keeps the order of the layers that remain.
+            order = np.argsort(columns == 0, axis=1, kind="stable")
+            ordered[:, stage] = np.take_along_axis(columns, order, 1)
+        return ordered
 
     def _draw(self, rng: np.random.Generator, n: int) -> Codes:
-        """Depths uniform, then each layer's candidate uniform, as Once-for-All samples."""
+        """Draw depths uniformly, then the candidates of each layer, as Once-for-All does."""
         codes = super()._draw(rng, n)
         for stage in self.optional:
-            taken = rng.integers(len(stage) + 1, size=n)
-            for place, column in enumerate(stage):
-                drawn = rng.integers(1, self.candidates[column], size=n)
-                codes[:, column] = np.where(place < taken, drawn, 0)
+            depths = rng.integers(len(stage) + 1, size=n)
+            for index, column in enumerate(stage):
+                candidates = rng.integers(1, self.candidates[column], size=n)
+                codes[:, column] = np.where(index < depths, candidates, 0)
         return codes
 
     def supernet(
         self, num_classes: int | None = None, generator: torch.Generator | None = None
     ) -> Supernet:
-        """The network whose parts are the candidates (Once-for-All), its weights drawn from
-        `generator` (seed 0).
+        """Build Once-for-All's supernet, in which candidates are slices of shared weights.
+
+        Args:
+            num_classes: Number of classes of the classifier. None: the space's.
+            generator: Source of the initial weights. None: a new one with seed 0.
         """
         from spaces.modules.elastic_supernet import elastic_supernet
 

@@ -1,4 +1,4 @@
-"""ResolutionSpace: an additive space whose input size is a choice too, the first one."""
+"""ResolutionSpace: an additive space whose first choice is the input size."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 
 class ResolutionSpace(SearchSpace):
-    """One additive space for each input size; column 0 of the codes is the size, the others are the
-    space's.
+    """One additive space for each input size, with the size as the first choice.
 
-    Costs are sums over choices once the resolution is fixed: see `at`.
+    Column 0 of the codes selects the size, the other columns are those of the additive spaces.
+    Costs are sums over choices once the resolution is fixed; see `at`.
 
     Args:
-        name: canonical name.
-        resolutions: input sizes in pixels.
-        at_resolution: the space of one input size; all have equal choices.
+        name: Canonical name.
+        resolutions: Input sizes in pixels.
+        at_resolution: Function size -> space; the choices of all sizes are equal.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ResolutionSpace(SearchSpace):
         self._largest = largest
 
     def at(self, code: int) -> AdditiveSpace:
-        """The additive space of the resolution with this code."""
+        """Return the additive space of the resolution with this code."""
         return self._spaces[code]
 
     @property
@@ -57,17 +57,17 @@ class ResolutionSpace(SearchSpace):
 
     @property
     def size(self) -> int:
-        """How many architectures there are."""
+        """Number of architectures."""
         return len(self._spaces) * self._largest.size
 
     def valid(self, codes: Codes) -> NDArray[np.bool_]:
-        """Whether each row is an architecture: bool array [n]."""
+        """Return which rows of in-range codes are architectures, bool array [n]."""
         return self._largest.valid(codes[:, 1:])
 
     def canonical(self, codes: Codes) -> Codes:
-        """`codes` [n, choices] with one spelling for each network."""
-        rest = self._largest.canonical(codes[:, 1:])
-        return np.asfortranarray(np.concatenate([codes[:, :1], rest], 1), dtype=self.dtype)
+        """Return codes [n, choices] with one form per network."""
+        others = self._largest.canonical(codes[:, 1:])
+        return np.asfortranarray(np.concatenate([codes[:, :1], others], 1), dtype=self.dtype)
 
     def _draw(self, rng: np.random.Generator, n: int) -> Codes:
         sizes = rng.integers(len(self._spaces), size=(n, 1))
@@ -75,7 +75,8 @@ class ResolutionSpace(SearchSpace):
             np.concatenate([sizes, self._largest.sample(rng, n)], 1), dtype=self.dtype
         )
 
-    def _part(self, architecture: Architecture) -> tuple[AdditiveSpace, Architecture]:
+    def _split(self, architecture: Architecture) -> tuple[AdditiveSpace, Architecture]:
+        """Return the space of the architecture's resolution, and its architecture there."""
         codes = self.encode([architecture])[0]
         space = self.at(int(codes[0]))
         return space, space.architecture(codes[1:])
@@ -86,22 +87,20 @@ class ResolutionSpace(SearchSpace):
         return {key: block for space in self._spaces for key, block in space.all_blocks.items()}
 
     def blocks(self, architecture: Architecture) -> list[Block]:
-        """The blocks that `network(architecture)` executes on images of the architecture's
-        resolution.
-        """
-        space, part = self._part(architecture)
-        return space.blocks(part)
+        """Return the blocks that the network executes on images of its resolution, in order."""
+        space, inner = self._split(architecture)
+        return space.blocks(inner)
 
     def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
-        """All block keys of the space and how often each occurs: int array [n, keys]."""
+        """Return all block keys of the space and how often each occurs, int array [n, keys]."""
         keys = list(self.all_blocks)
         column = {key: index for index, key in enumerate(keys)}
         counts = np.zeros((len(codes), len(keys)), dtype=np.int32)
         for code, space in enumerate(self._spaces):
             rows = np.flatnonzero(codes[:, 0] == code)
-            names, found = space.block_counts(codes[rows, 1:])
+            names, counts_here = space.block_counts(codes[rows, 1:])
             columns = np.array([column[name] for name in names], dtype=np.int64)
-            counts[rows[:, None], columns] = found
+            counts[rows[:, None], columns] = counts_here
         return keys, counts
 
     def _sums(self, field: str, codes: Codes) -> NDArray[np.int64]:
@@ -112,16 +111,16 @@ class ResolutionSpace(SearchSpace):
         return sums
 
     def sketch(self, architecture: Architecture) -> Sketch:
-        """What a picture of the architecture shows, at its resolution."""
-        space, part = self._part(architecture)
-        return space.sketch(part)
+        """Return the content of the architecture's picture, at its resolution."""
+        space, inner = self._split(architecture)
+        return space.sketch(inner)
 
     def graph(self, architecture: Architecture) -> Data:
-        """The architecture as a graph for predictors; the resolution is its first node."""
+        """Return the architecture as a graph whose first node is the resolution."""
         return self.graphs([architecture]).get_example(0)
 
     def graphs(self, architectures: Architectures) -> Batch:
-        """The graphs of many architectures, built at once."""
+        """Return the graphs of many architectures, built at once."""
         from spaces.graph import chain_graphs
 
         return chain_graphs(self, self.codes(architectures))
@@ -132,18 +131,18 @@ class ResolutionSpace(SearchSpace):
         num_classes: int | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
-        """The stand-alone network, for images of the architecture's resolution."""
-        space, part = self._part(architecture)
-        return space.network(part, num_classes, generator)
+        """Build the stand-alone network, for images of the architecture's resolution."""
+        space, inner = self._split(architecture)
+        return space.network(inner, num_classes, generator)
 
     def supernet(
         self, num_classes: int | None = None, generator: torch.Generator | None = None
     ) -> Supernet:
-        """The supernet, which resizes its input to the active resolution."""
+        """Build the supernet, which resizes its input to the active resolution."""
         from spaces.modules.supernet import ResizingSupernet
 
         return ResizingSupernet(self, self._largest.supernet(num_classes, generator))
 
     def input_shape_of(self, architecture: Architecture) -> tuple[int, int, int]:
-        """Shape of the images that the architecture's network takes."""
-        return self._part(architecture)[0].input_shape
+        """Return the shape of the images that the architecture's network takes."""
+        return self._split(architecture)[0].input_shape

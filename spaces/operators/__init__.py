@@ -1,6 +1,6 @@
-"""What each block operator consists of: named branches of primitive layers, without torch.
+"""Operators of blocks, described as named branches of primitive layers, without torch.
 
-Counting (MACs, parameters) and building (`spaces.modules`) both read these descriptions.
+Counting (multiply-accumulates, parameters) and building (`spaces.modules`) read the descriptions.
 """
 
 from spaces.operators import cell as _cell
@@ -12,4 +12,5 @@ from spaces.operators.base import Operator as Operator
 from spaces.operators.base import operator as operator
 from spaces.operators.base import register_operator as register_operator
 
-_ = _cell, _mobile, _plain, _shuffle  # imported for what they register
+# These modules register their operators when they are imported.
+_ = _cell, _mobile, _plain, _shuffle

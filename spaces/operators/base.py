@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from spaces.block import Block
 
 Arrangement: TypeAlias = Literal["chain", "shuffle", "sum", "halves"]
-"""How the branches of a block meet; see `spaces.modules.blocks`.
+"""How the branches of a block are combined; see `spaces.modules.blocks`.
 
-chain: `main` alone, and the block's input added where it has a shortcut. shuffle: ShuffleNetV2's
+chain: `main` alone, plus the block's input where it has a shortcut. shuffle: ShuffleNetV2's
 split and concatenation. sum: `main` plus `proj`. halves: `first` on the input and `second` on the
-input moved by one pixel, concatenated, between `before` and `behind`.
+input shifted by one pixel, concatenated, between `before` and `behind`.
 """
 
 
 class Operator(Protocol):
-    """Describes the blocks of one operator."""
+    """A description of the blocks of one operator."""
 
     arrangement: Arrangement
 
     def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
-        """Branch name -> its layers in order and the shape that enters it."""
+        """Return branch name -> the branch's layers in order and the shape of its input."""
 
 
 OPERATORS = Registry[Operator](

@@ -1,4 +1,7 @@
-"""Operators of cells: NAS-Bench-201 and DARTS put the activation before the convolution."""
+"""Operators of cells, which put the activation before the convolution.
+
+Dong and Yang, ICLR 2020 (arXiv 2001.00326); Liu et al., ICLR 2019 (arXiv 1806.09055).
+"""
 
 from __future__ import annotations
 
@@ -26,16 +29,16 @@ class ReluConvOperator:
 
 
 class SeparableConvOperator:
-    """DARTS's `SepConv`: activation, depthwise, pointwise, normalisation, twice; the stride is the
-    first's.
+    """DARTS's `SepConv`: activation, depthwise, pointwise, normalisation, all of it twice.
 
-    Liu et al., ICLR 2019 (arXiv 1806.09055).
+    The first depthwise convolution has the stride.
     """
 
     arrangement: Arrangement = "chain"
 
     def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
-        channels, kernel = block.input[0], block.kernel or 3
+        channels = block.input[0]
+        kernel = block.kernel or 3
         layers = (
             Activation("relu"),
             Conv(channels, channels, kernel, block.stride or 1, groups=channels),
@@ -55,7 +58,8 @@ class DilatedConvOperator:
     arrangement: Arrangement = "chain"
 
     def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
-        channels, dilation = block.input[0], block.dilation or 2
+        channels = block.input[0]
+        dilation = block.dilation or 2
         layers = (
             Activation("relu"),
             Conv(
@@ -73,38 +77,40 @@ class DilatedConvOperator:
 
 
 class FactorizedReduceOperator:
-    """DARTS's `FactorizedReduce`: two strided pointwise convolutions, one moved by a pixel, side by
-    side.
+    """DARTS's `FactorizedReduce`: two strided pointwise convolutions, concatenated.
+
+    The second one reads the input shifted by one pixel.
     """
 
     arrangement: Arrangement = "halves"
 
     def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
-        inputs, outputs = block.input[0], block.output[0]
+        inputs = block.input[0]
+        outputs = block.output[0]
         half = outputs // 2
-        moved, after = (
-            (inputs, block.input[1] - 1, block.input[2] - 1),
-            (outputs, *block.output[1:]),
-        )
+        # The second half sees the pixels that the first one's stride leaves out.
+        shifted = (inputs, block.input[1] - 1, block.input[2] - 1)
+        concatenated = (outputs, *block.output[1:])
         return {
             "before": ((Activation("relu"),), block.input),
             "first": ((Conv(inputs, half, 1, 2),), block.input),
-            "second": ((Conv(inputs, outputs - half, 1, 2),), moved),
-            "behind": ((BatchNorm(outputs),), after),
+            "second": ((Conv(inputs, outputs - half, 1, 2),), shifted),
+            "behind": ((BatchNorm(outputs),), concatenated),
         }
 
 
 class ResidualReduceOperator:
-    """NAS-Bench-201's `ResNetBasicblock` between stages: two 3x3 convolutions beside a pooled
-    pointwise one.
+    """NAS-Bench-201's `ResNetBasicblock` between stages.
 
-    Dong and Yang, ICLR 2020 (arXiv 2001.00326).
+    Two 3x3 convolutions, plus a pooled pointwise one of the same input.
     """
 
     arrangement: Arrangement = "sum"
 
     def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
-        inputs, outputs, stride = block.input[0], block.output[0], block.stride or 2
+        inputs = block.input[0]
+        outputs = block.output[0]
+        stride = block.stride or 2
         main = (
             *_relu_conv_bn(Conv(inputs, outputs, 3, stride)),
             *_relu_conv_bn(Conv(outputs, outputs, 3)),

@@ -1,6 +1,4 @@
-"""The primitive layers that blocks are made of, without torch: their MACs, parameters and
-shapes.
-"""
+"""Primitive layers of blocks, without torch: multiply-accumulates, parameters and shapes."""
 
 from __future__ import annotations
 
@@ -8,11 +6,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 Shape: TypeAlias = tuple[int, ...]
-"""Channels, height, width of one image's features; or the number of features alone."""
+"""Channels, height and width of one image's features, or their number alone."""
 
 
 class _Free:
-    """A layer that costs nothing in the literature's count, and keeps the shape."""
+    """A layer that keeps the shape and has no costs in the literature's count."""
 
     __slots__ = ()
 
@@ -28,7 +26,7 @@ class _Free:
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """A convolution, padded by half its (dilated) kernel."""
+    """A convolution, padded by half of its (dilated) kernel."""
 
     inputs: int
     outputs: int
@@ -40,6 +38,7 @@ class Conv:
 
     def shape(self, shape: Shape) -> Shape:
         _, height, width = shape
+        # Rounded up, since the padding lets the last window begin at the border.
         return self.outputs, -(-height // self.stride), -(-width // self.stride)
 
     def macs(self, shape: Shape) -> int:
@@ -55,7 +54,7 @@ class Conv:
 
 @dataclass(frozen=True, slots=True)
 class BatchNorm:
-    """Batch normalisation with a learned scale and shift; the literature counts no MACs for it."""
+    """Batch normalisation with learned scale and shift; the literature counts no MACs for it."""
 
     channels: int
 
@@ -78,8 +77,9 @@ class Activation(_Free):
 
 @dataclass(frozen=True, slots=True)
 class Pool(_Free):
-    """A maximum or mean over windows, padded by half the kernel where it is odd; padding is not
-    counted in means.
+    """A maximum or mean over windows.
+
+    The padding is half of an odd kernel, and is left out of means.
     """
 
     kind: Literal["max", "avg"]
@@ -88,8 +88,10 @@ class Pool(_Free):
 
     def shape(self, shape: Shape) -> Shape:
         padding = self.padding()
-        side = [(size + 2 * padding - self.kernel) // self.stride + 1 for size in shape[1:]]
-        return shape[0], side[0], side[1]
+        height, width = [
+            (size + 2 * padding - self.kernel) // self.stride + 1 for size in shape[1:]
+        ]
+        return shape[0], height, width
 
     def padding(self) -> int:
         return self.kernel // 2 if self.kernel % 2 else 0
@@ -97,8 +99,9 @@ class Pool(_Free):
 
 @dataclass(frozen=True, slots=True)
 class SqueezeExcite:
-    """Channels scaled by a hard sigmoid of two 1x1 convolutions (with bias) of their means, as in
-    MobileNetV3.
+    """MobileNetV3's squeeze-and-excitation (arXiv 1905.02244).
+
+    Channels are scaled by the hard sigmoid of two 1x1 convolutions, with bias, of their means.
     """
 
     channels: int
@@ -123,7 +126,7 @@ class ChannelShuffle(_Free):
 
 @dataclass(frozen=True, slots=True)
 class GlobalPool(_Free):
-    """The mean over height and width, as features or (`keep`) as an image of one pixel."""
+    """The mean over height and width, as features, or with `keep` as an image of one pixel."""
 
     keep: bool = False
 
@@ -140,7 +143,7 @@ class Dropout(_Free):
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A matrix product with a bias or without."""
+    """A matrix product, with or without bias."""
 
     inputs: int
     outputs: int
@@ -171,7 +174,7 @@ Branch: TypeAlias = tuple[Layer, ...]
 
 
 def branch_macs(branch: Branch, shape: Shape) -> int:
-    """MACs of the layers of a branch, one after the other, for one image of `shape`."""
+    """Count the multiply-accumulates of consecutive layers for one image of `shape`."""
     total = 0
     for layer in branch:
         total += layer.macs(shape)
@@ -180,6 +183,6 @@ def branch_macs(branch: Branch, shape: Shape) -> int:
 
 
 def normalised(conv: Conv, activation: str | None = None) -> Branch:
-    """A convolution, batch normalisation, and an activation where one is named."""
-    rest: Branch = (BatchNorm(conv.outputs),)
-    return (conv, *rest) if activation is None else (conv, *rest, Activation(activation))
+    """Return a convolution, batch normalisation, and an activation where one is named."""
+    layers: Branch = (conv, BatchNorm(conv.outputs))
+    return layers if activation is None else (*layers, Activation(activation))

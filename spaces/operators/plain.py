@@ -1,4 +1,4 @@
-"""Stems, heads and classifiers: layers one after the other."""
+"""Operators of stems, heads and classifiers: consecutive layers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 
 class ConvOperator:
-    """Convolution, batch normalisation where `norm`, activation where the block names one."""
+    """Convolution, batch normalisation, and an activation where the block names one.
+
+    Args:
+        norm: Whether there is a batch normalisation.
+    """
 
     arrangement: Arrangement = "chain"
 
@@ -36,32 +40,43 @@ class ConvOperator:
         )
         if self.norm:
             return {"main": (normalised(conv, block.activation), block.input)}
-        rest: Branch = (Activation(block.activation),) if block.activation else ()
-        return {"main": ((conv, *rest), block.input)}
+        activation: Branch = (Activation(block.activation),) if block.activation else ()
+        return {"main": ((conv, *activation), block.input)}
 
 
 class ClassifierOperator:
-    """Global average pool, dropout, linear layer; batch normalisation and activation before where
-    one is named.
+    """Global average pool, dropout and a linear layer.
+
+    Where the block names an activation, batch normalisation and the activation come first.
+
+    Args:
+        bias: Whether the linear layer has a bias.
+        dropout: Probability of dropout; 0 leaves it out.
     """
 
     arrangement: Arrangement = "chain"
 
     def __init__(self, bias: bool, dropout: float = 0.0):
-        self.bias, self.dropout = bias, dropout
+        self.bias = bias
+        self.dropout = dropout
 
     def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
         channels = block.input[0]
-        before: Branch = (
+        preactivation: Branch = (
             (BatchNorm(channels), Activation(block.activation)) if block.activation else ()
         )
         dropout: Branch = (Dropout(self.dropout),) if self.dropout else ()
-        layers = (*before, GlobalPool(), *dropout, Linear(channels, block.output[0], self.bias))
+        linear = Linear(channels, block.output[0], self.bias)
+        layers = (*preactivation, GlobalPool(), *dropout, linear)
         return {"main": (layers, block.input)}
 
 
 class PoolOperator:
-    """A maximum or mean over windows."""
+    """A maximum or mean over windows.
+
+    Args:
+        kind: `max` or `avg`.
+    """
 
     arrangement: Arrangement = "chain"
 
@@ -73,7 +88,7 @@ class PoolOperator:
 
 
 class GlobalPoolOperator:
-    """The mean over the image, as an image of one pixel."""
+    """The mean over an image, as an image of one pixel."""
 
     arrangement: Arrangement = "chain"
 

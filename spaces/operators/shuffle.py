@@ -1,4 +1,4 @@
-"""ShuffleNetV2 blocks of SPOS."""
+"""ShuffleNetV2 operators of SPOS (Guo et al., ECCV 2020, arXiv 1904.00420)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ if TYPE_CHECKING:
 
 
 class ShuffleOperator:
-    """ShuffleNetV2 block of SPOS (arXiv 1904.00420): with stride 1 half of the channels pass by."""
+    """SPOS's ShuffleNetV2 block; with stride 1 half of the channels bypass it."""
 
     arrangement: Arrangement = "shuffle"
 
     def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
         inputs, outputs, shape, stride = _shuffle_shape(block)
-        kernel, hidden, relu = block.kernel or 3, block.hidden or 1, block.activation or "relu"
+        kernel = block.kernel or 3
+        hidden = block.hidden or 1
+        relu = block.activation or "relu"
+
         main = (
             *normalised(Conv(inputs, hidden, 1), relu),
             *normalised(Conv(hidden, hidden, kernel, stride, groups=hidden)),
@@ -28,13 +31,16 @@ class ShuffleOperator:
 
 
 class XceptionOperator:
-    """SPOS's `choice_x`: three times a depthwise and a pointwise convolution."""
+    """SPOS's `choice_x`: a depthwise and a pointwise convolution, three times."""
 
     arrangement: Arrangement = "shuffle"
 
     def branches(self, block: Block) -> dict[str, tuple[Branch, Shape]]:
         inputs, outputs, shape, stride = _shuffle_shape(block)
-        kernel, hidden, relu = block.kernel or 3, block.hidden or 1, block.activation or "relu"
+        kernel = block.kernel or 3
+        hidden = block.hidden or 1
+        relu = block.activation or "relu"
+
         main = (
             *normalised(Conv(inputs, inputs, kernel, stride, groups=inputs)),
             *normalised(Conv(inputs, hidden, 1), relu),
@@ -47,6 +53,7 @@ class XceptionOperator:
 
 
 def _shuffle_shape(block: Block) -> tuple[int, int, Shape, int]:
+    """Return the main branch's channels in and out, the shape of its input, and the stride."""
     stride = block.stride or 1
     channels, height, width = block.input
     inputs = channels // 2 if stride == 1 else channels
@@ -56,8 +63,10 @@ def _shuffle_shape(block: Block) -> tuple[int, int, Shape, int]:
 def _with_projection(
     main: Branch, shape: Shape, kernel: int, stride: int, activation: str
 ) -> dict[str, tuple[Branch, Shape]]:
+    # With stride 1 the other half of the channels passes unchanged.
     if stride == 1:
         return {"main": (main, shape)}
+
     channels = shape[0]
     projection = (
         *normalised(Conv(channels, channels, kernel, stride, groups=channels)),

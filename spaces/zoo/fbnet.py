@@ -59,7 +59,7 @@ def fbnet(
 
 
 def _candidates(chain: ChainBuilder, channels: int, stride: int) -> dict[str, tuple[Block, ...]]:
-    after = chain.after(channels, stride)
+    after = chain.shape_after(channels, stride)
     same = after == chain.shape
     candidates: dict[str, tuple[Block, ...]] = {
         name: (

@@ -39,7 +39,7 @@ def nasbench_macro(
         channels = chain.shape[0] * 2
         for repeat in range(count):
             stride = 2 if repeat == 0 else 1
-            after = chain.after(channels, stride)
+            after = chain.shape_after(channels, stride)
             identity = () if stride == 1 else (Block("conv", chain.shape, after, 1, stride=stride),)
             chain.choice(
                 {

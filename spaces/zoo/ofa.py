@@ -168,7 +168,7 @@ def _finish(
         return FanOutInitialiser(epsilon)
 
     return ElasticDepthSpace(
-        name, *chain.parts(num_classes, operator), initialise, optional=optional
+        name, *chain.arguments(num_classes, operator), initialise, optional=optional
     )
 
 

@@ -48,7 +48,7 @@ def proxylessnas(
         for repeat in range(count):
             stride = first_stride if repeat == 0 else 1
             candidates = chain.mbconvs(out, KERNELS, EXPANSIONS, stride, "relu6")
-            if chain.after(out, stride) == chain.shape:
+            if chain.shape_after(out, stride) == chain.shape:
                 candidates[ZERO] = ()
             chain.choice(candidates, out, stride)
     chain.conv(head, 1, 1, "relu6")

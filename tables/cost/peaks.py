@@ -32,7 +32,7 @@ class PeakTable:
 
     def __call__(self, codes: NDArray[Any]) -> NDArray[np.int64]:
         """Return the peaks [n] of codes (int array [n, choices])."""
-        return self._lookups.of(codes, self.fixed, np.dtype(np.int64))
+        return self._lookups.evaluate(codes, self.fixed, np.dtype(np.int64))
 
     def bounds(self) -> tuple[tuple[float, NDArray[np.int64]], tuple[float, NDArray[np.int64]]]:
         """Return the least and the greatest peak, each with codes [choices] that have it."""
