@@ -1,4 +1,4 @@
-"""Pathfit profiler: measures blocks and networks on a device."""
+"""Pathfit profiler: measurements of blocks and networks on a device."""
 
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from profiler.building.builder import Settings as Settings
     from profiler.building.builder import build as build
     from profiler.measurement import measure as measure
+
+__all__ = ["Settings", "build", "measure"]
 
 __getattr__, __dir__ = exports(
     __name__,

@@ -1,4 +1,4 @@
-"""Pathfit tables: what is known: lookup tables, cost models over them, evaluations, benchmarks."""
+"""Pathfit tables: lookup tables, cost models, evaluations and benchmarks."""
 
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from tables.lookup_table import LookupTable as LookupTable
     from tables.store import available as available
     from tables.store import load as load
+
+__all__ = [
+    "Benchmark",
+    "CostModel",
+    "Evaluation",
+    "LookupTable",
+    "available",
+    "benchmark",
+    "evaluation",
+    "load",
+]
 
 __getattr__, __dir__ = exports(
     __name__,

@@ -1,4 +1,4 @@
-"""`python -m tables`."""
+"""Entry point of `python -m tables`."""
 
 from tables.commands import main
 

@@ -1,4 +1,4 @@
-"""Evaluations: what is known of single architectures, as JSON lines."""
+"""Evaluations of single architectures, stored as JSON lines."""
 
 from __future__ import annotations
 
@@ -18,12 +18,20 @@ from tables.metrics import QUALITIES, metric_of
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An architecture with its metrics and how they were obtained.
+    """An architecture with its metrics and their origin.
 
     Args:
-        architecture: what was evaluated.
-        metrics: name -> value, such as cross_entropy (nats) and top1 (percent).
-        source: how: `kind` (supernet, benchmark or retraining) and what identifies it.
+        architecture: The evaluated architecture.
+        metrics: Name -> value, such as cross_entropy (nats) and top1 (percent).
+        source: Origin of the metrics: `kind` (supernet, benchmark or retraining) and its details.
+
+    Example:
+        >>> import spaces
+        >>> from tables import Evaluation
+        >>> architecture = spaces.get("nasbench201").architecture([3, 3, 3, 1, 3, 2])
+        >>> evaluation = Evaluation(architecture, {"top1": 91.5}, {"kind": "retraining"})
+        >>> Evaluation.from_json(evaluation.to_json()) == evaluation
+        True
     """
 
     architecture: Architecture
@@ -31,7 +39,7 @@ class Evaluation:
     source: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """Return one line of JSON, which `from_json` reads."""
         value = {
             "architecture": self.architecture.to_dict(),
             "metrics": dict(self.metrics),
@@ -41,10 +49,15 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, text: str) -> Evaluation:
-        """Read what `to_json` wrote; raises InvalidEvaluation with the fault."""
+        """Read the text that `to_json` returns.
+
+        Raises:
+            InvalidEvaluation: The text is no evaluation; the message names the fault.
+        """
         try:
             value = json.loads(text)
-            architecture, metrics = Architecture.from_dict(value["architecture"]), value["metrics"]
+            architecture = Architecture.from_dict(value["architecture"])
+            metrics = value["metrics"]
         except json.JSONDecodeError as error:
             raise InvalidEvaluation(f"not JSON: {error}") from error
         except (KeyError, TypeError) as error:
@@ -53,6 +66,7 @@ class Evaluation:
             ) from error
         except PathfitError as error:
             raise InvalidEvaluation(str(error)) from error
+
         if not isinstance(metrics, dict) or not all(map(_is_number, metrics.values())):
             raise InvalidEvaluation(f"'metrics' must map names to numbers, not {metrics!r:.60}")
         source = value.get("source", {})
@@ -62,19 +76,33 @@ class Evaluation:
 
 
 def _is_number(value: object) -> bool:
+    # JSON as Python reads it may hold NaN and Infinity, which no metric can have.
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def read(path: str | Path, space: str | None = None) -> list[Evaluation]:
-    """All evaluations of a file.
+    """Read all evaluations of a file.
 
     Args:
-        path: a file of JSON lines.
-        space: canonical name that every architecture must have; None: any.
+        path: A file of JSON lines.
+        space: Canonical name that every architecture must have. None accepts any space.
 
     Raises:
-        InvalidEvaluation: a line cannot be read or is of another space; file and line are named.
-        InvalidFile: the file cannot be read.
+        InvalidEvaluation: A line cannot be read or is of another space; file and line are named.
+        InvalidFile: The file cannot be read.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import spaces
+        >>> from tables import Evaluation, evaluation
+        >>> architecture = spaces.get("nasbench201").architecture([3, 3, 3, 1, 3, 2])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "evaluations.jsonl"
+        ...     _ = path.write_text(Evaluation(architecture, {"top1": 91.5}).to_json())
+        ...     evaluations = evaluation.read(path, "nasbench201")
+        >>> evaluation.values(evaluations, "top1")
+        [91.5]
     """
     return _parse(path, enumerate(read_text(path).splitlines(), 1), space)
 
@@ -99,8 +127,10 @@ def _parse(
 
 
 def values(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
-    """One metric of every evaluation, in its own unit; raises UnknownName with the metrics that
-    exist.
+    """Return one metric of every evaluation, in its unit.
+
+    Raises:
+        UnknownName: An evaluation lacks the metric; the message lists those that it has.
     """
     numbers: list[float] = []
     for evaluation in evaluations:
@@ -111,23 +141,28 @@ def values(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
 
 
 def scores(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
-    """One metric of every evaluation, its sign turned where lower is better, so that greater is
-    better.
+    """Return one metric of every evaluation as a score, of which greater is better.
+
+    Metrics of which lower is better are negated.
+
+    Raises:
+        UnknownName: The metric is unknown, or an evaluation lacks it.
     """
-    known = QUALITIES.get(metric) or metric_of(metric)
-    if known is None:
+    definition = QUALITIES.get(metric) or metric_of(metric)
+    if definition is None:
         raise UnknownName("metric", metric, QUALITIES)
-    sign = 1.0 if known.higher_is_better else -1.0
+    sign = 1.0 if definition.higher_is_better else -1.0
     return [sign * value for value in values(evaluations, metric)]
 
 
 class Journal:
-    """An evaluations file that grows line by line and survives an interruption: at most the last
-    line is lost.
+    """An evaluations file that grows line by line and survives interruptions.
+
+    An interruption loses the last line at most.
 
     Args:
-        path: the file; what it holds already is kept and given by `done`.
-        space: canonical name that its architectures must have.
+        path: The file. Its evaluations are read into `done`.
+        space: Canonical name that its architectures must have.
     """
 
     def __init__(self, path: str | Path, space: str):

@@ -1,4 +1,4 @@
-"""LookupTable: what the blocks of a space cost on one device, as measured."""
+"""LookupTable: the measured costs of a space's blocks on one device."""
 
 from __future__ import annotations
 
@@ -24,25 +24,36 @@ if TYPE_CHECKING:
     from spaces.space import SearchSpace
     from tables.cost.model import CostModel
 
-FORMAT, VERSION = "pathfit-lookup-table", 1
+FORMAT = "pathfit-lookup-table"
+VERSION = 1
 
 
 @dataclass(frozen=True)
 class LookupTable:
-    """Measured costs of blocks, with the identity of the device and the raw whole-network samples.
+    """Measured costs of blocks, the identity of the device, and raw whole-network samples.
 
     Args:
-        name: what searches call it.
-        space: canonical name of the space whose networks were sampled.
-        device: identity of the processor.
-        conditions: backend, batch, precision, threads.
-        versions: software that ran.
-        created: UTC, ISO 8601.
-        command: what made the table.
-        seed: of the sampled networks.
-        measurement: rounds, budget and the reference network; None for an imported table.
-        blocks: block key -> cost.
-        networks: raw samples of whole networks.
+        name: Name by which searches refer to the table.
+        space: Canonical name of the space whose networks were sampled.
+        device: Identity of the processor.
+        conditions: Backend, batch, precision and threads of the measurement.
+        versions: Name -> version of the software that ran.
+        created: UTC time of creation, ISO 8601.
+        command: Command that made the table.
+        seed: Seed of the sampled networks.
+        measurement: Rounds, budget and reference networks. None for an imported table.
+        blocks: Block key -> cost.
+        networks: Raw samples of whole networks.
+
+    Example:
+        >>> import spaces, tables
+        >>> table = tables.load("amd-epyc-spos-b1-fp32-t2")
+        >>> table.conditions["batch"]
+        1
+        >>> space = spaces.get("spos")
+        >>> architecture = space.architecture([0] * len(space.choices))
+        >>> bool(table.cost_model(space).estimate([architecture])[0] > 0)
+        True
     """
 
     name: str
@@ -59,88 +70,89 @@ class LookupTable:
 
     @property
     def measured(self) -> Measurement:
-        """How the profiler measured the table; raises InvalidTable where it was imported."""
+        """The circumstances of the measurement; raises InvalidTable for an imported table."""
         if self.measurement is None:
             raise InvalidTable(
-                f"the table {self.name!r} was imported: it has no reference network to measure"
-                " beside"
+                f"the table {self.name!r} was imported: it has no reference network to measure with"
             )
         return self.measurement
 
     def network_latencies(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Codes [n, choices] and latency_ms [n] of the whole-network samples, drift divided out.
+        """Return codes [n, choices] and drift-corrected latencies [n] of the network samples.
 
-        A sample is the median of its runs times (reference over all rounds / reference in its
-        round).
+        A latency in milliseconds is the median of a sample's runs times (reference over all rounds
+        / reference in its round).
         """
         if self.measurement is None:
             return np.zeros((0, 0), dtype=np.int64), np.zeros(0)
         codes = np.array([sample.codes for sample in self.networks], dtype=np.int64)
-        drift = np.array(
-            [self.measurement.reference_ms / sample.reference_ms for sample in self.networks]
-        )
-        return codes, np.array([np.median(sample.latency_ms) for sample in self.networks]) * drift
+        medians = np.array([np.median(sample.latency_ms) for sample in self.networks])
+        return codes, medians * self._drift_factors(self.measurement)
 
     def network_disturbance(self, sums: NDArray[np.float64]) -> NDArray[np.float64] | None:
-        """What each whole-network sample's own blocks took in its turn over what they take by the
-        table, [n].
+        """Return how much slower each sample's blocks ran than by the table, [n].
 
         Args:
-            sums: block sums [n] of the samples by this table.
+            sums: Block sums [n] of the samples by this table.
 
         Returns:
-            About 1 where nothing disturbed the turn; None where blocks were not timed.
+            Drift-corrected latencies of the samples' blocks over `sums`: about 1 where nothing
+            disturbed the machine. None where blocks were not timed.
         """
-        own = [sample.blocks_ms for sample in self.networks]
-        if self.measurement is None or None in own:
+        blocks_ms = [sample.blocks_ms for sample in self.networks]
+        if self.measurement is None or None in blocks_ms:
             return None
-        drift = np.array(
-            [self.measurement.reference_ms / sample.reference_ms for sample in self.networks]
-        )
-        disturbance: NDArray[np.float64] = np.array(own, dtype=float) * drift / sums
+        latencies = np.array(blocks_ms, dtype=float) * self._drift_factors(self.measurement)
+        disturbance: NDArray[np.float64] = latencies / sums
         return disturbance
 
+    def _drift_factors(self, measurement: Measurement) -> NDArray[np.float64]:
+        references = [sample.reference_ms for sample in self.networks]
+        return np.array([measurement.reference_ms / reference for reference in references])
+
     def network_noise(self) -> NDArray[np.float64]:
-        """Deviation of each whole-network sample [n], in milliseconds, as the spread of its own
-        runs tells it.
+        """Return the deviation [n] of each network sample by the spread of its own runs.
 
         The relative deviation of a run is pooled over all samples (the median of their standard
         deviations). The median of n normal runs has at least pi / (2 (n + pi/2 - 1)) of one run's
-        variance for odd n: exact for n = 1, by 2% too small for 3, and right in the limit. 0 where
-        no sample has two runs. What disturbs all runs of a turn alike is not in it.
+        variance for odd n: exact for n = 1, 2% too small for 3, and right in the limit.
+        Disturbances that all runs of a sample share are not included. The result is in
+        milliseconds, 0 where no sample has two runs.
         """
         runs = [np.array(sample.latency_ms) for sample in self.networks]
         spreads = [times.std(ddof=1) / np.median(times) for times in runs if len(times) > 1]
         spread = float(np.median(spreads)) if spreads else 0.0
+
         counts = np.array([len(times) for times in runs], dtype=float)
-        # An even number is taken for the next odd one, which is on the safe side.
+        # An even number is rounded up to an odd one, which gives the smaller noise.
         counts += counts % 2 == 0
         variances = np.pi / (2 * (counts + np.pi / 2 - 1))
-        noise: NDArray[np.float64] = self.network_latencies()[1] * spread * np.sqrt(variances)
+        _, latencies = self.network_latencies()
+        noise: NDArray[np.float64] = latencies * spread * np.sqrt(variances)
         return noise
 
     def cost_model(
         self, space: SearchSpace, metric: str = "latency_ms", correction: str = "ridge"
     ) -> CostModel:
-        """The cost of a space's architectures on this table; see `tables.cost.model.CostModel`.
+        """Build the cost model of a metric for a space.
 
         Args:
-            space: whose architectures.
+            space: Space of the architectures.
             metric: `latency_ms`, `macs`, `params`, `memory_bytes` or `energy_mj`.
-            correction: of latency and energy: `ridge`, `linear`, `mlp`, `none`, or `best`, by
-                cross-validation.
+            correction: Correction of latency and energy: `ridge`, `linear`, `mlp`, `none`, or
+                `best`, which compares these by cross-validation.
 
         Raises:
-            MissingBlock: the table lacks a block of the space.
-            MissingFigures: the table has no figures of the memory, or none of the energy.
-            UnknownName: no such metric or correction.
+            MissingBlock: The table lacks a block of the space.
+            MissingFigures: The table has no figures of the metric.
+            UnknownName: No metric or no correction has this name.
         """
         from tables.cost.builders import build_model
 
         return build_model(self, space, metric, correction)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object that `schema.json` describes."""
+        """Return the JSON object that `schema.json` describes."""
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -153,9 +165,10 @@ class LookupTable:
         }
 
     def to_json(self) -> str:
-        """JSON text with one block and one network a line, for people and for diffs."""
+        """Return JSON text with one block or one network per line, for readers and for diffs."""
         value = self.to_dict()
-        blocks, networks = value.pop("blocks"), value.pop("networks")
+        blocks = value.pop("blocks")
+        networks = value.pop("networks")
         head = json.dumps(value, indent=1).removesuffix("\n}")
         lines = ",\n".join(
             f"  {json.dumps(key)}: {json.dumps(cost)}" for key, cost in blocks.items()
@@ -169,63 +182,43 @@ class LookupTable:
 
     @classmethod
     def from_dict(cls, value: Any) -> LookupTable:
-        """Read the object that `to_dict` gives.
+        """Read the object that `to_dict` returns.
 
         Raises:
-            InvalidTable: the schema is broken, or a block's counts are not those of its key; the
-                place is named.
+            InvalidTable: The object breaks the schema, or a block's counts are not those of its
+                key; the position is named.
         """
         check(value, table_schema())
         blocks = {key: BlockCost(**cost) for key, cost in value["blocks"].items()}
         for key, cost in blocks.items():
             _check_block(key, cost)
-        measurement = (
-            None if value["measurement"] is None else Measurement.from_dict(value["measurement"])
-        )
-        samples = [
-            NetworkSample(
-                **{**item, "codes": tuple(item["codes"]), "latency_ms": tuple(item["latency_ms"])}
-            )
-            for item in value["networks"]
-        ]
-        if measurement is None and samples:
-            raise InvalidTable("networks: an imported table (measurement: null) has none")
-        references = () if measurement is None else measurement.reference_codes
-        if measurement is not None and not references:
-            raise InvalidTable("measurement.reference.codes: no reference network")
-        length = len(references[0]) if references else 0
-        for place, codes in (
-            *(
-                (f"measurement.reference.codes[{index}]", row)
-                for index, row in enumerate(references)
-            ),
-            *((f"networks[{index}].codes", sample.codes) for index, sample in enumerate(samples)),
-        ):
-            if len(codes) != length:
-                raise InvalidTable(f"{place}: {len(codes)} codes where others have {length}")
+
+        measurement = None
+        if value["measurement"] is not None:
+            measurement = Measurement.from_dict(value["measurement"])
+        samples = tuple(map(_network_sample, value["networks"]))
+        _check_codes(measurement, samples)
         return cls(
             **{key: value[key] for key in ("name", "space", "device", "conditions", "versions")},
             **{key: value[key] for key in ("created", "command", "seed")},
             measurement=measurement,
             blocks=blocks,
-            networks=tuple(samples),
+            networks=samples,
         )
 
     @classmethod
     def from_json(cls, text: str) -> LookupTable:
-        """Read a table from JSON text; raises InvalidTable."""
+        """Read the text that `to_json` returns; raises InvalidTable."""
         try:
             value = json.loads(text)
-        except (
-            ValueError,
-            RecursionError,
-        ) as error:  # also numbers and nesting beyond Python's limits
+        # Numbers and nesting beyond Python's limits raise these as well.
+        except (ValueError, RecursionError) as error:
             raise InvalidTable(f"not JSON: {error}") from error
         return cls.from_dict(value)
 
     @classmethod
     def read(cls, path: str | Path) -> LookupTable:
-        """Read a table's file; the errors name the file."""
+        """Read a table's file; raises InvalidTable, which names the file."""
         try:
             return cls.from_json(read_text(path))
         except InvalidTable as error:
@@ -234,24 +227,48 @@ class LookupTable:
             raise InvalidTable(str(error)) from error
 
 
+def _network_sample(value: dict[str, Any]) -> NetworkSample:
+    codes = tuple(value["codes"])
+    latency_ms = tuple(value["latency_ms"])
+    return NetworkSample(**{**value, "codes": codes, "latency_ms": latency_ms})
+
+
+def _check_codes(measurement: Measurement | None, samples: tuple[NetworkSample, ...]) -> None:
+    """Check that networks and reference networks exist and have equally many codes."""
+    if measurement is None:
+        if samples:
+            raise InvalidTable("networks: an imported table (measurement: null) has none")
+        return
+    references = measurement.reference_codes
+    if not references:
+        raise InvalidTable("measurement.reference.codes: no reference network")
+
+    length = len(references[0])
+    rows = [
+        *((f"measurement.reference.codes[{i}]", codes) for i, codes in enumerate(references)),
+        *((f"networks[{i}].codes", sample.codes) for i, sample in enumerate(samples)),
+    ]
+    for path, codes in rows:
+        if len(codes) != length:
+            raise InvalidTable(f"{path}: {len(codes)} codes where others have {length}")
+
+
 def _check_block(key: str, cost: BlockCost) -> None:
     from spaces.block import Block
     from spaces.user_model.block import is_own
 
     if not math.isfinite(cost.latency_ms):
         raise InvalidTable(f"blocks.{key}.latency_ms: {cost.latency_ms} is not finite")
+    # The counts of a user's own module are those of its code, which is not in the key.
     if is_own(key):
-        return  # its counts are those of the user's code, which is not in the key
+        return
     try:
         block = Block.from_key(key)
         counts = {"macs": block.macs, "params": block.params}
     except (InvalidBlock, UnknownName) as error:
         raise InvalidTable(f"blocks: {error}") from error
-    except (
-        ValueError,
-        ArithmeticError,
-        LookupError,
-    ) as error:  # shapes that the operator cannot have
+    # Shapes that the operator cannot have.
+    except (ValueError, ArithmeticError, LookupError) as error:
         raise InvalidTable(f"blocks: {key!r:.80} has impossible shapes: {error}") from error
     for name, count in counts.items():
         if getattr(cost, name) != count:

@@ -1,4 +1,4 @@
-"""Benchmarks: tables of trained results over whole spaces, oracles in place of training."""
+"""Benchmarks: the results of training whole spaces, to look up in place of training."""
 
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from tables.benchmarks.isomorphism import classes as classes
     from tables.benchmarks.oracle import Benchmark as Benchmark
     from tables.benchmarks.registry import available as available
+
+__all__ = ["Benchmark", "available", "classes"]
 
 __getattr__, __dir__ = exports(
     __name__,

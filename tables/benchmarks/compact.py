@@ -1,4 +1,4 @@
-"""The compact file of a benchmark: arrays of numpy in one .npz, with a JSON header; no pickle."""
+"""The compact file of a benchmark: arrays of numpy in one .npz with a JSON header, no pickle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from spaces.registry import get
 from tables.benchmarks.errors import InvalidBenchmark
 from tables.benchmarks.records import Column, Records
 
-FORMAT, VERSION = "pathfit-benchmark", 1
+FORMAT = "pathfit-benchmark"
+VERSION = 1
 
 
 def write(
@@ -27,11 +28,11 @@ def write(
     """Write a benchmark, all or nothing.
 
     Args:
-        path: ends in .npz.
-        name: of the benchmark.
-        records: what was read.
-        source: the file that it was read from: its name and SHA-256.
-        command: what made it.
+        path: The file to write; it ends in .npz.
+        name: Name of the benchmark.
+        records: Its architectures and values.
+        source: Name and SHA-256 of the file that they were read from.
+        command: The command that makes the file.
     """
     from spaces import __version__
 
@@ -46,25 +47,27 @@ def write(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "columns": [{"metric": metric, "epochs": epochs} for metric, epochs in records.columns],
     }
-    values = np.array(list(records.columns.values()), dtype=np.float64).reshape(
-        len(records.columns), -1
-    )
+    values = np.array(list(records.columns.values()), dtype=np.float64)
     arrays: dict[str, NDArray[Any]] = {
         "header": np.frombuffer(json.dumps(header, indent=1).encode(), dtype=np.uint8),
         "codes": np.ascontiguousarray(records.codes, dtype=np.int16),
-        "values": values,
+        "values": values.reshape(len(records.columns), -1),
     }
     if records.hashes is not None:
         arrays["hashes"] = records.hashes
-    with replacing(path) as beside, open(beside, "wb") as file:
+    with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def read(path: str | Path, name: str) -> Records:
-    """The records of a file that `write` wrote for the benchmark `name`.
+    """Read a file that `write` wrote.
+
+    Args:
+        path: The file.
+        name: Name of the benchmark that it must be of.
 
     Raises:
-        InvalidBenchmark: it is none, or of another benchmark or a newer version.
+        InvalidBenchmark: The file is broken, or of another benchmark or version.
     """
     try:
         # Opened here, because numpy leaves a file open that it cannot read.
@@ -86,19 +89,22 @@ def read(path: str | Path, name: str) -> Records:
         zlib.error,
         PathfitError,
     ) as error:
-        fault = f"the part {error} is missing" if isinstance(error, KeyError) else error
+        fault = f"the key {error} is missing" if isinstance(error, KeyError) else error
         raise InvalidBenchmark(f"{path}: not a compact file of a benchmark: {fault}") from error
 
 
 def _records(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Records:
     codes = get(header["space"]).check(arrays["codes"])
     columns: list[Column] = [(column["metric"], column["epochs"]) for column in header["columns"]]
-    values, hashes = arrays["values"], arrays.get("hashes")
+    values = arrays["values"]
     if values.shape != (len(columns), len(codes)) or values.dtype != np.float64:
         raise ValueError(
             f"{len(columns)} columns of {len(codes)} rows, but values of the shape"
             f" {list(values.shape)}"
         )
+
+    # Only NAS-Bench-101 has hashes.
+    hashes = arrays.get("hashes")
     if hashes is not None and (hashes.shape != (len(codes),) or hashes.dtype.kind != "S"):
         raise ValueError("the hashes do not fit the rows")
     return Records(header["space"], codes, dict(zip(columns, values, strict=True)), hashes)

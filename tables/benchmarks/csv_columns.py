@@ -1,4 +1,4 @@
-"""Reading CSV files, compressed or not, by columns."""
+"""Reader of CSV files, compressed or not, by columns."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from tables.benchmarks.errors import InvalidBenchmark
 
 
 def read_columns(path: Path, needed: Sequence[str]) -> dict[str, list[str]]:
-    """The columns of a CSV file with a header, as text.
+    """Read the columns of a CSV file with a header, as text.
+
+    Args:
+        path: The file; its name ends in `.gz` where it is compressed.
+        needed: Columns that it must have.
 
     Raises:
-        InvalidBenchmark: it cannot be read, lacks one of the `needed` columns, or a line has
-            another length.
+        InvalidBenchmark: The file cannot be read or lacks a needed column, or a line has another
+            length.
     """
     try:
         with (
@@ -29,12 +33,14 @@ def read_columns(path: Path, needed: Sequence[str]) -> dict[str, list[str]]:
             else open(path) as file
         ):
             header, *rows = csv.reader(file)
+    # An empty file has no header to unpack: a ValueError.
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error, ValueError) as error:
         raise InvalidBenchmark(f"{path}: not a CSV file with a header: {error}") from error
+
     missing = [name for name in needed if name not in header]
     if missing:
         raise InvalidBenchmark(
-            f"{path}: the column {missing[0]!r} is missing; there is: {', '.join(header)}"
+            f"{path}: the column {missing[0]!r} is missing; the file has: {', '.join(header)}"
         )
     for line, row in enumerate(rows, 2):
         if len(row) != len(header):
@@ -46,15 +52,23 @@ def read_columns(path: Path, needed: Sequence[str]) -> dict[str, list[str]]:
 
 
 def numbers(path: Path, name: str, texts: Sequence[str]) -> NDArray[np.float64]:
-    """A column as floats [n], NaN where it is empty; raises InvalidBenchmark with the line of what
-    is no number.
+    """Convert a column to floats [n], NaN where it is empty.
+
+    Args:
+        path: The file, for the error.
+        name: Name of the column, for the error.
+        texts: Texts [n] of the column.
+
+    Raises:
+        InvalidBenchmark: A text is no finite number; its line is named.
     """
     try:
-        found = np.array([text or "nan" for text in texts], dtype=np.float64)
-        if not np.isinf(found).any():
-            return found
+        values = np.array([text or "nan" for text in texts], dtype=np.float64)
+        if not np.isinf(values).any():
+            return values
     except ValueError:
         pass
+    # Only the faulty column is read again text by text, to name the line.
     line = next(line for line, text in enumerate(texts, 2) if not _is_number(text))
     raise InvalidBenchmark(
         f"{path}, line {line}: {name} is {texts[line - 2]!r:.60}, which is no number"

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """A benchmark that is known by name.
+    """The files of a benchmark and their readers.
 
     Args:
-        space: canonical name of its space.
-        official: the file that its project publishes.
-        published: where.
-        readable: other files that are read as they are, as patterns in a folder, and what reads
-            them.
-        importer: what reads the official file, "module:function".
+        space: Canonical name of its space.
+        official: The file that its project publishes.
+        published: Address where the file is published.
+        readable: Other files that are readable as they are: paths in a folder, each with its reader
+            as "module:function".
+        importer: Reader of the official file, "module:function".
     """
 
     space: str
@@ -62,9 +62,7 @@ NASBENCH_MACRO = Entry(
 """6,561 networks of nasbench-macro, trained on CIFAR-10."""
 
 HARDWARE = "hw-nas-bench"
-"""Latencies and energies of NAS-Bench-201's cells, which join that benchmark where their file is
-found.
-"""
+"""Latencies and energies of NAS-Bench-201's cells, joined where their file exists."""
 
 HARDWARE_ENTRY = Entry(
     "nasbench201",

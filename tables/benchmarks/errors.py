@@ -8,30 +8,34 @@ from spaces.errors import PathfitError
 
 
 class InvalidBenchmark(PathfitError):
-    """A benchmark's file that cannot be used; the path and the fault are named."""
+    """A benchmark's file cannot be used; the message names the path and the fault."""
 
 
 class MissingBenchmark(PathfitError):
-    """A benchmark none of whose files was found.
+    """None of a benchmark's files exists.
 
     Args:
-        name: of the benchmark.
-        official: the file that its project publishes.
-        published: where.
-        command: what makes a compact file of it.
-        places: where was looked.
+        name: Name of the benchmark.
+        official: The file that its project publishes.
+        published: Address where the file is published.
+        command: Command that makes a compact file of it.
+        paths: Folders and files that were searched.
     """
 
     def __init__(
-        self, name: str, official: str, published: str, command: str, places: Iterable[object]
+        self, name: str, official: str, published: str, command: str, paths: Iterable[object]
     ):
-        self.name, self.official, self.published, self.command = name, official, published, command
-        self.places = tuple(map(str, places))
+        self.name = name
+        self.official = official
+        self.published = published
+        self.command = command
+        self.paths = tuple(map(str, paths))
+        searched = ", ".join(self.paths) or "any folder"
         super().__init__(
-            f"no file of the benchmark {name} was found in {', '.join(self.places) or 'any place'}:"
+            f"no file of the benchmark {name} was found in {searched}:"
             f" download {official} from {published} and run: {command}"
         )
 
 
 class NotInBenchmark(PathfitError):
-    """An architecture of which a benchmark does not know what was asked."""
+    """A benchmark does not have an architecture, or not the requested value of it."""

@@ -1,10 +1,9 @@
-"""HW-NAS-Bench: latencies and energies of NAS-Bench-201's cells on six devices (Li et al., ICLR
-2021).
+"""HW-NAS-Bench: latencies and energies of NAS-Bench-201's cells on six devices.
 
-Its pickle holds `{"nasbench201": {DATA: {"edgegpu_latency": array [15625], ..., "config":
-[{"arch_str": ...}, ...]}}}` for the data cifar10, cifar100 and ImageNet16-120, times in ms and
-energies in mJ (GATECH-EIC/HW-NAS-Bench). The part on FBNet's space is a lookup table of operators,
-and not read.
+Li et al., ICLR 2021; GATECH-EIC/HW-NAS-Bench. The pickle is `{"nasbench201": {DATA:
+{"edgegpu_latency": array [15625], ..., "config": [{"arch_str": ...}, ...]}}}` for the data sets
+cifar10, cifar100 and ImageNet16-120, with latencies in ms and energies in mJ. Its second table, on
+FBNet's space, is a lookup table of operators and is not read.
 """
 
 from __future__ import annotations
@@ -20,13 +19,14 @@ from spaces.errors import InvalidFile
 from spaces.formats.array_pickle import ARRAYS
 from spaces.formats.restricted_pickle import load_plain
 from spaces.progress import Progress, silent
+from spaces.registry import get
 from spaces.space import Codes
 from tables.benchmarks.errors import InvalidBenchmark
 from tables.benchmarks.nasbench201 import SPACE, codes_of_strings
 from tables.benchmarks.records import Column, Records
 
+# The pickle's data sets -> the suffix of a device's name.
 _DATA = {"cifar10": "", "cifar100": "_cifar100", "ImageNet16-120": "_imagenet16_120"}
-"""The pickle's data sets and what stands for them behind a device's name."""
 
 _QUANTITIES = {
     "latency": "latency_ms",
@@ -36,11 +36,14 @@ _QUANTITIES = {
 
 
 def read_release(path: Path, progress: Progress = silent) -> Records:
-    """The cells' costs from the project's pickle.
+    """Read the cells' costs from the project's pickle.
+
+    Args:
+        path: The pickle.
+        progress: Not called: the file is read in a moment.
 
     Raises:
-        InvalidBenchmark: it holds anything but plain containers and arrays, or they are not laid
-            out so.
+        InvalidBenchmark: The file has anything but plain containers and arrays, or another layout.
     """
     try:
         value = load_plain(path, ARRAYS)
@@ -49,34 +52,36 @@ def read_release(path: Path, progress: Progress = silent) -> Records:
     tables = value.get(SPACE) if isinstance(value, Mapping) else None
     if not isinstance(tables, Mapping) or not any(name in tables for name in _DATA):
         raise InvalidBenchmark(f"{path}: no 'nasbench201' with one of {', '.join(_DATA)} in it")
+
     codes: Codes | None = None
     columns: dict[Column, NDArray[np.float64]] = {}
-    for data, marker in _DATA.items():
+    for data, suffix in _DATA.items():
         if data not in tables:
             continue
-        own = _codes(path, data, tables[data])
-        if codes is not None and not np.array_equal(own, codes):
-            raise InvalidBenchmark(f"{path}: the architectures of {data} stand in another order")
-        codes = own
-        columns |= _columns(path, data, marker, tables[data], len(codes))
+        data_codes = _codes(path, data, tables[data])
+        if codes is not None and not np.array_equal(data_codes, codes):
+            raise InvalidBenchmark(f"{path}: the architectures of {data} are in another order")
+        codes = data_codes
+        columns |= _columns(path, data, suffix, tables[data], len(codes))
     assert codes is not None
     return Records(SPACE, codes, columns)
 
 
-def joined(records: Records, costs: Records) -> Records:
-    """Records with the columns of `costs` that they lack, NaN where `costs` has no row."""
-    from spaces.registry import get
+def join(records: Records, costs: Records) -> Records:
+    """Add the columns of `costs` that `records` lack, NaN where `costs` has no such row."""
+    # A cell's number is its codes as the digits of a number, so that a table finds its row.
+    candidates = get(SPACE).candidates
+    weights = np.append(np.cumprod(candidates[:0:-1])[::-1], 1)
+    row_of = np.full(int(np.prod(candidates)), -1)
+    row_of[costs.codes.astype(np.int64) @ weights] = np.arange(len(costs.codes))
 
-    weights = np.append(np.cumprod(get(SPACE).candidates[:0:-1])[::-1], 1)
-    place = np.full(int(np.prod(get(SPACE).candidates)), -1)
-    place[costs.codes.astype(np.int64) @ weights] = np.arange(len(costs.codes))
-    rows = place[records.codes.astype(np.int64) @ weights]
-    more = {
+    rows = row_of[records.codes.astype(np.int64) @ weights]
+    added = {
         column: np.where(rows >= 0, values[rows], np.nan)
         for column, values in costs.columns.items()
         if column not in records.columns
     }
-    return Records(records.space, records.codes, {**records.columns, **more}, records.hashes)
+    return Records(records.space, records.codes, {**records.columns, **added}, records.hashes)
 
 
 def _codes(path: Path, data: str, table: Any) -> Codes:
@@ -90,11 +95,12 @@ def _codes(path: Path, data: str, table: Any) -> Codes:
 
 
 def _columns(
-    path: Path, data: str, marker: str, table: Mapping[str, Any], count: int
+    path: Path, data: str, suffix: str, table: Mapping[str, Any], count: int
 ) -> dict[Column, NDArray[np.float64]]:
-    found: dict[Column, NDArray[np.float64]] = {}
+    columns: dict[Column, NDArray[np.float64]] = {}
     for name, values in table.items():
         device, _, quantity = name.partition("_")
+        # The list of cells, and quantities of single devices, are no columns.
         if quantity not in _QUANTITIES:
             continue
         try:
@@ -105,5 +111,5 @@ def _columns(
             raise InvalidBenchmark(
                 f"{path}: {data}: {name} has the shape {list(column.shape)}, not [{count}]"
             )
-        found[f"{_QUANTITIES[quantity]}@{device}{marker}", None] = column
-    return found
+        columns[f"{_QUANTITIES[quantity]}@{device}{suffix}", None] = column
+    return columns

@@ -1,4 +1,4 @@
-"""From the files that benchmarks' projects publish to compact files."""
+"""Import of benchmarks from the files that their projects publish to compact files."""
 
 from __future__ import annotations
 
@@ -26,30 +26,34 @@ def import_benchmark(
     """Make the compact file of a benchmark.
 
     Args:
-        name: nasbench201, nasbench101, nasbench-macro or hw-nas-bench.
-        path: the official file; of nasbench201 the folder of one file a cell, too.
-        output: the compact file, which ends in .npz.
-        command: what makes it.
-        progress: told the share that is done.
+        name: One of `importable()`, such as nasbench201 or hw-nas-bench.
+        path: The official file. For nasbench201 also the folder of one file per cell.
+        output: The compact file to write; it ends in .npz.
+        command: The command that makes it, which the file records.
+        progress: Called with the fraction that is done.
 
     Raises:
-        UnknownName: no such benchmark.
-        InvalidBenchmark: the file is broken, or `output` does not end in .npz.
+        UnknownName: No benchmark has this name.
+        InvalidBenchmark: The file is broken, or `output` does not end in .npz.
     """
     entries = importable()
     if name not in entries:
         raise UnknownName("benchmark", name, entries)
-    path, output = Path(path), Path(output)
+    path = Path(path)
+    output = Path(output)
     if output.suffix != ".npz":
         raise InvalidBenchmark(f"a compact file ends in .npz, not {output.name!r}")
     if path.is_dir() and name != "nasbench201":
         raise InvalidBenchmark(
             f"{path} is a folder; {name} is made of the file {entries[name].official}"
         )
+
     module, _, function = entries[name].importer.partition(":")
     reader: Callable[[Path, Progress], Records]
     reader = getattr(importlib.import_module(module), function)
     records = reader(path, progress)
+
+    # A folder has no digest; the name alone identifies it.
     sha256 = None if path.is_dir() else digest(path)
     compact.write(output, name, records, {"file": path.name, "sha256": sha256}, command)
     return records

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,62 +24,61 @@ from tables.benchmarks.errors import InvalidBenchmark
 from tables.benchmarks.records import Column, Records
 
 SPACE = "nasbench101"
+
 EPOCHS = (4, 12, 36, 108)
-"""Of the benchmark's trainings."""
+"""Epochs of the benchmark's trainings."""
 
 VALIDATION = "cifar10_valid_acc"
 
 
-def codes_of_cells(cells: Sequence[tuple[str, str]], where: object) -> Codes:
-    """The codes [n, 26] of cells.
+def codes_of_cells(cells: Sequence[tuple[str, str]], source: object) -> Codes:
+    """Return the codes [n, 26] of cells.
 
     Args:
-        cells: for each the bits of its upper triangle, row by row, and the digits of its inner
+        cells: For each cell the bits of its upper triangle, row by row, and the digits of its inner
             operations.
-        where: the file, for errors.
+        source: The file, for errors.
 
     Raises:
-        InvalidBenchmark: one is no cell; its number is named.
+        InvalidBenchmark: An entry is no cell; its number is named.
     """
     codes = np.zeros((len(cells), len(EDGES) + INNER), dtype=np.int8, order="F")
     for row, (bits, operations) in enumerate(cells):
         columns = _bit_columns(len(operations) + 2)
         if len(operations) > INNER or len(bits) != len(columns) or set(bits) > {"0", "1"}:
             raise InvalidBenchmark(
-                f"{where}: cell {row}: {bits!r:.60} is no triangle of {len(operations) + 2}"
+                f"{source}: cell {row}: {bits!r:.60} is no triangle of {len(operations) + 2}"
                 " vertices"
             )
         codes[row, columns] = np.frombuffer(bits.encode(), dtype=np.uint8) - ord("0")
         for vertex, digit in enumerate(operations):
             if digit not in "012":
                 raise InvalidBenchmark(
-                    f"{where}: cell {row}: {digit!r} is none of the {len(OPERATIONS)} operations"
+                    f"{source}: cell {row}: {digit!r} is none of the {len(OPERATIONS)} operations"
                 )
             codes[row, len(EDGES) + vertex] = int(digit)
     try:
         return get(SPACE).check(codes)
     except InvalidArchitecture as error:
-        raise InvalidBenchmark(f"{where}: {error}") from error
+        raise InvalidBenchmark(f"{source}: {error}") from error
 
 
 @functools.cache
 def _bit_columns(vertices: int) -> NDArray[np.int64]:
-    """Where the bits of a cell of fewer vertices stand: its output is the space's last vertex."""
+    """Return the columns of the codes that hold the bits of a cell of so many vertices."""
     column = {edge: index for index, edge in enumerate(EDGES)}
-    last = {vertices - 1: VERTICES - 1}
-    ends = [
-        (source, target) for source in range(vertices) for target in range(source + 1, vertices)
-    ]
-    return np.array(
-        [column[source, last.get(target, target)] for source, target in ends], dtype=np.int64
-    )
+    # The output of a smaller cell is the space's last vertex; the vertices between stay unused.
+    relabelled = {vertices - 1: VERTICES - 1}
+    pairs = itertools.combinations(range(vertices), 2)
+    columns = [column[source, relabelled.get(target, target)] for source, target in pairs]
+    return np.array(columns, dtype=np.int64)
 
 
 def read_csv(path: Path) -> Records:
-    """The cells of a CSV file.
+    """Read the cells of a CSV file.
 
     Raises:
-        InvalidBenchmark: the file is broken; place and value are named.
+        InvalidBenchmark: The file is broken; position and value are named.
     """
     epochs = {f"val{number}": number for number in EPOCHS}
     texts = read_columns(path, ["hash", "adjacency", "ops", "params", "train_time", *epochs])
@@ -86,17 +86,26 @@ def read_csv(path: Path) -> Records:
         (VALIDATION, number): 100 * numbers(path, name, texts[name])
         for name, number in epochs.items()
     }
+    # The file has the time of the longest training only.
     columns["train_seconds", EPOCHS[-1]] = numbers(path, "train_time", texts["train_time"])
     columns["params", None] = numbers(path, "params", texts["params"])
     codes = codes_of_cells(list(zip(texts["adjacency"], texts["ops"], strict=True)), path)
     return Records(SPACE, codes, columns, hashes_of(texts["hash"], path))
 
 
-def hashes_of(texts: Sequence[str], where: object) -> NDArray[np.bytes_]:
-    """Hexadecimal graph hashes as a bytes array [n]; raises InvalidBenchmark with what is none."""
+def hashes_of(texts: Sequence[str], source: object) -> NDArray[np.bytes_]:
+    """Return hexadecimal graph hashes as a bytes array [n].
+
+    Args:
+        texts: Hashes [n] of 32 hexadecimal digits.
+        source: The file, for errors.
+
+    Raises:
+        InvalidBenchmark: A text is no hash.
+    """
     for text in texts:
         if len(text) != 32 or not set(text) <= set("0123456789abcdef"):
             raise InvalidBenchmark(
-                f"{where}: {text!r:.60} is no graph hash of 32 hexadecimal digits"
+                f"{source}: {text!r:.60} is no graph hash of 32 hexadecimal digits"
             )
     return np.array([text.encode() for text in texts], dtype="S32")

@@ -1,11 +1,11 @@
-"""NAS-Bench-101 from its project's TFRecord files (Ying et al., ICML 2019;
-google-research/nasbench).
+"""NAS-Bench-101 from its project's TFRecord files.
 
-A record is JSON, `[graph hash, epochs, adjacency, operations, metrics]`: the bits of the whole
-matrix, the operations separated by commas, and a base64 message ModelMetrics: evaluation_data (1)
-at the start, half-way and the end, each with training_time (2) and the train, validation and test
-accuracies (3, 4, 5) from 0 to 1, and trainable_parameters (2). Every cell has three runs for each
-number of epochs; values are their means at the end.
+Ying et al., ICML 2019; google-research/nasbench. A record is JSON, `[graph hash, epochs, adjacency,
+operations, metrics]`: the bits of the whole matrix, the operations separated by commas, and a
+base64 message ModelMetrics. That has evaluation_data (1) at the start, half-way and the end, each
+with training_time (2) and the train, validation and test accuracies (3, 4, 5) from 0 to 1, and
+trainable_parameters (2). Every cell has three runs for each number of epochs; values are their
+means at the end.
 """
 
 from __future__ import annotations
@@ -25,15 +25,20 @@ from tables.benchmarks.protobuf import fields
 from tables.benchmarks.records import Column, Records
 from tables.benchmarks.tfrecord import read_records
 
-_FIELDS = {2: ("train_seconds", 1.0), 3: ("cifar10_train_acc", 100.0), 4: (VALIDATION, 100.0)}
-_FIELDS |= {5: ("cifar10_test_acc", 100.0)}
-"""Number of a field of EvaluationData -> metric, and its unit."""
+# Number of a field of EvaluationData -> metric, and the factor to its unit here.
+_FIELDS = {
+    2: ("train_seconds", 1.0),
+    3: ("cifar10_train_acc", 100.0),
+    4: (VALIDATION, 100.0),
+    5: ("cifar10_test_acc", 100.0),
+}
 
-_TOLD = 2000  # records between two words on the progress
+# Records between two reports of the progress.
+_REPORT_EVERY = 2000
 
 
-class _Runs:
-    """Sums over the runs of cells, as records come."""
+class _RunSums:
+    """Sums over the runs of cells, filled record by record."""
 
     def __init__(self) -> None:
         self.rows: dict[str, int] = {}
@@ -42,7 +47,7 @@ class _Runs:
         self.sums: dict[Column, dict[int, tuple[float, int]]] = {}
 
     def add(self, hash_: str, epochs: int, adjacency: str, operations: str, message: bytes) -> None:
-        """Take up one record."""
+        """Add one record."""
         evaluations: list[bytes] = []
         params = np.nan
         for number, value in fields(message):
@@ -50,56 +55,63 @@ class _Runs:
                 evaluations.append(value)
             elif number == 2 and isinstance(value, int):
                 params = float(value)
+
         row = self.rows.setdefault(hash_, len(self.cells))
         if row == len(self.cells):
             self.cells.append(_cell(adjacency, operations))
             self.params.append(params)
+
+        # The last evaluation is that at the end of the training.
         for number, value in fields(evaluations[-1]):
             if number in _FIELDS and isinstance(value, float):
-                name, unit = _FIELDS[number]
+                name, factor = _FIELDS[number]
                 column = self.sums.setdefault((name, epochs), {})
                 total, count = column.get(row, (0.0, 0))
-                column[row] = total + unit * value, count + 1
+                column[row] = total + factor * value, count + 1
 
     def columns(self) -> dict[Column, NDArray[np.float64]]:
-        """The means, NaN where there is no run."""
-        found: dict[Column, NDArray[np.float64]] = {}
+        """Return the means over runs, NaN where a cell has no run."""
+        columns: dict[Column, NDArray[np.float64]] = {}
         for key in sorted(self.sums, key=lambda key: (key[0], key[1] or 0)):
             values = np.full(len(self.cells), np.nan)
             for row, (total, count) in self.sums[key].items():
                 values[row] = total / count
-            found[key] = values
-        return {**found, ("params", None): np.array(self.params, dtype=np.float64)}
+            columns[key] = values
+        return {**columns, ("params", None): np.array(self.params, dtype=np.float64)}
 
 
 def read_release(path: Path, progress: Progress = silent) -> Records:
-    """The cells of `nasbench_full.tfrecord` or `nasbench_only108.tfrecord`.
+    """Read the cells of `nasbench_full.tfrecord` or `nasbench_only108.tfrecord`.
+
+    Args:
+        path: The file.
+        progress: Called with the fraction of the file that has been read.
 
     Raises:
-        InvalidBenchmark: the file is cut or damaged, or a record is not laid out so; it is named.
+        InvalidBenchmark: The file is cut or damaged, or a record has another layout; it is named.
     """
-    runs, size = _Runs(), path.stat().st_size
-    for index, (record, place) in enumerate(read_records(path)):
+    sums = _RunSums()
+    size = path.stat().st_size
+    for index, (record, position) in enumerate(read_records(path)):
         try:
             hash_, epochs, adjacency, operations, metrics = json.loads(record)
-            runs.add(
-                hash_, int(epochs), adjacency, operations, base64.b64decode(metrics, validate=True)
-            )
+            message = base64.b64decode(metrics, validate=True)
+            sums.add(hash_, int(epochs), adjacency, operations, message)
         except (ValueError, TypeError, AttributeError, IndexError) as error:
             raise InvalidBenchmark(
                 f"{path}: record {index}: not one of NAS-Bench-101: {error}"
             ) from error
-        if index % _TOLD == 0:
-            progress(place / size, f"{len(runs.cells)} cells")
-    if not runs.cells:
+        if index % _REPORT_EVERY == 0:
+            progress(position / size, f"{len(sums.cells)} cells")
+    if not sums.cells:
         raise InvalidBenchmark(f"{path}: the file is empty")
-    return Records(
-        SPACE, codes_of_cells(runs.cells, path), runs.columns(), hashes_of(list(runs.rows), path)
-    )
+
+    codes = codes_of_cells(sums.cells, path)
+    return Records(SPACE, codes, sums.columns(), hashes_of(list(sums.rows), path))
 
 
 def _cell(adjacency: str, operations: str) -> tuple[str, str]:
-    """The upper triangle and the digits of the inner operations."""
+    """Return the bits of the upper triangle and the digits of the inner operations."""
     names = operations.split(",")
     count = len(names)
     if len(adjacency) != count * count or names[0] != "input" or names[-1] != "output":

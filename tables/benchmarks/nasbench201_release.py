@@ -1,11 +1,11 @@
 """NAS-Bench-201 from its project's files (Dong and Yang, ICLR 2020; D-X-Y/NAS-Bench-201).
 
-One `.pth` for all cells, `{"meta_archs": [string, ...], "arch2infos": {index: {"full": ..., "less":
-...}}}`, or a folder of one `.pth` a cell, `000000-FULL.pth` and so on with `{"full": ..., "less":
-...}`. `full` are the trainings of 200 epochs, `less` those of 12: `arch_str`, `dataset_seed` (data
--> seeds) and `all_results`, (data, seed) -> results with `epochs`, `eval_acc1es` (percent, by
-"set@epoch"), `eval_losses`, `train_times` (s an epoch) and `latency` (seconds for 256 images on a
-GTX 1080 Ti). Values are means over seeds, of the last epoch.
+The release is one `.pth` for all cells, `{"meta_archs": [string, ...], "arch2infos": {index:
+{"full": ..., "less": ...}}}`, or a folder of one `.pth` per cell, `000000-FULL.pth` and so on with
+`{"full": ..., "less": ...}`. `full` are the trainings of 200 epochs and `less` those of 12. Each
+has `arch_str`, `dataset_seed` (data -> seeds) and `all_results`, (data, seed) -> results with
+`epochs`, `eval_acc1es` (percent, by "set@epoch"), `eval_losses`, `train_times` (s per epoch) and
+`latency` (seconds for 256 images on a GTX 1080 Ti). Values are means over seeds, of the last epoch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from tables.benchmarks.errors import InvalidBenchmark
 from tables.benchmarks.nasbench201 import FULL, SHORT, SPACE, codes_of_strings
 from tables.benchmarks.records import Column, Records
 
-_PARTS = {"full": FULL, "less": SHORT}
+# The release's trainings -> their epochs.
+_TRAININGS = {"full": FULL, "less": SHORT}
+
+# Names of metrics -> data set and subset of the release.
 _SETS = {
     "cifar10_valid": ("cifar10-valid", "x-valid"),
     "cifar10_test": ("cifar10", "ori-test"),
@@ -33,41 +36,39 @@ _SETS = {
     "imagenet16_120_valid": ("ImageNet16-120", "x-valid"),
     "imagenet16_120_test": ("ImageNet16-120", "x-test"),
 }
-"""Names here -> data set and part of the release."""
 
+# The data set whose training time is the metric train_seconds.
 _TIMED = "cifar10"
-"""The data whose training time is told."""
 
 _LATENCY: Column = ("latency_ms@1080ti_256", None)
 
 
 def read_release(path: Path, progress: Progress = silent) -> Records:
-    """The cells of the release.
+    """Read the cells of the release.
 
     Args:
-        path: the one `.pth`, or the folder of one `.pth` a cell.
-        progress: told the share that is done.
+        path: The one `.pth`, or the folder of one `.pth` per cell.
+        progress: Called with the fraction of cells that have been read.
 
     Raises:
-        InvalidBenchmark: a file holds anything but plain containers, arrays and tensors, which is
-            named, or it is not laid out so.
+        InvalidBenchmark: A file has anything but plain containers, arrays and tensors, which is
+            named, or it has another layout.
     """
     strings: list[str] = []
     rows: list[dict[Column, float]] = []
-    for index, total, where, info in _folder(path) if path.is_dir() else _file(path):
+    for index, total, source, info in _folder(path) if path.is_dir() else _file(path):
+        row: dict[Column, float] = {}
         try:
-            rows.append(
-                {
-                    key: value
-                    for part, epochs in _PARTS.items()
-                    for key, value in _row(info[part], epochs)
-                }
-            )
+            for training, epochs in _TRAININGS.items():
+                row |= _values(info[training], epochs)
             strings.append(str(info["full"]["arch_str"]))
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             fault = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
-            raise InvalidBenchmark(f"{where}: cell {index}: {fault}") from error
+            raise InvalidBenchmark(f"{source}: cell {index}: {fault}") from error
+        rows.append(row)
         progress((index + 1) / total, f"{index + 1}/{total} cells")
+
+    # In the order in which the cells first have them; a few cells lack some.
     keys = list(dict.fromkeys(key for row in rows for key in row))
     columns = {
         key: np.array([row.get(key, np.nan) for row in rows], dtype=np.float64) for key in keys
@@ -76,84 +77,91 @@ def read_release(path: Path, progress: Progress = silent) -> Records:
 
 
 def _file(path: Path) -> Iterator[tuple[int, int, Path, Any]]:
-    whole = _load(path)
+    """Yield each cell's position, the number of cells, its file and its content."""
+    release = _load(path)
     try:
-        names, infos = list(whole["meta_archs"]), whole["arch2infos"]
+        names = list(release["meta_archs"])
+        infos = release["arch2infos"]
         total = len(infos)
         ordered = sorted(infos)
     except (KeyError, TypeError) as error:
         raise InvalidBenchmark(
             f"{path}: not NAS-Bench-201: it needs 'meta_archs' and 'arch2infos'"
         ) from error
-    for place, index in enumerate(ordered):
+    for position, index in enumerate(ordered):
         info = infos[index]
         if isinstance(info, Mapping) and isinstance(info.get("full"), dict):
             info["full"].setdefault("arch_str", names[index])
-        yield place, total, path, info
+        yield position, total, path, info
 
 
 def _folder(path: Path) -> Iterator[tuple[int, int, Path, Any]]:
+    """Yield each cell's position, the number of cells, its file and its content."""
     files = sorted(path.glob("*-FULL.pth"))
     if not files:
         raise InvalidBenchmark(
             f"{path}: a folder of NAS-Bench-201 has files named 000000-FULL.pth and so on"
         )
-    for place, file in enumerate(files):
-        yield place, len(files), file, _load(file)
+    for position, file in enumerate(files):
+        yield position, len(files), file, _load(file)
 
 
-def _row(part: Mapping[str, Any], epochs: int) -> Iterator[tuple[Column, float]]:
-    """The values of one cell's trainings of so many epochs."""
+def _values(training: Mapping[str, Any], epochs: int) -> dict[Column, float]:
+    """Return the values of one cell's trainings of so many epochs."""
+    values: dict[Column, float] = {}
     for name, (data, subset) in _SETS.items():
-        runs = [part["all_results"][data, seed] for seed in part["dataset_seed"].get(data, ())]
+        seeds = training["dataset_seed"].get(data, ())
+        runs = [training["all_results"][data, seed] for seed in seeds]
         for field, suffix in (("eval_acc1es", "acc"), ("eval_losses", "loss")):
-            yield from _mean(
-                (f"{name}_{suffix}", epochs), (_last(run, field, subset) for run in runs)
-            )
+            results = (_last(run, field, subset) for run in runs)
+            values |= _mean((f"{name}_{suffix}", epochs), results)
         if data == _TIMED:
             times = [sum(_in_order(run["train_times"])) for run in runs if run.get("train_times")]
-            yield from _mean(("train_seconds", epochs), times)
+            values |= _mean(("train_seconds", epochs), times)
+
     latencies = [
         seconds
-        for run in part["all_results"].values()
+        for run in training["all_results"].values()
         for seconds in run.get("latency") or ()
         if seconds > 0
     ]
     if epochs == FULL:
-        yield from _mean(_LATENCY, (1000 * seconds for seconds in latencies))
+        values |= _mean(_LATENCY, (1000 * seconds for seconds in latencies))
+    return values
 
 
 def _last(run: Mapping[str, Any], field: str, subset: str) -> float | None:
+    """Return a result of the last epoch, None where the run was not evaluated on the subset."""
     value = run[field].get(f"{subset}@{int(run['epochs']) - 1}")
     return None if value is None else float(value)
 
 
 def _in_order(times: Any) -> list[float]:
+    # The release has both: a mapping from the epoch, and a list.
     return list(map(float, times.values() if isinstance(times, Mapping) else times))
 
 
-def _mean(key: Column, values: Iterable[float | None]) -> Iterator[tuple[Column, float]]:
-    known = [value for value in values if value is not None]
-    if known:
-        yield key, float(np.mean(known))
+def _mean(key: Column, values: Iterable[float | None]) -> dict[Column, float]:
+    """Return the column with the mean of the values that exist, nothing without any."""
+    existing = [value for value in values if value is not None]
+    return {key: float(np.mean(existing))} if existing else {}
 
 
 def _load(path: Path) -> Any:
     import torch
 
     try:
-        with torch.serialization.safe_globals(_admitted()):
+        with torch.serialization.safe_globals(_safe_globals()):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         refused = re.search(r"GLOBAL (\S+)", str(error))
-        why = (
-            f"refused to load {refused[1]}"
-            if refused
-            else "not a file of plain containers and tensors"
-        )
+        reason = "not a file of plain containers and tensors"
+        if refused:
+            reason = f"refused to load {refused[1]}"
         raise InvalidBenchmark(
-            f"{path}: {why}; only plain containers, arrays and tensors are read"
+            f"{path}: {reason}; only plain containers, arrays and tensors are read"
         ) from error
+    # A damaged file fails anywhere in torch's reader.
     except (
         OSError,
         RuntimeError,
@@ -164,22 +172,31 @@ def _load(path: Path) -> Any:
         TypeError,
         AttributeError,
     ) as error:
-        raise InvalidBenchmark(
-            f"{path}: not a file that torch saved: {str(error).partition(chr(10))[0]}"
-        ) from error
+        first_line = str(error).partition("\n")[0]
+        raise InvalidBenchmark(f"{path}: not a file that torch saved: {first_line}") from error
 
 
-def _admitted() -> list[Any]:
-    """What the release's files may refer to beside tensors: numpy, under its module's old name and
-    the new one.
+def _safe_globals() -> list[Any]:
+    """Return the globals that the release's files may refer to in addition to tensors.
+
+    They are numpy's, under its module's old name and the new one.
     """
     from numpy._core.multiarray import _reconstruct, scalar
 
-    dtypes = [
-        type(np.dtype(code)) for code in ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u1", "?")
-    ]
-    old = [
+    codes = ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u1", "?")
+    dtypes = [type(np.dtype(code)) for code in codes]
+    old_names = [
         (scalar, "numpy.core.multiarray.scalar"),
         (_reconstruct, "numpy.core.multiarray._reconstruct"),
     ]
-    return [np.dtype, np.ndarray, *dtypes, scalar, _reconstruct, *old, defaultdict, dict, list]
+    return [
+        np.dtype,
+        np.ndarray,
+        *dtypes,
+        scalar,
+        _reconstruct,
+        *old_names,
+        defaultdict,
+        dict,
+        list,
+    ]

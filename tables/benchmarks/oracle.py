@@ -24,25 +24,43 @@ _PREFERRED = ("cifar10_valid_acc", "cifar10_test_acc")
 
 
 class Benchmark:
-    """An oracle in place of training: looks up what networks reached when others trained them.
+    """Looks up the results of networks that others trained, in place of training them.
 
     Args:
-        name: such as nasbench201.
-        records: what its files tell; an architecture stands there once.
-        files: the files that were read, the one of the accuracies first.
+        name: Name of the benchmark, such as nasbench201.
+        records: Its architectures and values; each architecture occurs once.
+        files: The files that were read, the one of the accuracies first.
+
+    Raises:
+        InvalidBenchmark: A column is not named after a metric.
+
+    Example:
+        >>> import numpy as np
+        >>> import spaces
+        >>> from tables import Benchmark
+        >>> from tables.benchmarks.records import Records
+        >>> space = spaces.get("nasbench201")
+        >>> codes = space.check(np.array([[0, 1, 2, 3, 4, 0], [3, 3, 3, 3, 3, 3]]))
+        >>> accuracies = {("cifar10_valid_acc", 200): np.array([85.0, 91.0])}
+        >>> benchmark = Benchmark("two-cells", Records("nasbench201", codes, accuracies))
+        >>> architecture, accuracy = benchmark.best()
+        >>> accuracy, benchmark.query(architecture)
+        (91.0, 91.0)
     """
 
     def __init__(self, name: str, records: Records, files: tuple[Path, ...] = ()):
-        self.name, self.files = name, files
+        self.name = name
+        self.files = files
         self.space: SearchSpace = get(records.space)
         self._records = records
         self._by_metric: dict[str, dict[int | None, NDArray[np.float64]]] = {}
         for (metric, epochs), values in records.columns.items():
             self._by_metric.setdefault(metric, {})[epochs] = values
+
         unknown = [metric for metric in self._by_metric if metric_of(metric) is None]
         if unknown:
             raise InvalidBenchmark(
-                f"{self.source}: the name {unknown[0]!r} of a metric tells no unit"
+                f"{self.source}: the column {unknown[0]!r} is not named after a metric"
             )
 
     def __repr__(self) -> str:
@@ -53,65 +71,70 @@ class Benchmark:
 
     @property
     def source(self) -> str:
-        """The file that was read, as text; several are separated by a comma."""
+        """The files that were read, separated by commas."""
         return ", ".join(map(str, self.files)) or "given values"
 
     def to_dict(self) -> dict[str, Any]:
-        """What a result records of the benchmark: its name, its files and their SHA-256."""
+        """Return the origin that results record: name, files and their SHA-256."""
         from spaces.files import digest
 
         files = [{"file": str(path), "sha256": digest(path)} for path in self.files]
         return {"kind": "benchmark", "name": self.name, "files": files}
 
-    # What is known
+    # Contents
 
     @cached_property
     def metrics(self) -> Mapping[str, Metric]:
-        """Name -> unit and better direction of every metric."""
-        return {name: found for name in self._by_metric if (found := metric_of(name)) is not None}
+        """Name -> metric of every column."""
+        metrics = {name: metric_of(name) for name in self._by_metric}
+        return {name: metric for name, metric in metrics.items() if metric is not None}
 
     @property
     def default_metric(self) -> str:
-        """What `query` looks up unless told otherwise: the validation accuracy, or the test
-        accuracy without one.
+        """The metric that `query` looks up by default.
+
+        It is the validation accuracy, without one the test accuracy, and else the first metric.
         """
-        return next(
-            (name for name in _PREFERRED if name in self._by_metric), next(iter(self._by_metric))
-        )
+        first = next(iter(self._by_metric))
+        return next((name for name in _PREFERRED if name in self._by_metric), first)
 
     def epochs(self, metric: str) -> tuple[int, ...]:
-        """After how many epochs of training a metric is known, ascending; empty where epochs say
-        nothing.
+        """Return the numbers of epochs for which a metric is recorded, ascending.
+
+        The result is empty for metrics that do not depend on training.
         """
         return tuple(sorted(number for number in self._columns(metric) if number is not None))
 
     def codes(self) -> Codes:
-        """The architectures: int array [n, choices], read-only."""
+        """Return the codes of all architectures: int array [n, choices], read-only."""
         codes = self._records.codes.view()
         codes.flags.writeable = False
         return codes
 
     def architectures(self) -> list[Architecture]:
-        """The architectures, in the order of `codes` and `values`."""
+        """Return all architectures, in the order of `codes` and `values`."""
         return self.space.decode(self._records.codes)
 
     def values(self, metric: str | None = None, epochs: int | None = None) -> NDArray[np.float64]:
-        """One metric of every architecture, float array [n], read-only; NaN where it is not known.
+        """Return one metric of every architecture.
 
         Args:
-            metric: one of `metrics`; None: `default_metric`.
-            epochs: of training, one of `epochs(metric)`; None: the most.
+            metric: One of `metrics`. None selects `default_metric`.
+            epochs: Epochs of training, one of `epochs(metric)`. None selects the most.
+
+        Returns:
+            Float array [n], read-only; NaN where the value is missing.
 
         Raises:
-            UnknownName: no such metric, or not after so many epochs.
+            UnknownName: The benchmark has no such metric, or not after so many epochs.
         """
         name = metric or self.default_metric
         columns = self._columns(name)
         if epochs is None:
             epochs = max((number for number in columns if number is not None), default=None)
         if epochs not in columns:
-            known = [str(number) for number in self.epochs(name)]
-            raise UnknownName(f"number of epochs for {name} of {self.name}", epochs, known)
+            recorded = [str(number) for number in self.epochs(name)]
+            raise UnknownName(f"number of epochs for {name} of {self.name}", epochs, recorded)
         values = columns[epochs].view()
         values.flags.writeable = False
         return values
@@ -124,15 +147,16 @@ class Benchmark:
     def best(
         self, metric: str | None = None, epochs: int | None = None
     ) -> tuple[Architecture, float]:
-        """The architecture with the best value of a metric, and the value; arguments and errors as
-        of `values`.
+        """Return the architecture with the best value of a metric, and the value.
+
+        Arguments and errors are those of `values`.
         """
         values = self.values(metric, epochs)
         sign = 1 if self.metrics[metric or self.default_metric].higher_is_better else -1
         row = int(np.nanargmax(sign * values))
         return self.space.decode(self._records.codes[row : row + 1])[0], float(values[row])
 
-    # Looking architectures up
+    # Look-up
 
     @overload
     def query(
@@ -148,48 +172,53 @@ class Benchmark:
         metric: str | None = None,
         epochs: int | None = None,
     ) -> float | NDArray[np.float64]:
-        """A metric of one architecture, a number, or of many (or codes [n, choices]), float array
-        [n].
+        """Look up a metric of one architecture or of many.
 
         Args:
-            architectures: of `space`.
-            metric: one of `metrics`; None: `default_metric`.
-            epochs: of training; None: the most.
+            architectures: An architecture, a list of them, or codes [n, choices].
+            metric: One of `metrics`. None selects `default_metric`.
+            epochs: Epochs of training. None selects the most.
+
+        Returns:
+            A number for one architecture, a float array [n] for many.
 
         Raises:
-            NotInBenchmark: an architecture is not there, or has no such value.
-            UnknownName: no such metric, or not after so many epochs.
+            NotInBenchmark: An architecture is not in the benchmark, or has no such value.
+            UnknownName: The benchmark has no such metric, or not after so many epochs.
         """
         if isinstance(architectures, Architecture):
             return float(self.query([architectures], metric, epochs)[0])
         codes = self.space.codes(architectures)
-        found: NDArray[np.float64] = self.values(metric, epochs)[self.rows(codes)]
-        if np.isnan(found).any():
-            first = self.space.decode(codes[np.flatnonzero(np.isnan(found))[:1]])[0]
+        values: NDArray[np.float64] = self.values(metric, epochs)[self.rows(codes)]
+        if np.isnan(values).any():
+            row = int(np.flatnonzero(np.isnan(values))[0])
+            architecture = self.space.decode(codes[row : row + 1])[0]
             raise NotInBenchmark(
-                f"{self.name} has no {metric or self.default_metric} of {first.to_json()}"
+                f"{self.name} has no {metric or self.default_metric} of {architecture.to_json()}"
             )
-        return found
+        return values
 
     def rows(self, architectures: Architectures) -> NDArray[np.int64]:
-        """The places of architectures (or codes [n, choices]) in `codes`: int array [n].
+        """Return the rows [n] of architectures (or codes [n, choices]) in `codes`.
 
         A cell of NAS-Bench-101 is found under any of its labellings.
 
         Raises:
-            NotInBenchmark: an architecture is not there.
+            NotInBenchmark: An architecture is not in the benchmark.
         """
         codes = self.space.codes(architectures)
-        keys, places = self._index
-        rows = _look_up(keys, places, self._packed(codes))
-        unknown = np.flatnonzero(rows < 0)
-        if len(unknown) and self._records.hashes is not None:
-            rows[unknown] = self._rows_by_hash(codes[unknown])
-            unknown = unknown[rows[unknown] < 0]
-        if len(unknown):
-            first = self.space.decode(codes[unknown[:1]])[0]
+        keys, rows_by_key = self._index
+        rows = _look_up(keys, rows_by_key, self._packed(codes))
+        missing = np.flatnonzero(rows < 0)
+
+        # A relabelled cell has other codes, but the same hash.
+        if len(missing) and self._records.hashes is not None:
+            rows[missing] = self._rows_by_hash(codes[missing])
+            missing = missing[rows[missing] < 0]
+        if len(missing):
+            first = self.space.decode(codes[missing[:1]])[0]
             raise NotInBenchmark(
-                f"{len(unknown)} of {len(codes)} architectures are not among the {len(self)} of"
+                f"{len(missing)} of {len(codes)} architectures are not among the {len(self)} of"
                 f" {self.name}; the first is {first.to_json()}"
             )
         return rows
@@ -199,7 +228,7 @@ class Benchmark:
         return np.append(np.cumprod(self.space.candidates[:0:-1], dtype=np.int64)[::-1], 1)
 
     def _packed(self, codes: Codes) -> NDArray[np.int64]:
-        # One integer an architecture; every benchmark's space has fewer than 2^63 of them.
+        # One integer per architecture; every benchmark's space has fewer than 2^63 of them.
         packed = np.zeros(len(codes), dtype=np.int64)
         for column, weight in enumerate(self._weights):
             packed += codes[:, column].astype(np.int64) * weight
@@ -210,14 +239,14 @@ class Benchmark:
         packed = self._packed(self._records.codes)
         order = np.argsort(packed, kind="stable")
         if (np.diff(packed[order]) == 0).any():
-            raise InvalidBenchmark(f"{self.source}: an architecture stands there twice")
+            raise InvalidBenchmark(f"{self.source}: an architecture occurs twice")
         return packed[order], order
 
     def _rows_by_hash(self, codes: Codes) -> NDArray[np.int64]:
         from spaces.cells.graph_hash import graph_hashes
 
-        keys, places = self._hash_index
-        return _look_up(keys, places, np.array(graph_hashes(codes), dtype="S32"))
+        keys, rows_by_key = self._hash_index
+        return _look_up(keys, rows_by_key, np.array(graph_hashes(codes), dtype="S32"))
 
     @cached_property
     def _hash_index(self) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:
@@ -229,40 +258,44 @@ class Benchmark:
 
     @cached_property
     def classes(self) -> NDArray[np.int64]:
-        """Which of the architectures are one network, int array [n]; see
-        `tables.benchmarks.classes`.
-        """
+        """Numbers [n] of the isomorphism classes; see `tables.benchmarks.classes`."""
         if self._records.hashes is not None:
             _, index = np.unique(self._records.hashes, return_inverse=True)
             return index.reshape(-1).astype(np.int64)
         return classes(self.space, self._records.codes)
 
     def distinct(self) -> Codes:
-        """The first architecture of every class of equal networks: int array [classes, choices]."""
+        """Return the first architecture of every class: int array [classes, choices]."""
         return self._records.codes[first_of_each(self.classes)]
 
     def evaluations(self, architectures: Architectures, *metrics: str) -> list[Evaluation]:
-        """What training gave for architectures (or codes [n, choices]), as evaluations of the kind
-        `benchmark`.
+        """Return the results of architectures as evaluations of the kind `benchmark`.
+
+        Args:
+            architectures: Architectures, or codes [n, choices].
+            *metrics: Metrics to look up. Without any, `default_metric`.
         """
         codes = self.space.codes(architectures)
         columns = {name: self.query(codes, name) for name in metrics or (self.default_metric,)}
         source = self.to_dict()
-        return [
-            Evaluation(
-                architecture, {name: float(values[row]) for name, values in columns.items()}, source
-            )
-            for row, architecture in enumerate(self.space.decode(codes))
-        ]
+        evaluations: list[Evaluation] = []
+        for row, architecture in enumerate(self.space.decode(codes)):
+            values = {name: float(column[row]) for name, column in columns.items()}
+            evaluations.append(Evaluation(architecture, values, source))
+        return evaluations
 
 
 def _look_up(
-    keys: NDArray[Any], places: NDArray[np.int64], wanted: NDArray[Any]
+    keys: NDArray[Any], rows: NDArray[np.int64], queries: NDArray[Any]
 ) -> NDArray[np.int64]:
-    """The places of `wanted` [n] among sorted `keys` [m] with their `places` [m]: int array [n], -1
-    where missing.
+    """Return the rows [n] of queries among keys, -1 where missing.
+
+    Args:
+        keys: Sorted keys [m].
+        rows: Rows [m] of the keys.
+        queries: Keys [n] to look up.
     """
     if not len(keys):
-        return np.full(len(wanted), -1, dtype=np.int64)
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[at] == wanted, places[at], -1)
+        return np.full(len(queries), -1, dtype=np.int64)
+    positions = np.minimum(np.searchsorted(keys, queries), len(keys) - 1)
+    return np.where(keys[positions] == queries, rows[positions], -1)

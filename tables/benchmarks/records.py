@@ -1,4 +1,4 @@
-"""What a benchmark's file tells: cells and columns of numbers."""
+"""The contents of a benchmark's file: architectures and columns of values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spaces.space import Codes
 
 Column: TypeAlias = tuple[str, int | None]
-"""A metric and after how many epochs of training it was taken; None where that says nothing."""
+"""A metric and the number of epochs of training, None where that does not apply."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,10 @@ class Records:
     """The rows of a benchmark.
 
     Args:
-        space: canonical name of the space.
-        codes: of the architectures, checked by the space: int array [n, choices].
-        columns: values by column, float arrays [n]; NaN where a row has none.
-        hashes: bytes array [n] of the graph hashes by which NAS-Bench-101 knows its cells; None
-            elsewhere.
+        space: Canonical name of the space.
+        codes: Codes of the architectures, checked by the space: int array [n, choices].
+        columns: Column -> float array [n], NaN where a row has no value.
+        hashes: Graph hashes [n] by which NAS-Bench-101 identifies its cells. None elsewhere.
     """
 
     space: str

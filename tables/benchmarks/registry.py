@@ -1,4 +1,4 @@
-"""Benchmarks by name, and where their files are looked for."""
+"""Benchmarks by name, and the folders of their files."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from tables.benchmarks.oracle import Benchmark
 from tables.benchmarks.records import Records
 
 DEFAULT_FOLDER = Path("runs/benchmarks")
-"""Where `python -m tables import` writes benchmarks unless told otherwise."""
-
+"""Folder that `python -m tables import` writes benchmarks to by default."""
 
 BENCHMARKS = Registry[Entry](
     "benchmark",
@@ -42,19 +41,21 @@ def register_benchmark(name: str, entry: Entry) -> None:
 
 
 def available() -> list[str]:
-    """The names that `benchmark` takes."""
+    """Return the names that `benchmark` accepts."""
     return BENCHMARKS.names()
 
 
 def importable() -> dict[str, Entry]:
-    """Name -> entry of everything that `python -m tables import --benchmark` makes a compact file
-    of.
+    """Return the benchmarks that `python -m tables import --benchmark` can import.
+
+    Returns:
+        Name -> entry. HW-NAS-Bench is among them: it has only columns that join nasbench201.
     """
     return {**{name: BENCHMARKS.get(name) for name in BENCHMARKS}, HARDWARE: HARDWARE_ENTRY}
 
 
 def import_command(name: str) -> str:
-    """The command that makes the compact file of a benchmark from its official one."""
+    """Return the command that makes the compact file of a benchmark from its official one."""
     return f"python -m tables import {importable()[name].official} --benchmark {name}"
 
 
@@ -67,96 +68,119 @@ def folders() -> list[Path]:
 
 
 def find(name: str, data: str | Path | None = None) -> Path | None:
-    """The file that `benchmark` would read, None where there is none; arguments and errors as
-    there.
+    """Return the file that `benchmark` would read, None where no file exists.
+
+    Arguments and errors are those of `benchmark`.
     """
-    return next(iter(_found(name, _places(data))), None)
+    return next(iter(_readers(name, _search_paths(data))), None)
 
 
 def benchmark(name: str, data: str | Path | None = None) -> Benchmark:
-    """The benchmark of a name.
+    """Load a benchmark.
 
     Args:
-        name: nasbench201, nasbench101 or nasbench-macro.
-        data: a compact file, a file that is read as it is, or the only folder to look in; None:
-            `folders()`.
+        name: One of `available()`, such as nasbench201, nasbench101 or nasbench-macro.
+        data: A compact file, a file that is readable as it is, or the only folder to search. None
+            searches `folders()`.
 
     Raises:
-        UnknownName: no such benchmark.
-        MissingBenchmark: none of its files is there; the official one, where it is published and
-            the command that makes a compact file of it are named.
-        InvalidBenchmark: a file is broken.
+        UnknownName: No benchmark has this name.
+        MissingBenchmark: None of its files exists. The message names the official file, its address
+            and the command that makes a compact file of it.
+        InvalidBenchmark: A file is broken.
+
+    Example:
+        >>> import json, pathlib, tempfile
+        >>> import tables
+        >>> networks = {"00000000": {"test_acc": [90.0, 91.0, 92.0], "params": 1e6, "flops": 1e8}}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder) / "nas-bench-macro_cifar10.json"
+        ...     _ = path.write_text(json.dumps(networks))
+        ...     benchmark = tables.benchmark("nasbench-macro", folder)
+        >>> architecture, accuracy = benchmark.best()
+        >>> accuracy
+        91.0
     """
     entry = BENCHMARKS.get(name)
-    places = _places(data)
-    found = _found(name, places)
-    if not found:
-        raise MissingBenchmark(name, entry.official, entry.published, import_command(name), places)
-    path, reader = next(iter(found.items()))
-    records, files = reader(path), [path]
+    paths = _search_paths(data)
+    readers = _readers(name, paths)
+    if not readers:
+        raise MissingBenchmark(name, entry.official, entry.published, import_command(name), paths)
+
+    path, reader = next(iter(readers.items()))
+    records = reader(path)
+    files = [path]
     if name == "nasbench201":
         from tables.benchmarks.nasbench201 import latency_file
 
-        beside = latency_file(path) if path.suffix != ".npz" else None
-        files += [beside] if beside is not None else []
+        # The CSV reader has joined these latencies; the result records their file too.
+        latencies = latency_file(path) if path.suffix != ".npz" else None
+        files += [latencies] if latencies is not None else []
+
         hardware = hardware_file(data)
         if hardware is not None:
-            from tables.benchmarks.hw_nas_bench import joined
+            from tables.benchmarks.hw_nas_bench import join
 
-            records = joined(records, compact.read(hardware, HARDWARE))
+            records = join(records, compact.read(hardware, HARDWARE))
             files.append(hardware)
     return Benchmark(name, records, tuple(files))
 
 
-def _places(data: str | Path | None) -> list[Path]:
+def _search_paths(data: str | Path | None) -> list[Path]:
     return folders() if data is None else [Path(data)]
 
 
-def _found(name: str, places: list[Path]) -> dict[Path, Callable[[Path], Records]]:
-    """The files of a benchmark that are there, with what reads them; the first of them counts."""
+def _readers(name: str, paths: list[Path]) -> dict[Path, Callable[[Path], Records]]:
+    """Return the existing files of a benchmark with their readers; the first file counts."""
     entry = BENCHMARKS.get(name)
-    found: dict[Path, Callable[[Path], Records]] = {}
-    for place in places:
-        if place.is_file():
-            found[place] = _reader_of(name, entry, place)
-        elif place.is_dir():
-            patterns = ((f"{name}.npz", None), (f"benchmarks/{name}.npz", None), *entry.readable)
-            for pattern, reader in patterns:
-                path = place / pattern
-                if path.is_file():
-                    found.setdefault(path, _compact(name) if reader is None else _loaded(reader))
-    return found
+    compact_files = ((f"{name}.npz", None), (f"benchmarks/{name}.npz", None))
+    readers: dict[Path, Callable[[Path], Records]] = {}
+    for path in paths:
+        if path.is_file():
+            readers[path] = _reader_of(name, entry, path)
+        elif path.is_dir():
+            for pattern, target in (*compact_files, *entry.readable):
+                file = path / pattern
+                if file.is_file():
+                    reader = _compact_reader(name) if target is None else _import_reader(target)
+                    readers.setdefault(file, reader)
+    return readers
 
 
 def _reader_of(name: str, entry: Entry, path: Path) -> Callable[[Path], Records]:
+    """Return the reader of a named file, which may have any name with a known ending."""
     if path.suffix == ".npz":
-        return _compact(name)
-    readers = [
-        reader for pattern, reader in entry.readable if path.suffixes == Path(pattern).suffixes
+        return _compact_reader(name)
+    targets = [
+        target for pattern, target in entry.readable if path.suffixes == Path(pattern).suffixes
     ]
-    if not readers:
+    if not targets:
         raise InvalidBenchmark(
-            f"{path}: no compact file (.npz) of {name}; one is made of the official file by:"
+            f"{path}: no compact file (.npz) of {name}; make one of the official file by:"
             f" {import_command(name)}"
         )
-    return _loaded(readers[0])
+    return _import_reader(targets[0])
 
 
-def _compact(name: str) -> Callable[[Path], Records]:
+def _compact_reader(name: str) -> Callable[[Path], Records]:
     return lambda path: compact.read(path, name)
 
 
-def _loaded(target: str) -> Callable[[Path], Records]:
+def _import_reader(target: str) -> Callable[[Path], Records]:
     module, _, function = target.partition(":")
     reader: Callable[[Path], Records] = getattr(importlib.import_module(module), function)
     return reader
 
 
 def hardware_file(data: str | Path | None = None) -> Path | None:
-    """HW-NAS-Bench's compact file that joins nasbench201; `data` as of `benchmark`."""
-    for place in _places(data):
-        folder = place.parent if place.is_file() else place
-        for path in (folder / f"{HARDWARE}.npz", folder / "benchmarks" / f"{HARDWARE}.npz"):
-            if path.is_file():
-                return path
+    """Return HW-NAS-Bench's compact file, which joins nasbench201, None where it does not exist.
+
+    Args:
+        data: As of `benchmark`.
+    """
+    for path in _search_paths(data):
+        folder = path.parent if path.is_file() else path
+        for file in (folder / f"{HARDWARE}.npz", folder / "benchmarks" / f"{HARDWARE}.npz"):
+            if file.is_file():
+                return file
     return None

@@ -1,8 +1,8 @@
-"""TensorFlow's record files, read without TensorFlow, every checksum checked.
+"""Reader of TensorFlow's record files without TensorFlow, with every checksum verified.
 
 A record is its length (uint64), the masked CRC-32C of these 8 bytes (uint32), its bytes, and their
-masked CRC-32C (uint32), all little-endian; masked: rotated right by 15 bits and 0xa282ead8 added
-(TensorFlow's documentation of TFRecord).
+masked CRC-32C (uint32), all little-endian. A masked checksum is rotated right by 15 bits, and
+0xa282ead8 is added (TensorFlow's documentation of TFRecord).
 """
 
 from __future__ import annotations
@@ -17,17 +17,21 @@ from numpy.typing import NDArray
 
 from tables.benchmarks.errors import InvalidBenchmark
 
-_HEAD, _TAIL = struct.Struct("<QI"), struct.Struct("<I")
+_HEAD = struct.Struct("<QI")
+_TAIL = struct.Struct("<I")
+
+# Records whose checksums are computed at once.
 _BATCH = 4096
+
+# Bytes of a record; those of NAS-Bench-101 have some hundred.
 _TOO_LONG = 1 << 24
-"""Bytes of a record; those of NAS-Bench-101 have some hundred."""
 
 
 def read_records(path: Path) -> Iterator[tuple[bytes, int]]:
-    """The records of a file, one after the other, each with the place in the file behind it.
+    """Yield the records of a file, each with the position in the file after it.
 
     Raises:
-        InvalidBenchmark: the file ends within a record, or a checksum is wrong; the record is
+        InvalidBenchmark: The file ends within a record, or a checksum is wrong; the record is
             named.
     """
     batch: list[tuple[bytes, int, int]] = []
@@ -36,63 +40,71 @@ def read_records(path: Path) -> Iterator[tuple[bytes, int]]:
         while head := file.read(_HEAD.size):
             if len(head) < _HEAD.size:
                 raise InvalidBenchmark(f"{path}: record {number}: the file ends within it")
-            length, check = _HEAD.unpack(head)
-            if length > _TOO_LONG or masked_crc32c([head[:8]])[0] != check:
+            length, checksum = _HEAD.unpack(head)
+            # Verified before the length is trusted: a damaged one may be terabytes.
+            if length > _TOO_LONG or masked_crc32c([head[:8]])[0] != checksum:
                 raise InvalidBenchmark(
                     f"{path}: record {number}: not a TFRecord file, or its length is damaged"
                 )
-            rest = file.read(length + _TAIL.size)
-            if len(rest) < length + _TAIL.size:
+            body = file.read(length + _TAIL.size)
+            if len(body) < length + _TAIL.size:
                 raise InvalidBenchmark(f"{path}: record {number}: the file ends within it")
-            batch.append((rest[:length], _TAIL.unpack(rest[length:])[0], file.tell()))
+
+            batch.append((body[:length], _TAIL.unpack(body[length:])[0], file.tell()))
             number += 1
             if len(batch) == _BATCH:
-                yield from _checked(path, batch, number)
+                yield from _verified(path, batch, number)
                 batch = []
-    yield from _checked(path, batch, number)
+    yield from _verified(path, batch, number)
 
 
-def _checked(
+def _verified(
     path: Path, batch: Sequence[tuple[bytes, int, int]], end: int
 ) -> Iterator[tuple[bytes, int]]:
-    given = np.array([check for _, check, _ in batch], dtype=np.uint32)
-    wrong = np.flatnonzero(masked_crc32c([content for content, _, _ in batch]) != given)
+    """Yield the records of a batch, of which `end` is the number after the last."""
+    stored = np.array([checksum for _, checksum, _ in batch], dtype=np.uint32)
+    computed = masked_crc32c([content for content, _, _ in batch])
+    wrong = np.flatnonzero(computed != stored)
     if len(wrong):
-        raise InvalidBenchmark(
-            f"{path}: record {end - len(batch) + int(wrong[0])}: its checksum is wrong"
-        )
-    yield from ((content, place) for content, _, place in batch)
+        number = end - len(batch) + int(wrong[0])
+        raise InvalidBenchmark(f"{path}: record {number}: its checksum is wrong")
+    yield from ((content, position) for content, _, position in batch)
 
 
 def masked_crc32c(contents: Sequence[bytes]) -> NDArray[np.uint32]:
-    """The masked CRC-32C (Castagnoli) of byte strings: uint32 array [n]."""
-    found = crc32c(contents)
-    return ((found >> np.uint32(15)) | (found << np.uint32(17))) + np.uint32(0xA282EAD8)
+    """Return the masked CRC-32C (Castagnoli) [n] of byte strings."""
+    checksums = crc32c(contents)
+    rotated = (checksums >> np.uint32(15)) | (checksums << np.uint32(17))
+    return rotated + np.uint32(0xA282EAD8)
 
 
 def crc32c(contents: Sequence[bytes]) -> NDArray[np.uint32]:
-    """The CRC-32C of byte strings: uint32 array [n]; byte by byte, but all strings at once."""
+    """Return the CRC-32C [n] of byte strings, computed byte by byte for all strings at once."""
+    # Longest first, so that the strings that have a byte at a position are the first ones.
     order = sorted(range(len(contents)), key=lambda index: -len(contents[index]))
     lengths = np.array([len(contents[index]) for index in order], dtype=np.int64)
     longest = int(lengths[0]) if len(lengths) else 0
     padded = b"".join(contents[index].ljust(longest, b"\0") for index in order)
     columns = np.frombuffer(padded, dtype=np.uint8).reshape(len(order), longest).T.copy()
-    table, state = _table(), np.full(len(order), 0xFFFFFFFF, dtype=np.uint32)
-    # Longest first, so that those which have a byte at a place are the first ones.
+
+    table = _table()
+    state = np.full(len(order), 0xFFFFFFFF, dtype=np.uint32)
     counts = len(lengths) - np.searchsorted(lengths[::-1], np.arange(longest), side="right")
     for column, count in zip(columns, counts.tolist(), strict=True):
-        part = state[:count]
-        state[:count] = table[(part ^ column[:count]) & np.uint32(0xFF)] ^ (part >> np.uint32(8))
-    found = np.empty_like(state)
-    found[order] = ~state
-    return found
+        active = state[:count]
+        index = (active ^ column[:count]) & np.uint32(0xFF)
+        state[:count] = table[index] ^ (active >> np.uint32(8))
+
+    checksums = np.empty_like(state)
+    checksums[order] = ~state
+    return checksums
 
 
 @functools.cache
 def _table() -> NDArray[np.uint32]:
+    """The checksums of single bytes by Castagnoli's reflected polynomial."""
     values = np.arange(256, dtype=np.uint32)
     for _ in range(8):
-        values = np.where(values & 1, (values >> 1) ^ np.uint32(0x82F63B78), values >> 1).astype(
-            np.uint32
-        )
+        shifted = values >> 1
+        values = np.where(values & 1, shifted ^ np.uint32(0x82F63B78), shifted).astype(np.uint32)
     return values

@@ -1,6 +1,4 @@
-"""`python -m tables`: look at lookup tables and benchmarks, import those of others; one file a
-command.
-"""
+"""`python -m tables`: commands for lookup tables and benchmarks, each in its own file."""
 
 from __future__ import annotations
 
@@ -11,15 +9,15 @@ from spaces.console.group import Group
 LAZY = {
     "list": (
         "tables.commands.list_:list_",
-        "List the tables that can be named, with their devices and conditions.",
+        "List the lookup tables with their devices and conditions.",
     ),
     "benchmarks": (
         "tables.commands.benchmarks:benchmarks",
-        "List the benchmarks, or show one; take evaluations out.",
+        "List the benchmarks, show one, or write its results as evaluations.",
     ),
     "import": (
         "tables.commands.import_:import_",
-        "Make a lookup table or a benchmark of what others published.",
+        "Import a lookup table or a benchmark that others published.",
     ),
     "estimate": (
         "tables.commands.estimate:estimate",
@@ -30,4 +28,4 @@ LAZY = {
 
 @click.group(cls=Group, lazy=LAZY)
 def main() -> None:
-    """What is known: lookup tables, what networks cost by them, benchmarks of trained networks."""
+    """Show and import lookup tables and benchmarks, and estimate costs of networks."""

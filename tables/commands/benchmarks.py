@@ -1,6 +1,4 @@
-"""`python -m tables benchmarks`: which benchmarks there are, what one knows, evaluations out of
-one.
-"""
+"""`python -m tables benchmarks`: the benchmarks, the contents of one, and its evaluations."""
 
 from __future__ import annotations
 
@@ -23,27 +21,34 @@ from spaces.console.group import example
     "--data",
     type=click.Path(exists=True, path_type=Path),
     default=None,
-    help="The benchmark's file, or the folder to look in.",
+    help="File of the benchmark, or the folder to search.",
 )
 @click.option(
-    "--metric", "metrics", multiple=True, help="What to write.  [default: validation accuracy]"
+    "--metric",
+    "metrics",
+    multiple=True,
+    help="Metric to write; may be repeated.  [default: validation accuracy]",
 )
 @click.option(
     "-n",
     "count",
     type=click.IntRange(min=1),
     default=None,
-    help="So many architectures, drawn at random.",
+    help="Number of random architectures.  [default: all]",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draw."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the random architectures.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="Write what training gave, as evaluations.",
+    help="File to write the results to, as evaluations.",
 )
 def benchmarks(
     name: str | None,
@@ -53,10 +58,10 @@ def benchmarks(
     seed: int,
     output: Path | None,
 ) -> None:
-    """List the benchmarks and the files that were found, or show what one of them knows.
+    """List the benchmarks and their files, or show the metrics of one of them.
 
-    With -o its results are written as evaluations (JSON lines): what `python -m predictor train`
-    learns from.
+    With -o its results are written as evaluations (JSON lines), on which `python -m predictor
+    train` fits predictors.
     """
     if name is None:
         if metrics or count or output:
@@ -85,18 +90,20 @@ def _list(data: Path | None) -> None:
     table = Table("benchmark", "space", Column("file", overflow="fold"))
     for name in available():
         try:
-            found = find(name, data)
-            told = str(found) if found is not None else f"none; from {importable()[name].official}"
+            path = find(name, data)
+            file = str(path) if path is not None else f"none; from {importable()[name].official}"
         except PathfitError as error:
-            told = f"[red]{error}[/red]"
-        table.add_row(name, importable()[name].space, told)
+            file = f"[red]{error}[/red]"
+        table.add_row(name, importable()[name].space, file)
     hardware = hardware_file(data)
     if hardware is not None:
         table.add_row(f"nasbench201 + {HARDWARE}", importable()[HARDWARE].space, str(hardware))
     console = Console()
     console.print(table)
-    missing = [name for name in available() if find(name, data) is None] if data is None else []
-    for name in missing:
+    # A named file or folder has no hints: only the default folders may lack a benchmark.
+    for name in available() if data is None else ():
+        if find(name, data) is not None:
+            continue
         entry = importable()[name]
         console.print(
             f"{name}: download {entry.official} from {entry.published}, then {import_command(name)}"
@@ -104,29 +111,31 @@ def _list(data: Path | None) -> None:
 
 
 def _show(name: str, data: Path | None) -> None:
+    import numpy as np
     from rich.console import Console
     from rich.table import Column, Table
 
     from tables.benchmarks.registry import benchmark
 
-    found = benchmark(name, data)
-    right = [Column(text, justify="right") for text in ("known", "median", "best")]
-    table = Table("metric", "unit", "epochs", *right, title=repr(found)[1:-1])
-    import numpy as np
-
-    for metric, kind in found.metrics.items():
-        for epochs in found.epochs(metric) or (None,):
-            values = found.values(metric, epochs)
-            cells = (
+    oracle = benchmark(name, data)
+    numbers = [Column(text, justify="right") for text in ("known", "median", "best")]
+    table = Table("metric", "unit", "epochs", *numbers, title=repr(oracle)[1:-1])
+    for name_of_metric, metric in oracle.metrics.items():
+        for epochs in oracle.epochs(name_of_metric) or (None,):
+            values = oracle.values(name_of_metric, epochs)
+            _, best = oracle.best(name_of_metric, epochs)
+            table.add_row(
+                name_of_metric,
+                metric.unit,
+                "" if epochs is None else str(epochs),
                 str(int((~np.isnan(values)).sum())),
                 f"{np.nanmedian(values):.6g}",
-                f"{found.best(metric, epochs)[1]:.6g}",
+                f"{best:.6g}",
             )
-            table.add_row(metric, kind.unit, "" if epochs is None else str(epochs), *cells)
     console = Console()
     console.print(table)
     console.print(
-        f"{len(found.distinct())} distinct networks; read from {found.source}", soft_wrap=True
+        f"{len(oracle.distinct())} distinct networks; read from {oracle.source}", soft_wrap=True
     )
 
 
@@ -143,11 +152,13 @@ def _write(
     from spaces.files import write_text
     from tables.benchmarks.registry import benchmark
 
-    found = benchmark(name, data)
-    codes = found.codes()
+    oracle = benchmark(name, data)
+    codes = oracle.codes()
     if count is not None:
-        codes = codes[np.sort(np.random.default_rng(seed).permutation(len(codes))[:count])]
-    evaluations = found.evaluations(codes, *metrics)
+        rows = np.random.default_rng(seed).permutation(len(codes))[:count]
+        # In the benchmark's order, so that a file reads like the benchmark.
+        codes = codes[np.sort(rows)]
+    evaluations = oracle.evaluations(codes, *metrics)
     write_text(output, "".join(evaluation.to_json() + "\n" for evaluation in evaluations))
-    click.echo(f"read {found.source}")
+    click.echo(f"read {oracle.source}")
     click.echo(f"wrote {output}: {len(evaluations)} evaluations")

@@ -1,4 +1,4 @@
-"""`python -m tables estimate`: what an architecture costs by a table."""
+"""`python -m tables estimate`: the costs of an architecture by a lookup table."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from spaces.console.group import example
 
 @click.command(epilog=example("python -m tables estimate arch.json --table my-cpu.json"))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("--table", "name", required=True, help="A table's name or path.")
+@click.option("--table", "name", required=True, help="Name or path of the lookup table.")
 def estimate(file: str, name: str) -> None:
-    """Estimate the costs of an architecture by a table, as JSON.
+    """Estimate the costs of an architecture by a lookup table, as JSON.
 
-    Its peak memory of activations and its energy are told where the table has figures of them.
+    The report includes the peak memory of activations and the energy where the table has figures
+    of them.
     """
     import json
     from pathlib import Path
@@ -25,8 +26,8 @@ def estimate(file: str, name: str) -> None:
 
     architecture = formats.read(Path(file))
     space, table = get(architecture.space), load(name)
-    found = measured_models(table, space)
-    latency = found["latency_ms"]
+    models = measured_models(table, space)
+    latency = models["latency_ms"]
     report = {
         "table": table.name,
         "latency_ms": round(float(latency.estimate([architecture])[0]), 4),
@@ -34,10 +35,10 @@ def estimate(file: str, name: str) -> None:
         "macs": space.macs(architecture),
         "params": space.params(architecture),
     }
-    if "memory_bytes" in found:
-        report["memory_bytes"] = int(found["memory_bytes"].estimate([architecture])[0])
-    if "energy_mj" in found:
-        energy = found["energy_mj"]
+    if "memory_bytes" in models:
+        report["memory_bytes"] = int(models["memory_bytes"].estimate([architecture])[0])
+    if "energy_mj" in models:
+        energy = models["energy_mj"]
         report["energy_mj"] = round(float(energy.estimate([architecture])[0]), 4)
         report["sigma_mj"] = None if energy.sigma is None else round(energy.sigma, 4)
     click.echo(json.dumps(report, indent=1))

@@ -1,4 +1,4 @@
-"""`python -m tables import`: lookup tables and benchmarks from what others published."""
+"""`python -m tables import`: import of lookup tables and benchmarks that others published."""
 
 from __future__ import annotations
 
@@ -25,23 +25,28 @@ BENCHMARKS = ("nasbench201", "nasbench101", "nasbench-macro", "hw-nas-bench")
     "--space",
     "space_name",
     default=None,
-    help="Of a lookup table: the space whose blocks are looked for.",
+    help="Space whose blocks are looked up in a latency table.",
 )
 @click.option(
-    "--benchmark", type=click.Choice(BENCHMARKS), default=None, help="The file is this benchmark's."
+    "--benchmark",
+    type=click.Choice(BENCHMARKS),
+    default=None,
+    help="Benchmark that the file belongs to.",
 )
 @click.option(
     "--device",
     "processor",
     default="unknown",
     show_default=True,
-    help="What the times were measured on.",
+    help="Device on which the latencies were measured.",
 )
+@click.option("--backend", default="unknown", show_default=True, help="Runtime, such as tflite.")
 @click.option(
-    "--backend", default="unknown", show_default=True, help="The runtime, such as tflite."
-)
-@click.option(
-    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images at a time."
+    "--batch",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Batch size of the measurement.",
 )
 @click.option(
     "--precision",
@@ -50,7 +55,7 @@ BENCHMARKS = ("nasbench201", "nasbench101", "nasbench-macro", "hw-nas-bench")
     show_default=True,
 )
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--name", default=None, help="The table's name.  [default: the file's name]")
+@click.option("--name", default=None, help="Name of the table.  [default: the file's name]")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
 def import_(
     files: tuple[Path, ...],
@@ -59,12 +64,11 @@ def import_(
     output: Path | None,
     **options: Any,
 ) -> None:
-    """Make a lookup table (--space) or a benchmark's compact file (--benchmark) of what others
-    published.
+    """Import a published lookup table (--space) or a published benchmark (--benchmark).
 
-    Latency tables are those of ProxylessNAS and OFA (YAML) or CSV files. These do not tell the
-    device and its conditions; the options do. A CSV row is key,latency_ms[,iqr_ms[,samples]], its
-    key written as Pathfit or as ProxylessNAS's users do.
+    Latency tables are those of ProxylessNAS and OFA (YAML) or CSV files. They do not record the
+    device and its conditions; the options do. A CSV row is key,latency_ms[,iqr_ms[,samples]] with a
+    key in the notation of Pathfit or of ProxylessNAS's users.
 
     Benchmarks are read from their projects' files: NAS-Bench-201-v1_1-096897.pth or a folder of one
     .pth a cell (nasbench201), nasbench_full.tfrecord (nasbench101), nas-bench-macro_cifar10.json
@@ -88,15 +92,15 @@ def _benchmark(files: tuple[Path, ...], name: str, output: Path | None) -> None:
     from tables.benchmarks.registry import DEFAULT_FOLDER
 
     if len(files) > 1:
-        raise click.UsageError(f"a benchmark is made of one file, not of {len(files)}")
+        raise click.UsageError(f"a benchmark is imported from one file, not from {len(files)}")
     path = output or DEFAULT_FOLDER / f"{name}.npz"
     with Bar(f"reading {files[0].name}") as bar:
         records = import_benchmark(name, files[0], path, command=typed(), progress=bar.update)
-    known = ", ".join(
+    columns = ", ".join(
         metric if epochs is None else f"{metric} ({epochs} epochs)"
         for metric, epochs in records.columns
     )
-    click.echo(f"{len(records.codes)} architectures of {records.space}: {known}")
+    click.echo(f"{len(records.codes)} architectures of {records.space}: {columns}")
     click.echo(f"wrote {path}")
 
 
@@ -115,10 +119,10 @@ def _lookup_table(
 
     folders = [path for path in files if path.is_dir()]
     if folders:
-        raise click.UsageError(f"{folders[0]} is a folder; a lookup table is made of files")
+        raise click.UsageError(f"{folders[0]} is a folder; a lookup table is imported from files")
     path = output or DEFAULT_FOLDER / f"{files[0].stem}.json"
     space = get(space_name)
-    found = import_table(
+    imported = import_table(
         files,
         space,
         name=name or path.stem,
@@ -126,12 +130,12 @@ def _lookup_table(
         conditions=conditions,
         command=typed(),
     )
-    found.table.save(path)
-    least, greatest = found.table.cost_model(space).bounds()
-    unused = f"; {len(found.unused)} rows are of other blocks" if found.unused else ""
+    imported.table.save(path)
+    least, greatest = imported.table.cost_model(space).bounds()
+    unused = f"; {len(imported.unused)} rows are of other blocks" if imported.unused else ""
     click.echo(
-        f"{len(found.table.blocks)} blocks of {found.table.space}, written as {found.source}"
-        f" does{unused}"
+        f"{len(imported.table.blocks)} blocks of {imported.table.space}, keys in the notation of"
+        f" {imported.source}{unused}"
     )
     click.echo(f"networks take {least.value:.4g} to {greatest.value:.4g} ms")
     click.echo(f"wrote {path}")

@@ -1,4 +1,4 @@
-"""`python -m tables list`: the lookup tables that can be named."""
+"""`python -m tables list`: the lookup tables that are found by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spaces.console.group import example
 
 @click.command("list", epilog=example("python -m tables list"))
 def list_() -> None:
-    """List the tables that can be named, with their devices and conditions."""
+    """List the lookup tables with their devices and conditions."""
     from rich.console import Console
     from rich.table import Column, Table
 
@@ -17,7 +17,7 @@ def list_() -> None:
     from tables.lookup_table import LookupTable
     from tables.store import available
 
-    table = Table(
+    rows = Table(
         Column("table", overflow="fold"),
         "space",
         "device",
@@ -28,19 +28,20 @@ def list_() -> None:
     )
     for name, path in available().items():
         try:
-            found = LookupTable.read(path)
-        except InvalidTable as error:  # one bad file must not hide the others
-            table.add_row(name, f"[red]{error}[/red]")
+            lookup_table = LookupTable.read(path)
+        # One bad file must not hide the others.
+        except InvalidTable as error:
+            rows.add_row(name, f"[red]{error}[/red]")
             continue
-        told = found.conditions
-        conditions = f"{told['backend']} b{told['batch']} {told['precision']} t{told['threads']}"
-        counts = str(len(found.blocks)), str(len(found.networks))
-        table.add_row(
+        conditions = lookup_table.conditions
+        rows.add_row(
             name,
-            found.space,
-            str(found.device["processor"]),
-            conditions,
-            *counts,
-            found.created[:10],
+            lookup_table.space,
+            str(lookup_table.device["processor"]),
+            f"{conditions['backend']} b{conditions['batch']} {conditions['precision']}"
+            f" t{conditions['threads']}",
+            str(len(lookup_table.blocks)),
+            str(len(lookup_table.networks)),
+            lookup_table.created[:10],
         )
-    Console().print(table)
+    Console().print(rows)

@@ -1,1 +1,1 @@
-"""Cost models over a lookup table."""
+"""Cost models of architectures, exact or by a lookup table."""

@@ -1,1 +1,1 @@
-"""Import of lookup tables that others published."""
+"""Import of latency tables that others published as lookup tables."""

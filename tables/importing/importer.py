@@ -1,4 +1,4 @@
-"""From the latency tables that others published to lookup tables."""
+"""Import of latency tables that others published as lookup tables."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tables.lookup_table import BlockCost, LookupTable
 
 @dataclass(frozen=True)
 class Imported:
-    """A lookup table that was read from others' files.
+    """A lookup table that was imported from published files.
 
     Args:
-        table: the lookup table.
-        source: the way that its keys were written in; see `tables.importing.keys.WRITERS`.
-        unused: keys of rows that the space has no block for.
+        table: The lookup table.
+        source: Notation of the files' keys; see `tables.importing.keys.WRITERS`.
+        unused: Keys of rows that belong to no block of the space.
     """
 
     table: LookupTable
@@ -40,30 +40,32 @@ def import_table(
     conditions: Mapping[str, Any],
     command: str,
 ) -> Imported:
-    """A lookup table of a space from published rows.
+    """Import the lookup table of a space from published rows.
 
     Args:
-        files: YAML or CSV; rows of one key in several files are pooled, weighted by their numbers
-            of samples.
-        space: whose blocks are looked for.
-        name: of the table.
-        processor: the device that was measured.
-        conditions: backend, batch, precision, threads of the measurement; files do not tell them.
-        command: what makes the table.
+        files: YAML or CSV files. Rows of one key in several files are pooled, weighted by their
+            numbers of samples.
+        space: Space whose blocks are looked up.
+        name: Name of the table.
+        processor: The device that was measured.
+        conditions: Backend, batch, precision and threads of the measurement, which the files do not
+            record.
+        command: The command that makes the table, which the table records.
 
     Raises:
-        InvalidTable: a file is broken; line and value are named.
-        MissingRow: a block of the space has no row; its key in the file is named.
+        InvalidTable: A file is broken; line and value are named.
+        MissingRow: A block of the space has no row; its key in the files is named.
     """
     from spaces import __version__
 
-    rows = _pooled([read_rows(path) for path in files])
+    rows = _pool_tables([read_rows(path) for path in files])
     blocks = list(space.all_blocks.values())
-    source = _source(blocks, rows)
-    named = {block: WRITERS[source](block) for block in blocks}
-    missing = [key for key in named.values() if key not in rows]
+    source = _notation(blocks, rows)
+    keys = {block: WRITERS[source](block) for block in blocks}
+    missing = [key for key in keys.values() if key not in rows]
     if missing:
         raise MissingRow(", ".join(map(str, files)), space.name, missing)
+
     table = LookupTable(
         name=name,
         space=space.name,
@@ -74,26 +76,27 @@ def import_table(
         command=command,
         seed=0,
         measurement=None,
-        blocks={block.key: _cost(block, rows[key]) for block, key in named.items()},
+        blocks={block.key: _cost(block, rows[key]) for block, key in keys.items()},
         networks=(),
     )
-    return Imported(table, source, tuple(sorted(set(rows) - set(named.values()))))
+    return Imported(table, source, tuple(sorted(set(rows) - set(keys.values()))))
 
 
 def _cost(block: Block, row: Row) -> BlockCost:
     return BlockCost(row.latency_ms, row.iqr_ms, row.samples, block.macs, block.params)
 
 
-def _source(blocks: Sequence[Block], rows: Mapping[str, Row]) -> str:
-    """The way of writing keys that names most of the blocks."""
-    found: dict[str, int] = {}
+def _notation(blocks: Sequence[Block], rows: Mapping[str, Row]) -> str:
+    """Return the notation in which most of the blocks have a row."""
+    matches: dict[str, int] = {}
     for source, writer in WRITERS.items():
         try:
-            found[source] = sum(writer(block) in rows for block in blocks)
+            matches[source] = sum(writer(block) in rows for block in blocks)
+        # A notation without a name for some block cannot be that of the files.
         except UnnamedBlock:
             continue
-    best = max(found, key=lambda source: found[source])
-    if not found[best]:
+    best = max(matches, key=lambda source: matches[source])
+    if not matches[best]:
         first = next(iter(rows))
         raise InvalidTable(
             f"no row is of a block of the space: the first row is {first!r}, a block of the space"
@@ -102,20 +105,22 @@ def _source(blocks: Sequence[Block], rows: Mapping[str, Row]) -> str:
     return best
 
 
-def _pooled(tables: Sequence[Mapping[str, Row]]) -> dict[str, Row]:
+def _pool_tables(tables: Sequence[Mapping[str, Row]]) -> dict[str, Row]:
     pooled: dict[str, list[Row]] = {}
     for rows in tables:
         for key, row in rows.items():
             pooled.setdefault(key, []).append(row)
-    return {key: rows[0] if len(rows) == 1 else _pool(rows) for key, rows in pooled.items()}
+    return {key: rows[0] if len(rows) == 1 else _pool_rows(rows) for key, rows in pooled.items()}
 
 
-def _pool(rows: Sequence[Row]) -> Row:
+def _pool_rows(rows: Sequence[Row]) -> Row:
+    # Without all numbers of samples no weights are known, and every file counts once.
     counted = all(row.samples is not None for row in rows)
     weights = [row.samples or 1 for row in rows] if counted else [1] * len(rows)
-    mean = sum(weight * row.latency_ms for weight, row in zip(weights, rows, strict=True)) / sum(
-        weights
-    )
-    known = [row.iqr_ms for row in rows if row.iqr_ms is not None]
-    samples = sum(weights) if counted else None
-    return Row(rows[0].key, mean, max(known) if len(known) == len(rows) else None, samples)
+    weighted = sum(weight * row.latency_ms for weight, row in zip(weights, rows, strict=True))
+    mean = weighted / sum(weights)
+
+    # The widest range: means of different files may differ by more than one file's range.
+    ranges = [row.iqr_ms for row in rows if row.iqr_ms is not None]
+    iqr_ms = max(ranges) if len(ranges) == len(rows) else None
+    return Row(rows[0].key, mean, iqr_ms, sum(weights) if counted else None)

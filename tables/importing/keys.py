@@ -1,4 +1,4 @@
-"""How blocks are called in the latency tables that others published."""
+"""Names of blocks in the latency tables that others published."""
 
 from __future__ import annotations
 
@@ -9,34 +9,33 @@ from spaces.operators.layers import Shape
 from tables.errors import UnnamedBlock
 
 KeyWriter = Callable[[Block], str]
-"""Block -> its key in a published table."""
+"""Returns the key of a block in a published table."""
 
 
 def proxylessnas_key(block: Block) -> str:
-    """The key in the ProxylessNAS release's `mobile_trim.yaml`.
+    """Return the key in the ProxylessNAS release's `mobile_trim.yaml`.
 
-    Such as `expanded_conv-input:56x56x24-output:28x28x40-expand:3-kernel:5-stride:2-idskip:0`.
+    A key reads `expanded_conv-input:56x56x24-output:28x28x40-expand:3-kernel:5-stride:2-idskip:0`.
 
     Raises:
-        UnnamedBlock: the release has no name for such a block.
+        UnnamedBlock: The release has no name for such a block.
     """
     if block.operator == "mbconv" and not block.se:
-        skip = int(block.shortcut)
         return (
             f"expanded_conv-{_ends(block)}-expand:{block.expansion}-kernel:{block.kernel}"
-            f"-stride:{block.stride}-idskip:{skip}"
+            f"-stride:{block.stride}-idskip:{int(block.shortcut)}"
         )
     return _outer_key(block, "ProxylessNAS")
 
 
 def ofa_key(block: Block) -> str:
-    """The key in Once-for-All's tables; `expand` is the number of channels inside there.
+    """Return the key in Once-for-All's tables, where `expand` is the number of inner channels.
 
-    Such as
+    A key reads
     `expanded_conv-input:56x56x32-output:28x28x48-expand:128-kernel:5-stride:2-idskip:0-se:1-hs:0`.
 
     Raises:
-        UnnamedBlock: the release has no name for such a block.
+        UnnamedBlock: The release has no name for such a block.
     """
     if block.operator == "mbconv":
         hidden = block.input[0] * (block.expansion or 1)
@@ -53,11 +52,12 @@ def ofa_key(block: Block) -> str:
 
 
 def short_key(block: Block) -> str:
-    """The key in the CSV files that ProxylessNAS's users exchange:
-    `56x56x24-28x28x40-expand:3-kernel:5-stride:2`.
+    """Return the key in the CSV files that ProxylessNAS's users exchange.
+
+    A key reads `56x56x24-28x28x40-expand:3-kernel:5-stride:2`.
 
     Raises:
-        UnnamedBlock: there is no name for such a block.
+        UnnamedBlock: The files have no name for such a block.
     """
     ends = f"{_shape(block.input)}-{_shape(block.output)}"
     if block.operator == "mbconv":
@@ -66,12 +66,13 @@ def short_key(block: Block) -> str:
     return f"{name}-{ends}"
 
 
-def own_key(block: Block) -> str:
-    """Pathfit's own key."""
+def pathfit_key(block: Block) -> str:
+    """Return Pathfit's own key."""
     return block.key
 
 
 def _outer_key(block: Block, source: str) -> str:
+    """Return the key of a block outside the searched layers."""
     if block.operator in ("classifier", "linear", "linear_dropout"):
         return f"Logits-{_ends(block)}"
     if block.operator == "conv":
@@ -84,7 +85,7 @@ def _ends(block: Block) -> str:
 
 
 def _shape(shape: Shape) -> str:
-    """Height, width, channels; the number of features alone."""
+    """Return height, width and channels; the number of features alone for a vector."""
     return "x".join(map(str, (*shape[1:], shape[0])))
 
 
@@ -92,6 +93,6 @@ WRITERS: Mapping[str, KeyWriter] = {
     "proxylessnas": proxylessnas_key,
     "ofa": ofa_key,
     "csv": short_key,
-    "pathfit": own_key,
+    "pathfit": pathfit_key,
 }
-"""Name of a way to write keys -> the writer."""
+"""Name of a notation -> its writer."""

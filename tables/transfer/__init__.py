@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from tables.transfer.prior import Parameters as Parameters
     from tables.transfer.prior import Prior as Prior
 
+__all__ = ["DESIGN_SIZE", "Parameters", "Prior", "transferred_model"]
+
 __getattr__, __dir__ = exports(
     __name__,
     {

@@ -44,7 +44,7 @@ def test_without_epochs_the_longest_training_counts_and_without_metric_validatio
 
 def test_metrics_tell_unit_and_direction_and_the_best_follows() -> None:
     assert BENCHMARK.metrics["cifar10_valid_acc"] == Metric("percent", True)
-    assert BENCHMARK.metrics["latency_ms@raspi4"] == Metric("ms", False)
+    assert BENCHMARK.metrics["latency_ms@raspi4"] == Metric("ms", measured=True)
     for (metric, epochs), values in COLUMNS.items():
         row = int(values.argmin() if metric.startswith("latency") else values.argmax())
         architecture, value = BENCHMARK.best(metric, epochs)
@@ -108,9 +108,9 @@ def test_a_row_twice_and_a_metric_without_unit_are_refused() -> None:
     twice = Records(
         SPACE.name, SPACE.check(CODES[[0, 1, 0]]), {("cifar10_test_acc", 200): np.zeros(3)}
     )
-    with pytest.raises(InvalidBenchmark, match="an architecture stands there twice"):
+    with pytest.raises(InvalidBenchmark, match="an architecture occurs twice"):
         Benchmark("twice", twice).query(CODES[:1])
-    with pytest.raises(InvalidBenchmark, match="the name 'colour' of a metric tells no unit"):
+    with pytest.raises(InvalidBenchmark, match="the column 'colour' is not named after a metric"):
         Benchmark(
             "odd", Records(SPACE.name, SPACE.check(CODES[:1]), {("colour", None): np.zeros(1)})
         )

@@ -115,9 +115,12 @@ def test_evaluations_are_written_for_the_predictor(folder: Path, tfrecord: Path)
         ),
         (
             ["import", "x.json", "x.json", "--benchmark", "nasbench101"],
-            "made of one file, not of 2",
+            "from one file, not from 2",
         ),
-        (["import", ".", "--space", "spos"], ". is a folder; a lookup table is made of files"),
+        (
+            ["import", ".", "--space", "spos"],
+            ". is a folder; a lookup table",
+        ),
         (
             ["import", "x.json", "--benchmark", "nasbench-macro"],
             "x.json: needs an object of networks",
@@ -131,7 +134,7 @@ def test_evaluations_are_written_for_the_predictor(folder: Path, tfrecord: Path)
             "x.json: not a pickle file of plain values",
         ),
         (["import", "x.json", "--benchmark", "nasbench201"], "x.json: "),
-        (["benchmarks", "nasbench7"], "unknown benchmark 'nasbench7'; there is: nasbench201"),
+        (["benchmarks", "nasbench7"], "unknown benchmark 'nasbench7'"),
         (
             ["benchmarks", "nasbench201"],
             "no file of the benchmark nasbench201 was found in runs/benchmarks, ",

@@ -68,7 +68,7 @@ def test_files_of_others_and_broken_ones_are_refused(tmp_path: Path) -> None:
         ("values", np.zeros((2, 39)), "2 columns of 40 rows, but values of the shape"),
         ("values", np.zeros((2, 40), dtype=int), "2 columns of 40 rows"),
         ("hashes", np.zeros(40), "the hashes do not fit the rows"),
-        ("header", np.frombuffer(b"{}", dtype=np.uint8), "the part 'format' is missing"),
+        ("header", np.frombuffer(b"{}", dtype=np.uint8), "the key 'format' is missing"),
         ("codes", np.array([["a", object()]], dtype=object), "pickle"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 import tables
 from tables.benchmarks.errors import InvalidBenchmark
-from tables.benchmarks.hw_nas_bench import joined, read_release
+from tables.benchmarks.hw_nas_bench import join, read_release
 from tables.benchmarks.importing import import_benchmark
 from tables.benchmarks.records import Records
 
@@ -66,7 +66,7 @@ def test_what_is_not_laid_out_so_is_named(hardware: dict[str, Any], tmp_path: Pa
         ({"config": 7}, "cifar10 has no list 'config' of cells"),
         (
             {"config": list(reversed(table["config"]))},
-            "the architectures of cifar100 stand in another order",
+            "the architectures of cifar100 are in another order",
         ),
     ):
         changed = {**hardware["nasbench201"], "cifar10": {**table, **change}}
@@ -83,7 +83,7 @@ def test_costs_join_the_accuracies_cell_by_cell(hardware: dict[str, Any], tmp_pa
     more = np.array([[1, 1, 1, 1, 1, 1]], dtype=np.int8)
     codes = np.concatenate([costs.codes[order], more])
     own = Records("nasbench201", codes, {("cifar10_test_acc", 200): np.arange(4.0)})
-    found = joined(own, costs)
+    found = join(own, costs)
     np.testing.assert_array_equal(found.columns["latency_ms@raspi4", None], [3, 1, 2, np.nan])
     assert found.columns["cifar10_test_acc", 200].tolist() == [0, 1, 2, 3]
 

@@ -95,7 +95,7 @@ def test_a_missing_file_is_named_with_its_source_and_the_command(
 def test_wrong_names_and_files_are_told(alone: Path) -> None:
     with pytest.raises(
         UnknownName,
-        match="unknown benchmark 'nasbench301'; there is: nasbench201, nasbench101, nasb",
+        match=r"unknown benchmark 'nasbench301'; .*nasbench201",
     ):
         tables.benchmark("nasbench301")
     assert available() == ["nasbench201", "nasbench101", "nasbench-macro"]
@@ -152,7 +152,7 @@ def test_csv_files_are_read_plain_and_with_latencies_in_another_order(alone: Pat
     np.testing.assert_array_equal(found.values("oneshot_supernet_acc"), [8, np.nan])
     assert [path.name for path in found.files] == ["accuracy.csv", "latency_ms.csv"]
     (alone / "latency_ms.csv").write_text("index,raspi4\n3,0.3\n")
-    with pytest.raises(InvalidBenchmark, match="there is no row with the index 7"):
+    with pytest.raises(InvalidBenchmark, match="no row has the index 7"):
         tables.benchmark("nasbench201", alone)
 
 
@@ -160,7 +160,7 @@ def test_csv_files_are_read_plain_and_with_latencies_in_another_order(alone: Pat
     ("text", "said"),
     [
         ("", "not a CSV file with a header"),
-        ("index\n1\n", "the column 'arch_str' is missing; there is: index"),
+        ("index\n1\n", "the column 'arch_str' is missing; the file has: index"),
         (f"{CSV}1,{CELL},5\n", "line 2: 3 fields in place of 5"),
         (
             f"{CSV}1,{CELL},5,6,7\n2,{CELL},high,6,7\n",
@@ -168,7 +168,7 @@ def test_csv_files_are_read_plain_and_with_latencies_in_another_order(alone: Pat
         ),
         (f"{CSV}1,{CELL},inf,6,7\n", "line 2: cifar10_test_acc is 'inf', which is no number"),
         (f"{CSV}1,|none~0|,5,6,7\n", "architecture 0: a cell of NAS-Bench-201 has 3 nodes"),
-        (f"index,arch_str,colour\n1,{CELL},5\n", "the name 'colour' of a column tells no metric"),
+        (f"index,arch_str,colour\n1,{CELL},5\n", "the column 'colour' is not named after a metric"),
     ],
 )
 def test_broken_csv_files_are_told(alone: Path, text: str, said: str) -> None:

@@ -75,7 +75,7 @@ def test_estimate_gives_costs(folder: Path, table: LookupTable, tiny: ChainSpace
         assert found["table"] == "made-up"
 
 
-def test_estimate_tells_memory_and_energy_where_they_are_known(
+def test_estimate_reports_memory_and_energy_where_they_are_known(
     folder: Path, table: LookupTable, tiny: ChainSpace
 ) -> None:
     blocks = {

@@ -249,7 +249,7 @@ def test_files_are_pooled_by_their_samples(tiny: ChainSpace, tmp_path: Path) -> 
         ("t.csv", "a,1\nb\n", "line 2: 'b' is not 'key,latency_ms[,iqr_ms[,samples]]'"),
         ("t.csv", "a,1\nb,-2\n", "line 2: latency_ms is '-2', which is no number of at least 0"),
         ("t.csv", "a,nan\n", "line 1: latency_ms is 'nan', which is no number"),
-        ("t.csv", "a,1\na,2\n", "line 2: 'a' stands there a second time"),
+        ("t.csv", "a,1\na,2\n", "line 2: 'a' occurs a second time"),
         ("t.csv", "", ": the table is empty"),
         ("t.yaml", "", ": the table is empty"),
         ("t.yaml", "- 1\n", ": a table maps keys to {mean, count, var or std}; this is no mapping"),
