@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from spaces.console.group import typed
+from spaces.console.group import command_line
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
@@ -201,7 +201,7 @@ def run_settings(
         seed=options["seed"],
         execution=execution(options),
         version=__version__,
-        command=typed(),
+        command=command_line(),
     )
 
 

@@ -12,7 +12,7 @@ from predictor.commands.options import FILE, OUTPUT, load_source
 from predictor.encoders.registry import ENCODERS
 from predictor.metrics import FIGURES
 from predictor.registry import DEFAULT, available
-from spaces.console.group import example, typed
+from spaces.console.group import command_line, example
 
 if TYPE_CHECKING:
     from predictor.bench.comparison import Comparison
@@ -165,7 +165,7 @@ def bench(
         click.echo(f"wrote {plot}")
     if output is not None:
         report = {
-            "command": typed(),
+            "command": command_line(),
             **comparison.description,
             "source": str(benchmark.source),
             "rows": rows,

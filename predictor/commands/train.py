@@ -10,7 +10,7 @@ import click
 
 from predictor.commands.options import FILE, KINDS, OUTPUT, load_source
 from predictor.registry import DEFAULT
-from spaces.console.group import example, typed
+from spaces.console.group import command_line, example
 
 if TYPE_CHECKING:
     from predictor.training import PredictorTraining
@@ -114,7 +114,7 @@ def train(
 
     if refit:
         training.refit()
-    training.save(command=typed())
+    training.save(command=command_line())
     if report is not None:
         summary = {
             "predictor": str(output),

@@ -19,7 +19,7 @@ from profiler.building.session import Instruments as Instruments
 from profiler.building.session import Session
 from profiler.building.session import Settings as Settings
 from profiler.instruments.timing import quiet
-from spaces.console.group import typed
+from spaces.console.group import command_line
 from spaces.progress import Progress, silent
 from spaces.space import SearchSpace
 from tables.lookup_table import LookupTable
@@ -76,7 +76,7 @@ def build(
         conditions=dict(conditions),
         versions={"pathfit": __version__, **backend.versions()},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command if command is not None else typed(),
+        command=command if command is not None else command_line(),
         seed=settings.seed,
         measurement=session.measurement(seconds, error),
         blocks=session.block_costs(memory),

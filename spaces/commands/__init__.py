@@ -1,4 +1,4 @@
-"""`python -m spaces`: look at search spaces."""
+"""`python -m spaces`: inspect search spaces, convert and draw architectures."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from spaces.architecture import Architecture
     from spaces.space import SearchSpace
 
+_MOST_CANDIDATES = 12
+
 
 @click.group(cls=Group)
 def main() -> None:
-    """Search spaces: what a network can be."""
+    """Search spaces: the networks among which a search chooses."""
 
 
 @main.command("list", epilog=example("python -m spaces list"))
@@ -51,14 +53,18 @@ def show(name: str) -> None:
     space = get(name)
     table = Table("choice", "candidates", title=space.name)
     for choice in space.choices:
-        listed = ", ".join(choice.candidates[:12]) + (" ..." if len(choice.candidates) > 12 else "")
-        table.add_row(choice.key, listed)
+        candidates = ", ".join(choice.candidates[:_MOST_CANDIDATES])
+        if len(choice.candidates) > _MOST_CANDIDATES:
+            candidates += " ..."
+        table.add_row(choice.key, candidates)
+
     console = Console()
     console.print(table)
     console.print(
         f"{magnitude(space.size)} architectures, input {'x'.join(map(str, space.input_shape))}"
     )
     console.print(_range_of_macs(space))
+
     for network in published_names(name):
         architecture = published(network)
         owner = get(architecture.space)
@@ -70,7 +76,7 @@ def show(name: str) -> None:
 
 
 def magnitude(size: int) -> str:
-    """A number of architectures as people read it."""
+    """Return a number of architectures as text, in powers of ten where it is large."""
     return str(size) if size < 100_000 else f"{size:.4g}"
 
 
@@ -94,9 +100,14 @@ def _range_of_macs(space: SearchSpace) -> str:
 @main.command(epilog=example("python -m spaces sample spos -n 5 --seed 1"))
 @click.argument("name")
 @click.option(
-    "-n", "count", type=click.IntRange(min=1), default=1, show_default=True, help="How many."
+    "-n",
+    "count",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of architectures.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sample.")
 def sample(name: str, count: int, seed: int) -> None:
     """Sample architectures uniformly, one JSON object a line."""
     import numpy as np
@@ -136,17 +147,23 @@ def count(source: str) -> None:
 )
 @click.argument("source", metavar="ARCH")
 @click.option(
-    "--from", "before", default=None, help="The format that it is in.  [default: detected]"
+    "--from", "before", default=None, help="Format of the file; see `formats`.  [default: detected]"
 )
 @click.option(
     "--to",
     "after",
     default="pathfit",
     show_default=True,
-    help="The format to write; see `formats`.",
+    help="Format to write; see `formats`.",
 )
-@click.option("--space", "space", default=None, help="The space, where the format does not say it.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), default=None, help="Write a file.")
+@click.option("--space", "space", default=None, help="Space, where the format does not name it.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False),
+    default=None,
+    help="File to write.  [default: standard output]",
+)
 def convert(
     source: str, before: str | None, after: str, space: str | None, output: str | None
 ) -> None:
@@ -162,17 +179,19 @@ def convert(
     if output is None:
         click.echo(text.rstrip("\n"))
         return
+
     write_text(output, text.rstrip("\n") + "\n")
     click.echo(f"wrote {output}")
-    if after == "ofa" and output.endswith("net.config"):  # which does not say the resolution
-        beside = output.removesuffix("net.config") + "run.config"
-        write_text(beside, formats.write_run_config(architecture) + "\n")
-        click.echo(f"wrote {beside}")
+    # A net.config does not state the resolution.
+    if after == "ofa" and output.endswith("net.config"):
+        run_config = output.removesuffix("net.config") + "run.config"
+        write_text(run_config, formats.write_run_config(architecture) + "\n")
+        click.echo(f"wrote {run_config}")
 
 
 @main.command("formats", epilog=example("python -m spaces formats"))
 def formats_() -> None:
-    """List the formats that `convert` reads and writes."""
+    """List the formats that `convert` reads and writes (see `pathfit list format`)."""
     from spaces import formats
 
     for name in formats.available():
@@ -193,7 +212,7 @@ def formats_() -> None:
     type=click.Choice(["graphviz", "matplotlib"]),
     help="[default: graphviz where it is installed]",
 )
-@click.option("--space", "space", default=None, help="The space, where the format does not say it.")
+@click.option("--space", "space", default=None, help="Space, where the format does not name it.")
 def draw(source: str, output: str, engine: str | None, space: str | None) -> None:
     """Draw an architecture: its operations, widths and strides.
 

@@ -1,13 +1,12 @@
-"""How Pathfit's commands behave: errors in one line with exit code 2, groups that load lazily."""
+"""Groups of commands that load on demand and report errors in one line with exit code 2."""
 
 from __future__ import annotations
 
-import importlib
 import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -36,11 +35,11 @@ EXTRAS = {
     "sqlalchemy": "service",
     "nvidia": "dali",
 }
-"""Optional package -> the extra of setup.py that brings it."""
+"""Optional package -> extra of setup.py that installs it."""
 
 
 class OneLine(click.ClickException):
-    """An error shown as one line; the exit code is 2."""
+    """An error that is printed in one line; the exit code is 2."""
 
     exit_code = 2
 
@@ -49,8 +48,11 @@ class Group(click.Group):
     """A click group whose commands report Pathfit's errors in one line.
 
     Args:
-        lazy: command name -> ("module:attribute", one line of help), imported only when the command
-            is used.
+        args: Positional arguments of `click.Group`.
+        lazy: Command -> ("module:attribute", one line of help); the module is imported when the
+            command is used. A plain mapping rather than a Registry: the help is needed without the
+            import, and commands have neither plug-ins nor options of a signature.
+        kwargs: Keyword arguments of `click.Group`.
     """
 
     def __init__(
@@ -66,7 +68,8 @@ class Group(click.Group):
                 expose_value=False,
                 callback=_load_plugins,
                 help=(
-                    "A Python file that registers spaces, data sets or strategies; may be repeated."
+                    "Python file that registers spaces, data sets, strategies or other entries (see"
+                    " `pathfit list`); may be repeated."
                 ),
             )
         )
@@ -77,9 +80,11 @@ class Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.lazy:
             return super().get_command(ctx, cmd_name)
-        module, _, attribute = self.lazy[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+        # Imported on demand, like all that this module does not need for `--help`.
+        from spaces.plugins.loading import resolve
+
+        target, _ = self.lazy[cmd_name]
+        return cast(click.Command, resolve(target))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [
@@ -97,16 +102,18 @@ class Group(click.Group):
             return super().invoke(ctx)
         except PathfitError as error:
             raise OneLine(str(error)) from error
+        # A UsageError as well, but its text is the whole help.
         except click.exceptions.NoArgsIsHelpError:
             raise
         except click.UsageError as error:
             path = error.ctx.command_path if error.ctx is not None else ctx.command_path
             raise OneLine(f"{error.format_message()} (see {path} --help)") from error
         except ModuleNotFoundError as error:
-            top = (error.name or "").partition(".")[0]
-            if top not in EXTRAS:
+            package = (error.name or "").partition(".")[0]
+            # Any other missing module is a defect, whose traceback is needed.
+            if package not in EXTRAS:
                 raise
-            raise OneLine(str(MissingExtra(top, EXTRAS[top]))) from error
+            raise OneLine(str(MissingExtra(package, EXTRAS[package]))) from error
 
 
 def _load_plugins(ctx: click.Context, parameter: click.Parameter, paths: tuple[str, ...]) -> None:
@@ -120,18 +127,18 @@ def _load_plugins(ctx: click.Context, parameter: click.Parameter, paths: tuple[s
             raise OneLine(str(error)) from error
 
 
-def typed() -> str:
-    """This process's command line as a user would type it elsewhere: without the folders of its
-    program.
-    """
+def command_line() -> str:
+    """Return this process's command line as a user types it, without the program's folders."""
     program = Path(sys.argv[0])
-    start = (
-        ["python", "-m", program.parent.name] if program.name == "__main__.py" else [program.name]
-    )
-    return shlex.join([*start, *sys.argv[1:]])
+    if program.name == "__main__.py":
+        command = ["python", "-m", program.parent.name]
+    else:
+        command = [program.name]
+    return shlex.join([*command, *sys.argv[1:]])
 
 
 def example(text: str) -> str:
-    """An epilog that shows an example command without re-wrapping it."""
+    """Return an epilog that shows example commands, one a line."""
+    # \b keeps click from joining the lines.
     lines = "\n".join(f"  {line.strip()}" for line in text.strip().splitlines())
     return f"\b\nExample:\n{lines}"

@@ -1,4 +1,4 @@
-"""Checks that the six top-level packages are Pathfit's: `tables` is also PyTables' name."""
+"""Check that the six top-level packages are Pathfit's: PyTables has a package `tables` too."""
 
 from __future__ import annotations
 
@@ -11,33 +11,32 @@ PACKAGES = ("spaces", "tables", "profiler", "predictor", "oneshot", "service")
 
 
 class NameClash(PathfitError):
-    """Another distribution stands where one of Pathfit's packages should."""
+    """Another distribution has the name of one of Pathfit's packages."""
 
 
 def check() -> None:
-    """Raise NameClash where a package of ours is missing or not ours, naming who owns it."""
+    """Raise NameClash where one of Pathfit's packages is missing or belongs to someone else."""
     for name in PACKAGES:
         spec = importlib.util.find_spec(name)
         origin = spec.origin if spec is not None else None
         if origin is None:
-            found = (
-                "is missing"
-                if spec is None
-                else f"is the plain folder {next(iter(spec.submodule_search_locations or []))}"
-            )
+            fault = "is missing"
+            # A folder without __init__.py has a specification, but no origin.
+            if spec is not None:
+                fault = f"is the plain folder {next(iter(spec.submodule_search_locations or []))}"
             raise NameClash(
-                f"Pathfit's package {name!r} {found}; install Pathfit again in a separate"
+                f"Pathfit's package {name!r} {fault}; install Pathfit again in a separate"
                 " environment (python -m venv)"
             )
-        if not _ours(name, Path(origin)):
+        if not _is_pathfit(name, Path(origin)):
             raise NameClash(
                 f"the package {name!r} at {Path(origin).parent} belongs to {_owner(name)}, not to"
                 " Pathfit; install Pathfit in a separate environment (python -m venv)"
             )
 
 
-def _ours(name: str, origin: Path) -> bool:
-    # Reading the first line costs less than importing a stranger's package.
+def _is_pathfit(name: str, origin: Path) -> bool:
+    # Reading the first line costs less than importing the package, and runs no code.
     try:
         with open(origin, encoding="utf-8") as file:
             return file.readline().startswith(f'"""Pathfit {name}:')

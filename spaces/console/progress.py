@@ -14,8 +14,10 @@ from rich.text import Text
 
 from spaces.progress import current_listener
 
-WIDEST, NARROWEST = 40, 10
-"""Of the bar itself, in columns of the terminal."""
+WIDEST = 40
+"""Greatest width of the bar itself, in columns of the terminal."""
+NARROWEST = 10
+"""Least width of the bar itself."""
 
 _ELAPSED = len("0:00:00")
 _GAPS = 3
@@ -80,10 +82,11 @@ class Bar:
 
 
 class _Lines(Progress):
-    """One line, or two where the state does not fit beside the rest."""
+    """One line, or two where the state does not fit next to title and bar."""
 
     def __init__(self, console: Console):
-        self.two = False  # once it is two lines it stays so: a display that jumps is hard to read
+        # Never reset: a display that changes between one line and two is hard to read.
+        self.needs_two_lines = False
         super().__init__(console=console)
 
     def get_renderables(self) -> Iterable[RenderableType]:
@@ -91,11 +94,15 @@ class _Lines(Progress):
             width = self.console.width
             state = str(task.fields["state"])
             room = width - cell_len(state) - cell_len(task.description) - _ELAPSED - _GAPS
-            self.two = self.two or room < NARROWEST
-            first = () if self.two else (TextColumn("{task.fields[state]}", markup=False),)
-            self.columns = (_title(width), _bar(), *first, TimeElapsedColumn())
+            self.needs_two_lines = self.needs_two_lines or room < NARROWEST
+
+            columns: list[ProgressColumn] = [_title(width), _bar()]
+            if not self.needs_two_lines:
+                columns.append(TextColumn("{task.fields[state]}", markup=False))
+            self.columns = (*columns, TimeElapsedColumn())
+
             yield self.make_tasks_table([task])
-            if self.two and state:
+            if self.needs_two_lines and state:
                 yield Padding(Text(state, overflow="fold"), (0, 0, 0, 2))
 
 
@@ -104,9 +111,9 @@ def _bar() -> ProgressColumn:
 
 
 def _title(width: int) -> ProgressColumn:
-    most = max(width - NARROWEST - _ELAPSED - _GAPS, 1)
+    longest = max(width - NARROWEST - _ELAPSED - _GAPS, 1)
     return TextColumn(
         "{task.description}",
         markup=False,
-        table_column=Column(no_wrap=True, overflow="ellipsis", max_width=most),
+        table_column=Column(no_wrap=True, overflow="ellipsis", max_width=longest),
     )

@@ -1,4 +1,4 @@
-"""Numpy's arrays and numbers in pickle files, without numpy's own code being called by them."""
+"""Numpy's arrays and numbers in pickle files, without calls of numpy's own functions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from spaces.errors import InvalidFile
 
 
 def _encode(text: str, encoding: str | bytes) -> bytes:
-    # Bytes are written so by Python 2's protocols; other codecs could unpack a small file to a
-    # large one.
+    # Python 2's protocols write bytes like this; other codecs could turn a small file into a large
+    # value.
     if encoding not in ("latin1", b"latin1"):
         raise InvalidFile(
             f"refused to encode as {encoding!r:.60}; only plain containers and arrays are read"
@@ -23,23 +23,22 @@ def _encode(text: str, encoding: str | bytes) -> bytes:
 
 
 def _ndarray(*arguments: object) -> Any:
-    # Named as what `_reconstruct` makes; called by itself it would be memory without content.
+    # Files name this class as an argument of `_reconstruct`; a call would allocate memory.
     raise InvalidFile("refused an array without content")
 
 
 def _reconstruct(kind: object, shape: tuple[int, ...], code: object) -> NDArray[Any]:
-    # Numpy writes an empty array, whose content follows; any other shape would be allocated without
-    # one.
+    # Numpy writes an empty array whose content follows; another shape would be allocated at once.
     if kind is not _ndarray or tuple(shape) != (0,):
         raise InvalidFile(f"refused an array of the shape {shape!r:.60} without content")
     return np.empty(0, dtype=np.int8)
 
 
 def _dtype(code: str | bytes, *flags: object) -> np.dtype[Any]:
-    found = np.dtype(code.decode("ascii") if isinstance(code, bytes) else code)
-    if found.kind not in "biufSU":
-        raise InvalidFile(f"refused an array of {found}; only numbers and text are read")
-    return found
+    dtype = np.dtype(code.decode("ascii") if isinstance(code, bytes) else code)
+    if dtype.kind not in "biufSU":
+        raise InvalidFile(f"refused an array of {dtype}; only numbers and text are read")
+    return dtype
 
 
 def _number(kind: object, content: bytes = b"") -> Any:
@@ -59,9 +58,10 @@ ARRAYS: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "dtype"): _dtype,
     ("numpy", "ndarray"): _ndarray,
 }
-"""What `restricted_pickle` is to admit so that a file may hold arrays and numbers of numpy's."""
+"""Functions that `restricted_pickle` must admit for files with numpy's arrays and numbers."""
 
-for _module in ("numpy.core", "numpy._core"):  # the module's name before and since numpy 2
+# The module's name before and since numpy 2.
+for _module in ("numpy.core", "numpy._core"):
     ARRAYS[f"{_module}.multiarray", "_reconstruct"] = _reconstruct
     ARRAYS[f"{_module}.multiarray", "scalar"] = _number
     ARRAYS[f"{_module}.numeric", "_frombuffer"] = _array

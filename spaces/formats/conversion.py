@@ -1,4 +1,4 @@
-"""Reading and writing architectures in any format, named or detected."""
+"""Reading and writing of architectures in any format, named or detected."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from spaces.formats.json_text import try_json
 from spaces.formats.nni import search_space as nni_search_space
 from spaces.registry import get
 
+# Characters that occur in architectures, and hardly in the name of a file.
 _TEXT = re.compile(r"[\[\](){}|,\n\0]")
 _LONGEST_PATH = 1000
 _NNI_CONFIG = re.compile(
@@ -32,15 +33,19 @@ def read(
     """Read one architecture.
 
     Args:
-        text_or_path: the text, or the file that holds it.
-        format: a name from `available()`; None: detected.
-        space: the space that it belongs to, for formats that do not say it.
-        input_size: height and width of the images in pixels, for formats that do not say it.
+        text_or_path: Text of the architecture, or the file that holds it.
+        format: Name from `available()`; None to detect the format.
+        space: Space of the architecture, for formats that do not name it.
+        input_size: Height and width of the images in pixels, for formats that do not state it.
 
     Raises:
-        InvalidFile: the file cannot be read or is not in the format.
-        InvalidArchitecture: a choice or candidate is missing, unexpected or unknown; it is named.
-        UnknownName: the format or space does not exist.
+        InvalidFile: The file cannot be read or is not in the format.
+        InvalidArchitecture: A choice or candidate is missing, unexpected or unknown; it is named.
+        UnknownName: The format or the space does not exist.
+
+    Example:
+        >>> read("(0, 1, 2, 3, 0, 1)", space="spos-tiny").choices["layer_2"]
+        'k5'
     """
     if isinstance(space, str):
         space = get(space)
@@ -88,27 +93,41 @@ def write(
     format: str,  # noqa: A002 (the public name)
     space: ChoiceSpace | None = None,
 ) -> str:
-    """The text of an architecture.
+    """Return the text of an architecture.
 
     Args:
-        architecture: what to write.
-        format: a name from `available()`.
-        space: the space that it belongs to, where that is not a registered one.
+        architecture: Architecture to write.
+        format: Name from `available()`.
+        space: Space of the architecture, where that is not a registered one.
 
     Raises:
-        InvalidArchitecture: it does not belong to the space, or the format has no way to say it.
-        UnknownName: the format does not exist.
+        InvalidArchitecture: The architecture does not belong to the space, or the format cannot
+            express it.
+        UnknownName: The format does not exist.
+
+    Example:
+        >>> import spaces
+        >>> architecture = spaces.get("spos-tiny").architecture([0, 1, 2, 3, 0, 1])
+        >>> write(architecture, "spos")
+        '(0, 1, 2, 3, 0, 1)'
     """
-    chosen = registry.get(format)
-    wanted = space or get(architecture.space)
-    return chosen.write(wanted.decode(wanted.encode([architecture]))[0], wanted)
+    writer = registry.get(format)
+    space = space or get(architecture.space)
+
+    # By way of codes, so that a choice which the space does not have is refused here.
+    (architecture,) = space.decode(space.encode([architecture]))
+    return writer.write(architecture, space)
 
 
 def detect(text: str) -> str:
-    """The name of the format that a text is in.
+    """Return the name of the format of a text.
 
     Raises:
-        InvalidFile: it is in none, or a file of another kind, such as a search space.
+        InvalidFile: The text is in no format, or a file of another kind, such as a search space.
+
+    Example:
+        >>> detect("(0, 1, 2, 3, 0, 1)")
+        'spos'
     """
     _refuse_other_files(text)
     stripped = text.strip()
@@ -117,7 +136,8 @@ def detect(text: str) -> str:
         if registry.get(name).detects(stripped, value):
             return name
     raise InvalidFile(
-        f"{stripped[:40]!r} is in no format of an architecture; there is: {registry.available()}"
+        f"{stripped[:40]!r} is in no format of an architecture; the formats are:"
+        f" {', '.join(registry.available())}"
     )
 
 
@@ -131,14 +151,13 @@ def _refuse_other_files(text: str) -> None:
         )
 
 
-def _path(given: str | Path) -> Path | None:
-    if isinstance(given, Path):
-        return given
+def _path(text_or_path: str | Path) -> Path | None:
+    if isinstance(text_or_path, Path):
+        return text_or_path
     # Not Path.is_file: it raises where the text is too long for a name.
-    if os.path.isfile(given):  # noqa: PTH113
-        return Path(given)
-    return (
-        None
-        if _TEXT.search(given) or not given.strip() or len(given) > _LONGEST_PATH
-        else Path(given)
-    )
+    if os.path.isfile(text_or_path):  # noqa: PTH113
+        return Path(text_or_path)
+
+    # A name of a missing file is a path as well, so that the error is about the file.
+    is_text = _TEXT.search(text_or_path) or not text_or_path.strip()
+    return None if is_text or len(text_or_path) > _LONGEST_PATH else Path(text_or_path)

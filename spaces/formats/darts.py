@@ -1,5 +1,6 @@
-"""Genotypes of DARTS and aw_nas as architectures of a space of cells; `spaces.formats.genotype`
-describes the texts.
+"""Genotypes of DARTS and aw_nas as architectures of a space of cells.
+
+`spaces.formats.genotype` describes the texts.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from spaces.registry import get
 
 
 class Darts:
-    """Either form is read, DARTS's is written; the space is `darts` where no other is named."""
+    """Genotypes of DARTS; aw_nas's are read too. The space is `darts` where no other is named."""
 
     def detects(self, text: str, value: object) -> bool:
         return looks_like_genotype(text)
@@ -36,41 +37,42 @@ class Darts:
 
 
 class AwNas(Darts):
-    """As `Darts`, but aw_nas's form is written."""
+    """Genotypes of aw_nas; DARTS's are read too. The space is `darts` where no other is named."""
 
     def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
         return format_aw_nas(genotype_of(space, architecture))
 
 
 def architecture_of(space: ChoiceSpace, genotype: Genotype) -> Architecture:
-    """The architecture of `space` (choices `normal_0_inputs`, `normal_0_op_0`, ...) that a genotype
-    describes.
+    """Return the architecture that a genotype describes.
+
+    Args:
+        space: Space with choices `normal_0_inputs`, `normal_0_op_0` and so on.
+        genotype: Both cells.
 
     Raises:
-        InvalidArchitecture: number of nodes, an input or an operation do not belong to the space;
-            the node is named.
+        InvalidArchitecture: The number of nodes, an input or an operation does not belong to the
+            space; the node is named.
     """
     nodes = _nodes(space)
-    chosen: dict[str, str] = {}
+    choices: dict[str, str] = {}
     for name, cell in (("normal", genotype.normal), ("reduce", genotype.reduce)):
         if len(cell) != nodes:
             raise InvalidArchitecture(
                 f"{name}: a cell of {space.name} has {nodes} nodes, not {len(cell)}"
             )
         for node, edges in enumerate(cell):
-            chosen.update(_node_choices(space, f"{name}_{node}", edges))
-    return space.architecture(chosen)
+            choices.update(_node_choices(space, f"{name}_{node}", edges))
+    return space.architecture(choices)
 
 
 def genotype_of(space: ChoiceSpace, architecture: Architecture) -> Genotype:
-    """The genotype of an architecture of `space`; each node's entries are ordered by their
-    input.
-    """
+    """Return the genotype of an architecture, with each node's entries ordered by their input."""
     nodes = _nodes(space)
-    chosen = architecture.choices
+    choices = architecture.choices
 
     def cell(name: str) -> Cell:
-        return tuple(_node_edges(space, chosen, f"{name}_{node}") for node in range(nodes))
+        return tuple(_node_edges(space, choices, f"{name}_{node}") for node in range(nodes))
 
     return Genotype(cell("normal"), cell("reduce"))
 
@@ -85,20 +87,22 @@ def _node_choices(space: ChoiceSpace, key: str, edges: tuple[Edge, ...]) -> dict
             raise InvalidArchitecture(
                 f"{key}: input {edge.source} is not one of 0 ... {len(inputs.inputs) - 1}"
             )
-    taken = [edge.source for edge in ordered]
-    if len(set(taken)) < len(taken):
+
+    sources = [edge.source for edge in ordered]
+    if len(set(sources)) < len(sources):
         raise InvalidArchitecture(
-            f"{key} takes the input {taken[0]} twice; {space.name} needs different inputs"
+            f"{key} has the input {sources[0]} twice; {space.name} needs different inputs"
         )
+
     operations = {f"{key}_op_{position}": edge.operation for position, edge in enumerate(ordered)}
-    return {inputs.key: inputs.candidates[inputs.code_of(taken)], **operations}
+    return {inputs.key: inputs.candidates[inputs.code_of(sources)], **operations}
 
 
-def _node_edges(space: ChoiceSpace, chosen: dict[str, str], key: str) -> tuple[Edge, ...]:
+def _node_edges(space: ChoiceSpace, choices: dict[str, str], key: str) -> tuple[Edge, ...]:
     inputs = _inputs(space, key)
-    taken = inputs.subsets[inputs.code(chosen[inputs.key])]
+    sources = inputs.subsets[inputs.code(choices[inputs.key])]
     return tuple(
-        Edge(chosen[f"{key}_op_{position}"], source) for position, source in enumerate(taken)
+        Edge(choices[f"{key}_op_{position}"], source) for position, source in enumerate(sources)
     )
 
 
@@ -111,12 +115,10 @@ def _nodes(space: ChoiceSpace) -> int:
 
 
 def _input_choices(space: ChoiceSpace) -> list[Combination]:
-    found = [choice for choice in space.choices if isinstance(choice, Combination)]
-    names = {
-        f"{cell}_{node}_inputs" for cell in ("normal", "reduce") for node in range(len(found) // 2)
-    }
-    if not found or {choice.key for choice in found} != names:
-        raise InvalidArchitecture(
-            f"genotypes are for cells as those of darts, not for {space.name}"
-        )
-    return found
+    input_choices = [choice for choice in space.choices if isinstance(choice, Combination)]
+    # Both cells have equally many nodes, with one choice of inputs a node.
+    nodes = range(len(input_choices) // 2)
+    keys = {f"{cell}_{node}_inputs" for cell in ("normal", "reduce") for node in nodes}
+    if not input_choices or {choice.key for choice in input_choices} != keys:
+        raise InvalidArchitecture(f"genotypes are for cells like those of darts, not {space.name}")
+    return input_choices

@@ -1,4 +1,4 @@
-"""What a format of architectures is."""
+"""Protocol of the formats of architectures."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Source:
-    """What an architecture is read from.
+    """Text of an architecture, with what a format may need to read it.
 
     Args:
-        text: the content.
-        path: the file that it came from, for formats that keep a second file beside it.
-        space: the space that the architecture must belong to; None: the format says it, or it is
-            guessed.
-        input_size: height and width of the images in pixels, for formats that do not say it.
+        text: Content, without white space around it.
+        path: File that the text comes from, for formats with a second file next to it; None for a
+            text without a file.
+        space: Space of the architecture; None where the format names it, or guesses it.
+        input_size: Height and width of the images in pixels, for formats that do not state it.
     """
 
     text: str
@@ -33,15 +33,24 @@ class Format(Protocol):
     """Reads and writes the architectures of one system."""
 
     def detects(self, text: str, value: object) -> bool:
-        """Whether `text` (stripped), parsed as JSON `value` (None where it is not JSON), is in this
-        format.
+        """Return whether a text is in this format.
+
+        Args:
+            text: Content, without white space around it.
+            value: The text parsed as JSON; None where it is not JSON.
         """
 
     def read(self, source: Source) -> Architecture:
-        """The architecture; raises InvalidFile or InvalidArchitecture that name the part at
-        fault.
+        """Return the architecture of a text.
+
+        Raises:
+            InvalidFile: The text is not in this format; the part at fault is named.
+            InvalidArchitecture: A choice or candidate does not belong to the space.
         """
 
     def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
-        """The text that `read` reads back, for an architecture of `space`; raises
-        InvalidArchitecture where the format cannot say it."""
+        """Return the text of an architecture of `space`, which `read` reads back.
+
+        Raises:
+            InvalidArchitecture: The format cannot express the architecture.
+        """

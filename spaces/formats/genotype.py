@@ -1,30 +1,31 @@
-"""Genotype texts of DARTS and aw_nas, parsed as literals and never evaluated.
+"""Genotypes of DARTS and aw_nas as text, parsed as literals and never evaluated.
 
 DARTS (quark0/darts, Liu et al., ICLR 2019): `Genotype(normal=[('sep_conv_3x3', 0), ...],
 normal_concat=[2, 3, 4, 5], reduce=[...], reduce_concat=range(2, 6))`, two (operation, input)
 entries a node, node after node. aw_nas (walkerning/aw_nas): `CNNGenotype(normal_0=[('sep_conv_3x3',
 0, 2), ...], reduce_1=[...], normal_0_concat=[...], reduce_1_concat=[...])` with (operation, from
-node, to node); the lists alone and left-out concatenations are allowed.
+node, to node); the lists alone are allowed, and so are texts without concatenations.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from spaces.errors import InvalidFile
 
-_FIRST = 2  # nodes 0 and 1 are the outputs of the two cells before
+# Nodes 0 and 1 are the outputs of the two cells before.
+_FIRST = 2
+
 _ASSIGNED = re.compile(r"\A\s*\w+\s*=\s*(?=\w{0,40}Genotype\w{0,40}\s*\()")
 _NAMED = re.compile(r"\A\s*\w{0,40}Genotype\w{0,40}\s*\(")
 
 
 @dataclass(frozen=True)
 class Edge:
-    """An operation applied to one input (0 and 1 are the cells before, 2 the first node)."""
+    """An operation on one input: 0 and 1 are the cells before, 2 is the first node."""
 
     operation: str
     source: int
@@ -43,7 +44,7 @@ class Genotype:
 
 
 def looks_like_genotype(text: str) -> bool:
-    """Whether a text begins as a genotype does."""
+    """Return whether a text begins like a genotype."""
     return bool(_ASSIGNED.match(text) or _NAMED.match(text) or re.match(r"\A\s*normal_0\s*=", text))
 
 
@@ -51,7 +52,7 @@ def parse_genotype(text: str) -> Genotype:
     """Read a text of either form.
 
     Raises:
-        InvalidFile: a field, node or entry is missing, misplaced or of the wrong kind; it is named.
+        InvalidFile: A field, node or entry is missing, misplaced or of the wrong kind; it is named.
     """
     fields = _fields(text)
     form = _AW_NAS if "normal_0" in fields or "reduce_1" in fields else _DARTS
@@ -61,41 +62,40 @@ def parse_genotype(text: str) -> Genotype:
     for name in fields:
         if name.removesuffix("_concat") not in (form.normal, form.reduce):
             raise InvalidFile(f"unexpected field {name!r}; a genotype has {', '.join(form.fields)}")
+
+    read_cell = _targeted_cell if form is _AW_NAS else _paired_cell
     cells = []
     for name in (form.normal, form.reduce):
-        cell = (
-            _targeted_cell(name, fields[name])
-            if form is _AW_NAS
-            else _paired_cell(name, fields[name])
-        )
+        cell = read_cell(name, fields[name])
         _check_concat(f"{name}_concat", fields, len(cell), required=form is _DARTS)
         cells.append(cell)
     return Genotype(*cells)
 
 
 def format_darts(genotype: Genotype) -> str:
-    """The text that DARTS prints."""
-    parts = []
+    """Return the text that DARTS prints."""
+    fields = []
     for name, cell in (("normal", genotype.normal), ("reduce", genotype.reduce)):
         entries = [(edge.operation, edge.source) for node in cell for edge in node]
-        parts.append(f"{name}={entries!r}, {name}_concat={_concat(len(cell))!r}")
-    return f"Genotype({', '.join(parts)})"
+        fields.append(f"{name}={entries!r}, {name}_concat={_concat(len(cell))!r}")
+    return f"Genotype({', '.join(fields)})"
 
 
 def format_aw_nas(genotype: Genotype) -> str:
-    """The text that aw_nas prints."""
+    """Return the text that aw_nas prints."""
     cells = {"normal_0": genotype.normal, "reduce_1": genotype.reduce}
     entries = {
         name: [
-            (edge.operation, edge.source, to)
-            for to, node in enumerate(cell, _FIRST)
-            for edge in node
+            (edge.operation, edge.source, target)
+            for target, edges in enumerate(cell, _FIRST)
+            for edge in edges
         ]
         for name, cell in cells.items()
     }
-    parts = [f"{name}={value!r}" for name, value in entries.items()]
-    parts += [f"{name}_concat={_concat(len(cell))!r}" for name, cell in cells.items()]
-    return f"CNNGenotype({', '.join(parts)})"
+
+    fields = [f"{name}={value!r}" for name, value in entries.items()]
+    fields += [f"{name}_concat={_concat(len(cell))!r}" for name, cell in cells.items()]
+    return f"CNNGenotype({', '.join(fields)})"
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ _AW_NAS = _Form("normal_0", "reduce_1")
 
 def _fields(text: str) -> dict[str, Any]:
     body = _ASSIGNED.sub("", text).strip()
+    # The lists alone become a call too, so that there is one way to read both.
     if not _NAMED.match(body):
         body = f"CNNGenotype({body})"
     try:
@@ -126,14 +127,15 @@ def _fields(text: str) -> dict[str, Any]:
         raise InvalidFile(
             f"a genotype has named fields, 'Genotype(normal=[...], ...)', not {text!r:.60}"
         )
-    found: dict[str, Any] = {}
+
+    fields: dict[str, Any] = {}
     for keyword in call.keywords:
-        if keyword.arg is None or keyword.arg in found:
+        if keyword.arg is None or keyword.arg in fields:
             raise InvalidFile(
                 f"the genotype has the field {keyword.arg or '**'!r} twice or without a name"
             )
-        found[keyword.arg] = _literal(keyword.arg, keyword.value)
-    return found
+        fields[keyword.arg] = _literal(keyword.arg, keyword.value)
+    return fields
 
 
 def _literal(name: str, node: ast.expr) -> Any:
@@ -159,10 +161,10 @@ def _entries(name: str, value: Any, length: int) -> list[tuple[Any, ...]]:
     if not isinstance(value, list | tuple):
         raise InvalidFile(f"{name} is a list of entries, not {value!r:.60}")
     for position, entry in enumerate(value):
-        right = (
+        is_entry = (
             isinstance(entry, tuple | list) and len(entry) == length and isinstance(entry[0], str)
         )
-        if not right or any(type(number) is not int for number in entry[1:]):
+        if not is_entry or any(type(number) is not int for number in entry[1:]):
             raise InvalidFile(
                 f"{name}[{position}] is an operation and {length - 1} node number(s), not"
                 f" {entry!r:.60}"
@@ -196,10 +198,9 @@ def _check_concat(name: str, fields: dict[str, Any], nodes: int, required: bool)
         if required:
             raise InvalidFile(f"the genotype lacks {name!r}")
         return
-    given: Sequence[Any] = fields[name] if isinstance(fields[name], list | tuple) else ()
-    if list(given) != _concat(nodes):
+    if not isinstance(fields[name], list | tuple) or list(fields[name]) != _concat(nodes):
         raise InvalidFile(
-            f"{name} must be {_concat(nodes)}, for cells concatenate all nodes; not"
+            f"{name} must be {_concat(nodes)}, since cells concatenate all nodes, not"
             f" {fields[name]!r:.60}"
         )
 

@@ -1,4 +1,4 @@
-"""JSON read strictly: no key twice, no number that JSON does not know."""
+"""Strict reading of JSON: no key twice, no number that JSON does not have."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from spaces.errors import InvalidFile
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text.
+    """Return the value of a JSON text.
 
     Raises:
-        InvalidFile: not JSON, a key stands twice in one object, or a number is NaN or infinite.
+        InvalidFile: The text is not JSON, a key occurs twice in one object, or a number is NaN or
+            infinite.
     """
     try:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse)
@@ -21,18 +22,24 @@ def parse_json(text: str) -> Any:
         raise InvalidFile(f"not JSON: {reason}") from error
 
 
-def parse_object(text: str, what: str) -> dict[str, Any]:
-    """The JSON object of `text`; raises InvalidFile, which calls it `what`, where it is none or
-    empty.
+def parse_object(text: str, title: str) -> dict[str, Any]:
+    """Return the JSON object of a text.
+
+    Args:
+        text: JSON.
+        title: Name of such an object for errors, such as "a sample of an NNI tuner".
+
+    Raises:
+        InvalidFile: The text is not JSON, no object, or an empty one.
     """
     value = parse_json(text)
     if not isinstance(value, dict) or not value:
-        raise InvalidFile(f"{what} is a JSON object with at least one key, not {value!r:.60}")
+        raise InvalidFile(f"{title} is a JSON object with at least one key, not {value!r:.60}")
     return value
 
 
 def try_json(text: str) -> Any:
-    """The value of a JSON text; None where it is not JSON."""
+    """Return the value of a JSON text; None where it is not JSON."""
     try:
         return parse_json(text)
     except InvalidFile:
@@ -40,13 +47,14 @@ def try_json(text: str) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise InvalidFile(f"the key {key!r} stands twice")
-        found[key] = value
-    return found
+    value: dict[str, Any] = {}
+    for key, item in pairs:
+        # json would keep the last one, and so hide a mistake.
+        if key in value:
+            raise InvalidFile(f"the key {key!r} occurs twice")
+        value[key] = item
+    return value
 
 
 def _refuse(name: str) -> Any:
-    raise InvalidFile(f"not JSON: {name} is not a number that JSON knows")
+    raise InvalidFile(f"not JSON: {name} is not a number of JSON")

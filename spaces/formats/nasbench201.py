@@ -1,4 +1,4 @@
-"""NAS-Bench-201's strings (Dong and Yang, ICLR 2020, arXiv 2001.00326; nas_201_api).
+"""Strings of NAS-Bench-201 (Dong and Yang, ICLR 2020, arXiv 2001.00326; nas_201_api).
 
 `|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|`:
 nodes 1, 2 and 3 separated by `+`, each with `operation~source` for all nodes before it.
@@ -17,7 +17,7 @@ from spaces.registry import get
 
 
 class NasBench201:
-    """A cell as the benchmark's API writes it."""
+    """Cells as the API of NAS-Bench-201 writes them."""
 
     def detects(self, text: str, value: object) -> bool:
         return text.startswith("|") and "~" in text
@@ -28,24 +28,24 @@ class NasBench201:
         return space.architecture({edge_key(*edge): name for edge, name in operations.items()})
 
     def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
-        chosen = architecture.choices
-        if chosen.keys() != {edge_key(*edge) for edge in EDGES}:
+        choices = architecture.choices
+        if choices.keys() != {edge_key(*edge) for edge in EDGES}:
             raise InvalidArchitecture(
                 f"strings of NAS-Bench-201 are for its cells, not for {space.name}"
             )
-        return format_cell({edge: chosen[edge_key(*edge)] for edge in EDGES})
+        return format_cell({edge: choices[edge_key(*edge)] for edge in EDGES})
 
 
 def edge_key(source: int, target: int) -> str:
-    """The key of an edge's choice."""
+    """Return the key of an edge's choice."""
     return f"edge_{source}_{target}"
 
 
 def parse_cell(text: str) -> dict[tuple[int, int], str]:
-    """The operation of every edge (source, target), in the order of the string.
+    """Return the operation of every edge (source, target), in the order of the string.
 
     Raises:
-        InvalidFile: the string is cut, or an edge is missing, misplaced or unknown; node and edge
+        InvalidFile: The string is cut, or an edge is missing, misplaced or unknown; node and edge
             are named.
     """
     nodes = text.strip().split("+")
@@ -53,10 +53,11 @@ def parse_cell(text: str) -> dict[tuple[int, int], str]:
         raise InvalidFile(
             f"a cell of NAS-Bench-201 has 3 nodes separated by '+', not {len(nodes)}: {text!r:.60}"
         )
-    found: dict[tuple[int, int], str] = {}
+
+    operations: dict[tuple[int, int], str] = {}
     for target, node in enumerate(nodes, 1):
         if len(node) < 2 or not (node.startswith("|") and node.endswith("|")):
-            raise InvalidFile(f"node {target} must stand between '|', not {node!r:.60}")
+            raise InvalidFile(f"node {target} must be between '|', not {node!r:.60}")
         edges = node[1:-1].split("|")
         if len(edges) != target:
             raise InvalidFile(f"node {target} has {target} edges, not {len(edges)}: {node!r:.60}")
@@ -68,15 +69,15 @@ def parse_cell(text: str) -> dict[tuple[int, int], str]:
                 )
             if operation not in OPERATIONS:
                 raise InvalidFile(
-                    f"edge {source} -> {target}: unknown operation {operation!r:.60}; there is:"
-                    f" {', '.join(OPERATIONS)}"
+                    f"edge {source} -> {target}: unknown operation {operation!r:.60}; the"
+                    f" operations are: {', '.join(OPERATIONS)}"
                 )
-            found[source, target] = operation
-    return found
+            operations[source, target] = operation
+    return operations
 
 
 def format_cell(operations: Mapping[tuple[int, int], str]) -> str:
-    """The string of a cell, from the operation of every edge (source, target)."""
+    """Return the string of a cell from the operation of every edge (source, target)."""
     nodes = (
         "".join(f"{operations[s, target]}~{s}|" for s in range(target)) for target in (1, 2, 3)
     )

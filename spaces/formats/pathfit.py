@@ -12,26 +12,27 @@ from spaces.formats.json_text import parse_json
 
 
 class Pathfit:
-    """The JSON that `Architecture.to_json` writes."""
+    """JSON as `Architecture.to_json` writes it."""
 
     def detects(self, text: str, value: object) -> bool:
         return isinstance(value, dict) and {"space", "choices"} <= value.keys()
 
     def read(self, source: Source) -> Architecture:
-        value, space = parse_json(source.text), source.space
+        value = parse_json(source.text)
+        space = source.space
         if space is None:
             return Architecture.from_dict(value)
-        choices = (
-            value.get("choices")
-            if isinstance(value, Mapping) and value.get("space") == space.name
-            else None
-        )
-        if isinstance(choices, Mapping):
-            return space.architecture(choices)  # from_dict knows registered spaces only
+
+        # `Architecture.from_dict` knows registered spaces only.
+        if isinstance(value, Mapping) and value.get("space") == space.name:
+            choices = value.get("choices")
+            if isinstance(choices, Mapping):
+                return space.architecture(choices)
+
         architecture = Architecture.from_dict(value)
         if architecture.space != space.name:
             raise InvalidArchitecture(
-                f"an architecture of {architecture.space} was given for {space.name}"
+                f"this is an architecture of {architecture.space}, not of {space.name}"
             )
         return architecture
 

@@ -1,4 +1,4 @@
-"""Pickle files of plain containers and numbers; anything else is refused before it runs."""
+"""Reading of pickle files of plain containers and numbers; anything else is refused."""
 
 from __future__ import annotations
 
@@ -12,22 +12,21 @@ from typing import Any, NoReturn, TypeAlias
 from spaces.errors import InvalidFile
 
 Admitted: TypeAlias = Mapping[tuple[str, str], Callable[..., Any]]
-"""(module, name) that a file may refer to -> what is taken in its place."""
+"""(module, name) that a file may refer to -> the function that is called in its place."""
 
 _MEMO = {"PUT", "BINPUT", "LONG_BINPUT"}
 
 
 def load_plain(path: str | Path, admitted: Admitted | None = None) -> Any:
-    """The value of a pickle file that holds only dicts, lists, tuples, sets, text, numbers and
-    None.
+    """Read a pickle file of dicts, lists, tuples, sets, text, numbers and None.
 
     Args:
-        path: the file.
-        admitted: what it may hold besides; see `Admitted`.
+        path: File to read.
+        admitted: Further classes and functions that the file may refer to; None: no others.
 
     Raises:
-        InvalidFile: the file cannot be read, is no pickle, or names a class or function, which is
-            named.
+        InvalidFile: The file cannot be read, is no pickle, or refers to a class or function that is
+            not admitted, which is named.
     """
     try:
         return loads_plain(Path(path).read_bytes(), str(path), admitted)
@@ -38,13 +37,13 @@ def load_plain(path: str | Path, admitted: Admitted | None = None) -> Any:
 def loads_plain(
     content: bytes, name: str, admitted: Admitted | None = None, *, encoding: str = "ASCII"
 ) -> Any:
-    """The value of a pickle file's content; arguments and errors as of `load_plain`.
+    """Read the content of a pickle file; raises like `load_plain`.
 
     Args:
-        content: of the file.
-        name: of the file, for errors.
-        admitted: what it may hold besides.
-        encoding: of Python 2's text; `bytes` leaves it as bytes.
+        content: Content of the file.
+        name: Name of the file, for errors.
+        admitted: Further classes and functions that the file may refer to; None: no others.
+        encoding: Encoding of Python 2's text; `bytes` leaves it as bytes.
     """
     try:
         _check_memo(content)
@@ -52,7 +51,7 @@ def loads_plain(
     except InvalidFile as error:
         raise InvalidFile(f"{name}: {error}") from error
     except (
-        # What the unpickler raises for bytes that are no pickle.
+        # The unpickler raises any of these for bytes that are no pickle.
         *(
             pickle.UnpicklingError,
             EOFError,
@@ -84,8 +83,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def _check_memo(content: bytes) -> None:
-    # The unpickler allocates a memo as long as the largest index: a few bytes could ask for
-    # gigabytes.
+    # The unpickler allocates a memo as long as the largest index: a few bytes could take gigabytes.
     for opcode, argument, _ in pickletools.genops(content):
         if opcode.name in _MEMO and isinstance(argument, int) and argument > len(content):
             raise InvalidFile(f"the memo index {argument} is out of range")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from spaces.console.group import example, typed
+from spaces.console.group import command_line, example
 
 BENCHMARKS = ("nasbench201", "nasbench101", "nasbench-macro", "hw-nas-bench")
 
@@ -95,7 +95,9 @@ def _benchmark(files: tuple[Path, ...], name: str, output: Path | None) -> None:
         raise click.UsageError(f"a benchmark is imported from one file, not from {len(files)}")
     path = output or DEFAULT_FOLDER / f"{name}.npz"
     with Bar(f"reading {files[0].name}") as bar:
-        records = import_benchmark(name, files[0], path, command=typed(), progress=bar.update)
+        records = import_benchmark(
+            name, files[0], path, command=command_line(), progress=bar.update
+        )
     columns = ", ".join(
         metric if epochs is None else f"{metric} ({epochs} epochs)"
         for metric, epochs in records.columns
@@ -128,7 +130,7 @@ def _lookup_table(
         name=name or path.stem,
         processor=processor,
         conditions=conditions,
-        command=typed(),
+        command=command_line(),
     )
     imported.table.save(path)
     least, greatest = imported.table.cost_model(space).bounds()

@@ -1,9 +1,9 @@
-"""`net.config` files of ProxylessNAS and Once-for-All (Cai et al., arXiv 1812.00332 and 1908.09791;
-MIT releases).
+"""Content of the `net.config` files of ProxylessNAS and Once-for-All.
 
-Both are the JSON of a chain of inverted residual blocks. OFA's blocks also state `mid_channels`,
-`act_func` and `use_se`, and its shortcuts give the channels as lists; ProxylessNAS's may be a
-`ZeroLayer`, which leaves the shortcut.
+The formats are those of the MIT releases of Cai et al., arXiv 1812.00332 and 1908.09791: JSON of a
+chain of inverted residual blocks. OFA's blocks also state `mid_channels`, `act_func` and `use_se`,
+and its shortcuts have the channels as lists; ProxylessNAS's layers may be a `ZeroLayer`, which
+leaves only the shortcut.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-PROXYLESS, MOBILENET = "ProxylessNASNets", "MobileNetV3"
-"""The names of the two kinds of networks."""
+PROXYLESS = "ProxylessNASNets"
+"""Name of ProxylessNAS's networks in the files."""
+MOBILENET = "MobileNetV3"
+"""Name of Once-for-All's MobileNetV3 in the files."""
 
 ACTIVATIONS = {"relu": "relu", "relu6": "relu6", "h_swish": "hswish"}
-"""The files' name of an activation -> ours."""
+"""Name of an activation in the files -> name in Pathfit."""
 
+# Fields that have these values in every published file; other values are refused.
 
 CONV_DEFAULTS: dict[str, Any] = {
     "dilation": 1,
@@ -42,8 +45,15 @@ IDENTITY_DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class ConvLayer:
-    """A convolution with an activation: channels, kernel, stride; `normalised` tells of batch
-    normalisation.
+    """A convolution with an activation.
+
+    Args:
+        inputs: Input channels.
+        outputs: Output channels.
+        kernel: Side of the kernel.
+        stride: Stride.
+        activation: Name of the activation in Pathfit.
+        normalised: Whether batch normalisation follows the convolution.
     """
 
     inputs: int
@@ -56,17 +66,17 @@ class ConvLayer:
 
 @dataclass(frozen=True)
 class InvertedLayer:
-    """Pointwise, depthwise and pointwise convolution.
+    """A pointwise, a depthwise and a pointwise convolution.
 
     Args:
-        inputs, outputs: channels.
-        kernel: side of the depthwise kernel.
-        stride: of the depthwise convolution.
-        expansion: hidden channels over input channels; 1 leaves the first pointwise convolution
-            out.
-        hidden: channels inside; None: as the expansion says.
-        activation: of the first two convolutions.
-        squeeze: whether squeeze-and-excitation follows the depthwise convolution.
+        inputs: Input channels.
+        outputs: Output channels.
+        kernel: Side of the depthwise kernel.
+        stride: Stride of the depthwise convolution.
+        expansion: Hidden channels over input channels; 1 omits the first pointwise convolution.
+        hidden: Hidden channels; None: those that follow from the expansion.
+        activation: Activation of the first two convolutions, named as in Pathfit.
+        squeeze: Whether squeeze-and-excitation follows the depthwise convolution.
     """
 
     inputs: int
@@ -81,27 +91,33 @@ class InvertedLayer:
 
 @dataclass(frozen=True)
 class ResidualBlock:
-    """An inverted layer (None: zero, the shortcut alone is left) with a shortcut or without."""
+    """An inverted layer with a shortcut or without.
+
+    Args:
+        layer: Inverted layer; None for a ZeroLayer, so that only the shortcut remains.
+        shortcut: Channels of the identity; None for a block without a shortcut.
+    """
 
     layer: InvertedLayer | None
     shortcut: int | None
-    """Channels of the identity; None: there is none."""
 
 
 @dataclass(frozen=True)
 class NetConfig:
-    """A whole network.
+    """A network.
 
     Args:
         name: `ProxylessNASNets` or `MobileNetV3`.
-        ofa: whether the file is in OFA's dialect.
-        first: the stem.
-        blocks: the chain.
-        last: the convolutions before the classifier (the one of a MobileNetV3 that is not
-            normalised follows the pool).
-        features, classes: of the linear classifier.
-        dropout: before the classifier, a probability.
-        momentum, epsilon: of batch normalisation.
+        ofa: Whether the file is in OFA's dialect.
+        first: Stem.
+        blocks: Chain of blocks.
+        last: Convolutions before the classifier; the one of a MobileNetV3 that is not normalised
+            follows the pool.
+        features: Input features of the linear classifier.
+        classes: Outputs of the linear classifier.
+        dropout: Probability of dropout before the classifier.
+        momentum: Momentum of batch normalisation.
+        epsilon: Epsilon of batch normalisation.
     """
 
     name: str

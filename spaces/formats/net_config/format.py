@@ -1,6 +1,4 @@
-"""net.config files as architectures of the spaces `proxylessnas`, `ofa-proxyless` and
-`ofa-mobilenetv3`.
-"""
+"""net.config files as architectures of proxylessnas, ofa-proxyless and ofa-mobilenetv3."""
 
 from __future__ import annotations
 
@@ -16,14 +14,14 @@ from spaces.errors import InvalidArchitecture, InvalidFile
 from spaces.formats.format import Source
 from spaces.formats.net_config.blocks import MOBILENET, NetConfig
 from spaces.formats.net_config.parser import is_ofa, parse_net_config
-from spaces.formats.net_config.run_config import image_size_beside
+from spaces.formats.net_config.run_config import read_image_size
 from spaces.formats.net_config.space import choose, describe
 from spaces.formats.net_config.writer import write_net_config
 from spaces.registry import get
 from spaces.space import SearchSpace, require_networks
 
 INPUT_SIZE = 224
-"""The image size of a net.config that comes without one."""
+"""Height and width in pixels of the images for a net.config without a run.config."""
 
 # The widths of OFA's released supernets, by the channels of their first convolution.
 _OFA = {
@@ -36,7 +34,7 @@ class NetConfigFormat:
     """net.config files of one dialect.
 
     Args:
-        ofa: whether blocks state `mid_channels`, `act_func` and `use_se`, as Once-for-All's do.
+        ofa: Whether blocks state `mid_channels`, `act_func` and `use_se`, like Once-for-All's.
     """
 
     def __init__(self, ofa: bool):
@@ -56,18 +54,23 @@ class NetConfigFormat:
             raise InvalidFile(
                 f"the blocks are in the dialect of {'OFA' if config.ofa else 'ProxylessNAS'}"
             )
-        size = source.input_size or image_size_beside(source.path)
+
+        size = source.input_size or read_image_size(source.path)
         space = source.space or self._space(config, size or INPUT_SIZE)
         chain, codes = _at_size(require_networks(space), size)
         self._check(chain)
+
         architecture = chain.architecture(choose(chain, config.blocks))
+        # The choices do not cover widths and strides, which must be the space's as well.
         _check_equal(chain, config, describe(chain, architecture, self.ofa))
         return space.architecture([*codes, *chain.encode([architecture])[0].tolist()])
 
     def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
         codes = space.encode([architecture])[0]
         if isinstance(space, ResolutionSpace):
-            space, codes = space.at(int(codes[0])), codes[1:]
+            # The first code is that of the resolution, which a run.config states.
+            space = space.at(int(codes[0]))
+            codes = codes[1:]
         chain = self._check(space)
         return write_net_config(describe(chain, chain.architecture(codes), self.ofa))
 
@@ -96,6 +99,8 @@ def _ofa_space(config: NetConfig, size: int) -> SearchSpace:
 def _proxylessnas_space(config: NetConfig, size: int) -> SearchSpace:
     if config.name == MOBILENET:
         raise InvalidArchitecture("name is 'MobileNetV3', but only OFA has these networks")
+
+    # A block without a shortcut begins a stage; one with a shortcut repeats the block before it.
     first, *cells = config.blocks
     channels: list[int] = []
     repeats: list[int] = []
@@ -111,9 +116,10 @@ def _proxylessnas_space(config: NetConfig, size: int) -> SearchSpace:
             channels.append(block.layer.outputs)
             strides.append(block.layer.stride)
             repeats.append(1)
+
     if first.layer is None or not cells:
         raise InvalidArchitecture(
-            "a network of ProxylessNAS begins with a fixed block, and cells follow it"
+            "a network of ProxylessNAS begins with a fixed block, after which there are cells"
         )
     return get(
         "proxylessnas",
@@ -129,8 +135,11 @@ def _proxylessnas_space(config: NetConfig, size: int) -> SearchSpace:
 
 
 def _at_size(space: SearchSpace, size: int | None) -> tuple[Any, list[int]]:
-    """The space of the image size (None: its own, the first of several), and the codes that choose
-    it.
+    """Return the space at an image size, and the codes that stand for the size.
+
+    Args:
+        space: Space with one or several image sizes.
+        size: Height and width in pixels; None for the first of the space.
     """
     if isinstance(space, ResolutionSpace):
         if size is not None and size not in space.resolutions:
@@ -146,30 +155,30 @@ def _at_size(space: SearchSpace, size: int | None) -> tuple[Any, list[int]]:
     return space, []
 
 
-def _check_equal(space: ChainSpace, given: NetConfig, built: NetConfig) -> None:
+def _check_equal(space: ChainSpace, config: NetConfig, built: NetConfig) -> None:
+    values = [json.loads(write_net_config(description)) for description in (config, built)]
     # Dropout belongs to the training of a network and not to its architecture.
-    values = [json.loads(write_net_config(config)) for config in (given, built)]
     for value in values:
         del value["classifier"]["dropout_rate"]
-    path = _difference(*values)
-    if path is not None:
-        raise InvalidArchitecture(
-            f"{path[0]} is {path[1]!r}, but in {space.name} it is {path[2]!r}"
-        )
+
+    difference = _difference(*values)
+    if difference is not None:
+        path, value, expected = difference
+        raise InvalidArchitecture(f"{path} is {value!r}, but in {space.name} it is {expected!r}")
 
 
-def _difference(given: Any, built: Any, path: str = "") -> tuple[str, Any, Any] | None:
-    """Path and both values of the first field that differs."""
-    if isinstance(given, dict) and isinstance(built, dict) and given.keys() == built.keys():
-        pairs = [(f"{path}.{key}" if path else key, given[key], built[key]) for key in given]
-    elif isinstance(given, list) and isinstance(built, list) and len(given) == len(built):
-        pairs = [
-            (f"{path}[{index}]", *pair) for index, pair in enumerate(zip(given, built, strict=True))
-        ]
+def _difference(first: Any, second: Any, path: str = "") -> tuple[str, Any, Any] | None:
+    """Return path and both values of the first field that differs."""
+    if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
+        pairs = [(f"{path}.{key}" if path else key, first[key], second[key]) for key in first]
+    elif isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        items = enumerate(zip(first, second, strict=True))
+        pairs = [(f"{path}[{index}]", *pair) for index, pair in items]
     else:
-        return None if given == built else (path, given, built)
-    found = (_difference(first, second, place) for place, first, second in pairs)
-    return next((difference for difference in found if difference is not None), None)
+        return None if first == second else (path, first, second)
+
+    differences = (_difference(one, other, inner_path) for inner_path, one, other in pairs)
+    return next((difference for difference in differences if difference is not None), None)
 
 
 def proxylessnas() -> NetConfigFormat:

@@ -1,6 +1,4 @@
-"""Reading the net.config of ProxylessNAS and OFA; `spaces.formats.net_config.blocks` describes
-it.
-"""
+"""Reading of net.config files, whose content `spaces.formats.net_config.blocks` describes."""
 
 from __future__ import annotations
 
@@ -24,8 +22,9 @@ from spaces.formats.net_config.blocks import (
 
 
 def is_ofa(value: Any) -> bool:
-    """Whether the JSON value of a net.config is in OFA's dialect: its inverted layers state their
-    activation.
+    """Return whether the JSON value of a net.config is in OFA's dialect.
+
+    In that dialect the inverted layers state their activation or hidden channels.
     """
     blocks = value.get("blocks") if isinstance(value, dict) else None
     layers = [
@@ -40,24 +39,31 @@ def parse_net_config(text: str) -> NetConfig:
     """Read a net.config.
 
     Raises:
-        InvalidFile: a key is missing, unexpected or of a wrong value; its path is named, such as
+        InvalidFile: A key is missing, unexpected or has a wrong value; its path is named, such as
             `blocks[3].mobile_inverted_conv.kernel_size`.
     """
     value = parse_json(text)
-    fields, ofa = Fields(value), is_ofa(value)
+    fields = Fields(value)
+    ofa = is_ofa(value)
     name = fields.fixed("name", PROXYLESS, MOBILENET)
     first = _conv_layer(fields, "first_conv")
-    given = fields.take("blocks")
-    if not isinstance(given, list) or not given:
-        raise InvalidFile(f"blocks must be a list with at least one block, not {given!r:.60}")
-    activation = first.activation
+
+    block_values = fields.take("blocks")
+    if not isinstance(block_values, list) or not block_values:
+        raise InvalidFile(
+            f"blocks must be a list with at least one block, not {block_values!r:.60}"
+        )
+    # ProxylessNAS's blocks have the activation of the stem, and do not state it.
     blocks = tuple(
-        _block(Fields(block, f"blocks[{i}]"), ofa, activation) for i, block in enumerate(given)
+        _block(Fields(block, f"blocks[{index}]"), ofa, first.activation)
+        for index, block in enumerate(block_values)
     )
-    names = (
-        ("final_expand_layer", "feature_mix_layer") if name == MOBILENET else ("feature_mix_layer",)
-    )
+
+    names: tuple[str, ...] = ("feature_mix_layer",)
+    if name == MOBILENET:
+        names = ("final_expand_layer", *names)
     last = tuple(_conv_layer(fields, key) for key in names)
+
     features, classes, dropout = _classifier(fields.fields("classifier"))
     bn = fields.fields("bn")
     config = NetConfig(
@@ -74,6 +80,7 @@ def parse_net_config(text: str) -> NetConfig:
     )
     bn.end()
     fields.end()
+
     _check_channels(config, names)
     return config
 
@@ -99,13 +106,11 @@ def _classifier(fields: Fields) -> tuple[int, int, float]:
     fields.fixed("name", "LinearLayer")
     for name, value in LINEAR_DEFAULTS.items():
         fields.fixed(name, value)
-    found = (
-        fields.integer("in_features"),
-        fields.integer("out_features"),
-        fields.number("dropout_rate"),
-    )
+    features = fields.integer("in_features")
+    classes = fields.integer("out_features")
+    dropout = fields.number("dropout_rate")
     fields.end()
-    return found
+    return features, classes, dropout
 
 
 def _block(fields: Fields, ofa: bool, activation: str) -> ResidualBlock:
@@ -114,15 +119,15 @@ def _block(fields: Fields, ofa: bool, activation: str) -> ResidualBlock:
     shortcut = _shortcut(fields, ofa)
     if layer is None and shortcut is None:
         raise InvalidFile(
-            f"{fields.at('shortcut')} must be an IdentityLayer, for the block's layer is a"
+            f"{fields.at('shortcut')} must be an IdentityLayer, since the block's layer is a"
             " ZeroLayer"
         )
-    if (
-        layer is not None
-        and shortcut is not None
-        and (layer.stride != 1 or layer.inputs != layer.outputs)
-    ):
-        raise InvalidFile(f"{fields.at('shortcut')} must be null, for the block changes the shape")
+    # An identity can be added to outputs of the inputs' shape only.
+    changes_shape = layer is not None and (layer.stride != 1 or layer.inputs != layer.outputs)
+    if changes_shape and shortcut is not None:
+        raise InvalidFile(
+            f"{fields.at('shortcut')} must be null, since the block changes the shape"
+        )
     fields.end()
     return ResidualBlock(layer, shortcut)
 
@@ -132,19 +137,18 @@ def _inverted_layer(fields: Fields, ofa: bool, activation: str) -> InvertedLayer
         fields.fixed("stride", 1)
         fields.end()
         return None
-    inputs, outputs, kernel = (
-        fields.integer("in_channels"),
-        fields.integer("out_channels"),
-        _kernel(fields),
-    )
-    stride, expansion = fields.integer("stride"), fields.integer("expand_ratio")
-    hidden, squeeze = None, False
+
+    inputs = fields.integer("in_channels")
+    outputs = fields.integer("out_channels")
+    kernel = _kernel(fields)
+    stride = fields.integer("stride")
+    expansion = fields.integer("expand_ratio")
+    hidden = None
+    squeeze = False
     if ofa:
         hidden = fields.optional_integer("mid_channels")
-        activation, squeeze = (
-            ACTIVATIONS[fields.fixed("act_func", *ACTIVATIONS)],
-            fields.flag("use_se"),
-        )
+        activation = ACTIVATIONS[fields.fixed("act_func", *ACTIVATIONS)]
+        squeeze = fields.flag("use_se")
     fields.end()
     return InvertedLayer(inputs, outputs, kernel, stride, expansion, hidden, activation, squeeze)
 
@@ -155,15 +159,17 @@ def _shortcut(parent: Fields, ofa: bool) -> int | None:
         return None
     fields = Fields(value, parent.at("shortcut"))
     fields.fixed("name", "IdentityLayer")
-    for name, fixed in IDENTITY_DEFAULTS.items():
-        fields.fixed(name, fixed)
-    channels = [_channels(fields, key, ofa) for key in ("in_channels", "out_channels")]
-    if channels[0] != channels[1]:
+    for name, default in IDENTITY_DEFAULTS.items():
+        fields.fixed(name, default)
+
+    inputs = _channels(fields, "in_channels", ofa)
+    outputs = _channels(fields, "out_channels", ofa)
+    if inputs != outputs:
         raise InvalidFile(
-            f"{fields.at('out_channels')} must be in_channels ({channels[0]}), not {channels[1]}"
+            f"{fields.at('out_channels')} must be in_channels ({inputs}), not {outputs}"
         )
     fields.end()
-    return channels[0]
+    return inputs
 
 
 def _channels(fields: Fields, key: str, ofa: bool) -> int:
@@ -183,7 +189,7 @@ def _kernel(fields: Fields) -> int:
 
 
 def _check_channels(config: NetConfig, last: tuple[str, ...]) -> None:
-    """Every layer must take the channels that the one before it gives."""
+    """Check that every layer has as many input channels as the layer before it has outputs."""
     channels = config.first.outputs
     for index, block in enumerate(config.blocks):
         if block.layer is not None:
@@ -192,13 +198,17 @@ def _check_channels(config: NetConfig, last: tuple[str, ...]) -> None:
             )
         if block.shortcut is not None:
             _check(f"blocks[{index}].shortcut.in_channels", block.shortcut, channels)
-        channels = block.layer.outputs if block.layer is not None else channels
+        # A ZeroLayer leaves the channels as they are.
+        if block.layer is not None:
+            channels = block.layer.outputs
     for name, layer in zip(last, config.last, strict=True):
         _check(f"{name}.in_channels", layer.inputs, channels)
         channels = layer.outputs
     _check("classifier.in_features", config.features, channels)
 
 
-def _check(path: str, given: int, before: int) -> None:
-    if given != before:
-        raise InvalidFile(f"{path} is {given}, but the layer before it gives {before} channels")
+def _check(path: str, channels: int, expected: int) -> None:
+    if channels != expected:
+        raise InvalidFile(
+            f"{path} is {channels}, but the layer before it has {expected} output channels"
+        )

@@ -1,4 +1,4 @@
-"""`run.config`, which Once-for-All keeps beside a `net.config`: `{"image_size": 224}`."""
+"""The `run.config` that Once-for-All stores next to a `net.config`: `{"image_size": 224}`."""
 
 from __future__ import annotations
 
@@ -12,31 +12,37 @@ from spaces.formats.json_fields import Fields
 from spaces.formats.json_text import parse_json
 from spaces.registry import get
 
-_NET, _RUN = "net.config", "run.config"
+_NET = "net.config"
+_RUN = "run.config"
 
 
-def image_size_beside(path: Path | None) -> int | None:
-    """Height and width in pixels as the run.config beside a net.config says; None where there is
-    none.
+def read_image_size(path: Path | None) -> int | None:
+    """Return the image size in the run.config next to a net.config.
+
+    Args:
+        path: net.config; None for a text without a file.
+
+    Returns:
+        Height and width in pixels; None where no run.config exists.
 
     Raises:
-        InvalidFile: the run.config is wrong; it and its key are named.
+        InvalidFile: The run.config is wrong; it and its key are named.
     """
     if path is None or not path.name.endswith(_NET):
         return None
-    beside = path.with_name(path.name.removesuffix(_NET) + _RUN)
-    if not beside.exists():
+    run_config = path.with_name(path.name.removesuffix(_NET) + _RUN)
+    if not run_config.exists():
         return None
     try:
-        fields = Fields(parse_json(read_text(beside)))
+        fields = Fields(parse_json(read_text(run_config)))
         size = fields.integer("image_size")
         fields.end()
     except InvalidFile as error:
-        raise InvalidFile(f"{beside.name} beside it: {error}") from error
+        raise InvalidFile(f"{run_config.name} next to it: {error}") from error
     return size
 
 
 def write_run_config(architecture: Architecture) -> str:
-    """The JSON text to keep as run.config beside the net.config of an architecture."""
+    """Return the JSON text of the run.config that belongs to an architecture's net.config."""
     _, height, _ = get(architecture.space).input_shape_of(architecture)
     return json.dumps({"image_size": height}, indent=4)

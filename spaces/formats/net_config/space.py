@@ -1,6 +1,4 @@
-"""Between the descriptions of net.config files and architectures of chains of inverted residual
-blocks.
-"""
+"""Conversion between net.config files and architectures of chains of inverted residual blocks."""
 
 from __future__ import annotations
 
@@ -26,45 +24,53 @@ from spaces.zoo.proxylessnas import ZERO
 
 MOMENTUM = 0.1
 EPSILONS = {PROXYLESS: 1e-3, MOBILENET: 1e-5}
-"""Name of the network -> batch normalisation's epsilon in all published files."""
+"""Name of the network -> epsilon of batch normalisation in all published files."""
 
 
 def describe(space: ChainSpace, architecture: Architecture, ofa: bool) -> NetConfig:
-    """The description of an architecture; `ofa` tells the dialect.
+    """Describe an architecture as a net.config.
+
+    Args:
+        space: Space of the architecture.
+        architecture: Architecture to describe.
+        ofa: Whether the description is in OFA's dialect.
 
     Raises:
-        InvalidArchitecture: the space has blocks that a net.config cannot say; the block is named.
+        InvalidArchitecture: The space has blocks that a net.config cannot express; one is named.
     """
-    before: list[ConvLayer] = []
+    stem: list[ConvLayer] = []
     blocks: list[ResidualBlock] = []
     last: list[ConvLayer] = []
-    chosen = architecture.choices
-    *parts, classifier = space.layout
-    for part in parts:
-        candidate = part.candidates[chosen[part.key]] if isinstance(part, ChoiceLayer) else (part,)
+    *layers, classifier = space.layout
+    for layer in layers:
+        candidate = (layer,) if isinstance(layer, Block) else _blocks(layer, architecture)
         for block in candidate:
             if block.operator == "mbconv":
                 blocks.append(_residual(block, ofa))
             elif block.operator in ("conv", "conv_act"):
-                (last if blocks else before).append(_conv(block))
-            elif block.operator != "global_pool":  # which the file leaves to the kind of network
-                raise InvalidArchitecture(f"a net.config has no way to say {block.key!r}")
-        if not candidate and isinstance(part, ChoiceLayer) and chosen[part.key] != SKIP:
-            blocks.append(ResidualBlock(None, _inputs(part)))
-    if (
-        len(before) != 1
-        or len(last) not in (1, 2)
-        or not blocks
-        or not isinstance(classifier, Block)
-    ):
+                (last if blocks else stem).append(_conv(block))
+            # The pool is part of each kind of network, and not of its file.
+            elif block.operator != "global_pool":
+                raise InvalidArchitecture(f"a net.config cannot express {block.key!r}")
+
+        # A candidate without blocks is a ZeroLayer, unless it shortens its stage.
+        if (
+            isinstance(layer, ChoiceLayer)
+            and not candidate
+            and architecture.choices[layer.key] != SKIP
+        ):
+            blocks.append(ResidualBlock(None, _inputs(layer)))
+
+    if len(stem) != 1 or len(last) not in (1, 2) or not blocks or not isinstance(classifier, Block):
         raise InvalidArchitecture(
             f"a net.config is for networks of inverted residual blocks, not for {space.name}"
         )
+
     name = MOBILENET if len(last) == 2 else PROXYLESS
     return NetConfig(
         name,
         ofa,
-        before[0],
+        stem[0],
         tuple(blocks),
         tuple(last),
         classifier.input[0],
@@ -76,20 +82,29 @@ def describe(space: ChainSpace, architecture: Architecture, ofa: bool) -> NetCon
 
 
 def choose(space: ChainSpace, blocks: Iterable[ResidualBlock]) -> dict[str, str]:
-    """Choice -> candidate of the blocks, stage by stage; a stage's missing layers are skipped.
+    """Find the choices that yield blocks, stage by stage.
+
+    Args:
+        space: Space of the choices.
+        blocks: Blocks of a net.config; where a stage has fewer than layers, the last are skipped.
+
+    Returns:
+        Choice -> candidate.
 
     Raises:
-        InvalidArchitecture: a stage or layer too many or too few, or one with an unknown kernel or
+        InvalidArchitecture: A stage or layer is missing or superfluous, or has an unknown kernel or
             expansion.
     """
-    given = [(index, block) for index, block in enumerate(blocks)][len(_fixed(space)) :]
-    stages, wanted = _stages(given), _choice_stages(space)
-    if len(stages) != len(wanted):
+    numbered = list(enumerate(blocks))[len(_fixed(space)) :]
+    stages = _stages(numbered)
+    choice_stages = _choice_stages(space)
+    if len(stages) != len(choice_stages):
         raise InvalidArchitecture(
-            f"{space.name} has {len(wanted)} stages of layers to choose, not {len(stages)}"
+            f"{space.name} has {len(choice_stages)} stages of layers to choose, not {len(stages)}"
         )
-    chosen: dict[str, str] = {}
-    for stage, layers in zip(stages, wanted, strict=True):
+
+    choices: dict[str, str] = {}
+    for stage, layers in zip(stages, choice_stages, strict=True):
         start = stage[0][0]
         if len(stage) > len(layers):
             raise InvalidArchitecture(
@@ -97,30 +112,34 @@ def choose(space: ChainSpace, blocks: Iterable[ResidualBlock]) -> dict[str, str]
                 f" {len(layers)} layers"
             )
         for layer, (index, block) in zip(layers, stage, strict=False):
-            chosen[layer.key] = _candidate(layer, index, block)
+            choices[layer.key] = _candidate(layer, index, block)
         for layer in layers[len(stage) :]:
             if SKIP not in layer.candidates:
                 raise InvalidArchitecture(
                     f"the stage from blocks[{start}] has {len(stage)} layers, too few"
                 )
-            chosen[layer.key] = SKIP
-    return chosen
+            choices[layer.key] = SKIP
+    return choices
 
 
 def _candidate(layer: ChoiceLayer, index: int, block: ResidualBlock) -> str:
     name = ZERO if block.layer is None else f"k{block.layer.kernel}e{block.layer.expansion}"
     if name not in layer.candidates:
         raise InvalidArchitecture(
-            f"blocks[{index}]: {layer.key} has no candidate {name!r}; there is:"
+            f"blocks[{index}]: {layer.key} has no candidate {name!r}; it has:"
             f" {', '.join(layer.candidates)}"
         )
     return name
 
 
-def _stages(given: list[tuple[int, ResidualBlock]]) -> list[list[tuple[int, ResidualBlock]]]:
-    # A stage begins where stride or channels change, which is where there is no shortcut.
+def _blocks(layer: ChoiceLayer, architecture: Architecture) -> tuple[Block, ...]:
+    return tuple(layer.candidates[architecture.choices[layer.key]])
+
+
+def _stages(numbered: list[tuple[int, ResidualBlock]]) -> list[list[tuple[int, ResidualBlock]]]:
+    # A stage begins where stride or channels change, which rules out a shortcut.
     stages: list[list[tuple[int, ResidualBlock]]] = []
-    for index, block in given:
+    for index, block in numbered:
         if block.shortcut is None or not stages:
             stages.append([])
         stages[-1].append((index, block))
@@ -142,17 +161,18 @@ def _fixed(space: ChainSpace) -> list[Block]:
 
 
 def _residual(block: Block, ofa: bool) -> ResidualBlock:
-    inputs, outputs, expansion = block.input[0], block.output[0], block.expansion or 1
+    inputs = block.input[0]
+    expansion = block.expansion or 1
+    # OFA's files state the hidden channels of blocks that expand.
     hidden = inputs * expansion if ofa and expansion > 1 else None
-    activation = block.activation or "relu6"
     layer = InvertedLayer(
         inputs,
-        outputs,
+        block.output[0],
         block.kernel or 3,
         block.stride or 1,
         expansion,
         hidden,
-        activation,
+        block.activation or "relu6",
         block.se,
     )
     return ResidualBlock(layer, inputs if block.shortcut else None)

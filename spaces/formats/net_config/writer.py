@@ -1,6 +1,4 @@
-"""Writing the net.config of ProxylessNAS and OFA; `spaces.formats.net_config.blocks` describes
-it.
-"""
+"""Writing of net.config files, whose content `spaces.formats.net_config.blocks` describes."""
 
 from __future__ import annotations
 
@@ -23,12 +21,11 @@ _NAMES = {ours: theirs for theirs, ours in ACTIVATIONS.items()}
 
 
 def write_net_config(config: NetConfig) -> str:
-    """The JSON text; `parse_net_config` gives the description back."""
-    last = (
-        ("final_expand_layer", "feature_mix_layer")
-        if config.name == MOBILENET
-        else ("feature_mix_layer",)
-    )
+    """Return the JSON text of a description, which `parse_net_config` reads back."""
+    last = ["feature_mix_layer"]
+    if config.name == MOBILENET:
+        last.insert(0, "final_expand_layer")
+
     classifier: dict[str, Any] = {
         "name": "LinearLayer",
         "in_features": config.features,
@@ -65,8 +62,10 @@ def _block(block: ResidualBlock, ofa: bool) -> dict[str, Any]:
         if block.layer is None
         else _inverted_layer(block.layer, ofa)
     )
+
     shortcut = None
     if block.shortcut is not None:
+        # OFA's files have the channels as lists.
         channels = [block.shortcut] if ofa else block.shortcut
         shortcut = {
             "name": "IdentityLayer",
@@ -74,6 +73,7 @@ def _block(block: ResidualBlock, ofa: bool) -> dict[str, Any]:
             "out_channels": channels,
             **IDENTITY_DEFAULTS,
         }
+
     return {
         "name": "MobileInvertedResidualBlock",
         "mobile_inverted_conv": layer,

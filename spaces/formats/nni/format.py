@@ -1,9 +1,8 @@
-"""NNI's fixed architectures: `{"key": value}` in three generations (microsoft/nni, MIT;
-nas/pytorch/fixed.py).
+"""Fixed architectures of NNI: `{"key": value}` in three generations.
 
-1.9 exports multi-hot lists, 2.10 an index as text or a name, 3.0 label -> value. The SPOS example
-of 1.9 and 2.10 gives its layers no keys, so that theirs are `LayerChoice1` ... `LayerChoice20` and
-candidates are numbered.
+1.9 exports multi-hot lists, 2.10 an index as text or a name, 3.0 label -> value (microsoft/nni,
+MIT; nas/pytorch/fixed.py). The SPOS example of 1.9 and 2.10 gives its layers no keys: theirs
+are `LayerChoice1` ... `LayerChoice20` and candidates are numbered.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from spaces.formats.nni.keys import (
     is_automatic,
     match_keys,
 )
-from spaces.formats.nni.values import Spelling, multi_hot, plain, read_value, taken_by
+from spaces.formats.nni.values import Spelling, indices_of, multi_hot, plain, read_value
 from spaces.registry import get
 
 NNI_1_9 = Spelling("NNI 1.9", multi_hot=True)
@@ -37,10 +36,10 @@ ANY = Spelling("NNI", multi_hot=True, plain=True, index_text=True)
 
 
 class Nni:
-    """Fixed architectures of one generation, or of any (which writes 3.0).
+    """Fixed architectures of one generation, or of any, which are written like NNI 3.0's.
 
     Args:
-        spelling: what is read.
+        spelling: Spelling of the values that are read.
     """
 
     def __init__(self, spelling: Spelling):
@@ -61,16 +60,16 @@ class Nni:
         return self.spelling is ANY or not any(map(_is_multi_hot, value.values()))
 
     def read(self, source: Source) -> Architecture:
-        given = parse_object(source.text, "an architecture of NNI")
-        cells = source.space is None or _is_cell(source.space.choices)
-        if cells and not given.keys().isdisjoint(CELL_KEYS):
-            return _read_cell(source.space or get("nasbench201"), given)
+        value = parse_object(source.text, "an architecture of NNI")
+        may_be_cell = source.space is None or _is_cell(source.space.choices)
+        if may_be_cell and not value.keys().isdisjoint(CELL_KEYS):
+            return _read_cell(source.space or get("nasbench201"), value)
         if source.space is not None:
-            return self._of(source.space, given)
-        return guess(given, lambda space: self._of(space, given))
+            return self._architecture(source.space, value)
+        return guess(value, lambda space: self._architecture(space, value))
 
-    def _of(self, space: ChoiceSpace, given: Mapping[str, Any]) -> Architecture:
-        values = match_keys(space.choices, given)
+    def _architecture(self, space: ChoiceSpace, value: Mapping[str, Any]) -> Architecture:
+        values = match_keys(space.choices, value)
         return space.architecture(
             {
                 choice.key: read_value(choice, values[choice.key], self.spelling)
@@ -79,18 +78,19 @@ class Nni:
         )
 
     def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
-        chosen = architecture.choices
-        pairs = [(choice, chosen[choice.key]) for choice in space.choices]
+        choices = architecture.choices
+        pairs = [(choice, choices[choice.key]) for choice in space.choices]
         unnamed = has_automatic_keys(space)
         keys = [choice.key for choice in space.choices]
+        # NNI 3.0 requires labels, so that choices without keys occur in earlier generations only.
         if unnamed and self.spelling in (NNI_1_9, NNI_2_10):
             keys = automatic_keys(space.choices)
         if self.spelling is NNI_1_9:
             values: list[Any] = [multi_hot(*pair) for pair in pairs]
         elif self.spelling is NNI_2_10 and unnamed:
-            values = [str(taken_by(*pair)[0]) for pair in pairs]
+            values = [str(indices_of(*pair)[0]) for pair in pairs]
         elif _is_cell(space.choices):
-            return json.dumps(_write_cell(chosen), indent=2)
+            return json.dumps(_write_cell(choices), indent=2)
         else:
             values = [plain(*pair) for pair in pairs]
         return json.dumps(dict(zip(keys, values, strict=True)), indent=2)
@@ -100,22 +100,23 @@ def _is_cell(choices: Iterable[Choice]) -> bool:
     return {choice.key for choice in choices} == set(CELL_KEYS.values())
 
 
-def _read_cell(space: ChoiceSpace, given: Mapping[str, Any]) -> Architecture:
-    check_keys([Choice(key, ()) for key in CELL_KEYS], given)
-    for key, value in given.items():
+def _read_cell(space: ChoiceSpace, values: Mapping[str, Any]) -> Architecture:
+    check_keys([Choice(key, ()) for key in CELL_KEYS], values)
+    for key, value in values.items():
         if not isinstance(value, str):
             # NNI's generations order these candidates differently, so an index would be a guess.
             raise InvalidArchitecture(
-                f"{key}: NNI's NAS-Bench-201 cells name their operations; not {value!r:.60}"
+                f"{key}: an edge of NNI's NAS-Bench-201 cells has the name of its operation, not"
+                f" {value!r:.60}"
             )
     return space.architecture(
-        {CELL_KEYS[key]: CELL_NAMES.get(value, value) for key, value in given.items()}
+        {CELL_KEYS[key]: CELL_NAMES.get(value, value) for key, value in values.items()}
     )
 
 
-def _write_cell(chosen: Mapping[str, str]) -> dict[str, str]:
+def _write_cell(choices: Mapping[str, str]) -> dict[str, str]:
     names = {ours: theirs for theirs, ours in CELL_NAMES.items()}
-    return {key: names.get(chosen[ours], chosen[ours]) for key, ours in CELL_KEYS.items()}
+    return {key: names.get(choices[ours], choices[ours]) for key, ours in CELL_KEYS.items()}
 
 
 def _is_plain(value: object) -> bool:

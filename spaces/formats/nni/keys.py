@@ -1,4 +1,4 @@
-"""The keys that NNI's files give to the choices of a space.
+"""Keys of the choices of a space in NNI's files.
 
 Keys are the space's own, or automatic (`LayerChoice3`, from a counter that all choices of a process
 share), or those of NNI's own NAS-Bench-201 cells (`0_2`).
@@ -20,92 +20,105 @@ from spaces.formats.nasbench201 import edge_key
 from spaces.formats.spos.format import OPERATIONS
 
 CELL_KEYS = {f"{source}_{target}": edge_key(source, target) for source, target in EDGES}
-"""NNI's key of a NAS-Bench-201 edge -> ours."""
+"""Key of a NAS-Bench-201 edge in NNI -> key in Pathfit."""
 
 CELL_NAMES = {"conv_1x1": "nor_conv_1x1", "conv_3x3": "nor_conv_3x3"}
-"""NNI's name of a NAS-Bench-201 operation -> ours, where they differ."""
+"""Name of a NAS-Bench-201 operation in NNI -> name in Pathfit, where they differ."""
 
 _AUTOMATIC = re.compile(r"(LayerChoice|InputChoice)([1-9]\d{0,8})")
 
 V = TypeVar("V")
 
 
-def match_keys(choices: Sequence[Choice], given: Mapping[str, V]) -> dict[str, V]:
-    """The file's values under the choices' own keys, in their order.
+def match_keys(choices: Sequence[Choice], values: Mapping[str, V]) -> dict[str, V]:
+    """Return a file's values under the choices' own keys, in the order of the choices.
 
-    Automatic keys stand for the choices that are not named, in the order of their numbers.
+    Automatic keys are matched to the choices that are not named, in the order of their numbers.
+
+    Args:
+        choices: Choices of the space.
+        values: Key in the file -> value.
 
     Raises:
-        InvalidArchitecture: a choice is missing or unexpected; it is named as the file would name
-            it.
+        InvalidArchitecture: A choice is missing or unexpected; its key in the file is named.
     """
-    own = {choice.key for choice in choices}
-    automatic = [key for key in given if key not in own and _AUTOMATIC.fullmatch(key)]
+    own_keys = {choice.key for choice in choices}
+    automatic = [key for key in values if key not in own_keys and _AUTOMATIC.fullmatch(key)]
     if not automatic:
-        check_keys(choices, given)
-        return {choice.key: given[choice.key] for choice in choices}
+        check_keys(choices, values)
+        return {choice.key: values[choice.key] for choice in choices}
+
     _check_numbers(automatic)
-    named = {key: value for key, value in given.items() if key not in automatic}
+    named = {key: value for key, value in values.items() if key not in automatic}
+    # Value choices have no counter in NNI, so that they always have a key.
     unnamed = [
         choice for choice in choices if choice.key not in named and not isinstance(choice, Values)
     ]
     for kind in ("LayerChoice", "InputChoice"):
-        wanted = [choice.key for choice in unnamed if _kind(choice) == kind]
+        expected = [choice.key for choice in unnamed if _kind(choice) == kind]
         keys = sorted((key for key in automatic if key.startswith(kind)), key=_number)
-        _check_count(kind, wanted, keys)
-        named.update({own_key: given[key] for own_key, key in zip(wanted, keys, strict=True)})
+        _check_count(kind, expected, keys)
+        named.update({own_key: values[key] for own_key, key in zip(expected, keys, strict=True)})
+
     check_keys(choices, named)
     return {choice.key: named[choice.key] for choice in choices}
 
 
 def automatic_keys(choices: Iterable[Choice]) -> list[str]:
-    """The keys that NNI's counter gives to choices without a key."""
+    """Return the keys that NNI's counter assigns to choices without a key."""
     return [f"{_kind(choice)}{number}" for number, choice in enumerate(choices, 1)]
 
 
 def is_automatic(keys: Iterable[str]) -> bool:
-    """Whether every key is an automatic one."""
+    """Return whether every key is an automatic one."""
     return all(_AUTOMATIC.fullmatch(key) for key in keys)
 
 
 def has_automatic_keys(space: ChoiceSpace) -> bool:
-    """Whether NNI's own model of a space, as SPOS's, leaves its choices without keys."""
+    """Return whether the choices of NNI's own model of a space, like SPOS's, have no keys."""
     return all(choice.candidates == OPERATIONS for choice in space.choices)
 
 
-def guess(given: Mapping[str, V], read: Callable[[ChoiceSpace], Architecture]) -> Architecture:
-    """Read with the one registered space that has these keys.
+def guess(values: Mapping[str, V], read: Callable[[ChoiceSpace], Architecture]) -> Architecture:
+    """Read an architecture as one of the registered space that has its keys.
 
-    Of several spaces the one that `read` accepts is meant; of those, for automatic keys, the one
-    that NNI gives them.
+    Of several spaces, the one that `read` accepts is meant; of those, for automatic keys, the one
+    whose choices have no keys in NNI.
+
+    Args:
+        values: Key in the file -> value.
+        read: Reads the values as an architecture of a space, or raises InvalidArchitecture.
 
     Raises:
-        InvalidArchitecture: there is none, or more than one; the message says to name the space.
+        InvalidArchitecture: No space has these keys, or more than one; the message asks for the
+            name of the space.
     """
     from spaces.registry import available, get
 
-    matching = [space for space in map(get, available()) if _matches(space, given)]
+    matching = [space for space in map(get, available()) if _matches(space, values)]
+    # A single space needs no trial: its own errors are the better ones.
     faults = {space.name: _fault(read, space) for space in matching} if len(matching) > 1 else {}
     if faults and all(faults.values()):
         raise InvalidArchitecture(
             "; ".join(f"not of {name}: {fault}" for name, fault in faults.items())
         )
     matching = [space for space in matching if not faults.get(space.name)]
-    if len(matching) > 1 and is_automatic(given):
+    if len(matching) > 1 and is_automatic(values):
         matching = [space for space in matching if has_automatic_keys(space)] or matching
     if len(matching) == 1:
         return read(matching[0])
-    keys = list(given)
+
+    keys = list(values)
     listed = keys[0] if len(keys) == 1 else f"{keys[0]} ... {keys[-1]}"
-    which = ", ".join(space.name for space in matching) or "no registered space"
+    names = ", ".join(space.name for space in matching) or "no registered space"
     raise InvalidArchitecture(
-        f"the {len(keys)} choices {listed} fit {which}; name the space that they belong to"
+        f"the {len(keys)} choices {listed} fit {names}; name the space that they belong to"
     )
 
 
-def _matches(space: ChoiceSpace, given: Mapping[str, V]) -> bool:
+def _matches(space: ChoiceSpace, values: Mapping[str, V]) -> bool:
     try:
-        match_keys(space.choices, given)
+        match_keys(space.choices, values)
     except InvalidArchitecture:
         return False
     return True
@@ -129,8 +142,8 @@ def _number(key: str) -> int:
 
 
 def _check_numbers(keys: Sequence[str]) -> None:
-    # One counter serves all kinds, so the numbers of a whole file are consecutive, though not from
-    # 1 in every process.
+    # One counter serves all kinds and all models of a process: the numbers of a file are
+    # consecutive, but need not begin with 1.
     numbers = sorted(map(_number, keys))
     for before, after in itertools.pairwise(numbers):
         if after == before:
@@ -141,14 +154,14 @@ def _check_numbers(keys: Sequence[str]) -> None:
             )
 
 
-def _check_count(kind: str, wanted: Sequence[str], keys: Sequence[str]) -> None:
-    if len(keys) < len(wanted):
+def _check_count(kind: str, expected: Sequence[str], keys: Sequence[str]) -> None:
+    if len(keys) < len(expected):
         raise InvalidArchitecture(
-            f"the choice {wanted[len(keys)]!r} is missing: {len(keys)} keys {kind}... for"
-            f" {len(wanted)} choices"
+            f"the choice {expected[len(keys)]!r} is missing: {len(keys)} keys {kind}... for"
+            f" {len(expected)} choices"
         )
-    if len(keys) > len(wanted):
+    if len(keys) > len(expected):
         raise InvalidArchitecture(
-            f"unexpected choice {keys[len(wanted)]!r}: {len(keys)} keys {kind}... for {len(wanted)}"
-            " choices"
+            f"unexpected choice {keys[len(expected)]!r}: {len(keys)} keys {kind}... for"
+            f" {len(expected)} choices"
         )

@@ -1,5 +1,8 @@
-"""The sample that an NNI tuner sends to a trial: `{"key": {"_value": "name", "_idx": 0}}`, lists
-for input choices (microsoft/nni, MIT; nas/pytorch/classic_nas/mutator.py)."""
+"""Samples that an NNI tuner sends to a trial.
+
+`{"key": {"_value": "name", "_idx": 0}}`, with lists for input choices (microsoft/nni, MIT;
+nas/pytorch/classic_nas/mutator.py).
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ from spaces.errors import InvalidArchitecture
 from spaces.formats.format import Source
 from spaces.formats.json_text import parse_object
 from spaces.formats.nni.keys import guess, match_keys
-from spaces.formats.nni.values import candidate_of, parts, same_value, taken_by
+from spaces.formats.nni.values import candidate_of, indices_of, names_of, same_value
 
 
 class NniSample:
-    """Samples of NNI's tuners; name and index of each choice must agree."""
+    """Samples of NNI's tuners, where name and index of each choice must agree."""
 
     def detects(self, text: str, value: object) -> bool:
         return isinstance(value, dict) and any(
@@ -26,20 +29,19 @@ class NniSample:
         )
 
     def read(self, source: Source) -> Architecture:
-        given = parse_object(source.text, "a sample of an NNI tuner")
+        sample = parse_object(source.text, "a sample of an NNI tuner")
         if source.space is not None:
-            return _of(source.space, given)
-        return guess(given, lambda space: _of(space, given))
+            return _architecture(source.space, sample)
+        return guess(sample, lambda space: _architecture(space, sample))
 
     def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
-        chosen = architecture.choices
-        return json.dumps(
-            {choice.key: _write(choice, chosen[choice.key]) for choice in space.choices}, indent=2
-        )
+        choices = architecture.choices
+        sample = {choice.key: _write(choice, choices[choice.key]) for choice in space.choices}
+        return json.dumps(sample, indent=2)
 
 
-def _of(space: ChoiceSpace, given: Mapping[str, Any]) -> Architecture:
-    values = match_keys(space.choices, given)
+def _architecture(space: ChoiceSpace, sample: Mapping[str, Any]) -> Architecture:
+    values = match_keys(space.choices, sample)
     return space.architecture(
         {choice.key: _read(choice, values[choice.key]) for choice in space.choices}
     )
@@ -50,44 +52,47 @@ def _read(choice: Choice, entry: Any) -> str:
         raise InvalidArchitecture(
             f"{choice.key}: an entry has '_value' and '_idx', not {entry!r:.60}"
         )
-    value, index = entry["_value"], entry["_idx"]
-    several = isinstance(choice, Combination)
-    if several and not (
-        isinstance(value, list) and isinstance(index, list) and len(value) == len(index)
+
+    values = entry["_value"]
+    indices = entry["_idx"]
+    if not isinstance(choice, Combination):
+        values = [values]
+        indices = [indices]
+    elif not (
+        isinstance(values, list) and isinstance(indices, list) and len(values) == len(indices)
     ):
         raise InvalidArchitecture(
             f"{choice.key}: an input choice has lists of equal length, not {entry!r:.80}"
         )
-    values, indices = (value, index) if several else ([value], [index])
     for item, position in zip(values, indices, strict=True):
         _check(choice, item, position)
     return candidate_of(choice, indices)
 
 
 def _check(choice: Choice, item: Any, position: Any) -> None:
-    known = choice.values if isinstance(choice, Values) else parts(choice)
+    accepted = choice.values if isinstance(choice, Values) else names_of(choice)
     if (
         not isinstance(position, int)
         or isinstance(position, bool)
-        or not 0 <= position < len(known)
+        or not 0 <= position < len(accepted)
     ):
         raise InvalidArchitecture(
-            f"{choice.key}: _idx {position!r:.40} is not one of 0 ... {len(known) - 1}"
+            f"{choice.key}: _idx {position!r:.40} is not one of 0 ... {len(accepted) - 1}"
         )
     # NNI names inputs "" where their model gives them no key.
-    if not same_value(item, known[position]) and not (
+    if not same_value(item, accepted[position]) and not (
         item == "" and isinstance(choice, Combination)
     ):
         raise InvalidArchitecture(
-            f"{choice.key}: _idx {position} stands for {known[position]!r:.60}, but _value is"
+            f"{choice.key}: _idx {position} is {accepted[position]!r:.60}, but _value is"
             f" {item!r:.60}"
         )
 
 
 def _write(choice: Choice, candidate: str) -> dict[str, Any]:
-    indices = list(taken_by(choice, candidate))
-    known: tuple[Any, ...] = choice.values if isinstance(choice, Values) else parts(choice)
-    values = [known[index] for index in indices]
+    indices = list(indices_of(choice, candidate))
+    accepted: tuple[Any, ...] = choice.values if isinstance(choice, Values) else names_of(choice)
+    values = [accepted[index] for index in indices]
     if isinstance(choice, Combination):
         return {"_value": values, "_idx": indices}
     return {"_value": values[0], "_idx": indices[0]}

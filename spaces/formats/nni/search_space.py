@@ -1,9 +1,8 @@
-"""NNI's search-space files, as `nnictl ss_gen` writes them (microsoft/nni, MIT;
-nas/pytorch/classic_nas/mutator.py).
+"""Search-space files of NNI, as `nnictl ss_gen` writes them.
 
 `{"key": {"_type": "layer_choice", "_value": [names]}}`, `{"key": {"_type": "input_choice",
 "_value": {"candidates": [names], "n_chosen": 1}}}` and `{"key": {"_type": "choice", "_value":
-[values]}}`.
+[values]}}` (microsoft/nni, MIT; nas/pytorch/classic_nas/mutator.py).
 """
 
 from __future__ import annotations
@@ -18,25 +17,36 @@ from spaces.formats.json_text import parse_object
 
 
 def read_search_space(text: str) -> tuple[Choice, ...]:
-    """The choices of a search-space file, in its order.
+    """Return the choices of a search-space file, in its order.
 
     Args:
-        text: the JSON text. Inputs without a name ("") are named by their position.
+        text: JSON text. Inputs without a name ("") are named by their position.
 
     Raises:
-        InvalidFile: not such a file; the choice at fault is named.
+        InvalidFile: The text is no search space; the choice at fault is named.
+
+    Example:
+        >>> text = '{"stem": {"_type": "layer_choice", "_value": ["conv3", "conv5"]}}'
+        >>> [(choice.key, choice.candidates) for choice in read_search_space(text)]
+        [('stem', ('conv3', 'conv5'))]
     """
-    given = parse_object(text, "a search space of NNI")
-    return tuple(_read(key, entry) for key, entry in given.items())
+    entries = parse_object(text, "a search space of NNI")
+    return tuple(_read(key, entry) for key, entry in entries.items())
 
 
 def write_search_space(space: ChoiceSpace) -> str:
-    """The search-space file of a space; `read_search_space` gives its choices back."""
+    """Return the search-space file of a space, which `read_search_space` reads back.
+
+    Example:
+        >>> import spaces
+        >>> read_search_space(write_search_space(spaces.get("spos-tiny")))[0].candidates
+        ('k3', 'k5', 'k7', 'xcep')
+    """
     return json.dumps({choice.key: _write(choice) for choice in space.choices}, indent=2)
 
 
 def detects(value: object) -> bool:
-    """Whether a JSON value is a search space."""
+    """Return whether a JSON value is a search space."""
     return isinstance(value, dict) and any(
         isinstance(entry, dict) and "_type" in entry for entry in value.values()
     )
@@ -54,7 +64,9 @@ def _write(choice: Choice) -> dict[str, Any]:
 def _read(key: str, entry: Any) -> Choice:
     if not isinstance(entry, dict) or entry.keys() != {"_type", "_value"}:
         raise InvalidFile(f"{key}: an entry has '_type' and '_value', not {entry!r:.60}")
-    kind, value = entry["_type"], entry["_value"]
+
+    kind = entry["_type"]
+    value = entry["_value"]
     try:
         if kind == "layer_choice":
             return _layer_choice(key, value)
@@ -65,7 +77,7 @@ def _read(key: str, entry: Any) -> Choice:
     except InvalidParameter as error:
         raise InvalidFile(str(error)) from error
     raise InvalidFile(
-        f"{key}: unknown _type {kind!r:.60}; there is: layer_choice, input_choice, choice"
+        f"{key}: unknown _type {kind!r:.60}; it is one of layer_choice, input_choice and choice"
     )
 
 
@@ -81,15 +93,13 @@ def _input_choice(key: str, value: Any) -> Choice:
         raise InvalidFile(
             f"{key}: an input choice has 'candidates' and 'n_chosen', not {value!r:.60}"
         )
-    names, chosen = (
-        [_text(key, name) for name in _list(key, value["candidates"])],
-        value["n_chosen"],
-    )
-    if chosen is not None and (not isinstance(chosen, int) or isinstance(chosen, bool)):
-        raise InvalidFile(f"{key}: n_chosen is an integer or null, not {chosen!r:.60}")
-    return Combination.from_inputs(
-        key, [name or str(position) for position, name in enumerate(names)], chosen
-    )
+
+    names = [_text(key, name) for name in _list(key, value["candidates"])]
+    count = value["n_chosen"]
+    if count is not None and (not isinstance(count, int) or isinstance(count, bool)):
+        raise InvalidFile(f"{key}: n_chosen is an integer or null, not {count!r:.60}")
+    inputs = [name or str(position) for position, name in enumerate(names)]
+    return Combination.from_inputs(key, inputs, count)
 
 
 def _list(key: str, value: Any) -> list[Any]:

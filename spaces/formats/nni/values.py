@@ -1,6 +1,4 @@
-"""What one choice is set to in NNI's files: a name, an index, a list of either, or a multi-hot
-list.
-"""
+"""Values of choices in NNI's files: a name, an index, a list of either, or a multi-hot list."""
 
 from __future__ import annotations
 
@@ -14,13 +12,13 @@ from spaces.errors import InvalidArchitecture
 
 @dataclass(frozen=True)
 class Spelling:
-    """How one generation of NNI spells values.
+    """Spelling of values in one generation of NNI.
 
     Args:
-        name: the generation, for messages.
-        multi_hot: full-length lists of booleans (or of the floats 0.0 and 1.0) are read.
-        plain: names and indices are read, and lists of them.
-        index_text: an index may be text, such as "2".
+        name: Generation, for messages.
+        multi_hot: Whether full-length lists of booleans, or of the floats 0.0 and 1.0, are read.
+        plain: Whether names and indices are read, and lists of them.
+        index_text: Whether an index may be text, such as "2".
     """
 
     name: str
@@ -30,98 +28,104 @@ class Spelling:
 
 
 def read_value(choice: Choice, value: Any, spelling: Spelling) -> str:
-    """The candidate that a file's `value` sets `choice` to.
+    """Return the candidate that a file's value selects.
 
     Raises:
-        InvalidArchitecture: unknown or twice the same, the wrong length or number; the choice is
-            named.
+        InvalidArchitecture: The value is unknown, occurs twice, or has the wrong length or number
+            of items; the choice is named.
     """
     if isinstance(choice, Values):
         return choice.candidates[_value_code(choice, value)]
-    names = parts(choice)
+    names = names_of(choice)
     items = value if isinstance(value, list) else [value]
     if isinstance(value, list) and items and _is_multi_hot(items):
-        taken = _read_multi_hot(choice.key, names, items, spelling)
+        indices = _read_multi_hot(choice.key, names, items, spelling)
     elif spelling.plain:
-        taken = [_index(choice.key, names, item, spelling) for item in items]
+        indices = [_index(choice.key, names, item, spelling) for item in items]
     else:
         raise InvalidArchitecture(
             f"{choice.key}: {spelling.name} writes a list of {len(names)} booleans, not"
             f" {value!r:.60}"
         )
-    return candidate_of(choice, taken)
+    return candidate_of(choice, indices)
 
 
-def candidate_of(choice: Choice, taken: Sequence[int]) -> str:
-    """The candidate of `choice` that takes the candidates or inputs of these indices; refuses a
-    wrong number.
+def candidate_of(choice: Choice, indices: Sequence[int]) -> str:
+    """Return the candidate of a choice by indices of its candidates or inputs.
+
+    Raises:
+        InvalidArchitecture: An index occurs twice, or their number is wrong.
     """
-    names = parts(choice)
-    for index in taken:
-        if taken.count(index) > 1:
-            raise InvalidArchitecture(f"{choice.key}: {names[index]!r} is taken twice")
+    names = names_of(choice)
+    for index in indices:
+        if indices.count(index) > 1:
+            raise InvalidArchitecture(f"{choice.key}: {names[index]!r} occurs twice")
+
     if isinstance(choice, Combination):
-        return choice.candidates[choice.code_of(taken)]
-    if len(taken) != 1:
-        set_ = ", ".join(names[index] for index in taken) or "none"
-        raise InvalidArchitecture(f"{choice.key} takes one of its candidates; set: {set_}")
-    return choice.candidates[taken[0]]
+        return choice.candidates[choice.code_of(indices)]
+    if len(indices) != 1:
+        selected = ", ".join(names[index] for index in indices) or "none"
+        raise InvalidArchitecture(
+            f"{choice.key} has one of its candidates; the file selects {selected}"
+        )
+    return choice.candidates[indices[0]]
 
 
-def parts(choice: Choice) -> tuple[str, ...]:
-    """The names that a file may set: a combination's inputs, else the candidates."""
+def names_of(choice: Choice) -> tuple[str, ...]:
+    """Return the names in a file: the inputs of a combination, otherwise the candidates."""
     return choice.inputs if isinstance(choice, Combination) else choice.candidates
 
 
-def taken_by(choice: Choice, candidate: str) -> tuple[int, ...]:
-    """The indices of the inputs or the candidate that `candidate` stands for."""
+def indices_of(choice: Choice, candidate: str) -> tuple[int, ...]:
+    """Return the indices of a candidate: those of its inputs, or its own."""
     code = choice.code(candidate)
     return choice.subsets[code] if isinstance(choice, Combination) else (code,)
 
 
 def multi_hot(choice: Choice, candidate: str) -> list[bool]:
-    """The list of booleans of a candidate; raises InvalidArchitecture for a value choice, which NNI
-    1.9 lacks.
+    """Return the list of booleans of a candidate.
+
+    Raises:
+        InvalidArchitecture: The choice is a value choice, which NNI 1.9 does not have.
     """
     if isinstance(choice, Values):
         raise InvalidArchitecture(f"{choice.key}: NNI 1.9 has no choice of values")
-    taken = taken_by(choice, candidate)
-    return [index in taken for index in range(len(parts(choice)))]
+    taken = indices_of(choice, candidate)
+    return [index in taken for index in range(len(names_of(choice)))]
 
 
 def plain(choice: Choice, candidate: str) -> Any:
-    """What NNI 2.10 and 3.0 write: the value, the indices of the inputs (alone where one is taken),
-    the name.
+    """Return a candidate as NNI 2.10 and 3.0 write it.
+
+    That is the value of a value choice, the index or indices of inputs, and otherwise the name.
     """
     if isinstance(choice, Values):
         return choice.values[choice.code(candidate)]
     if isinstance(choice, Combination):
-        taken = list(taken_by(choice, candidate))
-        return taken[0] if choice.chosen == 1 else taken
+        indices = list(indices_of(choice, candidate))
+        return indices[0] if choice.chosen == 1 else indices
     return candidate
 
 
 def same_value(first: Any, second: Any) -> bool:
-    """Whether two plain values are equal as JSON sees them: 1 is neither true nor 1.0, lists are
-    tuples.
-    """
+    """Return whether two plain values are equal in JSON: 1 is neither true nor 1.0."""
+    # Choices have tuples where JSON has lists.
     if isinstance(first, list | tuple) and isinstance(second, list | tuple):
         return len(first) == len(second) and all(map(same_value, first, second))
     return type(first) is type(second) and bool(first == second)
 
 
 def _value_code(choice: Values, value: Any) -> int:
-    for code, known in enumerate(choice.values):
-        if same_value(known, value):
+    for code, candidate in enumerate(choice.values):
+        if same_value(candidate, value):
             return code
     raise InvalidArchitecture(
-        f"{choice.key}: unknown value {value!r:.60}; there is: {list(choice.values)!r:.200}"
+        f"{choice.key}: unknown value {value!r:.60}; the values are: {list(choice.values)!r:.200}"
     )
 
 
 def _is_multi_hot(items: list[Any]) -> bool:
-    # NNI's rule: booleans or floats; a list of integers holds indices, for [0, 1] would be
-    # ambiguous.
+    # NNI's rule: booleans or floats. A list of integers holds indices, since [0, 1] is ambiguous.
     return all(isinstance(item, bool) for item in items) or all(
         isinstance(item, float) for item in items
     )
@@ -136,7 +140,7 @@ def _read_multi_hot(
         )
     if len(items) != len(names):
         raise InvalidArchitecture(
-            f"{key}: the multi-hot list has {len(items)} entries; there are {len(names)}"
+            f"{key}: the multi-hot list has {len(items)} entries, not {len(names)}"
         )
     for item in items:
         if item not in (0, 1):
@@ -156,5 +160,6 @@ def _index(key: str, names: Sequence[str], item: Any, spelling: Spelling) -> int
         raise InvalidArchitecture(
             f"{key}: the index {item} is out of range; there are {len(names)} candidates"
         )
-    known = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    raise InvalidArchitecture(f"{key}: unknown candidate {item!r:.60}; there is: {known}")
+
+    listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    raise InvalidArchitecture(f"{key}: unknown candidate {item!r:.60}; it has: {listed}")

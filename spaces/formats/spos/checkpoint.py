@@ -27,17 +27,16 @@ _COUNTER = ".num_batches_tracked"
 
 
 def load_checkpoint(path: str | Path, supernet: Supernet) -> None:
-    """Load a checkpoint of the release into our supernet of the same space; nothing is loaded on an
-    error.
+    """Load a checkpoint of the release into a supernet; on an error nothing is loaded.
 
     Args:
-        path: the file, read without running code that it holds.
-        supernet: what `spaces.get("spos").supernet()` builds.
+        path: Checkpoint, which is read without running code.
+        supernet: Supernet of SPOS's space, such as `spaces.get("spos").supernet()`.
 
     Raises:
-        InvalidFile: the file cannot be read, or a tensor is missing, unexpected or of the wrong
+        InvalidFile: The file cannot be read, or a tensor is missing, unexpected or of the wrong
             shape; it is named.
-        InvalidArchitecture: the supernet is not one of SPOS's space.
+        InvalidArchitecture: The supernet is not one of SPOS's space.
     """
     import torch
 
@@ -57,6 +56,8 @@ def load_checkpoint(path: str | Path, supernet: Supernet) -> None:
         raise InvalidFile(
             f"{path}: not a checkpoint that torch reads with weights_only: {reason:.200}"
         ) from error
+
+    # Some checkpoints of the release are the state itself.
     try:
         load_release_state(supernet, value["state_dict"] if _has_state(value) else value)
     except InvalidFile as error:
@@ -64,48 +65,52 @@ def load_checkpoint(path: str | Path, supernet: Supernet) -> None:
 
 
 def save_checkpoint(supernet: Supernet, path: str | Path) -> None:
-    """Write a supernet of SPOS's space as a checkpoint of the release, all or nothing."""
+    """Write a supernet of SPOS's space as a checkpoint of the release, atomically."""
     import torch
 
     state = {f"{_PREFIX}{name}": tensor for name, tensor in release_state(supernet).items()}
-    with replacing(path) as beside:
-        torch.save({"state_dict": state}, beside)
+    with replacing(path) as temporary:
+        torch.save({"state_dict": state}, temporary)
 
 
 def release_state(supernet: Supernet) -> dict[str, Tensor]:
-    """The supernet's weights and statistics under the release's names, without the prefix
-    `module.`.
-    """
-    own = supernet.state_dict()
-    return {name: own[key] for key, name in _names(supernet).items()}
+    """Return a supernet's weights and statistics under the release's names, without `module.`."""
+    state = supernet.state_dict()
+    return {name: state[key] for key, name in _names(supernet).items()}
 
 
 def load_release_state(supernet: Supernet, state: Any) -> None:
-    """Copy tensors under the release's names (prefix `module.` or none) into `supernet`, all of
-    them or none.
+    """Copy tensors of the release into a supernet; on an error none is copied.
+
+    Args:
+        supernet: Supernet of SPOS's space.
+        state: Name in the release, with the prefix `module.` or without -> tensor.
 
     Raises:
-        InvalidFile: a tensor is missing, unexpected or of the wrong shape; it is named.
+        InvalidFile: A tensor is missing, unexpected or of the wrong shape; it is named.
     """
-    given = _plain_names(state)
-    own, loaded = supernet.state_dict(), {}
+    tensors = _plain_names(state)
+    current = supernet.state_dict()
+    loaded = {}
     names = _names(supernet)
     for key, name in names.items():
-        if name in given:
-            loaded[key] = _checked(name, given[name], own[key])
+        if name in tensors:
+            loaded[key] = _checked(name, tensors[name], current[key])
         elif name.endswith(_COUNTER):
-            loaded[key] = own[key].new_zeros(())  # older versions of torch did not count batches
+            # Older versions of torch did not count batches.
+            loaded[key] = current[key].new_zeros(())
         else:
             raise InvalidFile(f"the tensor {name!r} is missing")
-    known = set(names.values())
-    for name in given:
-        if name not in known:
+
+    expected = set(names.values())
+    for name in tensors:
+        if name not in expected:
             raise InvalidFile(f"unexpected tensor {name!r}")
     supernet.load_state_dict(loaded)
 
 
 def _names(supernet: Supernet) -> dict[str, str]:
-    """Our name of each tensor -> the release's."""
+    """Return name of each tensor in Pathfit -> name in the release."""
     choices = supernet.space.choices
     if any(choice.candidates != OPERATIONS for choice in choices):
         raise InvalidArchitecture(
@@ -115,17 +120,17 @@ def _names(supernet: Supernet) -> dict[str, str]:
 
 
 def _release_name(key: str, depth: int) -> str:
-    # Ours: layers.0 is the stem, layers.1 ... layers.{depth} the choices, then the last convolution
-    # and the classifier.
-    _, index, *rest = key.split(".")
+    # In Pathfit layers.0 is the stem, layers.1 ... layers.{depth} are the choices, followed by the
+    # last convolution and the classifier.
+    _, index, *suffix = key.split(".")
     layer = int(index)
     if layer == 0:
-        return ".".join(["first_conv", *rest])
+        return ".".join(["first_conv", *suffix])
     if layer <= depth:
-        return ".".join(["features", str(layer - 1), *rest[1:]])
+        return ".".join(["features", str(layer - 1), *suffix[1:]])
     if layer == depth + 1:
-        return ".".join(["conv_last", *rest])
-    return ".".join(["classifier", "0", *rest[1:]])
+        return ".".join(["conv_last", *suffix])
+    return ".".join(["classifier", "0", *suffix[1:]])
 
 
 def _has_state(value: Any) -> bool:
@@ -141,17 +146,18 @@ def _plain_names(state: Any) -> dict[str, Any]:
         raise InvalidFile(
             "a checkpoint of the SPOS release is a dict of tensors, or has one under 'state_dict'"
         )
+    # torch's DataParallel, under which the release trains, prefixes all names.
     prefixed = all(name.startswith(_PREFIX) for name in state)
     return {name[len(_PREFIX) :] if prefixed else name: tensor for name, tensor in state.items()}
 
 
-def _checked(name: str, given: Any, own: Tensor) -> Tensor:
+def _checked(name: str, tensor: Any, current: Tensor) -> Tensor:
     import torch
 
-    if not isinstance(given, torch.Tensor):
-        raise InvalidFile(f"{name} is not a tensor but {given!r:.60}")
-    if given.shape != own.shape:
-        raise InvalidFile(f"{name} has the shape {list(given.shape)}, not {list(own.shape)}")
-    if given.is_floating_point() != own.is_floating_point():
-        raise InvalidFile(f"{name} has the type {given.dtype}, not {own.dtype}")
-    return given
+    if not isinstance(tensor, torch.Tensor):
+        raise InvalidFile(f"{name} is not a tensor but {tensor!r:.60}")
+    if tensor.shape != current.shape:
+        raise InvalidFile(f"{name} has the shape {list(tensor.shape)}, not {list(current.shape)}")
+    if tensor.is_floating_point() != current.is_floating_point():
+        raise InvalidFile(f"{name} has the type {tensor.dtype}, not {current.dtype}")
+    return tensor

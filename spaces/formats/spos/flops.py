@@ -2,9 +2,9 @@
 
 A nested dict: outer keys
 `{shufflenet_3x3|shufflenet_5x5|shufflenet_7x7|xception_3x3}_stride_{1,2}`, inner keys `(inputs,
-outputs, hidden, height, width, stride)` with the sides of the input; beside them `conv1` with `(3,
-16, 224, 224, 2)` and `rest_operation` with `(640, 1000, 7, 7, 1)`: the last convolution and the
-classifier together.
+outputs, hidden, height, width, stride)` with the sides of the input. Further keys are `conv1` with
+`(3, 16, 224, 224, 2)` and `rest_operation` with `(640, 1000, 7, 7, 1)`, which is the last
+convolution and the classifier together.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _OUTER = re.compile(r"(shufflenet(?=_[357]x)|xception(?=_3x))_([357])x\2_stride_
 
 @dataclass(frozen=True)
 class Mismatch:
-    """Where a table states other MACs than its blocks have.
+    """An entry of a table whose MACs are not those of its blocks.
 
     Args:
-        blocks: the blocks that one number of the table covers.
-        stated: the table's MACs of one image.
-        counted: the MACs of the blocks.
+        blocks: Blocks that one number of the table covers.
+        stated: MACs of one image in the table.
+        counted: MACs of one image of the blocks.
     """
 
     blocks: tuple[Block, ...]
@@ -39,13 +39,13 @@ class Mismatch:
 
 
 def read_flops_table(path: str | Path) -> dict[tuple[Block, ...], int]:
-    """The blocks that each number of the table covers -> its MACs for one image.
+    """Read a table: blocks that one number covers -> MACs of one image.
 
     Args:
-        path: the pickle file; it may hold plain containers and numbers only.
+        path: Pickle file, which may hold plain containers and numbers only.
 
     Raises:
-        InvalidFile: not such a table; the outer and inner key at fault are named.
+        InvalidFile: The file is no such table; the outer and inner key at fault are named.
     """
     value = load_plain(path)
     try:
@@ -55,9 +55,7 @@ def read_flops_table(path: str | Path) -> dict[tuple[Block, ...], int]:
 
 
 def check_flops_table(table: Mapping[tuple[Block, ...], int]) -> list[Mismatch]:
-    """The entries whose MACs are not those that `Block.macs` counts; none where the table is
-    right.
-    """
+    """Return the entries whose MACs are not those that `Block.macs` counts."""
     counted = {blocks: sum(block.macs for block in blocks) for blocks in table}
     return [
         Mismatch(blocks, table[blocks], macs)
@@ -95,15 +93,20 @@ def _entry(outer: Any, inner: Any) -> tuple[Block, ...]:
         raise InvalidFile(
             f"{outer}: the key {inner!r:.80} is not a tuple of {length} positive integers"
         )
+
     inputs, outputs, *hidden, height, width, stride = inner
-    shape, after = (inputs, height, width), (outputs, -(-height // stride), -(-width // stride))
+    shape = (inputs, height, width)
+    # Rounded up: all convolutions of the release are padded.
+    output_shape = (outputs, -(-height // stride), -(-width // stride))
     if match is not None:
         if stride != int(match[3]):
             raise InvalidFile(f"{outer}: the key {inner} has the stride {stride}")
         operator = "shuffle" if match[1] == "shufflenet" else "xception"
-        return (Block(operator, shape, after, int(match[2]), hidden[0], stride, "relu"),)
+        return (Block(operator, shape, output_shape, int(match[2]), hidden[0], stride, "relu"),)
     if outer == "conv1":
-        return (Block("conv", shape, after, kernel=3, stride=stride, activation="relu"),)
+        return (Block("conv", shape, output_shape, kernel=3, stride=stride, activation="relu"),)
+
+    # The table has one number for the last convolution and the classifier.
     head = (_HEAD_CHANNELS, height, width)
     return (
         Block("conv", shape, head, kernel=1, stride=stride, activation="relu"),

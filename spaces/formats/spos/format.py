@@ -1,6 +1,4 @@
-"""Tuples of the SPOS release: one code a layer, such as `(2, 1, 0, 1, ...)`
-(megvii-model/SinglePathOneShot).
-"""
+"""Tuples of the SPOS release (megvii-model/SinglePathOneShot): one code a layer, `(2, 1, ...)`."""
 
 from __future__ import annotations
 
@@ -13,13 +11,13 @@ from spaces.formats.format import Source
 from spaces.registry import get
 
 OPERATIONS = ("k3", "k5", "k7", "xcep")
-"""The candidates whose codes the tuples hold: choice_3, choice_5, choice_7, choice_x."""
+"""Candidates by their codes in the tuples: choice_3, choice_5, choice_7 and choice_x."""
 
 _SEQUENCE = re.compile(r"\(([\d\s,+-]*)\)|\[([\d\s,+-]*)\]")
 
 
 class Spos:
-    """Text of a tuple or list of codes; the space is `spos` where no other is named."""
+    """Tuples or lists of codes as text; the space is `spos` where no other is named."""
 
     def detects(self, text: str, value: object) -> bool:
         return _SEQUENCE.fullmatch(text) is not None
@@ -45,18 +43,21 @@ class Spos:
 
 
 def parse_codes(text: str) -> list[int]:
-    """The integers of a text like `(2, 1, 0)` or `[2,1,0]`; raises InvalidFile that names the entry
-    at fault.
+    """Return the integers of a text like `(2, 1, 0)` or `[2,1,0]`.
+
+    Raises:
+        InvalidFile: The text is no such sequence; the entry at fault is named.
     """
     match = _SEQUENCE.fullmatch(text.strip())
     if match is None:
         raise InvalidFile(
-            f"an architecture of the SPOS release reads like '(2, 1, 0, 3)', not {text!r:.60}"
+            f"an architecture of the SPOS release is a tuple like '(2, 1, 0, 3)', not {text!r:.60}"
         )
+
     codes = []
-    for position, entry in enumerate(
-        (match[1] or match[2] or "").rstrip().removesuffix(",").split(","), 1
-    ):
+    # Python's tuples may end in a comma.
+    entries = (match[1] or match[2] or "").rstrip().removesuffix(",").split(",")
+    for position, entry in enumerate(entries, 1):
         if re.fullmatch(r"\s*-?\d{1,9}\s*", entry) is None:
             raise InvalidFile(f"entry {position} is {entry.strip()!r:.60}, not an integer")
         codes.append(int(entry))

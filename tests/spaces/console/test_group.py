@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from spaces.console import group as console
-from spaces.console.group import EXTRAS, Group, example, typed
+from spaces.console.group import EXTRAS, Group, command_line, example
 from spaces.errors import InvalidFile, PathfitError, UnknownName
 
 SETUP = Path(__file__).resolve().parents[3] / "setup.py"
@@ -163,4 +163,4 @@ def test_commands_are_told_without_folders(
     monkeypatch: pytest.MonkeyPatch, given: list[str], told: str
 ) -> None:
     monkeypatch.setattr("sys.argv", given)
-    assert typed() == told
+    assert command_line() == told

@@ -65,8 +65,8 @@ def test_no_clash_among_our_own_packages(tmp_path: Path) -> None:
 
 def test_every_package_carries_its_mark() -> None:
     for name in ownership.PACKAGES:
-        assert ownership._ours(name, ROOT / name / "__init__.py"), name
-    assert not ownership._ours("tables", ROOT / "spaces" / "__init__.py")
+        assert ownership._is_pathfit(name, ROOT / name / "__init__.py"), name
+    assert not ownership._is_pathfit("tables", ROOT / "spaces" / "__init__.py")
 
 
 def test_missing_packages_and_plain_folders_are_named(
@@ -89,6 +89,6 @@ def test_missing_packages_and_plain_folders_are_named(
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"# tables\n"])
 def test_unreadable_beginnings_are_not_ours(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "__init__.py"
-    assert not ownership._ours("tables", path)
+    assert not ownership._is_pathfit("tables", path)
     path.write_bytes(content)
-    assert not ownership._ours("tables", path)
+    assert not ownership._is_pathfit("tables", path)

@@ -64,7 +64,7 @@ def test_reads_back(name: str, seed: int, space: str) -> None:
         ),
         (("'dil_conv_3x3', 2", "'dil_conv_3x3', 5"), "normal_3: input 5 is not one of 0 ... 4"),
         (("'dil_conv_3x3', 2", "'dil_conv_3x3', -1"), "normal_3: input -1 is not one of"),
-        (("'dil_conv_3x3', 2", "'dil_conv_3x3', 0"), "normal_3 takes the input 0 twice"),
+        (("'dil_conv_3x3', 2", "'dil_conv_3x3', 0"), "normal_3 has the input 0 twice"),
         (
             (
                 ", ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=[2, 3, 4, 5]",
@@ -90,8 +90,8 @@ def test_wrong_number_of_entries_of_a_node_is_named() -> None:
 
 def test_spaces_without_such_cells_are_refused(mixed: SearchSpace) -> None:
     with pytest.raises(
-        InvalidArchitecture, match="genotypes are for cells as those of darts, not for mixed"
+        InvalidArchitecture, match="genotypes are for cells like those of darts, not mixed"
     ):
         formats.read(DARTS_V2, "darts", mixed)
-    with pytest.raises(InvalidArchitecture, match="not for spos-tiny"):
+    with pytest.raises(InvalidArchitecture, match="not spos-tiny"):
         formats.write(spaces.get("spos-tiny").sample(np.random.default_rng(0)), "darts")

@@ -134,10 +134,10 @@ def test_image_size_is_that_of_the_run_config_beside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("{}", "a.run.config beside it: the key 'image_size' is missing"),
-        ('{"image_size": "160"}', "a.run.config beside it: image_size must be an integer"),
-        ('{"image_size": 160, "more": 1}', "a.run.config beside it: unexpected key 'more'"),
-        ("160", "a.run.config beside it: the file must be an object"),
+        ("{}", "a.run.config next to it: the key 'image_size' is missing"),
+        ('{"image_size": "160"}', "a.run.config next to it: image_size must be an integer"),
+        ('{"image_size": 160, "more": 1}', "a.run.config next to it: unexpected key 'more'"),
+        ("160", "a.run.config next to it: the file must be an object"),
     ],
 )
 def test_a_wrong_run_config_is_named(tmp_path: Path, text: str, named: str) -> None:
@@ -199,7 +199,7 @@ def shorten(value: dict[str, Any]) -> None:
 OFA_FAULTS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (
         lambda v: inner(v, 1).update(kernel_size=9),
-        r"blocks\[1\]: layer_1 has no candidate 'k9e\d'; there is: k3e3",
+        r"blocks\[1\]: layer_1 has no candidate 'k9e\d'; .*k3e3",
     ),
     (
         lambda v: inner(v, 1).update(expand_ratio=5),
@@ -280,7 +280,7 @@ def test_formats_are_for_their_own_spaces(name: str, space: str) -> None:
 def test_spaces_of_other_blocks_are_refused(mixed: SearchSpace) -> None:
     with pytest.raises(InvalidArchitecture, match=r"net\.config is not for mixed"):
         formats.write(mixed.sample(np.random.default_rng(0)), "ofa")
-    with pytest.raises(InvalidArchitecture, match=r"a net\.config has no way to say 'xception k3"):
+    with pytest.raises(InvalidArchitecture, match=r"a net\.config .*'xception k3"):
         formats.write(spaces.get("spos").architecture([3] * 20), "proxylessnas")
     with pytest.raises(InvalidArchitecture, match="spos has 20 stages of layers to choose, not 7"):
         formats.read(json.dumps(sample("proxylessnas")), "proxylessnas", "spos")

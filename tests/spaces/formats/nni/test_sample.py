@@ -47,8 +47,8 @@ def test_inputs_without_a_name_are_taken_by_index(mixed: SearchSpace) -> None:
         ("op", "b", "op: an entry has '_value' and '_idx', not 'b'"),
         ("op", {"_value": "b"}, "op: an entry has '_value' and '_idx'"),
         ("op", {"_value": "b", "_idx": 1, "more": 0}, "op: an entry has '_value' and '_idx'"),
-        ("op", {"_value": "b", "_idx": 0}, "op: _idx 0 stands for 'a', but _value is 'b'"),
-        ("op", {"_value": "", "_idx": 0}, "op: _idx 0 stands for 'a', but _value is ''"),
+        ("op", {"_value": "b", "_idx": 0}, "op: _idx 0 is 'a', but _value is 'b'"),
+        ("op", {"_value": "", "_idx": 0}, "op: _idx 0 is 'a', but _value is ''"),
         ("op", {"_value": "d", "_idx": 3}, "op: _idx 3 is not one of 0 ... 2"),
         ("op", {"_value": "b", "_idx": True}, "op: _idx True is not one of"),
         ("op", {"_value": ["b"], "_idx": [1]}, r"op: _idx \[1\] is not one of"),
@@ -58,9 +58,9 @@ def test_inputs_without_a_name_are_taken_by_index(mixed: SearchSpace) -> None:
             {"_value": ["x"], "_idx": [0, 1]},
             "any: an input choice has lists of equal length",
         ),
-        ("any", {"_value": ["x", "x"], "_idx": [0, 0]}, "any: 'x' is taken twice"),
+        ("any", {"_value": ["x", "x"], "_idx": [0, 0]}, "any: 'x' occurs twice"),
         ("two", {"_value": ["0"], "_idx": [0]}, r"two: cannot take the inputs \[0\]"),
-        ("width", {"_value": 16.0, "_idx": 1}, "width: _idx 1 stands for 16, but _value is 16.0"),
+        ("width", {"_value": 16.0, "_idx": 1}, "width: _idx 1 is 16, but _value is 16.0"),
     ],
 )
 def test_wrong_entries_are_named(mixed: SearchSpace, key: str, entry: object, named: str) -> None:
