@@ -32,7 +32,7 @@ from rich.table import Table
 from torch import nn
 
 import tables
-from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.cells import derived, searchable, setting_space
 from oneshot.algorithms.registry import make, preset
 from oneshot.data.images import ImageData

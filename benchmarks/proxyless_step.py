@@ -23,7 +23,7 @@ from rich.table import Table
 from steps import Step, nni_steps, peak, plain_network, turns
 from torch import Tensor, nn
 
-from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.proxyless.algorithm import Proxyless
 from oneshot.algorithms.proxyless.options import ProxylessOptions
 from oneshot.data.images import ImageSplit

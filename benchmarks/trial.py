@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from oneshot.algorithms.spos import train_supernet
+from oneshot.algorithms.training import train_supernet
 from oneshot.data.images import ImageData
 from oneshot.data.registry import load as load_data
 from oneshot.evaluation.evaluator import BATCH, Evaluator

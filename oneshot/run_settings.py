@@ -17,6 +17,8 @@ from spaces.architecture import Architecture
 SUPERNET = "supernet"
 NETWORK = "network"
 
+DEFAULT_ALGORITHM = "spos"
+
 
 @dataclass(frozen=True)
 class SearchSettings:
@@ -87,7 +89,7 @@ class RunSettings:
             resumed.
         version: Version of Pathfit.
         command: Command line of the training.
-        algorithm: Name of a supernet's algorithm.
+        algorithm: Name of a supernet's algorithm; None: `spos`, or a network's run.
         sampler: Sampler of a supernet's paths; None for algorithms that train an architecture.
         search: Settings of an algorithm that trains an architecture; None for the others.
         augmentation: Augmentation of a supernet's training images; None: not recorded.

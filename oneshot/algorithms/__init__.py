@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from spaces.lazy import exports
 
 if TYPE_CHECKING:
-    from oneshot.algorithms.algorithm import Preset as Preset
+    from oneshot.algorithms.algorithm import Setting as Setting
     from oneshot.algorithms.architecture import ArchitectureAlgorithm as ArchitectureAlgorithm
-    from oneshot.algorithms.architecture import Setting as Setting
+    from oneshot.algorithms.preset import Preset as Preset
     from oneshot.algorithms.registry import available as available
     from oneshot.algorithms.registry import register_algorithm as register_algorithm
 
@@ -17,8 +17,8 @@ __getattr__, __dir__ = exports(
     __name__,
     {
         "ArchitectureAlgorithm": ".architecture",
-        "Preset": ".registry",
-        "Setting": ".architecture",
+        "Preset": ".preset",
+        "Setting": ".algorithm",
         "available": ".registry",
         "register_algorithm": ".registry",
     },

@@ -1,66 +1,134 @@
-"""What an algorithm is."""
+"""SupernetAlgorithm: base of the registered algorithms, which train supernets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from oneshot.training.recipe import SMALL, Recipe
+from torch import nn
+
+from oneshot.algorithms.preset import Preset
+from oneshot.search.constraint import Constraint
+from oneshot.training.algorithm import Algorithm
+from oneshot.training.batches import Source
+from oneshot.training.recipe import Recipe
+from spaces.space import SearchSpace
+from tables.cost.model import CostModel
 
 if TYPE_CHECKING:
-    from oneshot.data.split import Batch, EpochLoader
-    from oneshot.training.batches import Source
-
-
-class HeldOut:
-    """Batch n of an endless row of shuffled passes; the same whichever was read before.
-
-    Args:
-        images: for training the architecture.
-        batch_size: images a batch, over all ranks together.
-        seed: of the order.
-    """
-
-    def __init__(self, images: Source, batch_size: int, seed: int):
-        self.images, self.batch_size, self.seed = images, batch_size, seed
-        self._forget()
-
-    def _forget(self) -> None:
-        self._loader: EpochLoader | None = None
-        self._pass: Iterator[Batch] = iter(())
-        self._next: int | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        # A pass that has begun cannot go to another process.
-        return {"images": self.images, "batch_size": self.batch_size, "seed": self.seed}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._forget()
-
-    def batch(self, number: int, rank: int = 0, ranks: int = 1) -> Batch:
-        """The part of batch `number` that is a rank's."""
-        if self._loader is None:
-            part = max(1, self.batch_size // ranks)
-            self._loader = self.images.epochs(part, self.seed, rank=rank, ranks=ranks)
-        epoch, index = divmod(number, len(self._loader))
-        if self._next != number or index == 0:
-            self._loader.set_epoch(epoch)
-            self._loader.start_at(index)
-            self._pass = iter(self._loader)
-        self._next = number + 1
-        return next(self._pass)
+    from oneshot.data.images import ImageData
+    from oneshot.run import Run
+    from oneshot.run_settings import RunSettings
+    from spaces.modules.supernet import Supernet
 
 
 @dataclass(frozen=True)
-class Preset:
-    """Options with the recipe that was published with them.
+class Setting:
+    """Model, images and costs that an algorithm works with.
 
     Args:
-        options: the algorithm's own dataclass.
-        recipe: of the weights.
+        model: Model with LayerChoice or other mutables: a space's supernet, or a user's model.
+        recipe: Training of the weights; it defines the length of the training.
+        held_out: Images that train the architecture and not the weights.
+        images: Number of images that train the weights in an epoch.
+        seed: Seed of all random numbers.
+        space: Space whose choices the model has; None: unknown, so that no costs can be predicted.
+        cost: Cost that the architecture is trained for, or that is logged; None: none.
+        constraint: Constraint on the resulting architecture; None: none.
+        folder: Folder of the run, where each epoch's architecture is logged; None: no log.
+        tensorboard: Whether the architecture is logged for TensorBoard as well.
+
+    Example:
+        >>> import spaces
+        >>> from oneshot.data.registry import load
+        >>> from oneshot.training.recipe import Recipe
+        >>> space = spaces.get("spos-tiny")
+        >>> data = load("digits", space.input_shape)
+        >>> setting = Setting(space.supernet(10), Recipe(), data.validation, len(data.train))
+        >>> setting.steps_per_epoch == len(data.train) // 64
+        True
     """
 
-    options: Any
-    recipe: Recipe = SMALL
+    model: nn.Module
+    recipe: Recipe
+    held_out: Source
+    images: int
+    seed: int = 0
+    space: SearchSpace | None = None
+    cost: CostModel | None = None
+    constraint: Constraint | None = None
+    folder: Path | None = None
+    tensorboard: bool = False
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of updates of the weights in an epoch."""
+        return max(1, self.images // min(self.recipe.batch_size, self.images))
+
+    @property
+    def choice_space(self) -> SearchSpace | None:
+        """Space whose choices reports name: that of the cost where no other is set."""
+        return self.space if self.space is not None or self.cost is None else self.cost.space
+
+
+class SupernetAlgorithm(Algorithm):
+    """Base of the algorithms that `register_algorithm` registers.
+
+    They are made as `algorithm(setting, options)`, with a `Setting` and an instance of their
+    dataclass of options.
+    """
+
+    name: ClassVar[str]
+    presets: ClassVar[dict[str, Preset]]
+
+    searches_architecture: ClassVar[bool] = False
+    """Whether an architecture is trained together with the weights."""
+
+    @classmethod
+    def from_setting(cls, setting: Setting, options: Any) -> SupernetAlgorithm:
+        """Make the algorithm.
+
+        Args:
+            setting: Model, images and costs.
+            options: Instance of the algorithm's dataclass of options.
+
+        Raises:
+            InvalidOption: The setting and the options do not fit together.
+        """
+        # Subclasses accept these two, in place of the base's model and recipe.
+        return cls(setting, options)  # type: ignore[arg-type]
+
+    @classmethod
+    def default_recipe(cls, preset: Preset, space: str, images: int) -> Recipe:
+        """Return the recipe of a training where the user sets nothing else.
+
+        Args:
+            preset: Preset that the training uses.
+            space: Canonical name of the space.
+            images: Number of training images.
+        """
+        return preset.recipe
+
+    @classmethod
+    def recorded_options(cls, settings: RunSettings) -> Any:
+        """Return the algorithm's options that a run's settings record."""
+        raise NotImplementedError
+
+    @classmethod
+    def prepare(cls, supernet: Supernet) -> nn.Module:
+        """Return the model that the algorithm trains: the supernet, or one that shares its modules.
+
+        Raises:
+            InvalidOption: The algorithm cannot train this supernet.
+        """
+        return supernet
+
+    def write_results(self, run: Run, supernet: Supernet, data: ImageData) -> None:
+        """Write the results other than the supernet's weights to the run's folder.
+
+        Args:
+            run: Run that has been trained.
+            supernet: Supernet of the run.
+            data: Data set of the run.
+        """

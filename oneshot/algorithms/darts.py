@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from oneshot.algorithms.algorithm import Preset
-from oneshot.algorithms.architecture import Setting, gradient_of
+from oneshot.algorithms.algorithm import Setting
+from oneshot.algorithms.architecture import gradient_of
 from oneshot.algorithms.batch_statistics import untracked
 from oneshot.algorithms.gradient import GradientAlgorithm, GradientOptions
+from oneshot.algorithms.preset import Preset
 from oneshot.algorithms.registry import register_algorithm
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption

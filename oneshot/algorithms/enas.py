@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from oneshot.algorithms.algorithm import Preset
-from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.controller import Controller, surrogate
 from oneshot.algorithms.gradient import weights_sgd
+from oneshot.algorithms.preset import Preset
 from oneshot.algorithms.registry import register_algorithm
 from oneshot.algorithms.sampled import SampledAlgorithm, SampledMutator, final_batches, rewards
 from oneshot.data.split import Batch
@@ -218,8 +218,8 @@ class Enas(SampledAlgorithm[EnasMutator]):
             engine.backward(loss / len(batches))
         engine.update()
         done, steps = step + 1, self.options.controller_steps
-        epochs = -(-done // self.setting.an_epoch)
-        at_the_end = done % self.setting.an_epoch == 0 or done == self.steps
+        epochs = -(-done // self.setting.steps_per_epoch)
+        at_the_end = done % self.setting.steps_per_epoch == 0 or done == self.steps
         if at_the_end and epochs > self.options.controller_warmup:
             for number in range((epochs - 1) * steps, epochs * steps):
                 self.controller_step(number, engine)

@@ -29,7 +29,7 @@ class EpochLog:
         self._begun = False
         self._writer: Any = None
 
-    def tell(self, done: int, epoch: int, report: dict[str, Any]) -> None:
+    def write(self, done: int, epoch: int, report: dict[str, Any]) -> None:
         """Log a report.
 
         Args:
@@ -86,7 +86,7 @@ class Follower:
         self.folder = folder
         self._told = len(read_epochs(folder))
 
-    def fresh(self) -> list[str]:
+    def new_lines(self) -> list[str]:
         """A line for each new epoch: its architecture, costs, and how sure the probabilities
         are.
         """

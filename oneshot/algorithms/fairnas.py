@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from oneshot.algorithms.algorithm import Preset
-from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.algorithm import Setting
+from oneshot.algorithms.preset import Preset
 from oneshot.algorithms.registry import register_algorithm
 from oneshot.algorithms.sampled import SampledAlgorithm, SampledMutator, final_batches, rewards
 from oneshot.data.split import Batch

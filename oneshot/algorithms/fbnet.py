@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from oneshot.algorithms.algorithm import Preset
-from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.gradient import GradientAlgorithm, GradientOptions
+from oneshot.algorithms.preset import Preset
 from oneshot.algorithms.registry import register_algorithm
 from oneshot.errors import InvalidOption
 from oneshot.mutators.gumbel import GumbelMutator
@@ -104,7 +104,7 @@ class Fbnet(GradientAlgorithm):
         """Seed the mutator, and set its temperature."""
         super().before_step(step)
         self.mutator.temperature = self.options.temperature * self.options.annealing ** (
-            step // self.setting.an_epoch
+            step // self.setting.steps_per_epoch
         )
 
     def architecture_loss(self, images: Tensor, labels: Tensor) -> Tensor:

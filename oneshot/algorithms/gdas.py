@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from oneshot.algorithms.algorithm import Preset
-from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.gradient import GradientAlgorithm, GradientOptions
+from oneshot.algorithms.preset import Preset
 from oneshot.algorithms.registry import register_algorithm
 from oneshot.mutators.gumbel import HardGumbelMutator, check_temperatures
 from oneshot.training.recipe import Recipe

@@ -13,7 +13,8 @@ from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
+from oneshot.algorithms.algorithm import Setting
+from oneshot.algorithms.architecture import ArchitectureAlgorithm
 from oneshot.algorithms.decoding import most_probable
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
@@ -93,7 +94,7 @@ class GradientAlgorithm(ArchitectureAlgorithm):
     def searches(self, step: int) -> bool:
         """Whether the logits take a step with update `step`."""
         return (
-            step // self.setting.an_epoch >= self.options.arch_warmup
+            step // self.setting.steps_per_epoch >= self.options.arch_warmup
             and step % self.options.arch_every == 0
         )
 

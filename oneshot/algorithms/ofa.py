@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from oneshot.algorithms.algorithm import Preset
-from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
+from oneshot.algorithms.algorithm import Setting
+from oneshot.algorithms.architecture import ArchitectureAlgorithm
 from oneshot.algorithms.batch_statistics import by_batch
 from oneshot.algorithms.ofa_paths import SandwichPaths
+from oneshot.algorithms.preset import Preset
 from oneshot.algorithms.registry import register_algorithm
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
@@ -155,14 +156,14 @@ class Ofa(ArchitectureAlgorithm):
 
     def trains_largest_only(self, step: int) -> bool:
         """Whether update `step` is one of the largest network alone."""
-        return step // self.setting.an_epoch < self.options.largest_epochs
+        return step // self.setting.steps_per_epoch < self.options.largest_epochs
 
     def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
         """One update on the sum of the gradients of all sub-networks, the largest first."""
         self.note_rank(engine)
         if (
             self.options.largest_epochs
-            and step == self.options.largest_epochs * self.setting.an_epoch
+            and step == self.options.largest_epochs * self.setting.steps_per_epoch
         ):
             self._sort(engine)
         rows = self.paths.of(step)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from oneshot.algorithms.algorithm import Preset
+from oneshot.algorithms.preset import Preset
 from oneshot.errors import InvalidOption
 from oneshot.training.recipe import MANY_IMAGES
 from spaces.errors import UnknownName
@@ -15,7 +15,7 @@ from spaces.plugins import Option, Registry
 from spaces.plugins.options import argument_help, check_options
 
 if TYPE_CHECKING:
-    from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
+    from oneshot.algorithms.algorithm import Setting, SupernetAlgorithm
 
 
 def _options_of_preset(preset: Preset, description: str = "") -> dict[str, Option]:
@@ -31,13 +31,13 @@ def _options_of_preset(preset: Preset, description: str = "") -> dict[str, Optio
     return options
 
 
-def _options_of(algorithm: type[ArchitectureAlgorithm]) -> dict[str, Option]:
+def _options_of(algorithm: type[SupernetAlgorithm]) -> dict[str, Option]:
     presets = algorithm.presets
     preset = presets.get("default", next(iter(presets.values())))
     return _options_of_preset(preset, f"Set of defaults: {', '.join(presets)}.")
 
 
-ALGORITHMS = Registry["type[ArchitectureAlgorithm]"](
+ALGORITHMS = Registry["type[SupernetAlgorithm]"](
     "algorithm",
     "pathfit.algorithms",
     {
@@ -49,17 +49,18 @@ ALGORITHMS = Registry["type[ArchitectureAlgorithm]"](
         "ofa": "oneshot.algorithms.ofa:Ofa",
         "proxyless": "oneshot.algorithms.proxyless.algorithm:Proxyless",
         "snas": "oneshot.algorithms.snas:Snas",
+        "spos": "oneshot.algorithms.spos:Spos",
     },
     options=_options_of,
     invalid=InvalidOption,
 )
 """Name -> class of the algorithm."""
 
-T = TypeVar("T", bound="type[ArchitectureAlgorithm]")
+T = TypeVar("T", bound="type[SupernetAlgorithm]")
 
 
 def register_algorithm(name: str) -> Callable[[T], T]:
-    """Return a decorator that registers an ArchitectureAlgorithm class.
+    """Return a decorator that registers a SupernetAlgorithm class.
 
     The class has `presets`, name -> Preset (see `preset` for which one is used), and is made as
     `algorithm(setting, options)`.
@@ -81,7 +82,7 @@ def available() -> list[str]:
     return sorted(ALGORITHMS)
 
 
-def algorithm(name: str) -> type[ArchitectureAlgorithm]:
+def algorithm(name: str) -> type[SupernetAlgorithm]:
     """Return the class of an algorithm; raises UnknownName."""
     return ALGORITHMS.get(name)
 
@@ -122,6 +123,6 @@ def _as_kind(value: Any, default: Any) -> Any:
     return value
 
 
-def make(name: str, setting: Setting, options: Any) -> ArchitectureAlgorithm:
+def make(name: str, setting: Setting, options: Any) -> SupernetAlgorithm:
     """Make an algorithm by name."""
-    return algorithm(name)(setting, options)
+    return algorithm(name).from_setting(setting, options)

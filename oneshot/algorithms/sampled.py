@@ -12,7 +12,8 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
-from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
+from oneshot.algorithms.algorithm import Setting
+from oneshot.algorithms.architecture import ArchitectureAlgorithm
 from oneshot.algorithms.batch_statistics import by_batch
 from oneshot.algorithms.gradient import within
 from oneshot.errors import InvalidOption

@@ -1,161 +1,135 @@
-"""Training a run by a one-shot algorithm, and what is left of it in the run's folder."""
+"""Training of a supernet's run by its algorithm."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
-from oneshot.algorithms.cells import derived, searchable, setting_space
+from oneshot.algorithms.algorithm import Setting, SupernetAlgorithm
+from oneshot.algorithms.cells import setting_space
 from oneshot.algorithms.hardware import cost_of
-from oneshot.algorithms.registry import algorithm, make
-from oneshot.run_settings import NETWORK as NETWORK_KIND
-from oneshot.run_settings import AugmentationSettings
+from oneshot.algorithms.registry import algorithm
+from oneshot.data.augmented import AUGMENTED_FROM
+from oneshot.errors import InvalidOption
+from oneshot.run_settings import DEFAULT_ALGORITHM, AugmentationSettings
 from oneshot.search.constraint import Limit
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
-from spaces.files import write_text
-from spaces.progress import Progress
+from oneshot.training.recipe import SMALL, supernet_recipe
+from spaces.modules.supernet import Supernet
+from spaces.progress import Progress, silent
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
     from oneshot.run import Run
-    from spaces.architecture import Architecture
-    from spaces.modules.supernet import Supernet
 
-ARCHITECTURE, PROBABILITIES, REPORT = (
-    "architecture.json",
-    "probabilities.json",
-    "architecture-report.json",
-)
-NETWORK = "network"
-_RECALIBRATED = 20  # batches behind which the statistics of a network are its own
+SPOS_JITTER = 0.4
+"""Colour jitter of the published recipe of SPOS."""
 
 
 def make_algorithm(
     run: Run, supernet: Supernet, data: ImageData, tensorboard: bool = False
-) -> ArchitectureAlgorithm:
-    """The algorithm of a run; whatever does not fit together is refused here, before anything is
-    written.
+) -> SupernetAlgorithm:
+    """Make the algorithm of a run, which checks that its settings fit together.
 
     Args:
-        run: of kind `supernet` whose settings have algorithm, options, target, constraint and
-            margin.
-        supernet: of the run's space.
-        data: the run's; its validation part, cut from what may be trained on, is held out for the
-            architecture.
-        tensorboard: whether the architecture's curves are written.
+        run: Run of a supernet.
+        supernet: Supernet of the run's space.
+        data: Data set of the run; its validation part is held out for the architecture.
+        tensorboard: Whether curves of the architecture are written.
+
+    Raises:
+        InvalidOption: The settings do not fit together.
     """
     import tables
 
     space = run.space
+    cost = None
+    constraint = None
     search = run.settings.search
-    assert run.settings.algorithm is not None
-    assert search is not None
-    kind = algorithm(run.settings.algorithm)
-    example = next(iter(kind.presets.values())).options
-    options = dataclasses.replace(example, **_tuples(example, search.options))
-    cost = constraint = None
-    if search.target is not None:
+    if search is not None and search.target is not None:
         cost = cost_of(search.target, space, tables.load)
-    if search.constraint is not None:
+    if search is not None and search.constraint is not None:
         constraint = Limit.parse(search.constraint).bind(space, tables.load, search.margin)
-    model = searchable(supernet)
-    return make(
-        run.settings.algorithm,
-        Setting(
-            model=model,
-            recipe=run.settings.recipe,
-            held_out=data.validation,
-            images=len(data.train),
-            seed=run.settings.seed,
-            space=setting_space(space),
-            cost=cost,
-            constraint=constraint,
-            folder=run.folder,
-            tensorboard=tensorboard,
-        ),
-        options,
+
+    algorithm_class = algorithm(run.settings.algorithm or DEFAULT_ALGORITHM)
+    setting = Setting(
+        model=algorithm_class.prepare(supernet),
+        recipe=run.settings.recipe,
+        held_out=data.validation,
+        images=len(data.train),
+        seed=run.settings.seed,
+        space=setting_space(space),
+        cost=cost,
+        constraint=constraint,
+        folder=run.folder,
+        tensorboard=tensorboard,
     )
+    options = algorithm_class.recorded_options(run.settings)
+    return algorithm_class.from_setting(setting, options)
 
 
-def _tuples(example: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    # JSON has made lists of them.
-    return {
-        name: tuple(value)
-        if isinstance(value, list) and isinstance(getattr(example, name), tuple)
-        else value
-        for name, value in given.items()
-    }
+def train_supernet(
+    run: Run,
+    progress: Progress = silent,
+    execution: Execution | None = None,
+    data: ImageData | None = None,
+) -> Supernet:
+    """Train the supernet of a run, resume its training, or load it if it is trained already.
 
+    Args:
+        run: Run of a supernet.
+        progress: Called with every report.
+        execution: Devices, precision and the frequency of reports; None: one device, fp32.
+        data: Data set of the run; None: it is loaded.
 
-def train_algorithm(
-    run: Run, supernet: Supernet, data: ImageData, execution: Execution | None, progress: Progress
-) -> None:
-    """Train a run's supernet and architecture; its folder then has both, the probabilities and the
-    costs.
+    Raises:
+        InvalidOption: The settings do not fit together.
+        Stopped: The training was interrupted; its checkpoint is written.
     """
+    trained = run.weights.exists()
+    supernet = run.load() if trained else run.build()
+    assert isinstance(supernet, Supernet)
+    if trained:
+        return supernet
+
     execution = execution or Execution()
-    algorithm = make_algorithm(run, supernet, data, execution.tensorboard)
-    varied = run.settings.augmentation or AugmentationSettings()
+    data = data or run.data()
+    augmentation = run.settings.augmentation or AugmentationSettings()
+    training = make_algorithm(run, supernet, data, execution.tensorboard)
     fit(
-        algorithm,
-        varied.apply(data.train),
+        training,
+        augmentation.apply(data.train),
         run.folder,
         seed=run.settings.seed,
-        augment=varied.augment,
+        augment=augmentation.augment,
         execution=execution,
         progress=progress,
     )
-    architecture = derived(run.space, algorithm)
-    algorithm.mutator.unbind()
-    write(run.folder, algorithm, architecture)
-    if run.settings.search is not None and run.settings.search.with_network:
-        write_network(run, supernet, architecture, data)
+    training.write_results(run, supernet, data)
+    # Last: the file of the weights marks the run as trained.
+    run.save(supernet)
+    return supernet.eval()
 
 
-def write(folder: Path, algorithm: ArchitectureAlgorithm, architecture: Architecture) -> None:
-    """Write the architecture, its probabilities, and the report with its costs."""
-    report = algorithm.report()
-    write_text(folder / ARCHITECTURE, architecture.to_json() + "\n")
-    write_text(folder / PROBABILITIES, json.dumps(report["probabilities"], indent=1) + "\n")
-    write_text(folder / REPORT, json.dumps(report, indent=1) + "\n")
+def augmentation_settings(
+    space: str, images: int, augment: bool | None = None, colour_jitter: float | None = None
+) -> AugmentationSettings:
+    """Return the augmentation of a supernet's training images, with defaults for None.
 
+    Args:
+        space: Canonical name of the space.
+        images: Number of training images; small data sets are not augmented by default.
+        augment: Whether the images are augmented.
+        colour_jitter: Brightness, contrast and saturation are scaled by factors in 1 +- this.
 
-def write_network(
-    run: Run, supernet: Supernet, architecture: Architecture, data: ImageData
-) -> None:
-    """Write the found network with the supernet's weights as a run of its own, which `test` and
-    `export` take.
-
-    The statistics of its normalisations are computed anew on training images: the supernet's are of
-    all paths.
+    Raises:
+        InvalidOption: There is a jitter without augmentation.
     """
-    from itertools import islice
-
-    from oneshot.evaluation.recalibration import recalibrate
-    from oneshot.retraining.supernet_weights import inherit
-    from oneshot.run import Run, write_settings
-
-    preprocessing = None if data.preprocessing is None else data.preprocessing.to_dict()
-    settings = dataclasses.replace(
-        run.settings,
-        kind=NETWORK_KIND,
-        algorithm=None,
-        sampler=None,
-        search=None,
-        augmentation=None,
-        architecture=architecture,
-        classes=data.classes,
-        preprocessing=json.loads(json.dumps(preprocessing)),
-    )
-    found = Run(run.folder / NETWORK, settings)
-    network = found.build()
-    inherit(network, supernet, architecture)
-    batches = data.train.epochs(min(64, len(data.train)), run.settings.seed)
-    recalibrate(network, (images for images, _ in islice(batches, _RECALIBRATED)))
-    write_settings(found.folder, settings)
-    found.save(network)
+    if augment is None:
+        augment = images >= AUGMENTED_FROM
+    if colour_jitter and not augment:
+        raise InvalidOption("colour_jitter needs augmented images: add --augment")
+    if colour_jitter is None:
+        published = supernet_recipe(space, images) is not SMALL
+        colour_jitter = SPOS_JITTER if published and augment else 0.0
+    return AugmentationSettings(augment, colour_jitter)

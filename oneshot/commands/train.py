@@ -24,10 +24,10 @@ from tables.metrics import MARGIN
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
     from oneshot.run import Run
-    from oneshot.training.recipe import Recipe
-    from spaces.space import SearchSpace
+    from oneshot.run_settings import SearchSettings
+    from oneshot.samplers.settings import SamplerSettings
 
-ALGORITHMS = click.Choice(["spos", *available()])
+ALGORITHMS = click.Choice(available())
 SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
 
 
@@ -42,6 +42,7 @@ SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
 @click.option("--space", "space_name", default="spos-tiny", show_default=True)
 @click.option(
     "--algorithm",
+    "name",
     type=ALGORITHMS,
     default="spos",
     show_default=True,
@@ -49,7 +50,6 @@ SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
 )
 @click.option(
     "--option",
-    "given",
     multiple=True,
     help="Of the algorithm: NAME=VALUE, such as binary_mode=two.",
 )
@@ -105,7 +105,7 @@ SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
     help="Of brightness, contrast, saturation.  [default: 0]",
 )
 @recipe_options
-def train(space_name: str, algorithm: str, **options: Any) -> None:
+def train(space_name: str, name: str, **options: Any) -> None:
     """Train the supernet of a space on single paths (SPOS), or weights and an architecture by
     another algorithm.
 
@@ -116,85 +116,85 @@ def train(space_name: str, algorithm: str, **options: Any) -> None:
     updates of 1024 images, learning rate 0.5, colour jitter 0.4.
     """
     from oneshot.algorithms.epochs import Follower
-    from oneshot.algorithms.spos import augmentation_settings, train_supernet
+    from oneshot.algorithms.registry import algorithm, preset
+    from oneshot.algorithms.training import augmentation_settings, train_supernet
     from oneshot.run import Run, begin
+    from oneshot.run_settings import SUPERNET
     from spaces.console.progress import Bar
     from spaces.registry import get
 
     set_threads(options["threads"])
     space = get(space_name)
     data = load_data(options, space.input_shape)
-    chosen, own = (_paths if algorithm == "spos" else _architecture)(
-        algorithm, space, data, options
-    )
+    images = len(data.train)
+    algorithm_class = algorithm(name)
+    _refuse_foreign_options(name, algorithm_class.searches_architecture, options)
+    base = preset(name, dict(map(_name_and_value, options["option"])), images)
+    default_recipe = algorithm_class.default_recipe(base, space.name, images)
     settings = replace(
-        run_settings("supernet", space, chosen, options, data),
-        algorithm=algorithm,
+        run_settings(SUPERNET, space, recipe(options, default_recipe), options, data),
+        algorithm=name,
         augmentation=augmentation_settings(
-            space.name, len(data.train), options["augment"], options["colour_jitter"]
+            space.name, images, options["augment"], options["colour_jitter"]
         ),
-        **own,
+        **(
+            {"search": _search_settings(base.options, options)}
+            if algorithm_class.searches_architecture
+            else {"sampler": _sampler_settings(options)}
+        ),
     )
-    if algorithm != "spos":
-        _check(Run(options["output"], settings), data)
+    _check(Run(options["output"], settings), data)
     run = begin(options["output"], settings, options["resume"])
     follower = Follower(run.folder)
     with resumable(), Bar(f"training {space.name.partition('(')[0]}") as bar:
 
-        def told(share: float, text: str) -> None:
-            bar.update(share, text)
-            for line in follower.fresh():
+        def report(fraction: float, state: str) -> None:
+            bar.update(fraction, state)
+            for line in follower.new_lines():
                 bar.print(line)
 
-        train_supernet(run, told, execution(options), data)
-    if algorithm != "spos":
-        _say_found(run)
+        train_supernet(run, report, execution(options), data)
+    if settings.search is not None:
+        _print_architecture(run, settings.search.with_network)
     click.echo(f"wrote {run.weights}")
 
 
-def _paths(
-    algorithm: str, space: SearchSpace, data: ImageData, options: dict[str, Any]
-) -> tuple[Recipe, dict[str, Any]]:
-    """The recipe and the settings of a training on sampled paths."""
+def _refuse_foreign_options(name: str, searches: bool, options: dict[str, Any]) -> None:
+    """Refuse options that are for the other kind of algorithm."""
     from oneshot.errors import InvalidOption
-    from oneshot.samplers.settings import SamplerSettings
-    from oneshot.training.recipe import supernet_recipe
 
-    for name in ("given", "target", "constraint", "with_network"):
-        if options[name]:
-            word = "option" if name == "given" else name.replace("_", "-")
+    if searches:
+        if options["sampler"] != "uniform" or options["cost_range"] or options["table"]:
+            raise InvalidOption(f"--sampler, --cost-range and --table are for spos, not for {name}")
+        return
+    for option in ("option", "target", "constraint", "with_network"):
+        if options[option]:
             raise InvalidOption(
-                f"--{word} is for algorithms that train an architecture, not for {algorithm}"
+                f"--{option.replace('_', '-')} is for algorithms that train an architecture, not"
+                f" for {name}"
             )
-    limits = tuple(options["cost_range"]) if options["cost_range"] else None
-    sampler = SamplerSettings(options["sampler"], options["bins"], limits, options["table"])
-    sampler.make(space, options["seed"])  # refused before anything is written
-    return recipe(options, supernet_recipe(space.name, len(data.train))), {"sampler": sampler}
 
 
-def _architecture(
-    algorithm: str, space: SearchSpace, data: ImageData, options: dict[str, Any]
-) -> tuple[Recipe, dict[str, Any]]:
-    """The recipe and the settings of a training of weights and an architecture."""
+def _sampler_settings(options: dict[str, Any]) -> SamplerSettings:
+    from oneshot.samplers.settings import SamplerSettings
+
+    cost_range = tuple(options["cost_range"]) if options["cost_range"] else None
+    return SamplerSettings(options["sampler"], options["bins"], cost_range, options["table"])
+
+
+def _search_settings(algorithm_options: Any, options: dict[str, Any]) -> SearchSettings:
     from dataclasses import asdict
 
-    from oneshot.algorithms.registry import preset
-    from oneshot.errors import InvalidOption
     from oneshot.run_settings import SearchSettings
 
-    if options["sampler"] != "uniform" or options["cost_range"] or options["table"]:
-        raise InvalidOption(
-            f"--sampler, --cost-range and --table are for spos, not for {algorithm}"
-        )
-    found = preset(algorithm, dict(map(_name_and_value, options["given"])), len(data.train))
-    search = SearchSettings(
-        options=json.loads(json.dumps(asdict(found.options))),
+    return SearchSettings(
+        # By way of JSON, so that they equal those that a resumed run reads.
+        options=json.loads(json.dumps(asdict(algorithm_options))),
         target=options["target"],
         constraint=options["constraint"],
         margin=options["margin"],
         with_network=options["with_network"],
     )
-    return recipe(options, found.recipe), {"search": search}
 
 
 def _name_and_value(text: str) -> tuple[str, Any]:
@@ -210,20 +210,23 @@ def _name_and_value(text: str) -> tuple[str, Any]:
 
 
 def _check(run: Run, data: ImageData) -> None:
-    """Refuse what does not fit together before anything is written."""
+    """Refuse settings that do not fit together before anything is written."""
     import torch
 
     from oneshot.algorithms.training import make_algorithm
+    from spaces.modules.supernet import Supernet
 
     steps = len(data.train) // min(run.settings.recipe.batch_size, len(data.train))
     with torch.device("cpu"):
         supernet = run.build()
-        algorithm = make_algorithm(run, supernet, data)  # type: ignore[arg-type]
-        algorithm.optimizers(algorithm.recipe.updates(max(1, steps)))
+        assert isinstance(supernet, Supernet)
+        training = make_algorithm(run, supernet, data)
+        training.optimizers(training.recipe.updates(max(1, steps)))
 
 
-def _say_found(run: Run) -> None:
-    from oneshot.algorithms.training import ARCHITECTURE, NETWORK, REPORT
+def _print_architecture(run: Run, with_network: bool) -> None:
+    """Print the cost of the resulting architecture and the commands that use it."""
+    from oneshot.algorithms.results import ARCHITECTURE, NETWORK, REPORT
 
     report = json.loads((run.folder / REPORT).read_text(encoding="utf-8"))
     if report.get("predicted_cost") is not None:
@@ -232,8 +235,6 @@ def _say_found(run: Run) -> None:
     click.echo(
         f"wrote {path}; train its network by: python -m oneshot retrain --arch {path} -o network"
     )
-    if run.settings.search is not None and run.settings.search.with_network:
-        click.echo(
-            f"wrote {run.folder / NETWORK}; test it by: python -m oneshot test"
-            f" {run.folder / NETWORK}"
-        )
+    if with_network:
+        network = run.folder / NETWORK
+        click.echo(f"wrote {network}; test it by: python -m oneshot test {network}")

@@ -16,7 +16,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.proxyless.algorithm import Proxyless
 from oneshot.algorithms.proxyless.mutator import ProxylessMutator
 from oneshot.algorithms.proxyless.options import ProxylessOptions
@@ -286,7 +286,7 @@ class _Algorithm(Proxyless):
 
     def after_step(self, step: int) -> None:
         super().after_step(step)
-        epoch, left = divmod(step + 1, self.setting.an_epoch)
+        epoch, left = divmod(step + 1, self.setting.steps_per_epoch)
         if not left and epoch % self.trainer.arch_valid_frequency == 0:
             report = self.report()
             _log.info(

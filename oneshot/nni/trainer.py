@@ -134,14 +134,14 @@ class _Algorithm(Algorithm):
     def __init__(self, trainer: SPOSSupernetTrainer, validate: bool):
         super().__init__(trainer.model, Recipe(epochs=trainer.num_epochs, batch_size=1))
         self.trainer, self.validated = trainer, validate
-        self.an_epoch = len(trainer.train_loader)  # type: ignore[arg-type]
+        self.steps_per_epoch = len(trainer.train_loader)  # type: ignore[arg-type]
 
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
         return [(self.trainer.optimizer, None)]
 
     def before_step(self, step: int) -> None:
-        if step % self.an_epoch == 0:
-            self.trainer.call("on_epoch_begin", step // self.an_epoch)
+        if step % self.steps_per_epoch == 0:
+            self.trainer.call("on_epoch_begin", step // self.steps_per_epoch)
         mutator = self.trainer.mutator
         mutator.activate(mutator.codes(step))
         mutator.count = step + 1
@@ -151,16 +151,16 @@ class _Algorithm(Algorithm):
         loss = self.trainer.loss(logits, labels)
         engine.note(loss)
         every = self.trainer.log_frequency
-        if every is not None and step % self.an_epoch % every == 0:
+        if every is not None and step % self.steps_per_epoch % every == 0:
             found = {**self.trainer.metrics(logits.detach(), labels), "loss": float(loss.detach())}
             said = "  ".join(f"{name} {float(value):.4f}" for name, value in found.items())
-            epoch, index = divmod(step, self.an_epoch)
-            place = epoch + 1, self.trainer.num_epochs, index + 1, self.an_epoch
+            epoch, index = divmod(step, self.steps_per_epoch)
+            place = epoch + 1, self.trainer.num_epochs, index + 1, self.steps_per_epoch
             _log.info("Epoch [%s/%s] Step [%s/%s]  %s", *place, said)
         return loss
 
     def after_step(self, step: int) -> None:
-        epoch, index = divmod(step + 1, self.an_epoch)
+        epoch, index = divmod(step + 1, self.steps_per_epoch)
         if index:
             return
         if self.validated and self.trainer.valid_loader is not None:

@@ -25,7 +25,7 @@ class Reports:
     def __init__(
         self, progress: Progress, steps: int, an_epoch: int, folder: Path | None, start: int
     ):
-        self.progress, self.steps, self.an_epoch = progress, steps, an_epoch
+        self.progress, self.steps, self.steps_per_epoch = progress, steps, an_epoch
         self.writer: Any = None
         if folder is not None:
             from torch.utils.tensorboard import SummaryWriter
@@ -34,8 +34,8 @@ class Reports:
 
     def tell(self, done: int, reading: Reading, rate: float) -> None:
         """Report a reading after `done` updates, with the learning rate of the next."""
-        if self.steps % self.an_epoch == 0:
-            where = f"epoch {-(-done // self.an_epoch)}/{self.steps // self.an_epoch}"
+        if self.steps % self.steps_per_epoch == 0:
+            where = f"epoch {-(-done // self.steps_per_epoch)}/{self.steps // self.steps_per_epoch}"
         else:
             where = f"update {done}/{self.steps}"
         if self.writer is not None:

@@ -10,7 +10,7 @@ from torch import nn
 
 import spaces
 from oneshot import run as runs
-from oneshot.algorithms.spos import train_supernet
+from oneshot.algorithms.training import train_supernet
 from oneshot.data.images import ImageData
 from oneshot.errors import InvalidRun
 from oneshot.run import Run, begin

@@ -15,10 +15,11 @@ from torch.nn import functional
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from oneshot.algorithms.algorithm import Preset
-from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
+from oneshot.algorithms.algorithm import Setting
+from oneshot.algorithms.architecture import ArchitectureAlgorithm
 from oneshot.algorithms.decoding import most_probable
 from oneshot.algorithms.hardware import AddLinear, Lagrange, MultiplyLog, hardware_term
+from oneshot.algorithms.preset import Preset
 from oneshot.algorithms.proxyless.mutator import ProxylessMutator
 from oneshot.algorithms.proxyless.options import PAPER_RECIPE, ProxylessOptions
 from oneshot.algorithms.registry import register_algorithm
@@ -85,7 +86,7 @@ class Proxyless(ArchitectureAlgorithm):
         """Updates of the warm-up; raises InvalidOption where it leaves none for the
         architecture.
         """
-        asked, epoch = self.options.warmup_epochs, self.setting.an_epoch
+        asked, epoch = self.options.warmup_epochs, self.setting.steps_per_epoch
         count = steps // 4 // epoch * epoch if asked is None else int(asked) * epoch
         if count >= steps:
             raise InvalidOption(
@@ -98,7 +99,7 @@ class Proxyless(ArchitectureAlgorithm):
         """The first update behind which the architecture may learn: an epoch after the warm-up, if
         there are two.
         """
-        warmup, epoch = self.warmup(steps), self.setting.an_epoch
+        warmup, epoch = self.warmup(steps), self.setting.steps_per_epoch
         return warmup + epoch if warmup + epoch < steps else warmup
 
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.proxyless.algorithm import Proxyless
 from oneshot.algorithms.proxyless.options import ProxylessOptions
 from oneshot.data.images import ImageSplit

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 import spaces
-from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.ofa import Ofa, OfaOptions
 from oneshot.algorithms.ofa_paths import SandwichPaths
 from oneshot.algorithms.registry import algorithm, make, preset

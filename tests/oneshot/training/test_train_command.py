@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from oneshot.algorithms.spos import augmentation_settings
+from oneshot.algorithms.training import augmentation_settings
 from oneshot.commands import main
 from oneshot.commands.options import recipe
 from oneshot.commands.train import train

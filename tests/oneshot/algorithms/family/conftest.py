@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
+from oneshot.algorithms.algorithm import Setting
+from oneshot.algorithms.architecture import ArchitectureAlgorithm
 from oneshot.algorithms.registry import make, preset
 from oneshot.data.images import ImageSplit
 from oneshot.training import Execution, fit

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import spaces
-from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.cells import derived, searchable, setting_space
 from oneshot.algorithms.registry import make, preset
 from oneshot.data.images import ImageData

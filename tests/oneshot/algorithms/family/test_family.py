@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 import spaces
-from oneshot.algorithms.architecture import ArchitectureAlgorithm, Setting
+from oneshot.algorithms.algorithm import Setting
+from oneshot.algorithms.architecture import ArchitectureAlgorithm
 from oneshot.algorithms.registry import algorithm, make, preset
 from oneshot.data.images import ImageData
 from oneshot.errors import InvalidOption

@@ -4,7 +4,7 @@ in.
 
 import pytest
 
-from oneshot.algorithms.algorithm import Preset
+from oneshot.algorithms.preset import Preset
 from oneshot.algorithms.registry import algorithm, preset
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 import spaces
-from oneshot.algorithms.architecture import Setting
+from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.enas import Enas
 from oneshot.algorithms.gdas import Gdas
 from oneshot.algorithms.registry import preset

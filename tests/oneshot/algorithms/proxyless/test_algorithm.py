@@ -89,7 +89,7 @@ def test_an_architecture_step_leaves_the_weights(tmp_path: Path) -> None:
 
     search.step, search.architecture_step = watched, frozen  # type: ignore[method-assign]
     fit(search, split(192), tmp_path, seed=0)
-    assert search.setting.an_epoch == 6
+    assert search.setting.steps_per_epoch == 6
     assert moved == list(range(18, 24))
 
 

@@ -1,0 +1,26 @@
+"""Preset: an algorithm's options with the recipe that was published with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from oneshot.training.recipe import SMALL, Recipe
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Options of an algorithm and the recipe that was published with them.
+
+    Args:
+        options: Instance of the algorithm's dataclass of options.
+        recipe: Training of the weights.
+
+    Example:
+        >>> from oneshot.algorithms.registry import preset
+        >>> preset("gdas", {"temperature": 5}).options.temperature
+        5.0
+    """
+
+    options: Any
+    recipe: Recipe = SMALL
