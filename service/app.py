@@ -11,11 +11,13 @@ from flask.json.provider import DefaultJSONProvider
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service import problems
+from service.api import BLUEPRINTS
+from service.api.documentation import complete_openapi
 from service.artifacts import Artifacts
 from service.catalog.catalog import Catalog
 from service.catalog.uploads import Uploads
-from service.concurrency import Places
-from service.context import Service, service_of
+from service.concurrency import ConcurrencyLimit
+from service.context import Service, current_service
 from service.operation import logs
 from service.operation.metrics import Metrics
 from service.schemas import base, catalog, jobs, search
@@ -27,67 +29,80 @@ from spaces import __version__
 
 
 def create_app(settings: Settings) -> APIFlask:
-    """Make the application.
+    """Create the Flask application that serves the HTTP API and the page.
+
+    The application accepts and reports jobs; an engine in another process runs them.
 
     Args:
-        settings: what it is started with.
+        settings: Settings of the service.
 
     Raises:
-        InvalidStore: the job store cannot be used.
-        ArtifactFailed: the place of artifacts cannot be.
-    """
-    from service.api import blueprints
-    from service.api.documentation import describe
+        InvalidStore: The job store cannot be opened.
+        ArtifactFailed: The storage of artifacts cannot be opened.
 
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from service.context import service_of
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     app = create_app(Settings(Path(folder)))
+        ...     response = app.test_client().get("/healthz")
+        ...     service_of(app).stop()
+        >>> response.json
+        {'status': 'alive'}
+    """
     app = APIFlask(
         "service", title="Pathfit", version=__version__, docs_path=None, json_errors=False
     )
     app.json = _StrictJSON(app)
     app.config.update(
         MAX_CONTENT_LENGTH=settings.max_body,
-        # Other names would let a page of another site reach the service under a name of its own.
+        # A page of another site could otherwise reach the service through a host name that it
+        # resolves to this machine (DNS rebinding).
         TRUSTED_HOSTS=settings.hosts,
+        # The problems of this service are documented by `documentation`, not by APIFlask.
         AUTO_404_RESPONSE=False,
         AUTO_VALIDATION_ERROR_RESPONSE=False,
         AUTO_SERVERS=False,
         SYNC_LOCAL_SPEC=False,
     )
-    service = _service(settings)
+    service = _open_service(settings)
     app.extensions["pathfit"] = service
+
+    # The order matters: the sender must be known before a write by cookie can be refused.
     app.before_request(logs.begin)
     app.before_request(service.access.identify)
     app.before_request(requests.refuse_other_origins)
     app.before_request(requests.refuse_other_media_types)
-    app.before_request(_let_uploads_be_large)
-    for after in (logs.record, service.metrics.record, headers.protect):
-        app.after_request(cast("Callable[[Response], Response]", after))
-    problems.register(
-        app, (*jobs.REQUESTS, *catalog.REQUESTS, *search.QUERIES, *jobs.QUERIES, base.Page)
-    )
-    for blueprint in blueprints():
+    app.before_request(_raise_upload_limit)
+    for handler in (logs.record, service.metrics.record, headers.protect):
+        app.after_request(cast("Callable[[Response], Response]", handler))
+
+    schemas = (*jobs.REQUESTS, *catalog.REQUESTS, *search.QUERIES, *jobs.QUERIES, base.Page)
+    problems.register(app, schemas)
+    for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
-    describe(app)
+    complete_openapi(app)
+
     if settings.behind_proxy:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
     return app
 
 
-def _service(settings: Settings) -> Service:
+def _open_service(settings: Settings) -> Service:
     store = Store(settings.store)
     try:
         artifacts = Artifacts(settings.artifacts_url)
         uploads = Uploads(store, artifacts, settings.data / "cache")
-        waiting, streams = (
-            Places(settings.waiting, "waiting requests"),
-            Places(settings.streams, "event streams"),
-        )
+        waiting = ConcurrencyLimit(settings.waiting, "waiting requests")
+        streams = ConcurrencyLimit(settings.streams, "event streams")
         return Service(
             settings=settings,
             store=store,
             artifacts=artifacts,
             catalog=Catalog(settings, uploads),
             access=Access(settings, store),
-            metrics=Metrics(store, lambda: streams.taken, lambda: waiting.taken),
+            metrics=Metrics(store, lambda: streams.num_active, lambda: waiting.num_active),
             waiting=waiting,
             streams=streams,
         )
@@ -96,13 +111,13 @@ def _service(settings: Settings) -> Service:
         raise
 
 
-def _let_uploads_be_large() -> None:
+def _raise_upload_limit() -> None:
     if request.endpoint in ("uploads.table", "uploads.evaluations"):
-        request.max_content_length = service_of().settings.max_upload
+        request.max_content_length = current_service().settings.max_upload
 
 
 class _StrictJSON(DefaultJSONProvider):
-    """JSON as RFC 8259 has it: no NaN, and nothing nested beyond reading."""
+    """A JSON provider that follows RFC 8259: no NaN or Infinity, and limited nesting."""
 
     sort_keys = False
 
@@ -110,6 +125,7 @@ class _StrictJSON(DefaultJSONProvider):
         try:
             return super().loads(s, parse_constant=_refuse_constant, **kwargs)
         except RecursionError:
+            # A ValueError becomes a 400, as for any other malformed body.
             raise ValueError("it is nested too deeply") from None
 
 

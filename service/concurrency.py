@@ -1,4 +1,4 @@
-"""Places: how many requests of a kind may hold a thread at once."""
+"""Limits on how many requests of a kind are served at the same time."""
 
 from __future__ import annotations
 
@@ -9,38 +9,45 @@ from contextlib import contextmanager
 from service.problems import busy
 
 
-class Places:
-    """A number of places that are taken and given back.
+class ConcurrencyLimit:
+    """A limit on how many requests of a kind may occupy a thread at the same time.
 
     Args:
-        most: how many there are.
-        what: what takes them, for the refusal.
+        limit: Greatest number of requests at once.
+        name: Plural name of the requests, for the message of a refusal.
+
+    Example:
+        >>> exports = ConcurrencyLimit(2, "exports")
+        >>> with exports.slot():
+        ...     exports.num_active
+        1
+        >>> exports.num_active
+        0
     """
 
-    def __init__(self, most: int, what: str):
-        self.most, self.what = most, what
-        self.taken = 0
+    def __init__(self, limit: int, name: str):
+        self.limit = limit
+        self.name = name
+        self.num_active = 0
         self._lock = threading.Lock()
 
-    def take(self) -> None:
-        """Take a place; raises Problem (503) where none is left."""
+    def acquire(self) -> None:
+        """Occupy a slot; raises Problem (503) if the limit is reached."""
         with self._lock:
-            if self.taken >= self.most:
-                raise busy(
-                    f"there are {self.most} {self.what} already, as many as may be; try again"
-                )
-            self.taken += 1
+            if self.num_active >= self.limit:
+                raise busy(f"the limit of {self.limit} {self.name} at once is reached; try again")
+            self.num_active += 1
 
-    def give_back(self) -> None:
-        """Give a place back."""
+    def release(self) -> None:
+        """Free a slot."""
         with self._lock:
-            self.taken -= 1
+            self.num_active -= 1
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold a place for the block; raises as `take`."""
-        self.take()
+    def slot(self) -> Iterator[None]:
+        """Occupy a slot for the block; raises Problem (503) if the limit is reached."""
+        self.acquire()
         try:
             yield
         finally:
-            self.give_back()
+            self.release()

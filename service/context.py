@@ -1,4 +1,4 @@
-"""The service's context: what every request handler works with."""
+"""The application's context: everything that its request handlers work with."""
 
 from __future__ import annotations
 
@@ -11,30 +11,31 @@ from flask import Flask, current_app
 from service.artifacts import Artifacts
 from service.catalog.catalog import Catalog
 from service.catalog.uploads import Uploads
-from service.concurrency import Places
+from service.concurrency import ConcurrencyLimit
 from service.operation.metrics import Metrics
 from service.security.caller import Access
 from service.settings import Settings
 from service.store import Store
 
-_FEW = 2  # exports to ONNX at once: each takes a process, and seconds
+# Each export runs in a process of its own and takes seconds.
+_MAX_EXPORTS = 2
 
 
 @dataclass(frozen=True)
 class Service:
-    """What an application works with; `service_of` finds it.
+    """The parts of a running service, one instance per application.
 
     Args:
-        settings: what it was started with.
-        store: the jobs.
-        artifacts: what they left, and uploads.
-        catalog: what requests may name.
-        access: tells who asks.
-        metrics: what Prometheus is told.
-        waiting: a place for each request that may wait.
-        streams: a place for each event stream.
-        exports: a place for each export to ONNX.
-        stopping: set when the service begins to stop, so that nobody waits on.
+        settings: Settings that the service was started with.
+        store: Store of jobs, tokens, sessions and uploaded files.
+        artifacts: Storage of the files that jobs produce and that clients upload.
+        catalog: Spaces, tables, guides and data sets that requests may name.
+        access: Identifies the sender of each request.
+        metrics: Metrics for Prometheus.
+        waiting: Limit on the requests that wait for a result.
+        streams: Limit on the event streams.
+        exports: Limit on the exports to ONNX.
+        stopping: Set when the service begins to stop, so that waiting requests end.
     """
 
     settings: Settings
@@ -43,25 +44,30 @@ class Service:
     catalog: Catalog
     access: Access
     metrics: Metrics
-    waiting: Places
-    streams: Places
-    exports: Places = field(default_factory=lambda: Places(_FEW, "exports to ONNX"))
+    waiting: ConcurrencyLimit
+    streams: ConcurrencyLimit
+    exports: ConcurrencyLimit = field(
+        default_factory=lambda: ConcurrencyLimit(_MAX_EXPORTS, "exports to ONNX")
+    )
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
     def uploads(self) -> Uploads:
-        """What was uploaded."""
+        """Tables, evaluations and predictors that were uploaded."""
         assert self.catalog.uploads is not None
         return self.catalog.uploads
 
     def stop(self) -> None:
-        """Let go of those who wait, and of the store."""
+        """End the requests that wait, and close the store."""
         self.stopping.set()
         self.store.close()
 
 
-def service_of(app: Flask | None = None) -> Service:
-    """The Service of an application; of the one that answers the present request if none is
-    given.
-    """
-    return cast("Service", (app or current_app).extensions["pathfit"])
+def service_of(app: Flask) -> Service:
+    """Return the Service of an application."""
+    return cast("Service", app.extensions["pathfit"])
+
+
+def current_service() -> Service:
+    """Return the Service of the application that handles the current request."""
+    return service_of(current_app)

@@ -1,236 +1,167 @@
-"""Admission: everything that can be wrong with a search is found before it is accepted."""
+"""Admission of searches: every fault of a request is found before it is accepted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from contextlib import AbstractContextManager
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot.search.constraint import Constraint
-from oneshot.search.objective import SCORES, Objective
+from oneshot.search.objective import SCORES
 from oneshot.search.problem import SearchProblem
 from oneshot.strategies.registry import make
-from service.admission.tasks import SearchTask, bind, objective
+from service.admission.guides import resolve_guide
+from service.admission.problem import bind_problem
+from service.admission.tasks import Admission, SearchTask
 from service.catalog.catalog import Catalog, FileReference, device_model
+from service.jobs import JsonObject, Resources
 from service.problems import blaming, invalid
 from service.schemas.search import SearchRequest
 from spaces.space import Codes, SearchSpace
-from tables.benchmarks.registry import BENCHMARKS, benchmark
 from tables.metrics import ALIASES, COSTS, MEASURED, canonical_metric
 
-MOST_EVALUATIONS = 1_000_000
+MAX_EVALUATIONS = 1_000_000
+"""Networks that a search may evaluate."""
 
 
-@dataclass(frozen=True)
-class Guiding:
-    """A guide that was found: its name, and the file or name that a worker needs."""
-
-    name: str
-    predictor: FileReference | None = None
-    supernet: FileReference | None = None
-    benchmark: str | None = None
-    benchmark_files: Sequence[FileReference] = ()
-
-
-def admit(request: SearchRequest, catalog: Catalog) -> tuple[SearchRequest, SearchTask]:
-    """Check a request against what is known and what is possible.
+def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
+    """Check a search against the catalog, and resolve its names to pinned files.
 
     Args:
-        request: what is asked for.
-        catalog: what there is.
-
-    Returns:
-        The request with its defaults filled in, and the task for a worker.
+        request: The request.
+        catalog: Spaces, tables and guides that the request may name.
 
     Raises:
-        Problem: the request names something unknown or asks for something impossible; the field is
-            named.
+        Problem: The request names something unknown, or no network can meet it. The problem names
+            the field.
+
+    Returns:
+        The job to create; its request has all defaults filled in.
     """
     with blaming("space"):
         space = catalog.space(request.space)
-    device = _device(request, space, catalog)
-    guide = _guide(request, space, catalog)
-    constraints = _constraints(request, space, device)
-    objectives = _objectives(request, space, device)
-    _check_strategy(
-        request, SearchProblem(space, _Unasked(), constraints, [found for _, found in objectives])
-    )
-    name = None if device is None else device.name
-    chosen = request.guide.model_copy(update={"name": guide.name})
-    filled = request.model_copy(update={"space": space.name, "device": name, "guide": chosen})
+    table = _resolve_table(request, space, catalog)
+    guide = resolve_guide(request, space, catalog)
+
+    # Names are checked before figures, so that a typing error is never hidden by a limit.
+    _check_objectives(request)
+    if table is not None and _measured_metrics(request):
+        # A missing block is the table's fault, whichever metric would need it.
+        with blaming("device"):
+            device_model(table, space)
+
+    objectives = [canonical_metric(name) for name in request.objectives if name not in SCORES]
     task = SearchTask(
         space=space.name,
-        table=device,
+        table=table,
         predictor=guide.predictor,
-        limits=request.constraints.given(),
+        limits=request.constraints.to_limits(),
         margin=request.margin,
         strategy=request.strategy.name,
         options=request.strategy.options,
         count=request.count,
         seed=request.seed,
-        objectives=[name for name, _ in objectives],
+        objectives=objectives,
         supernet=guide.supernet,
         benchmark=guide.benchmark,
         benchmark_files=guide.benchmark_files,
     )
-    return filled, task
+    problem = bind_problem(task, _UnusedGuide(), _Fields(request))
+    _check_strategy(request, problem)
 
-
-def _device(request: SearchRequest, space: SearchSpace, catalog: Catalog) -> FileReference | None:
-    name = request.device
-    if name is None:
-        asked = [
-            metric
-            for metric in (*request.constraints.given(), *request.objectives)
-            if metric in MEASURED
-        ]
-        if not asked:
-            return None
-        known = catalog.tables_of(space.name)
-        if len(known) != 1:
-            listed = ", ".join(known) or "none"
-            needed = f"device is needed, the name of a table of {space.name}; there is: {listed}"
-            raise invalid(f"{asked[0]} is asked for: {needed}", "device", known=known)
-        name = known[0]
-    with blaming("device"):
-        return catalog.table(name)[1]
-
-
-def _guide(request: SearchRequest, space: SearchSpace, catalog: Catalog) -> Guiding:
-    asked = request.guide
-    if asked.metric is not None and asked.kind != "benchmark":
-        raise invalid(f"guide.metric is a benchmark's; a {asked.kind} has none", "guide.metric")
-    find = {"predictor": _predictor, "supernet": _supernet, "benchmark": _benchmark}[asked.kind]
-    return find(request, space, catalog)
-
-
-def _predictor(request: SearchRequest, space: SearchSpace, catalog: Catalog) -> Guiding:
-    name = request.guide.name
-    if name is None:
-        hint = f"train one with: python -m predictor train --space '{space.name}'"
-        name = _only(catalog.predictors_of(space.name), "a predictor", space, hint)
-    with blaming("guide.name"):
-        trained_on, reference = catalog.predictor(name)
-    _check_space(f"the predictor {name!r} scores", trained_on, space)
-    return Guiding(name, predictor=reference)
-
-
-def _supernet(request: SearchRequest, space: SearchSpace, catalog: Catalog) -> Guiding:
-    name = request.guide.name
-    if name is None:
-        hint = f"train one with: python -m oneshot train --space '{space.name}'"
-        known = [run.name for run in catalog.supernets().values() if run.space == space.name]
-        name = _only(known, "a supernet", space, hint)
-    with blaming("guide.name"):
-        run, weights = catalog.supernet(name)
-    _check_space(f"the supernet {name!r} is one of", run.space, space)
-    return Guiding(name, supernet=weights)
-
-
-def _benchmark(request: SearchRequest, space: SearchSpace, _catalog: Catalog) -> Guiding:
-    name, metric = request.guide.name, request.guide.metric
-    if name is None:
-        known = [known for known in BENCHMARKS if BENCHMARKS.get(known).space == space.name]
-        name = _only(known, "a benchmark", space, "no benchmark covers it")
-    with blaming("guide.name"):
-        found = benchmark(name)
-    _check_space(f"the benchmark {name!r} is one of", found.space.name, space)
-    if metric is not None:
-        with blaming("guide.metric"):
-            found.values(metric)
-    files = [FileReference.of(path.name, path) for path in found.files]
-    return Guiding(
-        name, benchmark=name if metric is None else f"{name}:{metric}", benchmark_files=files
+    update = {
+        "space": space.name,
+        "device": None if table is None else table.name,
+        "guide": request.guide.model_copy(update={"name": guide.name}),
+    }
+    return Admission(
+        kind="search",
+        request=request.model_copy(update=update).model_dump(mode="json"),
+        task=task,
+        resources=Resources(cpus=float(task.threads)),
     )
 
 
-def _only(known: list[str], kind: str, space: SearchSpace, hint: str) -> str:
-    if len(known) == 1:
-        return known[0]
-    listed = ", ".join(known) or f"none; {hint}"
-    detail = f"guide.name is needed, the name of {kind} of {space.name}; there is: {listed}"
-    raise invalid(detail, "guide.name", known=known)
+def _measured_metrics(request: SearchRequest) -> list[str]:
+    metrics = (*request.constraints.to_limits(), *request.objectives)
+    return [metric for metric in metrics if metric in MEASURED]
 
 
-def _check_space(what: str, given: str, space: SearchSpace) -> None:
-    if given != space.name:
-        raise invalid(f"{what} {given}, not {space.name}", "guide.name")
+def _resolve_table(
+    request: SearchRequest, space: SearchSpace, catalog: Catalog
+) -> FileReference | None:
+    name = request.device
+    if name is None:
+        metrics = _measured_metrics(request)
+        if not metrics:
+            return None
+        names = catalog.tables_of(space.name)
+        if len(names) != 1:
+            listed = ", ".join(names) or "none"
+            raise invalid(
+                f"device is needed for {metrics[0]}, the name of a table of {space.name};"
+                f" available: {listed}",
+                "device",
+                known=names,
+            )
+        name = names[0]
+    with blaming("device"):
+        _, reference = catalog.table(name)
+        return reference
 
 
-def _constraints(
-    request: SearchRequest, space: SearchSpace, device: FileReference | None
-) -> list[Constraint]:
-    bound = []
-    for metric, maximum in request.constraints.given().items():
-        field = f"constraints.{metric}"
-        _check_metric(metric, field)
-        _check_blocks(metric, space, device)
-        with blaming(field):
-            bound.append(bind(metric, maximum, space, device, request.margin))
-    return bound
-
-
-def _objectives(
-    request: SearchRequest, space: SearchSpace, device: FileReference | None
-) -> list[tuple[str, Objective]]:
-    found = []
-    for index, name in enumerate(request.objectives):
-        if name in SCORES:
-            continue
-        field = f"objectives.{index}"
-        _check_metric(name, field)
-        _check_blocks(name, space, device)
-        with blaming(field):
-            found.append((canonical_metric(name), objective(name, space, device)))
-    return found
-
-
-def _check_metric(metric: str, field: str) -> None:
+def _check_objectives(request: SearchRequest) -> None:
     known = [*COSTS, *ALIASES]
-    if metric not in known:
-        raise invalid(
-            f"{field}: no table tells {metric!r:.80}; there is: {', '.join(known)}",
-            field,
-            known=known,
-        )
+    for index, metric in enumerate(request.objectives):
+        if metric not in SCORES and metric not in known:
+            field = f"objectives.{index}"
+            raise invalid(
+                f"{field}: unknown metric {metric!r:.80}; available: {', '.join(known)}",
+                field,
+                known=known,
+            )
 
 
-def _check_blocks(metric: str, space: SearchSpace, device: FileReference | None) -> None:
-    """A missing block is the table's fault; what it has no figures of, and what is infeasible, that
-    of who asks.
-    """
-    if metric in MEASURED and device is not None:
-        with blaming("device"):
-            device_model(device, space)
+class _Fields:
+    """Attributes the errors of a problem to the fields of a request."""
+
+    def __init__(self, request: SearchRequest):
+        # The first of several names of one metric is blamed.
+        self._indices: dict[str, int] = {}
+        for index, name in enumerate(request.objectives):
+            if name not in SCORES:
+                self._indices.setdefault(canonical_metric(name), index)
+
+    def __call__(self, part: str, metric: str) -> AbstractContextManager[None]:
+        return blaming(f"{part}.{self._indices[metric] if part == 'objectives' else metric}")
 
 
 def _check_strategy(request: SearchRequest, problem: SearchProblem) -> None:
+    # One constraint alone is checked when it is bound; several may exclude each other.
     if len(problem.constraints) > 1:
         with blaming("constraints"):
             problem.sample(np.random.default_rng(request.seed), 1)
-    field = "strategy.options"
+
+    # Without options first, so that an unknown strategy is not blamed on its options.
+    name = request.strategy.name
     with blaming("strategy.name"):
-        make(request.strategy.name, problem, np.random.default_rng(0), {})
-    with blaming(field):
-        strategy = make(
-            request.strategy.name, problem, np.random.default_rng(0), request.strategy.options
-        )
-    if strategy.planned > MOST_EVALUATIONS:
+        make(name, problem, np.random.default_rng(0), {})
+    with blaming("strategy.options"):
+        strategy = make(name, problem, np.random.default_rng(0), request.strategy.options)
+
+    if strategy.planned > MAX_EVALUATIONS:
         raise invalid(
-            f"{request.strategy.name} would evaluate up to {strategy.planned} networks; "
-            f"at most {MOST_EVALUATIONS} are accepted",
-            field,
+            f"strategy.options: {name} would evaluate up to {strategy.planned} networks;"
+            f" at most {MAX_EVALUATIONS} are accepted",
+            "strategy.options",
         )
 
 
-class _Unasked:
-    """Stands in for the guide while a problem is only checked: that needs no score."""
+class _UnusedGuide:
+    """A placeholder for the guide, whose scores the check of a problem never needs."""
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        raise AssertionError("checking a problem scores nothing")
+        raise AssertionError("the check of a problem must not score architectures")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         return {}

@@ -1,45 +1,41 @@
-"""Tasks: accepted jobs with everything they need, so that any worker at any time gives the same
-result.
+"""Tasks of accepted jobs.
+
+A task has everything that its job needs, with files pinned by their content, so that any worker at
+any time gets the same result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-from oneshot.search.constraint import Constraint, Limit
-from oneshot.search.objective import Objective
-from service.catalog.catalog import FileReference, device_model
+from service.catalog.catalog import FileReference
+from service.jobs import JsonObject, Resources
 from spaces import __version__
-from spaces.space import SearchSpace
-from tables.cost.model import counting_model
-from tables.metrics import COUNTS, canonical_metric
-from tables.store import load
 
 
 @dataclass(frozen=True)
 class SearchTask:
-    """An accepted search; exactly one of `predictor`, `supernet` and `benchmark` guides it.
+    """An accepted search, guided by exactly one of `predictor`, `supernet` and `benchmark`.
 
     Args:
-        space: canonical name.
-        table: the device's lookup table, None where nothing that a device tells is limited or
-            traded.
-        predictor: the guide's file.
-        limits: metric -> maximum.
-        margin: deviations kept below a limit.
-        strategy: its name.
-        options: the strategy's.
-        count: how many of the best are given in full.
-        seed: the same seed gives the same result.
-        objectives: metrics that are traded for the guide's score; none: the first limit's, else
-            MACs.
-        supernet: the trained weights of the supernet's run.
-        benchmark: `NAME` or `NAME:METRIC`.
-        benchmark_files: what it was read from, in its order.
-        threads: of torch; another number may change the last digit of a result.
-        version: of pathfit, when the search was accepted.
+        space: Canonical name of the space.
+        table: Lookup table of the device; None if no measured metric is limited or an objective.
+        predictor: File of the predictor.
+        limits: Metric -> maximum.
+        margin: Standard deviations kept between an estimate and its limit.
+        strategy: Name of the search strategy.
+        options: Options of the strategy.
+        count: Number of the best networks that the result has in full.
+        seed: Seed of the search.
+        objectives: Metrics to minimise while the score is maximised. Empty uses the first limited
+            metric, or MACs without limits.
+        supernet: Trained weights of the supernet's run.
+        benchmark: `NAME` or `NAME:METRIC` of the benchmark.
+        benchmark_files: Files of the benchmark, in its own order.
+        threads: Threads of torch; another number may change the last digit of a result.
+        version: Version of Pathfit that accepted the search.
     """
 
     space: str
@@ -58,32 +54,32 @@ class SearchTask:
     threads: int = 1
     version: str = __version__
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON object that `from_dict` reads."""
+    def to_dict(self) -> JsonObject:
+        """Return the JSON object that `from_dict` reads."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> SearchTask:
-        """Read the object that `to_dict` gives."""
+        """Read the JSON object that `to_dict` returned."""
+        # Tasks of older versions have no benchmark.
         files = [FileReference(**file) for file in value.get("benchmark_files", ())]
-        return cls(
-            **{**_with_files(value, "table", "predictor", "supernet"), "benchmark_files": files}
-        )
+        fields = _with_files(value, "table", "predictor", "supernet")
+        return cls(**{**fields, "benchmark_files": files})
 
 
 @dataclass(frozen=True)
 class PredictorTask:
-    """An accepted training of a predictor; the same as `python -m predictor train`.
+    """An accepted training of a predictor, as `python -m predictor train` does it.
 
     Args:
-        space: canonical name.
-        evaluations: JSON lines.
-        name: of the predictor that is made.
-        options: of the command by their names, such as `{"encoder": "gates", "metric": "top1",
+        space: Canonical name of the space.
+        evaluations: JSON lines of evaluations.
+        name: Name of the new predictor.
+        options: Options of the command by name, such as `{"encoder": "gates", "metric": "top1",
             "refit": true}`.
-        seed: of the split and the fit.
-        threads: of torch.
-        version: of pathfit, when the job was accepted.
+        seed: Seed of the split and of the fit.
+        threads: Threads of torch.
+        version: Version of Pathfit that accepted the job.
     """
 
     space: str
@@ -94,29 +90,29 @@ class PredictorTask:
     threads: int = 1
     version: str = __version__
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON object that `from_dict` reads."""
+    def to_dict(self) -> JsonObject:
+        """Return the JSON object that `from_dict` reads."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> PredictorTask:
-        """Read the object that `to_dict` gives."""
+        """Read the JSON object that `to_dict` returned."""
         return cls(**_with_files(value, "evaluations"))
 
 
 @dataclass(frozen=True)
 class RetrainTask:
-    """An accepted retraining; the same as `python -m oneshot retrain`.
+    """An accepted training of a network, as `python -m oneshot retrain` does it.
 
     Args:
-        architecture: its JSON object.
-        data: a data set: its name, `NAME:PATH`, or a folder.
-        options: of the command by their names, such as `{"epochs": 60, "learning_rate": 0.1}`.
-        seed: of the weights and the batches.
-        threads: of torch, in each process.
-        supernet: the trained weights of a supernet's run to begin with.
-        workers: processes that train together; more than one: by Ray Train, wherever there is room.
-        version: of pathfit, when the job was accepted.
+        architecture: JSON object of the architecture.
+        data: Data set: a name, `NAME:PATH`, or a folder.
+        options: Options of the command by name, such as `{"epochs": 60, "learning_rate": 0.1}`.
+        seed: Seed of the weights and of the batches.
+        threads: Threads of torch in each process.
+        supernet: Trained weights of a supernet's run to begin with. None begins at random.
+        workers: Processes that train together; several are run by Ray Train.
+        version: Version of Pathfit that accepted the job.
     """
 
     architecture: Mapping[str, Any]
@@ -128,43 +124,36 @@ class RetrainTask:
     workers: int = 1
     version: str = __version__
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON object that `from_dict` reads."""
+    def to_dict(self) -> JsonObject:
+        """Return the JSON object that `from_dict` reads."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> RetrainTask:
-        """Read the object that `to_dict` gives."""
+        """Read the JSON object that `to_dict` returned."""
         return cls(**_with_files(value, "supernet"))
 
 
-def bind(
-    metric: str, maximum: float, space: SearchSpace, table: FileReference | None, margin: float
-) -> Constraint:
-    """A limit bound to its cost model.
+Task: TypeAlias = SearchTask | PredictorTask | RetrainTask
 
-    Raises:
-        PathfitError: the metric is unknown, a device's is limited without a table, or the table
-            does not tell it.
-        Infeasible: no network of the space meets it.
+
+@dataclass(frozen=True)
+class Admission:
+    """A checked request, ready to become a job.
+
+    Args:
+        kind: Kind of the job.
+        request: Request with all defaults filled in, as the API reports it.
+        task: Task for a worker.
+        resources: Processor cores and GPUs that the job occupies.
     """
-    name = canonical_metric(metric)
-    if name in COUNTS or table is None:
-        return Limit(metric, maximum).bind(space, load, margin)
-    model = device_model(table, space, name)
-    constraint = Constraint(name, maximum, model, margin, model.device)
-    constraint.check_feasible()
-    return constraint
+
+    kind: Literal["search", "predictor", "retrain"]
+    request: JsonObject
+    task: Task
+    resources: Resources
 
 
-def objective(metric: str, space: SearchSpace, table: FileReference | None) -> Objective:
-    """A cost to be traded for the score, bound to its cost model; raises PathfitError as `bind`."""
-    name = canonical_metric(metric)
-    if name in COUNTS or table is None:
-        return Objective(name, counting_model(space, name))
-    return Objective(name, device_model(table, space, name))
-
-
-def _with_files(value: Mapping[str, Any], *names: str) -> dict[str, Any]:
+def _with_files(value: Mapping[str, Any], *names: str) -> JsonObject:
     files = {name: value[name] and FileReference(**value[name]) for name in names}
     return {**value, **files}

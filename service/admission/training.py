@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pydantic import BaseModel
 
-from service.admission.tasks import PredictorTask, RetrainTask
-from service.catalog.catalog import Catalog
+from service.admission.tasks import Admission, PredictorTask, RetrainTask
+from service.catalog.catalog import Catalog, FileReference
 from service.jobs import Job, JsonObject, Resources
 from service.problems import Problem, blaming, invalid
 from service.schemas.jobs import PredictorRequest, RetrainRequest
@@ -13,78 +13,85 @@ from spaces.architecture import Architecture
 from spaces.errors import UnknownName
 from tables.evaluation import read, scores
 
-Admitted = tuple[JsonObject, JsonObject, Resources]
-"""The request with its defaults filled in, the task, and the resources that it takes."""
+MIN_TRAINED = 10
+"""Evaluations that a predictor needs for training."""
 
-FEWEST_TESTED = 5
+MIN_TESTED = 5
+"""Evaluations that a predictor needs for testing."""
 
 
-def admit_predictor(request: PredictorRequest, catalog: Catalog) -> Admitted:
+def admit_predictor(request: PredictorRequest, catalog: Catalog) -> Admission:
     """Check that a predictor can be trained; raises Problem that names the field."""
-    if catalog.holds("predictor", request.name) is not None:
+    # A file in a folder of the service would hide the new predictor of the same name.
+    if catalog.get_local_file("predictor", request.name) is not None:
         detail = (
-            f"the service has a predictor {request.name!r} in a folder of its own; choose another"
-            " name"
+            f"name {request.name!r} is that of a predictor in a folder of the service;"
+            " use another name"
         )
         raise Problem(409, "name-taken", "Name taken", detail, "name")
+
     with blaming("evaluations"):
         file = catalog.evaluations(request.evaluations)
-        known = read(file.path)
-        space = known[0].architecture.space
+        evaluations = read(file.path)
+        space = evaluations[0].architecture.space
         catalog.space(space)
-    options = {
-        name: value for name, value in request.options.model_dump().items() if value is not None
-    }
+
+    # The command's own defaults apply to options that are not given.
+    options = _non_default_options(request.options)
     with blaming("options.metric"):
-        scores(known, options.get("metric", "cross_entropy"))
+        scores(evaluations, options.get("metric", "cross_entropy"))
     _check_encoders(options)
-    count = options.get("train") or int(options.get("train_fraction", 0.8) * len(known))
-    if count < 10 or len(known) - count < FEWEST_TESTED:
+    _check_split(options, len(evaluations))
+
+    task = PredictorTask(space, file, request.name, options, request.seed)
+    return Admission(
+        kind="predictor",
+        request={**request.model_dump(mode="json"), "space": space},
+        task=task,
+        resources=Resources(cpus=float(task.threads)),
+    )
+
+
+def _check_split(options: JsonObject, num_evaluations: int) -> None:
+    num_trained = options.get("train") or int(options.get("train_fraction", 0.8) * num_evaluations)
+    num_tested = num_evaluations - num_trained
+    if num_trained < MIN_TRAINED or num_tested < MIN_TESTED:
         field = "options.train" if "train" in options else "evaluations"
         raise invalid(
-            f"{field}: of {len(known)} evaluations {count} would be trained on and"
-            f" {len(known) - count} tested on; at least 10 and {FEWEST_TESTED} are needed",
+            f"{field}: of {num_evaluations} evaluations {num_trained} would be for training and"
+            f" {num_tested} for testing; at least {MIN_TRAINED} and {MIN_TESTED} are needed",
             field,
         )
-    task = PredictorTask(space, file, request.name, options, request.seed)
-    filled = {**request.model_dump(mode="json"), "space": space}
-    return filled, task.to_dict(), Resources(cpus=float(task.threads))
 
 
-def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None) -> Admitted:
+def _check_encoders(options: JsonObject) -> None:
+    from predictor.registry import available
+
+    known = available()
+    for name in ("encoder", "baseline"):
+        if name in options and options[name] not in known:
+            with blaming(f"options.{name}"):
+                raise UnknownName("kind of predictor", options[name], known)
+
+
+def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None) -> Admission:
     """Check that a network can be trained.
 
     Args:
-        request: what is asked for.
-        catalog: what there is.
-        search: the one that the request names.
+        request: The request.
+        catalog: Spaces, supernets and data sets that the request may name.
+        search: Search that the request names; None if it has an architecture.
 
     Raises:
-        Problem: it cannot be; the field is named.
+        Problem: The network cannot be trained. The problem names the field.
     """
-    architecture = _architecture(request, catalog, search)
+    architecture = _resolve_architecture(request, catalog, search)
     with blaming("data"):
         data = catalog.data_set(request.data)
-    supernet = None
-    if request.supernet is not None:
-        with blaming("supernet"):
-            run, supernet = catalog.supernet(request.supernet)
-        if run.space != architecture.space:
-            raise invalid(
-                f"the supernet {run.name!r} is one of {run.space}, not {architecture.space}",
-                "supernet",
-            )
-    options = {
-        name: value for name, value in request.options.model_dump().items() if value is not None
-    }
-    if "epochs" in options and "steps" in options:
-        raise invalid("options: give epochs or steps, not both", "options.steps")
-    parts = request.workers * options.get("accumulate", 1)
-    if (batch := options.get("batch_size", parts)) % parts:
-        raise invalid(
-            f"options.batch_size must be a multiple of workers x accumulate, {parts}, not {batch}",
-            "options.batch_size",
-        )
+    supernet = _resolve_supernet(request, catalog, architecture.space)
+    options = _non_default_options(request.options)
+    _check_steps(options, request.workers)
+
     task = RetrainTask(
         architecture.to_dict(),
         data,
@@ -93,42 +100,71 @@ def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None)
         supernet=supernet,
         workers=request.workers,
     )
-    on_gpu = options.get("accelerator") == "gpu"
-    resources = Resources(
-        cpus=float(task.threads * task.workers), gpus=float(task.workers if on_gpu else 0)
+    uses_gpu = options.get("accelerator") == "gpu"
+    return Admission(
+        kind="retrain",
+        request={
+            **request.model_dump(mode="json"),
+            "architecture": architecture.to_dict(),
+            "space": architecture.space,
+        },
+        task=task,
+        resources=Resources(
+            cpus=float(task.threads * task.workers), gpus=float(task.workers if uses_gpu else 0)
+        ),
     )
-    filled = {
-        **request.model_dump(mode="json"),
-        "architecture": architecture.to_dict(),
-        "space": architecture.space,
-    }
-    return filled, task.to_dict(), resources
 
 
-def _architecture(request: RetrainRequest, catalog: Catalog, search: Job | None) -> Architecture:
+def _resolve_architecture(
+    request: RetrainRequest, catalog: Catalog, search: Job | None
+) -> Architecture:
     if (request.architecture is None) is (search is None):
-        raise invalid("architecture or search is needed, and only one of them", "architecture")
+        raise invalid("architecture or search is needed, and not both", "architecture")
+
     if search is not None and request.search is not None:
         if search.result is None:
-            detail = f"the search {search.id} is {search.state} and has found nothing"
+            detail = f"the search {search.id} is {search.state} and has no result"
             raise Problem(409, "conflict", "Conflict", detail, "search.id", state=search.state)
-        front, place = search.result["front"], request.search.architecture
-        if place >= len(front):
+        front = search.result["front"]
+        index = request.search.architecture
+        if index >= len(front):
             detail = (
-                f"search.architecture must be less than {len(front)}, the length of the front, not"
-                f" {place}"
+                f"search.architecture must be less than {len(front)}, the length of the front,"
+                f" not {index}"
             )
             raise invalid(detail, "search.architecture")
-        return Architecture.from_dict(front[place]["architecture"])
+        return Architecture.from_dict(front[index]["architecture"])
+
     with blaming("architecture"):
         return catalog.architecture(request.architecture)
 
 
-def _check_encoders(options: dict[str, Any]) -> None:
-    from predictor.registry import available
+def _resolve_supernet(
+    request: RetrainRequest, catalog: Catalog, space: str
+) -> FileReference | None:
+    if request.supernet is None:
+        return None
+    with blaming("supernet"):
+        run, weights = catalog.supernet(request.supernet)
+    if run.space != space:
+        raise invalid(f"the supernet {run.name!r} is of {run.space}, not {space}", "supernet")
+    return weights
 
-    known = available()
-    for name in ("encoder", "baseline"):
-        if name in options and options[name] not in known:
-            with blaming(f"options.{name}"):
-                raise UnknownName("kind of predictor", options[name], known)
+
+def _check_steps(options: JsonObject, workers: int) -> None:
+    if "epochs" in options and "steps" in options:
+        raise invalid("options: give epochs or steps, not both", "options.steps")
+
+    # Each worker takes an equal part of each accumulated batch.
+    divisor = workers * options.get("accumulate", 1)
+    batch_size = options.get("batch_size", divisor)
+    if batch_size % divisor:
+        raise invalid(
+            f"options.batch_size must be a multiple of workers x accumulate, {divisor},"
+            f" not {batch_size}",
+            "options.batch_size",
+        )
+
+
+def _non_default_options(options: BaseModel) -> JsonObject:
+    return {name: value for name, value in options.model_dump().items() if value is not None}

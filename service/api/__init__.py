@@ -1,37 +1,35 @@
-"""The HTTP API and the page, one blueprint a file."""
+"""The HTTP API and the page, one blueprint per module."""
 
 from __future__ import annotations
 
 from flask import Blueprint
 
+from service.api import (
+    architectures,
+    catalog,
+    events,
+    front,
+    health,
+    jobs,
+    page,
+    predict,
+    search,
+    session,
+    uploads,
+)
 
-def blueprints() -> list[Blueprint]:
-    """All blueprints, each made anew for its application."""
-    from service.api import (
-        architectures,
-        catalog,
-        events,
-        front,
-        health,
-        jobs,
-        page,
-        predict,
-        search,
-        session,
-        uploads,
-    )
-
-    modules = (
-        health,
-        session,
-        catalog,
-        uploads,
-        predict,
-        search,
-        events,
-        front,
-        architectures,
-        jobs,
-        page,
-    )
-    return [health.metrics_blueprint(), *(module.blueprint() for module in modules)]
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    health.metrics,
+    health.blueprint,
+    session.blueprint,
+    catalog.blueprint,
+    uploads.blueprint,
+    predict.blueprint,
+    search.blueprint,
+    events.blueprint,
+    front.blueprint,
+    architectures.blueprint,
+    jobs.blueprint,
+    page.blueprint,
+)
+"""Blueprints of the application, in the order of the OpenAPI file."""

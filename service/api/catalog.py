@@ -1,92 +1,149 @@
-"""What a request may name: spaces, tables, predictors, supernets, benchmarks, evaluations, data
-sets, formats.
-"""
+"""What requests may name: spaces, tables, guides, evaluations, data sets, formats, strategies."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from apiflask import APIBlueprint
 
 from oneshot.data.request import title
 from service.api.documentation import reading
 from service.catalog import costs
-from service.catalog.catalog import Catalog, FileReference
-from service.context import service_of
+from service.catalog.catalog import FileReference
+from service.context import current_service
 from service.problems import Problem, blaming
 from service.schemas.catalog import Bounds, Known, KnownList, SpaceQuery
 from spaces.errors import PathfitError, UnknownName
 
-Describe = Callable[[Catalog, str], dict[str, Any]]
+blueprint = APIBlueprint("catalog", __name__, tag="catalog")
 
 
-def blueprint() -> APIBlueprint:
-    """The routes that list what there is."""
-    catalog = APIBlueprint("catalog", __name__, tag="catalog")
-    for path, summary, names, describe in _LISTS:
-        _list(catalog, path, summary, names, describe)
-
-    @catalog.get("/spaces/<name>")
-    @catalog.output(Known)
-    @catalog.doc(
-        summary="A search space: its choices, and the bounds of its counts",
-        responses=reading(404, 409),
-    )
-    def space(name: str) -> dict[str, Any]:
-        known = service_of().catalog
-        with _looking("space"):
-            return {
-                "name": name,
-                **_space(known, name),
-                "bounds": costs.bounds(known.space(name).name, None),
-            }
-
-    @catalog.get("/tables/<name>/bounds")
-    @catalog.input(SpaceQuery, location="query", arg_name="query")
-    @catalog.output(Bounds)
-    @catalog.doc(
-        summary="What a space's networks cost at least and at most on a device",
-        responses=reading(404, 409, 422),
-    )
-    def bounds(name: str, query: SpaceQuery) -> dict[str, Any]:
-        known = service_of().catalog
-        with _looking("table"):
-            reference = known.table(name)[1]
-        with blaming("space"):
-            space = known.space(query.space).name
-            return {"table": name, "space": space, "metrics": costs.bounds(space, reference)}
-
-    return catalog
+@blueprint.get("/spaces")
+@blueprint.output(KnownList)
+@blueprint.doc(summary="The search spaces", responses=reading())
+def spaces() -> KnownList:
+    """List the search spaces."""
+    return _list(current_service().catalog.spaces(), _space)
 
 
-def _list(
-    catalog: APIBlueprint,
-    path: str,
-    summary: str,
-    names: Callable[[Catalog], Iterable[str]],
-    describe: Describe,
-) -> None:
-    def view() -> dict[str, Any]:
-        known = service_of().catalog
-        items = []
-        for name in names(known):
-            try:
-                items.append({"name": name, **describe(known, name)})
-            except PathfitError as error:  # one bad file must not hide the others
-                items.append({"name": name, "error": str(error)})
-        return {"items": items}
+@blueprint.get("/tables")
+@blueprint.output(KnownList)
+@blueprint.doc(summary="The lookup tables: the devices that were measured", responses=reading())
+def tables() -> KnownList:
+    """List the lookup tables."""
+    return _list(current_service().catalog.tables(), _table)
 
-    view.__name__ = path.strip("/").replace("-", "_")
-    documented = catalog.doc(summary=summary, responses=reading())(catalog.output(KnownList)(view))
-    catalog.get(path)(documented)
+
+@blueprint.get("/predictors")
+@blueprint.output(KnownList)
+@blueprint.doc(summary="The predictors", responses=reading())
+def predictors() -> KnownList:
+    """List the predictors."""
+    return _list(current_service().catalog.predictors(), _predictor)
+
+
+@blueprint.get("/supernets")
+@blueprint.output(KnownList)
+@blueprint.doc(summary="The trained supernets", responses=reading())
+def supernets() -> KnownList:
+    """List the trained supernets."""
+    return _list(current_service().catalog.supernets(), _supernet)
+
+
+@blueprint.get("/benchmarks")
+@blueprint.output(KnownList)
+@blueprint.doc(summary="The benchmarks", responses=reading())
+def benchmarks() -> KnownList:
+    """List the benchmarks."""
+    from tables.benchmarks.registry import available
+
+    return _list(available(), _benchmark)
+
+
+@blueprint.get("/evaluations")
+@blueprint.output(KnownList)
+@blueprint.doc(summary="The uploaded evaluations", responses=reading())
+def evaluations() -> KnownList:
+    """List the uploaded evaluations."""
+    return _list(current_service().catalog.uploaded("evaluations"), _evaluations)
+
+
+@blueprint.get("/data-sets")
+@blueprint.output(KnownList)
+@blueprint.doc(summary="The data sets that a retraining may name", responses=reading())
+def data_sets() -> KnownList:
+    """List the data sets."""
+    return _list(current_service().catalog.data_sets(), _entry)
+
+
+@blueprint.get("/formats")
+@blueprint.output(KnownList)
+@blueprint.doc(summary="The formats of architectures", responses=reading())
+def formats() -> KnownList:
+    """List the formats of architectures."""
+    from spaces.formats.registry import available
+
+    return _list(available(), _entry)
+
+
+@blueprint.get("/strategies")
+@blueprint.output(KnownList)
+@blueprint.doc(summary="The strategies of searches, with their options", responses=reading())
+def strategies() -> KnownList:
+    """List the search strategies."""
+    from oneshot.strategies.registry import available
+
+    return _list(available(), _strategy)
+
+
+@blueprint.get("/spaces/<name>")
+@blueprint.output(Known)
+@blueprint.doc(
+    summary="A search space: its choices, and the bounds of its counts",
+    responses=reading(404, 409),
+)
+def space(name: str) -> Known:
+    """Describe one search space."""
+    with _resolving_path("space"):
+        entry = _space(name)
+        canonical_name = current_service().catalog.space(name).name
+        bounds = costs.bounds(canonical_name, None)
+        return Known.model_validate({**entry.model_dump(), "bounds": bounds})
+
+
+@blueprint.get("/tables/<name>/bounds")
+@blueprint.input(SpaceQuery, location="query", arg_name="query")
+@blueprint.output(Bounds)
+@blueprint.doc(
+    summary="What a space's networks cost at least and at most on a device",
+    responses=reading(404, 409, 422),
+)
+def bounds(name: str, query: SpaceQuery) -> Bounds:
+    """Bound the costs of a space's networks on a device."""
+    catalog = current_service().catalog
+    with _resolving_path("table"):
+        _, reference = catalog.table(name)
+    with blaming("space"):
+        space = catalog.space(query.space).name
+        return Bounds(table=name, space=space, metrics=costs.bounds(space, reference))
+
+
+def _list(names: Iterable[str], describe: Callable[[str], Known]) -> KnownList:
+    items = []
+    for name in names:
+        try:
+            items.append(describe(name))
+        except PathfitError as error:
+            # One unusable file must not hide the others.
+            items.append(Known(name=name, error=str(error)))
+    return KnownList(items=items)
 
 
 @contextmanager
-def _looking(kind: str) -> Iterator[None]:
-    """Tell an unknown name in the path as 404, and an unusable file behind it as 409."""
+def _resolving_path(kind: str) -> Iterator[None]:
+    """Answer 404 for an unknown name in the path, and 409 for an unusable file of that name."""
     try:
         yield
     except UnknownName as error:
@@ -97,116 +154,85 @@ def _looking(kind: str) -> Iterator[None]:
         raise Problem(409, "unusable-file", "Unusable file", str(error), "name") from error
 
 
-def _space(catalog: Catalog, name: str) -> dict[str, Any]:
-    space = catalog.space(name)
-    return {
-        "choices": {choice.key: list(choice.candidates) for choice in space.choices},
-        "architectures": space.size,
-        "input_shape": list(space.input_shape),
-        "num_classes": space.num_classes,
-    }
+def _entry(name: str, **fields: object) -> Known:
+    # Validated from a mapping, as the fields besides `name` and `error` depend on the kind.
+    return Known.model_validate({"name": name, **fields})
 
 
-def _table(catalog: Catalog, name: str) -> dict[str, Any]:
-    table, reference = catalog.table(name)
-    return {
-        "space": table.space,
-        "device": dict(table.device),
-        "conditions": dict(table.conditions),
-        "blocks": len(table.blocks),
-        "networks": len(table.networks),
-        "measured": table.created,
-        "sha256": reference.sha256,
-    }
+def _space(name: str) -> Known:
+    space = current_service().catalog.space(name)
+    return _entry(
+        name,
+        choices={choice.key: list(choice.candidates) for choice in space.choices},
+        architectures=space.size,
+        input_shape=list(space.input_shape),
+        num_classes=space.num_classes,
+    )
 
 
-def _predictor(catalog: Catalog, name: str) -> dict[str, Any]:
-    space, reference = catalog.predictor(name)
-    return {"space": space, "sha256": reference.sha256}
+def _table(name: str) -> Known:
+    table, reference = current_service().catalog.table(name)
+    return _entry(
+        name,
+        space=table.space,
+        device=dict(table.device),
+        conditions=dict(table.conditions),
+        blocks=len(table.blocks),
+        networks=len(table.networks),
+        measured=table.created,
+        sha256=reference.sha256,
+    )
 
 
-def _supernet(catalog: Catalog, name: str) -> dict[str, Any]:
-    run = catalog.supernets()[name]
-    return {"space": run.space, "data": title(str(run.data.get("name", "")))}
+def _predictor(name: str) -> Known:
+    space, reference = current_service().catalog.predictor(name)
+    return _entry(name, space=space, sha256=reference.sha256)
 
 
-def _benchmark(_catalog: Catalog, name: str) -> dict[str, Any]:
+def _supernet(name: str) -> Known:
+    run = current_service().catalog.supernets()[name]
+    return _entry(name, space=run.space, data=title(str(run.data.get("name", ""))))
+
+
+def _benchmark(name: str) -> Known:
     from tables.benchmarks.registry import BENCHMARKS, find, import_command
 
     benchmark = BENCHMARKS.get(name)
-    entry = {"space": benchmark.space, "published": benchmark.published}
+    error = None
     if find(name) is None:
-        return {
-            **entry,
-            "error": f"its files are not here; they are made by: {import_command(name)}",
-        }
-    return entry
+        error = f"its files are missing; make them with: {import_command(name)}"
+    return _entry(name, space=benchmark.space, published=benchmark.published, error=error)
 
 
-def _benchmarks(_catalog: Catalog) -> list[str]:
-    from tables.benchmarks.registry import available
-
-    return available()
-
-
-def _evaluations(catalog: Catalog, name: str) -> dict[str, Any]:
+def _evaluations(name: str) -> Known:
+    catalog = current_service().catalog
     version = catalog.uploaded("evaluations")[name]
-    return {
-        "version": version.version,
-        "sha256": version.sha256,
-        **_content(catalog.evaluations(name)),
-    }
+    space, num_networks, metrics = _summarise(catalog.evaluations(name))
+    return _entry(
+        name,
+        version=version.version,
+        sha256=version.sha256,
+        space=space,
+        networks=num_networks,
+        metrics=metrics,
+    )
 
 
 @functools.lru_cache(maxsize=64)
-def _content(evaluations: FileReference) -> dict[str, Any]:
-    """What a predictor could be trained on: the space, how many networks, and the metrics that all
-    of them have.
-    """
+def _summarise(file: FileReference) -> tuple[str, int, list[str]]:
+    """Read the space, the number of networks, and the metrics that all of the networks have."""
     from tables.evaluation import read
 
-    known = read(evaluations.path)
+    evaluations = read(file.path)
     metrics = [
-        name for name in known[0].metrics if all(name in evaluation.metrics for evaluation in known)
+        name
+        for name in evaluations[0].metrics
+        if all(name in evaluation.metrics for evaluation in evaluations)
     ]
-    return {"space": known[0].architecture.space, "networks": len(known), "metrics": metrics}
+    return evaluations[0].architecture.space, len(evaluations), metrics
 
 
-def _formats(_catalog: Catalog) -> list[str]:
-    from spaces.formats.registry import available
-
-    return available()
-
-
-def _strategies(_catalog: Catalog) -> list[str]:
-    from oneshot.strategies.registry import available
-
-    return available()
-
-
-def _strategy(_catalog: Catalog, name: str) -> dict[str, Any]:
+def _strategy(name: str) -> Known:
     from oneshot.strategies.registry import options_of
 
-    return {"options": options_of(name)}
-
-
-def _nothing(_catalog: Catalog, _name: str) -> dict[str, Any]:
-    return {}
-
-
-_LISTS: tuple[tuple[str, str, Callable[[Catalog], Iterable[str]], Describe], ...] = (
-    ("/spaces", "The search spaces", Catalog.spaces, _space),
-    ("/tables", "The lookup tables: the devices that were measured", Catalog.tables, _table),
-    ("/predictors", "The predictors", Catalog.predictors, _predictor),
-    ("/supernets", "The trained supernets", Catalog.supernets, _supernet),
-    ("/benchmarks", "The benchmarks", _benchmarks, _benchmark),
-    (
-        "/evaluations",
-        "The uploaded evaluations",
-        lambda catalog: catalog.uploaded("evaluations"),
-        _evaluations,
-    ),
-    ("/data-sets", "The data sets that a retraining may name", Catalog.data_sets, _nothing),
-    ("/formats", "The formats of architectures", _formats, _nothing),
-    ("/strategies", "The strategies of searches, with their options", _strategies, _strategy),
-)
+    return _entry(name, options=options_of(name))

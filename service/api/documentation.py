@@ -1,6 +1,4 @@
-"""What the OpenAPI file says beyond what requests and answers look like: problems, headers, who may
-ask.
-"""
+"""The parts of the OpenAPI file that the schemas do not have: problems, headers and access."""
 
 from __future__ import annotations
 
@@ -13,9 +11,9 @@ from service.schemas.base import ProblemBody
 from service.security.caller import COOKIE
 
 Answers: TypeAlias = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]
-"""Status -> what the OpenAPI file says of the answer."""
+"""Status -> the OpenAPI description of the answer."""
 
-TITLES = {
+_DESCRIPTIONS = {
     400: (
         "The request is not what HTTP or JSON call well-formed, or its Host is not this service's."
     ),
@@ -30,32 +28,32 @@ TITLES = {
     429: "There are as many unfinished jobs as there may be; `Retry-After` says when to try again.",
     503: "The service cannot do it at present; `Retry-After` says when to try again.",
 }
-_EVERYWHERE = (400, 401, 503)
-_WRITE = (403, 413, 415, 422)
+_ALWAYS = (400, 401, 503)
+_WITH_BODY = (403, 413, 415, 422)
 _SCHEMA = {"$ref": "#/components/schemas/Problem"}
 
 
 def reading(*statuses: int) -> Answers:
-    """The documented problems of an operation that reads; for `blueprint.doc(responses=...)`."""
-    return problems(*_EVERYWHERE, *statuses)
+    """Return the problems of an operation without a body, for `blueprint.doc(responses=...)`."""
+    return problems(*_ALWAYS, *statuses)
 
 
 def writing(*statuses: int) -> Answers:
-    """The documented problems of an operation with a body."""
-    return problems(*_EVERYWHERE, *_WRITE, *statuses)
+    """Return the problems of an operation with a body."""
+    return problems(*_ALWAYS, *_WITH_BODY, *statuses)
 
 
 def problems(*statuses: int) -> Answers:
-    """The documented problems of an operation, these alone."""
+    """Return the problems of an operation that has only these statuses."""
     content: dict[str, dict[str, Any]] = {MEDIA_TYPE: {"schema": _SCHEMA}}
     return {
-        status: {"description": TITLES[status], "content": content}
+        status: {"description": _DESCRIPTIONS[status], "content": content}
         for status in sorted(set(statuses))
     }
 
 
 def content(description: str, *media_types: str, status: int = 200) -> Answers:
-    """The documented answer that is a file."""
+    """Return the answer that is a file of one of the media types."""
     return {
         status: {
             "description": description,
@@ -91,21 +89,23 @@ _KEY = _header(
     "The same request with the same key is answered by the same job, for 24 hours.",
     {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 )
-_LAST = _header("Last-Event-ID", "Go on behind this event.", {"type": "integer", "minimum": 0})
+_LAST_EVENT = _header(
+    "Last-Event-ID", "Go on behind this event.", {"type": "integer", "minimum": 0}
+)
 _HEADERS = {
     ("/search", "post"): (_PREFER, _KEY),
     ("/search/{job_id}", "get"): (_PREFER,),
     ("/jobs/{job_id}", "get"): (_PREFER,),
     ("/predictors", "post"): (_PREFER, _KEY),
     ("/retrain", "post"): (_PREFER, _KEY),
-    ("/search/{job_id}/events", "get"): (_LAST,),
-    ("/jobs/{job_id}/events", "get"): (_LAST,),
+    ("/search/{job_id}/events", "get"): (_LAST_EVENT,),
+    ("/jobs/{job_id}/events", "get"): (_LAST_EVENT,),
 }
-_OPEN = {("/healthz", "get"), ("/readyz", "get"), ("/session", "post")}
+_PUBLIC = {("/healthz", "get"), ("/readyz", "get"), ("/session", "post")}
 
 
-def describe(app: APIFlask) -> None:
-    """Complete the OpenAPI file of an application."""
+def complete_openapi(app: APIFlask) -> None:
+    """Add access, headers and problems to the OpenAPI file of an application."""
     app.description = (
         "Searches for the network that fits a device, as durable jobs. Where tokens are used, each"
         " sees and cancels its own jobs only. Every problem is application/problem+json (RFC 9457)"
@@ -127,9 +127,10 @@ def describe(app: APIFlask) -> None:
 
     @app.spec_processor
     def complete(spec: dict[Any, Any] | str) -> dict[Any, Any] | str:
-        assert isinstance(spec, dict)  # it would be a text if YAML was asked for
+        # Only a YAML file would be a text.
+        assert isinstance(spec, dict)
         spec["components"]["schemas"]["Problem"] = ProblemBody.model_json_schema()
-        # Nothing is needed on a machine of one's own, where no token was made.
+        # The empty entry: no token is needed by users of this machine before one was created.
         spec["security"] = [{"token": []}, {"session": []}, {}]
         for path, operations in spec["paths"].items():
             for method, operation in operations.items():
@@ -137,6 +138,6 @@ def describe(app: APIFlask) -> None:
                     *operation.get("parameters", []),
                     *_HEADERS.get((path, method), ()),
                 ]
-                if (path, method) in _OPEN:
+                if (path, method) in _PUBLIC:
                     operation["security"] = []
         return spec

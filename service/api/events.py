@@ -1,5 +1,7 @@
-"""`/search/{id}/events` and `/jobs/{id}/events`: what happens to a job, as server-sent events from
-the stored log.
+"""`/search/{id}/events` and `/jobs/{id}/events`: the stored events of a job as a stream.
+
+The streams are server-sent events of the HTML standard. A client that lost its connection sends the
+number of the last event that it received, and gets those after it.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from service.api.documentation import content, reading
-from service.api.job_requests import own
-from service.context import Service, service_of
+from service.api.job_requests import get_owned_job
+from service.context import Service, current_service
 from service.operation import logs
 from service.problems import invalid
 from service.schemas.search import EventQuery
@@ -20,83 +22,91 @@ from service.store import Event
 
 MEDIA_TYPE = "text/event-stream"
 KEEP_ALIVE = 15.0
-"""Seconds after which a stream says that it lives."""
+"""Seconds without an event after which a stream sends a comment, so that proxies keep it open."""
 
+# Milliseconds after which a browser connects again.
 _RETRY_MS = 1000
-_AT_ONCE = 100
-_MOST = 1 << 31
-
-
-def blueprint() -> APIBlueprint:
-    """The routes of events."""
-    events = APIBlueprint("events", __name__, tag="events")
-
-    @events.get("/search/<job_id>/events")
-    @events.input(EventQuery, location="query", arg_name="query")
-    @events.doc(
-        summary="What happens to a search: progress, best so far, result", responses=_ANSWERS
-    )
-    def search(job_id: str, query: EventQuery) -> Response:
-        return _stream(job_id, "search", query)
-
-    @events.get("/jobs/<job_id>/events")
-    @events.input(EventQuery, location="query", arg_name="query")
-    @events.doc(summary="What happens to a job: states, progress, result", responses=_ANSWERS)
-    def job(job_id: str, query: EventQuery) -> Response:
-        return _stream(job_id, None, query)
-
-    return events
-
+# Events that are read from the store at once.
+_BATCH = 100
+_MAX_EVENT = 1 << 31
 
 _ANSWERS = reading(404, 422) | {
     **content("Events `state`, `progress` and `result`; the stream ends with the job", MEDIA_TYPE),
     204: {"description": "The job is over and every event was sent: a browser does not ask again"},
 }
 
+blueprint = APIBlueprint("events", __name__, tag="events")
+
+
+@blueprint.get("/search/<job_id>/events")
+@blueprint.input(EventQuery, location="query", arg_name="query")
+@blueprint.doc(
+    summary="What happens to a search: progress, best so far, result", responses=_ANSWERS
+)
+def search(job_id: str, query: EventQuery) -> Response:
+    """Stream the events of a search."""
+    return _stream(job_id, "search", query)
+
+
+@blueprint.get("/jobs/<job_id>/events")
+@blueprint.input(EventQuery, location="query", arg_name="query")
+@blueprint.doc(summary="What happens to a job: states, progress, result", responses=_ANSWERS)
+def job(job_id: str, query: EventQuery) -> Response:
+    """Stream the events of a job of any kind."""
+    return _stream(job_id, None, query)
+
 
 def _stream(job_id: str, kind: str | None, query: EventQuery) -> Response:
-    service = service_of()
-    after = _last_seen(query.after)
+    service = current_service()
+    after = _last_event_id(query.after)
     logs.about(job_id[:64])
-    job = own(service, job_id, kind)
+    job = get_owned_job(service, job_id, kind)
+
+    # After the last event a browser would connect again and again; only a 204 stops it.
     if job.state.final and not service.store.events.list(job_id, after, limit=1):
         return Response(status=204)
-    service.streams.take()
-    answer = Response(_told(service, job_id, after), content_type=f"{MEDIA_TYPE}; charset=utf-8")
-    # Also where the client has gone before the first event.
-    answer.call_on_close(service.streams.give_back)
-    answer.headers["Cache-Control"] = "no-store"
-    answer.headers["X-Accel-Buffering"] = "no"  # nginx would keep events back
-    return answer
+
+    service.streams.acquire()
+    text = _event_texts(service, job_id, after)
+    response = Response(text, content_type=f"{MEDIA_TYPE}; charset=utf-8")
+    # Not in the generator, which never runs if the client leaves before the first event.
+    response.call_on_close(service.streams.release)
+    response.headers["Cache-Control"] = "no-store"
+    # nginx would buffer the events otherwise.
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
 
 
-def _last_seen(after: int) -> int:
-    given = request.headers.get("Last-Event-ID", "").strip()
-    if not given:
-        return after
-    if not given.isascii() or not given.isdigit() or int(given[:20]) >= _MOST:
-        raise invalid(f"Last-Event-ID: the number of an event, not {given!r:.80}", "Last-Event-ID")
-    return int(given)
+def _last_event_id(default: int) -> int:
+    """Return the header Last-Event-ID, which browsers send after a lost connection."""
+    text = request.headers.get("Last-Event-ID", "").strip()
+    if not text:
+        return default
+    # int() would also read other scripts' digits, and spend long on a very long number.
+    if not text.isascii() or not text.isdigit() or int(text[:20]) >= _MAX_EVENT:
+        raise invalid(
+            f"Last-Event-ID must be the number of an event, not {text!r:.80}", "Last-Event-ID"
+        )
+    return int(text)
 
 
-def _told(service: Service, job_id: str, after: int) -> Iterator[str]:
+def _event_texts(service: Service, job_id: str, after: int) -> Iterator[str]:
     yield f"retry: {_RETRY_MS}\n\n"
     while not service.stopping.is_set():
-        found = service.store.events.wait(
-            job_id, after, KEEP_ALIVE, service.stopping, limit=_AT_ONCE
+        events = service.store.events.wait(
+            job_id, after, KEEP_ALIVE, service.stopping, limit=_BATCH
         )
-        for event in found:
-            yield _text(event)
-        if found:
-            after = found[-1].sequence
+        for event in events:
+            yield _to_text(event)
+
+        if events:
+            after = events[-1].sequence
         elif service.store.jobs.get(job_id).state.final:
             return
         else:
             yield ": keep-alive\n\n"
 
 
-def _text(event: Event) -> str:
-    return (
-        f"id: {event.sequence}\nevent: {event.kind}\ndata:"
-        f" {json.dumps(event.data, allow_nan=False)}\n\n"
-    )
+def _to_text(event: Event) -> str:
+    data = json.dumps(event.data, allow_nan=False)
+    return f"id: {event.sequence}\nevent: {event.kind}\ndata: {data}\n\n"

@@ -2,57 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from apiflask import APIBlueprint
-from flask import Blueprint, Response
+from flask import Response
 
 from service.api.documentation import content, problems, reading
-from service.context import service_of
+from service.context import current_service
 from service.operation.metrics import MEDIA_TYPE
 from service.operation.readiness import fault
 from service.problems import Problem
-from service.schemas.base import Health, Readiness
+from service.schemas.base import EngineInfo, Health, Readiness
+
+blueprint = APIBlueprint("health", __name__, tag="health")
+
+# A blueprint of its own, so that its endpoint `metrics.show` can have its own access rule.
+metrics = APIBlueprint("metrics", __name__, tag="health")
 
 
-def blueprint() -> APIBlueprint:
-    """The routes that say how the service is."""
-    health = APIBlueprint("health", __name__, tag="health")
-
-    @health.get("/healthz")
-    @health.output(Health)
-    @health.doc(summary="Whether the service lives", responses=problems(400))
-    def healthz() -> dict[str, str]:
-        return {"status": "alive"}
-
-    @health.get("/readyz")
-    @health.output(Readiness)
-    @health.doc(
-        summary="Whether the store answers and an engine works", responses=problems(400, 503)
-    )
-    def readyz() -> dict[str, Any]:
-        store = service_of().store
-        if (why := fault(store)) is not None:
-            raise Problem(503, "not-ready", "Not ready", why, headers={"Retry-After": "1"})
-        engines = [
-            {key: getattr(engine, key) for key in ("id", "state", "detail", "age_s")}
-            for engine in store.engines.list()
-        ]
-        return {"status": "ready", "engines": engines}
-
-    return health
+@blueprint.get("/healthz")
+@blueprint.output(Health)
+@blueprint.doc(summary="Whether the service lives", responses=problems(400))
+def healthz() -> Health:
+    """Report that the process answers requests."""
+    return Health(status="alive")
 
 
-def metrics_blueprint() -> Blueprint:
-    """The route for Prometheus."""
-    metrics = APIBlueprint("metrics", __name__, tag="health")
+@blueprint.get("/readyz")
+@blueprint.output(Readiness)
+@blueprint.doc(
+    summary="Whether the store answers and an engine works", responses=problems(400, 503)
+)
+def readyz() -> Readiness:
+    """Report the engines, or a problem if no job could be run."""
+    store = current_service().store
+    reason = fault(store)
+    if reason is not None:
+        raise Problem(503, "not-ready", "Not ready", reason, headers={"Retry-After": "1"})
 
-    @metrics.get("/metrics")
-    @metrics.doc(
-        summary="Metrics for Prometheus",
-        responses=reading() | content("Prometheus's text format", "text/plain"),
-    )
-    def show() -> Response:
-        return Response(service_of().metrics.text(), content_type=MEDIA_TYPE)
+    engines = [
+        EngineInfo(id=engine.id, state=engine.state, detail=engine.detail, age_s=engine.age_s)
+        for engine in store.engines.list()
+    ]
+    return Readiness(status="ready", engines=engines)
 
-    return metrics
+
+@metrics.get("/metrics")
+@metrics.doc(
+    summary="Metrics for Prometheus",
+    responses=reading() | content("Prometheus's text format", "text/plain"),
+)
+def show() -> Response:
+    """Write the metrics in Prometheus's text format."""
+    return Response(current_service().metrics.text(), content_type=MEDIA_TYPE)

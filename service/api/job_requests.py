@@ -1,6 +1,4 @@
-"""What the requests for jobs share: who asks, how long the answer may wait, and which request was
-made before.
-"""
+"""What all requests for jobs share: ownership, waiting for results, and idempotency."""
 
 from __future__ import annotations
 
@@ -9,143 +7,171 @@ import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeAlias
 
 from flask import request, url_for
 
+from service.admission.tasks import Admission
 from service.context import Service
-from service.jobs import Job, JobState, JsonObject, Resources
+from service.jobs import Job, JobState, JsonObject, UnknownJob
 from service.operation import logs
-from service.problems import invalid, too_many
+from service.problems import Problem, invalid, too_many
+from service.schemas.jobs import JobStatus
 from service.security.caller import owner
 from service.store import ANY, IdempotencyKey
 
 LONGEST_WAIT = 30
+"""Seconds that an answer waits at most for a job's end."""
+
 _WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?([0-9]{1,9})\"?\s*(?:$|[,;])", re.IGNORECASE)
 _KEY = re.compile(r"[!-~]{1,255}")
 
-Answer = tuple[dict[str, Any], int, dict[str, str]]
-"""A job as it is shown, the answer's status and its headers."""
+Accepted: TypeAlias = tuple[JobStatus, int, dict[str, str]]
+"""Body, status and headers of the answer to a request that creates a job."""
 
 
-def accept(
-    service: Service,
-    kind: str,
-    admit: Callable[[], tuple[JsonObject, JsonObject, Resources]],
-) -> Answer:
-    """Create a job, and wait for its end as far as the request prefers that.
+def accept(service: Service, admit: Callable[[], Admission]) -> Accepted:
+    """Create a job, and wait for its end as long as the request prefers.
 
     Args:
-        service: has the store.
-        kind: of the job.
-        admit: checks the request; gives it with defaults filled in, the task, and the resources
-            that it takes.
+        service: Service that handles the request.
+        admit: Checks the request and returns the job to create.
 
     Raises:
-        Problem: it is refused, or too many wait already.
-        IdempotencyConflict: the key was used with another body.
-        QuotaExceeded: the token has its share of unfinished jobs.
+        Problem: The request is refused, or too many requests wait already.
+        IdempotencyConflict: The key was used with another body.
+        QuotaExceeded: The token has as many unfinished jobs as its quota.
     """
-    seconds, same = preferred_wait(), _idempotency()
-    # The place comes first: a job must not be made by a request that is told to try again.
-    with service.waiting.held() if seconds else nullcontext():
-        filled, task, resources = admit()
+    seconds = preferred_wait()
+    key = _idempotency_key()
+
+    # The slot comes first: a request that is refused for lack of one must not have made a job.
+    with service.waiting.slot() if seconds else nullcontext():
+        admission = admit()
         _check_queue(service)
-        job, created = service.store.jobs.create(kind, filled, task, owner(), resources, same)
+        job, is_new = service.store.jobs.create(
+            admission.kind,
+            admission.request,
+            admission.task.to_dict(),
+            owner(),
+            admission.resources,
+            key,
+        )
         logs.about(job.id)
+
         headers = {"Location": url_of(job)}
-        if not created:
+        if not is_new:
             headers["Idempotency-Replayed"] = "true"
         if seconds:
             headers["Preference-Applied"] = f"wait={seconds}"
             job = service.store.jobs.wait(job.id, seconds, service.stopping)
-    return shown(job), 200 if job.state.final else 202, headers
+    return job_to_status(job), 200 if job.state.final else 202, headers
 
 
-def looked_up(service: Service, job_id: str, kind: str | None = None) -> Job:
-    """A job of the asker's, waited for as far as the request prefers that; raises UnknownJob."""
+def get_job(service: Service, job_id: str, kind: str | None = None) -> Job:
+    """Get a job of the sender, after waiting for its end as long as the request prefers.
+
+    Args:
+        service: Service that handles the request.
+        job_id: Id of the job.
+        kind: Kind that the job must have. None accepts every kind.
+
+    Raises:
+        UnknownJob: The sender has no such job.
+        Problem: Too many requests wait already.
+    """
+    # The log limits what a client can write into it.
     logs.about(job_id[:64])
-    job = own(service, job_id, kind)
+    job = get_owned_job(service, job_id, kind)
     seconds = preferred_wait()
     if not seconds or job.state.final:
         return job
-    with service.waiting.held():
+
+    with service.waiting.slot():
         return service.store.jobs.wait(job.id, seconds, service.stopping)
 
 
-def own(service: Service, job_id: str, kind: str | None = None) -> Job:
-    """A job of the asker's, of a kind where only that will do; raises UnknownJob."""
-    from service.jobs import UnknownJob
-
+def get_owned_job(service: Service, job_id: str, kind: str | None = None) -> Job:
+    """Get a job of the sender at once; raises UnknownJob as `get_job`."""
     job = service.store.jobs.get(job_id, owner())
     if kind is not None and job.kind != kind:
         raise UnknownJob(job_id)
     return job
 
 
+def get_finished_search(service: Service, job_id: str) -> tuple[Job, JsonObject]:
+    """Get a search of the sender and its result; raises Problem (409) if it has none."""
+    job = get_owned_job(service, job_id, "search")
+    if job.result is None:
+        detail = f"the search {job_id} is {job.state} and has no result"
+        raise Problem(409, "conflict", "Conflict", detail, "id", state=job.state)
+    return job, job.result
+
+
 def preferred_wait() -> int:
-    """Seconds of `Prefer: wait=N`, 30 at most; 0 without, as RFC 7240 has unreadable preferences
-    ignored.
+    """Return the seconds of the header `Prefer: wait=N`, at most 30, or 0 without it.
+
+    A preference that cannot be read is ignored, as RFC 7240 (section 2) requires.
     """
     match = _WAIT.search(request.headers.get("Prefer", ""))
     return min(int(match[1]), LONGEST_WAIT) if match else 0
 
 
-def _idempotency() -> IdempotencyKey | None:
+def _idempotency_key() -> IdempotencyKey | None:
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
     if not _KEY.fullmatch(key):
         raise invalid(
-            "Idempotency-Key: 1 to 255 printable ASCII characters without spaces", "Idempotency-Key"
+            "Idempotency-Key: 1 to 255 printable ASCII characters without spaces are accepted",
+            "Idempotency-Key",
         )
-    return IdempotencyKey(
-        key, request.method, request.path, hashlib.sha256(request.get_data()).hexdigest()
-    )
+    body_sha256 = hashlib.sha256(request.get_data()).hexdigest()
+    return IdempotencyKey(key, request.method, request.path, body_sha256)
 
 
 def _check_queue(service: Service) -> None:
-    most = service.settings.max_unfinished
-    unfinished = (state for state in JobState if not state.final)
-    if sum(service.store.jobs.list(ANY, state=state, limit=1)[1] for state in unfinished) >= most:
-        raise too_many(
-            f"{most} jobs are unfinished already, as many as may be; wait for some to end"
-        )
+    limit = service.settings.max_unfinished
+    unfinished_states = (state for state in JobState if not state.final)
+    counts = (service.store.jobs.list(ANY, state=state, limit=1)[1] for state in unfinished_states)
+    if sum(counts) >= limit:
+        raise too_many(f"the limit of {limit} unfinished jobs is reached; try again when some end")
 
 
 def url_of(job: Job) -> str:
-    """The path of a job."""
+    """Return the path of a job."""
     return url_for("search.show" if job.kind == "search" else "jobs.show", job_id=job.id)
 
 
-def shown(job: Job) -> dict[str, Any]:
-    """A job as the API tells it."""
-    return {
-        **{
-            key: getattr(job, key)
-            for key in ("id", "kind", "state", "attempt", "request", "progress")
-        },
-        **{key: moment(getattr(job, key)) for key in ("created", "started", "finished")},
-        "result": job.result,
-        "error": job.error,
-        "links": _links(job),
-    }
+def job_to_status(job: Job) -> JobStatus:
+    """Convert a job to the JSON object that the API answers."""
+    return JobStatus(
+        id=job.id,
+        kind=job.kind,
+        state=job.state,
+        attempt=job.attempt,
+        created=format_time(job.created),
+        started=None if job.started is None else format_time(job.started),
+        finished=None if job.finished is None else format_time(job.finished),
+        request=job.request,
+        progress=job.progress,
+        result=job.result,
+        error=job.error,
+        links=_links(job),
+    )
 
 
 def _links(job: Job) -> dict[str, str]:
-    here = url_of(job)
-    links = {"self": here, "events": f"{here}/events"}
+    url = url_of(job)
+    links = {"self": url, "events": f"{url}/events"}
     if job.kind != "search":
-        return {**links, "artifact": f"{here}/artifact", "jobs": url_for("jobs.index")}
-    links |= {"candidates": f"{here}?candidates=1", "searches": url_for("search.index")}
-    links |= {f"front_{ending}": f"{here}/front.{ending}" for ending in ("svg", "png", "csv")}
-    return {**links, "architectures": f"{here}/architectures/{{k}}"}
+        return {**links, "artifact": f"{url}/artifact", "jobs": url_for("jobs.index")}
+
+    links |= {"candidates": f"{url}?candidates=1", "searches": url_for("search.index")}
+    links |= {f"front_{suffix}": f"{url}/front.{suffix}" for suffix in ("svg", "png", "csv")}
+    return {**links, "architectures": f"{url}/architectures/{{k}}"}
 
 
-def moment(seconds: float | None) -> str | None:
-    """Seconds since 1970 as text."""
-    return (
-        None
-        if seconds is None
-        else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    )
+def format_time(seconds: float) -> str:
+    """Format seconds since 1970 as an ISO 8601 time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

@@ -1,102 +1,95 @@
-"""`/jobs`, `POST /predictors` and `POST /retrain`: what the service runs beside searches."""
+"""`/jobs`, `POST /predictors` and `POST /retrain`: jobs of every kind, and trainings."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response
 
 from service.admission import training
 from service.api.documentation import content, reading, writing
-from service.api.job_requests import Answer, accept, looked_up, own, shown
+from service.api.job_requests import Accepted, accept, get_job, get_owned_job, job_to_status
 from service.api.search import IN_TIME
-from service.context import service_of
+from service.context import current_service
 from service.problems import Problem
 from service.schemas.jobs import JobList, JobStatus, KindQuery, PredictorRequest, RetrainRequest
 from service.security.caller import owner
 
-ACCEPTED = "Accepted; Location tells where to follow it"
+_ACCEPTED = "Accepted; Location tells where to follow it"
+
+blueprint = APIBlueprint("jobs", __name__, tag="jobs")
 
 
-def blueprint() -> APIBlueprint:
-    """The routes of jobs."""
-    jobs = APIBlueprint("jobs", __name__, tag="jobs")
-
-    @jobs.get("/jobs")
-    @jobs.input(KindQuery, location="query", arg_name="query")
-    @jobs.output(JobList)
-    @jobs.doc(summary="Jobs of every kind, newest first", responses=reading(422))
-    def index(query: KindQuery) -> dict[str, Any]:
-        page = {"limit": query.limit, "offset": query.offset}
-        found, total = service_of().store.jobs.list(
-            owner(), query.kind, query.state, query.space, **page
-        )
-        return {"jobs": [shown(job) for job in found], "total": total, **page}
-
-    @jobs.get("/jobs/<job_id>")
-    @jobs.output(JobStatus)
-    @jobs.doc(summary="A job: where it stands, and what came of it", responses=reading(404))
-    def show(job_id: str) -> dict[str, Any]:
-        return shown(looked_up(service_of(), job_id))
-
-    @jobs.delete("/jobs/<job_id>")
-    @jobs.output(JobStatus, description="Cancelled")
-    @jobs.doc(summary="Cancel a job", responses=reading(403, 404, 409))
-    def cancel(job_id: str) -> dict[str, Any]:
-        return shown(service_of().store.jobs.cancel(job_id, owner()))
-
-    @jobs.get("/jobs/<job_id>/artifact")
-    @jobs.doc(
-        summary=(
-            "What a job left: a predictor, the weights of a network, the full result of a search"
-        ),
-        responses=reading(404, 409, 410) | content("The file", "application/octet-stream"),
+@blueprint.get("/jobs")
+@blueprint.input(KindQuery, location="query", arg_name="query")
+@blueprint.output(JobList)
+@blueprint.doc(summary="Jobs of every kind, newest first", responses=reading(422))
+def index(query: KindQuery) -> JobList:
+    """List the sender's jobs."""
+    jobs, total = current_service().store.jobs.list(
+        owner(), query.kind, query.state, query.space, limit=query.limit, offset=query.offset
     )
-    def artifact(job_id: str) -> Response:
-        service = service_of()
-        job = own(service, job_id)
-        if job.artifact is None:
-            raise Problem(
-                409,
-                "conflict",
-                "Conflict",
-                f"the job {job_id} is {job.state} and has left nothing",
-                "id",
-            )
-        answer = Response(
-            service.artifacts.read(job.artifact), content_type="application/octet-stream"
-        )
-        answer.headers.set(
-            "Content-Disposition", "attachment", filename=job.artifact.rpartition("/")[2]
-        )
-        return answer
+    statuses = [job_to_status(job) for job in jobs]
+    return JobList(jobs=statuses, total=total, limit=query.limit, offset=query.offset)
 
-    @jobs.post("/predictors")
-    @jobs.input(PredictorRequest, arg_name="asked")
-    @jobs.output(JobStatus, status_code=202, description=ACCEPTED)
-    @jobs.doc(
-        summary="Train a predictor from uploaded evaluations; searches may then name it",
-        responses=writing(409, 429) | IN_TIME,
-    )
-    def predictors(asked: PredictorRequest) -> Answer:
-        service = service_of()
-        return accept(
-            service, "predictor", lambda: training.admit_predictor(asked, service.catalog)
-        )
 
-    @jobs.post("/retrain")
-    @jobs.input(RetrainRequest, arg_name="asked")
-    @jobs.output(JobStatus, status_code=202, description=ACCEPTED)
-    @jobs.doc(
-        summary="Train a network from scratch, or on from a supernet's weights",
-        responses=writing(404, 409, 429) | IN_TIME,
-    )
-    def retrain(asked: RetrainRequest) -> Answer:
-        service = service_of()
-        found = None if asked.search is None else own(service, asked.search.id, "search")
-        return accept(
-            service, "retrain", lambda: training.admit_retrain(asked, service.catalog, found)
-        )
+@blueprint.get("/jobs/<job_id>")
+@blueprint.output(JobStatus)
+@blueprint.doc(summary="A job: where it stands, and what came of it", responses=reading(404))
+def show(job_id: str) -> JobStatus:
+    """Report a job."""
+    return job_to_status(get_job(current_service(), job_id))
 
-    return jobs
+
+@blueprint.delete("/jobs/<job_id>")
+@blueprint.output(JobStatus, description="Cancelled")
+@blueprint.doc(summary="Cancel a job", responses=reading(403, 404, 409))
+def cancel(job_id: str) -> JobStatus:
+    """Cancel a job that has not ended."""
+    return job_to_status(current_service().store.jobs.cancel(job_id, owner()))
+
+
+@blueprint.get("/jobs/<job_id>/artifact")
+@blueprint.doc(
+    summary="What a job left: a predictor, the weights of a network, the full result of a search",
+    responses=reading(404, 409, 410) | content("The file", "application/octet-stream"),
+)
+def artifact(job_id: str) -> Response:
+    """Send the file that a job produced."""
+    service = current_service()
+    job = get_owned_job(service, job_id)
+    if job.artifact is None:
+        detail = f"the job {job_id} is {job.state} and has no file"
+        raise Problem(409, "conflict", "Conflict", detail, "id")
+
+    content = service.artifacts.read(job.artifact)
+    response = Response(content, content_type="application/octet-stream")
+    filename = job.artifact.rpartition("/")[2]
+    response.headers.set("Content-Disposition", "attachment", filename=filename)
+    return response
+
+
+@blueprint.post("/predictors")
+@blueprint.input(PredictorRequest, arg_name="body")
+@blueprint.output(JobStatus, status_code=202, description=_ACCEPTED)
+@blueprint.doc(
+    summary="Train a predictor from uploaded evaluations; searches may then name it",
+    responses=writing(409, 429) | IN_TIME,
+)
+def predictors(body: PredictorRequest) -> Accepted:
+    """Check the training of a predictor and put it into the queue."""
+    service = current_service()
+    return accept(service, lambda: training.admit_predictor(body, service.catalog))
+
+
+@blueprint.post("/retrain")
+@blueprint.input(RetrainRequest, arg_name="body")
+@blueprint.output(JobStatus, status_code=202, description=_ACCEPTED)
+@blueprint.doc(
+    summary="Train a network from scratch, or on from a supernet's weights",
+    responses=writing(404, 409, 429) | IN_TIME,
+)
+def retrain(body: RetrainRequest) -> Accepted:
+    """Check the training of a network and put it into the queue."""
+    service = current_service()
+    search = None if body.search is None else get_owned_job(service, body.search.id, "search")
+    return accept(service, lambda: training.admit_retrain(body, service.catalog, search))

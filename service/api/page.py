@@ -1,6 +1,4 @@
-"""`GET /`: the page, and the scripts and styles that it loads; everything else it asks of the
-public API.
-"""
+"""`GET /`: the page with its scripts and styles; it gets everything else from the public API."""
 
 from __future__ import annotations
 
@@ -25,60 +23,57 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""Nothing of another origin, and no script or style that is not a file of ours."""
+"""Allows scripts, styles and connections of this service only, and no inline script or style."""
 
 _DAY = 24 * 60 * 60
 
+blueprint = Blueprint(
+    "page",
+    __name__,
+    template_folder="../templates",
+    static_folder="../static",
+    static_url_path="/static",
+)
 
-def blueprint() -> Blueprint:
-    """The page, its files below `/static/`, and plotly's script."""
-    page = Blueprint(
-        "page",
-        __name__,
-        template_folder="../templates",
-        static_folder="../static",
-        static_url_path="/static",
+
+@blueprint.get("/")
+def index() -> Response:
+    """Render the page."""
+    default_encoder, encoders = _encoders()
+    text = render_template(
+        "index.html",
+        version=__version__,
+        plotly=metadata.version("plotly"),
+        strategies=_strategies(),
+        encoder=default_encoder,
+        encoders=encoders,
     )
+    response = make_response(text)
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    response.headers["Cache-Control"] = "no-cache"
+    return response
 
-    @page.get("/")
-    def index() -> Response:
-        encoder, encoders = _encoders()
-        text = render_template(
-            "index.html",
-            version=__version__,
-            plotly=metadata.version("plotly"),
-            strategies=_strategies(),
-            encoder=encoder,
-            encoders=encoders,
-        )
-        answer = make_response(text)
-        answer.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        answer.headers["Cache-Control"] = "no-cache"
-        return answer
 
-    @page.get("/plotly-<version>.min.js")
-    def plotly(version: str) -> Response:
-        # The version in the address lets browsers keep these 5 MB for as long as it is the same.
-        answer = send_file(_plotly_script(), mimetype="text/javascript", max_age=365 * _DAY)
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        return answer
-
-    return page
+@blueprint.get("/plotly-<version>.min.js")
+def plotly(version: str) -> Response:
+    """Send the script of plotly, which draws the fronts."""
+    # The version in the address lets browsers cache these 5 MB until plotly is updated.
+    response = send_file(_plotly_script(), mimetype="text/javascript", max_age=365 * _DAY)
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 @functools.cache
 def _plotly_script() -> Path:
-    """The script that the plotly package brings, without importing the package."""
+    """Find the script in the plotly package, without the slow import of the package."""
     files = metadata.files("plotly") or []
-    found = next(file for file in files if file.name == "plotly.min.js")
-    return Path(str(found.locate())).resolve()
+    script = next(file for file in files if file.name == "plotly.min.js")
+    return Path(str(script.locate())).resolve()
 
 
 @functools.cache
 def _strategies() -> list[tuple[str, list[tuple[str, Any]]]]:
-    """Every strategy, without its other names, with its options and their defaults in their
-    order.
-    """
+    """List every strategy, without its aliases, with its options and their defaults in order."""
     from oneshot.strategies.registry import STRATEGIES, options_of
 
     return [(name, list(options_of(name).items())) for name in sorted(STRATEGIES)]
@@ -86,7 +81,7 @@ def _strategies() -> list[tuple[str, list[tuple[str, Any]]]]:
 
 @functools.cache
 def _encoders() -> tuple[str, list[str]]:
-    """The kind of predictor that is trained unless told otherwise, and all kinds."""
+    """Return the default kind of predictor, and all kinds."""
     from predictor.registry import DEFAULT, available
 
     return DEFAULT, available()

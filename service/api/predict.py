@@ -1,34 +1,27 @@
-"""`POST /predict`: how good given architectures are, and what they cost."""
+"""`POST /predict`: score architectures and estimate their costs."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from apiflask import APIBlueprint
 
 from service.api.documentation import writing
-from service.context import service_of
+from service.catalog import prediction
+from service.context import current_service
 from service.schemas.catalog import Predictions, PredictRequest
 
+blueprint = APIBlueprint("predict", __name__, tag="predict")
 
-def blueprint() -> APIBlueprint:
-    """The route of predictions."""
-    predictions = APIBlueprint("predict", __name__, tag="predict")
 
-    @predictions.post("/predict")
-    @predictions.input(PredictRequest, arg_name="asked")
-    @predictions.output(Predictions)
-    @predictions.doc(
-        summary=(
-            "Predicted accuracy with its deviation, and costs on a device, of given architectures"
-        ),
-        responses=writing(),
-    )
-    def predict(asked: PredictRequest) -> dict[str, Any]:
-        from service.catalog.prediction import predict
-
-        service = service_of()
-        with service.waiting.held():
-            return predict(asked, service.catalog)
-
-    return predictions
+@blueprint.post("/predict")
+@blueprint.input(PredictRequest, arg_name="body")
+@blueprint.output(Predictions)
+@blueprint.doc(
+    summary="Predicted accuracy with its deviation, and costs on a device, of given architectures",
+    responses=writing(),
+)
+def predict(body: PredictRequest) -> Predictions:
+    """Score the architectures of a request."""
+    service = current_service()
+    # A prediction holds a thread for seconds, as a request that waits for a job does.
+    with service.waiting.slot():
+        return prediction.predict(body, service.catalog)

@@ -1,18 +1,16 @@
-"""`/search`: ask for a search, follow it, cancel it."""
+"""`/search`: request a search, follow it and cancel it."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from apiflask import APIBlueprint
 
-from service.admission.search import admit
+from service.admission.search import admit_search
 from service.api.documentation import Answers, reading, writing
-from service.api.job_requests import Answer, accept, looked_up, shown
+from service.api.job_requests import Accepted, accept, get_job, job_to_status
 from service.artifacts import MissingArtifact
-from service.context import service_of
-from service.jobs import JsonObject, Resources
+from service.context import current_service
 from service.problems import Problem
 from service.schemas.base import JobQuery
 from service.schemas.jobs import JobStatus, SearchList
@@ -22,78 +20,64 @@ from service.security.caller import owner
 IN_TIME: Answers = {
     200: {"description": "The job was done in time; the body is the same, with its result."}
 }
+_WAIT = "With `Prefer: wait=N` the answer waits up to N seconds, at most 30, for the search's end."
+
+blueprint = APIBlueprint("search", __name__, url_prefix="/search", tag="search")
 
 
-def blueprint() -> APIBlueprint:
-    """The routes of searches."""
-    search = APIBlueprint("search", __name__, url_prefix="/search", tag="search")
+@blueprint.post("")
+@blueprint.input(SearchRequest, arg_name="body")
+@blueprint.output(
+    JobStatus, status_code=202, description="Accepted; Location tells where to follow it"
+)
+@blueprint.doc(summary="Ask for a search", description=_WAIT, responses=writing(409, 429) | IN_TIME)
+def create(body: SearchRequest) -> Accepted:
+    """Check a search and put it into the queue."""
+    service = current_service()
+    return accept(service, lambda: admit_search(body, service.catalog))
 
-    @search.post("")
-    @search.input(SearchRequest, arg_name="asked")
-    @search.output(
-        JobStatus, status_code=202, description="Accepted; Location tells where to follow it"
+
+@blueprint.get("")
+@blueprint.input(JobQuery, location="query", arg_name="query")
+@blueprint.output(SearchList)
+@blueprint.doc(summary="Searches, newest first", responses=reading(422))
+def index(query: JobQuery) -> SearchList:
+    """List the sender's searches."""
+    jobs, total = current_service().store.jobs.list(
+        owner(), "search", query.state, query.space, limit=query.limit, offset=query.offset
     )
-    @search.doc(
-        summary="Ask for a search",
-        description=(
-            "With `Prefer: wait=N` the answer waits up to N seconds, at most 30, for the search's"
-            " end."
-        ),
-        responses=writing(409, 429) | IN_TIME,
-    )
-    def create(asked: SearchRequest) -> Answer:
-        service = service_of()
+    searches = [job_to_status(job) for job in jobs]
+    return SearchList(searches=searches, total=total, limit=query.limit, offset=query.offset)
 
-        def admitted() -> tuple[JsonObject, JsonObject, Resources]:
-            filled, task = admit(asked, service.catalog)
-            return (
-                filled.model_dump(mode="json"),
-                task.to_dict(),
-                Resources(cpus=float(task.threads)),
-            )
 
-        return accept(service, "search", admitted)
+@blueprint.get("/<job_id>")
+@blueprint.input(Detail, location="query", arg_name="detail")
+@blueprint.output(JobStatus)
+@blueprint.doc(
+    summary="A search: where it stands, and what it found",
+    description=_WAIT,
+    responses=reading(404, 410, 422),
+)
+def show(job_id: str, detail: Detail) -> JobStatus:
+    """Report a search, with all its candidates if requested."""
+    service = current_service()
+    job = get_job(service, job_id, "search")
+    status = job_to_status(job)
+    if detail.candidates and job.artifact is not None:
+        try:
+            status.result = json.loads(service.artifacts.read(job.artifact))
+        except MissingArtifact as error:
+            message = f"the candidates of {job_id} are gone: {error}"
+            raise Problem(410, "gone", "Gone", message, "id") from error
+    return status
 
-    @search.get("")
-    @search.input(JobQuery, location="query", arg_name="query")
-    @search.output(SearchList)
-    @search.doc(summary="Searches, newest first", responses=reading(422))
-    def index(query: JobQuery) -> dict[str, Any]:
-        page = {"limit": query.limit, "offset": query.offset}
-        jobs, total = service_of().store.jobs.list(
-            owner(), "search", query.state, query.space, **page
-        )
-        return {"searches": [shown(job) for job in jobs], "total": total, **page}
 
-    @search.get("/<job_id>")
-    @search.input(Detail, location="query", arg_name="detail")
-    @search.output(JobStatus)
-    @search.doc(
-        summary="A search: where it stands, and what it found",
-        description=(
-            "With `Prefer: wait=N` the answer waits up to N seconds, at most 30, for the search's"
-            " end."
-        ),
-        responses=reading(404, 410, 422),
-    )
-    def show(job_id: str, detail: Detail) -> dict[str, Any]:
-        service = service_of()
-        found = shown(job := looked_up(service, job_id, "search"))
-        if detail.candidates and job.artifact is not None:
-            try:
-                found["result"] = json.loads(service.artifacts.read(job.artifact))
-            except MissingArtifact as error:
-                raise Problem(
-                    410, "gone", "Gone", f"the candidates of {job_id} are gone: {error}", "id"
-                ) from error
-        return found
-
-    @search.delete("/<job_id>")
-    @search.output(JobStatus, description="Cancelled")
-    @search.doc(summary="Cancel a search", responses=reading(403, 404, 409))
-    def cancel(job_id: str) -> dict[str, Any]:
-        service = service_of()
-        looked_up(service, job_id, "search")
-        return shown(service.store.jobs.cancel(job_id, owner()))
-
-    return search
+@blueprint.delete("/<job_id>")
+@blueprint.output(JobStatus, description="Cancelled")
+@blueprint.doc(summary="Cancel a search", responses=reading(403, 404, 409))
+def cancel(job_id: str) -> JobStatus:
+    """Cancel a search that has not ended."""
+    service = current_service()
+    # Raises if the id is that of another kind of job.
+    get_job(service, job_id, "search")
+    return job_to_status(service.store.jobs.cancel(job_id, owner()))

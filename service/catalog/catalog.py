@@ -49,7 +49,7 @@ class FileReference:
     artifact: str | None = None
 
     @classmethod
-    def of(cls, name: str, path: Path, artifact: str | None = None) -> FileReference:
+    def from_path(cls, name: str, path: Path, artifact: str | None = None) -> FileReference:
         """The reference of a file as it is now; raises InvalidFile where it cannot be read."""
         return cls(name, str(path.resolve()), digest(path), artifact)
 
@@ -142,7 +142,7 @@ class Catalog:
         known = self.supernets()
         if name not in known:
             raise UnknownName("supernet", name, known)
-        return known[name], FileReference.of(name, known[name].weights)
+        return known[name], FileReference.from_path(name, known[name].weights)
 
     # Evaluations and data sets
 
@@ -163,14 +163,14 @@ class Catalog:
 
     # Files
 
-    def holds(self, kind: str, name: str) -> FileReference | None:
+    def get_local_file(self, kind: str, name: str) -> FileReference | None:
         """The file of a name in the service's own folders, uploads apart."""
         own = {
             "table": lambda: store.available(self._settings.tables),
             "predictor": self._predictor_files,
         }
         path = own[kind]().get(name) if kind in own else None
-        return None if path is None else FileReference.of(name, path)
+        return None if path is None else FileReference.from_path(name, path)
 
     def _with_uploads(self, kind: str, own: dict[str, Path]) -> dict[str, Path]:
         for name, version in self.uploaded(kind).items():
@@ -180,7 +180,7 @@ class Catalog:
 
     def _reference(self, kind: str, name: str, own: dict[str, Path]) -> FileReference:
         if name in own:
-            return FileReference.of(name, own[name])
+            return FileReference.from_path(name, own[name])
         uploaded = self.uploaded(kind)
         if name not in uploaded or self.uploads is None:
             raise UnknownName(kind, name, sorted({*own, *uploaded}))

@@ -1,93 +1,64 @@
-"""Costs of a space's architectures, for whoever sets limits: their bounds, and what each block
-takes.
-"""
+"""Bounds of a space's costs, and the costs of each block of an architecture."""
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from service.catalog.catalog import FileReference, device_models, read_table
+from service.jobs import JsonObject
+from service.schemas.catalog import MetricBounds
 from spaces.architecture import Architecture
+from spaces.block import Block
 from spaces.registry import get
 from tables.cost.model import CostModel, counting_model
 from tables.metrics import COUNTS, MEASURED
 
 
-def bounds(space: str, table: FileReference | None) -> dict[str, dict[str, Any]]:
-    """Metric -> what the architectures of a space cost at least and at most.
+def bounds(space: str, table: FileReference | None) -> dict[str, MetricBounds]:
+    """Bound every cost of a space's architectures.
 
     Args:
-        space: canonical name.
-        table: a device's; None: counts alone. What it has no figures of is left out.
+        space: Canonical name of the space.
+        table: Lookup table of a device; costs that it has no figures of are left out. None bounds
+            only the costs that need no device.
+
+    Returns:
+        Metric -> bounds.
 
     Raises:
-        MissingBlock: the table lacks a block of the space.
+        MissingBlock: The table lacks a block of the space.
     """
-    found = {metric: _bounds_of_count(space, metric) for metric in COUNTS}
-    return found if table is None else {**_bounds_on_device(space, table), **found}
+    counts = {metric: _bound_count(space, metric) for metric in COUNTS}
+    return counts if table is None else {**_bound_on_device(space, table), **counts}
 
 
 @functools.lru_cache(maxsize=64)
-def _bounds_of_count(space: str, metric: str) -> dict[str, Any]:
-    return _told(counting_model(get(space), metric))
+def _bound_count(space: str, metric: str) -> MetricBounds:
+    return _to_schema(counting_model(get(space), metric))
 
 
 @functools.lru_cache(maxsize=64)
-def _bounds_on_device(space: str, table: FileReference) -> dict[str, dict[str, Any]]:
-    return {metric: _told(model) for metric, model in device_models(table, get(space)).items()}
+def _bound_on_device(space: str, table: FileReference) -> dict[str, MetricBounds]:
+    return {metric: _to_schema(model) for metric, model in device_models(table, get(space)).items()}
 
 
-def _told(model: CostModel) -> dict[str, Any]:
+def _to_schema(model: CostModel) -> MetricBounds:
     least, greatest = model.bounds()
-    return {
-        "least": float(least.value),
-        "greatest": float(greatest.value),
-        "unit": model.unit,
-        "sigma": model.sigma,
-        "exact": model.exact_bounds,
-    }
+    return MetricBounds(
+        least=float(least.value),
+        greatest=float(greatest.value),
+        unit=model.unit,
+        sigma=model.sigma,
+        exact=model.exact_bounds,
+    )
 
 
-def by_block(architecture: Architecture, table: FileReference | None) -> dict[str, Any]:
-    """The blocks of an architecture in order, each with its costs; and what the whole takes.
-
-    What the blocks' latencies lack to the whole's is what the table's correction adds for their
-    context. The memory of the whole is that of the block that needs most; None is what the table
-    does not tell.
-    """
-    space = get(architecture.space)
-    codes = space.encode([architecture])
-    known = None if table is None else read_table(table).blocks
-    models = {} if table is None else device_models(table, space)
-    whole = {metric: float(model.estimate(codes)[0]) for metric, model in models.items()}
-    latency = whole.get("latency_ms")
-    blocks = []
-    for block in space.blocks(architecture):
-        cost = None if known is None else known[block.key]
-        own = None if cost is None else cost.latency_ms
-        blocks.append(
-            {
-                "key": block.key,
-                **{name: getattr(block, name) for name in _SHOWN},
-                "latency_ms": own,
-                "share": None if own is None or not latency else own / latency,
-                "memory_bytes": None if cost is None else cost.activation_bytes,
-            }
-        )
-    return {
-        "architecture": architecture.to_dict(),
-        "table": None if table is None else table.name,
-        **{metric: whole.get(metric) for metric in MEASURED},
-        "macs": int(np.asarray(space.macs(codes))[0]),
-        "params": int(np.asarray(space.params(codes))[0]),
-        "blocks": blocks,
-    }
-
-
-_SHOWN = (
+_BLOCK_FIELDS = (
+    "key",
     "operator",
     "input",
     "output",
@@ -99,3 +70,101 @@ _SHOWN = (
     "macs",
     "params",
 )
+
+
+@dataclass(frozen=True)
+class BlockCosts:
+    """One block of an architecture with its costs.
+
+    Args:
+        block: The block.
+        latency_ms: Latency of the block in the lookup table; None without a table.
+        share: Fraction of the network's latency; None without a table.
+        memory_bytes: Bytes of activations; None if the table has no such figure.
+    """
+
+    block: Block
+    latency_ms: float | None
+    share: float | None
+    memory_bytes: float | None
+
+    def to_dict(self) -> JsonObject:
+        """Return the JSON object that the API answers."""
+        return {
+            **{name: getattr(self.block, name) for name in _BLOCK_FIELDS},
+            "latency_ms": self.latency_ms,
+            "share": self.share,
+            "memory_bytes": self.memory_bytes,
+        }
+
+
+@dataclass(frozen=True)
+class NetworkCosts:
+    """An architecture with its costs, in total and by block.
+
+    Args:
+        architecture: The architecture.
+        table: Name of the lookup table; None without one.
+        measured: Metric -> estimate on the device; None for metrics without figures. The memory
+            is that of the block that needs most.
+        macs: Multiply-accumulates.
+        params: Parameters.
+        blocks: Blocks in order. Their latencies do not add up to the network's: the difference is
+            the table's correction for the context of each block.
+    """
+
+    architecture: Architecture
+    table: str | None
+    measured: Mapping[str, float | None]
+    macs: int
+    params: int
+    blocks: Sequence[BlockCosts]
+
+    def to_dict(self) -> JsonObject:
+        """Return the JSON object that the API answers."""
+        return {
+            "architecture": self.architecture.to_dict(),
+            "table": self.table,
+            **self.measured,
+            "macs": self.macs,
+            "params": self.params,
+            "blocks": [block.to_dict() for block in self.blocks],
+        }
+
+
+def by_block(architecture: Architecture, table: FileReference | None) -> NetworkCosts:
+    """Estimate the costs of an architecture and of its blocks.
+
+    Args:
+        architecture: The architecture.
+        table: Lookup table of a device; None leaves out what only a device has.
+
+    Raises:
+        MissingBlock: The table lacks a block of the architecture.
+    """
+    space = get(architecture.space)
+    codes = space.encode([architecture])
+    models = {} if table is None else device_models(table, space)
+    totals = {metric: float(model.estimate(codes)[0]) for metric, model in models.items()}
+    latency = totals.get("latency_ms")
+
+    measured_blocks = None if table is None else read_table(table).blocks
+    blocks = []
+    for block in space.blocks(architecture):
+        cost = None if measured_blocks is None else measured_blocks[block.key]
+        blocks.append(
+            BlockCosts(
+                block=block,
+                latency_ms=None if cost is None else cost.latency_ms,
+                share=None if cost is None or not latency else cost.latency_ms / latency,
+                memory_bytes=None if cost is None else cost.activation_bytes,
+            )
+        )
+    return NetworkCosts(
+        architecture=architecture,
+        table=None if table is None else table.name,
+        measured={metric: totals.get(metric) for metric in MEASURED},
+        macs=int(np.asarray(space.macs(codes))[0]),
+        params=int(np.asarray(space.params(codes))[0]),
+        blocks=blocks,
+    )

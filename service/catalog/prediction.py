@@ -1,6 +1,4 @@
-"""Prediction: scores and costs of given architectures, in the web process and one request at a
-time.
-"""
+"""Predict scores and costs of architectures in the web process, one request at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from numpy.typing import NDArray
 
 from service.catalog.catalog import Catalog, FileReference, device_models
 from service.problems import blaming, invalid
-from service.schemas.catalog import PredictRequest
+from service.schemas.catalog import Prediction, Predictions, PredictRequest
 from spaces.architecture import Architecture
 from spaces.space import Codes, SearchSpace
 from tables.cost.model import counting_model
@@ -22,52 +20,57 @@ from tables.metrics import COUNTS
 if TYPE_CHECKING:
     from predictor.base import Predictor
 
-_ONE = threading.Lock()
+_TORCH_LOCK = threading.Lock()
 
 
-def predict(request: PredictRequest, catalog: Catalog) -> dict[str, Any]:
+def predict(request: PredictRequest, catalog: Catalog) -> Predictions:
     """Score the architectures of a request; raises Problem that names the field."""
     with blaming("space"):
         space = catalog.space(request.space)
-    reference = _predictor(request, space, catalog)
+    reference = _resolve_predictor(request, space, catalog)
     table = None
     if request.device is not None:
         with blaming("device"):
-            table = catalog.table(request.device)[1]
+            _, table = catalog.table(request.device)
+            # Fitted here so that a missing block is attributed to the device.
             device_models(table, space)
+
     architectures = [
-        _architecture(value, index, space) for index, value in enumerate(request.architectures)
+        _read_architecture(value, index, space) for index, value in enumerate(request.architectures)
     ]
     codes = space.encode(architectures)
-    scores, deviations = _scored(reference, codes)
-    costs = _costs(space, table, codes)
+    scores, deviations = _score(reference, codes)
+    costs = _estimate_costs(space, table, codes)
+
     rows = zip(architectures, scores.tolist(), deviations.tolist(), strict=True)
     predictions = [
-        {
-            "architecture": architecture.to_dict(),
-            "score": score,
-            "deviation": deviation,
-            "costs": {metric: values[row] for metric, values in costs.items()},
-        }
+        Prediction(
+            architecture=architecture.to_dict(),
+            score=score,
+            deviation=deviation,
+            costs={metric: values[row] for metric, values in costs.items()},
+        )
         for row, (architecture, score, deviation) in enumerate(rows)
     ]
-    return {
-        "space": space.name,
-        "predictor": reference.name,
-        "device": request.device,
-        "predictions": predictions,
-    }
+    return Predictions(
+        space=space.name,
+        predictor=reference.name,
+        device=request.device,
+        predictions=predictions,
+    )
 
 
-def _predictor(request: PredictRequest, space: SearchSpace, catalog: Catalog) -> FileReference:
+def _resolve_predictor(
+    request: PredictRequest, space: SearchSpace, catalog: Catalog
+) -> FileReference:
     name = request.predictor
     if name is None:
-        known = catalog.predictors_of(space.name)
-        if len(known) != 1:
-            listed = ", ".join(known) or "none"
-            detail = f"predictor is needed, the name of one of {space.name}; there is: {listed}"
-            raise invalid(detail, "predictor", known=known)
-        name = known[0]
+        names = catalog.predictors_of(space.name)
+        if len(names) != 1:
+            listed = ", ".join(names) or "none"
+            detail = f"predictor is needed, the name of one of {space.name}; available: {listed}"
+            raise invalid(detail, "predictor", known=names)
+        name = names[0]
     with blaming("predictor"):
         trained_on, reference = catalog.predictor(name)
     if trained_on != space.name:
@@ -75,8 +78,8 @@ def _predictor(request: PredictRequest, space: SearchSpace, catalog: Catalog) ->
     return reference
 
 
-def _architecture(value: Any, index: int, space: SearchSpace) -> Architecture:
-    """An architecture's JSON object, its choices alone, or its codes."""
+def _read_architecture(value: Any, index: int, space: SearchSpace) -> Architecture:
+    """Read an architecture's JSON object, its choices only, or its codes."""
     field = f"architectures.{index}"
     with blaming(field):
         if isinstance(value, dict) and "choices" in value:
@@ -87,21 +90,22 @@ def _architecture(value: Any, index: int, space: SearchSpace) -> Architecture:
                 raise invalid(
                     f"{field}.choices must map choices to candidates, not {value!r:.60}", field
                 )
+        # numpy would fail on a code that exceeds its integers.
         elif isinstance(value, list) and any(abs(code) >= 1 << 31 for code in value):
             raise invalid(f"{field}: a code is out of range", field)
         return space.architecture(value)
 
 
-def _scored(
+def _score(
     reference: FileReference, codes: Codes
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    # The processor's cores are for the jobs, and torch's threads are the whole process's.
-    with _ONE, blaming("predictor"):
-        return _loaded(reference).predict(codes)
+    # One at a time: the processor's cores are for the jobs, and all threads share torch's setting.
+    with _TORCH_LOCK, blaming("predictor"):
+        return _load_predictor(reference).predict(codes)
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(reference: FileReference) -> Predictor:
+def _load_predictor(reference: FileReference) -> Predictor:
     import torch
 
     import predictor
@@ -110,7 +114,9 @@ def _loaded(reference: FileReference) -> Predictor:
     return predictor.load(reference.checked())
 
 
-def _costs(space: SearchSpace, table: FileReference | None, codes: Codes) -> dict[str, list[float]]:
+def _estimate_costs(
+    space: SearchSpace, table: FileReference | None, codes: Codes
+) -> dict[str, list[float]]:
     models = {metric: counting_model(space, metric) for metric in COUNTS}
     if table is not None:
         models |= device_models(table, space)

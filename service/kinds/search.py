@@ -15,7 +15,8 @@ import predictor
 from oneshot.search.guide import BenchmarkGuide, Guide, PredictorGuide, guide_named
 from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
-from service.admission.tasks import SearchTask, bind, objective
+from service.admission.problem import bind_problem
+from service.admission.tasks import SearchTask
 from service.catalog.catalog import ChangedFile, FileReference
 from service.jobs import JsonObject
 from service.kinds.base import Context, Outcome
@@ -85,15 +86,9 @@ def problem_of(task: SearchTask) -> SearchProblem:
         ChangedFile: The content of a file has changed since the task was accepted.
         PathfitError: A file cannot be read.
     """
-    space = get(task.space)
     if task.table is not None:
         task.table.checked()
-    constraints = [
-        bind(metric, maximum, space, task.table, task.margin)
-        for metric, maximum in task.limits.items()
-    ]
-    objectives = [objective(metric, space, task.table) for metric in task.objectives]
-    return SearchProblem(space, _guide(task, space), constraints, objectives)
+    return bind_problem(task, _guide(task, get(task.space)))
 
 
 def _guide(task: SearchTask, space: SearchSpace) -> Guide:

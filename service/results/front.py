@@ -15,7 +15,7 @@ INK, ACCENT = "#20303c", "#d1495b"
 _ONE = threading.Lock()  # matplotlib's settings and fonts are the whole process's
 
 
-def as_csv(result: Mapping[str, Any]) -> str:
+def to_csv(result: Mapping[str, Any]) -> str:
     """A line for each network of the front, best first: place, score, deviation, costs, then its
     choices.
 
@@ -36,7 +36,7 @@ def as_csv(result: Mapping[str, Any]) -> str:
     return text.getvalue()
 
 
-def as_picture(result: Mapping[str, Any], ending: str) -> bytes:
+def to_picture(result: Mapping[str, Any], ending: str) -> bytes:
     """The scores of the front with their deviations over the first objective.
 
     Args:

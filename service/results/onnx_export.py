@@ -26,7 +26,7 @@ PATIENCE = 300.0
 """Seconds that an export may take."""
 
 
-def exported(architecture: Architecture, supernet: FileReference | None = None) -> bytes:
+def export(architecture: Architecture, supernet: FileReference | None = None) -> bytes:
     """The ONNX file of an architecture's network, of which onnxruntime computes what torch does.
 
     Its metadata tell `architecture`, `weights` (`untrained` or `supernet`) and `pathfit`, the

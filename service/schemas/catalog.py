@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.jobs import JsonObject
 from service.schemas.base import FILE_NAME, NAME, Query, Strict
 
 MOST_PREDICTED = 1000
@@ -58,9 +57,7 @@ class Bounds(BaseModel):
 
 
 class TableUpload(BaseModel):
-    """A lookup table, as `python -m profiler build` writes it; its own schema is
-    tables/schema.json.
-    """
+    """A lookup table as `python -m profiler build` writes it, by tables/schema.json."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -70,9 +67,9 @@ class TableUpload(BaseModel):
 class EvaluationUpload(Strict):
     """An architecture with its metrics and how they were obtained."""
 
-    architecture: dict[str, Any]
+    architecture: JsonObject
     metrics: dict[str, float] = Field(min_length=1, max_length=64)
-    source: dict[str, Any] = Field(default_factory=dict)
+    source: JsonObject = Field(default_factory=dict)
 
 
 class EvaluationsUpload(Strict):
@@ -100,7 +97,7 @@ class PredictRequest(Strict):
     """Architectures of one space to be scored."""
 
     space: str = Field(max_length=NAME, description="A name of GET /spaces.")
-    architectures: list[dict[str, Any] | list[int]] = Field(
+    architectures: list[JsonObject | list[int]] = Field(
         min_length=1,
         max_length=MOST_PREDICTED,
         description="JSON objects of architectures, choices, or codes.",
@@ -116,7 +113,7 @@ class PredictRequest(Strict):
 class Prediction(BaseModel):
     """One architecture's predicted score and costs."""
 
-    architecture: dict[str, Any]
+    architecture: JsonObject
     score: float
     deviation: float
     costs: dict[str, float]

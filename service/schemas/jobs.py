@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from service.jobs import JobState
+from service.jobs import JobState, JsonObject
 from service.schemas.base import FILE_NAME, NAME, JobQuery, Strict
 from service.schemas.search import SearchRequest
 
@@ -21,12 +21,12 @@ class JobStatus(BaseModel):
     created: str
     started: str | None
     finished: str | None
-    request: dict[str, Any] = Field(description="As asked for, defaults filled in.")
-    progress: dict[str, Any] | None
-    result: dict[str, Any] | None = Field(
+    request: JsonObject = Field(description="As asked for, defaults filled in.")
+    progress: JsonObject | None
+    result: JsonObject | None = Field(
         description="Of a search: as `python -m oneshot search` writes it."
     )
-    error: dict[str, Any] | None
+    error: JsonObject | None
     links: dict[str, str]
 
 
@@ -131,11 +131,9 @@ class RetrainOptions(Strict):
 
 
 class RetrainRequest(Strict):
-    """A network to be trained from scratch, or on from a supernet's weights: one of `architecture`
-    and `search`.
-    """
+    """The training of a network; exactly one of `architecture` and `search` is needed."""
 
-    architecture: dict[str, Any] | None = Field(
+    architecture: JsonObject | None = Field(
         default=None, description="An architecture's JSON object."
     )
     search: Found | None = Field(default=None, description="Or one that a search found.")

@@ -37,7 +37,7 @@ class Constraints(Strict):
         default=None, description="Energy of one run in millijoules, where the device reported it."
     )
 
-    def given(self) -> dict[str, float]:
+    def to_limits(self) -> dict[str, float]:
         """Metric, as the user calls it -> maximum, of those that were given."""
         limits = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {name: limit.max for name, limit in limits if limit is not None}

@@ -134,12 +134,12 @@ def test_blocks_tell_their_memory(http: FlaskClient, board: LookupTable) -> None
     architecture = spaces.get(SPACE).architecture([1] * 6)
     service = service_of(http.application)  # type: ignore[arg-type]
     reference: FileReference = service.catalog.table(DEVICE)[1]
-    told = costs.by_block(architecture, reference)
+    told = costs.by_block(architecture, reference).to_dict()
     assert told["memory_bytes"] == max(block["memory_bytes"] for block in told["blocks"])
     assert told["energy_mj"] == pytest.approx(
         board.cost_model(spaces.get(SPACE), "energy_mj").estimate([architecture])[0]
     )
-    plain = costs.by_block(architecture, service.catalog.table("made-up")[1])
+    plain = costs.by_block(architecture, service.catalog.table("made-up")[1]).to_dict()
     assert (plain["memory_bytes"], plain["energy_mj"], plain["blocks"][0]["memory_bytes"]) == (
         None,
         None,

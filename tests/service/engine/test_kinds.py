@@ -70,8 +70,8 @@ def search_task(world: Any, **parts: Any) -> SearchTask:
     path = world.predictors / "small.safetensors"
     given: dict[str, Any] = {
         "space": SPACE,
-        "table": FileReference.of("made-up", world.tables / "made-up.json"),
-        "predictor": FileReference.of("small", path),
+        "table": FileReference.from_path("made-up", world.tables / "made-up.json"),
+        "predictor": FileReference.from_path("small", path),
         "limits": {"latency_ms": 5.0},
         "margin": 1.64,
         "strategy": "random",
@@ -186,7 +186,7 @@ def evaluations(path: Path, count: int) -> FileReference:
         for architecture, value in zip(space.decode(codes), macs, strict=True)
     ]
     write_text(path, "\n".join(lines) + "\n")
-    return FileReference.of("given", path)
+    return FileReference.from_path("given", path)
 
 
 @pytest.mark.slow

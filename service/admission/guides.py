@@ -1,0 +1,100 @@
+"""Resolve the guide of a search: a predictor, a supernet or a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.catalog.catalog import Catalog, FileReference
+from service.problems import blaming, invalid
+from service.schemas.search import SearchRequest
+from spaces.space import SearchSpace
+from tables.benchmarks.registry import BENCHMARKS, benchmark
+
+
+@dataclass(frozen=True)
+class ResolvedGuide:
+    """A guide with the files that a worker needs; exactly one of its kinds is set.
+
+    Args:
+        name: Name that requests use.
+        predictor: File of the predictor.
+        supernet: Trained weights of the supernet's run.
+        benchmark: `NAME` or `NAME:METRIC` of the benchmark.
+        benchmark_files: Files of the benchmark.
+    """
+
+    name: str
+    predictor: FileReference | None = None
+    supernet: FileReference | None = None
+    benchmark: str | None = None
+    benchmark_files: Sequence[FileReference] = ()
+
+
+def resolve_guide(request: SearchRequest, space: SearchSpace, catalog: Catalog) -> ResolvedGuide:
+    """Find the guide of a request; the space's only one if the request names none.
+
+    Raises:
+        Problem: There is no such guide, several could be meant, or it is of another space.
+    """
+    choice = request.guide
+    if choice.metric is not None and choice.kind != "benchmark":
+        raise invalid(
+            f"guide.metric is for benchmarks only; a {choice.kind} has none", "guide.metric"
+        )
+    if choice.kind == "predictor":
+        return _resolve_predictor(choice.name, space, catalog)
+    if choice.kind == "supernet":
+        return _resolve_supernet(choice.name, space, catalog)
+    return _resolve_benchmark(choice.name, choice.metric, space)
+
+
+def _resolve_predictor(name: str | None, space: SearchSpace, catalog: Catalog) -> ResolvedGuide:
+    if name is None:
+        hint = f"train one with: python -m predictor train --space '{space.name}'"
+        name = _only_name(catalog.predictors_of(space.name), "a predictor", space, hint)
+    with blaming("guide.name"):
+        trained_on, reference = catalog.predictor(name)
+    _check_space(f"the predictor {name!r} scores", trained_on, space)
+    return ResolvedGuide(name, predictor=reference)
+
+
+def _resolve_supernet(name: str | None, space: SearchSpace, catalog: Catalog) -> ResolvedGuide:
+    if name is None:
+        hint = f"train one with: python -m oneshot train --space '{space.name}'"
+        names = [run.name for run in catalog.supernets().values() if run.space == space.name]
+        name = _only_name(names, "a supernet", space, hint)
+    with blaming("guide.name"):
+        run, weights = catalog.supernet(name)
+    _check_space(f"the supernet {name!r} is of", run.space, space)
+    return ResolvedGuide(name, supernet=weights)
+
+
+def _resolve_benchmark(name: str | None, metric: str | None, space: SearchSpace) -> ResolvedGuide:
+    if name is None:
+        names = [name for name in BENCHMARKS if BENCHMARKS.get(name).space == space.name]
+        name = _only_name(names, "a benchmark", space, "no benchmark covers it")
+    with blaming("guide.name"):
+        table = benchmark(name)
+    _check_space(f"the benchmark {name!r} is of", table.space.name, space)
+    if metric is not None:
+        # Reading the column raises if the benchmark has no such metric.
+        with blaming("guide.metric"):
+            table.values(metric)
+
+    files = [FileReference.from_path(path.name, path) for path in table.files]
+    identifier = name if metric is None else f"{name}:{metric}"
+    return ResolvedGuide(name, benchmark=identifier, benchmark_files=files)
+
+
+def _only_name(names: list[str], kind: str, space: SearchSpace, hint: str) -> str:
+    if len(names) == 1:
+        return names[0]
+    listed = ", ".join(names) or f"none; {hint}"
+    detail = f"guide.name is needed, the name of {kind} of {space.name}; available: {listed}"
+    raise invalid(detail, "guide.name", known=names)
+
+
+def _check_space(subject: str, actual: str, space: SearchSpace) -> None:
+    if actual != space.name:
+        raise invalid(f"{subject} {actual}, not {space.name}", "guide.name")

@@ -1,0 +1,80 @@
+"""Bind the constraints and objectives of a search to their cost models."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal, Protocol
+
+from oneshot.search.constraint import Constraint, Limit
+from oneshot.search.guide import Guide
+from oneshot.search.objective import Objective
+from oneshot.search.problem import SearchProblem
+from service.admission.tasks import SearchTask
+from service.catalog.catalog import FileReference, device_model
+from spaces.registry import get
+from spaces.space import SearchSpace
+from tables.cost.model import counting_model
+from tables.metrics import COUNTS, canonical_metric
+from tables.store import load
+
+
+class Attribute(Protocol):
+    """Attributes the errors of a block to a constraint or an objective of the request."""
+
+    def __call__(
+        self, part: Literal["constraints", "objectives"], metric: str
+    ) -> AbstractContextManager[None]:
+        """Return the context in which the metric is bound."""
+
+
+def bind_problem(
+    task: SearchTask, guide: Guide, attribute: Attribute | None = None
+) -> SearchProblem:
+    """Bind a search to cost models, for its admission as well as for the worker that runs it.
+
+    Args:
+        task: Search with its names resolved to pinned files.
+        guide: Scores architectures. Admission passes one that never scores, as it only checks.
+        attribute: Attributes errors to a field of the request. None lets errors pass.
+
+    Raises:
+        PathfitError: A metric is unknown, the task has no table for a measured one, or the table
+            has no figures of it.
+        Infeasible: No network of the space meets a constraint.
+    """
+    attribute = attribute or _pass_errors
+    space = get(task.space)
+    constraints = []
+    for metric, maximum in task.limits.items():
+        with attribute("constraints", metric):
+            constraints.append(_bind_limit(metric, maximum, space, task.table, task.margin))
+
+    objectives = []
+    for metric in task.objectives:
+        with attribute("objectives", metric):
+            objectives.append(_bind_objective(metric, space, task.table))
+    return SearchProblem(space, guide, constraints, objectives)
+
+
+def _pass_errors(part: str, metric: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def _bind_limit(
+    metric: str, maximum: float, space: SearchSpace, table: FileReference | None, margin: float
+) -> Constraint:
+    name = canonical_metric(metric)
+    # Without a table `Limit` reports that a measured metric needs one.
+    if name in COUNTS or table is None:
+        return Limit(metric, maximum).bind(space, load, margin)
+    model = device_model(table, space, name)
+    constraint = Constraint(name, maximum, model, margin, model.device)
+    constraint.check_feasible()
+    return constraint
+
+
+def _bind_objective(metric: str, space: SearchSpace, table: FileReference | None) -> Objective:
+    name = canonical_metric(metric)
+    if name in COUNTS or table is None:
+        return Objective(name, counting_model(space, name))
+    return Objective(name, device_model(table, space, name))
