@@ -96,19 +96,19 @@ def test_waiting_places_are_limited_and_given_back(
 ) -> None:
     app = create_app(Settings(tmp_path, (world.tables,), (world.predictors,), waiting=1))
     service = service_of(app)
-    service.waiting.take()
+    service.waiting.acquire()
     answer = app.test_client().post("/search", json=ASKED, headers={"Prefer": "wait=1"})
     problem(answer, 503, "busy")
     assert int(answer.headers["Retry-After"]) > 0
     assert service.store.jobs.list()[1] == 0  # what is to be tried again has left nothing
     assert app.test_client().post("/search", json=ASKED).status_code == 202
-    service.waiting.give_back()
+    service.waiting.release()
     for _ in range(2):
         assert (
             app.test_client().post("/search", json=ASKED, headers={"Prefer": "wait=1"}).status_code
             == 202
         )
-    assert service.waiting.taken == 0
+    assert service.waiting.num_active == 0
     service.stop()
 
 
@@ -181,18 +181,18 @@ def test_a_stream_follows_keeps_alive_and_ends_when_the_service_stops(
     assert next(lines) == b": keep-alive\n\n"
     service.store.leases.claim("e")
     assert any(b'"state": "running"' in line for line in lines)
-    assert service.streams.taken == 1
+    assert service.streams.num_active == 1
     service.stopping.set()
     assert list(lines) in ([], [b": keep-alive\n\n"])
     answer.close()
-    assert service.streams.taken == 0
+    assert service.streams.num_active == 0
 
 
 def test_streams_are_limited(app: APIFlask, http: FlaskClient, problem: Any) -> None:
     job_id = http.post("/search", json=ASKED).json["id"]
     streams = service_of(app).streams
-    for _ in range(streams.most):
-        streams.take()
+    for _ in range(streams.limit):
+        streams.acquire()
     answer = http.get(f"/search/{job_id}/events")
     problem(answer, 503, "busy")
     assert "Retry-After" in answer.headers

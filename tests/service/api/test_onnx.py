@@ -121,7 +121,5 @@ def test_a_search_without_a_supernet_has_no_such_weights(guided: Guided, problem
     store.jobs.finish(job_id, 1, {"front": found, "best": found, "space": SPACE}, None)
     answer = http.get(f"/search/{job_id}/architectures/0?format=onnx&weights=supernet")
     detail = problem(answer, 422, "invalid-value", "weights")["detail"]
-    assert (
-        detail
-        == "weights=supernet is for searches that a supernet guided; a predictor guided this one"
-    )
+    assert "weights=supernet" in detail
+    assert "a predictor guided this one" in detail

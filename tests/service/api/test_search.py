@@ -361,7 +361,7 @@ def test_errors_of_ours_are_problems_too(
     def broken(*_: Any) -> None:
         raise RuntimeError("secret path")
 
-    monkeypatch.setattr(service_of(app).store, "create", broken)
+    monkeypatch.setattr(service_of(app).store.jobs, "create", broken)
     body = problem(http.post("/search", json=ASKED), 500, "internal")
     assert "secret" not in json.dumps(body)
 
