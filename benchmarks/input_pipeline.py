@@ -28,7 +28,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from oneshot.data.decoding import decoded, read_file
+from oneshot.data.decoding import decode, read_file
 from oneshot.data.folder_split import FolderSplit, processors
 from oneshot.data.registry import load
 from spaces.errors import MissingExtra
@@ -132,7 +132,7 @@ def _decoding(split: FolderSplit) -> dict[str, float]:
     files = split.files[: min(len(split), 256)]
     before, begin = _processor_seconds(), time.perf_counter()
     for file in files:
-        decoded(read_file(split.root / file))
+        decode(read_file(split.root / file))
     seconds = time.perf_counter() - begin
     processor_ms = 1000 * (_processor_seconds() - before) / len(files)
     return {"images_per_second": len(files) / seconds, "processor_ms": processor_ms}

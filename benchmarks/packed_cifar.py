@@ -21,7 +21,7 @@ from PIL import Image
 
 from oneshot.data.cifar import AUGMENTATION, COLOURS_10
 from oneshot.data.errors import InvalidData
-from oneshot.data.files import FOLDERS, located
+from oneshot.data.files import FOLDERS, locate
 from oneshot.data.images import ImageData
 from oneshot.data.pixels import Read, pixel_data
 from oneshot.data.registry import register_data
@@ -37,7 +37,7 @@ def load(request: DataRequest) -> ImageData:
     reference = os.environ.get("PATHFIT_REFERENCE_DATA")
     if request.path is None and reference and not os.environ.get(FOLDERS):
         request = dataclasses.replace(request, path=Path(reference) / "images")
-    folder = located(request, (TRAIN,), "packed CIFAR-10").parent
+    folder = locate(request, (TRAIN,), "packed CIFAR-10").parent
     (train, labels, classes), (test, test_labels, _) = _read(folder / TRAIN), _read(folder / TEST)
     return pixel_data(
         request,

@@ -78,7 +78,7 @@ def main(
     generator = torch.Generator().manual_seed(seed)
     images = torch.randn(batch_size, 3, input_size, input_size, generator=generator)
     labels = torch.randint(space.num_classes, (batch_size,), generator=generator)
-    data = ImageSplit.of(images, labels)
+    data = ImageSplit.from_tensors(images, labels)
     images, labels = images.to(device, memory_format=torch.channels_last), labels.to(device)
     codes = space.sample(np.random.default_rng(seed), count)
     searches = {mode: Search(space, mode, data, device) for mode in ("full_v2", "two")}

@@ -1,4 +1,4 @@
-"""Data sets: images with fixed splits; a file for each source, the registry finds them."""
+"""Data sets: images with fixed parts, found by name or path."""
 
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     from oneshot.data.registry import load as load
     from oneshot.data.registry import register_data as register_data
     from oneshot.data.request import DataRequest as DataRequest
+
+__all__ = [
+    "Augmentation",
+    "DataRequest",
+    "ImageData",
+    "ImageSplit",
+    "available",
+    "load",
+    "register_data",
+]
 
 __getattr__, __dir__ = exports(
     __name__,

@@ -1,4 +1,4 @@
-"""Training images with another augmentation than their data set's own."""
+"""Training images with an augmentation other than their data set's own."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from oneshot.data.augmentation import Augmentation
 from oneshot.data.split import EpochLoader, Split
 
 AUGMENTED_FROM = 10_000
-"""Training images of a data set from which on they are augmented by default."""
+"""Number of training images from which on a data set is augmented by default."""
 
 
 class Augmented:
-    """The training images of a split, augmented in a given way.
+    """The training images of a split under a given augmentation.
 
     Args:
-        split: where they come from.
-        augmentation: what is done to them.
+        split: Source of the images.
+        augmentation: Random changes of the images, in place of the split's own.
     """
 
     def __init__(self, split: Split, augmentation: Augmentation):
-        self.split, self.augmentation = split, augmentation
+        self.split = split
+        self.augmentation = augmentation
 
     def __len__(self) -> int:
         return len(self.split)
@@ -26,6 +27,6 @@ class Augmented:
     def epochs(
         self, batch_size: int, seed: int, *, augment: bool = False, rank: int = 0, ranks: int = 1
     ) -> EpochLoader:
-        """Shuffled batches; see `Split`."""
-        how = self.augmentation if augment else False
-        return self.split.epochs(batch_size, seed, augment=how, rank=rank, ranks=ranks)
+        """Return shuffled batches; see `Split.epochs`."""
+        augmentation = self.augmentation if augment else False
+        return self.split.epochs(batch_size, seed, augment=augmentation, rank=rank, ranks=ranks)

@@ -1,6 +1,4 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009): the python archives of their homepage, packed or
-unpacked.
-"""
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009), from the python archives of their homepage."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ import numpy as np
 
 from oneshot.data.augmentation import Augmentation
 from oneshot.data.errors import InvalidData
-from oneshot.data.files import located
+from oneshot.data.files import locate
 from oneshot.data.images import ImageData
 from oneshot.data.pixels import pixel_data
 from oneshot.data.request import DataRequest
@@ -27,32 +25,36 @@ COLOURS_10 = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 COLOURS_100 = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
 AUGMENTATION = Augmentation(flip=0.5, padding=4)
 LARGEST = 2**28
-"""Bytes of a file in an archive, at most; the largest real one has 155 MB."""
+"""Greatest size in bytes of a file in an archive; the largest real one has 155 MB."""
 
 
 def load_10(request: DataRequest) -> ImageData:
-    """CIFAR-10: 50,000 and 10,000 images of 32 x 32 pixels, 10 classes."""
-    place = located(
+    """Read CIFAR-10: 50,000 and 10,000 images of 32 x 32 pixels, 10 classes."""
+    path = locate(
         request,
         ("cifar-10-batches-py", "cifar-10-python.tar.gz"),
         f"CIFAR-10 (python version of {HOME})",
     )
-    with _reader(place, "cifar-10-batches-py") as read:
-        train = _joined([_images(read, f"data_batch_{index}", b"labels") for index in range(1, 6)])
+
+    with _reader(path, "cifar-10-batches-py") as read:
+        batches = [_images(read, f"data_batch_{index}", b"labels") for index in range(1, 6)]
+        train = _concatenate(batches)
         test = _images(read, "test_batch", b"labels")
         names = _field(read, "batches.meta", b"label_names")
     return _data(request, train, test, names, COLOURS_10)
 
 
 def load_100(request: DataRequest) -> ImageData:
-    """CIFAR-100: 50,000 and 10,000 images of 32 x 32 pixels, 100 (fine) classes."""
-    place = located(
+    """Read CIFAR-100: 50,000 and 10,000 images of 32 x 32 pixels, 100 (fine) classes."""
+    path = locate(
         request,
         ("cifar-100-python", "cifar-100-python.tar.gz"),
         f"CIFAR-100 (python version of {HOME})",
     )
-    with _reader(place, "cifar-100-python") as read:
-        train, test = _images(read, "train", b"fine_labels"), _images(read, "test", b"fine_labels")
+
+    with _reader(path, "cifar-100-python") as read:
+        train = _images(read, "train", b"fine_labels")
+        test = _images(read, "test", b"fine_labels")
         names = _field(read, "meta", b"fine_label_names")
     return _data(request, train, test, names, COLOURS_100)
 
@@ -74,6 +76,7 @@ def _data(
     for _, labels in (train, test):
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
             raise InvalidData(f"{request.name}: a label lies outside [0, {len(classes)})")
+
     return pixel_data(
         request,
         (lambda index: train[0][index], train[1]),
@@ -85,13 +88,15 @@ def _data(
 
 
 @contextmanager
-def _reader(place: Path, folder: str) -> Iterator[_Read]:
-    # Reads files of the set's folder, on disk or in an archive, without unpacking it.
-    if place.is_dir():
-        yield lambda name: _from_folder(place / name)
+def _reader(path: Path, folder: str) -> Iterator[_Read]:
+    """Read files of the data set's folder, on disk or in an archive, without unpacking it."""
+    if path.is_dir():
+        yield lambda name: _read_from_folder(path / name)
         return
+
     try:
-        with tarfile.open(place) as archive:
+        with tarfile.open(path) as archive:
+            # A member's size is checked before its bytes are read: archives come from strangers.
             contents = {
                 member.name.removeprefix("./"): content.read()
                 for member in archive
@@ -100,17 +105,17 @@ def _reader(place: Path, folder: str) -> Iterator[_Read]:
                 and (content := archive.extractfile(member))
             }
     except (OSError, EOFError, tarfile.TarError) as error:
-        raise InvalidData(f"{place} is no whole archive of {folder}: {error}") from error
+        raise InvalidData(f"{path} is no complete archive of {folder}: {error}") from error
 
     def read(name: str) -> tuple[dict[bytes, Any], str]:
         if f"{folder}/{name}" not in contents:
-            raise InvalidData(f"{place} holds no {folder}/{name}")
-        return _dictionary(contents[f"{folder}/{name}"], f"{place}: {folder}/{name}")
+            raise InvalidData(f"{path} holds no {folder}/{name}")
+        return _dictionary(contents[f"{folder}/{name}"], f"{path}: {folder}/{name}")
 
     yield read
 
 
-def _from_folder(path: Path) -> tuple[dict[bytes, Any], str]:
+def _read_from_folder(path: Path) -> tuple[dict[bytes, Any], str]:
     try:
         return _dictionary(path.read_bytes(), str(path))
     except OSError as error:
@@ -124,10 +129,9 @@ def _dictionary(content: bytes, name: str) -> tuple[dict[bytes, Any], str]:
         raise InvalidData(str(error)) from error
     if not isinstance(value, dict):
         raise InvalidData(f"{name}: a dictionary is needed, not {type(value).__name__}")
-    # Python 3 would have written text.
-    return {
-        key.encode() if isinstance(key, str) else key: part for key, part in value.items()
-    }, name
+    # Archives rewritten by Python 3 have text for keys.
+    fields = {key.encode() if isinstance(key, str) else key: field for key, field in value.items()}
+    return fields, name
 
 
 def _field(read: _Read, file: str, key: bytes) -> Any:
@@ -139,7 +143,8 @@ def _field(read: _Read, file: str, key: bytes) -> Any:
 
 def _images(read: _Read, file: str, label: bytes) -> _Images:
     value, name = read(file)
-    pixels, labels = np.asarray(value.get(b"data")), np.asarray(value.get(label))
+    pixels = np.asarray(value.get(b"data"))
+    labels = np.asarray(value.get(label))
     if (
         pixels.ndim != 2
         or pixels.shape[1] != 3072
@@ -147,10 +152,12 @@ def _images(read: _Read, file: str, label: bytes) -> _Images:
         or labels.shape != (len(pixels),)
     ):
         raise InvalidData(f"{name}: data must be uint8 [n, 3072] and {label.decode()} n numbers")
-    return pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels.astype(np.int64)
+    # Stored as [n, channel, row, column].
+    images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return images, labels.astype(np.int64)
 
 
-def _joined(parts: list[_Images]) -> _Images:
-    return np.concatenate([pixels for pixels, _ in parts]), np.concatenate(
-        [labels for _, labels in parts]
-    )
+def _concatenate(batches: list[_Images]) -> _Images:
+    pixels = np.concatenate([pixels for pixels, _ in batches])
+    labels = np.concatenate([labels for _, labels in batches])
+    return pixels, labels

@@ -1,4 +1,4 @@
-"""A picture of training images beside what augmentation makes of them."""
+"""A picture of training images next to their augmentations."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ COLUMNS = 7
 
 
 def contact_sheet(data: ImageData, path: Path, seed: int = 0, rows: int = 8) -> None:
-    """Write a PNG file: a training image a row, as evaluation sees it and in seven augmentations.
+    """Write a PNG with one training image per row, as in evaluation and in seven augmentations.
 
     Args:
-        data: its training part is shown.
-        path: of the PNG file.
-        seed: of the images and the draws.
-        rows: images.
+        data: Data set whose training part is shown.
+        path: Path of the PNG file.
+        seed: Seed of the selection and of the augmentations.
+        rows: Number of images.
     """
     split = data.train
     order = EpochOrder(len(split), rows, seed)
@@ -32,38 +32,41 @@ def contact_sheet(data: ImageData, path: Path, seed: int = 0, rows: int = 8) -> 
     indices = tasks[0].indices
     loader = split.epochs(rows, seed, augment=True)
     assert isinstance(loader, OrderLoader)
-    shown = [split.tensors(indices)[0]]
-    shown += [
-        images
-        for images, _ in loader.engine(Task(indices, task.numbers, replace=True) for task in tasks)
-    ]
+
+    # The same images in every column: only the random numbers of the augmentation differ.
+    augmented = loader.engine(Task(indices, task.numbers, replace=True) for task in tasks)
+    columns = [split.tensors(indices)[0], *(images for images, _ in augmented)]
     names = [
         data.classes[label] if data.classes else str(label)
         for label in split.labels[indices].tolist()
     ]
-    sheet = _drawn([_pixels(data, images.cpu()) for images in shown], names)
-    with replacing(path) as beside:
-        sheet.save(beside, "PNG")
+    sheet = _draw([_pixels(data, images.cpu()) for images in columns], names)
+    with replacing(path) as temporary:
+        sheet.save(temporary, "PNG")
 
 
 def _pixels(data: ImageData, images: Tensor) -> np.ndarray:
-    # uint8 [n, height, width, 3]
+    """Return the images as uint8 [n, height, width, 3]."""
     if data.preprocessing is not None:
         pixels = data.preprocessing.pixels(images)
     else:
-        low, high = images.amin(), images.amax()
+        # Images that were delivered ready are stretched to the range of pixels.
+        low = images.amin()
+        high = images.amax()
         pixels = ((images - low) / (high - low) * 255).round().byte()
     if pixels.shape[1] == 1:
         pixels = pixels.expand(-1, 3, -1, -1)
     return pixels.permute(0, 2, 3, 1).to(torch.uint8).numpy()
 
 
-def _drawn(columns: list[np.ndarray], names: list[str]) -> Image.Image:
+def _draw(columns: list[np.ndarray], names: list[str]) -> Image.Image:
     step = CELL + GAP
     sheet = Image.new(
         "RGB", (len(columns) * step + GAP, len(names) * (step + LINE) + LINE + GAP), "white"
     )
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=12)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=12)
+
     for column, images in enumerate(columns):
         draw.text(
             (GAP + column * step, 3),
@@ -73,6 +76,7 @@ def _drawn(columns: list[np.ndarray], names: list[str]) -> Image.Image:
         )
         for row, pixels in enumerate(images[: len(names)]):
             top = LINE + GAP + row * (step + LINE)
+            # Small images are enlarged by whole pixels, so that they stay recognisable as such.
             small = min(pixels.shape[:2]) < CELL
             cell = Image.fromarray(pixels).resize(
                 (CELL, CELL), Image.Resampling.NEAREST if small else Image.Resampling.BILINEAR

@@ -1,4 +1,4 @@
-"""Batches of a folder by NVIDIA DALI, on the GPU where there is one, else on the processor."""
+"""Batches of a folder by NVIDIA DALI, on the GPU if there is one, otherwise on the processor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from oneshot.data.augmentation import Augmentation, cut_out
-from oneshot.data.decoding import decoded, header
+from oneshot.data.decoding import decode, header
 from oneshot.data.epoch_order import Task
 from oneshot.data.errors import InvalidData
 from oneshot.data.folder_split import FolderSplit, Skipped
@@ -26,7 +26,8 @@ from oneshot.data.split import Batch
 
 @dataclass(frozen=True)
 class _Read:
-    # A batch on its way through the pipeline.
+    """A batch on its way through the pipeline."""
+
     task: Task
     labels: Tensor
     numbers: np.ndarray | None
@@ -35,24 +36,25 @@ class _Read:
 def batches(
     split: FolderSplit, tasks: Iterable[Task], how: Augmentation, batch_size: int, workers: int
 ) -> Iterator[Batch]:
-    """The batches of tasks, in their order; on the current CUDA device where there is one.
+    """Yield the batches of tasks in their order, on the current CUDA device if there is one.
 
     Args:
-        split: whose images are read.
-        tasks: what is in each batch.
-        how: training images are augmented.
-        batch_size: of the largest task.
-        workers: threads.
+        split: Split whose images are read.
+        tasks: Specifications of the batches.
+        how: Augmentation of training images.
+        batch_size: Size of the largest task.
+        workers: Number of threads.
 
     Raises:
-        InvalidData: DALI cannot decode what Pillow can.
+        InvalidData: DALI cannot decode an image that Pillow can.
     """
-    rest = iter(tasks)
-    waiting: deque[_Read] = deque()
+    remaining = iter(tasks)
+    pending: deque[_Read] = deque()
     careful = False
     while True:
-        source = _Source(split, chain([read.task for read in waiting], rest), how, careful)
-        waiting = source.waiting
+        # After a failure the batches that were in the pipeline are read again.
+        source = _Source(split, chain([read.task for read in pending], remaining), how, careful)
+        pending = source.pending
         pipeline = _pipeline(source, split.preprocessing, how, batch_size, max(workers, 1))
         try:
             while True:
@@ -60,14 +62,14 @@ def batches(
                     images = _images(pipeline)
                 except StopIteration:
                     return
-                read = waiting.popleft()
+                read = pending.popleft()
                 careful = False
                 if how.cutout and read.numbers is not None:
                     images = cut_out(images, read.numbers, how.cutout)
                 yield images, read.labels.to(images.device)
         except RuntimeError as error:
-            # A file that looked whole and is not: once more, with Pillow to say which one.
-            if careful or not waiting:
+            # A file is broken although its header is not: read again, and let Pillow name it.
+            if careful or not pending:
                 raise InvalidData(
                     f"DALI failed on images of {split.root}: {str(error).splitlines()[0]}"
                 ) from error
@@ -77,39 +79,46 @@ def batches(
 
 
 class _Source:
-    """Reads files for the pipeline, one batch a call.
+    """Reads files for the pipeline, one batch per call.
 
-    Plain JPEG files go through as they are; all others are decoded by Pillow and go through as
+    Plain JPEG files are passed on unchanged. All others are decoded by Pillow and passed on as
     uncompressed images, so that both loaders agree on every format.
 
     Args:
-        split: whose files are read.
-        tasks: what is in each batch.
-        how: training images are augmented.
-        careful: decode the first batch by Pillow altogether.
+        split: Split whose files are read.
+        tasks: Specifications of the batches.
+        how: Augmentation of training images.
+        careful: Whether Pillow decodes the whole first batch.
     """
 
     def __init__(self, split: FolderSplit, tasks: Iterable[Task], how: Augmentation, careful: bool):
-        self.split, self.tasks, self.how, self.careful = split, iter(tasks), how, careful
+        self.split = split
+        self.tasks = iter(tasks)
+        self.how = how
+        self.careful = careful
         self.size = (split.preprocessing.input_shape[1], split.preprocessing.input_shape[2])
-        self.waiting: deque[_Read] = deque()
+        self.pending: deque[_Read] = deque()
 
     def __call__(self) -> tuple[Any, ...]:
         while True:
-            task = next(self.tasks)  # its StopIteration ends the pipeline
+            # The StopIteration of the last task ends the pipeline.
+            task = next(self.tasks)
             skipped: list[Skipped] = []
-            found = [
+            loaded = [
                 self.split.load(index, task.replace, self._checked, skipped)
                 for index in task.indices.tolist()
             ]
             self.split.note(skipped)
             self.careful = False
-            kept = [row for row, image in enumerate(found) if image is not None]
-            if kept:
+            rows = [row for row, image in enumerate(loaded) if image is not None]
+            if rows:
                 break
-        images = [image for image in found if image is not None]
-        numbers = None if task.numbers is None else task.numbers[kept]
-        self.waiting.append(_Read(task, self.split.labels[[place for place, _ in images]], numbers))
+
+        images = [image for image in loaded if image is not None]
+        numbers = None if task.numbers is None else task.numbers[rows]
+        labels = self.split.labels[[index for index, _ in images]]
+        self.pending.append(_Read(task, labels, numbers))
+
         boxes = np.array(
             [
                 self._box(size, None if numbers is None else numbers[row])
@@ -117,26 +126,28 @@ class _Source:
             ],
             np.float32,
         )
-        flips = (
-            np.zeros(len(kept), np.int32)
-            if numbers is None
-            else self.how.flips(numbers).astype(np.int32)
-        )
-        factors = (
-            np.ones((len(kept), 3), np.float32) if numbers is None else self.how.factors(numbers)
-        )
+        flips = np.zeros(len(rows), np.int32)
+        factors = np.ones((len(rows), 3), np.float32)
+        if numbers is not None:
+            flips = self.how.flips(numbers).astype(np.int32)
+            factors = self.how.factors(numbers)
+
+        # DALI takes regions as (top, left) and (bottom, right).
         contents = [content for _, (content, _) in images]
-        starts, ends = boxes[:, [1, 0]], boxes[:, [3, 2]]
+        starts = boxes[:, [1, 0]]
+        ends = boxes[:, [3, 2]]
         return contents, starts.copy(), ends.copy(), flips, *(column.copy() for column in factors.T)
 
     def _checked(self, content: bytes) -> tuple[np.ndarray, tuple[int, int]]:
-        known = header(content)
-        if known.plain and not self.careful:
-            return np.frombuffer(content, np.uint8), (known.width, known.height)
-        image, _ = decoded(content)
-        plain = io.BytesIO()
-        image.save(plain, "PPM")
-        return np.frombuffer(plain.getvalue(), np.uint8), image.size
+        file_header = header(content)
+        if file_header.plain and not self.careful:
+            size = (file_header.width, file_header.height)
+            return np.frombuffer(content, np.uint8), size
+
+        image, _ = decode(content)
+        uncompressed = io.BytesIO()
+        image.save(uncompressed, "PPM")
+        return np.frombuffer(uncompressed.getvalue(), np.uint8), image.size
 
     def _box(self, size: tuple[int, int], numbers: np.ndarray | None) -> Box:
         return centre(*size, self.size) if numbers is None else self.how.crop(*size, numbers)
@@ -145,7 +156,7 @@ class _Source:
 def _pipeline(
     source: _Source, preprocessing: Preprocessing, how: Augmentation, batch_size: int, threads: int
 ) -> Any:
-    # Its type hints do not cover what is used here.
+    # Imported by name: DALI's type hints do not cover the functions used here.
     fn, types = (importlib.import_module(f"nvidia.dali.{name}") for name in ("fn", "types"))
     pipeline_class: Any = importlib.import_module("nvidia.dali.pipeline").Pipeline
 
@@ -195,11 +206,11 @@ def _pipeline(
 
 
 def _images(pipeline: Any) -> Tensor:
-    # A copy: the pipeline uses its buffers again.
+    # Copied, because the pipeline reuses its buffers.
     if torch.cuda.is_available():
-        (found,) = pipeline.run(torch.cuda.current_stream())
-        images = torch.utils.dlpack.from_dlpack(found.as_tensor()).clone()
+        (output,) = pipeline.run(torch.cuda.current_stream())
+        images = torch.utils.dlpack.from_dlpack(output.as_tensor()).clone()
     else:
-        (found,) = pipeline.run()
-        images = torch.from_numpy(found.as_array().copy())
+        (output,) = pipeline.run()
+        images = torch.from_numpy(output.as_array().copy())
     return images.permute(0, 3, 1, 2)

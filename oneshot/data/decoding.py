@@ -1,4 +1,4 @@
-"""Image files: what their headers say, and their pixels."""
+"""Image files: their headers and their pixels."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _FAULTS = (
     ),
     *(MemoryError, ZeroDivisionError, Image.DecompressionBombError),
 )
-"""What Pillow raises for files that are broken."""
+"""Exceptions that Pillow raises for broken files."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What is known of an image before it is decoded.
+    """Properties of an image that are known before it is decoded.
 
     Args:
-        width: in pixels, upright.
-        height: in pixels, upright.
-        plain: whether it is a whole JPEG file in colour or grey that stands upright, which every
-            decoder reads alike.
+        width: Width in pixels, after the EXIF rotation.
+        height: Height in pixels, after the EXIF rotation.
+        plain: Whether it is a complete, upright JPEG file in RGB or grey, which all decoders read
+            in the same way.
     """
 
     width: int
@@ -50,10 +50,10 @@ class Header:
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a file.
+    """Return the bytes of a file.
 
     Raises:
-        UnreadableImage: it cannot be read.
+        UnreadableImage: The file cannot be read.
     """
     try:
         return path.read_bytes()
@@ -62,35 +62,36 @@ def read_file(path: Path) -> bytes:
 
 
 def header(content: bytes) -> Header:
-    """The header of an image file.
+    """Return the header of an image file.
 
     Raises:
-        UnreadableImage: no image, or a JPEG file that ends too early.
+        UnreadableImage: The content is no image, or a JPEG file that ends too early.
     """
     with _opened(content) as image:
         orientation = image.getexif().get(ORIENTATION, 1)
+        # Orientations from 5 on swap rows and columns.
         width, height = image.size if orientation not in (5, 6, 7, 8) else image.size[::-1]
+
+        # A complete JPEG file has an end marker after the start of its last scan.
         jpeg = image.format == "JPEG"
-        if jpeg and content.rfind(b"\xff\xd9") <= content.rfind(
-            b"\xff\xda"
-        ):  # no end behind the last scan's start
+        if jpeg and content.rfind(b"\xff\xd9") <= content.rfind(b"\xff\xda"):
             raise UnreadableImage("the file is truncated")
         return Header(width, height, jpeg and image.mode in ("RGB", "L") and orientation in (0, 1))
 
 
-def decoded(content: bytes, shrink: float = 1.0) -> tuple[Image.Image, float]:
-    """The pixels of an image file, upright, in RGB; an alpha channel is dropped.
+def decode(content: bytes, shrink: float = 1.0) -> tuple[Image.Image, float]:
+    """Decode an image file, upright and in RGB; an alpha channel is dropped.
 
     Args:
-        content: of the file.
-        shrink: how many times smaller the image may be given: JPEG files are decoded faster at 1/2,
-            1/4 and 1/8.
+        content: Bytes of the file.
+        shrink: Greatest factor by which the image may be smaller than the file's: JPEG files are
+            decoded faster at 1/2, 1/4 and 1/8.
 
     Returns:
-        The image, and how many times smaller it is.
+        The image, and the factor by which it is smaller.
 
     Raises:
-        UnreadableImage: the image is broken.
+        UnreadableImage: The image is broken.
     """
     with _opened(content) as image:
         width = image.width
@@ -100,17 +101,19 @@ def decoded(content: bytes, shrink: float = 1.0) -> tuple[Image.Image, float]:
             factor = 2 ** min(int(np.log2(shrink)), 3)
             image.draft(None, (max(width // factor, 1), max(image.height // factor, 1)))
             factor = factor if image.width < width else 1
+
+        # Pillow would clip 16 bits to 8 rather than scale them.
         if image.mode.startswith("I;16"):
             return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB"), 1.0
-        turned = image if upright else ImageOps.exif_transpose(image)
-        return turned.convert("RGB"), float(factor)
+        rotated = image if upright else ImageOps.exif_transpose(image)
+        return rotated.convert("RGB"), float(factor)
 
 
 @contextmanager
 def _opened(content: bytes) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
-            # Advice on metadata and on large images; what cannot be decoded raises.
+            # Warnings concern metadata and large images; images that cannot be decoded raise.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(content)) as image:
                 yield image
@@ -124,11 +127,11 @@ def _opened(content: bytes) -> Iterator[Image.Image]:
         raise UnreadableImage(str(error) or type(error).__name__) from error
 
 
-def measured(path: Path) -> tuple[int, int] | str:
-    """Width and height of an image that was decoded, or why it cannot be."""
+def measure_size(path: Path) -> tuple[int, int] | str:
+    """Decode an image; return its width and height, or the reason why it cannot be decoded."""
     try:
         content = read_file(path)
         header(content)
-        return decoded(content)[0].size
+        return decode(content)[0].size
     except UnreadableImage as error:
         return str(error)

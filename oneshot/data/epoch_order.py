@@ -1,4 +1,4 @@
-"""The order of training images, and the random numbers that belong to each step."""
+"""The order of training images, and the random numbers of each step."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from oneshot.errors import InvalidOption
 
 @dataclass(frozen=True)
 class Task:
-    """A batch to be made.
+    """Specification of a batch.
 
     Args:
-        indices: int [b] of its images.
-        numbers: float32 [b, NUMBERS] drawn for its augmentation; None for the preprocessing of
-            evaluation.
-        replace: whether another image takes the place of an unreadable one, or none.
+        indices: Indices of its images, int [b].
+        numbers: Random numbers of its augmentation, float32 [b, NUMBERS]; None for the
+            preprocessing of evaluation.
+        replace: Whether an unreadable image is replaced by another one rather than omitted.
     """
 
     indices: np.ndarray
@@ -30,24 +30,24 @@ class Task:
 
 
 Engine = Callable[[Iterable[Task]], Iterator[Batch]]
-"""Makes the batches of tasks, in their order."""
+"""Function that returns the batches of tasks, in their order."""
 
 
 @dataclass(frozen=True)
 class EpochOrder:
-    """Shuffled batches that depend on the seed, the epoch and the step alone.
+    """Shuffled batches that depend on the seed, the epoch and the step only.
 
     Args:
-        count: of images.
-        batch_size: images a step and rank; a smaller set gives smaller batches, and an incomplete
-            step is left out.
-        seed: of everything.
-        rank: of this process.
-        ranks: processes that share each step: rank r takes the r-th part of a batch of `batch_size
-            * ranks`.
+        count: Number of images.
+        batch_size: Images per step and rank. A smaller data set has smaller batches, and an
+            incomplete step is dropped.
+        seed: Seed of the order and of the random numbers.
+        rank: Index of this process.
+        ranks: Number of processes that share each step: rank r takes the r-th slice of a batch of
+            `batch_size * ranks`.
 
     Raises:
-        InvalidOption: a number out of range, or fewer images than ranks.
+        InvalidOption: A number is out of range, or there are fewer images than ranks.
     """
 
     count: int
@@ -66,93 +66,98 @@ class EpochOrder:
 
     @property
     def batch(self) -> int:
-        """Images a step of this rank."""
+        """Number of images per step of this rank."""
         return min(self.batch_size, self.count // self.ranks)
 
     @property
     def steps(self) -> int:
-        """Steps an epoch, the same on every rank."""
+        """Number of steps per epoch, the same on every rank."""
         return self.count // (self.batch * self.ranks)
 
     def task(self, epoch: int, step: int, augment: bool) -> Task:
-        """What this rank reads in a step."""
-        whole = self.batch * self.ranks
-        mine = slice(self.rank * self.batch, (self.rank + 1) * self.batch)
-        indices = _permutation(self.count, self.seed, epoch)[step * whole : (step + 1) * whole][
-            mine
-        ].copy()
+        """Return the task of this rank in a step."""
+        total = self.batch * self.ranks
+        own_slice = slice(self.rank * self.batch, (self.rank + 1) * self.batch)
+        permutation = _permutation(self.count, self.seed, epoch)
+        indices = permutation[step * total : (step + 1) * total][own_slice].copy()
         if not augment:
             return Task(indices, replace=True)
-        # numpy takes [a, b] and [a, b, 0] for the same seed; the 1 keeps steps apart from the
-        # order.
-        drawn = np.random.default_rng([self.seed, epoch, step, 1]).random(
-            (whole, NUMBERS), dtype=np.float32
+
+        # numpy treats [a, b] and [a, b, 0] as the same seed; the 1 separates steps from the order.
+        numbers = np.random.default_rng([self.seed, epoch, step, 1]).random(
+            (total, NUMBERS), dtype=np.float32
         )
-        return Task(indices, drawn[mine], replace=True)
+        return Task(indices, numbers[own_slice], replace=True)
 
 
 @functools.lru_cache(maxsize=4)
 def _permutation(count: int, seed: int, epoch: int) -> np.ndarray:
     order = np.random.default_rng([seed, epoch]).permutation(count)
+    # The array is shared by all callers of the cache.
     order.setflags(write=False)
     return order
 
 
 class OrderLoader:
-    """An `EpochLoader`: the tasks of an order, made by an engine.
+    """An `EpochLoader` over the tasks of an order.
 
     Args:
-        order: of the images.
-        augment: whether numbers are drawn.
-        engine: makes the batches.
+        order: Order of the images.
+        augment: Whether random numbers are drawn for the augmentation.
+        engine: Function that reads the batches.
     """
 
     def __init__(self, order: EpochOrder, augment: bool, engine: Engine):
-        self.order, self.augment, self.engine = order, augment, engine
-        self.epoch, self.first = 0, 0
+        self.order = order
+        self.augment = augment
+        self.engine = engine
+        self.epoch = 0
+        self.first_step = 0
 
     def __len__(self) -> int:
         return self.order.steps
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next pass."""
+        """Set the epoch of the next pass."""
         self.epoch = epoch
 
     def start_at(self, step: int) -> None:
-        """Let the next pass begin at this step.
+        """Start the next pass at this step.
 
         Raises:
-            InvalidOption: an epoch has fewer steps.
+            InvalidOption: An epoch has fewer steps.
         """
         if not 0 <= step <= len(self):
             raise InvalidOption(
                 f"step must lie in [0, {len(self)}], the steps of an epoch, not {step}"
             )
-        self.first = step
+        self.first_step = step
 
     def __iter__(self) -> Iterator[Batch]:
-        epoch, first, self.first = self.epoch, self.first, 0
-        return iter(
-            self.engine(
-                self.order.task(epoch, step, self.augment) for step in range(first, len(self))
-            )
+        epoch = self.epoch
+        first_step = self.first_step
+        # Only one pass starts late.
+        self.first_step = 0
+        tasks = (
+            self.order.task(epoch, step, self.augment) for step in range(first_step, len(self))
         )
+        return iter(self.engine(tasks))
 
 
 def in_order(count: int, batch_size: int, indices: object = None) -> Iterator[Task]:
-    """Tasks for all images, or those of `indices`, in order; the last may be short.
+    """Yield tasks for all images, or those of `indices`, in order; the last may be smaller.
 
     Raises:
-        InvalidOption: a batch size below 1, or an index out of range.
+        InvalidOption: The batch size is below 1, or an index is out of range.
     """
     if batch_size < 1:
         raise InvalidOption(f"batch_size must be at least 1, not {batch_size}")
-    chosen = (
-        np.arange(count) if indices is None else np.asarray(indices, dtype=np.int64).reshape(-1)
-    )
-    if len(chosen) and not 0 <= chosen.min() <= chosen.max() < count:
+    order = np.arange(count)
+    if indices is not None:
+        order = np.asarray(indices, dtype=np.int64).reshape(-1)
+    if len(order) and not 0 <= order.min() <= order.max() < count:
         raise InvalidOption(
-            f"indices must lie in [0, {count}), not from {chosen.min()} to {chosen.max()}"
+            f"indices must lie in [0, {count}), not from {order.min()} to {order.max()}"
         )
-    for start in range(0, len(chosen), batch_size):
-        yield Task(chosen[start : start + batch_size])
+    for start in range(0, len(order), batch_size):
+        yield Task(order[start : start + batch_size])

@@ -6,10 +6,8 @@ from spaces.errors import PathfitError
 
 
 class InvalidData(PathfitError):
-    """A data set that is missing or is not what it should be: what was looked for, and where, is
-    named.
-    """
+    """A data set is missing or broken; the message names the files and folders that were tried."""
 
 
 class UnreadableImage(PathfitError):
-    """An image file that cannot be decoded."""
+    """An image file cannot be decoded."""

@@ -1,4 +1,4 @@
-"""Where the files of a named data set are."""
+"""The search for the files of a named data set."""
 
 from __future__ import annotations
 
@@ -9,45 +9,43 @@ from oneshot.data.errors import InvalidData
 from oneshot.data.request import DataRequest
 
 FOLDERS = "PATHFIT_DATA"
-"""Environment variable: folders, separated as in PATH, in which data sets are looked for by
-name.
-"""
+"""Environment variable with the folders, separated as in PATH, that hold data sets by name."""
 
 
-def located(
+def locate(
     request: DataRequest, names: tuple[str, ...], title: str, *, own_folder: bool = False
 ) -> Path:
-    """The file or folder of a set: what the user named, or what a folder of PATHFIT_DATA holds.
+    """Find the file or folder of a data set, from the request or below a folder of PATHFIT_DATA.
 
     Args:
-        request: what was asked for.
-        names: files and folders that would do, each the whole set, in order of preference.
-        title: of the set, and where it is published, for the error.
-        own_folder: below PATHFIT_DATA look in the set's own folder alone, for other sets' files are
-            named alike.
+        request: The request, with the path that the user named, if any.
+        names: Names of files and folders that each hold the complete set, in order of preference.
+        title: Title and homepage of the set, for the error.
+        own_folder: Whether to search only the set's own folder below PATHFIT_DATA, because other
+            sets' files have the same names.
 
     Raises:
-        InvalidData: there is none of them.
+        InvalidData: None of them exists.
     """
     if request.path is not None:
         roots = [request.path]
         if request.path.is_file() or request.path.name in names:
             return request.path
     else:
-        named = [
-            Path(part).expanduser()
-            for part in os.environ.get(FOLDERS, "").split(os.pathsep)
-            if part
+        folders = [
+            Path(folder).expanduser()
+            for folder in os.environ.get(FOLDERS, "").split(os.pathsep)
+            if folder
         ]
-        roots = [
-            place
-            for folder in named
-            for place in (folder / request.name, folder)[: 1 if own_folder else 2]
-        ]
+        roots = []
+        for folder in folders:
+            roots += [folder / request.name] if own_folder else [folder / request.name, folder]
+
     for root in roots:
         for name in names:
             if (root / name).exists():
                 return root / name
+
     if not roots:
         raise InvalidData(
             f"where is {title}? write --data {request.name}:PATH, or let {FOLDERS} name the folder"

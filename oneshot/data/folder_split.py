@@ -1,4 +1,4 @@
-"""Parts whose images are files in a folder."""
+"""Parts of a data set whose images are files in a folder."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from oneshot.data.split import Batch, Indices
 
 CHUNK = 64
 ATTEMPTS = 100
-"""Images tried in the place of an unreadable one before the data set is given up."""
+"""Images tried in place of an unreadable one before the data set is rejected."""
 
 _LOG = logging.getLogger("oneshot.data")
 _T = TypeVar("_T")
 
 Skipped = tuple[int, str]
-"""Index of an unreadable image, and why it is so."""
+"""Index of an unreadable image, and the reason."""
 
 
 @dataclass(frozen=True)
 class FolderSplit:
-    """Images that are read, decoded and augmented when a batch is asked for.
+    """Image files that are read, decoded and augmented when a batch is requested.
 
     Args:
-        root: folder of the data set.
-        files: paths of the images below it.
-        labels: int64 tensor [n].
-        preprocessing: makes pixels ready.
-        augmentation: what `epochs(augment=True)` does.
+        root: Folder of the data set.
+        files: Paths of the images, relative to the folder.
+        labels: Class of each image, int64 [n].
+        preprocessing: Conversion of pixels to the network's input.
+        augmentation: Augmentation of `epochs(augment=True)`.
         loader: `torch` or `dali`.
-        workers: processes of the torch loader or threads of DALI (default: a processor each); 0: in
-            this process.
+        workers: Processes of the torch loader or threads of DALI. None: one per processor; 0: read
+            in this process.
     """
 
     root: Path
@@ -69,54 +69,57 @@ class FolderSplit:
         rank: int = 0,
         ranks: int = 1,
     ) -> OrderLoader:
-        """Shuffled batches for training; see `Split`. The next readable image takes an unreadable
-        one's place.
+        """Return shuffled batches for training; see `Split.epochs`.
+
+        An unreadable image is replaced by the next readable one.
         """
         how = augment if isinstance(augment, Augmentation) else self.augmentation
         order = EpochOrder(len(self), batch_size, seed, rank, ranks)
         return OrderLoader(
-            order, bool(augment), partial(self._made, how=how, batch_size=order.batch, ranks=ranks)
+            order, bool(augment), partial(self._read, how=how, batch_size=order.batch, ranks=ranks)
         )
 
     def batches(self, batch_size: int, indices: Indices | None = None) -> Iterator[Batch]:
-        """Every readable image once, in order; see `Split`."""
-        return self._made(in_order(len(self), batch_size, indices), self.augmentation, batch_size)
+        """Yield every readable image once, in order; see `Split.batches`."""
+        return self._read(in_order(len(self), batch_size, indices), self.augmentation, batch_size)
 
     def tensors(self, indices: Indices | None = None) -> Batch:
-        """The images, ready for a network, and the labels; unreadable files are left out."""
+        """Return the preprocessed images and the labels, without unreadable files."""
         count = len(self) if indices is None else len(indices)
         images = torch.empty(count, *self.preprocessing.input_shape).contiguous(
             memory_format=torch.channels_last
         )
         labels = torch.empty(count, dtype=torch.int64)
+
+        # Filled batch by batch: a list of all batches would need the memory twice.
         filled = 0
-        for some, their_labels in self.batches(CHUNK, indices):
-            images[filled : filled + len(some)] = some
-            labels[filled : filled + len(some)] = their_labels
-            filled += len(some)
+        for batch, batch_labels in self.batches(CHUNK, indices):
+            images[filled : filled + len(batch)] = batch
+            labels[filled : filled + len(batch)] = batch_labels
+            filled += len(batch)
         return images[:filled], labels[:filled]
 
     def load(
         self, index: int, replace: bool, read: Callable[[bytes], _T], skipped: list[Skipped]
     ) -> tuple[int, _T] | None:
-        """What `read` makes of a file's content, with the file's index.
+        """Read one image; return its index and the result of `read`.
 
         Args:
-            index: of the image.
-            replace: whether the next readable image takes the place of an unreadable one, or None
-                is returned.
-            read: raises UnreadableImage.
-            skipped: takes what could not be read.
+            index: Index of the image.
+            replace: Whether an unreadable image is replaced by the next readable one; otherwise
+                None is returned.
+            read: Function of the file's content that may raise UnreadableImage.
+            skipped: List that unreadable images are appended to.
 
         Raises:
-            InvalidData: a hundred images in a row are unreadable.
+            InvalidData: A hundred images in a row are unreadable.
         """
         for attempt in range(ATTEMPTS if replace else 1):
-            place = (index + attempt) % len(self)
+            candidate = (index + attempt) % len(self)
             try:
-                return place, read(read_file(self.root / self.files[place]))
+                return candidate, read(read_file(self.root / self.files[candidate]))
             except UnreadableImage as error:
-                skipped.append((place, str(error)))
+                skipped.append((candidate, str(error)))
         if replace:
             raise InvalidData(
                 f"{self.root}: {ATTEMPTS} images in a row cannot be read, from"
@@ -125,7 +128,7 @@ class FolderSplit:
         return None
 
     def note(self, skipped: Iterable[Skipped]) -> None:
-        """Keep the names of unreadable files with the reasons, and tell of each once."""
+        """Record unreadable files with their reasons, and warn of each once."""
         for index, reason in skipped:
             name = self.files[index]
             if name not in self.unreadable:
@@ -138,21 +141,24 @@ class FolderSplit:
                 )
 
     def parallel(self, ranks: int) -> int:
-        """Processes or threads for one of so many ranks on this machine."""
+        """Return the number of processes or threads for one of `ranks` ranks on this machine."""
+        # A daemonic process must not have children.
         if multiprocessing.current_process().daemon:
-            return 0  # such a process may not have children
+            return 0
         if self.workers is not None:
             return self.workers
         return max(1, processors() // ranks)
 
-    def _made(
+    def _read(
         self, tasks: Iterable[Task], how: Augmentation, batch_size: int, ranks: int = 1
     ) -> Iterator[Batch]:
         engine = importlib.import_module(f"oneshot.data.{self.loader}_engine")
-        made: Iterator[Batch] = engine.batches(self, tasks, how, batch_size, self.parallel(ranks))
-        return made
+        batches: Iterator[Batch] = engine.batches(
+            self, tasks, how, batch_size, self.parallel(ranks)
+        )
+        return batches
 
 
 def processors() -> int:
-    """How many processors this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

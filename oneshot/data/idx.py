@@ -11,7 +11,7 @@ import numpy as np
 
 from oneshot.data.augmentation import Augmentation
 from oneshot.data.errors import InvalidData
-from oneshot.data.files import located
+from oneshot.data.files import locate
 from oneshot.data.images import ImageData
 from oneshot.data.pixels import pixel_data
 from oneshot.data.request import DataRequest
@@ -29,11 +29,11 @@ FASHION = (
     "Ankle boot",
 )
 LARGEST = 2**28
-"""Bytes of an unpacked file, at most; the largest real one has 47 MB."""
+"""Greatest size in bytes of an unpacked file; the largest real one has 47 MB."""
 
 
 def load_digits(request: DataRequest) -> ImageData:
-    """MNIST: 60,000 and 10,000 grey images of 28 x 28 pixels, 10 classes."""
+    """Read MNIST: 60,000 and 10,000 grey images of 28 x 28 pixels, 10 classes."""
     # A mirrored digit is no digit.
     return _load(
         request,
@@ -45,7 +45,7 @@ def load_digits(request: DataRequest) -> ImageData:
 
 
 def load_fashion(request: DataRequest) -> ImageData:
-    """Fashion-MNIST: 60,000 and 10,000 grey images of 28 x 28 pixels, 10 classes."""
+    """Read Fashion-MNIST: 60,000 and 10,000 grey images of 28 x 28 pixels, 10 classes."""
     return _load(
         request, "Fashion-MNIST", FASHION, ((0.2860,), (0.3530,)), Augmentation(flip=0.5, padding=2)
     )
@@ -59,19 +59,22 @@ def _load(
     augmentation: Augmentation,
 ) -> ImageData:
     names = tuple(f"train-images{dash}idx3-ubyte{end}" for dash in "-." for end in (".gz", ""))
-    folder = located(request, names, f"{title} (IDX files)", own_folder=True)
+    folder = locate(request, names, f"{title} (IDX files)", own_folder=True)
     folder = folder if folder.is_dir() else folder.parent
-    parts = []
-    for part in ("train", "t10k"):
-        images, labels = _read(folder, f"{part}-images", 3), _read(folder, f"{part}-labels", 1)
+
+    sources = []
+    for prefix in ("train", "t10k"):
+        images = _read(folder, f"{prefix}-images", 3)
+        labels = _read(folder, f"{prefix}-labels", 1)
         if len(images) != len(labels):
-            raise InvalidData(f"{folder}: {len(images)} {part} images, but {len(labels)} labels")
+            raise InvalidData(f"{folder}: {len(images)} {prefix} images, but {len(labels)} labels")
         if len(labels) and labels.max() >= len(classes):
             raise InvalidData(
-                f"{folder}: the {part} label {labels.max()} is none of {len(classes)} classes"
+                f"{folder}: the {prefix} label {labels.max()} is none of {len(classes)} classes"
             )
-        parts.append((images[..., None], labels.astype(np.int64)))
-    train, test = parts
+        sources.append((images[..., None], labels.astype(np.int64)))
+
+    train, test = sources
     return pixel_data(
         request,
         (lambda index: train[0][index], train[1]),
@@ -83,31 +86,36 @@ def _load(
 
 
 def _read(folder: Path, name: str, dimensions: int) -> np.ndarray:
-    places = [
+    # Mirrors write both `-idx3-` and `.idx3-`.
+    candidates = [
         folder / f"{name}{dash}idx{dimensions}-ubyte{end}" for dash in "-." for end in (".gz", "")
     ]
-    for place in places:
-        if place.is_file():
-            return read_idx(place, dimensions)
-    raise InvalidData(f"{folder} holds no {places[0].name} (nor {places[1].name})")
+    for path in candidates:
+        if path.is_file():
+            return read_idx(path, dimensions)
+    raise InvalidData(f"{folder} holds no {candidates[0].name} (nor {candidates[1].name})")
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """The bytes of an IDX file: two zeros, the type (8: unsigned bytes), the number of dimensions,
-    these, the data.
+    """Read an IDX file of unsigned bytes.
+
+    The file holds two zeros, the type (8: unsigned bytes), the number of dimensions, the sizes as
+    big-endian integers, and the data.
 
     Args:
-        path: plain, or gzipped where it ends in .gz.
-        dimensions: that it must have.
+        path: Path of the file, gzipped if it ends in .gz.
+        dimensions: Number of dimensions that the file must have.
 
     Raises:
-        InvalidData: it cannot be read, or is no such file.
+        InvalidData: The file cannot be read, or has another format.
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
+            # A bound on the unpacked size: a small gzip file may unpack to terabytes.
             content = file.read(LARGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InvalidData(f"cannot read {path}: {error}") from error
+
     start = 4 + 4 * dimensions
     if content[:4] != bytes((0, 0, 8, dimensions)) or len(content) < start:
         raise InvalidData(f"{path} is no IDX file of bytes in {dimensions} dimensions")

@@ -1,4 +1,4 @@
-"""Data sets with their three parts, and parts whose images are ready for a network."""
+"""Data sets with their three parts, and parts of preprocessed images in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from oneshot.data.augmentation import Augmentation, cut_out, shift_and_flip
 from oneshot.data.epoch_order import OrderLoader, Task
-from oneshot.data.memory import MemorySplit, chosen
+from oneshot.data.memory import MemorySplit, select_images
 from oneshot.data.preprocessing import Preprocessing
 from oneshot.data.request import DataRequest, title
 from oneshot.data.split import Batch, Indices, Split
@@ -22,12 +22,12 @@ AS_IS = Augmentation(flip=0)
 
 @dataclass(frozen=True)
 class ImageSplit(MemorySplit):
-    """Images in memory that are ready for a network.
+    """Preprocessed images in memory.
 
     Args:
-        images: float tensor [n, channels, height, width], normalised.
-        labels: int tensor [n].
-        augmentation: what `epochs(augment=True)` does.
+        images: Normalised images, float [n, channels, height, width].
+        labels: Class of each image, int [n].
+        augmentation: Augmentation of `epochs(augment=True)`.
     """
 
     images: Tensor
@@ -35,15 +35,18 @@ class ImageSplit(MemorySplit):
     augmentation: Augmentation = AS_IS
 
     @classmethod
-    def of(cls, images: Tensor, labels: Tensor, augmentation: Augmentation = AS_IS) -> ImageSplit:
-        """A split whose images lie channels-last: processors train depthwise networks 1.4 times
-        faster so.
+    def from_tensors(
+        cls, images: Tensor, labels: Tensor, augmentation: Augmentation = AS_IS
+    ) -> ImageSplit:
+        """Return a split of images in channels-last memory format.
+
+        Processors train depthwise networks 1.4 times faster in that format.
         """
         return cls(images.contiguous(memory_format=torch.channels_last), labels, augmentation)
 
     @functools.cached_property
     def darkest(self) -> float:
-        """The least value of all images, taken for black where they are padded."""
+        """The least value of all images, which pads them in place of black."""
         return float(self.images.min())
 
     def epochs(
@@ -55,27 +58,27 @@ class ImageSplit(MemorySplit):
         rank: int = 0,
         ranks: int = 1,
     ) -> OrderLoader:
-        """Shuffled batches for training; see `Split`.
+        """Return shuffled batches for training; see `Split.epochs`.
 
         Raises:
-            InvalidOption: colours are to be jittered, but the pixels are not known.
+            InvalidOption: The augmentation jitters colours, which needs pixels.
         """
         if isinstance(augment, Augmentation) and augment.jitter:
             raise InvalidOption(
-                "jitter needs an image's pixels; the images of this data set are normalised already"
+                "jitter needs pixels; the images of this data set are already normalised"
             )
         return super().epochs(batch_size, seed, augment=augment, rank=rank, ranks=ranks)
 
     def tensors(self, indices: Indices | None = None) -> Batch:
-        """The images and labels."""
+        """Return the images and labels."""
         if indices is None:
             return self.images, self.labels
         return next(self.batches(max(len(indices), 1), indices), (self.images[:0], self.labels[:0]))
 
-    def made(self, task: Task, how: Augmentation) -> Batch:
-        """The batch of a task."""
+    def make_batch(self, task: Task, how: Augmentation) -> Batch:
+        """Return the batch of a task."""
         index = torch.from_numpy(task.indices)
-        images = chosen(self.images, index)
+        images = select_images(self.images, index)
         if task.numbers is not None:
             images = shift_and_flip(images, task.numbers, how, self.darkest)
             if how.cutout:
@@ -85,20 +88,19 @@ class ImageSplit(MemorySplit):
 
 @dataclass(frozen=True)
 class ImageData:
-    """A data set whose validation part is cut from what may be trained on; searches never see the
-    test part.
+    """A data set with three parts; searches never see the test part.
 
     Args:
-        name: by which `registry.load` finds the set again.
-        train: for weights.
-        validation: for ranking architectures.
-        test: for the delivered network alone.
-        num_classes: how many.
-        split_seed: of the splits.
-        classes: their names; empty where there are none.
-        digest: SHA-256 over which image, with which label, is in which part.
-        preprocessing: of the images; None where they came ready.
-        request: what `registry.load` was asked for.
+        name: Name by which `oneshot.data.load` finds the set again.
+        train: Images for training weights.
+        validation: Images for ranking architectures, split off the training images.
+        test: Images for the delivered network only.
+        num_classes: Number of classes.
+        split_seed: Seed of the split.
+        classes: Names of the classes; empty if they have none.
+        digest: SHA-256 over the images and labels of each part.
+        preprocessing: Preprocessing of the images; None if the source preprocessed them.
+        request: The request that `oneshot.data.load` was called with.
     """
 
     name: str
@@ -114,14 +116,12 @@ class ImageData:
 
     @property
     def title(self) -> str:
-        """The set's name without the folders where it is kept."""
+        """Name of the set without the path of its folder."""
         return title(self.name)
 
     def record(self) -> dict[str, Any]:
-        """What a run writes down so that `registry.reload` gives the same set again, or says that
-        it cannot.
-        """
-        found: dict[str, Any] = {
+        """Return the record from which `registry.reload` restores the same set, or refuses."""
+        record: dict[str, Any] = {
             "name": self.name,
             "split_seed": self.split_seed,
             "num_classes": self.num_classes,
@@ -133,5 +133,5 @@ class ImageData:
             "digest": self.digest,
         }
         if self.request is not None:
-            found |= self.request.record()
-        return found
+            record |= self.request.record()
+        return record

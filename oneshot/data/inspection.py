@@ -1,4 +1,4 @@
-"""Looking at every image of a data set: sizes, and files that cannot be read."""
+"""Inspection of every image of a data set: sizes, and unreadable files."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from oneshot.data.decoding import measured
+from oneshot.data.decoding import measure_size
 from oneshot.data.folder_split import FolderSplit
 from oneshot.data.images import ImageData
 from oneshot.data.split import Split
 from spaces.progress import Progress, silent
 
 TOGETHER = 16
-"""Files that a process takes at a time."""
+"""Number of files that a process takes at a time."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found in one part of a data set.
+    """Inspection of one part of a data set.
 
     Args:
-        per_class: images of each class, int [classes].
-        sizes: width and height of each readable image, int [k, 2]; of images in memory those of the
-            network's input.
-        unreadable: file -> reason.
+        per_class: Number of images of each class, int [classes].
+        sizes: Width and height of each readable image, int [k, 2]; for images in memory those of
+            the network's input.
+        unreadable: Mapping file -> reason.
     """
 
     per_class: np.ndarray
@@ -35,14 +35,14 @@ class Inspection:
 
 
 def inspect(data: ImageData, progress: Progress = silent) -> dict[str, Inspection]:
-    """Decode every image once, on all processors where they are files.
+    """Decode every image once; files are decoded on all processors.
 
     Args:
-        data: the data set.
-        progress: told the share that is done, and a word on the state.
+        data: Data set.
+        progress: Callback for the finished fraction and a description of the state.
 
     Returns:
-        `train`, `validation` and `test`.
+        Mapping from `train`, `validation` and `test` to their inspections.
     """
     parts: dict[str, Split] = {
         "train": data.train,
@@ -51,25 +51,30 @@ def inspect(data: ImageData, progress: Progress = silent) -> dict[str, Inspectio
     }
     if not isinstance(data.train, FolderSplit):
         return {title: _in_memory(split, data.num_classes) for title, split in parts.items()}
-    # A worker imports little more than Pillow. Ctrl-C is for this process, which ends the others.
-    context, workers = multiprocessing.get_context("spawn"), max(data.train.parallel(1), 1)
+
+    # A worker imports little more than Pillow. Only this process handles Ctrl-C and ends the
+    # others.
+    context = multiprocessing.get_context("spawn")
+    workers = max(data.train.parallel(1), 1)
     with context.Pool(workers, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        found: dict[str, Inspection] = {}
-        done, whole = 0, sum(len(split) for split in parts.values())
+        inspections: dict[str, Inspection] = {}
+        done = 0
+        total = sum(len(split) for split in parts.values())
         for title, split in parts.items():
             assert isinstance(split, FolderSplit)
             sizes, unreadable = [], {}
-            results = pool.imap(measured, [split.root / file for file in split.files], TOGETHER)
+            results = pool.imap(measure_size, [split.root / file for file in split.files], TOGETHER)
             for file, result in zip(split.files, results, strict=True):
                 if isinstance(result, str):
                     unreadable[file] = result
                 else:
                     sizes.append(result)
                 done += 1
-                progress(done / whole, f"{done}/{whole}, {title}")
+                progress(done / total, f"{done}/{total}, {title}")
+
             shapes = np.array(sizes, np.int64).reshape(-1, 2)
-            found[title] = Inspection(_per_class(split, data.num_classes), shapes, unreadable)
-    return found
+            inspections[title] = Inspection(_per_class(split, data.num_classes), shapes, unreadable)
+    return inspections
 
 
 def _in_memory(split: Split, classes: int) -> Inspection:

@@ -1,4 +1,4 @@
-"""What parts that lie in memory have in common."""
+"""Base class of parts in memory."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from oneshot.data.split import Batch, Indices
 
 
 class MemorySplit(ABC):
-    """A `Split` whose batches are made at once, by the process that asks for them."""
+    """A `Split` whose batches are assembled by the process that requests them."""
 
     labels: Tensor
     augmentation: Augmentation
 
     @abstractmethod
-    def made(self, task: Task, how: Augmentation) -> Batch:
-        """The batch of a task; `how` to augment it where the task has numbers."""
+    def make_batch(self, task: Task, how: Augmentation) -> Batch:
+        """Return the batch of a task, augmented by `how` if the task has random numbers."""
 
     @property
     def unreadable(self) -> dict[str, str]:
-        """Nothing: all is in memory."""
+        """Always empty, because all images are in memory."""
         return {}
 
     def __len__(self) -> int:
@@ -39,19 +39,22 @@ class MemorySplit(ABC):
         rank: int = 0,
         ranks: int = 1,
     ) -> OrderLoader:
-        """Shuffled batches for training; see `Split`."""
+        """Return shuffled batches for training; see `Split.epochs`."""
         how = augment if isinstance(augment, Augmentation) else self.augmentation
         order = EpochOrder(len(self), batch_size, seed, rank, ranks)
-        return OrderLoader(order, bool(augment), lambda tasks: self._each(tasks, how))
+        return OrderLoader(order, bool(augment), lambda tasks: self._make_batches(tasks, how))
 
     def batches(self, batch_size: int, indices: Indices | None = None) -> Iterator[Batch]:
-        """Every image once, in order; see `Split`."""
-        return self._each(in_order(len(self), batch_size, indices), self.augmentation)
+        """Yield every image once, in order; see `Split.batches`."""
+        return self._make_batches(in_order(len(self), batch_size, indices), self.augmentation)
 
-    def _each(self, tasks: Iterable[Task], how: Augmentation) -> Iterator[Batch]:
-        return (self.made(task, how) for task in tasks)
+    def _make_batches(self, tasks: Iterable[Task], how: Augmentation) -> Iterator[Batch]:
+        return (self.make_batch(task, how) for task in tasks)
 
 
-def chosen(images: Tensor, index: Tensor) -> Tensor:
-    """Images [k, c, h, w] of indices [k]; whole images are copied where they lie channels-last."""
+def select_images(images: Tensor, index: Tensor) -> Tensor:
+    """Return the images [k, c, h, w] of indices [k].
+
+    Channels-last images are contiguous after the permutation, so that each is copied as a block.
+    """
     return images.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)

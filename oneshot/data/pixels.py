@@ -1,4 +1,4 @@
-"""Parts that lie in memory as pixels, and data sets made of them."""
+"""Parts in memory as pixels, and data sets made of them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from oneshot.data import validation_split as cut
+from oneshot.data import validation_split
 from oneshot.data.augmentation import Augmentation, cut_out, jitter, shift_and_flip
 from oneshot.data.epoch_order import Task
 from oneshot.data.images import ImageData
-from oneshot.data.memory import MemorySplit, chosen
+from oneshot.data.memory import MemorySplit, select_images
 from oneshot.data.preprocessing import Preprocessing
 from oneshot.data.request import DataRequest
 from oneshot.data.split import Batch, Indices
@@ -22,19 +22,20 @@ CHUNK = 1024
 FLIPPED = Augmentation(flip=0.5)
 
 Read = Callable[[np.ndarray], np.ndarray]
-"""Pixels, uint8 [k, height, width, channels], of indices [k]."""
+"""Function from indices [k] to pixels, uint8 [k, height, width, channels]."""
 
 
 @dataclass(frozen=True)
 class PixelSplit(MemorySplit):
-    """Images as pixels, a quarter of the room; a batch is augmented, resized and normalised when it
-    is made.
+    """Images as pixels, which need a quarter of the memory of floats.
+
+    A batch is augmented, resized and normalised when it is assembled.
 
     Args:
-        pixels: uint8 tensor [n, channels, height, width], RGB or grey.
-        labels: int tensor [n].
-        preprocessing: makes pixels ready.
-        augmentation: what `epochs(augment=True)` does, at the pixels' own size.
+        pixels: Pixels in RGB or grey, uint8 [n, channels, height, width].
+        labels: Class of each image, int [n].
+        preprocessing: Conversion of pixels to the network's input.
+        augmentation: Augmentation of `epochs(augment=True)`, at the pixels' own size.
     """
 
     pixels: Tensor
@@ -44,27 +45,28 @@ class PixelSplit(MemorySplit):
 
     @property
     def images(self) -> Tensor:
-        """All images, ready for a network: float [n, channels, height, width]; made anew each
-        time.
-        """
+        """All preprocessed images, float [n, channels, height, width], computed at each access."""
         return self.tensors()[0]
 
     def tensors(self, indices: Indices | None = None) -> Batch:
-        """The images, ready for a network, and the labels."""
-        parts = list(self.batches(CHUNK, indices))
-        if not parts:
+        """Return the preprocessed images and the labels."""
+        batches = list(self.batches(CHUNK, indices))
+        if not batches:
             return torch.empty(0, *self.preprocessing.input_shape), self.labels[:0]
-        images = torch.cat([images for images, _ in parts]).contiguous(
-            memory_format=torch.channels_last
-        )
-        return images, torch.cat([labels for _, labels in parts])
 
-    def made(self, task: Task, how: Augmentation) -> Batch:
-        """The batch of a task."""
+        images = torch.cat([images for images, _ in batches])
+        labels = torch.cat([labels for _, labels in batches])
+        return images.contiguous(memory_format=torch.channels_last), labels
+
+    def make_batch(self, task: Task, how: Augmentation) -> Batch:
+        """Return the batch of a task."""
         index = torch.from_numpy(task.indices)
-        pixels, labels = chosen(self.pixels, index), self.labels[index]
+        pixels = select_images(self.pixels, index)
+        labels = self.labels[index]
         if task.numbers is None:
             return self.preprocessing.normalised(self.preprocessing.resized(pixels)), labels
+
+        # Augmented before resizing, so that shifts are whole pixels of the source.
         pixels = shift_and_flip(pixels, task.numbers, how)
         if how.jitter:
             pixels = jitter(pixels, torch.from_numpy(how.factors(task.numbers)))
@@ -83,20 +85,22 @@ def pixel_data(
     colours: tuple[tuple[float, ...], tuple[float, ...]],
     augmentation: Augmentation,
 ) -> ImageData:
-    """A data set in memory, with its validation part cut off; only what the parts hold is read.
+    """Return a data set in memory, with a validation part split off the training part.
+
+    Only the images of the parts are read.
 
     Args:
-        request: what was asked for.
-        train: pixels by index, and the labels [n], of the set's training part.
-        test: the same of its test part.
-        classes: their names.
-        colours: mean and deviation of each channel, from 0 to 1.
-        augmentation: of training images.
+        request: The request.
+        train: Function that reads pixels by index, and the labels [n], of the training part.
+        test: The same for the test part.
+        classes: Names of the classes.
+        colours: Mean and deviation of each channel, from 0 to 1.
+        augmentation: Augmentation of training images.
     """
-    preprocessing = Preprocessing.of(request.preprocessing, request.input_shape, colours)
-    places = cut.parts(request, train[1], test[1])
+    preprocessing = Preprocessing.from_kind(request.preprocessing, request.input_shape, colours)
+    indices = validation_split.parts(request, train[1], test[1])
 
-    def part(source: tuple[Read, np.ndarray], index: np.ndarray) -> PixelSplit:
+    def split(source: tuple[Read, np.ndarray], index: np.ndarray) -> PixelSplit:
         read, labels = source
         pixels = torch.from_numpy(np.ascontiguousarray(read(index))).permute(0, 3, 1, 2)
         return PixelSplit(
@@ -104,18 +108,17 @@ def pixel_data(
         )
 
     splits = [
-        part(source, index) for source, index in zip((train, train, test), places, strict=True)
+        split(source, index) for source, index in zip((train, train, test), indices, strict=True)
     ]
-    first, second, third = splits
     return ImageData(
         request.name,
-        first,
-        second,
-        third,
+        train=splits[0],
+        validation=splits[1],
+        test=splits[2],
         num_classes=len(classes),
         split_seed=request.split_seed,
         classes=tuple(classes),
-        digest=cut.digest(
+        digest=validation_split.digest(
             ([split.pixels.numpy().data.tobytes()], split.labels.numpy()) for split in splits
         ),
         preprocessing=preprocessing,

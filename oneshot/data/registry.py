@@ -69,65 +69,77 @@ def load(
     validation: int | None = None,
     workers: int | None = None,
 ) -> ImageData:
-    """The data set of a name or a path.
+    """Load a data set by name or path.
 
     Args:
-        name: one of `available()` (looked for below the folder that PATHFIT_DATA names),
-            `NAME:PATH`, or the path of a folder of images.
-        input_shape: (channels, height, width) of the network's input.
-        split_seed: of the validation split.
-        loader: `torch` (Pillow in worker processes), `dali` (NVIDIA DALI), or `auto`: DALI where it
-            is installed and CUDA is at hand. Sets in memory need neither.
+        name: One of `available()`, searched below the folders of PATHFIT_DATA; `NAME:PATH`; or the
+            path of a folder of images.
+        input_shape: Shape (channels, height, width) of the network's input.
+        split_seed: Seed of the validation split.
+        loader: Reader of folders: `torch` (Pillow in worker processes), `dali` (NVIDIA DALI), or
+            `auto`, which is DALI where it is installed and CUDA is available.
         preprocessing: `standard` or `spos`.
-        limit: at most so many images in each part.
-        validation: how many training images the validation part takes (default: a tenth, at most
-            50,000).
-        workers: processes or threads that read folders, 0 for none beside this one (default: one a
-            processor).
+        limit: Greatest number of images in each part; None for all.
+        validation: Number of training images in the validation part; None for a tenth, at most
+            50,000.
+        workers: Processes or threads that read folders; 0 reads in this process, None starts one
+            per processor.
 
     Raises:
-        UnknownName: no such data set, and no such folder.
-        InvalidData: the set's files are missing or broken.
-        InvalidOption: an option that is not accepted.
+        UnknownName: Neither a data set nor a folder has this name.
+        InvalidData: Files are missing or broken.
+        InvalidOption: An option is invalid.
     """
     if loader not in LOADERS:
         raise InvalidOption(f"loader must be one of {', '.join(LOADERS)}, not {loader!r}")
-    found, source, path = _find(str(name))
+    canonical, source, path = _find(str(name))
     return source(
         DataRequest(
-            found, input_shape, path, split_seed, loader, preprocessing, limit, validation, workers
+            canonical,
+            input_shape,
+            path,
+            split_seed,
+            loader,
+            preprocessing,
+            limit,
+            validation,
+            workers,
         )
     )
 
 
 def reload(record: Mapping[str, Any], input_shape: tuple[int, int, int]) -> ImageData:
-    """The data set of `ImageData.record()`, with the same parts.
+    """Load the data set of a record that `ImageData.record` returned, with the same parts.
 
     Raises:
-        InvalidData: the set's images or labels have changed since.
+        InvalidData: Images or labels have changed since the record was written.
     """
     options = {name: record[name] for name in RECORDED if name in record}
     data = load(record["name"], input_shape, record["split_seed"], **options)
     if record.get("digest", data.digest) != data.digest:
         raise InvalidData(
-            f"the data set {data.name} has changed since the run began: its parts' digest is"
-            " another"
+            f"the data set {data.name} has changed since the run began: the digest of its parts"
+            " differs"
         )
     return data
 
 
 def _find(name: str) -> tuple[str, Source, Path | None]:
-    # The name to record, what reads it, and where.
-    key, colon, rest = name.partition(":")
+    """Return the name to record, the function that reads the set, and its path, if any."""
+    key, colon, location = name.partition(":")
     if key in DATA:
         if not colon:
             return name, DATA.get(key), None
-        path = Path(rest).expanduser()
-        if not rest or not path.exists():
-            raise InvalidData(f"--data {name!r}: {rest or 'an empty path'} is no file or folder")
+        path = Path(location).expanduser()
+        if not location or not path.exists():
+            raise InvalidData(
+                f"--data {name!r}: {location or 'an empty path'} is no file or folder"
+            )
         return f"{key}:{path.resolve()}", DATA.get(key), path
+
     path = Path(name).expanduser()
     if path.is_dir():
+        # The annotations tell Tiny-ImageNet's layout from a folder of classes.
         tiny = (path / "val" / "val_annotations.txt").is_file()
         return str(path.resolve()), DATA.get("tiny-imagenet" if tiny else "image-folder"), path
     if path.exists() or os.sep in name:

@@ -1,4 +1,4 @@
-"""What a data set is asked for."""
+"""The request for a data set."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from typing import Any
 
 
 def title(name: str) -> str:
-    """A data set's name without the folders where its owner keeps it.
+    """Return the name of a data set without the path of its folder.
 
     Args:
-        name: as an `ImageData` or a run has it: `cifar10:/data/cifar` is `cifar10`,
-            `/data/photographs` and `image-folder:/data/photographs` are `photographs`.
+        name: Name in an `ImageData` or a run: `cifar10:/data/cifar` gives `cifar10`,
+            `/data/photographs` and `image-folder:/data/photographs` give `photographs`.
     """
-    key, colon, rest = name.partition(":")
-    return Path(rest if colon and key == "image-folder" else key).name
+    key, colon, location = name.partition(":")
+    return Path(location if colon and key == "image-folder" else key).name
 
 
 RECORDED = ("loader", "preprocessing", "limit", "validation")
-"""What a run writes down of a request, beside name and split seed."""
+"""Fields of a request that a run records, in addition to name and split seed."""
 
 
 @dataclass(frozen=True)
 class DataRequest:
-    """What `registry.load` hands to the function that reads a data set.
+    """Argument of the function that reads a data set.
 
     Args:
-        name: the data set as it will be named: `cifar10`, `cifar10:FOLDER` or a folder.
-        input_shape: (channels, height, width) of the network's input.
-        path: the file or folder that the user named, or None.
-        split_seed: of the validation split.
-        loader: `auto`, `torch` or `dali`; of folders.
+        name: Canonical name: `cifar10`, `cifar10:FOLDER` or the path of a folder.
+        input_shape: Shape (channels, height, width) of the network's input.
+        path: File or folder that the user named, or None.
+        split_seed: Seed of the validation split.
+        loader: Reader of folders: `auto`, `torch` or `dali`.
         preprocessing: `standard` or `spos`.
-        limit: at most so many images in each part, or None.
-        validation: how many training images the validation part takes, or None for a tenth, at most
+        limit: Greatest number of images in each part; None for all.
+        validation: Number of training images in the validation part; None for a tenth, at most
             50,000.
-        workers: processes or threads that read folders, or None for a processor each; changes no
-            result.
+        workers: Processes or threads that read folders; None for one per processor. It does not
+            change the images.
     """
 
     name: str
@@ -51,5 +51,5 @@ class DataRequest:
     workers: int | None = None
 
     def record(self) -> dict[str, Any]:
-        """The settings beside name and seed, as `registry.load` takes them."""
+        """Return the recorded settings as keyword arguments of `oneshot.data.load`."""
         return {name: getattr(self, name) for name in RECORDED}

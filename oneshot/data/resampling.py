@@ -1,4 +1,4 @@
-"""Which part of an image a network sees, and how it gets its size."""
+"""The evaluated region of an image, and resampling to the network's input."""
 
 from __future__ import annotations
 
@@ -6,41 +6,47 @@ import numpy as np
 from PIL import Image
 
 MARGIN = 8 / 7
-"""In evaluation the short side becomes so many times the input's before the centre is cut out: 256
-for 224.
-"""
+"""Ratio of the resized short side to the centre crop in evaluation: 256 for 224 pixels."""
 
 Box = tuple[float, float, float, float]
 
 
 def centre(width: int, height: int, size: tuple[int, int]) -> Box:
-    """Box (left, top, right, bottom) in the image that evaluation sees.
+    """Return the box (left, top, right, bottom) of the image that evaluation uses.
 
-    It is what the centre crop takes of the image whose short side was resized to `MARGIN` times the
-    input's; side and offset are whole pixels of the resized image, as in the papers' code.
+    It is the centre crop of the image after its short side was resized to `MARGIN` times the
+    input's. Side and offset are whole pixels of the resized image, as in the papers' code.
 
     Args:
-        width: of the image.
-        height: of the image.
-        size: (height, width) of the network's input.
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        size: Size (height, width) of the network's input.
     """
-    down, across = round(size[0] * MARGIN), round(size[1] * MARGIN)
+    down = round(size[0] * MARGIN)
+    across = round(size[1] * MARGIN)
     scale = max(down / height, across / width)
-    resized = max(across, int(width * scale)), max(down, int(height * scale))
-    left, top = round((resized[0] - size[1]) / 2), round((resized[1] - size[0]) / 2)
-    x, y = width / resized[0], height / resized[1]
+    resized_width = max(across, int(width * scale))
+    resized_height = max(down, int(height * scale))
+    left = round((resized_width - size[1]) / 2)
+    top = round((resized_height - size[0]) / 2)
+
+    # Back to pixels of the original image.
+    x = width / resized_width
+    y = height / resized_height
     return left * x, top * y, (left + size[1]) * x, (top + size[0]) * y
 
 
 def resample(image: Image.Image, box: Box, size: tuple[int, int], antialias: bool) -> np.ndarray:
-    """The box of an image at a size, uint8 [height, width, 3].
+    """Return a box of an image, resized to uint8 [height, width, 3].
 
     Args:
-        image: in RGB.
-        box: (left, top, right, bottom) in its pixels.
-        size: (height, width) of the result.
-        antialias: by the triangular filter, or bilinearly between the four nearest pixels.
+        image: Image in RGB.
+        box: Box (left, top, right, bottom) in its pixels.
+        size: Size (height, width) of the result.
+        antialias: Whether to use the triangular filter rather than bilinear interpolation between
+            the four nearest pixels.
     """
+    # Pillow's bilinear filter is antialiased; it has none without.
     if antialias:
         return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR, box=box))
     pixels = np.asarray(image)
@@ -53,19 +59,22 @@ _Axis = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _neighbours(low: float, high: float, count: int, size: int) -> _Axis:
-    # Of each place: the pixel before, the one behind, and the share of the latter.
-    place = low + (np.arange(count) + 0.5) * (high - low) / count - 0.5
-    before = np.floor(place)
-    share = (place - before).astype(np.float32)
-    index = before.astype(np.int64)
-    return index.clip(0, size - 1), (index + 1).clip(0, size - 1), share
+    """Return for each output pixel both neighbours and the weight of the second."""
+    position = low + (np.arange(count) + 0.5) * (high - low) / count - 0.5
+    lower = np.floor(position)
+    weight = (position - lower).astype(np.float32)
+    index = lower.astype(np.int64)
+    return index.clip(0, size - 1), (index + 1).clip(0, size - 1), weight
 
 
 def _bilinear(pixels: np.ndarray, rows: _Axis, columns: _Axis) -> np.ndarray:
-    left, right = columns[0].min(), columns[1].max() + 1
-    near = pixels[:, left:right]
-    upper = near[rows[0]].astype(np.float32)
-    lines = upper + (near[rows[1]] - upper) * rows[2][:, None, None]
+    # Only the columns inside the box are interpolated.
+    left = columns[0].min()
+    right = columns[1].max() + 1
+    window = pixels[:, left:right]
+    upper = window[rows[0]].astype(np.float32)
+    lines = upper + (window[rows[1]] - upper) * rows[2][:, None, None]
+
     first = lines[:, columns[0] - left]
     mixed = first + (lines[:, columns[1] - left] - first) * columns[2][None, :, None]
     rounded: np.ndarray = np.rint(mixed, out=mixed).astype(np.uint8)

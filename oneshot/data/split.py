@@ -1,4 +1,4 @@
-"""What a part of a data set offers, in memory or in a folder."""
+"""The interface of a part of a data set, in memory or in a folder."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Indices = Sequence[int] | np.ndarray | Tensor
 
 
 class EpochLoader(Protocol):
-    """Shuffled training batches; what they hold depends on (seed, epoch, step) alone."""
+    """Shuffled training batches, which depend only on (seed, epoch, step)."""
 
     def __len__(self) -> int:
-        """Steps an epoch, the same on every rank."""
+        """Return the number of steps per epoch, the same on every rank."""
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch of the next pass."""
+        """Set the epoch of the next pass."""
 
     def start_at(self, step: int) -> None:
-        """Let the next pass begin at this step; nothing before it is read."""
+        """Start the next pass at this step; earlier steps are not read."""
 
     def __iter__(self) -> Iterator[Batch]:
-        """One pass."""
+        """Iterate over one pass."""
 
 
 class Split(Protocol):
@@ -41,14 +41,14 @@ class Split(Protocol):
 
     @property
     def augmentation(self) -> Augmentation:
-        """What `epochs(augment=True)` does."""
+        """Augmentation of `epochs(augment=True)`."""
 
     @property
     def unreadable(self) -> dict[str, str]:
-        """Files that could not be read so far, with the reason; none in memory."""
+        """Files that could not be read so far, with the reason; empty in memory."""
 
     def __len__(self) -> int:
-        """How many images."""
+        """Return the number of images."""
 
     def epochs(
         self,
@@ -59,26 +59,25 @@ class Split(Protocol):
         rank: int = 0,
         ranks: int = 1,
     ) -> EpochLoader:
-        """Shuffled batches for training.
+        """Return shuffled batches for training.
 
         Args:
-            batch_size: images a step and rank; what does not fill a step of all ranks is left out
-                of the epoch.
-            seed: of the order and of the augmentation.
-            augment: True for the split's own `augmentation`, or another one.
-            rank: of this process.
-            ranks: how many processes share the epoch. Together they see the batches of one process
-                with `batch_size * ranks`.
+            batch_size: Images per step and rank; an incomplete step of all ranks is dropped from
+                the epoch.
+            seed: Seed of the order and of the augmentation.
+            augment: True for the split's own `augmentation`, or another augmentation.
+            rank: Index of this process.
+            ranks: Number of processes that share the epoch. Together they see the batches of a
+                single process with `batch_size * ranks`.
         """
 
     def batches(self, batch_size: int, indices: Indices | None = None) -> Iterator[Batch]:
-        """Every image once, in order, with the preprocessing of evaluation; the last batch may be
-        short.
+        """Yield every image once, in order, with the preprocessing of evaluation.
 
         Args:
-            batch_size: images a batch.
-            indices: of the images (default: all).
+            batch_size: Images per batch; the last batch may be smaller.
+            indices: Indices of the images; None for all.
         """
 
     def tensors(self, indices: Indices | None = None) -> Batch:
-        """The same images at once, read now; unreadable files are left out."""
+        """Return the same images in one batch, without unreadable files."""

@@ -1,13 +1,11 @@
-"""Tiny-ImageNet's layout: `train/CLASS/images/*.JPEG`, `val/images/*.JPEG` and
-`val/val_annotations.txt`.
-"""
+"""Tiny-ImageNet: `train/CLASS/images/*.JPEG`, `val/images/*.JPEG`, `val/val_annotations.txt`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from oneshot.data.errors import InvalidData
-from oneshot.data.files import located
+from oneshot.data.files import locate
 from oneshot.data.folder import Labelled, class_folders, folder_data, images_below, images_by_class
 from oneshot.data.images import ImageData
 from oneshot.data.request import DataRequest
@@ -18,24 +16,24 @@ HOME = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 
 
 def load(request: DataRequest) -> ImageData:
-    """Tiny-ImageNet: 100,000 and 10,000 images of 64 x 64 pixels, 200 classes; its `val` is the
-    test part.
+    """Read Tiny-ImageNet: 100,000 and 10,000 images of 64 x 64 pixels, 200 classes.
 
-    Its `test` folder has no labels and is not read.
+    Its `val` folder is the test part. Its `test` folder has no labels and is not read.
 
     Raises:
-        InvalidData: a part is missing, or an annotation names no class.
+        InvalidData: A part is missing, or an annotation names no class.
     """
-    found = located(
+    annotations = locate(
         request,
         (f"val/{ANNOTATIONS}", f"tiny-imagenet-200/val/{ANNOTATIONS}"),
         f"Tiny-ImageNet ({HOME})",
     )
-    if found.is_dir() or found.parent.name != "val":
+    if annotations.is_dir() or annotations.parent.name != "val":
         raise InvalidData(
             f"--data {request.name!r}: the unpacked folder of Tiny-ImageNet is needed"
         )
-    root = found.parent.parent
+
+    root = annotations.parent.parent
     classes = class_folders(root / "train")
     return folder_data(
         request,
@@ -48,20 +46,21 @@ def load(request: DataRequest) -> ImageData:
 
 def _annotated(root: Path, classes: list[str]) -> Labelled:
     path = root / "val" / ANNOTATIONS
-    places = {name: index for index, name in enumerate(classes)}
+    index_of_class = {name: index for index, name in enumerate(classes)}
     labels = {}
     for number, line in enumerate(read_text(path).splitlines(), 1):
         fields = line.split("\t")
-        if len(fields) < 2 or fields[1] not in places:
+        if len(fields) < 2 or fields[1] not in index_of_class:
             raise InvalidData(
                 f"{path}, line {number}: a file and one of the {len(classes)} classes are needed:"
                 f" {line!r:.80}"
             )
-        labels[fields[0]] = places[fields[1]]
-    found = []
+        labels[fields[0]] = index_of_class[fields[1]]
+
+    labelled = []
     for file in images_below(root, "val/images"):
         name = file.rpartition("/")[2]
         if name not in labels:
             raise InvalidData(f"{path} does not name {name}")
-        found.append((file, labels[name]))
-    return found
+        labelled.append((file, labels[name]))
+    return labelled

@@ -1,4 +1,4 @@
-"""The parts of a data set: what is cut from the training images, and a digest of it all."""
+"""The parts of a data set: a stratified validation part, and a digest of all parts."""
 
 from __future__ import annotations
 
@@ -10,56 +10,70 @@ import numpy as np
 from oneshot.data.errors import InvalidData
 from oneshot.data.request import DataRequest
 
-SHARE, MOST = 0.1, 50_000
-"""The validation part: so much of the training images, at most so many (SPOS holds out 50,000 of
-ImageNet's).
-"""
+FRACTION = 0.1
+"""Default fraction of the training images in the validation part."""
+
+LARGEST_SIZE = 50_000
+"""Greatest default size of the validation part, the one that SPOS uses on ImageNet."""
 
 
-def validation_size(count: int, asked: int | None) -> int:
-    """How many of `count` training images are cut off.
+def validation_size(count: int, requested: int | None) -> int:
+    """Return the size of the validation part.
+
+    Args:
+        count: Number of training images.
+        requested: Requested size; None for a tenth, at most 50,000.
 
     Raises:
-        InvalidData: fewer than one, or all of them.
+        InvalidData: The size is below one, or leaves no training images.
     """
-    size = min(max(1, round(count * SHARE)), MOST) if asked is None else asked
+    size = requested
+    if size is None:
+        size = min(max(1, round(count * FRACTION)), LARGEST_SIZE)
     if not 0 < size < count:
         raise InvalidData(
-            f"a validation part of {size} images cannot be cut from {count} training images"
+            f"a validation part of {size} images cannot be split from {count} training images"
         )
     return size
 
 
 def stratified(labels: np.ndarray, size: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of what stays and of what is cut off, each sorted; each class in proportion, to
-    within one image.
+    """Split images in two; each class is represented in proportion, to within one image.
 
     Args:
-        labels: int [n].
-        size: how many are cut off.
-        seed: chooses them.
+        labels: Class of each image, int [n].
+        size: Number of images in the second part.
+        seed: Seed of the selection.
+
+    Returns:
+        Indices of the first and of the second part, each sorted.
     """
     rng = np.random.default_rng(seed)
     _, classes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    shares = counts * size / len(labels)
-    taken = np.floor(shares).astype(np.int64)
-    # Largest remainders first; among equal ones the seed decides.
-    order = np.lexsort((rng.random(len(counts)), taken - shares))
-    taken[order[: size - taken.sum()]] += 1
+
+    # Largest remainders are rounded up first; the seed decides among equal ones.
+    quotas = counts * size / len(labels)
+    sizes = np.floor(quotas).astype(np.int64)
+    order = np.lexsort((rng.random(len(counts)), sizes - quotas))
+    sizes[order[: size - sizes.sum()]] += 1
+
+    # The first images of each class in a random order form the second part.
     shuffled = rng.permutation(len(labels))
     shuffled = shuffled[np.argsort(classes[shuffled], kind="stable")]
-    place = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
-    cut = place < np.repeat(taken, counts)
-    return np.sort(shuffled[~cut]), np.sort(shuffled[cut])
+    position = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    second = position < np.repeat(sizes, counts)
+    return np.sort(shuffled[~second]), np.sort(shuffled[second])
 
 
 def parts(
     request: DataRequest, train_labels: np.ndarray, test_labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Indices of the training, validation (both into the training images) and test part.
+    """Return indices of the training, validation and test part.
+
+    The first two index the training images, the last one the test images.
 
     Raises:
-        InvalidData: the validation part does not fit.
+        InvalidData: The size of the validation part is invalid.
     """
     size = validation_size(len(train_labels), request.validation)
     train, validation = stratified(train_labels, size, request.split_seed)
@@ -72,27 +86,30 @@ def parts(
 
 
 def limited(index: np.ndarray, labels: np.ndarray, request: DataRequest) -> np.ndarray:
-    """At most `request.limit` of a part's indices, in proportion to the classes.
+    """Return at most `request.limit` of a part's indices, stratified by class.
 
     Raises:
-        InvalidData: a limit below 1.
+        InvalidData: The limit is below 1.
     """
     limit = request.limit
     if limit is None or len(index) <= limit:
         return index
     if limit < 1:
         raise InvalidData(f"limit must be at least 1, not {limit}")
-    chosen: np.ndarray = index[stratified(labels[index], limit, request.split_seed)[1]]
-    return chosen
+    subset: np.ndarray = index[stratified(labels[index], limit, request.split_seed)[1]]
+    return subset
 
 
 def digest(parts: Iterable[tuple[Iterable[bytes], np.ndarray]]) -> str:
-    """SHA-256, in hexadecimal, over each part's images (names or pixels, each as bytes) and
-    labels.
+    """Return the hexadecimal SHA-256 over each part's images and labels.
+
+    Args:
+        parts: For each part its images, as bytes of names or pixels, and its labels [n].
     """
     total = hashlib.sha256()
     for images, labels in parts:
         for image in images:
+            # The length separates images, so that no two sequences have the same bytes.
             total.update(len(image).to_bytes(8, "little"))
             total.update(image)
         total.update(np.ascontiguousarray(labels, dtype="<i8").tobytes())

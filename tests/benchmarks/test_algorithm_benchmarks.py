@@ -126,7 +126,8 @@ def test_a_sub_network_is_tested_with_the_supernets_weights(
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(64) % 3
     parts = [
-        ImageSplit.of(torch.randn(64, 3, 32, 32, generator=generator), labels) for _ in range(3)
+        ImageSplit.from_tensors(torch.randn(64, 3, 32, 32, generator=generator), labels)
+        for _ in range(3)
     ]
     data = ImageData("made-up", *parts, num_classes=3, split_seed=0)
     supernet = space.supernet(3, torch.Generator().manual_seed(1))

@@ -127,6 +127,6 @@ def images() -> ImageData:
     def split(count: int) -> ImageSplit:
         labels = torch.arange(count) % 3
         pictures = torch.randn(count, 3, 16, 16, generator=generator) + labels[:, None, None, None]
-        return ImageSplit.of(pictures, labels)
+        return ImageSplit.from_tensors(pictures, labels)
 
     return ImageData("made-up", split(96), split(48), split(30), num_classes=3, split_seed=0)

@@ -68,7 +68,7 @@ def split(count: int, seed: int = 0, side: int = 4) -> ImageSplit:
     """Images [count, 3, side, side] whose class is the brightest colour."""
     labels = torch.arange(count) % 3
     images = torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(seed))
-    return ImageSplit.of(images + 2 * torch.eye(3)[labels][:, :, None, None], labels)
+    return ImageSplit.from_tensors(images + 2 * torch.eye(3)[labels][:, :, None, None], labels)
 
 
 def algorithm(

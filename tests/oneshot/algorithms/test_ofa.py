@@ -38,7 +38,7 @@ def pictures() -> ImageData:
 
     def split(count: int) -> ImageSplit:
         labels = torch.arange(count) % 3
-        return ImageSplit.of(
+        return ImageSplit.from_tensors(
             torch.randn(count, 3, 32, 32, generator=generator) + labels[:, None, None, None], labels
         )
 
@@ -175,7 +175,7 @@ def test_the_known_best_resolution_is_returned(tmp_path: Path, seed: int) -> Non
     def split(count: int) -> ImageSplit:
         labels = torch.arange(count) % 2
         noise = 0.3 * torch.randn(count, 3, 32, 32, generator=generator)
-        return ImageSplit.of(noise + board * labels[:, None, None, None], labels)
+        return ImageSplit.from_tensors(noise + board * labels[:, None, None, None], labels)
 
     data = ImageData("boards", split(96), split(48), split(48), num_classes=2, split_seed=0)
     recipe = Recipe(

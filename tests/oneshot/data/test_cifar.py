@@ -169,7 +169,7 @@ def test_broken_files_are_named(tmp_path: Path, cifar10: dict[str, dict[str, Any
     with pytest.raises(InvalidData, match="holds no cifar-10-batches-py/data_batch_2"):
         load(f"cifar10:{archive}", SHAPE)
     archive.write_bytes(archive.read_bytes()[:200])
-    with pytest.raises(InvalidData, match="no whole archive"):
+    with pytest.raises(InvalidData, match="no complete archive"):
         load(f"cifar10:{archive}", SHAPE)
 
 

@@ -62,9 +62,9 @@ def test_a_folder_with_broken_files(broken: Path, tmp_path: Path) -> None:
         (("./nothing",), "there is no such folder"),
         (
             ("digits", "--validation", 5000),
-            "a validation part of 5000 images cannot be cut from 1397",
+            "a validation part of 5000 images cannot be split from 1397",
         ),
-        (("digits", "--spos-preprocessing"), "digits know the preprocessing standard alone"),
+        (("digits", "--spos-preprocessing"), "digits support only the preprocessing standard"),
     ],
 )
 def test_bad_input_is_one_sentence(arguments: tuple[object, ...], message: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from oneshot.data.decoding import decoded, header, measured, read_file
+from oneshot.data.decoding import decode, header, measure_size, read_file
 from oneshot.data.errors import UnreadableImage
 from oneshot.data.resampling import centre, resample
 
@@ -28,7 +28,7 @@ def test_plain_jpeg(paint: Painter, encode: Encode) -> None:
     content = encode(paint(120, 80, 0))
     known = header(content)
     assert (known.width, known.height, known.plain) == (120, 80, True)
-    image, factor = decoded(content)
+    image, factor = decode(content)
     assert (image.size, image.mode, factor) == ((120, 80), "RGB", 1)
     assert header(file_of(paint(50, 40, 0).convert("L"), "JPEG")).plain
     assert header(file_of(paint(50, 40, 0), "JPEG", progressive=True)).plain
@@ -42,7 +42,7 @@ def test_images_are_turned_upright(paint: Painter, encode: Encode, orientation: 
     tag = Image.Exif()
     tag[0x0112] = orientation
     content = encode(picture, exif=tag)
-    known, (image, _) = header(content), decoded(content)
+    known, (image, _) = header(content), decode(content)
     assert (
         (known.width, known.height) == image.size == ((120, 80) if orientation < 5 else (80, 120))
     )
@@ -56,7 +56,7 @@ def test_images_are_turned_upright(paint: Painter, encode: Encode, orientation: 
         7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
         8: np.rot90,
     }
-    expected = turns[orientation](np.asarray(decoded(encode(picture))[0]))
+    expected = turns[orientation](np.asarray(decode(encode(picture))[0]))
     assert np.array_equal(np.asarray(image), expected)
     assert known.plain == (orientation == 1)
 
@@ -66,13 +66,13 @@ def test_every_mode_becomes_rgb(paint: Painter) -> None:
     transparent = picture.convert("RGBA")
     transparent.putalpha(0)
     # The alpha channel is dropped, the colours below it stay.
-    assert np.array_equal(np.asarray(decoded(file_of(transparent, "PNG"))[0]), np.asarray(picture))
-    grey = np.asarray(decoded(file_of(picture.convert("L"), "PNG"))[0])
+    assert np.array_equal(np.asarray(decode(file_of(transparent, "PNG"))[0]), np.asarray(picture))
+    grey = np.asarray(decode(file_of(picture.convert("L"), "PNG"))[0])
     assert np.array_equal(grey, np.asarray(picture.convert("L"))[:, :, None].repeat(3, 2))
-    inked = np.asarray(decoded(file_of(picture.convert("CMYK"), "JPEG", quality=95))[0]).astype(int)
+    inked = np.asarray(decode(file_of(picture.convert("CMYK"), "JPEG", quality=95))[0]).astype(int)
     assert np.abs(inked - np.asarray(picture)).mean() < 8
     deep = np.linspace(0, 65535, 256).round().astype(np.uint16).reshape(16, 16)
-    shallow = np.asarray(decoded(file_of(Image.fromarray(deep), "PNG"))[0])
+    shallow = np.asarray(decode(file_of(Image.fromarray(deep), "PNG"))[0])
     assert np.array_equal(shallow[:, :, 0].reshape(-1), np.arange(256))
 
 
@@ -83,7 +83,7 @@ def test_truncated_files_are_refused(paint: Painter, encode: Encode, share: floa
         header(content[: int(len(content) * share)])
     png = file_of(paint(150, 100, 2), "PNG")
     with pytest.raises(UnreadableImage):
-        decoded(png[: int(len(png) * share)])
+        decode(png[: int(len(png) * share)])
 
 
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
@@ -93,13 +93,13 @@ def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
         header(b"")
     with pytest.raises(UnreadableImage, match="No such file"):
         read_file(tmp_path / "absent.jpg")
-    assert measured(tmp_path / "absent.jpg") == "No such file or directory"
+    assert measure_size(tmp_path / "absent.jpg") == "No such file or directory"
 
 
 def test_a_smaller_image_is_decoded_where_it_will_do(paint: Painter, encode: Encode) -> None:
     content = encode(paint(401, 300, 3))
     for shrink, factor in ((1.0, 1), (1.9, 1), (2.0, 2), (3.9, 2), (4.5, 4), (100.0, 8)):
-        image, found = decoded(content, shrink)
+        image, found = decode(content, shrink)
         assert found == factor
         assert image.size == (-(-401 // factor), -(-300 // factor))
 

@@ -98,7 +98,7 @@ def test_augmentation_shifts_and_mirrors_nothing() -> None:
         images[:, 0].sum((1, 2)).sort().values, plain[:, 0].sum((1, 2)).sort().values
     )
     with pytest.raises(
-        InvalidOption, match="digits know the preprocessing standard alone, not 'spos'"
+        InvalidOption, match="digits support only the preprocessing standard, not 'spos'"
     ):
         load("digits", SHAPE, preprocessing="spos")
 
@@ -108,6 +108,6 @@ def test_size_of_the_validation_part_and_limit() -> None:
     assert (len(data.train), len(data.validation), len(data.test)) == (150, 150, 150)
     assert len(load("digits", SHAPE, validation=200).train) == 1197
     with pytest.raises(
-        InvalidData, match="a validation part of 1397 images cannot be cut from 1397"
+        InvalidData, match="a validation part of 1397 images cannot be split from 1397"
     ):
         load("digits", SHAPE, validation=1397)

@@ -18,7 +18,7 @@ from oneshot.errors import InvalidOption
 
 def numbered(count: int) -> ImageSplit:
     """Images that hold their own index."""
-    return ImageSplit.of(
+    return ImageSplit.from_tensors(
         torch.arange(count).float().reshape(-1, 1, 1, 1).expand(-1, 3, 8, 8), torch.arange(count)
     )
 
@@ -28,7 +28,9 @@ def pixels(count: int) -> PixelSplit:
     generator = torch.Generator().manual_seed(0)
     noise = torch.randint(0, 256, (count, 3, 8, 8), dtype=torch.uint8, generator=generator)
     how = Augmentation(padding=2, jitter=0.4, cutout=3)
-    return PixelSplit(noise, torch.arange(count) % 5, Preprocessing.of("standard", (3, 8, 8)), how)
+    return PixelSplit(
+        noise, torch.arange(count) % 5, Preprocessing.from_kind("standard", (3, 8, 8)), how
+    )
 
 
 def seen(loader: object) -> list[list[int]]:
@@ -149,5 +151,5 @@ def test_what_makes_no_order_is_named() -> None:
         split.epochs(0, 0)
     with pytest.raises(InvalidOption, match=r"rank must lie in \[0, 2\), not 2"):
         split.epochs(1, 0, rank=2, ranks=2)
-    with pytest.raises(InvalidOption, match="jitter needs an image's pixels"):
+    with pytest.raises(InvalidOption, match="jitter needs pixels"):
         split.epochs(1, 0, augment=Augmentation(jitter=0.4))

@@ -69,7 +69,7 @@ def test_what_is_no_data_set_is_named(photographs: Path, tmp_path: Path) -> None
     (tmp_path / "train" / "ants").mkdir()
     with pytest.raises(
         InvalidData,
-        match="holds no test part: looked for folders of classes in test, val, validation",
+        match="holds no test part: searched folders of classes in test, val, validation",
     ):
         load(tmp_path, SHAPE)
     (tmp_path / "val" / "wasps").mkdir(parents=True)

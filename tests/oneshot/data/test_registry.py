@@ -177,10 +177,6 @@ def test_a_folder_is_found_by_its_path(photographs: Path) -> None:
 @pytest.mark.reference_data
 def test_packed_cifar10_is_a_plug_in(reference_data: Path) -> None:
     load_file(Path(__file__).parents[3] / "benchmarks" / "packed_cifar.py")
-    module = sys.modules["pathfit_plugin_packed_cifar"]
-    register_data("packed-cifar10")(
-        module.load
-    )  # loaded once a process, whatever other tests have done
     data = load(f"packed-cifar10:{reference_data / 'images'}", (3, 32, 32), limit=200)
     assert (len(data.train), len(data.validation), len(data.test)) == (200, 200, 200)
     assert data.classes[0] == "airplane"

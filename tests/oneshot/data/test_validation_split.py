@@ -48,7 +48,7 @@ def test_default_size() -> None:
     assert validation_size(4, None) == 1
     for asked in (0, 80):
         with pytest.raises(
-            InvalidData, match=f"a validation part of {asked} images cannot be cut from 80"
+            InvalidData, match=f"a validation part of {asked} images cannot be split from 80"
         ):
             validation_size(80, asked)
 

@@ -129,7 +129,7 @@ def test_statistics_are_those_of_the_training_images(
     generator = torch.Generator().manual_seed(3)
 
     def split(number: int) -> ImageSplit:
-        return ImageSplit.of(
+        return ImageSplit.from_tensors(
             torch.randn(number, 3, 16, 16, generator=generator), torch.arange(number) % 3
         )
 

@@ -122,9 +122,13 @@ def test_more_images_than_there_is_room_for_are_refused_before_they_are_read(
     images: ImageData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("oneshot.evaluation.images.free_bytes", lambda device: 10**6)
-    large = dataclasses.replace(images, preprocessing=Preprocessing.of("standard", (3, 16, 16)))
+    large = dataclasses.replace(
+        images, preprocessing=Preprocessing.from_kind("standard", (3, 16, 16))
+    )
     assert EvaluationImages.of(large, EvaluationSettings(), CPU).count == 48
-    huge = dataclasses.replace(images, preprocessing=Preprocessing.of("standard", (3, 224, 224)))
+    huge = dataclasses.replace(
+        images, preprocessing=Preprocessing.from_kind("standard", (3, 224, 224))
+    )
     with pytest.raises(
         InvalidOption,
         match=r"144 images of 3 x 224 x 224 need 0.1 GB on cpu, where 0.0 GB are free",

@@ -77,7 +77,7 @@ def large() -> ImageData:
     def split(count: int) -> ImageSplit:
         labels = torch.arange(count) % 3
         pictures = torch.randn(count, 3, 32, 32, generator=generator) + labels[:, None, None, None]
-        return ImageSplit.of(pictures, labels)
+        return ImageSplit.from_tensors(pictures, labels)
 
     return ImageData("made-up", split(32), split(16), split(12), num_classes=3, split_seed=0)
 

@@ -92,7 +92,7 @@ def toy_images(count: int, seed: int) -> ImageSplit:
     labels = torch.randint(8, (count,), generator=generator)
     bits = torch.stack([labels // 4, labels // 2 % 2, labels % 2], 1)
     sizes = 0.5 + torch.rand(count, 3, generator=generator)
-    return ImageSplit.of(
+    return ImageSplit.from_tensors(
         (sizes * (2 * bits - 1))[:, :, None, None].expand(-1, -1, 2, 2).contiguous(), labels
     )
 
