@@ -1,4 +1,4 @@
-"""Options given as NAME=VALUE."""
+"""Options of the form NAME=VALUE."""
 
 from __future__ import annotations
 
@@ -8,24 +8,30 @@ import click
 
 Value = bool | int | float | str
 
-_WORDS: dict[str, Value] = {"true": True, "false": False}
+_BOOLEANS = {"true": True, "false": False}
 
 
-def assigned(given: Sequence[str]) -> dict[str, Value]:
-    """`["train=30", "refit=true"]` as `{"train": 30, "refit": True}`; raises click.BadParameter."""
-    found: dict[str, Value] = {}
-    for text in given:
+def parse_assignments(texts: Sequence[str]) -> dict[str, Value]:
+    """Parse `["train=30", "refit=true"]` as `{"train": 30, "refit": True}`.
+
+    Raises:
+        click.BadParameter: A text is not of the form NAME=VALUE.
+    """
+    values: dict[str, Value] = {}
+    for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise click.BadParameter(f"{text!r} is no NAME=VALUE", param_hint="--option")
-        found[name] = _WORDS[value] if value in _WORDS else _number(value)
-    return found
+            raise click.BadParameter(f"expected NAME=VALUE, not {text!r}", param_hint="--option")
+        values[name] = _parse_value(value)
+    return values
 
 
-def _number(text: str) -> Value:
-    for kind in (int, float):
+def _parse_value(text: str) -> Value:
+    if text in _BOOLEANS:
+        return _BOOLEANS[text]
+    for number_type in (int, float):
         try:
-            return kind(text)
+            return number_type(text)
         except ValueError:
             continue
     return text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from service.commands.options import artifact_options, opened_with_artifacts
+from service.commands.options import artifact_options, open_store_and_artifacts
 from spaces.console.group import example
 
 
@@ -15,18 +15,21 @@ from spaces.console.group import example
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @artifact_options
 def backup(file: Path, data: Path, database: str | None, artifacts: str | None) -> None:
-    """Write jobs and artifacts to one archive, while the service runs or not.
+    """Write jobs and artifacts to one archive, whether the service runs or not.
 
-    The archive is a data folder: unpack it into an empty one with tar -xf, and serve that.
+    The archive has the layout of a data folder: unpack it into an empty one with tar -xf, and serve
+    that.
     """
     from service.operation.backup import back_up
     from spaces.console.progress import Bar
 
-    store, place = opened_with_artifacts(data, database, artifacts)
+    store, artifact_store = open_store_and_artifacts(data, database, artifacts)
     with closing(store), Bar(f"backing up {data}") as bar:
-        made = back_up(
-            store, place, file, lambda done, total: bar.update(done / total, f"{done}/{total}")
+        result = back_up(
+            store,
+            artifact_store,
+            file,
+            lambda done, total: bar.update(done / total, f"{done}/{total}"),
         )
-    click.echo(
-        f"wrote {file}: the jobs and {made.artifacts} artifacts, {made.size / (1 << 20):.1f} MiB"
-    )
+    size = f"{result.size / (1 << 20):.1f} MiB"
+    click.echo(f"wrote {file}: the jobs and {result.artifacts} artifacts, {size}")

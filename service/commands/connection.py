@@ -1,4 +1,4 @@
-"""Options of the commands that talk to a service: where it is, and the token that it asks for."""
+"""Options of the commands that send requests to a service: its URL and the token."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 URL = "http://127.0.0.1:8000"
 
 
-def connected(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options --url and --token; it gets a Client as its argument `client`."""
+def with_client(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options --url and --token to a command, which gets a Client as `client`."""
 
     @click.option(
-        "--url", envvar="PATHFIT_URL", default=URL, show_default=True, help="Where the service is."
+        "--url", envvar="PATHFIT_URL", default=URL, show_default=True, help="URL of the service."
     )
     @click.option(
         "--token",
         envvar="PATHFIT_TOKEN",
         default=None,
-        help="Where one is needed; better given by PATHFIT_TOKEN.",
+        help="Token, if the service needs one; safer in PATHFIT_TOKEN.",
     )
     @functools.wraps(command)
     def wrapped(*arguments: Any, url: str, token: str | None, **options: Any) -> Any:

@@ -16,7 +16,7 @@ _MARKS = {"ok": "[green]✓[/green]", "note": "[yellow]![/yellow]", "fault": "[r
 @click.command(epilog=example("python -m service doctor --data runs/service"))
 @artifact_options
 @click.option(
-    "--tables", type=FOLDER, multiple=True, help="A folder of lookup tables; may be repeated."
+    "--tables", type=FOLDER, multiple=True, help="Folder of lookup tables; may be repeated."
 )
 @click.option(
     "--predictors",
@@ -24,7 +24,7 @@ _MARKS = {"ok": "[green]✓[/green]", "note": "[yellow]![/yellow]", "fault": "[r
     multiple=True,
     default=[PREDICTORS],
     show_default=True,
-    help="A folder of predictors or a .safetensors file; may be repeated.",
+    help="Folder of predictors or a .safetensors file; may be repeated.",
 )
 def doctor(
     data: Path,
@@ -33,9 +33,7 @@ def doctor(
     tables: tuple[Path, ...],
     predictors: tuple[Path, ...],
 ) -> None:
-    """Look at everything that a service needs, running or not; the exit code is 1 where something
-    is wrong.
-    """
+    """Check everything that a service needs, running or not; exit with 1 if there is a fault."""
     from rich.console import Console
     from rich.markup import escape
 
@@ -51,7 +49,6 @@ def doctor(
             f"{_MARKS[finding.level]} [bold]{finding.subject:<10}[/bold] {escape(finding.detail)}"
         )
         faults += finding.level == "fault"
-    console.print(
-        "[green]nothing is wrong[/green]" if not faults else f"[red]{faults} to mend[/red]"
-    )
+    summary = f"[red]faults to fix: {faults}[/red]" if faults else "[green]no faults[/green]"
+    console.print(summary)
     raise SystemExit(min(faults, 1))

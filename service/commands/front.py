@@ -9,28 +9,31 @@ if TYPE_CHECKING:
 
     from oneshot.search.result import SearchResult
 
-MOST = 10
-"""Networks that are shown."""
+MAX_ROWS = 10
+"""Networks that the table has at most."""
 
+# Metrics that are shown in millions.
 _MILLIONS = ("macs", "params", "memory_bytes")
 
 
 def front_table(result: SearchResult) -> Table:
-    """The front from the best to the cheapest, at most ten networks of it, evenly.
+    """Build a table of the front from the best to the cheapest network.
+
+    A front of more than `MAX_ROWS` networks is thinned out evenly.
 
     Args:
-        result: of a search.
+        result: Result of a search.
     """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     ranks = result.front()
-    traded = ", ".join(["score", *result.objectives[:-1]]) + f" and {result.objectives[-1]}"
-    shown = f"{MOST} of the {len(ranks)}" if len(ranks) > MOST else f"the {len(ranks)}"
+    criteria = ", ".join(["score", *result.objectives[:-1]]) + f" and {result.objectives[-1]}"
+    count = f"{MAX_ROWS} of the {len(ranks)}" if len(ranks) > MAX_ROWS else f"the {len(ranks)}"
     table = Table(
         box=box.SIMPLE_HEAD,
-        title=f"{shown} networks that none beats in {traded}",
+        title=f"{count} networks that none beats in {criteria}",
         title_justify="left",
         title_style="",
     )
@@ -38,27 +41,27 @@ def front_table(result: SearchResult) -> Table:
     for heading in ("score", *map(_heading, metrics)):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("network", no_wrap=True, overflow="ellipsis")
-    for rank in _evenly(ranks):
-        found = result.candidate(rank)
-        score = (
-            f"{found.score:.4g} ± {found.deviation:.2g}"
-            if found.deviation
-            else f"{found.score:.4g}"
-        )
-        costs = [_written(metric, found.costs[metric]) for metric in metrics]
-        table.add_row(score, *costs, Text(" ".join(map(str, found.architecture.choices.values()))))
+    for rank in _thin_out(ranks):
+        candidate = result.candidate(rank)
+        score = f"{candidate.score:.4g}"
+        if candidate.deviation:
+            score += f" ± {candidate.deviation:.2g}"
+        costs = [_format_cost(metric, candidate.costs[metric]) for metric in metrics]
+        choices = " ".join(map(str, candidate.architecture.choices.values()))
+        table.add_row(score, *costs, Text(choices))
     return table
 
 
-def _evenly(ranks: list[int]) -> list[int]:
-    if len(ranks) <= MOST:
+def _thin_out(ranks: list[int]) -> list[int]:
+    if len(ranks) <= MAX_ROWS:
         return ranks
-    return [ranks[round(place * (len(ranks) - 1) / (MOST - 1))] for place in range(MOST)]
+    step = (len(ranks) - 1) / (MAX_ROWS - 1)
+    return [ranks[round(row * step)] for row in range(MAX_ROWS)]
 
 
 def _heading(metric: str) -> str:
     return f"{metric} (M)" if metric.partition("@")[0] in _MILLIONS else metric
 
 
-def _written(metric: str, value: float) -> str:
+def _format_cost(metric: str, value: float) -> str:
     return f"{value / 1e6:.4g}" if metric.partition("@")[0] in _MILLIONS else f"{value:.4g}"

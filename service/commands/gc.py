@@ -7,27 +7,34 @@ from pathlib import Path
 
 import click
 
-from service.commands.options import Duration, artifact_options, opened_with_artifacts
+from service.commands.options import Duration, artifact_options, open_store_and_artifacts
 from spaces.console.group import example
 
-_AT_ONCE = 50
+# Jobs of one transaction, so that a running service never waits long for the store.
+_BATCH_SIZE = 50
 
 
 @click.command(epilog=example("python -m service gc --older-than 30d --dry-run"))
 @click.option(
-    "--older-than", type=Duration(), required=True, help="Since their end, such as 30d, 12h or 90m."
+    "--older-than",
+    type=Duration(),
+    required=True,
+    help="Time since their end, such as 30d, 12h or 90m.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the ids that would be removed, and remove nothing."
+)
 @artifact_options
 def gc(
     older_than: float, dry_run: bool, data: Path, database: str | None, artifacts: str | None
 ) -> None:
-    """Remove jobs that ended long ago, with their events and artifacts, while the service runs or
-    not.
+    """Remove jobs that ended long ago, with their events and artifacts.
+
+    The service may run meanwhile.
     """
     from spaces.console.progress import Bar
 
-    store, place = opened_with_artifacts(data, database, artifacts)
+    store, artifact_store = open_store_and_artifacts(data, database, artifacts)
     with closing(store):
         ids = store.jobs.ended(older_than)
         if dry_run:
@@ -37,12 +44,12 @@ def gc(
             return
         removed = 0
         with Bar("removing old jobs") as bar:
-            for start in range(0, len(ids), _AT_ONCE):
-                some = ids[start : start + _AT_ONCE]
-                # The artifacts first: what is interrupted here is found again by its job.
-                for job_id in some:
-                    place.remove(job_id)
-                removed += store.jobs.remove(some)
-                bar.update((start + len(some)) / len(ids), f"{removed}/{len(ids)}")
+            for start in range(0, len(ids), _BATCH_SIZE):
+                batch = ids[start : start + _BATCH_SIZE]
+                # The artifacts first: the job still exists if this is interrupted.
+                for job_id in batch:
+                    artifact_store.remove(job_id)
+                removed += store.jobs.remove(batch)
+                bar.update((start + len(batch)) / len(ids), f"{removed}/{len(ids)}")
         store.remove_expired()
     click.echo(f"removed {removed} jobs")

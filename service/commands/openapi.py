@@ -10,11 +10,15 @@ from spaces.console.group import example
 
 
 @click.command(epilog=example("python -m service openapi -o docs/openapi.json"))
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="File of the document.  [default: print it]",
+)
 def openapi(output: Path | None) -> None:
-    """Write the API's OpenAPI file, or print it; a running service serves the same at
-    /openapi.json.
-    """
+    """Write or print the API's OpenAPI document, which a service has at /openapi.json too."""
     from spaces.files import write_text
 
     text = document()
@@ -26,7 +30,7 @@ def openapi(output: Path | None) -> None:
 
 
 def document() -> str:
-    """The OpenAPI file; it depends on this version of Pathfit alone."""
+    """Return the OpenAPI document, which depends on the version of Pathfit alone."""
     import json
     import tempfile
 

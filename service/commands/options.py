@@ -1,4 +1,4 @@
-"""Options that the commands for looking after a service share."""
+"""Options that the commands for operating a service share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Command = Callable[..., Any]
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
-_PLACES = [
+_DATABASE_OPTIONS = [
     click.option(
         "--data", type=FOLDER, default=DATA, show_default=True, help="Folder of jobs and results."
     ),
@@ -34,59 +34,61 @@ _PLACES = [
     ),
 ]
 
-_ARTIFACTS = click.option(
+_ARTIFACT_OPTION = click.option(
     "--artifacts",
     default=None,
-    envvar="PATHFIT_ARTIFACTS",
+    envvar="PATHFIT_ARTIFACT_OPTION",
     help="URL of the artifacts, such as s3://BUCKET/PREFIX.  [default: results in --data]",
 )
 
 
 def database_options(command: Command) -> Command:
-    """Where the jobs are."""
-    for option in reversed(_PLACES):
+    """Add the options for the location of the jobs."""
+    for option in reversed(_DATABASE_OPTIONS):
         command = option(command)
     return command
 
 
 def artifact_options(command: Command) -> Command:
-    """Where the jobs and their artifacts are."""
-    return database_options(_ARTIFACTS(command))
+    """Add the options for the locations of the jobs and their artifacts."""
+    return database_options(_ARTIFACT_OPTION(command))
 
 
 def database_of(data: Path, database: str | None) -> str | Path:
-    """What `Store` takes."""
+    """Return the database as `Store` takes it."""
     return database or data.resolve() / "jobs.sqlite"
 
 
 def artifacts_of(data: Path, artifacts: str | None) -> str | Path:
-    """What `Artifacts` takes."""
+    """Return the artifacts' location as `Artifacts` takes it."""
     return artifacts or data.resolve() / "results"
 
 
-def opened(data: Path, database: str | None) -> Store:
-    """The store of a service; raises InvalidStore also where there is none yet."""
+def open_store(data: Path, database: str | None) -> Store:
+    """Open the store of a service; raises InvalidStore if there is none yet."""
     from service.store import InvalidStore, Store
 
-    place = database_of(data, database)
-    if isinstance(place, Path) and not place.is_file():
+    location = database_of(data, database)
+    # A store would create a missing file; the tokens and jobs of another folder are meant.
+    if isinstance(location, Path) and not location.is_file():
         raise InvalidStore(
-            f"there is no service's data in {data}: {place.name} is missing; choose another --data"
+            f"there is no service's data in {data}: {location.name} is missing; choose another"
+            " --data"
         )
-    return Store(place)
+    return Store(location)
 
 
-def opened_with_artifacts(
+def open_store_and_artifacts(
     data: Path, database: str | None, artifacts: str | None
 ) -> tuple[Store, Artifacts]:
-    """The store of a service, and its artifacts."""
+    """Open the store of a service and its artifacts."""
     from service.artifacts import Artifacts
 
-    return opened(data, database), Artifacts(artifacts_of(data, artifacts))
+    return open_store(data, database), Artifacts(artifacts_of(data, artifacts))
 
 
 class Duration(click.ParamType[float]):
-    """A time such as 30d, 12h, 90m or 45s, in seconds."""
+    """A duration such as 30d, 12h, 90m or 45s, converted to seconds."""
 
     name = "duration"
 
@@ -101,5 +103,7 @@ class Duration(click.ParamType[float]):
         except (ValueError, KeyError):
             seconds = -1.0
         if not 0 <= seconds < 1e10:
-            self.fail(f"{value!r} is no duration; write 30d, 12h, 90m or 45s", param, ctx)
+            self.fail(
+                f"expected a duration such as 30d, 12h, 90m or 45s, not {value!r}", param, ctx
+            )
         return seconds

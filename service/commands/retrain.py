@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from service.commands.assignments import assigned
-from service.commands.connection import connected
+from service.commands.assignments import parse_assignments
+from service.commands.connection import with_client
 from spaces.console.group import example
 
 if TYPE_CHECKING:
     from service.client import Client, JobHandle
+    from service.jobs import JsonObject
 
 
 @click.command(
@@ -22,40 +23,46 @@ if TYPE_CHECKING:
         python -m service retrain --arch result.json --data imagenet --workers 8 --no-wait
         """)
 )
-@connected
+@with_client
 @click.option(
     "--arch",
     required=True,
-    help="An architecture, search result, job or list; or a published network.",
+    help="File of an architecture, search result, job or list, or a published network.",
 )
 @click.option(
     "--index",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Which one of several.",
+    help="Index of the architecture, if there are several.",
 )
 @click.option(
-    "--data", default="digits", show_default=True, help="A data set that the service knows."
+    "--data", default="digits", show_default=True, help="Name of a data set of the service."
 )
 @click.option(
-    "--supernet", default=None, help="Begin with the weights of this one of the service's."
+    "--supernet", default=None, help="Supernet of the service to begin with the weights of."
 )
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Processes, on any of its machines.",
+    help="Number of processes, on any nodes.",
 )
 @click.option(
     "-O",
     "--option",
     "options",
     multiple=True,
-    help="NAME=VALUE of `oneshot retrain`; may be repeated.",
+    help="NAME=VALUE, an option of `oneshot retrain`; may be repeated.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of the training.",
+)
 @click.option(
     "--wait/--no-wait",
     default=True,
@@ -68,7 +75,7 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="Of the weights.",
+    help="File of the weights.",
 )
 def retrain(
     client: Client,
@@ -78,12 +85,12 @@ def retrain(
     wait: bool,
     watch: bool,
     output: Path | None,
-    **asked: Any,
+    **request: Any,
 ) -> None:
-    """Have a service train an architecture's network and test it.
+    """Train and test the network of an architecture at a service.
 
-    Ctrl-C cancels the training; with --no-wait it goes on without this command, and so it does if
-    the service restarts.
+    Ctrl-C cancels the training. With --no-wait it continues without this command; it resumes if the
+    service restarts.
     """
     if not wait and (output is not None or watch):
         raise click.UsageError(
@@ -91,29 +98,29 @@ def retrain(
         )
     from oneshot.retraining.source import read_source
 
-    given: dict[str, Any] = assigned(options)
-    for name in given.keys() & asked.keys():
+    training_options: dict[str, Any] = parse_assignments(options)
+    for name in training_options.keys() & request.keys():
         raise click.BadParameter(
             f"{name} has an option of its own, --{name}", param_hint="--option"
         )
-    handle = client.retrain(read_source(arch, index=index), **asked, **given)
+    handle = client.retrain(read_source(arch, index=index), **request, **training_options)
     if not wait:
         click.echo(handle.id)
         return
-    result = _followed(handle, watch)
+    result = _wait(handle, watch)
     from oneshot.retraining.report import in_words
 
     click.echo(in_words(result["test"]))
     if output is not None:
         from spaces.files import replacing
 
-        with replacing(output) as beside:
-            beside.write_bytes(handle.artifact())
+        with replacing(output) as temporary:
+            temporary.write_bytes(handle.artifact())
         click.echo(f"wrote {output}")
 
 
-def _followed(handle: JobHandle, watch: bool) -> dict[str, Any]:
-    """The job's result; Ctrl-C cancels it."""
+def _wait(handle: JobHandle, watch: bool) -> JsonObject:
+    """Wait for the result of a job; Ctrl-C cancels the job."""
     try:
         if not watch:
             return handle.wait()
@@ -126,8 +133,7 @@ def _followed(handle: JobHandle, watch: bool) -> dict[str, Any]:
     except KeyboardInterrupt:
         from service.client import ServiceProblem
 
-        with suppress(
-            ServiceProblem
-        ):  # it was over, or nobody answers: Ctrl-C ends this command all the same
+        # The job has ended or the service is away: Ctrl-C ends this command all the same.
+        with suppress(ServiceProblem):
             click.echo(f"cancelled {handle.cancel().id}", err=True)
         raise

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from service.commands.assignments import assigned
-from service.commands.connection import connected
+from service.commands.assignments import parse_assignments
+from service.commands.connection import with_client
 from spaces.console.group import example
 from tables.metrics import MARGIN
 
@@ -23,23 +23,28 @@ if TYPE_CHECKING:
         python -m service search --space spos-tiny --flops 2e6 --strategy random -O evaluations=500
         """)
 )
-@connected
-@click.option("--space", required=True)
-@click.option("--device", default=None, help="A table's name.  [default: the only one]")
-@click.option("--latency-ms", type=float, default=None, help="At most, on the device.")
+@with_client
+@click.option("--space", required=True, help="Name of the search space.")
+@click.option("--device", default=None, help="Name of a lookup table.  [default: the only one]")
+@click.option("--latency-ms", type=float, default=None, help="Latency at most, on the device.")
 @click.option("--flops", type=float, default=None, help="Multiply-accumulates at most.")
 @click.option("--params", type=float, default=None, help="Parameters at most.")
-@click.option("--memory-bytes", type=float, default=None, help="At most, where the table tells.")
 @click.option(
-    "--energy-mj", type=float, default=None, help="Of one run at most, where the table tells."
+    "--memory-bytes", type=float, default=None, help="Peak memory at most, if the table has it."
 )
 @click.option(
-    "--objective", "objectives", multiple=True, help="A cost traded for the score; may be repeated."
+    "--energy-mj", type=float, default=None, help="Energy of one run at most, if the table has it."
+)
+@click.option(
+    "--objective",
+    "objectives",
+    multiple=True,
+    help="Cost that is traded for the score; may be repeated.",
 )
 @click.option(
     "--guide",
     default=None,
-    help="A predictor, or benchmark:NAME, supernet:NAME.  [default: the only one]",
+    help="Predictor, benchmark:NAME or supernet:NAME.  [default: the only one]",
 )
 @click.option(
     "--strategy",
@@ -51,10 +56,13 @@ if TYPE_CHECKING:
     "-O", "--option", "options", multiple=True, help="NAME=VALUE of the strategy; may be repeated."
 )
 @click.option(
-    "--margin", type=float, default=None, help=f"Deviations kept free.  [default: {MARGIN:g}]"
+    "--margin",
+    type=float,
+    default=None,
+    help=f"Standard deviations below a limit.  [default: {MARGIN:g}]",
 )
 @click.option("--count", type=int, default=1, show_default=True, help="Best architectures to list.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the search.")
 @click.option(
     "--wait/--no-wait",
     default=True,
@@ -62,7 +70,13 @@ if TYPE_CHECKING:
     help="Wait for the result, or only print the id.",
 )
 @click.option("--watch", is_flag=True, help="Show progress while waiting, then the front.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=None,
+    help="File of the whole result.  [default: print the best architectures]",
+)
 def search(
     client: Client,
     space: str,
@@ -79,9 +93,9 @@ def search(
     output: Path | None,
     **limits: float | None,
 ) -> None:
-    """Ask a service for the best networks that meet constraints.
+    """Request the best networks that meet constraints from a service.
 
-    Ctrl-C cancels the search; with --no-wait it goes on without this command, and so it does if the
+    Ctrl-C cancels the search. With --no-wait it continues without this command; it resumes if the
     service restarts.
     """
     if not wait and (output is not None or watch):
@@ -94,7 +108,7 @@ def search(
         constraints={metric: limit for metric, limit in limits.items() if limit is not None},
         objectives=objectives,
         strategy=strategy,
-        options=assigned(options) or None,
+        options=parse_assignments(options) or None,
         guide=guide,
         margin=margin,
         count=count,
@@ -103,17 +117,17 @@ def search(
     if not wait:
         click.echo(handle.id)
         return
-    result = _followed(handle, space, watch)
+    result = _wait(handle, space, watch)
     if watch:
         from rich.console import Console
 
         from service.commands.front import front_table
 
         Console().print(front_table(result))
-    _show(result, count, output)
+    _write(result, count, output)
 
 
-def _show(result: SearchResult, count: int, output: Path | None) -> None:
+def _write(result: SearchResult, count: int, output: Path | None) -> None:
     import json
 
     click.echo(result.summary())
@@ -125,15 +139,15 @@ def _show(result: SearchResult, count: int, output: Path | None) -> None:
         click.echo(f"wrote {output}")
 
 
-def _followed(handle: SearchHandle, space: str, watch: bool) -> SearchResult:
-    """The search's result; Ctrl-C cancels the search."""
+def _wait(handle: SearchHandle, space: str, watch: bool) -> SearchResult:
+    """Wait for the result of a search; Ctrl-C cancels the search."""
     try:
         if not watch:
             return handle.wait()
         from spaces.console.progress import Bar
 
         with Bar(f"searching {space}") as bar:
-            bar.update(0.0, "waiting for its turn")
+            bar.update(0.0, "queued")
             return handle.wait(
                 on_progress=lambda now: bar.update(
                     now.fraction, f"{now.evaluated}/{now.planned}, best {now.best:.4g}"
@@ -149,9 +163,8 @@ def _cancel(handle: SearchHandle) -> None:
 
     try:
         handle.cancel()
-    except (
-        ServiceProblem
-    ) as error:  # it was over, or nobody answers: Ctrl-C ends this command all the same
+    except ServiceProblem as error:
+        # The search has ended or the service is away: Ctrl-C ends this command all the same.
         click.echo(f"not cancelled: {error}", err=True)
     else:
         click.echo(f"cancelled {handle.id}", err=True)

@@ -15,7 +15,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 POSITIVE = click.IntRange(min=1)
 
-PLACES = [
+STORAGE = [
     click.option(
         "--data", type=FOLDER, default=DATA, show_default=True, help="Folder of jobs and results."
     ),
@@ -23,15 +23,15 @@ PLACES = [
         "--database",
         "database_url",
         default=None,
-        help="PostgreSQL's URL.  [default: a file in --data]",
+        help="URL of a PostgreSQL database.  [default: a file in --data]",
     ),
     click.option(
         "--artifacts",
         default=None,
-        help="A folder or an fsspec URL.  [default: a folder in --data]",
+        help="Folder or fsspec URL of the artifacts.  [default: a folder in --data]",
     ),
     click.option(
-        "--tables", type=FOLDER, multiple=True, help="A folder of lookup tables; may be repeated."
+        "--tables", type=FOLDER, multiple=True, help="Folder of lookup tables; may be repeated."
     ),
     click.option(
         "--predictors",
@@ -39,7 +39,7 @@ PLACES = [
         multiple=True,
         default=[PREDICTORS],
         show_default=True,
-        help="A folder of predictors or a .safetensors file; may be repeated.",
+        help="Folder of predictors or a .safetensors file; may be repeated.",
     ),
     click.option(
         "--supernets",
@@ -47,7 +47,7 @@ PLACES = [
         multiple=True,
         default=[SUPERNETS],
         show_default=True,
-        help="A supernet's run, or a folder of such; may be repeated.",
+        help="Run of a supernet, or a folder of such runs; may be repeated.",
     ),
     click.option(
         "--data-set",
@@ -56,8 +56,8 @@ PLACES = [
         default=list(DATA_SETS),
         show_default=True,
         help=(
-            "NAME, or NAME=what `oneshot retrain --data` takes: a retraining may name it; may be"
-            " repeated."
+            "NAME that retrainings may use, or NAME=DATA with the --data of `oneshot retrain`; may"
+            " be repeated."
         ),
     ),
 ]
@@ -67,30 +67,36 @@ ACCESS = [
         "--host",
         default="127.0.0.1",
         show_default=True,
-        help="Beyond loopback tokens and TLS are needed.",
+        help="Address to serve on; beyond loopback, tokens and TLS are needed.",
     ),
     click.option(
         "--port",
         type=click.IntRange(0, 65535),
         default=8000,
         show_default=True,
-        help="0: any free one.",
+        help="Port to serve on; 0 for any free one.",
     ),
     click.option(
         "--allowed-host",
         "allowed_hosts",
         multiple=True,
-        help="A name to be asked by; may be repeated.",
+        help="Host name that requests may use; may be repeated.",
     ),
     click.option(
-        "--behind-proxy", is_flag=True, help="A proxy that ends TLS stands before the service."
+        "--behind-proxy", is_flag=True, help="Accept plain HTTP from a proxy that ends TLS."
     ),
     click.option(
         "--tls-certificate", "certificate", type=FILE, default=None, help="Certificate chain, PEM."
     ),
-    click.option("--tls-key", "key", type=FILE, default=None, help="Its private key, PEM."),
     click.option(
-        "--threads", type=POSITIVE, default=64, show_default=True, help="Requests at once."
+        "--tls-key", "key", type=FILE, default=None, help="Private key of the certificate, PEM."
+    ),
+    click.option(
+        "--threads",
+        type=POSITIVE,
+        default=64,
+        show_default=True,
+        help="Requests that are answered at once.",
     ),
 ]
 
@@ -107,13 +113,13 @@ WORK = [
     click.option(
         "--ray-address",
         default=None,
-        help="Run jobs on this Ray cluster; --artifacts must be shared then.",
+        help="Ray cluster that runs the jobs; it needs --artifacts that all nodes share.",
     ),
 ]
 
 
 def _options(command: Any) -> Any:
-    for option in reversed([*PLACES, *ACCESS, *WORK]):
+    for option in reversed([*STORAGE, *ACCESS, *WORK]):
         command = option(command)
     return command
 
@@ -134,31 +140,29 @@ def serve(
     artifacts: str | None,
     allowed_hosts: Sequence[str],
     workers: int | None,
-    **others: Any,
+    **settings: Any,
 ) -> None:
-    """Serve searches until stopped with Ctrl-C; what is unfinished then goes on at the next
-    start.
-    """
+    """Serve searches until stopped with Ctrl-C; unfinished jobs resume at the next start."""
     from service.processes.supervisor import serve as serve_settings
 
-    named = [
-        (name, value or name) for name, _, value in (text.partition("=") for text in data_sets)
-    ]
+    data_by_name = {}
+    for text in data_sets:
+        name, _, value = text.partition("=")
+        data_by_name[name] = value or name
+    # Ray's workers have working folders of their own.
+    if artifacts is not None and "://" not in artifacts:
+        artifacts = str(Path(artifacts).resolve())
     serve_settings(
         Settings(
             data=data.resolve(),
             tables=_resolved(tables),
             predictors=_resolved(predictors),
             supernets=_resolved(supernets),
-            data_sets=dict(named),
-            artifacts=(
-                artifacts
-                if artifacts is None or "://" in artifacts
-                else str(Path(artifacts).resolve())
-            ),
+            data_sets=data_by_name,
+            artifacts=artifacts,
             allowed_hosts=tuple(allowed_hosts),
             workers=workers or default_workers(),
-            **others,
+            **settings,
         )
     )
 

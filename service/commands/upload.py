@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from service.commands.connection import connected
+from service.commands.connection import with_client
 from spaces.console.group import example
 
 if TYPE_CHECKING:
@@ -24,26 +24,28 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
         """
     )
 )
-@connected
+@with_client
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option(
-    "--name", default=None, help="What requests will call it, of one file.  [default: its own]"
+    "--name",
+    default=None,
+    help="Name of the upload, for one file.  [default: the table's or the file's name]",
 )
 def upload(client: Client, files: tuple[Path, ...], name: str | None) -> None:
-    """Hand lookup tables (.json) and evaluations (.jsonl) to a service; requests there may name
-    them at once.
+    """Upload lookup tables (.json) and evaluations (.jsonl) to a service.
 
-    The same name with other content becomes a new version, which later jobs use.
+    Requests may name them at once. Other content under the same name becomes a new version, which
+    later jobs use.
     """
     if name is not None and len(files) > 1:
         raise click.UsageError(f"--name is for one file, not for {len(files)}")
     for path in files:
-        kept = _handed_over(client, path, name)
-        what = "that table" if kept.kind == "table" else "these evaluations"
-        click.echo(f"{kept.name} is version {kept.version} of {what}")
+        version = _upload(client, path, name)
+        content = "that table" if version.kind == "table" else "these evaluations"
+        click.echo(f"{version.name} is version {version.version} of {content}")
 
 
-def _handed_over(client: Client, path: Path, name: str | None) -> Uploaded:
+def _upload(client: Client, path: Path, name: str | None) -> Uploaded:
     if path.suffix == ".jsonl":
         return client.upload_evaluations(name or path.stem, path)
     return client.upload_table(path, name)

@@ -1,1 +1,1 @@
-"""Migrations of the store's tables, run by alembic."""
+"""Migrations of the store's tables, which alembic runs."""

@@ -1,6 +1,4 @@
-"""What alembic runs: migrations over the connection that `service.store.migration` gives, in its
-transaction.
-"""
+"""The script of alembic, over the connection and transaction of `service.store.migration`."""
 
 from alembic import context
 

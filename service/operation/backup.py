@@ -1,4 +1,4 @@
-"""Backups: the jobs and their artifacts in one archive, laid out as a data folder."""
+"""Backups of the jobs and their artifacts in one archive, with the layout of a data folder."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ from service.store import Store
 from spaces.errors import PathfitError
 from spaces.files import replacing
 
-DATABASE, RESULTS = "jobs.sqlite", "results"
-"""Where a data folder has its jobs and its artifacts; an archive has them there too."""
+DATABASE = "jobs.sqlite"
+"""File of the jobs in a data folder and in an archive."""
+
+RESULTS = "results"
+"""Folder of the artifacts in a data folder and in an archive."""
 
 GZIP = (".gz", ".tgz")
 
 
 class BackupFailed(PathfitError):
-    """A store that cannot be backed up; why is told."""
+    """A store cannot be backed up; the message has the reason."""
 
 
 @dataclass(frozen=True)
 class Backup:
-    """What a backup holds.
+    """A backup that was written.
 
     Args:
-        artifacts: how many there are.
-        size: bytes of the archive.
+        artifacts: Number of artifacts.
+        size: Size of the archive in bytes.
     """
 
     artifacts: int
@@ -43,20 +46,20 @@ def back_up(
     store: Store,
     artifacts: Artifacts,
     path: Path,
-    tell: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Backup:
-    """Write an archive that unpacks to a data folder; the service may go on meanwhile.
+    """Write an archive that unpacks to a data folder; the service may run meanwhile.
 
     Args:
-        store: the jobs, in SQLite.
-        artifacts: what they left.
-        path: the archive; compressed where it ends in .gz or .tgz.
-        tell: told how many artifacts are written, and of how many.
+        store: Has the jobs, in SQLite.
+        artifacts: Stores the artifacts of the jobs.
+        path: File of the archive; compressed if it ends in .gz or .tgz.
+        on_progress: Called with the number of artifacts that are written, and of all.
 
     Raises:
-        BackupFailed: the store is in PostgreSQL, which has tools of its own.
-        ArtifactFailed: an artifact cannot be read.
-        InvalidFile: the archive cannot be written.
+        BackupFailed: The store is in PostgreSQL, which has tools of its own.
+        ArtifactFailed: An artifact cannot be read.
+        InvalidFile: The archive cannot be written.
     """
     if store.path is None:
         raise BackupFailed(
@@ -65,44 +68,47 @@ def back_up(
         )
     written = 0
     with (
-        replacing(path) as beside,
-        _explained(path),
-        tarfile.open(beside, "w:gz" if path.suffix in GZIP else "w") as archive,
+        replacing(path) as temporary,
+        _converted_errors(path),
+        tarfile.open(temporary, "w:gz" if path.suffix in GZIP else "w") as archive,
     ):
-        # The jobs first: every artifact that they name was there by then.
+        # The jobs first: by then every artifact that they name exists.
         with tempfile.TemporaryDirectory(dir=path.resolve().parent, prefix=".backup.") as folder:
             copy_database(store.path, Path(folder) / DATABASE)
             archive.add(Path(folder) / DATABASE, DATABASE)
         paths = artifacts.paths()
         for number, name in enumerate(paths, 1):
-            with contextlib.suppress(MissingArtifact):  # removed meanwhile
+            # An artifact may be removed meanwhile.
+            with contextlib.suppress(MissingArtifact):
                 _add(archive, artifacts, name)
                 written += 1
-            tell(number, len(paths))
+            on_progress(number, len(paths))
     return Backup(written, path.stat().st_size)
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Copy a SQLite database as it is at one moment, by its own online backup."""
+    """Copy the state of a SQLite database at one moment, by its own online backup."""
     with (
         contextlib.closing(
             sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)
-        ) as here,
-        contextlib.closing(sqlite3.connect(target)) as there,
+        ) as original,
+        contextlib.closing(sqlite3.connect(target)) as copy,
     ):
-        here.backup(there)
-        there.execute("PRAGMA journal_mode=DELETE")  # one file, without the log beside it
+        original.backup(copy)
+        # One file, without a write-ahead log next to it.
+        copy.execute("PRAGMA journal_mode=DELETE")
 
 
 def _add(archive: tarfile.TarFile, artifacts: Artifacts, name: str) -> None:
     entry = tarfile.TarInfo(f"{RESULTS}/{name}")
-    entry.size, entry.mtime = artifacts.size(name), int(time.time())
+    entry.size = artifacts.size(name)
+    entry.mtime = int(time.time())
     with artifacts.opened(name) as content:
         archive.addfile(entry, content)
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _converted_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:

@@ -1,4 +1,4 @@
-"""Doctor: looks at everything that a service needs, changes nothing, and says what is wrong."""
+"""Checks of everything that a service needs, which change nothing."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from service.artifacts import Artifacts
 from service.catalog.catalog import Catalog
 from service.jobs import JobState
 from service.operation.lock import holder
+from service.operation.readiness import SILENCE
 from service.settings import Settings
 from service.store import InvalidStore, Store
 from service.store.database import Database
@@ -26,21 +27,32 @@ from spaces.errors import PathfitError
 
 Level = Literal["ok", "note", "fault"]
 
-SCARCE, TOO_LITTLE = 2 << 30, 200 << 20
-"""Bytes free below which a disk is worth a note, and a fault."""
+LOW_SPACE = 2 << 30
+"""Free bytes of a disk below which there is a note."""
 
-SILENT = 10.0
-"""Seconds after which an engine that said nothing is taken for dead."""
+TOO_LITTLE_SPACE = 200 << 20
+"""Free bytes of a disk below which there is a fault."""
+
+_PACKAGES = (
+    "torch",
+    "torch_geometric",
+    "ray",
+    "gunicorn",
+    "apiflask",
+    "sqlalchemy",
+    "alembic",
+    "fsspec",
+)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one thing.
+    """The finding of one check.
 
     Args:
-        subject: what was looked at.
-        level: fine, worth a note, or a fault that must be mended.
-        detail: in one sentence.
+        subject: Subject of the check, such as disk.
+        level: ok, note, or fault if the service cannot work until it is fixed.
+        detail: One sentence.
     """
 
     subject: str
@@ -49,10 +61,10 @@ class Finding:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Look at everything, one thing after the other.
+    """Check one subject after the other.
 
     Args:
-        settings: of the service: where its data, tables and predictors are.
+        settings: Settings of the service, with the locations of its data, tables and predictors.
     """
     yield from _packages()
     yield from _disk(settings.data)
@@ -69,17 +81,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    needed = (
-        "torch",
-        "torch_geometric",
-        "ray",
-        "gunicorn",
-        "apiflask",
-        "sqlalchemy",
-        "alembic",
-        "fsspec",
-    )
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         yield Finding(
             "packages",
@@ -87,42 +89,43 @@ def _packages() -> Iterator[Finding]:
             f"not installed: {', '.join(missing)}; pip install 'pathfit[service]'",
         )
     else:
-        yield Finding("packages", "ok", f"{', '.join(needed)} are installed")
+        yield Finding("packages", "ok", f"{', '.join(_PACKAGES)} are installed")
 
 
 def _disk(folder: Path) -> Iterator[Finding]:
-    there = next(
-        (place for place in (folder, *folder.resolve().parents) if place.is_dir()), Path("/")
-    )
-    free = shutil.disk_usage(there).free
-    level: Level = "fault" if free < TOO_LITTLE else "note" if free < SCARCE else "ok"
+    # The folder itself may not exist yet.
+    candidates = (folder, *folder.resolve().parents)
+    existing = next((path for path in candidates if path.is_dir()), Path("/"))
+    free = shutil.disk_usage(existing).free
+    level: Level = "ok"
+    if free < TOO_LITTLE_SPACE:
+        level = "fault"
+    elif free < LOW_SPACE:
+        level = "note"
     hint = "" if level == "ok" else "; python -m service gc --older-than 30d removes old jobs"
     yield Finding("disk", level, f"{free / (1 << 30):.1f} GiB free for {folder}{hint}")
 
 
 def _database(url: str | Path) -> tuple[Store | None, Finding]:
-    """The store where it can be used as it is; it is neither made nor brought up to date here."""
+    """Open the store if it can be used as it is; it is neither created nor upgraded here."""
     subject = "database"
     try:
         database = Database(url)
         if database.path is not None and not database.path.exists():
             return None, Finding(
-                subject, "note", f"{database.name} is not there yet; the first start makes it"
+                subject, "note", f"{database.name} does not exist yet; the first start creates it"
             )
         with contextlib.closing(database), database.engine.connect() as connection:
-            found = revision_of(connection)
-            if (
-                database.path is not None
-                and (said := connection.scalar(text("PRAGMA quick_check(1)"))) != "ok"
-            ):
-                return None, Finding(
-                    subject, "fault", f"{database.name} is damaged: {said}; restore a backup"
-                )
-        if found is None or found < HEAD:
-            have = "no tables" if found is None else f"schema version {found}"
-            return None, Finding(
-                subject, "note", f"{database.name} has {have}; the next start makes it {HEAD}"
-            )
+            revision = revision_of(connection)
+            if database.path is not None:
+                check = connection.scalar(text("PRAGMA quick_check(1)"))
+                if check != "ok":
+                    detail = f"{database.name} is damaged: {check}; restore a backup"
+                    return None, Finding(subject, "fault", detail)
+        if revision is None or revision < HEAD:
+            content = "no tables" if revision is None else f"schema version {revision}"
+            detail = f"{database.name} has {content}; the next start upgrades it to {HEAD}"
+            return None, Finding(subject, "note", detail)
         store = Store(url)
     except InvalidStore as error:
         return None, Finding(subject, "fault", str(error))
@@ -134,10 +137,11 @@ def _database(url: str | Path) -> tuple[Store | None, Finding]:
 
 def _artifacts(url: str | Path) -> Finding:
     try:
-        place = Artifacts(url)
-        if place.folder is not None and not place.folder.exists():
-            return Finding("artifacts", "note", f"{url} is not there yet; the first start makes it")
-        place.check()
+        artifacts = Artifacts(url)
+        if artifacts.folder is not None and not artifacts.folder.exists():
+            detail = f"{url} does not exist yet; the first start creates it"
+            return Finding("artifacts", "note", detail)
+        artifacts.check()
     except PathfitError as error:
         return Finding("artifacts", "fault", str(error))
     return Finding("artifacts", "ok", f"{url} can be written and read")
@@ -145,70 +149,78 @@ def _artifacts(url: str | Path) -> Finding:
 
 def _tables(settings: Settings) -> Iterator[Finding]:
     catalog = Catalog(settings)
-    read, broken = 0, []
+    num_readable = 0
+    broken = []
     for name in catalog.tables():
         try:
             catalog.table(name)
-            read += 1
+            num_readable += 1
         except PathfitError as error:
             broken.append(Finding("tables", "fault", str(error)))
-    yield from broken or [Finding("tables", "ok" if read else "note", f"{read} can be read")]
+    level: Level = "ok" if num_readable else "note"
+    yield from broken or [Finding("tables", level, f"{num_readable} can be read")]
 
 
 def _predictors(settings: Settings) -> Iterator[Finding]:
     catalog = Catalog(settings)
-    read, broken = 0, []
+    num_readable = 0
+    broken = []
     for name in catalog.predictors():
         try:
             catalog.predictor(name)
-            read += 1
+            num_readable += 1
         except PathfitError as error:
             broken.append(Finding("predictors", "fault", str(error)))
-    hint = "" if read else "; train one with: python -m predictor train"
-    yield from broken or [
-        Finding("predictors", "ok" if read else "note", f"{read} can be read{hint}")
-    ]
+    level: Level = "ok" if num_readable else "note"
+    hint = "" if num_readable else "; train one with: python -m predictor train"
+    yield from broken or [Finding("predictors", level, f"{num_readable} can be read{hint}")]
 
 
 def _uploads(store: Store, url: str) -> Iterator[Finding]:
     versions = store.files.list()
     try:
-        place = Artifacts(url)
-        gone = [version.name for version in versions if not place.exists(version.artifact)]
-    except PathfitError:  # told already
+        artifacts = Artifacts(url)
+        missing = [version.name for version in versions if not artifacts.exists(version.artifact)]
+    except PathfitError:
+        # The check of the artifacts has reported it.
         return
-    if gone:
+    if missing:
         yield Finding(
             "uploads",
             "fault",
-            f"the content is gone of: {', '.join(gone)}; upload again, or restore a backup",
+            f"content is missing of: {', '.join(missing)}; upload again, or restore a backup",
         )
     elif versions:
-        yield Finding("uploads", "ok", f"{len(versions)} are there")
+        yield Finding("uploads", "ok", f"{len(versions)} have their content")
 
 
 def _jobs(store: Store) -> Finding:
     counts = {state: store.jobs.list(state=state, limit=1)[1] for state in JobState}
-    said = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "none"
-    return Finding("jobs", "ok", said)
+    detail = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    return Finding("jobs", "ok", detail or "none")
 
 
 def _engines(store: Store, folder: Path) -> Iterator[Finding]:
-    alive = [
+    living = [
         engine
         for engine in store.engines.list()
-        if engine.state != "stopped" and engine.age_s < SILENT
+        if engine.state != "stopped" and engine.age_s < SILENCE
     ]
-    for engine in alive:
+    for engine in living:
         level: Level = "fault" if engine.state == "fault" else "ok"
-        said = f"{engine.id} is {engine.state}, heard {engine.age_s:.1f} s ago"
-        yield Finding("engine", level, said + (f": {engine.detail}" if engine.detail else ""))
+        detail = f"{engine.id} is {engine.state}, last report {engine.age_s:.1f} s ago"
+        if engine.detail:
+            detail += f": {engine.detail}"
+        yield Finding("engine", level, detail)
+
     process = holder(folder)
-    if not alive and process is not None:
+    if not living and process is not None:
         yield Finding(
-            "engine", "fault", f"the service (process {process}) runs, but its engine says nothing"
+            "engine",
+            "fault",
+            f"the service (process {process}) runs, but its engine does not report",
         )
-    elif not alive:
+    elif not living:
         yield Finding(
             "engine", "note", "no service runs here; start one with: python -m service serve"
         )

@@ -1,4 +1,4 @@
-"""FolderLock: one service a data folder."""
+"""The lock that only one service at a time uses a data folder."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from spaces.errors import PathfitError
 
 PATIENCE = 3.0
-"""Seconds to wait for a service that is just ending: its parts notice the others' death within
-about a second.
-"""
+"""Seconds to wait for a service that is ending: its processes notice the end within a second."""
+
+_FILE = "service.lock"
 
 
 class FolderInUse(PathfitError):
@@ -20,27 +20,27 @@ class FolderInUse(PathfitError):
 
 
 class FolderLock:
-    """Holds a data folder for as long as this process and its forks live.
+    """Holds a data folder as long as this process and its forks live.
 
     Args:
-        folder: the data folder; made where absent.
-        patience: seconds to wait for the lock.
+        folder: The data folder; created if it does not exist.
+        patience: Seconds to wait for the lock.
 
     Raises:
-        FolderInUse: another service holds it.
+        FolderInUse: Another service holds it, or the folder cannot be created.
     """
 
     def __init__(self, folder: Path, patience: float = PATIENCE):
-        path = folder / "service.lock"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            self._handle = os.open(folder / _FILE, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise FolderInUse(f"cannot use the data folder {folder}: {error.strerror}") from error
+
         deadline = time.monotonic() + patience
-        while not self._taken():
+        while not self._acquire():
             if time.monotonic() >= deadline:
-                process = _written(self._handle)
+                process = _read_process(self._handle)
                 self.release()
                 raise FolderInUse(
                     f"the data folder {folder} is in use by another service (process {process}); "
@@ -48,10 +48,11 @@ class FolderLock:
                     "services with a folder each can share jobs in PostgreSQL with --database"
                 )
             time.sleep(0.05)
+        # For the message of a second service, and for `service doctor`.
         os.ftruncate(self._handle, 0)
         os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
 
-    def _taken(self) -> bool:
+    def _acquire(self) -> bool:
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -59,25 +60,24 @@ class FolderLock:
         return True
 
     def release(self) -> None:
-        """Let the folder go."""
+        """Release the folder."""
         os.close(self._handle)
 
 
 def holder(folder: Path) -> str | None:
-    """The process that holds a data folder; None where nobody does."""
+    """Return the id of the process that holds a data folder; None if none does."""
     try:
-        handle = os.open(folder / "service.lock", os.O_RDONLY)
+        handle = os.open(folder / _FILE, os.O_RDONLY)
     except OSError:
         return None
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _written(handle)
+        return _read_process(handle)
     finally:
         os.close(handle)
     return None
 
 
-def _written(handle: int) -> str:
-    """The process that wrote itself into a lock's file."""
+def _read_process(handle: int) -> str:
     return os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"

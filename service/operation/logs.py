@@ -1,6 +1,4 @@
-"""Structured logs: one JSON object a line, with the ids of the request and of the job that it is
-about.
-"""
+"""Structured logs: one JSON object per line, with the ids of the request and of its job."""
 
 from __future__ import annotations
 
@@ -11,26 +9,32 @@ import re
 import secrets
 import time
 from pathlib import Path
-from typing import Any
 
 from flask import Response, g, has_request_context, request
 
+from service.jobs import JsonObject
+
 REQUEST_ID = "X-Request-Id"
-_GIVEN = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_VALID_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _LOG = logging.getLogger("service.access")
-_BYTES, _KEPT = 10 << 20, 5
+
+# A full file is renamed; older ones beyond the number of backups are removed.
+_MAX_BYTES = 10 << 20
+_NUM_BACKUPS = 5
 
 
 class JSONLines(logging.Formatter):
-    """A record as one line: time, level, logger, message, request, job, and what `extra={"fields":
-    {...}}` gives.
+    """Formats a record as one JSON object.
+
+    Its fields are time, level, logger, message, request, job, and those of
+    `extra={"fields": {...}}`.
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line of a record."""
-        value: dict[str, Any] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-            + f".{int(record.msecs):03d}Z",
+        """Return the line of a record."""
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        value: JsonObject = {
+            "time": f"{seconds}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -40,28 +44,29 @@ class JSONLines(logging.Formatter):
         value |= getattr(record, "fields", {})
         if record.exc_info:
             value["error"] = self.formatException(record.exc_info)
-        return json.dumps(
-            {key: found for key, found in value.items() if found is not None}, default=str
-        )
+        present = {name: field for name, field in value.items() if field is not None}
+        return json.dumps(present, default=str)
 
 
 def to_file(folder: Path, process: str) -> logging.Handler:
-    """Have all loggers of this process write to `FOLDER/PROCESS.jsonl`, of which a few full ones
-    are kept.
+    """Have all loggers of this process write to `FOLDER/PROCESS.jsonl`.
 
     Args:
-        folder: made where absent.
-        process: such as web.
+        folder: Folder of the logs; created if it does not exist.
+        process: Name of the process, such as web.
+
+    Returns:
+        The handler, for `close`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{process}.jsonl"
     handler = logging.handlers.RotatingFileHandler(
-        path, maxBytes=_BYTES, backupCount=_KEPT, encoding="utf-8"
+        path, maxBytes=_MAX_BYTES, backupCount=_NUM_BACKUPS, encoding="utf-8"
     )
     handler.setFormatter(JSONLines())
     handler.setLevel(logging.INFO)
     logging.getLogger().addHandler(handler)
-    # Requests are for the file alone: what a person sees is what went wrong.
+    # Requests are logged to the file alone: the terminal shows only problems.
     _LOG.addHandler(handler)
     _LOG.setLevel(logging.INFO)
     _LOG.propagate = False
@@ -69,7 +74,7 @@ def to_file(folder: Path, process: str) -> logging.Handler:
 
 
 def close(handler: logging.Handler) -> None:
-    """Let go of what `to_file` gave."""
+    """Remove a handler of `to_file`."""
     for logger in (logging.getLogger(), _LOG):
         logger.removeHandler(handler)
     _LOG.propagate = True
@@ -77,29 +82,30 @@ def close(handler: logging.Handler) -> None:
 
 
 def begin() -> None:
-    """Give the present request an id: the one that it brings, or a new one."""
-    given = request.headers.get(REQUEST_ID, "")
-    g.request_id = given if _GIVEN.fullmatch(given) else secrets.token_hex(8)
+    """Assign an id to the present request: that of its header, or a new one."""
+    requested = request.headers.get(REQUEST_ID, "")
+    g.request_id = requested if _VALID_ID.fullmatch(requested) else secrets.token_hex(8)
     g.begun = time.monotonic()
 
 
 def about(job_id: str) -> None:
-    """Say which job the present request is about."""
+    """Note the job that the present request concerns."""
     g.job_id = job_id
 
 
 def record(answer: Response) -> Response:
-    """Log an answer, and tell the request's id in it."""
+    """Log an answer, and add the request's id to it."""
     answer.headers[REQUEST_ID] = g.request_id
-    told = {
+    token = g.get("token")
+    fields = {
         "method": request.method,
         "path": request.path[:500],
         "status": answer.status_code,
         "ms": round(1000 * (time.monotonic() - g.begun), 1),
         "from": request.remote_addr,
-        "token": token.name if (token := g.get("token")) is not None else None,
+        "token": None if token is None else token.name,
     }
     _LOG.info(
-        "%s %s %d", request.method, request.path[:500], answer.status_code, extra={"fields": told}
+        "%s %s %d", request.method, request.path[:500], answer.status_code, extra={"fields": fields}
     )
     return answer

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: requests as they are answered; jobs and engines as the store has them."""
+"""Metrics for Prometheus: requests that were answered, and jobs and engines from the store."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from service.jobs import JobState
 from service.store import Store
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+# Upper bounds of the histogram of times, in seconds.
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Metrics:
-    """What one web process tells Prometheus.
+    """The metrics of a web process.
 
     Args:
-        store: asked whenever metrics are.
-        streams: how many event streams are open.
-        waiting: how many requests wait for a result.
+        store: Has the jobs and engines, which are read for every request of the metrics.
+        streams: Returns the number of open event streams.
+        waiting: Returns the number of requests that wait for a result.
     """
 
     def __init__(self, store: Store, streams: Callable[[], int], waiting: Callable[[], int]):
@@ -39,7 +40,7 @@ class Metrics:
             "pathfit_request_seconds",
             "Time to an answer's first byte.",
             ("method", "route"),
-            buckets=_SECONDS,
+            buckets=_BUCKETS,
             registry=self.registry,
         )
         for name, help_, count in (
@@ -49,7 +50,10 @@ class Metrics:
             Gauge(name, help_, registry=self.registry).set_function(count)
 
     def record(self, answer: Response) -> Response:
-        """Count an answer; what no route matches is counted together."""
+        """Count an answer; requests that match no route are counted together.
+
+        Otherwise every path that a scanner tries would become a time series.
+        """
         route = "none" if request.url_rule is None else request.url_rule.rule
         method = request.method if request.url_rule is not None else "any"
         self._requests.labels(method, route, str(answer.status_code)).inc()
@@ -57,23 +61,24 @@ class Metrics:
         return answer
 
     def text(self) -> bytes:
-        """All of them in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
 
 class _StoreCollector(Collector):
-    """Jobs by state and the ages of engines, read when asked for."""
+    """Jobs by state and ages of engines, read when the metrics are requested."""
 
     def __init__(self, store: Store):
         self._store = store
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """What `collect` gives, without asking the store."""
+        """Return the metrics of `collect` without their values, and without reading the store."""
         return [self._jobs(), self._engines()]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauges as they are now."""
-        jobs, engines = self._jobs(), self._engines()
+        """Read the present values."""
+        jobs = self._jobs()
+        engines = self._engines()
         for state in JobState:
             jobs.add_metric([str(state)], self._store.jobs.list(state=state, limit=1)[1])
         for engine in self._store.engines.list():
@@ -89,6 +94,6 @@ class _StoreCollector(Collector):
     def _engines() -> GaugeMetricFamily:
         return GaugeMetricFamily(
             "pathfit_engine_age_seconds",
-            "Time since an engine was heard last.",
+            "Time since an engine last reported.",
             labels=["engine", "state"],
         )

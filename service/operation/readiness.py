@@ -1,6 +1,4 @@
-"""Whether the service can work: the store answers, and an engine has said of late that it is
-ready.
-"""
+"""Readiness: the store answers, and an engine has recently reported that it can run jobs."""
 
 from __future__ import annotations
 
@@ -9,11 +7,11 @@ from collections.abc import Sequence
 from service.store import EngineStatus, InvalidStore, Store
 
 SILENCE = 10.0
-"""Seconds after which an engine that says nothing counts as dead."""
+"""Seconds after which a silent engine counts as dead."""
 
 
 def fault(store: Store) -> str | None:
-    """Why the service cannot work at present; None where it can."""
+    """Describe why the service cannot run jobs at present; None if it can."""
     try:
         store.check()
     except InvalidStore as error:
@@ -21,17 +19,19 @@ def fault(store: Store) -> str | None:
     return fault_of(store.engines.list())
 
 
-def fault_of(known: Sequence[EngineStatus]) -> str | None:
-    """Why none of the engines works, the one heard last first; None where one does."""
-    if any(engine.state == "ready" and engine.age_s < SILENCE for engine in known):
+def fault_of(engines: Sequence[EngineStatus]) -> str | None:
+    """Describe why none of the engines can run jobs; None if one can.
+
+    Args:
+        engines: The engines by their latest report, newest first.
+    """
+    if any(engine.state == "ready" and engine.age_s < SILENCE for engine in engines):
         return None
-    if not known:
+    if not engines:
         return "the engine does not run yet"
-    last = known[0]
-    if last.age_s >= SILENCE:
-        return f"the engine has not been heard for {last.age_s:.0f} s"
-    return (
-        f"the engine is {last.state}: {last.detail}"
-        if last.detail
-        else f"the engine is {last.state}"
-    )
+    latest = engines[0]
+    if latest.age_s >= SILENCE:
+        return f"the engine has not reported for {latest.age_s:.0f} s"
+    if latest.detail:
+        return f"the engine is {latest.state}: {latest.detail}"
+    return f"the engine is {latest.state}"

@@ -1,4 +1,4 @@
-"""Listening: the socket that web answers on, which outlives it."""
+"""The socket that the web process serves on, which outlives that process."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from service.settings import InvalidSetting, Settings
 
 @dataclass(frozen=True)
 class WebOrder:
-    """What the supervisor has a web process do.
+    """The supervisor's order to a web process.
 
     Args:
-        settings: what to serve.
-        handle: of the socket that listens; it stays the supervisor's.
-        url: to be told once requests are answered; None: nothing is told.
+        settings: Settings of the service.
+        handle: Descriptor of the listening socket, which remains the supervisor's.
+        url: URL to print once requests are answered; None prints none.
     """
 
     settings: Settings
@@ -24,8 +24,10 @@ class WebOrder:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A socket that listens on the settings' address; raises InvalidSetting where that is not to be
-    had.
+    """Open a socket that listens on the settings' address.
+
+    Raises:
+        InvalidSetting: The address is not available.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -34,6 +36,8 @@ def listen(settings: Settings) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
         raise InvalidSetting(f"cannot listen on {settings.host}: {error.strerror}") from error
+
+    # Without it a restart would have to wait until the old connections have timed out.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
@@ -47,6 +51,8 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def url_of(listener: socket.socket, encrypted: bool = False) -> str:
-    """The URL of what is served on a socket."""
+    """Return the URL of the service on a socket."""
     host, port = listener.getsockname()[:2]
-    return f"{'https' if encrypted else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+    scheme = "https" if encrypted else "http"
+    # The address of IPv6 has colons itself.
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -1,6 +1,4 @@
-"""Supervisor: the service's first process; it starts web and engine, and starts again whichever
-dies.
-"""
+"""The service's first process, which starts web and engine, and restarts whichever dies."""
 
 from __future__ import annotations
 
@@ -25,27 +23,33 @@ from service.settings import InvalidSetting, Settings
 from service.store import Store
 
 PATIENCE = 3.5
-"""Seconds that web and engine get to end when the service stops."""
+"""Seconds that web and engine have to end when the service stops."""
 
-_LOOK = 0.05
-_SLOWEST_RESTART = 5.0
+_POLL_INTERVAL = 0.05
+
+# Seconds before the first restart in a row; each further one waits twice as long.
+_FIRST_DELAY = 0.2
+_MAX_DELAY = 5.0
+
+# Seconds of running after which a restart is not one in a row.
 _STEADY = 30.0
+
 _LOG = logging.getLogger(__name__)
 
 
 def serve(settings: Settings) -> None:
-    """Serve until told to stop; what cannot work is found before anything is started.
+    """Serve until stopped; settings that cannot work are refused before anything is started.
 
     Args:
-        settings: what to serve.
+        settings: Settings of the service.
 
     Raises:
-        FolderInUse: another service uses the data folder.
-        InvalidStore: the job store cannot be used.
-        InvalidSetting: the address cannot be listened on, or is open to others while there is no
-            token.
-        ArtifactFailed: artifacts cannot be kept.
-        RayFailed: the cluster cannot be used.
+        FolderInUse: Another service uses the data folder.
+        InvalidStore: The job store cannot be used.
+        InvalidSetting: The address is not available, or is open to others although no token was
+            created.
+        ArtifactFailed: Artifacts cannot be stored.
+        RayFailed: The cluster cannot be used.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     lock = FolderLock(settings.data)
@@ -53,14 +57,14 @@ def serve(settings: Settings) -> None:
     try:
         if settings.exposed and not store.tokens.list():
             raise InvalidSetting(
-                f"host {settings.host!r} is open to others, and no token was made: "
-                "make one with python -m service token create NAME"
+                f"host {settings.host!r} is open to others, and no token was created: "
+                "create one with python -m service token create NAME"
             )
         artifacts = Artifacts(settings.artifacts_url)
         artifacts.sweep()
         if settings.ray_address is not None and settings.artifacts is None:
             raise InvalidSetting(
-                "a Ray cluster needs artifacts that every machine reaches: give --artifacts URL"
+                "a Ray cluster needs artifacts that every node reaches: give --artifacts URL"
             )
         with listen(settings) as listener:
             Supervisor(settings, listener, store).run()
@@ -69,34 +73,45 @@ def serve(settings: Settings) -> None:
         lock.release()
 
 
-class Part:
-    """A child that is to run, always.
+class RestartedChild:
+    """A child process that always runs.
 
     Args:
-        name: for messages.
-        start: starts it.
+        start: Starts the process.
+
+    Attributes:
+        child: The process; None while a restart waits.
     """
 
-    def __init__(self, name: str, start: Callable[[], Child]):
-        self.name, self._start = name, start
+    def __init__(self, start: Callable[[], Child]):
+        self._start = start
         self.child: Child | None = None
-        self._begun, self._pause, self._next = 0.0, 0.0, 0.0
+        self._started = 0.0
+        self._delay = 0.0
+        self._next_start = 0.0
 
-    def look(self) -> tuple[Child, str] | None:
-        """Start it where it does not run and it is time; a child that has ended, and how, once."""
+    def check(self) -> tuple[Child, str] | None:
+        """Start the process if it is time; return one that has ended, and how, once."""
         now = time.monotonic()
         if self.child is None:
-            if now >= self._next:
-                self.child, self._begun = self._start(), now
+            if now >= self._next_start:
+                self.child = self._start()
+                self._started = now
             return None
+
         ending = self.child.ending()
         if ending is None:
             return None
-        dead, self.child = self.child, None
+        dead = self.child
+        self.child = None
         dead.close()
-        steady = now - self._begun > _STEADY
-        self._next = now + (0.0 if steady else self._pause)
-        self._pause = 0.2 if steady or not self._pause else min(2 * self._pause, _SLOWEST_RESTART)
+        # The first restart is immediate; those of a process that dies again and again are not.
+        if now - self._started > _STEADY:
+            self._next_start = now
+            self._delay = _FIRST_DELAY
+        else:
+            self._next_start = now + self._delay
+            self._delay = min(2 * self._delay, _MAX_DELAY) if self._delay else _FIRST_DELAY
         return dead, ending
 
 
@@ -104,34 +119,37 @@ class Supervisor:
     """Watches web and engine.
 
     Args:
-        settings: of the service.
-        listener: the socket that web answers on; it stays open while web is started again.
-        store: told of engines that died.
+        settings: Settings of the service.
+        listener: Socket that web serves on; it remains open while web is restarted.
+        store: Has the jobs that a dead engine was running.
     """
 
     def __init__(self, settings: Settings, listener: socket.socket, store: Store):
-        self._settings, self._listener, self._store = settings, listener, store
+        self._settings = settings
+        self._listener = listener
+        self._store = store
         self._stopping = False
-        self._count = 0
+        self._num_engines = 0
         self._engine_name = ""
         self._url: str | None = url_of(listener, settings.certificate is not None)
-        self._web, self._engine = Part("web", self._start_web), Part("engine", self._start_engine)
+        self._web = RestartedChild(self._start_web)
+        self._engine = RestartedChild(self._start_engine)
 
     def run(self) -> None:
-        """Run until SIGTERM or Ctrl-C."""
+        """Run until SIGTERM, SIGHUP or Ctrl-C."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._stop)
-        self._clear()
+        self._clean_up()
         if self._store.path is not None:
-            # This is the store's only service, so whatever runs was started by a dead one.
+            # This is the only service of the store, so a dead one started all running jobs.
             self._store.leases.recover()
         try:
             while not self._stopping:
-                if (ended := self._web.look()) is not None:
-                    _LOG.error("the web process %s %s; it is started again", ended[0].pid, ended[1])
-                if (ended := self._engine.look()) is not None:
-                    self._bury_engine(*ended)
-                time.sleep(_LOOK)
+                if (ended := self._web.check()) is not None:
+                    _LOG.error("the web process %s %s; it is restarted", ended[0].pid, ended[1])
+                if (ended := self._engine.check()) is not None:
+                    self._handle_dead_engine(*ended)
+                time.sleep(_POLL_INTERVAL)
         finally:
             self._end()
 
@@ -143,53 +161,64 @@ class Supervisor:
     def _start_web(self) -> Child:
         handle = self._listener.fileno()
         order = WebOrder(self._settings, handle, self._url)
-        self._url = None  # told once
+        # Only the first web process prints the URL.
+        self._url = None
         return Child("service.server", order, handles=[handle])
 
     def _start_engine(self) -> Child:
-        self._count += 1
-        self._engine_name = f"{socket.gethostname()[:64]}-{os.getpid()}-{self._count}"
+        self._num_engines += 1
+        self._engine_name = f"{socket.gethostname()[:64]}-{os.getpid()}-{self._num_engines}"
         order = EngineOrder(self._settings, self._engine_name)
-        return Child(
-            "service.engine", order, environment(self._settings.data, self._settings.ray_address)
-        )
+        variables = environment(self._settings.data, self._settings.ray_address)
+        return Child("service.engine", order, variables)
 
-    def _bury_engine(self, dead: Child, ending: str) -> None:
-        """End what the dead engine's Ray left, give its jobs back, say so."""
+    def _handle_dead_engine(self, dead: Child, ending: str) -> None:
+        """Clean up after a dead engine, and queue its jobs again.
+
+        Raises:
+            RayFailed: A restart would not help.
+        """
         if dead.process.returncode == EXIT_REFUSED:
-            said = [
+            details = [
                 engine.detail
                 for engine in self._store.engines.list()
-                if engine.id == self._engine_name
+                if engine.id == self._engine_name and engine.detail
             ]
-            raise RayFailed(said[0] if said and said[0] else f"the engine {ending}")
-        _LOG.error("the engine %s %s; it is started again", dead.pid, ending)
-        self._clear()
-        self._tell("fault", f"the engine {ending}; it is started again")
+            raise RayFailed(details[0] if details else f"the engine {ending}")
+        _LOG.error("the engine %s %s; it is restarted", dead.pid, ending)
+        self._clean_up()
+        self._record_end("fault", f"the engine {ending}; it is restarted")
 
-    def _clear(self) -> None:
-        """No process of an engine, and no folder of its Ray, is left."""
+    def _clean_up(self) -> None:
+        """End the processes of an engine, and remove the folder of its Ray."""
         clean_up(self._settings.data)
 
-    def _tell(self, state: str, detail: str) -> None:
-        def tell(step: Callable[..., Any], *arguments: Any) -> None:
-            try:
-                step(*arguments)
-            except SQLAlchemyError as error:
-                _LOG.error("the job store failed: %s", error)
-
-        tell(self._store.leases.recover, self._engine_name)
-        tell(self._store.engines.announce, self._engine_name, state, detail)
+    def _record_end(self, state: str, detail: str) -> None:
+        """Queue the engine's jobs again, and record its state."""
+        _try(self._store.leases.recover, self._engine_name)
+        _try(self._store.engines.announce, self._engine_name, state, detail)
 
     def _end(self) -> None:
-        """End both at once, and whatever they leave."""
-        children = [part.child for part in (self._web, self._engine) if part.child is not None]
+        """End web and engine at the same time, and clean up after them."""
+        children = [
+            restarted.child
+            for restarted in (self._web, self._engine)
+            if restarted.child is not None
+        ]
         for child in children:
             child.terminate()
         deadline = time.monotonic() + PATIENCE
         for child in children:
             if not child.close(max(0.0, deadline - time.monotonic())):
                 _LOG.warning("process %s did not end in time and was killed", child.pid)
-        self._clear()
+        self._clean_up()
         if self._engine_name:
-            self._tell("stopped", "the service was stopped")
+            self._record_end("stopped", "the service was stopped")
+
+
+def _try(write: Callable[..., Any], *arguments: Any) -> None:
+    """Write to the store; an error is logged, since the jobs' leases expire without it too."""
+    try:
+        write(*arguments)
+    except SQLAlchemyError as error:
+        _LOG.error("the job store failed: %s", error)

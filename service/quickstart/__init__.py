@@ -1,1 +1,1 @@
-"""`pathfit quickstart`: the whole way once, by the product's own commands."""
+"""`pathfit quickstart`: one pass from profiling to measured networks, by Pathfit's own commands."""

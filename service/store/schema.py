@@ -1,4 +1,4 @@
-"""The tables of the store; `service/migrations` makes them."""
+"""The tables of the store, which `service/migrations` creates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from service.jobs import Job, JobState, JsonObject, Resources
 
 HEAD = "0002"
-"""The migration that these tables are the outcome of."""
+"""Migration that creates these tables."""
 
 _OBJECT = JSON(none_as_null=True)
 _STATE = Enum(
@@ -28,15 +28,12 @@ _STATE = Enum(
     length=16,
     values_callable=lambda states: [state.value for state in states],
 )
-_SECONDS = Float(53)
-"""Seconds since 1970; in single precision, which PostgreSQL would take by default, these are
-minutes.
-"""
 
+# Seconds since 1970. PostgreSQL's default, single precision, would round them to minutes.
+_SECONDS = Float(53)
+
+# Numbers of events, of which there are many. SQLite generates numbers only for an INTEGER.
 _COUNT = BigInteger().with_variant(Integer, "sqlite")
-"""Numbers of events, of which there are many; what SQLite counts up by itself must be called
-INTEGER.
-"""
 
 
 class Base(DeclarativeBase):
@@ -44,9 +41,9 @@ class Base(DeclarativeBase):
 
 
 class JobRow(Base):
-    """One job; see `service.jobs.Job` for the fields.
+    """One job; see `service.jobs.Job` for the columns.
 
-    `events` counts the job's events, `space` is the request's for lists of one space.
+    `events` is the number of the job's events; `space` is the request's, for lists of one space.
     """
 
     __tablename__ = "jobs"
@@ -81,7 +78,7 @@ class JobRow(Base):
     events: Mapped[int] = mapped_column(server_default="0")
 
     def job(self, *, with_result: bool = True) -> Job:
-        """The row as a Job; its result is left unread where it is not wanted."""
+        """Convert the row; without its result, a deferred result is not read."""
         return Job(
             id=self.id,
             kind=self.kind,
@@ -105,7 +102,7 @@ class JobRow(Base):
 
 
 class EventRow(Base):
-    """Something that happened to a job; `number` counts within the job, without gaps."""
+    """An event of a job; `number` counts the events of the job without gaps."""
 
     __tablename__ = "events"
     __table_args__ = (UniqueConstraint("job", "number"), {"sqlite_autoincrement": True})
@@ -119,9 +116,7 @@ class EventRow(Base):
 
 
 class IdempotencyRow(Base):
-    """A request that was answered by a job, so that asking again gives the same; `owner` is "" for
-    nobody's.
-    """
+    """A request and the job that answers its repetitions; `owner` is "" for none."""
 
     __tablename__ = "idempotency"
 
@@ -135,7 +130,7 @@ class IdempotencyRow(Base):
 
 
 class EngineRow(Base):
-    """What an engine said of itself last."""
+    """The latest report of an engine."""
 
     __tablename__ = "engines"
 
@@ -148,7 +143,7 @@ class EngineRow(Base):
 
 
 class TokenRow(Base):
-    """Who may ask; of the secret only its digest is kept."""
+    """A token; of its secret only the digest is stored."""
 
     __tablename__ = "tokens"
 
@@ -162,7 +157,7 @@ class TokenRow(Base):
 
 
 class SessionRow(Base):
-    """A browser that a token was given to."""
+    """A session of a browser that was given a token."""
 
     __tablename__ = "sessions"
 

@@ -1,1 +1,1 @@
-"""One file a migration, oldest first."""
+"""The migrations, one file each, oldest first."""

@@ -1,4 +1,4 @@
-"""Jobs, as the first version kept them."""
+"""The jobs of the first version."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Create the tables."""
     op.create_table(
         "meta",
         sa.Column("key", sa.String(64), primary_key=True),

@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add what is missing; jobs that are there lose nothing."""
+    """Add tables and columns; the jobs are preserved."""
     _jobs()
     _events()
     _requests()
@@ -32,9 +32,10 @@ def _jobs() -> None:
         op.add_column("jobs", column)
     op.create_index("ix_jobs_owner", "jobs", ["owner", "state"])
     op.create_index("ix_jobs_engine", "jobs", ["engine", "state"])
-    # What ran without a lease is over: any engine may take it up again.
+    # A job that was running has no lease, so that its engine is dead: it is queued again.
     op.execute("UPDATE jobs SET state = 'queued', progress = NULL WHERE state = 'running'")
-    if op.get_bind().dialect.name == "sqlite":  # the only one that there was
+    # The first version supported SQLite alone, so other databases have no jobs yet.
+    if op.get_bind().dialect.name == "sqlite":
         op.execute("UPDATE jobs SET space = json_extract(request, '$.space')")
 
 

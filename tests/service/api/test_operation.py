@@ -37,7 +37,7 @@ def test_health(
     assert "Ray's head has died" in problem(http.get("/readyz"), 503, "not-ready")["detail"]
     store.engines.announce("e", "ready")
     monkeypatch.setattr(readiness, "SILENCE", 0.0)
-    assert "has not been heard" in problem(http.get("/readyz"), 503, "not-ready")["detail"]
+    assert "has not reported" in problem(http.get("/readyz"), 503, "not-ready")["detail"]
     assert http.get("/healthz").status_code == 200
 
 

@@ -160,7 +160,7 @@ def test_a_token_is_taken_from_the_environment(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["search", "--space", SPACE, "-O", "evaluations"], "'evaluations' is no NAME=VALUE"),
+        (["search", "--space", SPACE, "-O", "evaluations"], "NAME=VALUE, not 'evaluations'"),
         (
             ["search", "--space", SPACE, "--no-wait", "--watch"],
             "--watch needs the result: leave out --no-wait",

@@ -40,10 +40,10 @@ def test_a_new_machine_is_in_order(run: Any, data: Path, sound: list[str]) -> No
     ended = run("doctor", *sound)
     found = findings(ended.stdout)
     assert ended.exit_code == 0, ended.stdout
-    assert ended.stdout.endswith("nothing is wrong\n")
+    assert ended.stdout.endswith("no faults\n")
     assert found["database"] == (
         "!",
-        f"{data}/jobs.sqlite is not there yet; the first start makes it",
+        f"{data}/jobs.sqlite does not exist yet; the first start creates it",
     )
     assert found["artifacts"][0] == "!"
     assert {found[name][0] for name in ("packages", "disk", "tables", "predictors")} == {"✓"}
@@ -71,9 +71,9 @@ def test_a_service_at_work_is_in_order(
     assert found["database"] == ("✓", f"{data}/jobs.sqlite, schema version {HEAD}")
     assert found["artifacts"] == ("✓", f"{data}/results can be written and read")
     assert found["jobs"] == ("✓", "2 queued, 2 done, 1 cancelled")
-    assert found["uploads"] == ("✓", "1 are there")
+    assert found["uploads"] == ("✓", "1 have their content")
     assert found["engine"][0] == "✓"
-    assert found["engine"][1].startswith("host-1 is ready, heard ")
+    assert found["engine"][1].startswith("host-1 is ready, last report ")
     assert artifacts.paths() == before
 
 
@@ -86,7 +86,7 @@ def test_an_engine_that_says_nothing_is_a_fault(
     ended = run("doctor", *sound)
     lock.release()
     assert ended.exit_code == 1
-    said = f"the service (process {holder_of(data)}) runs, but its engine says nothing"
+    said = f"the service (process {holder_of(data)}) runs, but its engine does not report"
     assert findings(ended.stdout)["engine"] == ("✗", said)
     store.engines.announce("host-1", "fault", "the raylet [2] is dead")
     ended = run("doctor", *sound)
@@ -112,9 +112,9 @@ def test_what_is_broken_is_named(
     assert "broken.safetensors is not a predictor's file" in found["predictors"][1]
     assert found["uploads"] == (
         "✗",
-        "the content is gone of: cpu; upload again, or restore a backup",
+        "content is missing of: cpu; upload again, or restore a backup",
     )
-    assert ended.stdout.endswith("3 to mend\n")
+    assert ended.stdout.endswith("faults to fix: 3\n")
 
 
 def test_a_database_that_is_none_damaged_or_newer_is_named(
@@ -154,7 +154,7 @@ def test_an_older_database_is_only_noted(run: Any, data: Path, sound: list[str])
     connection.commit()
     connection.close()
     ended = run("doctor", *sound)
-    said = f"{data}/jobs.sqlite has schema version 0001; the next start makes it {HEAD}"
+    said = f"{data}/jobs.sqlite has schema version 0001; the next start upgrades it to {HEAD}"
     assert (ended.exit_code, findings(ended.stdout)["database"]) == (0, ("!", said))
 
 

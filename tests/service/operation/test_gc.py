@@ -67,7 +67,7 @@ def test_a_job_that_is_not_over_is_never_removed(store: Store, jobs: dict[str, s
 def test_durations_are_checked(run: Any, store: Store, given: str) -> None:
     ended = run("gc", "--older-than", given)
     assert (ended.exit_code, ended.stdout) == (2, "")
-    assert f"'{given}' is no duration; write 30d, 12h, 90m or 45s" in ended.stderr
+    assert f"30d, 12h, 90m or 45s, not '{given}'" in ended.stderr
 
 
 @pytest.mark.parametrize(

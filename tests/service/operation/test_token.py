@@ -43,7 +43,7 @@ def test_a_revoked_token_is_still_listed(run: Any, store: Store, clock: Any) -> 
     [
         (["create", "bob"], "there is a token 'bob' already"),
         (["create", ""], "printable characters"),
-        (["create", "x", "--expires", "soon"], "'soon' is no duration"),
+        (["create", "x", "--expires", "soon"], "45s, not 'soon'"),
         (["create", "x", "--expires", "0s"], "expires: a token must expire in the future"),
         (["create", "x", "--quota", "0"], "--quota"),
         (["revoke", "carol"], "there is no token 'carol' to revoke"),
