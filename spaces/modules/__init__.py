@@ -1,1 +1,1 @@
-"""Torch modules that blocks, networks and supernets are built from (imports torch)."""
+"""Torch modules of blocks, networks and supernets; importing them imports torch."""

@@ -1,4 +1,4 @@
-"""Blocks as torch modules, built from the same description that counts their MACs."""
+"""Blocks as torch modules, built from the descriptions that also count their costs."""
 
 from __future__ import annotations
 
@@ -29,21 +29,23 @@ ACTIVATIONS: dict[str, Callable[[bool], nn.Module]] = {
     "relu6": nn.ReLU6,
     "hswish": nn.Hardswish,
 }
-"""Name -> module, told whether it works in place."""
+"""Name -> function that makes the module; its argument is whether to work in place."""
 
 
 def build(block: Block, affine: bool = True) -> nn.Module:
-    """The module that computes a block.
+    """Build the module that computes a block.
 
     Args:
-        block: what to build.
-        affine: whether batch normalisation learns scale and shift (not in a supernet).
+        block: Block to build.
+        affine: Whether batch normalisation learns scale and shift, which supernets leave out.
     """
-    described = operator(block.operator)
+    description = operator(block.operator)
     branches = {
-        name: sequential(layers, affine) for name, (layers, _) in described.branches(block).items()
+        name: sequential(layers, affine)
+        for name, (layers, _) in description.branches(block).items()
     }
-    match described.arrangement:
+
+    match description.arrangement:
         case "shuffle":
             return ShuffleBlock(branches["main"], branches.get("proj"))
         case "sum":
@@ -57,8 +59,8 @@ def build(block: Block, affine: bool = True) -> nn.Module:
 
 
 def sequential(layers: Branch, affine: bool) -> nn.Sequential:
-    """Primitive layers as a torch Sequential with the same indices."""
-    # An activation that comes first must leave its input alone: others may read it too.
+    """Build primitive layers as a torch Sequential with the same indices."""
+    # The first layer must not change its input in place: other blocks may read it too.
     return nn.Sequential(*(_layer(layer, affine, index > 0) for index, layer in enumerate(layers)))
 
 
@@ -102,12 +104,11 @@ def _layer(layer: Layer, affine: bool, inplace: bool) -> nn.Module:
 
 
 class SqueezeExcitation(nn.Module):
-    """Scales channels by what two pointwise convolutions make of their means (MobileNetV3, arXiv
-    1905.02244).
+    """MobileNetV3's squeeze-and-excitation (arXiv 1905.02244): channels scaled by their means.
 
     Args:
-        channels: of the features.
-        reduced: channels between the two convolutions.
+        channels: Number of channels of the features.
+        reduced: Number of channels between the two pointwise convolutions.
     """
 
     def __init__(self, channels: int, reduced: int):
@@ -121,10 +122,10 @@ class SqueezeExcitation(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """The input added to what a branch makes of it.
+    """A branch with a shortcut.
 
     Args:
-        main: the branch.
+        main: Branch that is added to its input.
     """
 
     def __init__(self, main: nn.Sequential):
@@ -137,16 +138,17 @@ class ResidualBlock(nn.Module):
 
 
 class SumBlock(nn.Module):
-    """Two branches added.
+    """The sum of two branches of one input.
 
     Args:
-        main: the main branch.
-        proj: the projection.
+        main: Main branch.
+        proj: Projection.
     """
 
     def __init__(self, main: nn.Sequential, proj: nn.Sequential):
         super().__init__()
-        self.main, self.proj = main, proj
+        self.main = main
+        self.proj = proj
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.proj(x) + self.main(x)
@@ -157,31 +159,35 @@ class HalvesBlock(nn.Module):
     """DARTS's `FactorizedReduce`: half of the channels from even pixels, half from odd ones.
 
     Args:
-        before: what the input passes first.
-        first: on the whole.
-        second: on all but the first row and column.
-        behind: what the concatenation passes.
+        before: Module of the input.
+        first: Half that reads all pixels.
+        second: Half that reads all but the first row and column.
+        behind: Module of the concatenated halves.
     """
 
     def __init__(self, before: nn.Module, first: nn.Module, second: nn.Module, behind: nn.Module):
         super().__init__()
-        self.before, self.first, self.second, self.behind = before, first, second, behind
+        self.before = before
+        self.first = first
+        self.second = second
+        self.behind = behind
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.before(x)
-        result: Tensor = self.behind(torch.cat((self.first(x), self.second(x[:, :, 1:, 1:])), 1))
+        halves = (self.first(x), self.second(x[:, :, 1:, 1:]))
+        result: Tensor = self.behind(torch.cat(halves, 1))
         return result
 
 
 class ShuffleBlock(nn.Module):
     """ShuffleNetV2 block as in the SPOS release.
 
-    Stride 1: even channels pass, odd channels go through the main branch, both are concatenated.
-    Stride 2: the whole input goes through the projection and through the main branch.
+    With stride 1 the even channels bypass the main branch, which reads the odd ones. With stride 2
+    both the projection and the main branch read the whole input. The results are concatenated.
 
     Args:
-        main: the main branch.
-        proj: the projection of a strided block.
+        main: Main branch.
+        proj: Projection of a strided block. None: stride 1.
     """
 
     def __init__(self, main: nn.Sequential, proj: nn.Sequential | None = None):
@@ -192,6 +198,7 @@ class ShuffleBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.branch_proj is not None:
             return torch.cat((self.branch_proj(x), self.branch_main(x)), 1)
+
         count, channels, height, width = x.shape
         pairs = x.view(count, channels // 2, 2, height, width)
         # A contiguous copy of the odd channels: convolutions on a strided view are several times

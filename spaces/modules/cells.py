@@ -1,4 +1,4 @@
-"""Networks and supernets that follow a plan (see `spaces.cells.plan`)."""
+"""Networks and supernets that execute a plan; see `spaces.cells.plan`."""
 
 from __future__ import annotations
 
@@ -30,49 +30,54 @@ def execute(
     """Run a plan.
 
     Args:
-        plan: the plan.
-        modules: for each of the plan's blocks what computes it.
-        image: images [n, channels, height, width].
-        keep: numbers of further values that are wanted.
-        drop: chance that an operation on an edge of a cell is left out for an image; see
+        plan: Plan to run.
+        modules: Modules of the plan's blocks, in order.
+        image: Images [n, channels, height, width].
+        keep: Numbers of further values to return.
+        drop: Probability that an operation on an edge of a cell is dropped for an image; see
             `drop_path`.
 
     Returns:
         The last value, then those of `keep`.
     """
     values = {0: image}
-    wanted = (len(plan.steps), *keep)
-    rest = iter(modules)
+    returned = (len(plan.steps), *keep)
+    remaining = iter(modules)
     for number, (step, released) in enumerate(zip(plan.steps, plan.last_uses, strict=True), 1):
-        given = [values[source] for source in step.sources]
+        inputs = [values[source] for source in step.sources]
         match step:
             case Apply():
-                values[number] = next(rest)(*given)
+                values[number] = next(remaining)(*inputs)
                 if drop and step.droppable:
                     values[number] = drop_path(values[number], drop)
             case Add():
-                values[number] = _sum(given)
+                values[number] = _sum(inputs)
             case Concatenate():
-                values[number] = torch.cat(given, 1)
+                values[number] = torch.cat(inputs, 1)
             case Truncate():
-                values[number] = given[0][:, : step.channels]
+                values[number] = inputs[0][:, : step.channels]
             case Zeros():
                 values[number] = image.new_zeros(image.shape[0], *step.shape)
+
+        # Values that no later step reads free their memory at once.
         for value in released:
-            if value not in wanted:
+            if value not in returned:
                 del values[value]
-    return [values[number] for number in wanted]
+    return [values[number] for number in returned]
 
 
 def drop_path(x: Tensor, probability: float) -> Tensor:
-    """Each image's features x [n, ...] times 0 with `probability`, else times 1 / (1 -
-    probability).
+    """Multiply each image's features by 0 with a probability p, else by 1 / (1 - p).
 
-    Larsson et al., FractalNet, ICLR 2017 (arXiv 1605.07648), as DARTS has it. Like dropout it draws
-    from torch's generator, which a training seeds before every step.
+    Larsson et al., FractalNet, ICLR 2017 (arXiv 1605.07648), in the version of DARTS. Like dropout
+    it draws from torch's generator, which a training seeds before every step.
+
+    Args:
+        x: Features [n, ...].
+        probability: Probability that an image's features are dropped.
     """
-    kept = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1 - probability)
-    return x * (kept / (1 - probability))
+    survives = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1 - probability)
+    return x * (survives / (1 - probability))
 
 
 def _sum(values: Sequence[Tensor]) -> Tensor:
@@ -85,11 +90,11 @@ def _sum(values: Sequence[Tensor]) -> Tensor:
 class CellNetwork(nn.Module):
     """A stand-alone network; `blocks[i]` computes the i-th of the plan's blocks.
 
-    In training mode the operations on the edges of its cells are left out with the chance
-    `drop_path`, 0 to begin with.
+    In training mode the operations on the edges of its cells are dropped with the probability
+    `drop_path`, which is 0 at first.
 
     Args:
-        plan: how it is wired.
+        plan: Wiring of the blocks.
     """
 
     def __init__(self, plan: Plan):
@@ -102,24 +107,24 @@ class CellNetwork(nn.Module):
         return self.run(x)[0]
 
     def run(self, x: Tensor, keep: Sequence[int] = ()) -> list[Tensor]:
-        """The output, then the plan's values with the numbers `keep`."""
-        return execute(
-            self.plan, list(self.blocks), x, keep, self.drop_path if self.training else 0.0
-        )
+        """Return the output, then the plan's values with the numbers `keep`."""
+        drop = self.drop_path if self.training else 0.0
+        return execute(self.plan, list(self.blocks), x, keep, drop)
 
     @property
     def has_edges(self) -> bool:
-        """Whether there are operations that drop-path may leave out."""
+        """Whether there are operations that drop-path may drop."""
         return any(step.droppable for step in self.plan.applied)
 
 
 class CellSupernet(Supernet):
-    """A network with a module for every place of a space of cells, of which the active
-    architecture's plan runs some.
+    """A supernet with a module for every place of a cell space.
+
+    The plan of the active architecture executes some of them.
 
     Args:
-        space: the space whose architectures it runs.
-        num_classes: classes of the classifier (None: the space's own).
+        space: Space whose architectures it runs.
+        num_classes: Number of classes of the classifier. None: the space's.
     """
 
     space: CellSpace
@@ -133,7 +138,7 @@ class CellSupernet(Supernet):
         self.plan: Plan | None = None
 
     def candidate(self, block: Block) -> nn.Module:
-        """The module of a place, its batch normalisation without learned scale and shift."""
+        """Build the module of a place, without scale and shift in batch normalisation."""
         return build(block, affine=False)
 
     def _activate(self, codes: NDArray[np.signedinteger[Any]]) -> None:
@@ -143,7 +148,7 @@ class CellSupernet(Supernet):
         return execute(self._active(), self.path(), x)[0]
 
     def path(self) -> list[nn.Module]:
-        """The modules that the active architecture executes, in order."""
+        """Return the modules that the active architecture executes, in order."""
         return [self.places[step.place] for step in self._active().applied]
 
     def _active(self) -> Plan:

@@ -1,4 +1,4 @@
-"""LayerChoice: several modules of which one is executed."""
+"""LayerChoice: several modules, one of which is executed."""
 
 from __future__ import annotations
 
@@ -15,17 +15,24 @@ from spaces.modules.reduction import Reduction, check_reduction, masked, reduced
 
 
 class LayerChoice(Mutable):
-    """Several modules of which one is executed (NNI's name and meaning).
+    """Several modules, one of which is executed (as NNI's LayerChoice).
 
     Args:
-        candidates: name -> module, or a sequence of modules named "0", "1", ...
-        key: the choice's key; equal keys share a decision. Default: the module's path in the model.
-        reduction: how outputs are joined where a mask takes several; see
+        candidates: Name -> module, or a sequence of modules that are named "0", "1", ...
+        key: Key of the choice; equal keys share a decision. None: the module's path in the model.
+        reduction: How the outputs are combined if a mask selects several; see
             `spaces.modules.reduction`.
-        return_mask: whether `forward` returns (output, mask [candidates]).
+        return_mask: Whether `forward` returns (output, mask [candidates]).
 
     Raises:
-        InvalidParameter: there is no candidate, one is no module, or the reduction is unknown.
+        InvalidParameter: There is no candidate, one is no module, or the reduction is unknown.
+
+    Example:
+        >>> import torch
+        >>> layer = LayerChoice({"skip": nn.Identity(), "linear": nn.Linear(4, 2)}, key="layer")
+        >>> layer.activate("linear")
+        >>> layer(torch.zeros(1, 4)).shape
+        torch.Size([1, 2])
     """
 
     takeover = "on_forward_layer_choice"
@@ -42,13 +49,14 @@ class LayerChoice(Mutable):
             named: dict[str, Any] = dict(candidates.items())
         else:
             named = {str(index): module for index, module in enumerate(candidates)}
-        what = f"{key or 'a LayerChoice'}:"
+
+        label = key or "a LayerChoice"
         if not named or "" in named:
-            raise InvalidParameter(f"{what} needs candidates, each with a name")
+            raise InvalidParameter(f"{label}: needs candidates, each with a name")
         for name, module in named.items():
             if not isinstance(module, nn.Module):
                 raise InvalidParameter(
-                    f"{what} the candidate {name!r} is no module but {module!r:.60}"
+                    f"{label}: the candidate {name!r} is no module but {module!r:.60}"
                 )
         super().__init__(Choice(key or "", tuple(named)), return_mask)
         self.reduction = reduction
@@ -56,7 +64,7 @@ class LayerChoice(Mutable):
 
     @property
     def names(self) -> list[str]:
-        """The candidates' names, in the order of their codes."""
+        """Names of the candidates, in the order of their codes."""
         return list(self.choice.candidates)
 
     def __len__(self) -> int:
@@ -74,33 +82,35 @@ class LayerChoice(Mutable):
         return self.candidates[code](*inputs, **options)
 
     def masked(self, mask: Tensor, *inputs: Any, **options: Any) -> Tensor | list[Tensor] | None:
-        """The candidates that a mask [candidates] takes (bool) or weights (float), run and
-        reduced.
+        """Run the candidates that a mask selects (bool) or weights (float), and reduce the outputs.
+
+        Args:
+            mask: Tensor [candidates].
+            inputs: Positional arguments of the candidates.
+            options: Keyword arguments of the candidates.
         """
         runs = [partial(candidate, *inputs, **options) for candidate in self.candidates]
         return reduced(self.reduction, masked(mask, runs))
 
     def codes_running(self, path: str) -> frozenset[int]:
-        """The code of the candidate that the part at `path` belongs to."""
-        holder, _, rest = path.partition(".")
-        return (
-            frozenset({int(rest.split(".")[0])})
-            if holder == "candidates" and rest
-            else super().codes_running(path)
-        )
+        """Return the code of the candidate that contains the submodule at `path`."""
+        container, _, inner_path = path.partition(".")
+        if container == "candidates" and inner_path:
+            return frozenset({int(inner_path.split(".")[0])})
+        return super().codes_running(path)
 
     def frozen(self, code: int) -> nn.Module:
-        """The chosen candidate, behind a module that returns the mask too where this one does."""
-        chosen = self.candidates[code]
-        return WithMask(chosen, self.mask_of(code)) if self.return_mask else chosen
+        """Return the candidate, wrapped to return the mask too where this module does."""
+        candidate = self.candidates[code]
+        return WithMask(candidate, self.mask_of(code)) if self.return_mask else candidate
 
 
 class WithMask(nn.Module):
     """A module that also returns a constant mask.
 
     Args:
-        module: what is run.
-        mask: bool [candidates].
+        module: Module to run.
+        mask: Mask to return, bool [candidates].
     """
 
     mask: Tensor

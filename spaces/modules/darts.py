@@ -1,5 +1,6 @@
-"""The auxiliary classifier of DARTS (Liu et al., ICLR 2019, arXiv 1806.09055; quark0/darts,
-cnn/model.py).
+"""The auxiliary classifier of DARTS.
+
+Liu et al., ICLR 2019 (arXiv 1806.09055; quark0/darts, cnn/model.py).
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from spaces.modules.cells import CellNetwork
 
 
 class AuxiliaryHead(nn.Sequential):
-    """A second classifier on features of 8 (CIFAR-10) or 7 (ImageNet) pixels a side, for training.
+    """A second classifier for training, on features of 8x8 (CIFAR-10) or 7x7 (ImageNet) pixels.
 
     Args:
-        channels: of the features.
-        side: of the features.
-        num_classes: classes.
+        channels: Number of channels of the features.
+        side: Side of the features in pixels.
+        num_classes: Number of classes.
     """
 
     def __init__(self, channels: int, side: int, num_classes: int):
@@ -28,7 +29,7 @@ class AuxiliaryHead(nn.Sequential):
             nn.BatchNorm2d(128),
             nn.ReLU(inplace=True),
             nn.Conv2d(128, 768, 2, bias=False),
-            # The release left this one out for ImageNet, by mistake as it says.
+            # The release lacks this one for ImageNet, by mistake according to its own comment.
             *([nn.BatchNorm2d(768)] if side == 8 else []),
             nn.ReLU(inplace=True),
             nn.Flatten(),
@@ -37,12 +38,11 @@ class AuxiliaryHead(nn.Sequential):
 
 
 class AuxiliaryNetwork(CellNetwork):
-    """A network with an auxiliary head, which only training runs: then the result is (scores,
-    auxiliary scores).
+    """A network with an auxiliary head, which returns (scores, auxiliary scores) in training.
 
     Args:
-        plan: how it is wired.
-        auxiliary: the second classifier.
+        plan: Wiring of the blocks.
+        auxiliary: Second classifier.
     """
 
     def __init__(self, plan: Plan, auxiliary: AuxiliaryHead):

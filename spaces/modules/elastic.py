@@ -1,6 +1,4 @@
-"""Layers that run with their first channels only, so that cells of different widths share
-weights.
-"""
+"""Layers that run with their first channels only, so that cells of all widths share weights."""
 
 from __future__ import annotations
 
@@ -19,11 +17,10 @@ from spaces.operators.layers import Activation, BatchNorm, Conv
 
 
 class ElasticConv(nn.Conv2d):
-    """A convolution that uses as many input channels as its input has, and as many output channels
-    as are active.
+    """A convolution with the input channels of its input and the first `active` output channels.
 
     Args:
-        conv: the largest convolution.
+        conv: Largest convolution.
     """
 
     def __init__(self, conv: Conv):
@@ -45,11 +42,11 @@ class ElasticConv(nn.Conv2d):
 
 
 class ElasticBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation of the first channels: as many as its input has.
+    """Batch normalisation of as many of its first channels as its input has.
 
     Args:
-        channels: the most.
-        affine: whether it learns scale and shift.
+        channels: Largest number of channels.
+        affine: Whether it learns scale and shift.
     """
 
     def __init__(self, channels: int, affine: bool = False):
@@ -59,33 +56,36 @@ class ElasticBatchNorm(nn.BatchNorm2d):
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
-        rate = self.momentum
-        passing = self.training and not self.track_running_stats  # the batch's statistics alone
-        if self.training and not passing:
+        momentum = self.momentum
+        # Without tracking the batch's own statistics are used, and none are updated.
+        untracked = self.training and not self.track_running_stats
+        if self.training and not untracked:
             self.num_batches_tracked.add_(1)
-            if rate is None:  # torch: the mean over all batches
-                rate = 1 / float(self.num_batches_tracked)
+            # As in torch, None means the mean over all batches.
+            if momentum is None:
+                momentum = 1 / float(self.num_batches_tracked)
+
         channels = x.shape[1]
         return nn.functional.batch_norm(
             x,
-            None if passing else self.running_mean[:channels],
-            None if passing else self.running_var[:channels],
+            None if untracked else self.running_mean[:channels],
+            None if untracked else self.running_var[:channels],
             self.weight[:channels] if self.affine else None,
             self.bias[:channels] if self.affine else None,
             training=self.training,
-            momentum=rate or 0.0,
+            momentum=momentum or 0.0,
             eps=self.eps,
         )
 
 
 class ElasticConvBlock(nn.Sequential):
-    """The module of a `conv` block that also computes narrower ones of its kind.
+    """The module of a `conv` block that also computes narrower ones.
 
     Args:
-        block: the largest one: a convolution, batch normalisation and an activation.
+        block: Widest block, of a convolution, batch normalisation and an activation.
 
     Raises:
-        InvalidBlock: the block consists of something else.
+        InvalidBlock: The block has other layers.
     """
 
     def __init__(self, block: Block):
@@ -112,15 +112,15 @@ class ElasticConvBlock(nn.Sequential):
 
 
 class ElasticCellSupernet(CellSupernet):
-    """A supernet of cells whose convolutions are as wide as the active architecture has them.
+    """A supernet of cells whose convolutions take the widths of the active architecture.
 
     Args:
-        space: the space whose architectures it runs.
-        num_classes: classes of the classifier (None: the space's own).
+        space: Space whose architectures it runs.
+        num_classes: Number of classes of the classifier. None: the space's.
     """
 
     def candidate(self, block: Block) -> nn.Module:
-        """The module of a place: convolutions are elastic."""
+        """Build the module of a place; convolutions are elastic."""
         return ElasticConvBlock(block) if block.operator == "conv" else super().candidate(block)
 
     def _activate(self, codes: NDArray[np.signedinteger[Any]]) -> None:

@@ -1,5 +1,4 @@
-"""Inverted residuals whose narrower and smaller-kernelled versions are parts of the largest one's
-weights.
+"""Inverted residuals whose narrower versions and smaller kernels are slices of shared weights.
 
 Once-for-All: Cai et al., ICLR 2020 (arXiv 1908.09791), section 3.3.
 """
@@ -20,16 +19,16 @@ from spaces.operators.mobile import SE_REDUCTION, divisible
 
 
 class ElasticDepthwise(nn.Conv2d):
-    """A depthwise convolution whose smaller kernels are transformed centres of the next larger
-    ones.
+    """A depthwise convolution whose smaller kernels are transformed centres of larger ones.
 
-    The centre of a kernel, its `s x s` weights in a row, is multiplied by a matrix [s^2, s^2] that
-    all channels share (arXiv 1908.09791, figure 4); the matrices begin as identities.
+    The centre of the next larger kernel, flattened to `s * s` weights, is multiplied by a matrix
+    [s^2, s^2] that all channels share (arXiv 1908.09791, figure 4). The matrices are initialised as
+    identities.
 
     Args:
-        channels: the most.
-        kernels: side lengths.
-        stride: of the convolution.
+        channels: Largest number of channels.
+        kernels: Side lengths of the kernels.
+        stride: Stride of the convolution.
     """
 
     def __init__(self, channels: int, kernels: Sequence[int], stride: int):
@@ -45,62 +44,64 @@ class ElasticDepthwise(nn.Conv2d):
 
     @torch.no_grad()
     def reset_matrices(self) -> None:
-        """Let smaller kernels be centres of larger ones."""
+        """Make smaller kernels the unchanged centres of larger ones."""
         for larger, smaller in pairwise(self.kernels):
             self.get_parameter(_matrix_name(larger, smaller)).copy_(torch.eye(smaller**2))
 
     def kernel(self, size: int, channels: int) -> Tensor:
-        """The kernel [channels, 1, size, size] of the first channels."""
+        """Return the kernel of the first channels, [channels, 1, size, size]."""
         weight = self.weight[:channels]
         for larger, smaller in pairwise(self.kernels):
             if larger == size:
                 break
-            cut = (larger - smaller) // 2
-            centre = weight[:, :, cut : cut + smaller, cut : cut + smaller].reshape(
-                channels, smaller**2
-            )
+            margin = (larger - smaller) // 2
+            inner = slice(margin, margin + smaller)
+            centre = weight[:, :, inner, inner].reshape(channels, smaller**2)
             matrix = self.get_parameter(_matrix_name(larger, smaller))
             weight = nn.functional.linear(centre, matrix).view(channels, 1, smaller, smaller)
         return weight.contiguous()
 
     def run(self, x: Tensor, size: int) -> Tensor:
-        """The convolution of x [b, channels, height, width] by kernels of side `size`."""
+        """Convolve x [b, channels, height, width] with kernels of side `size`."""
         kernel = self.kernel(size, x.shape[1])
         return nn.functional.conv2d(x, kernel, None, self.stride, size // 2, groups=x.shape[1])
 
 
 class ElasticSqueezeExcitation(SqueezeExcitation):
-    """Squeeze-and-excitation of the first channels: as many as its input has.
+    """Squeeze-and-excitation of as many of its first channels as its input has.
 
     Args:
-        channels: the most.
+        channels: Largest number of channels.
     """
 
     def __init__(self, channels: int):
         super().__init__(channels, reduced_channels(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        channels, reduced = x.shape[1], reduced_channels(x.shape[1])
-        first, second = self.reduce, self.expand
-        assert first.bias is not None
-        assert second.bias is not None
+        channels = x.shape[1]
+        reduced = reduced_channels(channels)
+        assert self.reduce.bias is not None
+        assert self.expand.bias is not None
+
         means = x.mean((2, 3), keepdim=True)
-        inner = nn.functional.conv2d(
-            means, first.weight[:reduced, :channels].contiguous(), first.bias[:reduced]
+        reduce_weight = self.reduce.weight[:reduced, :channels].contiguous()
+        squeezed = nn.functional.conv2d(means, reduce_weight, self.reduce.bias[:reduced])
+
+        expand_weight = self.expand.weight[:channels, :reduced].contiguous()
+        scores = nn.functional.conv2d(
+            nn.functional.relu(squeezed), expand_weight, self.expand.bias[:channels]
         )
-        outer = second.weight[:channels, :reduced].contiguous()
-        scores = nn.functional.conv2d(nn.functional.relu(inner), outer, second.bias[:channels])
         return x * nn.functional.hardsigmoid(scores)
 
 
 class ElasticMBConv(nn.Module):
-    """All inverted residuals of a layer in the weights of the largest one.
+    """All inverted residuals of a layer, sharing the weights of the largest one.
 
     Args:
-        blocks: `mbconv` blocks that differ in kernel and expansion alone, expansions above 1.
+        blocks: `mbconv` blocks with expansions above 1, which differ in kernel and expansion only.
 
     Raises:
-        InvalidBlock: blocks that differ in more, or of another kind.
+        InvalidBlock: A block is of another kind, or differs in something else.
     """
 
     def __init__(self, blocks: Sequence[Block]):
@@ -110,12 +111,14 @@ class ElasticMBConv(nn.Module):
             if (
                 block.operator != "mbconv"
                 or (block.expansion or 1) < 2
-                or _fixed_part(block) != _fixed_part(first)
+                or _common_fields(block) != _common_fields(first)
             ):
                 raise InvalidBlock(
                     f"blocks of one elastic layer are mbconv of one shape, not {first} and {block}"
                 )
-        self.inputs, self.shortcut = first.input[0], first.shortcut
+
+        self.inputs = first.input[0]
+        self.shortcut = first.shortcut
         widest = self.inputs * max(block.expansion or 1 for block in blocks)
         activation = ACTIVATIONS[first.activation or "relu6"]
         self.expand = nn.Conv2d(self.inputs, widest, 1, bias=False)
@@ -131,7 +134,7 @@ class ElasticMBConv(nn.Module):
         self.project_norm = nn.BatchNorm2d(first.output[0])
 
     def forward(self, x: Tensor, kernel: int, expansion: int) -> Tensor:
-        """The block with this kernel and expansion on x [b, inputs, height, width]."""
+        """Compute the block with this kernel and expansion on x [b, inputs, height, width]."""
         hidden = self.inputs * expansion
         y = nn.functional.conv2d(x, self.expand.weight[:hidden])
         y = self.expand_activation(self.expand_norm(y))
@@ -144,11 +147,14 @@ class ElasticMBConv(nn.Module):
 
     @torch.no_grad()
     def copy_to(self, module: nn.Module, block: Block) -> None:
-        """Give the module that computes one of the blocks alone its part of the weights and
-        statistics.
+        """Copy the weights and statistics of one block to a module that computes it alone.
+
+        Args:
+            module: Module of `block`, as `spaces.modules.blocks.build` builds it.
+            block: One of the layer's blocks.
         """
         main = module.get_submodule("main") if self.shortcut else module
-        target = [part for part in main.modules() if part._parameters]
+        targets = [submodule for submodule in main.modules() if submodule._parameters]
         hidden = self.inputs * (block.expansion or 1)
         sources: list[nn.Module] = [
             self.expand,
@@ -159,39 +165,42 @@ class ElasticMBConv(nn.Module):
         if self.squeeze is not None:
             sources += [self.squeeze.reduce, self.squeeze.expand]
         sources += [self.project, self.project_norm]
-        for own, source in zip(target, sources, strict=True):
-            given = {**dict(source.named_parameters()), **dict(source.named_buffers())}
+
+        for target, source in zip(targets, sources, strict=True):
+            values = {**dict(source.named_parameters()), **dict(source.named_buffers())}
             if isinstance(source, ElasticDepthwise):
-                given["weight"] = source.kernel(block.kernel or 3, hidden)
-            for name, value in (*own.named_parameters(), *own.named_buffers()):
-                value.copy_(given[name][tuple(map(slice, value.shape))])
+                values["weight"] = source.kernel(block.kernel or 3, hidden)
+            for name, value in (*target.named_parameters(), *target.named_buffers()):
+                # The first channels of each dimension.
+                value.copy_(values[name][tuple(map(slice, value.shape))])
 
     @torch.no_grad()
     def sort_channels(self) -> None:
-        """Order the hidden channels by the sum of the projection's magnitudes, the greatest first.
+        """Sort the hidden channels by descending sum of the projection's magnitudes.
 
-        Narrower blocks then keep the channels that matter most (arXiv 1908.09791, section 3.3,
-        elastic width). The largest block computes what it did before, up to the order of its sums;
-        so do all its kernels.
+        Narrower blocks then have the most important channels (arXiv 1908.09791, section 3.3,
+        elastic width). The widest block computes the same as before, up to the order of its sums,
+        with every kernel.
         """
         order = self.project.weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
         _permute(self.project, order, 1)
-        for part in (self.expand, self.expand_norm, self.depthwise, self.depthwise_norm):
-            _permute(part, order, 0)
+        for module in (self.expand, self.expand_norm, self.depthwise, self.depthwise_norm):
+            _permute(module, order, 0)
+
         if self.squeeze is not None:
-            reduce, expand = self.squeeze.reduce, self.squeeze.expand
+            # Its own inner channels are sorted too, by the same criterion.
+            reduce = self.squeeze.reduce
+            expand = self.squeeze.expand
             _permute(expand, order, 0)
-            inner = expand.weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
-            _permute(expand, inner, 1)
-            reduce.weight.copy_(reduce.weight[inner][:, order])
+            inner_order = expand.weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
+            _permute(expand, inner_order, 1)
+            reduce.weight.copy_(reduce.weight[inner_order][:, order])
             assert reduce.bias is not None
-            reduce.bias.copy_(reduce.bias[inner])
+            reduce.bias.copy_(reduce.bias[inner_order])
 
 
 def reduced_channels(channels: int) -> int:
-    """Channels between the convolutions of a squeeze-and-excitation, as `spaces.operators.mobile`
-    has them.
-    """
+    """Return the channels inside a squeeze-and-excitation, as `spaces.operators.mobile` does."""
     return divisible(channels // SE_REDUCTION)
 
 
@@ -199,15 +208,20 @@ def _matrix_name(larger: int, smaller: int) -> str:
     return f"matrix_{larger}_to_{smaller}"
 
 
-def _fixed_part(block: Block) -> tuple[object, ...]:
+def _common_fields(block: Block) -> tuple[object, ...]:
     return block.input, block.output, block.stride, block.activation, block.se, block.shortcut
 
 
-def _permute(part: nn.Module, order: Tensor, dimension: int) -> None:
-    """Reorder what a part has for each hidden channel: weights along a dimension, biases and
-    statistics along 0.
+def _permute(module: nn.Module, order: Tensor, dimension: int) -> None:
+    """Reorder the hidden channels of a module.
+
+    Args:
+        module: Layer with weights, and perhaps biases or statistics, per channel.
+        order: New order of the channels, int [channels].
+        dimension: Dimension of the weights to reorder; biases and statistics have dimension 0.
     """
-    for name, value in (*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)):
+    tensors = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
+    for name, value in tensors:
         if name == "weight":
             value.copy_(value.index_select(dimension, order))
         elif dimension == 0 and value.ndim == 1 and len(value) == len(order):

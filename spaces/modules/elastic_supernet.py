@@ -1,11 +1,12 @@
-"""Once-for-All's supernet: one set of weights a layer, of which every candidate is a part (arXiv
-1908.09791).
+"""Once-for-All's supernet: candidates are slices of one set of weights per layer.
+
+Cai et al., ICLR 2020 (arXiv 1908.09791).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 
 
 class ElasticPart(nn.Module):
-    """One candidate of an elastic layer: a view without weights of its own.
+    """One candidate of an elastic layer, a view on the layer's weights.
 
-    Its parameters and statistics are those of the whole layer, whose they are in state dicts.
+    State dicts have the parameters and statistics at the layer only.
 
     Args:
-        whole: the layer's weights.
-        block: what is computed.
+        whole: Layer with the weights of all candidates.
+        block: Block that the candidate computes.
     """
 
     def __init__(self, whole: ElasticMBConv, block: Block):
@@ -47,9 +48,7 @@ class ElasticPart(nn.Module):
     def named_modules(
         self, memo: set[nn.Module] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, nn.Module]]:
-        """This module and those of the whole layer, so that what runs can be found (`parameters`,
-        `buffers`).
-        """
+        """Yield this module and the layer's, so that `parameters` and `buffers` find them."""
         memo = set() if memo is None else memo
         yield from super().named_modules(memo, prefix, remove_duplicate)
         inner = f"{prefix}.whole" if prefix else "whole"
@@ -60,100 +59,110 @@ class ElasticPart(nn.Module):
 
 
 class ElasticLayerChoice(LayerChoice):
-    """A LayerChoice whose candidates share their weights; a candidate without blocks passes its
-    input on.
+    """A LayerChoice whose candidates share weights; one without blocks passes its input.
 
     Args:
-        candidates: name -> at most one block.
-        key: the choice's key.
+        candidates: Name -> at most one block.
+        key: Key of the choice.
     """
 
     def __init__(self, candidates: Mapping[str, Sequence[Block]], key: str):
-        blocks = [block for each in candidates.values() for block in each]
-        whole = ElasticMBConv(blocks)
+        whole = ElasticMBConv([block for blocks in candidates.values() for block in blocks])
         views = {
-            name: ElasticPart(whole, each[0]) if len(each) else nn.Identity()
-            for name, each in candidates.items()
+            name: ElasticPart(whole, blocks[0]) if len(blocks) else nn.Identity()
+            for name, blocks in candidates.items()
         }
         super().__init__(views, key)
-        # Before the views, so that its weights are named after it and not after the first of them.
+
+        # Registered before the views, so that its weights are named after it, not after a view.
         views_of = self._modules.pop("candidates")
         self.whole = whole
         self._modules["candidates"] = views_of
 
 
 class ElasticSupernet(ChainSupernet):
-    """A chain of fixed blocks and elastic layers, its normalisations with scale and shift as in the
-    networks.
+    """A chain of fixed blocks and elastic layers.
+
+    Unlike in other supernets, normalisations have scale and shift, as the networks do.
     """
 
     @torch.no_grad()
     def sort_channels(self) -> None:
-        """Order the hidden channels of all layers by importance; see
-        `ElasticMBConv.sort_channels`.
-        """
+        """Sort the hidden channels by importance; see `ElasticMBConv.sort_channels`."""
         for choice in self.choices:
             if isinstance(choice, ElasticLayerChoice):
                 choice.whole.sort_channels()
 
     @torch.no_grad()
     def copy_to(self, network: nn.Module, architecture: Architecture) -> None:
-        """Give the network of an architecture its part of the weights and statistics.
+        """Copy the weights and statistics of an architecture to its network.
 
         Args:
-            network: as `space.network(architecture)` builds it, for as many classes.
-            architecture: active afterwards.
+            network: Network of `space.network(architecture)` with as many classes.
+            architecture: Architecture of the space, which this activates.
         """
         assert isinstance(network, ChainNetwork)
         self.activate(architecture)
-        running = [part for part in self.path() if not isinstance(part, nn.Identity)]
-        for own, part in zip(network.blocks, running, strict=True):
-            if isinstance(part, ElasticPart):
-                part.__dict__["whole"].copy_to(own, part.block)
+        # A skipped layer is an identity here, and absent in the network.
+        sources = [module for module in self.path() if not isinstance(module, nn.Identity)]
+        for target, source in zip(network.blocks, sources, strict=True):
+            if isinstance(source, ElasticPart):
+                source.__dict__["whole"].copy_to(target, source.block)
             else:
-                own.load_state_dict(part.state_dict())
+                target.load_state_dict(source.state_dict())
 
     @property
     def num_classes(self) -> int:
-        """Classes that the last layer tells apart."""
-        return [
-            part.out_features for part in self.layers[-1].modules() if isinstance(part, nn.Linear)
-        ][-1]
+        """Number of classes of the classifier."""
+        linear = [layer for layer in self.layers[-1].modules() if isinstance(layer, nn.Linear)]
+        return linear[-1].out_features
 
 
 def elastic_of(supernet: nn.Module) -> ElasticSupernet | None:
-    """The elastic supernet, also behind elastic resolution; None where a supernet is of another
-    kind.
-    """
+    """Return the elastic supernet, unwrapped from elastic resolution; None for other supernets."""
     inner = supernet.inner if isinstance(supernet, ResizingSupernet) else supernet
     return inner if isinstance(inner, ElasticSupernet) else None
 
 
 def extract(supernet: Supernet, architecture: Architecture) -> nn.Module:
-    """The network of an architecture with its part of an elastic supernet's weights; it computes
-    what the path does.
+    """Build the network of an architecture with its weights of an elastic supernet.
+
+    The network computes the same as the supernet's path.
 
     Args:
-        supernet: elastic, with or without elastic resolution.
-        architecture: of its space; active in it afterwards.
+        supernet: Elastic supernet, with or without elastic resolution.
+        architecture: Architecture of its space, which this activates.
+
+    Example:
+        >>> import spaces
+        >>> space = spaces.get("ofa-mobilenetv3(width=0.35, resolutions=(32,))")
+        >>> supernet = space.supernet(num_classes=2).eval()
+        >>> network = extract(supernet, space.sample(np.random.default_rng(0)))
+        >>> x = torch.zeros(1, 3, 32, 32)
+        >>> torch.allclose(network(x), supernet(x), atol=1e-5)
+        True
     """
-    found = elastic_of(supernet)
-    assert found is not None
-    network = supernet.space.network(architecture, found.num_classes)
+    elastic = elastic_of(supernet)
+    assert elastic is not None
+    network = supernet.space.network(architecture, elastic.num_classes)
     copy_part(network, supernet, architecture)
     return network.train(supernet.training)
 
 
 def copy_part(network: nn.Module, supernet: Supernet, architecture: Architecture) -> bool:
-    """Give a network its part of an elastic supernet's weights; False, and nothing done, for other
-    supernets.
+    """Copy an architecture's weights of an elastic supernet to its network.
+
+    Returns:
+        Whether the supernet is elastic; otherwise nothing is copied.
     """
-    found = elastic_of(supernet)
-    if found is None:
+    elastic = elastic_of(supernet)
+    if elastic is None:
         return False
+
     supernet.activate(architecture)
-    rest = {choice.key: architecture.choices[choice.key] for choice in found.space.choices}
-    found.copy_to(network, found.space.architecture(rest))
+    # Without the resolution, which is no choice of the inner space.
+    choices = {choice.key: architecture.choices[choice.key] for choice in elastic.space.choices}
+    elastic.copy_to(network, elastic.space.architecture(choices))
     return True
 
 
@@ -163,25 +172,22 @@ def elastic_supernet(
     initialise: Initialiser,
     generator: torch.Generator | None = None,
 ) -> ElasticSupernet:
-    """The supernet of a chain whose candidates are inverted residuals; arguments as of
-    `chain_supernet`.
-    """
+    """Build the supernet of a chain of inverted residuals; arguments as of `chain_supernet`."""
 
     def make() -> ElasticSupernet:
-        return ElasticSupernet(space, [_layer(part) for part in layout])
+        return ElasticSupernet(space, [_build_layer(item) for item in layout])
 
-    def begin(module: nn.Module, generator: torch.Generator) -> None:
+    def initialise_all(module: nn.Module, generator: torch.Generator) -> None:
         initialise(module, generator)
-        for part in module.modules():
-            if isinstance(part, ElasticDepthwise):
-                part.reset_matrices()
+        # The initialiser knows convolutions and linear layers only.
+        for submodule in module.modules():
+            if isinstance(submodule, ElasticDepthwise):
+                submodule.reset_matrices()
 
-    return materialise(make, begin, generator)
+    return materialise(make, initialise_all, generator)
 
 
-def _layer(part: Any) -> nn.Module:
-    return (
-        ElasticLayerChoice(part.candidates, part.key)
-        if isinstance(part, ChoiceLayer)
-        else build(part)
-    )
+def _build_layer(item: Block | ChoiceLayer) -> nn.Module:
+    if isinstance(item, ChoiceLayer):
+        return ElasticLayerChoice(item.candidates, item.key)
+    return build(item)

@@ -1,4 +1,4 @@
-"""InputChoice: some of several inputs, reduced to one output."""
+"""InputChoice: a selection of several inputs, reduced to one output."""
 
 from __future__ import annotations
 
@@ -19,19 +19,26 @@ Inputs = Sequence[Tensor] | Mapping[str, Tensor]
 
 
 class InputChoice(Mutable):
-    """Chooses some of its inputs and reduces them to one output (NNI's name and meaning).
+    """Select some of its inputs and reduce them to one output (as NNI's InputChoice).
 
     Args:
-        n_candidates: how many inputs there are.
-        choose_from: their names; "" where one has none. One of both must be given.
-        n_chosen: how many are chosen; None: any number. Where none is, the output is None (an empty
-            list with the reduction none), so that a skip connection reads `if skip is not None`.
-        reduction: sum, mean, concat (along dimension 1) or none (a list).
-        return_mask: whether `forward` returns (output, mask [inputs]).
-        key: the choice's key; equal keys share a decision. Default: the module's path in the model.
+        n_candidates: Number of inputs. None: as many as `choose_from` has.
+        choose_from: Names of the inputs; "" for one without a name. None: they have no names.
+        n_chosen: Number of selected inputs. None: any number; without any the output is None (an
+            empty list with the reduction none), so that a skip connection reads
+            `if skip is not None`.
+        reduction: `sum`, `mean`, `concat` (along dimension 1) or `none` (a list).
+        return_mask: Whether `forward` returns (output, mask [inputs]).
+        key: Key of the choice; equal keys share a decision. None: the module's path in the model.
 
     Raises:
-        InvalidParameter: the numbers contradict each other, or the reduction is unknown.
+        InvalidParameter: The numbers contradict each other, or the reduction is unknown.
+
+    Example:
+        >>> skip = InputChoice(n_candidates=2, n_chosen=1, key="skip")
+        >>> skip.activate("1")
+        >>> skip([torch.zeros(1), torch.ones(1)])
+        tensor([1.])
     """
 
     takeover = "on_forward_input_choice"
@@ -48,38 +55,47 @@ class InputChoice(Mutable):
         key: str | None = None,
     ):
         check_reduction(reduction)
-        what = key or "an InputChoice"
+        label = key or "an InputChoice"
         if n_candidates is None and choose_from is None:
-            raise InvalidParameter(f"{what}: give n_candidates or choose_from")
+            raise InvalidParameter(f"{label}: give n_candidates or choose_from")
         sources = (
             list(choose_from) if choose_from is not None else [self.NO_KEY] * (n_candidates or 0)
         )
         if n_candidates is not None and n_candidates != len(sources):
             raise InvalidParameter(
-                f"{what}: n_candidates is {n_candidates}, but choose_from has {len(sources)} names"
+                f"{label}: n_candidates is {n_candidates}, but choose_from has {len(sources)} names"
             )
+
+        # Inputs without different names are named by their numbers.
         named = len(set(sources)) == len(sources) and self.NO_KEY not in sources
         names = sources if named else [str(index) for index in range(len(sources))]
-        combination = Combination.from_inputs(key or what, names, n_chosen)
+        combination = Combination.from_inputs(label, names, n_chosen)
         super().__init__(
             Combination(key or "", combination.candidates, combination.inputs, n_chosen),
             return_mask,
         )
-        self.n_candidates, self.choose_from, self.n_chosen = len(sources), sources, n_chosen
+        self.n_candidates = len(sources)
+        self.choose_from = sources
+        self.n_chosen = n_chosen
         self.reduction = reduction
 
     @cached_property
     def subsets(self) -> tuple[tuple[int, ...], ...]:
-        """For each code the inputs that it takes, by index."""
+        """Indices of the inputs that each code selects."""
         return self.choice.subsets
 
     def listed(self, inputs: Inputs) -> list[Tensor]:
-        """The inputs in order; raises InvalidParameter where their number or names are others."""
+        """Return the inputs in order.
+
+        Raises:
+            InvalidParameter: An input is missing, or their number differs.
+        """
         if isinstance(inputs, Mapping):
             missing = [name for name in self.choose_from if name not in inputs]
             if missing:
                 raise InvalidParameter(f"{self.label}: the input {missing[0]!r} is missing")
             return [inputs[name] for name in self.choose_from]
+
         if len(inputs) != self.n_candidates:
             raise InvalidParameter(
                 f"{self.label}: {self.n_candidates} inputs are chosen from, not {len(inputs)}"
@@ -87,30 +103,29 @@ class InputChoice(Mutable):
         return list(inputs)
 
     def forward(self, inputs: Inputs) -> Any:
-        """The chosen inputs, reduced."""
+        """Reduce the selected inputs."""
         return super().forward(self.listed(inputs))
 
     def _run(self, code: int, *inputs: Any, **options: Any) -> Any:
         return reduced(self.reduction, [inputs[0][index] for index in self.subsets[code]])
 
     def masked(self, mask: Tensor, inputs: Inputs) -> Tensor | list[Tensor] | None:
-        """The inputs that a mask [inputs] takes (bool) or weights (float), reduced."""
-        return reduced(
-            self.reduction, masked(mask, [partial(_same, tensor) for tensor in self.listed(inputs)])
-        )
+        """Reduce the inputs that a mask [inputs] selects (bool) or weights (float)."""
+        getters = [partial(_identity, tensor) for tensor in self.listed(inputs)]
+        return reduced(self.reduction, masked(mask, getters))
 
     def mask_of(self, code: int) -> Tensor:
-        """The inputs that a code takes, bool [inputs]."""
+        """Return the inputs that a code selects as a mask, bool [inputs]."""
         return torch.tensor([index in self.subsets[code] for index in range(self.n_candidates)])
 
     def frozen(self, code: int) -> nn.Module:
-        """The fixed selection."""
+        """Return the fixed selection."""
         names = self.choose_from if self.NO_KEY not in self.choose_from else None
         mask = self.mask_of(code) if self.return_mask else None
         return ChosenInputs(self.subsets[code], self.reduction, names, mask)
 
 
-def _same(tensor: Tensor) -> Tensor:
+def _identity(tensor: Tensor) -> Tensor:
     return tensor
 
 
@@ -118,10 +133,10 @@ class ChosenInputs(nn.Module):
     """A decided InputChoice.
 
     Args:
-        chosen: indices of the inputs that are taken.
-        reduction: as InputChoice's.
-        names: of the inputs, where they may come as a mapping.
-        mask: bool [inputs], where it is returned too.
+        chosen: Indices of the selected inputs.
+        reduction: Reduction of InputChoice.
+        names: Names of the inputs. None: the inputs are no mapping.
+        mask: Mask to return with the output, bool [inputs]. None: only the output is returned.
     """
 
     mask: Tensor | None
@@ -134,7 +149,8 @@ class ChosenInputs(nn.Module):
         mask: Tensor | None = None,
     ):
         super().__init__()
-        self.chosen, self.reduction = tuple(chosen), reduction
+        self.chosen = tuple(chosen)
+        self.reduction = reduction
         self.names = tuple(names) if names is not None else None
         self.register_buffer("mask", mask, persistent=False)
 

@@ -1,6 +1,4 @@
-"""Mutable: a module whose decision is open, and the keys that a model's mutables get from their
-paths.
-"""
+"""Mutable: a module with an open decision, and the keys of a model's mutables."""
 
 from __future__ import annotations
 
@@ -16,20 +14,18 @@ from spaces.errors import InvalidArchitecture, InvalidParameter, NoActiveCandida
 
 
 class Mutable(nn.Module, ABC):
-    """A module with an open decision (NNI's name and meaning).
+    """A module with an open decision (as NNI's Mutable).
 
-    `activate` decides; or a mutator is bound, whose method `takeover` is then asked in every
-    forward pass.
+    Either `activate` decides, or a mutator is bound whose method `takeover` computes the forward
+    passes.
 
     Args:
-        choice: the decision; its key is empty where the module's path shall give it.
-        return_mask: whether `forward` returns (output, mask) instead of the output.
+        choice: The decision; with an empty key the module's path becomes the key.
+        return_mask: Whether `forward` returns (output, mask) instead of the output.
     """
 
     takeover: ClassVar[str]
-    """The mutator's method `(mutable, *inputs, **options) -> (output, mask)` that computes the
-    forward pass.
-    """
+    """Name of the mutator's method `(mutable, *inputs, **options) -> (output, mask)`."""
 
     def __init__(self, choice: Choice, return_mask: bool = False):
         super().__init__()
@@ -41,29 +37,29 @@ class Mutable(nn.Module, ABC):
 
     @property
     def key(self) -> str:
-        """The choice's key; empty until `assign_keys` where none was given."""
+        """Key of the choice; empty before `assign_keys` if none was given."""
         return self.choice.key
 
     @property
     def label(self) -> str:
-        """The key, or what to call a module that has none yet."""
+        """Key, or a description of a module without one, for error messages."""
         return self.key or f"a {type(self).__name__} without a key"
 
     @property
     def active(self) -> int | None:
-        """Code of the candidate that is decided; None before one is."""
+        """Code of the active candidate; None before a decision."""
         return self._active
 
     @property
     def mutator(self) -> Any:
-        """What is bound; None where `activate` decides."""
+        """Bound mutator; None if `activate` decides."""
         return self.__dict__["_mutator"]
 
     def bind(self, mutator: Any) -> None:
-        """Let a mutator compute the forward pass (None: `activate` decides again); copies are not
-        bound.
+        """Let a mutator compute the forward passes; copies of the module are not bound.
 
-        A mutator that lacks the method `takeover` leaves this module to `activate`.
+        Args:
+            mutator: Object with the method `takeover`; without it `activate` decides. None: unbind.
         """
         # Not setattr: a mutator that is a module itself would become a part of the model.
         self.__dict__["_mutator"] = mutator
@@ -72,8 +68,13 @@ class Mutable(nn.Module, ABC):
         return {**self.__dict__, "_mutator": None}
 
     def activate(self, candidate: int | str) -> None:
-        """Decide for a candidate, by code or by name; raises InvalidArchitecture where there is
-        none such.
+        """Decide for a candidate.
+
+        Args:
+            candidate: Code or name of the candidate.
+
+        Raises:
+            InvalidArchitecture: There is no such candidate.
         """
         code = self.choice.code(candidate) if isinstance(candidate, str) else int(candidate)
         count = len(self.choice.candidates)
@@ -84,11 +85,11 @@ class Mutable(nn.Module, ABC):
         self._active = code
 
     def deactivate(self) -> None:
-        """Take the decision back."""
+        """Revoke the decision."""
         self._active = None
 
     def decided(self) -> int:
-        """Code of the active candidate; raises NoActiveCandidate where there is none."""
+        """Return the code of the active candidate; raises NoActiveCandidate if there is none."""
         if self._active is None:
             raise NoActiveCandidate(f"{self.label}: no candidate is active; call activate() first")
         return self._active
@@ -98,27 +99,30 @@ class Mutable(nn.Module, ABC):
         if takeover is not None:
             output, mask = takeover(self, *inputs, **options)
         else:
-            output, mask = self._run(self.decided(), *inputs, **options), None
+            output = self._run(self.decided(), *inputs, **options)
+            mask = None
+
         if not self.return_mask:
             return output
         return output, self.mask_of(self.decided()) if mask is None else mask
 
     @abstractmethod
     def _run(self, code: int, *inputs: Any, **options: Any) -> Any:
-        """The output when the candidate with this code is taken."""
+        """Compute the output of the candidate with this code."""
 
     def mask_of(self, code: int) -> Tensor:
-        """The candidate with this code as a mask, bool [candidates]."""
+        """Return the candidate with this code as a mask, bool [candidates]."""
         return torch.arange(len(self.choice.candidates)) == code
 
     def codes_running(self, path: str) -> frozenset[int]:
-        """The codes with which the part at `path` below this module belongs to the network."""
+        """Return the codes whose network contains the submodule at `path`, relative to this one."""
         return frozenset(range(len(self.choice.candidates)))
 
     @abstractmethod
     def frozen(self, code: int) -> nn.Module:
-        """The module that does for good what this one does with `code`; parts are shared, not
-        copied.
+        """Return the fixed module that computes what this one does with `code`.
+
+        It shares the submodules instead of copying them.
         """
 
     def extra_repr(self) -> str:
@@ -126,21 +130,24 @@ class Mutable(nn.Module, ABC):
 
 
 def assign_keys(model: nn.Module) -> list[Mutable]:
-    """Give every mutable of a model that has no key of its own its path as the key; returns all, in
-    module order.
+    """Give each mutable of a model without a key its path as the key.
+
+    Returns:
+        All mutables, in module order.
 
     Raises:
-        InvalidParameter: equal keys with different candidates, or a given key that is another
-            mutable's path.
+        InvalidParameter: Equal keys have different candidates, or a given key is another mutable's
+            path.
     """
-    found: dict[str, Mutable] = {}
+    first_with_key: dict[str, Mutable] = {}
     mutables = [
         (path, module) for path, module in model.named_modules() if isinstance(module, Mutable)
     ]
     for path, mutable in mutables:
         if not mutable.keyed:
             mutable.choice = replace(mutable.choice, key=path or "model")
-        other = found.setdefault(mutable.key, mutable)
+
+        other = first_with_key.setdefault(mutable.key, mutable)
         if other is mutable:
             continue
         if other.keyed != mutable.keyed:

@@ -1,4 +1,4 @@
-"""Networks of a chain of blocks, and how their weights begin."""
+"""Networks that are chains of blocks, and initialisers of their weights."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from spaces.block import Block
 from spaces.modules.blocks import build
 
 Initialiser: TypeAlias = Callable[[nn.Module, torch.Generator], None]
-"""Sets every parameter of a module from a generator."""
+"""Function that sets every parameter of a module from a generator."""
 
 M = TypeVar("M", bound=nn.Module)
 
 
 class ChainNetwork(nn.Module):
-    """Blocks one after the other; `blocks[i]` computes the i-th of the space's
-    `blocks(architecture)`.
+    """Modules one after the other.
+
+    Args:
+        blocks: Modules, of which the i-th computes the i-th of the space's `blocks(architecture)`.
     """
 
     def __init__(self, blocks: Sequence[nn.Module]):
@@ -36,7 +38,7 @@ class ChainNetwork(nn.Module):
 def chain_network(
     blocks: Sequence[Block], initialise: Initialiser, generator: torch.Generator | None = None
 ) -> ChainNetwork:
-    """A network of `blocks` with fresh weights (generator default: seed 0)."""
+    """Build a network of `blocks`, initialised from `generator` (None: seed 0)."""
     return materialise(
         lambda: ChainNetwork([build(block) for block in blocks]), initialise, generator
     )
@@ -45,62 +47,75 @@ def chain_network(
 def materialise(
     make: Callable[[], M], initialise: Initialiser, generator: torch.Generator | None
 ) -> M:
-    """Build a module without touching the global generator, then initialise it from `generator`."""
+    """Build a module without the global generator, then initialise it.
+
+    Args:
+        make: Function that builds the module, on torch's meta device.
+        initialise: Initialiser of its weights.
+        generator: Source of the weights. None: a new one with seed 0.
+    """
+    # On the meta device, torch's own initialisation draws no random numbers and takes no time.
     with torch.device("meta"):
         module = make()
     module.to_empty(device="cpu")
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            part.reset_running_stats()
+    for submodule in module.modules():
+        if isinstance(submodule, nn.BatchNorm2d):
+            submodule.reset_running_stats()
+
+    if generator is None:
+        generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        initialise(module, generator if generator is not None else torch.Generator().manual_seed(0))
+        initialise(module, generator)
     return module
 
 
 def release_initialiser(module: nn.Module, generator: torch.Generator) -> None:
-    """The SPOS release's initialisation: first convolution N(0, 0.01), others N(0, 1/fan), linear
-    N(0, 0.01).
+    """Initialise as the SPOS release does.
+
+    The first convolution and linear layers are N(0, 0.01^2), other convolutions N(0, 1/channels^2).
     """
     first = True
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d):
-            deviation = 0.01 if first else 1.0 / part.weight.shape[1]
-            nn.init.normal_(part.weight, 0.0, deviation, generator=generator)
+    for submodule in module.modules():
+        if isinstance(submodule, nn.Conv2d):
+            deviation = 0.01 if first else 1.0 / submodule.weight.shape[1]
+            nn.init.normal_(submodule.weight, 0.0, deviation, generator=generator)
             first = False
-        elif isinstance(part, nn.Linear):
-            nn.init.normal_(part.weight, 0.0, 0.01, generator=generator)
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
-        elif isinstance(part, nn.BatchNorm2d) and part.affine:
-            nn.init.ones_(part.weight)
-            nn.init.constant_(part.bias, 1e-4)
+        elif isinstance(submodule, nn.Linear):
+            nn.init.normal_(submodule.weight, 0.0, 0.01, generator=generator)
+            if submodule.bias is not None:
+                nn.init.zeros_(submodule.bias)
+        elif isinstance(submodule, nn.BatchNorm2d) and submodule.affine:
+            nn.init.ones_(submodule.weight)
+            nn.init.constant_(submodule.bias, 1e-4)
 
 
 @dataclass(frozen=True)
 class FanOutInitialiser:
-    """He's initialisation by outgoing connections, as the MobileNet-like releases begin; linear
-    layers N(0, 0.01).
+    """He's initialisation by outgoing connections, as in MobileNet-like releases.
+
+    Linear layers are N(0, 0.01^2).
 
     Args:
-        epsilon: of batch normalisation.
-        momentum: of batch normalisation.
+        epsilon: Constant that batch normalisation adds to variances.
+        momentum: Weight of a new batch in the statistics of batch normalisation.
     """
 
     epsilon: float = 1e-5
     momentum: float = 0.1
 
     def __call__(self, module: nn.Module, generator: torch.Generator) -> None:
-        for part in module.modules():
-            if isinstance(part, nn.Conv2d):
+        for submodule in module.modules():
+            if isinstance(submodule, nn.Conv2d):
                 nn.init.kaiming_normal_(
-                    part.weight, mode="fan_out", nonlinearity="relu", generator=generator
+                    submodule.weight, mode="fan_out", nonlinearity="relu", generator=generator
                 )
-            elif isinstance(part, nn.Linear):
-                nn.init.normal_(part.weight, 0.0, 0.01, generator=generator)
-            elif isinstance(part, nn.BatchNorm2d):
-                part.eps, part.momentum = self.epsilon, self.momentum
-                if part.affine:
-                    nn.init.ones_(part.weight)
-                    nn.init.zeros_(part.bias)
-            if isinstance(part, nn.Conv2d | nn.Linear) and part.bias is not None:
-                nn.init.zeros_(part.bias)
+            elif isinstance(submodule, nn.Linear):
+                nn.init.normal_(submodule.weight, 0.0, 0.01, generator=generator)
+            elif isinstance(submodule, nn.BatchNorm2d):
+                submodule.eps = self.epsilon
+                submodule.momentum = self.momentum
+                if submodule.affine:
+                    nn.init.ones_(submodule.weight)
+                    nn.init.zeros_(submodule.bias)
+            if isinstance(submodule, nn.Conv2d | nn.Linear) and submodule.bias is not None:
+                nn.init.zeros_(submodule.bias)

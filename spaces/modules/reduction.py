@@ -1,6 +1,4 @@
-"""How several outputs become one: masks that select or weight them, and their reduction (NNI's
-meaning).
-"""
+"""Masks that select or weight outputs, and reductions of several outputs to one (as in NNI)."""
 
 from __future__ import annotations
 
@@ -14,13 +12,11 @@ from torch import Tensor
 from spaces.errors import InvalidParameter
 
 Reduction: TypeAlias = Literal["sum", "mean", "concat", "none"]
-"""sum, mean (over how many there are), concat (along channels, dimension 1), none (the list
-itself).
-"""
+"""`sum`, `mean`, `concat` (along the channels, dimension 1), or `none` (the list itself)."""
 
 
 def check_reduction(reduction: str) -> None:
-    """Raise InvalidParameter unless `reduction` is one that `reduced` knows."""
+    """Raise InvalidParameter unless `reduction` is a `Reduction`."""
     if reduction not in get_args(Reduction):
         raise InvalidParameter(
             f"reduction must be one of {', '.join(get_args(Reduction))}, not {reduction!r}"
@@ -28,15 +24,15 @@ def check_reduction(reduction: str) -> None:
 
 
 def masked(mask: Tensor, outputs: Sequence[Callable[[], Tensor]]) -> list[Tensor]:
-    """What a mask leaves of the outputs; those that it drops are not computed.
+    """Apply a mask to outputs; those that it drops are not computed.
 
     Args:
-        mask: bool [n] selects; float [n] weights. A weight of 0 drops its output unless the mask
-            takes gradients.
-        outputs: n functions that compute them.
+        mask: Bool [n] selects, float [n] weights. A weight of 0 drops its output unless the mask
+            requires gradients.
+        outputs: Functions that compute the n outputs.
 
     Raises:
-        InvalidParameter: the mask has another length, or is neither bool nor floating.
+        InvalidParameter: The mask has another length, or is neither bool nor floating.
     """
     if mask.shape != (len(outputs),):
         raise InvalidParameter(
@@ -44,9 +40,11 @@ def masked(mask: Tensor, outputs: Sequence[Callable[[], Tensor]]) -> list[Tensor
             f" {[*mask.shape]}"
         )
     if mask.dtype == torch.bool:
-        return [output() for output, taken in zip(outputs, mask.tolist(), strict=True) if taken]
+        return [output() for output, used in zip(outputs, mask.tolist(), strict=True) if used]
     if not mask.is_floating_point():
         raise InvalidParameter(f"a mask is bool (selects) or floating (weights), not {mask.dtype}")
+
+    # The gradient of a weight needs its output, even if the weight is 0.
     needed = [True] * len(outputs) if mask.requires_grad else mask.detach().ne(0).tolist()
     return [
         output() * weight
@@ -56,11 +54,11 @@ def masked(mask: Tensor, outputs: Sequence[Callable[[], Tensor]]) -> list[Tensor
 
 
 def reduced(reduction: str, outputs: list[Tensor]) -> Tensor | list[Tensor] | None:
-    """The outputs reduced to one; None where there is none to reduce, a single one as it is.
+    """Reduce outputs to one; the result is None without outputs, and a single one as it is.
 
     Args:
-        reduction: one of `Reduction`.
-        outputs: tensors of one shape (concat: alike but for dimension 1).
+        reduction: One of `Reduction`.
+        outputs: Tensors of one shape; for `concat` dimension 1 may differ.
     """
     if reduction == "none":
         return outputs

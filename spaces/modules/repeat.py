@@ -1,4 +1,4 @@
-"""Repeat: blocks one after the other, of which the first few are executed."""
+"""Repeat: consecutive blocks, the first few of which are executed."""
 
 from __future__ import annotations
 
@@ -14,19 +14,28 @@ from spaces.modules.mutable import Mutable
 
 
 class Repeat(Mutable):
-    """A block that is repeated a variable number of times (NNI's name and meaning).
+    """A block that is repeated a variable number of times (as NNI's Repeat).
+
+    Mutables in the blocks get keys by their own paths, so that they decide independently; give them
+    a key to let them share a decision.
 
     Args:
-        blocks: a module, which is copied; a function of the index 0, 1, ... that makes one; or a
-            list of `max` of these, of which the first `depth` are executed.
-        depth: (min, max), both included; or a fixed number.
-        key: the choice's key; equal keys share a decision. Default: the module's path in the model.
-            Mutables in the blocks get keys by their own paths, and so decide by themselves; give
-            them a key to let them share one.
+        blocks: Module, which is copied; function of the index 0, 1, ... that makes one; or a list
+            of `max` of these, of which the first `depth` are executed.
+        depth: Range (min, max) of the depth, both included, or a fixed number.
+        key: Key of the choice; equal keys share a decision. None: the module's path in the model.
 
     Raises:
-        InvalidParameter: the depths are not 0 <= min <= max with 1 <= max, or the list has another
+        InvalidParameter: The depths are not 0 <= min <= max with 1 <= max, or the list has another
             length.
+
+    Example:
+        >>> stage = Repeat(lambda index: nn.Linear(8, 8), (1, 3), key="depth")
+        >>> stage.choice.candidates
+        ('1', '2', '3')
+        >>> stage.activate("2")
+        >>> len(stage.frozen(stage.decided()))
+        2
     """
 
     takeover = "on_forward_repeat"
@@ -40,50 +49,52 @@ class Repeat(Mutable):
         depth: int | tuple[int, int],
         key: str | None = None,
     ):
-        least, most = (depth, depth) if isinstance(depth, int) else depth
-        what = key or "a Repeat"
-        if not 0 <= least <= most or most < 1:
+        minimum, maximum = (depth, depth) if isinstance(depth, int) else depth
+        label = key or "a Repeat"
+        if not 0 <= minimum <= maximum or maximum < 1:
             raise InvalidParameter(
-                f"{what}: depth is (min, max) with 0 <= min <= max and 1 <= max, not {depth}"
+                f"{label}: depth is (min, max) with 0 <= min <= max and 1 <= max, not {depth}"
             )
-        depths = tuple(range(least, most + 1))
+        depths = tuple(range(minimum, maximum + 1))
         super().__init__(Values(key or "", tuple(map(str, depths)), depths))
-        if isinstance(blocks, Sequence | nn.ModuleList) and len(blocks) != most:
+        if isinstance(blocks, Sequence | nn.ModuleList) and len(blocks) != maximum:
             raise InvalidParameter(
-                f"{what}: a list of blocks has as many as the greatest depth, {most}"
+                f"{label}: a list of blocks has as many as the greatest depth, {maximum}"
             )
-        self.blocks = nn.ModuleList(_made(blocks, most))
+        self.blocks = nn.ModuleList(_make_blocks(blocks, maximum))
 
     def _run(self, code: int, *inputs: Any, **options: Any) -> Any:
         return self.run(self.choice.values[code], *inputs)
 
     def run(self, depth: int, x: Any) -> Any:
-        """The output of the first `depth` blocks; what a mutator calls."""
+        """Compute the output of the first `depth` blocks; mutators call this."""
         for block in self.blocks[:depth]:
             x = block(x)
         return x
 
     def codes_running(self, path: str) -> frozenset[int]:
-        """The codes whose depth reaches the block that the part at `path` belongs to."""
-        holder, _, rest = path.partition(".")
-        if holder != "blocks" or not rest:
+        """Return the codes whose depth reaches the block that contains the submodule at `path`."""
+        container, _, inner_path = path.partition(".")
+        if container != "blocks" or not inner_path:
             return super().codes_running(path)
-        index = int(rest.split(".")[0])
+
+        index = int(inner_path.split(".")[0])
         return frozenset(code for code, depth in enumerate(self.choice.values) if depth > index)
 
     def frozen(self, code: int) -> nn.Module:
-        """The blocks that are executed, one after the other."""
+        """Return the executed blocks as a sequence."""
         return nn.Sequential(*self.blocks[: self.choice.values[code]])
 
 
-def _made(blocks: Any, most: int) -> list[nn.Module]:
-    given = list(blocks) if isinstance(blocks, Sequence | nn.ModuleList) else [blocks] * most
+def _make_blocks(blocks: Any, count: int) -> list[nn.Module]:
+    sources = list(blocks) if isinstance(blocks, Sequence | nn.ModuleList) else [blocks] * count
     used: set[int] = set()
-    made: list[nn.Module] = []
-    for index, block in enumerate(given):
-        if isinstance(block, nn.Module):
-            made.append(copy.deepcopy(block) if id(block) in used else block)
-            used.add(id(block))
+    modules: list[nn.Module] = []
+    for index, source in enumerate(sources):
+        if isinstance(source, nn.Module):
+            # The first use is the module itself, further ones are copies with their own weights.
+            modules.append(copy.deepcopy(source) if id(source) in used else source)
+            used.add(id(source))
         else:
-            made.append(block(index))
-    return made
+            modules.append(source(index))
+    return modules

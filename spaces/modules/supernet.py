@@ -1,4 +1,4 @@
-"""Supernets: every candidate's weights, one path executed."""
+"""Supernets: networks with the weights of every candidate, which execute one path."""
 
 from __future__ import annotations
 
@@ -24,10 +24,18 @@ if TYPE_CHECKING:
 
 
 class Supernet(nn.Module, ABC):
-    """A network that holds every candidate and runs one architecture at a time.
+    """A network with the weights of every candidate that runs one architecture at a time.
 
     Args:
-        space: the space whose architectures it runs.
+        space: Space whose architectures it runs.
+
+    Example:
+        >>> import spaces
+        >>> space = spaces.get("spos-tiny")
+        >>> supernet = space.supernet(num_classes=3)
+        >>> supernet.activate([0, 1, 2, 3, 0, 1])
+        >>> supernet(torch.zeros(2, *space.input_shape)).shape
+        torch.Size([2, 3])
     """
 
     is_sequential = False
@@ -38,7 +46,7 @@ class Supernet(nn.Module, ABC):
         self.space = space
 
     def activate(self, architecture: Architecture | Sequence[int] | NDArray[Any]) -> None:
-        """Make the forward pass run this architecture (an Architecture, or its codes [choices])."""
+        """Let the forward pass run an architecture, given as an object or as codes [choices]."""
         if isinstance(architecture, Architecture):
             codes = self.space.encode([architecture])
         else:
@@ -51,17 +59,18 @@ class Supernet(nn.Module, ABC):
 
     @abstractmethod
     def path(self) -> list[nn.Module]:
-        """The modules with weights or statistics that the active architecture executes, in
-        order.
+        """Return the modules that the active architecture executes, in order.
+
+        Modules without weights or statistics may be left out.
         """
 
 
 class ChainSupernet(Supernet):
-    """Fixed blocks and LayerChoices one after the other.
+    """Fixed modules and LayerChoices, one after the other.
 
     Args:
-        space: the space whose architectures it runs.
-        layers: fixed modules and LayerChoices in the order of execution.
+        space: Space whose architectures it runs.
+        layers: Fixed modules and LayerChoices, in the order of execution.
     """
 
     is_sequential = True
@@ -81,7 +90,7 @@ class ChainSupernet(Supernet):
         return x
 
     def path(self) -> list[nn.Module]:
-        """The modules that the active architecture executes, in order."""
+        """Return the modules that the active architecture executes, in order."""
         return [
             layer.candidates[layer.active]
             if isinstance(layer, LayerChoice) and layer.active is not None
@@ -91,11 +100,11 @@ class ChainSupernet(Supernet):
 
 
 class ResizingSupernet(Supernet):
-    """The supernet of a space with elastic resolution: images are resized to the active one.
+    """A supernet that resizes images to the active resolution.
 
     Args:
-        space: the space whose architectures it runs; its first choice is the resolution.
-        inner: the supernet of the other choices.
+        space: Space whose architectures it runs; its first choice is the resolution.
+        inner: Supernet of the other choices.
     """
 
     def __init__(self, space: ResolutionSpace, inner: Supernet):
@@ -118,7 +127,7 @@ class ResizingSupernet(Supernet):
         return result
 
     def path(self) -> list[nn.Module]:
-        """The modules that the active architecture executes, in order."""
+        """Return the modules that the active architecture executes, in order."""
         return self.inner.path()
 
 
@@ -128,7 +137,14 @@ def chain_supernet(
     initialise: Initialiser,
     generator: torch.Generator | None = None,
 ) -> ChainSupernet:
-    """The supernet of a chain, with batch normalisation that learns no scale and shift."""
+    """Build the supernet of a chain, without scale and shift in batch normalisation.
+
+    Args:
+        space: Chain whose architectures it runs.
+        layout: Fixed blocks and choices, in the order of execution.
+        initialise: Initialiser of the weights.
+        generator: Source of the weights. None: a new one with seed 0.
+    """
 
     def candidate(blocks: Sequence[Block]) -> nn.Module:
         modules = [build(block, affine=False) for block in blocks]
@@ -136,12 +152,12 @@ def chain_supernet(
 
     def make() -> ChainSupernet:
         layers: list[nn.Module] = []
-        for part in layout:
-            if isinstance(part, Block):
-                layers.append(build(part, affine=False))
+        for item in layout:
+            if isinstance(item, Block):
+                layers.append(build(item, affine=False))
             else:
-                modules = {name: candidate(blocks) for name, blocks in part.candidates.items()}
-                layers.append(LayerChoice(modules, part.key))
+                modules = {name: candidate(blocks) for name, blocks in item.candidates.items()}
+                layers.append(LayerChoice(modules, item.key))
         return ChainSupernet(space, layers)
 
     return materialise(make, initialise, generator)

@@ -12,17 +12,23 @@ from spaces.modules.mutable import Mutable
 
 
 class ValueChoice(Mutable):
-    """One of several values; calling the module gives it (NNI's name and meaning).
+    """One of several values, which calling the module returns (as NNI's ValueChoice).
 
-    The value is read in `forward`, as in `dropout(x, self.rate())`: modules are built before it is
-    decided.
+    Read the value in `forward`, as in `dropout(x, self.rate())`: modules are built before the
+    decision.
 
     Args:
-        candidates: values that read differently.
-        key: the choice's key; equal keys share a decision. Default: the module's path in the model.
+        candidates: Values with different texts.
+        key: Key of the choice; equal keys share a decision. None: the module's path in the model.
 
     Raises:
-        InvalidParameter: there are none, or two read alike.
+        InvalidParameter: There are no values, or two have the same text.
+
+    Example:
+        >>> rate = ValueChoice([0.1, 0.3], key="dropout")
+        >>> rate.activate("0.3")
+        >>> rate()
+        0.3
     """
 
     takeover = "on_forward_value_choice"
@@ -36,7 +42,7 @@ class ValueChoice(Mutable):
         return self.choice.values[code]
 
     def frozen(self, code: int) -> nn.Module:
-        """A module that gives the chosen value."""
+        """Return a module that returns the value."""
         return ChosenValue(self.choice.values[code])
 
 
@@ -44,7 +50,7 @@ class ChosenValue(nn.Module):
     """A decided ValueChoice.
 
     Args:
-        value: what calling it gives.
+        value: Value that a call returns.
     """
 
     def __init__(self, value: Any):

@@ -1,1 +1,1 @@
-"""The spaces that come with Pathfit, one file each."""
+"""Spaces that are part of Pathfit, one module each."""

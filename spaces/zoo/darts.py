@@ -1,5 +1,6 @@
-"""DARTS: a normal and a reducing cell, 8 operations (Liu et al., ICLR 2019, arXiv 1806.09055;
-quark0/darts).
+"""DARTS: a normal and a reducing cell with 8 operations.
+
+Liu et al., ICLR 2019 (arXiv 1806.09055; quark0/darts).
 """
 
 from __future__ import annotations
@@ -33,24 +34,26 @@ if TYPE_CHECKING:
     from spaces.modules.supernet import Supernet
 
 _AUXILIARY_SIDES = (7, 8)
+"""Sides of the features that an auxiliary head can read."""
 
 
 class DartsSpace(CellSpace):
-    """Cells of four nodes; each node takes two of the values before it, an operation on either.
+    """Cells of four nodes; each node applies one operation each to two earlier values.
 
-    Costs are no sums over choices: the stride of an operation in the reducing cell depends on its
-    input. Pools have no batch normalisation, in the supernet neither (the paper's mixed operation
-    adds it), so that network and supernet compute the same.
+    Costs are not sums over choices: the stride of an operation in the reducing cell depends on its
+    input. Pools have no batch normalisation, which the paper's mixed operation adds, in the
+    supernet either, so that network and supernet compute the same.
 
     Args:
-        name: canonical name.
-        skeleton: what surrounds the cells.
-        num_classes: classes that costs are counted with.
-        auxiliary: whether networks have an auxiliary head; `params` leaves it out, for only
+        name: Canonical name.
+        skeleton: Stem, cells and classifier of the networks.
+        num_classes: Number of classes that costs are counted with.
+        auxiliary: Whether networks have an auxiliary head. `params` leaves it out, since only
             training runs it.
     """
 
     operations_on_edges = True
+    search_keys_are_choices = False
 
     def __init__(self, name: str, skeleton: Skeleton, num_classes: int, auxiliary: bool):
         choices: list[Choice] = []
@@ -60,14 +63,15 @@ class DartsSpace(CellSpace):
                 choices.append(Combination.from_inputs(f"{cell}_{node}_inputs", inputs, SLOTS))
                 choices += [Choice(f"{cell}_{node}_op_{slot}", OPERATIONS) for slot in range(SLOTS)]
         super().__init__(name, choices, skeleton.input_shape, num_classes)
-        self._skeleton, self._auxiliary = skeleton, auxiliary
+        self._skeleton = skeleton
+        self._auxiliary = auxiliary
 
     def plan(self, codes: NDArray[Any], num_classes: int | None = None) -> Plan:
-        """How the network of `codes` [24] is wired."""
+        """Return the wiring of the network of `codes` [24]."""
         return self._skeleton.plan(codes, num_classes or self.num_classes)
 
     def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
-        """Every place of the supernet and its block."""
+        """Return every place of the supernet with its block."""
         return self._skeleton.places(num_classes or self.num_classes)
 
     @cached_property
@@ -82,27 +86,27 @@ class DartsSpace(CellSpace):
     @cached_property
     def _fixed_counts(self) -> NDArray[np.int32]:
         keys = list(self.all_blocks)
-        found = [keys.index(block.key) for block in self._skeleton.fixed(self.num_classes)]
-        return np.bincount(found, minlength=len(keys)).astype(np.int32)
+        indices = [keys.index(block.key) for block in self._skeleton.fixed(self.num_classes)]
+        return np.bincount(indices, minlength=len(keys)).astype(np.int32)
 
     def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
-        """All block keys of the space and how often each occurs: int array [n, keys]."""
+        """Return all block keys of the space and how often each occurs, int array [n, keys]."""
         counts = np.tile(self._fixed_counts, (len(codes), 1))
         for inputs, operation, adds in self._terms:
             counts += adds[codes[:, inputs], codes[:, operation]]
         return list(self.all_blocks), counts
 
     def _sums(self, field: str, codes: Codes) -> NDArray[np.int64]:
-        each = np.array(
+        values = np.array(
             [getattr(block, field) for block in self.all_blocks.values()], dtype=np.int64
         )
-        sums = np.full(len(codes), self._fixed_counts @ each, dtype=np.int64)
+        sums = np.full(len(codes), self._fixed_counts @ values, dtype=np.int64)
         for inputs, operation, adds in self._terms:
-            sums += (adds @ each)[codes[:, inputs], codes[:, operation]]
+            sums += (adds @ values)[codes[:, inputs], codes[:, operation]]
         return sums
 
     def initialiser(self) -> Initialiser:
-        """Torch's own beginning, as in the release."""
+        """Return torch's own initialisation, as in the release."""
         from spaces.modules.initialisers import torch_initialiser
 
         return torch_initialiser
@@ -113,9 +117,10 @@ class DartsSpace(CellSpace):
         num_classes: int | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
-        """The stand-alone network, its weights drawn from `generator` (default: seed 0)."""
+        """Build the stand-alone network, initialised from `generator` (None: seed 0)."""
         if not self._auxiliary:
             return super().network(architecture, num_classes, generator)
+
         from spaces.modules.darts import AuxiliaryHead, AuxiliaryNetwork
         from spaces.modules.network import materialise
 
@@ -129,7 +134,7 @@ class DartsSpace(CellSpace):
         )
 
     def sketch(self, architecture: Architecture) -> Sketch:
-        """What a picture of the architecture shows: its two cells."""
+        """Return the content of the architecture's picture: its two cells."""
         from spaces.drawing.cells import darts_sketch
 
         return darts_sketch(
@@ -138,18 +143,16 @@ class DartsSpace(CellSpace):
 
     @property
     def operations(self) -> list[str]:
-        """The operations that carry information, and a cell's output."""
+        """Names of the operations that carry information, and a cell's output."""
         return [*OPERATIONS[1:], OUTPUT]
 
     @property
     def positions(self) -> int:
-        """The operations and the output of each cell, and the later one of the two cells before."""
+        """Number of operations and outputs of both cells, plus one for the previous cell."""
         return POSITIONS
 
     def _graphs(self, codes: Codes) -> Batch:
         return graphs_of_cells(codes)
-
-    search_keys_are_choices = False
 
     def search_model(self, supernet: Supernet) -> torch.nn.Module:
         """Return the paper's relaxed network, with a LayerChoice on each edge."""
@@ -177,11 +180,12 @@ def darts(
     auxiliary: bool = False,
     num_classes: int = 10,
 ) -> SearchSpace:
-    """The networks that the paper trains on CIFAR-10."""
-    smallest = 32 if strided_stem else 4
-    if input_size % smallest:
+    """Build the space of the networks that the paper trains on CIFAR-10."""
+    # The strided stem halves images three times, the reducing cells twice.
+    divisor = 32 if strided_stem else 4
+    if input_size % divisor:
         raise InvalidParameter(
-            f"{name}: input_size must be a multiple of {smallest}, not {input_size}"
+            f"{name}: input_size must be a multiple of {divisor}, not {input_size}"
         )
     if layers < 3 or channels % 2:
         raise InvalidParameter(
@@ -209,7 +213,7 @@ def darts_imagenet(
     auxiliary: bool = False,
     num_classes: int = 1000,
 ) -> SearchSpace:
-    """The networks that the paper trains on ImageNet: three strided convolutions come first."""
+    """Build the space of the paper's networks for ImageNet, with a stem of strided convolutions."""
     return darts(
         name,
         input_size=input_size,
@@ -232,7 +236,7 @@ def darts_tiny(
     auxiliary: bool = False,
     num_classes: int = 10,
 ) -> SearchSpace:
-    """The same cells, five of them and narrow."""
+    """Build a space of networks of five narrow cells."""
     return darts(
         name,
         input_size=input_size,
@@ -244,17 +248,17 @@ def darts_tiny(
 
 
 def _genotype(normal: str, reduce: str) -> dict[str, str]:
-    """Choices from `input:operation` pairs, two a node, ascending."""
-    chosen: dict[str, str] = {}
+    """Parse the `input:operation` pairs of both cells, two per node, into choices."""
+    choices: dict[str, str] = {}
     for cell, text in zip(CELLS, (normal, reduce), strict=True):
         edges = [edge.split(":") for edge in text.split()]
         for node in range(len(INPUTS)):
             pair = edges[SLOTS * node : SLOTS * (node + 1)]
-            chosen[f"{cell}_{node}_inputs"] = "+".join(source for source, _ in pair)
-            chosen |= {
+            choices[f"{cell}_{node}_inputs"] = "+".join(source for source, _ in pair)
+            choices |= {
                 f"{cell}_{node}_op_{slot}": operation for slot, (_, operation) in enumerate(pair)
             }
-    return chosen
+    return choices
 
 
 _V1 = _genotype(
@@ -276,4 +280,4 @@ PUBLISHED = {
     "darts-v1-imagenet": ("darts-imagenet", _V1),
     "darts-v2-imagenet": ("darts-imagenet", _V2),
 }
-"""The release's cells, found by first- and second-order approximation: name -> (space, choices)."""
+"""The release's cells, by first- and second-order approximation, as name -> (space, choices)."""

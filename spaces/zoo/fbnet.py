@@ -1,5 +1,6 @@
-"""FBNet: inverted residuals with grouped pointwise convolutions (Wu et al., CVPR 2019, arXiv
-1812.03443, table 1).
+"""FBNet: inverted residuals with grouped pointwise convolutions.
+
+Wu et al., CVPR 2019 (arXiv 1812.03443), table 1.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ CANDIDATES = {
     "k5e3": (5, 3, 1),
     "k5e6": (5, 6, 1),
 }
-"""Name -> kernel, expansion, groups, in the order of table 2."""
+"""Name -> (kernel, expansion, groups), in the order of table 2."""
 
 SKIP = "skip"
+"""The candidate that passes the input."""
 
 
 @register_space("fbnet")
@@ -42,31 +44,33 @@ def fbnet(
     head_channels: int = 1984,
     num_classes: int = 1000,
 ) -> SearchSpace:
-    """The space of the paper: 22 layers with 9 candidates.
+    """Build the space of the paper: 22 layers with 9 candidates.
 
-    `skip` passes the input; where stride or channels change it is a pointwise convolution, as in
-    the authors' code.
+    `skip` passes the input; where the stride or the channels change, it is a pointwise convolution,
+    as in the authors' code.
     """
     check_stages(name, channels=channels, repeats=repeats, strides=strides)
     chain = ChainBuilder((3, input_size, input_size))
     chain.conv(stem_channels, 3, 2, "relu")
+
     for out, count, first_stride in zip(channels, repeats, strides, strict=True):
         for repeat in range(count):
             stride = first_stride if repeat == 0 else 1
             chain.choice(_candidates(chain, out, stride), out, stride)
+
     chain.conv(head_channels, 1, 1, "relu")
     return chain.space(name, num_classes, _initialiser)
 
 
 def _candidates(chain: ChainBuilder, channels: int, stride: int) -> dict[str, tuple[Block, ...]]:
-    after = chain.shape_after(channels, stride)
-    same = after == chain.shape
+    output = chain.shape_after(channels, stride)
+    same = output == chain.shape
     candidates: dict[str, tuple[Block, ...]] = {
         name: (
             Block(
                 "fbnet",
                 chain.shape,
-                after,
+                output,
                 kernel,
                 stride=stride,
                 activation="relu",
@@ -77,8 +81,9 @@ def _candidates(chain: ChainBuilder, channels: int, stride: int) -> dict[str, tu
         )
         for name, (kernel, expansion, groups) in CANDIDATES.items()
     }
-    passed = Block("conv", chain.shape, after, 1, stride=stride, activation="relu")
-    candidates[SKIP] = () if same else (passed,)
+
+    projection = Block("conv", chain.shape, output, 1, stride=stride, activation="relu")
+    candidates[SKIP] = () if same else (projection,)
     return candidates
 
 
@@ -111,4 +116,4 @@ PUBLISHED = {
         ),
     ),
 }
-"""The authors' networks: name -> (space, choices)."""
+"""The authors' networks, as name -> (space, choices)."""

@@ -1,8 +1,8 @@
 """NAS-Bench-101: cells of up to 7 vertices and 9 edges (Ying et al., ICML 2019, arXiv 1902.09635).
 
-Parameters are those of the benchmark for 97% of its cells and within 1.4% for the others: where the
-output's channels do not divide evenly, the first vertices get one more, and the benchmark recorded
-another labelling of these graphs.
+Parameters equal those of the benchmark for 97% of its cells and are within 1.4% for the others:
+where the output's channels do not divide evenly, the first vertices get one more, and the benchmark
+recorded another labelling of these graphs.
 """
 
 from __future__ import annotations
@@ -45,25 +45,26 @@ if TYPE_CHECKING:
     from spaces.modules.supernet import Supernet
 
 OUTPUT = "output"
+"""The label of a cell's output in graphs."""
 
 
 class NasBench101Space(CellSpace):
     """Stacks of equal modules; between stacks the image is halved and the channels double.
 
-    A code is an architecture where input and output are connected by at most 9 edges once vertices
-    that lie on no path between them are removed; its one spelling has the vertices that remain
-    first, in their order. Isomorphic cells stay apart: see `graph_hashes`. Sampling is uniform over
-    spellings; drawing bits until they are valid, as the paper's random search does, gives mostly
-    small cells. In the supernet an operation of a vertex has the weights of its largest width, of
-    which narrower cells use the first channels.
+    A code is valid if at most 9 edges connect input and output once the vertices on no path between
+    them are removed. Its canonical form has the remaining vertices first, in their order.
+    Isomorphic cells remain different architectures; see `graph_hashes`. Sampling is uniform over
+    canonical forms; sampling bits until they are valid, as the paper's random search does, yields
+    mostly small cells. In the supernet an operation of a vertex has the weights of its largest
+    width, of which narrower cells use the first channels.
 
     Args:
-        name: canonical name.
-        input_size: side of an image.
-        stem_channels: of the first stack.
-        stacks: how many.
-        modules: of a stack.
-        num_classes: classes that costs are counted with.
+        name: Canonical name.
+        input_size: Side of an image in pixels.
+        stem_channels: Number of channels of the first stack.
+        stacks: Number of stacks.
+        modules: Number of modules per stack.
+        num_classes: Number of classes that costs are counted with.
     """
 
     irregular = True
@@ -86,15 +87,15 @@ class NasBench101Space(CellSpace):
 
     @property
     def size(self) -> int:
-        """How many valid codes in their one spelling there are."""
+        """Number of valid codes in canonical form."""
         return count_cells()
 
     def valid(self, codes: Codes) -> NDArray[np.bool_]:
-        """Whether each row is a connected cell of at most 9 edges: bool array [n]."""
+        """Return which rows are connected cells of at most 9 edges, bool array [n]."""
         return Cells.from_codes(codes).valid()
 
     def why_invalid(self, codes: NDArray[Any]) -> str:
-        """Whether it is not connected, or how many edges are too many."""
+        """Explain that the cell is not connected, or that it has too many edges."""
         cells = Cells.from_codes(codes[None])
         if not cells.live[0, 0]:
             return (
@@ -104,14 +105,14 @@ class NasBench101Space(CellSpace):
         return f"{self.name}: a cell has at most {MOST_EDGES} edges, not {cells.edges()[0]}"
 
     def canonical(self, codes: Codes) -> Codes:
-        """`codes` [n, 26] with live vertices first and nothing where there is none."""
+        """Return codes [n, 26] with live vertices first, and 0 where there is no vertex."""
         return Cells.from_codes(codes).codes()
 
     def _draw(self, rng: np.random.Generator, n: int) -> Codes:
         return cells_at(rng.integers(self.size, size=n))
 
     def enumerate_codes(self, batch: int = 1 << 16) -> Iterator[Codes]:
-        """Every architecture as codes [at most batch, 26], ascending."""
+        """Yield all architectures as codes [at most batch, 26], in ascending order."""
         return all_cells(batch)
 
     def isomorphism_keys(self, codes: Codes) -> NDArray[Any]:
@@ -123,11 +124,11 @@ class NasBench101Space(CellSpace):
     # Blocks
 
     def plan(self, codes: NDArray[Any], num_classes: int | None = None) -> Plan:
-        """How the network of `codes` [26] is wired."""
+        """Return the wiring of the network of `codes` [26]."""
         return self._skeleton.plan(codes, num_classes or self.num_classes)
 
     def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
-        """Every place of the supernet and the widest block there."""
+        """Return every place of the supernet with its widest block."""
         return self._skeleton.places(num_classes or self.num_classes)
 
     @cached_property
@@ -136,14 +137,14 @@ class NasBench101Space(CellSpace):
         return self._skeleton.all_blocks(self.num_classes)
 
     def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
-        """All block keys of the space and how often each occurs: int array [n, keys]."""
+        """Return all block keys of the space and how often each occurs, int array [n, keys]."""
         keys = list(self.all_blocks)
         return keys, self._skeleton.counts(codes, keys, self.num_classes)
 
-    # What it builds, and its graph
+    # Networks and graphs
 
     def initialiser(self) -> Initialiser:
-        """The release's."""
+        """Return the initialisation of the release."""
         from spaces.modules.initialisers import tensorflow_initialiser
 
         return tensorflow_initialiser
@@ -151,8 +152,11 @@ class NasBench101Space(CellSpace):
     def supernet(
         self, num_classes: int | None = None, generator: torch.Generator | None = None
     ) -> Supernet:
-        """The network that holds every candidate, its weights drawn from `generator` (default: seed
-        0).
+        """Build the network with the weights of every candidate, at its largest width.
+
+        Args:
+            num_classes: Number of classes of the classifier. None: the space's.
+            generator: Source of the initial weights. None: a new one with seed 0.
         """
         from spaces.modules.elastic import ElasticCellSupernet
         from spaces.modules.network import materialise
@@ -162,7 +166,7 @@ class NasBench101Space(CellSpace):
         )
 
     def sketch(self, architecture: Architecture) -> Sketch:
-        """What a picture of the architecture shows: its module."""
+        """Return the content of the architecture's picture: its module."""
         from spaces.drawing.cells import nasbench101_sketch
 
         return nasbench101_sketch(
@@ -171,12 +175,12 @@ class NasBench101Space(CellSpace):
 
     @property
     def operations(self) -> list[str]:
-        """The operations of a vertex, and the cell's output."""
+        """Names of the operations of a vertex, and the cell's output."""
         return [*OPERATIONS, OUTPUT]
 
     @property
     def positions(self) -> int:
-        """The inner vertices and the output."""
+        """Number of inner vertices, plus one for the output."""
         return VERTICES - 1
 
     def _graphs(self, codes: Codes) -> Batch:
@@ -202,7 +206,7 @@ def nasbench101(
     modules: int = 3,
     num_classes: int = 10,
 ) -> SearchSpace:
-    """The benchmark's space; `modules` of each of the `stacks`."""
+    """Build the benchmark's space, with `stacks` of `modules` each."""
     if stem_channels < MOST_SHARERS:
         raise InvalidParameter(
             f"{name}: up to {MOST_SHARERS} vertices share the channels; stem_channels is"
@@ -217,9 +221,9 @@ def nasbench101(
 
 
 def _cell(edges: str, operations: str) -> dict[str, str]:
-    given = {tuple(map(int, edge)) for edge in edges.split()}
+    pairs = {tuple(map(int, edge)) for edge in edges.split()}
     bits = {
-        f"edge_{source}_{target}": str(int((source, target) in given)) for source, target in EDGES
+        f"edge_{source}_{target}": str(int((source, target) in pairs)) for source, target in EDGES
     }
     return {
         **bits,
@@ -230,4 +234,4 @@ def _cell(edges: str, operations: str) -> dict[str, str]:
 PUBLISHED = {
     "nasbench101-inception": ("nasbench101", _cell("01 02 03 05 16 26 34 46 56", "10002")),
 }
-"""The Inception-like cell of the release's introduction: name -> (space, choices)."""
+"""The Inception-like cell of the release's introduction, as name -> (space, choices)."""

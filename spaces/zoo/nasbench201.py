@@ -1,5 +1,6 @@
-"""NAS-Bench-201: 6 edges, 5 operations, all 15625 cells trained (Dong and Yang, ICLR 2020, arXiv
-2001.00326).
+"""NAS-Bench-201: cells of 6 edges with 5 operations, all 15625 of which were trained.
+
+Dong and Yang, ICLR 2020 (arXiv 2001.00326).
 """
 
 from __future__ import annotations
@@ -37,20 +38,23 @@ if TYPE_CHECKING:
     from spaces.relaxed import RelaxedGraphs
 
 OUTPUT = "output"
+"""The label of a cell's output in graphs."""
+
 _STAGES = 3
 
 
 class NasBench201Space(CellSpace, AdditiveSpace):
-    """Three stages of equal cells, between them a strided residual block.
+    """Three stages of equal cells, separated by strided residual blocks.
 
-    Every edge is executed, a dead one too, as in the release; `none` adds nothing to its node.
+    Every edge is executed, as in the release, even if it does not contribute to the output. `none`
+    adds nothing to its node.
 
     Args:
-        name: canonical name.
-        input_size: side of an image.
-        channels: of the first stage; each further one doubles them.
-        cells: of a stage.
-        num_classes: classes that costs are counted with.
+        name: Canonical name.
+        input_size: Side of an image in pixels.
+        channels: Number of channels of the first stage; each further stage doubles them.
+        cells: Number of cells of a stage.
+        num_classes: Number of classes that costs are counted with.
     """
 
     operations_on_edges = True
@@ -60,12 +64,15 @@ class NasBench201Space(CellSpace, AdditiveSpace):
             (channels << stage, input_size >> stage, input_size >> stage)
             for stage in range(_STAGES)
         ]
-        self._stage_shapes, self._cells = shapes, cells
+        self._stage_shapes = shapes
+        self._cells = cells
         self._stem = Block("conv", (3, input_size, input_size), shapes[0], 3, stride=1)
         self._reductions = [
             Block("residual_reduce", before, after, 3, stride=2)
             for before, after in itertools.pairwise(shapes)
         ]
+
+        # A decision applies to the edge of every cell, so that a candidate has all their blocks.
         layers = [
             ChoiceLayer(
                 _key(edge),
@@ -88,7 +95,7 @@ class NasBench201Space(CellSpace, AdditiveSpace):
         return Block("linear", self._stage_shapes[-1], outputs, activation="relu")
 
     def plan(self, codes: NDArray[Any], num_classes: int | None = None) -> Plan:
-        """How the network of `codes` [6] is wired."""
+        """Return the wiring of the network of `codes` [6]."""
         plan = Plan(self.input_shape)
         value = plan.apply("stem", self._stem, 0)
         for stage, shape in enumerate(self._stage_shapes):
@@ -100,7 +107,8 @@ class NasBench201Space(CellSpace, AdditiveSpace):
         return plan
 
     def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
-        """Every place of the supernet and its block."""
+        """Return every place of the supernet with its block."""
+        # Together, the cells of one operation on all edges use all places.
         uniform = [
             self.plan(np.full(len(EDGES), code), num_classes) for code in range(len(OPERATIONS))
         ]
@@ -116,13 +124,13 @@ class NasBench201Space(CellSpace, AdditiveSpace):
         return self.check(np.stack(first, axis=1))
 
     def initialiser(self) -> Initialiser:
-        """Torch's own beginning, as in the release."""
+        """Return torch's own initialisation, as in the release."""
         from spaces.modules.initialisers import torch_initialiser
 
         return torch_initialiser
 
     def sketch(self, architecture: Architecture) -> Sketch:
-        """What a picture of the architecture shows: its cell."""
+        """Return the content of the architecture's picture: its cell."""
         from spaces.drawing.cells import nasbench201_sketch
 
         return nasbench201_sketch(
@@ -131,12 +139,12 @@ class NasBench201Space(CellSpace, AdditiveSpace):
 
     @property
     def operations(self) -> list[str]:
-        """The operations of an edge that carry information, and the cell's output."""
+        """Names of the operations of an edge that carry information, and the cell's output."""
         return [*OPERATIONS[1:], OUTPUT]
 
     @property
     def positions(self) -> int:
-        """The edges and the output."""
+        """Number of edges, plus one for the output."""
         return len(EDGES) + 1
 
     def _graphs(self, codes: Codes) -> Batch:
@@ -165,9 +173,7 @@ def nasbench201(
     cells: int = 5,
     num_classes: int = 10,
 ) -> SearchSpace:
-    """The benchmark's space at its CIFAR-10 setting; `cells` of a stage (ImageNet16-120:
-    `input_size=16`).
-    """
+    """Build the benchmark's space at its CIFAR-10 setting; ImageNet16-120 has `input_size=16`."""
     if input_size % 4:
         raise InvalidParameter(
             f"{name}: input_size is halved twice, so it must be a multiple of 4, not {input_size}"
@@ -199,8 +205,8 @@ def _cell(plan: Plan, place: str, codes: NDArray[Any], value: int, shape: Shape)
             operation = OPERATIONS[codes[EDGES.index((source, target))]]
             blocks = _edge_blocks(operation, shape)
             if blocks:
-                at = f"{place}/{key}/{operation}"
-                terms.append(plan.apply(at, blocks[0], nodes[source], droppable=True))
+                edge_place = f"{place}/{key}/{operation}"
+                terms.append(plan.apply(edge_place, blocks[0], nodes[source], droppable=True))
             elif operation == "skip_connect":
                 terms.append(nodes[source])
         nodes.append(plan.add(terms, shape))
@@ -225,4 +231,4 @@ PUBLISHED = {
         _edges("nor_conv_3x3 none nor_conv_3x3 skip_connect none skip_connect"),
     ),
 }
-"""The cells that the release names, and the best by test accuracy: name -> (space, choices)."""
+"""The release's named cells, and the best by test accuracy, as name -> (space, choices)."""

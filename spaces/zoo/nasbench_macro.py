@@ -1,5 +1,6 @@
-"""NAS-Bench-Macro: 8 layers, 3 candidates each, all trained on CIFAR-10 (Su et al., CVPR 2021,
-arXiv 2103.11922).
+"""NAS-Bench-Macro: 8 layers with 3 candidates each, all trained on CIFAR-10.
+
+Su et al., CVPR 2021 (arXiv 2103.11922).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from spaces.modules.network import Initialiser
 
 IDENTITY = "identity"
+"""The candidate that passes the input."""
 
 
 @register_space("nasbench-macro")
@@ -28,19 +30,21 @@ def nasbench_macro(
     head_channels: int = 1280,
     num_classes: int = 10,
 ) -> SearchSpace:
-    """The benchmark's space: each stage halves the image and doubles the channels.
+    """Build the benchmark's space: each stage halves the image and doubles the channels.
 
     The identity of a strided layer is a pointwise convolution with batch normalisation. Candidates
-    stand in the order of the benchmark's digits: 0 identity, 1 MB3_K3, 2 MB6_K5.
+    are in the order of the benchmark's digits: 0 identity, 1 MB3_K3, 2 MB6_K5.
     """
     chain = ChainBuilder((3, input_size, input_size))
     chain.conv(stem_channels, 3, 1, "relu")
+
     for count in repeats:
         channels = chain.shape[0] * 2
         for repeat in range(count):
             stride = 2 if repeat == 0 else 1
-            after = chain.shape_after(channels, stride)
-            identity = () if stride == 1 else (Block("conv", chain.shape, after, 1, stride=stride),)
+            output = chain.shape_after(channels, stride)
+            projection = Block("conv", chain.shape, output, 1, stride=stride)
+            identity = () if stride == 1 else (projection,)
             chain.choice(
                 {
                     IDENTITY: identity,
@@ -50,6 +54,7 @@ def nasbench_macro(
                 channels,
                 stride,
             )
+
     chain.conv(head_channels, 1, 1, "relu")
     return chain.space(name, num_classes, _initialiser)
 

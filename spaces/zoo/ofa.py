@@ -1,8 +1,7 @@
-"""Once-for-All: elastic depth, kernel, expansion and resolution (Cai et al., ICLR 2020, arXiv
-1908.09791).
+"""Once-for-All: elastic depth, kernel, expansion and resolution.
 
-A layer's candidate is its kernel and expansion; the third and fourth layer of a stage may be left
-out (`skip`).
+Cai et al., ICLR 2020 (arXiv 1908.09791). A candidate of a layer is a kernel and an expansion; the
+third and fourth layer of a stage are optional (`skip`).
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 
 _AtResolution: TypeAlias = Callable[[int, str], ElasticDepthSpace]
+"""Function input size, name -> space."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,19 @@ class _Stage:
     stride: int
     activation: str
     se: bool = False
-    most: int = 4  # layers
+    max_layers: int = 4
 
 
 @dataclass(frozen=True)
 class _Elastic:
-    """What is open: the parameters that both spaces share."""
+    """The open parameters that both spaces share."""
 
     depths: tuple[int, ...]
     kernels: tuple[int, ...]
     expansions: tuple[int, ...]
 
     def check(self, name: str) -> None:
+        """Raise InvalidParameter, naming the space, for values that no supernet can have."""
         if sorted(set(self.depths)) != list(range(min(self.depths), max(self.depths) + 1)):
             raise InvalidParameter(
                 f"{name}: depths must be numbers that follow each other, not {self.depths}"
@@ -68,14 +69,14 @@ def ofa_mobilenetv3(
     expansions: tuple[int, ...] = (3, 4, 6),
     num_classes: int = 1000,
 ) -> SearchSpace:
-    """MobileNetV3-Large's stages with squeeze-and-excitation; the release has the widths 1.0 and
-    1.2.
-    """
+    """Build MobileNetV3-Large's stages; the release has the widths 1.0 and 1.2."""
     elastic = _Elastic(depths, kernels, expansions)
     elastic.check(name)
+
     first, *channels = scaled((16, 24, 40, 80, 112, 160), width)
     expand, head = scaled((960, 1280), width)
-    strides, activations = (2, 2, 2, 1, 2), ("relu", "relu", "hswish", "hswish", "hswish")
+    strides = (2, 2, 2, 1, 2)
+    activations = ("relu", "relu", "hswish", "hswish", "hswish")
     squeezes = (False, True, False, True, True)
     stages = [
         _Stage(*fields) for fields in zip(channels, strides, activations, squeezes, strict=True)
@@ -106,15 +107,17 @@ def ofa_proxyless(
     expansions: tuple[int, ...] = (3, 4, 6),
     num_classes: int = 1000,
 ) -> SearchSpace:
-    """ProxylessNAS's stages, the last one of a single layer; the release has the width 1.3."""
+    """Build ProxylessNAS's stages, the last one of one layer; the release has the width 1.3."""
     elastic = _Elastic(depths, kernels, expansions)
     elastic.check(name)
+
     first, second, *channels = scaled((32, 16, 24, 40, 80, 96, 192, 320), width)
     head = scaled((1280,), width)[0]
-    strides, most = (2, 2, 2, 1, 2, 1), (4, 4, 4, 4, 4, 1)
+    strides = (2, 2, 2, 1, 2, 1)
+    depths_of_stages = (4, 4, 4, 4, 4, 1)
     stages = [
-        _Stage(out, stride, "relu6", most=layers)
-        for out, stride, layers in zip(channels, strides, most, strict=True)
+        _Stage(out, stride, "relu6", max_layers=depth)
+        for out, stride, depth in zip(channels, strides, depths_of_stages, strict=True)
     ]
 
     def at(size: int, name: str) -> ElasticDepthSpace:
@@ -131,12 +134,14 @@ def ofa_proxyless(
 def _add_stages(
     chain: ChainBuilder, stages: Sequence[_Stage], elastic: _Elastic
 ) -> list[list[str]]:
+    """Append the layers of stages to a chain; return the keys of each stage's optional layers."""
     optional: list[list[str]] = []
     for stage in stages:
-        least, most = (1, 1) if stage.most == 1 else (min(elastic.depths), max(elastic.depths))
+        # A stage of one layer has no elastic depth.
+        depths = (1,) if stage.max_layers == 1 else elastic.depths
         keys: list[str] = []
-        for place in range(most):
-            stride = stage.stride if place == 0 else 1
+        for index in range(max(depths)):
+            stride = stage.stride if index == 0 else 1
             candidates = chain.mbconvs(
                 stage.channels,
                 elastic.kernels,
@@ -145,10 +150,10 @@ def _add_stages(
                 stage.activation,
                 stage.se,
             )
-            if place >= least:
+            if index >= min(depths):
                 candidates = {SKIP: (), **candidates}
             chain.choice(candidates, stage.channels, stride)
-            if place >= least:
+            if index >= min(depths):
                 keys.append(chain.last_key)
         optional.append(keys)
     return optional
@@ -174,7 +179,10 @@ def _finish(
 
 def _with_resolutions(name: str, resolutions: tuple[int, ...], at: _AtResolution) -> SearchSpace:
     if not resolutions or len(set(resolutions)) < len(resolutions):
-        raise InvalidParameter(f"{name}: resolutions must be there and differ, not {resolutions}")
+        raise InvalidParameter(
+            f"{name}: resolutions needs sizes that differ, at least one, not {resolutions}"
+        )
+
     if len(resolutions) == 1:
         return at(resolutions[0], name)
     return ResolutionSpace(
@@ -224,4 +232,4 @@ PUBLISHED = {
         ),
     ),
 }
-"""The release's specialised networks: name -> (space, choices)."""
+"""The release's specialised networks, as name -> (space, choices)."""

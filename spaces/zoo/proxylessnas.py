@@ -1,5 +1,6 @@
-"""ProxylessNAS: MobileNetV2 blocks (Cai et al., ICLR 2019, arXiv 1812.00332; the official
-release).
+"""ProxylessNAS: MobileNetV2 blocks, as in the official release.
+
+Cai et al., ICLR 2019 (arXiv 1812.00332).
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from spaces.space import SearchSpace
 if TYPE_CHECKING:
     from spaces.modules.network import Initialiser
 
-KERNELS, EXPANSIONS = (3, 5, 7), (3, 6)
+KERNELS = (3, 5, 7)
+EXPANSIONS = (3, 6)
 STRIDES = (2, 2, 2, 1, 2, 1)
+
 ZERO = "zero"
+"""The candidate that leaves a layer out."""
 
 
 @register_space("proxylessnas")
@@ -33,24 +37,27 @@ def proxylessnas(
     width: float = 1.0,
     num_classes: int = 1000,
 ) -> SearchSpace:
-    """The space of the paper: 21 cells; `zero` leaves a cell out where its shortcut can stand in
-    for it.
+    """Build the space of the paper: 21 layers; `zero` leaves a layer out if it has a shortcut.
 
-    `width` multiplies all channels, and the head's only above 1, as in the release.
+    `width` multiplies all channels, but those of the head only above 1, as in the release.
     """
     check_stages(name, channels=channels, repeats=repeats, strides=strides)
     first, second, *stages = scaled((first_channels, second_channels, *channels), width)
     head = scaled((head_channels,), max(width, 1.0))[0]
+
     chain = ChainBuilder((3, input_size, input_size))
     chain.conv(first, 3, 2, "relu6")
     chain.fixed(chain.mbconv(second, 3, 1, 1, "relu6"))
+
     for out, count, first_stride in zip(stages, repeats, strides, strict=True):
         for repeat in range(count):
             stride = first_stride if repeat == 0 else 1
             candidates = chain.mbconvs(out, KERNELS, EXPANSIONS, stride, "relu6")
+            # Without a layer its input must have the shape of its output.
             if chain.shape_after(out, stride) == chain.shape:
                 candidates[ZERO] = ()
             chain.choice(candidates, out, stride)
+
     chain.conv(head, 1, 1, "relu6")
     return chain.space(name, num_classes, _initialiser)
 
@@ -70,7 +77,7 @@ def proxylessnas_tiny(
     width: float = 1.0,
     num_classes: int = 10,
 ) -> SearchSpace:
-    """The same blocks, 6 cells on small images."""
+    """Build a space of the same blocks, with 6 layers on small images."""
     return proxylessnas(
         name,
         input_size=input_size,
@@ -126,4 +133,4 @@ PUBLISHED = {
         layers(_MOBILE),
     ),
 }
-"""The release's networks: name -> (space, choices)."""
+"""The release's networks, as name -> (space, choices)."""

@@ -1,4 +1,4 @@
-"""Networks that papers published, as named architectures."""
+"""Networks of papers, as named architectures."""
 
 from __future__ import annotations
 
@@ -23,13 +23,18 @@ _MODULES = (
 )
 
 Entry: TypeAlias = tuple[str, Mapping[str, Any] | Sequence[int]]
+"""Name of a space, and the choices or codes of an architecture."""
 
 
 def published_names(space: str | None = None) -> list[str]:
-    """The names of the published networks.
+    """Return the names of the published networks.
 
     Args:
-        space: only those of this space, whatever its parameters; None: all.
+        space: Name of a space; its parameters do not matter. None: networks of all spaces.
+
+    Example:
+        >>> published_names("fbnet")
+        ['fbnet-a', 'fbnet-b', 'fbnet-c']
     """
     return [
         name
@@ -39,7 +44,18 @@ def published_names(space: str | None = None) -> list[str]:
 
 
 def published(name: str) -> Architecture:
-    """A published network, such as `proxyless-mobile`; raises UnknownName."""
+    """Return a published network.
+
+    Args:
+        name: Name of the network, such as `proxyless-mobile`.
+
+    Raises:
+        UnknownName: There is no such network.
+
+    Example:
+        >>> published("nasbench201-resnet")["edge_0_1"]
+        'nor_conv_3x3'
+    """
     entries = _entries()
     if name not in entries:
         raise UnknownName("published network", name, entries)
@@ -48,7 +64,7 @@ def published(name: str) -> Architecture:
 
 
 def _entries() -> dict[str, Entry]:
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     for module in _MODULES:
-        found.update(getattr(importlib.import_module(f"spaces.zoo.{module}"), "PUBLISHED", {}))
-    return found
+        entries.update(getattr(importlib.import_module(f"spaces.zoo.{module}"), "PUBLISHED", {}))
+    return entries

@@ -1,5 +1,6 @@
-"""Single Path One-Shot: ShuffleNetV2 blocks (Guo et al., ECCV 2020, arXiv 1904.00420; the official
-release).
+"""Single Path One-Shot: ShuffleNetV2 blocks, as in the official release.
+
+Guo et al., ECCV 2020 (arXiv 1904.00420).
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from spaces.modules.network import Initialiser
 
 KERNELS = {"k3": 3, "k5": 5, "k7": 7}
+"""Candidate -> kernel of its shuffle block."""
+
 XCEPTION = "xcep"
+"""The candidate of three depthwise convolutions."""
 
 
 @register_space("spos")
@@ -34,10 +38,10 @@ def spos(
     channel_scales: tuple[float, ...] = (),
     num_classes: int = 1000,
 ) -> SearchSpace:
-    """The space of the paper: 20 blocks with 4 operations each.
+    """Build the space of the paper: 20 blocks with 4 operations each.
 
-    `channel_scales` opens the channels inside the blocks too, as the paper's channel search: each
-    operation stands once for each scale, such as `k3x0.6`.
+    `channel_scales` also opens the channels inside the blocks, as the paper's channel search does:
+    there is one candidate for each operation and scale, such as `k3x0.6`.
     """
     if any(
         isinstance(scale, bool) or not isinstance(scale, int | float) for scale in channel_scales
@@ -52,6 +56,8 @@ def spos(
             f"{name}: stem_channels must be even and channels multiples of 4, for blocks split them"
             f" in two; got {stem_channels} and {channels}"
         )
+
+    # Sizes are rounded up, as padded convolutions do.
     size = -(-input_size // stem_stride)
     layout: list[Block | ChoiceLayer] = [
         Block(
@@ -63,21 +69,25 @@ def spos(
             activation="relu",
         )
     ]
-    width, index = stem_channels, 0
+    width = stem_channels
+    index = 0
     for count, out in zip(repeats, channels, strict=True):
         for repeat in range(count):
             index += 1
             stride = 2 if repeat == 0 else 1
-            after = -(-size // stride)
+            next_size = -(-size // stride)
+            # A strided block concatenates its input's channels with new ones.
             if stride == 2 and out <= width:
                 raise InvalidParameter(
                     f"{name}: a stage of {out} channels cannot follow one of {width}"
                 )
-            shapes = (width, size, size), (out, after, after)
-            layout.append(
-                ChoiceLayer(f"layer_{index}", _candidates(*shapes, stride, channel_scales))
+            candidates = _candidates(
+                (width, size, size), (out, next_size, next_size), stride, channel_scales
             )
-            width, size = out, after
+            layout.append(ChoiceLayer(f"layer_{index}", candidates))
+            width = out
+            size = next_size
+
     layout.append(
         Block(
             "conv",
@@ -111,7 +121,7 @@ def spos_channels(
     channel_scales: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0),
     num_classes: int = 1000,
 ) -> SearchSpace:
-    """The paper's joint search of operations and channels: 40 candidates a block."""
+    """Build the space of the paper's joint search: 40 operations and channels per block."""
     return spos(
         name,
         input_size=input_size,
@@ -137,8 +147,9 @@ def spos_tiny(
     head_channels: int = 256,
     num_classes: int = 10,
 ) -> SearchSpace:
-    """The same blocks, 4^6 architectures on small images: trains on two processor cores in about a
-    minute.
+    """Build a space of the same blocks, with 4^6 architectures on small images.
+
+    Its supernet trains in about a minute on two processor cores.
     """
     return spos(
         name,
@@ -158,15 +169,17 @@ def _candidates(
     stride: int,
     scales: tuple[float, ...],
 ) -> dict[str, tuple[Block, ...]]:
-    widths = {f"x{scale:g}": max(1, round(outputs[0] // 2 * scale)) for scale in scales} or {
-        "": outputs[0] // 2
-    }
+    base = outputs[0] // 2
+    hidden_by_suffix = {f"x{scale:g}": max(1, round(base * scale)) for scale in scales}
+    if not hidden_by_suffix:
+        hidden_by_suffix = {"": base}
+
     candidates: dict[str, tuple[Block, ...]] = {
         f"{candidate}{suffix}": (Block("shuffle", inputs, outputs, kernel, hidden, stride, "relu"),)
         for candidate, kernel in KERNELS.items()
-        for suffix, hidden in widths.items()
+        for suffix, hidden in hidden_by_suffix.items()
     }
-    for suffix, hidden in widths.items():
+    for suffix, hidden in hidden_by_suffix.items():
         candidates[f"{XCEPTION}{suffix}"] = (
             Block("xception", inputs, outputs, 3, hidden, stride, "relu"),
         )
@@ -182,4 +195,4 @@ def _initialiser() -> Initialiser:
 PUBLISHED = {
     "spos": ("spos", (2, 1, 0, 1, 2, 0, 2, 0, 2, 0, 2, 3, 0, 0, 0, 0, 3, 2, 3, 3)),
 }
-"""The release's network: name -> (space, codes)."""
+"""The release's network, as name -> (space, codes)."""
