@@ -1,5 +1,4 @@
-"""The networks of DARTS: their cells' blocks, how these are wired, and how often each occurs in
-many networks.
+"""Networks of DARTS: blocks of the cells, their wiring, and their counts in many networks.
 
 Liu et al., ICLR 2019 (arXiv 1806.09055; quark0/darts, cnn/model.py).
 """
@@ -30,18 +29,20 @@ OPERATIONS = (
 )
 """The candidates of an edge, in the order of the release."""
 
-CELLS, NODES, SLOTS = ("normal", "reduce"), 4, 2
+CELLS = ("normal", "reduce")
+NODES = 4
+SLOTS = 2
+"""Operations of a node, each on an input of its own."""
+
 AUXILIARY = "auxiliary"
-"""The name of the value that the auxiliary head reads, in a plan."""
+"""Name of the value of a plan that the auxiliary head reads."""
 
 INPUTS = tuple(tuple(itertools.combinations(range(node + 2), SLOTS)) for node in range(NODES))
-"""For each node the pairs of inputs it may have: 0 and 1 are the cells before, 2 the first node."""
+"""Pairs of inputs that each node may have: 0 and 1 are the previous cells, 2 the first node."""
 
 
 def columns(cell: int, node: int) -> tuple[int, int, int]:
-    """The columns of the codes that hold a node's inputs and its two operations; cell 0 is the
-    normal one.
-    """
+    """Return the columns of a node's inputs and two operations; cell 0 is the normal one."""
     first = (cell * NODES + node) * (1 + SLOTS)
     return first, first + 1, first + 2
 
@@ -51,9 +52,9 @@ class Cell:
     """One cell of a network.
 
     Args:
-        reduces: whether it halves the image (from its inputs on).
-        preprocess: the blocks that bring both inputs to the cell's width.
-        shape: of its nodes.
+        reduces: Whether operations on its inputs halve the image.
+        preprocess: Blocks that bring both inputs to the cell's width.
+        shape: Shape of its nodes.
     """
 
     reduces: bool
@@ -62,33 +63,35 @@ class Cell:
 
     @property
     def output(self) -> Shape:
-        """All nodes side by side."""
+        """Shape of the concatenated nodes."""
         return NODES * self.shape[0], *self.shape[1:]
 
     def operation(self, code: int, source: int) -> Block | None:
-        """The block of an operation on an input of a node; None where it has none."""
+        """Return the block of an operation on an input of a node; None if it has none."""
         stride = 2 if self.reduces and source < 2 else 1
-        before = self.preprocess[1].output if source < 2 else self.shape
+        input_shape = self.preprocess[1].output if source < 2 else self.shape
         kind, _, kernel = OPERATIONS[code].rpartition("_")
         match kind:
             case "skip" if stride == 2:
-                return Block("factorized_reduce", before, self.shape, stride=stride)
+                return Block("factorized_reduce", input_shape, self.shape, stride=stride)
             case "max_pool" | "avg_pool" | "sep_conv":
-                return Block(kind, before, self.shape, int(kernel[0]), stride=stride)
+                return Block(kind, input_shape, self.shape, int(kernel[0]), stride=stride)
             case "dil_conv":
-                return Block(kind, before, self.shape, int(kernel[0]), stride=stride, dilation=2)
+                return Block(
+                    kind, input_shape, self.shape, int(kernel[0]), stride=stride, dilation=2
+                )
         return None
 
 
 class Skeleton:
-    """A stem, cells of which two reduce, a classifier.
+    """A stem, cells of which two reduce, and a classifier.
 
     Args:
-        input_shape: shape of one image.
-        channels: of a node in the first cells; each reduction doubles them.
-        layers: cells; those at a third and at two thirds reduce.
-        stem_multiplier: channels of the stem over `channels`.
-        strided_stem: whether three strided convolutions come first in its place, as for ImageNet.
+        input_shape: Shape of one image, (channels, height, width).
+        channels: Number of channels of a node in the first cells; each reduction doubles them.
+        layers: Number of cells; those at one third and at two thirds reduce.
+        stem_multiplier: Ratio of the channels of the stem to `channels`.
+        strided_stem: Whether the stem is three strided convolutions, as for ImageNet.
     """
 
     def __init__(
@@ -103,17 +106,16 @@ class Skeleton:
         if strided_stem:
             self._stem = _strided_stem(input_shape, channels)
         else:
-            self._stem = (
-                Block(
-                    "conv", input_shape, (channels * stem_multiplier, *input_shape[1:]), 3, stride=1
-                ),
-            )
-        before, last = self._stem[-2:] if strided_stem else self._stem * 2
-        self.cells = list(_cells(before.output, last.output, channels, layers))
+            output_shape = (channels * stem_multiplier, *input_shape[1:])
+            self._stem = (Block("conv", input_shape, output_shape, 3, stride=1),)
+
+        # With a single stem the first cell reads its output twice.
+        previous, last = self._stem[-2:] if strided_stem else self._stem * 2
+        self.cells = list(_cells(previous.output, last.output, channels, layers))
         self._auxiliary_index = 2 * layers // 3
 
     def classifier(self, num_classes: int) -> Block:
-        """The last block."""
+        """Return the last block."""
         return Block("linear", self.cells[-1].output, (num_classes,))
 
     @property
@@ -123,24 +125,25 @@ class Skeleton:
         return channels, height, width
 
     def plan(self, codes: NDArray[Any], num_classes: int) -> Plan:
-        """How the network of `codes` [24] is wired."""
+        """Return the wiring of the network of `codes` [24]."""
         plan = Plan(self.input_shape)
         stem = [0]
         for index, block in enumerate(self._stem):
             stem.append(plan.apply(f"stem_{index}", block, stem[-1]))
-        before, last = stem[-2:] if len(self._stem) > 1 else stem[-1:] * 2
+
+        previous, last = stem[-2:] if len(self._stem) > 1 else stem[-1:] * 2
         for index, cell in enumerate(self.cells):
-            before, last = last, _wire(plan, f"cell_{index}", cell, codes, (before, last))
+            previous, last = last, _wire(plan, f"cell_{index}", cell, codes, (previous, last))
             if index == self._auxiliary_index:
                 plan.named[AUXILIARY] = last
         plan.apply("classifier", self.classifier(num_classes), last)
         return plan
 
     def places(self, num_classes: int) -> dict[str, Block]:
-        """Every place of the supernet and its block."""
-        found = {f"stem_{index}": block for index, block in enumerate(self._stem)}
+        """Return every place of the supernet with its block."""
+        places = {f"stem_{index}": block for index, block in enumerate(self._stem)}
         for index, cell in enumerate(self.cells):
-            found |= {
+            places |= {
                 f"cell_{index}/preprocess_{side}": block
                 for side, block in enumerate(cell.preprocess)
             }
@@ -148,11 +151,11 @@ class Skeleton:
                 for source, code in itertools.product(range(node + 2), range(len(OPERATIONS))):
                     block = cell.operation(code, source)
                     if block is not None:
-                        found[_place(f"cell_{index}", node, source, code)] = block
-        return {**found, "classifier": self.classifier(num_classes)}
+                        places[_place(f"cell_{index}", node, source, code)] = block
+        return {**places, "classifier": self.classifier(num_classes)}
 
     def fixed(self, num_classes: int) -> list[Block]:
-        """The blocks that every network has."""
+        """Return the blocks of every network."""
         return [
             *self._stem,
             *(block for cell in self.cells for block in cell.preprocess),
@@ -160,11 +163,14 @@ class Skeleton:
         ]
 
     def terms(self, keys: Sequence[str]) -> Iterator[tuple[int, int, NDArray[np.int32]]]:
-        """What the operations add to the counts of the blocks `keys`, one edge after the other.
+        """Tabulate what each operation of a node adds to the counts of blocks.
+
+        Args:
+            keys: Keys of all blocks.
 
         Yields:
-            The columns of the codes that hold a node's inputs and an operation, and the counts that
-            these two add: int array [pairs of inputs, operations, keys].
+            Columns of a node's inputs and of one operation in the codes, and the counts that the
+            two add, int array [pairs of inputs, operations, keys].
         """
         column = {key: index for index, key in enumerate(keys)}
         for kind, node, slot in itertools.product(range(len(CELLS)), range(NODES), range(SLOTS)):
@@ -178,8 +184,8 @@ class Skeleton:
                     block = cell.operation(code, sources[slot])
                     if block is not None:
                         counts[pair, code, column[block.key]] += 1
-            where = columns(kind, node)
-            yield where[0], where[1 + slot], counts
+            inputs, *operations = columns(kind, node)
+            yield inputs, operations[slot], counts
 
 
 def _strided_stem(image: Shape, channels: int) -> tuple[Block, ...]:
@@ -192,26 +198,28 @@ def _strided_stem(image: Shape, channels: int) -> tuple[Block, ...]:
     )
 
 
-def _cells(before: Shape, last: Shape, channels: int, layers: int) -> Iterator[Cell]:
+def _cells(previous: Shape, last: Shape, channels: int, layers: int) -> Iterator[Cell]:
     for index in range(layers):
         reduces = index in (layers // 3, 2 * layers // 3)
         channels = channels * 2 if reduces else channels
         _, height, width = last
         inner = channels, height, width
-        if before[1:] == last[1:]:
-            first = Block("relu_conv", before, inner, 1, stride=1)
+        # Right after a reducing cell the cell before it has twice the size.
+        if previous[1:] == last[1:]:
+            first = Block("relu_conv", previous, inner, 1, stride=1)
         else:
-            first = Block("factorized_reduce", before, inner, stride=2)
+            first = Block("factorized_reduce", previous, inner, stride=2)
         shape = (channels, height // 2, width // 2) if reduces else inner
         cell = Cell(reduces, (first, Block("relu_conv", last, inner, 1, stride=1)), shape)
-        before, last = last, cell.output
+        previous, last = last, cell.output
         yield cell
 
 
 def _wire(plan: Plan, place: str, cell: Cell, codes: NDArray[Any], inputs: tuple[int, int]) -> int:
-    pairs = enumerate(zip(cell.preprocess, inputs, strict=True))
+    """Append a cell to a plan; return the number of its output."""
     values = [
-        plan.apply(f"{place}/preprocess_{side}", block, value) for side, (block, value) in pairs
+        plan.apply(f"{place}/preprocess_{side}", block, value)
+        for side, (block, value) in enumerate(zip(cell.preprocess, inputs, strict=True))
     ]
     for node in range(NODES):
         pair, *operations = (int(codes[column]) for column in columns(int(cell.reduces), node))
@@ -219,8 +227,8 @@ def _wire(plan: Plan, place: str, cell: Cell, codes: NDArray[Any], inputs: tuple
         for source, code in zip(INPUTS[node][pair], operations, strict=True):
             block = cell.operation(code, source)
             if block is not None:
-                at = _place(place, node, source, code)
-                terms.append(plan.apply(at, block, values[source], droppable=True))
+                operation_place = _place(place, node, source, code)
+                terms.append(plan.apply(operation_place, block, values[source], droppable=True))
             elif OPERATIONS[code] == "skip_connect":
                 terms.append(values[source])
         values.append(plan.add(terms, cell.shape))

@@ -1,7 +1,7 @@
 """Cells of DARTS as graphs for predictors.
 
-Either cell has two inputs, eight operations (nodes here, edges in the paper) and an output; the two
-are apart.
+Each of the two cells is a separate component: two inputs, eight operations (nodes here, edges in
+the paper) and an output.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ if TYPE_CHECKING:
     from torch_geometric.data import Batch
 
 OUTPUT = "output"
-_PER_CELL = 2 + NODES * SLOTS + 1  # inputs, operations, output
+"""The label of a cell's output in graphs."""
+
+_PER_CELL = 2 + NODES * SLOTS + 1
+"""Nodes per cell: inputs, operations and the output."""
 POSITIONS = len(CELLS) * (NODES * SLOTS + 1) + 1
-"""The operations of both cells, each with its output behind them; last the later one of the cells
-before.
-"""
+"""Number of positions: operations and output of both cells, then the previous cell's output."""
 
 _NONE = OPERATIONS.index("none")
 
 
 def graphs_of_cells(codes: NDArray[Any]) -> Batch:
-    """The graphs of `codes` [n, 24], without what is `none` or reads nothing else; see
-    `spaces.graph`.
+    """Build the graphs of `codes` [n, 24], without operations that carry no information.
+
+    These are `none`, and those that read nothing else. See `spaces.graph`.
     """
     from spaces.graph import dense_graphs
 
@@ -37,35 +39,41 @@ def graphs_of_cells(codes: NDArray[Any]) -> Batch:
     position = np.zeros(nodes, dtype=np.int64)
     adjacency = np.zeros((len(codes), nodes, nodes), dtype=bool)
     for cell in range(len(CELLS)):
-        part = slice(cell * _PER_CELL, (cell + 1) * _PER_CELL)
-        operation[:, part], adjacency[:, part, part] = _cell(codes, cell)
+        nodes_of_cell = slice(cell * _PER_CELL, (cell + 1) * _PER_CELL)
+        labels, edges = _cell_arrays(codes, cell)
+        operation[:, nodes_of_cell] = labels
+        adjacency[:, nodes_of_cell, nodes_of_cell] = edges
+
         first = cell * (NODES * SLOTS + 1) + 1
-        position[part] = [0, POSITIONS, *range(first, first + NODES * SLOTS + 1)]
+        position[nodes_of_cell] = [0, POSITIONS, *range(first, first + NODES * SLOTS + 1)]
     return dense_graphs(operation, position, adjacency)
 
 
-def _cell(codes: NDArray[Any], cell: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    count, rows, output = len(codes), np.arange(len(codes)), _PER_CELL - 1
+def _cell_arrays(codes: NDArray[Any], cell: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return labels [n, nodes of a cell] and adjacency [n, nodes, nodes] of one cell."""
+    count = len(codes)
+    rows = np.arange(count)
+    output = _PER_CELL - 1
     operation = np.zeros((count, _PER_CELL), dtype=np.int64)
-    operation[:, output] = len(OPERATIONS)  # labels 1 ... 7 are the operations but `none`
+    # Labels 1 to 7 are the operations without `none`.
+    operation[:, output] = len(OPERATIONS)
     adjacency = np.zeros((count, _PER_CELL, _PER_CELL), dtype=bool)
-    filled = np.ones((count, 2 + NODES), dtype=bool)  # whether inputs and nodes hold anything
+    # Whether the inputs and the nodes hold information.
+    filled = np.ones((count, 2 + NODES), dtype=bool)
     for node in range(NODES):
-        pair, *where = columns(cell, node)
-        for slot, column in enumerate(where):
+        pair, *operation_columns = columns(cell, node)
+        for slot, column in enumerate(operation_columns):
             vertex = 2 + SLOTS * node + slot
             source = np.array(INPUTS[node])[codes[:, pair], slot]
-            there = filled[rows, source] & (codes[:, column] != _NONE)
-            operation[:, vertex] = np.where(there, codes[:, column], -1)
-            # A node is the sum of its operations, so that what reads it reads them.
-            for before in range(2 + node):
-                ends = (
-                    [before]
-                    if before < 2
-                    else [2 + SLOTS * (before - 2) + term for term in range(SLOTS)]
-                )
-                adjacency[:, ends, vertex] = (source == before)[:, None]
+            present = filled[rows, source] & (codes[:, column] != _NONE)
+            operation[:, vertex] = np.where(present, codes[:, column], -1)
+            # A node is the sum of its operations, so that its readers read each of them.
+            for earlier in range(2 + node):
+                first = 2 + SLOTS * (earlier - 2)
+                ends = [earlier] if earlier < 2 else list(range(first, first + SLOTS))
+                adjacency[:, ends, vertex] = (source == earlier)[:, None]
             adjacency[:, vertex, output] = True
-        own = operation[:, 2 + SLOTS * node : 2 + SLOTS * (node + 1)]
-        filled[:, 2 + node] = (own >= 0).any(1)
+
+        terms = operation[:, 2 + SLOTS * node : 2 + SLOTS * (node + 1)]
+        filled[:, 2 + node] = (terms >= 0).any(1)
     return operation, adjacency

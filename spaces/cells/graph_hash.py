@@ -1,5 +1,4 @@
-"""The hash by which NAS-Bench-101 knows a cell: equal for cells that are relabellings of each
-other.
+"""NAS-Bench-101's hash of a cell, which is equal for relabellings of one cell.
 
 Ying et al., ICML 2019 (arXiv 1902.09635), appendix; google-research/nasbench.
 """
@@ -15,18 +14,21 @@ from numpy.typing import NDArray
 
 from spaces.cells.nasbench101 import Cells
 
-_INPUT, _OUTPUT = -1, -2
+_INPUT = -1
+_OUTPUT = -2
 
 
 def graph_hashes(codes: NDArray[Any]) -> list[str]:
-    """The benchmark's hashes of cells, which are pruned first.
+    """Prune cells and return the benchmark's hashes.
 
     Args:
-        codes: valid cells, int array [n, 26].
+        codes: Valid cells, int array [n, 26].
     """
+    # Python loops hash each distinct pruned cell only once.
     cells = Cells.from_codes(codes)
     distinct, index = np.unique(cells.codes(), axis=0, return_inverse=True)
     cells = Cells.from_codes(distinct)
+
     hashes: list[str] = []
     for adjacency, operations, live in zip(
         cells.adjacency, cells.operations, cells.live, strict=True
@@ -37,13 +39,13 @@ def graph_hashes(codes: NDArray[Any]) -> list[str]:
 
 
 def hash_graph(adjacency: NDArray[np.bool_], labels: Sequence[int]) -> str:
-    """Hash a labelled graph: every vertex takes up its neighbours' hashes as often as there are
-    vertices.
+    """Hash a labelled graph.
+
+    As often as there are vertices, the hash of each vertex is combined with its neighbours'.
 
     Args:
-        adjacency: bool array [vertices, vertices], true where an edge leads from the first index to
-            the second.
-        labels: of the vertices; -1 the input, -2 the output, else the operation.
+        adjacency: Bool array [vertices, vertices], true where the first vertex leads to the second.
+        labels: Label of each vertex: -1 for the input, -2 for the output, else the operation.
     """
     count = len(labels)
     entering = [np.flatnonzero(adjacency[:, vertex]).tolist() for vertex in range(count)]
@@ -51,17 +53,16 @@ def hash_graph(adjacency: NDArray[np.bool_], labels: Sequence[int]) -> str:
     hashes = [_md5(str((len(leaving[v]), len(entering[v]), labels[v]))) for v in range(count)]
     for _ in range(count):
         hashes = [
-            _md5(
-                "|".join([_together(hashes, entering[v]), _together(hashes, leaving[v]), hashes[v]])
-            )
+            _md5("|".join([_join(hashes, entering[v]), _join(hashes, leaving[v]), hashes[v]]))
             for v in range(count)
         ]
     return _md5(str(sorted(hashes)))
 
 
-def _together(hashes: Sequence[str], vertices: Sequence[int]) -> str:
+def _join(hashes: Sequence[str], vertices: Sequence[int]) -> str:
     return "".join(sorted(hashes[vertex] for vertex in vertices))
 
 
 def _md5(text: str) -> str:
+    # Not for security: the benchmark's files are keyed by MD5.
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()

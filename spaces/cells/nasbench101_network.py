@@ -1,5 +1,4 @@
-"""The networks of NAS-Bench-101: their blocks, how these are wired, and how often each occurs in
-many of them.
+"""Networks of NAS-Bench-101: blocks, their wiring, and their counts in many networks.
 
 Ying et al., ICML 2019 (arXiv 1902.09635; google-research/nasbench, model_builder.py).
 """
@@ -18,18 +17,18 @@ from spaces.cells.plan import Plan
 from spaces.operators.layers import Shape
 
 MOST_SHARERS = 4
-"""How many vertices can share the output's channels; a fifth one would need a tenth edge."""
+"""Most vertices that can divide the output's channels; a fifth one would need a tenth edge."""
 
 
 class Skeleton:
-    """What surrounds the cells: a stem, stacks of equal modules with a pool between them, a
-    classifier.
+    """A stem, stacks of equal modules separated by pools, and a classifier.
 
     Args:
-        input_shape: shape of one image.
-        stem_channels: of the first stack; each further one has twice as many on half the side.
-        stacks: how many.
-        modules: of a stack.
+        input_shape: Shape of one image, (channels, height, width).
+        stem_channels: Number of channels of the first stack; each further stack has twice as many
+            on half the side.
+        stacks: Number of stacks.
+        modules: Number of modules per stack.
     """
 
     def __init__(
@@ -44,11 +43,11 @@ class Skeleton:
 
     @property
     def channels(self) -> int:
-        """Channels of the first stack."""
+        """Number of channels of the first stack."""
         return self._shapes[0][0]
 
     def plan(self, codes: NDArray[Any], num_classes: int) -> Plan:
-        """How the network of `codes` [26] is wired."""
+        """Return the wiring of the network of `codes` [26]."""
         cells = Cells.from_codes(codes[None])
         plan = Plan(self._stem.input)
         value = plan.apply("stem", self._stem, 0)
@@ -62,29 +61,31 @@ class Skeleton:
         return plan
 
     def places(self, num_classes: int) -> Mapping[str, Block]:
-        """Every place of the supernet and the widest block there."""
-        found = {"stem": self._stem, "classifier": self._classifier(num_classes)}
+        """Return every place of the supernet with its widest block."""
+        places = {"stem": self._stem, "classifier": self._classifier(num_classes)}
         for stack, shape in enumerate(self._shapes):
             if stack:
-                found[f"pool_{stack}"] = self._pool(stack)
+                places[f"pool_{stack}"] = self._pool(stack)
             for module in range(self._modules):
                 place = f"stack_{stack}/module_{module}"
                 inputs = self._inputs(stack, module)
-                found[f"{place}/output"] = _projection(inputs, shape)
+                places[f"{place}/output"] = _projection(inputs, shape)
                 for vertex in range(1, INNER + 1):
-                    found[f"{place}/vertex_{vertex}/input"] = _projection(inputs, shape)
+                    places[f"{place}/vertex_{vertex}/input"] = _projection(inputs, shape)
                     for code, name in enumerate(OPERATIONS):
-                        found[f"{place}/vertex_{vertex}/{name}"] = _operation(code, shape)
-        return found
+                        places[f"{place}/vertex_{vertex}/{name}"] = _operation(code, shape)
+        return places
 
     def _pool(self, stack: int) -> Block:
-        before, after = self._shapes[stack - 1], self._shapes[stack]
-        return Block("max_pool", before, (before[0], *after[1:]), 2, stride=2)
+        previous = self._shapes[stack - 1]
+        size = self._shapes[stack][1:]
+        return Block("max_pool", previous, (previous[0], *size), 2, stride=2)
 
     def _classifier(self, num_classes: int) -> Block:
         return Block("linear", self._shapes[-1], (num_classes,))
 
     def _inputs(self, stack: int, module: int) -> Shape:
+        # The first module after a pool still reads the previous stack's channels.
         channels = self._shapes[stack - 1 if stack and module == 0 else stack][0]
         return channels, *self._shapes[stack][1:]
 
@@ -96,9 +97,7 @@ class Skeleton:
         ]
 
     def _kinds(self, stack: int, width: int) -> list[Block]:
-        """What there is of a width in a stack: the operations of a vertex, and each module's
-        projection.
-        """
+        """Return a stack's blocks of a width: the operations, and each module's projection."""
         shape = width, *self._shapes[stack][1:]
         operations = [_operation(code, shape) for code in range(len(OPERATIONS))]
         return operations + [
@@ -106,7 +105,7 @@ class Skeleton:
         ]
 
     def all_blocks(self, num_classes: int) -> dict[str, Block]:
-        """Key -> block for every block that occurs in some network."""
+        """Return key -> block for every block that occurs in some network."""
         blocks = self._fixed(num_classes)
         for stack, shape in enumerate(self._shapes):
             for width in _widths(shape[0]):
@@ -116,18 +115,26 @@ class Skeleton:
     def counts(
         self, codes: NDArray[Any], keys: Sequence[str], num_classes: int
     ) -> NDArray[np.int32]:
-        """How often each of all the blocks `keys` occurs in the networks of `codes` [n, 26]: int
-        array [n, keys].
+        """Count the blocks of networks.
+
+        Args:
+            codes: Checked codes, int array [n, 26].
+            keys: Keys of all blocks.
+            num_classes: Number of classes of the classifier.
+
+        Returns:
+            Int array [n, keys].
         """
         column = {key: index for index, key in enumerate(keys)}
-        cells, rows = Cells.from_codes(codes), np.arange(len(codes))
-        counts = np.zeros(
-            (len(codes), len(keys) + 1), dtype=np.int32
-        )  # the last column takes what is not there
+        cells = Cells.from_codes(codes)
+        rows = np.arange(len(codes))
+        # An additional last column counts absent vertices, and is dropped at the end.
+        counts = np.zeros((len(codes), len(keys) + 1), dtype=np.int32)
         for block in self._fixed(num_classes):
             counts[:, column[block.key]] += 1
         for stack, shape in enumerate(self._shapes):
-            channels, columns = cells.channels(shape[0]), self._columns(stack, column)
+            channels = cells.channels(shape[0])
+            columns = self._columns(stack, column)
             for vertex in range(1, VERTICES):
                 if vertex <= INNER:
                     operations = cells.operations[:, vertex - 1]
@@ -138,9 +145,7 @@ class Skeleton:
         return counts[:, :-1]
 
     def _columns(self, stack: int, column: Mapping[str, int]) -> NDArray[np.int64]:
-        """The column of the counts by width and kind; widths that do not occur have the one behind
-        the last.
-        """
+        """Return the column of the counts by width and kind; absent widths have the extra one."""
         channels = self._shapes[stack][0]
         columns = np.full((channels + 1, len(OPERATIONS) + self._modules), len(column))
         for width in _widths(channels):
@@ -149,18 +154,15 @@ class Skeleton:
 
 
 def _widths(outputs: int) -> list[int]:
-    """The channels that vertices can have: a share of the output's among up to four, and one
+    """Return the channels that vertices can have.
+
+    The output's channels are divided among up to four vertices; with a remainder some have one
     more.
     """
-    shares = range(1, MOST_SHARERS + 1)
-    return sorted(
-        {
-            outputs // share + more
-            for share in shares
-            for more in range(2)
-            if not more or outputs % share
-        }
-    )
+    divisors = range(1, MOST_SHARERS + 1)
+    even = {outputs // divisor for divisor in divisors}
+    one_more = {outputs // divisor + 1 for divisor in divisors if outputs % divisor}
+    return sorted(even | one_more)
 
 
 def _operation(code: int, shape: Shape) -> Block:
@@ -174,24 +176,29 @@ def _projection(inputs: Shape, outputs: Shape) -> Block:
 
 
 def _module(plan: Plan, place: str, cells: Cells, channels: list[int], value: int) -> int:
-    adjacency, size = cells.adjacency[0], plan.shape(value)[1:]
+    """Append a module to a plan; return the number of its output."""
+    adjacency = cells.adjacency[0]
+    size = plan.shape(value)[1:]
     values = {0: value}
     for vertex in range(1, INNER + 1):
         if not cells.live[0, vertex]:
             continue
         shape = channels[vertex], *size
-        at = f"{place}/vertex_{vertex}"
+        vertex_place = f"{place}/vertex_{vertex}"
         terms = [
             plan.truncate(values[source], channels[vertex])
             for source in range(1, vertex)
             if adjacency[source, vertex]
         ]
         if adjacency[0, vertex]:
-            terms.append(plan.apply(f"{at}/input", _projection(plan.shape(value), shape), value))
+            terms.append(
+                plan.apply(f"{vertex_place}/input", _projection(plan.shape(value), shape), value)
+            )
         code = int(cells.operations[0, vertex - 1])
         values[vertex] = plan.apply(
-            f"{at}/{OPERATIONS[code]}", _operation(code, shape), plan.add(terms, shape)
+            f"{vertex_place}/{OPERATIONS[code]}", _operation(code, shape), plan.add(terms, shape)
         )
+
     outputs = channels[-1], *size
     joined = [values[vertex] for vertex in range(1, INNER + 1) if adjacency[vertex, -1]]
     terms = [plan.concatenate(joined)] if joined else []

@@ -1,5 +1,4 @@
-"""Cells of NAS-Bench-201: their edges, which of them carry information, and which cells are one
-network.
+"""Cells of NAS-Bench-201: edges, flow of information, and isomorphism classes.
 
 Dong and Yang, ICLR 2020 (arXiv 2001.00326; nas_201_api).
 """
@@ -20,17 +19,15 @@ OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 """The candidates of an edge, in the order of the benchmark."""
 
 EDGES = tuple((source, target) for target in (1, 2, 3) for source in range(target))
-"""(source, target) of the six edges, in the order of the benchmark's string: the columns of the
-codes.
-"""
+"""Edges (source, target) in the order of the benchmark's string, the columns of the codes."""
 
 Rule: TypeAlias = Literal["official", "complete", "flat"]
-"""How cells are told apart; the 15625 cells have so many classes:
+"""Rule that distinguishes cells, with its number of classes among the 15625 cells.
 
-official (6466): the benchmark's `to_unique_str(True)`. Every zero stays as a term `#` of a sum, and
-only a node that is a single zero counts as zero. complete (5390): zeros propagate all the way, so
-that an edge from a node without information vanishes. flat (4930): sums within sums are one sum
-too; no cells of two such classes compute the same.
+official (6466): The benchmark's `to_unique_str(True)`. Every zero remains a term `#` of a sum, and
+only a node that is a single zero counts as zero. complete (5390): Zeros propagate completely, so
+that an edge from a node without information vanishes. flat (4930): Nested sums are flattened too;
+no two of these classes compute the same.
 """
 
 _NONE, _SKIP = OPERATIONS.index("none"), OPERATIONS.index("skip_connect")
@@ -38,20 +35,20 @@ _ZERO = "#"
 
 
 def unique_string(codes: Sequence[int], rule: Rule = "complete") -> str:
-    """What reaches the output of a cell, as a text that equal cells share.
+    """Describe a cell's output by a text that is equal for equal cells.
 
     A node is the sorted sum of its edges, `(source)@operation` each; `skip_connect` is its source.
 
     Args:
-        codes: operation of each of the six edges.
-        rule: see `Rule`.
+        codes: Operation of each of the six edges.
+        rule: Rule that distinguishes cells; see `Rule`.
     """
     nodes: dict[int, tuple[str, ...]] = {0: ("0",)}
-    chosen = dict(zip(EDGES, codes, strict=True))
+    operations = dict(zip(EDGES, codes, strict=True))
     for target in (1, 2, 3):
         terms: list[str] = []
         for source in range(target):
-            terms += _terms(nodes[source], chosen[source, target], rule)
+            terms += _terms(nodes[source], operations[source, target], rule)
         nodes[target] = tuple(sorted(terms)) or (_ZERO,)
     return "+".join(nodes[3])
 
@@ -59,6 +56,7 @@ def unique_string(codes: Sequence[int], rule: Rule = "complete") -> str:
 def _terms(source: tuple[str, ...], operation: int, rule: Rule) -> tuple[str, ...]:
     if operation == _NONE or source == (_ZERO,):
         return (_ZERO,) if rule == "official" else ()
+
     text = "+".join(source)
     if operation == _SKIP:
         return source if rule == "flat" else (text,)
@@ -66,26 +64,27 @@ def _terms(source: tuple[str, ...], operation: int, rule: Rule) -> tuple[str, ..
 
 
 def classes(codes: NDArray[Any], rule: Rule = "complete") -> NDArray[np.int64]:
-    """The isomorphism classes of cells; cells of one class compute the same, but for the order of
-    sums.
+    """Return the isomorphism classes of cells.
+
+    Two cells of one class compute the same but for the order of sums.
 
     Args:
-        codes: cells, int array [n, 6].
-        rule: see `Rule`.
+        codes: Cells, int array [n, 6].
+        rule: Rule that distinguishes cells; see `Rule`.
 
     Returns:
-        Int array [n]: the class's first cell, as an index into all cells with the last edge
-        fastest.
+        Int array [n]: index of the class's first cell among all cells, with the last edge fastest.
     """
     index = np.ravel_multi_index(
         np.asarray(codes, dtype=np.int64).T, (len(OPERATIONS),) * len(EDGES)
     )
-    found: NDArray[np.int64] = _class_of_each(rule)[index]
-    return found
+    first_cells: NDArray[np.int64] = _first_cells(rule)[index]
+    return first_cells
 
 
 @functools.cache
-def _class_of_each(rule: Rule) -> NDArray[np.int64]:
+def _first_cells(rule: Rule) -> NDArray[np.int64]:
+    """Return for each of the 15625 cells the index of its class's first cell."""
     first: dict[str, int] = {}
     cells = itertools.product(range(len(OPERATIONS)), repeat=len(EDGES))
     return np.array(
@@ -95,7 +94,5 @@ def _class_of_each(rule: Rule) -> NDArray[np.int64]:
 
 
 def live_edges(codes: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which edges of cells, int array [n, 6], lie on a path of information from input to output:
-    bool array [n, 6].
-    """
+    """Find the edges of cells, int array [n, 6], on a path of information: bool array [n, 6]."""
     return edge_cells.live_edges(np.asarray(codes) != _NONE, EDGES)

@@ -1,4 +1,4 @@
-"""Plan: which block of a network reads which values, without torch."""
+"""Plan: the wiring of a network, without torch."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ from spaces.operators.layers import Shape
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """A block on one value; `place` tells where in a supernet its weights are.
+    """Run a block on one value.
 
-    `droppable` operations are those of a cell's edges, which drop-path may leave out.
+    Args:
+        place: Name of the block's weights in a supernet.
+        block: Block to run.
+        sources: Number of the value that it reads.
+        droppable: Whether drop-path may drop it, as the operations on the edges of a cell.
     """
 
     place: str
@@ -26,21 +30,21 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """The sum of values of one shape."""
+    """Sum values of one shape."""
 
     sources: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Concatenate:
-    """Values side by side along the channels."""
+    """Concatenate values along the channels."""
 
     sources: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Truncate:
-    """The first channels of a value."""
+    """Take the first channels of a value."""
 
     sources: tuple[int]
     channels: int
@@ -48,7 +52,7 @@ class Truncate:
 
 @dataclass(frozen=True, slots=True)
 class Zeros:
-    """Zeros of a shape, for as many images as there are."""
+    """Make zeros of a shape for each image."""
 
     shape: Shape
     sources: tuple[int, ...] = ()
@@ -58,13 +62,21 @@ Step: TypeAlias = Apply | Add | Concatenate | Truncate | Zeros
 
 
 class Plan:
-    """The steps of a network in their order; values are numbered, 0 is the image and step i makes
-    value i + 1.
+    """The steps of a network, in order.
 
-    Some values may be known by name, in `named`.
+    Values are numbered: 0 is the image, and step i computes value i + 1. The attribute `named` maps
+    names to the numbers of some values, such as the features of an auxiliary head.
 
     Args:
-        image: shape of one image, (channels, height, width).
+        image: Shape of one image, (channels, height, width).
+
+    Example:
+        >>> plan = Plan((3, 8, 8))
+        >>> conv = Block("conv", (3, 8, 8), (4, 8, 8), kernel=3, stride=1)
+        >>> first = plan.apply("first", conv, 0)
+        >>> second = plan.apply("second", conv, 0)
+        >>> plan.shape(plan.concatenate([first, second]))
+        (8, 8, 8)
     """
 
     def __init__(self, image: Shape):
@@ -73,12 +85,23 @@ class Plan:
         self._shapes: list[Shape] = [image]
 
     def shape(self, value: int) -> Shape:
-        """Shape of a value for one image."""
+        """Return the shape of a value for one image."""
         return self._shapes[value]
 
     def apply(self, place: str, block: Block, source: int, *, droppable: bool = False) -> int:
-        """Run a block on a value; the number of the result. Its input must have the value's
-        shape.
+        """Append a block.
+
+        Args:
+            place: Name of the block's weights in a supernet.
+            block: Block whose input has the shape of the value.
+            source: Number of the value that it reads.
+            droppable: Whether drop-path may drop it.
+
+        Returns:
+            Number of the result.
+
+        Raises:
+            ValueError: The value has another shape.
         """
         if block.input != self._shapes[source]:
             raise ValueError(
@@ -87,28 +110,32 @@ class Plan:
         return self._append(Apply(place, block, (source,), droppable), block.output)
 
     def add(self, sources: Sequence[int], shape: Shape) -> int:
-        """Sum values of the shape `shape`: zeros where there are none; the number of the result."""
+        """Append a sum of values of one shape, or zeros; return the number of the result."""
         if any(self._shapes[source] != shape for source in sources):
             raise ValueError(
                 f"cannot add {[self._shapes[source] for source in sources]} as {shape}"
             )
         if not sources:
             return self._append(Zeros(shape), shape)
-        return sources[0] if len(sources) == 1 else self._append(Add(tuple(sources)), shape)
-
-    def concatenate(self, sources: Sequence[int]) -> int:
-        """Put values side by side; the number of the result."""
+        # A single value is its own sum, without a step.
         if len(sources) == 1:
             return sources[0]
+        return self._append(Add(tuple(sources)), shape)
+
+    def concatenate(self, sources: Sequence[int]) -> int:
+        """Append a concatenation along the channels; return the number of the result."""
+        if len(sources) == 1:
+            return sources[0]
+
         shapes = [self._shapes[source] for source in sources]
         if len({shape[1:] for shape in shapes}) > 1:
-            raise ValueError(f"cannot put {shapes} side by side")
-        return self._append(
-            Concatenate(tuple(sources)), (sum(shape[0] for shape in shapes), *shapes[0][1:])
-        )
+            raise ValueError(f"cannot concatenate {shapes}: height or width differ")
+
+        channels = sum(shape[0] for shape in shapes)
+        return self._append(Concatenate(tuple(sources)), (channels, *shapes[0][1:]))
 
     def truncate(self, source: int, channels: int) -> int:
-        """Keep the first channels of a value; the number of the result."""
+        """Append a selection of the first channels; return the number of the result."""
         shape = self._shapes[source]
         if shape[0] == channels:
             return source
@@ -116,17 +143,17 @@ class Plan:
 
     @property
     def applied(self) -> list[Apply]:
-        """The steps that run a block."""
+        """Steps that run a block."""
         return [step for step in self.steps if isinstance(step, Apply)]
 
     @property
     def blocks(self) -> list[Block]:
-        """The blocks in the order of execution."""
+        """Blocks in the order of execution."""
         return [step.block for step in self.applied]
 
     @cached_property
     def last_uses(self) -> list[tuple[int, ...]]:
-        """For each step the values that no later one reads, so that they need not be kept."""
+        """For each step the values that no later step reads, whose memory can be freed."""
         last = {source: index for index, step in enumerate(self.steps) for source in step.sources}
         released: list[list[int]] = [[] for _ in self.steps]
         for value, index in last.items():

@@ -1,4 +1,4 @@
-"""CellSpace: a space whose networks are wired by plans."""
+"""CellSpace: a space whose networks follow a plan."""
 
 from __future__ import annotations
 
@@ -22,42 +22,58 @@ if TYPE_CHECKING:
 
 
 class CellSpace(SearchSpace):
-    """A space that says of every architecture which blocks read which values; networks and
-    supernets follow.
+    """A space that plans for each architecture which blocks read which values.
+
+    Networks, supernets and lists of blocks follow from the plan. A subclass implements `plan`,
+    `places`, `initialiser`, `_graphs` and the abstract methods of SearchSpace that remain.
+
+    Example:
+        >>> import spaces
+        >>> space = spaces.get("nasbench201(cells=1)")
+        >>> isinstance(space, CellSpace)
+        True
+        >>> plan = space.plan(space.encode([space.architecture([3, 0, 0, 0, 0, 3])])[0])
+        >>> [step.place for step in plan.applied][:2]
+        ['stem', 'stage_0/cell_0/edge_0_1/nor_conv_3x3']
     """
 
     repeats_cells = True
 
     @abstractmethod
     def plan(self, codes: NDArray[Any], num_classes: int | None = None) -> Plan:
-        """How the network of `codes` [choices], checked, is wired (`num_classes` None: the space's
-        own).
+        """Return the wiring of a network.
+
+        Args:
+            codes: Checked codes, int array [choices].
+            num_classes: Number of classes of the classifier. None: the space's.
         """
 
     @abstractmethod
     def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
-        """Every place of the supernet and the block there, the largest one where architectures
-        differ.
+        """Return every place of the supernet with its block, the largest if blocks differ.
+
+        Args:
+            num_classes: Number of classes of the classifier. None: the space's.
         """
 
     @abstractmethod
     def initialiser(self) -> Initialiser:
-        """What sets the weights of a built network."""
+        """Return the function that initialises the weights of a network."""
 
     @abstractmethod
     def _graphs(self, codes: Codes) -> Batch:
-        """The graphs of checked codes [n, choices]."""
+        """Build the graphs of checked codes [n, choices]."""
 
     def blocks(self, architecture: Architecture) -> list[Block]:
-        """The blocks that `network(architecture)` executes, in its order."""
+        """Return the blocks that `network(architecture)` executes, in order."""
         return self.plan(self.encode([architecture])[0]).blocks
 
     def graph(self, architecture: Architecture) -> Data:
-        """The architecture as a graph for predictors; see `spaces.graph`."""
+        """Return the architecture as a graph for predictors; see `spaces.graph`."""
         return self.graphs([architecture]).get_example(0)
 
     def graphs(self, architectures: Architectures) -> Batch:
-        """The graphs of many architectures, built at once."""
+        """Return the graphs of many architectures, built at once."""
         return self._graphs(self.codes(architectures))
 
     def network(
@@ -66,7 +82,7 @@ class CellSpace(SearchSpace):
         num_classes: int | None = None,
         generator: torch.Generator | None = None,
     ) -> torch.nn.Module:
-        """The stand-alone network, its weights drawn from `generator` (default: seed 0)."""
+        """Build the stand-alone network, initialised from `generator` (None: seed 0)."""
         from spaces.modules.cells import CellNetwork
         from spaces.modules.network import materialise
 
@@ -76,9 +92,7 @@ class CellSpace(SearchSpace):
     def supernet(
         self, num_classes: int | None = None, generator: torch.Generator | None = None
     ) -> Supernet:
-        """The network that holds every candidate, its weights drawn from `generator` (default: seed
-        0).
-        """
+        """Build the network with the weights of every candidate; arguments as of `network`."""
         from spaces.modules.cells import CellSupernet
         from spaces.modules.network import materialise
 

@@ -134,6 +134,7 @@ def extract(supernet: Supernet, architecture: Architecture) -> nn.Module:
         architecture: Architecture of its space, which this activates.
 
     Example:
+        >>> import numpy as np
         >>> import spaces
         >>> space = spaces.get("ofa-mobilenetv3(width=0.35, resolutions=(32,))")
         >>> supernet = space.supernet(num_classes=2).eval()
