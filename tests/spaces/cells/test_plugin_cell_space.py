@@ -119,9 +119,7 @@ class TriangleSpace(CellSpace, spaces.AdditiveSpace):
 @pytest.fixture(scope="module", autouse=True)
 def triangle() -> Iterator[TriangleSpace]:
     """The space, registered for this module alone."""
-    registry.available()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
+    with registry.SPACES.preserved():
 
         @spaces.register_space("triangle")
         def build(name: str, /) -> spaces.SearchSpace:
