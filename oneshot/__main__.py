@@ -1,4 +1,4 @@
-"""`python -m oneshot`."""
+"""Entry point of `python -m oneshot`."""
 
 from oneshot.commands import main
 

@@ -1,4 +1,4 @@
-"""`python -m oneshot`: supernets, search, retraining, export; one file a command."""
+"""The commands of `python -m oneshot`, each in a module of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spaces.console.group import Group
 LAZY = {
     "data": (
         "oneshot.commands.data:data",
-        "Show what a data set is: classes, parts, sizes, unreadable files.",
+        "Show the classes, parts, image sizes and unreadable files of a data set.",
     ),
     "train": ("oneshot.commands.train:train", "Train the supernet of a space."),
     "evaluate": (
@@ -30,16 +30,16 @@ LAZY = {
     ),
     "derive": (
         "oneshot.commands.derive:derive",
-        "Write the architectures that a search found, in any format.",
+        "Write the architectures of a search result in any format.",
     ),
     "ss-gen": (
         "oneshot.commands.ss_gen:ss_gen",
-        "Write a space's search-space file for tuners of NNI.",
+        "Write the search-space file of a space for NNI's tuners.",
     ),
     "retrain": ("oneshot.commands.retrain:retrain", "Train an architecture's network and test it."),
     "test": (
         "oneshot.commands.test:test",
-        "Test a retrained or exported network on a data set's test part.",
+        "Test a retrained or exported network on the test part of a data set.",
     ),
     "export": (
         "oneshot.commands.export:export",
@@ -50,4 +50,4 @@ LAZY = {
 
 @click.group(cls=Group, lazy=LAZY)
 def main() -> None:
-    """Train a supernet, evaluate and search it, retrain and export what was found."""
+    """Train, evaluate and search a supernet; retrain and export the networks of a search."""

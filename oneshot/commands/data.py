@@ -1,4 +1,4 @@
-"""`python -m oneshot data`: what a data set is."""
+"""The command `python -m oneshot data`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from oneshot.data.images import ImageData
     from oneshot.data.inspection import Inspection
 
-SMALL, LARGE = 32, 224
+SMALL = 32
+LARGE = 224
 
 
 @click.command(
@@ -30,35 +31,44 @@ SMALL, LARGE = 32, 224
     "--input-size",
     type=click.IntRange(min=1),
     default=None,
-    help=f"Side of the network's input.  [default: {LARGE} for folders, else {SMALL}]",
+    help=f"Side of the network's input in pixels.  [default: {LARGE} for folders, else {SMALL}]",
 )
 @click.option(
     "--split-seed",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Of the validation part.",
+    help="Seed of the validation part.",
 )
 @click.option(
     "--validation",
     type=click.IntRange(min=1),
     default=None,
-    help="Images cut off for the validation part.",
+    help="Number of training images that form the validation part.",
 )
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=None, help="At most so many images in each part."
+    "--limit",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Largest number of images of each part.",
 )
 @click.option(
-    "--loader", type=click.Choice(["auto", "torch", "dali"]), default="auto", show_default=True
+    "--loader",
+    type=click.Choice(["auto", "torch", "dali"]),
+    default="auto",
+    show_default=True,
+    help="Library that loads images.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(min=0),
     default=None,
-    help="Processes that read.  [default: all]",
+    help="Number of processes that decode images.  [default: all cores]",
 )
 @click.option(
-    "--spos-preprocessing", is_flag=True, help="BGR from 0 to 255, resized without antialiasing."
+    "--spos-preprocessing",
+    is_flag=True,
+    help="Images in BGR from 0 to 255, resized without antialiasing.",
 )
 @click.option(
     "--check/--no-check", default=True, show_default=True, help="Decode every image file once."
@@ -67,10 +77,14 @@ SMALL, LARGE = 32, 224
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="Augmented images, as PNG.",
+    help="PNG file for a sheet of augmented images.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of what is plotted."
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Seed of the plotted images.",
 )
 def data(
     name: str,
@@ -85,10 +99,10 @@ def data(
     plot: Path | None,
     seed: int,
 ) -> None:
-    """Show what a data set is: classes, parts, image sizes, digest, unreadable files.
+    """Show the classes, parts, image sizes, digest and unreadable files of a data set.
 
     DATA is a name, NAME:PATH, or the path of a folder of images (train/CLASS/*.jpg and
-    val/CLASS/*.jpg, or the layout of Tiny-ImageNet). Names without a path are looked for in the
+    val/CLASS/*.jpg, or the layout of Tiny-ImageNet). A name without a path is searched for in the
     folders of PATHFIT_DATA.
     """
     from oneshot.data.folder_split import FolderSplit
@@ -96,7 +110,7 @@ def data(
     from oneshot.data.registry import load
     from spaces.console.progress import Bar
 
-    def loaded(side: int) -> ImageData:
+    def load_at(side: int) -> ImageData:
         kind = "spos" if spos_preprocessing else "standard"
         return load(
             name,
@@ -109,53 +123,58 @@ def data(
             workers=workers,
         )
 
-    found = loaded(input_size or SMALL)
-    files = isinstance(found.train, FolderSplit)
-    if files and input_size is None:
-        found = loaded(LARGE)
-    if check and files:
-        with Bar(f"reading {found.name}") as bar:
-            parts = inspect(found, bar.update)
-        _show(found, parts)
-    else:
-        _show(found, None if files else inspect(found))
+    images = load_at(input_size or SMALL)
+    is_folder = isinstance(images.train, FolderSplit)
+    if is_folder and input_size is None:
+        images = load_at(LARGE)
+
+    inspections: dict[str, Inspection] | None = None
+    if not is_folder:
+        # Images in memory are inspected at once.
+        inspections = inspect(images)
+    elif check:
+        with Bar(f"reading {images.name}") as bar:
+            inspections = inspect(images, bar.update)
+    _show(images, inspections)
+
     if plot is not None:
         from oneshot.data.contact_sheet import contact_sheet
 
-        contact_sheet(found, plot, seed)
+        contact_sheet(images, plot, seed)
         click.echo(f"wrote {plot}")
 
 
-def _show(found: ImageData, parts: dict[str, Inspection] | None) -> None:
+def _show(images: ImageData, inspections: dict[str, Inspection] | None) -> None:
     import numpy as np
     from rich.console import Console
     from rich.table import Table
 
     table = Table("part", "images", "of each class", "width", "height", "unreadable")
     for title, split in (
-        ("train", found.train),
-        ("validation", found.validation),
-        ("test", found.test),
+        ("train", images.train),
+        ("validation", images.validation),
+        ("test", images.test),
     ):
-        counts = np.bincount(split.labels.numpy(), minlength=found.num_classes)
+        counts = np.bincount(split.labels.numpy(), minlength=images.num_classes)
         row = [title, f"{len(split)}", _span(counts)]
-        if parts is None:
+        if inspections is None:
             row += ["not checked"] * 3
         else:
-            sizes = parts[title].sizes
+            sizes = inspections[title].sizes
             row += [
                 _span(sizes[:, 0], True),
                 _span(sizes[:, 1], True),
-                str(len(parts[title].unreadable)),
+                str(len(inspections[title].unreadable)),
             ]
         table.add_row(*row)
-    click.echo(found.name)
+
+    click.echo(images.name)
     Console().print(table)
-    shown = ", ".join(found.classes[:8]) + (", ..." if len(found.classes) > 8 else "")
-    click.echo(f"{found.num_classes} classes: {shown}")
-    click.echo(f"split seed {found.split_seed}, digest of the parts {found.digest[:16]}")
-    for title, part in (parts or {}).items():
-        for file, reason in part.unreadable.items():
+    class_names = ", ".join(images.classes[:8]) + (", ..." if len(images.classes) > 8 else "")
+    click.echo(f"{images.num_classes} classes: {class_names}")
+    click.echo(f"split seed {images.split_seed}, digest of the parts {images.digest[:16]}")
+    for title, inspection in (inspections or {}).items():
+        for file, reason in inspection.unreadable.items():
             click.echo(f"unreadable in {title}: {file}: {reason}")
 
 
@@ -165,7 +184,8 @@ def _span(values: object, median: bool = False) -> str:
     numbers = np.asarray(values)
     if not len(numbers):
         return "none"
-    low, high = int(numbers.min()), int(numbers.max())
+    low = int(numbers.min())
+    high = int(numbers.max())
     if low == high:
         return str(low)
     return f"{low} to {high}" + (f", median {int(np.median(numbers))}" if median else "")

@@ -1,4 +1,4 @@
-"""`python -m oneshot derive`: architectures of a finished search, in any format."""
+"""The command `python -m oneshot derive`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ if TYPE_CHECKING:
         "python -m oneshot derive found.json -n 5 --evaluate supernet:runs/supernet -o derived"
     )
 )
-@click.argument("found", metavar="RESULT", type=FILE)
+@click.argument("result_file", metavar="RESULT", type=FILE)
 @click.option(
-    "-n", "count", type=click.IntRange(min=1), default=1, show_default=True, help="How many."
+    "-n",
+    "count",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of architectures.",
 )
 @click.option(
     "--pick",
@@ -30,23 +35,23 @@ if TYPE_CHECKING:
     default="best",
     show_default=True,
     help=(
-        "The best by score, the front (all of it, where -n is not given), or a random draw of all"
+        "The best by score, the Pareto front (all of it without -n), or a random sample of all"
         " candidates."
     ),
 )
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the random draw.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the random sample.")
 @click.option(
     "--evaluate",
     "guide_text",
     default=None,
-    help="Score them anew: supernet:FOLDER, predictor:FILE, ...",
+    help="Score again by supernet:FOLDER, predictor:FILE, ...",
 )
 @click.option(
     "--format",
     "format_name",
     default="pathfit",
     show_default=True,
-    help="See `python -m spaces formats`.",
+    help="Format of the files; see `python -m spaces formats`.",
 )
 @evaluation_options
 @click.option(
@@ -54,10 +59,10 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
-    help="A folder.",
+    help="Folder for the files.",
 )
 def derive(
-    found: Path,
+    result_file: Path,
     count: int,
     pick: str,
     seed: int,
@@ -66,11 +71,11 @@ def derive(
     output: Path,
     **evaluation: Any,
 ) -> None:
-    """Write architectures of a finished search, the best first, one file each, and a list of them
-    with their scores.
+    """Write architectures of a finished search to files, and a list of their scores.
 
-    RESULT is what `search` wrote, or a job of the service with its candidates. The options from
-    --images on are for --evaluate by a supernet, and mean what they do for `evaluate`.
+    The files are numbered from the best. RESULT is a file that `search` wrote, or a job of the
+    service with its candidates. The options from --images on apply to --evaluate by a supernet and
+    have the meaning that they have for `evaluate`.
     """
     import json
 
@@ -83,37 +88,40 @@ def derive(
     from spaces.formats.registry import get as format_of
     from spaces.registry import get
 
-    result = read_result(found)
+    result = read_result(result_file)
     space = get(result.space)
     format_of(format_name)
-    given = (
-        click.get_current_context().get_parameter_source("count")
-        is not click.core.ParameterSource.DEFAULT
-    )
-    ranks = _ranks(result, pick, count if given or pick != "front" else None, seed)
-    codes, scores = np.asfortranarray(result.codes[ranks]), result.scores[ranks]
+
+    count_source = click.get_current_context().get_parameter_source("count")
+    is_default = count_source is click.core.ParameterSource.DEFAULT
+    ranks = _ranks(result, pick, None if pick == "front" and is_default else count, seed)
+    codes = np.asfortranarray(result.codes[ranks])
+    scores = result.scores[ranks]
     if guide_text is not None:
-        scores, _ = guide_named(
-            guide_text, space, lambda run: supernet_evaluation(run, evaluation)
-        ).score(codes)
+        guide = guide_named(guide_text, space, lambda run: supernet_evaluation(run, evaluation))
+        scores, _ = guide.score(codes)
         check_scores(space, codes, scores)
     texts = [formats.write(architecture, format_name) for architecture in space.decode(codes)]
+
     lines = []
-    for number, place in enumerate(np.argsort(-scores, kind="stable").tolist(), 1):
-        name = f"{number:03d}.json" if texts[place].lstrip()[:1] in "{[" else f"{number:03d}.txt"
-        write_text(output / name, texts[place].rstrip("\n") + "\n")
-        candidate = result.candidate(ranks[place])
+    for number, index in enumerate(np.argsort(-scores, kind="stable").tolist(), 1):
+        suffix = "json" if texts[index].lstrip()[:1] in "{[" else "txt"
+        name = f"{number:03d}.{suffix}"
+        write_text(output / name, texts[index].rstrip("\n") + "\n")
+        candidate = result.candidate(ranks[index])
         line = {
             "file": name,
             **candidate.to_dict(),
-            "rank": ranks[place],
-            "score": float(scores[place]),
+            "rank": ranks[index],
+            "score": float(scores[index]),
         }
         if guide_text is not None:
             line["searched_score"] = candidate.score
         lines.append(json.dumps(line))
+
         costs = ", ".join(f"{metric} {value:.5g}" for metric, value in candidate.costs.items())
-        click.echo(f"{name}: score {scores[place]:.4g}, {costs}")
+        click.echo(f"{name}: score {scores[index]:.4g}, {costs}")
+
     write_text(output / "derived.jsonl", "\n".join(lines) + "\n")
     click.echo(f"wrote {output}: {len(lines)} architectures and derived.jsonl")
 

@@ -1,4 +1,4 @@
-"""`python -m oneshot eval-arch`: evaluate given architectures by a supernet."""
+"""The command `python -m oneshot eval-arch`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "--format",
     "format_name",
     default=None,
-    help="As `python -m spaces convert` names them.  [detected]",
+    help="Format of the file; see `python -m spaces formats`.  [default: detected]",
 )
 @evaluation_options
 @click.option(
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="JSON lines.",
+    help="File for the evaluations, JSON lines.",
 )
 def eval_arch(
     folder: Path, archs: Path, format_name: str | None, output: Path | None, **options: Any
 ) -> None:
-    """Evaluate the architectures of a file by a supernet, and print them, the best first.
+    """Evaluate the architectures of a file by a supernet, and print them from the best.
 
-    The file holds one architecture in any format, a list of them, one a line, or a search result.
-    With -o the evaluations are written as by `evaluate`, which goes on where it was stopped.
+    The file has one architecture in any format, a list of them, one per line, or a search result.
+    With -o the evaluations are written as by `evaluate`, and an interrupted evaluation resumes.
     """
     from oneshot.evaluation.journal import EvaluationJournal
     from oneshot.run import read_run
@@ -59,32 +59,36 @@ def eval_arch(
     journal = EvaluationJournal(evaluation, output) if output is not None else None
     with Bar(f"evaluating by {folder}") as bar:
         if journal is not None:
-            found = journal.evaluate(architectures, bar.update)
+            evaluations = journal.evaluate(architectures, bar.update)
         else:
-            codes, source, found = run.space.encode(architectures), evaluation.source(), []
+            codes = run.space.encode(architectures)
+            source = evaluation.source()
+            evaluations = []
             with closing(evaluation.stream(codes)) as results:
-                for place, metrics in results:
-                    found.append(Evaluation(architectures[place], metrics, source))
-                    bar.update(len(found) / len(codes), f"{len(found)}/{len(codes)}")
-    _print(found, run.space)
+                for index, metrics in results:
+                    evaluations.append(Evaluation(architectures[index], metrics, source))
+                    done = len(evaluations)
+                    bar.update(done / len(codes), f"{done}/{len(codes)}")
+
+    _print(evaluations, run.space)
     if output is not None:
-        click.echo(f"wrote {output}: {len(found)} evaluations")
+        click.echo(f"wrote {output}: {len(evaluations)} evaluations")
 
 
-def _print(found: list[Evaluation], space: SearchSpace) -> None:
+def _print(evaluations: list[Evaluation], space: SearchSpace) -> None:
     from rich.console import Console
     from rich.table import Table
 
     table = Table("cross-entropy", "top-1 %", "top-5 %", "MACs", "codes")
-    ranked = sorted(found, key=lambda one: one.metrics["cross_entropy"])
-    macs = space.macs(space.encode([one.architecture for one in ranked]))
-    for one, count, codes in zip(
-        ranked, macs, space.encode([one.architecture for one in ranked]), strict=True
-    ):
-        values = (
-            f"{one.metrics['cross_entropy']:.4f}",
-            f"{one.metrics['top1']:.2f}",
-            f"{one.metrics['top5']:.2f}",
+    ranked = sorted(evaluations, key=lambda evaluation: evaluation.metrics["cross_entropy"])
+    codes = space.encode([evaluation.architecture for evaluation in ranked])
+    for evaluation, macs, row in zip(ranked, space.macs(codes), codes, strict=True):
+        metrics = evaluation.metrics
+        table.add_row(
+            f"{metrics['cross_entropy']:.4f}",
+            f"{metrics['top1']:.2f}",
+            f"{metrics['top5']:.2f}",
+            f"{int(macs):,}",
+            " ".join(map(str, row.tolist())),
         )
-        table.add_row(*values, f"{int(count):,}", " ".join(map(str, codes.tolist())))
     Console().print(table)

@@ -1,4 +1,4 @@
-"""`python -m oneshot evaluate`: evaluate sub-networks of a supernet."""
+"""The command `python -m oneshot evaluate`."""
 
 from __future__ import annotations
 
@@ -20,22 +20,36 @@ from spaces.console.group import example
 )
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
-    "-n", "count", type=POSITIVE, default=200, show_default=True, help="How many architectures."
+    "-n",
+    "count",
+    type=POSITIVE,
+    default=200,
+    show_default=True,
+    help="Number of architectures in the sample.",
 )
 @click.option(
-    "--archs", type=FILE, default=None, help="Evaluate these (JSON lines) and not a uniform sample."
+    "--archs",
+    type=FILE,
+    default=None,
+    help="File of architectures to evaluate instead of a uniform sample.",
 )
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the sample.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the sample.")
 @evaluation_options
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="File for the evaluations, JSON lines.",
+)
 def evaluate(
     folder: Path, count: int, archs: Path | None, seed: int, output: Path, **options: Any
 ) -> None:
-    """Evaluate sub-networks of a supernet on its validation split, as JSON lines; goes on where it
-    was stopped.
+    """Evaluate sub-networks of a supernet on its validation part, and write JSON lines.
 
-    For each one the statistics of batch normalisation are computed anew on training images, the
-    same ones for all; then the same validation images are evaluated.
+    Before each evaluation batch normalisation is recalibrated on training images. Both the training
+    and the validation images are the same for all architectures. An interrupted evaluation resumes
+    when the command is repeated.
     """
     import numpy as np
 
@@ -50,10 +64,11 @@ def evaluate(
     if archs is not None:
         architectures = read_architectures(archs, space)
     else:
-        architectures = space.decode(
-            distinct(space.sample(np.random.default_rng(seed), 2 * count))[:count]
-        )
+        # Twice as many, since a sample of a small space has duplicates.
+        sample = space.sample(np.random.default_rng(seed), 2 * count)
+        architectures = space.decode(distinct(sample)[:count])
+
     journal = EvaluationJournal(supernet_evaluation(run, options), output)
     with Bar(f"evaluating by {folder}") as bar:
-        found = journal.evaluate(architectures, bar.update)
-    click.echo(f"wrote {output}: {len(found)} evaluations")
+        evaluations = journal.evaluate(architectures, bar.update)
+    click.echo(f"wrote {output}: {len(evaluations)} evaluations")

@@ -1,4 +1,4 @@
-"""The options of commands that evaluate by a supernet."""
+"""Options of the commands that evaluate architectures by a supernet."""
 
 from __future__ import annotations
 
@@ -19,74 +19,90 @@ OPTIONS = [
         type=POSITIVE,
         default=8000,
         show_default=True,
-        help="Validation images, always the same.",
+        help="Number of validation images, the same for every architecture.",
     ),
     click.option(
         "--recalibration-batches",
         type=POSITIVE,
         default=200,
         show_default=True,
-        help="Batches of training images that statistics of batch normalisation are computed on.",
+        help="Batches of training images that batch normalisation is recalibrated on.",
     ),
-    click.option("--recalibration-batch-size", type=POSITIVE, default=128, show_default=True),
+    click.option(
+        "--recalibration-batch-size",
+        type=POSITIVE,
+        default=128,
+        show_default=True,
+        help="Images per batch of the recalibration.",
+    ),
     click.option(
         "--images-seed",
         type=SEED,
         default=0,
         show_default=True,
-        help="Of the images that are drawn.",
+        help="Seed of the selection of images.",
     ),
     click.option(
         "--batch-size",
         type=POSITIVE,
         default=250,
         show_default=True,
-        help="Validation images at a time.",
+        help="Validation images per batch.",
     ),
-    click.option("--device", default="cpu", show_default=True, help="cpu, gpu, gpu:1 or auto."),
+    click.option(
+        "--device", default="cpu", show_default=True, help="Device: cpu, gpu, gpu:1 or auto."
+    ),
     click.option(
         "--precision",
         type=click.Choice(["fp32", "bf16", "fp16"]),
         default="fp32",
         show_default=True,
+        help="Number format of the computation.",
     ),
     click.option(
         "--threads",
         type=POSITIVE,
         default=1,
         show_default=True,
-        help="Torch threads of each process; last digits depend on them.",
+        help="Torch's threads per process; the last digits of results depend on them.",
     ),
     click.option(
-        "--engine", type=click.Choice(["local", "ray"]), default="local", show_default=True
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Evaluate in this process, or in several by Ray.",
     ),
     click.option(
         "--workers",
         type=POSITIVE,
         default=None,
-        help="Processes of ray.  [default: as cores allow]",
+        help="Number of Ray's processes.  [default: by the number of cores]",
     ),
     click.option(
-        "--address", default=None, help="Of a running Ray cluster.  [default: one for this command]"
+        "--address",
+        default=None,
+        help="Address of a running Ray cluster.  [default: a cluster for this command]",
     ),
 ]
 
 
 def evaluation_options(command: Command) -> Command:
-    """Add the options."""
+    """Add the options to a command."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command
 
 
 def supernet_evaluation(run: Run, options: dict[str, Any]) -> SupernetEvaluation:
-    """What the options say."""
+    """Return the evaluation that the options describe."""
     from oneshot.evaluation.settings import EvaluationSettings
     from oneshot.evaluation.work import SupernetEvaluation
 
-    given = {**options, "seed": options["images_seed"]}
+    # --seed of these commands is the search's or the sample's.
+    values = {**options, "seed": options["images_seed"]}
     settings = EvaluationSettings(
-        **{field.name: given[field.name] for field in fields(EvaluationSettings)}
+        **{field.name: values[field.name] for field in fields(EvaluationSettings)}
     )
     names = ("device", "threads", "engine", "workers", "address")
     return SupernetEvaluation(run, settings, **{name: options[name] for name in names})

@@ -1,4 +1,4 @@
-"""`python -m oneshot export`: write a trained network as ONNX."""
+"""The command `python -m oneshot export`."""
 
 from __future__ import annotations
 
@@ -21,31 +21,37 @@ from spaces.console.group import example
     type=click.IntRange(18, 23),
     default=18,
     show_default=True,
-    help="Version of ONNX's operators.",
+    help="Version of ONNX's operator set.",
 )
 @click.option(
     "--fold-bn",
     is_flag=True,
-    help="Make batch normalisations part of the convolutions before them.",
+    help="Fold batch normalisations into the convolutions before them.",
 )
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="ONNX file to write.",
+)
 def export(folder: Path, opset: int, fold_bn: bool, output: Path) -> None:
     """Export a retrained network to ONNX and check it against torch.
 
-    Its metadata name the architecture, the classes and the preprocessing. Nothing is written where
-    the check fails.
+    The metadata of the file name the architecture, the classes and the preprocessing. Nothing is
+    written where the check fails.
     """
     from oneshot.export.onnx import export as export_run
     from oneshot.run import read_run
 
-    found = export_run(read_run(folder, "network"), output, opset=opset, fold_bn=fold_bn)
+    exported = export_run(read_run(folder, "network"), output, opset=opset, fold_bn=fold_bn)
     images = (
-        f"{found.images} images of the data set and random ones"
-        if found.images
+        f"{exported.images} images of the data set and random ones"
+        if exported.images
         else "random images alone"
     )
     click.echo(
-        f"wrote {found.path} (opset {found.opset}, dynamic batch, {found.nodes} operators,"
-        f" {found.norms} of them batch normalisations); differs from torch by"
-        f" {found.difference:.1g} on {images}"
+        f"wrote {exported.path} (opset {exported.opset}, dynamic batch, {exported.nodes} operators,"
+        f" {exported.norms} of them batch normalisations); differs from torch by"
+        f" {exported.difference:.1g} on {images}"
     )

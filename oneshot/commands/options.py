@@ -1,8 +1,9 @@
-"""Options that several commands share, and what they become."""
+"""Options that several commands share, and the values that they become."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from spaces.space import SearchSpace
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-SEED = click.IntRange(0, 2**32 - 1)  # torch's seeds of steps are made of it, and have 64 bits
+# A step's seed for torch combines it with the step's number in 64 bits.
+SEED = click.IntRange(0, 2**32 - 1)
 POSITIVE = click.IntRange(min=1)
 Command = Callable[..., Any]
 
@@ -29,62 +31,79 @@ DATA = [
         "--data",
         default="digits",
         show_default=True,
-        help="A data set: its name, NAME:PATH, or a folder.",
+        help="Data set: a name, NAME:PATH or a folder of images.",
     ),
     click.option(
-        "--loader", type=click.Choice(["auto", "torch", "dali"]), default="auto", show_default=True
+        "--loader",
+        type=click.Choice(["auto", "torch", "dali"]),
+        default="auto",
+        show_default=True,
+        help="Library that loads images.",
     ),
     click.option(
         "--spos-preprocessing",
         is_flag=True,
-        help="BGR from 0 to 255, as the SPOS release reads images.",
+        help="Images in BGR from 0 to 255, as in the release of SPOS.",
     ),
     click.option(
-        "--limit", type=POSITIVE, default=None, help="Take at most so many images of each part."
+        "--limit", type=POSITIVE, default=None, help="Largest number of images of each part."
     ),
     click.option(
         "--validation",
         type=POSITIVE,
         default=None,
-        help="Images cut from the training part for ranking.",
+        help="Number of training images that form the validation part.",
     ),
 ]
 
 RECIPE = [
     click.option(
-        "--epochs", type=int, default=None, help="Passes over the training images.  [default: 60]"
+        "--epochs",
+        type=int,
+        default=None,
+        help="Number of passes over the training images.  [default: 60]",
     ),
-    click.option("--steps", type=int, default=None, help="Updates, in place of epochs."),
+    click.option("--steps", type=int, default=None, help="Number of updates, instead of --epochs."),
     click.option(
         "--batch-size",
         type=int,
         default=None,
-        help="Images an update, over all devices.  [default: 64]",
+        help="Images per update, over all devices.  [default: 64]",
     ),
-    click.option("--learning-rate", type=float, default=None, help="The greatest.  [default: 0.1]"),
+    click.option(
+        "--learning-rate", type=float, default=None, help="Largest learning rate.  [default: 0.1]"
+    ),
     click.option(
         "--schedule",
         type=click.Choice(["linear", "cosine", "constant"]),
         default=None,
-        help="Its way to 0.",
+        help="Decay of the learning rate to 0.",
     ),
     click.option(
-        "--warmup", type=int, default=None, help="Updates in which it rises first.  [default: 0]"
+        "--warmup",
+        type=int,
+        default=None,
+        help="Updates in which the learning rate rises.  [default: 0]",
     ),
-    click.option("--momentum", type=float, default=None, help="[default: 0.9]"),
+    click.option("--momentum", type=float, default=None, help="Momentum of SGD.  [default: 0.9]"),
     click.option(
         "--nesterov/--no-nesterov",
         default=None,
-        help="Nesterov's momentum.  [default: no-nesterov]",
+        help="Whether to use Nesterov's momentum.  [default: no-nesterov]",
     ),
     click.option(
         "--weight-decay",
         type=float,
         default=None,
-        help="Not of biases and normalisation.  [default: 4e-5]",
+        help="Decay of weights, but not of biases and normalisation.  [default: 4e-5]",
     ),
-    click.option("--label-smoothing", type=float, default=None, help="[default: 0.1]"),
-    click.option("--clip", type=float, default=None, help="Greatest norm of an update's gradient."),
+    click.option(
+        "--label-smoothing",
+        type=float,
+        default=None,
+        help="Fraction of label smoothing.  [default: 0.1]",
+    ),
+    click.option("--clip", type=float, default=None, help="Largest norm of an update's gradient."),
 ]
 
 EXECUTION = [
@@ -93,58 +112,79 @@ EXECUTION = [
         type=POSITIVE,
         default=1,
         show_default=True,
-        help="Processes with a device each.",
+        help="Number of processes, each with a device.",
     ),
     click.option(
         "--accelerator",
         type=click.Choice(["auto", "cpu", "gpu"]),
         default="auto",
         show_default=True,
+        help="Kind of device to train on.",
     ),
     click.option(
         "--precision",
         type=click.Choice(["fp32", "bf16", "fp16"]),
         default="fp32",
         show_default=True,
+        help="Number format of the computation.",
     ),
     click.option(
         "--sync-batch-norm",
         is_flag=True,
-        help="Normalise by the whole batch, not by each device's part of it.",
+        help="Normalise by the batch of all devices rather than by each device's.",
     ),
     click.option(
         "--accumulate",
         type=POSITIVE,
         default=1,
         show_default=True,
-        help="Parts a device takes a batch in.",
+        help="Number of parts in which a device processes its batch.",
     ),
     click.option(
-        "--checkpoint-every", type=POSITIVE, default=500, show_default=True, help="Updates."
+        "--checkpoint-every",
+        type=POSITIVE,
+        default=500,
+        show_default=True,
+        help="Updates between two checkpoints.",
     ),
-    click.option("--report-every", type=POSITIVE, default=50, show_default=True, help="Updates."),
-    click.option("--tensorboard/--no-tensorboard", default=True, show_default=True),
+    click.option(
+        "--report-every",
+        type=POSITIVE,
+        default=50,
+        show_default=True,
+        help="Updates between two reports.",
+    ),
+    click.option(
+        "--tensorboard/--no-tensorboard",
+        default=True,
+        show_default=True,
+        help="Whether to write curves for TensorBoard.",
+    ),
 ]
 
 RUN = [
-    click.option("--seed", type=SEED, default=0, show_default=True),
-    click.option("--threads", type=POSITIVE, default=None, help="Torch threads."),
+    click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of all randomness."),
+    click.option("--threads", type=POSITIVE, default=None, help="Number of torch's threads."),
+    click.option("--resume", is_flag=True, help="Resume an interrupted run of the same settings."),
     click.option(
-        "--resume", is_flag=True, help="Go on with an interrupted run of the same settings."
+        "-o",
+        "--output",
+        type=click.Path(file_okay=False, path_type=Path),
+        required=True,
+        help="Folder of the run.",
     ),
-    click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True),
 ]
 
 
 def recipe_options(command: Command) -> Command:
-    """The options of data, recipe, execution and run, shared by `train` and `retrain`."""
+    """Add the options of data, recipe, execution and run to `train` and `retrain`."""
     for option in reversed([*DATA, *RECIPE, *EXECUTION, *RUN]):
         command = option(command)
     return command
 
 
 def load_data(options: dict[str, Any], input_shape: tuple[int, int, int]) -> ImageData:
-    """The data set that the options name."""
+    """Load the data set that the options name."""
     from oneshot.data.registry import load
 
     preprocessing = "spos" if options["spos_preprocessing"] else "standard"
@@ -158,21 +198,22 @@ def load_data(options: dict[str, Any], input_shape: tuple[int, int, int]) -> Ima
 
 
 def recipe(options: dict[str, Any], default: Recipe | None = None) -> Recipe:
-    """The recipe that the options give, from `default` where they are silent."""
+    """Return the recipe of the options; values of `default` replace those that are not given."""
     from oneshot.errors import InvalidOption
     from oneshot.training.recipe import Recipe
 
     names = [field.name for field in fields(Recipe)]
-    given = {name: options[name] for name in names if options[name] is not None}
-    if "epochs" in given:
-        if "steps" in given:
+    values = {name: options[name] for name in names if options[name] is not None}
+    if "epochs" in values:
+        if "steps" in values:
             raise InvalidOption("give epochs or steps, not both")
-        given["steps"] = None
-    return replace(default or Recipe(), **given)
+        # A default in steps would override the epochs.
+        values["steps"] = None
+    return replace(default or Recipe(), **values)
 
 
 def execution(options: dict[str, Any]) -> Execution:
-    """Devices, precision, and what is written how often."""
+    """Return the devices, the precision, and the intervals of checkpoints and reports."""
     from oneshot.training.execution import Execution
 
     return Execution(**{field.name: options[field.name] for field in fields(Execution)})
@@ -207,7 +248,7 @@ def run_settings(
 
 @contextlib.contextmanager
 def resumable() -> Iterator[None]:
-    """Within it, a training that Ctrl-C stopped ends the command with a word on how to go on."""
+    """End the command with a hint on --resume where Ctrl-C stops a training in the block."""
     try:
         yield
     except KeyboardInterrupt as interrupt:
@@ -216,10 +257,33 @@ def resumable() -> Iterator[None]:
         if not isinstance(interrupt, Stopped):
             raise
         click.echo(str(interrupt), err=True)
+        # 128 + SIGINT, as shells report it.
         raise SystemExit(130) from interrupt
 
 
+def name_and_value(text: str, example: str) -> tuple[str, Any]:
+    """Parse an option NAME=VALUE; the value is a JSON number, or else text.
+
+    Args:
+        text: Value of `--option`.
+        example: Example for the error.
+
+    Raises:
+        InvalidOption: The name or the value is missing.
+    """
+    from oneshot.errors import InvalidOption
+
+    name, separator, value = text.partition("=")
+    if not separator or not name.strip() or not value.strip():
+        raise InvalidOption(f"--option {text!r}: write NAME=VALUE, such as {example}")
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        return name.strip(), value.strip()
+
+
 def set_threads(threads: int | None) -> None:
+    """Set the number of torch's threads; None leaves it."""
     if threads is not None:
         import torch
 

@@ -1,4 +1,4 @@
-"""`python -m oneshot proxies`: what untrained networks tell of their accuracy."""
+"""The command `python -m oneshot proxies`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _data_options(command: Command) -> Command:
         """
     )
 )
-@click.option("--space", "space_name", required=True, help="The space of the architectures.")
+@click.option("--space", "space_name", required=True, help="Space of the architectures.")
 @_data_options
 @click.option(
     "-n",
@@ -38,13 +38,20 @@ def _data_options(command: Command) -> Command:
     type=POSITIVE,
     default=200,
     show_default=True,
-    help="How many architectures, drawn.",
+    help="Number of architectures in the sample.",
 )
 @click.option(
-    "--archs", type=FILE, default=None, help="Measure these (JSON lines) and not a uniform sample."
+    "--archs",
+    type=FILE,
+    default=None,
+    help="File of architectures to measure instead of a uniform sample.",
 )
 @click.option(
-    "--proxy", "names", multiple=True, type=click.Choice(PROXIES), help="Which.  [default: all]"
+    "--proxy",
+    "names",
+    multiple=True,
+    type=click.Choice(PROXIES),
+    help="Proxy to measure; may be repeated.  [default: all]",
 )
 @click.option(
     "--images",
@@ -52,27 +59,36 @@ def _data_options(command: Command) -> Command:
     type=POSITIVE,
     default=64,
     show_default=True,
-    help="Training images looked at.",
+    help="Number of training images.",
 )
 @click.option(
     "--repeats",
     type=POSITIVE,
     default=1,
     show_default=True,
-    help="Networks drawn of one architecture.",
+    help="Number of random initialisations per architecture.",
 )
 @click.option(
     "--seed",
     type=SEED,
     default=0,
     show_default=True,
-    help="Of the sample, the images and the weights.",
+    help="Seed of the sample, the images and the weights.",
 )
 @click.option(
-    "--device", default="cpu", show_default=True, help="Where networks run: cpu, gpu, gpu:1, auto."
+    "--device",
+    default="cpu",
+    show_default=True,
+    help="Device of the networks: cpu, gpu, gpu:1 or auto.",
 )
-@click.option("--threads", type=POSITIVE, default=None, help="Torch threads.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option("--threads", type=POSITIVE, default=None, help="Number of torch's threads.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="File for the proxies, JSON lines.",
+)
 def proxies(
     space_name: str,
     count: int,
@@ -86,11 +102,11 @@ def proxies(
     output: Path,
     **options: Any,
 ) -> None:
-    """Measure zero-cost proxies of architectures, as JSON lines; goes on where it was stopped.
+    """Measure zero-cost proxies of architectures, and write JSON lines.
 
-    Architectures that are one network (such as isomorphic cells of NAS-Bench-201) are measured
-    once. Greater values promise better accuracy; they are features for `python -m predictor train`,
-    or rank by themselves.
+    Architectures with the same network, such as isomorphic cells of NAS-Bench-201, are measured
+    once. Greater values promise better accuracy; they rank architectures, or are features for
+    `python -m predictor train`. An interrupted measurement resumes when the command is repeated.
     """
     import numpy as np
 
@@ -102,35 +118,48 @@ def proxies(
     from tables.evaluation import Evaluation, Journal
 
     set_threads(threads)
-    space, chosen = get(space_name), names or PROXIES
+    space = get(space_name)
+    proxy_names = names or PROXIES
     codes = _codes(space, archs, count, seed)
     data = load_data(options, space.input_shape)
     rows = np.random.default_rng(seed).permutation(len(data.train))[:images]
     pixels, labels = data.train.tensors(np.sort(rows))
-    where = find_device(device)
+    torch_device = find_device(device)
     survey = Survey(
-        space, pixels.to(where), labels.to(where), data.num_classes, chosen, seed, repeats
+        space,
+        pixels.to(torch_device),
+        labels.to(torch_device),
+        data.num_classes,
+        proxy_names,
+        seed,
+        repeats,
     )
+
     source = {"kind": "proxies", "data": data.name, "digest": data.digest, "images": len(labels)}
     source |= {"seed": seed, "repeats": repeats}
     journal = Journal(output, space.name)
     done = {evaluation.architecture: evaluation.metrics for evaluation in journal.done}
     for evaluation in journal.done:
-        if dict(evaluation.source) != source or set(evaluation.metrics) != set(chosen):
+        if dict(evaluation.source) != source or set(evaluation.metrics) != set(proxy_names):
             raise InvalidRun(
                 f"{output} holds other proxies, or of other images or seeds; choose another file"
             )
-    measured = 0
-    left = codes[[architecture not in done for architecture in space.decode(codes)]]
-    with Bar(f"measuring {', '.join(chosen)} with {len(labels)} images of {data.title}") as bar:
-        for index, (architecture, values, new) in enumerate(survey.run(left, list(done.items()))):
+
+    num_measured = 0
+    is_pending = [architecture not in done for architecture in space.decode(codes)]
+    pending = codes[is_pending]
+    with Bar(
+        f"measuring {', '.join(proxy_names)} with {len(labels)} images of {data.title}"
+    ) as bar:
+        for index, (architecture, values, new) in enumerate(
+            survey.run(pending, list(done.items()))
+        ):
             journal.append(Evaluation(architecture, values, source))
-            measured += new
-            bar.update(
-                (len(codes) - len(left) + index + 1) / len(codes), f"{index + 1}/{len(left)}"
-            )
+            num_measured += new
+            num_done = len(codes) - len(pending) + index + 1
+            bar.update(num_done / len(codes), f"{index + 1}/{len(pending)}")
     click.echo(
-        f"wrote {output}: {len(journal.done)} architectures, {measured} networks measured now"
+        f"wrote {output}: {len(journal.done)} architectures, {num_measured} networks measured now"
     )
 
 
@@ -144,10 +173,10 @@ def _codes(space: SearchSpace, archs: Path | None, count: int, seed: int) -> Cod
         return distinct(space.encode(read_architectures(archs, space)))
     if count >= space.size:
         return np.concatenate(list(space.enumerate_codes()))
-    drawn, rng = (
-        space.sample(rng=np.random.default_rng(seed), n=2 * count),
-        np.random.default_rng([seed, 1]),
-    )
-    while len(found := distinct(drawn)) < count:
-        drawn = np.concatenate([drawn, space.sample(rng, count)])
-    return found[:count]
+
+    # The first sample is that of `evaluate`, so that both commands share their architectures.
+    samples = space.sample(np.random.default_rng(seed), 2 * count)
+    rng = np.random.default_rng([seed, 1])
+    while len(codes := distinct(samples)) < count:
+        samples = np.concatenate([samples, space.sample(rng, count)])
+    return codes[:count]

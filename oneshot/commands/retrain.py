@@ -1,6 +1,4 @@
-"""`python -m oneshot retrain`: train a found network from scratch, or on from a supernet's
-weights.
-"""
+"""The command `python -m oneshot retrain`."""
 
 from __future__ import annotations
 
@@ -33,33 +31,33 @@ ARCHITECTURE = [
     click.option(
         "--arch",
         required=True,
-        help="An architecture, search result, job or list; or a published network.",
+        help="File with an architecture, search result, job or list; or a published network.",
     ),
     click.option(
         "--index",
         type=click.IntRange(min=0),
         default=0,
         show_default=True,
-        help="Which one of several.",
+        help="Index of the architecture in a file of several.",
     ),
     click.option(
         "--space",
         "space_name",
         default=None,
-        help="Where the format does not say it, or to take another.",
+        help="Space, where the format does not name it or another one is to be used.",
     ),
     click.option(
         "--format",
         "format_name",
         default=None,
-        help="Of the file; see `spaces formats`.  [default: detected]",
+        help="Format of the file; see `python -m spaces formats`.  [default: detected]",
     ),
     click.option(
         "--init-from-supernet",
         "supernet",
         type=FOLDER,
         default=None,
-        help="Begin with a supernet's weights.",
+        help="Folder of a supernet whose weights are the initial ones.",
     ),
 ]
 
@@ -67,36 +65,41 @@ REGULARISATION = [
     click.option(
         "--augment/--no-augment",
         default=None,
-        help="Vary images.  [default: from 10000 training images on]",
+        help="Whether to augment images.  [default: from 10000 training images on]",
     ),
     click.option(
         "--colour-jitter",
         type=float,
         default=None,
-        help="Of brightness, contrast, saturation: 0 to 1.",
+        help="Strength for brightness, contrast and saturation, 0 to 1.",
     ),
-    click.option("--cutout", type=int, default=None, help="Side of a blanked square in pixels."),
-    click.option("--mixup", type=float, default=None, help="Alpha of mixup.  [default: 0, none]"),
+    click.option("--cutout", type=int, default=None, help="Side of a masked square in pixels."),
+    click.option(
+        "--mixup", type=float, default=None, help="Alpha of mixup.  [default: 0, no mixup]"
+    ),
     click.option(
         "--ema",
         type=float,
         default=None,
-        help="Deliver a moving average of this decay.  [default: 0, none]",
+        help="Decay of the weights' moving average.  [default: 0, no average]",
     ),
     click.option(
         "--drop-path",
         type=float,
         default=None,
-        help="Greatest chance, of cells.  [default: 0, none]",
+        help="Largest probability that a path of a cell is dropped.  [default: 0]",
     ),
     click.option(
         "--auxiliary",
         type=float,
         default=None,
-        help="Weight of DARTS's second classifier.  [default: 0]",
+        help="Weight of the auxiliary classifier of DARTS.  [default: 0]",
     ),
     click.option(
-        "--norm-batches", type=int, default=None, help="Of the last pass.  [default: 200]"
+        "--norm-batches",
+        type=int,
+        default=None,
+        help="Batches of the final pass for batch normalisation.  [default: 200]",
     ),
 ]
 
@@ -126,8 +129,7 @@ def retrain(
 ) -> None:
     """Train an architecture's network and test it.
 
-    Where the data set is as large as the one of the space's paper, the paper's recipe is the
-    default.
+    The paper's recipe is the default where the data set is as large as that of the space's paper.
     """
     from oneshot.retraining.network_training import check, device_of, train_network
     from oneshot.retraining.published import published
@@ -145,10 +147,10 @@ def retrain(
     space = get(architecture.space)
     data = load_data(options, space.input_shape_of(architecture))
     paper = published(space.name, len(data.train))
-    chosen = recipe(options, Recipe(**paper.recipe) if paper else None)
+    weights_recipe = recipe(options, Recipe(**paper.recipe) if paper else None)
     preprocessing = None if data.preprocessing is None else data.preprocessing.to_dict()
     settings = replace(
-        run_settings(NETWORK, space, chosen, options, data),
+        run_settings(NETWORK, space, weights_recipe, options, data),
         architecture=architecture,
         retraining=_regularisation(options, paper, len(data.train)),
         init=None if supernet is None else _initialisation(supernet),
@@ -156,10 +158,13 @@ def retrain(
         # By way of JSON, so that it equals what a resumed run reads.
         preprocessing=json.loads(json.dumps(preprocessing)),
     )
-    check(Run(options["output"], settings), data)  # refused before anything is written
+
+    # Wrong settings are refused before anything is written.
+    check(Run(options["output"], settings), data)
     run = begin(options["output"], settings, options["resume"])
     with resumable(), Bar(f"training {Path(arch).name}") as bar:
         network = train_network(run, bar.update, execution(options), data)
+
     report = report_on_test(network, data, device_of(execution(options)))
     write_text(run.folder / "test.json", json.dumps(report, indent=1) + "\n")
     click.echo(in_words(report))
@@ -172,17 +177,18 @@ def retrain(
 def _regularisation(
     options: dict[str, Any], paper: Published | None, images: int
 ) -> RetrainOptions:
-    """What the options give, from the paper's where they are silent."""
+    """Return the regularisation of the options; the paper's replaces values that are not given."""
     from dataclasses import fields
 
     from oneshot.data.augmented import AUGMENTED_FROM
     from oneshot.retraining.options import RetrainOptions
 
     names = [field.name for field in fields(RetrainOptions)]
-    given = {name: options[name] for name in names if options[name] is not None}
-    chosen = {**(paper.options if paper else {}), **given}
-    wanted = images >= AUGMENTED_FROM or chosen.get("cutout") or chosen.get("colour_jitter")
-    return RetrainOptions(**{"augment": bool(wanted), **chosen})
+    values = dict(paper.options) if paper else {}
+    values |= {name: options[name] for name in names if options[name] is not None}
+    # Cutout and colour jitter are augmentations, so that they imply the others.
+    is_augmented = images >= AUGMENTED_FROM or values.get("cutout") or values.get("colour_jitter")
+    return RetrainOptions(**{"augment": bool(is_augmented), **values})
 
 
 def _initialisation(supernet: Path) -> Initialisation:
@@ -193,6 +199,6 @@ def _initialisation(supernet: Path) -> Initialisation:
     run = read_run(supernet, "supernet")
     if not run.weights.exists():
         raise InvalidRun(
-            f"{supernet}: the training is not done; go on with the same command and --resume"
+            f"{supernet}: the training is not complete; resume it by the same command with --resume"
         )
     return Initialisation(str(supernet), run.weights_digest())

@@ -1,9 +1,8 @@
-"""`python -m oneshot search`: search a space under constraints."""
+"""The command `python -m oneshot search`."""
 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
-from oneshot.commands.options import SEED
+from oneshot.commands.options import SEED, name_and_value
 from spaces.console.group import example
 from tables.metrics import MARGIN
 
@@ -20,9 +19,8 @@ if TYPE_CHECKING:
     from spaces.space import SearchSpace
     from tables.evaluation import Journal
 
-_CHUNK = (
-    25  # sub-networks of a supernet that are evaluated together, between two looks at the progress
-)
+# Sub-networks of a supernet that are evaluated between two reports of progress.
+_CHUNK = 25
 
 
 @click.command(
@@ -35,79 +33,91 @@ _CHUNK = (
         """
     )
 )
-@click.option("--space", "space_name", required=True)
+@click.option("--space", "space_name", required=True, help="Space to search.")
 @click.option(
     "--guide",
     "guide_text",
     required=True,
-    help="predictor:FILE, supernet:FOLDER or benchmark:NAME (or NAME:METRIC)",
+    help="Score by predictor:FILE, supernet:FOLDER or benchmark:NAME (or NAME:METRIC).",
 )
 @click.option(
     "--constraint",
     "constraints",
     multiple=True,
     help=(
-        "latency_ms<=12@TABLE, memory_bytes<=2e6@TABLE, energy_mj<=50@TABLE, flops<=330e6; may be"
-        " repeated."
+        "Limit of a cost: latency_ms<=12@TABLE, memory_bytes<=2e6@TABLE, energy_mj<=50@TABLE or"
+        " flops<=330e6; may be repeated."
     ),
 )
 @click.option(
     "--objective",
     "objectives",
     multiple=True,
-    help="flops, params, latency_ms@TABLE, ...: traded for the score.",
+    help="Cost traded for the score: flops, params, latency_ms@TABLE, ...; may be repeated.",
 )
 @click.option(
     "--strategy",
     default="evolution",
     show_default=True,
     help=(
-        "evolution (alias spos), pareto, aging, predictor-loop, channels, exhaustive, random, or a"
-        " plug-in's."
+        "Search strategy: evolution (alias spos), pareto, aging, predictor-loop, channels,"
+        " exhaustive, random, or a plug-in's."
     ),
 )
 @click.option(
     "--option",
     "options",
     multiple=True,
-    help="An option of the strategy: generations=10; may be repeated.",
+    help="Option of the strategy, such as generations=10; may be repeated.",
 )
 @click.option(
     "--margin",
     type=click.FloatRange(min=0),
     default=MARGIN,
     show_default=True,
-    help="Deviations kept free.",
+    help="Deviations that estimates stay below a limit.",
 )
 @click.option(
-    "--isomorphic", is_flag=True, help="Of architectures that compute the same, evaluate one."
+    "--isomorphic",
+    is_flag=True,
+    help="Evaluate one of several architectures that compute the same function.",
 )
 @click.option(
     "--count",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Best architectures to list.",
+    help="Number of best architectures in full.",
 )
-@click.option("--seed", type=SEED, default=0, show_default=True)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the search.")
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="Write a picture, PNG.",
+    help="PNG file for a plot of the search.",
 )
 @click.option(
     "--export-each",
     type=click.Path(file_okay=False, path_type=Path),
     default=None,
-    help="Write the best architecture after every generation to this folder.",
+    help="Folder for the best architecture after every generation.",
 )
 @click.option(
-    "--format", "format_name", default="pathfit", show_default=True, help="Of --export-each."
+    "--format",
+    "format_name",
+    default="pathfit",
+    show_default=True,
+    help="Format of --export-each; see `python -m spaces formats`.",
 )
-@click.option("--resume", is_flag=True, help="Go on with an interrupted search by a supernet.")
+@click.option("--resume", is_flag=True, help="Resume an interrupted search by a supernet.")
 @evaluation_options
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="JSON file for the result.",
+)
 def search(
     space_name: str,
     guide_text: str,
@@ -128,9 +138,9 @@ def search(
 ) -> None:
     """Search a space for the best networks that meet constraints.
 
-    Evaluations on a supernet are kept in OUTPUT.evaluations.jsonl, so that --resume goes on where a
-    search was stopped and ends with the same result. The options from --images on are for a
-    supernet, and mean what they do for `evaluate`.
+    Evaluations by a supernet are written to OUTPUT.evaluations.jsonl, so that --resume continues
+    an interrupted search and ends with the same result. The options from --images on apply to
+    supernets and have the meaning that they have for `evaluate`.
     """
     from oneshot.search.constraint import Limit
     from oneshot.search.guide import guide_named
@@ -144,44 +154,49 @@ def search(
     from spaces.registry import get
     from tables.store import load
 
-    space, load = get(space_name), functools.cache(load)
-    given = dict(map(name_and_value, options))
-    check_options(strategy, given)
+    # All options are checked before a guide is loaded, which may take long.
+    space = get(space_name)
+    load = functools.cache(load)
+    strategy_options = dict(name_and_value(text, "generations=10") for text in options)
+    check_options(strategy, strategy_options)
     format_of(format_name)
     if plot is not None:
         check_plot(plot)
-    bound = [Limit.parse(text).bind(space, load, margin) for text in constraints]
-    traded = [
-        found for text in objectives if (found := Objective.parse(text, space, load)) is not None
-    ]
-    SearchProblem(
-        space, _Unasked(), bound
-    ).check_feasible()  # before a guide is loaded, which may take long
+    bound_constraints = [Limit.parse(text).bind(space, load, margin) for text in constraints]
+    # "accuracy" is no objective to trade: every search maximises the score.
+    parsed = [Objective.parse(text, space, load) for text in objectives]
+    traded = [objective for objective in parsed if objective is not None]
+    SearchProblem(space, _NoGuide(), bound_constraints).check_feasible()
+
     journal = _journal(output, space, resume) if guide_text.startswith("supernet:") else None
     guide = guide_named(
         guide_text, space, lambda run: supernet_evaluation(run, evaluation), journal
     )
-    problem = SearchProblem(space, guide, bound, traded, isomorphic)
+    problem = SearchProblem(space, guide, bound_constraints, traded, isomorphic)
+    exporter = None if export_each is None else _exporter(export_each, format_name)
+    # Ray's processes need whole batches; a predictor scores one at once.
+    chunk = _CHUNK if journal is not None and evaluation["engine"] == "local" else None
     with Bar(f"searching {space.name.partition('(')[0]}") as bar:
         try:
             result = run_search(
                 problem,
                 strategy,
-                options=given,
+                options=strategy_options,
                 seed=seed,
                 progress=lambda done, planned, best: bar.update(
                     done / planned, f"{done}/{planned}, best {best:.4g}"
                 ),
-                after_batch=None if export_each is None else _exporter(export_each, format_name),
-                chunk=_CHUNK if journal is not None and evaluation["engine"] == "local" else None,
+                after_batch=exporter,
+                chunk=chunk,
             )
         except KeyboardInterrupt as interrupt:
             if journal is None:
                 raise
             click.echo(
-                f"stopped after {len(journal.done)} evaluations; go on with --resume", err=True
+                f"stopped after {len(journal.done)} evaluations; resume with --resume", err=True
             )
             raise SystemExit(130) from interrupt
+
     result.save(output, count)
     click.echo(result.summary())
     click.echo(f"wrote {output}")
@@ -190,29 +205,13 @@ def search(
         click.echo(f"wrote {plot}")
 
 
-def name_and_value(text: str) -> tuple[str, Any]:
-    """An option of a strategy, NAME=VALUE; the value is a JSON number, or else text."""
-    from oneshot.errors import InvalidOption
-
-    key, separator, value = text.partition("=")
-    if not separator or not key.strip() or not value.strip():
-        raise InvalidOption(f"--option {text!r}: write NAME=VALUE, such as generations=10")
-    try:
-        found = json.loads(value)
-    except ValueError:
-        found = value.strip()
-    return key.strip(), found
-
-
 def _journal(output: Path, space: SearchSpace, resume: bool) -> Journal:
     from oneshot.errors import InvalidRun
     from tables.evaluation import Journal
 
     path = output.with_name(f"{output.name}.evaluations.jsonl")
     if path.exists() and not resume:
-        raise InvalidRun(
-            f"{path} holds evaluations of a search; go on with --resume, or choose another output"
-        )
+        raise InvalidRun(f"{path} holds evaluations of a search; give --resume or another output")
     return Journal(path, space.name)
 
 
@@ -229,8 +228,8 @@ def _exporter(folder: Path, format_name: str) -> Callable[[int, Candidate], None
     return export
 
 
-class _Unasked:
-    """Stands in for the guide while a problem is only checked."""
+class _NoGuide:
+    """The guide of a problem that is only checked."""
 
     def score(self, codes: Any) -> Any:
         raise AssertionError("checking a problem scores nothing")

@@ -1,4 +1,4 @@
-"""`python -m oneshot ss-gen`: the search-space file of NNI for a space."""
+"""The command `python -m oneshot ss-gen`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from spaces.console.group import example
 
 
 @click.command(epilog=example("python -m oneshot ss-gen --space spos -o search_space.json"))
-@click.option("--space", "space_name", required=True)
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), required=True)
+@click.option("--space", "space_name", required=True, help="Space to describe.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="JSON file to write.",
+)
 def ss_gen(space_name: str, output: Path) -> None:
     """Write the search-space file of a space as `nnictl ss_gen` does, for a tuner of NNI.
 
-    Samples that a tuner sends back are read by `python -m spaces convert --from nni-sample`.
+    Samples that a tuner returns are read by `python -m spaces convert --from nni-sample`.
     """
     from spaces import formats
     from spaces.files import write_text

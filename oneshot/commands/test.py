@@ -1,4 +1,4 @@
-"""`python -m oneshot test`: test a trained network on images that nothing was chosen by."""
+"""The command `python -m oneshot test`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def _data_options(command: Any) -> Any:
-    for option in reversed(DATA[1:]):  # --data has another default here
+    # --data has another default here.
+    for option in reversed(DATA[1:]):
         command = option(command)
     return command
 
@@ -36,26 +37,28 @@ def _data_options(command: Any) -> Any:
 @click.option(
     "--data",
     default=None,
-    help="A data set of as many classes.  [default: the one it was trained on]",
+    help="Data set of as many classes.  [default: the data set of the training]",
 )
 @_data_options
-@click.option("--threads", type=POSITIVE, default=None, help="Torch threads.")
+@click.option("--threads", type=POSITIVE, default=None, help="Number of torch's threads.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="Write as JSON.",
+    help="JSON file for the report.",
 )
 def test(network: Path, output: Path | None, **options: Any) -> None:
-    """Test a retrained network, or an exported one, on a data set's test part: top-1, top-5,
-    cross-entropy.
+    """Test a retrained or exported network on the test part of a data set.
+
+    The report has the top-1 and top-5 accuracies and the cross-entropy.
     """
     from oneshot.retraining.report import in_words, report_on_test
     from spaces.files import write_text
 
     set_threads(options["threads"])
-    model, data = _of_run(network, options) if network.is_dir() else _of_onnx(network, options)
+    load = _from_run if network.is_dir() else _from_onnx
+    model, data = load(network, options)
     report = {**report_on_test(model, data), "network": str(network)}
     if output is not None:
         write_text(output, json.dumps(report, indent=1) + "\n")
@@ -64,7 +67,7 @@ def test(network: Path, output: Path | None, **options: Any) -> None:
         click.echo(f"wrote {output}")
 
 
-def _of_run(folder: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData]:
+def _from_run(folder: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData]:
     from oneshot.run import read_run
 
     run = read_run(folder, "network")
@@ -74,7 +77,7 @@ def _of_run(folder: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData
     return model, _other_data(options, run.input_shape, run.settings.num_classes)
 
 
-def _of_onnx(path: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData]:
+def _from_onnx(path: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData]:
     from oneshot.data.registry import reload
     from oneshot.errors import InvalidOption
     from oneshot.export.onnx_network import OnnxNetwork
@@ -84,14 +87,14 @@ def _of_onnx(path: Path, options: dict[str, Any]) -> tuple[nn.Module, ImageData]
     if options["data"] is not None:
         return model, _other_data(options, model.input_shape, _classes_of(model))
     if "data" not in model.metadata:
-        raise InvalidOption(f"{path} does not say its data set; give --data")
+        raise InvalidOption(f"{path} does not name its data set; give --data")
     record = json.loads(model.metadata["data"])
     try:
         return model, reload(record, model.input_shape)
     except UnknownName as error:
-        # A folder of images: an exported file does not tell where its maker kept them.
+        # An exported file has a folder's name, not its path on the machine of the training.
         raise InvalidOption(
-            f"{path} was trained on {record['name']!r}; say where that is: --data FOLDER"
+            f"{path} was trained on {record['name']!r}, which is not found; give --data FOLDER"
         ) from error
 
 

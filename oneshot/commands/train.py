@@ -1,4 +1,4 @@
-"""`python -m oneshot train`: train a supernet."""
+"""The command `python -m oneshot train`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from oneshot.algorithms.registry import available
 from oneshot.commands.options import (
     execution,
     load_data,
+    name_and_value,
     recipe,
     recipe_options,
     resumable,
@@ -39,19 +40,25 @@ SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
             --constraint 'flops<=3e6' -o runs/found
         """)
 )
-@click.option("--space", "space_name", default="spos-tiny", show_default=True)
+@click.option(
+    "--space",
+    "space_name",
+    default="spos-tiny",
+    show_default=True,
+    help="Space of the supernet.",
+)
 @click.option(
     "--algorithm",
     "name",
     type=ALGORITHMS,
     default="spos",
     show_default=True,
-    help="See docs/guides/algorithms.md.",
+    help="Algorithm; see docs/guides/algorithms.md.",
 )
 @click.option(
     "--option",
     multiple=True,
-    help="Of the algorithm: NAME=VALUE, such as binary_mode=two.",
+    help="Option of the algorithm, such as binary_mode=two; may be repeated.",
 )
 @click.option(
     "--target",
@@ -61,56 +68,55 @@ SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
 @click.option(
     "--constraint",
     default=None,
-    help="What the found network must meet, such as latency_ms<=12@TABLE.",
+    help="Limit that the final network must meet, such as latency_ms<=12@TABLE.",
 )
 @click.option(
     "--margin",
     type=click.FloatRange(min=0),
     default=MARGIN,
     show_default=True,
-    help="Sigmas kept below it.",
+    help="Deviations that estimates stay below the limit.",
 )
 @click.option(
     "--with-network",
     is_flag=True,
-    help="Also write the found network, with its weights, to OUTPUT/network.",
+    help="Also write the final network, with its weights, to OUTPUT/network.",
 )
 @click.option(
     "--sampler",
     type=SAMPLERS,
     default="uniform",
     show_default=True,
-    help="Of paths; see docs/guides/supernet.md.",
+    help="Distribution of paths; see docs/guides/supernet.md.",
 )
 @click.option(
     "--bins",
     type=click.IntRange(min=1),
     default=7,
     show_default=True,
-    help="Of uniform-flops and -latency.",
+    help="Number of bins of uniform-flops and uniform-latency.",
 )
 @click.option(
-    "--cost-range", type=float, nargs=2, default=None, help="Least and greatest cost of the bins."
+    "--cost-range", type=float, nargs=2, default=None, help="Smallest and largest cost of the bins."
 )
-@click.option("--table", default=None, help="Name or path of the table for uniform-latency.")
+@click.option("--table", default=None, help="Name or path of the table of uniform-latency.")
 @click.option(
     "--augment/--no-augment",
     default=None,
-    help="Vary images.  [default: from 10000 training images on]",
+    help="Whether to augment images.  [default: from 10000 training images on]",
 )
 @click.option(
     "--colour-jitter",
     type=float,
     default=None,
-    help="Of brightness, contrast, saturation.  [default: 0]",
+    help="Strength for brightness, contrast and saturation, 0 to 1.  [default: 0]",
 )
 @recipe_options
 def train(space_name: str, name: str, **options: Any) -> None:
-    """Train the supernet of a space on single paths (SPOS), or weights and an architecture by
-    another algorithm.
+    """Train the supernet of a space on single paths (SPOS) or by another algorithm.
 
-    Where an architecture is trained, on the validation part, OUTPUT ends with architecture.json,
-    probabilities.json and, line by line, architectures.jsonl with those of every epoch.
+    An algorithm that also trains an architecture, on the validation part, writes
+    architecture.json, probabilities.json and architectures.jsonl, with a line per epoch, to OUTPUT.
 
     From 100000 training images on, the defaults of the space spos are the published ones: 150000
     updates of 1024 images, learning rate 0.5, colour jitter 0.4.
@@ -129,7 +135,8 @@ def train(space_name: str, name: str, **options: Any) -> None:
     images = len(data.train)
     algorithm_class = algorithm(name)
     _refuse_foreign_options(name, algorithm_class.searches_architecture, options)
-    base = preset(name, dict(map(_name_and_value, options["option"])), images)
+    algorithm_options = dict(name_and_value(text, "binary_mode=two") for text in options["option"])
+    base = preset(name, algorithm_options, images)
     default_recipe = algorithm_class.default_recipe(base, space.name, images)
     settings = replace(
         run_settings(SUPERNET, space, recipe(options, default_recipe), options, data),
@@ -144,6 +151,7 @@ def train(space_name: str, name: str, **options: Any) -> None:
         ),
     )
     _check(Run(options["output"], settings), data)
+
     run = begin(options["output"], settings, options["resume"])
     follower = Follower(run.folder)
     with resumable(), Bar(f"training {space.name.partition('(')[0]}") as bar:
@@ -195,18 +203,6 @@ def _search_settings(algorithm_options: Any, options: dict[str, Any]) -> SearchS
         margin=options["margin"],
         with_network=options["with_network"],
     )
-
-
-def _name_and_value(text: str) -> tuple[str, Any]:
-    from oneshot.errors import InvalidOption
-
-    key, separator, value = text.partition("=")
-    if not separator or not key:
-        raise InvalidOption(f"--option {text!r}: write NAME=VALUE, such as binary_mode=two")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
 
 
 def _check(run: Run, data: ImageData) -> None:

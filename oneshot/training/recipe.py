@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from oneshot.errors import InvalidOption
-from spaces.choice_space import family_of
 
 SCHEDULES = ("linear", "cosine", "constant")
 
@@ -108,4 +107,7 @@ def supernet_recipe(space: str, images: int) -> Recipe:
         space: canonical name of the space.
         images: for training.
     """
+    # Here, since it imports numpy, which `--help` does without.
+    from spaces.choice_space import family_of
+
     return SUPERNETS.get(family_of(space), SMALL) if images >= MANY_IMAGES else SMALL

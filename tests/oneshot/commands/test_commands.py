@@ -181,11 +181,11 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
         (("evaluate", "{supernet}", "-n", "0", "-o", "{new}"), "Invalid value for '-n': 0"),
         (
             ("evaluate", "{supernet}", "--archs", "{large}", "-o", "{new}"),
-            "{large}, line 1: an architecture of spos was given to",
+            "{large}: an architecture of spos was given for",
         ),
         (
             ("evaluate", "{supernet}", "--archs", "{broken}", "-o", "{new}"),
-            "{broken}: '{' is in no format",
+            "{broken}: '{{' is in no format",
         ),
         (("evaluate", "{supernet}", "-o", "{broken}"), "{broken}, line 1: not JSON"),
         (

@@ -99,7 +99,7 @@ def test_an_interrupted_search_goes_on_to_the_same_result(
     arguments = (*arguments, "--option", "population=10", "--seed", "1", "-o", str(broken))
     stopped = run(*arguments)
     assert stopped.exit_code == 130
-    assert "stopped after 13 evaluations; go on with --resume" in stopped.stderr
+    assert "stopped after 13 evaluations; resume with --resume" in stopped.stderr
     assert not broken.exists()
     assert len(evaluation.read(journal)) == 13
     with open(journal, "a") as file:
@@ -107,8 +107,7 @@ def test_an_interrupted_search_goes_on_to_the_same_result(
     again = run(*arguments)
     assert (again.exit_code, again.stderr.count("\n")) == (2, 1)
     assert (
-        f"{journal} holds evaluations of a search; go on with --resume, or choose another output"
-        in again.stderr
+        f"{journal} holds evaluations of a search; give --resume or another output" in again.stderr
     )
     count[0] = 100  # interrupts no more
     done(*arguments, "--resume")

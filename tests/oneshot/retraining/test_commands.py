@@ -138,7 +138,7 @@ def test_an_exported_network_asks_for_its_folder_of_images(network: Path, tmp_pa
     refused = run("test", tmp_path / "network.onnx")
     assert refused.exit_code == 2
     assert refused.stderr.endswith(
-        "was trained on 'photographs'; say where that is: --data FOLDER\n"
+        "was trained on 'photographs', which is not found; give --data FOLDER\n"
     )
 
 

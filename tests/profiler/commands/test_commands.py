@@ -452,7 +452,7 @@ def test_a_table_is_handed_to_a_service_that_is_not_there(tmp_path: Path) -> Non
         (("show", "no.json"), "there is no table at no.json"),
         (("measure",), "Missing argument 'FILES...'"),
         (("measure", "no.json"), "Invalid value for 'FILES...': File 'no.json' does not exist"),
-        (("measure", "{broken}"), "{broken}: '{' is in no format"),
+        (("measure", "{broken}"), "{broken}: '{{' is in no format"),
         (("measure", "{nonsense}"), "{nonsense}: onnxruntime cannot load it"),
         (("measure", "{arch}", "--table", "no.json"), "there is no table at no.json"),
         (("measure", "{arch}", "--rounds", "2"), "Invalid value for '--rounds': 2"),
