@@ -65,6 +65,7 @@ class Architecture:
             raise InvalidArchitecture(
                 f"an architecture is an object with 'space' and 'choices', not {value!r:.60}"
             )
+
         for key in ("space", "choices"):
             if key not in value:
                 raise InvalidArchitecture(f"the architecture lacks the key {key!r}")
@@ -79,6 +80,7 @@ class Architecture:
             raise InvalidArchitecture(
                 f"the architecture's 'choices' must map choices to candidates, not {choices!r:.60}"
             )
+
         return get(space).architecture(choices)
 
     @classmethod

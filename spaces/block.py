@@ -61,7 +61,9 @@ class Block:
         ]
         if self.activation is not None:
             words.append(self.activation)
+
         words += [word for word, field in _FLAGS.items() if getattr(self, field)]
+
         return " ".join([*words, _shape_text(self.input), "->", _shape_text(self.output)])
 
     @classmethod
@@ -72,6 +74,7 @@ class Block:
             InvalidBlock: The text is not the key of a block.
             UnknownName: The operator is unknown.
         """
+        # Imported here: the operators import this module for their annotations.
         from spaces.operators import operator
 
         fault = InvalidBlock(
@@ -81,7 +84,9 @@ class Block:
         if match is None:
             raise fault
 
+        # All groups are named after the fields of Block.
         fields = match.groupdict()
+        # Raises UnknownName for an operator that is not registered.
         operator(fields["operator"])
         numbers = {name: int(fields[name]) if fields[name] else None for name in _NUMBERS.values()}
         block = cls(
@@ -97,6 +102,7 @@ class Block:
         # Such as k05: two keys of one block would be two rows of a lookup table.
         if block.key != key:
             raise fault
+
         return block
 
     @cached_property

@@ -52,6 +52,7 @@ class Choice:
             raise InvalidArchitecture(
                 f"{self.key}: unknown candidate {candidate!r}; there is: {listed}"
             )
+
         return self.codes[candidate]
 
 
@@ -97,20 +98,25 @@ class Combination(Choice):
             raise InvalidParameter(
                 f"{key}: inputs need different names without '+', not {list(names)}"
             )
+
         if not names or (chosen is not None and not 1 <= chosen <= len(names)):
             raise InvalidParameter(f"{key}: cannot choose {chosen} of {len(names)} inputs")
+
         if chosen is None and len(names) > _MAX_INPUTS_OF_ANY_NUMBER:
             raise InvalidParameter(
                 f"{key}: any number of {len(names)} inputs has too many combinations; at most"
                 f" {_MAX_INPUTS_OF_ANY_NUMBER}"
             )
 
+        # The order of the subsets determines the codes, also those in files.
         subsets = _subsets(len(names), chosen)
         if len(subsets) > _MAX_COMBINATIONS:
             raise InvalidParameter(
                 f"{key}: {chosen} of {len(names)} inputs has {len(subsets)} combinations; too many"
             )
+
         candidates = ["+".join(names[index] for index in subset) or NOTHING for subset in subsets]
+
         return cls(key, tuple(candidates), names, chosen)
 
     @cached_property
@@ -170,6 +176,7 @@ def _subsets(count: int, chosen: int | None) -> tuple[tuple[int, ...], ...]:
     if chosen is not None:
         return tuple(itertools.combinations(range(count), chosen))
 
+    # Code and bitmask are equal here.
     masks = range(1 << count)
     return tuple(tuple(bit for bit in range(count) if mask >> bit & 1) for mask in masks)
 
@@ -185,6 +192,7 @@ def check_keys(choices: Iterable[Choice], keys: Iterable[object]) -> None:
     for key in expected:
         if key not in present:
             raise InvalidArchitecture(f"the choice {key!r} is missing")
+
     for name in present:
         if name not in expected:
             raise InvalidArchitecture(

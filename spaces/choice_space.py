@@ -88,6 +88,7 @@ class ChoiceSpace:
         """
         if isinstance(choices, Mapping):
             check_keys(self.choices, choices)
+            # In the order of the choices, whatever the order of the mapping.
             row = [choice.code(choices[choice.key]) for choice in self.choices]
             return self.decode(np.array([row], dtype=self.dtype))[0]
 
@@ -96,6 +97,7 @@ class ChoiceSpace:
             raise InvalidArchitecture(
                 f"{self.name} has {len(self.choices)} choices; {codes.size} codes were given"
             )
+
         return self.decode(self.check(codes[None, :]))[0]
 
     def check(self, codes: NDArray[Any]) -> Codes:
@@ -111,6 +113,7 @@ class ChoiceSpace:
                 f"codes of {self.name} have the shape [n, {len(self.choices)}], not"
                 f" {list(codes.shape)}"
             )
+
         if codes.size and not np.issubdtype(codes.dtype, np.integer):
             raise InvalidArchitecture(f"codes are integers, not {codes.dtype}")
 
@@ -124,6 +127,7 @@ class ChoiceSpace:
                 raise InvalidArchitecture(
                     f"{choice.key}: code {wrong} is out of range; there are {count} candidates"
                 )
+
         return self._check_valid(np.asfortranarray(codes, dtype=self.dtype))
 
     def _check_valid(self, codes: Codes) -> Codes:
@@ -133,6 +137,7 @@ class ChoiceSpace:
         invalid = ~self.valid(codes)
         if invalid.any():
             raise InvalidArchitecture(self.why_invalid(codes[np.flatnonzero(invalid)[0]]))
+
         return self.canonical(codes)
 
     def valid(self, codes: Codes) -> NDArray[np.bool_]:
@@ -182,12 +187,14 @@ class ChoiceSpace:
         codes_by_name = [choice.codes for choice in self.choices]
 
         rows = []
+
         for architecture in architectures:
             if architecture.space != self.name:
                 raise InvalidArchitecture(
                     f"an architecture of {architecture.space} was given to {self.name}"
                 )
             try:
+                # The fast path: the architecture has the choices in the order of the space.
                 item_keys, names = zip(*architecture.items, strict=True)
                 if item_keys != keys:
                     raise KeyError
@@ -198,7 +205,9 @@ class ChoiceSpace:
                 check_keys(self.choices, names_by_key)
                 rows.append([choice.code(names_by_key[choice.key]) for choice in self.choices])
 
+        # The reshape gives an empty list its columns too.
         shape = (len(architectures), len(self.choices))
+
         return self._check_valid(np.asfortranarray(np.array(rows, dtype=self.dtype).reshape(shape)))
 
     def decode(self, codes: NDArray[Any]) -> list[Architecture]:
@@ -249,13 +258,16 @@ class ChoiceSpace:
         if self.irregular:
             invalid = np.flatnonzero(~self.valid(codes))
             while len(invalid):
+                # Rejection sampling, which keeps the distribution of `_draw` among valid codes.
                 codes[invalid] = self._draw(rng, len(invalid))
                 invalid = invalid[~self.valid(codes[invalid])]
             codes = self.canonical(codes)
+
         return codes
 
     def _draw(self, rng: np.random.Generator, n: int) -> Codes:
         """Draw codes [n, choices] that `sample` and `mutate` then check for validity."""
+        # Columns are contiguous, since the space is processed choice by choice.
         codes = np.empty((n, len(self.choices)), dtype=self.dtype, order="F")
         for column, count in enumerate(self.candidates):
             codes[:, column] = rng.integers(count, size=n)
@@ -279,9 +291,11 @@ class ChoiceSpace:
                     break
                 children[invalid] = self._resample_genes(codes[invalid], rng, probability)
             children = self._replace_invalid(children, codes)
+
         return children
 
     def _resample_genes(self, codes: Codes, rng: np.random.Generator, probability: float) -> Codes:
+        # Drawn for all genes, so that the random stream does not depend on which ones mutate.
         resampled = self._draw(rng, len(codes))
         mutated = np.where(rng.random(codes.shape) < probability, resampled, codes)
         return np.asfortranarray(mutated, dtype=self.dtype)
@@ -296,6 +310,7 @@ class ChoiceSpace:
         return self._replace_invalid(children, mothers) if self.irregular else children
 
     def _replace_invalid(self, children: Codes, parents: Codes) -> Codes:
+        # Parents are valid, so that no child is lost.
         invalid = ~self.valid(children)
         children[invalid] = parents[invalid]
         return self.canonical(children)
@@ -311,6 +326,7 @@ class ChoiceSpace:
         for start in range(0, total, batch):
             index = np.arange(start, min(start + batch, total), dtype=np.int64)
             codes = np.empty((len(index), len(self.choices)), dtype=self.dtype, order="F")
+            # The index is a mixed-radix number with the choices as digits.
             for column in range(len(self.choices) - 1, -1, -1):
                 index, codes[:, column] = np.divmod(index, self.candidates[column])
 

@@ -24,6 +24,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     if path.is_dir():
         raise InvalidFile(f"cannot write {path}: it is a folder")
     try:
+        # The temporary file is in the same folder: replacing works within a file system only.
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     except OSError as error:

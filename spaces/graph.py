@@ -34,12 +34,14 @@ def chain_graphs(space: SearchSpace, codes: Codes) -> Batch:
         candidate_labels = np.array([label[name] for name in choice.candidates])
         labels[:, column + 1] = candidate_labels[codes[:, column]]
 
+    # Node i of a graph leads to node i + 1.
     sources = torch.arange(count)[:, None] * length + torch.arange(length - 1)
     edges = torch.stack([sources.reshape(-1), sources.reshape(-1) + 1])
     node_fields = {
         "operation": torch.from_numpy(labels).reshape(-1),
         "position": torch.arange(length).repeat(count),
     }
+
     return batch_of_equal_graphs(node_fields, edges, count, length)
 
 
@@ -69,6 +71,7 @@ def dense_graphs(
     }
     num_nodes = torch.from_numpy(present.sum(1))
     num_edges = torch.from_numpy(np.bincount(graph_of_edge, minlength=len(operation)))
+
     return _make_batch(node_fields, torch.from_numpy(edges), num_nodes, num_edges)
 
 
@@ -83,6 +86,7 @@ def batch_of_equal_graphs(
         count: Number of graphs.
         length: Number of nodes per graph.
     """
+    # There may be no graphs at all.
     edges_per_graph = edge_index.shape[1] // max(count, 1)
     num_nodes = torch.full((count,), length)
     num_edges = torch.full((count,), edges_per_graph)
@@ -99,6 +103,7 @@ def _make_batch(
     batch.num_nodes = int(num_nodes.sum())
     for name, values in node_fields.items():
         batch[name] = values
+
     batch.batch = torch.arange(len(num_nodes)).repeat_interleave(num_nodes)
 
     node_slices = nn.functional.pad(num_nodes.cumsum(0), (1, 0))
@@ -113,4 +118,5 @@ def _make_batch(
         "edge_index": node_slices[:-1],
         **dict.fromkeys(node_fields, torch.zeros(len(num_nodes))),
     }
+
     return batch

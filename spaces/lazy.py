@@ -22,11 +22,13 @@ def exports(
         if name not in names:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
+        # A trailing colon means the module itself.
         target = names[name]
         module = importlib.import_module(target.removesuffix(":"), package)
         value = module if target.endswith(":") else getattr(module, name)
         # From now on the attribute is found without `__getattr__`.
         setattr(sys.modules[package], name, value)
+
         return value
 
     def sorted_names() -> list[str]:

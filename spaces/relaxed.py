@@ -42,13 +42,17 @@ def relaxed_chains(space: SearchSpace, probabilities: Sequence[Tensor]) -> Relax
     num_nodes = len(probabilities) + 1
 
     mixtures = [_one_hot(0, len(label) + 1, count, probabilities[0])]
+
     for choice, values in zip(space.choices, probabilities, strict=True):
+        # Candidates of one name share a label.
         candidate_labels = [label[name] for name in choice.candidates]
         mixtures.append(values @ torch.eye(len(label) + 1, dtype=values.dtype)[candidate_labels])
 
     dtype = mixtures[0].dtype
+    # Node i leads to node i + 1.
     adjacency = torch.diag(torch.ones(num_nodes - 1, dtype=dtype), 1)
     presence = torch.ones(count, num_nodes, dtype=dtype)
+
     return RelaxedGraphs(torch.stack(mixtures, dim=1), presence, adjacency)
 
 
@@ -73,6 +77,7 @@ def relaxed_edge_cells(
     carries = {
         edge: values[:, 1:].sum(1) for edge, values in zip(edges, probabilities, strict=True)
     }
+    # Input and output are always present.
     ones = torch.ones_like(carries[edges[0]])
 
     # A node holds something unless all of its inputs are missing, taken as independent events.
@@ -80,6 +85,7 @@ def relaxed_edge_cells(
     for node in range(1, output + 1):
         missing = [1 - filled[s] * carries[s, t] for s, t in edges if t == node]
         filled[node] = 1 - torch.stack(missing).prod(0)
+
     read = {output: ones}
     for node in range(output - 1, -1, -1):
         missing = [1 - read[t] * carries[s, t] for s, t in edges if s == node]
@@ -87,15 +93,19 @@ def relaxed_edge_cells(
 
     mixtures = [_one_hot(0, size, count, probabilities[0])]
     presence = [ones]
+
     for edge, values in zip(edges, probabilities, strict=True):
         # The presence carries the probability of zero; the mixture is of the other operations.
         nonzero = values[:, 1:] / values[:, 1:].sum(1, keepdim=True).clamp_min(1e-12)
         mixtures.append(nn.functional.pad(nonzero, (1, size - values.shape[1])))
         presence.append(filled[edge[0]] * carries[edge] * read[edge[1]])
+
     mixtures.append(_one_hot(size - 1, size, count, probabilities[0]))
     presence.append(ones)
 
+    # The wiring is fixed; only the presence of nodes varies.
     adjacency = torch.from_numpy(edge_adjacency(edges)).to(ones.dtype)
+
     return RelaxedGraphs(torch.stack(mixtures, 1), torch.stack(presence, 1), adjacency)
 
 

@@ -141,11 +141,13 @@ class SearchSpace(ChoiceSpace, ABC):
         self, field: str, architectures: Architecture | Architectures
     ) -> int | NDArray[np.int64]:
         if isinstance(architectures, Architecture):
+            # Python's int, which JSON can write.
             return int(self._sums(field, self.encode([architectures]))[0])
         return self._sums(field, self.codes(architectures))
 
     def _sums(self, field: str, codes: Codes) -> NDArray[np.int64]:
         """Sum a field of the blocks over the networks of codes [n, choices], int64 array [n]."""
+        # In chunks: the counts [n, keys] of many architectures would not fit into memory.
         sums = np.zeros(len(codes), dtype=np.int64)
         for start in range(0, len(codes), _COUNTING_CHUNK):
             keys, counts = self.block_counts(codes[start : start + _COUNTING_CHUNK])
@@ -204,6 +206,7 @@ class SearchSpace(ChoiceSpace, ABC):
 
     def sketch(self, architecture: Architecture) -> Sketch:
         """Return the content of the architecture's picture; see `spaces.drawing.renderer`."""
+        # A space without a picture of its own shows the executed blocks in a row.
         from spaces.drawing.sketch import chain_sketch
 
         return chain_sketch(self.name, [("", [block]) for block in self.blocks(architecture)])

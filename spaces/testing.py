@@ -103,6 +103,7 @@ class SpaceContract(ABC):
         rng = np.random.default_rng(3)
         for _ in range(20):
             changed |= (space.mutate(codes, rng, 0.3) != codes).any(0)
+
         assert changed[space.candidates > 1].all()
 
     def test_enumeration_is_in_order_and_without_twins(self) -> None:
@@ -119,6 +120,7 @@ class SpaceContract(ABC):
         choices = space.decode(self.codes(n=1))[0].choices
         first = space.choices[0].key
         without = {key: value for key, value in choices.items() if key != first}
+
         for wrong, named in (
             (without, first),
             ({**choices, "unheard-of": "k3"}, "unheard-of"),
@@ -126,12 +128,14 @@ class SpaceContract(ABC):
         ):
             with pytest.raises(InvalidArchitecture, match=named):
                 space.architecture(wrong)
+
         with pytest.raises(InvalidArchitecture):
             space.architecture([0] * (len(space.choices) + 1))
 
     def test_json_and_pickle_give_it_back(self) -> None:
         if not self.registered:
             pytest.skip("the space is not registered")
+
         space = self.space()
         architecture = space.decode(self.codes(n=1))[0]
         assert Architecture.from_json(architecture.to_json()) == architecture
@@ -147,6 +151,7 @@ class SpaceContract(ABC):
         keys, counts = space.block_counts(codes)
         assert len(keys) == len(set(keys))
         assert counts.shape == (len(codes), len(keys))
+
         for architecture, row in zip(space.decode(codes), counts, strict=True):
             blocks = space.blocks(architecture)
             present = {key: int(count) for key, count in zip(keys, row, strict=True) if count}
@@ -159,6 +164,7 @@ class SpaceContract(ABC):
         space = self.space()
         codes = self.codes(n=20)
         architectures = space.decode(codes)
+
         for count in (space.macs, space.params):
             many = count(codes)
             assert many.dtype == np.int64
@@ -257,15 +263,16 @@ class SpaceContract(ABC):
         codes = self.codes(n=20)
         batch = space.graphs(codes)
         assert batch.num_graphs == len(codes)
+
         for index, architecture in enumerate(space.decode(codes)):
-            one = space.graph(architecture)
+            single = space.graph(architecture)
             of_batch = batch.get_example(index)
             for field in ("operation", "position", "edge_index"):
-                assert torch.equal(one[field], of_batch[field]), field
-            assert 0 <= one.operation.min() <= one.operation.max() <= len(space.operations)
-            assert 0 <= one.position.min() <= one.position.max() <= space.positions
-            if one.edge_index.numel():
-                assert one.edge_index.max() < one.num_nodes
+                assert torch.equal(single[field], of_batch[field]), field
+            assert 0 <= single.operation.min() <= single.operation.max() <= len(space.operations)
+            assert 0 <= single.position.min() <= single.position.max() <= space.positions
+            if single.edge_index.numel():
+                assert single.edge_index.max() < single.num_nodes
 
     def test_different_architectures_have_different_graphs(self) -> None:
         """Different codes may mean one network, so that a few different graphs are enough."""
@@ -274,10 +281,12 @@ class SpaceContract(ABC):
         codes = self.codes(n=50)
         graphs = space.graphs(codes)
         seen = set()
+
         for index in range(len(codes)):
             graph = graphs.get_example(index)
             fields = (graph.operation, graph.position, graph.edge_index.reshape(-1))
             seen.add(tuple(tuple(field.tolist()) for field in fields))
+
         assert len(seen) >= min(5, space.size)
 
 

@@ -15,6 +15,7 @@ def fixed_threads(count: int | None) -> Iterator[None]:
     Args:
         count: Number of threads. None: the current number.
     """
+    # The number is global to the process.
     previous = torch.get_num_threads()
     try:
         if count is not None:

@@ -68,10 +68,14 @@ class Cell:
 
     def operation(self, code: int, source: int) -> Block | None:
         """Return the block of an operation on an input of a node; None if it has none."""
+        # Only what reads the previous cells halves the image; nodes are small already.
         stride = 2 if self.reduces and source < 2 else 1
         input_shape = self.preprocess[1].output if source < 2 else self.shape
+        # Names end in the kernel, such as sep_conv_5x5.
         kind, _, kernel = OPERATIONS[code].rpartition("_")
+
         match kind:
+            # An identity cannot halve the image.
             case "skip" if stride == 2:
                 return Block("factorized_reduce", input_shape, self.shape, stride=stride)
             case "max_pool" | "avg_pool" | "sep_conv":
@@ -80,6 +84,7 @@ class Cell:
                 return Block(
                     kind, input_shape, self.shape, int(kernel[0]), stride=stride, dilation=2
                 )
+
         return None
 
 
@@ -132,11 +137,14 @@ class Skeleton:
             stem.append(plan.apply(f"stem_{index}", block, stem[-1]))
 
         previous, last = stem[-2:] if len(self._stem) > 1 else stem[-1:] * 2
+
         for index, cell in enumerate(self.cells):
             previous, last = last, _wire(plan, f"cell_{index}", cell, codes, (previous, last))
             if index == self._auxiliary_index:
                 plan.named[AUXILIARY] = last
+
         plan.apply("classifier", self.classifier(num_classes), last)
+
         return plan
 
     def places(self, num_classes: int) -> dict[str, Block]:
@@ -152,6 +160,7 @@ class Skeleton:
                     block = cell.operation(code, source)
                     if block is not None:
                         places[_place(f"cell_{index}", node, source, code)] = block
+
         return {**places, "classifier": self.classifier(num_classes)}
 
     def fixed(self, num_classes: int) -> list[Block]:
@@ -176,6 +185,7 @@ class Skeleton:
         for kind, node, slot in itertools.product(range(len(CELLS)), range(NODES), range(SLOTS)):
             counts = np.zeros((len(INPUTS[node]), len(OPERATIONS), len(keys)), dtype=np.int32)
             for cell in self.cells:
+                # Cells of the other kind have columns of their own.
                 if cell.reduces != bool(kind):
                     continue
                 for (pair, sources), code in itertools.product(
@@ -209,6 +219,7 @@ def _cells(previous: Shape, last: Shape, channels: int, layers: int) -> Iterator
             first = Block("relu_conv", previous, inner, 1, stride=1)
         else:
             first = Block("factorized_reduce", previous, inner, stride=2)
+        # The cell's inputs are preprocessed at full size, its nodes have half of it.
         shape = (channels, height // 2, width // 2) if reduces else inner
         cell = Cell(reduces, (first, Block("relu_conv", last, inner, 1, stride=1)), shape)
         previous, last = last, cell.output
@@ -232,6 +243,8 @@ def _wire(plan: Plan, place: str, cell: Cell, codes: NDArray[Any], inputs: tuple
             elif OPERATIONS[code] == "skip_connect":
                 terms.append(values[source])
         values.append(plan.add(terms, cell.shape))
+
+    # The inputs are no part of the output.
     return plan.concatenate(values[2:])
 
 

@@ -38,6 +38,7 @@ def graphs_of_cells(codes: NDArray[Any]) -> Batch:
     operation = np.zeros((len(codes), nodes), dtype=np.int64)
     position = np.zeros(nodes, dtype=np.int64)
     adjacency = np.zeros((len(codes), nodes, nodes), dtype=bool)
+
     for cell in range(len(CELLS)):
         nodes_of_cell = slice(cell * _PER_CELL, (cell + 1) * _PER_CELL)
         labels, edges = _cell_arrays(codes, cell)
@@ -45,7 +46,9 @@ def graphs_of_cells(codes: NDArray[Any]) -> Batch:
         adjacency[:, nodes_of_cell, nodes_of_cell] = edges
 
         first = cell * (NODES * SLOTS + 1) + 1
+        # Both cells share the positions of their inputs.
         position[nodes_of_cell] = [0, POSITIONS, *range(first, first + NODES * SLOTS + 1)]
+
     return dense_graphs(operation, position, adjacency)
 
 
@@ -60,6 +63,7 @@ def _cell_arrays(codes: NDArray[Any], cell: int) -> tuple[NDArray[np.int64], NDA
     adjacency = np.zeros((count, _PER_CELL, _PER_CELL), dtype=bool)
     # Whether the inputs and the nodes hold information.
     filled = np.ones((count, 2 + NODES), dtype=bool)
+
     for node in range(NODES):
         pair, *operation_columns = columns(cell, node)
         for slot, column in enumerate(operation_columns):
@@ -72,8 +76,10 @@ def _cell_arrays(codes: NDArray[Any], cell: int) -> tuple[NDArray[np.int64], NDA
                 first = 2 + SLOTS * (earlier - 2)
                 ends = [earlier] if earlier < 2 else list(range(first, first + SLOTS))
                 adjacency[:, ends, vertex] = (source == earlier)[:, None]
+            # The output concatenates all nodes.
             adjacency[:, vertex, output] = True
 
         terms = operation[:, 2 + SLOTS * node : 2 + SLOTS * (node + 1)]
         filled[:, 2 + node] = (terms >= 0).any(1)
+
     return operation, adjacency

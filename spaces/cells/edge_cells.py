@@ -34,8 +34,11 @@ def live_edges(carries: NDArray[np.bool_], edges: Edges) -> NDArray[np.bool_]:
     reaching = np.zeros_like(reached)
     reaching[:, output] = True
 
+    # Ordered by target, so that a node's inputs are decided before it is read.
     for column, (source, target) in enumerate(edges):
         reached[:, target] |= reached[:, source] & carries[:, column]
+
+    # And backwards from the output.
     for column, (source, target) in reversed(list(enumerate(edges))):
         reaching[:, source] |= reaching[:, target] & carries[:, column]
 
@@ -43,6 +46,7 @@ def live_edges(carries: NDArray[np.bool_], edges: Edges) -> NDArray[np.bool_]:
         carries[:, column] & reached[:, source] & reaching[:, target]
         for column, (source, target) in enumerate(edges)
     ]
+
     return np.stack(live, axis=1)
 
 
@@ -55,10 +59,13 @@ def edge_adjacency(edges: Edges) -> NDArray[np.bool_]:
     output = edges[-1][1]
     last = len(edges) + 1
     adjacency = np.zeros((last + 1, last + 1), dtype=bool)
+
     for index, (source, target) in enumerate(edges, 1):
         adjacency[0, index] = source == 0
         adjacency[index, last] = target == output
+        # An edge leads to all edges out of its target.
         adjacency[index, 1:last] = [next_source == target for next_source, _ in edges]
+
     return adjacency
 
 
@@ -83,4 +90,5 @@ def edge_cell_graphs(
 
     adjacency = edge_adjacency(edges)
     adjacency = np.broadcast_to(adjacency, (len(codes), *adjacency.shape))
+
     return dense_graphs(operation, np.arange(last + 1), adjacency)

@@ -30,11 +30,14 @@ def graph_hashes(codes: NDArray[Any]) -> list[str]:
     cells = Cells.from_codes(distinct)
 
     hashes: list[str] = []
+
     for adjacency, operations, live in zip(
         cells.adjacency, cells.operations, cells.live, strict=True
     ):
+        # Only vertices on a path from input to output count.
         labels = np.array([_INPUT, *operations.tolist(), _OUTPUT])[live].tolist()
         hashes.append(hash_graph(adjacency[np.ix_(live, live)], labels))
+
     return [hashes[row] for row in index.reshape(-1)]
 
 
@@ -51,11 +54,14 @@ def hash_graph(adjacency: NDArray[np.bool_], labels: Sequence[int]) -> str:
     entering = [np.flatnonzero(adjacency[:, vertex]).tolist() for vertex in range(count)]
     leaving = [np.flatnonzero(adjacency[vertex]).tolist() for vertex in range(count)]
     hashes = [_md5(str((len(leaving[v]), len(entering[v]), labels[v]))) for v in range(count)]
+
     for _ in range(count):
         hashes = [
             _md5("|".join([_join(hashes, entering[v]), _join(hashes, leaving[v]), hashes[v]]))
             for v in range(count)
         ]
+
+    # Sorted, so that the hash does not depend on the numbering of the vertices.
     return _md5(str(sorted(hashes)))
 
 

@@ -49,6 +49,7 @@ class Cells:
         adjacency = np.zeros((len(codes), VERTICES, VERTICES), dtype=bool)
         adjacency[:, _SOURCES, _TARGETS] = codes[:, : len(EDGES)] != 0
         live = _live(adjacency)
+        # Edges of other vertices compute nothing.
         adjacency &= live[:, :, None] & live[:, None, :]
         return cls(adjacency, codes[:, len(EDGES) :], live)
 
@@ -67,6 +68,7 @@ class Cells:
         Live inner vertices come first, in their order; absent ones have operation 0.
         """
         inner = self.live[:, 1:-1]
+        # A stable sort keeps the order of the live vertices.
         order = np.argsort(~inner, axis=1, kind="stable")
         vertices = np.zeros((len(inner), VERTICES), dtype=np.int64)
         vertices[:, 1:-1] = order + 1
@@ -77,6 +79,7 @@ class Cells:
         codes = np.empty((len(inner), len(EDGES) + INNER), dtype=self.operations.dtype, order="F")
         codes[:, : len(EDGES)] = reordered[:, _SOURCES, _TARGETS]
         codes[:, len(EDGES) :] = np.take_along_axis(np.where(inner, self.operations, 0), order, 1)
+
         return codes
 
     def channels(self, outputs: int) -> NDArray[np.int64]:
@@ -92,6 +95,7 @@ class Cells:
         channels = np.zeros(self.live.shape, dtype=np.int64)
         channels[:, -1] = outputs
         direct = self.adjacency[:, :, -1].copy()
+        # The input is projected to all channels and added.
         direct[:, 0] = False
         num_direct = np.maximum(direct.sum(1), 1)[:, None]
         one_more = np.cumsum(direct, axis=1) <= outputs % num_direct
@@ -101,6 +105,7 @@ class Cells:
         for vertex in range(INNER, 0, -1):
             widest = np.where(self.adjacency[:, vertex, :-1], channels[:, :-1], 0).max(1)
             channels[:, vertex] = np.where(direct[:, vertex], divided[:, vertex], widest)
+
         return channels
 
 
@@ -113,10 +118,12 @@ def _live(adjacency: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
     reaching = np.zeros_like(reached)
     reaching[:, -1] = True
+
     for vertex in range(VERTICES - 2, -1, -1):
         reaching[:, vertex] = (adjacency[:, vertex, vertex + 1 :] & reaching[:, vertex + 1 :]).any(
             1
         )
+
     return reached & reaching
 
 
@@ -132,9 +139,11 @@ def canonical_matrices() -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     num_edges = sum((bits >> index & 1 for index in range(len(EDGES))), start=np.zeros_like(bits))
     bits = bits[num_edges <= MOST_EDGES]
 
+    # Whether a matrix has edges out of, and into, each vertex.
     leaves = [bits & _mask(source=vertex) != 0 for vertex in range(VERTICES)]
     enters = [bits & _mask(target=vertex) != 0 for vertex in range(VERTICES)]
     canonical = leaves[0] & enters[-1]
+
     for vertex in range(1, VERTICES - 1):
         # Without cycles, a vertex with edges in and out is on a path from input to output.
         canonical &= leaves[vertex] == enters[vertex]
@@ -146,6 +155,7 @@ def canonical_matrices() -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         (leaves[vertex].astype(np.int64) for vertex in range(1, VERTICES - 1)),
         start=np.zeros(len(bits), int),
     )
+
     return bits[canonical], inner[canonical]
 
 
@@ -181,10 +191,13 @@ def cells_at(index: NDArray[np.int64]) -> NDArray[np.int8]:
     codes = np.zeros((len(index), len(EDGES) + INNER), dtype=np.int8, order="F")
     for edge in range(len(EDGES)):
         codes[:, edge] = matrix >> len(EDGES) - 1 - edge & 1
+
+    # The last vertex is the lowest digit.
     for vertex in range(INNER - 1, -1, -1):
         present = vertex < num_inner
         codes[:, len(EDGES) + vertex] = np.where(present, number % len(OPERATIONS), 0)
         number = np.where(present, number // len(OPERATIONS), number)
+
     return codes
 
 

@@ -51,13 +51,16 @@ class Skeleton:
         cells = Cells.from_codes(codes[None])
         plan = Plan(self._stem.input)
         value = plan.apply("stem", self._stem, 0)
+
         for stack, shape in enumerate(self._shapes):
             if stack:
                 value = plan.apply(f"pool_{stack}", self._pool(stack), value)
             channels = cells.channels(shape[0])[0].tolist()
             for module in range(self._modules):
                 value = _module(plan, f"stack_{stack}/module_{module}", cells, channels, value)
+
         plan.apply("classifier", self._classifier(num_classes), value)
+
         return plan
 
     def places(self, num_classes: int) -> Mapping[str, Block]:
@@ -74,6 +77,7 @@ class Skeleton:
                     places[f"{place}/vertex_{vertex}/input"] = _projection(inputs, shape)
                     for code, name in enumerate(OPERATIONS):
                         places[f"{place}/vertex_{vertex}/{name}"] = _operation(code, shape)
+
         return places
 
     def _pool(self, stack: int) -> Block:
@@ -132,6 +136,7 @@ class Skeleton:
         counts = np.zeros((len(codes), len(keys) + 1), dtype=np.int32)
         for block in self._fixed(num_classes):
             counts[:, column[block.key]] += 1
+
         for stack, shape in enumerate(self._shapes):
             channels = cells.channels(shape[0])
             columns = self._columns(stack, column)
@@ -139,14 +144,17 @@ class Skeleton:
                 if vertex <= INNER:
                     operations = cells.operations[:, vertex - 1]
                     counts[rows, columns[channels[:, vertex], operations]] += self._modules
+                # A vertex that reads the input projects it to its own channels.
                 projected = np.where(cells.adjacency[:, 0, vertex], channels[:, vertex], 0)
                 for module in range(self._modules):
                     counts[rows, columns[projected, len(OPERATIONS) + module]] += 1
+
         return counts[:, :-1]
 
     def _columns(self, stack: int, column: Mapping[str, int]) -> NDArray[np.int64]:
         """Return the column of the counts by width and kind; absent widths have the extra one."""
         channels = self._shapes[stack][0]
+        # Column len(column) counts blocks that a network lacks.
         columns = np.full((channels + 1, len(OPERATIONS) + self._modules), len(column))
         for width in _widths(channels):
             columns[width] = [column[block.key] for block in self._kinds(stack, width)]
@@ -180,7 +188,9 @@ def _module(plan: Plan, place: str, cells: Cells, channels: list[int], value: in
     adjacency = cells.adjacency[0]
     size = plan.shape(value)[1:]
     values = {0: value}
+
     for vertex in range(1, INNER + 1):
+        # Pruned vertices compute nothing.
         if not cells.live[0, vertex]:
             continue
         shape = channels[vertex], *size
@@ -200,8 +210,10 @@ def _module(plan: Plan, place: str, cells: Cells, channels: list[int], value: in
         )
 
     outputs = channels[-1], *size
+    # Inner vertices are concatenated, the input is projected and added.
     joined = [values[vertex] for vertex in range(1, INNER + 1) if adjacency[vertex, -1]]
     terms = [plan.concatenate(joined)] if joined else []
     if adjacency[0, -1]:
         terms.append(plan.apply(f"{place}/output", _projection(plan.shape(value), outputs), value))
+
     return plan.add(terms, outputs)

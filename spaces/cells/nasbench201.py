@@ -30,7 +30,8 @@ that an edge from a node without information vanishes. flat (4930): Nested sums 
 no two of these classes compute the same.
 """
 
-_NONE, _SKIP = OPERATIONS.index("none"), OPERATIONS.index("skip_connect")
+_NONE = OPERATIONS.index("none")
+_SKIP = OPERATIONS.index("skip_connect")
 _ZERO = "#"
 
 
@@ -46,10 +47,12 @@ def unique_string(codes: Sequence[int], rule: Rule = "complete") -> str:
     nodes: dict[int, tuple[str, ...]] = {0: ("0",)}
     operations = dict(zip(EDGES, codes, strict=True))
     for target in (1, 2, 3):
+        # A node without terms is zero.
         terms: list[str] = []
         for source in range(target):
             terms += _terms(nodes[source], operations[source, target], rule)
         nodes[target] = tuple(sorted(terms)) or (_ZERO,)
+
     return "+".join(nodes[3])
 
 
@@ -59,7 +62,9 @@ def _terms(source: tuple[str, ...], operation: int, rule: Rule) -> tuple[str, ..
 
     text = "+".join(source)
     if operation == _SKIP:
+        # A nested sum remains one term unless sums are flattened.
         return source if rule == "flat" else (text,)
+
     return (f"({text})@{OPERATIONS[operation]}",)
 
 
@@ -75,6 +80,7 @@ def classes(codes: NDArray[Any], rule: Rule = "complete") -> NDArray[np.int64]:
     Returns:
         Int array [n]: index of the class's first cell among all cells, with the last edge fastest.
     """
+    # Cells are numbered with the last edge fastest.
     index = np.ravel_multi_index(
         np.asarray(codes, dtype=np.int64).T, (len(OPERATIONS),) * len(EDGES)
     )
@@ -85,6 +91,7 @@ def classes(codes: NDArray[Any], rule: Rule = "complete") -> NDArray[np.int64]:
 @functools.cache
 def _first_cells(rule: Rule) -> NDArray[np.int64]:
     """Return for each of the 15625 cells the index of its class's first cell."""
+    # The first cell of a class represents it.
     first: dict[str, int] = {}
     cells = itertools.product(range(len(OPERATIONS)), repeat=len(EDGES))
     return np.array(

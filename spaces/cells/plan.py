@@ -120,6 +120,7 @@ class Plan:
         # A single value is its own sum, without a step.
         if len(sources) == 1:
             return sources[0]
+
         return self._append(Add(tuple(sources)), shape)
 
     def concatenate(self, sources: Sequence[int]) -> int:
@@ -132,11 +133,13 @@ class Plan:
             raise ValueError(f"cannot concatenate {shapes}: height or width differ")
 
         channels = sum(shape[0] for shape in shapes)
+
         return self._append(Concatenate(tuple(sources)), (channels, *shapes[0][1:]))
 
     def truncate(self, source: int, channels: int) -> int:
         """Append a selection of the first channels; return the number of the result."""
         shape = self._shapes[source]
+        # All channels are the value itself, without a step.
         if shape[0] == channels:
             return source
         return self._append(Truncate((source,), channels), (channels, *shape[1:]))
@@ -154,6 +157,7 @@ class Plan:
     @cached_property
     def last_uses(self) -> list[tuple[int, ...]]:
         """For each step the values that no later step reads, whose memory can be freed."""
+        # Later steps overwrite earlier ones.
         last = {source: index for index, step in enumerate(self.steps) for source in step.sources}
         released: list[list[int]] = [[] for _ in self.steps]
         for value, index in last.items():

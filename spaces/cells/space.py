@@ -86,6 +86,7 @@ class CellSpace(SearchSpace):
         from spaces.modules.cells import CellNetwork
         from spaces.modules.network import materialise
 
+        # Encoding checks the architecture and brings it into canonical form.
         plan = self.plan(self.encode([architecture])[0], num_classes)
         return materialise(lambda: CellNetwork(plan), self.initialiser(), generator)
 

@@ -57,6 +57,7 @@ class Lookups:
                     index *= len(self.terms[column])
                     index += rows[:, column]
                 self.combine(totals, table[index], out=totals)
+
         return results
 
     @cached_property
@@ -70,6 +71,7 @@ class Lookups:
                 groups.append((begin, column + 1, self.combine.outer(table, term).reshape(-1)))
             else:
                 groups.append((column, column + 1, term))
+
         return groups
 
 
@@ -92,6 +94,7 @@ class AdditiveTable:
             for term in map(np.asarray, terms)
         ]
         self.dtype = (
+            # Integer costs stay exact integers.
             np.result_type(np.min_scalar_type(fixed), *self.terms)
             if self.terms
             else np.dtype(float)
@@ -106,6 +109,7 @@ class AdditiveTable:
         """Return the least and the greatest sum, each with the codes [choices] that have it."""
         cheapest = np.array([int(term.argmin()) for term in self.terms], dtype=np.int64)
         dearest = np.array([int(term.argmax()) for term in self.terms], dtype=np.int64)
+        # Evaluated as any architecture is, so that bounds equal costs to the last digit.
         low, high = self(np.stack([cheapest, dearest]))
         return (low.item(), cheapest), (high.item(), dearest)
 

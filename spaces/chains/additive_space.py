@@ -89,9 +89,11 @@ class AdditiveSpace(SearchSpace):
         keys = list(self.all_blocks)
         column = {key: index for index, key in enumerate(keys)}
 
+        # Fixed blocks are counted as often as they occur.
         counts = np.zeros((len(codes), len(keys)), dtype=np.int32)
         for block in self.fixed_blocks:
             counts[:, column[block.key]] += 1
+
         for index, layer in enumerate(self.choice_layers):
             # Counts by candidate, so that an architecture looks up a whole row.
             adds = np.zeros((len(layer.candidates), len(keys)), dtype=np.int32)
@@ -99,6 +101,7 @@ class AdditiveSpace(SearchSpace):
                 for block in blocks:
                     adds[code, column[block.key]] += 1
             counts += adds[codes[:, index]]
+
         return keys, counts
 
     def additive_table(

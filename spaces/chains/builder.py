@@ -31,6 +31,7 @@ class ChainBuilder:
 
     def shape_after(self, channels: int, stride: int = 1) -> Shape:
         """Return the shape of the output of a next block with these channels and stride."""
+        # Sizes are rounded up, as padded convolutions do.
         _, height, width = self.shape
         return channels, -(-height // stride), -(-width // stride)
 
@@ -76,6 +77,7 @@ class ChainBuilder:
         def classifier(classes: int) -> Block:
             return Block(operator, features, (classes,))
 
+        # A new list: the builder's layout stays without a classifier.
         return [*self.layout, classifier(num_classes)], self.input_shape, num_classes, classifier
 
     @property

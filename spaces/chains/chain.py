@@ -92,6 +92,7 @@ class ChainSpace(AdditiveSpace):
                 blocks.extend(item.candidates[choices[item.key]])
             else:
                 blocks.append(item)
+
         return blocks
 
     def isomorphism_keys(self, codes: Codes) -> NDArray[Any]:
@@ -109,12 +110,14 @@ class ChainSpace(AdditiveSpace):
         self.encode([architecture])
         choices = architecture.choices
         labelled: list[tuple[str, tuple[Block, ...]]] = []
+
         for item in self.layout:
             if isinstance(item, Block):
                 labelled.append(("", (item,)))
             else:
                 candidate = choices[item.key]
                 labelled.append((candidate, item.candidates[candidate]))
+
         return chain_sketch(self.name, labelled)
 
     def graph(self, architecture: Architecture) -> Data:
@@ -137,6 +140,7 @@ class ChainSpace(AdditiveSpace):
 
     def layout_for(self, num_classes: int | None) -> Layout:
         """Return the chain with a classifier of `num_classes` classes (None: the space's)."""
+        # The layout already ends in the classifier of the space's classes.
         if num_classes is None or num_classes == self.num_classes:
             return self.layout
         return (*self.layout[:-1], self._classifier(num_classes))

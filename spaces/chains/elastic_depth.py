@@ -48,6 +48,7 @@ class ElasticDepthSpace(ChainSpace):
         for stage in self.optional:
             # A stage of depth d has any candidate but `skip` in each of its first d layers.
             size *= sum((counts[stage[0]] - 1) ** depth for depth in range(len(stage) + 1))
+
         return size
 
     def canonical(self, codes: Codes) -> Codes:
@@ -58,16 +59,19 @@ class ElasticDepthSpace(ChainSpace):
             # A stable sort keeps the order of the layers that remain.
             order = np.argsort(columns == 0, axis=1, kind="stable")
             ordered[:, stage] = np.take_along_axis(columns, order, 1)
+
         return ordered
 
     def _draw(self, rng: np.random.Generator, n: int) -> Codes:
         """Draw depths uniformly, then the candidates of each layer, as Once-for-All does."""
+        # The columns of optional layers are overwritten below.
         codes = super()._draw(rng, n)
         for stage in self.optional:
             depths = rng.integers(len(stage) + 1, size=n)
             for index, column in enumerate(stage):
                 candidates = rng.integers(1, self.candidates[column], size=n)
                 codes[:, column] = np.where(index < depths, candidates, 0)
+
         return codes
 
     def supernet(

@@ -32,6 +32,7 @@ def skipped_last(layout: Sequence[Block | ChoiceLayer], codes: Codes) -> NDArray
         # A stable sort keeps the order of the layers that remain.
         order = np.argsort(run == skip_code, axis=1, kind="stable")
         moved[:, first:end] = np.take_along_axis(run, order, 1)
+
     return moved
 
 
@@ -40,6 +41,7 @@ def _skippable_runs(layout: Sequence[Block | ChoiceLayer]) -> list[tuple[int, in
     runs: list[tuple[int, int, int]] = []
     previous: ChoiceLayer | None = None
     column = 0
+
     for item in layout:
         layer = item if isinstance(item, ChoiceLayer) else None
         if layer is not None:
@@ -54,6 +56,7 @@ def _skippable_runs(layout: Sequence[Block | ChoiceLayer]) -> list[tuple[int, in
             column += 1
         # A fixed block, or a layer that cannot be skipped, ends the run.
         previous = layer
+
     return runs
 
 

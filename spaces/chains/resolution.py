@@ -40,6 +40,7 @@ class ResolutionSpace(SearchSpace):
     ):
         self.resolutions = tuple(resolutions)
         self._spaces = [at_resolution(size) for size in self.resolutions]
+        # The largest input size stands for the space where a size must be fixed.
         largest = self._spaces[int(np.argmax(self.resolutions))]
         choices = [Values.from_values("resolution", self.resolutions), *largest.choices]
         super().__init__(name, choices, largest.input_shape, largest.num_classes)
@@ -96,11 +97,14 @@ class ResolutionSpace(SearchSpace):
         keys = list(self.all_blocks)
         column = {key: index for index, key in enumerate(keys)}
         counts = np.zeros((len(codes), len(keys)), dtype=np.int32)
+
         for code, space in enumerate(self._spaces):
             rows = np.flatnonzero(codes[:, 0] == code)
             names, counts_here = space.block_counts(codes[rows, 1:])
+            # Each resolution has blocks of its own, which fill their columns only.
             columns = np.array([column[name] for name in names], dtype=np.int64)
             counts[rows[:, None], columns] = counts_here
+
         return keys, counts
 
     def _sums(self, field: str, codes: Codes) -> NDArray[np.int64]:

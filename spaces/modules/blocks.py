@@ -117,6 +117,7 @@ class SqueezeExcitation(nn.Module):
         self.expand = nn.Conv2d(reduced, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        # Kept as an image of one pixel for the pointwise convolutions.
         means = x.mean((2, 3), keepdim=True)
         return x * nn.functional.hardsigmoid(self.expand(nn.functional.relu(self.reduce(means))))
 

@@ -43,6 +43,7 @@ def execute(
     values = {0: image}
     returned = (len(plan.steps), *keep)
     remaining = iter(modules)
+
     for number, (step, released) in enumerate(zip(plan.steps, plan.last_uses, strict=True), 1):
         inputs = [values[source] for source in step.sources]
         match step:
@@ -63,6 +64,7 @@ def execute(
         for value in released:
             if value not in returned:
                 del values[value]
+
     return [values[number] for number in returned]
 
 
@@ -76,11 +78,13 @@ def drop_path(x: Tensor, probability: float) -> Tensor:
         x: Features [n, ...].
         probability: Probability that an image's features are dropped.
     """
+    # One number per image, broadcast over its features.
     survives = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1 - probability)
     return x * (survives / (1 - probability))
 
 
 def _sum(values: Sequence[Tensor]) -> Tensor:
+    # Not sum(values): its start value 0 would add a step.
     total = values[0]
     for value in values[1:]:
         total = total + value

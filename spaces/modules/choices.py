@@ -53,11 +53,14 @@ class LayerChoice(Mutable):
         label = key or "a LayerChoice"
         if not named or "" in named:
             raise InvalidParameter(f"{label}: needs candidates, each with a name")
+
         for name, module in named.items():
             if not isinstance(module, nn.Module):
                 raise InvalidParameter(
                     f"{label}: the candidate {name!r} is no module but {module!r:.60}"
                 )
+
+        # An empty key is replaced by the module's path.
         super().__init__(Choice(key or "", tuple(named)), return_mask)
         self.reduction = reduction
         self.candidates = nn.ModuleList(named.values())
@@ -89,6 +92,7 @@ class LayerChoice(Mutable):
             inputs: Positional arguments of the candidates.
             options: Keyword arguments of the candidates.
         """
+        # Deferred, so that candidates outside the mask are never run.
         runs = [partial(candidate, *inputs, **options) for candidate in self.candidates]
         return reduced(self.reduction, masked(mask, runs))
 
@@ -118,6 +122,7 @@ class WithMask(nn.Module):
     def __init__(self, module: nn.Module, mask: Tensor):
         super().__init__()
         self.module = module
+        # Not in state dicts: the mask is part of the architecture, not of the weights.
         self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, *inputs: Any, **options: Any) -> tuple[Any, Tensor]:

@@ -36,6 +36,7 @@ class DartsEdges(nn.Module):
 
         self.preprocess = nn.ModuleList()
         self.cells = nn.ModuleList()
+
         while f"cell_{len(self.cells)}/preprocess_0" in places:
             cell = f"cell_{len(self.cells)}"
             # A skip connection has weights only where it halves the image.
@@ -57,6 +58,7 @@ class DartsEdges(nn.Module):
                     for source in range(node + 2)
                 )
             )
+
         self.classifier = places["classifier"]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -66,6 +68,7 @@ class DartsEdges(nn.Module):
 
         # With a single stem the first cell reads its output twice.
         previous, last = outputs[-2:] if len(self.stems) > 1 else (outputs[-1], outputs[-1])
+
         for sides, choices in zip(self.preprocess, self.cells, strict=True):
             values = [sides[0](previous), sides[1](last)]  # type: ignore[index]
             remaining = iter(choices.children())
@@ -73,7 +76,9 @@ class DartsEdges(nn.Module):
                 terms = [next(remaining)(values[source]) for source in range(node + 2)]
                 values.append(sum(terms[1:], terms[0]))
             previous, last = last, torch.cat(values[2:], 1)
+
         result: Tensor = self.classifier(last)
+
         return result
 
 
@@ -98,10 +103,13 @@ def derive_choices(probabilities: Mapping[str, Tensor]) -> dict[str, str]:
                 for source in range(node + 2)
             ]
         )
+        # Below every probability, so that `none` never wins.
         rows[:, none] = -1.0
+        # Stable: among equal edges the first one wins.
         inputs = sorted(np.argsort(-rows.max(1), kind="stable")[:SLOTS].tolist())
         assert tuple(inputs) in INPUTS[node]
         choices[f"{kind}_{node}_inputs"] = "+".join(map(str, inputs))
         for slot, source in enumerate(inputs):
             choices[f"{kind}_{node}_op_{slot}"] = OPERATIONS[int(rows[source].argmax())]
+
     return choices

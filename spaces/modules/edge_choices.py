@@ -51,12 +51,14 @@ def edge_choice(
         key: Key of the choice.
         stride: Stride of the zero operation.
     """
+    # Operations without weights have no module in the supernet.
     candidates: dict[str, nn.Module] = {}
     for name in operations:
         if f"{edge}/{name}" in places:
             candidates[name] = places[f"{edge}/{name}"]
         else:
             candidates[name] = Zero(stride) if name == "none" else nn.Identity()
+
     return LayerChoice(candidates, key)
 
 
@@ -78,6 +80,7 @@ class StagedEdges(Supernet):
         self.stem = places["stem"]
         self.stages = nn.ModuleList()
         self.reductions = nn.ModuleList()
+
         for stage in itertools.count():
             if not _has_places(places, f"stage_{stage}/"):
                 break
@@ -94,6 +97,7 @@ class StagedEdges(Supernet):
                     )
                 )
             self.stages.append(cells)
+
         self.classifier = places["classifier"]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,6 +107,7 @@ class StagedEdges(Supernet):
                 x = self.reductions[stage - 1](x)
             for cell in cells:  # type: ignore[attr-defined]
                 x = self._run_cell(cell, x)
+
         result: Tensor = self.classifier(x)
         return result
 
@@ -114,7 +119,9 @@ class StagedEdges(Supernet):
                 for (source, target), choice in zip(self.edges, choices, strict=True)
                 if target == node
             ]
+            # Not sum(terms): its 0 would add a step to the computation.
             nodes.append(sum(terms[1:], terms[0]))
+
         return nodes[-1]
 
     def _activate(self, codes: NDArray[np.signedinteger[Any]]) -> None:
@@ -134,4 +141,4 @@ class StagedEdges(Supernet):
 
 
 def _has_places(places: nn.ModuleDict, prefix: str) -> bool:
-    return any(place.startswith(prefix) for place in places)
+    return any(name.startswith(prefix) for name in places)

@@ -66,6 +66,7 @@ class ElasticBatchNorm(nn.BatchNorm2d):
                 momentum = 1 / float(self.num_batches_tracked)
 
         channels = x.shape[1]
+
         return nn.functional.batch_norm(
             x,
             None if untracked else self.running_mean[:channels],
@@ -90,6 +91,7 @@ class ElasticConvBlock(nn.Sequential):
 
     def __init__(self, block: Block):
         layers, _ = operator(block.operator).branches(block)["main"]
+        # Other layers would have to follow the active width too.
         match layers:
             case (Conv() as conv, BatchNorm(), Activation() as activation) if (
                 conv.groups == 1 and not conv.bias
@@ -125,6 +127,7 @@ class ElasticCellSupernet(CellSupernet):
 
     def _activate(self, codes: NDArray[np.signedinteger[Any]]) -> None:
         super()._activate(codes)
+        # A plan names the width of each convolution.
         for step, module in zip(self._active().applied, self.path(), strict=True):
             if isinstance(module, ElasticConvBlock):
                 module.activate(step.block)

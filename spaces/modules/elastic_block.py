@@ -37,6 +37,7 @@ class ElasticDepthwise(nn.Conv2d):
         super().__init__(
             channels, channels, largest, stride, largest // 2, groups=channels, bias=False
         )
+
         for larger, smaller in pairwise(self.kernels):
             self.register_parameter(
                 _matrix_name(larger, smaller), nn.Parameter(torch.eye(smaller**2))
@@ -52,6 +53,7 @@ class ElasticDepthwise(nn.Conv2d):
         """Return the kernel of the first channels, [channels, 1, size, size]."""
         weight = self.weight[:channels]
         for larger, smaller in pairwise(self.kernels):
+            # The kernel of the requested size is reached.
             if larger == size:
                 break
             margin = (larger - smaller) // 2
@@ -59,6 +61,7 @@ class ElasticDepthwise(nn.Conv2d):
             centre = weight[:, :, inner, inner].reshape(channels, smaller**2)
             matrix = self.get_parameter(_matrix_name(larger, smaller))
             weight = nn.functional.linear(centre, matrix).view(channels, 1, smaller, smaller)
+
         return weight.contiguous()
 
     def run(self, x: Tensor, size: int) -> Tensor:
@@ -91,6 +94,7 @@ class ElasticSqueezeExcitation(SqueezeExcitation):
         scores = nn.functional.conv2d(
             nn.functional.relu(squeezed), expand_weight, self.expand.bias[:channels]
         )
+
         return x * nn.functional.hardsigmoid(scores)
 
 
@@ -119,6 +123,7 @@ class ElasticMBConv(nn.Module):
 
         self.inputs = first.input[0]
         self.shortcut = first.shortcut
+        # Narrower blocks use its first channels.
         widest = self.inputs * max(block.expansion or 1 for block in blocks)
         activation = ACTIVATIONS[first.activation or "relu6"]
         self.expand = nn.Conv2d(self.inputs, widest, 1, bias=False)
@@ -141,8 +146,10 @@ class ElasticMBConv(nn.Module):
         y = self.depthwise_activation(self.depthwise_norm(self.depthwise.run(y, kernel)))
         if self.squeeze is not None:
             y = self.squeeze(y)
+
         y = self.project_norm(nn.functional.conv2d(y, self.project.weight[:, :hidden].contiguous()))
         result: Tensor = x + y if self.shortcut else y
+
         return result
 
     @torch.no_grad()
@@ -164,6 +171,7 @@ class ElasticMBConv(nn.Module):
         ]
         if self.squeeze is not None:
             sources += [self.squeeze.reduce, self.squeeze.expand]
+
         sources += [self.project, self.project_norm]
 
         for target, source in zip(targets, sources, strict=True):
@@ -182,6 +190,7 @@ class ElasticMBConv(nn.Module):
         elastic width). The widest block computes the same as before, up to the order of its sums,
         with every kernel.
         """
+        # The importance of a channel is the magnitude of the weights that read it.
         order = self.project.weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
         _permute(self.project, order, 1)
         for module in (self.expand, self.expand_norm, self.depthwise, self.depthwise_norm):
@@ -222,6 +231,7 @@ def _permute(module: nn.Module, order: Tensor, dimension: int) -> None:
     """
     tensors = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
     for name, value in tensors:
+        # One-dimensional weights have dimension 0 only.
         if name == "weight":
             value.copy_(value.index_select(dimension, order))
         elif dimension == 0 and value.ndim == 1 and len(value) == len(order):

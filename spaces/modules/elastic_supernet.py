@@ -105,6 +105,7 @@ class ElasticSupernet(ChainSupernet):
         self.activate(architecture)
         # A skipped layer is an identity here, and absent in the network.
         sources = [module for module in self.path() if not isinstance(module, nn.Identity)]
+
         for target, source in zip(network.blocks, sources, strict=True):
             if isinstance(source, ElasticPart):
                 source.__dict__["whole"].copy_to(target, source.block)
@@ -164,6 +165,7 @@ def copy_part(network: nn.Module, supernet: Supernet, architecture: Architecture
     # Without the resolution, which is no choice of the inner space.
     choices = {choice.key: architecture.choices[choice.key] for choice in elastic.space.choices}
     elastic.copy_to(network, elastic.space.architecture(choices))
+
     return True
 
 

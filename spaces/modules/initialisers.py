@@ -15,6 +15,7 @@ def torch_initialiser(module: nn.Module, generator: torch.Generator) -> None:
     """
     for submodule in module.modules():
         if isinstance(submodule, nn.Conv2d | nn.Linear):
+            # The fan in is the number of weights of one output.
             bound = 1 / math.sqrt(submodule.weight[0].numel())
             nn.init.uniform_(submodule.weight, -bound, bound, generator=generator)
             if submodule.bias is not None:

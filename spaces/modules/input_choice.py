@@ -58,6 +58,7 @@ class InputChoice(Mutable):
         label = key or "an InputChoice"
         if n_candidates is None and choose_from is None:
             raise InvalidParameter(f"{label}: give n_candidates or choose_from")
+
         sources = (
             list(choose_from) if choose_from is not None else [self.NO_KEY] * (n_candidates or 0)
         )
@@ -69,6 +70,7 @@ class InputChoice(Mutable):
         # Inputs without different names are named by their numbers.
         named = len(set(sources)) == len(sources) and self.NO_KEY not in sources
         names = sources if named else [str(index) for index in range(len(sources))]
+        # Built with a label first, so that errors name the module.
         combination = Combination.from_inputs(label, names, n_chosen)
         super().__init__(
             Combination(key or "", combination.candidates, combination.inputs, n_chosen),
@@ -100,6 +102,7 @@ class InputChoice(Mutable):
             raise InvalidParameter(
                 f"{self.label}: {self.n_candidates} inputs are chosen from, not {len(inputs)}"
             )
+
         return list(inputs)
 
     def forward(self, inputs: Inputs) -> Any:

@@ -77,11 +77,13 @@ class Mutable(nn.Module, ABC):
             InvalidArchitecture: There is no such candidate.
         """
         code = self.choice.code(candidate) if isinstance(candidate, str) else int(candidate)
+        # Codes may come from files and users.
         count = len(self.choice.candidates)
         if not 0 <= code < count:
             raise InvalidArchitecture(
                 f"{self.label}: code {code} is out of range; there are {count} candidates"
             )
+
         self._active = code
 
     def deactivate(self) -> None:
@@ -95,6 +97,7 @@ class Mutable(nn.Module, ABC):
         return self._active
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
+        # A mutator need not handle every kind of mutable.
         takeover = getattr(self.__dict__["_mutator"], self.takeover, None)
         if takeover is not None:
             output, mask = takeover(self, *inputs, **options)
@@ -104,6 +107,7 @@ class Mutable(nn.Module, ABC):
 
         if not self.return_mask:
             return output
+
         return output, self.mask_of(self.decided()) if mask is None else mask
 
     @abstractmethod
@@ -150,6 +154,7 @@ def assign_keys(model: nn.Module) -> list[Mutable]:
         other = first_with_key.setdefault(mutable.key, mutable)
         if other is mutable:
             continue
+        # A path as a key is unique to its module.
         if other.keyed != mutable.keyed:
             raise InvalidParameter(
                 f"the key {mutable.key!r} is given to one mutable and the path of another"
@@ -158,4 +163,5 @@ def assign_keys(model: nn.Module) -> list[Mutable]:
             raise InvalidParameter(
                 f"the key {mutable.key!r} is given to mutables with different candidates"
             )
+
     return [mutable for _, mutable in mutables]

@@ -57,6 +57,8 @@ def materialise(
     # On the meta device, torch's own initialisation draws no random numbers and takes no time.
     with torch.device("meta"):
         module = make()
+
+    # Memory is allocated without a value.
     module.to_empty(device="cpu")
     for submodule in module.modules():
         if isinstance(submodule, nn.BatchNorm2d):
@@ -64,8 +66,10 @@ def materialise(
 
     if generator is None:
         generator = torch.Generator().manual_seed(0)
+
     with torch.no_grad():
         initialise(module, generator)
+
     return module
 
 
@@ -77,6 +81,7 @@ def release_initialiser(module: nn.Module, generator: torch.Generator) -> None:
     first = True
     for submodule in module.modules():
         if isinstance(submodule, nn.Conv2d):
+            # As in the release: only the first convolution has a fixed deviation.
             deviation = 0.01 if first else 1.0 / submodule.weight.shape[1]
             nn.init.normal_(submodule.weight, 0.0, deviation, generator=generator)
             first = False

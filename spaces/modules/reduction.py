@@ -39,6 +39,7 @@ def masked(mask: Tensor, outputs: Sequence[Callable[[], Tensor]]) -> list[Tensor
             f"a mask of {len(outputs)} candidates has the shape [{len(outputs)}], not"
             f" {[*mask.shape]}"
         )
+
     if mask.dtype == torch.bool:
         return [output() for output, used in zip(outputs, mask.tolist(), strict=True) if used]
     if not mask.is_floating_point():
@@ -46,6 +47,7 @@ def masked(mask: Tensor, outputs: Sequence[Callable[[], Tensor]]) -> list[Tensor
 
     # The gradient of a weight needs its output, even if the weight is 0.
     needed = [True] * len(outputs) if mask.requires_grad else mask.detach().ne(0).tolist()
+
     return [
         output() * weight
         for output, weight, used in zip(outputs, mask, needed, strict=True)
@@ -66,5 +68,8 @@ def reduced(reduction: str, outputs: list[Tensor]) -> Tensor | list[Tensor] | No
         return outputs[0] if outputs else None
     if reduction == "concat":
         return torch.cat(outputs, 1)
+
+    # Not torch.stack and sum, which would copy all outputs.
     total = fold(torch.add, outputs)
+
     return total / len(outputs) if reduction == "mean" else total

@@ -55,12 +55,14 @@ class Repeat(Mutable):
             raise InvalidParameter(
                 f"{label}: depth is (min, max) with 0 <= min <= max and 1 <= max, not {depth}"
             )
+
         depths = tuple(range(minimum, maximum + 1))
         super().__init__(Values(key or "", tuple(map(str, depths)), depths))
         if isinstance(blocks, Sequence | nn.ModuleList) and len(blocks) != maximum:
             raise InvalidParameter(
                 f"{label}: a list of blocks has as many as the greatest depth, {maximum}"
             )
+
         self.blocks = nn.ModuleList(_make_blocks(blocks, maximum))
 
     def _run(self, code: int, *inputs: Any, **options: Any) -> Any:
@@ -90,6 +92,7 @@ def _make_blocks(blocks: Any, count: int) -> list[nn.Module]:
     sources = list(blocks) if isinstance(blocks, Sequence | nn.ModuleList) else [blocks] * count
     used: set[int] = set()
     modules: list[nn.Module] = []
+
     for index, source in enumerate(sources):
         if isinstance(source, nn.Module):
             # The first use is the module itself, further ones are copies with their own weights.
@@ -97,4 +100,5 @@ def _make_blocks(blocks: Any, count: int) -> list[nn.Module]:
             used.add(id(source))
         else:
             modules.append(source(index))
+
     return modules

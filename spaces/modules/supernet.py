@@ -48,6 +48,7 @@ class Supernet(nn.Module, ABC):
     def activate(self, architecture: Architecture | Sequence[int] | NDArray[Any]) -> None:
         """Let the forward pass run an architecture, given as an object or as codes [choices]."""
         if isinstance(architecture, Architecture):
+            # Both ways check the architecture and bring it into canonical form.
             codes = self.space.encode([architecture])
         else:
             codes = self.space.check(np.asarray(architecture)[None])
@@ -115,14 +116,17 @@ class ResizingSupernet(Supernet):
 
     def _activate(self, codes: NDArray[np.signedinteger[Any]]) -> None:
         self.resolution = self.resolutions[int(codes[0])]
+        # Column 0 is the resolution.
         self.inner.activate(codes[1:])
 
     def forward(self, x: Tensor) -> Tensor:
+        # Images of the active resolution are passed unchanged.
         if x.shape[-1] != self.resolution or x.shape[-2] != self.resolution:
             size = (self.resolution, self.resolution)
             x = nn.functional.interpolate(
                 x, size, mode="bilinear", align_corners=False, antialias=True
             )
+
         result: Tensor = self.inner(x)
         return result
 
@@ -158,6 +162,7 @@ def chain_supernet(
             else:
                 modules = {name: candidate(blocks) for name, blocks in item.candidates.items()}
                 layers.append(LayerChoice(modules, item.key))
+
         return ChainSupernet(space, layers)
 
     return materialise(make, initialise, generator)

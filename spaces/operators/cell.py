@@ -49,6 +49,7 @@ class SeparableConvOperator:
             Conv(channels, block.output[0], 1),
             BatchNorm(block.output[0]),
         )
+
         return {"main": (layers, block.input)}
 
 
@@ -73,6 +74,7 @@ class DilatedConvOperator:
             Conv(channels, block.output[0], 1),
             BatchNorm(block.output[0]),
         )
+
         return {"main": (layers, block.input)}
 
 
@@ -91,6 +93,7 @@ class FactorizedReduceOperator:
         # The second half sees the pixels that the first one's stride leaves out.
         shifted = (inputs, block.input[1] - 1, block.input[2] - 1)
         concatenated = (outputs, *block.output[1:])
+
         return {
             "before": ((Activation("relu"),), block.input),
             "first": ((Conv(inputs, half, 1, 2),), block.input),
@@ -111,10 +114,12 @@ class ResidualReduceOperator:
         inputs = block.input[0]
         outputs = block.output[0]
         stride = block.stride or 2
+        # The first convolution halves the image.
         main = (
             *_relu_conv_bn(Conv(inputs, outputs, 3, stride)),
             *_relu_conv_bn(Conv(outputs, outputs, 3)),
         )
+
         return {
             "main": (main, block.input),
             "proj": ((Pool("avg", 2, stride), Conv(inputs, outputs, 1)), block.input),

@@ -175,6 +175,7 @@ Branch: TypeAlias = tuple[Layer, ...]
 
 def branch_macs(branch: Branch, shape: Shape) -> int:
     """Count the multiply-accumulates of consecutive layers for one image of `shape`."""
+    # Each layer counts with the shape that the previous one returns.
     total = 0
     for layer in branch:
         total += layer.macs(shape)

@@ -48,6 +48,7 @@ class MBConvOperator:
         activation = block.activation or "relu6"
         hidden = inputs * expansion
 
+        # MobileNetV2 has no expansion layer where it would change nothing.
         expand = normalised(Conv(inputs, hidden, 1), activation) if expansion > 1 else ()
         squeeze: Branch = (
             (SqueezeExcite(hidden, divisible(hidden // SE_REDUCTION)),) if block.se else ()
@@ -60,6 +61,7 @@ class MBConvOperator:
             *squeeze,
             *normalised(Conv(hidden, block.output[0], 1)),
         )
+
         return {"main": (layers, block.input)}
 
 
@@ -77,6 +79,7 @@ class GroupedMBConvOperator:
         groups = block.groups or 1
         activation = block.activation or "relu"
         hidden = inputs * (block.expansion or 1)
+        # Without a shuffle the groups would never exchange information.
         shuffle: Branch = (ChannelShuffle(groups),) if groups > 1 else ()
         layers = (
             *normalised(Conv(inputs, hidden, 1, groups=groups), activation),
@@ -87,6 +90,7 @@ class GroupedMBConvOperator:
             ),
             *normalised(Conv(hidden, block.output[0], 1, groups=groups)),
         )
+
         return {"main": (layers, block.input)}
 
 

@@ -40,6 +40,7 @@ class ConvOperator:
         )
         if self.norm:
             return {"main": (normalised(conv, block.activation), block.input)}
+
         activation: Branch = (Activation(block.activation),) if block.activation else ()
         return {"main": ((conv, *activation), block.input)}
 
@@ -65,9 +66,11 @@ class ClassifierOperator:
         preactivation: Branch = (
             (BatchNorm(channels), Activation(block.activation)) if block.activation else ()
         )
+        # Absent at 0, so that the indices of layers in state dicts stay as they are.
         dropout: Branch = (Dropout(self.dropout),) if self.dropout else ()
         linear = Linear(channels, block.output[0], self.bias)
         layers = (*preactivation, GlobalPool(), *dropout, linear)
+
         return {"main": (layers, block.input)}
 
 

@@ -27,6 +27,7 @@ class ShuffleOperator:
             *normalised(Conv(hidden, hidden, kernel, stride, groups=hidden)),
             *normalised(Conv(hidden, outputs, 1), relu),
         )
+
         return _with_projection(main, shape, kernel, stride, relu)
 
 
@@ -49,6 +50,7 @@ class XceptionOperator:
             *normalised(Conv(hidden, hidden, kernel, groups=hidden)),
             *normalised(Conv(hidden, outputs, 1), relu),
         )
+
         return _with_projection(main, shape, kernel, stride, relu)
 
 
@@ -56,6 +58,7 @@ def _shuffle_shape(block: Block) -> tuple[int, int, Shape, int]:
     """Return the main branch's channels in and out, the shape of its input, and the stride."""
     stride = block.stride or 1
     channels, height, width = block.input
+    # Half of the channels bypass a block of stride 1.
     inputs = channels // 2 if stride == 1 else channels
     return inputs, block.output[0] - inputs, (inputs, height, width), stride
 
@@ -72,6 +75,7 @@ def _with_projection(
         *normalised(Conv(channels, channels, kernel, stride, groups=channels)),
         *normalised(Conv(channels, channels, 1), activation),
     )
+
     return {"main": (main, shape), "proj": (projection, shape)}
 
 

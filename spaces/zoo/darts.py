@@ -62,6 +62,7 @@ class DartsSpace(CellSpace):
                 inputs = [str(source) for source in range(node + 2)]
                 choices.append(Combination.from_inputs(f"{cell}_{node}_inputs", inputs, SLOTS))
                 choices += [Choice(f"{cell}_{node}_op_{slot}", OPERATIONS) for slot in range(SLOTS)]
+
         super().__init__(name, choices, skeleton.input_shape, num_classes)
         self._skeleton = skeleton
         self._auxiliary = auxiliary
@@ -103,6 +104,7 @@ class DartsSpace(CellSpace):
         sums = np.full(len(codes), self._fixed_counts @ values, dtype=np.int64)
         for inputs, operation, adds in self._terms:
             sums += (adds @ values)[codes[:, inputs], codes[:, operation]]
+
         return sums
 
     def initialiser(self) -> Initialiser:
@@ -124,9 +126,11 @@ class DartsSpace(CellSpace):
         from spaces.modules.darts import AuxiliaryHead, AuxiliaryNetwork
         from spaces.modules.network import materialise
 
+        # Like CellSpace.network, with the auxiliary head on a named value of the plan.
         plan = self.plan(self.encode([architecture])[0], num_classes)
         channels, side, _ = self._skeleton.auxiliary_shape
         classes = num_classes or self.num_classes
+
         return materialise(
             lambda: AuxiliaryNetwork(plan, AuxiliaryHead(channels, side, classes)),
             self.initialiser(),
@@ -187,11 +191,13 @@ def darts(
         raise InvalidParameter(
             f"{name}: input_size must be a multiple of {divisor}, not {input_size}"
         )
+
     if layers < 3 or channels % 2:
         raise InvalidParameter(
             f"{name}: there must be 3 layers at least, two of which reduce, and an even number of"
             f" channels; got {layers} and {channels}"
         )
+
     skeleton = Skeleton(
         (3, input_size, input_size), channels, layers, stem_multiplier, strided_stem
     )
@@ -199,6 +205,7 @@ def darts(
         raise InvalidParameter(
             f"{name}: the auxiliary head needs an input_size of 32, or 224 with the strided stem"
         )
+
     return DartsSpace(name, skeleton, num_classes, auxiliary)
 
 
@@ -258,6 +265,7 @@ def _genotype(normal: str, reduce: str) -> dict[str, str]:
             choices |= {
                 f"{cell}_{node}_op_{slot}": operation for slot, (_, operation) in enumerate(pair)
             }
+
     return choices
 
 

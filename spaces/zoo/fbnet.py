@@ -54,11 +54,13 @@ def fbnet(
     chain.conv(stem_channels, 3, 2, "relu")
 
     for out, count, first_stride in zip(channels, repeats, strides, strict=True):
+        # Only the first layer of a stage has a stride.
         for repeat in range(count):
             stride = first_stride if repeat == 0 else 1
             chain.choice(_candidates(chain, out, stride), out, stride)
 
     chain.conv(head_channels, 1, 1, "relu")
+
     return chain.space(name, num_classes, _initialiser)
 
 
@@ -84,6 +86,7 @@ def _candidates(chain: ChainBuilder, channels: int, stride: int) -> dict[str, tu
 
     projection = Block("conv", chain.shape, output, 1, stride=stride, activation="relu")
     candidates[SKIP] = () if same else (projection,)
+
     return candidates
 
 

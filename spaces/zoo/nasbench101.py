@@ -102,6 +102,7 @@ class NasBench101Space(CellSpace):
                 f"{self.name}: no path of edges leads from the input to the output (edge_0_6 would"
                 " be the shortest)"
             )
+
         return f"{self.name}: a cell has at most {MOST_EDGES} edges, not {cells.edges()[0]}"
 
     def canonical(self, codes: Codes) -> Codes:
@@ -188,10 +189,12 @@ class NasBench101Space(CellSpace):
 
         cells = Cells.from_codes(codes)
         operation = np.zeros((len(codes), VERTICES), dtype=np.int64)
+        # Vertices on no path from input to output are absent.
         operation[:, 1:-1] = np.where(
             cells.live[:, 1:-1], cells.operations.astype(np.int64) + 1, -1
         )
         operation[:, -1] = len(self.operations)
+
         return dense_graphs(operation, np.arange(VERTICES), cells.adjacency)
 
 
@@ -212,11 +215,13 @@ def nasbench101(
             f"{name}: up to {MOST_SHARERS} vertices share the channels; stem_channels is"
             f" {stem_channels}"
         )
+
     if input_size % (1 << stacks - 1):
         raise InvalidParameter(
             f"{name}: input_size is halved {stacks - 1} times, so it must be a multiple of"
             f" {1 << stacks - 1}, not {input_size}"
         )
+
     return NasBench101Space(name, input_size, stem_channels, stacks, modules, num_classes)
 
 

@@ -103,7 +103,9 @@ class NasBench201Space(CellSpace, AdditiveSpace):
                 value = plan.apply(f"reduction_{stage}", self._reductions[stage - 1], value)
             for cell in range(self._cells):
                 value = _cell(plan, f"stage_{stage}/cell_{cell}", codes, value, shape)
+
         plan.apply("classifier", self._classifier(num_classes), value)
+
         return plan
 
     def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
@@ -112,6 +114,7 @@ class NasBench201Space(CellSpace, AdditiveSpace):
         uniform = [
             self.plan(np.full(len(EDGES), code), num_classes) for code in range(len(OPERATIONS))
         ]
+        # Operations without a block have no place.
         return {step.place: step.block for plan in uniform for step in plan.applied}
 
     def isomorphism_keys(self, codes: Codes) -> NDArray[Any]:
@@ -193,6 +196,7 @@ def _edge_blocks(operation: str, shape: Shape) -> tuple[Block, ...]:
             return (Block("relu_conv", shape, shape, 3, stride=1),)
         case "avg_pool_3x3":
             return (Block("avg_pool", shape, shape, 3, stride=1),)
+
     return ()
 
 
@@ -210,6 +214,7 @@ def _cell(plan: Plan, place: str, codes: NDArray[Any], value: int, shape: Shape)
             elif operation == "skip_connect":
                 terms.append(nodes[source])
         nodes.append(plan.add(terms, shape))
+
     return nodes[-1]
 
 

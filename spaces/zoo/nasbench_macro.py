@@ -56,6 +56,7 @@ def nasbench_macro(
             )
 
     chain.conv(head_channels, 1, 1, "relu")
+
     return chain.space(name, num_classes, _initialiser)
 
 

@@ -50,6 +50,7 @@ class _Elastic:
             raise InvalidParameter(
                 f"{name}: depths must be numbers that follow each other, not {self.depths}"
             )
+
         if any(kernel % 2 == 0 for kernel in self.kernels) or 1 in self.expansions:
             raise InvalidParameter(
                 f"{name}: kernels must be odd and expansions more than 1; got {self.kernels} and"
@@ -139,6 +140,7 @@ def _add_stages(
     for stage in stages:
         # A stage of one layer has no elastic depth.
         depths = (1,) if stage.max_layers == 1 else elastic.depths
+        # Keys of the layers beyond the smallest depth.
         keys: list[str] = []
         for index in range(max(depths)):
             stride = stage.stride if index == 0 else 1
@@ -156,6 +158,7 @@ def _add_stages(
             if index >= min(depths):
                 keys.append(chain.last_key)
         optional.append(keys)
+
     return optional
 
 
@@ -185,6 +188,8 @@ def _with_resolutions(name: str, resolutions: tuple[int, ...], at: _AtResolution
 
     if len(resolutions) == 1:
         return at(resolutions[0], name)
+
+    # Each size is the registered space of that single resolution.
     return ResolutionSpace(
         name, resolutions, lambda size: _additive(get(name, resolutions=(size,)))
     )

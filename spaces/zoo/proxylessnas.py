@@ -43,6 +43,7 @@ def proxylessnas(
     """
     check_stages(name, channels=channels, repeats=repeats, strides=strides)
     first, second, *stages = scaled((first_channels, second_channels, *channels), width)
+    # A narrow network keeps the full head.
     head = scaled((head_channels,), max(width, 1.0))[0]
 
     chain = ChainBuilder((3, input_size, input_size))
@@ -59,6 +60,7 @@ def proxylessnas(
             chain.choice(candidates, out, stride)
 
     chain.conv(head, 1, 1, "relu6")
+
     return chain.space(name, num_classes, _initialiser)
 
 

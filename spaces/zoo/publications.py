@@ -64,6 +64,7 @@ def published(name: str) -> Architecture:
 
 
 def _entries() -> dict[str, Entry]:
+    # A module of the zoo without published networks has no table.
     entries: dict[str, Entry] = {}
     for module in _MODULES:
         entries.update(getattr(importlib.import_module(f"spaces.zoo.{module}"), "PUBLISHED", {}))

@@ -51,6 +51,7 @@ def spos(
         raise InvalidParameter(
             f"{name}: repeats and channels need one entry a stage; got {repeats} and {channels}"
         )
+
     if stem_channels % 2 or any(width % 4 for width in channels):
         raise InvalidParameter(
             f"{name}: stem_channels must be even and channels multiples of 4, for blocks split them"
@@ -71,6 +72,7 @@ def spos(
     ]
     width = stem_channels
     index = 0
+
     for count, out in zip(repeats, channels, strict=True):
         for repeat in range(count):
             index += 1
@@ -103,6 +105,7 @@ def spos(
         return Block("classifier", (head_channels, size, size), (classes,))
 
     layout.append(classifier(num_classes))
+
     return ChainSpace(
         name, layout, (3, input_size, input_size), num_classes, classifier, _initialiser
     )
@@ -179,10 +182,12 @@ def _candidates(
         for candidate, kernel in KERNELS.items()
         for suffix, hidden in hidden_by_suffix.items()
     }
+
     for suffix, hidden in hidden_by_suffix.items():
         candidates[f"{XCEPTION}{suffix}"] = (
             Block("xception", inputs, outputs, 3, hidden, stride, "relu"),
         )
+
     return candidates
 
 
