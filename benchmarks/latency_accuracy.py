@@ -28,7 +28,7 @@ from profiler.backends.registry import make
 from profiler.backends.torch_eager import TorchEager
 from profiler.instruments.devices import find
 from profiler.instruments.timing import quiet, warm_up
-from profiler.validation import accuracy, ceiling, fresh_networks, measure_networks
+from profiler.validation import accuracy, ceiling, measure_networks, sample_unseen
 from spaces.console.progress import Bar
 from spaces.registry import get
 from spaces.space import SearchSpace
@@ -172,7 +172,7 @@ def _beside_others(
     )
     backend, codes = (
         make(str(told["backend"]), conditions),
-        fresh_networks(table, space, networks, rng),
+        sample_unseen(table, space, networks, rng),
     )
     with Bar("measuring networks for the comparison") as bar:
         raw, even, _ = measure_networks(table, space, backend, codes, rounds, rng, bar.update)

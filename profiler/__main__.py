@@ -1,4 +1,4 @@
-"""`python -m profiler`."""
+"""Entry point of `python -m profiler`."""
 
 from profiler.commands import main
 

@@ -6,24 +6,24 @@ from spaces.errors import PathfitError
 
 
 class DeviceNotFound(PathfitError):
-    """A device that this machine does not have; the message says what exists."""
+    """This machine does not have the device; the message lists its devices."""
 
 
 class DeviceOutOfMemory(PathfitError):
-    """The device's memory does not hold what was to be measured."""
+    """The device's memory does not suffice for the measurement."""
 
 
 class InvalidBackend(PathfitError):
-    """A plug-in that is no backend."""
+    """A plug-in is no backend."""
 
 
 class UnsupportedConditions(PathfitError):
-    """A backend cannot run under these conditions; the condition and what it can do are named."""
+    """A backend cannot run under the conditions; the message names them and the supported ones."""
 
 
 class IncompleteMeasurement(PathfitError):
-    """The budget ended before every block was measured."""
+    """The build ended before every block was measured."""
 
 
 class UploadFailed(PathfitError):
-    """A service did not take a table; its answer is given."""
+    """A service did not accept a table; the message quotes its answer."""

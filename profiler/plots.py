@@ -1,6 +1,4 @@
-"""A table as a picture: how well it explains its networks, and what each candidate of each layer
-costs.
-"""
+"""A table as a picture: estimates over measured networks, and the costs of candidates."""
 
 from __future__ import annotations
 
@@ -21,118 +19,130 @@ from tables.metrics import MARGIN
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_INK, _ACCENT, _MUTED = "#20303c", "#1f77b4", "#9aa5ad"
+_INK = "#20303c"
+_ACCENT = "#1f77b4"
+_MUTED = "#9aa5ad"
+
+# Choices and candidates that the picture has room for.
 _MOST_CELLS = 32
+
+# Cells beyond which numbers would be too small to read.
+_MOST_NUMBERS = 240
+
+# Blocks that the picture has room for.
+_MOST_BLOCKS = 25
 
 
 def plot_table(table: LookupTable, path: str | Path) -> None:
-    """Write a PNG: predicted over measured latency of the table's networks, and cost by layer and
-    candidate.
+    """Write a PNG of a table.
+
+    It shows the predicted over the measured latency of the table's networks, and the costs of
+    candidates, or of blocks where costs are not additive.
+
+    Args:
+        table: The table.
+        path: The file to write.
 
     Raises:
-        InvalidFile: the folder cannot be written to.
+        InvalidFile: The folder cannot be written to.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     model = table.cost_model(get(table.space))
+    # Without pyplot, which would keep the figure and may need a display.
     figure = Figure(figsize=(13, 6.5), layout="constrained")
     FigureCanvasAgg(figure)
     conditions = ", ".join(
         f"{key} {value}" for key, value in table.conditions.items() if key != "affinity"
     )
     figure.suptitle(f"{table.space} on {table.device['processor']}  ({conditions})", color=_INK)
-    left, right = figure.subplots(1, 2, width_ratios=[1, 1.15])
-    _networks(left, table, model)
+    networks_axes, costs_axes = figure.subplots(1, 2, width_ratios=[1, 1.15])
+    _plot_networks(networks_axes, table, model)
     if isinstance(model.table, AdditiveTable):
-        _candidates(right, model, model.table)
+        _plot_candidates(costs_axes, model, model.table)
     else:
-        _blocks(right, table)
-    with replacing(path) as beside:
-        figure.savefig(beside, format="png", dpi=130)
+        _plot_blocks(costs_axes, table)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=130)
 
 
-def _networks(axes: Axes, table: LookupTable, model: CostModel) -> None:
+def _plot_networks(axes: Axes, table: LookupTable, model: CostModel) -> None:
     axes.set_xlabel("measured, drift and disturbances divided out (ms)")
     axes.set_ylabel("predicted (ms)")
     if not table.networks or model.block_sum is None:
         axes.set_title("no whole networks in this table")
         return
+
     codes, measured = drift_corrected_networks(table, model.space, model.block_sum)
     predicted = model.estimate(codes)
     # Disturbed samples would squeeze the others into a corner.
     margin = 0.25 * float(np.ptp(predicted)) + (model.sigma or 0.0)
-    low, high = float(predicted.min()) - margin, float(predicted.max()) + margin
+    low = float(predicted.min()) - margin
+    high = float(predicted.max()) + margin
     shown = (measured >= low) & (measured <= high)
+
     line = np.array([low, high])
     axes.plot(line, line, color=_INK, linewidth=1)
     if model.sigma is not None:
         band = MARGIN * model.sigma
+        label = f"{MARGIN:g} sigma"
         axes.fill_between(
-            line,
-            line - band,
-            line + band,
-            color=_MUTED,
-            alpha=0.3,
-            linewidth=0,
-            label=f"{MARGIN:g} sigma",
+            line, line - band, line + band, color=_MUTED, alpha=0.3, linewidth=0, label=label
         )
     label = f"{shown.sum()} samples of whole networks"
     axes.scatter(
         measured[shown], predicted[shown], s=12, color=_ACCENT, alpha=0.6, linewidths=0, label=label
     )
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
-    beyond = f"\n({(~shown).sum()} disturbed samples lie beyond the axes)" if (~shown).any() else ""
+    hidden = int((~shown).sum())
+    beyond = f"\n({hidden} disturbed samples lie beyond the axes)" if hidden else ""
     axes.set_title(f"Whole networks of the build{beyond}")
     axes.legend(loc="upper left", frameon=False)
 
 
-def _candidates(axes: Axes, model: CostModel, table: AdditiveTable) -> None:
+def _plot_candidates(axes: Axes, model: CostModel, table: AdditiveTable) -> None:
     choices = model.space.choices[:_MOST_CELLS]
-    names = list(dict.fromkeys(name for choice in choices for name in choice.candidates))[
-        :_MOST_CELLS
-    ]
+    # Candidates in the order in which choices have them; not every choice has all.
+    distinct = dict.fromkeys(name for choice in choices for name in choice.candidates)
+    names = list(distinct)[:_MOST_CELLS]
     costs = np.full((len(choices), len(names)), np.nan)
     for row, (choice, term) in enumerate(zip(choices, table.terms, strict=False)):
         for name, cost in zip(choice.candidates, term.tolist(), strict=True):
             if name in names:
                 costs[row, names.index(name)] = cost
+
     image = axes.imshow(costs, aspect="auto", cmap="YlGnBu")
     _annotate(axes, costs)
-    axes.set_xticks(
-        range(len(names)), names, rotation=45 if max(map(len, names)) > 6 else 0, ha="center"
-    )
+    # Long names would overlap if they were horizontal.
+    rotation = 45 if max(map(len, names)) > 6 else 0
+    axes.set_xticks(range(len(names)), names, rotation=rotation, ha="center")
     axes.set_yticks(range(len(choices)), [choice.key for choice in choices])
-    axes.set_title("What a candidate adds (ms), correction included")
+    axes.set_title("Cost of each candidate (ms), correction included")
     axes.figure.colorbar(image, ax=axes, shrink=0.8)
 
 
 def _annotate(axes: Axes, costs: NDArray[Any]) -> None:
-    if costs.size > 240:
+    if costs.size > _MOST_NUMBERS:
         return
     middle = (np.nanmax(costs) + np.nanmin(costs)) / 2
     for (row, column), cost in np.ndenumerate(costs):
-        if not np.isnan(cost):
-            shade = "white" if cost > middle else _INK
-            axes.text(
-                column,
-                row,
-                f"{round(cost, 2) + 0.0:.2f}",
-                ha="center",
-                va="center",
-                color=shade,
-                fontsize=8,
-            )
+        if np.isnan(cost):
+            continue
+        # Adding 0.0 turns -0.0 into 0.0.
+        text = f"{round(cost, 2) + 0.0:.2f}"
+        shade = "white" if cost > middle else _INK
+        axes.text(column, row, text, ha="center", va="center", color=shade, fontsize=8)
 
 
-def _blocks(axes: Axes, table: LookupTable) -> None:
-    rows = sorted(table.blocks.items(), key=lambda item: -item[1].latency_ms)[:25]
-    places = range(len(rows))
+def _plot_blocks(axes: Axes, table: LookupTable) -> None:
+    ordered = sorted(table.blocks.items(), key=lambda item: -item[1].latency_ms)
+    rows = ordered[:_MOST_BLOCKS]
+    positions = range(len(rows))
+    latencies = [cost.latency_ms for _, cost in rows]
     spread = [(cost.latency_iqr_ms or 0.0) / 2 for _, cost in rows]
-    axes.barh(
-        places, [cost.latency_ms for _, cost in rows], xerr=spread, color=_ACCENT, ecolor=_INK
-    )
-    axes.set_yticks(places, [key for key, _ in rows], fontsize=7)
+    axes.barh(positions, latencies, xerr=spread, color=_ACCENT, ecolor=_INK)
+    axes.set_yticks(positions, [key for key, _ in rows], fontsize=7)
     axes.invert_yaxis()
     axes.set_xlabel("ms, bars of the inter-quartile range")
     axes.set_title(f"The {len(rows)} costliest of {len(table.blocks)} blocks")

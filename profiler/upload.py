@@ -1,4 +1,4 @@
-"""Handing a table to a Pathfit service over HTTP, with the standard library alone."""
+"""Upload of a table to a Pathfit service over HTTP, with the standard library alone."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from profiler.errors import UploadFailed
 from tables.lookup_table import LookupTable
 
 TOKEN = "PATHFIT_TOKEN"
-"""Environment variable with the service's bearer token, where it asks for one."""
+"""Environment variable with the service's bearer token, where it requires one."""
 
 
 def upload(table: LookupTable, url: str, timeout_s: float = 30.0) -> str:
     """POST a table's JSON to `url`/tables.
 
     Args:
-        table: what is sent.
-        url: the service's address, http or https.
-        timeout_s: to wait for its answer.
+        table: The table to send.
+        url: Address of the service, http or https.
+        timeout_s: Seconds to wait for its answer.
 
     Returns:
-        The address that was posted to.
+        The address of the request.
 
     Raises:
-        UploadFailed: the address is none, the service cannot be reached, or it refuses the table;
-            its answer is given.
+        UploadFailed: The address is invalid, the service cannot be reached, or it refuses the
+            table; the message quotes its answer.
     """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    parsed = urllib.parse.urlsplit(url)
+    if parsed.scheme not in ("http", "https") or not parsed.netloc:
         raise UploadFailed(f"--upload {url!r} is no address; one reads like http://localhost:8000")
+
     target = f"{url.rstrip('/')}/tables"
     headers = {"Content-Type": "application/json"}
     if os.environ.get(TOKEN):
@@ -44,19 +45,18 @@ def upload(table: LookupTable, url: str, timeout_s: float = 30.0) -> str:
             return target
     except urllib.error.HTTPError as error:
         with error:
-            said = _reason(error.read(2000))
+            reason = _reason(error.read(2000))
         raise UploadFailed(
-            f"{target} refused the table {table.name!r} with {error.code}: {said}"
+            f"{target} refused the table {table.name!r} with {error.code}: {reason}"
         ) from error
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # URLError is an OSError; a header that holds a line break is a ValueError
-        reason = getattr(error, "reason", error)
-        raise UploadFailed(f"cannot reach {target}: {reason}") from error
+    # URLError is an OSError; a token with a line break is a ValueError.
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "reason", error)
+        raise UploadFailed(f"cannot reach {target}: {cause}") from error
 
 
 def _reason(body: bytes) -> str:
+    """Return the detail of a problem in JSON, or else the body's text."""
     text = body.decode("utf-8", "replace").strip()
     with contextlib.suppress(ValueError, AttributeError):
         text = str(json.loads(text).get("detail", text))

@@ -1,9 +1,8 @@
-"""How well a table predicts networks that it has not seen, and whether searched networks keep their
-limit.
+"""Validation of a table by networks that it was not built from.
 
-A network's time now and its time at the build differ by the state of the machine. Beside the raw
-error stands the error after every turn has been divided by the reference networks' time around it,
-times the one that the table records.
+A network's latency now and at the build differ by the state of the machine. In addition to the raw
+error, the drift-corrected one is reported: every latency is divided by the references' latency
+around it and multiplied by that in the table.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiler.backends.base import Backend, Runner
-from profiler.instruments.references import beside
-from profiler.instruments.timing import fresh, quiet
+from profiler.instruments.references import time_with_references
+from profiler.instruments.timing import quiet, rebuild_runners
 from spaces.progress import Progress, silent
 from spaces.space import Codes, SearchSpace
 from tables.cost.evolution import Cost, minimise
@@ -28,20 +27,21 @@ from tables.ranks import kendall, spearman
 Array = NDArray[np.float64]
 
 PERCENTILES = (10, 50, 90)
+"""Percentiles of the range of limits under which networks are searched for."""
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """One way of estimating, over the random networks.
+    """The accuracy of an estimate over the random networks.
 
     Args:
-        mape_raw: mean absolute error over the measured times as they are.
-        mape: the same after the reference's drift was divided out.
-        within_5: share of networks within 5%, drift divided out.
-        within_10: share within 10%.
-        largest: the largest absolute error, drift divided out.
-        spearman: rank correlation with the measured times.
-        kendall: the same by Kendall.
+        mape_raw: Mean absolute relative error of the measured medians.
+        mape: The same with drift correction.
+        within_5: Fraction of networks with a drift-corrected error of at most 5%.
+        within_10: Fraction of networks with a drift-corrected error of at most 10%.
+        largest: Largest absolute relative error, drift-corrected.
+        spearman: Spearman's rank correlation with the drift-corrected latencies.
+        kendall: Kendall's rank correlation with them.
     """
 
     mape_raw: float
@@ -55,8 +55,14 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Limit:
-    """Searched networks under one limit: how many there are, how many measured within it, raw and
-    drift divided out.
+    """Searched networks under one limit.
+
+    Args:
+        percentile: Percentile of the range of limits.
+        limit_ms: The limit in milliseconds.
+        networks: Number of networks.
+        within_raw: Number of networks whose measured median is within the limit.
+        within: Number of networks whose drift-corrected median is.
     """
 
     percentile: int
@@ -68,19 +74,19 @@ class Limit:
 
 @dataclass(frozen=True)
 class Validation:
-    """What a validation found.
+    """The results of a validation.
 
     Args:
-        networks: random networks.
-        rounds: turns of each.
-        estimate: of the cost model.
-        block_sum: of the plain sum of blocks.
-        ceiling_mape: what a perfect estimate would be off by, for the measured medians have errors
-            of their own: half of what the medians of two halves of the rounds differ by.
-        ceiling_spearman: agreement of two halves of the rounds.
-        ceiling_kendall: the same by Kendall.
-        limits: the searched networks.
-        drift: the reference network's time now over the table's.
+        networks: Number of random networks.
+        rounds: Number of rounds.
+        estimate: Accuracy of the cost model.
+        block_sum: Accuracy of the plain sum of blocks.
+        ceiling_mape: Error that a perfect estimate would have, because the measured medians have
+            errors themselves: half the difference of the medians of two halves of the rounds.
+        ceiling_spearman: Spearman's rank correlation of two halves of the rounds.
+        ceiling_kendall: Kendall's rank correlation of them.
+        limits: Results of the searched networks.
+        drift: Latency of the references now over that in the table.
     """
 
     networks: int
@@ -94,7 +100,7 @@ class Validation:
     drift: float
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON object."""
+        """Return the JSON object."""
         return asdict(self)
 
 
@@ -110,136 +116,155 @@ def validate(
     correction: str = "ridge",
     progress: Progress = silent,
 ) -> Validation:
-    """Measure fresh and searched networks and hold the table's estimates against them.
+    """Measure random and searched networks and compare them with the table's estimates.
 
     Args:
-        table: with whole networks of the space.
-        space: the table's.
-        backend: under the table's conditions.
-        networks: random ones, none of them among the table's.
-        searched: networks for each limit.
-        rounds: turns of each.
-        seed: of networks and orders.
-        correction: of the cost model.
-        progress: told the share that is done.
+        table: Table with whole networks of the space.
+        space: Space of the table.
+        backend: Backend under the table's conditions.
+        networks: Number of random networks, none of which is in the table.
+        searched: Number of searched networks for each limit.
+        rounds: Number of rounds.
+        seed: Seed of networks and orders.
+        correction: Correction of the cost model.
+        progress: Called with the fraction of rounds that are done.
     """
     rng = np.random.default_rng(seed)
     model = table.cost_model(space, correction=correction)
-    random = fresh_networks(table, space, networks, rng)
-    limits = [limit_at(model, percentile) for percentile in PERCENTILES]
-    found = [searched_networks(model, limit, searched, rng) for limit in limits]
-    every = np.concatenate([random, *found])
-    raw, even, drift = measure_networks(table, space, backend, every, rounds, rng, progress)
-    medians, levelled, count = np.median(raw, 1), np.median(even, 1), len(random)
-    starts = count + np.cumsum([0, *map(len, found)])
     assert model.block_sum is not None
-    mape, ceiling_spearman, ceiling_kendall = ceiling(even[:count])
+    random = sample_unseen(table, space, networks, rng)
+    limits = [limit_at(model, percentile) for percentile in PERCENTILES]
+    searched_codes = [searched_networks(model, limit, searched, rng) for limit in limits]
+
+    # All in the same rounds, so that they meet the same states of the machine.
+    codes = np.concatenate([random, *searched_codes])
+    raw, corrected, drift = measure_networks(table, space, backend, codes, rounds, rng, progress)
+    count = len(random)
+    raw_medians = np.median(raw, 1)
+    medians = np.median(corrected, 1)
+    ceiling_mape, ceiling_spearman, ceiling_kendall = ceiling(corrected[:count])
+
+    results: list[Limit] = []
+    begin = count
+    for percentile, limit, group in zip(PERCENTILES, limits, searched_codes, strict=True):
+        rows = slice(begin, begin + len(group))
+        within_raw = int((raw_medians[rows] <= limit).sum())
+        within = int((medians[rows] <= limit).sum())
+        results.append(Limit(percentile, limit, len(group), within_raw, within))
+        begin += len(group)
+
     return Validation(
         networks=count,
         rounds=rounds,
-        estimate=accuracy(model.estimate(random), medians[:count], levelled[:count]),
-        block_sum=accuracy(model.block_sum(random), medians[:count], levelled[:count]),
-        ceiling_mape=mape,
+        estimate=accuracy(model.estimate(random), raw_medians[:count], medians[:count]),
+        block_sum=accuracy(model.block_sum(random), raw_medians[:count], medians[:count]),
+        ceiling_mape=ceiling_mape,
         ceiling_spearman=ceiling_spearman,
         ceiling_kendall=ceiling_kendall,
-        limits=tuple(
-            Limit(
-                percentile,
-                limit,
-                end - begin,
-                int((medians[begin:end] <= limit).sum()),
-                int((levelled[begin:end] <= limit).sum()),
-            )
-            for percentile, limit, begin, end in zip(
-                PERCENTILES, limits, starts[:-1].tolist(), starts[1:].tolist(), strict=True
-            )
-        ),
+        limits=tuple(results),
         drift=drift,
     )
 
 
-def ceiling(even: Array) -> tuple[float, float, float]:
-    """What a perfect estimate of times [n, rounds] would be off by, and how two halves of the
-    rounds rank alike.
+def ceiling(latencies: Array) -> tuple[float, float, float]:
+    """Return the error and the rank correlations that a perfect estimate would have.
 
-    The medians of all rounds are off by half of what those of the halves differ by. Ranks: by
-    Spearman and by Kendall.
+    The medians of all rounds have half the error by which the medians of two halves differ.
+
+    Args:
+        latencies: Drift-corrected latencies [n, rounds].
+
+    Returns:
+        Mean absolute relative error, and Spearman's and Kendall's rank correlation.
     """
-    first, second = (np.median(even[:, part::2], 1) for part in (0, 1))
-    return (
-        float(np.abs(first / second - 1).mean() / 2),
-        spearman(first, second),
-        kendall(first, second),
-    )
+    first, second = (np.median(latencies[:, start::2], 1) for start in (0, 1))
+    mape = float(np.abs(first / second - 1).mean() / 2)
+    return mape, spearman(first, second), kendall(first, second)
 
 
-def accuracy(estimates: Array, measured: Array, levelled: Array) -> Accuracy:
-    """Errors and ranks of estimates [n] beside measured times [n], as they are and with the drift
-    divided out.
+def accuracy(estimates: Array, measured: Array, drift_corrected: Array) -> Accuracy:
+    """Return the accuracy of estimates.
+
+    Args:
+        estimates: Estimated latencies [n].
+        measured: Measured medians [n].
+        drift_corrected: Drift-corrected medians [n].
     """
-    raw, even = np.abs(estimates / measured - 1), np.abs(estimates / levelled - 1)
+    raw_errors = np.abs(estimates / measured - 1)
+    errors = np.abs(estimates / drift_corrected - 1)
     return Accuracy(
-        mape_raw=float(raw.mean()),
-        mape=float(even.mean()),
-        within_5=float(np.mean(even <= 0.05)),
-        within_10=float(np.mean(even <= 0.10)),
-        largest=float(even.max()),
-        spearman=spearman(estimates, levelled),
-        kendall=kendall(estimates, levelled),
+        mape_raw=float(raw_errors.mean()),
+        mape=float(errors.mean()),
+        within_5=float(np.mean(errors <= 0.05)),
+        within_10=float(np.mean(errors <= 0.10)),
+        largest=float(errors.max()),
+        spearman=spearman(estimates, drift_corrected),
+        kendall=kendall(estimates, drift_corrected),
     )
 
 
-def fresh_networks(
+def sample_unseen(
     table: LookupTable, space: SearchSpace, count: int, rng: np.random.Generator
 ) -> Codes:
-    """Codes [at most count, choices] of random networks, each once, none of them among the
-    table's.
+    """Sample distinct networks that are not in the table.
+
+    Args:
+        table: The table.
+        space: Space of the networks.
+        count: Number of networks; a small space may have fewer.
+        rng: Random generator.
+
+    Returns:
+        Codes [at most count, choices].
     """
-    known = {tuple(row) for row in table.network_latencies()[0].tolist()}
+    codes, _ = table.network_latencies()
+    seen = {tuple(row) for row in codes.tolist()}
     rows: dict[tuple[int, ...], None] = {}
     for row in map(tuple, space.sample(rng, 50 * count).tolist()):
-        if row not in known and len(rows) < count:
+        if row not in seen and len(rows) < count:
             rows[row] = None
-    return np.asfortranarray(
-        np.array(list(rows), dtype=space.dtype).reshape(-1, len(space.choices))
-    )
+    return _to_codes(space, rows)
 
 
 def limit_at(model: CostModel, percentile: float) -> float:
-    """The limit at a percentile of the range of limits, from the least that can be promised to the
-    greatest cost.
+    """Return the limit at a percentile of the range of limits.
+
+    The range is from the least limit that can be promised to the greatest cost.
     """
     least, greatest = model.bounds()
-    reach = least.value + MARGIN * (model.sigma or 0.0)
-    return reach + percentile / 100 * max(0.0, greatest.value - reach)
+    lowest = least.value + MARGIN * (model.sigma or 0.0)
+    return lowest + percentile / 100 * max(0.0, greatest.value - lowest)
 
 
 def searched_networks(
     model: CostModel, limit: float, count: int, rng: np.random.Generator
 ) -> Codes:
-    """Codes [at most count, choices] of networks as searches return them: against the limit, with
-    the margin kept.
+    """Return networks such as searches return, close to the limit and with the margin kept.
 
-    Each is the best of an evolution whose guide likes costlier networks and, at random, some
-    candidates: like accuracy, which grows with cost but not with cost alone. So it finds what the
-        model takes for cheap.
+    Each is the best of an evolution whose guide prefers costlier networks and, at random, some
+    candidates: like accuracy, which grows with cost but not with cost alone. The evolution thus
+    finds networks that the model underestimates.
 
     Args:
-        model: its estimate + 1.64 sigma stays within `limit`.
-        limit: in milliseconds.
-        count: evolutions.
-        rng: of the guides and the evolutions.
+        model: Cost model; its upper confidence limit stays within `limit`.
+        limit: Limit in milliseconds.
+        count: Number of evolutions.
+        rng: Random generator of the guides and the evolutions.
+
+    Returns:
+        Codes [at most count, choices].
     """
     space = model.space
-    least = space.encode([model.bounds()[0].architecture])
-    found: dict[tuple[int, ...], None] = {}
+    least, _ = model.bounds()
+    start = space.encode([least.architecture])
+    rows: dict[tuple[int, ...], None] = {}
     for _ in range(count):
         tastes = [rng.normal(size=candidates) for candidates in space.candidates]
         codes, _ = minimise(
             space,
             _searched_cost(model, limit, tastes),
             rng,
-            least,
+            start,
             initial_size=511,
             num_children=256,
             generations=30,
@@ -247,10 +272,13 @@ def searched_networks(
         )
         best = codes[0]
         if model.upper(best[None])[0] <= limit:
-            found[tuple(map(int, best))] = None
-    return np.asfortranarray(
-        np.array(list(found), dtype=space.dtype).reshape(-1, len(space.choices))
-    )
+            rows[tuple(map(int, best))] = None
+    return _to_codes(space, rows)
+
+
+def _to_codes(space: SearchSpace, rows: dict[tuple[int, ...], None]) -> Codes:
+    codes = np.array(list(rows), dtype=space.dtype)
+    return np.asfortranarray(codes.reshape(-1, len(space.choices)))
 
 
 def _searched_cost(model: CostModel, limit: float, tastes: list[Array]) -> Cost:
@@ -273,29 +301,30 @@ def measure_networks(
     rng: np.random.Generator,
     progress: Progress = silent,
 ) -> tuple[Array, Array, float]:
-    """Measure networks in interleaved rounds beside the table's reference.
+    """Measure networks in interleaved rounds with the table's references.
 
     Args:
-        table: its references are measured too.
-        space: of the codes.
-        backend: under the table's conditions.
-        codes: [n, choices].
-        rounds: turns of each.
-        rng: of the orders.
-        progress: told the share that is done.
+        table: Table whose reference networks are measured too.
+        space: Space of the networks.
+        backend: Backend under the table's conditions.
+        codes: Codes [n, choices] of the networks.
+        rounds: Number of rounds.
+        rng: Random generator of the orders.
+        progress: Called with the fraction of rounds that are done.
 
     Returns:
-        Times [n, rounds] in milliseconds, the same in the machine's state at the build, and the
-        references' time now over the table's.
+        Latencies [n, rounds] in milliseconds, the same in the machine's state at the build, and the
+        references' latency now over that in the table.
     """
     measured = table.measured
     references = [space.architecture(row) for row in measured.reference_codes]
     architectures = [*space.decode(codes), *references]
 
     def make() -> tuple[list[Runner], list[Runner]]:
-        runners = fresh(backend, space, architectures)
+        runners = rebuild_runners(backend, space, architectures)
         return runners[: len(codes)], runners[len(codes) :]
 
     with quiet(int(table.conditions["threads"])):
-        raw, states, around = beside(make, rounds, rng, progress)
-    return raw, raw / states * measured.reference_ms, around.reference_ms / measured.reference_ms
+        raw, states, timed = time_with_references(make, rounds, rng, progress)
+    corrected = raw / states * measured.reference_ms
+    return raw, corrected, timed.reference_ms / measured.reference_ms

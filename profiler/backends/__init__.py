@@ -1,3 +1,1 @@
-"""Ways to run networks on a device, one class a file, behind the protocol of
-`profiler.backends.base`.
-"""
+"""Backends: implementations of the protocol in `profiler.backends.base`, one per file."""

@@ -1,6 +1,4 @@
-"""What a backend must do: run networks on one device and tell their times, and those of their
-blocks where it can.
-"""
+"""The interface of backends, which run networks on one device and time them."""
 
 from __future__ import annotations
 
@@ -19,34 +17,33 @@ if TYPE_CHECKING:
 
 
 def chain_blocks(space: SearchSpace, architecture: Architecture) -> list[Block] | None:
-    """The blocks of an architecture whose network is a chain, whatever its resolution; None for
-    other networks.
-    """
+    """Return the blocks of an architecture whose network is a chain, None for other networks."""
     return space.blocks(architecture) if space.is_chain else None
 
 
 class Runner(Protocol):
-    """A network that is ready to run; one call is one run."""
+    """A network that is ready to run; each call is one run."""
 
     def whole(self) -> float:
-        """The time of one run of the whole network, in milliseconds."""
+        """Return the latency of one run of the whole network in milliseconds."""
 
     def blocks(self) -> list[float]:
-        """The times of the blocks within one run, in milliseconds, in the order of the space's
-        `blocks`.
+        """Return the latencies of the blocks within one run in milliseconds.
+
+        They are in the order of the space's `blocks`.
         """
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a backend is made for.
+    """The conditions of measurements.
 
     Args:
-        device: torch's name of the device, `cpu` or `cuda:0`.
-        batch: images at a time.
-        precision: fp32, fp16, bf16 or int8.
-        threads: on the processor.
-        seed: of weights and input.
+        device: Torch's name of the device, such as `cpu` or `cuda:0`.
+        batch: Batch size.
+        precision: Precision of the numbers: fp32, fp16, bf16 or int8.
+        threads: Number of threads on the processor.
+        seed: Seed of weights and input.
     """
 
     device: str
@@ -59,34 +56,37 @@ class Conditions:
 class Backend(Protocol):
     """Prepares networks on one device under fixed conditions.
 
-    A backend that joins blocks while it compiles a network cannot time them: it says so by
-    `times_blocks`, and the builder solves their costs from whole networks.
+    A backend that fuses blocks while it compiles a network cannot time them. Its `times_blocks` is
+    False, and a build solves their costs from whole networks.
     """
 
     name: str
     times_blocks: bool
 
     def network_runner(self, space: SearchSpace, architecture: Architecture) -> Runner:
-        """A runner for an architecture's network."""
+        """Return a runner of an architecture's network."""
 
     def versions(self) -> Mapping[str, str]:
-        """The software that takes part, name -> version."""
+        """Return the versions of the software that runs networks: name -> version."""
 
 
 @runtime_checkable
 class MeasuresMemory(Protocol):
-    """A backend that also tells how much memory blocks need."""
+    """A backend that also measures the memory of blocks' activations."""
 
     memory: str
-    """What is told: `cuda peak allocated` or `live tensors`."""
+    """Kind of the measurement: `cuda peak allocated` or `live tensors`."""
 
     def activation_bytes(self, block: Block) -> int:
-        """Most bytes of activations held at once while the block runs, its input among them."""
+        """Return the most bytes of activations held at once while the block runs.
+
+        Its input is among them.
+        """
 
 
 @runtime_checkable
 class Renews(Protocol):
-    """A backend that keeps parts of networks, and can make them anew elsewhere in memory."""
+    """A backend that shares modules between networks, and can rebuild them elsewhere in memory."""
 
     def renew(self) -> None:
-        """Forget the parts that are kept: runners made from now on have fresh ones."""
+        """Forget the shared modules, so that new runners get rebuilt ones."""

@@ -1,4 +1,4 @@
-"""Torch on CUDA with whole networks replayed as graphs: without the launches that bind batch 1."""
+"""Torch on CUDA with networks replayed as graphs, without the launches that bind small batches."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spaces.block import Block
 
 
 class CudaGraphs(TorchEager):
-    """Whole networks are captured once and replayed; their costs are solved from these times."""
+    """Captures whole networks once and replays them; block costs are solved from the latencies."""
 
     times_blocks = False
     chains_only = True
@@ -27,7 +27,7 @@ class CudaGraphs(TorchEager):
         self.name = "torch-cuda-graphs"
 
     def runner(self, blocks: Sequence[Block]) -> Runner:
-        """A runner for a network of these blocks; raises DeviceOutOfMemory."""
+        """Return a runner of a network of these blocks; raises DeviceOutOfMemory."""
         runner = super().runner(blocks)
         assert isinstance(runner, CudaRunner)
         return GraphRunner(runner.modules, runner.image)
@@ -37,8 +37,8 @@ class GraphRunner(CudaRunner):
     """Replays a captured network.
 
     Args:
-        modules: the network's blocks.
-        image: the input.
+        modules: The network's blocks.
+        image: The input.
     """
 
     def __init__(self, modules: Sequence[nn.Module], image: Tensor):
@@ -61,7 +61,7 @@ class GraphRunner(CudaRunner):
         return x
 
     def whole(self) -> float:
-        """The time of one replay from launch to end, in milliseconds."""
+        """Return the latency of one replay from launch to end in milliseconds."""
         torch.cuda.synchronize(self.image.device)
         begin = time.perf_counter_ns()
         self.graph.replay()

@@ -1,4 +1,4 @@
-"""Times of blocks inside networks that are no chains: hooks before and behind each block."""
+"""Timing of blocks within networks that are no chains, by hooks before and after each block."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from torch import Tensor, nn
 
 
 class HookedRunner:
-    """Runs any network whose `blocks[i]` computes the i-th block, in whatever order it calls them.
+    """Runs any network whose `blocks[i]` computes the i-th block, called in any order.
 
-    A block's time is its own: what blocks inside it take is theirs. A block that runs more than
-    once gets the sum of its times; one that does not run gets 0. A module that stands for several
-    blocks gives its first call to the first of them, and so on.
+    The latency of a block excludes that of blocks that it calls. A block that runs more than once
+    gets the sum of its latencies; one that does not run gets 0. Of a module that is several blocks,
+    the first call counts for the first of them, and so on.
 
     Args:
-        network: in evaluation mode, on its device.
-        blocks: its blocks.
-        image: the input.
+        network: Network in evaluation mode, on its device.
+        blocks: Its blocks.
+        image: Its input.
     """
 
     def __init__(self, network: nn.Module, blocks: Sequence[nn.Module], image: Tensor):
-        self.network, self.parts, self.image = network, list(blocks), image
+        self.network = network
+        self.modules = list(blocks)
+        self.image = image
 
     @torch.inference_mode()
     def whole(self) -> float:
-        """The time of one run without hooks, in milliseconds."""
+        """Return the latency of one run without hooks in milliseconds."""
         self._wait()
         begin = time.perf_counter_ns()
         self.network(self.image)
@@ -37,34 +39,40 @@ class HookedRunner:
 
     @torch.inference_mode()
     def blocks(self) -> list[float]:
-        """The blocks' own times within one run, in milliseconds."""
+        """Return the blocks' latencies within one run in milliseconds."""
         calls: list[_Call] = []
         running: list[_Call] = []
         handles = []
-        for part in {id(part): part for part in self.parts}.values():
-            handles.append(part.register_forward_pre_hook(_before(calls, running, self._mark)))
-            handles.append(part.register_forward_hook(_behind(running, self._mark)))
+        # A module that is several blocks gets its hooks once.
+        for module in {id(module): module for module in self.modules}.values():
+            before = _before_hook(calls, running, self._mark)
+            handles.append(module.register_forward_pre_hook(before))
+            handles.append(module.register_forward_hook(_after_hook(running, self._mark)))
         try:
             self.network(self.image)
             self._wait()
         finally:
             for handle in handles:
                 handle.remove()
-        return self._shared(calls)
+        return self._assign(calls)
 
-    def _shared(self, calls: Sequence[_Call]) -> list[float]:
-        """The calls' own times, each given to the block that it is a call of."""
-        own: dict[int, list[float]] = {}
+    def _assign(self, calls: Sequence[_Call]) -> list[float]:
+        """Return the blocks' latencies by the calls of their modules."""
+        latencies: dict[int, list[float]] = {}
         for call in calls:
-            inside = sum(self._between(inner.begin, inner.end) for inner in call.inner)
-            own.setdefault(id(call.module), []).append(self._between(call.begin, call.end) - inside)
-        left = [id(part) for part in self.parts]
-        times = []
-        for index, part in enumerate(left):
-            series, last = own.get(part, []), part not in left[index + 1 :]
-            times.append(sum(series) if last else sum(series[:1]))
-            own[part] = [] if last else series[1:]
-        return times
+            inner = sum(self._between(inner.begin, inner.end) for inner in call.inner)
+            latency = self._between(call.begin, call.end) - inner
+            latencies.setdefault(id(call.module), []).append(latency)
+
+        keys = [id(module) for module in self.modules]
+        assigned: list[float] = []
+        for index, key in enumerate(keys):
+            series = latencies.get(key, [])
+            # The last block of a module gets all calls that remain.
+            is_last = key not in keys[index + 1 :]
+            assigned.append(sum(series) if is_last else sum(series[:1]))
+            latencies[key] = [] if is_last else series[1:]
+        return assigned
 
     def _mark(self) -> Any:
         return time.perf_counter_ns()
@@ -73,11 +81,11 @@ class HookedRunner:
         return float(end - begin) / 1e6
 
     def _wait(self) -> None:
-        """Torch on the processor returns when it is done."""
+        """Do nothing: torch on the processor returns when it is done."""
 
 
 class HookedCudaRunner(HookedRunner):
-    """The same by CUDA events; the device is waited for once a run."""
+    """Times blocks by CUDA events, with one synchronisation per run."""
 
     def _mark(self) -> Any:
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
@@ -92,30 +100,35 @@ class HookedCudaRunner(HookedRunner):
 
 
 class _Call:
-    """One run of a module, and the runs of blocks directly inside it."""
+    """One run of a module, and the runs of blocks that it calls directly."""
 
     def __init__(self, module: nn.Module):
-        self.module, self.inner = module, list[_Call]()
+        self.module = module
+        self.inner: list[_Call] = []
         self.begin: Any = None
         self.end: Any = None
 
 
-def _before(
+def _before_hook(
     calls: list[_Call], running: list[_Call], mark: Callable[[], Any]
 ) -> Callable[[nn.Module, Any], None]:
-    def hook(module: nn.Module, given: Any) -> None:
+    def hook(module: nn.Module, inputs: Any) -> None:
         call = _Call(module)
         if running:
             running[-1].inner.append(call)
         calls.append(call)
         running.append(call)
+        # Marked last, so that the bookkeeping is not timed.
         call.begin = mark()
 
     return hook
 
 
-def _behind(running: list[_Call], mark: Callable[[], Any]) -> Callable[[nn.Module, Any, Any], None]:
-    def hook(module: nn.Module, given: Any, result: Any) -> None:
+def _after_hook(
+    running: list[_Call], mark: Callable[[], Any]
+) -> Callable[[nn.Module, Any, Any], None]:
+    def hook(module: nn.Module, inputs: Any, result: Any) -> None:
+        # Marked before anything else, so that the bookkeeping is not timed.
         end = mark()
         running.pop().end = end
 

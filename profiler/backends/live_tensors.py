@@ -1,6 +1,4 @@
-"""Peak memory of activations on the processor: the tensors that are alive between a module's
-operations.
-"""
+"""Peak memory of activations: on the processor by the tensors that are alive, on CUDA by peaks."""
 
 from __future__ import annotations
 
@@ -15,14 +13,13 @@ from torch.utils._pytree import tree_leaves
 
 
 class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of the tensors that operations return, until they are freed; views count
-    once.
+    """Counts the bytes of the tensors that operations return, until they are freed.
 
-    What a single operation allocates inside itself is not seen: this is no measurement of the
-    allocator.
+    Views count once. Memory that an operation allocates and frees internally is not counted: this
+    is no measurement of the allocator.
 
     Args:
-        module: whose own tensors are no activations, also where an operation returns a view of one.
+        module: Module whose parameters and buffers are no activations, nor are views of them.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -30,9 +27,8 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.peak = 0
         self._alive = 0
         self._holders: dict[int, int] = {}
-        self._own = {
-            own.untyped_storage().data_ptr() for own in (*module.parameters(), *module.buffers())
-        }
+        weights = (*module.parameters(), *module.buffers())
+        self._weights = {tensor.untyped_storage().data_ptr() for tensor in weights}
 
     def __torch_dispatch__(
         self,
@@ -50,9 +46,11 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def hold(self, tensor: Tensor) -> None:
         """Count a tensor from now until it is freed."""
         storage = tensor.untyped_storage()
-        key, size = storage.data_ptr(), storage.nbytes()
-        if not key or key in self._own:
+        key = storage.data_ptr()
+        size = storage.nbytes()
+        if not key or key in self._weights:
             return
+        # Several tensors may be views of one storage: it counts until the last of them is freed.
         if self._holders.get(key, 0) == 0:
             self._alive += size
             self.peak = max(self.peak, self._alive)
@@ -70,22 +68,30 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @torch.no_grad()
 def live_tensor_bytes(module: nn.Module, image: Tensor) -> int:
-    """Most bytes of activations alive at once while `module` runs on `image`, the image among
-    them.
+    """Return the most bytes of activations alive at once while a module runs.
+
+    Args:
+        module: The module.
+        image: Its input, which is among the activations.
     """
-    count = LiveTensors(module)
+    counter = LiveTensors(module)
+    # A copy, because the caller's reference would keep the image alive to the end.
     image = image.clone()
-    count.hold(image)
-    with count:
+    counter.hold(image)
+    with counter:
         module(image)
-    return count.peak
+    return counter.peak
 
 
 def cuda_peak_bytes(module: nn.Module, image: Tensor) -> int:
-    """Most bytes that CUDA's allocator held at once while `module` ran on `image`, the image among
-    them.
+    """Return the most bytes that CUDA's allocator held at once while a module ran.
+
+    Args:
+        module: The module.
+        image: Its input, which is among the activations.
     """
     with torch.inference_mode():
+        # A first run, in which libraries allocate their workspaces.
         module(image)
         torch.cuda.synchronize(image.device)
         torch.cuda.reset_peak_memory_stats(image.device)

@@ -1,8 +1,8 @@
-"""ONNX models of chains of blocks, written straight from the blocks' descriptions.
+"""ONNX models of chains of blocks, written directly from the blocks' descriptions.
 
 An export by torch takes seconds per network, and a table needs hundreds. The operations are those
 that torch's exporter writes (batch normalisation folded into the convolution before it, a shuffle
-as reshape and gather), so that a runtime optimises both alike; a test compares the two.
+as reshape and gather), so that a runtime optimises both in the same way; a test compares the two.
 """
 
 from __future__ import annotations
@@ -37,13 +37,15 @@ from spaces.operators.layers import (
 if TYPE_CHECKING:
     from spaces.operators.layers import Layer
 
-OPSET, IR_VERSION = 18, 10
+OPSET = 18
+IR_VERSION = 10
 
 
 @dataclass
 class Fragment:
-    """The nodes and weights of a block; its input is `in`, its output `out`, all names are its
-    own.
+    """The nodes and weights of a block.
+
+    All names start with the block's; its input ends in `in` and its output in `out`.
     """
 
     nodes: list[Any] = field(default_factory=list)
@@ -51,33 +53,34 @@ class Fragment:
 
 
 def fragment(block: Block, module: nn.Module, name: str) -> Fragment:
-    """A block as ONNX.
+    """Write a block as ONNX.
 
     Args:
-        block: what it computes.
-        module: the same in torch, in evaluation mode, whose weights are taken.
-        name: put before all names; `name.in` and `name.out` are its ends.
+        block: Description of the block.
+        module: The block in torch, in evaluation mode, with the weights.
+        name: Prefix of all names; `name.in` and `name.out` are its ends.
     """
-    return _Writer(name, _parameters(module)).block(block)
+    return _Writer(name, _weighted_layers(module)).block(block)
 
 
 def model(fragments: Sequence[tuple[str, Fragment]], batch: int, shape: Shape, classes: int) -> Any:
-    """Fragments, each with the name that it was made by, one after the other as an ONNX model.
+    """Join fragments to an ONNX model.
 
     Args:
-        fragments: of the blocks in their order.
-        batch: images at a time.
-        shape: of one image.
-        classes: of the output.
+        fragments: Pairs (name, fragment) in the blocks' order.
+        batch: Batch size.
+        shape: Shape of one image.
+        classes: Number of classes of the output.
     """
-    nodes, weights = [], []
+    nodes = []
+    weights = []
     source = "image"
-    for index, (name, part) in enumerate(fragments):
-        nodes.append(
-            helper.make_node("Identity", [source], [f"{name}.in"], name=f"{name}.enter.{index}")
-        )
-        nodes += part.nodes
-        weights += part.weights
+    for index, (name, block_fragment) in enumerate(fragments):
+        # Fragments have fixed names, so that they can be shared; identities connect them.
+        entry_name = f"{name}.enter.{index}"
+        nodes.append(helper.make_node("Identity", [source], [f"{name}.in"], name=entry_name))
+        nodes += block_fragment.nodes
+        weights += block_fragment.weights
         source = f"{name}.out"
     entry = helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, *shape])
     output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, classes])
@@ -88,55 +91,57 @@ def model(fragments: Sequence[tuple[str, Fragment]], batch: int, shape: Shape, c
     )
 
 
-def _parameters(module: nn.Module) -> Iterator[nn.Module]:
-    """The modules with weights in the order in which a block's branches describe them."""
-    return (
-        part
-        for part in module.modules()
-        if isinstance(part, nn.Conv2d | nn.Linear | nn.BatchNorm2d)
-    )
+def _weighted_layers(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield the layers with weights in the order in which a block's branches describe them."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear | nn.BatchNorm2d):
+            yield layer
 
 
 class _Writer:
     """Writes one block.
 
     Args:
-        name: put before all names.
-        parts: the modules with weights, in the order of the description.
+        name: Prefix of all names.
+        layers: The layers with weights, in the order of the block's description.
     """
 
-    def __init__(self, name: str, parts: Iterator[nn.Module]):
-        self.name, self.parts = name, parts
-        self.written = Fragment()
+    def __init__(self, name: str, layers: Iterator[nn.Module]):
+        self.name = name
+        self.layers = layers
+        self.fragment = Fragment()
 
     def block(self, block: Block) -> Fragment:
-        """The block between `in` and `out`."""
-        described = operator(block.operator)
-        branches, begin = described.branches(block), f"{self.name}.in"
-        match described.arrangement:
+        """Write the block between `in` and `out`."""
+        description = operator(block.operator)
+        branches = description.branches(block)
+        begin = f"{self.name}.in"
+        match description.arrangement:
             case "chain":
                 end = self.branch(*branches["main"], begin)
                 if block.shortcut:
                     end = self.node("Add", [begin, end])
             case "sum":
                 ends = [self.branch(*branches[name], begin) for name in ("main", "proj")]
+                # The exporter's order of operands: the projection comes first.
                 end = self.node("Add", ends[::-1])
             case "shuffle":
                 end = self._shuffle(block, branches, begin)
             case "halves":
                 end = self._halves(branches, begin)
-        self.written.nodes.append(
+        self.fragment.nodes.append(
             helper.make_node("Identity", [end], [f"{self.name}.out"], name=f"{self.name}.exit")
         )
-        return self.written
+        return self.fragment
 
     def branch(self, layers: Branch, shape: Shape, source: str) -> str:
-        """Layers one after the other; returns the name of what comes out."""
+        """Write layers one after the other and return the name of their output."""
         index = 0
         while index < len(layers):
             layer = layers[index]
             following = layers[index + 1] if index + 1 < len(layers) else None
             if isinstance(layer, Conv):
+                # Batch normalisation after a convolution is folded into its weights.
                 normalised = isinstance(following, BatchNorm)
                 source = self._convolution(layer, normalised, source)
                 index += normalised
@@ -148,10 +153,11 @@ class _Writer:
 
     def _shuffle(self, block: Block, branches: dict[str, tuple[Branch, Shape]], begin: str) -> str:
         if "proj" in branches:
-            # The exporter's order of weights: the main branch was registered first.
+            # The main branch first: its module was registered first, so its weights are next.
             main = self.branch(*branches["main"], begin)
             return self.node("Concat", [self.branch(*branches["proj"], begin), main], axis=1)
         channels, height, width = block.input
+        # Without stride, even channels pass and odd ones enter the main branch.
         view = self.reshape(begin, [0, channels // 2, 2, height, width])
         even, odd = (
             self.node("Gather", [view, self.constant(np.int64(half))], axis=2) for half in (0, 1)
@@ -161,9 +167,13 @@ class _Writer:
     def _halves(self, branches: dict[str, tuple[Branch, Shape]], begin: str) -> str:
         x = self.branch(*branches["before"], begin)
         first = self.branch(*branches["first"], x)
-        ends = [np.array(values, dtype=np.int64) for values in ([1, 1], [2**31 - 1] * 2, [2, 3])]
-        moved = self.node("Slice", [x, *map(self.constant, ends)])
-        both = self.node("Concat", [first, self.branch(*branches["second"], moved)], axis=1)
+        # The second half sees the image shifted by one pixel: x[:, :, 1:, 1:] by starts, ends and
+        # axes.
+        starts = np.array([1, 1], dtype=np.int64)
+        ends = np.array([2**31 - 1] * 2, dtype=np.int64)
+        axes = np.array([2, 3], dtype=np.int64)
+        shifted = self.node("Slice", [x, *map(self.constant, (starts, ends, axes))])
+        both = self.node("Concat", [first, self.branch(*branches["second"], shifted)], axis=1)
         return self.branch(*branches["behind"], both)
 
     def _layer(self, layer: Layer, shape: Shape, source: str) -> str:
@@ -171,13 +181,14 @@ class _Writer:
             case Activation():
                 return self._activation(layer.name, source)
             case BatchNorm():
-                norm = next(self.parts)
+                norm = next(self.layers)
                 assert isinstance(norm, nn.BatchNorm2d)
                 scale, shift = _folded(norm)
                 scaled = self.node("Mul", [source, self.constant(scale.reshape(1, -1, 1, 1))])
                 return self.node("Add", [scaled, self.constant(shift.reshape(1, -1, 1, 1))])
             case Pool():
-                kind, padding = ("MaxPool", "AveragePool")[layer.kind == "avg"], layer.padding()
+                kind = "AveragePool" if layer.kind == "avg" else "MaxPool"
+                padding = layer.padding()
                 sides: dict[str, Any] = {
                     "kernel_shape": [layer.kernel] * 2,
                     "strides": [layer.stride] * 2,
@@ -187,42 +198,38 @@ class _Writer:
                 return self._squeeze(layer, source)
             case ChannelShuffle():
                 channels, height, width = shape
-                view = self.reshape(
-                    source, [0, layer.groups, channels // layer.groups, height, width]
-                )
-                return self.reshape(
-                    self.node("Transpose", [view], perm=[0, 2, 1, 3, 4]),
-                    [0, channels, height, width],
-                )
+                grouped = [0, layer.groups, channels // layer.groups, height, width]
+                view = self.reshape(source, grouped)
+                transposed = self.node("Transpose", [view], perm=[0, 2, 1, 3, 4])
+                return self.reshape(transposed, [0, channels, height, width])
             case GlobalPool():
                 mean = self.node(
                     "ReduceMean", [source, self.constant(np.array([2, 3]))], keepdims=1
                 )
                 return self.reshape(mean, [0, shape[0]])
             case Linear():
-                linear = next(self.parts)
+                linear = next(self.layers)
                 assert isinstance(linear, nn.Linear)
                 weights = [linear.weight, *([linear.bias] if linear.bias is not None else [])]
-                return self.node(
-                    "Gemm", [source, *(self.constant(_array(part)) for part in weights)], transB=1
-                )
+                constants = [self.constant(_array(weight)) for weight in weights]
+                return self.node("Gemm", [source, *constants], transB=1)
+            # Dropout does nothing in evaluation; `branch` writes convolutions.
             case Dropout() | Conv():
                 return source
 
     def _convolution(self, layer: Conv, normalised: bool, source: str) -> str:
-        conv = next(self.parts)
+        conv = next(self.layers)
         assert isinstance(conv, nn.Conv2d)
         weight = _array(conv.weight)
-        bias = (
-            _array(conv.bias)
-            if conv.bias is not None
-            else np.zeros(layer.outputs, dtype=np.float32)
-        )
+        bias = np.zeros(layer.outputs, dtype=np.float32)
+        if conv.bias is not None:
+            bias = _array(conv.bias)
         if normalised:
-            norm = next(self.parts)
+            norm = next(self.layers)
             assert isinstance(norm, nn.BatchNorm2d)
             scale, shift = _folded(norm)
-            weight, bias = weight * scale.reshape(-1, 1, 1, 1), bias * scale + shift
+            weight = weight * scale.reshape(-1, 1, 1, 1)
+            bias = bias * scale + shift
         inputs = [source, self.constant(weight), self.constant(bias)]
         padding = layer.dilation * (layer.kernel // 2)
         return self.node(
@@ -237,10 +244,8 @@ class _Writer:
 
     def _squeeze(self, layer: SqueezeExcite, source: str) -> str:
         means = self.node("ReduceMean", [source, self.constant(np.array([2, 3]))], keepdims=1)
-        reduce, expand = (
-            Conv(layer.channels, layer.reduced, 1),
-            Conv(layer.reduced, layer.channels, 1),
-        )
+        reduce = Conv(layer.channels, layer.reduced, 1)
+        expand = Conv(layer.reduced, layer.channels, 1)
         inner = self.node("Relu", [self._convolution(reduce, False, means)])
         gates = self.node(
             "HardSigmoid", [self._convolution(expand, False, inner)], alpha=1 / 6, beta=0.5
@@ -254,21 +259,21 @@ class _Writer:
         return self.node({"relu": "Relu", "hswish": "HardSwish"}[name], [source])
 
     def reshape(self, source: str, shape: list[int]) -> str:
-        """A view; 0 keeps the batch."""
+        """Write a view and return its name; a size of 0 retains the input's."""
         return self.node("Reshape", [source, self.constant(np.array(shape, dtype=np.int64))])
 
     def node(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
-        """Add a node; returns the name of its output."""
-        name = f"{self.name}.{len(self.written.nodes)}"
-        self.written.nodes.append(
+        """Write a node and return the name of its output."""
+        name = f"{self.name}.{len(self.fragment.nodes)}"
+        self.fragment.nodes.append(
             helper.make_node(kind, list(inputs), [name], name=name, **attributes)
         )
         return name
 
     def constant(self, value: NDArray[Any] | np.generic) -> str:
-        """Add a constant; returns its name."""
-        name = f"{self.name}.w{len(self.written.weights)}"
-        self.written.weights.append(numpy_helper.from_array(np.asarray(value), name))
+        """Write a constant and return its name."""
+        name = f"{self.name}.w{len(self.fragment.weights)}"
+        self.fragment.weights.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
 
@@ -277,7 +282,7 @@ def _array(value: torch.Tensor) -> NDArray[np.float32]:
 
 
 def _folded(norm: nn.BatchNorm2d) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The scale and the shift of batch normalisation in evaluation."""
+    """Return the scale and the shift of batch normalisation in evaluation."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     weight = _array(norm.weight) if norm.affine else np.ones(norm.num_features, dtype=np.float32)
@@ -287,5 +292,5 @@ def _folded(norm: nn.BatchNorm2d) -> tuple[NDArray[np.float32], NDArray[np.float
 
 
 def check(proto: Any) -> None:
-    """Raise what onnx finds wrong with a model."""
+    """Check a model by onnx, which raises its own errors."""
     onnx.checker.check_model(proto)

@@ -1,4 +1,4 @@
-"""A finished ONNX file under onnxruntime."""
+"""Timing of ONNX models in onnxruntime."""
 
 from __future__ import annotations
 
@@ -17,51 +17,57 @@ if TYPE_CHECKING:
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:
-    """Options under which everything is timed: all optimisations, `threads` within an operator."""
+    """Return the options of all timed sessions: all optimisations, no parallel operators.
+
+    Args:
+        threads: Number of threads within an operator.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Spinning threads of an idle session would disturb what is timed beside it.
+    # Spinning threads of an idle session would disturb the networks that are timed between.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
 class TimedSession:
-    """Runs an onnxruntime session; its only block is the whole.
+    """Runs an onnxruntime session, whose only block is the whole network.
 
     Args:
-        session: onnxruntime's.
-        feed: name -> input.
+        session: Session of onnxruntime.
+        feed: Name -> input.
     """
 
     def __init__(self, session: Any, feed: Mapping[str, Any]):
-        self.session, self.feed = session, feed
+        self.session = session
+        self.feed = feed
 
     def whole(self) -> float:
-        """The time of one run, in milliseconds, transfers of input and output among it."""
+        """Return the latency of one run in milliseconds, with transfers of input and output."""
         begin = time.perf_counter_ns()
         self.session.run(None, self.feed)
         return (time.perf_counter_ns() - begin) / 1e6
 
     def blocks(self) -> list[float]:
-        """The time of one run as that of one block."""
+        """Return the latency of one run as that of the only block."""
         return [self.whole()]
 
 
 class OnnxModelRunner(TimedSession):
-    """Runs an ONNX model on the processor; its only block is the whole.
+    """Runs an ONNX model on the processor, whose only block is the whole network.
 
     Args:
-        path: the model's file.
-        threads: onnxruntime's threads within an operator.
-        batch: images at a time, where the model leaves the batch open.
-        seed: of the random input.
+        path: File of the model.
+        threads: Number of onnxruntime's threads within an operator.
+        batch: Batch size where the model leaves it open.
+        seed: Seed of the random input.
 
     Raises:
-        InvalidFile: onnxruntime cannot load the file, or the model takes something else than
-            images.
+        InvalidFile: Onnxruntime cannot load the file, or the model's input is not one tensor of
+            floats.
     """
 
     def __init__(self, path: str | Path, threads: int, batch: int = 1, seed: int = 0):
@@ -73,15 +79,16 @@ class OnnxModelRunner(TimedSession):
             session = onnxruntime.InferenceSession(
                 str(path), session_options(threads), providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # onnxruntime's exceptions have no common base but this
+        # The exceptions of onnxruntime have no other common base.
+        except Exception as error:
             raise InvalidFile(
                 f"{path}: onnxruntime cannot load it: {str(error).splitlines()[0]}"
             ) from error
         entries = session.get_inputs()
         if [entry.type for entry in entries] != ["tensor(float)"]:
-            taken = ", ".join(f"{entry.name} {entry.type}" for entry in entries) or "nothing"
+            inputs = ", ".join(f"{entry.name} {entry.type}" for entry in entries) or "nothing"
             raise InvalidFile(
-                f"{path}: a model of one tensor(float) is needed; this one takes {taken}"
+                f"{path}: a model of one tensor(float) is needed; this one takes {inputs}"
             )
         entry = entries[0]
         shape = [size if isinstance(size, int) else batch for size in entry.shape]
@@ -90,6 +97,6 @@ class OnnxModelRunner(TimedSession):
 
     @property
     def architecture(self) -> Architecture | None:
-        """The architecture that `oneshot export` wrote into the file; None where there is none."""
+        """The architecture that `oneshot export` wrote into the file, None without one."""
         text = self.session.get_modelmeta().custom_metadata_map.get("architecture")
         return Architecture.from_json(text) if text else None

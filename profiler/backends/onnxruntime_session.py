@@ -1,7 +1,7 @@
-"""Networks under onnxruntime, on the processor or on CUDA; int8 by its static quantisation.
+"""Networks in onnxruntime, on the processor or on CUDA, in int8 by its static quantisation.
 
-onnxruntime joins operations across blocks and changes the memory layout between them, so that no
-node of what it runs is a block's own: blocks' costs are solved from whole networks.
+Onnxruntime fuses operations across blocks and changes the memory layout between them, so that its
+nodes belong to no single block: block costs are solved from whole networks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,10 +28,6 @@ from spaces.modules.blocks import build
 from spaces.modules.network import materialise
 from spaces.space import SearchSpace
 
-if TYPE_CHECKING:
-    pass
-
-
 PRECISIONS = ("fp32", "int8")
 
 
@@ -39,11 +35,11 @@ class OnnxRuntime:
     """Runs networks as onnxruntime sessions with all its optimisations.
 
     Args:
-        conditions: precision fp32 or int8.
+        conditions: Conditions with the precision fp32 or int8.
 
     Raises:
-        UnsupportedConditions: the precision, or a CUDA device where onnxruntime has no CUDA
-            provider.
+        UnsupportedConditions: The precision is another, or the device is CUDA and onnxruntime has
+            no CUDA provider.
     """
 
     name = "onnxruntime"
@@ -59,22 +55,22 @@ class OnnxRuntime:
         self.provider = (
             "CPUExecutionProvider" if conditions.device == "cpu" else "CUDAExecutionProvider"
         )
-        there = onnxruntime.get_available_providers()
-        if self.provider not in there:
+        providers = onnxruntime.get_available_providers()
+        if self.provider not in providers:
             raise UnsupportedConditions(
-                f"this onnxruntime has no {self.provider}; it has {', '.join(there)}"
+                f"this onnxruntime has no {self.provider}; it has {', '.join(providers)}"
             )
         self.conditions = conditions
         self._fragments: dict[tuple[int, str], Fragment] = {}
         self._inputs: dict[tuple[int, ...], NDArray[np.float32]] = {}
 
     @classmethod
-    def of(cls, conditions: Conditions) -> OnnxRuntime:
-        """The backend under conditions."""
+    def from_conditions(cls, conditions: Conditions) -> OnnxRuntime:
+        """Return the backend under conditions."""
         return cls(conditions)
 
     def network_runner(self, space: SearchSpace, architecture: Architecture) -> Runner:
-        """A runner for an architecture's network."""
+        """Return a runner of an architecture's network."""
         blocks = chain_blocks(space, architecture)
         if blocks is not None:
             return self.runner(blocks)
@@ -82,15 +78,18 @@ class OnnxRuntime:
         return self._session(self._exported(space, architecture, shape), shape)
 
     def runner(self, blocks: Sequence[Block]) -> Runner:
-        """A runner for a network of these blocks."""
-        shape, classes = blocks[0].input, blocks[-1].output[0]
-        parts = [(f"b{place}", self._fragment(place, block)) for place, block in enumerate(blocks)]
-        return self._session(
-            model(parts, self.conditions.batch, shape, classes).SerializeToString(), shape
-        )
+        """Return a runner of a network of these blocks."""
+        shape = blocks[0].input
+        classes = blocks[-1].output[0]
+        fragments = [
+            (f"b{position}", self._fragment(position, block))
+            for position, block in enumerate(blocks)
+        ]
+        proto = model(fragments, self.conditions.batch, shape, classes)
+        return self._session(proto.SerializeToString(), shape)
 
     def versions(self) -> Mapping[str, str]:
-        """Python, onnx, onnxruntime."""
+        """Return the versions of Python, onnx and onnxruntime."""
         import platform
 
         import onnx
@@ -102,12 +101,13 @@ class OnnxRuntime:
             "onnxruntime": onnxruntime.__version__,
         }
 
-    def _fragment(self, place: int, block: Block) -> Fragment:
-        key = (place, block.key)
+    def _fragment(self, position: int, block: Block) -> Fragment:
+        # Networks share fragments by position and block, as torch's share modules.
+        key = (position, block.key)
         if key not in self._fragments:
-            generator = torch.Generator().manual_seed(self.conditions.seed + place)
+            generator = torch.Generator().manual_seed(self.conditions.seed + position)
             module = materialise(lambda: build(block), unit_variance, generator).eval()
-            self._fragments[key] = fragment(block, module, f"b{place}")
+            self._fragments[key] = fragment(block, module, f"b{position}")
         return self._fragments[key]
 
     def _exported(
@@ -123,9 +123,8 @@ class OnnxRuntime:
             file = Path(folder) / "network.onnx"
             warnings.simplefilter("ignore")
             # By tracing, which torch advises against for models at large: its newer exporter takes
-            # forty times as long
-            # for a network of cells (8 s of NAS-Bench-201), more than a table's whole budget.
-            # onnxruntime folds itself.
+            # forty times as long for a network of cells (8 s of NAS-Bench-201), more than a table's
+            # whole budget. Constants are folded by onnxruntime.
             torch.onnx.export(
                 network,
                 (image,),
@@ -134,13 +133,13 @@ class OnnxRuntime:
                 dynamo=False,
                 do_constant_folding=False,
             )
-            found = onnx.load(file)
-        if not found.graph.input:  # a cell without a path to its output does not look at images
+            proto = onnx.load(file)
+        # A cell without a path to its output does not use the image, and tracing drops the input.
+        if not proto.graph.input:
             kind = onnx.TensorProto.FLOAT
-            found.graph.input.append(
-                onnx.helper.make_tensor_value_info("image", kind, list(image.shape))
-            )
-        return bytes(found.SerializeToString())
+            entry = onnx.helper.make_tensor_value_info("image", kind, list(image.shape))
+            proto.graph.input.append(entry)
+        return bytes(proto.SerializeToString())
 
     def _session(self, proto: bytes, shape: tuple[int, ...]) -> SessionRunner:
         image = self._input(shape)
@@ -158,13 +157,13 @@ class OnnxRuntime:
 
 
 class SessionRunner(TimedSession):
-    """One session.
+    """Runs a serialised model.
 
     Args:
-        proto: the model, serialised.
-        image: the input `image`, [batch, channels, height, width].
-        threads: within an operator.
-        provider: onnxruntime's name of the device.
+        proto: The serialised model.
+        image: The input `image`, [batch, channels, height, width].
+        threads: Number of threads within an operator.
+        provider: Onnxruntime's name of the device.
     """
 
     def __init__(self, proto: bytes, image: NDArray[np.float32], threads: int, provider: str):
@@ -177,13 +176,17 @@ class SessionRunner(TimedSession):
 
 
 def quantised(proto: bytes, image: NDArray[np.float32]) -> bytes:
-    """The model in int8 by onnxruntime's static quantisation (QDQ, signed, a scale for every output
-    channel).
+    """Quantise a model to int8 by onnxruntime's static quantisation.
+
+    It is signed, with quantise and dequantise nodes and a scale for every output channel.
 
     Args:
-        proto: the model, serialised.
-        image: [batch, channels, height, width]; ranges are calibrated on it alone, which times do
-            not depend on.
+        proto: The serialised model.
+        image: Input [batch, channels, height, width] that ranges are calibrated on. Latencies do
+            not depend on the ranges.
+
+    Returns:
+        The serialised quantised model.
     """
     from onnxruntime.quantization import (
         CalibrationDataReader,
@@ -194,17 +197,19 @@ def quantised(proto: bytes, image: NDArray[np.float32]) -> bytes:
 
     class Reader(CalibrationDataReader):
         def __init__(self) -> None:
-            self.left: list[Any] = [{"image": image}]
+            self.feeds: list[Any] = [{"image": image}]
 
         def get_next(self) -> Any:
-            return self.left.pop() if self.left else None
+            return self.feeds.pop() if self.feeds else None
 
-    quiet = logging.getLogger()
-    before = quiet.level
+    logger = logging.getLogger()
+    level = logger.level
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+        source = Path(folder) / "fp32.onnx"
+        target = Path(folder) / "int8.onnx"
         source.write_bytes(proto)
-        quiet.setLevel(logging.ERROR)  # it advises at every call to preprocess the model
+        # It advises at every call to preprocess the model.
+        logger.setLevel(logging.ERROR)
         try:
             quantize_static(
                 source,
@@ -216,5 +221,5 @@ def quantised(proto: bytes, image: NDArray[np.float32]) -> bytes:
                 weight_type=QuantType.QInt8,
             )
         finally:
-            quiet.setLevel(before)
+            logger.setLevel(level)
         return target.read_bytes()

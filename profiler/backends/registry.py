@@ -18,11 +18,11 @@ BACKENDS = Registry[Factory](
     "backend",
     "pathfit.backends",
     {
-        "torch": "profiler.backends.torch_eager:TorchEager.of",
+        "torch": "profiler.backends.torch_eager:TorchEager.from_conditions",
         "torch-channels-last": "profiler.backends.torch_eager:channels_last",
-        "torch-compile": "profiler.backends.torch_compile:TorchCompile.of",
-        "torch-cuda-graphs": "profiler.backends.cuda_graphs:CudaGraphs.of",
-        "onnxruntime": "profiler.backends.onnxruntime_session:OnnxRuntime.of",
+        "torch-compile": "profiler.backends.torch_compile:TorchCompile.from_conditions",
+        "torch-cuda-graphs": "profiler.backends.cuda_graphs:CudaGraphs.from_conditions",
+        "onnxruntime": "profiler.backends.onnxruntime_session:OnnxRuntime.from_conditions",
     },
     broken=InvalidBackend,
 )

@@ -1,4 +1,4 @@
-"""Torch with its compiler: blocks compiled one by one."""
+"""Torch with its compiler, applied to single blocks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from spaces.block import Block
 class TorchCompile(TorchEager):
     """Runs networks of compiled blocks.
 
-    Each block is compiled once and all networks share it (regional compilation, as torch's own
-    guide recommends for repeated parts): a whole network takes the compiler minutes, and a table
-    needs hundreds. What the compiler would join across blocks stays apart here, so that networks
-    compiled whole may be faster.
+    Each block is compiled once and all networks share it (regional compilation, which torch's guide
+    recommends for repeated modules): a whole network takes the compiler minutes, and a table needs
+    hundreds. The compiler cannot fuse operations across blocks, so that networks compiled as a
+    whole may be faster.
     """
 
     chains_only = True
@@ -24,11 +24,11 @@ class TorchCompile(TorchEager):
         self.name = "torch-compile"
 
     def renew(self) -> None:
-        """Keep the modules: compiling them again would take longer than all that is measured."""
+        """Retain the modules: compiling them again would take longer than the measurement."""
 
-    def _module(self, place: int, block: Block) -> nn.Module:
-        fresh = (place, block.key) not in self._modules
-        module = super()._module(place, block)
-        if fresh:
+    def _module(self, position: int, block: Block) -> nn.Module:
+        is_new = (position, block.key) not in self._modules
+        module = super()._module(position, block)
+        if is_new:
             module.compile(dynamic=False)
         return module

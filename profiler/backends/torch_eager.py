@@ -1,4 +1,4 @@
-"""Torch as most people run it: eager, in inference mode, on the processor or on CUDA."""
+"""Torch in eager and inference mode, on the processor or on CUDA."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 class TorchEager:
     """Runs networks of torch modules.
 
-    Modules are kept by (place in the network, block): a space's networks share them, so that
-    sampling hundreds of networks builds each candidate once, as a supernet does.
+    A space's networks share modules by (position in the network, block), so that each candidate is
+    built once for hundreds of sampled networks, as in a supernet.
 
     Args:
-        device: torch's name of the device.
-        batch: images at a time.
-        precision: fp32, fp16 or bf16.
-        seed: of the weights and the input.
-        channels_last: whether the channels of a pixel lie side by side in memory.
+        device: Torch's name of the device.
+        batch: Batch size.
+        precision: Precision of the numbers: fp32, fp16 or bf16.
+        seed: Seed of the weights and the input.
+        channels_last: Whether the channels of a pixel are adjacent in memory.
 
     Raises:
-        UnsupportedConditions: torch has no such precision.
+        UnsupportedConditions: The backend does not support the precision.
     """
 
     times_blocks = True
@@ -57,8 +57,10 @@ class TorchEager:
             raise UnsupportedConditions(
                 f"torch runs {', '.join(DTYPES)}, not {precision}; int8 needs onnxruntime"
             )
-        self.device, self.batch = torch.device(device), batch
-        self.dtype, self.seed = DTYPES[precision], seed
+        self.device = torch.device(device)
+        self.batch = batch
+        self.dtype = DTYPES[precision]
+        self.seed = seed
         self.layout = torch.channels_last if channels_last else torch.contiguous_format
         self.name = "torch-channels-last" if channels_last else "torch"
         self.memory = "cuda peak allocated" if self.device.type == "cuda" else "live tensors"
@@ -66,16 +68,16 @@ class TorchEager:
         self._inputs: dict[tuple[int, ...], Tensor] = {}
 
     @classmethod
-    def of(cls, conditions: Conditions) -> Self:
-        """The backend under conditions."""
+    def from_conditions(cls, conditions: Conditions) -> Self:
+        """Return the backend under conditions."""
         return cls(conditions.device, conditions.batch, conditions.precision, conditions.seed)
 
     def network_runner(self, space: SearchSpace, architecture: Architecture) -> Runner:
-        """A runner for an architecture's network.
+        """Return a runner of an architecture's network.
 
         Raises:
-            DeviceOutOfMemory: the device cannot hold it.
-            UnsupportedConditions: this backend runs chains of blocks only, and the space's networks
+            DeviceOutOfMemory: The device cannot hold it.
+            UnsupportedConditions: This backend runs chains of blocks only, and the space's networks
                 are none.
         """
         blocks = chain_blocks(space, architecture)
@@ -97,57 +99,56 @@ class TorchEager:
         return kind(network, list(network.blocks), image)  # type: ignore[arg-type]
 
     def renew(self) -> None:
-        """Forget the modules: runners made from now on have fresh ones, elsewhere in memory."""
+        """Forget the modules, so that new runners get rebuilt ones, elsewhere in memory."""
         self._modules.clear()
 
     def activation_bytes(self, block: Block) -> int:
-        """Most bytes of activations held at once while the block runs, its input among them; see
-        `memory`.
+        """Return the most bytes of activations held at once while the block runs.
+
+        Its input is among them; `memory` names the kind of measurement.
         """
-        module, image = self._module(0, block), self._input(block.input)
-        return (cuda_peak_bytes if self.device.type == "cuda" else live_tensor_bytes)(module, image)
+        module = self._module(0, block)
+        image = self._input(block.input)
+        measure = cuda_peak_bytes if self.device.type == "cuda" else live_tensor_bytes
+        return measure(module, image)
 
     def runner(self, blocks: Sequence[Block]) -> Runner:
-        """A runner for a network of these blocks.
+        """Return a runner of a network of these blocks.
 
         Raises:
-            DeviceOutOfMemory: the device cannot hold it.
+            DeviceOutOfMemory: The device cannot hold it.
         """
         try:
-            modules = [self._module(place, block) for place, block in enumerate(blocks)]
+            modules = [self._module(position, block) for position, block in enumerate(blocks)]
             image = self._input(blocks[0].input)
         except torch.cuda.OutOfMemoryError as error:
             raise _out_of_memory(self.device, self.batch) from error
-        return (
-            CudaRunner(modules, image) if self.device.type == "cuda" else CpuRunner(modules, image)
-        )
+        kind = CudaRunner if self.device.type == "cuda" else CpuRunner
+        return kind(modules, image)
 
     def module_runner(self, module: nn.Module, input_shape: tuple[int, ...]) -> Runner:
-        """A runner for any module, whose only block is itself."""
+        """Return a runner of any module, whose only block is the module."""
         module = self._placed(module)
         image = self._input(input_shape)
-        return (
-            CudaRunner([module], image)
-            if self.device.type == "cuda"
-            else CpuRunner([module], image)
-        )
+        kind = CudaRunner if self.device.type == "cuda" else CpuRunner
+        return kind([module], image)
 
     def versions(self) -> Mapping[str, str]:
-        """Python, torch, and CUDA where it runs."""
-        found = {"python": platform.python_version(), "torch": str(torch.__version__)}
+        """Return the versions of Python, torch, and CUDA where it runs."""
+        versions = {"python": platform.python_version(), "torch": str(torch.__version__)}
         if self.device.type == "cuda":
             cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
-            found |= {"cuda": str(torch.version.cuda), "cudnn": str(cudnn)}
-        return found
+            versions |= {"cuda": str(torch.version.cuda), "cudnn": str(cudnn)}
+        return versions
 
     def _placed(self, module: nn.Module) -> nn.Module:
         module = module.eval().to(self.device, self.dtype)
         return module.to(memory_format=self.layout)  # type: ignore[call-overload,no-any-return]
 
-    def _module(self, place: int, block: Block) -> nn.Module:
-        key = (place, block.key)
+    def _module(self, position: int, block: Block) -> nn.Module:
+        key = (position, block.key)
         if key not in self._modules:
-            generator = torch.Generator().manual_seed(self.seed + place)
+            generator = torch.Generator().manual_seed(self.seed + position)
             module = materialise(lambda: build(block), unit_variance, generator)
             self._modules[key] = self._placed(module)
         return self._modules[key]
@@ -164,8 +165,9 @@ class TorchEager:
 
 
 def channels_last(conditions: Conditions) -> TorchEager:
-    """The backend with the channels of a pixel side by side in memory, as some processors and GPUs
-    prefer.
+    """Return the backend with the channels of a pixel adjacent in memory.
+
+    Some processors and GPUs run convolutions faster so.
     """
     return TorchEager(
         conditions.device, conditions.batch, conditions.precision, conditions.seed, True
@@ -173,30 +175,35 @@ def channels_last(conditions: Conditions) -> TorchEager:
 
 
 def unit_variance(module: nn.Module, generator: torch.Generator) -> None:
-    """He initialisation: activations keep their size through any depth.
+    """Initialise weights by He et al., so that activations have the same size at any depth.
 
     With a release's own initialisation they shrink to denormal numbers, which processors multiply
     many times slower.
+
+    Args:
+        module: Module to initialise.
+        generator: Random generator.
     """
-    for part in module.modules():
-        if isinstance(part, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(part.weight, generator=generator)
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
-        elif isinstance(part, nn.BatchNorm2d) and part.affine:
-            nn.init.ones_(part.weight)
-            nn.init.zeros_(part.bias)
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, generator=generator)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d) and layer.affine:
+            nn.init.ones_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
 
 class CpuRunner:
-    """Wall-clock times; torch on the processor returns when it is done."""
+    """Times by the wall clock; torch on the processor returns when it is done."""
 
     def __init__(self, modules: Sequence[nn.Module], image: Tensor):
-        self.modules, self.image = list(modules), image
+        self.modules = list(modules)
+        self.image = image
 
     @torch.inference_mode()
     def whole(self) -> float:
-        """The time of one run, in milliseconds."""
+        """Return the latency of one run in milliseconds."""
         x = self.image
         begin = time.perf_counter_ns()
         for module in self.modules:
@@ -205,8 +212,9 @@ class CpuRunner:
 
     @torch.inference_mode()
     def blocks(self) -> list[float]:
-        """The blocks' times within one run, in milliseconds."""
-        x, clock = self.image, time.perf_counter_ns
+        """Return the blocks' latencies within one run in milliseconds."""
+        x = self.image
+        clock = time.perf_counter_ns
         marks = [clock()]
         for module in self.modules:
             x = module(x)
@@ -215,15 +223,17 @@ class CpuRunner:
 
 
 class CudaRunner:
-    """Times by CUDA events; the device is waited for once a run, never between blocks."""
+    """Times blocks by CUDA events, with one synchronisation per run, none between blocks."""
 
     def __init__(self, modules: Sequence[nn.Module], image: Tensor):
-        self.modules, self.image = list(modules), image
+        self.modules = list(modules)
+        self.image = image
 
     @torch.inference_mode()
     def whole(self) -> float:
-        """The time of one run from launch to end, in milliseconds; no events, since batch 1 is
-        bound by launches.
+        """Return the latency of one run from launch to end in milliseconds.
+
+        It is timed without events, because small batches are bound by launches.
         """
         x = self.image
         torch.cuda.synchronize(self.image.device)
@@ -238,7 +248,7 @@ class CudaRunner:
 
     @torch.inference_mode()
     def blocks(self) -> list[float]:
-        """The blocks' times within one run, in milliseconds."""
+        """Return the blocks' latencies within one run in milliseconds."""
         events = [torch.cuda.Event(enable_timing=True) for _ in (None, *self.modules)]  # type: ignore[no-untyped-call]
         x = self.image
         try:

@@ -1,8 +1,8 @@
-"""Building a lookup table: blocks timed inside whole sampled networks, in interleaved rounds.
+"""Building of a lookup table: blocks are timed within sampled networks, in interleaved rounds.
 
-Timed alone, blocks find the caches and clocks that they made themselves; their sum misses whole
-networks by a fifth and ranks them badly. Inside networks each block meets what its neighbours leave
-it.
+Blocks that are timed in isolation find the caches and clocks that they left themselves; their sum
+is wrong by a fifth for whole networks, and ranks them badly. Within networks each block runs in the
+state that its neighbours leave.
 """
 
 from __future__ import annotations
@@ -40,18 +40,34 @@ def build(
     """Measure the blocks of a space on a backend.
 
     Args:
-        space: whose blocks and networks.
-        backend: runs them.
-        settings: budget, precision, seed.
-        name: of the table.
-        device: the device's identity.
-        conditions: backend, batch, precision, threads.
-        command: what the user typed; default: this process's command line.
-        progress: called after every round.
-        instruments: read beside times; default: none.
+        space: Space whose blocks and networks are measured.
+        backend: Backend that runs them.
+        settings: Budget, precision and seed.
+        name: Name of the table.
+        device: Identity of the device.
+        conditions: Backend, batch, precision and threads, which the table records.
+        command: Command that the table records. None stands for this process's command line.
+        progress: Called after every round with the fraction of the budget that is spent.
+        instruments: Energy counter and device state. None reads neither.
 
     Raises:
-        IncompleteMeasurement: some block occurs in no network that can be sampled.
+        IncompleteMeasurement: No sampled network has some block.
+
+    Example:
+        >>> import profiler, spaces
+        >>> from profiler.backends.base import Conditions
+        >>> from profiler.backends.registry import make
+        >>> space = spaces.get("nasbench-macro", input_size=16)
+        >>> table = profiler.build(
+        ...     space,
+        ...     make("torch", Conditions("cpu")),
+        ...     profiler.Settings(budget_s=0.1, fewest_networks=1),
+        ...     name="example",
+        ...     device={"kind": "cpu", "processor": "example"},
+        ...     conditions={"backend": "torch", "batch": 1, "precision": "fp32", "threads": 1},
+        ... )
+        >>> set(table.blocks) == set(space.all_blocks)
+        True
     """
     from spaces import __version__
 
@@ -62,13 +78,17 @@ def build(
         enough = False
         while not enough:
             session.round(latin_networks(space, session.rng))
-            error, seconds = session.standard_error(), time.monotonic() - begin
+            error = session.standard_error()
+            seconds = time.monotonic() - begin
             enough = session.enough(seconds, error)
             progress(
-                seconds / settings.budget_s, f"round {session.rounds}, standard error {error:.1%}"
+                seconds / settings.budget_s,
+                f"round {session.rounds}, standard error {error:.1%}",
             )
         session.cover()
-        seconds, memory = time.monotonic() - begin, session.memory()
+        seconds = time.monotonic() - begin
+        memory = session.memory()
+
     return LookupTable(
         name=name,
         space=space.name,

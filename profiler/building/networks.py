@@ -1,6 +1,4 @@
-"""Which networks a build measures: every candidate in every round, and every block at least a few
-times.
-"""
+"""Networks that a build measures, so that every candidate and every block is measured."""
 
 from __future__ import annotations
 
@@ -12,44 +10,56 @@ from spaces.space import Codes, SearchSpace
 
 
 def latin_networks(space: SearchSpace, rng: np.random.Generator) -> Codes:
-    """Codes [n, choices] of as many networks as the widest choice has candidates, at most 64.
+    """Return networks in which all candidates of each choice occur equally often.
 
-    Each candidate of each choice occurs in them, as equally often as the counts allow: a Latin
-    arrangement. Where that gives no architecture (an irregular space), one is sampled in its place.
+    They are a Latin arrangement of as many networks as the widest choice has candidates, at most
+    64. Where that gives no architecture (in an irregular space), one is sampled in its stead.
+
+    Args:
+        space: Space of the networks.
+        rng: Random generator.
+
+    Returns:
+        Codes [n, choices].
     """
     count = min(int(space.candidates.max()), 64)
     codes = np.empty((count, len(space.choices)), dtype=space.dtype, order="F")
     for column, candidates in enumerate(space.candidates):
+        # Permuted before it is repeated, so that the candidates that occur once more vary.
         codes[:, column] = rng.permutation(np.resize(rng.permutation(candidates), count))
     if space.irregular:
-        wrong = np.flatnonzero(~space.valid(codes))
-        codes[wrong] = space.sample(rng, len(wrong))
+        invalid = np.flatnonzero(~space.valid(codes))
+        codes[invalid] = space.sample(rng, len(invalid))
         codes = space.canonical(codes)
     return codes
 
 
 def covering_networks(
-    space: SearchSpace, missing: Collection[str], rng: np.random.Generator, drawn: int = 4096
+    space: SearchSpace, missing: Collection[str], rng: np.random.Generator, num_sampled: int = 4096
 ) -> Codes:
-    """Codes [n, choices] of few networks that hold the blocks `missing`, or as many of them as
-    sampled networks have.
+    """Return few networks that have the missing blocks, or as many of them as sampled ones have.
 
     Args:
-        space: whose networks.
-        missing: block keys.
-        rng: of the networks to choose from.
-        drawn: how many.
+        space: Space of the networks.
+        missing: Keys of the missing blocks.
+        rng: Random generator.
+        num_sampled: Number of sampled networks to select from.
+
+    Returns:
+        Codes [n, choices].
     """
-    codes = space.sample(rng, drawn)
+    codes = space.sample(rng, num_sampled)
     keys, counts = space.block_counts(codes)
-    wanted = np.isin(keys, list(missing))
-    open_, there = wanted.copy(), counts > 0
-    chosen: list[int] = []
-    while open_.any():
-        gains = there[:, open_].sum(1)
+    uncovered = np.isin(keys, list(missing))
+    occurs = counts > 0
+
+    # Greedy set cover: each network is the one with the most uncovered blocks.
+    selected: list[int] = []
+    while uncovered.any():
+        gains = occurs[:, uncovered].sum(1)
         best = int(gains.argmax())
         if not gains[best]:
             break
-        chosen.append(best)
-        open_ &= ~there[best]
-    return codes[chosen]
+        selected.append(best)
+        uncovered &= ~occurs[best]
+    return codes[selected]

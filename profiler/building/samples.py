@@ -1,4 +1,4 @@
-"""What the rounds of a build gave, and how precisely the blocks are known by it."""
+"""Samples of a build's rounds, and the precision of the blocks' latencies by them."""
 
 from __future__ import annotations
 
@@ -12,36 +12,40 @@ from profiler.instruments.references import References
 
 @dataclass(frozen=True)
 class WholeSample:
-    """One network in one round: its codes, the round, every run's time, the energy of a run where
-    it was read.
+    """The measurements of one network in one round.
 
-    `gaps` are its places among the references' turns. `blocks_ms` is what its blocks took in the
-    runs between, where they are timed.
+    Args:
+        codes: Codes of the network.
+        round: Number of the round.
+        intervals: Its intervals between reference runs.
+        latencies: Latency of every run in milliseconds.
+        energy_mj: Energy of one run in millijoules. None where the machine has no counter.
+        blocks_ms: Sum of its blocks' latencies in the runs between. None where they are not timed.
     """
 
     codes: tuple[int, ...]
     round: int
-    gaps: tuple[int, ...]
-    times: tuple[float, ...]
+    intervals: tuple[int, ...]
+    latencies: tuple[float, ...]
     energy_mj: float | None = None
     blocks_ms: float | None = None
 
     def state(self, states: NDArray[np.float64]) -> float:
-        """What the references took around it, of what they took in every gap."""
-        return float(np.median(states[list(self.gaps)]))
+        """Return the references' latency around the sample, given that in all intervals."""
+        return float(np.median(states[list(self.intervals)]))
 
 
 @dataclass
 class Samples:
-    """What was measured so far.
+    """All measurements so far.
 
     Args:
-        references: tell the machine's state.
-        rounds: so far.
-        blocks: block key -> [(gap, ms)].
-        networks: the whole networks.
-        states: clock in MHz and temperature in degrees Celsius of every round, where they can be
-            read.
+        references: Reference networks, which show the machine's state.
+        rounds: Number of rounds.
+        blocks: Block key -> pairs (interval, milliseconds).
+        networks: Samples of whole networks.
+        states: Clock in MHz and temperature in degrees Celsius after every round, where the device
+            reports them.
     """
 
     references: References
@@ -50,33 +54,37 @@ class Samples:
     networks: list[WholeSample] = field(default_factory=list)
     states: list[tuple[float, float]] = field(default_factory=list)
 
-    def drift_free(self) -> dict[str, NDArray[np.float64]]:
-        """Block key -> its times [samples] in units of the references' time around them."""
+    def drift_corrected(self) -> dict[str, NDArray[np.float64]]:
+        """Return the blocks' latencies in units of the references' latency around them.
+
+        Returns:
+            Block key -> latencies [samples].
+        """
         state = self.references.states()
         return {
-            key: np.array([ms / state[gap] for gap, ms in pairs])
+            key: np.array([latency / state[interval] for interval, latency in pairs])
             for key, pairs in self.blocks.items()
         }
 
-    def wholes(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Codes [n, choices] of the networks and their medians [n] in units of the references' time
-        around them.
+    def whole_networks(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return codes [n, choices] and medians [n] of the networks.
+
+        Medians are in units of the references' latency around them.
         """
         state = self.references.states()
         codes = np.array([sample.codes for sample in self.networks], dtype=np.int64)
-        return codes, np.array(
-            [np.median(sample.times) / sample.state(state) for sample in self.networks]
-        )
+        medians = [np.median(sample.latencies) / sample.state(state) for sample in self.networks]
+        return codes, np.array(medians)
 
     def standard_error(self) -> float:
-        """The largest relative standard error of a block's median.
+        """Return the largest relative standard error of a block's median.
 
-        1.2533 deviation / sqrt(n), with deviation = IQR / 1.349.
+        It is 1.2533 deviation / sqrt(n), with deviation = IQR / 1.349.
         """
         worst = 0.0
-        # Of the times as the table will give them: a device that only drifts can be measured
-        # precisely.
-        for times in self.drift_free().values():
-            low, middle, high = np.percentile(times, [25, 50, 75])
-            worst = max(worst, 1.2533 * (high - low) / 1.349 / np.sqrt(len(times)) / middle)
+        # Of drift-corrected latencies: a device that only drifts can be measured precisely.
+        for latencies in self.drift_corrected().values():
+            low, middle, high = np.percentile(latencies, [25, 50, 75])
+            error = 1.2533 * (high - low) / 1.349 / np.sqrt(len(latencies)) / middle
+            worst = max(worst, error)
         return float(worst)

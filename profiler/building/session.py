@@ -1,4 +1,4 @@
-"""A build under way: rounds of networks beside a reference, and what they say of the blocks."""
+"""A build in progress: rounds of networks between reference runs, and their results."""
 
 from __future__ import annotations
 
@@ -13,34 +13,45 @@ from profiler.building.samples import Samples, WholeSample
 from profiler.building.solving import Solution, solve
 from profiler.errors import IncompleteMeasurement
 from profiler.instruments.energy import EnergyCounter
-from profiler.instruments.references import LIFE, References
-from profiler.instruments.timing import fresh, runs_for, settled, warm_up
+from profiler.instruments.references import ROUNDS_PER_BUILD, References
+from profiler.instruments.timing import rebuild_runners, runs_for, settle, warm_up
 from spaces.space import Codes, SearchSpace
 from spaces.user_model.block import ModuleBlock
 from tables.lookup_table import BlockCost, Measurement, NetworkSample
 
 FEWEST_ROUNDS = 8
+"""Fewest rounds of a build."""
 
 REFERENCES = 3
-"""Networks that tell the machine's state: where one lies in memory makes it a percent faster or
-slower.
+"""Number of reference networks.
+
+The position of a single one in memory makes it a percent faster or slower.
 """
 
-_FEWEST_SAMPLES = 3  # of a block, before it counts as measured
+# Samples of a block before it counts as measured.
+_FEWEST_SAMPLES = 3
+
 _COVERING_PASSES = 20
-_TURNS = 3  # of a network that is compiled as a whole
+
+# Samples per round of a network that is compiled as a whole.
+_SAMPLES_PER_COMPILATION = 3
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a table is measured.
+    """Settings of a build.
 
     Args:
-        budget_s: seconds after which no further round begins.
-        precision_target: relative standard error of every block's median that is enough.
-        fewest_networks: whole networks that the correction needs at least, if the budget allows.
-        threads: torch threads on the processor.
-        seed: of the sampled networks and their order.
+        budget_s: Seconds after which no further round begins.
+        precision_target: Relative standard error of every block's median that suffices.
+        fewest_networks: Fewest whole networks that the correction needs, if the budget allows.
+        threads: Number of torch threads on the processor.
+        seed: Seed of the sampled networks and their order.
+
+    Example:
+        >>> import profiler
+        >>> profiler.Settings(budget_s=120.0).precision_target
+        0.01
     """
 
     budget_s: float = 60.0
@@ -52,11 +63,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Instruments:
-    """What is read beside times, where the machine has it.
+    """Instruments that a build reads in addition to the clock, where the machine has them.
 
     Args:
-        energy: counts the device's energy.
-        state: tells the clock in MHz and the temperature in degrees Celsius.
+        energy: Counter of the device's energy. None without one.
+        state: Function that returns the clock in MHz and the temperature in degrees Celsius, or
+            None.
     """
 
     energy: EnergyCounter | None = None
@@ -65,7 +77,7 @@ class Instruments:
 
 @dataclass
 class Session:
-    """A build under way."""
+    """A build in progress."""
 
     space: SearchSpace
     backend: Backend
@@ -81,82 +93,117 @@ class Session:
 
     @property
     def rounds(self) -> int:
+        """Number of rounds so far."""
         return self.samples.rounds
 
     def runner(self, row: Codes) -> Runner:
+        """Return a runner of the network of one row of codes."""
         return self.backend.network_runner(self.space, self.space.decode(row[None])[0])
 
     def reference_runners(self) -> list[Runner]:
-        """Fresh ones."""
-        return fresh(self.backend, self.space, self.space.decode(self.reference_codes))
+        """Return rebuilt runners of the reference networks."""
+        return rebuild_runners(self.backend, self.space, self.space.decode(self.reference_codes))
 
     def prepare(self) -> None:
+        """Warm up the reference networks and decide the number of runs of a sample."""
         runners = self.reference_runners()
         self.runs = runs_for(max(map(warm_up, runners)))
         self.samples = Samples(References(runners, max(2, self.runs // 2)))
 
     def round(self, networks: Codes) -> None:
-        """Measure networks in a fresh order, the references in turn between them.
+        """Measure networks in a random order, with a reference run after each.
 
-        Where the backend keeps parts of networks, all are made anew: where its weights lie in
-        memory makes a block a percent or two faster or slower, which would else be the same in
-        every round, and be taken for the block's own time. Where it compiles every network anew,
-        references cost as much as what is measured, and stay some rounds.
+        Where the backend shares modules between networks, all are rebuilt in every round: the
+        position of its weights in memory makes a block a percent or two faster or slower, which
+        would otherwise be the same in every round and be attributed to the block. Where it compiles
+        every network as a whole, references cost as much as networks, and are used for some rounds.
+
+        Args:
+            networks: Codes [n, choices].
         """
         references = self.samples.references
-        if isinstance(self.backend, Renews) or (self.rounds and self.rounds % LIFE == 0):
+        if isinstance(self.backend, Renews) or (
+            self.rounds and self.rounds % ROUNDS_PER_BUILD == 0
+        ):
             references.runners = self.reference_runners()
-        references.turn()
+
+        references.time_next()
         for index in self.rng.permutation(len(networks)):
-            self._network(networks[index])
-            references.turn()
+            self._measure(networks[index])
+            references.time_next()
         self.samples.rounds += 1
+
         state = self.instruments.state()
         if state is not None:
             self.samples.states.append(state)
 
-    def _network(self, row: Codes) -> None:
-        runner, timed = settled(self.runner(row), self.backend), self.backend.times_blocks
-        wholes: list[float] = []
-        parts: list[list[float]] = []
-        gaps: list[int] = []
-        # A block is timed again in every round; a network that had to be compiled for it is worth
-        # several turns.
-        for _ in range(1 if timed else _TURNS):
-            if not timed:
-                self.samples.references.turn()
-            self._turn(runner, wholes, parts)
-            gaps.append(self.samples.references.gap)
-        counter = self.instruments.energy
-        energy = counter.of(runner.whole) if counter is not None else None
-        own = float(np.median(np.sum(parts, axis=1))) if timed else None
-        codes = tuple(map(int, row))
-        self.samples.networks.append(
-            WholeSample(codes, self.rounds, tuple(gaps), tuple(wholes), energy, own)
-        )
-        if timed:
-            blocks = self.space.blocks(self.space.decode(row[None])[0])
-            for block, times in zip(blocks, np.median(np.array(parts), axis=0), strict=True):
-                self.samples.blocks.setdefault(block.key, []).append((gaps[0], float(times)))
+    def _measure(self, row: Codes) -> None:
+        """Measure one network and, where the backend times them, its blocks."""
+        runner = settle(self.runner(row), self.backend)
+        times_blocks = self.backend.times_blocks
+        latencies: list[float] = []
+        block_latencies: list[list[float]] = []
+        intervals: list[int] = []
+        # A block is timed again in every round. A network that had to be compiled for it is worth
+        # several samples.
+        for _ in range(1 if times_blocks else _SAMPLES_PER_COMPILATION):
+            if not times_blocks:
+                self.samples.references.time_next()
+            self._time(runner, latencies, block_latencies)
+            intervals.append(self.samples.references.interval)
 
-    def _turn(self, runner: Runner, wholes: list[float], parts: list[list[float]]) -> None:
-        timed = self.backend.times_blocks
-        for run in [runner.whole, runner.blocks if timed else runner.whole]:
-            run()
+        counter = self.instruments.energy
+        self.samples.networks.append(
+            WholeSample(
+                codes=tuple(map(int, row)),
+                round=self.rounds,
+                intervals=tuple(intervals),
+                latencies=tuple(latencies),
+                energy_mj=counter.per_run(runner.whole) if counter is not None else None,
+                blocks_ms=(
+                    float(np.median(np.sum(block_latencies, axis=1))) if times_blocks else None
+                ),
+            )
+        )
+        if times_blocks:
+            blocks = self.space.blocks(self.space.decode(row[None])[0])
+            medians = np.median(np.array(block_latencies), axis=0)
+            for block, latency in zip(blocks, medians, strict=True):
+                pairs = self.samples.blocks.setdefault(block.key, [])
+                pairs.append((intervals[0], float(latency)))
+
+    def _time(
+        self, runner: Runner, latencies: list[float], block_latencies: list[list[float]]
+    ) -> None:
+        """Time the runs of one sample and add their latencies to the lists."""
+        times_blocks = self.backend.times_blocks
+        # Two untimed runs, of the kinds that are timed: another network has just used the caches.
+        runner.whole()
+        if times_blocks:
+            runner.blocks()
+        else:
+            runner.whole()
         for _ in range(self.runs):
-            wholes.append(runner.whole())
-            if timed:
-                parts.append(runner.blocks())
+            latencies.append(runner.whole())
+            if times_blocks:
+                block_latencies.append(runner.blocks())
 
     def standard_error(self) -> float:
+        """Return the largest relative standard error of a block's cost, or of the solved costs."""
         if self.backend.times_blocks:
             return self.samples.standard_error()
         if len(self.samples.networks) < 3:
             return 1.0
-        self.solution = solve(self.space, *self.samples.wholes())
+        self.solution = solve(self.space, *self.samples.whole_networks())
         return self.solution.standard_error
 
     def enough(self, spent: float, error: float) -> bool:
+        """Return whether the build may end.
+
+        Args:
+            spent: Seconds since its begin.
+            error: Standard error of the blocks.
+        """
         if self.rounds < FEWEST_ROUNDS:
             return False
         if spent >= self.settings.budget_s:
@@ -165,16 +212,21 @@ class Session:
         return measured and error <= self.settings.precision_target and not self.uncovered()
 
     def uncovered(self) -> list[str]:
-        """Blocks of the space that were not measured often enough."""
+        """Return the blocks of the space that were not measured often enough."""
+        counts: Mapping[str, int] = {}
         if self.backend.times_blocks:
-            found = {key: len(times) for key, times in self.samples.blocks.items()}
-        else:
-            found = self.solution.occurrences if self.solution is not None else {}
-        return [key for key in self.space.all_blocks if found.get(key, 0) < _FEWEST_SAMPLES]
+            counts = {key: len(pairs) for key, pairs in self.samples.blocks.items()}
+        elif self.solution is not None:
+            counts = self.solution.occurrences
+        return [key for key in self.space.all_blocks if counts.get(key, 0) < _FEWEST_SAMPLES]
 
     def cover(self) -> None:
-        """Measure what rounds of every candidate left out: blocks that only some combinations of
-        choices have.
+        """Measure the blocks that the rounds have missed.
+
+        Rounds have every candidate, but some blocks exist only for combinations of choices.
+
+        Raises:
+            IncompleteMeasurement: No sampled network has some block.
         """
         for _ in range(_COVERING_PASSES):
             missing = self.uncovered()
@@ -192,19 +244,20 @@ class Session:
             )
 
     def memory(self) -> dict[str, int]:
-        """Block key -> most bytes of activations at once, where the backend tells it."""
+        """Return the peak bytes of activations by block key, where the backend measures them."""
         if not isinstance(self.backend, MeasuresMemory):
             return {}
-        # A module of a user's own may need more than one tensor, or its whole model, to run.
-        built = {
-            key: block
+        # A user's own module may need several tensors, or its whole model, to run.
+        return {
+            key: self.backend.activation_bytes(block)
             for key, block in self.space.all_blocks.items()
             if not isinstance(block, ModuleBlock)
         }
-        return {key: self.backend.activation_bytes(block) for key, block in built.items()}
 
     def measurement(self, seconds: float, error: float) -> Measurement:
-        states, counter = self.samples.states, self.instruments.energy
+        """Return the circumstances that the table records."""
+        states = self.samples.states
+        counter = self.instruments.energy
         return Measurement(
             rounds=self.rounds,
             seconds=round(seconds, 2),
@@ -212,7 +265,7 @@ class Session:
             stopped_by="precision" if error <= self.settings.precision_target else "budget",
             standard_error=round(error, 5),
             reference_codes=tuple(tuple(map(int, row)) for row in self.reference_codes),
-            reference_ms=_digits(self.reference_ms),
+            reference_ms=_round_ms(self.reference_ms),
             blocks="timed" if self.backend.times_blocks else "solved",
             memory=self.backend.memory if isinstance(self.backend, MeasuresMemory) else None,
             clock_mhz=tuple(clock for clock, _ in states) if states else None,
@@ -222,46 +275,61 @@ class Session:
 
     @property
     def reference_ms(self) -> float:
+        """The references' mean latency."""
         return self.samples.references.reference_ms
 
     def network_samples(self) -> tuple[NetworkSample, ...]:
+        """Return the samples of whole networks that the table records."""
         states = self.samples.references.states()
         return tuple(
             NetworkSample(
                 sample.codes,
                 sample.round,
-                tuple(map(_digits, sample.times)),
-                _digits(sample.state(states)),
+                tuple(map(_round_ms, sample.latencies)),
+                _round_ms(sample.state(states)),
                 sample.energy_mj,
-                None if sample.blocks_ms is None else _digits(sample.blocks_ms),
+                None if sample.blocks_ms is None else _round_ms(sample.blocks_ms),
             )
             for sample in self.samples.networks
         )
 
     def block_costs(self, memory: Mapping[str, int]) -> dict[str, BlockCost]:
+        """Return the costs of blocks that the table records.
+
+        Args:
+            memory: Block key -> peak bytes of activations.
+        """
         if self.backend.times_blocks:
             return self._timed_costs(memory)
-        found = self.solution or solve(self.space, *self.samples.wholes())
-        costs = {}
+        solution = self.solution or solve(self.space, *self.samples.whole_networks())
+        costs: dict[str, BlockCost] = {}
         for key, block in sorted(self.space.all_blocks.items()):
-            latency_ms = _digits(self.reference_ms * found.costs[key])
             costs[key] = BlockCost(
-                latency_ms, None, found.occurrences[key], block.macs, block.params, memory.get(key)
+                _round_ms(self.reference_ms * solution.costs[key]),
+                None,
+                solution.occurrences[key],
+                block.macs,
+                block.params,
+                memory.get(key),
             )
         return costs
 
     def _timed_costs(self, memory: Mapping[str, int]) -> dict[str, BlockCost]:
         costs: dict[str, BlockCost] = {}
-        for key, times in sorted(self.samples.drift_free().items()):
-            low, middle, high = self.reference_ms * np.percentile(times, [25, 50, 75])
+        for key, latencies in sorted(self.samples.drift_corrected().items()):
+            low, middle, high = self.reference_ms * np.percentile(latencies, [25, 50, 75])
             block = self.space.all_blocks[key]
-            spread = _digits(high - low)
             costs[key] = BlockCost(
-                _digits(middle), spread, len(times), block.macs, block.params, memory.get(key)
+                _round_ms(middle),
+                _round_ms(high - low),
+                len(latencies),
+                block.macs,
+                block.params,
+                memory.get(key),
             )
         return costs
 
 
-def _digits(value: float) -> float:
+def _round_ms(value: float) -> float:
     # A nanosecond is finer than any clock here; more digits would only fill the file.
     return round(float(value), 6)

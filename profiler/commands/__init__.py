@@ -1,4 +1,4 @@
-"""`python -m profiler`: measure blocks and networks on a device."""
+"""`python -m profiler`: commands that measure blocks and networks on a device."""
 
 from __future__ import annotations
 
@@ -31,32 +31,41 @@ main.add_command(build)
     "--table",
     "name",
     default=None,
-    help="Give this table's estimates beside; it sets the conditions.",
+    help="Table whose estimates are reported as well; it sets the conditions.",
 )
 @click.option(
-    "--backend", "backend_name", default="torch", show_default=True, help="What runs architectures."
+    "--backend",
+    "backend_name",
+    default="torch",
+    show_default=True,
+    help="Backend that runs architectures.",
 )
 @click.option(
-    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Images at a time."
+    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Batch size."
 )
 @click.option("--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True)
 @click.option(
-    "--threads", type=click.IntRange(min=1), default=None, help="Threads.  [default: all cores]"
+    "--threads",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Number of threads.  [default: all cores]",
 )
 @click.option(
     "--rounds",
     type=click.IntRange(min=3),
     default=20,
     show_default=True,
-    help="Turns of each file.",
+    help="Number of rounds; each times every file.",
 )
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the turns' order.")
+@click.option(
+    "--seed", type=SEED, default=0, show_default=True, help="Seed of the order in each round."
+)
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="Write the JSON.",
+    help="File to write the JSON to.",
 )
 def measure(
     files: tuple[Path, ...],
@@ -72,10 +81,10 @@ def measure(
 ) -> None:
     """Measure architectures (JSON) and ONNX models in interleaved rounds, and print JSON.
 
-    An architecture runs in the backend as tables are measured, an ONNX model under onnxruntime.
-    With a table, what the networks of its backend measure is also given as it would have been in
-    the state that the device was in at the build; an ONNX model is one of them where `oneshot
-    export` wrote it and the table is of onnxruntime.
+    An architecture runs in the backend as for tables, an ONNX model in onnxruntime. With a table,
+    the latencies of its backend's networks are also reported as they would have been in the
+    device's state at the build. An ONNX model is one of these networks if `oneshot export` wrote it
+    and the table is of onnxruntime.
     """
     import json
 
@@ -88,19 +97,25 @@ def measure(
 
     table = load(name) if name else None
     if table is not None:
-        backend_name, precision = (
-            str(table.conditions["backend"]),
-            str(table.conditions["precision"]),
-        )
-        batch, threads = int(table.conditions["batch"]), int(table.conditions["threads"])
+        # Latencies under other conditions would not compare with the estimates.
+        backend_name = str(table.conditions["backend"])
+        precision = str(table.conditions["precision"])
+        batch = int(table.conditions["batch"])
+        threads = int(table.conditions["threads"])
     device = find(device_name)
     threads = threads or device.threads
     conditions = Conditions(device.torch_name, batch, precision, threads, seed)
-    found = measure_files(
-        files, make(backend_name, conditions), conditions, table=table, rounds=rounds
-    )
-    told = {"device": device.processor, "batch": batch, "precision": precision, "threads": threads}
-    text = json.dumps({**told, "table": name, "rounds": rounds, "measured": found}, indent=1)
+    backend = make(backend_name, conditions)
+    report = {
+        "device": device.processor,
+        "batch": batch,
+        "precision": precision,
+        "threads": threads,
+        "table": name,
+        "rounds": rounds,
+        "measured": measure_files(files, backend, conditions, table=table, rounds=rounds),
+    }
+    text = json.dumps(report, indent=1)
     if output is not None:
         write_text(output, text + "\n")
     click.echo(text)
@@ -115,31 +130,32 @@ main.add_command(validate)
     "--plot",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="Write a PNG as well.",
+    help="PNG file to write a picture to.",
 )
 @click.option(
     "--correction",
     type=click.Choice(["ridge", "linear", "mlp", "none", "best"]),
     default="ridge",
     show_default=True,
-    help="How whole networks correct the block sum; best compares them by cross-validation.",
+    help="Correction of the block sum by whole networks; best compares them by cross-validation.",
 )
 def show(table: str, plot: Path | None, correction: str) -> None:
     """Show a table: its conditions, its blocks, and how well they explain whole networks.
 
-    The picture has predicted over measured latency, and what each candidate of each layer costs.
+    The picture shows predicted over measured latencies, and the cost of each candidate.
     """
     from profiler.commands.show import print_table
     from tables.store import load
 
-    found = load(table)
+    lookup_table = load(table)
     if plot is None:
-        print_table(found, correction)
+        print_table(lookup_table, correction)
         return
     from profiler.plots import plot_table
 
-    plot_table(found, plot)
-    print_table(found, correction)
+    # The picture first: a folder that cannot be written to is an error without a long output.
+    plot_table(lookup_table, plot)
+    print_table(lookup_table, correction)
     click.echo(f"wrote {plot}")
 
 
@@ -152,11 +168,13 @@ def compare(first: str, second: str) -> None:
     from profiler.comparison import print_comparison
     from tables.store import load
 
-    tables = load(first), load(second)
-    names = (
-        (tables[0].name, tables[1].name) if tables[0].name != tables[1].name else (first, second)
-    )
-    print_comparison(compare_tables(*tables), names)
+    first_table = load(first)
+    second_table = load(second)
+    names = (first_table.name, second_table.name)
+    # Tables of the same name are distinguished by their files.
+    if first_table.name == second_table.name:
+        names = (first, second)
+    print_comparison(compare_tables(first_table, second_table), names)
 
 
 @main.command(epilog=example("python -m profiler devices"))
@@ -166,10 +184,10 @@ def devices() -> None:
     from rich.table import Table
 
     from profiler.backends.registry import available
-    from profiler.instruments.devices import devices as found
+    from profiler.instruments.devices import devices as find_devices
 
     table = Table("--device", "processor", "cores", "system")
-    for device in found():
+    for device in find_devices():
         table.add_row(
             device.name,
             device.processor,

@@ -1,4 +1,4 @@
-"""`python -m profiler build`: one lookup table for each condition that is asked for."""
+"""`python -m profiler build`: one lookup table for each combination of conditions."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from profiler.commands.parameters import PRECISIONS, SEED, ListOf, seconds, table_name
+from profiler.commands.parameters import PRECISIONS, SEED, ListOf, default_name, seconds
 from profiler.instruments.allocator import condition
 from spaces.console.group import example
+from tables.metrics import MARGIN
 
 if TYPE_CHECKING:
     from profiler.instruments.devices import Device
     from spaces.space import SearchSpace
     from tables.lookup_table import LookupTable
 
+# Sigma over a network's latency beyond which a table is called noisy.
 _NOISY = 0.06
 
 
@@ -31,14 +33,14 @@ _NOISY = 0.06
     "--backend",
     default="torch",
     show_default=True,
-    help="What runs networks; an unknown name lists those there are.",
+    help="Backend that runs networks; `python -m profiler devices` lists them.",
 )
 @click.option(
     "--space",
     "space_name",
     default="spos",
     show_default=True,
-    help="The space whose blocks are measured.",
+    help="Space whose blocks are measured.",
 )
 @click.option(
     "--batch",
@@ -46,7 +48,7 @@ _NOISY = 0.06
     type=ListOf(click.IntRange(min=1)),
     default="1",
     show_default=True,
-    help="Images at a time.",
+    help="Batch sizes, separated by commas.",
 )
 @click.option(
     "--precision",
@@ -60,25 +62,31 @@ _NOISY = 0.06
     "resolutions",
     type=ListOf(click.IntRange(min=1)),
     default=None,
-    help="Input sizes in pixels.  [default: the space's own]",
+    help="Input sizes in pixels, separated by commas.  [default: the space's]",
 )
 @click.option(
-    "--threads", type=click.IntRange(min=1), default=None, help="Threads.  [default: all cores]"
+    "--threads",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Number of threads.  [default: all cores]",
 )
 @click.option(
-    "--cores", type=ListOf(click.IntRange(min=0)), default=None, help="Run on these cores alone."
+    "--cores",
+    type=ListOf(click.IntRange(min=0)),
+    default=None,
+    help="Cores to run on, separated by commas.  [default: all]",
 )
 @click.option(
     "--budget",
     default="60s",
     show_default=True,
-    help="Time to measure each table for, such as 60s or 2m.",
+    help="Time for each table, such as 60s or 2m.",
 )
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the sampled networks.")
-@click.option("--name", default=None, help="The table's name.  [default: the file's name]")
 @click.option(
-    "--upload", "url", default=None, help="Hand the tables to the service at this address as well."
+    "--seed", type=SEED, default=0, show_default=True, help="Seed of the sampled networks."
 )
+@click.option("--name", default=None, help="Name of the table.  [default: the file's name]")
+@click.option("--upload", "url", default=None, help="Address of a service to upload the tables to.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
 def build(
     device_name: str,
@@ -95,11 +103,11 @@ def build(
     url: str | None,
     output: Path | None,
 ) -> None:
-    """Measure a space's blocks inside whole networks and write a lookup table.
+    """Measure a space's blocks within whole networks and write a lookup table.
 
-    Batch, precision and resolution may be lists: one table is written for each combination, and
-    what differs is added to the file's name. A service is told its bearer token by the environment
-    variable PATHFIT_TOKEN.
+    Batch, precision and resolution may be lists: one table is written for each combination, and the
+    conditions that differ are added to the file's name. The environment variable PATHFIT_TOKEN has
+    the bearer token of a service.
     """
     budget_s = seconds(budget)
     if cores is not None:
@@ -108,32 +116,46 @@ def build(
     from spaces.registry import get
 
     device = find(device_name)
-    spaces = [sized(space_name, size) for size in resolutions] if resolutions else [get(space_name)]
     threads = threads or device.threads
-    lists = {"r": len(spaces), "b": len(batches), "p": len(precisions)}
-    plans = []
-    for (place, space), batch, precision in itertools.product(
-        enumerate(spaces), batches, precisions
+    sizes: tuple[int | None, ...] = resolutions or (None,)
+    spaces = [get(space_name) if size is None else sized(space_name, size) for size in sizes]
+    plans: list[_Plan] = []
+    for (size, space), batch, precision in itertools.product(
+        zip(sizes, spaces, strict=True), batches, precisions
     ):
-        told = {"r": f"r{(resolutions or (0,))[place]}", "b": f"b{batch}", "p": precision}
-        ending = "".join(f"-{told[key]}" for key, count in lists.items() if count > 1)
-        plans.append(_Plan(space, device, backend, batch, precision, threads, ending))
-    # Conditions that cannot be met are told before anything is measured.
-    made = [plan.backend(seed) for plan in plans]
-    for plan, runtime in zip(plans, made, strict=True):
+        # Only the conditions with several values distinguish the files.
+        suffix = f"-r{size}" if len(sizes) > 1 else ""
+        suffix += f"-b{batch}" if len(batches) > 1 else ""
+        suffix += f"-{precision}" if len(precisions) > 1 else ""
+        plans.append(_Plan(space, device, backend, batch, precision, threads, suffix))
+
+    # All backends first: conditions that cannot be met are an error before anything is measured.
+    runtimes = [plan.backend(seed) for plan in plans]
+    for plan, runtime in zip(plans, runtimes, strict=True):
         path = plan.path(output)
-        table = plan.measure(runtime, budget_s, seed, f"{name}{plan.ending}" if name else path.stem)
+        table_name = f"{name}{plan.suffix}" if name else path.stem
+        table = plan.measure(runtime, budget_s, seed, table_name)
         table.save(path)
         _summarise(table, path)
         if url is not None:
             from profiler.upload import upload
 
-            click.echo(f"handed to {upload(table, url)}")
+            click.echo(f"uploaded to {upload(table, url)}")
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """One table to build; `ending` tells it from the others of the same command."""
+    """A table to build.
+
+    Args:
+        space: Space whose blocks are measured.
+        device: Device to measure on.
+        runtime: Name of the backend.
+        batch: Batch size.
+        precision: Precision of the numbers.
+        threads: Number of threads.
+        suffix: Suffix of the file's name, which distinguishes it from the command's other tables.
+    """
 
     space: SearchSpace
     device: Device
@@ -141,7 +163,7 @@ class _Plan:
     batch: int
     precision: str
     threads: int
-    ending: str
+    suffix: str
 
     def backend(self, seed: int) -> Any:
         from profiler.backends.base import Conditions
@@ -156,12 +178,16 @@ class _Plan:
         from tables.store import DEFAULT_FOLDER
 
         if output is not None:
-            return output.with_name(f"{output.stem}{self.ending}{output.suffix}")
-        conditions = self.runtime, self.batch, self.precision, self.threads
-        return (
-            DEFAULT_FOLDER
-            / f"{table_name(self.space.name, self.device.processor, *conditions)}.json"
+            return output.with_name(f"{output.stem}{self.suffix}{output.suffix}")
+        name = default_name(
+            self.space.name,
+            self.device.processor,
+            self.runtime,
+            self.batch,
+            self.precision,
+            self.threads,
         )
+        return DEFAULT_FOLDER / f"{name}.json"
 
     def measure(self, runtime: Any, budget_s: float, seed: int, name: str) -> LookupTable:
         from profiler.building.builder import Instruments, Settings
@@ -185,8 +211,10 @@ class _Plan:
 
 
 def sized(name: str, size: int) -> SearchSpace:
-    """The space of a name with images of `size` pixels; raises InvalidParameter where it leaves no
-    choice of that.
+    """Return the space of a name with images of `size` pixels.
+
+    Raises:
+        InvalidParameter: The space has a fixed size.
     """
     from spaces.errors import InvalidParameter
     from spaces.registry import get
@@ -194,6 +222,7 @@ def sized(name: str, size: int) -> SearchSpace:
     try:
         return get(name, input_size=size)
     except InvalidParameter as error:
+        # Spaces that search for the resolution have a list of them in place of a size.
         try:
             return get(name, resolutions=(size,))
         except InvalidParameter:
@@ -201,17 +230,22 @@ def sized(name: str, size: int) -> SearchSpace:
 
 
 def affinity() -> dict[str, list[int]]:
-    """The cores that this process may run on, as a table's conditions record them; nothing where
-    that is not told.
+    """Return the cores of this process as a table's conditions record them.
+
+    The result is empty where the system does not report them.
     """
     import os
 
-    return {"affinity": sorted(os.sched_getaffinity(0))} if hasattr(os, "sched_getaffinity") else {}
+    if not hasattr(os, "sched_getaffinity"):
+        return {}
+    return {"affinity": sorted(os.sched_getaffinity(0))}
 
 
 def pin(cores: tuple[int, ...]) -> None:
-    """Run this process, and the threads that it will start, on these cores alone; raises
-    click.BadParameter.
+    """Run this process, and the threads that it will start, on these cores alone.
+
+    Raises:
+        click.BadParameter: The system does not support that, or has no such core.
     """
     import os
 
@@ -219,11 +253,11 @@ def pin(cores: tuple[int, ...]) -> None:
         raise click.BadParameter(
             "this system does not let a process choose its cores", param_hint="--cores"
         )
-    there = os.sched_getaffinity(0)
-    if not set(cores) <= there:
-        wrong = sorted(set(cores) - there)[0]
+    usable = os.sched_getaffinity(0)
+    if not set(cores) <= usable:
+        unknown = sorted(set(cores) - usable)[0]
         raise click.BadParameter(
-            f"there is no core {wrong}; there is: {', '.join(map(str, sorted(there)))}",
+            f"there is no core {unknown}; there is: {', '.join(map(str, sorted(usable)))}",
             param_hint="--cores",
         )
     os.sched_setaffinity(0, cores)
@@ -234,7 +268,8 @@ def _summarise(table: LookupTable, path: Path) -> None:
 
     from spaces.registry import get
 
-    measured, model = table.measured, table.cost_model(get(table.space))
+    measured = table.measured
+    model = table.cost_model(get(table.space))
     least, greatest = model.bounds()
     console = Console(soft_wrap=True)
     console.print(
@@ -249,7 +284,7 @@ def _summarise(table: LookupTable, path: Path) -> None:
     if model.sigma is not None and model.sigma > _NOISY * measured.reference_ms:
         console.print(
             f"[yellow]sigma is {model.sigma / measured.reference_ms:.0%} of a network's latency,"
-            " and searches keep 1.64 sigma free: a quiet machine or a longer --budget narrows"
-            " it[/yellow]"
+            f" and searches keep a margin of {MARGIN:g} sigma: a quiet machine or a longer --budget"
+            " reduces it[/yellow]"
         )
     console.print(f"wrote {path}")

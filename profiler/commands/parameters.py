@@ -1,4 +1,4 @@
-"""Values of the profiler's options: durations, lists, names of tables."""
+"""Parameter types of the profiler's options, and default names of tables."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
 
 class ListOf(click.ParamType[tuple[Any, ...]]):
-    """Values of a type separated by commas, none twice.
+    """Distinct values separated by commas.
 
     Args:
-        item: the type of each.
+        item: Type of each value.
     """
 
     def __init__(self, item: click.ParamType[Any]):
-        self.item, self.name = item, f"{item.name} list"
+        self.item = item
+        self.name = f"{item.name} list"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
         return f"{self.item.get_metavar(param, ctx) or self.item.name.upper()}[,...]"
@@ -26,18 +27,22 @@ class ListOf(click.ParamType[tuple[Any, ...]]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[Any, ...]:
+        # A default may have been converted already.
         if isinstance(value, tuple):
             return value
-        found = tuple(self.item.convert(part.strip(), param, ctx) for part in str(value).split(","))
-        if len(set(found)) < len(found):
+        texts = str(value).split(",")
+        values = tuple(self.item.convert(text.strip(), param, ctx) for text in texts)
+        if len(set(values)) < len(values):
             self.fail(f"{value!r} names a value twice", param, ctx)
-        return found
+        return values
 
 
 def seconds(text: str) -> float:
-    """A duration such as `60s`, `2m` or `45` in seconds; raises click.BadParameter."""
+    """Return a duration such as `60s`, `2m` or `45` in seconds; raises click.BadParameter."""
     units = {"s": 1.0, "m": 60.0, "h": 3600.0}
-    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
+    # A number without a unit is in seconds.
+    number = text[:-1] if text[-1:] in units else text
+    unit = units.get(text[-1:], 1.0)
     try:
         value = float(number) * unit
     except ValueError:
@@ -49,13 +54,15 @@ def seconds(text: str) -> float:
     return value
 
 
-def table_name(
+def default_name(
     space: str, processor: str, backend: str, batch: int, precision: str, threads: int
 ) -> str:
-    """The name that a table gets by default, such as `spos-amd-epyc-b1-fp32-t2`; torch goes without
-    saying.
+    """Return the default name of a table, such as `spos-amd-epyc-b1-fp32-t2`.
+
+    Torch, the default backend, is not part of it.
     """
-    words = f"{space} {processor}".lower()
-    slug = "-".join("".join(letter if letter.isalnum() else " " for letter in words).split())
+    text = f"{space} {processor}".lower()
+    words = "".join(letter if letter.isalnum() else " " for letter in text).split()
+    slug = "-".join(words)
     runtime = "" if backend == "torch" else f"-{backend}"
     return f"{slug}{runtime}-b{batch}-{precision}-t{threads}"

@@ -1,4 +1,4 @@
-"""What the profiler shows on a terminal."""
+"""Output of lookup tables on a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from tables.lookup_table import LookupTable
 
 
 def print_table(table: LookupTable, correction: str = "ridge") -> None:
-    """Print a lookup table: identity, conditions, blocks by cost, and what a correction found."""
+    """Print a lookup table: identity, conditions, blocks by cost, and cost models.
+
+    Args:
+        table: The table.
+        correction: Correction of the latency model.
+    """
     console = Console()
     console.print(f"[bold]{table.name}[/bold]  {table.space} on {table.device['processor']}")
     console.print(
@@ -33,38 +38,52 @@ def print_table(table: LookupTable, correction: str = "ridge") -> None:
         spread = "-" if cost.latency_iqr_ms is None else f"{cost.latency_iqr_ms:.4f}"
         samples = "-" if cost.samples is None else str(cost.samples)
         memory = "-" if cost.activation_bytes is None else f"{cost.activation_bytes / 2**20:.2f}"
-        counts = f"{cost.macs / 1e6:.2f}", str(cost.params)
-        rows.add_row(key, f"{cost.latency_ms:.4f}", spread, samples, *counts, memory)
+        macs = f"{cost.macs / 1e6:.2f}"
+        latency = f"{cost.latency_ms:.4f}"
+        rows.add_row(key, latency, spread, samples, macs, str(cost.params), memory)
     console.print(rows)
     if table.measurement is not None and table.measurement.blocks == "solved":
-        console.print("the runtime joins blocks: their costs are solved from whole networks")
+        console.print("the runtime fuses blocks: their costs are solved from whole networks")
+    _print_models(console, table, correction)
+
+
+def _print_models(console: Console, table: LookupTable, correction: str) -> None:
+    """Print the ranges of latency, memory and energy, and the quality of the correction."""
     space = get(table.space)
     model = table.cost_model(space, correction=correction)
     console.print(f"networks take {_range(model, 'ms')}")
     if model.correction is not None:
-        found = model.correction
+        fitted = model.correction
         console.print(
-            f"{found.count} whole networks ({found.outliers} disturbed ones left out): sigma"
-            f" {found.sigma:.3g} ms by the {found.kind} correction (residual {found.residual:.3g}"
-            f" ms), of the block sum with an intercept {found.naive_sigma:.3g} ms"
+            f"{fitted.count} whole networks ({fitted.outliers} disturbed ones left out): sigma"
+            f" {fitted.sigma:.3g} ms by the {fitted.kind} correction (residual"
+            f" {fitted.residual:.3g} ms), of the block sum with an intercept"
+            f" {fitted.naive_sigma:.3g} ms"
         )
-        if found.scores:
-            compared = ", ".join(f"{kind} {score:.3g} ms" for kind, score in found.scores.items())
+        if fitted.scores:
+            compared = ", ".join(f"{kind} {score:.3g} ms" for kind, score in fitted.scores.items())
             console.print(f"5-fold residuals: {compared}")
-    known = measured_models(table, space)
-    if "memory_bytes" in known:
+
+    models = measured_models(table, space)
+    if "memory_bytes" in models:
         console.print(
-            f"networks hold {_range(known['memory_bytes'], 'MiB', 2**20)} of activations at once"
+            f"networks hold {_range(models['memory_bytes'], 'MiB', 2**20)} of activations at once"
         )
-    if "energy_mj" in known and table.measurement is not None:
-        energy, counter = known["energy_mj"], table.measurement.energy
+    if "energy_mj" in models and table.measurement is not None:
+        energy = models["energy_mj"]
+        counter = table.measurement.energy
         console.print(
             f"networks take {_range(energy, 'mJ')} a run, sigma {energy.sigma:.3g} mJ ({counter})"
         )
 
 
 def compact_table(*names: Column | str, title: str | None = None) -> Table:
-    """A table without lines between the columns, so that 80 columns of a terminal hold more."""
+    """Return a table without lines between the columns, so that it fits 80 characters.
+
+    Args:
+        *names: Names of the columns.
+        title: Title above the table. None for none.
+    """
     return Table(
         *names,
         title=title,
@@ -77,5 +96,5 @@ def compact_table(*names: Column | str, title: str | None = None) -> Table:
 
 def _range(model: CostModel, unit: str, divisor: float = 1.0) -> str:
     least, greatest = model.bounds()
-    found = "" if model.exact_bounds else ", as far as a search finds,"
-    return f"{least.value / divisor:.4g} to {greatest.value / divisor:.4g} {unit}{found}"
+    caveat = "" if model.exact_bounds else ", as far as a search finds,"
+    return f"{least.value / divisor:.4g} to {greatest.value / divisor:.4g} {unit}{caveat}"

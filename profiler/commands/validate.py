@@ -1,4 +1,4 @@
-"""`python -m profiler validate`: a table held against networks that it has not seen."""
+"""`python -m profiler validate`: a table compared with networks that it was not built from."""
 
 from __future__ import annotations
 
@@ -18,41 +18,45 @@ if TYPE_CHECKING:
 @click.command(epilog=example("python -m profiler validate my-cpu.json --networks 30"))
 @click.argument("table")
 @click.option(
-    "--networks", type=click.IntRange(min=3), default=30, show_default=True, help="Random networks."
+    "--networks",
+    type=click.IntRange(min=3),
+    default=30,
+    show_default=True,
+    help="Number of random networks.",
 )
 @click.option(
     "--searched",
     type=click.IntRange(min=0),
     default=10,
     show_default=True,
-    help="Searched networks at each limit.",
+    help="Number of searched networks at each limit.",
 )
 @click.option(
     "--rounds",
     type=click.IntRange(min=4),
     default=20,
     show_default=True,
-    help="Turns of each network.",
+    help="Number of rounds; each times every network.",
 )
 @click.option(
     "--correction",
     type=click.Choice(["ridge", "linear", "mlp", "best"]),
     default="ridge",
     show_default=True,
-    help="How whole networks correct the block sum.",
+    help="Correction of the block sum by whole networks.",
 )
 @click.option(
-    "--device", "device_name", default=None, help="cpu, gpu, gpu:1  [default: of the table's kind]"
+    "--device", "device_name", default=None, help="cpu, gpu, gpu:1  [default: the table's kind]"
 )
 @click.option(
-    "--seed", type=SEED, default=1, show_default=True, help="Of the networks and the orders."
+    "--seed", type=SEED, default=1, show_default=True, help="Seed of the networks and the orders."
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default=None,
-    help="Write JSON.",
+    help="File to write the results to, as JSON.",
 )
 def validate(
     table: str,
@@ -64,16 +68,17 @@ def validate(
     seed: int,
     output: Path | None,
 ) -> None:
-    """Measure networks that a table has not seen, and hold its estimates against them.
+    """Measure networks that a table was not built from, and compare its estimates with them.
 
-    Random networks, none of them among the table's, tell its error and how it ranks; the agreement
-    of two halves of the measurements is the ceiling of any ranking. Searched networks, which find
-    what a table takes for cheap, are measured under limits at the 10th, 50th and 90th percentile of
-    the range of limits.
+    Random networks, none of which is in the table, show its error and its ranking; the agreement
+    of two halves of the measurements is the ceiling of any ranking. Searched networks, which the
+    table is prone to underestimate, are measured under limits at the 10th, 50th and 90th percentile
+    of the range of limits.
     """
     import json
 
-    import scipy.stats  # noqa: F401 - named as missing before anything is measured
+    # Imported now: a missing scipy is an error before anything is measured.
+    import scipy.stats  # noqa: F401
 
     from profiler.backends.base import Conditions
     from profiler.backends.registry import make
@@ -84,22 +89,22 @@ def validate(
     from spaces.registry import get
     from tables.store import load
 
-    found = load(table)
-    space, told = get(found.space), found.conditions
-    found.measured  # noqa: B018 - raises where the table was imported
-    device = find(device_name or ("gpu" if found.device["kind"] == "cuda" else "cpu"))
+    lookup_table = load(table)
+    lookup_table.measured  # noqa: B018 - raises where the table was imported
+    recorded = lookup_table.conditions
+    device = find(device_name or ("gpu" if lookup_table.device["kind"] == "cuda" else "cpu"))
     conditions = Conditions(
         device.torch_name,
-        int(told["batch"]),
-        str(told["precision"]),
-        int(told["threads"]),
-        found.seed,
+        int(recorded["batch"]),
+        str(recorded["precision"]),
+        int(recorded["threads"]),
+        lookup_table.seed,
     )
-    backend = make(str(told["backend"]), conditions)
-    with Bar(f"validating {found.name}") as bar:
+    backend = make(str(recorded["backend"]), conditions)
+    with Bar(f"validating {lookup_table.name}") as bar:
         result = validate_table(
-            found,
-            space,
+            lookup_table,
+            get(lookup_table.space),
             backend,
             networks=networks,
             searched=searched,
@@ -109,14 +114,12 @@ def validate(
             progress=bar.update,
         )
     if output is not None:
-        write_text(
-            output,
-            json.dumps({"table": found.name, "seed": seed, **result.to_dict()}, indent=1) + "\n",
-        )
-    _print(found, result, device.processor)
+        report = {"table": lookup_table.name, "seed": seed, **result.to_dict()}
+        write_text(output, json.dumps(report, indent=1) + "\n")
+    _print(lookup_table, result, device.processor)
 
 
-def _print(table: LookupTable, found: Validation, processor: str) -> None:
+def _print(table: LookupTable, validation: Validation, processor: str) -> None:
     from rich.console import Console
 
     from profiler.commands.show import compact_table
@@ -127,26 +130,31 @@ def _print(table: LookupTable, found: Validation, processor: str) -> None:
             f"[yellow]the table is of {table.device['processor']}, this device is"
             f" {processor}[/yellow]"
         )
-    title = f"{found.networks} random networks of {table.space}, {found.rounds} rounds"
+    title = f"{validation.networks} random networks of {table.space}, {validation.rounds} rounds"
     names = "estimate", "MAPE raw", "MAPE", "in 5%", "in 10%", "largest", "Spearman", "Kendall"
     rows = compact_table(*names, title=title)
-    rows.add_row("cost model", *_cells(found.estimate))
-    rows.add_row("block sum", *_cells(found.block_sum))
-    ranks = f"{found.ceiling_spearman:.3f}", f"{found.ceiling_kendall:.3f}"
-    rows.add_row("ceiling", "", f"{found.ceiling_mape:.2%}", *[""] * 3, *ranks)
+    rows.add_row("cost model", *_cells(validation.estimate))
+    rows.add_row("block sum", *_cells(validation.block_sum))
+    rows.add_row(
+        "ceiling",
+        "",
+        f"{validation.ceiling_mape:.2%}",
+        *[""] * 3,
+        f"{validation.ceiling_spearman:.3f}",
+        f"{validation.ceiling_kendall:.3f}",
+    )
     console.print(rows)
     console.print(
-        "ceiling: how well two halves of the rounds agree; a perfect estimate would be off by so"
-        " much"
+        "ceiling: the agreement of two halves of the rounds, and so the error of a perfect estimate"
     )
     console.print(
-        f"the reference network takes {found.drift:.3f} times as long as at the build, "
-        "which is divided out of all but what is called raw"
+        f"the reference network takes {validation.drift:.3f} times as long as at the build, "
+        "which is divided out of all but the raw values"
     )
     limits = compact_table(
         "percentile", "limit", "searched networks", "within it", "within it, raw"
     )
-    for limit in found.limits:
+    for limit in validation.limits:
         cells = (
             f"{limit.limit_ms:.4g} ms",
             str(limit.networks),
@@ -157,13 +165,13 @@ def _print(table: LookupTable, found: Validation, processor: str) -> None:
     console.print(limits)
 
 
-def _cells(found: Accuracy) -> list[str]:
-    shares = found.mape_raw, found.mape
-    near = found.within_5, found.within_10
+def _cells(accuracy: Accuracy) -> list[str]:
     return [
-        *(f"{share:.2%}" for share in shares),
-        *(f"{share:.0%}" for share in near),
-        f"{found.largest:.2%}",
-        f"{found.spearman:.3f}",
-        f"{found.kendall:.3f}",
+        f"{accuracy.mape_raw:.2%}",
+        f"{accuracy.mape:.2%}",
+        f"{accuracy.within_5:.0%}",
+        f"{accuracy.within_10:.0%}",
+        f"{accuracy.largest:.2%}",
+        f"{accuracy.spearman:.3f}",
+        f"{accuracy.kendall:.3f}",
     ]

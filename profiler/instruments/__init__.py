@@ -1,1 +1,1 @@
-"""Instruments: clocks, reference networks, memory and energy counters."""
+"""Instruments: timing, reference networks, memory, energy and device state."""

@@ -13,13 +13,13 @@ from profiler.errors import DeviceNotFound
 
 @dataclass(frozen=True)
 class Device:
-    """A processor that networks can be measured on.
+    """A processor or GPU on which networks can be measured.
 
     Args:
         kind: `cpu` or `cuda`.
-        index: of a CUDA device.
-        processor: its maker's name.
-        identity: what else tells it from others (cores, memory, system).
+        index: Index of a CUDA device.
+        processor: Name that its maker gives it.
+        identity: Further properties that distinguish it (cores, memory, system).
     """
 
     kind: str
@@ -29,68 +29,71 @@ class Device:
 
     @property
     def name(self) -> str:
-        """What `--device` calls it."""
+        """Name for `--device`."""
         return "cpu" if self.kind == "cpu" else f"gpu:{self.index}"
 
     @property
     def threads(self) -> int:
-        """Torch threads that it is measured with by default: all cores of a processor, one beside a
-        GPU.
-        """
+        """Default number of torch threads: all cores of a processor, one for a GPU."""
         return int(self.identity["cores"]) if self.kind == "cpu" else 1
 
     @property
     def torch_name(self) -> str:
-        """What torch calls it."""
+        """Torch's name of the device."""
         return "cpu" if self.kind == "cpu" else f"cuda:{self.index}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The identity that a lookup table records."""
+        """Return the identity that a lookup table records."""
         return {"kind": self.kind, "processor": self.processor, **self.identity}
 
 
 def devices() -> list[Device]:
-    """The devices of this machine, the processor first."""
+    """Return the devices of this machine, the processor first."""
     import torch
 
-    found = [_cpu()]
+    devices = [_cpu()]
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         identity = {
             "cores": properties.multi_processor_count,
             "memory_bytes": properties.total_memory,
+            "system": _system(),
+            "uuid": str(getattr(properties, "uuid", "")),
         }
-        uuid = str(getattr(properties, "uuid", ""))
-        found.append(
-            Device("cuda", index, properties.name, {**identity, "system": _system(), "uuid": uuid})
-        )
-    return found
+        devices.append(Device("cuda", index, properties.name, identity))
+    return devices
 
 
 def find(name: str) -> Device:
-    """The device of a name: `cpu`, `gpu` (the first), `gpu:1`; `cuda` is taken for `gpu`.
+    """Return the device of a name.
+
+    Args:
+        name: `cpu`, `gpu` (the first one), or such as `gpu:1`; `cuda` is accepted for `gpu`.
 
     Raises:
-        DeviceNotFound: it does not exist here; the message names those that do.
+        DeviceNotFound: This machine has no such device; the message lists its devices.
     """
-    found = devices()
-    wanted = name.replace("cuda", "gpu")
-    for device in found:
-        if wanted in (device.name, device.name.removesuffix(":0")):
+    available = devices()
+    canonical = name.replace("cuda", "gpu")
+    for device in available:
+        if canonical in (device.name, device.name.removesuffix(":0")):
             return device
-    there = ", ".join(f"{device.name} ({device.processor})" for device in found)
-    if wanted.startswith("gpu") and len(found) == 1:
+
+    listed = ", ".join(f"{device.name} ({device.processor})" for device in available)
+    if canonical.startswith("gpu") and len(available) == 1:
         raise DeviceNotFound(
-            f"--device {name}: this torch sees no CUDA device here; there is: {there}"
+            f"--device {name}: this torch sees no CUDA device here; there is: {listed}"
         )
-    raise DeviceNotFound(f"unknown device {name!r}; there is: {there}")
+    raise DeviceNotFound(f"unknown device {name!r}; there is: {listed}")
 
 
 def _cpu() -> Device:
-    usable = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return Device("cpu", 0, _processor_name(), {"cores": usable, "system": _system()})
+    # A container or taskset may allow fewer cores than the machine has.
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return Device("cpu", 0, _processor_name(), {"cores": cores, "system": _system()})
 
 
 def _system() -> str:

@@ -1,6 +1,4 @@
-"""Energy of a run where the machine counts it: NVML's counter of a GPU, RAPL's of a processor's
-packages.
-"""
+"""Energy of a run by the machine's counters: NVML's of a GPU, RAPL's of processor packages."""
 
 from __future__ import annotations
 
@@ -16,13 +14,13 @@ RAPL = Path("/sys/class/powercap")
 
 @dataclass(frozen=True)
 class EnergyCounter:
-    """A counter that only grows.
+    """A counter of a device's energy, which only grows.
 
     Args:
-        name: what is counted, as the table records it.
-        read: millijoules so far.
-        window_s: how long a reading must last, so that the counter's own steps do not matter.
-        wrap_mj: what the counter starts again at; 0 where it does not.
+        name: Name of the counter, which a table records.
+        read: Function that returns the millijoules so far.
+        window_s: Duration of a reading, long enough that the counter's own steps do not matter.
+        wrap_mj: Value at which the counter starts again from 0. 0 where it does not.
     """
 
     name: str
@@ -30,48 +28,60 @@ class EnergyCounter:
     window_s: float
     wrap_mj: float = 0.0
 
-    def of(self, run: Callable[[], float]) -> float:
-        """Energy of one run in millijoules, over as many runs as the window takes.
+    def per_run(self, run: Callable[[], float]) -> float:
+        """Return the energy of one run in millijoules, averaged over as many as the window takes.
 
-        All that the device does meanwhile is in it: it is the machine's energy, not the process's.
-        It is counted from one of the counter's steps to another, so that a step's width, up to a
-        fifth of the window, is no error of it.
+        It is the whole device's energy during the runs, not the process's. It is counted from one
+        step of the counter to another, so that the width of a step, up to a fifth of the window, is
+        no error.
         """
-        _, before = self._step(run)
-        runs, begin = 0, time.monotonic()
+        _, before = self._run_until_step(run)
+        runs = 0
+        begin = time.monotonic()
         while not runs or time.monotonic() - begin < self.window_s:
             run()
             runs += 1
-        more, after = self._step(run)
-        runs, spent = runs + more, after - before
+        more_runs, after = self._run_until_step(run)
+
+        spent = after - before
         if spent < 0:
             spent += self.wrap_mj
-        return round(spent / runs, 4)
+        return round(spent / (runs + more_runs), 4)
 
-    def _step(self, run: Callable[[], float]) -> tuple[int, float]:
-        """Run until the counter moves, or in vain for a window; how often, and what it then
-        reads.
+    def _run_until_step(self, run: Callable[[], float]) -> tuple[int, float]:
+        """Run until the counter moves, at most for a window.
+
+        Returns:
+            The number of runs, and the counter's new value.
         """
-        runs, begin, first = 0, time.monotonic(), self.read()
-        while (now := self.read()) == first and time.monotonic() - begin < self.window_s:
+        runs = 0
+        begin = time.monotonic()
+        first = self.read()
+        while (value := self.read()) == first and time.monotonic() - begin < self.window_s:
             run()
             runs += 1
-        return runs, now
+        return runs, value
 
 
 def find_counter(device: Device, root: Path = RAPL) -> EnergyCounter | None:
-    """The counter of a device; None where the machine has none or does not let it be read."""
+    """Return the counter of a device, None where the machine has none or none is readable.
+
+    Args:
+        device: Device to measure.
+        root: Folder of the processor's counters.
+    """
     return _nvml(device) if device.kind == "cuda" else _rapl(root)
 
 
 def _rapl(root: Path) -> EnergyCounter | None:
     zones = [path for path in sorted(root.glob("*-rapl:*")) if path.name.count(":") == 1]
     try:
-        # Packages alone, such as intel-rapl:0: parts (intel-rapl:0:1) are in them, and they in
-        # psys, the platform.
+        # Packages alone, such as intel-rapl:0: they include their zones (intel-rapl:0:1), and psys,
+        # the platform, includes them.
         packages = [path for path in zones if (path / "name").read_text().startswith("package")]
         files = [path / "energy_uj" for path in packages]
         wrap = sum(float((path / "max_energy_range_uj").read_text()) for path in packages)
+        # Reading needs the right to: an error now, not during the measurement.
         for file in files:
             float(file.read_text())
     except (OSError, ValueError):
@@ -90,14 +100,15 @@ def _nvml(device: Device) -> EnergyCounter | None:
         import pynvml  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
         pynvml.nvmlInit()
+        # By its identity: CUDA may number the devices in another order.
         uuid = str(device.identity.get("uuid", ""))
-        handle = (
-            pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
-            if uuid
-            else pynvml.nvmlDeviceGetHandleByIndex(device.index)
-        )
+        if uuid:
+            handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+        else:
+            handle = pynvml.nvmlDeviceGetHandleByIndex(device.index)
         pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-    except Exception:  # pynvml absent, or any of NVML's errors: then there is no counter
+    # pynvml is absent, or NVML raises any of its errors: then no counter exists.
+    except Exception:
         return None
 
     def read() -> float:

@@ -14,36 +14,38 @@ State = Callable[[], tuple[float, float] | None]
 
 
 def reader(device: Device) -> State:
-    """Reads the multiprocessors' clock in MHz and the temperature in degrees Celsius; None where
-    they are not told.
+    """Return a function that reads a GPU's clock in MHz and temperature in degrees Celsius.
+
+    The function returns None where the device or its driver does not report both.
     """
     program = shutil.which("nvidia-smi") if device.kind == "cuda" else None
     if program is None:
         return lambda: None
+
+    # By its identity: CUDA may number the devices in another order.
     uuid = device.identity.get("uuid")
-    which = f"GPU-{uuid}" if uuid else str(device.index)
     command = [
         program,
         "--query-gpu=clocks.sm,temperature.gpu",
         "--format=csv,noheader,nounits",
         "-i",
-        which,
+        f"GPU-{uuid}" if uuid else str(device.index),
     ]
 
     def read() -> tuple[float, float] | None:
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
+            process = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S)
         except (OSError, subprocess.TimeoutExpired):
             return None
-        return parse(done.stdout) if done.returncode == 0 else None
+        return parse(process.stdout) if process.returncode == 0 else None
 
     return read
 
 
 def parse(text: str) -> tuple[float, float] | None:
-    """`1980, 45` as numbers; None where the driver does not tell one of them."""
+    """Return the numbers of `1980, 45`, None where the driver does not report one of them."""
     try:
-        clock, temperature = (float(part) for part in text.strip().split(","))
+        clock, temperature = (float(cell) for cell in text.strip().split(","))
     except ValueError:
         return None
     return clock, temperature

@@ -1,8 +1,8 @@
-"""The machine's state, as networks tell it that are timed again and again between others.
+"""The machine's state, by reference networks that are timed repeatedly between others.
 
 A shared machine changes its speed within seconds: on one, a network of 15 ms took 22 ms for seconds
-at a time. What is timed between two turns of the references is divided by their time around it, not
-by that of a whole round.
+at a time. A latency between two reference runs is therefore divided by the references' latency
+around it, not by that of a whole round.
 """
 
 from __future__ import annotations
@@ -18,26 +18,28 @@ from spaces.progress import Progress, silent
 
 Array = NDArray[np.float64]
 
-LIFE = 4
-"""Rounds that ready networks are kept for."""
+ROUNDS_PER_BUILD = 4
+"""Rounds after which runners are rebuilt."""
 
-WARM = 2
-"""Untimed runs of a turn, since another network has just used the caches: as many for all that are
-compared.
+WARM_UP_RUNS = 2
+"""Untimed runs before a sample, because another network has just used the caches.
+
+Their number is the same for all networks that are compared.
 """
 
-_WINDOWS = (1, 2, 4, 8, 16, 32)  # turns on either side that a state may be the median of
+# Reference runs on either side of an interval that its state may be the median of.
+_WINDOWS = (1, 2, 4, 8, 16, 32)
 
 
 class References:
-    """Networks that take turns between others.
+    """Reference networks that are timed in turn between others.
 
-    One takes the turn before whatever is timed first and one after each; a gap is the place between
-    two turns, and `gap` that of what is timed next.
+    One is timed before the first other network and one after each. An interval is the time between
+    two reference runs, and `interval` the number of the current one.
 
     Args:
-        runners: of the reference networks.
-        runs: timed runs of a turn, of which the median is kept.
+        runners: The reference networks.
+        runs: Number of timed runs of one sample, whose median is used.
     """
 
     def __init__(self, runners: Sequence[Runner], runs: int):
@@ -46,108 +48,116 @@ class References:
         self.times: list[float] = []
 
     @property
-    def gap(self) -> int:
-        """The number of turns so far."""
+    def interval(self) -> int:
+        """Number of the current interval: the number of reference runs so far."""
         return len(self.times)
 
-    def turn(self) -> None:
-        """Time the reference whose turn it is."""
-        runner = self.runners[self.gap % len(self.runners)]
-        for _ in range(WARM):
+    def time_next(self) -> None:
+        """Time the next reference network in the cycle."""
+        runner = self.runners[self.interval % len(self.runners)]
+        for _ in range(WARM_UP_RUNS):
             runner.whole()
         self.times.append(float(np.median([runner.whole() for _ in range(self.runs)])))
 
     @property
     def reference_ms(self) -> float:
-        """What the references take, their mean, in the state that is the median of all turns."""
-        even, shares = self._even()
-        return float(np.median(even) * shares.mean())
+        """The references' mean latency in the state that is the median of all runs."""
+        common, factors = self._common_times()
+        return float(np.median(common) * factors.mean())
 
     def states(self) -> Array:
-        """What the references would take in each gap, their mean in milliseconds, [turns + 1].
+        """Return the references' mean latency in every interval, [runs + 1], in milliseconds.
 
-        The median of the turns around a gap; of how many is chosen by what foretells a turn best by
-        those around it: few where the state jumps, many where a turn is merely noisy.
+        It is the median over a window of reference runs around the interval. The window size with
+        the smallest leave-one-out error is used: small where the state jumps, large where runs are
+        merely noisy.
         """
-        even, shares = self._even()
-        window = _best_window(np.log(even))
-        return np.asarray(
-            np.median(even[_around(len(even) + 1, len(even), window)], axis=1) * shares.mean()
-        )
+        common, factors = self._common_times()
+        window = _best_window(np.log(common))
+        neighbours = _neighbours(len(common) + 1, len(common), window)
+        return np.asarray(np.median(common[neighbours], axis=1) * factors.mean())
 
-    def _even(self) -> tuple[Array, Array]:
-        """Turns' times [turns] as if all were the same network, and what each takes of that one's
-        time [references].
+    def _common_times(self) -> tuple[Array, Array]:
+        """Return the runs' times [runs] on a common scale, and each network's factor [references].
 
-        Compared within cycles of turns: over all turns one network's median may be of the machine's
-        slow state and another's of its fast one.
+        Networks are compared within cycles: over all runs, the median of one network may be from
+        the machine's slow state and that of another from its fast one.
         """
-        logs, count = np.log(np.array(self.times)), len(self.runners)
+        logs = np.log(np.array(self.times))
+        count = len(self.runners)
         cycles = logs[: len(logs) // count * count].reshape(-1, count)
-        offsets = (
-            np.median(cycles - cycles.mean(1, keepdims=True), axis=0)
-            if len(cycles)
-            else np.zeros(count)
-        )
+        offsets = np.zeros(count)
+        if len(cycles):
+            offsets = np.median(cycles - cycles.mean(1, keepdims=True), axis=0)
         return np.exp(logs - np.resize(offsets, len(logs))), np.exp(offsets)
 
 
-def beside(
+def time_with_references(
     make: Callable[[], tuple[Sequence[Runner], Sequence[Runner]]],
     rounds: int,
     rng: np.random.Generator,
     progress: Progress = silent,
 ) -> tuple[Array, Array, References]:
-    """Time networks in interleaved rounds, a reference after each.
+    """Time networks in interleaved rounds, with a reference run after each network.
 
-    Every few rounds all are made anew: where one lies in memory makes it some percent faster or
-    slower.
+    Every `ROUNDS_PER_BUILD` rounds all runners are rebuilt, because a network's position in memory
+    makes it some percent faster or slower.
 
     Args:
-        make: what to time, and the references.
-        rounds: how often each has its turn.
-        rng: of the orders.
-        progress: told the share that is done.
+        make: Function that returns the networks to time and the references.
+        rounds: Number of rounds.
+        rng: Random generator of the orders.
+        progress: Called with the fraction of rounds that are done.
 
     Returns:
-        Times [n, rounds] in milliseconds, and what the references took around each, [n, rounds];
+        Latencies [n, rounds] in milliseconds, the references' latency [n, rounds] around each, and
         the references.
     """
-    runners, others = make()
-    runs = runs_for(max(warm_up(runner, seconds=1.0) for runner in others))
-    references = References(others, max(2, runs // 2))
-    times, gaps = np.empty((len(runners), rounds)), np.empty((len(runners), rounds), dtype=np.int64)
-    references.turn()
+    runners, reference_runners = make()
+    runs = runs_for(max(warm_up(runner, seconds=1.0) for runner in reference_runners))
+    references = References(reference_runners, max(2, runs // 2))
+    times = np.empty((len(runners), rounds))
+    intervals = np.empty((len(runners), rounds), dtype=np.int64)
+
+    references.time_next()
     for number in range(rounds):
-        if number and number % LIFE == 0:
-            runners, references.runners = [], []
+        if number and number % ROUNDS_PER_BUILD == 0:
+            # The old runners are freed first, so that memory holds one set at a time.
+            runners = []
+            references.runners = []
             runners, references.runners = make()
         for index in rng.permutation(len(runners)):
-            for _ in range(WARM):
+            for _ in range(WARM_UP_RUNS):
                 runners[index].whole()
-            gaps[index, number] = references.gap
+            intervals[index, number] = references.interval
             times[index, number] = np.median([runners[index].whole() for _ in range(runs)])
-            references.turn()
+            references.time_next()
         progress((number + 1) / rounds, f"round {number + 1} of {rounds}")
-    return times, references.states()[gaps], references
+    return times, references.states()[intervals], references
 
 
-def _around(gaps: int, turns: int, window: int) -> NDArray[np.int64]:
-    """The turns [gaps, 2 window] around each gap; at the ends the nearest that many."""
-    width = min(2 * window, turns)
-    start = np.clip(np.arange(gaps) - window, 0, turns - width)
+def _neighbours(intervals: int, runs: int, window: int) -> NDArray[np.int64]:
+    """Return the reference runs [intervals, 2 window] around each interval.
+
+    At the ends they are the nearest runs, equally many.
+    """
+    width = min(2 * window, runs)
+    start = np.clip(np.arange(intervals) - window, 0, runs - width)
     return start[:, None] + np.arange(width)
 
 
 def _best_window(logs: Array) -> int:
-    """The window whose median foretells turns [n] best, each by the others around it."""
-    best, least = _WINDOWS[0], np.inf
+    """Return the window whose median predicts each run [n] best from those around it."""
+    best = _WINDOWS[0]
+    least = np.inf
     for window in _WINDOWS:
         if 2 * window >= len(logs):
             break
-        around = _around(len(logs), len(logs) - 1, window)
-        around += around >= np.arange(len(logs))[:, None]
-        error = float(np.abs(logs - np.median(logs[around], axis=1)).mean())
+        # Leave-one-out: among n - 1 others, indices from the run itself on move up by one.
+        neighbours = _neighbours(len(logs), len(logs) - 1, window)
+        neighbours += neighbours >= np.arange(len(logs))[:, None]
+        error = float(np.abs(logs - np.median(logs[neighbours], axis=1)).mean())
         if error < least:
-            best, least = window, error
+            best = window
+            least = error
     return best

@@ -71,7 +71,7 @@ def test_blocks_of_a_cell_are_timed_wherever_they_are_called() -> None:
     whole = min(runner.whole() for _ in range(5))
     assert whole == pytest.approx(28, rel=0.3)
     # Nothing is left behind in the modules.
-    assert not any(part._forward_hooks or part._forward_pre_hooks for part in runner.parts)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in runner.modules)
 
 
 def test_hooks_and_chains_time_alike(tiny: ChainSpace) -> None:

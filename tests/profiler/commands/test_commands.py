@@ -27,7 +27,7 @@ from profiler.backends.onnxruntime_session import OnnxRuntime, SessionRunner
 from profiler.backends.torch_eager import unit_variance
 from profiler.commands import main
 from profiler.commands.build import sized
-from profiler.commands.parameters import seconds, table_name
+from profiler.commands.parameters import default_name, seconds
 from profiler.instruments.allocator import condition
 from spaces import ChainSpace
 from spaces.modules.blocks import build
@@ -501,7 +501,7 @@ def test_what_is_no_duration(text: str) -> None:
 
 
 def test_default_names_are_plain() -> None:
-    found = table_name(
+    found = default_name(
         "spos-tiny(input_size=16)",
         "AMD EPYC 7763 64-Core Processor @ 2.4GHz",
         "torch",
@@ -511,7 +511,8 @@ def test_default_names_are_plain() -> None:
     )
     assert found == "spos-tiny-input-size-16-amd-epyc-7763-64-core-processor-2-4ghz-b8-bf16-t4"
     assert (
-        table_name("spos", "cpu", "onnxruntime", 1, "int8", 2) == "spos-cpu-onnxruntime-b1-int8-t2"
+        default_name("spos", "cpu", "onnxruntime", 1, "int8", 2)
+        == "spos-cpu-onnxruntime-b1-int8-t2"
     )
 
 

@@ -67,7 +67,7 @@ def test_energy_is_that_of_one_run() -> None:
         spent[0] += 3.0
         return 1.0
 
-    assert EnergyCounter("c", lambda: spent[0], 0.01).of(run) == 3.0
+    assert EnergyCounter("c", lambda: spent[0], 0.01).per_run(run) == 3.0
 
 
 def test_a_counter_that_starts_again_is_continued() -> None:
@@ -78,9 +78,9 @@ def test_a_counter_that_starts_again_is_continued() -> None:
         return 1.0
 
     # Wrapped once at most: the window ends with the first run.
-    assert EnergyCounter("c", lambda: spent[0] % 100.0, 1e-9, wrap_mj=100.0).of(run) == 1.0
+    assert EnergyCounter("c", lambda: spent[0] % 100.0, 1e-9, wrap_mj=100.0).per_run(run) == 1.0
     spent[0] = 99.0
-    assert EnergyCounter("c", lambda: spent[0] % 100.0, 1e-9, wrap_mj=100.0).of(run) == 1.0
+    assert EnergyCounter("c", lambda: spent[0] % 100.0, 1e-9, wrap_mj=100.0).per_run(run) == 1.0
 
 
 @pytest.mark.parametrize("phase", range(7))
@@ -94,7 +94,7 @@ def test_the_counters_steps_are_no_error(monkeypatch: pytest.MonkeyPatch, phase:
         return 5.0
 
     counter = EnergyCounter("c", lambda: 60.0 * int(clock[0] / 0.1 + 1e-9), 0.5)
-    assert counter.of(run) == pytest.approx(3.0, rel=0.01)
+    assert counter.per_run(run) == pytest.approx(3.0, rel=0.01)
 
 
 def test_a_counter_that_stands_still_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ def test_a_counter_that_stands_still_ends(monkeypatch: pytest.MonkeyPatch) -> No
         clock[0] += 0.01
         return 10.0
 
-    assert EnergyCounter("c", lambda: 7.0, 0.1).of(run) == 0.0
+    assert EnergyCounter("c", lambda: 7.0, 0.1).per_run(run) == 0.0
     assert clock[0] < 0.4
 
 

@@ -9,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from profiler.instruments.references import LIFE, WARM, References, beside
+from profiler.instruments.references import (
+    ROUNDS_PER_BUILD,
+    WARM_UP_RUNS,
+    References,
+    time_with_references,
+)
 
 
 @dataclass
@@ -72,8 +77,8 @@ def test_a_machine_that_jumps_between_two_speeds_is_told_as_one_that_does_not(se
             machine.network(ms) for ms in (9.0, 10.0, 12.5)
         ]
 
-    raw, states, references = beside(make, 40, np.random.default_rng(seed))
-    assert len(made) == 40 / LIFE
+    raw, states, references = time_with_references(make, 40, np.random.default_rng(seed))
+    assert len(made) == 40 / ROUNDS_PER_BUILD
     # The state at which times are told is either speed, or one between: the same for all.
     even = np.median(raw / states, axis=1)
     assert even / even.mean() == pytest.approx(truth / truth.mean(), rel=0.02)
@@ -87,8 +92,8 @@ def test_the_references_own_times_are_told_apart_from_the_state() -> None:
     machine = Machine(np.ones(1000))
     references = References([machine.network(ms) for ms in (5.0, 10.0, 15.0)], 2)
     for _ in range(7):
-        references.turn()
-    assert references.gap == 7
+        references.time_next()
+    assert references.interval == 7
     mean = 10.0
     # Compared by ratios: the networks' mean is of the state's, to the digit where nothing disturbs.
     assert references.states() == pytest.approx(np.full(8, mean))
@@ -98,9 +103,9 @@ def test_the_references_own_times_are_told_apart_from_the_state() -> None:
 def test_before_every_reference_had_a_turn_there_is_a_state() -> None:
     machine = Machine(np.ones(100))
     references = References([machine.network(10.0) for _ in range(3)], 2)
-    references.turn()
+    references.time_next()
     assert references.states() == pytest.approx([10, 10])
-    references.turn()
+    references.time_next()
     assert references.states() == pytest.approx([10, 10, 10])
 
 
@@ -108,7 +113,7 @@ def test_noise_is_smoothed_where_the_machine_is_steady() -> None:
     machine = Machine(np.ones(100_000), noise=0.05)
     references = References([machine.network(10.0) for _ in range(3)], 2)
     for _ in range(600):
-        references.turn()
+        references.time_next()
     deviations = references.states() / references.reference_ms - 1
     assert np.std(deviations) < 0.012  # a turn's own: .05 / sqrt(2)
 
@@ -117,7 +122,7 @@ def test_single_disturbed_turns_are_passed_over() -> None:
     machine = Machine(np.ones(100_000), noise=0.01)
     references = References([machine.network(10.0) for _ in range(3)], 2)
     for _ in range(90):
-        references.turn()
+        references.time_next()
     references.times[30] *= 20
     references.times[61] *= 20
     assert np.abs(references.states() / 10 - 1).max() < 0.03
@@ -144,23 +149,27 @@ def test_every_network_has_its_turn_between_two_of_the_references() -> None:
         first, second, *others = (Told(next(names)) for _ in range(4))
         return [first, second], others
 
-    raw, states, references = beside(
-        make, LIFE + 1, np.random.default_rng(0), lambda *state: told.append(state)
+    raw, states, references = time_with_references(
+        make, ROUNDS_PER_BUILD + 1, np.random.default_rng(0), lambda *state: told.append(state)
     )
-    assert raw.shape == states.shape == (2, LIFE + 1)
-    assert references.gap == 1 + 2 * (LIFE + 1)
+    assert raw.shape == states.shape == (2, ROUNDS_PER_BUILD + 1)
+    assert references.interval == 1 + 2 * (ROUNDS_PER_BUILD + 1)
     begin = (
-        next(index for index, name in enumerate(log) if name[0] in "ab") - references.runs - WARM
+        next(index for index, name in enumerate(log) if name[0] in "ab")
+        - references.runs
+        - WARM_UP_RUNS
     )
     turns = [
         name
         for name, before in zip(log[begin:], ["", *log[begin:]], strict=False)
         if name != before
     ]
-    assert turns[0 : 2 * 2 * LIFE + 1 : 2] == ["r0", "r1"] * (2 * LIFE // 2) + ["r0"]
+    assert turns[0 : 2 * 2 * ROUNDS_PER_BUILD + 1 : 2] == ["r0", "r1"] * (
+        2 * ROUNDS_PER_BUILD // 2
+    ) + ["r0"]
     assert sorted(turns[1:5:2]) == ["a1", "b1"]
     assert sorted(turns[-4::2]) == ["a2", "b2"]
     assert turns[-3::2] == ["s1", "s0"]
-    assert log.count("a2") == WARM + 12
-    assert told[0] == (1 / (LIFE + 1), f"round 1 of {LIFE + 1}")
+    assert log.count("a2") == WARM_UP_RUNS + 12
+    assert told[0] == (1 / (ROUNDS_PER_BUILD + 1), f"round 1 of {ROUNDS_PER_BUILD + 1}")
     assert told[-1][0] == 1.0

@@ -67,7 +67,7 @@ def test_warm_up_ends_when_times_agree() -> None:
 
 def test_warm_up_ends_when_times_never_agree() -> None:
     growing = Told([float(number) for number in range(1, 10**6)])
-    assert warm_up(growing, seconds=0.02, within=1e-9) > 1
+    assert warm_up(growing, seconds=0.02, tolerance=1e-9) > 1
     assert growing.count >= 15
 
 
