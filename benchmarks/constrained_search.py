@@ -1,13 +1,13 @@
-"""How much accuracy is lost under a latency constraint when 100 trained cells are all that is
-known.
+"""Measure the accuracy lost under latency constraints with 100 trained cells.
 
     python benchmarks/constrained_search.py --seeds 5 -o constrained-search.json
 
-NAS-Bench-201: a predictor learns from the accuracies of 100 random cells; the latencies of one of
+On NAS-Bench-201 a predictor learns from the accuracies of 100 random cells; the latencies on one of
 nine devices are known (HELP's measurements). Under ten constraints for each device, from the 10th
-to the 90th percentile of its latencies, the cell with the best prediction is taken; the regret is
-by how many points of accuracy (CIFAR-10 test, 200 epochs) the best cell under the constraint is
-better. Beside it: the best ten by prediction are looked up, and the best of these is taken.
+to the 90th percentile of its latencies, the cell with the best prediction is selected. The regret
+is the difference of its accuracy (CIFAR-10 test, 200 epochs) to that of the best cell under the
+constraint. The second figure is the regret of the best of the ten cells with the best predictions,
+whose accuracies are looked up.
 """
 
 from __future__ import annotations
@@ -53,15 +53,17 @@ def regrets(predicted: Array, truth: Array, latency: Array) -> tuple[Array, Arra
     Returns:
         Float arrays [constraints], and how many of the cells taken break their constraint.
     """
-    alone, looked_up, broken = [], [], 0
+    alone = []
+    looked_up = []
+    broken = 0
     for limit in np.percentile(latency, CONSTRAINTS):
         inside = np.flatnonzero(latency <= limit)
         ranked = inside[np.argsort(-predicted[inside], kind="stable")]
-        taken = ranked[:LOOKED_UP][truth[ranked[:LOOKED_UP]].argmax()]
+        selected_cell = ranked[:LOOKED_UP][truth[ranked[:LOOKED_UP]].argmax()]
         best = truth[inside].max()
         alone.append(best - truth[ranked[0]])
-        looked_up.append(best - truth[taken])
-        broken += int(latency[ranked[0]] > limit) + int(latency[taken] > limit)
+        looked_up.append(best - truth[selected_cell])
+        broken += int(latency[ranked[0]] > limit) + int(latency[selected_cell] > limit)
     return np.array(alone), np.array(looked_up), broken
 
 
@@ -98,17 +100,18 @@ def main(
     """Fit once for every seed, and search under every constraint of every device."""
     benchmark = tables.benchmark("nasbench201", data)
     devices = [name for name in benchmark.metrics if name.startswith("latency_ms@")]
-    codes, truth = benchmark.codes(), benchmark.values(METRIC)
+    codes = benchmark.codes()
+    truth = benchmark.values(METRIC)
     found: list[dict[str, Any]] = []
     with Bar(f"{len(kinds)} predictors, {seeds} seeds") as bar:
         for number, (kind, seed) in enumerate(
             (kind, seed) for kind in kinds for seed in range(seeds)
         ):
             seed += first_seed
-            known = np.random.default_rng(seed).permutation(len(codes))[:train]
+            train_rows = np.random.default_rng(seed).permutation(len(codes))[:train]
             begin = time.perf_counter()
             model = predictor_of(kind, benchmark.space, seed)
-            model.fit(codes[known], truth[known])
+            model.fit(codes[train_rows], truth[train_rows])
             predicted, _ = model.predict(codes)
             seconds = time.perf_counter() - begin
             for device in devices:
@@ -149,16 +152,17 @@ def table_of(kind: str, runs: list[dict[str, Any]], train: int) -> Table:
         title=f"{kind}, {train} cells, {len(seeds)} seeds, {seconds:.1f} s each: regret",
     )
     for device in [*dict.fromkeys(run["device"] for run in runs), None]:
-        own = [run for run in runs if device in (None, run["device"])]
+        selected = [run for run in runs if device in (None, run["device"])]
         if device is None:
             table.add_section()
         cells = []
         for field in ("alone", "looked_up"):
-            means = [np.mean([run[field] for run in own if run["seed"] == seed]) for seed in seeds]
+            by_seed = ([run[field] for run in selected if run["seed"] == seed] for seed in seeds)
+            means = [np.mean(values) for values in by_seed]
             cells.append(f"{np.mean(means):.3f} ± {np.std(means):.3f}")
-        worst = max(max(run["looked_up"]) for run in own)
+        worst = max(max(run["looked_up"]) for run in selected)
         table.add_row(
-            device or "mean", *cells, f"{worst:.2f}", str(sum(run["broken"] for run in own))
+            device or "mean", *cells, f"{worst:.2f}", str(sum(run["broken"] for run in selected))
         )
     return table
 

@@ -1,20 +1,20 @@
-"""Whether the networks that a search finds are better than random ones under the same constraint.
+"""Compare the networks that a search finds with random ones under the same constraint.
 
     python benchmarks/found_vs_random.py --smoke -o runs/found-vs-random-smoke
     python benchmarks/found_vs_random.py --device gpu --precision bf16 -o runs/found-vs-random
 
-On CIFAR-10, in a scaled space of SPOS: for each of three seeds a supernet is trained and searched
-by evolution under a limit of FLOPs, the median of the space. The three networks that were found and
-ten random ones that use at least 95% of the same limit (`--least 0`: any that meet it) are trained
-alike, each from fresh weights of its own seed, and tested. Told is the difference of the mean test
-accuracies in standard errors, sqrt(s_found^2 / 3 + s_random^2 / 10); the target is 2. Whatever was
-done before an interruption is kept: the same command goes on.
+On CIFAR-10, in a scaled space of SPOS, a supernet is trained for each of three seeds and searched
+by evolution under a limit of FLOPs, the median of the space. The three networks that are found and
+ten random ones that use at least 95% of the same limit (`--least 0`: any within it) are trained in
+the same way, each from new weights of its own seed, and tested. The report is the difference of the
+mean test accuracies in standard errors, sqrt(s_found^2 / 3 + s_random^2 / 10); the target is 2. The
+same command resumes after an interruption.
 
-A setting must be chosen before the test part is looked at: `--part validation` tells accuracies on
-validation images that no supernet ranks by, and leaves the test part alone; choose with it, and
+A setting must be chosen before the test images are used: `--part validation` reports accuracies on
+validation images by which no supernet ranks, and does not use the test images. Choose with it, and
 with another --seed.
 
-Data: `packed_cifar.py` beside this file says where the images are looked for.
+Data: `packed_cifar.py` in this folder documents where the images are searched for.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ SMOKE = Setting(
 def main(
     smoke: bool,
     effort: float,
-    found: int,
+    found_top1: int,
     drawn: int,
     least: float,
     part: str,
@@ -161,9 +161,7 @@ def main(
     data: str,
     output: Path,
 ) -> None:
-    """Train supernets, search them, retrain what was found and random networks alike, and
-    compare.
-    """
+    """Train and search supernets, retrain the found and random networks, and compare them."""
     load_file(str(Path(__file__).with_name("packed_cifar.py")))
     if threads is not None:
         torch.set_num_threads(threads)
@@ -172,29 +170,31 @@ def main(
         setting, data, part, Execution(accelerator=device, precision=precision), seed, output
     )
     reports: dict[str, list[dict[str, Any]]] = {"found": [], "random": []}
-    for number in range(found):
+    for number in range(found_top1):
         reports["found"].append(
             trial.retrained(trial.found(number), f"found-{number}", seed + number)
         )
     for number, architecture in enumerate(trial.random(drawn, least)):
         reports["random"].append(
-            trial.retrained(architecture, f"random-{number}", seed + found + number)
+            trial.retrained(architecture, f"random-{number}", seed + found_top1 + number)
         )
-    told = compared(reports)
-    write_text(output / "comparison.json", json.dumps({**told, **reports}, indent=1) + "\n")
-    show(reports, told, part)
+    comparison = compared(reports)
+    write_text(output / "comparison.json", json.dumps({**comparison, **reports}, indent=1) + "\n")
+    show(reports, comparison, part)
 
 
 def compared(reports: Mapping[str, list[dict[str, Any]]]) -> dict[str, float]:
     """Means and deviations of top-1 of both groups, and their difference in standard errors."""
-    found, random = (
+    found_top1, random = (
         np.array([report["top1"] for report in reports[group]]) for group in ("found", "random")
     )
-    error = float(np.sqrt(found.var(ddof=1) / len(found) + random.var(ddof=1) / len(random)))
-    difference = float(found.mean() - random.mean())
+    found_variance = found_top1.var(ddof=1) / len(found_top1)
+    random_variance = random.var(ddof=1) / len(random)
+    error = float(np.sqrt(found_variance + random_variance))
+    difference = float(found_top1.mean() - random.mean())
     return {
-        "found_mean": float(found.mean()),
-        "found_deviation": float(found.std(ddof=1)),
+        "found_mean": float(found_top1.mean()),
+        "found_deviation": float(found_top1.std(ddof=1)),
         "random_mean": float(random.mean()),
         "random_deviation": float(random.std(ddof=1)),
         "random_best": float(random.max()),
@@ -204,7 +204,9 @@ def compared(reports: Mapping[str, list[dict[str, Any]]]) -> dict[str, float]:
     }
 
 
-def show(reports: Mapping[str, list[dict[str, Any]]], told: Mapping[str, float], part: str) -> None:
+def show(
+    reports: Mapping[str, list[dict[str, Any]]], comparison: Mapping[str, float], part: str
+) -> None:
     """Print every network, and the comparison."""
     table = Table("network", "M MACs", f"{part} top-1", "codes")
     for report in sorted(reports["found"] + reports["random"], key=lambda one: -one["top1"]):
@@ -212,12 +214,14 @@ def show(reports: Mapping[str, list[dict[str, Any]]], told: Mapping[str, float],
         table.add_row(report["name"], f"{report['macs'] / 1e6:.2f}", f"{report['top1']:.2f}", codes)
     console = Console()
     console.print(table)
-    reached = "[green]reached[/green]" if told["standard_errors"] >= TARGET else "[red]missed[/red]"
+    reached = (
+        "[green]reached[/green]" if comparison["standard_errors"] >= TARGET else "[red]missed[/red]"
+    )
     console.print(
-        f"found {told['found_mean']:.2f} +- {told['found_deviation']:.2f}, random"
-        f" {told['random_mean']:.2f} +- {told['random_deviation']:.2f} (best"
-        f" {told['random_best']:.2f}): ahead by {told['difference']:.2f} points,"
-        f" {told['standard_errors']:.1f} standard errors; target {TARGET:.0f}: {reached}",
+        f"found {comparison['found_mean']:.2f} +- {comparison['found_deviation']:.2f}, random"
+        f" {comparison['random_mean']:.2f} +- {comparison['random_deviation']:.2f} (best"
+        f" {comparison['random_best']:.2f}): ahead by {comparison['difference']:.2f} points,"
+        f" {comparison['standard_errors']:.1f} standard errors; target {TARGET:.0f}: {reached}",
         soft_wrap=True,
     )
 

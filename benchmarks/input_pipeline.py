@@ -1,13 +1,13 @@
-"""How many images a second a folder gives: both loaders beside the limit that decoding alone sets.
+"""Measure the images per second of a folder with both loaders, and the limit set by decoding.
 
-python benchmarks/input_pipeline.py --data FOLDER
-python benchmarks/input_pipeline.py --workers 1,2,4 --preprocessing spos -o speed.json
+    python benchmarks/input_pipeline.py --data FOLDER
+    python benchmarks/input_pipeline.py --workers 1,2,4 --preprocessing spos -o speed.json
 
-Without a folder, photographs of 500 x 375 pixels are made up. Each way is timed from its first
-batch to its last, several times, one after the other; the median is told, and how long the first
-batch took. The limit is one loop in one process that opens files and decodes them, times the number
-of processes. The processor's time for an image (all processes and threads together) is told too,
-since it holds on a machine that others use as well.
+Without a folder, photographs of 500 x 375 pixels are generated. Each loader is timed from its first
+batch to its last, several times in turn; the report has the median, and the time to the first
+batch. The limit is one loop in one process that opens files and decodes them, times the number of
+processes. The processor time per image (of all processes and threads) is also reported, since it
+is valid on a shared machine as well.
 """
 
 from __future__ import annotations
@@ -65,16 +65,16 @@ def main(
 ) -> None:
     """Print a table of images a second."""
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as made:
-        folder = data or _made_up(Path(made))
+    with tempfile.TemporaryDirectory() as created:
+        folder = data or _made_up(Path(created))
         counts = [int(count) for count in workers.split(",")]
         splits = dict(_splits(folder, images, input_size, preprocessing))
         figures: dict[tuple[str, int], list[dict[str, float]]] = {}
         for _ in range(repeats):
             for count in counts:
                 for name, split in splits.items():
-                    found = _pass(dataclasses.replace(split, workers=count), batch_size)
-                    figures.setdefault((name, count), []).append(found)
+                    timing = _pass(dataclasses.replace(split, workers=count), batch_size)
+                    figures.setdefault((name, count), []).append(timing)
             figures.setdefault(("decoding", 1), []).append(_decoding(splits["torch"]))
     rows = _rows(figures, counts)
     _show(rows, images, batch_size, input_size, preprocessing)
@@ -101,7 +101,7 @@ def _splits(
         # A small folder is read over and over; its files lie in memory then, so that no disk is
         # measured.
         places = np.resize(np.arange(len(split)), images)
-        files = [split.files[place] for place in places.tolist()]
+        files = [split.files[position] for position in places.tolist()]
         yield (
             loader,
             dataclasses.replace(split, files=files, labels=split.labels[places], unreadable={}),
@@ -109,12 +109,16 @@ def _splits(
 
 
 def _pass(split: FolderSplit, batch_size: int) -> dict[str, float]:
-    before, begin = _processor_seconds(), time.perf_counter()
-    first, seen, total = 0.0, -1, 0
+    before = _processor_seconds()
+    begin = time.perf_counter()
+    first = 0.0
+    seen = -1
+    total = 0
     for images, _ in split.epochs(batch_size, 0, augment=True):
         total += len(images)
         if seen < 0:
-            first, seen = time.perf_counter(), 0
+            first = time.perf_counter()
+            seen = 0
             continue
         seen += len(images)
     if torch.cuda.is_available():
@@ -130,7 +134,8 @@ def _pass(split: FolderSplit, batch_size: int) -> dict[str, float]:
 
 def _decoding(split: FolderSplit) -> dict[str, float]:
     files = split.files[: min(len(split), 256)]
-    before, begin = _processor_seconds(), time.perf_counter()
+    before = _processor_seconds()
+    begin = time.perf_counter()
     for file in files:
         decode(read_file(split.root / file))
     seconds = time.perf_counter() - begin
@@ -147,7 +152,7 @@ def _rows(
     figures: dict[tuple[str, int], list[dict[str, float]]], counts: list[int]
 ) -> list[dict[str, object]]:
     def median(name: str, count: int, key: str) -> float:
-        return float(np.median([found[key] for found in figures[name, count]]))
+        return float(np.median([timing[key] for timing in figures[name, count]]))
 
     limit = median("decoding", 1, "images_per_second")
     rows: list[dict[str, object]] = []
@@ -183,12 +188,13 @@ def _show(
     )
     for row in rows:
         first = f"{row['first_batch_seconds']:.2f} s" if "first_batch_seconds" in row else ""
-        speed, share = f"{row['images_per_second']:.0f}", f"{row['of_limit']:.2f}"
+        speed = f"{row['images_per_second']:.0f}"
+        fraction = f"{row['of_limit']:.2f}"
         table.add_row(
             str(row["what"]),
             str(row["workers"]),
             speed,
-            share,
+            fraction,
             f"{row['processor_ms']:.1f} ms",
             first,
         )
@@ -205,17 +211,17 @@ def _show(
 
 def _made_up(root: Path) -> Path:
     rng = np.random.default_rng(0)
-    for part in ("train", "val"):
+    for subset in ("train", "val"):
         for name in ("a", "b"):
-            (root / part / name).mkdir(parents=True)
-            for index in range(64 if part == "train" else 2):
+            (root / subset / name).mkdir(parents=True)
+            for index in range(64 if subset == "train" else 2):
                 coarse = Image.fromarray(rng.integers(0, 256, (24, 32, 3), dtype=np.uint8))
                 smooth = np.asarray(coarse.resize((500, 375), Image.Resampling.BICUBIC)).astype(
                     np.int16
                 )
                 grain = rng.normal(0, 8, smooth.shape).astype(np.int16)
                 picture = Image.fromarray((smooth + grain).clip(0, 255).astype(np.uint8))
-                picture.save(root / part / name / f"{index}.jpg", quality=90)
+                picture.save(root / subset / name / f"{index}.jpg", quality=90)
     return root
 
 

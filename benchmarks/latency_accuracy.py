@@ -1,12 +1,12 @@
-"""How well tables predict whole networks that they have not seen, beside the ways that others take.
+"""Measure how well tables predict networks that they were not built from, and other methods do.
 
     python benchmarks/latency_accuracy.py --space spos --space proxylessnas --backend torch
     --backend onnxruntime
 
 For each space and backend a table is built by `python -m profiler build` and validated by `python
--m profiler validate`, each in a process of its own. Then, in this process, further random networks
-are measured in interleaved rounds and held against the cost model, the plain block sum, the sum of
-blocks timed alone, and MACs times one rate. Run it on a machine that does nothing else.
+-m profiler validate`, each in a separate process. Then, in this process, further random networks
+are measured in interleaved rounds and compared with the cost model, the plain block sum, the sum of
+blocks timed in isolation, and MACs times one rate. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -111,15 +111,16 @@ def _profiler(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "profiler", *arguments], check=True)
 
 
-def _judge(found: dict[str, object], backend: str) -> None:
-    """Print each target beside what was reached."""
-    estimate, limits = found["estimate"], found["limits"]
+def _judge(result: dict[str, object], backend: str) -> None:
+    """Print each target with the reached value."""
+    estimate = result["estimate"]
+    limits = result["limits"]
     assert isinstance(estimate, dict)
     assert isinstance(limits, list)
     error, raw = TARGETS.get(backend, (0.02, None))
-    behind = float(str(found["ceiling_spearman"])) - estimate["spearman"]
+    behind = float(str(result["ceiling_spearman"])) - estimate["spearman"]
     within = [(limit["within"], limit["networks"]) for limit in limits]
-    counts = ", ".join(f"{part} of {whole}" for part, whole in within)
+    counts = ", ".join(f"{within_limit} of {measured}" for within_limit, measured in within)
     rows = [
         (
             "MAPE, drift divided out",
@@ -150,7 +151,7 @@ def _judge(found: dict[str, object], backend: str) -> None:
         "found",
         "target",
         "",
-        title=f"a perfect estimate would be off by {found['ceiling_mape']:.2%}",
+        title=f"a perfect estimate would be off by {result['ceiling_mape']:.2%}",
     )
     for what, value, target, reached in rows:
         table.add_row(
@@ -162,18 +163,18 @@ def _judge(found: dict[str, object], backend: str) -> None:
 def _beside_others(
     table: LookupTable, space: SearchSpace, device_name: str, networks: int, rounds: int, seed: int
 ) -> None:
-    device, told, rng = find(device_name), table.conditions, np.random.default_rng(seed)
+    device = find(device_name)
+    recorded = table.conditions
+    rng = np.random.default_rng(seed)
     conditions = Conditions(
         device.torch_name,
-        int(told["batch"]),
-        str(told["precision"]),
-        int(told["threads"]),
+        int(recorded["batch"]),
+        str(recorded["precision"]),
+        int(recorded["threads"]),
         table.seed,
     )
-    backend, codes = (
-        make(str(told["backend"]), conditions),
-        sample_unseen(table, space, networks, rng),
-    )
+    backend = make(str(recorded["backend"]), conditions)
+    codes = sample_unseen(table, space, networks, rng)
     with Bar("measuring networks for the comparison") as bar:
         raw, even, _ = measure_networks(table, space, backend, codes, rounds, rng, bar.update)
     model = table.cost_model(space)
@@ -181,8 +182,8 @@ def _beside_others(
     estimates = {"cost model": model.estimate(codes), "block sum": model.block_sum(codes)}
     if isinstance(backend, TorchEager):
         estimates["blocks timed alone"] = _isolated(backend, space, codes, conditions.threads)
-    known, times = table.network_latencies()
-    macs = space.macs(space.check(known)).astype(float)
+    table_codes, times = table.network_latencies()
+    macs = space.macs(space.check(table_codes)).astype(float)
     estimates["MACs times a rate"] = space.macs(codes) * float(macs @ times / (macs @ macs))
     rows = Table(
         "estimate",
@@ -193,12 +194,12 @@ def _beside_others(
         title=f"{len(codes)} more of {space.name}",
     )
     for name, estimate in estimates.items():
-        found = accuracy(estimate, np.median(raw, 1), np.median(even, 1))
+        result = accuracy(estimate, np.median(raw, 1), np.median(even, 1))
         cells = (
-            f"{found.mape:.2%}",
-            f"{found.within_10:.0%}",
-            f"{found.largest:.2%}",
-            f"{found.spearman:.3f}",
+            f"{result.mape:.2%}",
+            f"{result.within_10:.0%}",
+            f"{result.largest:.2%}",
+            f"{result.spearman:.3f}",
         )
         rows.add_row(name, *cells)
     mape, spearman, _ = ceiling(even)

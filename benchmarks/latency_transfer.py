@@ -1,12 +1,12 @@
-"""How well ten measured networks, and what other devices measured, tell the costs of a device.
+"""Measure how well ten networks and other devices' measurements predict a device's latencies.
 
     python benchmarks/latency_transfer.py --data FOLDER
 
-On HELP's nine devices of NAS-Bench-201 each device is left out in turn: all else (the features, the
-parameters, which ten networks are measured) is made from the other eight. Spearman's rank
-correlation over the networks that were not measured stands beside that of a ridge on the operation
-counts of the same ten networks, and beside the ceiling: a ridge on operations and their pairs,
-fitted on 4000 measurements of the device itself.
+Each of HELP's nine devices of NAS-Bench-201 is left out in turn: features, parameters and the
+choice of the ten networks come from the other eight. The report has Spearman's rank correlation
+over the networks that were not measured, that of a ridge on the operation counts of the same ten
+networks, and the ceiling: a ridge on operations and their pairs, fitted on 4000 measurements of the
+device itself.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def read(folder: Path) -> tuple[list[str], Array, NDArray[np.int64]]:
 
 def ridge(features: Array, values: Array, penalty: float) -> tuple[Array, float]:
     """Weights and intercept of a ridge regression."""
-    centre, mean = features.mean(0), values.mean()
+    centre = features.mean(0)
+    mean = values.mean()
     gram = (features - centre).T @ (features - centre) + penalty * np.eye(features.shape[1])
     weights = np.linalg.solve(gram, (features - centre).T @ (values - mean))
     return weights, float(mean - centre @ weights)
@@ -96,33 +97,35 @@ def main(data: Path, seed: int) -> None:
         "noise",
         "components",
     )
-    found = []
+    correlations = []
     for device, name in enumerate(devices):
-        others, truth = np.delete(latency, device, axis=1), latency[:, device]
+        others = np.delete(latency, device, axis=1)
+        truth = latency[:, device]
         prior = Prior(others, seed)
         design = prior.design()
         unseen = np.setdiff1d(np.arange(len(truth)), design)
         transferred = prior.fit(others[design], truth[design]).predict(others[unseen])
         weights, intercept = ridge(counts[design], np.log(truth[design]), 0.1)
-        alone = counts[unseen] @ weights + intercept
-        known = np.random.default_rng(seed).permutation(len(truth))
-        learned, rest = known[:4000], known[4000:]
+        by_counts = counts[unseen] @ weights + intercept
+        order = np.random.default_rng(seed).permutation(len(truth))
+        learned = order[:4000]
+        held_out = order[4000:]
         weights, intercept = ridge(all_pairs[learned], np.log(truth[learned]), 1.0)
         scores = (
             spearman(transferred, truth[unseen]),
-            spearman(alone, truth[unseen]),
-            spearman(all_pairs[rest] @ weights + intercept, truth[rest]),
+            spearman(by_counts, truth[unseen]),
+            spearman(all_pairs[held_out] @ weights + intercept, truth[held_out]),
         )
-        found.append(scores)
-        chosen = prior.parameters
+        correlations.append(scores)
+        fitted_parameters = prior.parameters
         rows.add_row(
             name,
             *(f"{score:.3f}" for score in scores),
-            f"{chosen.noise:g}",
-            f"{chosen.components:g}",
+            f"{fitted_parameters.noise:g}",
+            f"{fitted_parameters.components:g}",
         )
     rows.add_section()
-    rows.add_row("mean", *(f"{score:.3f}" for score in np.mean(found, axis=0)), "", "")
+    rows.add_row("mean", *(f"{score:.3f}" for score in np.mean(correlations, axis=0)), "", "")
     Console().print(rows)
 
 

@@ -1,18 +1,17 @@
-"""How well a supernet ranks the networks of NAS-Bench-Macro, whose true accuracies on CIFAR-10 are
-known.
+"""Measure how well a supernet ranks the networks of NAS-Bench-Macro.
 
-Trains the supernet of the space on CIFAR-10, evaluates distinct networks by it (identities make
-copies: 3969 of the 6561 are distinct) and prints Kendall's tau between their cross-entropies and
-their true accuracies, beside that of MACs and of the count of layers that are no identity. Copies
-differ in the supernet, where every layer has its own weights; a network's cross-entropy is the mean
-over its copies.
+    python benchmarks/nasbench_macro.py --smoke -o runs/nasbench-macro-smoke
+    python benchmarks/nasbench_macro.py --device gpu --precision bf16 -o runs/nasbench-macro
 
-python benchmarks/nasbench_macro.py --smoke -o runs/nasbench-macro-smoke
-python benchmarks/nasbench_macro.py --device gpu --precision bf16 -o runs/nasbench-macro
+Train the supernet of the space on CIFAR-10, evaluate distinct networks by it (identities make
+copies: 3969 of the 6561 are distinct) and print Kendall's tau between their cross-entropies and
+their true accuracies, and for comparison that of MACs and of the number of layers that are no
+identity. Copies differ in the supernet, where every layer has its own weights; a network's
+cross-entropy is the mean over its copies.
 
-Data: `packed_cifar.py` beside this file says where the images are looked for;
-`tables.benchmark("nasbench-macro")` finds the accuracies. Both the training and the evaluation go
-on where they were stopped.
+Data: `packed_cifar.py` in this folder documents where the images are searched for;
+`tables.benchmark("nasbench-macro")` finds the accuracies. Training and evaluation resume after an
+interruption.
 """
 
 from __future__ import annotations
@@ -120,31 +119,33 @@ def main(
     data: str,
     accuracies: Path | None,
     output: Path,
-    **given: Any,
+    **options: Any,
 ) -> None:
     """Train, evaluate, and print a table of Kendall's tau."""
-    chosen = {
+    run_settings = {
         **(SMOKE if smoke else FULL),
-        **{name: value for name, value in given.items() if value is not None},
+        **{name: value for name, value in options.items() if value is not None},
     }
-    _same_settings(output / "settings.json", chosen)
+    _same_settings(output / "settings.json", run_settings)
     if threads is not None:
         torch.set_num_threads(threads)
-    space = get(f"nasbench-macro(input_size={chosen['input_size']})")
+    space = get(f"nasbench-macro(input_size={run_settings['input_size']})")
     assert isinstance(space, ChainSpace)
     benchmark = tables.benchmark("nasbench-macro", accuracies)
     load_file(Path(__file__).with_name("packed_cifar.py"))
-    images = load(data, space.input_shape, chosen["seed"])
-    supernet = _trained(space, images, chosen, device, output)
+    images = load(data, space.input_shape, run_settings["seed"])
+    supernet = _trained(space, images, run_settings, device, output)
     every = distinct(space)
     codes = every[
-        np.random.default_rng(chosen["seed"]).permutation(len(every))[: chosen["networks"]]
+        np.random.default_rng(run_settings["seed"]).permutation(len(every))[
+            : run_settings["networks"]
+        ]
     ]
     equal = [copies(row) for row in codes.tolist()]
-    losses = iter(_evaluated(supernet, images, np.concatenate(equal), chosen, device, output))
-    found = [[next(losses) for _ in rows] for rows in equal]
+    losses = iter(_evaluated(supernet, images, np.concatenate(equal), run_settings, device, output))
+    grouped = [[next(losses) for _ in rows] for rows in equal]
     truth = np.asarray(benchmark.query(benchmark.space.decode(codes), "cifar10_test_acc"))
-    _report(codes, found, truth, space, output)
+    _report(codes, grouped, truth, space, output)
 
 
 def distinct(space: ChainSpace) -> Codes:
@@ -152,11 +153,11 @@ def distinct(space: ChainSpace) -> Codes:
     last in a stage.
     """
     codes = np.concatenate(list(space.enumerate_codes()))
-    kept = np.ones(len(codes), dtype=bool)
+    mask = np.ones(len(codes), dtype=bool)
     for begin, end in STAGES:
         for layer in range(begin + 1, end - 1):
-            kept &= (codes[:, layer] != 0) | (codes[:, layer + 1] == 0)
-    return codes[kept]
+            mask &= (codes[:, layer] != 0) | (codes[:, layer + 1] == 0)
+    return codes[mask]
 
 
 def copies(row: Sequence[int]) -> Codes:
@@ -165,46 +166,46 @@ def copies(row: Sequence[int]) -> Codes:
     """
     stages = []
     for begin, end in STAGES:
-        rest = row[begin + 1 : end]
-        others = [value for value in rest if value]
+        remaining = row[begin + 1 : end]
+        others = [value for value in remaining if value]
         # Which of the places hold the others, whose order stays.
         stages.append(
             [
                 [
                     row[begin],
                     *(
-                        others[places.index(place)] if place in places else 0
-                        for place in range(len(rest))
+                        others[places.index(position)] if position in places else 0
+                        for position in range(len(remaining))
                     ),
                 ]
-                for places in itertools.combinations(range(len(rest)), len(others))
+                for places in itertools.combinations(range(len(remaining)), len(others))
             ]
         )
     return np.array([list(itertools.chain(*parts)) for parts in itertools.product(*stages)])
 
 
-def _same_settings(path: Path, chosen: dict[str, Any]) -> None:
+def _same_settings(path: Path, run_settings: dict[str, Any]) -> None:
     """A folder holds one setting; the count of networks may grow."""
     from spaces.files import write_text
 
-    training = {name: value for name, value in chosen.items() if name != "networks"}
+    training = {name: value for name, value in run_settings.items() if name != "networks"}
     if path.exists() and json.loads(path.read_text()) != training:
         raise click.UsageError(f"{path} has other settings; choose another folder")
     write_text(path, json.dumps(training, indent=1) + "\n")
 
 
 def _trained(
-    space: ChainSpace, data: ImageData, chosen: dict[str, Any], device: str, output: Path
+    space: ChainSpace, data: ImageData, run_settings: dict[str, Any], device: str, output: Path
 ) -> Supernet:
     names = ("steps", "batch_size", "learning_rate", "clip", "warmup")
     recipe = Recipe(
-        **{name: chosen[name] for name in names}, schedule="cosine", label_smoothing=0.0
+        **{name: run_settings[name] for name in names}, schedule="cosine", label_smoothing=0.0
     )
-    seed = chosen["seed"]
+    seed = run_settings["seed"]
     supernet = space.supernet(data.num_classes, torch.Generator().manual_seed(seed))
-    algorithm = PathAlgorithm(supernet, recipe, SAMPLERS[chosen["sampler"]](space, seed))
-    augmentation = Augmentation(flip=0.5, padding=4 if chosen["input_size"] == 32 else 0)
-    execution = Execution(accelerator=device, precision=chosen["precision"])
+    algorithm = PathAlgorithm(supernet, recipe, SAMPLERS[run_settings["sampler"]](space, seed))
+    augmentation = Augmentation(flip=0.5, padding=4 if run_settings["input_size"] == 32 else 0)
+    execution = Execution(accelerator=device, precision=run_settings["precision"])
     with Bar("training the supernet") as bar:
         fit(
             algorithm,
@@ -222,46 +223,51 @@ def _evaluated(
     supernet: Supernet,
     data: ImageData,
     codes: Codes,
-    chosen: dict[str, Any],
+    run_settings: dict[str, Any],
     device: str,
     output: Path,
 ) -> NDArray[np.float64]:
     """Cross-entropies [n]."""
     settings = EvaluationSettings(
-        images=chosen["images"],
-        recalibration_batches=chosen["recalibration"] // 128,
+        images=run_settings["images"],
+        recalibration_batches=run_settings["recalibration"] // 128,
         recalibration_batch_size=128,
-        precision=chosen["precision"],
+        precision=run_settings["precision"],
     )
     space = supernet.space
     journal = Journal(output / "evaluations.jsonl", space.name)
-    known = {evaluation.architecture: evaluation.metrics for evaluation in journal.done}
+    evaluated = {evaluation.architecture: evaluation.metrics for evaluation in journal.done}
     architectures = space.decode(codes)
-    rest = np.array(
-        [place for place, one in enumerate(architectures) if one not in known], dtype=int
+    remaining = np.array(
+        [
+            position
+            for position, candidate in enumerate(architectures)
+            if candidate not in evaluated
+        ],
+        dtype=int,
     )
-    with Bar(f"evaluating {len(rest)} architectures") as bar:
-        if len(rest):
+    with Bar(f"evaluating {len(remaining)} architectures") as bar:
+        if len(remaining):
             evaluator = Evaluator(supernet, data, settings, device=device)
-            for count, (place, metrics) in enumerate(evaluator.stream(codes[rest]), 1):
-                known[architectures[rest[place]]] = metrics
+            for count, (position, metrics) in enumerate(evaluator.stream(codes[remaining]), 1):
+                evaluated[architectures[remaining[position]]] = metrics
                 journal.append(
-                    Evaluation(architectures[rest[place]], metrics, {"kind": "supernet"})
+                    Evaluation(architectures[remaining[position]], metrics, {"kind": "supernet"})
                 )
-                bar.update(count / len(rest), f"{count}/{len(rest)}")
-    return np.array([known[one]["cross_entropy"] for one in architectures])
+                bar.update(count / len(remaining), f"{count}/{len(remaining)}")
+    return np.array([evaluated[candidate]["cross_entropy"] for candidate in architectures])
 
 
 def _report(
     codes: Codes,
-    found: list[list[float]],
+    grouped: list[list[float]],
     truth: NDArray[np.float64],
     space: ChainSpace,
     output: Path,
 ) -> None:
     rankings = {
-        "supernet, mean cross-entropy": -np.array([np.mean(losses) for losses in found]),
-        "the same, one architecture each": -np.array([losses[0] for losses in found]),
+        "supernet, mean cross-entropy": -np.array([np.mean(losses) for losses in grouped]),
+        "the same, one architecture each": -np.array([losses[0] for losses in grouped]),
         "MACs": space.macs(codes).astype(float),
         "layers that are no identity": (codes > 0).sum(axis=1).astype(float),
     }
@@ -270,11 +276,11 @@ def _report(
         "even": np.arange(0, len(codes), 2),
         "odd": np.arange(1, len(codes), 2),
     }
-    table = Table("ranked by", *(f"{name} ({len(part)})" for name, part in parts.items()))
+    table = Table("ranked by", *(f"{name} ({len(group)})" for name, group in parts.items()))
     taus = {
         name: {
-            part: float(kendalltau(values[index], truth[index]).statistic)
-            for part, index in parts.items()
+            group: float(kendalltau(values[index], truth[index]).statistic)
+            for group, index in parts.items()
         }
         for name, values in rankings.items()
     }

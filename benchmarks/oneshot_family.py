@@ -1,17 +1,17 @@
-"""The networks that one-shot algorithms find in a space, trained alike beside random ones.
+"""Compare the networks that one-shot algorithms find in a space with random ones.
 
     python benchmarks/oneshot_family.py --scale smoke -o runs/oneshot-family-smoke
     python benchmarks/oneshot_family.py --scale small --algorithm ofa -o runs/oneshot-family-small
     python benchmarks/oneshot_family.py --device gpu --precision bf16 -o runs/oneshot-family
 
 Each algorithm searches a supernet on CIFAR-10 images: Once-for-All the elastic one of a scaled
-ofa-mobilenetv3, the others that of a scaled space of SPOS. What it returns and random networks of
-the same space are trained alike from fresh weights, each by a seed of its own, and tested. Networks
-differ in size, so their MACs are told beside the accuracy. Of Once-for-All, whose product is the
-supernet, all of them are also tested with the supernet's weights. What was done before an
-interruption is kept: the same command goes on.
+ofa-mobilenetv3, the others that of a scaled space of SPOS. The networks that it returns and random
+networks of the same space are trained in the same way from new weights, each by its own seed, and
+tested. Networks differ in size, so the report has their MACs and accuracies. For Once-for-All,
+whose product is the supernet, all of them are also tested with the supernet's weights. The same
+command resumes after an interruption.
 
-Data: `packed_cifar.py` beside this file says where the images are looked for.
+Data: `packed_cifar.py` in this folder documents where the images are searched for.
 """
 
 from __future__ import annotations
@@ -162,17 +162,18 @@ def main(
     output: Path,
     **options: Any,
 ) -> None:
-    """Search by each algorithm, train what was found and random networks alike, and compare."""
+    """Search by each algorithm, and train and compare the found networks and random ones."""
     load_file(str(Path(__file__).with_name("packed_cifar.py")))
     if options["threads"] is not None:
         torch.set_num_threads(options["threads"])
-    scale, chosen = SCALES[size], names or (*ALGORITHMS, "ofa")
+    scale = SCALES[size]
+    selected = names or (*ALGORITHMS, "ofa")
     execution = Execution(accelerator=options["device"], precision=options["precision"])
-    for kind, space_name, own in (
-        ("", scale.space, [name for name in chosen if name != "ofa"]),
-        ("elastic-", scale.elastic, [name for name in chosen if name == "ofa"]),
+    for kind, space_name, algorithm_names in (
+        ("", scale.space, [name for name in selected if name != "ofa"]),
+        ("elastic-", scale.elastic, [name for name in selected if name == "ofa"]),
     ):
-        if not own:
+        if not algorithm_names:
             continue
         space = get(space_name)
         images = load_data(data, space.input_shape, limit=scale.images, validation=scale.validation)
@@ -181,17 +182,20 @@ def main(
             (f"{kind}random-{number}", architecture) for number, architecture in enumerate(random)
         ]
         inherited: dict[str, float] = {}
-        for name in own:
-            given = OFA if name == "ofa" and size != "full" else OPTIONS[size].get(name, {})
-            folder = output / f"search-{name}"
-            found, model, _ = searched(
-                space, name, given, images, scale.epochs, seed, folder, execution
+        for name in algorithm_names:
+            algorithm_options = (
+                OFA if name == "ofa" and size != "full" else OPTIONS[size].get(name, {})
             )
-            write_text(output / f"{name}.json", found.to_json() + "\n")
-            networks.append((name, found))
+            folder = output / f"search-{name}"
+            result, model, _ = searched(
+                space, name, algorithm_options, images, scale.epochs, seed, folder, execution
+            )
+            write_text(output / f"{name}.json", result.to_json() + "\n")
+            networks.append((name, result))
             if isinstance(model, Supernet) and name == "ofa":
                 inherited = {
-                    one: with_weights_of(model, row, images, seed) for one, row in networks
+                    label: with_weights_of(model, network, images, seed)
+                    for label, network in networks
                 }
         reports = [
             retrained(scale, architecture, name, seed + number, images, execution, output)
@@ -207,8 +211,9 @@ def main(
 def with_weights_of(
     supernet: Supernet, architecture: Architecture, data: ImageData, seed: int
 ) -> float:
-    """Test top-1 of a sub-network with the supernet's weights, its normalisations' statistics
-    computed anew.
+    """Return the test top-1 of a sub-network with the supernet's weights.
+
+    The statistics of its normalisations are recomputed.
     """
     network: nn.Module = supernet.space.network(architecture, num_classes=data.num_classes)
     inherit(network, supernet, architecture)
@@ -248,28 +253,32 @@ def retrained(
         with Bar(name) as bar:
             network = train_network(run, bar.update, execution, data)
         report = report_on_test(network, data, device_of(execution))
-        told = {"name": name, "macs": int(space.macs(architecture))}
-        write_text(path, json.dumps({**told, **report}, indent=1) + "\n")
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
+        description = {"name": name, "macs": int(space.macs(architecture))}
+        write_text(path, json.dumps({**description, **report}, indent=1) + "\n")
+    result: dict[str, Any] = json.loads(path.read_text())
+    return result
 
 
 def show(space: str, reports: list[dict[str, Any]]) -> None:
     """Print all networks, and the mean and the best of the random ones."""
     table = Table("network", "M MACs", "test top-1", "with the supernet's weights", title=space)
-    for report in sorted(reports, key=lambda one: -one["top1"]):
-        own = report["inherited_top1"]
+    for report in sorted(reports, key=lambda entry: -entry["top1"]):
+        inherited_accuracy = report["inherited_top1"]
         cells = (
             f"{report['macs'] / 1e6:.2f}",
             f"{report['top1']:.2f}",
-            "" if own is None else f"{own:.2f}",
+            "" if inherited_accuracy is None else f"{inherited_accuracy:.2f}",
         )
         table.add_row(report["name"], *cells)
     console = Console()
     console.print(table)
     for key, word in (("top1", "trained alike"), ("inherited_top1", "with the supernet's weights")):
         random = np.array(
-            [one[key] for one in reports if "random" in one["name"] and one[key] is not None]
+            [
+                entry[key]
+                for entry in reports
+                if "random" in entry["name"] and entry[key] is not None
+            ]
         )
         if len(random):
             console.print(

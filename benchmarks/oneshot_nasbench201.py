@@ -1,19 +1,18 @@
-"""What one-shot algorithms find on NAS-Bench-201, looked up in the benchmark's table.
+"""Look up the cells that one-shot algorithms find on NAS-Bench-201.
 
     python benchmarks/oneshot_nasbench201.py --scale smoke -o runs/oneshot-nasbench201-smoke
-    python benchmarks/oneshot_nasbench201.py --scale small --seeds 3 -o
-    runs/oneshot-nasbench201-small python benchmarks/oneshot_nasbench201.py --device gpu --precision
-    bf16 -o runs/oneshot-nasbench201
+    python benchmarks/oneshot_nasbench201.py --scale small --seeds 3 -o runs/nasbench201-small
+    python benchmarks/oneshot_nasbench201.py --device gpu --precision bf16 -o runs/nasbench201
 
-Each algorithm searches a narrow supernet of the space on CIFAR-10 images. Told is the true accuracy
-of the cell that it returns (200 epochs of the whole network, mean of seeds), the share of all 15625
-cells that are worse, and the same of random cells. With few updates the published learning rates of
-the logits change nothing, so that the smaller scales have larger ones; `--published` keeps all
-published options but the epochs. What is in the output already is not done
-again: the same command goes on, also with more algorithms or seeds.
+Each algorithm searches a narrow supernet of the space on CIFAR-10 images. The report has the true
+accuracy of the cell that it returns (200 epochs of the whole network, mean of seeds), the
+percentage of all 15625 cells that are worse, and both for random cells. With few updates the
+published learning rates of the logits have no effect, so that the smaller scales have larger ones;
+`--published` uses all published options but the epochs. The same command resumes after an
+interruption, also with more algorithms or seeds.
 
-Data: `packed_cifar.py` beside this file says where the images are looked for; the table's folder is
-given.
+Data: `packed_cifar.py` in this folder documents where the images are searched for; `--data` names
+the folder of the benchmark's table.
 """
 
 from __future__ import annotations
@@ -159,7 +158,7 @@ OPTIONS = {"smoke": SHORT, "small": LONGER, "full": {"gdas": {"preset": "nasbenc
 @click.option("--table", default=None, help="Of NAS-Bench-201, as `tables.benchmark` takes it.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
 def main(names: tuple[str, ...], size: str, data: str, output: Path, **options: Any) -> None:
-    """Search NAS-Bench-201 by each algorithm, and look up what was found."""
+    """Search NAS-Bench-201 by each algorithm, and look up the found cells."""
     load_file(str(Path(__file__).with_name("packed_cifar.py")))
     if options["threads"] is not None:
         torch.set_num_threads(options["threads"])
@@ -176,16 +175,18 @@ def main(names: tuple[str, ...], size: str, data: str, output: Path, **options: 
         for seed in range(options["seed"], options["seed"] + options["seeds"]):
             if any((row["algorithm"], row["seed"]) == (name, seed) for row in rows):
                 continue
-            given = OPTIONS["full" if options["published"] else size].get(name, {})
+            algorithm_options = OPTIONS["full" if options["published"] else size].get(name, {})
             folder = output / f"{name}-{seed}"
-            found, _, seconds = searched(
-                space, name, given, images, scale.epochs, seed, folder, execution, rate
+            result, _, seconds = searched(
+                space, name, algorithm_options, images, scale.epochs, seed, folder, execution, rate
             )
-            cell = get("nasbench201").architecture(dict(found.choices))
+            cell = get("nasbench201").architecture(dict(result.choices))
             rows.append(told(name, seed, cell, seconds, benchmark, truth))
             write_text(output / "found.json", json.dumps({**record, "rows": rows}, indent=1) + "\n")
-    drawn = get("nasbench201").sample(np.random.default_rng(options["seed"]), options["drawn"])
-    for number, architecture in enumerate(get("nasbench201").decode(drawn)):
+    random_codes = get("nasbench201").sample(
+        np.random.default_rng(options["seed"]), options["drawn"]
+    )
+    for number, architecture in enumerate(get("nasbench201").decode(random_codes)):
         rows.append(told("random", number, architecture, 0.0, benchmark, truth))
     show(rows, truth)
 
@@ -196,9 +197,9 @@ def told_before(path: Path, record: dict[str, Any]) -> list[dict[str, Any]]:
     """
     if not path.exists():
         return []
-    found = json.loads(path.read_text())
-    rows: list[dict[str, Any]] = found.pop("rows")
-    if found != record:
+    result = json.loads(path.read_text())
+    rows: list[dict[str, Any]] = result.pop("rows")
+    if result != record:
         raise click.UsageError(f"{path} holds searches of another scale; choose another folder")
     return rows
 
@@ -206,7 +207,7 @@ def told_before(path: Path, record: dict[str, Any]) -> list[dict[str, Any]]:
 def searched(
     space: SearchSpace,
     name: str,
-    given: dict[str, Any],
+    algorithm_options: dict[str, Any],
     data: ImageData,
     epochs: int,
     seed: int,
@@ -214,17 +215,17 @@ def searched(
     execution: Execution,
     rate: float | None = None,
 ) -> tuple[Architecture, nn.Module, float]:
-    """What an algorithm finds in a space, the model that it trained, and the seconds of the
-    processor that it took.
+    """Run an algorithm and return the found architecture, the trained model and processor seconds.
 
-    Batches are of 64 images at most; the learning rate of the weights is `rate`, or the published
-    one in proportion.
+    Batches have 64 images at most; the learning rate of the weights is `rate`, or the published one
+    in proportion.
     """
     registered = name.removesuffix("-second-order")
-    chosen = preset(
-        registered, {**given, **({"preset": "second-order"} if registered != name else {})}
+    run_preset = preset(
+        registered,
+        {**algorithm_options, **({"preset": "second-order"} if registered != name else {})},
     )
-    recipe = replace(chosen.recipe, epochs=epochs)
+    recipe = replace(run_preset.recipe, epochs=epochs)
     recipe = recipe if recipe.batch_size <= 64 else _with_batches_of_64(recipe)
     recipe = replace(recipe, learning_rate=rate or recipe.learning_rate)
     model = searchable(space.supernet(data.num_classes, torch.Generator().manual_seed(seed)))
@@ -238,14 +239,14 @@ def searched(
         setting_space(space),
         folder=folder,
     )
-    algorithm = make(registered, setting, chosen.options)
+    algorithm = make(registered, setting, run_preset.options)
     began = time.process_time()
     with Bar(f"{name} {seed}") as bar:
         fit(algorithm, data.train, folder, seed=seed, execution=execution, progress=bar.update)
     seconds = time.process_time() - began
-    found = derived(space, algorithm)
+    result = derived(space, algorithm)
     algorithm.mutator.unbind()
-    return found, model, seconds
+    return result, model, seconds
 
 
 def _with_batches_of_64(recipe: Recipe) -> Recipe:
@@ -278,30 +279,36 @@ def told(
 
 
 def show(rows: list[dict[str, Any]], truth: np.ndarray) -> None:
-    """Print all cells, the means of each algorithm, and what random cells of the whole space
-    are.
-    """
+    """Print all cells, the means of each algorithm, and those of random cells."""
     table = Table("algorithm", "seed", "true top-1", "better than", "CPU s", "cell")
     for row in rows:
         cell = " ".join(operation.removeprefix("nor_") for operation in row["cell"])
-        share = f"{row['better_than_percent']:.1f}%"
+        percentile = f"{row['better_than_percent']:.1f}%"
         table.add_row(
             row["algorithm"],
             str(row["seed"]),
             f"{row[METRIC]:.2f}",
-            share,
+            percentile,
             f"{row['cpu_seconds']:.0f}",
             cell,
         )
     means = Table("algorithm", "searches", "true top-1", "better than")
     for name in dict.fromkeys(row["algorithm"] for row in rows):
-        own = [row for row in rows if row["algorithm"] == name]
+        algorithm_rows = [row for row in rows if row["algorithm"] == name]
         accuracies, shares = (
-            np.array([row[key] for row in own]) for key in (METRIC, "better_than_percent")
+            np.array([row[key] for row in algorithm_rows])
+            for key in (METRIC, "better_than_percent")
         )
-        spread = f" +- {accuracies.std(ddof=1) / np.sqrt(len(own)):.2f}" if len(own) > 1 else ""
+        spread = (
+            f" +- {accuracies.std(ddof=1) / np.sqrt(len(algorithm_rows)):.2f}"
+            if len(algorithm_rows) > 1
+            else ""
+        )
         means.add_row(
-            name, str(len(own)), f"{accuracies.mean():.2f}{spread}", f"{shares.mean():.1f}%"
+            name,
+            str(len(algorithm_rows)),
+            f"{accuracies.mean():.2f}{spread}",
+            f"{shares.mean():.1f}%",
         )
     console = Console()
     console.print(table)

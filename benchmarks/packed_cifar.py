@@ -1,9 +1,8 @@
-"""CIFAR-10 whose images are packed as JPEG files in two npz files, as a data set for tests and
-benchmarks.
+"""Load CIFAR-10 from JPEG images packed in two npz files, for tests and benchmarks.
 
-python -m oneshot --plugin benchmarks/packed_cifar.py data packed-cifar10:FOLDER
+    python -m oneshot --plugin benchmarks/packed_cifar.py data packed-cifar10:FOLDER
 
-Each file holds `jpeg` (all images end to end, uint8), `offset` (n + 1), `label` and `classes`.
+Each file has `jpeg` (all images end to end, uint8), `offset` (n + 1), `label` and `classes`.
 Without a folder they are searched for in PATHFIT_DATA, and then in `images` below
 PATHFIT_REFERENCE_DATA.
 """
@@ -27,7 +26,8 @@ from oneshot.data.pixels import Read, pixel_data
 from oneshot.data.registry import register_data
 from oneshot.data.request import DataRequest
 
-TRAIN, TEST = "cifar10_train_jpeg.npz", "cifar10_test_jpeg.npz"
+TRAIN = "cifar10_train_jpeg.npz"
+TEST = "cifar10_test_jpeg.npz"
 SIDE = 32
 
 
@@ -38,7 +38,8 @@ def load(request: DataRequest) -> ImageData:
     if request.path is None and reference and not os.environ.get(FOLDERS):
         request = dataclasses.replace(request, path=Path(reference) / "images")
     folder = locate(request, (TRAIN,), "packed CIFAR-10").parent
-    (train, labels, classes), (test, test_labels, _) = _read(folder / TRAIN), _read(folder / TEST)
+    train, labels, classes = _read(folder / TRAIN)
+    test, test_labels, _ = _read(folder / TEST)
     return pixel_data(
         request,
         (train, labels),
@@ -52,7 +53,9 @@ def load(request: DataRequest) -> ImageData:
 def _read(path: Path) -> tuple[Read, np.ndarray, list[str]]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            packed, offset, labels = file["jpeg"], file["offset"], file["label"].astype(np.int64)
+            packed = file["jpeg"]
+            offset = file["offset"]
+            labels = file["label"].astype(np.int64)
             classes = [str(name) for name in file["classes"]]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InvalidData(f"cannot read {path}: {error}") from error

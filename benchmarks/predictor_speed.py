@@ -1,9 +1,10 @@
-"""How fast the default predictor is fitted and scores all cells of NAS-Bench-201, and of what share
-of the processor.
+"""Measure how fast the default predictor is fitted and scores all cells of NAS-Bench-201.
 
-Run: python benchmarks/predictor_speed.py --data FOLDER [--train 781] [--kind gp]
-The share is the matrix products of the prediction (covariances, mean and variance) over the time of
-the whole, by the rate that torch reaches on a large product with as many threads.
+    python benchmarks/predictor_speed.py --data FOLDER [--train 781] [--kind gp]
+
+The fraction of the processor is the time of the prediction's matrix products (covariances, mean and
+variance) at the rate that torch reaches on a large product with as many threads, over the whole
+time.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ def product_rate(size: int = 1500, repeats: int = 5) -> float:
     """Floating-point operations a second of a product of two float32 matrices, the best of
     `repeats`.
     """
-    first, second = torch.randn(size, size), torch.randn(size, size)
+    first = torch.randn(size, size)
+    second = torch.randn(size, size)
     seconds = []
     for _ in range(repeats):
         begin = time.perf_counter()
@@ -38,8 +40,8 @@ def products_of(model: GaussianProcess, count: int) -> float:
     architectures.
     """
     assert model.process is not None
-    known, features = model.process.inputs.shape
-    return 2.0 * count * known * (2 * features + known + 1)
+    num_inputs, features = model.process.inputs.shape
+    return 2.0 * count * num_inputs * (2 * features + num_inputs + 1)
 
 
 def main() -> None:
@@ -50,33 +52,31 @@ def main() -> None:
     parser.add_argument("--kind", default=DEFAULT)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    benchmark = tables.benchmark("nasbench201", given.data)
-    codes, values = benchmark.codes(), benchmark.values("cifar10_test_acc")
-    rows = np.random.default_rng(0).permutation(len(codes))[: given.train]
-    model = predictor.make(given.kind, benchmark.space)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    benchmark = tables.benchmark("nasbench201", arguments.data)
+    codes = benchmark.codes()
+    values = benchmark.values("cifar10_test_acc")
+    rows = np.random.default_rng(0).permutation(len(codes))[: arguments.train]
+    model = predictor.make(arguments.kind, benchmark.space)
     benchmark.space.graphs(codes[:2])
     begin = time.perf_counter()
     model.fit(codes[rows], values[rows])
-    print(
-        f"{given.kind}: {given.train} architectures fitted in {time.perf_counter() - begin:.1f} s"
-    )
+    fitting_s = time.perf_counter() - begin
+    print(f"{arguments.kind}: {arguments.train} architectures fitted in {fitting_s:.1f} s")
     seconds = []
-    for _ in range(given.repeats):
+    for _ in range(arguments.repeats):
         begin = time.perf_counter()
         model.predict(codes)
         seconds.append(time.perf_counter() - begin)
     best = min(seconds)
     print(
-        f"{len(codes)} cells scored with mean and deviation in {best:.2f} s ({given.threads}"
+        f"{len(codes)} cells scored with mean and deviation in {best:.2f} s ({arguments.threads}"
         " threads)"
     )
     if isinstance(model, GaussianProcess):
-        rate, work = (
-            product_rate(),
-            products_of(model, len(np.unique(benchmark.space.representatives(codes), axis=0))),
-        )
+        rate = product_rate()
+        work = products_of(model, len(np.unique(benchmark.space.representatives(codes), axis=0)))
         print(
             f"matrix products {work / 1e9:.1f} G, {100 * work / best / rate:.0f}% of"
             f" {rate / 1e9:.0f} G/s"

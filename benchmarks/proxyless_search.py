@@ -1,26 +1,23 @@
-"""The predictor-guided strategy proxyless beside the evolution: as many scores of the predictor, 20
-constraints.
+"""Compare the predictor-guided strategy proxyless with the evolution under 20 constraints.
 
     python benchmarks/proxyless_search.py -o runs/proxyless-search
 
-What is in the output already is not done again: the same command goes on.
-
 For each space both strategies search under 20 limits, from the 5th to the 95th percentile of the
-costs that random architectures have: of spos the latency by the table of this project, of
-nasbench201 the MACs. Scores of relaxed architectures count as evaluations of the predictor, too:
-each strategy has 1000 in all.
+costs of random architectures: for spos of the latency by this project's table, for nasbench201 of
+the MACs. Scores of relaxed architectures count as evaluations of the predictor, too: each strategy
+has 1000 in all. The same command resumes after an interruption.
 
-The predictors are of the kind gates. Those that lie in the output's folder are taken; the others
-are fitted here on 200
-architectures: for nasbench201 on their accuracies in the benchmark's table, for spos, where no
-table of accuracies is public, on the zero-cost proxy naswot of untrained narrow networks with the
-same 20 choices. Another predictor is given by --predictor, such as
+The predictors are of the kind gates. Predictors in the output's folder are used; others are fitted
+on 200 architectures: for nasbench201 on their accuracies in the benchmark's table, for spos, of
+which no table of accuracies is public, on the zero-cost proxy naswot of untrained narrow networks
+with the same 20 choices. --predictor names another predictor, such as
 
     python -m oneshot train --space spos --data FOLDER -o runs/supernet
     python -m oneshot evaluate runs/supernet -n 200 -o evaluations.jsonl
-    python -m predictor train --data evaluations.jsonl --space spos --encoder gates -o
-    spos.safetensors python benchmarks/proxyless_search.py --space spos --predictor
-    spos=spos.safetensors -o runs/proxyless-search
+    python -m predictor train --data evaluations.jsonl --space spos --encoder gates \\
+        -o spos.safetensors
+    python benchmarks/proxyless_search.py --space spos --predictor spos=spos.safetensors \\
+        -o runs/proxyless-search
 """
 
 from __future__ import annotations
@@ -57,13 +54,15 @@ SPACES = ("spos", "nasbench201")
 TABLE = "amd-epyc-spos-b1-fp32-t2"
 METRIC = "cifar10_test_acc"
 EVALUATIONS = 1000
-TRAIN, HELD_OUT = 200, 50
+TRAIN = 200
+HELD_OUT = 50
 WITHIN = 1e-6  # of the scores' deviation: rounding between batches of the predictor
 NARROW = (
     "spos(input_size=16, stem_stride=1, channels=(16, 32, 64, 128), stem_channels=8,"
     " head_channels=128, num_classes=10)"
 )
-PROXY, IMAGES = "naswot", 64
+PROXY = "naswot"
+IMAGES = 64
 
 Labelled = tuple[Codes, NDArray[np.float64]]
 """Codes [n, choices] and values [n], greater is better."""
@@ -77,7 +76,8 @@ def of_proxy(seed: int) -> Labelled:
     data = load_data("digits", space.input_shape)
     images, labels = data.train.tensors(np.arange(IMAGES))
     codes = np.asfortranarray(space.sample(np.random.default_rng(seed), TRAIN + HELD_OUT))
-    survey, values = Survey(space, images, labels, 10, [PROXY], seed), []
+    survey = Survey(space, images, labels, 10, [PROXY], seed)
+    values = []
     with Bar(f"{PROXY} of networks of spos") as bar:
         for _, measured, _ in survey.run(codes):
             values.append(measured[PROXY])
@@ -95,9 +95,7 @@ def of_benchmark(data: Path | None, seed: int) -> Labelled:
 def guide_of(
     space: SearchSpace, given: Path | None, output: Path, data: Path | None, seed: int
 ) -> PredictorGuide:
-    """A guide by gates; tells how well a predictor that is fitted here ranks architectures that it
-    has not seen.
-    """
+    """Return a guide by gates; print how well a newly fitted one ranks unseen architectures."""
     path = given or output / f"{space.name}.safetensors"
     if not path.exists():
         codes, values = of_proxy(seed) if space.name == "spos" else of_benchmark(data, seed)
@@ -129,33 +127,35 @@ def compared(problem: SearchProblem, seed: int) -> dict[str, dict[str, Any]]:
     """Both strategies on one problem: strategy -> best score, evaluations of the predictor,
     seconds.
     """
-    found = {}
+    results = {}
     for strategy in ("evolution", "proxyless"):
-        begin, cpu = time.perf_counter(), time.process_time()
+        begin = time.perf_counter()
+        cpu = time.process_time()
         result = run_search(problem, strategy, seed=seed)
-        seconds, cpu_seconds = time.perf_counter() - begin, time.process_time() - cpu
+        seconds = time.perf_counter() - begin
+        cpu_seconds = time.process_time() - cpu
         assert problem.feasible(result.codes).all()
-        found[strategy] = {
+        results[strategy] = {
             "best": float(result.best.score),
             "verified": len(result),
             "seconds": seconds,
             "cpu_seconds": cpu_seconds,
         }
-    return found
+    return results
 
 
 def _files(
     context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
 ) -> dict[str, Path]:
-    found = {}
+    results = {}
     for text in given:
         name, separator, path = text.partition("=")
         if name not in SPACES or not separator or not Path(path).is_file():
             raise click.BadParameter(
                 f"write SPACE=FILE, a space of {', '.join(SPACES)} and a file; not {text!r}"
             )
-        found[name] = Path(path)
-    return found
+        results[name] = Path(path)
+    return results
 
 
 @click.command()
@@ -195,7 +195,8 @@ def main(
     output.mkdir(parents=True, exist_ok=True)
     for name in names:
         space = spaces.get(name)
-        guide, model = guide_of(space, files.get(name), output, data, seed), cost_of(space)
+        guide = guide_of(space, files.get(name), output, data, seed)
+        model = cost_of(space)
         codes = space.sample(np.random.default_rng(seed), 4096)
         deviation = float(guide.score(codes)[0].std())
         run_search(SearchProblem(space, guide), "proxyless", seed=seed)  # imports, caches
@@ -214,9 +215,9 @@ def main(
         with Bar(f"{constraints} constraints on {name}") as bar:
             for number, limit in list(enumerate(limits))[len(runs) :]:
                 constraint = Constraint(model.metric, limit, model, device=model.device)
-                found = compared(SearchProblem(space, guide, [constraint]), seed + number)
-                gap = (found["proxyless"]["best"] - found["evolution"]["best"]) / deviation
-                runs.append({"limit": limit, "gap": gap, **found})
+                results = compared(SearchProblem(space, guide, [constraint]), seed + number)
+                gap = (results["proxyless"]["best"] - results["evolution"]["best"]) / deviation
+                runs.append({"limit": limit, "gap": gap, **results})
                 write_text(
                     output / f"{name}.json", json.dumps({**kind, "runs": runs}, indent=1) + "\n"
                 )
@@ -230,15 +231,15 @@ def done_before(path: Path, kind: dict[str, Any]) -> list[dict[str, Any]]:
     """
     if not path.exists():
         return []
-    found = json.loads(path.read_text())
-    runs: list[dict[str, Any]] = found.pop("runs")
-    if found != kind:
+    results = json.loads(path.read_text())
+    runs: list[dict[str, Any]] = results.pop("runs")
+    if results != kind:
         raise click.UsageError(f"{path} holds other searches; choose another folder")
     return runs
 
 
 def table_of(name: str, metric: str, runs: list[dict[str, Any]]) -> Table:
-    """A row a constraint; the title tells how often proxyless is at least as good."""
+    """Return a table with a row per constraint; its title counts proxyless's wins and ties."""
     heads = (
         "evolution",
         "proxyless",
@@ -255,15 +256,19 @@ def table_of(name: str, metric: str, runs: list[dict[str, Any]]) -> Table:
     )
     table = Table(metric, *(Column(head, justify="right") for head in heads), title=title)
     for run in runs:
-        one, other = run["evolution"], run["proxyless"]
+        evolution = run["evolution"]
+        proxyless = run["proxyless"]
         cells = (
-            f"{one['best']:.4f}",
-            f"{other['best']:.4f}",
+            f"{evolution['best']:.4f}",
+            f"{proxyless['best']:.4f}",
             f"{run['gap']:+.3f}",
-            f"{one['seconds']:.2f}",
+            f"{evolution['seconds']:.2f}",
         )
         table.add_row(
-            f"{run['limit']:.5g}", *cells, f"{other['seconds']:.2f}", f"{other['cpu_seconds']:.2f}"
+            f"{run['limit']:.5g}",
+            *cells,
+            f"{proxyless['seconds']:.2f}",
+            f"{proxyless['cpu_seconds']:.2f}",
         )
     return table
 

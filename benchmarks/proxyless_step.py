@@ -1,14 +1,14 @@
-"""What a step of ProxylessNAS costs beside the step of the plain network whose path it runs.
+"""Compare the cost of a step of ProxylessNAS with that of the plain network of its path.
 
-For each of some uniformly drawn paths, steps of the plain network, of the supernet's weights, and
-of its architecture (binary_mode full_v2 and two) alternate in one process: the same images, the
-same optimiser. The plain network's loop is written out with torch alone; the others run Pathfit's
-own training code. Ratios are taken on each path, and their medians are printed. Memory is what
-torch holds at most within a step beyond what it held before, by its own profiler. Where NNI 3.0 is
-installed, its ProxylessMixedLayer steps on the same blocks too, in the plain network's loop.
+    python benchmarks/proxyless_step.py
+    python benchmarks/proxyless_step.py --device cuda --batch-size 256 --input-size 224
 
-python benchmarks/proxyless_step.py
-python benchmarks/proxyless_step.py --device cuda --batch-size 256 --input-size 224
+For some uniformly sampled paths, steps of the plain network, of the supernet's weights, and of its
+architecture (binary_mode full_v2 and two) alternate in one process, with the same images and the
+same optimiser. The plain network's loop is written with torch alone; the others run Pathfit's
+training code. Ratios are computed for each path, and their medians are printed. Memory is the peak
+of torch's allocations within a step over those before it, by its own profiler. Where NNI 3.0 is
+installed, its ProxylessMixedLayer is timed on the same blocks too, in the plain network's loop.
 """
 
 from __future__ import annotations
@@ -79,10 +79,12 @@ def main(
     images = torch.randn(batch_size, 3, input_size, input_size, generator=generator)
     labels = torch.randint(space.num_classes, (batch_size,), generator=generator)
     data = ImageSplit.from_tensors(images, labels)
-    images, labels = images.to(device, memory_format=torch.channels_last), labels.to(device)
+    images = images.to(device, memory_format=torch.channels_last)
+    labels = labels.to(device)
     codes = space.sample(np.random.default_rng(seed), count)
     searches = {mode: Search(space, mode, data, device) for mode in ("full_v2", "two")}
-    v2, two = searches["full_v2"], searches["two"]
+    v2 = searches["full_v2"]
+    two = searches["two"]
     contenders: dict[str, Callable[[Codes], Step]] = {
         "plain network": lambda row: plain_step(space, row, images, labels, device),
         "weights": lambda row: v2.weight_step(row, images, labels),
@@ -106,19 +108,19 @@ def main(
             EVERY + 1
         )
     table = Table("step", "median ms", "beside the plain network", "10% to 90% of the paths")
-    for index, (name, found) in enumerate(ratios.items()):
-        low, high = np.quantile(found, [0.1, 0.9])
+    for index, (name, peak_bytes) in enumerate(ratios.items()):
+        low, high = np.quantile(peak_bytes, [0.1, 0.9])
         shown = f"{np.median(times[:, index]) * 1e3:.1f}" if index < len(contenders) else ""
-        table.add_row(name, shown, f"{np.median(found):.3f}", f"{low:.3f} to {high:.3f}")
+        table.add_row(name, shown, f"{np.median(peak_bytes):.3f}", f"{low:.3f} to {high:.3f}")
     console = Console(width=120)
     console.print(table)
     peaks = {
         name: [peak(make(row), device) for row in codes[:5]] for name, make in contenders.items()
     }
-    for name, found in peaks.items():
-        ratio = np.median(np.array(found) / np.array(peaks["plain network"]))
+    for name, peak_bytes in peaks.items():
+        ratio = np.median(np.array(peak_bytes) / np.array(peaks["plain network"]))
         console.print(
-            f"memory of a step, {name}: {np.median(found) / 2**20:.1f} MiB, {ratio:.3f} of the"
+            f"memory of a step, {name}: {np.median(peak_bytes) / 2**20:.1f} MiB, {ratio:.3f} of the"
             " plain network's"
         )
     if nni is None:
@@ -138,7 +140,8 @@ class Search:
         fabric = launchable(Execution(accelerator="gpu" if device == "cuda" else "cpu"))
         self.engine = Engine(fabric, self.algorithm.optimizers(UPDATES))
         # The path is given; what draws it is part of the step none the less.
-        self.mutator, self.count = self.algorithm.mutator, 0
+        self.mutator = self.algorithm.mutator
+        self.count = 0
         self.row: dict[str, int] = {}
         sample = self.mutator.sample_search
 

@@ -1,13 +1,13 @@
-"""How good a cell of NAS-Bench-201 each strategy finds with so many trained networks.
+"""Measure how good a cell of NAS-Bench-201 each strategy finds with a number of trained networks.
 
     python benchmarks/sample_efficiency.py --seeds 20 -o sample-efficiency.jsonl
 
-Every strategy asks for validation accuracies (CIFAR-10, 200 epochs) one after the other; after 25,
-50, 100 and 200 of them the test accuracy of its best cell by validation is told, the median over
-seeds. The last column is after how many evaluations one of the six cells that reach 94.3% in the
-test was among them, the oracle target of the literature. A search ends early when the cell with the
-best validation accuracy of all is known, since nothing can replace it. Every run is kept in the
-output as soon as it has ended, so that an interrupted benchmark goes on.
+Every strategy requests validation accuracies (CIFAR-10, 200 epochs) one by one. After 25, 50, 100
+and 200 of them the test accuracy of its best cell by validation is reported, the median over seeds.
+The last column is the number of evaluations until one of the six cells that reach 94.3% in the test
+is among them, the oracle target of the literature. A search ends early when it has the cell with
+the best validation accuracy of all, since no other cell can replace it. Every run is stored in the
+output when it has ended, so that an interrupted benchmark resumes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ from spaces.space import Codes
 from tables.benchmarks import Benchmark
 
 BUDGETS = (25, 50, 100, 200)
-VALIDATION, TEST = "cifar10_valid_acc", "cifar10_test_acc"
+VALIDATION = "cifar10_valid_acc"
+TEST = "cifar10_test_acc"
 TARGET = 94.3
 
 
@@ -58,14 +59,14 @@ def strategies(
 
 
 class Enough(Exception):
-    """Nothing that comes can change what is told."""
+    """Raised when no further evaluation can change the report."""
 
 
 class Recorder(BenchmarkGuide):
-    """The benchmark's validation accuracies, and what was asked for in its order.
+    """The benchmark's validation accuracies, with a record of the queries in order.
 
-    A search is ended by Enough once the largest budget is used up, or the best cell of all by
-    validation is known: what comes later cannot take its place.
+    A search is ended by Enough when the largest budget is used up, or when it has the best cell of
+    all by validation, which no later cell can replace.
     """
 
     def __init__(self, benchmark: Benchmark):
@@ -75,32 +76,34 @@ class Recorder(BenchmarkGuide):
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Values [n], without deviation; raises Enough."""
-        found, deviations = super().score(codes)
+        scores, deviations = super().score(codes)
         self.asked.append(codes)
-        if found.max() == self.best or sum(map(len, self.asked)) >= BUDGETS[-1]:
+        if scores.max() == self.best or sum(map(len, self.asked)) >= BUDGETS[-1]:
             raise Enough
-        return found, deviations
+        return scores, deviations
 
 
 def one_run(
     benchmark: Benchmark, strategy: str, options: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
-    """What one strategy found with one seed: accuracies by budget, and the evaluations to the
-    target.
+    """Return the result of one strategy with one seed.
+
+    It has the accuracies by budget, and the number of evaluations to the target.
     """
     begin = time.perf_counter()
     guide = Recorder(benchmark)
     with contextlib.suppress(Enough):
         run_search(SearchProblem(benchmark.space, guide), strategy, options=options, seed=seed)
-    asked = np.concatenate(guide.asked)[: BUDGETS[-1]]
-    validation, test = benchmark.query(asked, VALIDATION), benchmark.query(asked, TEST)
+    queried = np.concatenate(guide.asked)[: BUDGETS[-1]]
+    validation = benchmark.query(queried, VALIDATION)
+    test = benchmark.query(queried, TEST)
     best = {budget: float(test[:budget][validation[:budget].argmax()]) for budget in BUDGETS}
     reached = np.flatnonzero(test >= TARGET)
     return {
         "strategy": strategy,
         "options": dict(options),
         "seed": seed,
-        "evaluated": len(asked),
+        "evaluated": len(queried),
         "test": {str(budget): value for budget, value in best.items()},
         "validation": {str(budget): float(validation[:budget].max()) for budget in BUDGETS},
         "to_target": int(reached[0]) + 1 if len(reached) else None,
@@ -113,10 +116,10 @@ def kept(path: Path | None) -> list[dict[str, Any]]:
     if path is None or not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        write_text(path, whole)
-    return [json.loads(line) for line in whole.splitlines()]
+    complete = text[: text.rfind("\n") + 1]
+    if complete != text:
+        write_text(path, complete)
+    return [json.loads(line) for line in complete.splitlines()]
 
 
 def table_of(runs: list[dict[str, Any]]) -> Table:
@@ -132,7 +135,7 @@ def table_of(runs: list[dict[str, Any]]) -> Table:
     for name in dict.fromkeys(
         (run["strategy"], json.dumps(run["options"], sort_keys=True)) for run in runs
     ):
-        own = [
+        strategy_runs = [
             run
             for run in runs
             if (run["strategy"], json.dumps(run["options"], sort_keys=True)) == name
@@ -140,20 +143,25 @@ def table_of(runs: list[dict[str, Any]]) -> Table:
         cells = []
         for budget in BUDGETS:
             low, middle, high = np.percentile(
-                [run["test"][str(budget)] for run in own], [25, 50, 75]
+                [run["test"][str(budget)] for run in strategy_runs], [25, 50, 75]
             )
             cells.append(f"{middle:.2f} ({high - low:.2f})")
         to_target = float(
-            np.median([math.inf if run["to_target"] is None else run["to_target"] for run in own])
+            np.median(
+                [
+                    math.inf if run["to_target"] is None else run["to_target"]
+                    for run in strategy_runs
+                ]
+            )
         )
         label = (
             name[0]
-            if "predictor" not in own[0]["options"]
-            else f"{name[0]} {own[0]['options']['predictor']}"
+            if "predictor" not in strategy_runs[0]["options"]
+            else f"{name[0]} {strategy_runs[0]['options']['predictor']}"
         )
-        told = f"> {BUDGETS[-1]}" if math.isinf(to_target) else f"{to_target:g}"
-        seconds = float(np.mean([run["seconds"] for run in own]))
-        table.add_row(label, str(len(own)), *cells, told, f"{seconds:.1f}")
+        target_text = f"> {BUDGETS[-1]}" if math.isinf(to_target) else f"{to_target:g}"
+        seconds = float(np.mean([run["seconds"] for run in strategy_runs]))
+        table.add_row(label, str(len(strategy_runs)), *cells, target_text, f"{seconds:.1f}")
     return table
 
 
@@ -222,8 +230,10 @@ def main(
 ) -> None:
     """Run every strategy with every seed."""
     benchmark = tables.benchmark("nasbench201", data)
-    known = strategies(predictor, initial, batch, exploration, pool)
-    plan = [(name, known[name], seed) for name in chosen or known for seed in range(seeds)]
+    options_of = strategies(predictor, initial, batch, exploration, pool)
+    plan = [
+        (name, options_of[name], seed) for name in chosen or options_of for seed in range(seeds)
+    ]
     runs: list[dict[str, Any]] = []
     done = {
         (run["strategy"], json.dumps(run["options"], sort_keys=True), run["seed"]): run

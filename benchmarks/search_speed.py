@@ -1,13 +1,12 @@
-"""How fast searches are where a predictor scores and a table tells the latency: 1000 candidates, in
-seconds.
+"""Measure the speed of searches with a predictor and a table: seconds for 1000 candidates.
 
-python benchmarks/search_speed.py
+    python benchmarks/search_speed.py
 
-For every strategy: seconds by the clock, and those of the processors, which do not depend on what
-else runs; of these `asking` is the strategy's own part and `scoring` the predictor's, the rest the
-loop, the costs and the result. Beside it a guide that costs nothing. The predictor is fitted on
-made-up values: its speed does not depend on what it learned. The table is made up likewise, with
-whole networks, so that the correction takes part.
+For every strategy the report has seconds by the clock and those of the processors, which do not
+depend on other processes. `asking` is the fraction of the strategy itself and `scoring` that of the
+predictor; the loop, the costs and the result take the remainder. A guide without cost is measured
+for comparison. The predictor is fitted on generated values, because its speed does not depend on
+them. The table is generated too, with whole networks, so that the correction is included.
 """
 
 from __future__ import annotations
@@ -130,23 +129,25 @@ def _timed(
     ask = kind.ask
     kind.ask = clocked("ask", ask)  # type: ignore[method-assign]
     try:
-        begin, busy = time.perf_counter(), time.process_time()
+        begin = time.perf_counter()
+        busy = time.process_time()
         result = run_search(
             SearchProblem(space, Clocked(), [limit]), strategy, options=options, seed=seed
         )
-        seconds, busy = time.perf_counter() - begin, time.process_time() - busy
+        seconds = time.perf_counter() - begin
+        busy = time.process_time() - busy
     finally:
         kind.ask = ask  # type: ignore[method-assign]
     return len(result), seconds, busy, spent["ask"], spent["score"]
 
 
 def _fitted(space: SearchSpace, kind: str, count: int) -> Any:
-    found = predictor.default(space) if kind == "default" else make(kind, space)
+    scorer = predictor.default(space) if kind == "default" else make(kind, space)
     rng = np.random.default_rng(0)
     codes = space.sample(rng, count)
     values = space.macs(codes) / space.macs(codes).mean() + rng.normal(0, 0.05, count)
-    found.fit(codes, values)
-    return found
+    scorer.fit(codes, values)
+    return scorer
 
 
 def _made_up(space: SearchSpace) -> LookupTable:

@@ -1,15 +1,14 @@
-"""How soon a service answers: one search after the other, others beside it, and many clients at
-once.
+"""Measure how soon a service answers: single searches, other requests meanwhile, many clients.
 
     python benchmarks/service_load.py
     python benchmarks/service_load.py --clients 16 --searches 100 -o service-load.json
 
-A service of its own is started on a made-up table of `spos` and a small predictor, and its worker
-made warm. Told are the median and the 95th percentile of the time from the request of a guided
-search over 1000 candidates to its result; the same for `GET /spaces` while such searches run; and
-of many clients that ask for searches at once, how many were lost, run twice or left unanswered. The
-targets, on two cores: a search under 1 s, another answer under 50 ms (both at the median), and
-nobody lost. What else runs on the machine is in the figures: its load is told beside them.
+A separate service is started with a generated table of `spos` and a small predictor, and its worker
+is warmed up. The report has the median and the 95th percentile of the time from the request of a
+guided search over 1000 candidates to its result, the same for `GET /spaces` during such searches,
+and, of many clients that request searches at once, how many searches were lost, run twice or left
+unanswered. The targets on two cores are a search under 1 s, another answer under 50 ms (both at the
+median), and no lost search. The machine's load is reported with the figures.
 """
 
 from __future__ import annotations
@@ -38,8 +37,11 @@ from spaces.files import write_text
 from spaces.registry import get
 from tables.lookup_table import BlockCost, LookupTable, Measurement
 
-SPACE, DEVICE, GUIDE = "spos", "made-up", "small"
-SEARCH_TARGET_S, ANSWER_TARGET_MS = 1.0, 50.0
+SPACE = "spos"
+DEVICE = "made-up"
+GUIDE = "small"
+SEARCH_TARGET_S = 1.0
+ANSWER_TARGET_MS = 50.0
 
 
 @click.command()
@@ -55,7 +57,7 @@ def main(count: int, clients: int, single: int, output: Path | None) -> None:
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as client:
         search(client, 0)  # whatever is done at the first only
         with Bar("searches one after the other") as bar:
-            alone, beside = one_after_the_other(client, single, bar)
+            alone, concurrent = one_after_the_other(client, single, bar)
         with Bar(f"{clients} clients, {count} searches") as bar:
             crowd = many_at_once(client, clients, count, bar)
     figures = {
@@ -63,7 +65,7 @@ def main(count: int, clients: int, single: int, output: Path | None) -> None:
         "load_before": begun,
         "load_after": os.getloadavg()[0],
         "search_s": spread(alone),
-        "answer_beside_ms": spread([1000 * seconds for seconds in beside]),
+        "answer_beside_ms": spread([1000 * seconds for seconds in concurrent]),
         "crowd": {"clients": clients, "searches": count, **crowd},
     }
     show(figures)
@@ -82,51 +84,55 @@ def search(client: Client, seed: int) -> str:
 
 def one_after_the_other(client: Client, count: int, bar: Bar) -> tuple[list[float], list[float]]:
     """Seconds of each search, and of each answer to another client meanwhile."""
-    alone, beside, over = list[float](), list[float](), threading.Event()
+    alone = list[float]()
+    concurrent = list[float]()
+    over = threading.Event()
 
     def look() -> None:
         other = Client(client.url)
         while not over.is_set():
             begin = time.perf_counter()
             other.request("GET", "/spaces")
-            beside.append(time.perf_counter() - begin)
+            concurrent.append(time.perf_counter() - begin)
             over.wait(0.02)
 
     looking = threading.Thread(target=look)
     looking.start()
     for seed in range(1, count + 1):
         begin = time.perf_counter()
-        asked = {
+        requested = {
             "space": SPACE,
             "device": DEVICE,
             "constraints": {"latency_ms": {"max": 100.0}},
             "seed": seed,
         }
-        answer = client.request("POST", "/search", asked, headers={"Prefer": "wait=30"})
+        answer = client.request("POST", "/search", requested, headers={"Prefer": "wait=30"})
         alone.append(time.perf_counter() - begin)
         assert answer["state"] == "done", answer["state"]
         bar.update(seed / count, f"{alone[-1]:.2f} s")
     over.set()
     looking.join()
-    return alone, beside
+    return alone, concurrent
 
 
 def many_at_once(client: Client, clients: int, count: int, bar: Bar) -> dict[str, Any]:
-    """What became of searches that many clients asked for at once."""
-    todo, found, troubles = list(range(count)), list[str](), list[str]()
+    """Return the outcomes of searches that many clients request at once."""
+    pending = list(range(count))
+    job_ids = list[str]()
+    troubles = list[str]()
 
     def ask() -> None:
-        own = Client(client.url, timeout=60)
+        thread_client = Client(client.url, timeout=60)
         while True:
             try:
-                seed = todo.pop()
+                seed = pending.pop()
             except IndexError:
                 return
             try:
-                found.append(search(own, seed))
+                job_ids.append(search(thread_client, seed))
             except (ServiceProblem, TimeoutError) as trouble:
                 troubles.append(str(trouble))
-            bar.update((len(found) + len(troubles)) / count, f"{len(found)}/{count}")
+            bar.update((len(job_ids) + len(troubles)) / count, f"{len(job_ids)}/{count}")
 
     begin = time.perf_counter()
     threads = [threading.Thread(target=ask) for _ in range(clients)]
@@ -135,12 +141,12 @@ def many_at_once(client: Client, clients: int, count: int, bar: Bar) -> dict[str
     for thread in threads:
         thread.join()
     seconds = time.perf_counter() - begin
-    known = {job_id: client.request("GET", f"/search/{job_id}") for job_id in set(found)}
+    jobs = {job_id: client.request("GET", f"/search/{job_id}") for job_id in set(job_ids)}
     return {
         "seconds": seconds,
-        "answered": len(found),
-        "lost": count - len(known),
-        "run_twice": sum(job["attempt"] != 1 for job in known.values()),
+        "answered": len(job_ids),
+        "lost": count - len(jobs),
+        "run_twice": sum(job["attempt"] != 1 for job in jobs.values()),
         "unanswered": len(troubles),
         "troubles": troubles[:3],
     }
@@ -204,7 +210,7 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def show(figures: dict[str, Any]) -> None:
-    """Print the figures beside the targets."""
+    """Print the figures with the targets."""
     table = Table(
         "",
         "median",
@@ -212,7 +218,8 @@ def show(figures: dict[str, Any]) -> None:
         "target",
         title=f"{figures['cores']} cores, load {figures['load_before']:.1f}",
     )
-    alone, beside = figures["search_s"], figures["answer_beside_ms"]
+    alone = figures["search_s"]
+    concurrent = figures["answer_beside_ms"]
     table.add_row(
         f"search of 1000 on {SPACE}, s",
         f"{alone['median']:.3f}",
@@ -221,8 +228,8 @@ def show(figures: dict[str, Any]) -> None:
     )
     table.add_row(
         "another answer meanwhile, ms",
-        f"{beside['median']:.1f}",
-        f"{beside['p95']:.1f}",
+        f"{concurrent['median']:.1f}",
+        f"{concurrent['p95']:.1f}",
         f"{ANSWER_TARGET_MS:g}",
     )
     Console().print(table)

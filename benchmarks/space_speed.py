@@ -1,7 +1,8 @@
-"""How fast spaces sample, count and encode architectures, for ten million SPOS architectures and
-for the others.
+"""Measure how fast spaces sample, count and encode architectures.
 
-python benchmarks/space_speed.py
+    python benchmarks/space_speed.py
+
+Ten million architectures of SPOS are measured, and fewer of the other spaces.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""What benchmarks of training steps share: the plain network of a path, NNI's layers of it, turns,
-memory.
-"""
+"""Steps of plain networks and of NNI's layers, and their times and memory, for step benchmarks."""
 
 from __future__ import annotations
 
@@ -34,13 +32,13 @@ def plain_network(space: SearchSpace, row: Codes, device: str) -> nn.Module:
 def nni_steps(
     space: SearchSpace, layer: Any, device: str, update_of: Callable[[nn.Module], Step]
 ) -> Callable[[Codes], Step]:
-    """Steps on given paths of NNI's supernet of the same blocks.
+    """Return steps on given paths of NNI's supernet of the same blocks.
 
     Args:
-        space: a chain of blocks.
+        space: A chain of blocks.
         layer: NNI's class of a layer with choices.
         device: `cpu` or `cuda`.
-        update_of: what updates the model.
+        update_of: Function that returns the update of a model.
     """
     import nni.nas.nn.pytorch as nas
     from nni.mutable import frozen_context
@@ -48,18 +46,20 @@ def nni_steps(
     assert isinstance(space, ChainSpace)
     layers: list[nn.Module] = []
     choices: list[Any] = []
-    for part in space.layout:
-        if hasattr(part, "candidates"):
+    for layer_layout in space.layout:
+        if hasattr(layer_layout, "candidates"):
             built = {
                 name: nn.Sequential(*(build(block, affine=False) for block in blocks))
-                for name, blocks in part.candidates.items()
+                for name, blocks in layer_layout.candidates.items()
             }
             with frozen_context():  # which NNI wants where a choice is made outside its ModelSpace
-                choice = layer.mutate(nas.LayerChoice(built, label=part.key), part.key, {}, {})
+                choice = layer.mutate(
+                    nas.LayerChoice(built, label=layer_layout.key), layer_layout.key, {}, {}
+                )
             choices.append((choice, list(built)))
             layers.append(choice)
         else:
-            layers.append(build(part, affine=False))
+            layers.append(build(layer_layout, affine=False))
     model = nn.Sequential(*layers).train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     update = update_of(model)
 
@@ -79,15 +79,15 @@ def turns(steps: Sequence[Step], rounds: int, device: str, clock: str) -> NDArra
     now = time.perf_counter if clock == "wall" else time.process_time
     for step in steps:
         step()
-    found = np.empty((len(steps), rounds))
+    latencies = np.empty((len(steps), rounds))
     for number in range(rounds):
         for index in np.roll(np.arange(len(steps)), number):
             _wait(device)
             begin = now()
             steps[index]()
             _wait(device)
-            found[index, number] = now() - begin
-    return found
+            latencies[index, number] = now() - begin
+    return latencies
 
 
 def _wait(device: str) -> None:
@@ -96,8 +96,9 @@ def _wait(device: str) -> None:
 
 
 def peak(step: Step, device: str) -> int:
-    """Bytes that torch holds at most in a step beyond what it held before; momentum is there
-    already.
+    """Return the peak bytes of torch's allocations in a step over those before it.
+
+    The momentum has been allocated before.
     """
     step()
     gc.collect()

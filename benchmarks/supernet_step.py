@@ -1,14 +1,13 @@
-"""What a supernet's training step costs beside the step of the plain network that it trains.
+"""Compare the cost of a supernet's training step with that of the plain network it trains.
 
-For each of some uniformly drawn paths, steps of the supernet and of the path's stand-alone network
-alternate in one
-process: the same images, the same optimiser, batch normalisation without scale and shift in both.
-The supernet runs Pathfit's training code, the network a loop written out with torch alone. Where
-NNI 3.0 is installed, the path sampling layers of its RandomOneShot step on the same paths too, in
-the plain network's loop, without NNI's trainer.
+    python benchmarks/supernet_step.py
+    python benchmarks/supernet_step.py --device cuda --batch-size 256 --input-size 224
 
-python benchmarks/supernet_step.py
-python benchmarks/supernet_step.py --device cuda --batch-size 256 --input-size 224
+For some uniformly sampled paths, steps of the supernet and of the path's stand-alone network
+alternate in one process, with the same images, the same optimiser, and batch normalisation without
+scale and shift in both. The supernet runs Pathfit's training code, the network a loop written with
+torch alone. Where NNI 3.0 is installed, the path sampling layers of its RandomOneShot are timed on
+the same paths too, in the plain network's loop, without NNI's trainer.
 """
 
 from __future__ import annotations
@@ -101,19 +100,18 @@ def main(
         table.add_row(name, *row)
     console = Console()
     console.print(table)
-    kept = sum(
+    parameter_bytes = sum(
         value.numel() * value.element_size()
         for value in supernet.algorithm.model.state_dict().values()
     )
     console.print(
-        f"weights and statistics of the supernet: {kept / 2**20:.1f} MiB (and as much momentum,"
-        " once drawn)"
+        f"weights and statistics of the supernet: {parameter_bytes / 2**20:.1f} MiB (and as much"
+        " momentum after a step)"
     )
     for name in ("plain network", "supernet"):
         peaks = [peak(contenders[name](row), device) for row in codes[:3]]
-        console.print(
-            f"a step takes on top, {name}: {', '.join(f'{each / 2**20:.1f}' for each in peaks)} MiB"
-        )
+        listed = ", ".join(f"{peak_bytes / 2**20:.1f}" for peak_bytes in peaks)
+        console.print(f"additional memory of a step, {name}: {listed} MiB")
     if nni is None:
         console.print("NNI is not installed; its RandomOneShot was not measured.")
 

@@ -1,6 +1,4 @@
-"""What `found_vs_random.py` compares: supernets, searches and retrainings, each kept in a
-folder.
-"""
+"""Supernets, searches and retrainings of `found_vs_random.py`, each stored in a folder."""
 
 from __future__ import annotations
 
@@ -85,7 +83,8 @@ class SupernetLoss:
     """
 
     def __init__(self, evaluator: Evaluator, run: Run):
-        self.evaluator, self.run = evaluator, run
+        self.evaluator = evaluator
+        self.run = run
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Scores [n] of codes [n, choices], without deviation."""
@@ -112,13 +111,11 @@ class Trial:
     def __init__(
         self, setting: Setting, data: str, part: str, execution: Execution, seed: int, output: Path
     ):
-        self.setting, self.part, self.execution, self.seed, self.output = (
-            setting,
-            part,
-            execution,
-            seed,
-            output,
-        )
+        self.setting = setting
+        self.part = part
+        self.execution = execution
+        self.seed = seed
+        self.output = output
         self.space: SearchSpace = get(setting.space)
         self.data: ImageData = load_data(
             data, self.space.input_shape, validation=setting.validation
@@ -180,10 +177,10 @@ class Trial:
         if not path.exists():
             with Bar(name) as bar:
                 network = train_network(run, bar.update, self.execution, self.data)
-            told = {"name": name, "codes": self.space.encode([architecture])[0].tolist()}
+            entry = {"name": name, "codes": self.space.encode([architecture])[0].tolist()}
             macs = int(self.space.macs(architecture))
             write_text(
-                path, json.dumps({**told, "macs": macs, **self._report(network)}, indent=1) + "\n"
+                path, json.dumps({**entry, "macs": macs, **self._report(network)}, indent=1) + "\n"
             )
         report = json.loads(path.read_text())
         assert isinstance(report, dict)
@@ -194,16 +191,16 @@ class Trial:
         if self.part == "test":
             return report_on_test(network, self.data, device)
         validation = self.data.validation
-        rest = np.sort(
+        remaining = np.sort(
             drawn(len(validation), len(validation), EvaluationSettings.seed)[self.setting.ranking :]
         )
         network.to(device).eval()
         with torch.no_grad():
             found = metrics(
                 (network(images.to(device)), labels.to(device))
-                for images, labels in validation.batches(BATCH, rest)
+                for images, labels in validation.batches(BATCH, remaining)
             )
-        return {**found, "images": len(rest), "split": "validation"}
+        return {**found, "images": len(remaining), "split": "validation"}
 
     def _constraint(self) -> Any:
         return self.limit.bind(self.space, lambda name: _no_table(name))
