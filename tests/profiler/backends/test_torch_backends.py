@@ -52,7 +52,9 @@ class Cell(nn.Module):
 
 
 class CellSpace:
-    """As much of a space as a runner needs."""
+    """The members of a space that a runner needs."""
+
+    is_chain = False
 
     def network(self, architecture: Any) -> Cell:
         return Cell()
