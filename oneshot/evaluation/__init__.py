@@ -1,3 +1,1 @@
-"""Evaluating many sub-networks of one supernet: what is fixed for all of them, and what they
-share.
-"""
+"""Evaluation of many sub-networks of one supernet on the same images."""

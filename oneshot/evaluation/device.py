@@ -1,4 +1,4 @@
-"""The devices that evaluations run on."""
+"""Devices of evaluations."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from oneshot.errors import InvalidOption
 
 
 def find_device(name: str) -> torch.device:
-    """The device of a name: `cpu`, `gpu` (the first; `cuda` is taken for `gpu`), `gpu:1`, or
-    `auto`.
+    """Return the device of a name.
+
+    Args:
+        name: `cpu`, `gpu` (the first GPU), `gpu:1`, or `auto`: a GPU if the machine has one. `cuda`
+            is accepted for `gpu`.
 
     Raises:
-        InvalidOption: the name is none, or this torch sees no such GPU.
+        InvalidOption: The name is not accepted, or torch sees no such GPU.
     """
     count = torch.cuda.device_count()
     if name == "auto":
@@ -32,7 +35,7 @@ def find_device(name: str) -> torch.device:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Bytes of memory that are free on a device."""
+    """Return the free memory of a device in bytes."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""Evaluating sub-networks of a supernet, all on the same images."""
+"""Evaluator: metrics of a supernet's sub-networks, all on the same images."""
 
 from __future__ import annotations
 
@@ -30,8 +30,15 @@ BATCH = 250
 
 @torch.no_grad()
 def quality(model: nn.Module, split: Split, batch: int = BATCH) -> dict[str, float]:
-    """Mean cross-entropy (nats), top-1 and top-5 (percent) of a model on a split, on the model's
-    device.
+    """Return the metrics of a model on a split, computed on the model's device.
+
+    Args:
+        model: Model of images [b, ...] -> logits [b, classes]; it is set to evaluation mode.
+        split: Images with their classes.
+        batch: Images per batch.
+
+    Returns:
+        Mean cross-entropy (nats), top-1 and top-5 accuracy (percent).
     """
     model.eval()
     device = next((value.device for value in model.parameters()), torch.device("cpu"))
@@ -41,20 +48,19 @@ def quality(model: nn.Module, split: Split, batch: int = BATCH) -> dict[str, flo
 
 
 class Evaluator:
-    """Evaluates architectures by the weights of a trained supernet.
+    """Evaluates architectures with the weights of a trained supernet.
 
-    For each one the batch normalisation of its path is recalibrated in one pass over training
-    images; then validation images are evaluated, the same ones for every architecture. A result
-    depends on nothing that was evaluated before or is evaluated with it. Networks are not built
-    anew and images are read once.
+    The batch normalisation of each path is recalibrated in one pass over training images, before
+    the path is evaluated on validation images. All architectures have the same images. A result
+    does not depend on the other architectures. No network is built, and images are read once.
 
     Args:
-        supernet: trained; it is moved to the device.
-        data: images are drawn from its training and its validation part.
-        settings: how many, and how.
-        device: `cpu`, `gpu`, `gpu:1`, or `auto`: a GPU where there is one.
-        budget: bytes of features that chains which begin alike may share; None: a quarter of what
-            is free.
+        supernet: Trained supernet, which is moved to the device.
+        data: Data set whose training and validation images are sampled.
+        settings: Number of images, precision and seed; None: the defaults.
+        device: `cpu`, `gpu`, `gpu:1`, or `auto`: a GPU if the machine has one.
+        budget: Bytes of features that paths with equal first layers may share; None: a quarter of
+            the free memory.
     """
 
     def __init__(
@@ -70,45 +76,46 @@ class Evaluator:
         self.device = find_device(device)
         self.supernet: Supernet = supernet.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.supernet.eval()
-        self.images = EvaluationImages.of(data, self.settings, self.device)
+        self.images = EvaluationImages.from_data(data, self.settings, self.device)
         self.budget = free_bytes(self.device) // 4 if budget is None else budget
 
     def evaluate(self, codes: Codes) -> dict[str, float]:
-        """Metrics of one architecture, codes [choices]; see `stream`."""
+        """Return the metrics of one architecture, codes [choices]; see `stream`."""
         return self.evaluate_many(np.asarray(codes)[None])[0]
 
     def evaluate_many(self, codes: Codes, progress: Progress = silent) -> list[dict[str, float]]:
-        """Metrics of many architectures, codes [n, choices], in their order; see `stream`."""
-        found: dict[int, dict[str, float]] = {}
-        for place, result in self.stream(codes):
-            found[place] = result
-            progress(len(found) / len(codes), f"{len(found)}/{len(codes)}")
-        return [found[place] for place in range(len(codes))]
+        """Return the metrics of architectures, codes [n, choices], in their order; see `stream`."""
+        results: dict[int, dict[str, float]] = {}
+        for index, result in self.stream(codes):
+            results[index] = result
+            progress(len(results) / len(codes), f"{len(results)}/{len(codes)}")
+        return [results[index] for index in range(len(codes))]
 
     def stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
-        """Place among codes [n, choices] and metrics of each architecture, as soon as they are
-        known.
+        """Yield the index and the metrics of each architecture as soon as it is evaluated.
 
         The metrics are cross_entropy (nats), top1 and top5 (percent).
 
+        Args:
+            codes: Codes [n, choices].
+
         Raises:
-            InvalidRun: the outputs are not finite.
+            InvalidRun: The outputs are not finite.
         """
         evaluated = self._evaluated(self.supernet.space.check(np.asarray(codes)))
         while True:
-            # Not around the whole: between two results these contexts would hold for the caller
-            # too.
+            # Not around the loop: between two results the contexts would affect the caller.
             with torch.no_grad(), self._autocast():
-                found = next(evaluated, None)
-            if found is None:
+                item = next(evaluated, None)
+            if item is None:
                 return
-            places, result = found
+            indices, result = item
             if not math.isfinite(result["cross_entropy"]):
                 raise InvalidRun(
                     "the supernet's outputs are not finite: its training diverged; lower"
                     " --learning-rate"
                 )
-            yield from ((place, dict(result)) for place in places)
+            yield from ((index, dict(result)) for index in indices)
 
     def _evaluated(self, codes: Codes) -> Iterator[tuple[list[int], dict[str, float]]]:
         labels = self.images.labels
@@ -116,13 +123,13 @@ class Evaluator:
             tree = PrefixTree(
                 Features(self.images.recalibration, self.images.validation), self.budget
             )
-            for places, outputs in tree.outputs([self._path(row) for row in codes]):
-                yield places, metrics(zip(outputs, labels, strict=True))
+            for indices, outputs in tree.outputs([self._path(row) for row in codes]):
+                yield indices, metrics(zip(outputs, labels, strict=True))
         else:
-            for place, row in enumerate(codes):
+            for index, row in enumerate(codes):
                 recalibrate(self.supernet, self.images.recalibration, self._path(row))
                 outputs = map(self.supernet, self.images.validation)
-                yield [place], metrics(zip(outputs, labels, strict=True))
+                yield [index], metrics(zip(outputs, labels, strict=True))
 
     def _path(self, codes: Codes) -> list[nn.Module]:
         self.supernet.activate(codes)

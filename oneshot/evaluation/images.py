@@ -1,4 +1,4 @@
-"""The images that every candidate is recalibrated and evaluated on."""
+"""Images on which every architecture is recalibrated and evaluated."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class EvaluationImages:
-    """Read once and kept on the device.
+    """Images of an evaluation, which stay on the device.
 
     Args:
-        recalibration: batches [b, channels, height, width] of training images, all of one size.
-        validation: batches of validation images; the last may be short.
-        labels: of the validation batches, int64 [b] each.
+        recalibration: Batches [b, channels, height, width] of training images, all of one size.
+        validation: Batches of validation images; the last one may be smaller.
+        labels: Classes of the validation batches, int64 [b] each.
     """
 
     recalibration: list[Tensor]
@@ -37,27 +37,35 @@ class EvaluationImages:
     labels: list[Tensor]
 
     @classmethod
-    def of(
+    def from_data(
         cls, data: ImageData, settings: EvaluationSettings, device: torch.device
     ) -> EvaluationImages:
-        """The images that the settings draw from the training and the validation split.
+        """Sample images from the training and the validation split.
+
+        Args:
+            data: Data set.
+            settings: Number of images, precision and seed.
+            device: Device that holds the images.
 
         Raises:
-            InvalidRun: a split has no image that can be read.
-            InvalidOption: the device has no room for so many.
+            InvalidRun: A split has no readable image.
+            InvalidOption: The memory of the device is too small.
         """
         _check_room(data, settings, device)
-        rows = drawn(
+        rows = sample_rows(
             len(data.train),
             settings.recalibration_batches * settings.recalibration_batch_size,
             settings.seed,
         )
         training, _ = _read(data.train, rows, settings.precision, device)
-        # Batches of one size: a short one would weigh like the others.
+
+        # Batches of one size: a smaller one would have the same weight as the others.
         size = min(settings.recalibration_batch_size, len(training))
         recalibration = torch.split(training[: len(training) // size * size], size)
-        chosen = np.sort(drawn(len(data.validation), settings.images, settings.seed))
-        images, labels = _read(data.validation, chosen, settings.precision, device)
+
+        # Sorted, so that files are read in their order.
+        validation_rows = np.sort(sample_rows(len(data.validation), settings.images, settings.seed))
+        images, labels = _read(data.validation, validation_rows, settings.precision, device)
         batch = settings.batch_size
         return cls(
             list(recalibration), list(torch.split(images, batch)), list(torch.split(labels, batch))
@@ -65,32 +73,31 @@ class EvaluationImages:
 
     @property
     def count(self) -> int:
-        """How many validation images there are."""
+        """Number of validation images."""
         return sum(map(len, self.labels))
 
     @property
     def recalibration_count(self) -> int:
-        """How many images the statistics are computed on."""
+        """Number of images on which statistics are computed."""
         return sum(map(len, self.recalibration))
 
 
-def drawn(count: int, wanted: int, seed: int) -> NDArray[np.int64]:
-    """Up to `wanted` different numbers below `count`, in an order that the seed draws."""
-    return np.random.default_rng(seed).permutation(count)[:wanted].astype(np.int64)
+def sample_rows(count: int, size: int, seed: int) -> NDArray[np.int64]:
+    """Return up to `size` different numbers below `count`, in random order."""
+    return np.random.default_rng(seed).permutation(count)[:size].astype(np.int64)
 
 
 def _check_room(data: ImageData, settings: EvaluationSettings, device: torch.device) -> None:
     if data.preprocessing is None:
-        return  # its images lie in memory already
+        # The images are in memory already.
+        return
     training = min(
         len(data.train), settings.recalibration_batches * settings.recalibration_batch_size
     )
     count = training + min(len(data.validation), settings.images)
     shape = data.preprocessing.input_shape
-    needed, free = (
-        count * math.prod(shape) * _TYPES[settings.precision].itemsize,
-        free_bytes(device),
-    )
+    needed = count * math.prod(shape) * _TYPES[settings.precision].itemsize
+    free = free_bytes(device)
     if needed > free:
         size = " x ".join(map(str, shape))
         raise InvalidOption(
@@ -106,5 +113,5 @@ def _read(
     images, labels = split.tensors(rows)
     if not len(labels):
         raise InvalidRun("none of the images that an evaluation needs can be read")
-    placed = images.to(device, _TYPES[precision]).contiguous(memory_format=torch.channels_last)
-    return placed, labels.to(device)
+    converted = images.to(device, _TYPES[precision]).contiguous(memory_format=torch.channels_last)
+    return converted, labels.to(device)

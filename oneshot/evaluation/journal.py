@@ -1,4 +1,4 @@
-"""Evaluations written down one by one, so that an interruption loses none."""
+"""EvaluationJournal: evaluations that are written one by one, so that none is lost."""
 
 from __future__ import annotations
 
@@ -15,27 +15,29 @@ from tables.evaluation import Evaluation, Journal
 
 
 class EvaluationJournal:
-    """A file of evaluations by one supernet under one setting.
+    """File of evaluations by one supernet with the same settings.
 
     Args:
-        evaluation: how architectures are evaluated.
-        output: a file of JSON lines, which may hold some evaluations already.
+        evaluation: Evaluation by a supernet.
+        output: File of JSON lines, which may have some evaluations already.
 
     Raises:
-        InvalidRun: it holds evaluations of another supernet, data set or setting.
+        InvalidRun: The file has evaluations by another supernet, data set or settings.
     """
 
     def __init__(self, evaluation: SupernetEvaluation, output: Path):
-        self.evaluation, self.output = evaluation, output
+        self.evaluation = evaluation
+        self.output = output
         self.source = evaluation.source()
         self.journal = Journal(output, evaluation.run.space.name)
         for done in self.journal.done:
             for name in {**self.source, **done.source}:
-                found, needed = done.source.get(name), self.source.get(name)
-                if found != needed:
+                recorded = done.source.get(name)
+                required = self.source.get(name)
+                if recorded != required:
                     raise InvalidRun(
-                        f"{output} holds evaluations with {name} {found!r}, not {needed!r}; choose"
-                        " another file"
+                        f"{output} holds evaluations with {name} {recorded!r}, not {required!r};"
+                        " choose another file"
                     )
 
     def evaluate(
@@ -43,32 +45,34 @@ class EvaluationJournal:
         architectures: Sequence[Architecture],
         progress: Progress = silent,
     ) -> list[Evaluation]:
-        """Evaluate what the file does not hold yet, and leave it in the order of the architectures.
+        """Evaluate the architectures that the file does not have, and sort the file.
 
         Args:
-            architectures: what is evaluated; each once, however often it is given.
-            progress: called with the share that is done.
+            architectures: Architectures; duplicates are evaluated once.
+            progress: Called with the fraction done.
 
         Returns:
-            The evaluations of the architectures, in their order.
+            Evaluations of the architectures, in their order.
         """
-        wanted = list(dict.fromkeys(architectures))
-        known = {done.architecture: done for done in self.journal.done}
-        rest = [architecture for architecture in wanted if architecture not in known]
-        if rest:
-            codes = self.evaluation.run.space.encode(rest)
+        unique = list(dict.fromkeys(architectures))
+        evaluations = {done.architecture: done for done in self.journal.done}
+        missing = [architecture for architecture in unique if architecture not in evaluations]
+        if missing:
+            codes = self.evaluation.run.space.encode(missing)
             with closing(self.evaluation.stream(codes)) as results:
-                for count, (place, metrics) in enumerate(results, len(wanted) - len(rest) + 1):
-                    found = Evaluation(rest[place], metrics, self.source)
-                    self.journal.append(found)
-                    known[found.architecture] = found
-                    progress(count / len(wanted), f"{count}/{len(wanted)}")
-        chosen = set(wanted)
-        others = [done for done in known.values() if done.architecture not in chosen]
-        self._leave([known[architecture] for architecture in wanted] + others)
-        return [known[architecture] for architecture in architectures]
+                first = len(unique) - len(missing) + 1
+                for count, (index, metrics) in enumerate(results, first):
+                    evaluation = Evaluation(missing[index], metrics, self.source)
+                    self.journal.append(evaluation)
+                    evaluations[evaluation.architecture] = evaluation
+                    progress(count / len(unique), f"{count}/{len(unique)}")
 
-    def _leave(self, ordered: list[Evaluation]) -> None:
-        """Rewrite the file in this order: the one in which results came is no one's business."""
+        requested = set(unique)
+        others = [done for done in evaluations.values() if done.architecture not in requested]
+        self._rewrite([evaluations[architecture] for architecture in unique] + others)
+        return [evaluations[architecture] for architecture in architectures]
+
+    def _rewrite(self, ordered: list[Evaluation]) -> None:
+        # The order in which processes finished is random; files are to be reproducible.
         if self.journal.done != ordered:
             write_text(self.output, "".join(evaluation.to_json() + "\n" for evaluation in ordered))

@@ -41,14 +41,16 @@ class Features:
     def through(self, chain: Chain) -> Features:
         """What leaves a chain of modules, whose statistics are computed on the way."""
         with gathering(chain) as statistics:
-            recalibration = [_run(chain, batch) for batch in statistics.each(self.recalibration)]
+            recalibration = [
+                _run(chain, batch) for batch in statistics.average_over(self.recalibration)
+            ]
         return Features(recalibration, [_run(chain, batch) for batch in self.validation])
 
     def outputs(self, chain: Chain) -> Iterator[Tensor]:
         """What leaves a chain for each batch of validation images; nothing is kept."""
         measured = _up_to_last_norm(chain)
         with gathering(chain) as statistics:
-            for batch in statistics.each(self.recalibration):
+            for batch in statistics.average_over(self.recalibration):
                 _run(measured, batch)
         for batch in self.validation:
             yield _run(chain, batch)

@@ -1,9 +1,10 @@
-"""Batch normalisation statistics of a network, computed anew on training images."""
+"""Recalibration: batch normalisation statistics of one path, computed on training images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -12,32 +13,33 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @torch.no_grad()
 def recalibrate(
-    model: nn.Module, images: Iterable[Tensor], parts: Iterable[nn.Module] | None = None
+    model: nn.Module, images: Iterable[Tensor], modules: Iterable[nn.Module] | None = None
 ) -> None:
-    """Replace the running statistics by the mean over batches (momentum 1/i), as SPOS does before
-    evaluation.
+    """Replace the running statistics by the mean over batches (momentum 1/i), as SPOS does.
 
-    The model is left in evaluation mode; nothing but batch normalisation is run in training mode,
-    so that dropout draws nothing.
+    The model is in evaluation mode afterwards. Batch normalisation alone runs in training mode, so
+    that dropout has no effect.
 
     Args:
-        model: what is run.
-        images: batches [b, channels, height, width] of training images.
-        parts: the modules whose statistics are computed (default: the model); what does not run
-            must not be reset.
+        model: Model that runs the images.
+        images: Batches [b, channels, height, width] of training images.
+        modules: Modules whose statistics are computed; None: the model. Modules that do not run
+            must not be among them, since their statistics are reset.
     """
     model.eval()
-    with gathering(parts if parts is not None else [model]) as statistics:
-        for batch in statistics.each(images):
+    with gathering(modules if modules is not None else [model]) as statistics:
+        for batch in statistics.average_over(images):
             model(batch)
 
 
 @contextmanager
-def gathering(parts: Iterable[nn.Module]) -> Iterator[Gathering]:
-    """Let the normalisations of `parts` gather statistics anew within the block, and use them
-    afterwards.
+def gathering(modules: Iterable[nn.Module]) -> Iterator[Gathering]:
+    """Compute new statistics of normalisation within the block, which apply afterwards.
+
+    Args:
+        modules: Modules whose batch normalisations are recalibrated.
     """
-    norms = normalisations(parts)
+    norms = normalisations(modules)
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
@@ -50,26 +52,27 @@ def gathering(parts: Iterable[nn.Module]) -> Iterator[Gathering]:
             norm.eval()
 
 
-def normalisations(parts: Iterable[nn.Module]) -> list[_BatchNorm]:
-    """Every batch normalisation in some modules."""
-    return [module for part in parts for module in part.modules() if isinstance(module, _BatchNorm)]
+def normalisations(modules: Iterable[nn.Module]) -> list[_BatchNorm]:
+    """Return all batch normalisations in some modules."""
+    nested = chain.from_iterable(module.modules() for module in modules)
+    return [module for module in nested if isinstance(module, _BatchNorm)]
 
 
 class Gathering:
-    """Normalisations that gather the mean of their statistics over batches.
+    """Batch normalisations that average their statistics over batches.
 
     Args:
-        norms: the normalisations.
+        norms: Batch normalisations.
     """
 
     def __init__(self, norms: list[_BatchNorm]):
         self.norms = norms
 
-    def each(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
-        """The batches, each to be run before the next is asked for."""
+    def average_over(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Yield the batches, each of which must be run before the next one is read."""
         for number, batch in enumerate(batches, 1):
             for norm in self.norms:
-                # What torch makes of momentum None, without reading a counter back from the device
-                # for it.
+                # The cumulative mean that torch computes for momentum None, without its read of a
+                # counter on the device.
                 norm.momentum = 1 / number
             yield batch

@@ -1,4 +1,4 @@
-"""What decides an evaluation: the same for every candidate, and recorded with every result."""
+"""EvaluationSettings: the settings that define an evaluation, recorded with every result."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ PRECISIONS = ("fp32", "bf16", "fp16")
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """The defaults are those of SPOS (arXiv 1904.00420 and its release).
+    """Images and precision of an evaluation; the defaults are those of SPOS (arXiv 1904.00420).
 
     Args:
-        images: of the validation split, drawn once; fewer where the split has fewer.
-        recalibration_batches: of training images; fewer where the split has fewer images.
-        recalibration_batch_size: images in each of them.
-        seed: of the images that are drawn.
+        images: Number of validation images, sampled once; limited by the size of the split.
+        recalibration_batches: Number of batches of training images; limited likewise.
+        recalibration_batch_size: Images per batch of the recalibration.
+        seed: Seed of the sampling of images.
         precision: `fp32`, or `bf16` or `fp16` by autocast.
-        batch_size: validation images at a time; it changes nothing but the last digits.
+        batch_size: Validation images per batch; it affects the last digits of results only.
 
     Raises:
-        InvalidOption: a value is not accepted.
+        InvalidOption: A value is not accepted.
     """
 
     images: int = 8000
@@ -43,5 +43,5 @@ class EvaluationSettings:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Name -> value."""
+        """Return the fields: name -> value."""
         return asdict(self)

@@ -1,6 +1,4 @@
-"""Evaluating a run's sub-networks, by this process or by many, with what is recorded of how it was
-done.
-"""
+"""Evaluation of a run's sub-networks in this process or in many."""
 
 from __future__ import annotations
 
@@ -24,21 +22,23 @@ if TYPE_CHECKING:
     from oneshot.data.images import ImageData
     from oneshot.evaluation.evaluator import Evaluator
 
-LARGEST_SHARE = 64
-"""Architectures that a process is given at a time, at most."""
+LARGEST_CHUNK = 64
+"""Maximum number of architectures that a process evaluates as one item."""
 
 
 @dataclass
 class SupernetWork:
-    """Evaluates codes [n][choices] by a run's supernet; loads it once in each process.
+    """Function of codes [n][choices] that evaluates them by a run's supernet.
+
+    Each process loads the supernet once.
 
     Args:
-        folder: of the run.
-        settings: of the evaluation.
-        device: as `Evaluator` takes it.
-        threads: of torch, in each process. The last digits of a result depend on them.
-        workers: how many processes share this machine's memory.
-        plugins: files that register the run's space.
+        folder: Folder of the run.
+        settings: Settings of the evaluation.
+        device: Device as in `Evaluator`.
+        threads: Number of torch's threads per process; the last digits of results depend on it.
+        workers: Number of processes that share this machine's memory.
+        plugins: Files that register the run's space.
     """
 
     folder: str
@@ -50,7 +50,7 @@ class SupernetWork:
 
     @cached_property
     def evaluator(self) -> Evaluator:
-        """The supernet with its images."""
+        """Evaluator of the run's supernet."""
         from spaces.plugins import load_file
 
         for plugin in self.plugins:
@@ -72,7 +72,16 @@ def load_evaluator(
     threads: int = 1,
     workers: int = 1,
 ) -> Evaluator:
-    """The evaluator of a run's supernet; for the arguments see `SupernetWork`."""
+    """Load the evaluator of a run's supernet.
+
+    Args:
+        run: Run of a trained supernet.
+        data: Data set of the run.
+        settings: Settings of the evaluation.
+        device: Device as in `Evaluator`.
+        threads: Number of torch's threads.
+        workers: Number of processes that share this machine's memory.
+    """
     import torch
 
     from oneshot.evaluation.evaluator import Evaluator
@@ -88,20 +97,20 @@ def load_evaluator(
 
 @dataclass(frozen=True)
 class SupernetEvaluation:
-    """How architectures are evaluated by a run's supernet.
+    """Evaluation of architectures by a run's supernet.
 
     Args:
-        run: of kind `supernet`.
-        settings: what decides the results.
+        run: Run of a trained supernet.
+        settings: Settings that define the results.
         device: `cpu`, `gpu`, `gpu:1` or `auto`.
-        threads: of torch, in each process.
-        engine: see `oneshot.parallel.fanout`.
-        workers: processes; None: as many as the processor has cores for.
-        address: of a running Ray cluster, which must see the run's folder and its data at the same
-            paths.
+        threads: Number of torch's threads in each process.
+        engine: `local` or `ray`; see `oneshot.parallel.fanout`.
+        workers: Number of processes; None: as many as the processor has cores for.
+        address: Address of a running Ray cluster, which must have the run's folder and its data at
+            the same paths; None: this machine.
 
     Raises:
-        InvalidOption: there is no such device, or there can be no such processes.
+        InvalidOption: There is no such device, or there cannot be such processes.
     """
 
     run: Run
@@ -115,7 +124,8 @@ class SupernetEvaluation:
     def __post_init__(self) -> None:
         from oneshot.evaluation.device import find_device
 
-        Fanout(len, self.engine, self.workers)  # refuses what makes no sense
+        # Made to check the engine and the number of processes.
+        Fanout(len, self.engine, self.workers)
         if self.engine == "local":
             find_device(self.device)
         elif ":" in self.device:
@@ -125,12 +135,13 @@ class SupernetEvaluation:
 
     @cached_property
     def data(self) -> ImageData:
-        """The run's data set."""
+        """Data set of the run."""
         return self.run.data()
 
     def source(self) -> dict[str, Any]:
-        """What an evaluation records of how it was obtained."""
-        data, settings = self.data, self.settings
+        """Return the origin that an evaluation records."""
+        data = self.data
+        settings = self.settings
         size = min(settings.recalibration_batch_size, len(data.train))
         batches = min(settings.recalibration_batches, len(data.train) // size)
         return {
@@ -147,11 +158,14 @@ class SupernetEvaluation:
         }
 
     def stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
-        """Place among codes [n, choices] and metrics of each architecture, as they come.
+        """Yield the index and the metrics of each architecture as soon as it is evaluated.
+
+        Args:
+            codes: Codes [n, choices].
 
         Raises:
-            InvalidRun: the supernet's outputs are not finite.
-            ItemFailed: the same, of another process.
+            InvalidRun: The supernet's outputs are not finite.
+            ItemFailed: The same error in another process.
         """
         if self.engine == "local":
             evaluator = load_evaluator(
@@ -159,32 +173,33 @@ class SupernetEvaluation:
             )
             yield from evaluator.stream(codes)
         elif len(codes):
-            yield from self._fanned_out(codes)
+            yield from self._distributed(codes)
 
-    def _fanned_out(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
+    def _distributed(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
         import os
 
         from oneshot.evaluation.device import find_device
 
         device = find_device("auto").type if self.device == "auto" else self.device
         workers = self.workers or max(1, (os.cpu_count() or 1) // self.threads)
-        # Neighbours in this order begin alike, which saves their process work.
+
+        # Neighbours in this order have equal first layers, which their process computes once.
         order = np.lexsort(codes.T[::-1])
-        size = max(1, min(LARGEST_SHARE, -(-len(codes) // (4 * workers))))
-        shares = [order[begin : begin + size] for begin in range(0, len(order), size)]
+        size = max(1, min(LARGEST_CHUNK, -(-len(codes) // (4 * workers))))
+        chunks = [order[begin : begin + size] for begin in range(0, len(order), size)]
         fanout = Fanout(
             self._work(device, workers),
             self.engine,
             self.workers,
             Resources(self.threads, 0 if device == "cpu" else 1),
-            name=lambda share: (
-                f"a share of {len(share)} architectures, the first with codes {share[0]}"
+            name=lambda chunk: (
+                f"a share of {len(chunk)} architectures, the first with codes {chunk[0]}"
             ),
             address=self.address,
         )
-        with closing(fanout.ordered([codes[share].tolist() for share in shares])) as results:
-            for share, found in zip(shares, results, strict=True):
-                yield from zip(share.tolist(), found, strict=True)
+        with closing(fanout.ordered([codes[chunk].tolist() for chunk in chunks])) as results:
+            for chunk, metrics in zip(chunks, results, strict=True):
+                yield from zip(chunk.tolist(), metrics, strict=True)
 
     def _work(self, device: str, workers: int) -> SupernetWork:
         plugins = [

@@ -76,7 +76,7 @@ def test_images_are_those_of_their_parts_as_evaluation_reads_them(images: ImageD
     settings = EvaluationSettings(
         images=30, recalibration_batches=3, recalibration_batch_size=20, batch_size=7
     )
-    found = EvaluationImages.of(images, settings, CPU)
+    found = EvaluationImages.from_data(images, settings, CPU)
     rows = np.sort(np.random.default_rng(0).permutation(48)[:30])
     assert torch.equal(torch.cat(found.validation), images.validation.tensors()[0][rows])
     assert torch.equal(torch.cat(found.labels), images.validation.labels[rows])
@@ -88,16 +88,16 @@ def test_images_are_those_of_their_parts_as_evaluation_reads_them(images: ImageD
 
 def test_the_seed_alone_decides_which(images: ImageData) -> None:
     few = EvaluationSettings(images=10, recalibration_batches=1, recalibration_batch_size=8)
-    first, again = (EvaluationImages.of(images, few, CPU) for _ in range(2))
+    first, again = (EvaluationImages.from_data(images, few, CPU) for _ in range(2))
     assert torch.equal(first.validation[0], again.validation[0])
     assert torch.equal(first.recalibration[0], again.recalibration[0])
-    other = EvaluationImages.of(images, EvaluationSettings(10, 1, 8, seed=1), CPU)
+    other = EvaluationImages.from_data(images, EvaluationSettings(10, 1, 8, seed=1), CPU)
     assert not torch.equal(first.validation[0], other.validation[0])
     assert not torch.equal(first.recalibration[0], other.recalibration[0])
 
 
 def test_small_parts_are_taken_whole(images: ImageData) -> None:
-    found = EvaluationImages.of(images, EvaluationSettings(), CPU)
+    found = EvaluationImages.from_data(images, EvaluationSettings(), CPU)
     assert (found.count, found.recalibration_count) == (48, 96)
     assert torch.equal(torch.cat(found.validation), images.validation.tensors()[0])
 
@@ -115,7 +115,7 @@ def test_no_image_is_an_error_not_a_number(images: ImageData) -> None:
     nothing = ImageSplit(images.train.tensors()[0][:0], images.train.labels[:0])
     broken = ImageData("none", nothing, images.validation, images.test, 3, 0)
     with pytest.raises(InvalidRun, match="none of the images"):
-        EvaluationImages.of(broken, EvaluationSettings(), CPU)
+        EvaluationImages.from_data(broken, EvaluationSettings(), CPU)
 
 
 def test_more_images_than_there_is_room_for_are_refused_before_they_are_read(
@@ -125,7 +125,7 @@ def test_more_images_than_there_is_room_for_are_refused_before_they_are_read(
     large = dataclasses.replace(
         images, preprocessing=Preprocessing.from_kind("standard", (3, 16, 16))
     )
-    assert EvaluationImages.of(large, EvaluationSettings(), CPU).count == 48
+    assert EvaluationImages.from_data(large, EvaluationSettings(), CPU).count == 48
     huge = dataclasses.replace(
         images, preprocessing=Preprocessing.from_kind("standard", (3, 224, 224))
     )
@@ -133,7 +133,7 @@ def test_more_images_than_there_is_room_for_are_refused_before_they_are_read(
         InvalidOption,
         match=r"144 images of 3 x 224 x 224 need 0.1 GB on cpu, where 0.0 GB are free",
     ):
-        EvaluationImages.of(huge, EvaluationSettings(), CPU)
+        EvaluationImages.from_data(huge, EvaluationSettings(), CPU)
 
 
 @pytest.mark.parametrize(
