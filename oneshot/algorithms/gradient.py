@@ -147,7 +147,7 @@ def weights_sgd(
     if not floor:
         return optimizer, schedule
     return optimizer, LambdaLR(
-        optimizer, lambda step: floor + (1 - floor) * recipe.share_of_rate(step, steps)
+        optimizer, lambda step: floor + (1 - floor) * recipe.rate_fraction(step, steps)
     )
 
 

@@ -18,8 +18,8 @@ class Preset:
 
     Example:
         >>> from oneshot.algorithms.registry import preset
-        >>> preset("gdas", {"temperature": 5}).options.temperature
-        5.0
+        >>> preset("gdas", {"last_temperature": 1}).options.last_temperature
+        1.0
     """
 
     options: Any

@@ -282,7 +282,7 @@ class _Algorithm(Proxyless):
             return found
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] = self.recipe.learning_rate
-        return [(self.optimizer, LambdaLR(self.optimizer, self.share_of_rate(steps))), found[1]]
+        return [(self.optimizer, LambdaLR(self.optimizer, self.rate_fraction(steps))), found[1]]
 
     def after_step(self, step: int) -> None:
         super().after_step(step)

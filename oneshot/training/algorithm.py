@@ -1,4 +1,4 @@
-"""Algorithm: what is trained; subclasses are training algorithms."""
+"""Algorithm: the updates of a training, which subclasses define."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Algorithm:
-    """A model that learns to classify images; what an algorithm does otherwise, it overrides.
+    """Training of a model to classify images; subclasses override the steps that differ.
 
     An algorithm is copied to every process of a distributed training, so it must be picklable. The
     random numbers of a step depend on the seed and the step's number alone: torch's global
@@ -28,38 +28,45 @@ class Algorithm:
     `state_dict`.
 
     Args:
-        model: images [b, ...] -> logits [b, classes].
-        recipe: of the optimiser.
+        model: Model of images [b, ...] -> logits [b, classes].
+        recipe: Training of the weights.
+
+    Example:
+        >>> from torch import nn
+        >>> from oneshot.training.recipe import Recipe
+        >>> algorithm = Algorithm(nn.Linear(4, 2), Recipe(epochs=1))
+        >>> [(optimizer, schedule)] = algorithm.optimizers(steps=10)
+        >>> optimizer.param_groups[0]["lr"]
+        0.1
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe):
-        self.model, self.recipe = model, recipe
+        self.model = model
+        self.recipe = recipe
 
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
-        """The optimisers with their schedules, which move with every update (None: a constant
-        rate).
+        """Return the optimizers with their schedules; None: a constant learning rate.
 
-        Called once the model is on its device.
+        Called once the model is on its device. A schedule advances with each update of its
+        optimizer.
 
         Args:
-            steps: of the whole training.
+            steps: Number of updates of the whole training.
         """
         return [sgd(self.model, self.recipe, steps)]
 
     def before_step(self, step: int) -> None:
-        """Prepare update `step`, such as by drawing its path."""
+        """Prepare update `step`, for example by sampling its path."""
 
     def path_digest(self, step: int, count: int) -> int | None:
-        """A number of at most 62 bits that tells which paths are taken, so that all processes take
-        the same.
+        """Return a digest of the next paths, by which processes check that they have the same.
 
         Args:
-            step: the next update.
-            count: updates, from the next one on, whose paths it should tell as far as they are
-                known.
+            step: Next update.
+            count: Number of updates whose paths the digest should cover where they are known.
 
         Returns:
-            None where there are no paths.
+            Number of at most 62 bits; None: the algorithm has no paths.
         """
         return None
 
@@ -67,9 +74,9 @@ class Algorithm:
         """Update the weights once.
 
         Args:
-            batches: whose gradients are averaged.
-            step: the update's number.
-            engine: runs backward passes and optimisers as devices and precision want it.
+            batches: Batches whose gradients are averaged.
+            step: Number of the update, from 0.
+            engine: Engine that runs backward passes and optimizers.
         """
         for images, labels in batches:
             with engine.autocast():
@@ -78,13 +85,13 @@ class Algorithm:
         engine.update()
 
     def loss(self, images: Tensor, labels: Tensor, step: int, engine: Engine) -> Tensor:
-        """The loss of a batch: cross-entropy with the recipe's label smoothing.
+        """Return the loss of a batch: cross-entropy with the recipe's label smoothing.
 
         Args:
-            images: [b, ...].
-            labels: [b].
-            step: the update's number.
-            engine: is told the loss and the right answers (`engine.note`).
+            images: Images [b, ...].
+            labels: Classes [b].
+            step: Number of the update, from 0.
+            engine: Engine that counts the loss and the correct predictions (`Engine.note`).
         """
         logits = self.model(images).float()
         loss = functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
@@ -92,16 +99,14 @@ class Algorithm:
         return loss
 
     def after_step(self, step: int) -> None:
-        """Follow update `step`, such as by moving averages of weights."""
+        """Complete update `step`, for example by updating moving averages of weights."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps beside the model and the optimisers: tensors and plain containers
-        only.
-        """
+        """Return the state outside the model and the optimizers: tensors and plain containers."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Restore the state that `state_dict` returned."""
 
     def to(self, device: Any) -> None:
-        """Move tensors that the algorithm has beside the model."""
+        """Move the algorithm's tensors other than the model's to a device."""

@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training needs to go on as if it had never stopped."""
+"""Checkpoints: the state from which a training resumes as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _FORMAT = 1
 def save(
     path: Path, algorithm: Algorithm, engine: Engine, *, step: int, steps: int, seed: int
 ) -> None:
-    """Write a checkpoint, all or nothing.
+    """Write a checkpoint atomically.
 
-    The position in the data and the state of every generator follow from the seed and the step.
+    The position in the data and the states of generators follow from the seed and the step.
 
     Args:
-        path: of the file.
-        algorithm: its model and state are kept.
-        engine: its optimisers, schedules and loss scale are kept.
-        step: updates that are done.
-        steps: of the whole training.
-        seed: of the training.
+        path: File of the checkpoint.
+        algorithm: Algorithm whose model and state are saved.
+        engine: Engine whose optimizers, schedules and loss scale are saved.
+        step: Number of updates that are done.
+        steps: Number of updates of the whole training.
+        seed: Seed of the training.
 
     Raises:
-        InvalidFile: it cannot be written, such as on a full disk.
+        InvalidFile: The file cannot be written, for example because the disk is full.
     """
     state = {
         "format": _FORMAT,
@@ -49,8 +49,8 @@ def save(
         "precision": engine.fabric.strategy.precision.state_dict(),
     }
     try:
-        # To a file of Python's: torch does not say why it cannot write to its own.
-        with replacing(path) as beside, open(beside, "wb") as file:
+        # Through a file object of Python: torch's own does not report why writing failed.
+        with replacing(path) as temporary, open(temporary, "wb") as file:
             torch.save(state, file)
     except (OSError, RuntimeError) as error:
         reason = error if isinstance(error, OSError) else error.__context__
@@ -60,13 +60,13 @@ def save(
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A checkpoint's content, on the processor.
+    """Return the content of a checkpoint, with tensors on the processor.
 
     Raises:
-        InvalidRun: the file is no checkpoint of a training.
+        InvalidRun: The file is no checkpoint of a training.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         if state["format"] != _FORMAT:
             raise KeyError("format")
     except (
@@ -79,21 +79,26 @@ def read(path: Path) -> dict[str, Any]:
         ValueError,
     ) as error:
         raise InvalidRun(
-            f"{path} is no checkpoint of a training; remove it to begin anew"
+            f"{path} is no checkpoint of a training; remove it to start over"
         ) from error
-    found: dict[str, Any] = state
-    return found
+    return state
 
 
 def restore(path: Path, algorithm: Algorithm, engine: Engine, *, steps: int, seed: int) -> int:
-    """Take a checkpoint over; gives the number of updates that are done.
+    """Restore a checkpoint and return the number of updates that are done.
+
+    Args:
+        path: File of the checkpoint.
+        algorithm: Algorithm whose model and state are restored.
+        engine: Engine whose optimizers, schedules and loss scale are restored.
+        steps: Number of updates of the whole training.
+        seed: Seed of the training.
 
     Raises:
-        InvalidRun: the checkpoint is of another training.
+        InvalidRun: The checkpoint is of another training.
     """
     state = read(path)
-    wanted = _identity(algorithm, steps, seed)
-    for name, value in wanted.items():
+    for name, value in _identity(algorithm, steps, seed).items():
         if state["training"].get(name) != value:
             raise InvalidRun(
                 f"{path} is of a training with {name} {state['training'].get(name)!r}, not"
@@ -102,11 +107,12 @@ def restore(path: Path, algorithm: Algorithm, engine: Engine, *, steps: int, see
     try:
         algorithm.model.load_state_dict(state["model"])
         algorithm.load_state_dict(state["task"])
-        for optimizer, kept in zip(engine.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(kept)
-        for schedule, kept in zip(engine.schedules, state["schedules"], strict=True):
+        for optimizer, optimizer_state in zip(engine.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(optimizer_state)
+        for schedule, schedule_state in zip(engine.schedules, state["schedules"], strict=True):
             if schedule is not None:
-                schedule.load_state_dict(kept)
+                schedule.load_state_dict(schedule_state)
+        # A training may resume in another precision; only fp16 has a loss scale.
         precision = engine.fabric.strategy.precision
         if bool(state["precision"]) == bool(precision.state_dict()):
             precision.load_state_dict(state["precision"])

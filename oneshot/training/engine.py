@@ -1,4 +1,4 @@
-"""Engine: what a task's step does on devices, by Lightning Fabric."""
+"""Engine: backward passes and updates on devices, by Lightning Fabric."""
 
 from __future__ import annotations
 
@@ -23,9 +23,20 @@ class Engine:
     """Backward passes, updates and agreement between the processes of a training.
 
     Args:
-        fabric: Lightning's, launched.
-        optimizers: with their schedules.
-        clip: the greatest norm of an update's gradient, None for any.
+        fabric: Lightning's Fabric, launched.
+        optimizers: Optimizers with their schedules; None: a constant learning rate.
+        clip: Maximum norm of an update's gradient; None: unlimited.
+
+    Example:
+        >>> from oneshot.training.execution import Execution
+        >>> from oneshot.training.fitting import launchable
+        >>> weight = torch.nn.Parameter(torch.tensor(1.0))
+        >>> optimizer = torch.optim.SGD([weight], lr=0.5)
+        >>> engine = Engine(launchable(Execution(accelerator="cpu")), [(optimizer, None)])
+        >>> engine.backward(weight * 2)
+        >>> engine.update()
+        >>> weight.item()
+        0.0
     """
 
     def __init__(
@@ -34,34 +45,36 @@ class Engine:
         optimizers: Sequence[tuple[Optimizer, LRScheduler | None]],
         clip: float | None = None,
     ):
-        self.fabric, self.clip, self.meter = fabric, clip, Meter(fabric.device)
+        self.fabric = fabric
+        self.clip = clip
+        self.meter = Meter(fabric.device)
         self.optimizers = [optimizer for optimizer, _ in optimizers]
         self.schedules = [schedule for _, schedule in optimizers]
 
     @property
     def ranks(self) -> int:
-        """How many processes train."""
+        """Number of processes of the training."""
         return int(self.fabric.world_size)
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Within it, forward passes run in the training's precision."""
+        """Run forward passes within the block in the training's precision."""
         return self.fabric.autocast()
 
     def backward(self, loss: Tensor) -> None:
-        """Add the loss's gradients to those that are there."""
+        """Add the gradients of a loss to the present ones."""
         self.fabric.backward(loss)
 
     def update(self, index: int = 0) -> None:
-        """Step an optimiser on gradients averaged over all processes, drop these, and move its
-        schedule.
+        """Step an optimizer and its schedule on gradients averaged over all processes.
 
-        Weights without a gradient (None, not 0) are left alone: candidates that were not drawn take
-        no momentum and no decay either.
+        Weights whose gradient is None rather than 0 stay as they are: candidates that are not in
+        the path have neither momentum nor decay. All gradients are None afterwards.
 
         Args:
-            index: of the optimiser.
+            index: Index of the optimizer.
         """
-        optimizer, schedule = self.optimizers[index], self.schedules[index]
+        optimizer = self.optimizers[index]
+        schedule = self.schedules[index]
         weights = [
             weight
             for group in optimizer.param_groups
@@ -70,19 +83,23 @@ class Engine:
         ]
         if self.ranks > 1:
             self._average([weight.grad for weight in weights if weight.grad is not None])
+
         precision = self.fabric.strategy.precision
+        # Clipped after the loss scale of mixed precision is divided out.
         if self.clip is not None:
             precision.unscale_gradients(optimizer)
             torch.nn.utils.clip_grad_norm_(weights, self.clip)
         precision.optimizer_step(optimizer)
-        # Now and not before the next backward pass: gradients of one path at a time are in memory.
+
+        # Now rather than before the next backward pass, so that memory holds the gradients of one
+        # path at a time.
         for weight in weights:
             weight.grad = None
         if schedule is not None:
             schedule.step()
 
     def zero_grad(self) -> None:
-        """Drop the gradients of all optimisers."""
+        """Discard the gradients of all optimizers."""
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
 
@@ -92,9 +109,9 @@ class Engine:
         """Count a batch in the next report.
 
         Args:
-            loss: mean of the batch.
-            logits: [b, classes], where the accuracy is reported too.
-            labels: [b].
+            loss: Mean over the batch.
+            logits: Logits [b, classes]; None: no accuracy is reported.
+            labels: Classes [b].
         """
         self.meter.add(loss, logits, labels)
 
@@ -106,20 +123,20 @@ class Engine:
         flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
         torch.distributed.all_reduce(flat)
         flat /= self.ranks
-        for gradient, part in zip(
-            gradients, torch.split(flat, [gradient.numel() for gradient in gradients]), strict=True
-        ):
-            gradient.copy_(part.view(gradient.shape))
+        means = torch.split(flat, [gradient.numel() for gradient in gradients])
+        for gradient, mean in zip(gradients, means, strict=True):
+            gradient.copy_(mean.view(gradient.shape))
 
     def check_same(self, digest: int | None) -> None:
-        """Check that all processes have the same number; all must call this at the same step.
+        """Check that all processes have the same digest; all must call this at the same step.
 
         Raises:
-            InvalidRun: they have not.
+            InvalidRun: The digests differ.
         """
         value = digest or 0
-        high, low = self._greatest(value, -value)
-        if high != -low:
+        # All are equal if the maximum equals the minimum.
+        highest, negative_lowest = self._maximum(value, -value)
+        if highest != -negative_lowest:
             raise InvalidRun(
                 "the processes of this training drew different paths: its seed is not the same"
                 " on all"
@@ -127,10 +144,10 @@ class Engine:
 
     def any_wants(self, stop: bool) -> bool:
         """Whether any process wants to stop; all must call this at the same step."""
-        return bool(self._greatest(int(stop))[0])
+        return bool(self._maximum(int(stop))[0])
 
-    def _greatest(self, *values: int) -> list[int]:
+    def _maximum(self, *values: int) -> list[int]:
         state = torch.tensor(values, dtype=torch.int64, device=self.fabric.device)
         torch.distributed.all_reduce(state, op=torch.distributed.ReduceOp.MAX)
-        greatest: list[int] = state.tolist()
-        return greatest
+        maximum: list[int] = state.tolist()
+        return maximum

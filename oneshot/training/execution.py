@@ -1,4 +1,4 @@
-"""How a training is executed: what may change without changing what is trained."""
+"""Execution: the settings of a training that do not define its result."""
 
 from __future__ import annotations
 
@@ -8,26 +8,30 @@ from typing import Any
 from oneshot.errors import InvalidOption
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
-"""Our names -> Lightning's."""
+"""Names of options -> Lightning's names."""
 
 ACCELERATORS = ("auto", "cpu", "gpu")
 
 
 @dataclass(frozen=True)
 class Execution:
-    """Devices, precision, and what is written how often.
+    """Devices, precision, and frequency of checkpoints and reports.
 
     Args:
-        devices: processes, each with a device of its own; they share every batch.
-        accelerator: `cpu`, `gpu`, or `auto`: a GPU where there is one.
+        devices: Number of processes with one device each; they share every batch.
+        accelerator: `cpu`, `gpu`, or `auto`: a GPU if the machine has one.
         precision: `fp32`, or mixed with `bf16` or (GPUs only) `fp16`.
-        accumulate: batches whose gradients one update sums up, each a part of the recipe's batch
-            size.
-        checkpoint_every: updates between checkpoints.
-        report_every: updates between reports of loss, accuracy and speed.
-        tensorboard: whether reports are written for TensorBoard too.
-        sync_batch_norm: whether several processes normalise by the statistics of the whole batch
-            (of each of its `accumulate` portions); else each by those of its own part.
+        accumulate: Number of batches whose gradients an update sums up, each a fraction of the
+            recipe's batch size.
+        checkpoint_every: Number of updates between checkpoints.
+        report_every: Number of updates between reports of loss, accuracy and speed.
+        tensorboard: Whether reports are written for TensorBoard as well.
+        sync_batch_norm: Whether several processes normalise by the statistics of the whole batch
+            (of each of its `accumulate` portions); otherwise each uses those of its own images.
+
+    Example:
+        >>> Execution(devices=2, accumulate=4).batch_size_per_device(256, ranks=2, images=1000)
+        32
     """
 
     devices: int = 1
@@ -52,27 +56,27 @@ class Execution:
                 f"accelerator must be one of {', '.join(ACCELERATORS)}, not {self.accelerator!r}"
             )
 
-    def part_of(self, batch_size: int, ranks: int, images: int) -> int:
-        """Images that a process takes at a time.
+    def batch_size_per_device(self, batch_size: int, ranks: int, images: int) -> int:
+        """Return the number of images in each batch of a process.
 
         Args:
-            batch_size: of the recipe.
-            ranks: processes.
-            images: for training; a batch is no larger than that.
+            batch_size: Batch size of the recipe.
+            ranks: Number of processes.
+            images: Number of training images, which limits the batch size.
 
         Raises:
-            InvalidOption: the batch does not divide into parts.
+            InvalidOption: The batch cannot be divided equally.
         """
-        parts = ranks * self.accumulate
+        divisor = ranks * self.accumulate
         if batch_size > images:
-            batch_size = images // parts * parts
-        if batch_size < parts or batch_size % parts:
+            batch_size = images // divisor * divisor
+        if batch_size < divisor or batch_size % divisor:
             raise InvalidOption(
                 f"batch_size must be a multiple of devices x accumulate, {ranks} x"
                 f" {self.accumulate}, not {batch_size}"
             )
-        return batch_size // parts
+        return batch_size // divisor
 
     def to_dict(self) -> dict[str, Any]:
-        """Name -> value."""
+        """Return the fields: name -> value."""
         return asdict(self)

@@ -33,29 +33,30 @@ def fit(
     execution: Execution | None = None,
     progress: Progress = silent,
 ) -> None:
-    """Train a task's model in place; a checkpoint in `folder` lets an interrupted training go on.
+    """Train an algorithm's model in place, resuming from the checkpoint in `folder` if any.
 
     The weights depend on the algorithm, the images and the seed alone, not on interruptions: a
     resumed training ends with exactly the weights of an unbroken one (on the same devices).
     Process 0 alone writes files.
 
-    Several processes are started here, unless this is one of a group that torch.distributed is in
-    already, as Ray Train makes it: then each of the group calls this, and process 0 alone returns.
+    Several processes are started here, unless this process belongs to a group of torch.distributed
+    already, as in Ray Train: then every process of the group calls this, and process 0 alone
+    returns.
 
     Args:
-        algorithm: what is trained; its recipe says how long.
-        images: for training.
-        folder: holds `last.ckpt`; training goes on from it where it exists.
-        seed: of the batches' order and of what a step draws.
-        augment: whether the images are augmented.
-        execution: devices, precision, and what is written how often (default: one device, fp32).
-        progress: called with every report.
+        algorithm: Algorithm to run; its recipe defines the length of the training.
+        images: Training images.
+        folder: Folder of the checkpoint `last.ckpt`.
+        seed: Seed of the order of the images and of the random numbers of steps.
+        augment: Whether the images are augmented.
+        execution: Devices, precision and the frequency of reports; None: one device, fp32.
+        progress: Called with every report.
 
     Raises:
-        InvalidOption: the recipe does not fit the images or the devices.
-        InvalidRun: the checkpoint is of another training, or the training diverged.
-        Stopped: Ctrl-C; the checkpoint is written.
-        PartDone: the training is done, and this is another process of a group than number 0.
+        InvalidOption: The recipe does not fit the images or the devices.
+        InvalidRun: The checkpoint is of another training, or the training diverged.
+        Stopped: The training was interrupted (Ctrl-C); the checkpoint is written.
+        PartDone: The training is done, and this process of a group is not number 0.
     """
     from oneshot.training.group import PartDone, joined
 
@@ -63,6 +64,7 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     fabric = launchable(execution)
     job = Job(algorithm, images, folder, seed, augment, execution, progress)
+
     if execution.devices == 1 or joined(execution.devices):
         cuda = [fabric.device] if fabric.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda), on_signals(job.stop):
@@ -71,6 +73,7 @@ def fit(
         algorithm.to("cpu")
     else:
         outcome = spawn(fabric, job)
+        # The other processes trained copies; their result is in the last checkpoint.
         state = checkpoint.read(folder / checkpoint.FILE)
         algorithm.model.load_state_dict(state["model"])
         algorithm.load_state_dict(state["task"])
@@ -81,10 +84,13 @@ def fit(
 
 
 def launchable(execution: Execution) -> Fabric:
-    """Lightning's Fabric for the devices and the precision.
+    """Return Lightning's Fabric for the devices and the precision.
+
+    Args:
+        execution: Devices and precision.
 
     Raises:
-        InvalidOption: there are no such devices, or they lack the precision.
+        InvalidOption: There are no such devices, or they do not have the precision.
     """
     from lightning.fabric import Fabric
 
@@ -92,23 +98,25 @@ def launchable(execution: Execution) -> Fabric:
 
     grouped = joined(execution.devices)
     gpus = torch.cuda.device_count()
-    kind = execution.accelerator if execution.accelerator != "auto" else ("gpu" if gpus else "cpu")
+    kind = execution.accelerator
+    if kind == "auto":
+        kind = "gpu" if gpus else "cpu"
     if kind == "gpu" and (needed := 1 if grouped else execution.devices) > gpus:
         raise InvalidOption(f"devices: this machine has {gpus} GPUs, not {needed}")
     if kind == "cpu" and execution.precision == "fp16":
-        raise InvalidOption("precision: fp16 needs a GPU; on processors there are fp32 and bf16")
+        raise InvalidOption("precision: fp16 needs a GPU; processors have fp32 and bf16")
     quiet()
     with warnings.catch_warnings():
-        # Advice on devices that were left out on purpose.
+        # Advice on devices that the user excluded on purpose.
         warnings.filterwarnings("ignore", "GPU available but not used")
-        # Own processes, not the command run again: they work in the same way from a program or a
-        # service.
-        own = {
+        # Spawned processes rather than further runs of the command: they work from a program or a
+        # service as well.
+        spawning = {
             "devices": execution.devices,
             "strategy": "auto" if execution.devices == 1 else "ddp_spawn",
         }
         return Fabric(
             accelerator="cuda" if kind == "gpu" else "cpu",
             precision=PRECISIONS[execution.precision],  # type: ignore[arg-type]
-            **(layout(kind == "gpu") if grouped else own),
+            **(layout(kind == "gpu") if grouped else spawning),
         )

@@ -1,6 +1,4 @@
-"""Trainings whose processes another program started and joined, on one machine or several, as Ray
-Train does.
-"""
+"""Trainings within a process group that another program has started, such as Ray Train."""
 
 from __future__ import annotations
 
@@ -15,67 +13,66 @@ from oneshot.errors import InvalidOption
 
 
 class PartDone(SystemExit):
-    """A process of a group has done its part of a training: process 0 alone goes on with what was
-    trained.
-    """
+    """A process other than number 0 has finished its training; process 0 alone returns."""
 
 
 class Joined(ClusterEnvironment):
-    """The group that torch.distributed is in already, each process told to Lightning as a node with
-    one device.
+    """Group of torch.distributed that this process belongs to.
+
+    Each process is a node with one device for Lightning.
     """
 
     @property
     def creates_processes_externally(self) -> bool:
-        """Whether Lightning need not start any."""
+        """Whether the processes exist already."""
         return True
 
     @property
     def main_address(self) -> str:
-        """Of process 0."""
+        """Address of process 0."""
         return os.environ.get("MASTER_ADDR", "")
 
     @property
     def main_port(self) -> int:
-        """Of process 0."""
+        """Port of process 0."""
         return int(os.environ.get("MASTER_PORT", "0"))
 
     @staticmethod
     def detect() -> bool:
-        """Whether there is a group."""
+        """Return whether this process belongs to a group."""
         return torch.distributed.is_available() and torch.distributed.is_initialized()
 
     def world_size(self) -> int:
-        """How many processes."""
+        """Return the number of processes."""
         return torch.distributed.get_world_size()
 
     def set_world_size(self, size: int) -> None:
-        """Nothing: the group is as it is."""
+        """Do nothing: the group defines it."""
 
     def global_rank(self) -> int:
-        """The process's number."""
+        """Return the process's number."""
         return torch.distributed.get_rank()
 
     def set_global_rank(self, rank: int) -> None:
-        """Nothing: the group is as it is."""
+        """Do nothing: the group defines it."""
 
     def local_rank(self) -> int:
-        """The process's number on its node, which has no other one."""
+        """Return the process's number on its node, which has one process."""
         return 0
 
     def node_rank(self) -> int:
-        """The node's number."""
+        """Return the node's number."""
         return torch.distributed.get_rank()
 
 
 def joined(devices: int) -> bool:
-    """Whether this process is one of a group that is to train together.
+    """Return whether this process belongs to a group that trains together.
 
     Args:
-        devices: processes of the training.
+        devices: Number of processes of the training.
 
     Raises:
-        InvalidOption: the group has another number of processes.
+        InvalidOption: The group has another number of processes.
     """
     if devices == 1 or not Joined.detect():
         return False
@@ -87,10 +84,10 @@ def joined(devices: int) -> bool:
 
 
 def layout(gpu: bool) -> dict[str, Any]:
-    """What Lightning's Fabric is told of the group: its nodes, this one's device, and the strategy.
+    """Return the arguments of Lightning's Fabric for the group: nodes, device and strategy.
 
     Args:
-        gpu: whether each process trains on its current GPU.
+        gpu: Whether each process trains on its current GPU.
     """
     return {
         "num_nodes": torch.distributed.get_world_size(),

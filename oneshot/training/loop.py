@@ -31,9 +31,9 @@ _AGREE_EVERY = 20
 
 
 class Job:
-    """What a process is to train; see `fit` for the arguments.
+    """Training that a process runs; see `fit` for the arguments.
 
-    Not a dataclass: Lightning would take it apart on its way to other processes.
+    It is no dataclass, because Lightning would rebuild one from its fields in other processes.
     """
 
     def __init__(
@@ -46,27 +46,33 @@ class Job:
         execution: Execution,
         progress: Progress,
     ):
-        self.algorithm, self.images, self.folder, self.seed = algorithm, images, folder, seed
-        self.augment, self.execution, self.progress = augment, execution, progress
+        self.algorithm = algorithm
+        self.images = images
+        self.folder = folder
+        self.seed = seed
+        self.augment = augment
+        self.execution = execution
+        self.progress = progress
         self.stopped = False
 
     def stop(self) -> None:
-        """Let the training stop after its present update."""
+        """Stop the training after its present update."""
         self.stopped = True
 
     @property
     def wants_stop(self) -> bool:
-        """Whether it is to stop."""
+        """Whether the training is to stop."""
         return self.stopped
 
 
 class Outcome(NamedTuple):
-    """How a training ended (no dataclass: Lightning takes these apart on their way between
-    processes).
+    """State in which a training ended.
+
+    It is no dataclass, because Lightning rebuilds these from their fields between processes.
 
     Args:
-        step: updates that are done.
-        steps: of the whole training.
+        step: Number of updates that are done.
+        steps: Number of updates of the whole training.
     """
 
     step: int
@@ -74,40 +80,61 @@ class Outcome(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether all updates are done."""
         return self.step >= self.steps
 
 
 def train(fabric: Fabric, job: Job) -> Outcome:
-    """Run a job's updates to the end, or until it is to stop."""
-    algorithm, execution, recipe = job.algorithm, job.execution, job.algorithm.recipe
-    rank, ranks = fabric.global_rank, fabric.world_size
-    part = execution.part_of(recipe.batch_size, ranks, len(job.images))
-    loader = job.images.epochs(part, job.seed, augment=job.augment, rank=rank, ranks=ranks)
-    an_epoch = len(loader) // execution.accumulate
-    if an_epoch < 1:
+    """Run the updates of a job to the end, or until it is to stop.
+
+    Args:
+        fabric: Lightning's Fabric, launched.
+        job: Training to run.
+
+    Raises:
+        InvalidOption: The recipe does not fit the images or the devices.
+        InvalidRun: The checkpoint is of another training, or the training diverged.
+    """
+    algorithm = job.algorithm
+    execution = job.execution
+    recipe = algorithm.recipe
+    rank = fabric.global_rank
+    ranks = fabric.world_size
+    batch_size = execution.batch_size_per_device(recipe.batch_size, ranks, len(job.images))
+    loader = job.images.epochs(batch_size, job.seed, augment=job.augment, rank=rank, ranks=ranks)
+    steps_per_epoch = len(loader) // execution.accumulate
+    if steps_per_epoch < 1:
         raise InvalidOption(
             f"batch_size: {len(job.images)} training images give no batch of {recipe.batch_size}"
         )
-    steps = recipe.updates(an_epoch)
+    steps = recipe.updates(steps_per_epoch)
+
+    # Before the optimizers are made, whose states follow the device of the weights.
     algorithm.model.to(device=fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     algorithm.to(fabric.device)
     algorithm.model.train()
     engine = Engine(fabric, algorithm.optimizers(steps), recipe.clip)
+
     path = job.folder / checkpoint.FILE
     start = (
         checkpoint.restore(path, algorithm, engine, steps=steps, seed=job.seed)
         if path.exists()
         else 0
     )
-    fabric.barrier()  # process 0 must not replace the file while others read it
+    # Process 0 must not replace the file while others read it.
+    fabric.barrier()
+
     reports = None
     if rank == 0:
         reports = Reports(
-            job.progress, steps, an_epoch, job.folder if execution.tensorboard else None, start
+            job.progress,
+            steps,
+            steps_per_epoch,
+            job.folder if execution.tensorboard else None,
+            start,
         )
     engine.meter.clear()
-    whole = WholeBatch() if ranks > 1 and execution.sync_batch_norm else nullcontext()
+    normalising = WholeBatch() if ranks > 1 and execution.sync_batch_norm else nullcontext()
     step = start
     try:
         for step, batches in zip(
@@ -115,12 +142,14 @@ def train(fabric: Fabric, job: Job) -> Outcome:
         ):
             if ranks > 1 and (step - start) % _AGREE_EVERY == 0:
                 engine.check_same(algorithm.path_digest(step, _AGREE_EVERY))
-            _update(algorithm, batches, step, job.seed, engine, whole)
+            _update(algorithm, batches, step, job.seed, engine, normalising)
             step += 1
+
+            # All processes must stop after the same update.
             stop = job.wants_stop
             if ranks > 1:
                 stop = (step - start) % _AGREE_EVERY == 0 and engine.any_wants(stop)
-            if step % execution.report_every == 0 or step % an_epoch == 0 or step == steps:
+            if step % execution.report_every == 0 or step % steps_per_epoch == 0 or step == steps:
                 _report(engine, reports, step)
             if rank == 0 and (step % execution.checkpoint_every == 0 or step == steps or stop):
                 checkpoint.save(path, algorithm, engine, step=step, steps=steps, seed=job.seed)
@@ -145,11 +174,13 @@ def _update(
     moved = [
         (_moved(images, device), labels.to(device, non_blocking=True)) for images, labels in batches
     ]
-    # Processes draw differently (dropout), each from (seed, step, rank) alone.
+
+    # Processes have different random numbers (dropout), from (seed, step, rank) alone.
     state = np.random.SeedSequence([seed, step, engine.fabric.global_rank]).generate_state(
         1, np.uint64
     )[0]
     torch.manual_seed(int(state))
+
     algorithm.before_step(step)
     with normalising:
         algorithm.step(moved, step, engine)
@@ -158,7 +189,8 @@ def _update(
 
 
 def _moved(images: Tensor, device: torch.device) -> Tensor:
-    if images.ndim != 4:  # a user's own
+    # Other data than images, of a user's model.
+    if images.ndim != 4:
         return images.to(device, non_blocking=True)
     return images.to(device, non_blocking=True, memory_format=torch.channels_last)
 
@@ -171,4 +203,4 @@ def _report(engine: Engine, reports: Reports | None, step: int) -> None:
             " learning_rate"
         )
     if reports is not None:
-        reports.tell(step, reading, float(engine.optimizers[0].param_groups[0]["lr"]))
+        reports.write(step, reading, float(engine.optimizers[0].param_groups[0]["lr"]))

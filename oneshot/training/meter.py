@@ -11,12 +11,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Reading:
-    """What happened since the last report.
+    """Loss, accuracy and speed since the last report.
 
     Args:
-        loss: mean over batches, None where none was noted.
-        top1: right answers in percent, None where none were counted.
-        images_per_second: over all processes.
+        loss: Mean over batches; None: no loss was noted.
+        top1: Correct predictions in percent; None: none were counted.
+        images_per_second: Speed of all processes together.
     """
 
     loss: float | None
@@ -24,16 +24,22 @@ class Reading:
     images_per_second: float
 
     def __str__(self) -> str:
-        parts = [] if self.loss is None else [f"loss {self.loss:.3f}"]
-        parts += [] if self.top1 is None else [f"accuracy {self.top1:.1f}%"]
-        return ", ".join([*parts, f"{self.images_per_second:.0f} images/s"])
+        fields = []
+        if self.loss is not None:
+            fields.append(f"loss {self.loss:.3f}")
+        if self.top1 is not None:
+            fields.append(f"accuracy {self.top1:.1f}%")
+        fields.append(f"{self.images_per_second:.0f} images/s")
+        return ", ".join(fields)
 
 
 class Meter:
-    """Sums on the device, so that nothing waits for it before a report.
+    """Sums of losses and correct predictions.
+
+    They stay on the device, so that the program waits for it at reports only.
 
     Args:
-        device: where the training is.
+        device: Device of the training.
     """
 
     def __init__(self, device: torch.device):
@@ -41,10 +47,12 @@ class Meter:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Reset all sums."""
         self._sums = torch.zeros(2, device=self.device)
-        self._batches = self._counted = self._images = 0
-        self._began = time.perf_counter()
+        self._batches = 0
+        self._predictions = 0
+        self._images = 0
+        self._start = time.perf_counter()
 
     @torch.no_grad()
     def add(self, loss: Tensor, logits: Tensor | None, labels: Tensor | None) -> None:
@@ -52,25 +60,27 @@ class Meter:
         self._sums[0] += loss.detach()
         if logits is not None and labels is not None:
             self._sums[1] += (logits.argmax(1) == labels).sum()
-            self._counted += len(labels)
+            self._predictions += len(labels)
         self._batches += 1
 
     def count(self, images: int) -> None:
-        """Count images, whatever an algorithm does with them."""
+        """Count images that an update has processed, for the speed."""
         self._images += images
 
     def read(self, ranks: int = 1) -> Reading:
-        """The reading since the last one, over all processes, and begin anew; all of these must
-        call it.
+        """Return the reading of all processes since the last one, and reset the sums.
+
+        Args:
+            ranks: Number of processes, all of which must call this at the same update.
         """
         if ranks > 1:
             torch.distributed.all_reduce(self._sums)
             self._sums /= ranks
-        loss, right = self._sums.tolist()
-        seconds = max(time.perf_counter() - self._began, 1e-9)
+        loss, correct = self._sums.tolist()
+        seconds = max(time.perf_counter() - self._start, 1e-9)
         reading = Reading(
             loss / self._batches if self._batches else None,
-            100 * right / self._counted if self._counted else None,
+            100 * correct / self._predictions if self._predictions else None,
             ranks * self._images / seconds,
         )
         self.clear()

@@ -1,4 +1,4 @@
-"""Batch normalisation over the whole batch of a training in several processes."""
+"""Batch normalisation over the whole batch in a training with several processes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch.overrides import TorchFunctionMode
 
 
 class WholeBatch(TorchFunctionMode):
-    """Within it, training normalises by the statistics of all processes' parts of a batch.
+    """Context in which training normalises by the statistics of all processes' images.
 
-    Whatever calls torch's `batch_norm` is meant, a user's own module too. On processors as on GPUs,
-    where torch's SyncBatchNorm knows GPUs alone. All processes must run the same layers in the same
-    order, on parts of equal size.
+    It affects every call of torch's `batch_norm`, including those of a user's module, and works on
+    processors as well as on GPUs, unlike torch's SyncBatchNorm. All processes must run the same
+    layers in the same order, on batches of equal size.
     """
 
     def __torch_function__(
@@ -28,8 +28,8 @@ class WholeBatch(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Replace `batch_norm` alone."""
-        chosen = _batch_norm if func is functional.batch_norm else func
-        return chosen(*args, **(kwargs or {}))
+        function = _batch_norm if func is functional.batch_norm else func
+        return function(*args, **(kwargs or {}))
 
 
 def _batch_norm(
@@ -42,20 +42,20 @@ def _batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """What torch's does for images [b, channels, ...], with the statistics of all processes'
-    images.
-    """
+    """Normalise images [b, channels, ...] as torch does, with all processes' statistics."""
     if not training:
         return functional.batch_norm(
             x, running_mean, running_var, weight, bias, False, momentum, eps
         )
-    own = x if x.dtype == torch.float64 else x.float()  # in mixed precision too
+
+    # In single precision at least, in mixed precision too.
+    values = x if x.dtype == torch.float64 else x.float()
     axes = [0, *range(2, x.ndim)]
-    var, mean = torch.var_mean(own, axes, correction=0)
-    means, variances = _gathered(torch.stack([mean, var])).unbind(1)
+    var, mean = torch.var_mean(values, axes, correction=0)
+    means, variances = _all_gather(torch.stack([mean, var])).unbind(1)
     mean = means.mean(0)
-    # The mean variance of the parts and the variance of their means: stable, where a mean of
-    # squares is not.
+    # Mean of the variances plus variance of the means: numerically stable, unlike the difference
+    # of a mean of squares and a squared mean.
     var = (variances + (means - mean).square()).mean(0)
     if running_mean is not None and running_var is not None:
         count = len(means) * x.numel() // x.shape[1]
@@ -63,39 +63,44 @@ def _batch_norm(
         running_var.lerp_(
             (var.detach() * count / max(count - 1, 1)).to(running_var.dtype), momentum
         )
+
     scale = (var + eps).rsqrt()
     if weight is not None:
         scale = scale * weight
     shape = 1, -1, *(1 for _ in axes[1:])
-    found = (own - mean.view(shape)) * scale.view(shape)
+    normalised = (values - mean.view(shape)) * scale.view(shape)
     if bias is not None:
-        found = found + bias.view(shape)
-    return found.to(x.dtype)
+        normalised = normalised + bias.view(shape)
+    return normalised.to(x.dtype)
 
 
-def _gathered(values: Tensor) -> Tensor:
-    """The tensors [...] of all processes, [ranks, ...], with gradients; in one message."""
-    place = values.new_zeros(torch.distributed.get_world_size(), *(1 for _ in values.shape))
-    place[torch.distributed.get_rank()] = 1
-    found: Tensor = _Sum.apply(place * values)  # type: ignore[no-untyped-call]
-    return found
+def _all_gather(values: Tensor) -> Tensor:
+    """Return the tensors [...] of all processes as [ranks, ...], with gradients.
+
+    One sum is one message; each process adds its values at its own index.
+    """
+    one_hot = values.new_zeros(torch.distributed.get_world_size(), *(1 for _ in values.shape))
+    one_hot[torch.distributed.get_rank()] = 1
+    gathered: Tensor = _Sum.apply(one_hot * values)  # type: ignore[no-untyped-call]
+    return gathered
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes; so is its gradient, for the loss of each depends on the others'
-    images.
+    """Sum over all processes.
+
+    Its gradient is a sum as well, since the loss of each process depends on the others' images.
     """
 
     @staticmethod
     def forward(ctx: Any, values: Tensor) -> Tensor:
-        """Add up."""
-        found = values.clone()
-        torch.distributed.all_reduce(found)
-        return found
+        """Add the values of all processes."""
+        total = values.clone()
+        torch.distributed.all_reduce(total)
+        return total
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        """Add up, too."""
-        found = gradients[0].clone(memory_format=torch.contiguous_format)
-        torch.distributed.all_reduce(found)
-        return found
+        """Add the gradients of all processes."""
+        total = gradients[0].clone(memory_format=torch.contiguous_format)
+        torch.distributed.all_reduce(total)
+        return total

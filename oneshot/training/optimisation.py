@@ -1,4 +1,4 @@
-"""The optimiser of a recipe."""
+"""Optimizer and schedule of a recipe."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from oneshot.training.recipe import Recipe
 
 
 def sgd(model: nn.Module, recipe: Recipe, steps: int) -> tuple[Optimizer, LRScheduler]:
-    """SGD that decays weights of more than one dimension only, and the recipe's schedule.
+    """Return SGD and the schedule of the learning rate.
 
     Args:
-        model: all its parameters are optimised.
-        recipe: of the training.
-        steps: of the whole training.
+        model: Model, all of whose trainable parameters are optimized.
+        recipe: Recipe of the training.
+        steps: Number of updates of the whole training.
     """
+    # Biases and the scales of normalisation are not decayed.
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     decayed = [weight for weight in weights if weight.ndim > 1]
     others = [weight for weight in weights if weight.ndim <= 1]
@@ -30,4 +31,4 @@ def sgd(model: nn.Module, recipe: Recipe, steps: int) -> tuple[Optimizer, LRSche
         groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov
     )
     # A function, not an object: an object's attributes would be part of checkpoints.
-    return optimizer, LambdaLR(optimizer, lambda step: recipe.share_of_rate(step, steps))
+    return optimizer, LambdaLR(optimizer, lambda step: recipe.rate_fraction(step, steps))

@@ -1,4 +1,4 @@
-"""Trainings in several processes of this machine."""
+"""Trainings in several processes on one machine."""
 
 from __future__ import annotations
 
@@ -22,46 +22,51 @@ if TYPE_CHECKING:
 
 
 class RemoteJob(Job):
-    """A job on its way to another process, which reports through a queue and is stopped by an
-    event.
+    """Job of another process, which reports through a queue and is stopped by an event.
 
     Args:
-        job: what is trained.
-        queue: takes what process 0 has to report, and errors of all.
-        event: set when the training is to stop.
-        threads: of torch, in each process.
+        job: Training to run.
+        queue: Queue of the reports of process 0 and the errors of all processes.
+        event: Event that is set when the training is to stop.
+        threads: Number of torch's threads in each process.
     """
 
     def __init__(self, job: Job, queue: Any, event: Any, threads: int):
         super().__init__(
             job.algorithm, job.images, job.folder, job.seed, job.augment, job.execution, self.put
         )
-        self.queue, self.event, self.threads = queue, event, threads
+        self.queue = queue
+        self.event = event
+        self.threads = threads
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # In the new process, before Lightning tells how it sets up.
+        # Called in the new process, before Lightning reports how it sets up.
         quiet()
         self.__dict__.update(state)
 
-    def put(self, share: float, text: str) -> None:
+    def put(self, fraction: float, state: str) -> None:
         """Report progress."""
-        self.queue.put(("progress", share, text))
+        self.queue.put(("progress", fraction, state))
 
     def stop(self) -> None:
-        """Let the training stop soon."""
+        """Stop the training after one of its next updates."""
         self.event.set()
 
     @property
     def wants_stop(self) -> bool:
-        """Whether it is to stop."""
+        """Whether the training is to stop."""
         return bool(self.event.is_set())
 
 
 def spawn(fabric: Fabric, job: Job) -> Outcome:
     """Run a job in as many processes as Fabric has devices.
 
+    Args:
+        fabric: Lightning's Fabric.
+        job: Training to run.
+
     Raises:
-        InvalidRun: what a process raised, or that one was killed.
+        InvalidRun: A process raised an error or was killed.
     """
     context = multiprocessing.get_context("spawn")
     threads = max(1, torch.get_num_threads() // job.execution.devices)
@@ -71,13 +76,14 @@ def spawn(fabric: Fabric, job: Job) -> Outcome:
 
     def listen() -> None:
         while (message := remote.queue.get()) is not None:
-            kind, *rest = message
+            kind, *contents = message
             if kind == "error":
-                failures.append(rest[0])
+                failures.append(contents[0])
                 continue
             try:
-                job.progress(*rest)
-            except BaseException as error:  # the caller's; raised where it is waited for
+                job.progress(*contents)
+            # An error of the caller's function, which the main thread raises.
+            except BaseException as error:
                 raised.append(error)
                 remote.stop()
 
@@ -96,7 +102,7 @@ def spawn(fabric: Fabric, job: Job) -> Outcome:
         raise InvalidRun(failures[0]) from error
     except ProcessExitedException as error:
         raise InvalidRun(
-            f"a process of the training ended: {error}; go on from {job.folder} by --resume"
+            f"a process of the training ended: {error}; resume {job.folder} with --resume"
         ) from error
     if raised:
         raise raised[0]
@@ -106,7 +112,7 @@ def spawn(fabric: Fabric, job: Job) -> Outcome:
 def _process(fabric: Fabric, job: RemoteJob) -> Outcome:
     leave_to_parent()
     torch.set_num_threads(job.threads)
-    # Tensors come in memory that all processes share; each needs weights of its own.
+    # Tensors arrive in memory that all processes share; each needs its own weights.
     job.algorithm = copy.deepcopy(job.algorithm)
     try:
         return train(fabric, job)
@@ -116,9 +122,7 @@ def _process(fabric: Fabric, job: RemoteJob) -> Outcome:
 
 
 def quiet() -> None:
-    """Let Lightning keep to itself how it sets up, and torch which processes it ends where one has
-    failed.
-    """
+    """Silence Lightning's reports of its set-up and torch's of the processes that it ends."""
     for name in (
         "lightning",
         "lightning.fabric",

@@ -1,4 +1,4 @@
-"""Recipes: how weights are trained."""
+"""Recipes: optimizer, schedule and length of a training."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ SCHEDULES = ("linear", "cosine", "constant")
 
 @dataclass(frozen=True)
 class Recipe:
-    """SGD with a learning rate that falls to 0; the defaults suit data sets of a few thousand small
-    images.
+    """SGD with a learning rate that falls to 0.
+
+    The defaults suit data sets of a few thousand small images.
 
     Args:
-        epochs: passes over the training images, unless `steps` says otherwise.
-        batch_size: images an update, over all devices and accumulated batches together.
-        learning_rate: at the first update after the warm-up.
-        momentum: of SGD.
-        weight_decay: on weights of more than one dimension only.
-        label_smoothing: of the cross-entropy.
-        steps: updates in all, in place of `epochs`; None: as many as `epochs` gives.
-        schedule: how the rate falls, update by update: `linear`, `cosine`, or `constant`, which
-            does not.
-        warmup: updates over which the rate rises linearly from near 0.
-        clip: the greatest norm of the gradient; longer ones are shortened to it; None: as they are.
-        nesterov: whether the momentum looks ahead.
+        epochs: Number of passes over the training images; `steps` takes precedence.
+        batch_size: Images per update, over all devices and accumulated batches together.
+        learning_rate: Learning rate of the first update after the warm-up.
+        momentum: Momentum of SGD.
+        weight_decay: Decay of weights with more than one dimension; the others are not decayed.
+        label_smoothing: Label smoothing of the cross-entropy.
+        steps: Number of updates of the whole training; None: `epochs` determines it.
+        schedule: Course of the learning rate over the updates: `linear` or `cosine` to 0, or
+            `constant`.
+        warmup: Number of updates over which the rate first rises linearly from near 0.
+        clip: Maximum norm of the gradient of an update; None: gradients are not clipped.
+        nesterov: Whether the momentum is Nesterov's.
     """
 
     epochs: int = 60
@@ -61,38 +62,50 @@ class Recipe:
         if self.nesterov and not self.momentum:
             raise InvalidOption("nesterov needs a momentum above 0")
 
-    def updates(self, an_epoch: int) -> int:
-        """Updates of the whole training where an epoch has so many.
+    def updates(self, steps_per_epoch: int) -> int:
+        """Return the number of updates of the whole training.
+
+        Args:
+            steps_per_epoch: Number of updates per epoch.
 
         Raises:
-            InvalidOption: the warm-up is longer than the training.
+            InvalidOption: The warm-up is longer than the training.
         """
-        count = self.steps if self.steps is not None else self.epochs * an_epoch
+        count = self.steps if self.steps is not None else self.epochs * steps_per_epoch
         if self.warmup >= count:
             raise InvalidOption(
                 f"warmup must be less than the training's {count} updates, not {self.warmup}"
             )
         return count
 
-    def share_of_rate(self, step: int, steps: int) -> float:
-        """The learning rate of update `step` (from 0) of `steps`, as a share of `learning_rate`."""
+    def rate_fraction(self, step: int, steps: int) -> float:
+        """Return the learning rate of an update as a fraction of `learning_rate`.
+
+        Args:
+            step: Number of the update, from 0.
+            steps: Number of updates of the whole training.
+        """
+        # A warm-up of n updates has n values between 0 and 1, without either end.
         if step < self.warmup:
             return (step + 1) / (self.warmup + 1)
-        done = min(1.0, (step - self.warmup) / max(1, steps - self.warmup))
+
+        progress = min(1.0, (step - self.warmup) / max(1, steps - self.warmup))
         if self.schedule == "linear":
-            return 1 - done
-        return (1 + math.cos(math.pi * done)) / 2 if self.schedule == "cosine" else 1.0
+            return 1 - progress
+        if self.schedule == "cosine":
+            return (1 + math.cos(math.pi * progress)) / 2
+        return 1.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Name -> value."""
+        """Return the fields: name -> value."""
         return asdict(self)
 
 
 SMALL = Recipe()
-"""The recipe where nothing is published."""
+"""Recipe of trainings for which none is published."""
 
 MANY_IMAGES = 100_000
-"""Training images from which a published recipe is the default: these were made for ImageNet."""
+"""Least number of images for a published recipe, since these are made for ImageNet."""
 
 SUPERNETS = {"spos": Recipe(batch_size=1024, learning_rate=0.5, steps=150_000)}
 """Space -> published recipe of its supernet; SPOS: arXiv 1904.00420, section 4, and the official
@@ -101,11 +114,11 @@ release.
 
 
 def supernet_recipe(space: str, images: int) -> Recipe:
-    """The recipe of a supernet where no option says otherwise.
+    """Return the default recipe of a supernet.
 
     Args:
-        space: canonical name of the space.
-        images: for training.
+        space: Canonical name of the space.
+        images: Number of training images.
     """
     # Here, since it imports numpy, which `--help` does without.
     from spaces.choice_space import family_of

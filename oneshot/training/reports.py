@@ -12,41 +12,51 @@ FOLDER = "tensorboard"
 
 
 class Reports:
-    """Where readings go.
+    """Destinations of readings.
 
     Args:
-        progress: told the share done and a text.
-        steps: updates of the whole training.
-        an_epoch: updates of an epoch.
-        folder: of TensorBoard's files; None: none are written.
-        start: the update that the training goes on from; later ones of an earlier try are dropped.
+        progress: Called with the fraction done and a text.
+        steps: Number of updates of the whole training.
+        steps_per_epoch: Number of updates per epoch.
+        folder: Folder for TensorBoard's files; None: none are written.
+        start: Update that the training resumes from; curves of later ones are discarded.
     """
 
     def __init__(
-        self, progress: Progress, steps: int, an_epoch: int, folder: Path | None, start: int
+        self, progress: Progress, steps: int, steps_per_epoch: int, folder: Path | None, start: int
     ):
-        self.progress, self.steps, self.steps_per_epoch = progress, steps, an_epoch
+        self.progress = progress
+        self.steps = steps
+        self.steps_per_epoch = steps_per_epoch
         self.writer: Any = None
         if folder is not None:
             from torch.utils.tensorboard import SummaryWriter
 
             self.writer = SummaryWriter(str(folder / FOLDER), purge_step=start)
 
-    def tell(self, done: int, reading: Reading, rate: float) -> None:
-        """Report a reading after `done` updates, with the learning rate of the next."""
+    def write(self, done: int, reading: Reading, rate: float) -> None:
+        """Report a reading.
+
+        Args:
+            done: Number of updates that are done.
+            reading: Loss, accuracy and speed since the last report.
+            rate: Learning rate of the next update.
+        """
         if self.steps % self.steps_per_epoch == 0:
-            where = f"epoch {-(-done // self.steps_per_epoch)}/{self.steps // self.steps_per_epoch}"
+            position = (
+                f"epoch {-(-done // self.steps_per_epoch)}/{self.steps // self.steps_per_epoch}"
+            )
         else:
-            where = f"update {done}/{self.steps}"
+            position = f"update {done}/{self.steps}"
         if self.writer is not None:
             self.writer.add_scalar("train/loss", reading.loss, done)
             if reading.top1 is not None:
                 self.writer.add_scalar("train/top1", reading.top1, done)
             self.writer.add_scalar("train/images_per_second", reading.images_per_second, done)
             self.writer.add_scalar("train/learning_rate", rate, done)
-        self.progress(done / self.steps, f"{where}, {reading}")
+        self.progress(done / self.steps, f"{position}, {reading}")
 
     def close(self) -> None:
-        """Write what is still held back."""
+        """Write buffered curves."""
         if self.writer is not None:
             self.writer.close()

@@ -1,4 +1,4 @@
-"""Stopping a training by Ctrl-C, without losing what it did."""
+"""Stopping a training by Ctrl-C without the loss of finished updates."""
 
 from __future__ import annotations
 
@@ -15,16 +15,22 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
-    """A training was stopped and wrote a checkpoint to go on from.
+    """A training was stopped after it had written a checkpoint.
 
     Args:
-        checkpoint: the file.
-        step: updates that are done.
-        steps: of the whole training.
+        checkpoint: File of the checkpoint.
+        step: Number of updates that are done.
+        steps: Number of updates of the whole training.
+
+    Example:
+        >>> str(Stopped(Path("last.ckpt"), 5, 10)).partition(";")[0]
+        'stopped after update 5 of 10'
     """
 
     def __init__(self, checkpoint: Path, step: int, steps: int):
-        self.checkpoint, self.step, self.steps = checkpoint, step, steps
+        self.checkpoint = checkpoint
+        self.step = step
+        self.steps = steps
         super().__init__(
             f"stopped after update {step} of {steps}; {checkpoint} keeps what is done: "
             "go on with the same command and --resume"
@@ -33,18 +39,21 @@ class Stopped(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def on_signals(stop: Callable[[], Any]) -> Iterator[None]:
-    """Within the block the first SIGINT or SIGTERM calls `stop`; the next one interrupts at once.
+    """Call `stop` at the first SIGINT or SIGTERM within the block; the next one interrupts.
 
-    Outside the main thread nothing changes: Python lets no other thread handle signals.
+    Outside the main thread nothing changes, since Python lets no other thread handle signals.
+
+    Args:
+        stop: Called in the main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
 
     def handle(number: int, frame: FrameType | None) -> None:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for previous, handler in handlers.items():
+            signal.signal(previous, handler)
         stop()
 
     try:
@@ -52,12 +61,12 @@ def on_signals(stop: Callable[[], Any]) -> Iterator[None]:
             signal.signal(number, handle)
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
 def leave_to_parent() -> None:
-    """Let the process that started this one decide on Ctrl-C; without that process, end."""
+    """Ignore Ctrl-C as long as the parent process is alive, since that one handles it."""
     parent = os.getppid()
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -112,9 +112,9 @@ class Proxyless(ArchitectureAlgorithm):
             betas=(self.options.arch_beta1, self.options.arch_beta2),
             weight_decay=self.options.arch_weight_decay,
         )
-        return [(weights, LambdaLR(weights, self.share_of_rate(steps))), (adam, None)]
+        return [(weights, LambdaLR(weights, self.rate_fraction(steps))), (adam, None)]
 
-    def share_of_rate(self, steps: int) -> Callable[[int], float]:
+    def rate_fraction(self, steps: int) -> Callable[[int], float]:
         """The weights' learning rate by update, as a share of the recipe's."""
         rate = self.options.warmup_learning_rate
         factor = 2.0 if rate is None else rate / self.recipe.learning_rate
@@ -267,9 +267,9 @@ def _share(recipe: Recipe, warmup: int, steps: int, factor: float, step: int) ->
     then the recipe's.
     """
     if step < warmup:
-        return factor * recipe.share_of_rate(step, warmup)
+        return factor * recipe.rate_fraction(step, warmup)
     plain = dataclasses.replace(recipe, warmup=0) if warmup else recipe
-    return plain.share_of_rate(step - warmup, steps - warmup)
+    return plain.rate_fraction(step - warmup, steps - warmup)
 
 
 def _term(

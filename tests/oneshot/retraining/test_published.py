@@ -26,7 +26,7 @@ def test_spos_is_retrained_as_its_release_does() -> None:
         "linear",
     )
     assert (recipe.momentum, recipe.weight_decay, recipe.label_smoothing) == (0.9, 4e-5, 0.1)
-    assert recipe.share_of_rate(150_000, 300_000) == 0.5
+    assert recipe.rate_fraction(150_000, 300_000) == 0.5
     assert found.options["norm_batches"] == 1250
 
 

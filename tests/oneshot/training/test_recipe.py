@@ -46,7 +46,7 @@ def test_nesterov_needs_momentum() -> None:
 def test_rates_rise_and_fall(schedule: str, steps: int, share: float) -> None:
     warmup = int(share * steps)
     recipe = Recipe(schedule=schedule, warmup=warmup, steps=steps)
-    rates = [recipe.share_of_rate(step, steps) for step in range(steps + 1)]
+    rates = [recipe.rate_fraction(step, steps) for step in range(steps + 1)]
     assert all(0 <= rate <= 1 for rate in rates)
     assert rates[: warmup + 1] == sorted(rates[: warmup + 1])
     assert rates[warmup] == 1
@@ -71,6 +71,6 @@ def test_the_published_recipe_is_for_many_images() -> None:
         "nesterov": False,
     }
     assert published.updates(1203) == 150_000
-    assert published.share_of_rate(75_000, 150_000) == 0.5
+    assert published.rate_fraction(75_000, 150_000) == 0.5
     assert supernet_recipe("spos(input_size=160)", 1_231_167) == published
     assert supernet_recipe("spos", 1000) == SMALL == supernet_recipe("spos-tiny", 1_231_167)

@@ -213,7 +213,7 @@ def test_files_that_are_no_checkpoints_are_refused(
             {"format": 1, "training": Path("x")}, path
         )  # would run code if it were unpickled freely
     with pytest.raises(
-        InvalidRun, match=r"last\.ckpt is no checkpoint of a training; remove it to begin anew"
+        InvalidRun, match=r"last\.ckpt is no checkpoint of a training; remove it to start over"
     ):
         fit(
             PathAlgorithm(small.supernet(3), short, Uniform(small, 0)),

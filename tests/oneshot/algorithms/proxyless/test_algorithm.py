@@ -118,7 +118,7 @@ def test_the_schedule_begins_anew_behind_the_warm_up() -> None:
     recipe = Recipe(epochs=8, batch_size=32, learning_rate=0.025, schedule="cosine")
     search = algorithm(Net(), ProxylessOptions(warmup_epochs=2, warmup_learning_rate=0.05))
     search.recipe = recipe
-    rate = search.share_of_rate(48)
+    rate = search.rate_fraction(48)
     rates = [0.025 * rate(step) for step in range(48)]
     assert rates[0] == pytest.approx(0.05)
     assert rates[6] == pytest.approx(0.025)
