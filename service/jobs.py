@@ -42,13 +42,8 @@ lease is over.
 """
 
 
-def sources(state: JobState) -> list[JobState]:
-    """The states that `state` may follow."""
-    return [source for source, targets in LAWFUL.items() if state in targets]
-
-
 MAX_WORKER_CRASHES = 3
-"""Workers that may die on a job before it counts as failed."""
+"""Workers that may die on a job before it fails."""
 
 
 class UnknownJob(PathfitError):

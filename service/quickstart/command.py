@@ -21,30 +21,33 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     default=Path("runs/quickstart"),
     show_default=True,
-    help="All that is written goes here.",
+    help="Folder of everything that is written.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--fresh", is_flag=True, help="Start over; else stages that are done are kept.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all stages."
+)
+@click.option(
+    "--fresh", is_flag=True, help="Start over, instead of keeping the stages that are done."
+)
 @click.option(
     "--smallest",
     is_flag=True,
-    help="As little as possible: shows that all works; its figures mean nothing.",
+    help="Work as little as possible, to see that all works; the figures mean nothing.",
 )
-@click.option("--serve", is_flag=True, help="Keep the service up at the end.")
+@click.option("--serve", is_flag=True, help="Keep the service running at the end.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8000,
     show_default=True,
-    help="With --serve; 0: any.",
+    help="Port of --serve; 0 for any free one.",
 )
 def quickstart(
     output: Path, seed: int, fresh: bool, smallest: bool, serve: bool, port: int
 ) -> None:
-    """The whole way once: measure this processor, train, search, retrain, export, and measure
-    again.
+    """Measure this processor, train, search, retrain, export, and measure the found network.
 
-    Uses the digits images that ship with scikit-learn. Takes a few minutes on two processor cores.
+    Uses the digits images of scikit-learn. Takes a few minutes on two processor cores.
     """
     import shutil
     import time
@@ -62,7 +65,8 @@ def quickstart(
         shutil.rmtree(output)
     output.mkdir(parents=True, exist_ok=True)
     planned = stages(output, SMALLEST if smallest else FULL, seed)
-    workspace, begin = Workspace(output), time.monotonic()
+    workspace = Workspace(output)
+    start = time.monotonic()
 
     def announce(stage: Stage, done: bool) -> None:
         number = f"{planned.index(stage) + 1}/{len(planned)}"
@@ -70,9 +74,9 @@ def quickstart(
         console.print(f"[bold]{number} {stage.title}[/bold]{state}")
         if not done:
             for command in stage.commands:
-                console.print(
-                    f"[dim]  {'' if command.startswith('POST') else 'python -m '}{command}[/dim]"
-                )
+                # A request to the service is no command.
+                prefix = "" if command.startswith("POST") else "python -m "
+                console.print(f"[dim]  {prefix}{command}[/dim]")
 
     for stage in planned:
         workspace.run(stage, announce)
@@ -81,22 +85,21 @@ def quickstart(
     picture = output / "front.svg"
     draw_front(paths, picture)
     console.print(f"drew {picture}")
-    console.print(f"{time.monotonic() - begin:.0f} s")
+    console.print(f"{time.monotonic() - start:.0f} s")
     if serve:
         _keep_serving(paths, port)
 
 
 def require_extras() -> None:
-    """Raise MissingExtra before any work where a later stage would lack a package."""
+    """Raise MissingExtra, before any work, if a later stage would lack a package."""
     from importlib.util import find_spec
 
     from spaces.console.group import EXTRAS
     from spaces.errors import MissingExtra
 
-    for package in (
-        name for name, extra in EXTRAS.items() if extra in ("predictor", "oneshot", "service")
-    ):
-        if find_spec(package) is None:
+    for package, extra in EXTRAS.items():
+        is_needed = extra in ("predictor", "oneshot", "service")
+        if is_needed and find_spec(package) is None:
             raise MissingExtra(package, "service")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from oneshot.search.result import read_result
 from service.quickstart.stages import Paths
-from service.quickstart.summary import figures
+from service.quickstart.summary import NetworkFigures, figures
 from spaces.files import replacing
 
 if TYPE_CHECKING:
@@ -86,14 +86,12 @@ def _draw_candidates(axes: Axes, result: SearchResult) -> None:
     axes.set_ylim(low - 0.08 * (high - low), high + 0.25 * (high - low))
 
 
-def _draw_networks(axes: Axes, networks: dict[str, dict[str, float]]) -> None:
+def _draw_networks(axes: Axes, networks: dict[str, NetworkFigures]) -> None:
     for name, network in networks.items():
-        quality = network["predicted_cross_entropy"]
-        measured = network["normalised_ms"]
-        top1 = network["test"]["top1"]  # type: ignore[index]
-        axes.plot(
-            [network["predicted_ms"], measured], [quality, quality], color=_COLOURS[name], lw=1
-        )
+        quality = network.predicted_cross_entropy
+        measured = network.normalised_ms
+        top1 = network.test["top1"]
+        axes.plot([network.predicted_ms, measured], [quality, quality], color=_COLOURS[name], lw=1)
         axes.plot(
             measured,
             quality,

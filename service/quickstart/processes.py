@@ -1,4 +1,4 @@
-"""Running the product's own commands as processes that end with the quickstart."""
+"""Running Pathfit's commands as processes that end with the quickstart."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ class CommandFailed(PathfitError):
 
 
 def run(commands: Sequence[Sequence[str]], log: Path, shown: bool = True) -> None:
-    """Run commands at the same time; the first shows its progress, all others write to `log`.
+    """Run commands at the same time; the first shows its progress, all others write to a log.
 
     Args:
-        commands: each the arguments of `python -m`.
-        log: a file; what the hidden commands print.
-        shown: whether the first is shown; if not, it writes to `log` too.
+        commands: Arguments of `python -m` for each command.
+        log: File of the log.
+        shown: Whether the first command shows its progress; otherwise it writes to the log too.
 
     Raises:
-        CommandFailed: one ended with an error; the others are stopped.
+        CommandFailed: A command ended with an error; the others are stopped.
     """
     with contextlib.ExitStack() as stack:
-        hidden = stack.enter_context(open(log, "w", encoding="utf-8"))
-        processes = [
-            stack.enter_context(started(command, None if shown and index == 0 else hidden))
-            for index, command in enumerate(commands)
-        ]
+        log_file = stack.enter_context(open(log, "w", encoding="utf-8"))
+        processes = []
+        for index, command in enumerate(commands):
+            output = None if shown and index == 0 else log_file
+            processes.append(stack.enter_context(started(command, output)))
         for command, process in zip(commands, processes, strict=True):
             if process.wait() != 0:
                 raise CommandFailed(
@@ -46,12 +46,12 @@ def run(commands: Sequence[Sequence[str]], log: Path, shown: bool = True) -> Non
 def started(
     command: Sequence[str], output: IO[str] | int | None
 ) -> Iterator[subprocess.Popen[str]]:
-    """A running `python -m COMMAND`, which is ended when the block is left.
+    """Start `python -m COMMAND`, and stop it at the end of the block.
 
     Args:
-        command: the arguments of `python -m`.
-        output: takes its output and its errors; None leaves both on the terminal, subprocess.PIPE
-            gives a pipe.
+        command: Arguments of `python -m`.
+        output: File of its output and its errors. None leaves both on the terminal;
+            subprocess.PIPE gives a pipe for the output alone.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", *command],
@@ -68,7 +68,7 @@ def started(
 
 
 def stop(process: subprocess.Popen[str], patience_s: float = 5.0) -> None:
-    """End a process: ask first, then kill."""
+    """Terminate a process, and kill it if it does not end in time."""
     if process.poll() is None:
         process.terminate()
         try:

@@ -1,4 +1,4 @@
-"""The seven stages of the quickstart, each by the product's own commands."""
+"""The seven stages of the quickstart, each by Pathfit's own commands."""
 
 from __future__ import annotations
 
@@ -21,33 +21,40 @@ from spaces.registry import get
 from tables.lookup_table import LookupTable
 
 if TYPE_CHECKING:
-    from service.client import Client
+    from service.client import Client, SearchProgress
 
-SPACE, DATA = "spos-tiny", "digits"
+SPACE = "spos-tiny"
+DATA = "digits"
 NETWORKS = ("found", "random")
+"""The network of the search, and a random one under the same constraint."""
+
 # Small networks gain little from a second thread, and lose much where other work shares the cores.
 _THREADS = "1"
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Where the quickstart writes, all below `folder`."""
+    """Files of a quickstart, all below one folder.
+
+    Args:
+        folder: The folder.
+    """
 
     folder: Path
 
     @property
     def table(self) -> Path:
-        """The lookup table."""
+        """Lookup table of this processor."""
         return self.folder / "tables" / "quickstart.json"
 
     @property
     def supernet(self) -> Path:
-        """The supernet's run."""
+        """Run of the supernet."""
         return self.folder / "supernet"
 
     @property
     def evaluations(self) -> Path:
-        """The sampled sub-networks' evaluations."""
+        """Evaluations of the sampled sub-networks."""
         return self.folder / "evaluations.jsonl"
 
     @property
@@ -57,42 +64,48 @@ class Paths:
 
     @property
     def report(self) -> Path:
-        """The predictor's figures on unseen networks."""
+        """The predictor's figures on networks that it was not trained on."""
         return self.folder / "predictor-report.json"
 
     @property
     def service(self) -> Path:
-        """The service's jobs."""
+        """Data folder of the service."""
         return self.folder / "service"
 
     def result(self, network: str) -> Path:
-        """The search result that a network comes from."""
+        """Search result that has a network."""
         return self.folder / f"{network}.json"
 
-    def checked(self, network: str) -> Path:
-        """The supernet's evaluation of a network."""
+    def evaluation(self, network: str) -> Path:
+        """Evaluation of a network in the supernet."""
         return self.folder / f"{network}-supernet.jsonl"
 
     def architecture(self, network: str) -> Path:
-        """A network's architecture as one line of JSON."""
+        """Architecture of a network as one line of JSON."""
         return self.folder / f"{network}-architecture.json"
 
     def retrained(self, network: str) -> Path:
-        """The run of a network trained from scratch."""
+        """Run of a network that is trained from scratch."""
         return self.folder / f"{network}-network"
 
     def onnx(self, network: str) -> Path:
-        """A network's ONNX model."""
+        """ONNX model of a network."""
         return self.folder / f"{network}.onnx"
 
     @property
     def measured(self) -> Path:
-        """The delivered networks' latencies."""
+        """Measured latencies of the delivered networks."""
         return self.folder / "measured.json"
 
 
 def stages(folder: Path, size: Size, seed: int) -> list[Stage]:
-    """The stages in order, writing below `folder`."""
+    """Return the stages in their order.
+
+    Args:
+        folder: Folder of everything that they write.
+        size: Amount of work.
+        seed: Seed of every stage.
+    """
     paths = Paths(folder)
     return [
         _profile(paths, size, seed),
@@ -105,156 +118,77 @@ def stages(folder: Path, size: Size, seed: int) -> list[Stage]:
     ]
 
 
-def _commands(
-    name: str, title: str, paths: Paths, argv: list[list[str]], outputs: list[Path], at_once: bool
+def _command_stage(
+    name: str,
+    title: str,
+    paths: Paths,
+    commands: list[list[str]],
+    outputs: list[Path],
+    parallel: bool = False,
 ) -> Stage:
+    """Build a stage that runs commands, one after the other or all at the same time."""
+
     def work() -> None:
         log = paths.folder / "log.txt"
-        for group in [argv] if at_once else [[one] for one in argv]:
+        groups = [commands] if parallel else [[command] for command in commands]
+        for group in groups:
             run(group, log)
 
-    return Stage(name, title, [" ".join(one) for one in argv], outputs, work)
+    return Stage(name, title, [" ".join(command) for command in commands], outputs, work)
 
 
 def _profile(paths: Paths, size: Size, seed: int) -> Stage:
-    options = [
-        "--threads",
-        _THREADS,
-        "--budget",
-        f"{size.budget_s}s",
-        "--seed",
-        str(seed),
-        "-o",
-        str(paths.table),
-    ]
+    command = ["profiler", "build", "--space", SPACE, "--threads", _THREADS]
+    command += ["--budget", f"{size.budget_s}s", "--seed", str(seed), "-o", str(paths.table)]
     title = f"measure the blocks of {SPACE} on this processor"
-    return _commands(
-        "profile",
-        title,
-        paths,
-        [["profiler", "build", "--space", SPACE, *options]],
-        [paths.table],
-        False,
-    )
+    return _command_stage("profile", title, paths, [command], [paths.table])
 
 
 def _train(paths: Paths, size: Size, seed: int) -> Stage:
-    options = [
-        "--data",
-        DATA,
-        "--epochs",
-        str(size.epochs),
-        "--seed",
-        str(seed),
-        "--threads",
-        _THREADS,
-        "--resume",
-    ]
-    command = ["oneshot", "train", "--space", SPACE, *options, "-o", str(paths.supernet)]
-    return _commands(
-        "train",
-        "train one supernet that holds every network",
-        paths,
-        [command],
-        [paths.supernet],
-        False,
-    )
+    command = ["oneshot", "train", "--space", SPACE, "--data", DATA, "--epochs", str(size.epochs)]
+    command += ["--seed", str(seed), "--threads", _THREADS, "--resume", "-o", str(paths.supernet)]
+    title = "train one supernet that contains every network"
+    return _command_stage("train", title, paths, [command], [paths.supernet])
 
 
 def _evaluate(paths: Paths, size: Size, seed: int) -> Stage:
-    options = [
-        "-n",
-        str(size.evaluations),
-        "--seed",
-        str(seed),
-        "--threads",
-        _THREADS,
-        "-o",
-        str(paths.evaluations),
-    ]
-    command = ["oneshot", "evaluate", str(paths.supernet), *options]
+    command = ["oneshot", "evaluate", str(paths.supernet), "-n", str(size.evaluations)]
+    command += ["--seed", str(seed), "--threads", _THREADS, "-o", str(paths.evaluations)]
     title = f"evaluate {size.evaluations} sub-networks on a fixed validation split"
-    return _commands("evaluate", title, paths, [command], [paths.evaluations], False)
+    return _command_stage("evaluate", title, paths, [command], [paths.evaluations])
 
 
 def _predict(paths: Paths, seed: int) -> Stage:
-    kinds = ["--encoder", "gates", "--baseline", "gp"]
-    options = [
-        *kinds,
-        "--seed",
-        str(seed),
-        "--report",
-        str(paths.report),
-        "-o",
-        str(paths.predictor),
-    ]
-    command = ["predictor", "train", "--data", str(paths.evaluations), "--space", SPACE, *options]
-    title = "train the graph predictor on a part of them, test it on the rest"
-    return _commands("predict", title, paths, [command], [paths.predictor, paths.report], False)
+    command = ["predictor", "train", "--data", str(paths.evaluations), "--space", SPACE]
+    command += ["--encoder", "gates", "--baseline", "gp", "--seed", str(seed)]
+    command += ["--report", str(paths.report), "-o", str(paths.predictor)]
+    title = "train the graph predictor on most of them, and test it on the others"
+    return _command_stage("predict", title, paths, [command], [paths.predictor, paths.report])
 
 
 def _search(paths: Paths, size: Size, seed: int) -> Stage:
-    found, drawn = (paths.result(network) for network in NETWORKS)
-    outputs = [found, drawn, *(paths.architecture(network) for network in NETWORKS)]
-    outputs += [paths.checked(network) for network in NETWORKS]
+    outputs = [paths.result(network) for network in NETWORKS]
+    outputs += [paths.architecture(network) for network in NETWORKS]
+    outputs += [paths.evaluation(network) for network in NETWORKS]
 
     def work() -> None:
+        log = paths.folder / "log.txt"
         maximum = latency_limit(paths)
         with serving(paths) as (client, _):
-            _found_by_service(client, paths, maximum, size, seed)
-        constraint = f"latency_ms<={maximum}@{paths.table}"
-        options = [
-            "--strategy",
-            "random",
-            "--option",
-            "evaluations=1",
-            "--seed",
-            str(seed),
-            "-o",
-            str(drawn),
-        ]
-        guide = f"predictor:{paths.predictor}"
-        log = paths.folder / "log.txt"
-        run(
-            [
-                [
-                    "oneshot",
-                    "search",
-                    "--space",
-                    SPACE,
-                    "--guide",
-                    guide,
-                    "--constraint",
-                    constraint,
-                    *options,
-                ]
-            ],
-            log,
-        )
+            _search_by_service(client, paths, maximum, size, seed)
+        run([_random_search(paths, maximum, seed)], log)
         for network in NETWORKS:
-            best = json.loads(paths.result(network).read_text(encoding="utf-8"))["best"][0][
-                "architecture"
-            ]
-            write_text(paths.architecture(network), json.dumps(best) + "\n")
-        evaluate = ["oneshot", "evaluate", str(paths.supernet), "--threads", _THREADS]
-        checks = [
-            [
-                *evaluate,
-                "--archs",
-                str(paths.architecture(network)),
-                "-o",
-                str(paths.checked(network)),
-            ]
-            for network in NETWORKS
-        ]
-        run(checks, log)
+            result = json.loads(paths.result(network).read_text(encoding="utf-8"))
+            architecture = result["best"][0]["architecture"]
+            write_text(paths.architecture(network), json.dumps(architecture) + "\n")
+        run([_evaluation(paths, network) for network in NETWORKS], log)
 
-    title = "ask the service for the best network under the space's median latency"
+    title = "request the best network under the space's median latency from the service"
     commands = [" ".join(_serve(paths, 0)), f"POST /search, seed {seed}, {size.generations}"]
     return Stage("search", title, commands, outputs, work)
 
 
-def _found_by_service(client: Client, paths: Paths, maximum: float, size: Size, seed: int) -> None:
+def _search_by_service(client: Client, paths: Paths, maximum: float, size: Size, seed: int) -> None:
     handle = client.search(
         space=SPACE,
         device=paths.table.stem,
@@ -265,73 +199,68 @@ def _found_by_service(client: Client, paths: Paths, maximum: float, size: Size, 
         seed=seed,
     )
     with Bar(f"search {handle.id} under {maximum} ms") as bar:
-        result = handle.wait(
-            timeout=300,
-            on_progress=lambda now: bar.update(
-                now.evaluated / now.planned, f"{now.evaluated}/{now.planned}"
-            ),
-        )
+
+        def report(progress: SearchProgress) -> None:
+            bar.update(progress.fraction, f"{progress.evaluated}/{progress.planned}")
+
+        result = handle.wait(timeout=300, on_progress=report)
     result.save(paths.result("found"))
 
 
+def _random_search(paths: Paths, maximum: float, seed: int) -> list[str]:
+    """Return the command that draws one random network under the constraint."""
+    command = ["oneshot", "search", "--space", SPACE, "--guide", f"predictor:{paths.predictor}"]
+    command += ["--constraint", f"latency_ms<={maximum}@{paths.table}"]
+    command += ["--strategy", "random", "--option", "evaluations=1", "--seed", str(seed)]
+    return [*command, "-o", str(paths.result("random"))]
+
+
+def _evaluation(paths: Paths, network: str) -> list[str]:
+    """Return the command that evaluates a network in the supernet."""
+    command = ["oneshot", "evaluate", str(paths.supernet), "--threads", _THREADS]
+    architecture = str(paths.architecture(network))
+    return [*command, "--archs", architecture, "-o", str(paths.evaluation(network))]
+
+
 def _retrain(paths: Paths, size: Size, seed: int) -> Stage:
-    options = [
-        "--data",
-        DATA,
-        "--epochs",
-        str(size.retrain_epochs),
-        "--seed",
-        str(seed),
-        "--threads",
-        _THREADS,
-    ]
-    options.append("--resume")
-    commands = [
-        [
-            "oneshot",
-            "retrain",
-            "--arch",
-            str(paths.result(network)),
-            *options,
-            "-o",
-            str(paths.retrained(network)),
-        ]
-        for network in NETWORKS
-    ]
-    title = "train it from scratch, beside a random network that meets the same constraint"
-    return _commands(
-        "retrain", title, paths, commands, [paths.retrained(network) for network in NETWORKS], True
-    )
+    options = ["--data", DATA, "--epochs", str(size.retrain_epochs), "--seed", str(seed)]
+    options += ["--threads", _THREADS, "--resume"]
+    commands = []
+    for network in NETWORKS:
+        command = ["oneshot", "retrain", "--arch", str(paths.result(network)), *options]
+        commands.append([*command, "-o", str(paths.retrained(network))])
+    outputs = [paths.retrained(network) for network in NETWORKS]
+    title = "train it from scratch, and a random network under the same constraint"
+    return _command_stage("retrain", title, paths, commands, outputs, parallel=True)
 
 
 def _deliver(paths: Paths, size: Size, seed: int) -> Stage:
-    commands = [
+    exports = [
         ["oneshot", "export", str(paths.retrained(network)), "-o", str(paths.onnx(network))]
         for network in NETWORKS
     ]
-    files = [
-        str(path(network)) for path in (paths.architecture, paths.onnx) for network in NETWORKS
-    ]
-    options = ["--table", str(paths.table), "--rounds", str(size.rounds), "--seed", str(seed)]
-    commands.append(["profiler", "measure", *files, *options, "-o", str(paths.measured)])
+    files = [str(paths.architecture(network)) for network in NETWORKS]
+    files += [str(paths.onnx(network)) for network in NETWORKS]
+    measure = ["profiler", "measure", *files, "--table", str(paths.table)]
+    measure += ["--rounds", str(size.rounds), "--seed", str(seed), "-o", str(paths.measured)]
     outputs = [*(paths.onnx(network) for network in NETWORKS), paths.measured]
 
     def work() -> None:
         log = paths.folder / "log.txt"
-        run(commands[:-1], log)
+        run(exports, log)
         with Bar("measuring both networks, in torch and under onnxruntime"):
-            run(commands[-1:], log, shown=False)
+            run([measure], log, shown=False)
 
-    title = "export to ONNX, check it against torch, and measure what was promised"
-    return Stage("deliver", title, [" ".join(one) for one in commands], outputs, work)
+    title = "export to ONNX, compare it with torch, and measure both"
+    commands = [" ".join(command) for command in [*exports, measure]]
+    return Stage("deliver", title, commands, outputs, work)
 
 
 def latency_limit(paths: Paths) -> float:
-    """The median estimate of the whole space on the quickstart's table, in milliseconds with three
-    digits.
+    """Return the median latency of the space by the quickstart's table, in ms rounded up to 1 us.
 
-    On a machine so busy that the margin of the measurement reaches beyond the median, the least
-    limit that the margin allows.
+    If the margin of the measurement reaches beyond the median, as on a busy machine, the least
+    limit that the margin permits is returned.
     """
     space = get(SPACE)
     model = LookupTable.read(paths.table).cost_model(space)
@@ -347,7 +276,15 @@ def _serve(paths: Paths, port: int) -> list[str]:
 
 @contextmanager
 def serving(paths: Paths, port: int = 0) -> Iterator[tuple[Client, subprocess.Popen[str]]]:
-    """A service on the quickstart's table and predictor, ready: its client and its process."""
+    """Run a service with the quickstart's table and predictor during the block.
+
+    Args:
+        paths: Files of the quickstart.
+        port: Port of the service; 0 for any free one.
+
+    Yields:
+        A client of the service, which is ready, and the process of the service.
+    """
     from service.client import Client
 
     command = _serve(paths, port)

@@ -1,4 +1,4 @@
-"""The quickstart's folder: what each stage writes, and which stages are done."""
+"""The folder of a quickstart, and the record of its stages that are done."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from spaces.files import write_text
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much of everything.
+    """The amount of work of a quickstart.
 
     Args:
-        budget_s: of the profiler.
-        epochs: of the supernet.
-        evaluations: sub-networks that are evaluated.
-        generations: of the search.
-        retrain_epochs: of each delivered network.
-        rounds: of the last measurement.
+        budget_s: Seconds of the profiler.
+        epochs: Epochs of the supernet's training.
+        evaluations: Number of sub-networks that are evaluated.
+        generations: Generations of the search.
+        retrain_epochs: Epochs of the training of each delivered network.
+        rounds: Rounds of the last measurement.
     """
 
     budget_s: int
@@ -40,14 +39,14 @@ SMALLEST = Size(budget_s=3, epochs=2, evaluations=24, generations=3, retrain_epo
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the way.
+    """One stage of a quickstart.
 
     Args:
-        name: short.
-        title: what it does, for people.
-        commands: what it runs, for people and to tell whether a done stage is still the same.
-        outputs: files and folders that it writes; removed before it begins anew.
-        work: does it.
+        name: Short name.
+        title: Description for people.
+        commands: Commands that it runs, for people and for the digest of the stage.
+        outputs: Files and folders that it writes; removed before the stage starts over.
+        work: Runs the stage.
     """
 
     name: str
@@ -58,14 +57,14 @@ class Stage:
 
 
 class Workspace:
-    """Remembers in `stages.json` which stages are begun and done.
+    """Records in `stages.json` which stages have begun and are done.
 
-    A stage's digest covers its commands and those of all stages before it: when one changes, what
-    follows is done again. A stage that was begun with the same digest goes on with what it has
-    written.
+    The digest of a stage covers its commands and those of all stages before it, so that a changed
+    stage and all that follow are run again. A stage that has begun with the same digest resumes
+    from what it has written.
 
     Args:
-        folder: holds all that the quickstart writes.
+        folder: Folder of everything that the quickstart writes.
     """
 
     def __init__(self, folder: Path):
@@ -73,25 +72,35 @@ class Workspace:
         self.path = folder / "stages.json"
         self.digest = ""
         try:
-            self.state: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
+            self.state: dict[str, dict[str, object]] = json.loads(
+                self.path.read_text(encoding="utf-8")
+            )
         except (OSError, json.JSONDecodeError):
             self.state = {}
 
     def run(self, stage: Stage, announce: Callable[[Stage, bool], None]) -> None:
-        """Do a stage unless it is done; `announce` is told the stage and whether it is."""
+        """Run a stage unless it is done.
+
+        Args:
+            stage: The stage.
+            announce: Called with the stage, and whether it is done already.
+        """
         text = "\n".join([self.digest, stage.name, *stage.commands])
         self.digest = hashlib.sha256(text.encode()).hexdigest()
-        known = self.state.get(stage.name, {})
-        same = known.get("digest") == self.digest
-        done = (
-            same and known.get("done") is True and all(output.exists() for output in stage.outputs)
-        )
+        recorded = self.state.get(stage.name, {})
+        unchanged = recorded.get("digest") == self.digest
+        complete = all(output.exists() for output in stage.outputs)
+        done = unchanged and recorded.get("done") is True and complete
         announce(stage, done)
         if done:
             return
-        if not same:
+
+        if not unchanged:
             for output in stage.outputs:
-                shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
+                if output.is_dir():
+                    shutil.rmtree(output)
+                else:
+                    output.unlink(missing_ok=True)
         self._record(stage, done=False)
         stage.work()
         self._record(stage, done=True)

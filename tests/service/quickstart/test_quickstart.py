@@ -53,16 +53,14 @@ def test_the_whole_way_ends_with_promise_beside_measurement(finished: tuple[Path
     told = figures(Paths(folder))
     assert set(told) == set(NETWORKS)
     for network in told.values():
-        assert network["predicted_ms"] + 1.64 * network["sigma_ms"] <= network["maximum_ms"]
-        assert network["measured_ms"] > 0
-        assert network["onnx_ms"] > 0
-        low, high = network["test"]["top1_interval"]
-        assert low <= network["test"]["top1"] <= high
-        assert network["test"]["images"] == 400
+        assert network.predicted_ms + 1.64 * network.sigma_ms <= network.maximum_ms
+        assert network.measured_ms > 0
+        assert network.onnx_ms > 0
+        low, high = network.test["top1_interval"]
+        assert low <= network.test["top1"] <= high
+        assert network.test["images"] == 400
     # The random network is scored by the predictor too; what a search returns is not worse.
-    assert (
-        told["found"]["predicted_cross_entropy"] <= told["random"]["predicted_cross_entropy"] + 1e-9
-    )
+    assert told["found"].predicted_cross_entropy <= told["random"].predicted_cross_entropy + 1e-9
 
 
 @pytest.mark.slow
