@@ -18,27 +18,51 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Auxiliary: TypeAlias = Mapping[str, Callable[[Codes], NDArray[np.floating[Any]]]]
-"""Name -> what gives a further value [n] of any architectures `codes` [n, choices], such as a
-supernet's accuracy.
+"""Name -> function that returns a further value of architectures, such as a supernet's accuracy.
 
-It is asked for the architectures of the fit and for those of every prediction.
+It maps codes [n, choices] to values [n], and is called for the architectures of the fit and of
+every prediction.
 """
 
-FEWEST = 10
+MIN_ARCHITECTURES = 10
+"""Fewest architectures that a predictor is fitted on."""
 
 
 class Predictor(ABC):
-    """Scores architectures of a space; greater values are better.
+    """Score architectures of a space; greater values are better.
 
     Args:
-        space: whose architectures.
-        seed: all randomness of the fit comes from it.
+        space: Space of the architectures.
+        seed: Seed of all randomness of the fit.
+
+    Example:
+        >>> import numpy as np
+        >>> import predictor
+        >>> import spaces
+        >>> class Cheapest(predictor.Predictor):
+        ...     kind = "cheapest"
+        ...     def fit(self, architectures, values, auxiliary=None, progress=None):
+        ...         pass
+        ...     def predict(self, architectures):
+        ...         macs = self.space.macs(self.space.codes(architectures))
+        ...         return -macs.astype(float), np.zeros(len(macs))
+        ...     def save(self, path):
+        ...         raise NotImplementedError
+        ...     @classmethod
+        ...     def from_state(cls, space, config, tensors):
+        ...         return cls(space)
+        >>> space = spaces.get("spos-tiny")
+        >>> mean, deviation = Cheapest(space).predict(space.sample(np.random.default_rng(0), 3))
+        >>> mean.shape, deviation.shape
+        ((3,), (3,))
     """
 
     kind: ClassVar[str]
+    """Name of the predictor in the registry and in files."""
 
     def __init__(self, space: SearchSpace, seed: int = 0):
-        self.space, self.seed = space, seed
+        self.space = space
+        self.seed = seed
         self.trained_on: Mapping[str, Any] = {}
 
     @abstractmethod
@@ -49,44 +73,52 @@ class Predictor(ABC):
         auxiliary: Auxiliary | None = None,
         progress: Progress = silent,
     ) -> None:
-        """Learn from architectures (or codes [n, choices]) and their values [n], greater is better.
+        """Learn from architectures and their values.
 
         Args:
-            architectures: n distinct ones.
-            values: [n].
-            auxiliary: further values; those that a predictor does not use are left alone.
-            progress: called now and then.
+            architectures: n distinct architectures, or their codes [n, choices].
+            values: Their values, [n]; greater is better.
+            auxiliary: Further values of architectures; a predictor ignores those that it does not
+                use. None: there are none.
+            progress: Called now and then with the fraction of the fit that is done.
 
         Raises:
-            TooFewArchitectures: fewer than 10.
-            InvalidValues: not one finite value an architecture.
+            TooFewArchitectures: There are fewer than 10 architectures.
+            InvalidValues: The number of values differs, or a value is not finite.
         """
 
     @abstractmethod
     def predict(
         self, architectures: Architectures
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean [n] and deviation [n] of architectures (or codes [n, choices]), in the unit of the
-        values.
+        """Predict values of architectures.
+
+        Args:
+            architectures: n architectures, or their codes [n, choices].
+
+        Returns:
+            Mean [n] and standard deviation [n], in the unit of the values of the fit.
 
         Raises:
-            NotFitted: before `fit`.
-            MissingAuxiliary: it was fitted on auxiliary columns, and loaded without what gives
-                them.
+            NotFitted: `fit` has not been called.
+            MissingAuxiliary: The predictor was fitted on auxiliary columns and loaded from a file,
+                and no function provides them.
         """
 
     def score_relaxed(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """The mean prediction [n] of architectures that are distributions over candidates,
-        differentiable.
+        """Predict architectures that are distributions over candidates, differentiably.
 
-        Where one candidate of each choice is certain this is the mean that `predict` gives.
+        Where each choice has one certain candidate this is the mean that `predict` returns.
 
         Args:
-            probabilities: for each choice a float tensor [candidates] or [n, candidates].
+            probabilities: For each choice a float tensor [candidates] or [n, candidates].
+
+        Returns:
+            Mean predictions, [n].
 
         Raises:
-            NotRelaxable: the predictor's or the space's kind has no such score.
-            NotFitted: before `fit`.
+            NotRelaxable: The predictor or the space does not support relaxed architectures.
+            NotFitted: `fit` has not been called.
         """
         raise NotRelaxable(
             f"relaxed architectures are scored by the predictor gates, not by {self.kind}"
@@ -105,7 +137,7 @@ class Predictor(ABC):
     def from_state(
         cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]
     ) -> Predictor:
-        """The predictor of what `save` wrote."""
+        """Rebuild a predictor from the config and the tensors that `save` wrote."""
 
 
 def training_data(
@@ -113,20 +145,34 @@ def training_data(
     architectures: Architectures,
     values: Sequence[float] | NDArray[np.floating[Any]],
 ) -> tuple[Codes, NDArray[np.float64]]:
-    """Codes [n, choices] and values [n], checked; raises TooFewArchitectures or InvalidValues."""
-    codes, given = space.codes(architectures), np.asarray(values, dtype=np.float64)
-    if given.shape != (len(codes),):
+    """Check training data.
+
+    Args:
+        space: Space of the architectures.
+        architectures: n architectures, or their codes [n, choices].
+        values: Their values, [n].
+
+    Returns:
+        Codes [n, choices] and values [n].
+
+    Raises:
+        TooFewArchitectures: There are fewer than 10 architectures.
+        InvalidValues: The number of values differs, or a value is not finite.
+    """
+    codes = space.codes(architectures)
+    targets = np.asarray(values, dtype=np.float64)
+    if targets.shape != (len(codes),):
         raise InvalidValues(
-            f"{len(codes)} architectures need as many values, not the shape {given.shape}"
+            f"{len(codes)} architectures need as many values, not the shape {targets.shape}"
         )
-    if len(codes) < FEWEST:
+    if len(codes) < MIN_ARCHITECTURES:
         raise TooFewArchitectures(
-            f"a predictor needs at least {FEWEST} architectures; got {len(codes)}"
+            f"a predictor needs at least {MIN_ARCHITECTURES} architectures; got {len(codes)}"
         )
-    if not np.isfinite(given).all():
-        index = int(np.flatnonzero(~np.isfinite(given))[0])
-        raise InvalidValues(f"value {index} is {given[index]}; values must be finite")
-    return codes, given
+    if not np.isfinite(targets).all():
+        index = int(np.flatnonzero(~np.isfinite(targets))[0])
+        raise InvalidValues(f"value {index} is {targets[index]}; values must be finite")
+    return codes, targets
 
 
 def require(fitted: bool) -> None:

@@ -6,36 +6,32 @@ from spaces.errors import InvalidFile, PathfitError
 
 
 class NotFitted(PathfitError):
-    """A predictor was asked before it was fitted."""
+    """A predictor was used before it was fitted."""
 
 
 class TooFewArchitectures(PathfitError):
-    """Fewer architectures than a fit or an evaluation needs."""
+    """There are fewer architectures than a fit or an evaluation needs."""
 
 
 class InvalidValues(PathfitError, ValueError):
-    """Values or predictions that nothing can be learned or measured from; what is at fault is
-    named.
-    """
+    """Values or predictions are unusable; the message names the faulty one."""
 
 
 class InvalidPredictor(InvalidFile):
-    """A file that does not hold a predictor; path and fault are named."""
+    """A file does not contain a predictor; the message names the path and the fault."""
 
 
 class NotRelaxable(PathfitError):
-    """A predictor or a space whose score has no gradient to probabilities; what has one is
-    named.
-    """
+    """A predictor or a space has no differentiable score; the message names those that have one."""
 
 
 class NotTransferable(PathfitError):
-    """A predictor that others cannot begin with; what can is named."""
+    """A predictor's weights cannot be transferred; the message names those that can."""
 
 
 class MissingAuxiliary(PathfitError):
-    """A predictor was fitted on auxiliary columns that nothing provides now; they are named."""
+    """Auxiliary columns that a predictor was fitted on are missing; the message names them."""
 
 
 class InvalidJournal(InvalidFile):
-    """A file that is no journal of trials; path and line are named."""
+    """A file is not a journal of trials; the message names the path and the line."""

@@ -1,4 +1,4 @@
-"""Values as normal scores of their ranks, and back."""
+"""Monotone maps between values and the normal scores of their ranks."""
 
 from __future__ import annotations
 
@@ -11,89 +11,103 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-_TAIL = 4  # parts of the values that a tail is extended by the slope of
+# A tail continues with the mean slope over this fraction of the values: 1 / 4.
+_TAIL_DIVISOR = 4
 
 
 @dataclass(frozen=True)
 class NormalScores:
     """A monotone map between values and normal scores.
 
-    Accuracies crowd near the best and trail off far below; what is learned of their ranks is not
-    ruled by the trail. Between known values the map is linear; beyond them it goes on with the mean
-    slope of the outer quarter.
+    Accuracies crowd near the best one and trail off far below; on the scale of normal scores the
+    few values far below do not dominate a fit. The map is linear between its points and continues
+    beyond them with the mean slope of the outer quarter.
 
     Args:
-        scores: ascending, [m].
-        values: ascending, [m].
+        scores: Normal scores of the points, ascending, [m].
+        values: Values of the points, ascending, [m].
     """
 
     scores: NDArray[np.float64]
     values: NDArray[np.float64]
 
     @classmethod
-    def of(cls, values: NDArray[np.float64]) -> NormalScores:
-        """The map of values [n]; equal ones share the mean of their ranks."""
+    def from_values(cls, values: NDArray[np.float64]) -> NormalScores:
+        """Fit the map to values [n]; equal values share the mean of their ranks."""
         from scipy.stats import norm
 
         distinct, counts = np.unique(values, return_counts=True)
-        middle = np.cumsum(counts) - counts / 2
-        return cls(np.asarray(norm.ppf(middle / len(values))), distinct)
+        # The middle of each value's ranks is its quantile, which is never 0 or 1.
+        middle_ranks = np.cumsum(counts) - counts / 2
+        return cls(np.asarray(norm.ppf(middle_ranks / len(values))), distinct)
 
     def to_scores(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The scores [n] of values [n] among those of the map."""
+        """Map values [n] to scores [n], clipped to the range of the map's points."""
         return np.asarray(np.interp(values, self.values, self.scores))
 
     def to_values(self, scores: NDArray[Any]) -> NDArray[np.float64]:
-        """The values [n] of scores [n], strictly ascending with them."""
+        """Map scores [n] to values [n], strictly ascending with the scores."""
+        # A single point has no slope.
         if len(self.values) < 2:
             return np.full(len(scores), self.values[0])
-        low, high = self._tails()
+
+        low_slope, high_slope = self._tail_slopes()
         inside = np.interp(scores, self.scores, self.values)
-        below, above = (
-            np.minimum(scores - self.scores[0], 0),
-            np.maximum(scores - self.scores[-1], 0),
-        )
-        return np.asarray(inside + low * below + high * above)
+        below = np.minimum(scores - self.scores[0], 0)
+        above = np.maximum(scores - self.scores[-1], 0)
+        return np.asarray(inside + low_slope * below + high_slope * above)
 
     def to_values_relaxed(self, scores: Tensor) -> Tensor:
-        """What `to_values` gives of scores, tensor [n], differentiable."""
+        """Map scores, a tensor [n], to values [n] like `to_values`, differentiably."""
         import torch
 
         if len(self.values) < 2:
+            # The product keeps the result in the graph, with a gradient of zero.
             return torch.full_like(scores, float(self.values[0])) + 0 * scores
-        low, high = self._tails()
-        slopes = np.concatenate([[low], np.diff(self.values) / np.diff(self.scores), [high]])
+
+        low_slope, high_slope = self._tail_slopes()
+        inner_slopes = np.diff(self.values) / np.diff(self.scores)
+        slopes = np.concatenate([[low_slope], inner_slopes, [high_slope]])
+        # The lower tail and the first piece begin at the same point.
         start = np.concatenate([[0], np.arange(len(self.scores))])
         piece = torch.bucketize(scores.detach(), scores.new_tensor(self.scores))
-        origin, value, slope = (
-            scores.new_tensor(each)[piece]
-            for each in (self.scores[start], self.values[start], slopes)
-        )
-        found: Tensor = value + slope * (scores - origin)
-        return found
+        origin = scores.new_tensor(self.scores[start])[piece]
+        value = scores.new_tensor(self.values[start])[piece]
+        slope = scores.new_tensor(slopes)[piece]
+        mapped: Tensor = value + slope * (scores - origin)
+        return mapped
 
     def thinned(self, count: int) -> NormalScores:
-        """The map through `count` of its points at most, evenly spaced by rank, the outer ones
-        among them.
+        """Return the map through at most `count` of its points, evenly spaced by rank.
+
+        The outer points are always among them.
         """
         if len(self.values) <= count:
             return self
-        kept = np.linspace(0, len(self.values) - 1, count).round().astype(np.int64)
-        return NormalScores(self.scores[kept], self.values[kept])
+        indices = np.linspace(0, len(self.values) - 1, count).round().astype(np.int64)
+        return NormalScores(self.scores[indices], self.values[indices])
 
-    def _tails(self) -> tuple[float, float]:
-        """The slopes below the least score and above the greatest."""
-        quarter = max(len(self.values) // _TAIL, 1)
+    def spread(
+        self, scores: NDArray[np.float64], deviation: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Convert deviations of scores to the unit of the values.
+
+        Args:
+            scores: Mean scores, [n].
+            deviation: Their standard deviations, [n].
+
+        Returns:
+            Half the distance between the values one deviation above and below each score, [n].
+        """
+        upper = self.to_values(scores + deviation)
+        lower = self.to_values(scores - deviation)
+        return np.asarray((upper - lower) / 2)
+
+    def _tail_slopes(self) -> tuple[float, float]:
+        """Return the slopes below the least score and above the greatest."""
+        quarter = max(len(self.values) // _TAIL_DIVISOR, 1)
         low = (self.values[quarter] - self.values[0]) / (self.scores[quarter] - self.scores[0])
         high = (self.values[-1] - self.values[-1 - quarter]) / (
             self.scores[-1] - self.scores[-1 - quarter]
         )
         return float(low), float(high)
-
-    def spread(
-        self, scores: NDArray[np.float64], deviation: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """The deviations [n], in the unit of the values, of scores [n] that deviate by [n]."""
-        return np.asarray(
-            (self.to_values(scores + deviation) - self.to_values(scores - deviation)) / 2
-        )

@@ -1,4 +1,4 @@
-"""Predictors by name, and reading them from files."""
+"""Make predictors by name and load them from files."""
 
 from __future__ import annotations
 
@@ -40,12 +40,28 @@ def register_predictor(name: str) -> Callable[[P], P]:
 
     Args:
         name: Name of the predictor, which its `kind` must equal; it can be taken once.
+
+    Example:
+        >>> import predictor
+        >>> import spaces
+        >>> from predictor.trees.baselines import RandomForest
+        >>> @predictor.register_predictor("small-forest")
+        ... class SmallForest(RandomForest):
+        ...     kind = "small-forest"
+        >>> type(predictor.make("small-forest", spaces.get("spos-tiny"))).__name__
+        'SmallForest'
     """
     return PREDICTORS.register(name)
 
 
 def available() -> list[str]:
-    """Return the names of all predictors: first those of ensembles of one encoder."""
+    """Return the names of all predictors: first those of ensembles of one encoder.
+
+    Example:
+        >>> import predictor
+        >>> "gp" in predictor.available()
+        True
+    """
     return [*ENCODERS, *PREDICTORS]
 
 
@@ -59,6 +75,18 @@ def make(kind: str, space: SearchSpace, seed: int = 0) -> Predictor:
 
     Raises:
         UnknownName: No predictor has this name.
+
+    Example:
+        >>> import numpy as np
+        >>> import predictor
+        >>> import spaces
+        >>> space = spaces.get("spos-tiny")
+        >>> codes = space.sample(np.random.default_rng(0), 40)
+        >>> model = predictor.make("gp", space)
+        >>> model.fit(codes[:30], -space.macs(codes[:30]))
+        >>> mean, deviation = model.predict(codes[30:])
+        >>> mean.shape
+        (10,)
     """
     if kind in ENCODERS:
         # Imported on demand: torch_geometric takes seconds.
@@ -71,16 +99,45 @@ def make(kind: str, space: SearchSpace, seed: int = 0) -> Predictor:
 
 
 def default(space: SearchSpace, seed: int = 0) -> Predictor:
-    """The predictor recommended for a space."""
+    """Make the unfitted predictor that is recommended for a space.
+
+    Args:
+        space: Space whose architectures are predicted.
+        seed: Seed of all randomness.
+
+    Example:
+        >>> import predictor
+        >>> import spaces
+        >>> predictor.default(spaces.get("spos-tiny")).kind
+        'gp'
+    """
     return make(DEFAULT, space, seed)
 
 
 def load(path: str | Path) -> Predictor:
-    """The predictor of a file.
+    """Load a predictor from a file.
+
+    Args:
+        path: File that `Predictor.save` wrote.
 
     Raises:
-        InvalidPredictor: the file does not hold a predictor that this Pathfit reads; path and fault
-            are named.
+        InvalidPredictor: The file does not contain a predictor that this Pathfit reads; the message
+            names the path and the fault.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import predictor
+        >>> import spaces
+        >>> space = spaces.get("spos-tiny")
+        >>> codes = space.sample(np.random.default_rng(0), 20)
+        >>> model = predictor.make("forest", space)
+        >>> model.fit(codes, -space.macs(codes))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/forest.safetensors")
+        ...     loaded = predictor.load(f"{folder}/forest.safetensors")
+        >>> bool((loaded.predict(codes)[0] == model.predict(codes)[0]).all())
+        True
     """
     from predictor.serialization import read
 
@@ -92,11 +149,10 @@ def load(path: str | Path) -> Predictor:
 
         return _class(kind).from_state(get(config["space"]), config, tensors)
     except (PathfitError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        fault = (
-            f"the key {error} is missing"
-            if isinstance(error, KeyError)
-            else str(error).partition("\n")[0]
-        )
+        # The message of a KeyError is the bare key, and torch's has a line for each tensor.
+        fault = str(error).partition("\n")[0]
+        if isinstance(error, KeyError):
+            fault = f"the key {error} is missing"
         raise InvalidPredictor(f"{path}: {fault}") from error
 
 

@@ -1,4 +1,4 @@
-"""A predictor's file: safetensors with JSON metadata; nothing in it is ever executed."""
+"""Files of predictors: safetensors with JSON metadata, from which nothing is ever executed."""
 
 from __future__ import annotations
 
@@ -10,30 +10,44 @@ from typing import Any
 from predictor.errors import InvalidPredictor
 from spaces.files import replacing
 
-FORMAT, VERSION = "pathfit-predictor", 1
+FORMAT = "pathfit-predictor"
+VERSION = 1
 
 
 def write(path: str | Path, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
-    """Write tensors (torch) and a JSON config, all or nothing."""
+    """Write a predictor's file, all or nothing.
+
+    Args:
+        path: File to write or replace.
+        config: Everything but the arrays, as JSON.
+        tensors: Name -> torch tensor.
+    """
     from safetensors.torch import save
 
     from spaces import __version__
 
     text = json.dumps({"format": FORMAT, "version": VERSION, "pathfit": __version__, **config})
-    with replacing(path) as beside:
-        beside.write_bytes(save(dict(tensors), metadata={"pathfit": text}))
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(dict(tensors), metadata={"pathfit": text}))
 
 
 def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Config and tensors of a predictor's file.
+    """Read a predictor's file.
+
+    Args:
+        path: File that `write` wrote.
+
+    Returns:
+        Config and tensors.
 
     Raises:
-        InvalidPredictor: not a file of `write`'s, or one of a newer version.
+        InvalidPredictor: The file is missing, is not a predictor's, or has another version.
     """
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
         raise InvalidPredictor(f"there is no predictor at {path}")
+
     try:
         with safe_open(str(path), framework="pt") as file:
             config = json.loads((file.metadata() or {})["pathfit"])
@@ -42,6 +56,7 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise InvalidPredictor(
             f"{path}: not a predictor's file: {str(error) or type(error).__name__}"
         ) from error
+
     if not isinstance(config, dict):
         raise InvalidPredictor(f"{path}: not a predictor's file: its header is no JSON object")
     if config.get("format") != FORMAT:

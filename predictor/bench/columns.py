@@ -1,6 +1,4 @@
-"""What trials know of every architecture beside the values to predict: metrics of the benchmark,
-and of files.
-"""
+"""Auxiliary columns of a benchmark's architectures, from its metrics and from files."""
 
 from __future__ import annotations
 
@@ -19,48 +17,52 @@ if TYPE_CHECKING:
 _SUFFIX = ".jsonl"
 
 
-def file_of(text: str) -> tuple[Path, str] | None:
-    """The file and the metric ("": all of them) of `FILE.jsonl` or `FILE.jsonl:NAME`; None of
-    another text.
+def parse_file_column(text: str) -> tuple[Path, str] | None:
+    """Parse `FILE.jsonl` or `FILE.jsonl:NAME`.
+
+    Returns:
+        The file and the name of the metric, empty for all metrics; None for any other text.
     """
-    head, found, tail = text.rpartition(_SUFFIX)
-    return (
-        (Path(head + found), tail.removeprefix(":"))
-        if found and (not tail or tail.startswith(":"))
-        else None
-    )
+    stem, suffix, name = text.rpartition(_SUFFIX)
+    if not suffix or (name and not name.startswith(":")):
+        return None
+    return Path(stem + suffix), name.removeprefix(":")
 
 
 def columns(benchmark: Benchmark, auxiliary: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Name -> [n] values of a benchmark's architectures, in their order.
+    """Read auxiliary columns.
 
     Args:
-        benchmark: with its architectures.
-        auxiliary: its metrics, `NAME` or `NAME:EPOCHS`, and files of evaluations, `FILE.jsonl`
-            (every metric) or `FILE.jsonl:NAME`.
+        benchmark: Benchmark whose architectures the columns belong to.
+        auxiliary: Metrics of the benchmark, `NAME` or `NAME:EPOCHS`, and files of evaluations,
+            `FILE.jsonl` for all of its metrics or `FILE.jsonl:NAME` for one.
+
+    Returns:
+        Name -> values [n] of the benchmark's architectures, in their order.
 
     Raises:
-        UnknownName: no such metric, or not after so many epochs.
-        MissingAuxiliary: a file lacks an architecture of the benchmark, which is named.
-        InvalidEvaluation: a file cannot be read; the line is named.
+        UnknownName: The benchmark does not have the metric, or not after that many epochs.
+        MissingAuxiliary: A file lacks an architecture of the benchmark; the message names it.
+        InvalidEvaluation: A file cannot be read; the message names the line.
     """
-    found: dict[str, NDArray[np.float64]] = {}
+    table: dict[str, NDArray[np.float64]] = {}
     for text in auxiliary:
-        file = file_of(text)
+        file = parse_file_column(text)
         if file is not None:
-            found |= _of_file(benchmark, *file)
+            table |= _file_columns(benchmark, *file)
             continue
         name, _, epochs = text.partition(":")
-        found[text] = benchmark.values(name, int(epochs) if epochs.isdigit() else None)
-    return found
+        table[text] = benchmark.values(name, int(epochs) if epochs.isdigit() else None)
+    return table
 
 
-def _of_file(benchmark: Benchmark, path: Path, metric: str) -> dict[str, NDArray[np.float64]]:
+def _file_columns(benchmark: Benchmark, path: Path, metric: str) -> dict[str, NDArray[np.float64]]:
     from tables.evaluation import read, values
 
     evaluations = read(path, benchmark.space.name)
     if not evaluations:
         raise MissingAuxiliary(f"{path} holds no evaluation")
+
     rows = benchmark.rows([evaluation.architecture for evaluation in evaluations])
     missing = np.setdiff1d(np.arange(len(benchmark)), rows)
     if len(missing):
@@ -69,9 +71,10 @@ def _of_file(benchmark: Benchmark, path: Path, metric: str) -> dict[str, NDArray
             f"{path} lacks {len(missing)} of the {len(benchmark)} architectures of"
             f" {benchmark.name}; the first is {first.to_json()}"
         )
-    found = {}
+
+    table = {}
     for name in [metric] if metric else evaluations[0].metrics:
         column = np.empty(len(benchmark))
         column[rows] = values(evaluations, name)
-        found[f"{path}:{name}"] = column
-    return found
+        table[f"{path}:{name}"] = column
+    return table

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from predictor.bench.columns import file_of
+from predictor.bench.columns import parse_file_column
 from predictor.bench.journal import TrialJournal
 from predictor.bench.trials import Split, Trials
 from predictor.ensemble.predictor import GraphPredictor
@@ -82,9 +82,11 @@ class Comparison:
         """Everything but the key that the figures of a trial depend on, as JSON."""
 
         self._source = source
-        self._trials = Trials.of(benchmark, settings.metric, settings.auxiliary)
+        self._trials = Trials.from_benchmark(benchmark, settings.metric, settings.auxiliary)
         # Files enter by their digest: a journal must not reuse trials of a file that has changed.
-        files = {file[0] for text in settings.auxiliary if (file := file_of(text)) is not None}
+        files = {
+            file[0] for text in settings.auxiliary if (file := parse_file_column(text)) is not None
+        }
         if files:
             self.description["files"] = {str(path): digest(path) for path in sorted(files)}
         if settings.transfer is not None:

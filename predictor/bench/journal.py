@@ -1,4 +1,4 @@
-"""The journal of trials: what is done is not done again."""
+"""The journal of trials, so that an interrupted comparison resumes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from spaces.files import JsonLines
 
 
 class TrialJournal:
-    """JSON lines of a key and figures; an interruption costs at most the last line.
+    """A file of JSON lines with the key and the figures of each trial.
+
+    An interruption costs at most the last line.
 
     Args:
-        path: the file; None: nothing is kept.
-        settings: of the trials; lines of other settings are left alone.
+        path: The file. None: trials are not stored.
+        settings: Settings of the trials. Lines with other settings are ignored and preserved.
 
     Raises:
-        InvalidJournal: a line but the last cannot be read.
+        InvalidJournal: A line before the last cannot be read.
     """
 
     def __init__(self, path: Path | None, settings: Mapping[str, Any]):
@@ -43,7 +45,7 @@ class TrialJournal:
                 self.done[key] = figures
 
     def append(self, key: tuple[Any, ...], figures: dict[str, float]) -> None:
-        """Add one trial and wait until it is on the disk."""
+        """Add the figures of one trial and wait until they are on the disk."""
         self.done[key] = figures
         if self._lines is None:
             return

@@ -1,4 +1,4 @@
-"""A picture of predictors on a benchmark."""
+"""The plot of a comparison of predictors."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from spaces.files import replacing
 
 
 def tau_plot(path: Path, rows: Sequence[Mapping[str, Any]], benchmark: str) -> None:
-    """Draw Kendall's tau over training architectures, beside what is published; the suffix says the
-    format.
+    """Plot Kendall's tau over the number of training architectures, with published figures.
+
+    Args:
+        path: File to write; its suffix decides the format.
+        rows: Rows of `Comparison.rows`.
+        benchmark: Name of the benchmark.
     """
     from matplotlib.figure import Figure
 
@@ -22,14 +26,13 @@ def tau_plot(path: Path, rows: Sequence[Mapping[str, Any]], benchmark: str) -> N
     for row in rows:
         cells = row["kendall_tau"]
         counts |= set(cells)
-        means, spread = (
-            [cell["mean"] for cell in cells.values()],
-            [cell["deviation"] for cell in cells.values()],
-        )
-        axes.errorbar(
-            list(cells), means, spread, marker="o", label=f"{row['predictor']} ({row['split']})"
-        )
-    for who, taus in PUBLISHED.get(benchmark, {}).items():
+        means = [cell["mean"] for cell in cells.values()]
+        deviations = [cell["deviation"] for cell in cells.values()]
+        label = f"{row['predictor']} ({row['split']})"
+        axes.errorbar(list(cells), means, deviations, marker="o", label=label)
+
+    for predictor, taus in PUBLISHED.get(benchmark, {}).items():
+        # Published figures of other training sizes would stretch the axis.
         shared = sorted(counts & set(taus))
         if shared:
             axes.plot(
@@ -37,13 +40,14 @@ def tau_plot(path: Path, rows: Sequence[Mapping[str, Any]], benchmark: str) -> N
                 [taus[count] for count in shared],
                 "--",
                 marker=".",
-                label=f"{who} (published)",
+                label=f"{predictor} (published)",
             )
+
     axes.set(
         xscale="log", xlabel="architectures trained on", ylabel="Kendall's tau", title=benchmark
     )
     axes.set_xticks(sorted(counts), [f"{count:,}" for count in sorted(counts)])
     axes.minorticks_off()
     axes.legend(fontsize="small")
-    with replacing(path) as beside:
-        figure.savefig(beside, format=path.suffix.removeprefix(".") or "png")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=path.suffix.removeprefix(".") or "png")

@@ -1,4 +1,4 @@
-"""One trial on a benchmark: fit on some of its architectures, test on the rest."""
+"""Trials on a benchmark: fit on some of its architectures and test on the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.auxiliary import columns_of
+from predictor.auxiliary import columns_from_table
 from predictor.base import Predictor
 from predictor.bench.columns import columns
 from predictor.ensemble.predictor import GraphPredictor
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tables.benchmarks.oracle import Benchmark
 
 Split: TypeAlias = Literal["random", "classes"]
+"""How the architectures to test on are chosen; see `Trials.split`."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,11 @@ class Trials:
     """Distinct networks of a benchmark and their values.
 
     Args:
-        space: of the architectures.
-        codes: int array [n, choices].
-        values: [n], greater is better.
-        classes: int array [n]; architectures of one class are one network.
-        auxiliary: name -> [n].
+        space: Space of the architectures.
+        codes: Their codes, int array [n, choices].
+        values: Their values, [n]; greater is better.
+        classes: Their isomorphism classes, int array [n]; a class is one network.
+        auxiliary: Name -> further values, [n].
     """
 
     space: SearchSpace
@@ -45,43 +46,62 @@ class Trials:
     auxiliary: dict[str, NDArray[np.float64]]
 
     @classmethod
-    def of(cls, benchmark: Benchmark, metric: str | None, auxiliary: Sequence[str] = ()) -> Trials:
-        """Those of a benchmark; of exact copies, as NAS-Bench-Macro has them, the first.
+    def from_benchmark(
+        cls, benchmark: Benchmark, metric: str | None, auxiliary: Sequence[str] = ()
+    ) -> Trials:
+        """Read the architectures of a benchmark.
 
         Args:
-            benchmark: with its architectures.
-            metric: to predict; None: the benchmark's own.
-            auxiliary: what is known of all architectures; see `predictor.bench.columns`.
+            benchmark: The benchmark.
+            metric: Metric to predict. None: the benchmark's default metric.
+            auxiliary: Auxiliary columns; see `predictor.bench.columns`.
         """
         from tables.benchmarks.isomorphism import first_of_each
 
-        values, classes = benchmark.values(metric), benchmark.classes
-        sign = (
-            1.0 if benchmark.metrics[metric or benchmark.default_metric].higher_is_better else -1.0
+        values = benchmark.values(metric)
+        higher_is_better = benchmark.metrics[metric or benchmark.default_metric].higher_is_better
+        sign = 1.0 if higher_is_better else -1.0
+        table = columns(benchmark, auxiliary)
+        rows = np.arange(len(values))
+        # NAS-Bench-Macro has exact copies of networks, which could be in both parts of a split.
+        if benchmark.name == "nasbench-macro":
+            rows = first_of_each(benchmark.classes)
+        return cls(
+            benchmark.space,
+            np.asfortranarray(benchmark.codes()[rows]),
+            sign * values[rows],
+            benchmark.classes[rows],
+            {name: column[rows] for name, column in table.items()},
         )
-        known = columns(benchmark, auxiliary)
-        kept = (
-            first_of_each(classes) if benchmark.name == "nasbench-macro" else np.arange(len(values))
-        )
-        codes = np.asfortranarray(benchmark.codes()[kept])
-        known = {name: column[kept] for name, column in known.items()}
-        return cls(benchmark.space, codes, sign * values[kept], classes[kept], known)
 
     def split(
         self, count: int, seed: int, split: Split
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows to train on, [count], and rows to test on: all the rest, or those of no class that
-        is trained on.
+        """Split the architectures at random.
+
+        Args:
+            count: Number of architectures to train on.
+            seed: Seed of the split.
+            split: `random` tests on all others, `classes` on those whose class has no architecture
+                to train on.
+
+        Returns:
+            Rows to train on, [count], and rows to test on.
+
+        Raises:
+            TooFewArchitectures: Fewer than 2 architectures remain to test on.
         """
         order = np.random.default_rng(seed).permutation(len(self.codes))
-        inside, outside = order[:count], order[count:]
+        train_rows = order[:count]
+        test_rows = order[count:]
         if split == "classes":
-            outside = outside[~np.isin(self.classes[outside], self.classes[inside])]
-        if len(outside) < 2:
+            is_new = ~np.isin(self.classes[test_rows], self.classes[train_rows])
+            test_rows = test_rows[is_new]
+        if len(test_rows) < 2:
             raise TooFewArchitectures(
                 f"training on {count} of {len(order)} architectures leaves none to test on"
             )
-        return inside, outside
+        return train_rows, test_rows
 
     def run(
         self,
@@ -92,31 +112,43 @@ class Trials:
         progress: Progress,
         source: GraphPredictor | None = None,
     ) -> dict[Split, dict[str, float]]:
-        """Fit once, beginning with `source`'s weights where there is one, and test on every split.
+        """Fit a predictor once and test it on every split.
+
+        Args:
+            kind: Kind of the predictor.
+            count: Number of architectures to train on.
+            seed: Seed of the split and the fit.
+            splits: Splits to test on.
+            progress: Receives the fraction of the fit that is done.
+            source: Predictor of another space that one of the same encoder begins with. None: it
+                begins with random weights.
 
         Returns:
-            For each split `predictor.metrics.FIGURES`, the share of values within one deviation,
-            how many architectures were tested, and seconds of fit and prediction.
+            For each split `predictor.metrics.FIGURES`, the fraction of values within one deviation,
+            the number of architectures tested on, and the seconds of fit and prediction.
         """
-        inside, _ = self.split(count, seed, "random")
+        train_rows, _ = self.split(count, seed, "random")
         if source is not None and kind == source.encoder:
             model: Predictor = GraphPredictor(self.space, seed, encoder=kind, source=source)
         else:
             model = make(kind, self.space, seed)
-        auxiliary = columns_of(self.auxiliary, self.codes) if self.auxiliary else None
+        auxiliary = columns_from_table(self.auxiliary, self.codes) if self.auxiliary else None
         begin = time.monotonic()
-        model.fit(self.codes[inside], self.values[inside], auxiliary, progress)
+        model.fit(self.codes[train_rows], self.values[train_rows], auxiliary, progress)
         fit_seconds = time.monotonic() - begin
-        found: dict[Split, dict[str, float]] = {}
+
+        results: dict[Split, dict[str, float]] = {}
         for split in splits:
-            _, outside = self.split(count, seed, split)
-            begin, true = time.monotonic(), self.values[outside]
-            mean, deviation = model.predict(self.codes[outside])
-            found[split] = {
-                **figures(mean, true),
-                "within_deviation": float((np.abs(mean - true) <= deviation).mean()),
-                "tested_on": float(len(outside)),
+            _, test_rows = self.split(count, seed, split)
+            values = self.values[test_rows]
+            begin = time.monotonic()
+            mean, deviation = model.predict(self.codes[test_rows])
+            predict_seconds = time.monotonic() - begin
+            results[split] = {
+                **figures(mean, values),
+                "within_deviation": float((np.abs(mean - values) <= deviation).mean()),
+                "tested_on": float(len(test_rows)),
                 "fit_seconds": fit_seconds,
-                "predict_seconds": time.monotonic() - begin,
+                "predict_seconds": predict_seconds,
             }
-        return found
+        return results

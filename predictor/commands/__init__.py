@@ -1,4 +1,4 @@
-"""`python -m predictor`: train predictors from evaluations, and use them; one file a command."""
+"""The commands of `python -m predictor`, one per file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spaces.console.group import Group
 LAZY = {
     "train": (
         "predictor.commands.train:train",
-        "Train a predictor on evaluations and test its ranking on the rest.",
+        "Train a predictor on evaluations and test its ranking on others.",
     ),
     "evaluate": (
         "predictor.commands.evaluate:evaluate",
@@ -17,15 +17,15 @@ LAZY = {
     ),
     "predict": (
         "predictor.commands.predict:predict",
-        "Score architectures, one JSON object a line.",
+        "Score architectures, one JSON object per line.",
     ),
     "active": (
         "predictor.commands.active:active",
-        "Say which architectures to evaluate next, by deviation.",
+        "List the architectures to evaluate next, by deviation.",
     ),
     "bench": (
         "predictor.commands.bench:bench",
-        "Measure predictors on a benchmark, beside published figures.",
+        "Compare predictors on a benchmark and with published figures.",
     ),
 }
 

@@ -16,28 +16,31 @@ from spaces.console.group import example
 )
 @click.argument("file", type=FILE)
 @click.option(
-    "--count", type=click.IntRange(min=1), default=8, show_default=True, help="How many to name."
+    "--count",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="Number of architectures to list.",
 )
 @click.option(
     "--pool",
     type=click.IntRange(min=1),
     default=4096,
     show_default=True,
-    help="Drawn to choose from.",
+    help="Number of random architectures to choose from.",
 )
 @click.option(
     "--evaluated",
     type=FILE,
     default=None,
-    help="Evaluations, JSON lines; what stands there is left out.",
+    help="Evaluations, JSON lines; their architectures are left out.",
 )
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the pool.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the pool.")
 def active(file: Path, count: int, pool: int, evaluated: Path | None, seed: int) -> None:
-    """Say which architectures to evaluate next, the greatest deviation first, one JSON object a
-    line.
+    """List the architectures to evaluate next, the greatest deviation first.
 
-    What is printed can be given to `python -m oneshot evaluate --archs` and `python -m predictor
-    predict`.
+    The output has one JSON object per line, which `python -m oneshot evaluate --archs` and
+    `python -m predictor predict` read.
     """
     import numpy as np
 
@@ -47,23 +50,25 @@ def active(file: Path, count: int, pool: int, evaluated: Path | None, seed: int)
 
     model = load(file)
     space = model.space
-    drawn = np.unique(space.sample(np.random.default_rng(seed), pool), axis=0)
-    known = space.encode(
-        [item.architecture for item in read(evaluated, space.name)] if evaluated is not None else []
-    )
-    # What is one network with another, or with one that was evaluated, would tell nothing new.
-    keys = [tuple(row) for row in space.isomorphism_keys(np.concatenate([known, drawn])).tolist()]
-    fresh = dict.fromkeys(keys[: len(known)], -1)
+    candidates = np.unique(space.sample(np.random.default_rng(seed), pool), axis=0)
+    evaluations = [] if evaluated is None else read(evaluated, space.name)
+    known = space.encode([evaluation.architecture for evaluation in evaluations])
+
+    # Of equal networks only the first is listed, and of evaluated ones none.
+    codes = np.concatenate([known, candidates])
+    keys = [tuple(row) for row in space.isomorphism_keys(codes).tolist()]
+    first_row = dict.fromkeys(keys[: len(known)], -1)
     for row, key in enumerate(keys[len(known) :]):
-        fresh.setdefault(key, row)
-    drawn = drawn[[row for row in fresh.values() if row >= 0]]
-    if len(drawn) < count:
+        first_row.setdefault(key, row)
+    candidates = candidates[[row for row in first_row.values() if row >= 0]]
+    if len(candidates) < count:
         raise TooFewArchitectures(
-            f"{len(drawn)} networks of the pool are not evaluated yet, fewer than {count}"
+            f"{len(candidates)} networks of the pool are not evaluated yet, fewer than {count}"
         )
-    mean, deviation = model.predict(drawn)
-    first = np.argsort(-deviation, kind="stable")[:count]
-    for architecture, row in zip(space.decode(drawn[first]), first, strict=True):
+
+    mean, deviation = model.predict(candidates)
+    rows = np.argsort(-deviation, kind="stable")[:count]
+    for architecture, row in zip(space.decode(candidates[rows]), rows, strict=True):
         line = {
             "architecture": architecture.to_dict(),
             "mean": float(mean[row]),

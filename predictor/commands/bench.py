@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from predictor.bench.comparison import Comparison
 
 
-def _counts(ctx: click.Context, parameter: click.Parameter, text: str) -> list[int]:
+def _parse_counts(ctx: click.Context, parameter: click.Parameter, text: str) -> list[int]:
     try:
-        counts = [int(part) for part in text.split(",")]
+        counts = [int(number) for number in text.split(",")]
     except ValueError as error:
         raise click.BadParameter(
             f"write numbers with commas between, such as 78,390, not {text!r}"
@@ -37,31 +37,37 @@ def _counts(ctx: click.Context, parameter: click.Parameter, text: str) -> list[i
     )
 )
 @click.option(
-    "--benchmark", "name", default="nasbench201", show_default=True, help="See `python -m tables`."
+    "--benchmark",
+    "name",
+    default="nasbench201",
+    show_default=True,
+    help="Benchmark; see `python -m tables`.",
 )
 @click.option(
     "--data",
     type=click.Path(exists=True, path_type=Path),
     default=None,
-    help="Its file, or a folder.",
+    help="File of the benchmark, or its folder.",
 )
-@click.option("--metric", default=None, help="What to predict; by default the benchmark's own.")
+@click.option("--metric", default=None, help="Metric to predict.  [default: the benchmark's]")
 @click.option(
     "--train",
     "counts",
     default="78,390,781",
     show_default=True,
-    callback=_counts,
-    help="To fit on.",
+    callback=_parse_counts,
+    help="Numbers of architectures to fit on.",
 )
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
     default=5,
     show_default=True,
-    help="Seeds 0, 1, ... of each.",
+    help="Number of seeds of each fit.",
 )
-@click.option("--first-seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--first-seed", type=click.IntRange(min=0), default=0, show_default=True, help="First seed."
+)
 @click.option(
     "--encoder",
     "kinds",
@@ -69,7 +75,7 @@ def _counts(ctx: click.Context, parameter: click.Parameter, text: str) -> list[i
     multiple=True,
     default=[DEFAULT],
     show_default=True,
-    help="May be given several times.",
+    help="Predictor; may be given several times.",
 )
 @click.option(
     "--split",
@@ -78,22 +84,22 @@ def _counts(ctx: click.Context, parameter: click.Parameter, text: str) -> list[i
     multiple=True,
     default=["random"],
     show_default=True,
-    help="classes: test on no network that is isomorphic to one trained on. May be given twice.",
+    help="classes: leave out networks that are isomorphic to a training one. May be given twice.",
 )
 @click.option(
     "--auxiliary",
     multiple=True,
     help=(
-        "Known of all architectures: a metric of the benchmark, NAME or NAME:EPOCHS, or evaluations"
-        " such as `oneshot proxies` writes, FILE.jsonl or FILE.jsonl:NAME. May be given several"
-        " times."
+        "Further values of all architectures: a metric of the benchmark, NAME or NAME:EPOCHS, or"
+        " evaluations such as those of `oneshot proxies`, FILE.jsonl or FILE.jsonl:NAME. May be"
+        " given several times."
     ),
 )
 @click.option(
     "--transfer",
     type=FILE,
     default=None,
-    help="Graph predictors of its kind begin with this one, of another space.",
+    help="Graph predictor of another space whose weights those of its kind begin with.",
 )
 @click.option(
     "--figure",
@@ -102,16 +108,16 @@ def _counts(ctx: click.Context, parameter: click.Parameter, text: str) -> list[i
     multiple=True,
     default=["kendall_tau"],
     show_default=True,
-    help="What is shown; the output has all. May be given several times.",
+    help="Figure to print; the output has all. May be given several times.",
 )
 @click.option(
     "--journal",
     type=OUTPUT,
     default=None,
-    help="Keep every trial here; what stands there is not repeated.",
+    help="File of all trials; those that it contains are not repeated.",
 )
-@click.option("--plot", type=OUTPUT, default=None, help="Draw tau over the training architectures.")
-@click.option("-o", "--output", type=OUTPUT, default=None, help="Write all figures (JSON).")
+@click.option("--plot", type=OUTPUT, default=None, help="File of a plot of Kendall's tau.")
+@click.option("-o", "--output", type=OUTPUT, default=None, help="File of all figures (JSON).")
 def bench(
     name: str,
     data: Path | None,
@@ -128,8 +134,10 @@ def bench(
     plot: Path | None,
     output: Path | None,
 ) -> None:
-    """Fit on some architectures of a benchmark, test on the rest: Kendall's tau, mean and deviation
-    over seeds.
+    """Compare predictors on a benchmark.
+
+    Each is fitted on some of the architectures and tested on the others. The table has the mean and
+    the deviation of a figure, such as Kendall's tau, over seeds.
     """
     from predictor.bench.comparison import Comparison, ComparisonSettings
     from spaces.console.progress import Bar
@@ -194,6 +202,7 @@ def _title(comparison: Comparison, figure: str) -> str:
 def _print_table(
     rows: list[dict[str, Any]], figure: str, name: str, counts: list[int], title: str
 ) -> None:
+    """Print one figure of all predictors, with published figures of the benchmark."""
     from rich.console import Console
     from rich.table import Column, Table
 
@@ -204,16 +213,18 @@ def _print_table(
     for row in rows:
         cells = (row[figure][count] for count in counts)
         table.add_row(row["predictor"], row["split"], *(_cell(figure, **cell) for cell in cells))
-    for who, taus in PUBLISHED.get(name, {}).items() if figure == "kendall_tau" else ():
-        table.add_row(
-            f"{who} (published)",
-            "",
-            *(f"{taus[count]:.3f}" if count in taus else "" for count in counts),
-        )
-    click.echo(title)  # above the table, which would break it at its own width
+
+    published = PUBLISHED.get(name, {}) if figure == "kendall_tau" else {}
+    for predictor, taus in published.items():
+        texts = (f"{taus[count]:.3f}" if count in taus else "" for count in counts)
+        table.add_row(f"{predictor} (published)", "", *texts)
+
+    # Above the table, which would wrap a title at its own width.
+    click.echo(title)
     Console().print(table)
 
 
 def _cell(figure: str, mean: float, deviation: float, seeds: int) -> str:
     digits = 1 if figure.startswith("best_rank") else 3
-    return f"{mean:.{digits}f}" + (f" ± {deviation:.{digits}f}" if seeds > 1 else "")
+    text = f"{mean:.{digits}f}"
+    return f"{text} ± {deviation:.{digits}f}" if seeds > 1 else text

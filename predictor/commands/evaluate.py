@@ -19,11 +19,12 @@ from spaces.console.group import example
 @click.option(
     "--metric",
     default=None,
-    help="Of the evaluations.  [default: what the predictor was trained on]",
+    help="Metric of the evaluations.  [default: the one that the predictor was trained on]",
 )
 def evaluate(file: Path, data: Path, metric: str | None) -> None:
-    """Test a predictor's ranking on evaluations, as JSON; they should be others than it was trained
-    on.
+    """Test a predictor's ranking on evaluations and print the figures as JSON.
+
+    The evaluations should differ from those that the predictor was trained on.
     """
     import numpy as np
 

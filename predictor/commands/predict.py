@@ -17,18 +17,15 @@ from spaces.console.group import example
 @click.argument("file", type=FILE)
 @click.argument("architectures", type=FILE)
 def predict(file: Path, architectures: Path) -> None:
-    """Score architectures, one JSON object a line; greater is better.
+    """Score architectures, one JSON object per line; greater is better.
 
-    They are read from one JSON object, a list, or JSON lines, those of evaluations too.
+    The file contains one JSON object, a list, or JSON lines, which may be evaluations.
     """
     from predictor.registry import load
     from spaces.formats import read_architectures
 
     model = load(file)
-    given = read_architectures(architectures)
-    for architecture, mean, deviation in zip(given, *model.predict(given), strict=True):
-        click.echo(
-            json.dumps(
-                {"architecture": architecture.to_dict(), "mean": mean, "deviation": deviation}
-            )
-        )
+    scored = read_architectures(architectures)
+    for architecture, mean, deviation in zip(scored, *model.predict(scored), strict=True):
+        line = {"architecture": architecture.to_dict(), "mean": mean, "deviation": deviation}
+        click.echo(json.dumps(line))

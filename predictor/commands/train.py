@@ -22,30 +22,37 @@ if TYPE_CHECKING:
     )
 )
 @click.option("--data", type=FILE, required=True, help="Evaluations, JSON lines.")
-@click.option("--space", "space_name", required=True)
-@click.option("--encoder", type=KINDS, default=DEFAULT, show_default=True)
+@click.option("--space", "space_name", required=True, help="Space of the evaluations.")
+@click.option(
+    "--encoder", type=KINDS, default=DEFAULT, show_default=True, help="Predictor to train."
+)
 @click.option(
     "--baseline",
     type=KINDS,
     default="forest",
     show_default=True,
-    help="Fitted on the same split, for comparison.",
+    help="Predictor to fit on the same split, for comparison.",
 )
-@click.option("--metric", default="cross_entropy", show_default=True, help="cross_entropy, top1")
+@click.option(
+    "--metric",
+    default="cross_entropy",
+    show_default=True,
+    help="Metric of the evaluations to predict.",
+)
 @click.option(
     "--train-fraction",
     "fraction",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.8,
     show_default=True,
-    help="Share to train on.",
+    help="Fraction of the evaluations to train on.",
 )
 @click.option(
     "--train",
     "count",
     type=click.IntRange(min=10),
     default=None,
-    help="How many to train on, in place of a share.",
+    help="Number of evaluations to train on, in place of a fraction.",
 )
 @click.option(
     "--refit", is_flag=True, help="After testing, fit again on all evaluations before writing."
@@ -55,23 +62,25 @@ if TYPE_CHECKING:
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Of the split and the fit.",
+    help="Seed of the split and the fit.",
 )
 @click.option(
     "--pretraining",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="A graph predictor first learns the FLOPs of so many random architectures.",
+    help="Number of random architectures whose FLOPs a graph predictor learns first.",
 )
 @click.option(
     "--transfer",
     type=FILE,
     default=None,
-    help="A graph predictor begins with the weights of this one, of its kind and another space.",
+    help="Graph predictor of another space whose weights one of its kind begins with.",
 )
-@click.option("--report", type=OUTPUT, default=None, help="Write the figures (JSON).")
-@click.option("-o", "--output", type=OUTPUT, required=True)
+@click.option("--report", type=OUTPUT, default=None, help="File of the figures (JSON).")
+@click.option(
+    "-o", "--output", type=OUTPUT, required=True, help="File of the predictor (safetensors)."
+)
 def train(
     data: Path,
     space_name: str,
@@ -87,11 +96,11 @@ def train(
     report: Path | None,
     output: Path,
 ) -> None:
-    """Train a predictor on a part of the evaluations and test its ranking on the rest.
+    """Train a predictor on some of the evaluations and test its ranking on the others.
 
-    Behind Kendall's tau stands its standard error: of a few architectures it tells little.
-    An interrupted training of a graph predictor goes on when the same command is given again: until
-    it is done, its state lies beside the output (FILE.ENCODER.part, FILE.refit.part).
+    Kendall's tau is printed with its standard error, which is large with few architectures.
+    The same command resumes an interrupted training of a graph predictor: until it is done, its
+    state is stored next to the output (FILE.ENCODER.part, FILE.refit.part).
     """
     from predictor.training import PredictorTraining, TrainingSettings
     from spaces.console.progress import Bar

@@ -1,4 +1,4 @@
-"""The protocol of encoders: networks that score architectures."""
+"""The interface of encoders: networks that score architectures."""
 
 from __future__ import annotations
 
@@ -8,75 +8,105 @@ from typing import Any, ClassVar, Self
 from torch import Tensor, nn
 
 from predictor.encoders.dense_graphs import DenseGraphs
-from predictor.encoders.positions import telling_positions
+from predictor.encoders.positions import informative_positions
 from spaces.space import Codes, SearchSpace
 
 
 class Encoder(nn.Module, ABC):
     """A network that scores the architectures of a space; greater is better.
 
-    A subclass says with `inputs` what it makes of codes and takes it in `forward`. An ensemble of
-    any of them is trained by `predictor.ensemble.predictor.GraphPredictor`.
+    A subclass converts codes by `inputs` to the argument of its `forward`.
+    `predictor.GraphPredictor` trains an ensemble of any encoder.
+
+    Example:
+        >>> import numpy as np
+        >>> import predictor
+        >>> import spaces
+        >>> import torch
+        >>> class Linear(predictor.Encoder):
+        ...     name = "linear"
+        ...     def __init__(self, num_features):
+        ...         super().__init__()
+        ...         self.head = torch.nn.Linear(num_features, 1)
+        ...     @classmethod
+        ...     def from_space(cls, space, **config):
+        ...         return cls(sum(len(choice.candidates) for choice in space.choices))
+        ...     @classmethod
+        ...     def inputs(cls, space, codes):
+        ...         return torch.from_numpy(space.one_hot(codes)).float()
+        ...     def forward(self, inputs):
+        ...         return self.head(inputs).squeeze(-1)
+        >>> space = spaces.get("spos-tiny")
+        >>> codes = space.sample(np.random.default_rng(0), 5)
+        >>> Linear.from_space(space)(Linear.inputs(space, codes)).shape
+        torch.Size([5])
     """
 
     name: ClassVar[str]
-    """By which the registry knows it."""
+    """Name in the registry."""
 
     stackable: ClassVar[bool] = True
-    """Whether `torch.vmap` runs an ensemble's members at once; false for what torch has no rule of
-    its own for.
+    """Whether `torch.vmap` can run all members of an ensemble at once.
+
+    False for layers that torch has no batching rule for.
     """
 
     auxiliary: ClassVar[str] = ""
-    """The argument of `of` that says how many further features an operation has; empty: the encoder
-    takes none.
+    """The argument of `from_space` for the number of further features of an operation.
+
+    Empty: the encoder takes no further features.
     """
 
     anytime: bool = False
-    """Whether training compares the scores of every step, [n, steps], which `forward` gives with
-    `every_step=True`.
+    """Whether training compares the scores of every step.
+
+    `forward` then returns them, [n, steps], with `every_step=True`.
     """
 
     @classmethod
     @abstractmethod
-    def of(cls, space: SearchSpace, **config: Any) -> Encoder:
-        """An encoder for a space with fresh weights; torch's generator is seeded by the caller.
+    def from_space(cls, space: SearchSpace, **config: Any) -> Encoder:
+        """Make an encoder for a space with random weights; the caller seeds torch's generator.
 
         Args:
-            space: whose architectures.
-            config: arguments of the encoder that differ from its defaults.
+            space: Space of the architectures.
+            config: Arguments of the encoder that differ from its defaults.
         """
 
     def sizes(self) -> dict[str, Any]:
-        """Arguments of `of` by which encoders of other spaces have weights of the shapes of this
-        one's.
-        """
+        """Return the arguments of `from_space` that give other spaces' encoders equal shapes."""
         return {}
 
     @classmethod
     @abstractmethod
     def inputs(cls, space: SearchSpace, codes: Codes) -> Any:
-        """What `forward` takes for `codes`, checked, int array [n, choices].
+        """Convert architectures to the argument of `forward`.
 
-        A tensor or nested tuples of tensors, all of which are indexed by architecture first.
+        Args:
+            space: Space of the architectures.
+            codes: Their codes, checked, int array [n, choices].
+
+        Returns:
+            A tensor or nested tuples of tensors, all indexed by architecture first.
         """
 
     @abstractmethod
     def forward(self, inputs: Any) -> Tensor:
-        """Scores [n] of `inputs`."""
+        """Return the scores [n] of `inputs`."""
 
 
 class GraphEncoder(Encoder):
-    """An encoder of `space.graphs`; made of the number of operations, and of `positions` where
-    these tell something.
+    """An encoder of `space.graphs`.
+
+    Its constructor takes the number of operations and the number of informative positions.
     """
 
     @classmethod
-    def of(cls, space: SearchSpace, **config: Any) -> Self:
-        """An encoder for a space with fresh weights; `config` as the class takes it."""
-        return cls(len(space.operations), **{"positions": telling_positions(space), **config})
+    def from_space(cls, space: SearchSpace, **config: Any) -> Self:
+        """Make an encoder for a space with random weights; see `Encoder.from_space`."""
+        return cls(len(space.operations), **{"positions": informative_positions(space), **config})
 
     @classmethod
     def inputs(cls, space: SearchSpace, codes: Codes) -> Any:
-        """The graphs of `codes`, int array [n, choices]."""
+        """Return the graphs of architectures with the codes `codes`, int array [n, choices]."""
         return DenseGraphs.from_batch(space.graphs(codes))

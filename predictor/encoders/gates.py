@@ -12,41 +12,43 @@ from predictor.encoders.base import GraphEncoder
 from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.information_flow import EdgeFlow, NodeFlow
 from predictor.encoders.labels import NodeLabels, ReadOut, scoring_head
-from predictor.encoders.positions import telling_positions
+from predictor.encoders.positions import informative_positions
 from spaces.relaxed import RelaxedGraphs
 from spaces.space import SearchSpace
 
-# Deviations of embeddings at the start, where gates near one half would let all operations through
-# alike; along a
-# chain, where the worth of an operation depends on those before it, gates that are open or shut
-# tell more.
-_WIDE, _WIDER = 2.0, 4.0
-_SIZE_ON_EDGES = {"hidden": 128, "head": 300, "head_layers": 5}  # the paper's, on NAS-Bench-201
+# Standard deviations of the initial embeddings. Gates near one half would pass all operations
+# equally; along a chain, where the effect of an operation depends on those before it, gates that
+# are open or shut distinguish more.
+_WIDE = 2.0
+_WIDER = 4.0
+# The paper's sizes on NAS-Bench-201.
+_SIZE_ON_EDGES = {"hidden": 128, "head": 300, "head_layers": 5}
 
 
 class GatesEncoder(GraphEncoder):
-    """Scores graphs by layers of gated information flow, a mean over nodes, and a small head.
+    """Score graphs by layers of gated information flow, a mean over nodes and a small head.
 
-    The input has a learned state, the other nodes share one. Where operations stand on the edges of
-    a cell (NAS-Bench-201, DARTS), layers are `EdgeFlow` and the features are what arrives at the
-    outputs; else they are `NodeFlow` and the features are the mean over the nodes without the
-    input. What the paper leaves open for chains is where an operation stands: the same one is worth
-    more or less depending on its depth, which a plain mean over nodes would forget. So an
-    operation's embedding is that of the operation plus that of its position, and the states that
-    are read out are weighted by a learned vector of the position.
+    GATES (Ning et al., ECCV 2020, arXiv 2004.01899). The input has a learned state, the other nodes
+    share one. Where the operations of a cell are on its edges (NAS-Bench-201, DARTS), layers are
+    `EdgeFlow` and the features are the sums that arrive at the outputs; else they are `NodeFlow`
+    and the features are the mean over the nodes without the input.
+
+    The paper does not treat chains, where the effect of an operation depends on its depth, which a
+    mean over nodes would ignore. So an operation's embedding is the sum of those of the operation
+    and its position, and a learned vector of the position weights the states that are read out.
 
     Args:
-        operations: how many distinct operations (node labels 1 to operations; 0 is the input).
-        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not
-            told, as in the paper's cells.
-        on_edges: whether the operations stand on edges.
-        operation_channels: of the operations' embeddings.
-        hidden: channels of the states (paper: 96 to 128; on edges 128).
-        layers: how many (paper: 4 or 5).
-        head: channels of the head's hidden layers (paper: 200; on edges 300).
-        head_layers: how many (paper: 1; on edges 5).
-        dropout: in the head.
-        deviation: of the operations' embeddings at the start.
+        operations: Number of distinct operations (node labels 1 to operations; 0 is the input).
+        positions: Number of positions (labels 1 to positions; 0 is the input). 0: positions are not
+            used, as in the paper's cells.
+        on_edges: Whether the operations are on edges.
+        operation_channels: Channels of the operations' embeddings.
+        hidden: Channels of the states (paper: 96 to 128; on edges 128).
+        layers: Number of layers (paper: 4 or 5).
+        head: Channels of the head's hidden layers (paper: 200; on edges 300).
+        head_layers: Number of the head's hidden layers (paper: 1; on edges 5).
+        dropout: Dropout probability in the head.
+        deviation: Standard deviation of the operations' initial embeddings.
 
     Shapes:
         n graphs -> [n].
@@ -77,23 +79,24 @@ class GatesEncoder(GraphEncoder):
         self.head = scoring_head(hidden, (head,) * head_layers, dropout)
 
     @classmethod
-    def of(cls, space: SearchSpace, **config: Any) -> Self:
-        """An encoder for a space with fresh weights; `config` as the class takes it."""
+    def from_space(cls, space: SearchSpace, **config: Any) -> Self:
+        """Make an encoder for a space with random weights; see `Encoder.from_space`."""
         on_edges = space.operations_on_edges
-        known: dict[str, Any] = {"positions": telling_positions(space), "on_edges": on_edges}
+        positions = informative_positions(space)
+        defaults: dict[str, Any] = {"positions": positions, "on_edges": on_edges}
         if on_edges:
-            known.update(_SIZE_ON_EDGES)
-        elif known["positions"]:
-            known["deviation"] = _WIDER
-        return cls(len(space.operations), **{**known, **config})
+            defaults.update(_SIZE_ON_EDGES)
+        elif positions:
+            defaults["deviation"] = _WIDER
+        return cls(len(space.operations), **{**defaults, **config})
 
     def sizes(self) -> dict[str, Any]:
-        """Those that differ between operations on nodes and on edges, and the form itself where it
-        is that on nodes.
+        """Return the sizes that differ between operations on nodes and on edges, and the form.
 
-        Every space has that form. Weights of the one on edges serve either, those of nodes do not
-        serve edges: NAS-Bench-101's gave .729 on NAS-Bench-201 with 78 architectures, where fresh
-        ones give .743.
+        Weights of the form on edges work for either form, so that it is not returned. Those of the
+        form on nodes do not work on edges: with NAS-Bench-101's weights tau was 0.729 on
+        NAS-Bench-201 with 78 architectures, with random ones 0.743. Every space has the form on
+        nodes.
         """
         linear = [layer for layer in self.head if isinstance(layer, nn.Linear)]
         head = {"head": linear[0].out_features, "head_layers": len(linear) - 1}
@@ -101,47 +104,52 @@ class GatesEncoder(GraphEncoder):
         return {"hidden": self.state.embedding_dim, **head, **form}
 
     def forward(self, inputs: DenseGraphs | RelaxedGraphs) -> Tensor:
-        """Scores [n] of n graphs; those of relaxed graphs, where nothing is in part, are the scores
-        of the graphs.
+        """Return the scores [n] of n graphs.
+
+        Relaxed graphs without mixtures have the scores of the equal graphs.
         """
-        features = (
-            self._soft(inputs) if isinstance(inputs, RelaxedGraphs) else self.features(inputs)
-        )
+        if isinstance(inputs, RelaxedGraphs):
+            features = self._relaxed_features(inputs)
+        else:
+            features = self.features(inputs)
         scores: Tensor = self.head(features).squeeze(-1)
         return scores
 
     def features(self, inputs: DenseGraphs) -> Tensor:
-        """What is read out [n, hidden]."""
+        """Return the read-out [n, hidden] of n graphs."""
         kinds = self.labels.kinds(inputs.operation, inputs.position)
-        # One gate for each kind of node, not for each node.
-        gates = [nn.functional.embedding(kinds, every) for every in self._gates()]
+        # Gates are computed once for each kind of node, not for each node.
+        gates = [nn.functional.embedding(kinds, gate) for gate in self._gates_of_kinds()]
         read = inputs.is_end if self.on_edges else inputs.is_operation
         return self._flow(gates, ~inputs.is_operation, inputs.incoming, inputs.position, read)
 
-    def _soft(self, graphs: RelaxedGraphs) -> Tensor:
-        # The features of relaxed graphs, [n, hidden]; a mixture's gate is the mean of its
-        # operations' gates.
+    def _relaxed_features(self, graphs: RelaxedGraphs) -> Tensor:
+        """Return the read-out [n, hidden] of relaxed graphs."""
         count, nodes, operations = graphs.mixtures.shape
-        place = torch.arange(nodes)
+        # Position i of a relaxed graph is the index of its node i.
+        position = torch.arange(nodes)
         labels = torch.arange(operations).unsqueeze(1)
-        kinds = self.labels.kinds(labels, place).expand(operations, nodes)
+        kinds = self.labels.kinds(labels, position).expand(operations, nodes)
+        # A mixture's gate is the mean of its operations' gates.
         gates = [
-            torch.einsum("nko,okc->nkc", graphs.mixtures, every[kinds]) for every in self._gates()
+            torch.einsum("nko,okc->nkc", graphs.mixtures, gate[kinds])
+            for gate in self._gates_of_kinds()
         ]
-        entering = (place == 0).expand(count, -1)
-        incoming = graphs.adjacency.T * graphs.presence.unsqueeze(1)
-        read = graphs.presence * (graphs.adjacency.sum(1) == 0 if self.on_edges else place > 0)
-        return self._flow(gates, entering, incoming, place.expand(count, -1), read)
 
-    def _gates(self) -> list[Tensor]:
-        # Of every kind of node, [kinds, hidden] a layer; those of inputs, which come first, are 1.
-        every = self.labels.every()
-        inputs = (
-            torch.arange(len(every)).unsqueeze(1)
-            < len(every) // self.labels.operation.num_embeddings
-        )
+        entering = (position == 0).expand(count, -1)
+        incoming = graphs.adjacency.T * graphs.presence.unsqueeze(1)
+        is_read = graphs.adjacency.sum(1) == 0 if self.on_edges else position > 0
+        read = graphs.presence * is_read
+        return self._flow(gates, entering, incoming, position.expand(count, -1), read)
+
+    def _gates_of_kinds(self) -> list[Tensor]:
+        """Return each layer's gates of every kind of node, [kinds, hidden]."""
+        embeddings = self.labels.all_kinds()
+        # The kinds of inputs come first; their gates are 1.
+        num_inputs = len(embeddings) // self.labels.operation.num_embeddings
+        is_input = torch.arange(len(embeddings)).unsqueeze(1) < num_inputs
         flows = cast("Iterable[EdgeFlow | NodeFlow]", self.convs)
-        return [flow.gates(every).masked_fill(inputs, 1) for flow in flows]
+        return [flow.gates(embeddings).masked_fill(is_input, 1) for flow in flows]
 
     def _flow(
         self,
@@ -151,15 +159,27 @@ class GatesEncoder(GraphEncoder):
         position: Tensor,
         read: Tensor,
     ) -> Tensor:
-        # gates [n, nodes, hidden] a layer; entering bool [n, nodes]: inputs; read: weights of nodes
-        # [n, nodes].
+        """Run the layers and read the states out.
+
+        Args:
+            gates: Gates of each layer, [n, nodes, hidden].
+            entering: Whether a node is an input, bool [n, nodes].
+            incoming: Transposed adjacency matrices, [n, nodes, nodes].
+            position: Positions of the nodes, [n, nodes].
+            read: Weights of the nodes in the read-out, [n, nodes].
+
+        Returns:
+            Features, [n, hidden].
+        """
         x: Tensor = self.state((~entering).long())
-        own = entering.unsqueeze(-1).to(x.dtype)
+        is_input = entering.unsqueeze(-1).to(x.dtype)
         if self.on_edges:
-            x = x * own
+            x = x * is_input
         for index, (conv, gate) in enumerate(zip(self.convs, gates, strict=True)):
+            # A node is an edge of the cell: it reads the vertex that it leaves, the sum over the
+            # edges that enter that vertex.
             if self.on_edges:
-                x = incoming @ x + own * x
+                x = incoming @ x + is_input * x
             x = conv(x if index == 0 else torch.relu(x), gate, incoming)
-        found: Tensor = self.read_out(incoming @ x if self.on_edges else x, position, read)
-        return found
+        features: Tensor = self.read_out(incoming @ x if self.on_edges else x, position, read)
+        return features

@@ -15,23 +15,22 @@ from predictor.encoders.labels import NodeLabels, scoring_head
 
 
 class GcnEncoder(GraphEncoder):
-    """Graph convolutions whose read-out is a further node that every node leads to (Dudziak et al.,
-    NeurIPS 2020).
+    """Graph convolutions read out from a global node (BRP-NAS, Dudziak et al., NeurIPS 2020).
 
-    BRP-NAS, arXiv 2007.08668, with its release: a node sums itself and the nodes that it leads to,
-    without normalisation by degrees; each convolution is followed by layer normalisation, ReLU and
-    dropout; the score is a linear function of the global node. There a node is the one-hot code of
-    its operation, here the embedding of its operation and, where that tells something
-    (`telling_positions`), its position.
+    The encoder of the paper (arXiv 2007.08668) and its release: a node sums itself and the nodes
+    that it leads to, without normalisation by degrees; each convolution is followed by layer
+    normalisation, ReLU and dropout; the score is a linear function of the global node, which has an
+    edge from every node. The paper represents a node by the one-hot code of its operation; here it
+    is the embedding of the operation plus that of the position, where positions are informative.
 
     Args:
-        operations: how many distinct operations (node labels 1 to operations; 0 is the input).
-        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not
-            told.
-        channels: of the nodes' embeddings.
-        hidden: channels of the states (paper: 600).
-        layers: how many convolutions (paper: 4).
-        dropout: behind each (paper: 0.2).
+        operations: Number of distinct operations (node labels 1 to operations; 0 is the input).
+        positions: Number of positions (labels 1 to positions; 0 is the input). 0: positions are not
+            used.
+        channels: Channels of the nodes' embeddings.
+        hidden: Channels of the states (paper: 600).
+        layers: Number of convolutions (paper: 4).
+        dropout: Dropout probability after each convolution (paper: 0.2).
 
     Shapes:
         n graphs -> [n].
@@ -60,19 +59,23 @@ class GcnEncoder(GraphEncoder):
         self.head = scoring_head(hidden, (), dropout)
 
     def forward(self, inputs: DenseGraphs) -> Tensor:
-        """Scores [n] of n graphs."""
+        """Return the scores [n] of n graphs."""
         scores: Tensor = self.head(self.features(inputs)).squeeze(-1)
         return scores
 
     def features(self, inputs: DenseGraphs) -> Tensor:
-        """The global nodes' states [n, hidden]."""
+        """Return the global nodes' states [n, hidden]."""
         labels = self.labels(inputs.operation, inputs.position)
+        # The global node is the last one.
         x = torch.cat([labels, self.everything.expand(len(labels), 1, -1)], dim=1)
-        there = inputs.exists.unsqueeze(1).float()
-        gathered = nn.functional.pad(
-            inputs.incoming.transpose(1, 2) + torch.eye(labels.shape[1]), (0, 1)
+
+        # Row i has 1 for each node that node i sums; the last row sums all that exist.
+        outgoing = inputs.incoming.transpose(1, 2) + torch.eye(labels.shape[1])
+        exists = inputs.exists.unsqueeze(1).float()
+        summed = torch.cat(
+            [nn.functional.pad(outgoing, (0, 1)), nn.functional.pad(exists, (0, 1), value=1.0)],
+            dim=1,
         )
-        gathered = torch.cat([gathered, nn.functional.pad(there, (0, 1), value=1.0)], dim=1)
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            x = self.dropout(torch.relu(norm(flattened(conv, gathered @ x))))
+            x = self.dropout(torch.relu(norm(flattened(conv, summed @ x))))
         return x[:, -1]

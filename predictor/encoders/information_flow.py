@@ -1,4 +1,4 @@
-"""Information that flows through graphs, gated by their operations."""
+"""Layers in which information flows through graphs, gated by their operations."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ from torch import Tensor, nn
 
 
 def flattened(layers: nn.Module, x: Tensor) -> Tensor:
-    """`layers` of states [n, nodes, channels] as products of two matrices, which stay so for a
-    stack of members.
+    """Apply layers to states [n, nodes, channels] as products of two matrices.
+
+    Under `torch.vmap` these become one batched product for a stack of members.
     """
-    found: Tensor = layers(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
-    return found
+    outputs: Tensor = layers(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
+    return outputs
 
 
 class NodeFlow(nn.Module):
-    r"""The graph layer of GATES for operations on nodes (Ning et al., ECCV 2020, arXiv 2004.01899,
-    equation 1).
+    r"""The graph layer of GATES for operations on nodes.
+
+    Ning et al., ECCV 2020 (arXiv 2004.01899), equation 1:
 
     .. math::
         H' = G \odot (A H W) + H W + b
 
     with the rows of :math:`A` the incoming edges: each node takes what flows into it through the
-    gate of its own operation, and keeps its own state. The gates are :math:`G = \sigma(E_{op}
-    W_o)`, made by `gates`.
+    gate of its own operation, and keeps its own state. The gates are
+    :math:`G = \sigma(E_{op} W_o)`, computed by `gates`.
 
     Args:
-        in_channels: of the states.
-        out_channels: of the new states.
-        operation_channels: of the operations' embeddings.
+        in_channels: Channels of the states.
+        out_channels: Channels of the new states.
+        operation_channels: Channels of the operations' embeddings.
 
     Shapes:
         states [n, nodes, in_channels], gates [n, nodes, out_channels], incoming [n, nodes, nodes]
@@ -40,17 +42,15 @@ class NodeFlow(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, operation_channels: int):
         super().__init__()
-        self.in_channels, self.out_channels, self.operation_channels = (
-            in_channels,
-            out_channels,
-            operation_channels,
-        )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.operation_channels = operation_channels
         self.lin = nn.Linear(in_channels, out_channels, bias=False)
         self.gate = nn.Linear(operation_channels, out_channels, bias=False)
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
     def gates(self, operations: Tensor) -> Tensor:
-        """The gates [..., out_channels] of operations' embeddings [..., operation_channels]."""
+        """Return the gates [..., out_channels] of embeddings [..., operation_channels]."""
         return torch.sigmoid(self.gate(operations))
 
     def forward(self, x: Tensor, gates: Tensor, incoming: Tensor) -> Tensor:
@@ -67,22 +67,22 @@ class NodeFlow(nn.Module):
 class EdgeFlow(nn.Module):
     r"""The graph layer of GATES for operations on edges, over a graph whose nodes are these edges.
 
-    The paper's new state of a vertex is the sum of what its edges bring, each the transformed state
-    of the vertex that it leaves through the gate of its operation; an input, which no edge enters,
-    keeps its own:
+    The paper's new state of a vertex is the sum over its incoming edges of the transformed state of
+    the edge's source, passed through the gate of the edge's operation; an input, which no edge
+    enters, keeps its own:
 
     .. math::
         h'_i = \sum_{j \to i} \sigma(e_{ij} W_o + b_o) \odot (W h_j), \quad h'_0 = W h_0
 
-    Here a node holds what one edge brings, :math:`m_{ij}`, so that :math:`h_j` is the sum over the
-    nodes that lead to it. Parallel edges between two vertices are nodes of their own; an edge
-    without an operation is no node. There is no other bias: a vertex that nothing enters stays 0
-    and brings nothing.
+    Here the state of a node is the message of one edge, :math:`m_{ij}`, so that :math:`h_j` is the
+    sum over the nodes that lead to it. Parallel edges between two vertices are separate nodes; an
+    edge without an operation is not a node. There is no other bias: a vertex without incoming edges
+    stays 0 and sends nothing.
 
     Args:
-        in_channels: of the states.
-        out_channels: of the new states.
-        operation_channels: of the operations' embeddings.
+        in_channels: Channels of the states.
+        out_channels: Channels of the new states.
+        operation_channels: Channels of the operations' embeddings.
 
     Shapes:
         states h [n, nodes, in_channels], gates [n, nodes, out_channels], incoming [n, nodes, nodes]
@@ -91,16 +91,14 @@ class EdgeFlow(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, operation_channels: int):
         super().__init__()
-        self.in_channels, self.out_channels, self.operation_channels = (
-            in_channels,
-            out_channels,
-            operation_channels,
-        )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.operation_channels = operation_channels
         self.lin = nn.Linear(in_channels, out_channels, bias=False)
         self.gate = nn.Linear(operation_channels, out_channels)
 
     def gates(self, operations: Tensor) -> Tensor:
-        """The gates [..., out_channels] of operations' embeddings [..., operation_channels]."""
+        """Return the gates [..., out_channels] of embeddings [..., operation_channels]."""
         return torch.sigmoid(self.gate(operations))
 
     def forward(self, x: Tensor, gates: Tensor, incoming: Tensor) -> Tensor:
@@ -114,16 +112,16 @@ class EdgeFlow(nn.Module):
 
 
 class InformationFlow(nn.Module):
-    """Layers of NodeFlow with ReLU between them, some of whose gates pass everything; one pass of
-    TA-GATES.
+    """Layers of NodeFlow with ReLU between them: one pass of TA-GATES.
 
     Args:
-        widths: channels before the first layer and behind each.
+        widths: Channels before the first layer and after each layer.
         operation_channels: of the operations' embeddings.
 
     Shapes:
-        states [n, nodes, widths[0]], operations [n, nodes, operation_channels], passing bool [n,
-        nodes, 1], incoming [n, nodes, nodes] -> [n, nodes, widths[-1]].
+        states [n, nodes, widths[0]], operations [n, nodes, operation_channels], passing bool
+        [n, nodes, 1] (nodes whose gates are 1), incoming [n, nodes, nodes]
+        -> [n, nodes, widths[-1]].
     """
 
     def __init__(self, widths: Sequence[int], operation_channels: int):

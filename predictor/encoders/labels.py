@@ -1,4 +1,4 @@
-"""Embeddings of the labels that nodes of graphs have."""
+"""Embeddings of node labels, the read-out of node states and the head of a score."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class ReadOut(nn.Module):
     """The mean over nodes of a graph, each state weighted by a learned vector of its position.
 
     Args:
-        positions: how many positions (labels 1 to positions; 0 is the input); 0: all states weigh
-            alike.
-        channels: of the states.
+        positions: Number of positions (labels 1 to positions; 0 is the input). 0: all states have
+            the same weight.
+        channels: Channels of the states.
 
     Shapes:
         states [n, nodes, channels] of n graphs -> [n, channels].
@@ -27,19 +27,23 @@ class ReadOut(nn.Module):
         self.weight = nn.Embedding(positions + 1, channels) if positions else None
 
     def forward(self, x: Tensor, position: Tensor, weights: Tensor) -> Tensor:
-        """With the nodes' positions [n, nodes] and their weights in the mean, bool or float [n,
-        nodes].
+        """Return the means of states.
+
+        Args:
+            x: States of the nodes, [n, nodes, channels].
+            position: Positions of the nodes, [n, nodes].
+            weights: Weights of the nodes in the mean, bool or float [n, nodes].
         """
         return mean_over(x if self.weight is None else x * self.weight(position), weights)
 
 
 def scoring_head(channels: int, hidden: Sequence[int], dropout: float) -> nn.Sequential:
-    """Linear layers to one score, each hidden one with ReLU and dropout behind it.
+    """Make linear layers from features to one score, with ReLU and dropout between them.
 
     Args:
-        channels: of the features.
-        hidden: channels of the hidden layers; none: the head is linear.
-        dropout: behind each of them.
+        channels: Channels of the features.
+        hidden: Channels of the hidden layers. Empty: the head is one linear layer.
+        dropout: Dropout probability after each hidden layer.
 
     Shapes:
         features [n, channels] -> [n, 1].
@@ -52,14 +56,14 @@ def scoring_head(channels: int, hidden: Sequence[int], dropout: float) -> nn.Seq
 
 
 class NodeLabels(nn.Module):
-    """A node's embedding: that of its operation plus that of its position.
+    """Embed a node as the sum of the embeddings of its operation and its position.
 
     Args:
-        operations: how many distinct operations (node labels 1 to operations; 0 is the input).
-        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not
-            told.
-        channels: of the embedding.
-        deviation: of the weights at the start.
+        operations: Number of distinct operations (node labels 1 to operations; 0 is the input).
+        positions: Number of positions (labels 1 to positions; 0 is the input). 0: positions are not
+            used.
+        channels: Channels of the embedding.
+        deviation: Standard deviation of the initial weights.
 
     Shapes:
         operation [...], position [...] -> [..., channels].
@@ -74,22 +78,19 @@ class NodeLabels(nn.Module):
                 nn.init.normal_(embedding.weight, std=deviation)
 
     def forward(self, operation: Tensor, position: Tensor) -> Tensor:
-        """Embeddings of nodes with the labels `operation` and `position` (see `spaces.graph`)."""
+        """Embed nodes with the labels `operation` and `position` (see `spaces.graph`)."""
         embedded: Tensor = self.operation(operation)
         return embedded if self.position is None else embedded + self.position(position)
 
-    def every(self) -> Tensor:
-        """The embeddings [kinds, channels] of all kinds of nodes, that is pairs of an operation and
-        a position.
-        """
+    def all_kinds(self) -> Tensor:
+        """Return the embeddings [kinds, channels] of all pairs of an operation and a position."""
         if self.position is None:
             return self.operation.weight
+        # Operation is the slower index; `kinds` depends on it.
         return (self.operation.weight.unsqueeze(1) + self.position.weight).flatten(0, 1)
 
     def kinds(self, operation: Tensor, position: Tensor) -> Tensor:
-        """Which of `every` nodes have, int64 [...]."""
-        return (
-            operation
-            if self.position is None
-            else operation * self.position.num_embeddings + position
-        )
+        """Return the rows of `all_kinds` that nodes have, int64 [...]."""
+        if self.position is None:
+            return operation
+        return operation * self.position.num_embeddings + position

@@ -14,24 +14,25 @@ from spaces.space import Codes, SearchSpace
 
 
 class LstmEncoder(Encoder):
-    """Reads the embeddings of the choices in their order, and scores what the last step puts out.
+    """Read the embeddings of the choices in their order and score the output of the last step.
 
     The baseline of GATES (Ning et al., ECCV 2020, arXiv 2004.01899), with the sizes of its release,
-    aw_nas. Where choices share a candidate's name they share its embedding.
+    aw_nas. Choices that share the name of a candidate share its embedding.
 
     Args:
-        vocabulary: how many distinct candidates all choices have.
-        channels: of the candidates' embeddings (paper: 100).
-        hidden: of the recurrent state (paper: 100).
-        layers: of the LSTM (paper: 1).
-        head: hidden channels of the head (aw_nas: 200, 200, 200).
-        dropout: in the head.
+        vocabulary: Number of distinct candidates of all choices.
+        channels: Channels of the candidates' embeddings (paper: 100).
+        hidden: Channels of the recurrent state (paper: 100).
+        layers: Number of LSTM layers (paper: 1).
+        head: Channels of the head's hidden layers (aw_nas: 200, 200, 200).
+        dropout: Dropout probability in the head.
 
     Shapes:
         tokens, int64 [n, choices] -> [n].
     """
 
     name: ClassVar[str] = "lstm"
+    # torch.vmap has no batching rule for LSTMs.
     stackable: ClassVar[bool] = False
 
     def __init__(
@@ -49,21 +50,21 @@ class LstmEncoder(Encoder):
         self.head = scoring_head(hidden, head, dropout)
 
     @classmethod
-    def of(cls, space: SearchSpace, **config: Any) -> LstmEncoder:
-        """An encoder for a space with fresh weights; `config` as the class takes it."""
+    def from_space(cls, space: SearchSpace, **config: Any) -> LstmEncoder:
+        """Make an encoder for a space with random weights; see `Encoder.from_space`."""
         return cls(len(vocabulary(space)), **config)
 
     @classmethod
     def inputs(cls, space: SearchSpace, codes: Codes) -> Tensor:
-        """The tokens [n, choices] of `codes`, int array [n, choices]."""
+        """Return the tokens [n, choices] of `codes`, int array [n, choices]."""
         return tokens(space, codes)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Scores [n] of tokens [n, choices]."""
+        """Return the scores [n] of tokens [n, choices]."""
         scores: Tensor = self.head(self.features(inputs)).squeeze(1)
         return scores
 
     def features(self, inputs: Tensor) -> Tensor:
-        """What the last step puts out [n, hidden]."""
-        put_out: Tensor = self.lstm(self.embedding(inputs))[0]
-        return put_out[:, -1]
+        """Return the output of the last step [n, hidden] for tokens [n, choices]."""
+        outputs: Tensor = self.lstm(self.embedding(inputs))[0]
+        return outputs[:, -1]

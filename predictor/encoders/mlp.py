@@ -1,4 +1,4 @@
-"""MLP: the baseline that knows neither order nor graph."""
+"""MLP: the baseline without order and graph."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from spaces.space import Codes, SearchSpace
 
 
 class MlpEncoder(Encoder):
-    """Scores the embeddings of all choices, side by side, by linear layers.
+    """Score the concatenated embeddings of all choices by linear layers.
 
-    The baseline of GATES (Ning et al., ECCV 2020, arXiv 2004.01899), whose release gives the MLP
-    the operations' bare indices; here each has an embedding, so that its number means nothing.
+    The baseline of GATES (Ning et al., ECCV 2020, arXiv 2004.01899). The release feeds the MLP the
+    operations' bare indices; here each has an embedding, so that the value of its index has no
+    meaning.
 
     Args:
-        vocabulary: how many distinct candidates all choices have.
-        choices: how many.
-        channels: of the candidates' embeddings.
-        hidden: channels of the layers (aw_nas, the paper's release: 200, 200, 200).
-        dropout: behind each.
+        vocabulary: Number of distinct candidates of all choices.
+        choices: Number of choices.
+        channels: Channels of the candidates' embeddings.
+        hidden: Channels of the hidden layers (aw_nas, the paper's release: 200, 200, 200).
+        dropout: Dropout probability after each hidden layer.
 
     Shapes:
         tokens, int64 [n, choices] -> [n].
@@ -45,21 +46,21 @@ class MlpEncoder(Encoder):
         self.head = scoring_head(choices * channels, hidden, dropout)
 
     @classmethod
-    def of(cls, space: SearchSpace, **config: Any) -> MlpEncoder:
-        """An encoder for a space with fresh weights; `config` as the class takes it."""
+    def from_space(cls, space: SearchSpace, **config: Any) -> MlpEncoder:
+        """Make an encoder for a space with random weights; see `Encoder.from_space`."""
         return cls(len(vocabulary(space)), len(space.choices), **config)
 
     @classmethod
     def inputs(cls, space: SearchSpace, codes: Codes) -> Tensor:
-        """The tokens [n, choices] of `codes`, int array [n, choices]."""
+        """Return the tokens [n, choices] of `codes`, int array [n, choices]."""
         return tokens(space, codes)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Scores [n] of tokens [n, choices]."""
+        """Return the scores [n] of tokens [n, choices]."""
         scores: Tensor = self.head(self.features(inputs)).squeeze(1)
         return scores
 
     def features(self, inputs: Tensor) -> Tensor:
-        """The choices' embeddings [n, choices x channels]."""
+        """Return the concatenated embeddings [n, choices x channels] of tokens [n, choices]."""
         embedded: Tensor = self.embedding(inputs)
         return embedded.flatten(1)

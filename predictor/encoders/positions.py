@@ -1,4 +1,4 @@
-"""Whether the positions of nodes tell what a graph does not."""
+"""Positions of nodes that carry more information than the graph."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ import numpy as np
 from spaces.space import SearchSpace
 
 
-def telling_positions(space: SearchSpace) -> int:
-    """How many positions an encoder of the space's graphs is to tell apart; 0 where they mean
-    nothing.
+def informative_positions(space: SearchSpace) -> int:
+    """Return the number of positions that an encoder of the space's graphs distinguishes.
 
-    Along a chain the same operation has other shapes and another worth at each position. Vertices
-    of a cell that is repeated over the whole network have one shape, and their numbers are a matter
-    of spelling: an encoder that does not see them gives isomorphic cells one score. Several cells
-    of one architecture (graphs with several outputs, as of DARTS) are told apart by positions
-    again.
+    Along a chain the same operation has other shapes and another effect at each position. The
+    vertices of a cell that is repeated over the whole network have one shape, and their numbers are
+    arbitrary: an encoder without positions gives isomorphic cells one score. Where an
+    architecture has several cells (graphs with several outputs, as in DARTS), positions distinguish
+    them.
+
+    Returns:
+        `space.positions`, or 0 where positions have no meaning.
     """
     if not space.repeats_cells:
         return space.positions
+
+    # All graphs of the space have the same number of outputs, so that one sample is enough.
     graphs = space.graphs(space.sample(np.random.default_rng(0), 1))
     sources = set(graphs.edge_index[0].tolist())
-    ends = [
+    outputs = [
         node
         for node, label in enumerate(graphs.operation.tolist())
         if label and node not in sources
     ]
-    return 0 if len(ends) == 1 else space.positions
+    return 0 if len(outputs) == 1 else space.positions

@@ -7,36 +7,43 @@ from torch import Tensor
 
 
 def reachable(adjacency: Tensor) -> Tensor:
-    """Whether a path leads from one node to another, or they are one.
+    """Compute which nodes a directed path connects.
 
     Args:
-        adjacency: bool tensor [n, nodes, nodes], true where an edge leads from the second index to
+        adjacency: Bool tensor [n, nodes, nodes], true where an edge leads from the second index to
             the third.
 
     Returns:
-        Bool tensor of the same shape.
+        Bool tensor of the same shape, true where a path of any length, 0 included, leads from the
+        second index to the third.
     """
     closure = adjacency | torch.eye(adjacency.shape[-1], dtype=torch.bool, device=adjacency.device)
-    length = 1  # of the paths that are in it
+    # Each product doubles the length of the paths that the closure contains.
+    length = 1
     while length < adjacency.shape[-1] - 1:
         longer = torch.bmm(closure.float(), closure.float()) > 0
         if torch.equal(longer, closure):
             break
-        closure, length = longer, 2 * length
+        closure = longer
+        length *= 2
     return closure
 
 
 def depths(adjacency: Tensor) -> Tensor:
-    """The length of the longest path that ends in a node: int64 tensor [n, nodes]; `adjacency` as
-    for `reachable`.
+    """Compute the length of the longest path that ends in each node.
 
-    Graphs with a cycle have no longest path; there it is the number of nodes.
+    Args:
+        adjacency: Bool tensor [n, nodes, nodes], as in `reachable`.
+
+    Returns:
+        Int64 tensor [n, nodes]. Nodes behind a cycle, which have no longest path, have the number
+        of nodes.
     """
     nodes = adjacency.shape[-1]
-    found = adjacency.new_zeros(adjacency.shape[:-1], dtype=torch.int64)
+    depth = adjacency.new_zeros(adjacency.shape[:-1], dtype=torch.int64)
     for _ in range(nodes):
-        longer = torch.where(adjacency, found.unsqueeze(-1) + 1, 0).amax(-2)
-        if torch.equal(longer, found):
+        longer = torch.where(adjacency, depth.unsqueeze(-1) + 1, 0).amax(-2)
+        if torch.equal(longer, depth):
             break
-        found = longer
-    return found
+        depth = longer
+    return depth

@@ -34,6 +34,19 @@ def register_encoder(name: str) -> Callable[[E], E]:
 
     Args:
         name: Name of the encoder; it can be taken once.
+
+    Example:
+        >>> import predictor
+        >>> import spaces
+        >>> from predictor.encoders.mlp import MlpEncoder
+        >>> @predictor.register_encoder("small-mlp")
+        ... class SmallMlpEncoder(MlpEncoder):
+        ...     name = "small-mlp"
+        ...     @classmethod
+        ...     def from_space(cls, space, **config):
+        ...         return super().from_space(space, **{"hidden": (16,), **config})
+        >>> predictor.make("small-mlp", spaces.get("spos-tiny")).encoder
+        'small-mlp'
     """
     return ENCODERS.register(name)
 
@@ -44,5 +57,5 @@ def available() -> list[str]:
 
 
 def encoder_class(name: str) -> type[Encoder]:
-    """Return the encoder of a name; raises UnknownName."""
+    """Return the Encoder class of a name; raises UnknownName."""
     return ENCODERS.get(name)

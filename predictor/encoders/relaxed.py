@@ -1,4 +1,4 @@
-"""Graphs of architectures that are distributions over candidates, for gradients to flow through."""
+"""Graphs of architectures that are distributions over candidates."""
 
 from __future__ import annotations
 
@@ -12,22 +12,19 @@ from spaces.space import SearchSpace
 
 
 def relaxed_graphs(space: SearchSpace, probabilities: Sequence[Tensor]) -> RelaxedGraphs:
-    """The graphs of independent probabilities of candidates.
+    """Build the graphs of independent probabilities of candidates, differentiably.
 
-    A node of a chain is the mixture of its candidates. An edge of NAS-Bench-201 is there as far as
-    it carries something, something arrives, and what it gives arrives at the output; equal to the
-    graph where one candidate is certain.
+    Where every choice has one certain candidate they equal the architectures' graphs.
 
     Args:
-        space: a chain, or nasbench201.
-        probabilities: for each choice a float tensor [candidates] or [n, candidates].
+        space: A space that has relaxed graphs: a chain or nasbench201.
+        probabilities: For each choice a float tensor [candidates] or [n, candidates].
 
     Raises:
-        NotRelaxable: a space of another kind.
-        InvalidValues: the probabilities do not fit the choices; the choice is named.
+        NotRelaxable: The space has no relaxed graphs.
+        InvalidValues: The probabilities do not fit the choices; the message names the choice.
     """
-    given = _checked(space, probabilities)
-    graphs = space.relaxed_graphs(given)
+    graphs = space.relaxed_graphs(_batched(space, probabilities))
     if graphs is None:
         raise NotRelaxable(
             f"relaxed architectures are scored for chains and nasbench201, not for {space.name}"
@@ -35,18 +32,20 @@ def relaxed_graphs(space: SearchSpace, probabilities: Sequence[Tensor]) -> Relax
     return graphs
 
 
-def _checked(space: SearchSpace, probabilities: Sequence[Tensor]) -> list[Tensor]:
+def _batched(space: SearchSpace, probabilities: Sequence[Tensor]) -> list[Tensor]:
+    """Return probabilities as tensors [n, candidates], checked."""
     if len(probabilities) != len(space.choices):
         raise InvalidValues(
             f"{space.name} has {len(space.choices)} choices; got probabilities of"
             f" {len(probabilities)}"
         )
-    found = []
+
+    batched = []
     for choice, values in zip(space.choices, probabilities, strict=True):
         if values.dim() not in (1, 2) or values.shape[-1] != len(choice.candidates):
             raise InvalidValues(
                 f"{choice.key}: probabilities have the shape [{len(choice.candidates)}] or "
                 f"[n, {len(choice.candidates)}], not {list(values.shape)}"
             )
-        found.append(values.reshape(-1, values.shape[-1]))
-    return found
+        batched.append(values.reshape(-1, values.shape[-1]))
+    return batched

@@ -15,7 +15,7 @@ from predictor.encoders.base import GraphEncoder
 from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.information_flow import InformationFlow, flattened
 from predictor.encoders.labels import NodeLabels, ReadOut, scoring_head
-from predictor.encoders.positions import telling_positions
+from predictor.encoders.positions import informative_positions
 from predictor.errors import InvalidValues
 from spaces.errors import InvalidParameter
 from spaces.space import SearchSpace
@@ -27,40 +27,42 @@ _WITHOUT_WEIGHTS = re.compile(r"skip|identity|zero|output|none|pool", re.IGNOREC
 
 
 class TaGatesEncoder(GraphEncoder):
-    r"""The encoding of TA-GATES (Ning et al., NeurIPS 2022), for operations on nodes.
+    r"""The encoder of TA-GATES (Ning et al., NeurIPS 2022), for operations on nodes.
 
-    Each of T steps, as in training, sends information forward through gates of the operations,
-    turns what arrives at the end into information that flows backward over the transposed graph,
-    and updates the operations' embeddings:
+    Each of T steps mimics a step of training: it sends information forward through the gates of the
+    operations, turns the states at the outputs into information that flows backward over the
+    transposed graph, and updates the operations' embeddings:
 
     .. math::
         e_{t+1} = e_t + 0.1 \, \mathrm{MLP}([\bar e_t, \bar h_t, b_t])
 
-    with :math:`h` and :math:`b` a node's states after the passes, and a bar where no gradient
-    flows. Only operations with weights are updated; the gates of skips and outputs are 1 (as far as
-    the operations' names tell). The score is that of the last step.
+    with :math:`h` and :math:`b` a node's states after the passes, and a bar where the gradient is
+    stopped. Only operations with weights are updated, and the gates of skips and outputs are 1;
+    both are recognised by the operations' names. The score is that of the last step.
 
-    Two operations of one kind start alike, as weights before their random initialisation would: the
-    paper breaks the symmetry by zero-cost features of each operation. With `zero_cost` features
-    their embedding is added where the graphs have them, and that of zeros where they have none.
-    Without, only positions tell such operations apart, and only where they mean something
-    (`telling_positions`).
+    Two operations of one kind start with equal embeddings; the paper breaks the symmetry by
+    zero-cost features of each operation. With `zero_cost` features their embedding is added, that
+    of zeros where the graphs have none. Without them only positions distinguish such operations,
+    where they are informative (`informative_positions`).
 
     Args:
-        operations: the operations' names (node labels 1 to len(operations); 0 is the input).
-        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not
-            told.
-        operation_channels: of the operations' embeddings (paper: 48).
-        state_channels: of the nodes' states at the start (paper: 96).
-        hidden: channels of the passes' states (paper: 128).
-        layers: of each pass (paper: 5 for operations on nodes, 3 for operations on edges).
-        steps: T (paper: 2 to 4).
-        update_scale: of the updates (paper: 0.1).
-        zero_cost: how many features an operation has (paper: 7); 0: none.
-        zero_cost_scale: of their embedding (paper: 0.1).
-        head: hidden channels of the head (paper: 200; on NAS-Bench-201 five times 300).
-        anytime: whether each step has a head of its own, and is trained.
-        dropout: in the head.
+        operations: Names of the operations (node labels 1 to len(operations); 0 is the input).
+        positions: Number of positions (labels 1 to positions; 0 is the input). 0: positions are not
+            used.
+        operation_channels: Channels of the operations' embeddings (paper: 48).
+        state_channels: Channels of the nodes' initial states (paper: 96).
+        hidden: Channels of the states in the passes (paper: 128).
+        layers: Layers of each pass (paper: 5 for operations on nodes, 3 for operations on edges).
+        steps: T, at least 1 (paper: 2 to 4).
+        update_scale: Factor of the updates (paper: 0.1).
+        zero_cost: Number of zero-cost features of an operation (paper: 7). 0: none.
+        zero_cost_scale: Factor of their embedding (paper: 0.1).
+        head: Channels of the head's hidden layers (paper: 200; on NAS-Bench-201 five times 300).
+        anytime: Whether each step has its own head and enters the loss.
+        dropout: Dropout probability in the head.
+
+    Raises:
+        InvalidParameter: `steps` is less than 1.
 
     Shapes:
         n graphs -> [n].
@@ -88,8 +90,13 @@ class TaGatesEncoder(GraphEncoder):
         super().__init__()
         if steps < 1:
             raise InvalidParameter(f"steps: TA-GATES takes at least 1, not {steps}")
-        self.steps, self.update_scale, self.zero_cost_scale = steps, update_scale, zero_cost_scale
-        self.zero_cost, self.anytime = zero_cost, anytime
+        self.steps = steps
+        self.update_scale = update_scale
+        self.zero_cost = zero_cost
+        self.zero_cost_scale = zero_cost_scale
+        self.anytime = anytime
+
+        # Not persistent: both follow from the operations' names.
         self.passing: Tensor
         self.register_buffer("passing", _named(_PASSING, operations), persistent=False)
         self.without_weights: Tensor
@@ -113,6 +120,7 @@ class TaGatesEncoder(GraphEncoder):
             )
         if zero_cost:
             widths = (nn.Linear(zero_cost, 64), nn.ReLU(), nn.Linear(64, 128), nn.ReLU())
+            # Named for the symmetry that it breaks; the name is part of files.
             self.broken = nn.Sequential(*widths, nn.Linear(128, operation_channels))
         self.read_out = ReadOut(positions, hidden)
         self.heads = nn.ModuleList(
@@ -120,65 +128,79 @@ class TaGatesEncoder(GraphEncoder):
         )
 
     @classmethod
-    def of(cls, space: SearchSpace, **config: Any) -> TaGatesEncoder:
-        """An encoder for a space with fresh weights; `config` as the class takes it."""
-        return cls(space.operations, **{"positions": telling_positions(space), **config})
+    def from_space(cls, space: SearchSpace, **config: Any) -> TaGatesEncoder:
+        """Make an encoder for a space with random weights; see `Encoder.from_space`."""
+        return cls(space.operations, **{"positions": informative_positions(space), **config})
 
     def forward(self, inputs: DenseGraphs, every_step: bool = False) -> Tensor:
-        """Scores [n] of n graphs; `every_step`: those of every step, [n, steps], the last of which
-        are the scores.
+        """Score n graphs.
 
-        With `anytime` a step has its own head and can predict what training reaches by its share of
-        the epochs; see `predictor.ensemble.losses.anytime`.
+        With `anytime` each step has its own head and can predict the accuracy after its fraction of
+        the training epochs; see `predictor.ensemble.losses.anytime`.
+
+        Args:
+            inputs: The graphs.
+            every_step: Whether to return the scores of every step.
+
+        Returns:
+            Scores [n], or [n, steps] with `every_step`, the last column of which are the scores.
         """
         if not every_step:
             scores: Tensor = self.heads[-1](self.features(inputs)).squeeze(-1)
             return scores
+
         heads = self.heads if len(self.heads) > 1 else [self.heads[-1]] * self.steps
         return torch.cat(
-            [head(read) for head, read in zip(heads, self._steps(inputs), strict=True)], dim=-1
+            [head(features) for head, features in zip(heads, self._steps(inputs), strict=True)],
+            dim=-1,
         )
 
     def features(self, inputs: DenseGraphs) -> Tensor:
-        """What is read out after the last step [n, hidden]."""
+        """Return the read-out after the last step [n, hidden]."""
         return self._steps(inputs)[-1]
 
     def _steps(self, graphs: DenseGraphs) -> list[Tensor]:
-        # What is read out after each forward pass, [n, hidden].
+        """Return the read-out after each forward pass, [n, hidden]."""
         operations = self.labels(graphs.operation, graphs.position)
         if self.zero_cost:
             broken = flattened(self.broken, self._zero_cost(graphs))
             operations = operations + self.zero_cost_scale * broken
+
         passing = self.passing[graphs.operation].unsqueeze(-1)
         fixed = self.without_weights[graphs.operation].unsqueeze(-1)
-        incoming, outgoing = graphs.incoming, graphs.incoming.transpose(-1, -2)
+        outgoing = graphs.incoming.transpose(-1, -2)
         start = self.state(graphs.is_operation.long())
         ends = graphs.is_end.unsqueeze(-1)
-        found = []
+        read_outs = []
         for step in range(self.steps):
-            x = self.forward_pass(start, operations, passing, incoming)
-            found.append(self.read_out(x, graphs.position, graphs.is_operation))
+            x = self.forward_pass(start, operations, passing, graphs.incoming)
+            read_outs.append(self.read_out(x, graphs.position, graphs.is_operation))
             if step < self.steps - 1:
+                # The information that flows backward starts at the outputs.
                 turned = torch.where(ends, flattened(self.turn, x), 0)
                 back = self.backward_pass(turned, operations, passing, outgoing)
                 change = flattened(
                     self.update, torch.cat([operations.detach(), x.detach(), back], dim=-1)
                 )
                 operations = operations + self.update_scale * torch.where(fixed, 0, change)
-        return found
+        return read_outs
 
     def _zero_cost(self, graphs: DenseGraphs) -> Tensor:
-        given = graphs.features
-        if not given.shape[-1]:
-            return given.new_zeros(*given.shape[:-1], self.zero_cost)
-        if given.shape[-1] != self.zero_cost:
+        """Return the graphs' zero-cost features, [n, nodes, zero_cost], or zeros without any."""
+        features = graphs.features
+        if not features.shape[-1]:
+            return features.new_zeros(*features.shape[:-1], self.zero_cost)
+        if features.shape[-1] != self.zero_cost:
             raise InvalidValues(
                 f"zero_cost: {self.zero_cost} features an operation are expected, not"
-                f" {given.shape[-1]}"
+                f" {features.shape[-1]}"
             )
-        return given
+        return features
 
 
 def _named(pattern: re.Pattern[str], operations: Sequence[str]) -> Tensor:
-    # Bool [operations + 1]: whether an operation is named so; the input always is.
+    """Return bool [operations + 1]: whether the name of a label's operation matches.
+
+    Label 0, the input, always does.
+    """
     return torch.tensor([True, *(pattern.search(name) is not None for name in operations)])

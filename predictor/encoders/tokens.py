@@ -1,4 +1,4 @@
-"""Architectures as sequences of choices, for encoders that see no graph."""
+"""Architectures as sequences of choices, for encoders that do not use graphs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from spaces.space import Codes, SearchSpace
 
 
 def vocabulary(space: SearchSpace) -> list[str]:
-    """The distinct candidates of all choices, in the order in which they first stand; a token
-    indexes them.
-    """
+    """Return the distinct candidates of all choices, in the order of their first occurrence."""
     return list(dict.fromkeys(name for choice in space.choices for name in choice.candidates))
 
 
 def tokens(space: SearchSpace, codes: Codes) -> Tensor:
-    """The candidates taken by `codes`, int array [n, choices], as tokens: int64 tensor [n,
-    choices].
+    """Convert architectures to indices of the vocabulary.
+
+    Args:
+        space: Space of the architectures.
+        codes: Their codes, int array [n, choices].
+
+    Returns:
+        The token of each choice's candidate, int64 tensor [n, choices].
     """
-    number = {name: index for index, name in enumerate(vocabulary(space))}
-    found = np.empty(codes.shape, dtype=np.int64)
+    token_of = {name: token for token, name in enumerate(vocabulary(space))}
+    sequences = np.empty(codes.shape, dtype=np.int64)
     for column, choice in enumerate(space.choices):
-        found[:, column] = np.array([number[name] for name in choice.candidates])[codes[:, column]]
-    return torch.from_numpy(found)
+        choice_tokens = np.array([token_of[name] for name in choice.candidates])
+        sequences[:, column] = choice_tokens[codes[:, column]]
+    return torch.from_numpy(sequences)

@@ -18,14 +18,13 @@ from spaces.space import Codes, SearchSpace
 
 
 class TransformerLayer(nn.Module):
-    """Self-attention where a mask allows it, then two linear layers; each with a residual and
-    normalisation behind.
+    """Masked self-attention, then two linear layers, each with a residual and a normalisation.
 
     Args:
-        channels: of the states.
-        heads: of the attention.
-        hidden: between the two linear layers.
-        dropout: of both parts' outputs.
+        channels: Channels of the states.
+        heads: Number of attention heads.
+        hidden: Channels between the two linear layers.
+        dropout: Dropout probability in the linear layers and of both outputs.
 
     Shapes:
         states [n, nodes, channels], mask bool [n, nodes, nodes] -> [n, nodes, channels].
@@ -33,7 +32,8 @@ class TransformerLayer(nn.Module):
 
     def __init__(self, channels: int, heads: int, hidden: int, dropout: float):
         super().__init__()
-        self.channels, self.heads = channels, heads
+        self.channels = channels
+        self.heads = heads
         self.projections = nn.Linear(channels, 3 * channels)
         self.out = nn.Linear(channels, channels)
         self.feed_forward = nn.Sequential(
@@ -44,10 +44,11 @@ class TransformerLayer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x = self.norms[0](x + self.dropout(flattened(self.out, self._attended(x, mask))))
-        found: Tensor = self.norms[1](x + self.dropout(flattened(self.feed_forward, x)))
-        return found
+        outputs: Tensor = self.norms[1](x + self.dropout(flattened(self.feed_forward, x)))
+        return outputs
 
     def _attended(self, x: Tensor, mask: Tensor) -> Tensor:
+        # [n, nodes, 3 channels] -> 3 of [n, heads, nodes, channels / heads].
         shape = (*x.shape[:2], 3, self.heads, self.channels // self.heads)
         query, key, value = flattened(self.projections, x).reshape(shape).permute(2, 0, 3, 1, 4)
         weights = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
@@ -59,25 +60,27 @@ class TransformerLayer(nn.Module):
 
 
 class TransformerEncoder(GraphEncoder):
-    """A transformer in which nodes attend to those before and behind them (Luo et al., NeurIPS
-    2023).
+    """A transformer whose nodes attend to their ancestors and descendants.
 
-    DAGformer, arXiv 2210.13148: attention is restricted to nodes that a directed path of any length
-    connects, and a node's depth, the longest path that ends in it, is told by sines and cosines.
-    Where positions tell something (`telling_positions`) their embedding is added to the
-    operation's: a depth can hold several choices. The score is read from the mean over the nodes
-    without the input.
+    DAGformer (Luo et al., NeurIPS 2023, arXiv 2210.13148): attention is restricted to nodes that a
+    directed path of any length connects, and sines and cosines encode a node's depth, the longest
+    path that ends in it. Where positions are informative (`informative_positions`) their embedding
+    is added to the operation's, since several choices can have one depth. The score is computed
+    from the mean over the nodes without the input.
 
     Args:
-        operations: how many distinct operations (node labels 1 to operations; 0 is the input).
-        positions: how many positions (labels 1 to positions; 0 is the input); 0: positions are not
-            told.
-        channels: of the states.
-        heads: of the attention; twice as many divide the channels.
-        layers: how many.
-        hidden: channels between the two linear layers of each.
-        head: hidden channels of the head.
-        dropout: in layers and head.
+        operations: Number of distinct operations (node labels 1 to operations; 0 is the input).
+        positions: Number of positions (labels 1 to positions; 0 is the input). 0: positions are not
+            used.
+        channels: Channels of the states, a multiple of 2 heads.
+        heads: Number of attention heads.
+        layers: Number of layers.
+        hidden: Channels between the two linear layers of each layer.
+        head: Channels of the head's hidden layer.
+        dropout: Dropout probability in layers and head.
+
+    Raises:
+        InvalidParameter: `channels` is not a multiple of 2 `heads`.
 
     Shapes:
         n graphs with their paths -> [n].
@@ -109,19 +112,18 @@ class TransformerEncoder(GraphEncoder):
 
     @classmethod
     def inputs(cls, space: SearchSpace, codes: Codes) -> tuple[DenseGraphs, Tensor, Tensor]:
-        """The graphs of `codes` [n, choices], which nodes may attend [n, nodes, nodes], and their
-        depths [n, nodes].
-        """
+        """Return the graphs of architectures with their paths; see `with_paths`."""
         return with_paths(DenseGraphs.from_batch(space.graphs(codes)))
 
     def forward(self, inputs: tuple[DenseGraphs, Tensor, Tensor]) -> Tensor:
-        """Scores [n] of n graphs with their paths."""
+        """Return the scores [n] of n graphs with their paths."""
         scores: Tensor = self.head(self.features(inputs)).squeeze(-1)
         return scores
 
     def features(self, inputs: tuple[DenseGraphs, Tensor, Tensor]) -> Tensor:
-        """The mean states [n, channels] of the nodes without the input."""
+        """Return the mean states [n, channels] of the nodes without the input."""
         graphs, mask, depth = inputs
+        # Padding has the label of the input and must be 0.
         embedded = self.labels(graphs.operation, graphs.position) * graphs.exists.unsqueeze(-1)
         x = embedded + sinusoids(depth, embedded.shape[-1])
         for layer in self.layers:
@@ -130,16 +132,22 @@ class TransformerEncoder(GraphEncoder):
 
 
 def with_paths(graphs: DenseGraphs) -> tuple[DenseGraphs, Tensor, Tensor]:
-    """Graphs, which of their nodes a path connects, bool [n, nodes, nodes], and the nodes' depths,
-    int64 [n, nodes].
+    """Compute the paths of graphs.
+
+    Returns:
+        The graphs, whether a path connects two nodes in either direction, bool [n, nodes, nodes],
+        and the nodes' depths, int64 [n, nodes].
     """
     adjacency = graphs.incoming.transpose(1, 2) > 0
-    before = reachable(adjacency)
-    return graphs, before | before.transpose(1, 2), depths(adjacency)
+    reaches = reachable(adjacency)
+    return graphs, reaches | reaches.transpose(1, 2), depths(adjacency)
 
 
 def sinusoids(depth: Tensor, channels: int) -> Tensor:
-    """The sinusoidal encoding of depths [...] by an even number of channels: [..., channels]."""
+    """Encode depths [...] by sines and cosines of an even number of channels: [..., channels].
+
+    Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.5.
+    """
     steps = torch.arange(0, channels, 2, device=depth.device)
     angles = depth.unsqueeze(-1) * torch.exp(steps * (-math.log(10000.0) / channels))
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)

@@ -1,4 +1,4 @@
-"""From the scores of an ensemble to values with a deviation."""
+"""Calibration of an ensemble's scores to values with a deviation."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from predictor.ranks import NormalScores
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-_KNOTS = (
-    17  # of the curve from ranks to values; all of the values would make it jump between close ones
-)
-_LEAST_SLOPE = 0.05  # deviations of the values' normal scores per deviation of the scores
-_WITHIN = 0.683  # of a normal distribution lies within one deviation
-_LEAST_NOISE = 0.5  # of a member's deviation, whatever members differ by
+# Points of the curve from ranks to values; with all values it would jump between close ones.
+_KNOTS = 17
+# Deviations of the values' normal scores per deviation of the scores.
+_MIN_SLOPE = 0.05
+# Fraction of a normal distribution within one deviation.
+_WITHIN_DEVIATION = 0.683
+# Least noise as a fraction of a single member's deviation, however much members disagree.
+_MIN_NOISE = 0.5
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A line from mean score to the normal score of a value's rank, from there a curve to the
-    value, and a deviation.
+    """A line from mean score to the normal score of a value's rank, and a curve to the value.
 
-    A ranking loss gives each member scores on an origin and a scale of its own; `centres` and
-    `scales` take them away. The line is fitted on out-of-fold scores: of each architecture by the
-    member that did not train on it, since scores of architectures that were trained on separate too
-    well. The deviation from it is the one that 68% of them keep, so that a few networks that fail
-    altogether do not widen it for all; what single members differ by is taken off it, and comes
-    back as the deviation of their mean. The curve follows the values' own distribution: accuracies
-    crowd below a best one, which a line would overshoot.
+    A ranking loss leaves the origin and the scale of each member's scores undetermined; `centres`
+    and `scales` normalise them. The line is fitted on out-of-fold scores, of each architecture by
+    the member that was not trained on it, since scores of training architectures are separated too
+    well. The deviation from the line is the one that 68% of them keep, so that a few networks that
+    fail to train do not widen it for all; the variance among members is subtracted from it and
+    returns as the variance of their mean. The curve follows the distribution of the values:
+    accuracies crowd below a best one, which a line would overshoot.
 
     Args:
-        slope: normal score per score; positive, so that ranks are kept.
-        intercept: normal score at score 0.
-        noise: deviation of normal scores from the line that all members share.
-        centres: each member's mean score over a uniform sample of the space, [members].
-        scales: each member's deviation there, [members].
-        curve: from normal scores to values.
+        slope: Normal score per score; positive, so that ranks are preserved.
+        intercept: Normal score at score 0.
+        noise: Deviation of normal scores from the line that all members share.
+        centres: Each member's mean score over a uniform sample of the space, [members].
+        scales: Each member's deviation over that sample, [members].
+        curve: Map from normal scores to values.
     """
 
     slope: float
@@ -63,27 +63,33 @@ class Calibration:
         """Fit the line by least squares.
 
         Args:
-            scores: out-of-fold, [n].
-            values: [n].
-            fold: the member that gave each score, [n].
-            reference: all members' scores of a uniform sample of the space, [members, m].
+            scores: Out-of-fold scores, [n].
+            values: Values, [n].
+            fold: The member that gave each score, [n].
+            reference: All members' scores of a uniform sample of the space, [members, m].
         """
-        centres, spread = reference.mean(1), reference.std(1)
+        centres = reference.mean(1)
+        spread = reference.std(1)
         scales = np.where(spread > 0, spread, 1.0)
         scores = (scores - centres[fold]) / scales[fold]
-        ranks = NormalScores.of(values)
+        ranks = NormalScores.from_values(values)
         targets = ranks.to_scores(values)
+
         variance = scores.var()
         covariance = ((scores - scores.mean()) * (targets - targets.mean())).mean()
-        # A few architectures may by chance tell of no slope, or of a negative one; the ranking
-        # stays.
-        least = _LEAST_SLOPE * float(targets.std())
-        slope = max(float(covariance / variance), least) if variance > 0 else least
+        # A few architectures may by chance give a slope of 0 or below, which would lose the
+        # ranking.
+        min_slope = _MIN_SLOPE * float(targets.std())
+        slope = max(float(covariance / variance), min_slope) if variance > 0 else min_slope
         intercept = float(targets.mean() - slope * scores.mean())
-        one = float(np.quantile(np.abs(targets - intercept - slope * scores), _WITHIN))
-        standard = (reference - centres[:, None]) / scales[:, None]
-        apart = slope**2 * float(np.median(_variance_of_mean(standard))) * len(reference)
-        noise = float(np.sqrt(max(one**2 - apart, (_LEAST_NOISE * one) ** 2)))
+
+        errors = np.abs(targets - intercept - slope * scores)
+        member_deviation = float(np.quantile(errors, _WITHIN_DEVIATION))
+        normalised = (reference - centres[:, None]) / scales[:, None]
+        # The median over the sample of the variance among single members.
+        disagreement = slope**2 * float(np.median(_variance_of_mean(normalised))) * len(reference)
+        min_variance = (_MIN_NOISE * member_deviation) ** 2
+        noise = float(np.sqrt(max(member_deviation**2 - disagreement, min_variance)))
         return cls(
             slope,
             intercept,
@@ -94,37 +100,41 @@ class Calibration:
         )
 
     def apply(self, scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean [n] and deviation [n], in the unit of the values, of members' scores [members,
-        n].
+        """Convert scores to values.
+
+        Args:
+            scores: Scores of all members, [members, n].
+
+        Returns:
+            Mean [n] and deviation [n], in the unit of the values.
         """
         scores = (scores - np.array(self.centres)[:, None]) / np.array(self.scales)[:, None]
         mean = self.intercept + self.slope * scores.mean(0)
         deviation = np.sqrt(self.noise**2 + self.slope**2 * _variance_of_mean(scores))
         return self.curve.to_values(mean), self.curve.spread(mean, deviation)
 
-    def mean_of(self, scores: Tensor) -> Tensor:
-        """The mean of `apply`, as a tensor [n] of members' scores, tensor [members, n]."""
-        centres, scales = (scores.new_tensor(each)[:, None] for each in (self.centres, self.scales))
+    def relaxed_mean(self, scores: Tensor) -> Tensor:
+        """Return the mean of `apply` as a tensor [n] of scores, a tensor [members, n]."""
+        centres = scores.new_tensor(self.centres)[:, None]
+        scales = scores.new_tensor(self.scales)[:, None]
         mean: Tensor = self.intercept + self.slope * ((scores - centres) / scales).mean(0)
         return self.curve.to_values_relaxed(mean)
 
     def to_dict(self) -> dict[str, Any]:
-        """Name -> value, as JSON has them."""
+        """Return the fields by name, as JSON."""
         curve = {"scores": self.curve.scores.tolist(), "values": self.curve.values.tolist()}
         return {**asdict(self), "curve": curve}
 
     @classmethod
-    def from_dict(cls, found: Mapping[str, Any]) -> Calibration:
-        """The calibration of what `to_dict` told; raises TypeError where it is none.
-
-        Files from before the curve have a line to values; for them it is the identity.
-        """
-        told = found.get("curve", {"scores": [0, 1], "values": [0, 1]})
-        curve = {name: np.asarray(values, dtype=np.float64) for name, values in told.items()}
-        return cls(**{**found, "curve": NormalScores(**curve)})
+    def from_dict(cls, fields: Mapping[str, Any]) -> Calibration:
+        """Rebuild a calibration from its `to_dict`; raises TypeError for other fields."""
+        # Files from before the curve have a line to values; its curve is the identity.
+        points = fields.get("curve", {"scores": [0, 1], "values": [0, 1]})
+        curve = {name: np.asarray(values, dtype=np.float64) for name, values in points.items()}
+        return cls(**{**fields, "curve": NormalScores(**curve)})
 
 
 def _variance_of_mean(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The variance [n] of the mean of members' scores [members, n]."""
-    found: NDArray[np.float64] = scores.var(0) / max(len(scores) - 1, 1)
-    return found
+    """Return the variance [n] of the mean of members' scores [members, n]."""
+    variance: NDArray[np.float64] = scores.var(0) / max(len(scores) - 1, 1)
+    return variance

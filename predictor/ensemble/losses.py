@@ -1,10 +1,8 @@
-"""Losses that compare architectures, by name: pairwise hinge, pairwise cross-entropy, ListMLE,
-squared error.
+"""Losses by name: pairwise hinge, pairwise cross-entropy, ListMLE and squared error.
 
-All take the scores and the values of a batch and compare every architecture with every other at
-once. Two values are compared only where they differ by more than a threshold: what lies within the
-noise of training teaches nothing. Dimensions before the last are batches of their own, such as one
-for each member of an ensemble.
+The ranking losses compare every architecture of a batch with every other. Two values are compared
+only where they differ by more than a threshold, since smaller differences are noise of training.
+Dimensions before the last are separate batches, such as one for each member of an ensemble.
 """
 
 from __future__ import annotations
@@ -19,28 +17,31 @@ from torch import Tensor
 from spaces.errors import InvalidParameter, UnknownName
 
 Loss: TypeAlias = Callable[[Tensor, Tensor, torch.Generator | None], Tensor]
-"""Of scores [..., n] and values [..., n], greater is better; a tensor [...]."""
+"""Function of scores [..., n], values [..., n] and a generator that returns losses [...]."""
 
 MARGIN = 0.1
+"""Difference of two scores beyond which the hinge loss is 0."""
+
 PAIRS_PER_GRAPH = 4
+"""Pairs per architecture that the hinge loss compares at most."""
 
 
 def available() -> list[str]:
-    """The names of losses."""
+    """Return the names of all losses."""
     return list(_LOSSES)
 
 
 def loss(name: str, threshold: float = 0.0) -> Loss:
-    """The loss of a name.
+    """Return a loss by name.
 
     Args:
-        name: hinge, bce, listmle or mse.
-        threshold: values that differ by no more are not compared; mse compares none and takes none
-            but 0.
+        name: Name of the loss: hinge, bce, listmle or mse.
+        threshold: Largest difference of two values that are not compared. mse compares no pairs and
+            accepts only 0.
 
     Raises:
-        UnknownName: there is no such loss.
-        InvalidParameter: a negative threshold, or one for mse.
+        UnknownName: No loss has this name.
+        InvalidParameter: The threshold is negative, or not 0 for mse.
     """
     if name not in _LOSSES:
         raise UnknownName("loss", name, _LOSSES)
@@ -63,34 +64,35 @@ def pairwise_hinge(
     pairs_per_graph: int | None = PAIRS_PER_GRAPH,
     threshold: float = 0.0,
 ) -> Tensor:
-    """The pairwise hinge loss of GATES (Ning et al., ECCV 2020): mean of max(0, margin - (s_better
-    - s_worse)).
+    r"""Compute the pairwise hinge loss of GATES (Ning et al., ECCV 2020).
+
+    The mean over pairs of :math:`\max(0, margin - (s_{better} - s_{worse}))`.
 
     Args:
-        scores: float tensor [..., n].
-        values: float tensor [..., n], greater is better.
-        generator: draws the pairs where there are too many.
-        margin: by which scores are to differ.
-        pairs_per_graph: at most so many pairs x n are compared; None: all.
-        threshold: see `loss`.
+        scores: Float tensor [..., n].
+        values: Float tensor [..., n]; greater is better.
+        generator: Source of the random choice among too many pairs. None: torch's default one.
+        margin: Difference of scores beyond which the loss is 0.
+        pairs_per_graph: Number of pairs compared at most, as a multiple of n. None: all pairs.
+        threshold: Largest difference of two values that are not compared.
 
     Returns:
         Float tensor [...]; 0 where no values differ.
     """
     pairs = _pairs(values, threshold)
     if pairs_per_graph is not None:
-        pairs = _drawn(pairs, pairs_per_graph * scores.shape[-1], generator)
+        pairs = _sampled(pairs, pairs_per_graph * scores.shape[-1], generator)
     return _mean(torch.relu(margin - _differences(scores)), pairs)
 
 
 def pairwise_cross_entropy(
     scores: Tensor, values: Tensor, generator: torch.Generator | None = None, threshold: float = 0.0
 ) -> Tensor:
-    """The cross-entropy of which of two is better, as GATES compares it: mean of -log
-    sigmoid(s_better - s_worse).
+    r"""Compute the pairwise cross-entropy that GATES compares.
 
-    RankNet (Burges et al., ICML 2005) with certain labels. Arguments and result are those of
-    `pairwise_hinge`; all pairs are compared.
+    The mean over pairs of :math:`-\log \sigma(s_{better} - s_{worse})`: RankNet (Burges et al.,
+    ICML 2005) with certain labels. Arguments and result are those of `pairwise_hinge`; all pairs
+    are compared.
     """
     return _mean(torch.nn.functional.softplus(-_differences(scores)), _pairs(values, threshold))
 
@@ -98,27 +100,27 @@ def pairwise_cross_entropy(
 def list_mle(
     scores: Tensor, values: Tensor, generator: torch.Generator | None = None, threshold: float = 0.0
 ) -> Tensor:
-    r"""ListMLE (Xia et al., ICML 2008): the negative log-likelihood of the true order under
-    Plackett-Luce.
+    r"""Compute ListMLE, the negative log-likelihood of the true order under Plackett-Luce.
+
+    Xia et al., ICML 2008:
 
     .. math::
         -\sum_i \log \frac{\exp s_i}{\exp s_i + \sum_{k: v_k < v_i - threshold} \exp s_k}
 
-    Equal values have no order among each other, and neither has what differs by no more than the
-    threshold. Arguments and result are those of `pairwise_hinge`.
+    Equal values have no order, and neither have those that differ by no more than the threshold.
+    Arguments and result are those of `pairwise_hinge`.
     """
     itself = torch.eye(scores.shape[-1], dtype=torch.bool, device=scores.device)
-    drawn_from = _pairs(values, threshold) | itself
-    others = torch.where(drawn_from, scores.unsqueeze(-2), -torch.inf)
-    return (others.logsumexp(-1) - scores).sum(-1)
+    # Row i contains the architectures that Plackett-Luce chooses architecture i from.
+    is_candidate = _pairs(values, threshold) | itself
+    candidates = torch.where(is_candidate, scores.unsqueeze(-2), -torch.inf)
+    return (candidates.logsumexp(-1) - scores).sum(-1)
 
 
 def squared_error(
     scores: Tensor, values: Tensor, generator: torch.Generator | None = None
 ) -> Tensor:
-    """The mean squared error: scores [..., n] are the values [..., n] themselves; a tensor
-    [...].
-    """
+    """Compute the mean squared error [...] of scores [..., n] as estimates of values [..., n]."""
     return (scores - values).square().mean(-1)
 
 
@@ -127,27 +129,28 @@ def anytime(
     scores: Tensor,
     values: Tensor,
     generator: torch.Generator | None = None,
-    shares: Tensor | None = None,
+    weights: Tensor | None = None,
 ) -> Tensor:
-    """The anytime loss of TA-GATES (Ning et al., NeurIPS 2022): the losses of all steps, summed.
+    """Compute the anytime loss of TA-GATES (Ning et al., NeurIPS 2022), a sum over steps.
 
     Args:
-        loss: of one step.
-        scores: of every step, float tensor [..., n, steps].
-        values: of every step, such as the accuracies after some of the epochs and after all, float
-            tensor [..., n, steps]; or [..., n] where all steps predict the same.
-        generator: see the losses.
-        shares: weights of the steps [steps]; all 1 by default.
+        loss: Loss of one step.
+        scores: Scores of every step, float tensor [..., n, steps].
+        values: Values of every step, such as the accuracies after some and after all of the epochs,
+            float tensor [..., n, steps]; or [..., n] where all steps predict the same values.
+        generator: Generator of the losses. None: torch's default one.
+        weights: Weights of the steps, [steps]. None: all are 1.
 
     Returns:
         Float tensor [...].
     """
     steps = scores.shape[-1]
-    each = values.unsqueeze(-1).expand_as(scores) if values.dim() < scores.dim() else values
+    if values.dim() < scores.dim():
+        values = values.unsqueeze(-1).expand_as(scores)
     losses = torch.stack(
-        [loss(scores[..., step], each[..., step], generator) for step in range(steps)], dim=-1
+        [loss(scores[..., step], values[..., step], generator) for step in range(steps)], dim=-1
     )
-    return losses.sum(-1) if shares is None else (losses * shares.to(losses)).sum(-1)
+    return losses.sum(-1) if weights is None else (losses * weights.to(losses)).sum(-1)
 
 
 _LOSSES: dict[str, Callable[..., Tensor]] = {
@@ -159,28 +162,30 @@ _LOSSES: dict[str, Callable[..., Tensor]] = {
 
 
 def _differences(scores: Tensor) -> Tensor:
-    # [..., n, n]: the row's less the column's.
+    """Return the row's score minus the column's, [..., n, n]."""
     return scores.unsqueeze(-1) - scores.unsqueeze(-2)
 
 
 def _pairs(values: Tensor, threshold: float) -> Tensor:
-    # Bool [..., n, n]: whether the row is better than the column.
+    """Return whether the row is better than the column, bool [..., n, n]."""
     return _differences(values) > threshold
 
 
-def _drawn(pairs: Tensor, most: int, generator: torch.Generator | None) -> Tensor:
+def _sampled(pairs: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """Return at most `count` random pairs of each batch, bool [..., n, n]."""
     flat = pairs.flatten(-2)
-    if flat.shape[-1] <= most or int(flat.sum(-1).max()) <= most:
+    if flat.shape[-1] <= count or int(flat.sum(-1).max()) <= count:
         return pairs
-    # Every pair draws a number, what is no pair has a greater one, and the least are taken.
+
+    # Every pair has a random number below 1, everything else one above; the least are selected.
     device = flat.device if generator is None else generator.device
-    drawn = (
-        torch.rand(flat.shape, generator=generator, device=device).to(flat.device) + (~flat).float()
-    )
-    taken = torch.zeros_like(flat).scatter(-1, drawn.topk(most, largest=False).indices, True)
-    return (flat & taken).reshape(pairs.shape)
+    numbers = torch.rand(flat.shape, generator=generator, device=device).to(flat.device)
+    order = (numbers + (~flat).float()).topk(count, largest=False).indices
+    selected = torch.zeros_like(flat).scatter(-1, order, True)
+    return (flat & selected).reshape(pairs.shape)
 
 
 def _mean(terms: Tensor, pairs: Tensor) -> Tensor:
+    """Return the mean of terms [..., n, n] over pairs, 0 without any."""
     count = pairs.sum((-2, -1)).clamp(min=1)
     return torch.where(pairs, terms, 0).sum((-2, -1)) / count

@@ -1,4 +1,4 @@
-"""GraphPredictor: an ensemble of encoders trained to rank."""
+"""An ensemble of encoders trained to rank."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ from spaces.progress import Progress, silent
 from spaces.space import Architectures, Codes, SearchSpace
 from spaces.threads import fixed_threads
 
-_REFERENCE = 1024  # architectures that members' scores are standardised on
+# Architectures whose scores set the origin and the scale of each member's scores.
+_REFERENCE_SIZE = 1024
 _PRETRAINING_EPOCHS = 20
 
 
@@ -37,15 +38,15 @@ class GraphPredictor(Predictor):
     """An ensemble of encoders.
 
     Each member leaves out one fold of the training data, so that every architecture has a score by
-    a member that did not see it; the calibration is fitted on those.
+    a member that was not trained on it; the calibration is fitted on those scores.
 
     Args:
-        space: whose architectures.
-        seed: of weights, batches, pairs and dropout.
-        members: of the ensemble, at least 2.
-        fitting: how they are trained.
-        encoder: its name; see `predictor.encoders.registry`.
-        config: arguments of the encoder that differ from its defaults.
+        space: Space of the architectures.
+        seed: Seed of weights, batches, pairs and dropout.
+        members: Number of members, at least 2.
+        fitting: Settings of the training. None: the defaults.
+        encoder: Name of the encoder; see `predictor.encoders.registry`.
+        config: Arguments of the encoder that differ from its defaults. None: there are none.
         pretraining: Number of random architectures whose multiply-accumulates, which cost nothing
             to compute, are learned before the values; only the heads are then initialised again.
         source: Fitted predictor of another space with the same encoder, whose weights and sizes
@@ -53,6 +54,19 @@ class GraphPredictor(Predictor):
 
     Raises:
         NotFitted: `source` is not fitted.
+
+    Example:
+        >>> import numpy as np
+        >>> import spaces
+        >>> from predictor import GraphPredictor
+        >>> from predictor.ensemble.fitting import Fitting
+        >>> space = spaces.get("spos-tiny")
+        >>> codes = space.sample(np.random.default_rng(0), 30)
+        >>> model = GraphPredictor(space, members=2, fitting=Fitting(epochs=2), encoder="mlp")
+        >>> model.fit(codes[:20], -space.macs(codes[:20]))
+        >>> mean, deviation = model.predict(codes[20:])
+        >>> mean.shape, bool((deviation > 0).all())
+        ((10,), True)
     """
 
     kind = "graph"
@@ -80,9 +94,9 @@ class GraphPredictor(Predictor):
             self.config |= source.encoders[0].sizes()
 
         self.encoders: list[Encoder] = []
-        self._members: Members
         self.auxiliary = AuxiliaryFeatures({})
         self.calibration: Calibration | None = None
+        self._members: Members
 
     def fit(
         self,
@@ -104,69 +118,51 @@ class GraphPredictor(Predictor):
             checkpoint: File of the training's state: written while the training lasts, and read
                 when an interrupted one is repeated. None: no state is written.
         """
-        codes, known = training_data(self.space, architectures, values)
+        codes, targets = training_data(self.space, architectures, values)
         fold = np.random.default_rng(self.seed).permutation(len(codes)) % self.members
-        targets = NormalScores.of(known).to_scores(known)
-        kind = encoder_class(self.encoder)
-        self.auxiliary = AuxiliaryFeatures.of(
-            auxiliary if kind.auxiliary else None, codes, self.space.positions
+        accepts_auxiliary = bool(encoder_class(self.encoder).auxiliary)
+        self.auxiliary = AuxiliaryFeatures.from_columns(
+            auxiliary if accepts_auxiliary else None, codes, self.space.positions
         )
-        # One thread: on such small graphs a second gains little, and where another process works
-        # threads wait for it.
+
+        # One thread: on such small graphs a second gains little, and next to another busy process
+        # threads wait for each other.
         with torch.random.fork_rng(devices=[]), fixed_threads(1):
-            fresh = []
-            for member in range(self.members):
-                torch.default_generator.manual_seed((self.seed << 16) + member)
-                fresh.append(kind.of(self.space, **self._config()).train())
-            if self.source is not None:
-                transfer(self.source.encoders, self.source.space, fresh, self.space)
-            if self.pretraining:
-                self._pretrain(fresh, progress)
-            inputs = self._inputs(codes)
-            columns = {name: scores.values.tolist() for name, scores in self.auxiliary.maps.items()}
-            given = [
-                self.space.name,
-                self.encoder,
-                self.config,
-                self.pretraining,
-                columns,
-                codes.tolist(),
-            ]
-            if self.source is not None:
-                given.append(self.source.digest())
-            identity = json.dumps(given)
-            training = Training(
-                fresh, inputs, targets, fold, self.fitting, self.seed, checkpoint, identity
-            )
-            members = training.run(progress)
+            members = Training(
+                self._initial_members(progress),
+                self._inputs(codes),
+                NormalScores.from_values(targets).to_scores(targets),
+                fold,
+                self.fitting,
+                self.seed,
+                checkpoint,
+                self._identity(codes),
+            ).run(progress)
+            # Each architecture's score by the member that left it out.
             scores = members.scores(self._inputs, codes)[fold, np.arange(len(codes))]
-            # Columns may be known of no others.
-            sample = self.space.sample(np.random.default_rng(self.seed), _REFERENCE)
+            # Auxiliary columns may be unknown of architectures outside the training data.
+            sample = self.space.sample(np.random.default_rng(self.seed), _REFERENCE_SIZE)
             reference = members.scores(self._inputs, codes if self.auxiliary.maps else sample)
-        self.encoders, self._members = members.encoders(), members
-        self.calibration = Calibration.fit(scores, known, fold, reference)
+
+        self.encoders = members.encoders()
+        self._members = members
+        self.calibration = Calibration.fit(scores, targets, fold, reference)
         self.trained_on = {"architectures": len(codes)}
         if self.source is not None:
-            self.trained_on["transferred_from"] = {
-                "space": self.source.space.name,
-                **self.source.trained_on,
-            }
+            origin = {"space": self.source.space.name, **self.source.trained_on}
+            self.trained_on["transferred_from"] = origin
 
     def predict(
         self, architectures: Architectures
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean [n] and deviation [n] of architectures (or codes [n, choices]), in the unit of the
-        values.
-        """
+        """Predict mean [n] and deviation [n] of architectures; see `Predictor.predict`."""
         require(self.calibration is not None)
         assert self.calibration is not None
         codes = self.space.codes(architectures)
         return self.calibration.apply(self._members.scores(self._inputs, codes))
 
     def score_relaxed(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """The mean prediction [n] of distributions over candidates, differentiable; see
-        `Predictor.score_relaxed`.
-        """
+        """Predict distributions over candidates [n]; see `Predictor.score_relaxed`."""
         from predictor.encoders.gates import GatesEncoder
         from predictor.encoders.relaxed import relaxed_graphs
         from predictor.errors import NotRelaxable
@@ -177,22 +173,23 @@ class GraphPredictor(Predictor):
             raise NotRelaxable(
                 f"relaxed architectures are scored by the encoder gates, not by {self.encoder}"
             )
-        return self.calibration.mean_of(self._members(relaxed_graphs(self.space, probabilities)))
+        scores = self._members(relaxed_graphs(self.space, probabilities))
+        return self.calibration.relaxed_mean(scores)
 
     def digest(self) -> str:
-        """SHA-256 of the members' weights."""
-        found = hashlib.sha256()
+        """Return the SHA-256 of the members' weights."""
+        digest = hashlib.sha256()
         for encoder in self.encoders:
             for tensor in encoder.state_dict().values():
-                found.update(tensor.contiguous().numpy().tobytes())
-        return found.hexdigest()
+                digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def save(self, path: str | Path) -> None:
-        """Write the fitted predictor as one safetensors file, all or nothing."""
+        """Write the fitted predictor as one safetensors file, all or nothing; raises NotFitted."""
         write(path, *self.state())
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Config and tensors that `from_state` takes; raises NotFitted."""
+        """Return the config and the tensors for `from_state`; raises NotFitted."""
         require(self.calibration is not None)
         assert self.calibration is not None
         config = {
@@ -213,78 +210,114 @@ class GraphPredictor(Predictor):
             for member, encoder in enumerate(self.encoders)
             for name, tensor in encoder.state_dict().items()
         }
-        for index, scores in enumerate(self.auxiliary.maps.values()):
-            tensors[f"auxiliary.{index}.scores"] = torch.from_numpy(scores.scores)
-            tensors[f"auxiliary.{index}.values"] = torch.from_numpy(scores.values)
+        for name, array in self.auxiliary.arrays().items():
+            tensors[name] = torch.from_numpy(array)
         return config, tensors
 
     @classmethod
     def from_state(
         cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]
     ) -> GraphPredictor:
-        """The predictor of what `save` wrote."""
-        fitting = Fitting(**config["fitting"])
-        shape = config["encoder"], config["config"], config["pretraining"]
-        found = cls(space, config["seed"], config["members"], fitting, *shape)
-        maps = {
-            name: NormalScores(
-                *(tensors[f"auxiliary.{index}.{part}"].numpy() for part in ("scores", "values"))
-            )
-            for index, name in enumerate(config["auxiliary"])
-        }
-        found.auxiliary = AuxiliaryFeatures(maps)
-        for member in range(found.members):
+        """Rebuild a predictor from the config and the tensors that `save` wrote."""
+        model = cls(
+            space,
+            config["seed"],
+            config["members"],
+            Fitting(**config["fitting"]),
+            config["encoder"],
+            config["config"],
+            config["pretraining"],
+        )
+        model.auxiliary = AuxiliaryFeatures.from_arrays(
+            config["auxiliary"],
+            {
+                name: value.numpy()
+                for name, value in tensors.items()
+                if name.startswith("auxiliary")
+            },
+        )
+        for member in range(model.members):
             prefix = f"{member}."
             state = {
                 name.removeprefix(prefix): value
                 for name, value in tensors.items()
                 if name.startswith(prefix)
             }
-            # The initial weights are drawn and replaced, but for none may torch's own generator
-            # move.
+            # The initial weights are replaced at once; loading must not advance torch's generator.
             with torch.random.fork_rng(devices=[]):
-                encoder = encoder_class(found.encoder).of(space, **found._config())
+                encoder = encoder_class(model.encoder).from_space(space, **model._encoder_config())
             encoder.load_state_dict(state)
-            found.encoders.append(encoder.eval())
-        found._members = Members(found.encoders).frozen()
-        found.calibration = Calibration.from_dict(config["calibration"])
-        found.trained_on = config["trained_on"]
-        return found
+            model.encoders.append(encoder.eval())
+        model._members = Members(model.encoders).frozen()
+        model.calibration = Calibration.from_dict(config["calibration"])
+        model.trained_on = config["trained_on"]
+        return model
+
+    def _initial_members(self, progress: Progress) -> list[Encoder]:
+        """Return the members before training: random, transferred or pre-trained."""
+        members = []
+        for member in range(self.members):
+            # Each member has its own seed, so that it does not depend on their number.
+            torch.default_generator.manual_seed((self.seed << 16) + member)
+            encoder = encoder_class(self.encoder).from_space(self.space, **self._encoder_config())
+            members.append(encoder.train())
+        if self.source is not None:
+            transfer(self.source.encoders, self.source.space, members, self.space)
+        if self.pretraining:
+            self._pretrain(members, progress)
+        return members
 
     def _pretrain(self, members: Sequence[Encoder], progress: Progress) -> None:
+        """Train members on multiply-accumulates; their heads keep the initial weights."""
         codes = self.space.sample(np.random.default_rng([self.seed, 1]), self.pretraining)
         macs = self.space.macs(codes).astype(np.float64)
         epochs = min(_PRETRAINING_EPOCHS, self.fitting.epochs)
-        fitting = replace(self.fitting, epochs=epochs, least_epochs=epochs)
         inputs = encoder_class(self.encoder).inputs(self.space, np.asfortranarray(codes))
+        # The columns are unknown of these architectures.
         if self.auxiliary.maps:
             inputs = inputs.with_features(
                 torch.zeros(len(codes), self.space.positions, len(self.auxiliary.maps))
             )
-        fold = np.arange(len(codes)) % len(members)
-        training = Training(
-            members, inputs, NormalScores.of(macs).to_scores(macs), fold, fitting, self.seed
-        )
-        trained = training.run(
-            lambda share, text: progress(0.0, f"pre-training, {text}")
-        ).encoders()
-        for member, found in zip(members, trained, strict=True):
-            kept = {
+
+        trained = Training(
+            members,
+            inputs,
+            NormalScores.from_values(macs).to_scores(macs),
+            np.arange(len(codes)) % len(members),
+            replace(self.fitting, epochs=epochs, least_epochs=epochs),
+            self.seed,
+        ).run(lambda fraction, text: progress(0.0, f"pre-training, {text}"))
+        for member, encoder in zip(members, trained.encoders(), strict=True):
+            body = {
                 name: value
-                for name, value in found.state_dict().items()
+                for name, value in encoder.state_dict().items()
                 if not name.startswith("head")
             }
-            member.load_state_dict(kept, strict=False)
+            member.load_state_dict(body, strict=False)
 
-    def _config(self) -> dict[str, Any]:
-        columns = len(self.auxiliary.maps)
-        return (
-            {**self.config, encoder_class(self.encoder).auxiliary: columns}
-            if columns
-            else self.config
-        )
+    def _identity(self, codes: Codes) -> str:
+        """Return everything but the settings of `Training` that its result depends on, as JSON."""
+        columns = {name: scores.values.tolist() for name, scores in self.auxiliary.maps.items()}
+        identity = [
+            self.space.name,
+            self.encoder,
+            self.config,
+            self.pretraining,
+            columns,
+            codes.tolist(),
+        ]
+        if self.source is not None:
+            identity.append(self.source.digest())
+        return json.dumps(identity)
+
+    def _encoder_config(self) -> dict[str, Any]:
+        num_columns = len(self.auxiliary.maps)
+        if not num_columns:
+            return self.config
+        return {**self.config, encoder_class(self.encoder).auxiliary: num_columns}
 
     def _inputs(self, codes: Codes) -> Any:
+        """Return the encoder's inputs of architectures, with their auxiliary features."""
         inputs = encoder_class(self.encoder).inputs(self.space, np.asfortranarray(codes))
         if not self.auxiliary.maps:
             return inputs

@@ -1,4 +1,4 @@
-"""The file of a training that is not done: safetensors with JSON metadata."""
+"""The file of an unfinished training: safetensors with JSON metadata."""
 
 from __future__ import annotations
 
@@ -15,37 +15,46 @@ _KEY = "pathfit-training"
 
 
 class TrainingState:
-    """Where a training stands, in a file that is replaced as a whole.
+    """The state of a training, in a file that is always replaced as a whole.
 
     Args:
-        path: the file; None: nothing is kept.
-        digest: of data and settings; a file of others is left unread, and replaced.
+        path: The file. None: no state is stored.
+        digest: Digest of data and settings. The state of another training is ignored and replaced.
     """
 
     def __init__(self, path: Path | None, digest: str):
-        self.path, self.digest = path, digest
+        self.path = path
+        self.digest = digest
 
     def read(self) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
-        """Figures and tensors as they were written; None where there are none of this training."""
+        """Return figures and tensors as written, or None if the file has none of this training."""
         from safetensors import SafetensorError, safe_open
 
         if self.path is None or not self.path.is_file():
             return None
+
+        # An unreadable state costs a repeated training, never an error.
         try:
             with safe_open(str(self.path), framework="pt") as file:
-                found = json.loads((file.metadata() or {})[_KEY])
-                if found["digest"] != self.digest:
+                state = json.loads((file.metadata() or {})[_KEY])
+                if state["digest"] != self.digest:
                     return None
-                return found["figures"], {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+                return state["figures"], {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
         except (SafetensorError, KeyError, TypeError, json.JSONDecodeError, OSError):
             return None
 
     def write(self, figures: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Replace the file."""
+        """Replace the file by a new state.
+
+        Args:
+            figures: Numbers of the state, as JSON.
+            tensors: Name -> tensor.
+        """
         from safetensors.torch import save
 
         if self.path is None:
             return
+
         text = json.dumps({"digest": self.digest, "figures": dict(figures)})
-        with replacing(self.path) as beside:
-            beside.write_bytes(save(dict(tensors), metadata={_KEY: text}))
+        with replacing(self.path) as temporary:
+            temporary.write_bytes(save(dict(tensors), metadata={_KEY: text}))

@@ -54,11 +54,11 @@ def transfer(
             f"{source[0].name} has no embeddings of operations, which spaces share; take gates"
         )
 
-    source_kinds = [kind_of(operation) for operation in source_space.operations]
+    source_kinds = [operation_kind(operation) for operation in source_space.operations]
     # Row 0 is the input's, so that the operations' rows begin at 1.
     source_rows = {
         row: source_kinds.index(kind) + 1
-        for row, kind in enumerate(map(kind_of, space.operations), 1)
+        for row, kind in enumerate(map(operation_kind, space.operations), 1)
         if kind in source_kinds
     }
     for index, member in enumerate(members):
@@ -66,7 +66,7 @@ def transfer(
         member.load_state_dict(_merged(state, member.state_dict(), source_rows))
 
 
-def kind_of(operation: str) -> str:
+def operation_kind(operation: str) -> str:
     """Return the name that operations of one kind share across spaces."""
     return _KINDS.get(operation, operation)
 

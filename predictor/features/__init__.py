@@ -1,1 +1,1 @@
-"""Features of architectures for Gaussian processes and trees: alike for networks that are alike."""
+"""Features of architectures for Gaussian processes and trees, equal for equal networks."""

@@ -1,4 +1,4 @@
-"""What the blocks of chains do, layer by layer and up to each layer."""
+"""Features of the layers of chains: their neighbourhoods and their costs."""
 
 from __future__ import annotations
 
@@ -10,25 +10,33 @@ from spaces.space import Codes, SearchSpace
 
 
 def layers(space: SearchSpace, codes: Codes) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What each layer does, and what it and all before it do: two float arrays [n, 2 layers].
+    """Compute the features of each layer, and their sums up to each layer.
 
-    Two numbers a layer: how many of its blocks look at neighbours (kernels beyond 1), and its
-    multiply-accumulates, each as a share of the most among its candidates. The sums tell where in
-    the network the work is done: exchanging two neighbouring layers alters one of them, adding a
-    block alters all behind it.
+    A layer has two features: the number of its blocks with kernels beyond 1, and its
+    multiply-accumulates, each as a fraction of the greatest among its candidates. The sums locate
+    the work in the network: exchanging two neighbouring layers changes one of them, adding a block
+    changes all from its layer on.
 
     Args:
-        space: of the architectures.
-        codes: int array [n, layers].
+        space: Chain of the architectures.
+        codes: Codes of the architectures, int array [n, layers].
+
+    Returns:
+        Two float arrays, [n, 2 layers].
     """
-    found = np.zeros((len(codes), len(space.choice_layers), 2), dtype=np.float32)
+    features = np.zeros((len(codes), len(space.choice_layers), 2), dtype=np.float32)
     for index, layer in enumerate(space.choice_layers):
-        terms = np.array([_does(blocks) for blocks in layer.candidates.values()], dtype=np.float64)
-        most = terms.max(0)
-        found[:, index] = (terms / np.where(most > 0, most, 1.0))[codes[:, index]]
-    shape = len(codes), 2 * len(space.choice_layers)
-    return found.reshape(shape), found.cumsum(1).reshape(shape)
+        candidates = [_block_features(blocks) for blocks in layer.candidates.values()]
+        table = np.array(candidates, dtype=np.float64)
+        greatest = table.max(0)
+        # A feature that no candidate has stays 0.
+        features[:, index] = (table / np.where(greatest > 0, greatest, 1.0))[codes[:, index]]
+
+    shape = (len(codes), 2 * len(space.choice_layers))
+    return features.reshape(shape), features.cumsum(1).reshape(shape)
 
 
-def _does(blocks: tuple[Block, ...]) -> tuple[int, int]:
-    return sum((block.kernel or 1) > 1 for block in blocks), sum(block.macs for block in blocks)
+def _block_features(blocks: tuple[Block, ...]) -> tuple[int, int]:
+    """Return the number of blocks with kernels beyond 1, and all blocks' multiply-accumulates."""
+    num_spatial = sum((block.kernel or 1) > 1 for block in blocks)
+    return num_spatial, sum(block.macs for block in blocks)

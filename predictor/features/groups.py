@@ -1,4 +1,4 @@
-"""Groups of features that a Gaussian process compares architectures by."""
+"""Groups of features by which a Gaussian process compares architectures."""
 
 from __future__ import annotations
 
@@ -12,37 +12,46 @@ from predictor.features.paths import sequences, statistics
 from spaces.space import Codes, SearchSpace
 
 COUNTS = ("choices", "sequences")
-"""Groups that count."""
+"""Groups whose features are counts."""
 
+# Architectures whose features are computed at once.
 _CHUNK = 2048
 
 
 def groups(space: SearchSpace, codes: Codes) -> dict[str, NDArray[np.float32]]:
-    """Group -> float array [n, features] of architectures `codes`, checked, int array [n, choices].
+    """Compute all groups of features.
 
-    A chain: its choices as one-hot codes, what its layers do, each by itself and with all before
-    it, and its costs. Any
-    other: the operations on its paths, the sequences that they spell, its costs, and the choices
-        too. Architectures
-    that are known to be one network have the same features (`ChoiceSpace.representatives`).
+    A chain has its choices as one-hot codes, the features of its layers, their sums up to each
+    layer, and its costs. Any other space has the choices, the operations on its paths, the
+    sequences that the paths spell, and its costs. Architectures that are one network
+    (`ChoiceSpace.representatives`) have equal features.
+
+    Args:
+        space: Space of the architectures.
+        codes: Codes of the architectures, checked, int array [n, choices].
+
+    Returns:
+        Group -> float array [n, features]; empty without architectures.
     """
-    settled = space.representatives(codes)
-    parts = [
-        _groups(space, settled[start : start + _CHUNK]) for start in range(0, len(settled), _CHUNK)
+    representatives = space.representatives(codes)
+    chunks = [
+        _groups(space, representatives[start : start + _CHUNK])
+        for start in range(0, len(representatives), _CHUNK)
     ]
-    return (
-        {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
-    )
+    if not chunks:
+        return {}
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
 def _groups(space: SearchSpace, codes: Codes) -> dict[str, NDArray[np.float32]]:
     codes = np.asfortranarray(codes)
     costs = np.log(1.0 + np.stack([space.macs(codes), space.params(codes)], axis=1))
-    found = {"choices": space.one_hot(codes), "costs": costs}
+    features = {"choices": space.one_hot(codes), "costs": costs}
     if space.is_chain and not space.resolutions:
-        found["layers"], found["up_to_layers"] = layers(space, codes)
+        features["layers"], features["up_to_layers"] = layers(space, codes)
     else:
         graphs = DenseGraphs.from_batch(space.graphs(codes)).in_topological_order()
-        labels = Labels.of(space.operations)
-        found |= {"paths": statistics(graphs, labels), "sequences": sequences(graphs, labels)}
-    return {name: values.astype(np.float32) for name, values in found.items()}
+        labels = Labels.from_operations(space.operations)
+        features["paths"] = statistics(graphs, labels)
+        features["sequences"] = sequences(graphs, labels)
+    return {name: values.astype(np.float32) for name, values in features.items()}

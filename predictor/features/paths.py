@@ -1,4 +1,4 @@
-"""Paths from the input of a graph to its outputs: what lies on them, all graphs at once."""
+"""Features of the paths from the input of graphs to their outputs, for all graphs at once."""
 
 from __future__ import annotations
 
@@ -10,115 +10,155 @@ from numpy.typing import NDArray
 from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.features.labels import Labels
 
+# Beyond every count of operations on a path.
 _FAR = np.float32(1e6)
-_MOST = 512  # sequences that are told apart
+# Greatest number of sequences that are counted, and their greatest length.
+_MAX_SEQUENCES = 512
+_MAX_LENGTH = 8
 
 
 def statistics(graphs: DenseGraphs, labels: Labels) -> NDArray[np.float32]:
-    """How many operations of each set a graph has, and its paths: float array [n, 5 sets + 6].
+    """Count the operations of each set in graphs and on their paths.
 
-    For each set: operations in it; the most, the least and the mean on a path; paths that hold one.
-    Behind these: the paths, their logarithm, whether there is none, operations that only pass,
-    edges and nodes. Without a path most, least and mean are -1.
+    For each set: its operations in the graph; the greatest, the least and the mean number on a
+    path, -1 without a path; the number of paths that contain one. After these: the number of paths,
+    its logarithm, whether there is none, and the numbers of operations that only pass their input
+    on, of edges and of nodes.
+
+    Args:
+        graphs: n graphs in topological order.
+        labels: Sets of operations.
+
+    Returns:
+        Float array [n, 5 sets + 6].
     """
     operation = graphs.operation.numpy()
     adjacency = _adjacency(graphs)
     weights = labels.weights(operation)
     count, nodes, sets = weights.shape
-    start = graphs.is_input.numpy()
-    most = np.where(start[:, :, None], np.float32(0), -_FAR) * np.ones(sets, dtype=np.float32)
-    least = -most
-    paths = start.astype(np.float32)
+
+    # Of all paths from the input to each node; `without` counts those without an operation of a
+    # set.
+    is_input = graphs.is_input.numpy()
+    ones = np.ones(sets, dtype=np.float32)
+    greatest = np.where(is_input[:, :, None], np.float32(0), -_FAR) * ones
+    least = -greatest
+    paths = is_input.astype(np.float32)
     total = np.zeros((count, nodes, sets), dtype=np.float32)
-    without = paths[:, :, None] * np.ones(sets, dtype=np.float32)
+    without = paths[:, :, None] * ones
+    # In topological order the values of all predecessors are final.
     for target in range(nodes):
         for source in range(target):
             rows = np.flatnonzero(adjacency[:, source, target])
             if len(rows):
-                most[rows, target] = np.maximum(most[rows, target], most[rows, source])
+                greatest[rows, target] = np.maximum(greatest[rows, target], greatest[rows, source])
                 least[rows, target] = np.minimum(least[rows, target], least[rows, source])
                 paths[rows, target] += paths[rows, source]
                 total[rows, target] += total[rows, source]
                 without[rows, target] += without[rows, source]
-        here = weights[:, target]
-        most[:, target] += here
-        least[:, target] += here
-        total[:, target] += here * paths[:, target, None]
-        without[:, target] *= here == 0
-    ends = graphs.is_end.numpy()
-    all_paths = np.where(ends, paths, 0).sum(1)
-    none = all_paths == 0
-    mean = np.where(ends[:, :, None], total, 0).sum(1) / np.maximum(all_paths, 1)[:, None]
-    greatest = np.where(ends[:, :, None], most, -_FAR).max(1)
-    smallest = np.where(ends[:, :, None], least, _FAR).min(1)
-    for found in (greatest, smallest, mean):
-        found[none] = -1
-    holding = all_paths[:, None] - np.where(ends[:, :, None], without, 0).sum(1)
-    passing = (operation > 0) & ~np.isin(operation, labels.solid) & adjacency.any(2)
-    shape = [
-        all_paths,
-        np.log1p(all_paths),
-        none,
-        passing.sum(1),
+        node_weights = weights[:, target]
+        greatest[:, target] += node_weights
+        least[:, target] += node_weights
+        total[:, target] += node_weights * paths[:, target, None]
+        without[:, target] *= node_weights == 0
+
+    # Of all paths from the input to an output.
+    is_end = graphs.is_end.numpy()
+    ends = is_end[:, :, None]
+    num_paths = np.where(is_end, paths, 0).sum(1)
+    has_none = num_paths == 0
+    mean_on_path = np.where(ends, total, 0).sum(1) / np.maximum(num_paths, 1)[:, None]
+    greatest_on_path = np.where(ends, greatest, -_FAR).max(1)
+    least_on_path = np.where(ends, least, _FAR).min(1)
+    for values in (greatest_on_path, least_on_path, mean_on_path):
+        values[has_none] = -1
+    containing = num_paths[:, None] - np.where(ends, without, 0).sum(1)
+
+    is_passing = (operation > 0) & ~np.isin(operation, labels.solid) & adjacency.any(2)
+    sizes = [
+        num_paths,
+        np.log1p(num_paths),
+        has_none,
+        is_passing.sum(1),
         adjacency.sum((1, 2)),
         graphs.exists.numpy().sum(1),
     ]
-    parts = [weights.sum(1), greatest, smallest, mean, holding, np.stack(shape, axis=1)]
-    return np.concatenate(parts, axis=1).astype(np.float32)
+    columns = [
+        weights.sum(1),
+        greatest_on_path,
+        least_on_path,
+        mean_on_path,
+        containing,
+        np.stack(sizes, axis=1),
+    ]
+    return np.concatenate(columns, axis=1).astype(np.float32)
 
 
 def sequences(graphs: DenseGraphs, labels: Labels) -> NDArray[np.float32]:
-    """How many paths spell each sequence of operations, those that only pass left out: float array
-    [n, sequences].
+    """Count the paths that spell each sequence of operations.
 
-    Of longer paths the last operations count, as many as give at most 512 sequences (5 of three
-    operations).
+    Operations that return their input are left out. Of longer paths the last operations count, as
+    many as give at most 512 sequences (5 of three operations).
+
+    Args:
+        graphs: n graphs in topological order.
+        labels: Sets of operations.
+
+    Returns:
+        Float array [n, sequences], ordered by length and then as numbers whose digits are the
+        operations.
     """
     operation = graphs.operation.numpy()
     adjacency = _adjacency(graphs)
-    kinds = len(labels.solid)
-    length = _length(kinds)
-    starts = np.cumsum([0, *(kinds**size for size in range(length + 1))])
+    num_digits = len(labels.solid)
+    length = _sequence_length(num_digits)
+    # Column of the first sequence of each length.
+    starts = np.cumsum([0, *(num_digits**size for size in range(length + 1))])
+
+    # Of all paths from the input to each node; the input's is the empty sequence.
     counts = np.zeros((*operation.shape, int(starts[-1])), dtype=np.float32)
     counts[:, :, 0] = graphs.is_input.numpy()
-    digit = np.full(len(labels.member), -1)
-    digit[list(labels.solid)] = np.arange(len(labels.solid))
+    digit_of = np.full(len(labels.member), -1)
+    digit_of[list(labels.solid)] = np.arange(num_digits)
     for target in range(operation.shape[1]):
         for source in range(target):
             rows = np.flatnonzero(adjacency[:, source, target])
             counts[rows, target] += counts[rows, source]
-        appended = digit[operation[:, target]]
-        for kind in range(kinds):
-            rows = np.flatnonzero(appended == kind)
+        target_digits = digit_of[operation[:, target]]
+        for digit in range(num_digits):
+            rows = np.flatnonzero(target_digits == digit)
             if len(rows):
-                counts[rows, target] = _append(counts[rows, target], kind, kinds, starts)
-    found: NDArray[np.float32] = np.where(graphs.is_end.numpy()[:, :, None], counts, 0).sum(1)
-    return found
+                counts[rows, target] = _append(counts[rows, target], digit, num_digits, starts)
+
+    ends = graphs.is_end.numpy()[:, :, None]
+    features: NDArray[np.float32] = np.where(ends, counts, 0).sum(1)
+    return features
 
 
-def _length(kinds: int) -> int:
-    length, size = 1, 1 + kinds
-    while length < 8 and size + kinds ** (length + 1) <= _MOST:
+def _sequence_length(num_digits: int) -> int:
+    """Return the length of the longest sequences that are counted."""
+    length = 1
+    num_sequences = 1 + num_digits
+    while length < _MAX_LENGTH and num_sequences + num_digits ** (length + 1) <= _MAX_SEQUENCES:
         length += 1
-        size += kinds**length
+        num_sequences += num_digits**length
     return length
 
 
 def _append(
-    counts: NDArray[Any], kind: int, kinds: int, starts: NDArray[np.int64]
+    counts: NDArray[Any], digit: int, num_digits: int, starts: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Counts [n, sequences] after one more operation; the sequences of a length stand as numbers of
-    base `kinds`.
-    """
-    found = np.zeros_like(counts)
-    last = len(starts) - 2
-    for size in range(last):
-        found[:, starts[size + 1] + kind : starts[size + 2] : kinds] = counts[
-            :, starts[size] : starts[size + 1]
-        ]
-    longest = counts[:, starts[last] :].reshape(len(counts), kinds, -1).sum(1)
-    found[:, starts[last] + kind :: kinds] += longest
-    return found
+    """Return counts [n, sequences] after the operation `digit` is appended to all sequences."""
+    appended = np.zeros_like(counts)
+    longest = len(starts) - 2
+    # A sequence is a number of base `num_digits`: appending multiplies it and adds the digit.
+    for size in range(longest):
+        columns = slice(starts[size + 1] + digit, starts[size + 2], num_digits)
+        appended[:, columns] = counts[:, starts[size] : starts[size + 1]]
+    # The longest sequences lose their first operation.
+    shortened = counts[:, starts[longest] :].reshape(len(counts), num_digits, -1).sum(1)
+    appended[:, starts[longest] + digit :: num_digits] += shortened
+    return appended
 
 
 def _adjacency(graphs: DenseGraphs) -> NDArray[np.bool_]:

@@ -10,15 +10,21 @@ import torch
 from torch import Tensor
 
 Parameters: TypeAlias = Mapping[str, Tensor]
-"""Logarithms: `lengths` and `amplitudes` [groups], `weights` [features], `together` and `noise`
-[].
+"""Logarithms of the kernel's parameters.
+
+`lengths` and `amplitudes` [groups], `weights` [features], `together` [] (the amplitude over all
+features) and `noise` [].
 """
 
 
-def start(sizes: Sequence[int]) -> dict[str, Tensor]:
-    """Where the fit of the parameters begins, and where it is drawn back to."""
+def initial_parameters(sizes: Sequence[int]) -> dict[str, Tensor]:
+    """Return the parameters that the fit starts from and that its penalty draws towards.
+
+    Args:
+        sizes: Number of features of each group.
+    """
     count = len(sizes)
-    # Features of a group weigh together as much as one.
+    # All features of a group together have the weight of one.
     weights = [
         torch.full((size,), -0.5 * math.log(max(size, 1)) - 0.5 * math.log(count)) for size in sizes
     ]
@@ -32,36 +38,50 @@ def start(sizes: Sequence[int]) -> dict[str, Tensor]:
 
 
 def squared_distances(first: Tensor, second: Tensor) -> Tensor:
-    """[n, m] between rows of [n, f] and [m, f]."""
+    """Return the squared distances [n, m] between rows of [n, f] and [m, f]."""
     products = first @ second.T
-    return (first.square().sum(1)[:, None] + second.square().sum(1)[None] - 2 * products).clamp_min(
-        0
-    )
+    squares = first.square().sum(1)[:, None] + second.square().sum(1)[None]
+    # Rounding can make the distance of equal rows negative.
+    return (squares - 2 * products).clamp_min(0)
 
 
 def group_distances(first: Tensor, second: Tensor, sizes: Sequence[int]) -> list[Tensor]:
-    """For each group mean squared distances [n, m] between rows of [n, features] and [m,
-    features].
+    """Compute mean squared distances over the features of each group.
+
+    Args:
+        first: Features, [n, features].
+        second: Features, [m, features].
+        sizes: Number of features of each group.
+
+    Returns:
+        For each group, distances [n, m].
     """
-    pairs = zip(
-        torch.split(first, list(sizes), 1), torch.split(second, list(sizes), 1), sizes, strict=True
-    )
-    return [squared_distances(one, other) / max(size, 1) for one, other, size in pairs]
+    first_groups = torch.split(first, list(sizes), 1)
+    second_groups = torch.split(second, list(sizes), 1)
+    return [
+        squared_distances(left, right) / max(size, 1)
+        for left, right, size in zip(first_groups, second_groups, sizes, strict=True)
+    ]
 
 
 def covariance(
     first: Tensor, second: Tensor, distances: Sequence[Tensor], parameters: Parameters
 ) -> Tensor:
-    r"""A sum of one Matern kernel (5/2) a group, and one over all features with a relevance each.
+    r"""Compute a sum of one Matern kernel (5/2) per group and one over all features.
+
+    The last one has a relevance for each feature:
 
     .. math::
         k(x, y) = \sum_g a_g M(d_g(x, y) / l_g^2) + a M(\sum_f w_f^2 (x_f - y_f)^2)
 
     Args:
-        first: standardised features [n, features].
-        second: standardised features [m, features].
+        first: Standardised features, [n, features].
+        second: Standardised features, [m, features].
         distances: `group_distances` of both.
-        parameters: see `Parameters`.
+        parameters: Logarithms of the parameters; see `Parameters`.
+
+    Returns:
+        Covariances, [n, m].
     """
     weights = parameters["weights"].exp()
     total = parameters["together"].exp() * _matern(
@@ -74,19 +94,22 @@ def covariance(
 
 
 def _matern(squared: Tensor) -> Tensor:
-    found: Tensor = _Matern.apply(squared)  # type: ignore[no-untyped-call]
-    return found
+    kernel: Tensor = _Matern.apply(squared)  # type: ignore[no-untyped-call]
+    return kernel
 
 
 class _Matern(torch.autograd.Function):
-    """The Matern kernel (5/2) of squared distances; its own gradient exists at 0 too and is less to
-    keep.
+    """The Matern kernel (5/2) of squared distances.
+
+    Rasmussen and Williams (2006), equation 4.17. Its own gradient exists at distance 0, where that
+    of the square root does not, and stores less.
     """
 
     @staticmethod
     def forward(ctx: Any, squared: Tensor) -> Tensor:
         root = (5 * squared).sqrt_()
         decay = torch.exp(-root)
+        # (1 + root) exp(-root), which the gradient needs as well.
         slope = torch.addcmul(decay, root, decay)
         if squared.requires_grad:
             ctx.save_for_backward(slope)
@@ -95,5 +118,6 @@ class _Matern(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (slope,) = ctx.saved_tensors
-        found: Tensor = gradient * slope * (-5 / 6)
-        return found
+        # d/ds of (1 + sqrt(5 s) + 5/3 s) exp(-sqrt(5 s)).
+        squared_gradient: Tensor = gradient * slope * (-5 / 6)
+        return squared_gradient

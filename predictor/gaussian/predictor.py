@@ -1,4 +1,4 @@
-"""GaussianProcess: an exact Gaussian process on what architectures have in common."""
+"""An exact Gaussian process on the paths, sequences and costs of architectures."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class GaussianProcess(Predictor):
-    """A Gaussian process over groups of features (`predictor.features`), on normal scores of the
-    values' ranks.
+    """A Gaussian process over groups of features, on normal scores of the values' ranks.
 
-    Its parameters are those of the greatest penalised likelihood. Its file holds the training data,
-    what was found and the auxiliary columns' maps; what gives these columns has to be set again as
-    `auxiliary.providers` when it is loaded. The deviation has the noise of the values in it.
+    See `predictor.features` for the features. The parameters are those of the greatest penalised
+    likelihood. The file contains the training data, the parameters and the maps of the auxiliary
+    columns; after loading, `auxiliary.provide` sets the functions that return these columns. The
+    deviation includes the noise of the values.
     """
 
     kind: ClassVar[str] = "gp"
@@ -47,10 +47,10 @@ class GaussianProcess(Predictor):
         auxiliary: Auxiliary | None = None,
         progress: Progress = silent,
     ) -> None:
-        """Find the parameters; `auxiliary` columns are one more group of features."""
-        codes, known = training_data(self.space, architectures, values)
-        columns = AuxiliaryFeatures.of(auxiliary, codes)
-        self._solve(codes, known, columns, columns(codes), progress)
+        """Fit the parameters; `auxiliary` columns are one more group of features."""
+        codes, targets = training_data(self.space, architectures, values)
+        columns = AuxiliaryFeatures.from_columns(auxiliary, codes)
+        self._solve(codes, targets, columns, columns(codes), progress)
         self.trained_on = {"architectures": len(codes), "auxiliary": list(columns.maps)}
         progress(1.0, "done")
 
@@ -58,59 +58,75 @@ class GaussianProcess(Predictor):
         self,
         codes: Codes,
         values: NDArray[np.float64],
-        columns: AuxiliaryFeatures,
-        given: NDArray[np.float64],
+        auxiliary: AuxiliaryFeatures,
+        auxiliary_features: NDArray[np.float64],
         progress: Progress,
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
+        """Make the process; its parameters are fitted where `parameters` is None."""
         from predictor.gaussian.process import ExactProcess
 
-        self.scores = NormalScores.of(values)
-        self.features: dict[str, NDArray[Any]] = {**groups(self.space, codes), "auxiliary": given}
-        targets = self.scores.to_scores(values)
+        self.scores = NormalScores.from_values(values)
+        self.features: dict[str, NDArray[Any]] = {
+            **groups(self.space, codes),
+            "auxiliary": auxiliary_features,
+        }
         self.process = ExactProcess(
-            self.features, targets, lambda share: progress(share, "likelihood"), parameters
+            self.features,
+            self.scores.to_scores(values),
+            lambda fraction: progress(fraction, "likelihood"),
+            parameters,
         )
-        self.codes, self.values, self.auxiliary = codes, values, columns
+        self.codes = codes
+        self.values = values
+        self.auxiliary = auxiliary
 
     def predict(
         self, architectures: Architectures
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean [n] and deviation [n] of architectures (or codes [n, choices]), in the unit of the
-        values.
-        """
+        """Predict mean [n] and deviation [n] of architectures; see `Predictor.predict`."""
         require(self.process is not None)
         assert self.scores is not None
         mean, deviation = self.predict_scores(self.space.codes(architectures))
         return self.scores.to_values(mean), self.scores.spread(mean, deviation)
 
     def predict_scores(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean [n] and deviation [n] as normal scores of the training values' ranks."""
+        """Predict normal scores of the training values' ranks.
+
+        Args:
+            codes: Codes of the architectures, [n, choices].
+
+        Returns:
+            Mean [n] and deviation [n].
+        """
         if not len(codes):
             return np.empty(0), np.empty(0)
+
+        # Auxiliary columns may differ between architectures that are one network.
         if self.auxiliary.maps:
-            return self._scores_of(
-                {**groups(self.space, codes), "auxiliary": self.auxiliary(codes)}
-            )
-        # What is one network is scored once.
+            features = groups(self.space, codes)
+            return self._predict_features({**features, "auxiliary": self.auxiliary(codes)})
+
+        # Each network is scored once.
         distinct, which = np.unique(self.space.representatives(codes), axis=0, return_inverse=True)
-        mean, deviation = self._scores_of(
-            {**groups(self.space, distinct), "auxiliary": np.zeros((len(distinct), 0))}
+        features = groups(self.space, distinct)
+        mean, deviation = self._predict_features(
+            {**features, "auxiliary": np.zeros((len(distinct), 0))}
         )
         return mean[which.reshape(-1)], deviation[which.reshape(-1)]
 
-    def _scores_of(
+    def _predict_features(
         self, features: Mapping[str, NDArray[Any]]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         assert self.process is not None
         return self.process.predict(features)
 
     def save(self, path: str | Path) -> None:
-        """Write the fitted predictor as one safetensors file, all or nothing."""
+        """Write the fitted predictor as one safetensors file, all or nothing; raises NotFitted."""
         write(path, *self.state())
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Config and tensors that `from_state` takes; raises NotFitted."""
+        """Return the config and the tensors for `from_state`; raises NotFitted."""
         import torch
 
         require(self.process is not None)
@@ -124,37 +140,34 @@ class GaussianProcess(Predictor):
             "auxiliary": list(self.auxiliary.maps),
             "trained_on": dict(self.trained_on),
         }
-        tensors = {
-            "codes": torch.from_numpy(np.ascontiguousarray(self.codes)),
-            "values": torch.from_numpy(self.values),
-            "given": torch.from_numpy(np.ascontiguousarray(self.features["auxiliary"])),
+        arrays = {
+            "codes": np.ascontiguousarray(self.codes),
+            "values": self.values,
+            "given": np.ascontiguousarray(self.features["auxiliary"]),
+            **self.auxiliary.arrays(),
         }
-        for index, scores in enumerate(self.auxiliary.maps.values()):
-            tensors[f"auxiliary.{index}.scores"] = torch.from_numpy(scores.scores)
-            tensors[f"auxiliary.{index}.values"] = torch.from_numpy(scores.values)
-        return config, tensors | {
-            f"kernel.{name}": value for name, value in self.process.parameters.items()
-        }
+        kernel = {f"kernel.{name}": value for name, value in self.process.parameters.items()}
+        return config, {name: torch.from_numpy(array) for name, array in arrays.items()} | kernel
 
     @classmethod
     def from_state(
         cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]
     ) -> Self:
-        """The predictor of what `save` wrote."""
-        found = cls(space, config["seed"])
-        maps = {
-            name: NormalScores(
-                *(tensors[f"auxiliary.{index}.{part}"].numpy() for part in ("scores", "values"))
-            )
-            for index, name in enumerate(config["auxiliary"])
-        }
+        """Rebuild a predictor from the config and the tensors that `save` wrote."""
+        model = cls(space, config["seed"])
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
         parameters = {
-            name.removeprefix("kernel."): v
-            for name, v in tensors.items()
+            name.removeprefix("kernel."): value
+            for name, value in tensors.items()
             if name.startswith("kernel.")
         }
-        codes, values = space.check(tensors["codes"].numpy()), tensors["values"].numpy()
-        given = tensors["given"].numpy()
-        found._solve(codes, values, AuxiliaryFeatures(maps), given, silent, parameters)
-        found.trained_on = config["trained_on"]
-        return found
+        model._solve(
+            space.check(arrays["codes"]),
+            arrays["values"],
+            AuxiliaryFeatures.from_arrays(config["auxiliary"], arrays),
+            arrays["given"],
+            silent,
+            parameters,
+        )
+        model.trained_on = config["trained_on"]
+        return model

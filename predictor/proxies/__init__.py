@@ -1,7 +1,7 @@
-"""Zero-cost proxies: what an untrained network tells of the accuracy it would reach.
+"""Zero-cost proxies: estimates of accuracy from an untrained network.
 
 Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (arXiv 2101.08134), compares
-most of them. One file a family; `measure` computes several of one network.
+most of them. Each family has one file; `measure` computes several proxies of one network.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Size as a proxy, which few others beat."""
+"""Size as a proxy, which few others outperform."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ from predictor.proxies.subject import Subject
 
 
 def params(subject: Subject) -> float:
-    """The network's learned numbers."""
+    """Count the network's parameters."""
     return float(sum(parameter.numel() for parameter in subject.network.parameters()))
 
 
 def macs(subject: Subject) -> float:
-    """Multiply-accumulates of convolutions and linear layers for one image (the papers' FLOPs)."""
+    """Count multiply-accumulates of convolutions and linear layers for one image.
+
+    Papers call them FLOPs.
+    """
     network = subject.copy().eval()
-    found = [0]
+    counts: list[int] = []
 
-    def count(part: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if isinstance(part, nn.Conv2d):
-            each = part.in_channels // part.groups * math.prod(part.kernel_size)
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if isinstance(module, nn.Conv2d):
+            per_output = module.in_channels // module.groups * math.prod(module.kernel_size)
         else:
-            each = inputs[0].shape[-1]
-        found[0] += output.numel() * each
+            per_output = inputs[0].shape[-1]
+        counts.append(output.numel() * per_output)
 
-    for part in network.modules():
-        if isinstance(part, nn.Conv2d | nn.Linear):
-            part.register_forward_hook(count)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(count)
     with torch.no_grad():
         network(subject.images[:1])
-    return float(found[0])
+    return float(sum(counts))

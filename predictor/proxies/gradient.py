@@ -6,7 +6,7 @@ from predictor.proxies.subject import Subject
 
 
 def snip(subject: Subject) -> float:
-    """The sum over weights of |w * dL/dw|, how much the loss hangs on single weights.
+    """Sum |w * dL/dw| over weights, the sensitivity of the loss to single weights.
 
     Lee et al., "SNIP", ICLR 2019 (arXiv 1810.02340), eq. 6 without its normalisation, summed over
     the network as in Abdelfattah et al., ICLR 2021, section 3.1.
@@ -17,7 +17,8 @@ def snip(subject: Subject) -> float:
 
 
 def grad_norm(subject: Subject) -> float:
-    """The sum over layers of the Euclidean norm of dL/dw (Abdelfattah et al., ICLR 2021, section
-    3.1).
+    """Sum the Euclidean norms of dL/dw over layers.
+
+    Abdelfattah et al., ICLR 2021, section 3.1.
     """
     return float(sum(gradient.norm().item() for _, gradient in subject.gradients))

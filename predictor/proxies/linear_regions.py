@@ -1,4 +1,4 @@
-"""Proxies from how differently a network treats the images of one batch (Mellor et al.)."""
+"""Proxies from the differences between the images of one batch in a network (Mellor et al.)."""
 
 from __future__ import annotations
 
@@ -8,55 +8,58 @@ from torch import Tensor, nn
 from predictor.errors import InvalidValues
 from predictor.proxies.subject import Subject, run
 
+# k of the equations, which keeps logarithms and quotients finite.
 _K = 1e-5
-_LEAST_EIGENVALUE = 1e-6
+_MIN_EIGENVALUE = 1e-6
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Hardswish, nn.SiLU, nn.GELU)
 
 
 def naswot(subject: Subject) -> float:
-    """log |K| with K_ij = N - d(c_i, c_j): the units that are alike on or off for the images i and
-    j.
+    """Compute log |K| with K_ij = N - d(c_i, c_j).
 
-    c_i holds for each of the N units of all activations whether its input is positive. Mellor et
-    al., "Neural Architecture Search without Training", ICML 2021 (arXiv 2006.04647v3), eq. 2 and 3.
-    Images whose codes are equal make K singular; eigenvalues count as at least 1e-6.
+    c_i has one bit for each of the N units of all activations: whether its input is positive for
+    image i. K_ij counts the units with equal bits for the images i and j. Mellor et al., "Neural
+    Architecture Search without Training", ICML 2021 (arXiv 2006.04647v3), eq. 2 and 3. Images with
+    equal codes make K singular; eigenvalues count as at least 1e-6.
 
     Raises:
-        InvalidValues: the network has no activation module.
+        InvalidValues: The network has no activation module.
     """
-    network, count = subject.copy(), len(subject.images)
+    network = subject.copy()
+    count = len(subject.images)
     kernel = torch.zeros(count, count, dtype=torch.float64, device=subject.images.device)
 
-    def add(part: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def add(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         code = (inputs[0].detach().reshape(count, -1) > 0).to(torch.float32)
         kernel.add_(code @ code.T + (1 - code) @ (1 - code).T)
 
     # Before the activation, since one that works in place has overwritten its input afterwards.
     handles = [
-        part.register_forward_pre_hook(add)
-        for part in network.modules()
-        if isinstance(part, _ACTIVATIONS)
+        module.register_forward_pre_hook(add)
+        for module in network.modules()
+        if isinstance(module, _ACTIVATIONS)
     ]
     if not handles:
         names = ", ".join(kind.__name__ for kind in _ACTIVATIONS)
         raise InvalidValues(f"naswot needs a network with activations as modules: {names}")
     with torch.no_grad():
         run(network, subject.images)
-    return float(torch.linalg.eigvalsh(kernel).clamp(min=_LEAST_EIGENVALUE).log().sum())
+    return float(torch.linalg.eigvalsh(kernel).clamp(min=_MIN_EIGENVALUE).log().sum())
 
 
 def jacob_cov(subject: Subject) -> float:
-    """-sum_i (log(s_i + k) + 1 / (s_i + k)) over the eigenvalues s of the correlation of the
-    images' input gradients.
+    """Compute -sum_i (log(s_i + k) + 1 / (s_i + k)) with k = 1e-5.
 
-    The gradient of the sum of an image's outputs by the image; k = 1e-5. Mellor et al., arXiv
-    2006.04647v1, eq. 2 to 4. An image without gradient counts as like all others.
+    s are the eigenvalues of the correlation matrix of the images' gradients: that of the sum of an
+    image's outputs by the image. Mellor et al., arXiv 2006.04647v1, eq. 2 to 4. An image without
+    gradient counts as fully correlated with all others.
     """
     network = subject.copy()
     images = subject.images.clone().requires_grad_()
-    # A network whose path is cut does not look at its images at all.
-    (found,) = torch.autograd.grad(run(network, images).sum(), images, allow_unused=True)
-    gradient = torch.zeros_like(images) if found is None else found
+    # The output of a network without a path from input to output does not depend on its images.
+    (input_gradient,) = torch.autograd.grad(run(network, images).sum(), images, allow_unused=True)
+    gradient = torch.zeros_like(images) if input_gradient is None else input_gradient
+
     rows = gradient.reshape(len(images), -1).double()
     rows = rows - rows.mean(1, keepdim=True)
     norms = rows.norm(dim=1)

@@ -38,6 +38,17 @@ def register_proxy(name: str) -> Callable[[P], P]:
 
     Args:
         name: Name of the proxy; it can be taken once.
+
+    Example:
+        >>> import predictor
+        >>> import torch
+        >>> from predictor.proxies import measure
+        >>> @predictor.register_proxy("depth")
+        ... def depth(subject):
+        ...     return float(len(list(subject.network.children())))
+        >>> network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 10))
+        >>> measure(network, torch.zeros(2, 3, 2, 2), torch.zeros(2).long(), ["depth"])
+        {'depth': 2.0}
     """
     return PROXIES.register(name)
 
@@ -54,26 +65,29 @@ def measure(
     names: Iterable[str] | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Proxies of one network.
+    """Compute proxies of one network.
 
     Args:
-        network: untrained; it is left as it is.
-        images: float tensor [b, channels, height, width], on the network's device.
-        labels: int tensor [b].
-        names: of the proxies; None: all.
-        seed: of what a proxy draws.
+        network: An untrained network; it is not changed.
+        images: Float tensor [b, channels, height, width], on the network's device.
+        labels: Int tensor [b].
+        names: Names of the proxies. None: all.
+        seed: Seed of all randomness of the proxies.
+
+    Returns:
+        Name -> value; greater values promise better accuracy.
 
     Raises:
-        UnknownName: no such proxy.
-        InvalidValues: one cannot be computed of this network and these images, or is no finite
-            number.
+        UnknownName: No proxy has one of the names.
+        InvalidValues: A proxy cannot be computed of this network and these images, or is not
+            finite.
     """
     from predictor.proxies.subject import Subject
 
     functions = {name: PROXIES.get(name) for name in (names if names is not None else available())}
     subject = Subject(network, images, labels, seed)
-    found = {name: function(subject) for name, function in functions.items()}
-    for name, value in found.items():
+    values = {name: function(subject) for name, function in functions.items()}
+    for name, value in values.items():
         if not math.isfinite(value):
             raise InvalidValues(f"{name} is {value}: the network's outputs are not finite")
-    return found
+    return values

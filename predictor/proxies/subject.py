@@ -1,4 +1,4 @@
-"""What proxies are computed of: an untrained network and a few images."""
+"""The input of proxies: an untrained network and a few images."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from predictor.errors import InvalidValues
 
 
 class Subject:
-    """A network with the images that it is looked at with; the network itself is left as it is.
+    """An untrained network and one batch of images; the network itself is never changed.
 
     Args:
-        network: untrained, its weights as they were drawn; gives logits [b, classes].
-        images: float tensor [b, channels, height, width], on the network's device.
-        labels: int tensor [b].
-        seed: of everything that a proxy draws.
+        network: Network with its initial weights; its outputs are logits [b, classes].
+        images: Float tensor [b, channels, height, width], on the network's device.
+        labels: Int tensor [b].
+        seed: Seed of all randomness of a proxy.
 
     Raises:
-        InvalidValues: there are no images, or not one label each.
+        InvalidValues: There are no images, or the number of labels differs.
     """
 
     def __init__(self, network: nn.Module, images: Tensor, labels: Tensor, seed: int = 0):
@@ -31,51 +31,55 @@ class Subject:
                 "a proxy needs images [b, channels, height, width] and labels [b], "
                 f"not {list(images.shape)} and {list(labels.shape)}"
             )
-        self.network, self.images, self.labels, self.seed = network, images, labels, seed
+        self.network = network
+        self.images = images
+        self.labels = labels
+        self.seed = seed
 
     def copy(self) -> nn.Module:
-        """The network once more, in training mode (batch normalisation by the batch), without
-        gradients.
+        """Return a copy of the network without gradients, in training mode.
+
+        Batch normalisation then uses the statistics of the batch.
         """
         network = copy.deepcopy(self.network).train()
         network.zero_grad(set_to_none=True)
         return network
 
     def generator(self) -> torch.Generator:
-        """A generator with the subject's seed, on the processor."""
+        """Return a generator with the subject's seed, on the CPU."""
         return torch.Generator().manual_seed(self.seed)
 
     @cached_property
     def gradients(self) -> list[tuple[Tensor, Tensor]]:
-        """Weight and gradient of the batch's mean cross-entropy, for every layer that the path
-        executes.
-        """
+        """Weight and gradient of the mean cross-entropy, of every layer that is executed."""
         network = self.copy()
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)  # drop-out
+            # For dropout.
+            torch.manual_seed(self.seed)
             loss = nn.functional.cross_entropy(run(network, self.images), self.labels)
-        own = list(weights(network))
-        found = torch.autograd.grad(loss, own, allow_unused=True)
-        pairs = zip(own, found, strict=True)
+        layer_weights = list(weights(network))
+        gradients = torch.autograd.grad(loss, layer_weights, allow_unused=True)
+        pairs = zip(layer_weights, gradients, strict=True)
         return [(weight.detach(), gradient) for weight, gradient in pairs if gradient is not None]
 
 
 def weights(network: nn.Module) -> Iterator[Tensor]:
-    """The weights of convolutions and linear layers, which proxies sum over; not those of
-    normalisation.
-    """
-    for part in network.modules():
-        if isinstance(part, nn.Conv2d | nn.Linear):
-            yield part.weight
+    """Yield the weights of convolutions and linear layers, over which proxies sum."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            yield module.weight
 
 
 def run(network: nn.Module, images: Tensor) -> Tensor:
-    """The network's outputs; raises InvalidValues where the batch is too small for batch
-    normalisation.
+    """Return the network's outputs.
+
+    Raises:
+        InvalidValues: The batch is too small for batch normalisation.
     """
     try:
         outputs: Tensor = network(images)
     except ValueError as error:
+        # torch has no error class of its own for this.
         if "more than 1 value per channel" not in str(error):
             raise
         raise InvalidValues(

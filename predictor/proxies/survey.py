@@ -1,4 +1,4 @@
-"""Proxies of many architectures of a space, once for all that are one network."""
+"""Proxies of many architectures of a space, measured once for each network."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from spaces.errors import UnknownName
 from spaces.space import Codes, SearchSpace
 
 _COUNTED = ("params", "macs")
-"""What the space itself counts, of every architecture by itself: dead edges make a difference
-here.
-"""
+"""Proxies that the space counts for every architecture: dead edges make a difference here."""
 
 
 @dataclass
@@ -27,18 +25,18 @@ class Survey:
     """Measures architectures with the same images.
 
     Args:
-        space: of the architectures.
-        images: float tensor [b, channels, height, width]; brought to another size where an
-            architecture asks for it.
-        labels: int tensor [b].
-        num_classes: of the labels.
-        names: of the proxies.
-        seed: of the networks' weights, and of what a proxy draws.
-        repeats: networks drawn of one architecture, with the seeds from `seed` on; values are their
-            means.
+        space: Space of the architectures.
+        images: Float tensor [b, channels, height, width]; resized for architectures with another
+            input size.
+        labels: Int tensor [b].
+        num_classes: Number of classes of the labels.
+        names: Names of the proxies; all by default.
+        seed: Seed of the networks' weights and of all randomness of the proxies.
+        repeats: Number of random networks of each architecture, with the seeds from `seed` on;
+            values are their means.
 
     Raises:
-        UnknownName: no such proxy.
+        UnknownName: No proxy has one of the names.
     """
 
     space: SearchSpace
@@ -57,18 +55,18 @@ class Survey:
     def run(
         self, codes: Codes, known: Sequence[tuple[Architecture, Mapping[str, float]]] = ()
     ) -> Iterator[tuple[Architecture, dict[str, float], bool]]:
-        """The proxies of architectures, in their order.
+        """Measure architectures in their order.
 
         Args:
-            codes: checked, int array [n, choices].
-            known: architectures that were measured before, with their values.
+            codes: Codes of the architectures, checked, int array [n, choices].
+            known: Architectures that were measured before, with their values.
 
         Yields:
-            Architecture, values by name, and whether a network was measured for it (or its class
-            was known).
+            Architecture, values by name, and whether a network was measured for it. It was not
+            where its isomorphism class was measured before.
 
         Raises:
-            InvalidValues: a proxy cannot be computed; the architecture is named.
+            InvalidValues: A proxy cannot be computed; the message names the architecture.
         """
         earlier = self.space.encode([architecture for architecture, _ in known])
         by_class: dict[Any, dict[str, float]] = {
@@ -76,35 +74,36 @@ class Survey:
             for key, (_, values) in zip(self._keys(earlier), known, strict=True)
         }
         counts = {name: getattr(self.space, name)(codes) for name in _COUNTED if name in self.names}
-        stand_ins = self.space.decode(self.space.representatives(codes))
+        representatives = self.space.decode(self.space.representatives(codes))
         for row, (key, architecture) in enumerate(
             zip(self._keys(codes), self.space.decode(codes), strict=True)
         ):
             new = key not in by_class
             if new:
-                by_class[key] = self._measured(stand_ins[row])
-            own = {name: float(column[row]) for name, column in counts.items()}
-            yield architecture, {name: {**by_class[key], **own}[name] for name in self.names}, new
+                by_class[key] = self._measure(representatives[row])
+            row_counts = {name: float(column[row]) for name, column in counts.items()}
+            values = {**by_class[key], **row_counts}
+            yield architecture, {name: values[name] for name in self.names}, new
 
     def _keys(self, codes: Codes) -> list[Any]:
         return list(map(tuple, self.space.isomorphism_keys(codes).tolist())) if len(codes) else []
 
-    def _measured(self, architecture: Architecture) -> dict[str, float]:
+    def _measure(self, architecture: Architecture) -> dict[str, float]:
         names = [name for name in self.names if name not in _COUNTED]
         if not names:
             return {}
         images = self._images(architecture)
-        found: list[dict[str, float]] = []
+        values: list[dict[str, float]] = []
         for seed in range(self.seed, self.seed + self.repeats):
             generator = torch.Generator().manual_seed(seed)
             network = self.space.network(architecture, self.num_classes, generator).to(
                 images.device
             )
             try:
-                found.append(measure(network, images, self.labels, names, seed))
+                values.append(measure(network, images, self.labels, names, seed))
             except InvalidValues as error:
                 raise InvalidValues(f"{architecture.to_json()}: {error}") from error
-        return {name: float(np.mean([values[name] for values in found])) for name in names}
+        return {name: float(np.mean([measured[name] for measured in values])) for name in names}
 
     def _images(self, architecture: Architecture) -> Tensor:
         size = self.space.input_shape_of(architecture)[1:]

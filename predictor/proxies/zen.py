@@ -1,6 +1,4 @@
-"""The Zen-score: how much a network's features move with its input, whatever batch normalisation
-takes away.
-"""
+"""The Zen-score: the sensitivity of features to the input, corrected for batch normalisation."""
 
 from __future__ import annotations
 
@@ -12,76 +10,73 @@ from torch import Tensor, nn
 from predictor.errors import InvalidValues
 from predictor.proxies.subject import Subject, run
 
+# a of the algorithm: the scale of the perturbation.
 _ALPHA = 0.01
-_LEAST = 1e-30
+# Least value whose logarithm is taken.
+_MIN_VALUE = 1e-30
 
 
 def zen(subject: Subject) -> float:
-    """log E |f(x) - f(x + a e)| + sum over batch normalisations of log sqrt(mean variance of their
-    channels).
+    """Compute log E |f(x) - f(x + a e)| + sum over batch normalisations of log sqrt(variance).
 
-    Lin et al., "Zen-NAS", ICCV 2021 (arXiv 2102.01063), algorithm 1: weights, images x and e are
-    drawn from a standard normal distribution, a = 0.01, f are the features before the global
-    pooling, and |.| is the sum over channels and the mean over pixels that the release takes. As
-    many images are drawn as the subject has, of its size.
+    Lin et al., "Zen-NAS", ICCV 2021 (arXiv 2102.01063), algorithm 1: weights, images x and
+    perturbations e are sampled from a standard normal distribution, a = 0.01, f are the features
+    before the global pooling, the variance is the mean over channels, and |.| is the sum over
+    channels and the mean over pixels as in the release. Number and size of the images are those of
+    the subject.
 
     Raises:
-        InvalidValues: the network has no features with pixels.
+        InvalidValues: The network has no features of more than one pixel.
     """
-    network, generator = subject.copy(), subject.generator()
-    _draw(network, generator)
-    shape, device = subject.images.shape, subject.images.device
+    network = subject.copy()
+    generator = subject.generator()
+    _initialise(network, generator)
+    shape = subject.images.shape
+    device = subject.images.device
     x, e = (torch.randn(shape, generator=generator).to(device) for _ in range(2))
     logarithms: list[float] = []
     features: list[Tensor] = []
 
-    def variance(part: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        values = inputs[0]
-        mean = (
-            values.transpose(0, 1)
-            .reshape(values.shape[1], -1)
-            .double()
-            .var(1, unbiased=False)
-            .mean()
-        )
-        logarithms.append(0.5 * math.log(max(float(mean), _LEAST)))
+    def record_variance(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        channels = inputs[0].transpose(0, 1).reshape(inputs[0].shape[1], -1).double()
+        variance = float(channels.var(1, unbiased=False).mean())
+        logarithms.append(0.5 * math.log(max(variance, _MIN_VALUE)))
 
-    def remember(part: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
-        if (
-            isinstance(output, Tensor)
-            and output.ndim == 4
-            and output.shape[2] * output.shape[3] > 1
-        ):
-            features[:] = [output.clone()]  # a copy, since an activation may work in place on it
+    def record_features(module: nn.Module, inputs: tuple[Tensor, ...], output: object) -> None:
+        if not isinstance(output, Tensor) or output.ndim != 4:
+            return
+        if output.shape[2] * output.shape[3] > 1:
+            # A copy, since an activation may overwrite its input.
+            features[:] = [output.clone()]
 
-    counted = [
-        part.register_forward_pre_hook(variance) for part in network.modules() if _normalises(part)
+    handles = [
+        module.register_forward_pre_hook(record_variance)
+        for module in network.modules()
+        if isinstance(module, nn.BatchNorm2d)
     ]
-    for part in network.modules():
-        part.register_forward_hook(remember)
+    for module in network.modules():
+        module.register_forward_hook(record_features)
     with torch.no_grad():
         run(network, x)
         first = features[-1] if features else None
-        for handle in counted:
+        # The variances are those of the unperturbed images.
+        for handle in handles:
             handle.remove()
         run(network, x + _ALPHA * e)
     if first is None:
         raise InvalidValues("zen needs a network with features of more than one pixel")
-    moved = (first - features[-1]).abs().double().sum(1).mean()
-    return math.log(max(float(moved), _LEAST)) + sum(logarithms)
+    difference = (first - features[-1]).abs().double().sum(1).mean()
+    return math.log(max(float(difference), _MIN_VALUE)) + sum(logarithms)
 
 
-def _normalises(part: nn.Module) -> bool:
-    return isinstance(part, nn.BatchNorm2d)
-
-
-def _draw(network: nn.Module, generator: torch.Generator) -> None:
+def _initialise(network: nn.Module, generator: torch.Generator) -> None:
+    """Sample all weights from a standard normal distribution."""
     with torch.no_grad():
-        for part in network.modules():
-            if isinstance(part, nn.Conv2d | nn.Linear):
-                part.weight.copy_(torch.randn(part.weight.shape, generator=generator))
-                if part.bias is not None:
-                    part.bias.zero_()
-            elif isinstance(part, nn.BatchNorm2d) and part.affine:
-                part.weight.fill_(1)
-                part.bias.zero_()
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                module.weight.copy_(torch.randn(module.weight.shape, generator=generator))
+                if module.bias is not None:
+                    module.bias.zero_()
+            elif isinstance(module, nn.BatchNorm2d) and module.affine:
+                module.weight.fill_(1)
+                module.bias.zero_()

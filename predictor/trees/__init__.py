@@ -1,1 +1,1 @@
-"""Boosted trees and other baselines on flat features."""
+"""Trees on flat features: the boosted trees of the blend, and baselines."""

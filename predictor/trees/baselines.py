@@ -1,4 +1,4 @@
-"""Trees of scikit-learn: what a predictor has to beat."""
+"""Trees of scikit-learn: the baselines that a predictor must outperform."""
 
 from __future__ import annotations
 
@@ -17,8 +17,32 @@ from spaces.space import Architectures, Codes, SearchSpace
 
 
 class BaselinePredictor(Predictor):
-    """A scikit-learn regressor; its file holds the training data, on which it is fitted again when
-    loaded.
+    """A scikit-learn regressor.
+
+    The file contains the training data, on which the regressor is fitted again when it is loaded.
+
+    Args:
+        space: Space of the architectures.
+        seed: Seed of the regressor.
+
+    Example:
+        >>> import numpy as np
+        >>> import predictor
+        >>> import spaces
+        >>> class Nearest(predictor.BaselinePredictor):
+        ...     kind = "nearest"
+        ...     def make(self):
+        ...         from sklearn.neighbors import KNeighborsRegressor
+        ...         return KNeighborsRegressor(3)
+        ...     def predict(self, architectures):
+        ...         mean = self.model.predict(self.features(self.space.codes(architectures)))
+        ...         return mean, np.zeros(len(mean))
+        >>> space = spaces.get("spos-tiny")
+        >>> codes = space.sample(np.random.default_rng(0), 20)
+        >>> model = Nearest(space)
+        >>> model.fit(codes, -space.macs(codes))
+        >>> model.predict(codes)[0].shape
+        (20,)
     """
 
     kind: ClassVar[str]
@@ -30,11 +54,11 @@ class BaselinePredictor(Predictor):
         self.values: NDArray[np.float64] | None = None
 
     def make(self) -> Any:
-        """A fresh regressor."""
+        """Make an unfitted regressor."""
         raise TypeError("choose RandomForest or Boosting")
 
     def features(self, codes: Codes) -> NDArray[Any]:
-        """What the regressor sees of `codes` [n, choices]: [n, features]."""
+        """Return the regressor's features [n, features] of codes [n, choices]."""
         return self.space.one_hot(codes)
 
     def fit(
@@ -44,14 +68,14 @@ class BaselinePredictor(Predictor):
         auxiliary: Auxiliary | None = None,
         progress: Progress = silent,
     ) -> None:
-        """Fit the regressor; `auxiliary` is not used."""
+        """Fit the regressor; `auxiliary` is ignored."""
         self.codes, self.values = training_data(self.space, architectures, values)
         self.model = self.make().fit(self.features(self.codes), self.values)
         self.trained_on = {"architectures": len(self.codes)}
         progress(1.0, "done")
 
     def save(self, path: str | Path) -> None:
-        """Write the training data as one safetensors file, all or nothing."""
+        """Write the training data as one safetensors file, all or nothing; raises NotFitted."""
         import torch
 
         require(self.codes is not None)
@@ -70,11 +94,11 @@ class BaselinePredictor(Predictor):
     def from_state(
         cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]
     ) -> BaselinePredictor:
-        """Fit again on what `save` wrote."""
-        found = cls(space, config["seed"])
-        found.fit(space.check(tensors["codes"].numpy()), tensors["values"].numpy())
-        found.trained_on = config["trained_on"]
-        return found
+        """Fit a regressor on the training data that `save` wrote."""
+        model = cls(space, config["seed"])
+        model.fit(space.check(tensors["codes"].numpy()), tensors["values"].numpy())
+        model.trained_on = config["trained_on"]
+        return model
 
 
 class RandomForest(BaselinePredictor):
@@ -83,7 +107,7 @@ class RandomForest(BaselinePredictor):
     kind = "forest"
 
     def make(self) -> Any:
-        """A fresh regressor."""
+        """Make an unfitted regressor."""
         from sklearn.ensemble import RandomForestRegressor
 
         return RandomForestRegressor(200, random_state=self.seed)
@@ -91,22 +115,23 @@ class RandomForest(BaselinePredictor):
     def predict(
         self, architectures: Architectures
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean [n] and deviation [n] of the trees."""
+        """Predict mean [n] and deviation [n] of the trees; see `Predictor.predict`."""
         require(self.model is not None)
         features = self.features(self.space.codes(architectures))
-        trees = np.stack([tree.predict(features) for tree in self.model.estimators_])
-        return trees.mean(0), trees.std(0)
+        predictions = np.stack([tree.predict(features) for tree in self.model.estimators_])
+        return predictions.mean(0), predictions.std(0)
 
 
 class Boosting(BaselinePredictor):
-    """Gradient boosting on the features of the Gaussian process; the deviation is that of the
-    training residuals.
+    """Gradient boosting on the features of the Gaussian process.
+
+    The deviation of every architecture is that of the training residuals.
     """
 
     kind = "boosting"
 
     def make(self) -> Any:
-        """A fresh regressor."""
+        """Make an unfitted regressor."""
         from sklearn.ensemble import GradientBoostingRegressor
 
         return GradientBoostingRegressor(
@@ -118,21 +143,21 @@ class Boosting(BaselinePredictor):
         )
 
     def features(self, codes: Codes) -> NDArray[Any]:
-        """All groups of features side by side."""
-        found = groups(self.space, codes)
-        return (
-            np.concatenate(list(found.values()), axis=1)
-            if found
-            else np.zeros((0, self.model.n_features_in_))
-        )
+        """Return all groups of features of codes [n, choices] as one array [n, features]."""
+        feature_groups = groups(self.space, codes)
+        # Without architectures there are no groups.
+        if not feature_groups:
+            return np.zeros((0, self.model.n_features_in_))
+        return np.concatenate(list(feature_groups.values()), axis=1)
 
     def predict(
         self, architectures: Architectures
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean [n] and deviation [n], one for all."""
+        """Predict mean [n] and deviation [n] of architectures; see `Predictor.predict`."""
         require(self.model is not None)
         assert self.codes is not None
         codes = self.space.codes(architectures)
+        # scikit-learn rejects empty arrays.
         mean = self.model.predict(self.features(codes)) if len(codes) else np.empty(0)
-        residual = float(np.std(self.values - self.model.predict(self.features(self.codes))))
-        return np.asarray(mean), np.full(len(codes), residual)
+        residuals = self.values - self.model.predict(self.features(self.codes))
+        return np.asarray(mean), np.full(len(codes), float(np.std(residuals)))

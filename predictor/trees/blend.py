@@ -1,4 +1,4 @@
-"""Blend: a Gaussian process with boosted trees, which err apart."""
+"""A blend of a Gaussian process and boosted trees, whose errors differ."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from predictor.trees.boosted import BoostedTrees
 from spaces.progress import Progress
 from spaces.space import Codes, SearchSpace
 
-_MOST_OF_TREES, _FALL = 0.3, 3.0
+# The weight of the trees is _WEIGHT_SCALE / sqrt(architectures), at most _MAX_WEIGHT.
+_MAX_WEIGHT = 0.3
+_WEIGHT_SCALE = 3.0
 _PREFIX = "trees."
 
 
 class Blend(GaussianProcess):
-    """The weighted mean of a Gaussian process and boosted trees on the same features and normal
-    scores.
+    """The weighted mean of a Gaussian process and boosted trees on the same features and targets.
 
-    The process takes what architectures have in common to vary smoothly, trees take it in steps;
-    where few architectures are trained on, their mean ranks better than either. The trees weigh 3 /
-    sqrt(architectures), at most .3: a weight chosen on predictions of what was left out of the fit
-    ranked worse, since the process's own, in closed form, know the parameters that were fitted on
-    all. The deviation is that of the process.
+    The process assumes that values vary smoothly with the features, trees that they vary in steps;
+    with few training architectures their mean ranks better than either. The weight of the trees is
+    3 / sqrt(architectures), at most 0.3. A weight fitted on leave-one-out predictions ranked worse:
+    those of the process, in closed form, use parameters that were fitted on all architectures. The
+    deviation is that of the process.
     """
 
     kind: ClassVar[str] = "blend"
@@ -38,60 +39,61 @@ class Blend(GaussianProcess):
 
     @property
     def weight(self) -> float:
-        """Of the trees."""
+        """The weight of the trees."""
         assert self.codes is not None
-        return min(_MOST_OF_TREES, _FALL / math.sqrt(len(self.codes)))
+        return min(_MAX_WEIGHT, _WEIGHT_SCALE / math.sqrt(len(self.codes)))
 
     def _solve(
         self,
         codes: Codes,
         values: NDArray[np.float64],
-        columns: AuxiliaryFeatures,
-        given: NDArray[np.float64],
+        auxiliary: AuxiliaryFeatures,
+        auxiliary_features: NDArray[np.float64],
         progress: Progress,
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
-        super()._solve(codes, values, columns, given, progress, parameters)
+        super()._solve(codes, values, auxiliary, auxiliary_features, progress, parameters)
         assert self.scores is not None
+        # With parameters from a file, the trees come from it as well.
         if parameters is None:
-            self.trees = BoostedTrees.fit(
-                _together(self.features), self.scores.to_scores(values), self.seed
-            )
+            targets = self.scores.to_scores(values)
+            self.trees = BoostedTrees.fit(_concatenated(self.features), targets, self.seed)
 
-    def _scores_of(
+    def _predict_features(
         self, features: Mapping[str, NDArray[Any]]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         assert self.trees is not None
-        mean, deviation = super()._scores_of(features)
-        return (1 - self.weight) * mean + self.weight * self.trees(_together(features)), deviation
+        mean, deviation = super()._predict_features(features)
+        tree_mean = self.trees(_concatenated(features))
+        return (1 - self.weight) * mean + self.weight * tree_mean, deviation
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Config and tensors that `from_state` takes; raises NotFitted."""
+        """Return the config and the tensors for `from_state`; raises NotFitted."""
         import torch
 
         config, tensors = super().state()
         assert self.trees is not None
-        parts = {
-            _PREFIX + name: torch.from_numpy(values) for name, values in self.trees.arrays().items()
-        }
-        return config, tensors | parts
+        for name, array in self.trees.arrays().items():
+            tensors[_PREFIX + name] = torch.from_numpy(array)
+        return config, tensors
 
     @classmethod
     def from_state(
         cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]
     ) -> Self:
-        """The predictor of what `save` wrote."""
-        found = super().from_state(space, config, tensors)
-        parts = {
-            name.removeprefix(_PREFIX): v.numpy()
-            for name, v in tensors.items()
+        """Rebuild a predictor from the config and the tensors that `save` wrote."""
+        model = super().from_state(space, config, tensors)
+        arrays = {
+            name.removeprefix(_PREFIX): tensor.numpy()
+            for name, tensor in tensors.items()
             if name.startswith(_PREFIX)
         }
-        found.trees = BoostedTrees.of(parts)
-        return found
+        model.trees = BoostedTrees.from_arrays(arrays)
+        return model
 
 
-def _together(features: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+def _concatenated(features: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    """Return all groups of features as one array [n, features]."""
     return np.concatenate(
         [np.asarray(values, dtype=np.float32) for values in features.values()], axis=1
     )

@@ -176,7 +176,7 @@ def test_values_stay_near_those_that_were_seen_though_they_crowd_below_the_best(
     assert (np.diff(mean) > 0).all() or count == 1
     assert (deviation >= 0).all()
     tensor = torch.from_numpy(order).requires_grad_()
-    relaxed = calibration.mean_of(tensor[None])
+    relaxed = calibration.relaxed_mean(tensor[None])
     np.testing.assert_allclose(relaxed.detach().numpy(), mean)
     torch.autograd.backward(relaxed.sum())
     assert tensor.grad is not None

@@ -101,7 +101,7 @@ def test_counts_that_are_none_are_refused() -> None:
 
 
 def test_splits(macro: Path) -> None:
-    trials = Trials.of(tables.benchmark("nasbench-macro", macro), None)
+    trials = Trials.from_benchmark(tables.benchmark("nasbench-macro", macro), None)
     assert len(np.unique(trials.classes)) == len(trials.codes)
     inside, outside = trials.split(30, 1, "random")
     assert sorted([*inside, *outside]) == list(range(len(trials.codes)))
@@ -111,7 +111,7 @@ def test_splits(macro: Path) -> None:
 
 @pytest.mark.reference_data
 def test_classes_of_training_are_not_tested_on(reference_data: Path) -> None:
-    trials = Trials.of(
+    trials = Trials.from_benchmark(
         tables.benchmark("nasbench201", reference_data),
         "cifar10_test_acc",
         ["oneshot_supernet_acc"],
@@ -125,6 +125,8 @@ def test_classes_of_training_are_not_tested_on(reference_data: Path) -> None:
 @pytest.mark.reference_data
 @pytest.mark.slow
 def test_the_default_leads_the_published_gates(reference_data: Path) -> None:
-    trials = Trials.of(tables.benchmark("nasbench201", reference_data), "cifar10_test_acc")
+    trials = Trials.from_benchmark(
+        tables.benchmark("nasbench201", reference_data), "cifar10_test_acc"
+    )
     found = trials.run("gp", 78, 0, ["random"], lambda share, text: None)
     assert found["random"]["kendall_tau"] > 0.78

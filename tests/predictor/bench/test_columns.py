@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 import spaces
 import tables
-from predictor.bench.columns import columns, file_of
+from predictor.bench.columns import columns, parse_file_column
 from predictor.commands import main
 from predictor.errors import MissingAuxiliary
 from spaces.errors import UnknownName
@@ -46,10 +46,13 @@ def written(path: Path, benchmark: Benchmark, **metrics: np.ndarray) -> Path:
 
 
 def test_what_names_a_file() -> None:
-    assert file_of("cifar10_valid_acc:12") is None
-    assert file_of("a/b.jsonl") == (Path("a/b.jsonl"), "")
-    assert file_of("a.jsonl.d/b:c.jsonl:naswot") == (Path("a.jsonl.d/b:c.jsonl"), "naswot")
-    assert file_of("a.jsonlines") is None
+    assert parse_file_column("cifar10_valid_acc:12") is None
+    assert parse_file_column("a/b.jsonl") == (Path("a/b.jsonl"), "")
+    assert parse_file_column("a.jsonl.d/b:c.jsonl:naswot") == (
+        Path("a.jsonl.d/b:c.jsonl"),
+        "naswot",
+    )
+    assert parse_file_column("a.jsonlines") is None
 
 
 def test_columns_follow_the_architectures_of_the_benchmark(

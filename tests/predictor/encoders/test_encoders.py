@@ -15,7 +15,7 @@ from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.gcn import GcnEncoder
 from predictor.encoders.lstm import LstmEncoder
 from predictor.encoders.mlp import MlpEncoder
-from predictor.encoders.positions import telling_positions
+from predictor.encoders.positions import informative_positions
 from predictor.encoders.ta_gates import TaGatesEncoder
 from predictor.encoders.transformer import TransformerEncoder, with_paths
 from predictor.ensemble.losses import loss
@@ -46,7 +46,7 @@ graph_encoders = pytest.mark.parametrize("kind", ON_GRAPHS, ids=lambda kind: kin
 def fresh(kind: type[Encoder], space: SearchSpace, seed: int = 0, **config: Any) -> Encoder:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return kind.of(space, **{**SMALL[kind], **config})
+        return kind.from_space(space, **{**SMALL[kind], **config})
 
 
 def scores(encoder: Encoder, space: SearchSpace, codes: Codes) -> Tensor:
@@ -180,7 +180,7 @@ def test_scores_do_not_depend_on_the_order_of_nodes(kind: type[Encoder], name: s
     ("name", "told"), [("nasbench201", 0), ("nasbench101", 0), ("darts-tiny", 19), ("spos-tiny", 6)]
 )
 def test_positions_are_told_where_they_tell_something(name: str, told: int) -> None:
-    assert telling_positions(spaces.get(name)) == told
+    assert informative_positions(spaces.get(name)) == told
 
 
 @graph_encoders

@@ -18,7 +18,7 @@ CELLS = spaces.get("nasbench201")
 def seeded(space: SearchSpace, **config: int) -> GatesEncoder:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        return GatesEncoder.of(
+        return GatesEncoder.from_space(
             space,
             **{
                 "operation_channels": 8,
@@ -163,5 +163,5 @@ def test_kinds_of_nodes_are_pairs_of_operation_and_position() -> None:
     labels = seeded(spaces.get("spos-tiny")).labels
     operation, position = torch.tensor([[0, 2], [3, 1]]), torch.tensor([[0, 1], [2, 6]])
     torch.testing.assert_close(
-        labels.every()[labels.kinds(operation, position)], labels(operation, position)
+        labels.all_kinds()[labels.kinds(operation, position)], labels(operation, position)
     )

@@ -11,7 +11,7 @@ def test_states_are_those_of_the_augmented_adjacency_matrix() -> None:
     space = spaces.get("darts-tiny")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        encoder = GcnEncoder.of(
+        encoder = GcnEncoder.from_space(
             space, channels=5, hidden=6, layers=3
         ).eval()  # two cells, several sources
         for conv in encoder.convs:
@@ -32,6 +32,6 @@ def test_states_are_those_of_the_augmented_adjacency_matrix() -> None:
 
 
 def test_the_published_size_can_be_had() -> None:
-    encoder = GcnEncoder.of(spaces.get("nasbench201"), hidden=600)
+    encoder = GcnEncoder.from_space(spaces.get("nasbench201"), hidden=600)
     assert [tuple(conv.weight.shape) for conv in encoder.convs] == [(600, 48), *[(600, 600)] * 3]
     assert encoder.dropout.p == 0.2

@@ -21,7 +21,7 @@ def test_equal_candidates_are_one_token() -> None:
 
 def test_the_multilayer_perceptron_knows_which_choice_is_which() -> None:
     space = spaces.get("spos-tiny")
-    encoder = MlpEncoder.of(space, channels=4, hidden=(8,)).eval()
+    encoder = MlpEncoder.from_space(space, channels=4, hidden=(8,)).eval()
     codes = space.check(np.array([[0, 0, 0, 0, 0, 3], [3, 0, 0, 0, 0, 0]]))
     one, other = encoder(encoder.inputs(space, codes)).tolist()
     assert one != other
@@ -30,7 +30,7 @@ def test_the_multilayer_perceptron_knows_which_choice_is_which() -> None:
 
 def test_the_recurrent_state_is_carried_through_the_sequence() -> None:
     space = spaces.get("spos-tiny")
-    encoder = LstmEncoder.of(space, channels=5, hidden=7, layers=2, head=(8,)).eval()
+    encoder = LstmEncoder.from_space(space, channels=5, hidden=7, layers=2, head=(8,)).eval()
     sequence = encoder.inputs(space, space.sample(np.random.default_rng(0), 3))
     cells = nn.ModuleList([nn.LSTMCell(5, 7), nn.LSTMCell(7, 7)])
     for layer, cell in enumerate(cells):

@@ -29,7 +29,7 @@ SPACE = spaces.get("nasbench201")
 def encoder(space: SearchSpace = SPACE, **config: Any) -> TaGatesEncoder:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        found = TaGatesEncoder.of(space, **{**SMALL, **config}).eval()
+        found = TaGatesEncoder.from_space(space, **{**SMALL, **config}).eval()
         for flow in found.modules():
             if isinstance(flow, NodeFlow):
                 torch.nn.init.normal_(flow.bias)

@@ -114,7 +114,7 @@ def test_nodes_attend_only_to_those_that_a_path_connects() -> None:
     }
     graphs = space.graphs([space.architecture(mapping)])
     masks = []
-    encoder = TransformerEncoder.of(space, channels=8, heads=2, layers=1, hidden=8)
+    encoder = TransformerEncoder.from_space(space, channels=8, heads=2, layers=1, hidden=8)
     encoder.layers[0].register_forward_hook(lambda module, given, found: masks.append(given[1]))
     encoder(with_paths(DenseGraphs.from_batch(graphs)))
     position = graphs.position.tolist()
@@ -130,13 +130,13 @@ def test_repr() -> None:
 
 def test_channels_that_heads_do_not_divide() -> None:
     with pytest.raises(InvalidParameter, match="channels: a multiple of 10 for 5 heads, not 96"):
-        TransformerEncoder.of(spaces.get("nasbench201"), heads=5)
+        TransformerEncoder.from_space(spaces.get("nasbench201"), heads=5)
 
 
 def test_depth_is_told() -> None:
     # One operation at one position, once behind the input and once behind another operation.
     space = spaces.get("spos-tiny")
-    encoder = TransformerEncoder.of(space, channels=8, heads=2, layers=1, hidden=8).eval()
+    encoder = TransformerEncoder.from_space(space, channels=8, heads=2, layers=1, hidden=8).eval()
     inputs = encoder.inputs(space, space.check(np.zeros((1, 6), dtype=int)))
     told = []
     encoder.layers[0].register_forward_pre_hook(lambda module, given: told.append(given[0]))

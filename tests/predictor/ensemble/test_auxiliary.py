@@ -70,7 +70,7 @@ def test_a_loaded_predictor_asks_for_its_columns(tmp_path: Path) -> None:
     assert isinstance(loaded, GraphPredictor)
     with pytest.raises(MissingAuxiliary, match="proxy"):
         loaded.predict(CODES[:5])
-    loaded.auxiliary.providers = {"proxy": noise}
+    loaded.auxiliary.provide({"proxy": noise})
     for one, other in zip(loaded.predict(CODES), model.predict(CODES), strict=True):
         assert np.array_equal(one, other)
 

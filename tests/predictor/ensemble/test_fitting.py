@@ -35,7 +35,7 @@ def training(
         **config,
     }
     torch.default_generator.manual_seed(seed)
-    encoders = [GatesEncoder.of(SPACE, **config).train() for _ in range(3)]
+    encoders = [GatesEncoder.from_space(SPACE, **config).train() for _ in range(3)]
     inputs = encoders[0].inputs(SPACE, CODES)
     if exact:
         encoders = [encoder.double() for encoder in encoders]
@@ -74,7 +74,7 @@ def test_a_member_stops_by_its_own_ranking_and_keeps_its_best() -> None:
     fitting = Fitting(epochs=60, batch_size=20, patience=20)
     run = training(fitting)
     run.run(silent)
-    assert run.looking
+    assert run.stops_early
     assert run.epoch == 60 or all(run.stopped)
     rows = [torch.from_numpy(part) for part in run.left_out]
     for member, encoder in enumerate(run.members.encoders()):
@@ -94,7 +94,7 @@ class Interrupted(Exception):
 def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
     at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("predictor.ensemble.fitting._SECONDS", 0.0)
+    monkeypatch.setattr("predictor.ensemble.fitting._WRITE_SECONDS", 0.0)
     fitting = Fitting(epochs=30, batch_size=20, patience=100)
     whole = weights(training(fitting).run(silent))
     path = tmp_path / "p.part"
@@ -117,7 +117,7 @@ def test_an_interrupted_training_goes_on_as_if_it_had_not_been(
 def test_a_state_of_other_data_or_a_torn_one_is_left_unread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("predictor.ensemble.fitting._SECONDS", 0.0)
+    monkeypatch.setattr("predictor.ensemble.fitting._WRITE_SECONDS", 0.0)
     path = tmp_path / "p.part"
     fitting = Fitting(epochs=10, batch_size=20)
     training(fitting, path).run(silent)
@@ -132,7 +132,7 @@ def test_a_state_of_other_data_or_a_torn_one_is_left_unread(
 
 def test_more_data_are_passed_over_less_often() -> None:
     fitting = Fitting(epochs=200, steps=500, least_epochs=50, batch_size=128)
-    assert [fitting.epochs_of(count) for count in (58, 128, 292, 585, 1500, 6000)] == [
+    assert [fitting.num_epochs(count) for count in (58, 128, 292, 585, 1500, 6000)] == [
         200,
         200,
         200,
@@ -140,7 +140,7 @@ def test_more_data_are_passed_over_less_often() -> None:
         50,
         50,
     ]
-    assert Fitting(epochs=10).epochs_of(6000) == 10
+    assert Fitting(epochs=10).num_epochs(6000) == 10
 
 
 def test_batches_hold_every_row_once_and_no_crumbs() -> None:

@@ -239,7 +239,7 @@ def test_the_anytime_loss_sums_the_steps() -> None:
     first, second = (squared_error(scores[:, step], values[:, step]).item() for step in range(2))
     assert anytime(squared_error, scores, values).item() == pytest.approx(first + second)
     shares = tensor([0.25, 1.0])
-    assert anytime(squared_error, scores, values, shares=shares).item() == pytest.approx(
+    assert anytime(squared_error, scores, values, weights=shares).item() == pytest.approx(
         first / 4 + second
     )
     same = anytime(squared_error, scores, values[:, 0]).item()

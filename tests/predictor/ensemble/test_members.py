@@ -11,7 +11,7 @@ import torch
 import spaces
 from predictor.encoders.base import Encoder
 from predictor.encoders.registry import available, encoder_class
-from predictor.ensemble.members import Members, taken
+from predictor.ensemble.members import Members, select
 from spaces.space import Codes
 from spaces.threads import fixed_threads
 
@@ -35,7 +35,7 @@ SMALL: dict[str, dict[str, Any]] = {
 def fresh(kind: str, space: spaces.SearchSpace, count: int = 3) -> list[Encoder]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        return [encoder_class(kind).of(space, **SMALL[kind]).eval() for _ in range(count)]
+        return [encoder_class(kind).from_space(space, **SMALL[kind]).eval() for _ in range(count)]
 
 
 def inputs_of(kind: str, space: spaces.SearchSpace) -> Callable[[Codes], Any]:
@@ -55,9 +55,9 @@ def test_members_at_once_score_as_one_by_one(kind: str, name: str) -> None:
         torch.testing.assert_close(members(inputs), alone)
         rows = torch.tensor([range(10), range(10, 20), range(20, 30)])
         apart = torch.stack(
-            [encoder(taken(inputs, row)) for encoder, row in zip(encoders, rows, strict=True)]
+            [encoder(select(inputs, row)) for encoder, row in zip(encoders, rows, strict=True)]
         )
-        torch.testing.assert_close(members(taken(inputs, rows), apart=True), apart)
+        torch.testing.assert_close(members(select(inputs, rows), separate=True), apart)
         torch.testing.assert_close(
             torch.stack([encoder(inputs) for encoder in members.encoders()]), alone
         )

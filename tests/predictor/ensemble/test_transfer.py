@@ -13,7 +13,7 @@ from predictor.commands import main
 from predictor.commands.options import load_source
 from predictor.encoders.gates import GatesEncoder
 from predictor.ensemble.predictor import Fitting, GraphPredictor
-from predictor.ensemble.transfer import OPERATIONS, kind_of, transfer
+from predictor.ensemble.transfer import OPERATIONS, operation_kind, transfer
 from predictor.errors import NotTransferable
 from predictor.metrics import kendall_tau
 from spaces.space import SearchSpace
@@ -25,7 +25,8 @@ WORTH = {"conv3x3": 3.0, "conv1x1": 1.0, "pool": -2.0, "skip": 0.0}
 def worth(space: SearchSpace, codes: np.ndarray) -> np.ndarray:
     """The same of operations in every space: convolutions are good, pooling is bad."""
     names = [
-        [WORTH.get(kind_of(name), 0.0) for name in choice.candidates] for choice in space.choices
+        [WORTH.get(operation_kind(name), 0.0) for name in choice.candidates]
+        for choice in space.choices
     ]
     return np.sum([np.array(row)[codes[:, column]] for column, row in enumerate(names)], axis=0)
 
@@ -40,7 +41,7 @@ def fitted(name: str, count: int, encoder: str = "gates", epochs: int = 40) -> G
 
 def test_operations_take_the_embeddings_of_their_like() -> None:
     given, space = fitted("nasbench101", 12, epochs=1), spaces.get("nasbench201")
-    sized = GatesEncoder.of(space, **given.encoders[0].sizes())
+    sized = GatesEncoder.from_space(space, **given.encoders[0].sizes())
     before = sized.state_dict()[OPERATIONS].clone()
     transfer(given.encoders, given.space, [sized], space)
     after, theirs = sized.state_dict(), given.encoders[0].state_dict()

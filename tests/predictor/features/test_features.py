@@ -21,7 +21,7 @@ def codes_of(text: str) -> list[int]:
 
 
 def test_words_of_names_make_sets() -> None:
-    labels = Labels.of(CELLS.operations)
+    labels = Labels.from_operations(CELLS.operations)
     assert labels.names[:3] == OPERATIONS[2:]
     convolutions = labels.member[:, labels.names.index("conv")]
     assert [CELLS.operations[i - 1] for i in np.flatnonzero(convolutions)] == [
@@ -36,7 +36,7 @@ def test_statistics_of_paths_by_hand() -> None:
     # Paths: 0-1-2-3 with 3x3, pool, 1x1; 0-2-3 with skip, 1x1; 0-3 with 3x3; node 1 leads to 2
     # alone.
     codes = np.array([codes_of("3sp3n1")], dtype=np.int8)
-    labels = Labels.of(CELLS.operations)
+    labels = Labels.from_operations(CELLS.operations)
     found = statistics(DenseGraphs.from_batch(CELLS.graphs(codes)), labels)[0]
     sets = len(labels.names)
     wide, convs, every = (labels.names.index(name) for name in ("nor_conv_3x3", "conv", "any"))
@@ -54,7 +54,7 @@ def test_statistics_of_paths_by_hand() -> None:
 
 def test_a_cell_without_a_path() -> None:
     codes = np.zeros((1, 6), dtype=np.int8)
-    labels = Labels.of(CELLS.operations)
+    labels = Labels.from_operations(CELLS.operations)
     found = statistics(DenseGraphs.from_batch(CELLS.graphs(codes)), labels)[0]
     sets = len(labels.names)
     assert found[5 * sets + 2] == 1
@@ -62,7 +62,7 @@ def test_a_cell_without_a_path() -> None:
 
 
 def test_sequences_are_the_paths_spelt() -> None:
-    labels = Labels.of(CELLS.operations)
+    labels = Labels.from_operations(CELLS.operations)
     rng = np.random.default_rng(0)
     codes = CELLS.sample(rng, 200)
     counts = sequences(DenseGraphs.from_batch(CELLS.graphs(codes)), labels)

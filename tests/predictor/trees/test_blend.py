@@ -8,7 +8,7 @@ from sklearn.ensemble import GradientBoostingRegressor
 
 import predictor
 import spaces
-from predictor.auxiliary import columns_of
+from predictor.auxiliary import columns_from_table
 from predictor.errors import InvalidPredictor, NotFitted
 from predictor.gaussian.predictor import GaussianProcess
 from predictor.metrics import kendall_tau
@@ -81,7 +81,7 @@ def test_auxiliary_columns_reach_the_trees() -> None:
     codes, values = known(120)
     hidden = np.random.default_rng(2).permutation(np.linspace(-3, 3, len(codes)))
     blend = Blend(SPACE)
-    blend.fit(codes[:60], values[:60] + hidden[:60], columns_of({"hidden": hidden}, codes))
+    blend.fit(codes[:60], values[:60] + hidden[:60], columns_from_table({"hidden": hidden}, codes))
     assert blend.trees is not None
     column = sum(part.shape[1] for part in blend.features.values()) - 1  # the last one
     assert (blend.trees.features[np.isfinite(blend.trees.thresholds)] == column).mean() > 0.01
