@@ -8,7 +8,9 @@ from spaces.lazy import exports
 if TYPE_CHECKING:
     from oneshot.search.constraint import Constraint as Constraint
     from oneshot.search.constraint import Limit as Limit
+    from oneshot.search.guide import BenchmarkGuide as BenchmarkGuide
     from oneshot.search.guide import Guide as Guide
+    from oneshot.search.guide import PredictorGuide as PredictorGuide
     from oneshot.search.loop import run_search as run_search
     from oneshot.search.objective import Objective as Objective
     from oneshot.search.problem import SearchProblem as SearchProblem
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
     from oneshot.strategies.registry import register_strategy as register_strategy
 
 __all__ = [
+    "BenchmarkGuide",
     "Constraint",
     "Guide",
     "Limit",
     "Objective",
+    "PredictorGuide",
     "SearchProblem",
     "SearchResult",
     "Strategy",
@@ -31,10 +35,12 @@ __all__ = [
 __getattr__, __dir__ = exports(
     __name__,
     {
+        "BenchmarkGuide": ".search.guide",
         "Constraint": ".search.constraint",
         "Guide": ".search.guide",
         "Limit": ".search.constraint",
         "Objective": ".search.objective",
+        "PredictorGuide": ".search.guide",
         "SearchProblem": ".search.problem",
         "SearchResult": ".search.result",
         "Strategy": ".strategies.base",

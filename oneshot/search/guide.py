@@ -63,6 +63,18 @@ class PredictorGuide:
     Args:
         predictor: Predictor that scores architectures.
         name: Name of the predictor in results, such as its file.
+
+    Example:
+        >>> import numpy as np
+        >>> import predictor, spaces
+        >>> from oneshot import PredictorGuide
+        >>> space = spaces.get("spos-tiny")
+        >>> codes = np.unique(space.sample(np.random.default_rng(0), 20), axis=0)
+        >>> model = predictor.make("forest", space)
+        >>> model.fit(codes, -np.log(space.macs(codes)))
+        >>> scores, deviations = PredictorGuide(model, "small networks").score(codes)
+        >>> scores.shape == deviations.shape == (len(codes),)
+        True
     """
 
     def __init__(self, predictor: Predictor, name: str):
@@ -90,6 +102,19 @@ class BenchmarkGuide:
     Args:
         benchmark: Benchmark with the results.
         metric: Metric of the benchmark; None for its default.
+
+    Example:
+        >>> import numpy as np
+        >>> import spaces
+        >>> from oneshot import BenchmarkGuide
+        >>> from tables import Benchmark
+        >>> from tables.benchmarks.records import Records
+        >>> codes = spaces.get("nasbench201").check(np.array([[0, 1, 2, 3, 4, 0], [3] * 6]))
+        >>> accuracies = {("cifar10_valid_acc", 200): np.array([85.0, 91.0])}
+        >>> benchmark = Benchmark("two-cells", Records("nasbench201", codes, accuracies))
+        >>> scores, _ = BenchmarkGuide(benchmark).score(codes)
+        >>> scores.tolist()
+        [85.0, 91.0]
     """
 
     def __init__(self, benchmark: Benchmark, metric: str | None = None):
