@@ -186,6 +186,7 @@ class Client:
             jobs += [JobStatus.from_dict(job) for job in page["jobs"]]
             if not page["jobs"] or len(jobs) >= page["total"]:
                 break
+
         return jobs
 
     # The catalog
@@ -235,6 +236,7 @@ class Client:
         """
         if not architectures:
             raise ServiceProblem("architectures: at least one is needed")
+
         body = {
             "space": architectures[0].space,
             "architectures": [architecture.to_dict() for architecture in architectures],
@@ -283,6 +285,7 @@ class Client:
             items = [json.loads(evaluation.to_json()) for evaluation in read(evaluations)]
         else:
             items = [dict(evaluation) for evaluation in evaluations]
+
         body = {"name": name, "evaluations": items}
         return Uploaded.from_dict(self.request("POST", "/evaluations", body))
 

@@ -1,4 +1,4 @@
-"""Server-sent events: what happens to a job, as the service reports it."""
+"""Server-sent events of a job."""
 
 from __future__ import annotations
 

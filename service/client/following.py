@@ -96,6 +96,7 @@ class Following:
                     self._state = event.data["state"]
                     if self._state in FINAL:
                         return self._state, event.data.get("error")
+
         return None
 
     def _line_timeout(self) -> float:

@@ -53,6 +53,7 @@ class Transport:
         # A proxy from the environment would look for a loopback address on its own machine.
         if parts.hostname in ("127.0.0.1", "localhost", "::1"):
             self._handlers.append(urllib.request.ProxyHandler({}))
+
         self._opener = urllib.request.build_opener(*self._handlers)
 
     def request(
@@ -96,6 +97,7 @@ class Transport:
                 if attempt == retries or not temporary:
                     raise
                 time.sleep(_pause(error, attempt))
+
         raise AssertionError("the last attempt returns or raises")
 
     @contextmanager
@@ -150,6 +152,7 @@ class Transport:
         if body is not None:
             request.data = body if isinstance(body, bytes) else json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
+
         with self._converted_errors(), self._opener.open(request, timeout=timeout) as answer:
             content: bytes = answer.read()
             return content

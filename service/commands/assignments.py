@@ -23,6 +23,7 @@ def parse_assignments(texts: Sequence[str]) -> dict[str, Value]:
         if not equals or not name:
             raise click.BadParameter(f"expected NAME=VALUE, not {text!r}", param_hint="--option")
         values[name] = _parse_value(value)
+
     return values
 
 

@@ -31,5 +31,6 @@ def backup(file: Path, data: Path, database: str | None, artifacts: str | None) 
             file,
             lambda done, total: bar.update(done / total, f"{done}/{total}"),
         )
+
     size = f"{result.size / (1 << 20):.1f} MiB"
     click.echo(f"wrote {file}: the jobs and {result.artifacts} artifacts, {size}")

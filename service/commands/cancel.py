@@ -31,5 +31,6 @@ def cancel(client: Client, ids: tuple[str, ...]) -> None:
             refusals.append(str(error))
         else:
             click.echo(f"cancelled {job_id}")
+
     if refusals:
         raise OneLine("; ".join(refusals))

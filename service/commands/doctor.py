@@ -49,6 +49,7 @@ def doctor(
             f"{_MARKS[finding.level]} [bold]{finding.subject:<10}[/bold] {escape(finding.detail)}"
         )
         faults += finding.level == "fault"
+
     summary = f"[red]faults to fix: {faults}[/red]" if faults else "[green]no faults[/green]"
     console.print(summary)
     raise SystemExit(min(faults, 1))

@@ -40,6 +40,7 @@ def front_table(result: SearchResult) -> Table:
     metrics = [*dict.fromkeys([*result.objectives, *result.costs])]
     for heading in ("score", *map(_heading, metrics)):
         table.add_column(heading, justify="right", no_wrap=True)
+
     table.add_column("network", no_wrap=True, overflow="ellipsis")
     for rank in _thin_out(ranks):
         candidate = result.candidate(rank)
@@ -49,6 +50,7 @@ def front_table(result: SearchResult) -> Table:
         costs = [_format_cost(metric, candidate.costs[metric]) for metric in metrics]
         choices = " ".join(map(str, candidate.architecture.choices.values()))
         table.add_row(score, *costs, Text(choices))
+
     return table
 
 

@@ -52,4 +52,5 @@ def gc(
                 removed += store.jobs.remove(batch)
                 bar.update((start + len(batch)) / len(ids), f"{removed}/{len(ids)}")
         store.remove_expired()
+
     click.echo(f"removed {removed} jobs")

@@ -64,10 +64,12 @@ def _print_table(jobs: list[JobStatus]) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=_UNLIMITED)
+
     table = Table(box=box.SIMPLE_HEAD)
     wide = console.width >= _WIDE
     for heading in ("id", "kind", "state", "created") if wide else ("id", "state"):
         table.add_column(heading, no_wrap=True)
+
     table.add_column("about", overflow="fold")
     for job in jobs:
         state = Text(_state(job), {"failed": "red", "running": "yellow"}.get(job.state, ""))
@@ -76,6 +78,7 @@ def _print_table(jobs: list[JobStatus]) -> None:
             table.add_row(job.id, job.kind, state, created, Text(_about(job)))
         else:
             table.add_row(job.id, state, Text(f"{job.kind} {_about(job)}"))
+
     console.print(table)
 
 

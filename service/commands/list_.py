@@ -116,6 +116,7 @@ def _text(kind: str | None, name: str | None, content: Any) -> str:
         formatter.write_dl(rows)
     else:
         formatter.write_text("No options.")
+
     return formatter.getvalue()
 
 

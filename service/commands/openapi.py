@@ -25,6 +25,7 @@ def openapi(output: Path | None) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
+
     write_text(output, text)
     click.echo(f"wrote {output}")
 

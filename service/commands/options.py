@@ -75,6 +75,7 @@ def open_store(data: Path, database: str | None) -> Store:
             f"there is no service's data in {data}: {location.name} is missing; choose another"
             " --data"
         )
+
     return Store(location)
 
 
@@ -97,13 +98,16 @@ class Duration(click.ParamType[float]):
     ) -> float:
         if isinstance(value, float):
             return value
+
         text = str(value)
         try:
             seconds = float(text[:-1]) * _UNITS[text[-1:]]
         except (ValueError, KeyError):
             seconds = -1.0
+
         if not 0 <= seconds < 1e10:
             self.fail(
                 f"expected a duration such as 30d, 12h, 90m or 45s, not {value!r}", param, ctx
             )
+
         return seconds

@@ -96,6 +96,7 @@ def retrain(
         raise click.UsageError(
             f"{'-o' if output is not None else '--watch'} needs the result: leave out --no-wait"
         )
+
     from oneshot.retraining.source import read_source
 
     training_options: dict[str, Any] = parse_assignments(options)
@@ -103,10 +104,12 @@ def retrain(
         raise click.BadParameter(
             f"{name} has an option of its own, --{name}", param_hint="--option"
         )
+
     handle = client.retrain(read_source(arch, index=index), **request, **training_options)
     if not wait:
         click.echo(handle.id)
         return
+
     result = _wait(handle, watch)
     from oneshot.retraining.report import in_words
 

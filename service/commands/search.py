@@ -102,6 +102,7 @@ def search(
         raise click.UsageError(
             f"{'-o' if output is not None else '--watch'} needs the result: leave out --no-wait"
         )
+
     handle = client.search(
         space=space,
         device=device,
@@ -117,6 +118,7 @@ def search(
     if not wait:
         click.echo(handle.id)
         return
+
     result = _wait(handle, space, watch)
     if watch:
         from rich.console import Console
@@ -124,6 +126,7 @@ def search(
         from service.commands.front import front_table
 
         Console().print(front_table(result))
+
     _write(result, count, output)
 
 

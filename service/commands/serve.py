@@ -149,9 +149,11 @@ def serve(
     for text in data_sets:
         name, _, value = text.partition("=")
         data_by_name[name] = value or name
+
     # Ray's workers have working folders of their own.
     if artifacts is not None and "://" not in artifacts:
         artifacts = str(Path(artifacts).resolve())
+
     serve_settings(
         Settings(
             data=data.resolve(),

@@ -55,12 +55,14 @@ def show(data: Path, database: str | None) -> None:
 
     with closing(open_store(data, database)) as store:
         tokens = store.tokens.list()
+
     table = Table("name", "id", "created", "expires", "quota", "state", box=None, pad_edge=False)
     for entry in tokens:
         quota = "any" if entry.quota is None else str(entry.quota)
         created = _format_time(entry.created)
         expires = _format_time(entry.expires)
         table.add_row(entry.name, entry.id, created, expires, quota, _state(entry))
+
     Console(soft_wrap=True, highlight=False).print(table)
 
 

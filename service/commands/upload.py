@@ -39,6 +39,7 @@ def upload(client: Client, files: tuple[Path, ...], name: str | None) -> None:
     """
     if name is not None and len(files) > 1:
         raise click.UsageError(f"--name is for one file, not for {len(files)}")
+
     for path in files:
         version = _upload(client, path, name)
         content = "that table" if version.kind == "table" else "these evaluations"

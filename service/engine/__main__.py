@@ -52,6 +52,7 @@ def run(order: EngineOrder) -> int:
     except RayFailed as error:
         store.engines.announce(order.name, "fault", str(error))
         return EXIT_RAY_DIED if settings.ray_address is None else EXIT_REFUSED
+
     store.engines.announce(order.name, "starting", "workers are starting", ray)
 
     inbox: Inbox = queue.SimpleQueue()
@@ -74,6 +75,7 @@ def run(order: EngineOrder) -> int:
     except Fault as fault:
         store.engines.announce(order.name, "fault", str(fault))
         return EXIT_RAY_DIED
+
     return 0
 
 

@@ -47,6 +47,7 @@ def clean_up(data: Path, patience: float = 2.0) -> None:
     folder = _session_folder(data)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
+
     (data / _NOTE).unlink(missing_ok=True)
 
 

@@ -220,15 +220,18 @@ class Engine:
         """Fail a job that does not fit though no other runs, unless another engine may run it."""
         if not (self._alone and self._pool.idle):
             return
+
         job = self._store.leases.claim(self._name)
         if job is None:
             return
+
         needs = Needs.from_job(job)
         room = self._pool.room
         # A job that fits was queued after the claim before this one.
         if needs.fits(room):
             self._pool.assign(job)
             return
+
         detail = (
             f"the job needs {needs.cpus:g} CPUs and {needs.gpus:g} GPUs; the service has"
             f" {room.cpus:g} and {room.gpus:g}"
@@ -244,9 +247,11 @@ class Engine:
         newest, total = self._store.jobs.list(state=JobState.QUEUED, limit=1)
         if not total:
             return False
+
         queue_state = (total, newest[0].id if newest else None)
         if queue_state == self._unclaimable and not self._is_due("claim", _CLAIM_INTERVAL):
             return False
+
         self._unclaimable = queue_state
         return True
 
@@ -283,6 +288,7 @@ class Engine:
         # Not earlier: a step that the store's failure repeats must find the worker as it was.
         if worker.assignment == report.assignment:
             worker.release()
+
         self._unclaimable = None
         if not keeps_files:
             self._remove_artifacts(report.assignment)
@@ -318,6 +324,7 @@ class Engine:
                 "the worker %s %s while it ran %s", worker.pid or "", worker.ending, lost.job_id
             )
             self._record(self._lose, lost, worker.ending)
+
         self._pool.remove(worker)
         self._unclaimable = None
 
@@ -336,6 +343,7 @@ class Engine:
         """End all workers, and queue their jobs again."""
         for worker in self._pool.workers:
             worker.kill()
+
         try:
             for worker in self._pool.workers:
                 if worker.assignment is not None and worker.kill_at is None:
@@ -344,6 +352,7 @@ class Engine:
                 self._store.engines.announce(self._name, "stopped", "the service was stopped")
         except SQLAlchemyError as error:
             _LOG.error("jobs remain running and will be queued at the next start: %s", error)
+
         self._pool.workers.clear()
 
     def _give_back(self, assignment: Assignment) -> None:

@@ -37,6 +37,7 @@ class JobWorker:
 
             torch.set_num_threads(threads)
             warm_up()
+
         self._artifacts = Artifacts(artifacts)
         self._changed = threading.Condition()
         self._progress: Progressed | None = None
@@ -81,6 +82,7 @@ class JobWorker:
             self._progress = None
             self._final = []
             self._last_report = time.monotonic()
+
         return reports
 
     def _run(self, order: Order) -> None:

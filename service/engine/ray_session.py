@@ -63,6 +63,7 @@ def environment(data: Path, address: str | None, threads: int = 1) -> dict[str, 
     if address is None:
         variables["RAY_AUTH_MODE"] = "token"
         variables["RAY_AUTH_TOKEN_PATH"] = str(_new_token(data))
+
     return variables
 
 
@@ -127,6 +128,7 @@ class RaySession:
         else:
             _check_versions()
             threading.Thread(target=self._poll, name="cluster", daemon=True).start()
+
         address = ray.get_runtime_context().gcs_address
         return RayStatus(ray.__version__, address, cluster=self._address is not None)
 
@@ -192,6 +194,7 @@ def _check_reachable(address: str) -> None:
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
         raise RayFailed(f"ray_address: expected an address such as 10.0.0.1:6379, not {address!r}")
+
     try:
         socket.create_connection((host.strip("[]"), int(port)), _SILENCE).close()
     except (OSError, OverflowError) as error:

@@ -107,6 +107,7 @@ class WorkerPool:
                     break
                 self._dismiss(obstacle)
             worker = self._start(needs)
+
         worker.run(job)
 
     def _dismiss(self, worker: Worker) -> None:

@@ -118,6 +118,7 @@ class Context:
             content = self.artifacts.read(f"{self.job_id}/{self.attempt}/{name}")
         except MissingArtifact:
             return False
+
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         return True

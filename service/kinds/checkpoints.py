@@ -35,6 +35,7 @@ class Checkpointing:
             status = self._path.stat()
         except FileNotFoundError:
             return
+
         # A file that is written next to the old one and renamed has a new inode, even within the
         # resolution of the clock.
         version = (status.st_mtime_ns, status.st_ino)
@@ -42,6 +43,7 @@ class Checkpointing:
             return
         if self._stored is None:
             self._context.store_checkpoint(self._settings)
+
         self._context.store_checkpoint(self._path)
         self._stored = version
 

@@ -57,4 +57,5 @@ def to_arguments(
         elif value is not None:
             # In one argument: otherwise a value that begins with a dash would be an option.
             arguments.append(f"{option.opts[-1]}={value}")
+
     return arguments

@@ -161,6 +161,7 @@ class GroupReports:
         if refusal is not None or isinstance(error, PathfitError):
             self._queue.put(("failed", refusal or str(error)))
             return
+
         text = " ".join(f"{type(error).__name__}: {error}".split())
         partner_died = any(word in text for word in _PARTNER_DIED)
         self._queue.put(("lost" if partner_died else "raised", text))
@@ -210,6 +211,7 @@ def main() -> None:
         reason = str(error).strip().splitlines()[-1]
         kind = "lost" if _is_death(error) else "raised"
         _exit(kind, f"Ray Train gave up: {reason}")
+
     _exit("done")
 
 
@@ -223,6 +225,7 @@ def _trainer(order: GroupOrder) -> Any:
     resources = {"CPU": float(processes.threads)}
     if processes.gpu:
         resources["GPU"] = 1.0
+
     trainer: Any = ray.train.torch.TorchTrainer(
         run_process,
         train_loop_config={"order": order},
@@ -283,6 +286,7 @@ def _exit(kind: str, reason: str = "") -> None:
     }
     if kind in messages:
         print(f"Error: {messages[kind]}")
+
     sys.stdout.flush()
     os._exit({"done": 0, "failed": 2, "lost": EXIT_LOST}.get(kind, 1))
 

@@ -103,6 +103,7 @@ def run_part(
 
     with _checkpointing(context).in_background(on_error), listening(report):
         retrain.main(command[2:], standalone_mode=False)
+
     for name, content in _public_files(context.folder / RUN).items():
         context.artifacts.write(context.job_id, context.attempt, name, content)
 
@@ -136,6 +137,7 @@ def _command(training: RetrainTask, context: Context) -> list[str]:
         command += ["--devices", str(training.workers)]
         # Explicit: Ray has hidden from each process the devices that it may not use.
         options["accelerator"] = "gpu" if _uses_gpu(training) else "cpu"
+
     command += to_arguments(retrain, options, RESERVED)
     return [*command, "--threads", str(training.threads), "--resume", "-o", RUN]
 

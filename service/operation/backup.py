@@ -66,6 +66,7 @@ def back_up(
             f"the jobs are in {store.name}: use pg_dump for them, and a copy of the artifacts"
             f" ({artifacts.url})"
         )
+
     written = 0
     with (
         replacing(path) as temporary,
@@ -83,6 +84,7 @@ def back_up(
                 _add(archive, artifacts, name)
                 written += 1
             on_progress(number, len(paths))
+
     return Backup(written, path.stat().st_size)
 
 

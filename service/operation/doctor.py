@@ -102,6 +102,7 @@ def _disk(folder: Path) -> Iterator[Finding]:
         level = "fault"
     elif free < LOW_SPACE:
         level = "note"
+
     hint = "" if level == "ok" else "; python -m service gc --older-than 30d removes old jobs"
     yield Finding("disk", level, f"{free / (1 << 30):.1f} GiB free for {folder}{hint}")
 
@@ -132,6 +133,7 @@ def _database(url: str | Path) -> tuple[Store | None, Finding]:
     except (SQLAlchemyError, ModuleNotFoundError) as error:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())
         return None, Finding(subject, "fault", f"cannot use {database.name}: {reason}")
+
     return store, Finding(subject, "ok", f"{store.name}, schema version {HEAD}")
 
 
@@ -144,6 +146,7 @@ def _artifacts(url: str | Path) -> Finding:
         artifacts.check()
     except PathfitError as error:
         return Finding("artifacts", "fault", str(error))
+
     return Finding("artifacts", "ok", f"{url} can be written and read")
 
 
@@ -157,6 +160,7 @@ def _tables(settings: Settings) -> Iterator[Finding]:
             num_readable += 1
         except PathfitError as error:
             broken.append(Finding("tables", "fault", str(error)))
+
     level: Level = "ok" if num_readable else "note"
     yield from broken or [Finding("tables", level, f"{num_readable} can be read")]
 
@@ -171,6 +175,7 @@ def _predictors(settings: Settings) -> Iterator[Finding]:
             num_readable += 1
         except PathfitError as error:
             broken.append(Finding("predictors", "fault", str(error)))
+
     level: Level = "ok" if num_readable else "note"
     hint = "" if num_readable else "; train one with: python -m predictor train"
     yield from broken or [Finding("predictors", level, f"{num_readable} can be read{hint}")]
@@ -184,6 +189,7 @@ def _uploads(store: Store, url: str) -> Iterator[Finding]:
     except PathfitError:
         # The check of the artifacts has reported it.
         return
+
     if missing:
         yield Finding(
             "uploads",

@@ -48,6 +48,7 @@ class FolderLock:
                     "services with a folder each can share jobs in PostgreSQL with --database"
                 )
             time.sleep(0.05)
+
         # For the message of a second service, and for `service doctor`.
         os.ftruncate(self._handle, 0)
         os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
@@ -70,12 +71,14 @@ def holder(folder: Path) -> str | None:
         handle = os.open(folder / _FILE, os.O_RDONLY)
     except OSError:
         return None
+
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _read_process(handle)
     finally:
         os.close(handle)
+
     return None
 
 

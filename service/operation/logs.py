@@ -41,9 +41,11 @@ class JSONLines(logging.Formatter):
         }
         if has_request_context():
             value |= {"request": g.get("request_id"), "job": g.get("job_id")}
+
         value |= getattr(record, "fields", {})
         if record.exc_info:
             value["error"] = self.formatException(record.exc_info)
+
         present = {name: field for name, field in value.items() if field is not None}
         return json.dumps(present, default=str)
 

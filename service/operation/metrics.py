@@ -81,8 +81,10 @@ class _StoreCollector(Collector):
         engines = self._engines()
         for state in JobState:
             jobs.add_metric([str(state)], self._store.jobs.list(state=state, limit=1)[1])
+
         for engine in self._store.engines.list():
             engines.add_metric([engine.id, engine.state], engine.age_s)
+
         yield jobs
         yield engines
 

@@ -29,6 +29,7 @@ def fault_of(engines: Sequence[EngineStatus]) -> str | None:
         return None
     if not engines:
         return "the engine does not run yet"
+
     latest = engines[0]
     if latest.age_s >= SILENCE:
         return f"the engine has not reported for {latest.age_s:.0f} s"

@@ -88,6 +88,7 @@ class Child:
         finally:
             assert self.process.stdin is not None
             self.process.stdin.close()
+
         return True
 
 

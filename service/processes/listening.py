@@ -47,6 +47,7 @@ def listen(settings: Settings) -> socket.socket:
         raise InvalidSetting(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror}"
         ) from error
+
     return listener
 
 

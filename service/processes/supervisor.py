@@ -102,6 +102,7 @@ class RestartedChild:
         ending = self.child.ending()
         if ending is None:
             return None
+
         dead = self.child
         self.child = None
         dead.close()
@@ -112,6 +113,7 @@ class RestartedChild:
         else:
             self._next_start = now + self._delay
             self._delay = min(2 * self._delay, _MAX_DELAY) if self._delay else _FIRST_DELAY
+
         return dead, ending
 
 
@@ -139,10 +141,12 @@ class Supervisor:
         """Run until SIGTERM, SIGHUP or Ctrl-C."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._stop)
+
         self._clean_up()
         if self._store.path is not None:
             # This is the only service of the store, so a dead one started all running jobs.
             self._store.leases.recover()
+
         try:
             while not self._stopping:
                 if (ended := self._web.check()) is not None:
@@ -185,6 +189,7 @@ class Supervisor:
                 if engine.id == self._engine_name and engine.detail
             ]
             raise RayFailed(details[0] if details else f"the engine {ending}")
+
         _LOG.error("the engine %s %s; it is restarted", dead.pid, ending)
         self._clean_up()
         self._record_end("fault", f"the engine {ending}; it is restarted")
@@ -207,10 +212,12 @@ class Supervisor:
         ]
         for child in children:
             child.terminate()
+
         deadline = time.monotonic() + PATIENCE
         for child in children:
             if not child.close(max(0.0, deadline - time.monotonic())):
                 _LOG.warning("process %s did not end in time and was killed", child.pid)
+
         self._clean_up()
         if self._engine_name:
             self._record_end("stopped", "the service was stopped")

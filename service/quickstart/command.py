@@ -63,6 +63,7 @@ def quickstart(
     console = Console(soft_wrap=True, highlight=False)
     if fresh and output.exists():
         shutil.rmtree(output)
+
     output.mkdir(parents=True, exist_ok=True)
     planned = stages(output, SMALLEST if smallest else FULL, seed)
     workspace = Workspace(output)
@@ -80,6 +81,7 @@ def quickstart(
 
     for stage in planned:
         workspace.run(stage, announce)
+
     paths = Paths(output)
     print_summary(paths, console)
     picture = output / "front.svg"

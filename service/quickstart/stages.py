@@ -176,11 +176,13 @@ def _search(paths: Paths, size: Size, seed: int) -> Stage:
         maximum = latency_limit(paths)
         with serving(paths) as (client, _):
             _search_by_service(client, paths, maximum, size, seed)
+
         run([_random_search(paths, maximum, seed)], log)
         for network in NETWORKS:
             result = json.loads(paths.result(network).read_text(encoding="utf-8"))
             architecture = result["best"][0]["architecture"]
             write_text(paths.architecture(network), json.dumps(architecture) + "\n")
+
         run([_evaluation(paths, network) for network in NETWORKS], log)
 
     title = "request the best network under the space's median latency from the service"
@@ -204,6 +206,7 @@ def _search_by_service(client: Client, paths: Paths, maximum: float, size: Size,
             bar.update(progress.fraction, f"{progress.evaluated}/{progress.planned}")
 
         result = handle.wait(timeout=300, on_progress=report)
+
     result.save(paths.result("found"))
 
 
@@ -229,6 +232,7 @@ def _retrain(paths: Paths, size: Size, seed: int) -> Stage:
     for network in NETWORKS:
         command = ["oneshot", "retrain", "--arch", str(paths.result(network)), *options]
         commands.append([*command, "-o", str(paths.retrained(network))])
+
     outputs = [paths.retrained(network) for network in NETWORKS]
     title = "train it from scratch, and a random network under the same constraint"
     return _command_stage("retrain", title, paths, commands, outputs, parallel=True)

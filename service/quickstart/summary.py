@@ -81,6 +81,7 @@ def figures(paths: Paths) -> dict[str, NetworkFigures]:
             supernet=_read(paths.evaluation(network))["metrics"],
             test=_read(paths.retrained(network) / "test.json"),
         )
+
     return figures_by_name
 
 
@@ -90,6 +91,7 @@ def print_summary(paths: Paths, console: Console) -> None:
     table = Table("", "found", "random", title="predicted and measured")
     for title, text in _ROWS:
         table.add_row(title, *(text(networks[name]) for name in NETWORKS))
+
     console.print(table)
     for line in _remarks(networks, _read(paths.report)):
         console.print(line)
@@ -152,6 +154,7 @@ def _remarks(networks: dict[str, NetworkFigures], report: JsonObject) -> list[st
             taus.append(f"{kind} undefined")
         else:
             taus.append(f"{kind} {figure['kendall_tau']:.2f} ± {figure['kendall_tau_error']:.2f}")
+
     predictors = f"Kendall's tau on {report['tested_on']} unseen sub-networks: {', '.join(taus)}."
 
     intervals = [networks[name].test["top1_interval"] for name in NETWORKS]
@@ -162,6 +165,7 @@ def _remarks(networks: dict[str, NetworkFigures], report: JsonObject) -> list[st
             "The intervals of the test top-1 do not overlap; digits are easy, so this does not"
             " carry over to other data."
         )
+
     return [latency, predictors, accuracy]
 
 

@@ -101,6 +101,7 @@ class Workspace:
                     shutil.rmtree(output)
                 else:
                     output.unlink(missing_ok=True)
+
         self._record(stage, done=False)
         stage.work()
         self._record(stage, done=True)

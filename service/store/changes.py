@@ -165,5 +165,6 @@ class Changes:
         )
         with self._database.reading() as session:
             rows = session.execute(query).all()
+
         newest = max((event_id for event_id, _ in rows), default=last_event)
         return newest, {job_id for _, job_id in rows}

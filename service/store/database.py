@@ -151,6 +151,7 @@ def parse_url(url: str | Path) -> URL:
     if backend != "sqlite" or parsed.database in (None, "", ":memory:"):
         shown_url = parsed.render_as_string(hide_password=True)
         raise InvalidStore(f"{shown_url!r:.200} cannot be a job store; {expected}")
+
     return parsed
 
 

@@ -71,7 +71,7 @@ class Engines:
             engine: Id of the engine.
             state: starting, ready, fault or stopped.
             detail: Reason of the state, or None.
-            ray: The Ray that it runs jobs on; None leaves what was recorded before.
+            ray: The Ray that it runs jobs on; None keeps the recorded one.
         """
         if state not in STATES:
             raise ValueError(f"state of an engine: expected {', '.join(STATES)}, not {state!r}")

@@ -68,6 +68,7 @@ class Files:
         """
         if kind not in KINDS:
             raise UnknownName("kind of file", kind, KINDS)
+
         with self._database.writing() as session:
             # Two uploads of a name must not both become the same version.
             self._database.lock_topic(session, f"file {kind} {name}")
@@ -106,6 +107,7 @@ class Files:
         else:
             latest = select(func.max(FileRow.id)).group_by(FileRow.kind, FileRow.name)
             query = query.where(FileRow.id.in_(latest))
+
         with self._database.reading() as session:
             return [_version_from_row(row) for row in session.scalars(query)]
 

@@ -32,7 +32,7 @@ class IdempotencyConflict(PathfitError):
 
 @dataclass(frozen=True)
 class IdempotencyKey:
-    """A request's key, with what else must agree for two requests of an owner to be the same.
+    """A request's key, with the properties that two equal requests of an owner share.
 
     Args:
         key: Key that the client chose.

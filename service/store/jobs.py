@@ -105,6 +105,7 @@ class Jobs:
                 if earlier is not None:
                     return earlier.job(), False
 
+            # After the search for the key: a repeated request must not fail by the quota.
             if owner is not None:
                 check_quota(session, owner)
 
@@ -150,6 +151,7 @@ class Jobs:
         query = owned(select(JobRow), owner)
         if state is not None:
             query = query.where(JobRow.state == JobState(state))
+
         for column, value in ((JobRow.kind, kind), (JobRow.space, space)):
             if value is not None:
                 # PostgreSQL's texts cannot contain NUL; no name contains the replacement.
@@ -194,10 +196,12 @@ class Jobs:
             IllegalTransition: The job is done or has failed.
         """
         try:
+            # Any attempt: whoever cancels means the job.
             self._move(job_id, JobState.CANCELLED, None, owner=owner)
         except IllegalTransition as error:
             if error.state is not JobState.CANCELLED:
                 raise
+
         return self.get(job_id)
 
     # Reports of attempts
@@ -289,6 +293,7 @@ class Jobs:
                 state_data=state_data,
                 **(columns or {}),
             )
+
         self._changes.notify(job_id)
 
     # Removal by operators

@@ -50,6 +50,7 @@ class Leases:
             now = self._database.now(session)
             job_id = claim_oldest(session, now, engine, lease_s, free)
             job = None if job_id is None else find_job(session, job_id).job()
+
         if job is not None:
             self._changes.notify(job.id)
         return job
@@ -67,6 +68,7 @@ class Leases:
         """
         with self._database.writing() as session:
             now = self._database.now(session)
+            # The heartbeat of the engine itself, also if it runs no job.
             session.execute(update(EngineRow).where(EngineRow.id == engine).values(seen=now))
             if not held:
                 return []
@@ -81,6 +83,7 @@ class Leases:
                 execution_options={"synchronize_session": False},
             )
             renewed = {(job_id, attempt) for job_id, attempt in rows}
+
         return [(job_id, attempt) for job_id, attempt in held if (job_id, attempt) not in renewed]
 
     def cancelled(self, engine: str) -> Sequence[Held]:
@@ -102,7 +105,7 @@ class Leases:
         Returns:
             Number of jobs whose lease was over.
         """
-        # A query first: it runs beside others, while a write would have them wait.
+        # A query first: it does not block other processes, as a write would.
         with self._database.reading() as session:
             is_late = JobRow.lease < self._database.now(session)
             late = select(JobRow.id).where(JobRow.state == JobState.RUNNING, is_late)
@@ -114,6 +117,7 @@ class Leases:
             rows = _lock_running_jobs(session, JobRow.lease < now)
             for row in rows:
                 _lose(session, row, now, "did not report in time")
+
         self._changes.notify()
         return len(rows)
 
@@ -138,6 +142,7 @@ class Leases:
                     move(session, row, JobState.QUEUED, now, progress=None, lease=None)
                 else:
                     _lose(session, row, now, ending)
+
         self._changes.notify()
         return len(rows)
 
@@ -155,6 +160,7 @@ def claim_oldest(
     row = session.scalar(query.order_by(JobRow.sequence).limit(1).with_for_update(skip_locked=True))
     if row is None:
         return None
+
     move(session, row, JobState.RUNNING, now, progress=None, engine=engine, lease=now + lease_s)
     return row.id
 

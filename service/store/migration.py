@@ -41,6 +41,7 @@ def open_database(url: str | Path, clock: Callable[[], float] | None = None) -> 
     except BaseException:
         database.close()
         raise
+
     return database
 
 
@@ -80,6 +81,7 @@ def revision_of(connection: Connection) -> str | None:
     if "meta" in tables:
         version = connection.scalar(text("SELECT value FROM meta WHERE key = 'schema_version'"))
         return None if version is None else f"{int(version):04d}"
+
     return None
 
 

@@ -134,6 +134,7 @@ def change(
     row.events += len(events)
     for name, value in columns.items():
         setattr(row, name, value)
+
     session.add_all(
         EventRow(job=row.sequence, number=first + index, kind=kind, data=data, created=now)
         for index, (kind, data) in enumerate(events)

@@ -37,11 +37,13 @@ class Sessions:
         identity, secret, digest = issue(PREFIX)
         with self._database.writing() as session:
             now = self._database.now(session)
+            # Otherwise sessions of browsers that never return would accumulate.
             session.execute(delete(SessionRow).where(SessionRow.expires <= now))
             row = SessionRow(id=identity, digest=digest, token=token.id)
             row.created = now
             row.expires = now + lifetime_s
             session.add(row)
+
         return secret
 
     def check(self, secret: str) -> Token | None:
@@ -49,6 +51,7 @@ class Sessions:
         identity = parse_id(PREFIX, secret)
         if identity is None:
             return None
+
         with self._database.reading() as session:
             row = verified_row(session, SessionRow, identity, secret)
             owner = None if row is None else session.get(TokenRow, row.token)

@@ -106,6 +106,7 @@ class Tokens:
             row.created = now
             row.expires = expires
             session.add(row)
+
         return secret
 
     def check(self, secret: str) -> Token | None:
@@ -113,6 +114,7 @@ class Tokens:
         identity = parse_id(PREFIX, secret)
         if identity is None:
             return None
+
         with self._database.reading() as session:
             row = verified_row(session, TokenRow, identity, secret)
             if row is None:
@@ -152,6 +154,7 @@ class Tokens:
             if row is None:
                 raise InvalidToken(f"there is no token {name!r:.80} to revoke")
 
+            # The row is kept: its jobs remain, and their owner is known.
             row.revoked = self._database.now(session)
             for browser in session.scalars(select(SessionRow).where(SessionRow.token == row.id)):
                 session.delete(browser)
@@ -172,6 +175,7 @@ def check_quota(session: Session, owner: str) -> None:
     quota = session.scalar(select(TokenRow.quota).where(TokenRow.id == owner).with_for_update())
     if quota is None:
         return
+
     unfinished = JobRow.state.in_([state for state in JobState if not state.final])
     query = select(func.count()).select_from(JobRow).where(JobRow.owner == owner, unfinished)
     if (session.scalar(query) or 0) >= quota:
