@@ -53,6 +53,14 @@ def register_space(name: str) -> Callable[[Callable[..., SearchSpace]], Callable
         InvalidParameter: From the decorator, where the function cannot be called with a canonical
             name alone.
         ValueError: From the decorator, where the name is registered already.
+
+    Example:
+        >>> with SPACES.preserved():  # The space is removed after this example.
+        ...     @register_space("my-spos")
+        ...     def my_spos(name, /, *, input_size: int = 32):
+        ...         return get("spos", input_size=input_size)
+        ...     get("my-spos(input_size=64)").input_shape
+        (3, 64, 64)
     """
 
     def register(factory: Callable[..., SearchSpace]) -> Callable[..., SearchSpace]:
@@ -71,7 +79,12 @@ def register_space(name: str) -> Callable[[Callable[..., SearchSpace]], Callable
 
 
 def available() -> list[str]:
-    """Return the sorted names of all registered spaces."""
+    """Return the sorted names of all registered spaces.
+
+    Example:
+        >>> "nasbench201" in available()
+        True
+    """
     return sorted(SPACES)
 
 
@@ -85,6 +98,12 @@ def get(name: str, **parameters: Any) -> SearchSpace:
     Raises:
         UnknownName: No space has this name; the message lists those that exist.
         InvalidParameter: A parameter is unknown, or its value is of the wrong kind.
+
+    Example:
+        >>> get("spos(input_size=160)").input_shape
+        (3, 160, 160)
+        >>> get("spos-tiny", num_classes=7).name
+        'spos-tiny(num_classes=7)'
     """
     base, merged = SPACES.parse(name, parameters)
     SPACES.check(base, merged)

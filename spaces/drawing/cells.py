@@ -1,4 +1,4 @@
-"""What pictures of cells show."""
+"""Sketches of cells."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from spaces.cells import darts, nasbench101, nasbench201
 from spaces.drawing.sketch import Box, Sketch
 
 
-class _Drawn:
-    """Boxes and arrows as they are added."""
+class _SketchBuilder:
+    """Boxes and arrows in the order in which they are added."""
 
     def __init__(self) -> None:
         self.boxes: list[Box] = []
         self.arrows: list[tuple[int, int]] = []
 
     def add(self, box: Box, sources: Sequence[int]) -> int:
-        """Add a box behind others; its number."""
+        """Add a box after its sources, and return its number."""
         self.boxes.append(box)
         self.arrows += [(source, len(self.boxes) - 1) for source in sources]
         return len(self.boxes) - 1
@@ -29,38 +29,41 @@ class _Drawn:
 
 
 def nasbench201_sketch(title: str, codes: NDArray[Any], channels: Sequence[int]) -> Sketch:
-    """One cell: an operation between two nodes; those without any effect are said to have none.
+    """Sketch one cell with a box for each operation; operations without effect are marked.
 
     Args:
-        title: over the picture.
-        codes: of the cell, [6].
-        channels: of the stages.
+        title: Title of the picture.
+        codes: Codes of the cell, [6].
+        channels: Channels of the stages.
     """
-    drawn, live = _Drawn(), nasbench201.live_edges(codes[None])[0]
-    nodes = [drawn.add(Box("input", (f"{' / '.join(map(str, channels))} channels",)), [])]
+    builder = _SketchBuilder()
+    live = nasbench201.live_edges(codes[None])[0]
+    nodes = [builder.add(Box("input", (f"{' / '.join(map(str, channels))} channels",)), [])]
     for target in (1, 2, 3):
         entering = []
         for index, (source, end) in enumerate(nasbench201.EDGES):
             name = nasbench201.OPERATIONS[int(codes[index])]
             if end == target and name != "none":
                 details = () if live[index] else ("no effect",)
-                entering.append(drawn.add(Box(_words(name), details, kind=name), [nodes[source]]))
-        nodes.append(drawn.add(Box("output" if target == 3 else f"node {target}"), entering))
-    return drawn.sketch(title)
+                entering.append(builder.add(Box(_words(name), details, kind=name), [nodes[source]]))
+        nodes.append(builder.add(Box("output" if target == 3 else f"node {target}"), entering))
+    return builder.sketch(title)
 
 
 def nasbench101_sketch(title: str, codes: NDArray[Any], channels: int) -> Sketch:
-    """One module: its vertices with their channels in the first stack.
+    """Sketch one module: its vertices with their channels in the first stack.
 
     Args:
-        title: over the picture.
-        codes: of the module, [26], in its one spelling.
-        channels: of the first stack.
+        title: Title of the picture.
+        codes: Canonical codes of the module, [26].
+        channels: Channels of the first stack.
     """
     cells = nasbench101.Cells.from_codes(codes[None])
-    drawn, widths = _Drawn(), cells.channels(channels)[0]
+    builder = _SketchBuilder()
+    widths = cells.channels(channels)[0]
     number: dict[int, int] = {}
     for vertex in range(nasbench101.VERTICES):
+        # Vertices that no path connects with input and output are not computed.
         if not cells.live[0, vertex]:
             continue
         sources = [number[source] for source in range(vertex) if cells.adjacency[0, source, vertex]]
@@ -71,23 +74,23 @@ def nasbench101_sketch(title: str, codes: NDArray[Any], channels: int) -> Sketch
         else:
             name = nasbench101.OPERATIONS[int(cells.operations[0, vertex - 1])]
             box = Box(name.partition("-")[0], (f"{widths[vertex]} channels",), kind=name)
-        number[vertex] = drawn.add(box, sources)
-    return drawn.sketch(title)
+        number[vertex] = builder.add(box, sources)
+    return builder.sketch(title)
 
 
 def darts_sketch(title: str, codes: NDArray[Any], channels: int) -> Sketch:
-    """Both cells: operations between nodes; those on a reducing cell's inputs have stride 2.
+    """Sketch both cells; operations on a reduction cell's inputs have stride 2.
 
     Args:
-        title: over the picture.
-        codes: [24].
-        channels: of a node in the first cells.
+        title: Title of the picture.
+        codes: Codes of both cells, [24].
+        channels: Channels of a node in the first cells.
     """
-    drawn = _Drawn()
+    builder = _SketchBuilder()
     for index, cell in enumerate(darts.CELLS):
         width = channels * (2 if index else 1)
         nodes = [
-            drawn.add(Box(f"{cell} input", (f"the cell {ago} before",)), [])
+            builder.add(Box(f"{cell} input", (f"the cell {ago} before",)), [])
             for ago in ("two", "one")
         ]
         for node in range(darts.NODES):
@@ -98,11 +101,11 @@ def darts_sketch(title: str, codes: NDArray[Any], channels: int) -> Sketch:
                 details = ("stride 2",) if index and source < 2 else ()
                 if name != "none":
                     entering.append(
-                        drawn.add(Box(_words(name), details, kind=name), [nodes[source]])
+                        builder.add(Box(_words(name), details, kind=name), [nodes[source]])
                     )
-            nodes.append(drawn.add(Box(f"node {node}", (f"{width} channels",)), entering))
-        drawn.add(Box(f"{cell} output", (f"{darts.NODES * width} channels",)), nodes[2:])
-    return drawn.sketch(title)
+            nodes.append(builder.add(Box(f"node {node}", (f"{width} channels",)), entering))
+        builder.add(Box(f"{cell} output", (f"{darts.NODES * width} channels",)), nodes[2:])
+    return builder.sketch(title)
 
 
 def _words(name: str) -> str:

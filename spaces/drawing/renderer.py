@@ -1,4 +1,4 @@
-"""Pictures of sketches, by graphviz where it is installed and by matplotlib where not."""
+"""Pictures of sketches by graphviz where it is installed, and otherwise by matplotlib."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ ENDINGS = ("svg", "png", "pdf")
 
 _PALETTE = "9ecae1 fdae6b a1d99b bcbddc fc9272 d9d9a0 c7e9f1 e5c494 f4b6d2 b3cde3"
 _COLOURS = [f"#{colour}" for colour in _PALETTE.split()]
-_FIXED, _GONE = "#e8e8e8", "#ffffff"
+_FIXED = "#e8e8e8"
+_WITHOUT_EFFECT = "#ffffff"
 _LINE = "#555555"
-_IDLE = (("passes",), ("no effect",))  # details of boxes that compute nothing
+# Details of boxes that compute nothing.
+_IDLE = (("passes",), ("no effect",))
 
 
 def draw(sketch: Sketch, path: str | Path, engine: str | None = None) -> None:
     """Draw a sketch.
 
     Args:
-        sketch: what to draw.
-        path: of the picture; its ending (svg, png, pdf) is the format.
+        sketch: Sketch to draw.
+        path: File of the picture; its ending (svg, png or pdf) is the format.
         engine: graphviz or matplotlib; None: graphviz where it is installed.
 
     Raises:
-        InvalidParameter: the ending is another, or the engine is not installed.
+        InvalidParameter: The ending is another, or the engine is not installed.
     """
     ending = Path(path).suffix[1:].lower()
     if ending not in ENDINGS:
@@ -53,7 +55,7 @@ def draw(sketch: Sketch, path: str | Path, engine: str | None = None) -> None:
 
 
 def colours(sketch: Sketch) -> dict[str, str]:
-    """Kind -> colour."""
+    """Return kind -> colour."""
     kinds = sorted({box.kind for box in sketch.boxes if box.kind})
     return {
         "": _FIXED,
@@ -62,7 +64,7 @@ def colours(sketch: Sketch) -> dict[str, str]:
 
 
 def dot_source(sketch: Sketch) -> str:
-    """The sketch in graphviz's language."""
+    """Return a sketch in graphviz's language."""
     colour = colours(sketch)
     lines = ["digraph architecture {", "  rankdir=LR; labelloc=t; nodesep=0.25; ranksep=0.35;"]
     lines.append(f"  label={_quoted(sketch.title)}; fontname=sans;")
@@ -71,8 +73,9 @@ def dot_source(sketch: Sketch) -> str:
         text = "\\n".join(_escaped(line) for line in (box.title, *box.details))
         lines.append(f'  n{index} [label="{text}", fillcolor="{colour[box.kind]}"];')
     for before, after in sketch.arrows:
-        same = sketch.boxes[before].row == sketch.boxes[after].row
-        lines.append(f"  n{before} -> n{after}{'' if same else ' [constraint=false]'};")
+        # An arrow to the next row must not push its end to the right.
+        is_same_row = sketch.boxes[before].row == sketch.boxes[after].row
+        lines.append(f"  n{before} -> n{after}{'' if is_same_row else ' [constraint=false]'};")
     if sketch.rows:
         lines += _ranks(sketch)
     return "\n".join([*lines, "}"]) + "\n"
@@ -101,15 +104,20 @@ def _by_matplotlib(sketch: Sketch, path: Path, ending: str) -> None:
 
     layout = place(sketch)
     points = [*layout.spots, *(point for route in layout.routes for point in route)]
-    across, up = [x for x, _ in points], [y for _, y in points]
-    left = min(across) - WIDTH / 2 - (1.2 if sketch.rows else 0.2)
-    right = max(across) + WIDTH / 2 + 0.2
-    bottom, top = min(up) - HEIGHT / 2 - 0.2, max(up) + HEIGHT / 2 + 0.5
+    xs = [x for x, _ in points]
+    ys = [y for _, y in points]
+    # Rows have their names to the left of the boxes.
+    left = min(xs) - WIDTH / 2 - (1.2 if sketch.rows else 0.2)
+    right = max(xs) + WIDTH / 2 + 0.2
+    bottom = min(ys) - HEIGHT / 2 - 0.2
+    top = max(ys) + HEIGHT / 2 + 0.5
+
     figure = Figure(figsize=(right - left, top - bottom))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(left, right)
     axes.set_ylim(bottom, top)
     axes.set_axis_off()
+
     axes.text((left + right) / 2, top - 0.1, sketch.title, ha="center", va="top", fontsize=11)
     for row, name in enumerate(sketch.rows):
         height = next(
@@ -124,9 +132,11 @@ def _by_matplotlib(sketch: Sketch, path: Path, ending: str) -> None:
             axes,
             spot,
             (box.title, *box.details),
-            _GONE if box.details in _IDLE else colour[box.kind],
+            _WITHOUT_EFFECT if box.details in _IDLE else colour[box.kind],
         )
-    with matplotlib.rc_context({"svg.fonttype": "none"}):  # text stays text
+
+    # Text stays text in SVG, so that it can be searched.
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
         figure.savefig(path, format=ending, dpi=110)
 
 

@@ -1,4 +1,4 @@
-"""What a picture of an architecture shows: boxes in rows or layers, and arrows between them."""
+"""Content of pictures of architectures: boxes in rows or layers, and arrows between them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Box:
     """One box.
 
     Args:
-        title: its first line, such as the candidate's name.
-        details: further lines, such as width and stride.
-        kind: boxes of one kind have one colour; "" for what is not a choice.
-        row: where rows are given, its row from the top.
+        title: First line, such as the candidate's name.
+        details: Further lines, such as width and stride.
+        kind: Kind, which decides the colour; "" for a box that is not a choice.
+        row: Row from the top; None for boxes in layers.
     """
 
     title: str
@@ -30,10 +30,10 @@ class Sketch:
     """Boxes and arrows.
 
     Args:
-        title: over the picture.
-        boxes: in the order of execution.
-        arrows: (from, to) by index.
-        rows: the rows' names, where the boxes stand in rows.
+        title: Title of the picture.
+        boxes: Boxes in the order of execution.
+        arrows: (from, to) by index of the box.
+        rows: Names of the rows; empty for boxes in layers.
     """
 
     title: str
@@ -43,12 +43,12 @@ class Sketch:
 
 
 def chain_sketch(title: str, parts: Sequence[tuple[str, Sequence[Block]]]) -> Sketch:
-    """The sketch of a chain: one row for each image size.
+    """Sketch a chain with one row for each image size.
 
     Args:
-        title: over the picture.
-        parts: (candidate's name, its blocks) in order; "" for what is fixed; no blocks: the input
-            passes.
+        title: Title of the picture.
+        parts: (candidate's name, its blocks) in order. The name of fixed blocks is ""; a candidate
+            without blocks passes its input on.
     """
     boxes: list[Box] = []
     rows: list[str] = []
@@ -57,16 +57,17 @@ def chain_sketch(title: str, parts: Sequence[tuple[str, Sequence[Block]]]) -> Sk
             boxes.append(Box(name, ("passes",), kind=name, row=max(len(rows) - 1, 0)))
             continue
         last = blocks[-1].output
-        place = " x ".join(map(str, last[1:])) if len(last) > 1 else ""
-        if place and (not rows or rows[-1] != place):
-            rows.append(place)
+        image_size = " x ".join(map(str, last[1:])) if len(last) > 1 else ""
+        if image_size and (not rows or rows[-1] != image_size):
+            rows.append(image_size)
+
         strides = [block.stride for block in blocks if block.stride and block.stride > 1]
         details = (
             *(f"stride {stride}" for stride in strides),
-            f"{last[0]} {'channels' if place else 'classes'}",
+            f"{last[0]} {'channels' if image_size else 'classes'}",
         )
-        title_of = name or " + ".join(_words(block) for block in blocks)
-        boxes.append(Box(title_of, details, kind=name, row=max(len(rows) - 1, 0)))
+        box_title = name or " + ".join(_words(block) for block in blocks)
+        boxes.append(Box(box_title, details, kind=name, row=max(len(rows) - 1, 0)))
     arrows = tuple((index, index + 1) for index in range(len(boxes) - 1))
     return Sketch(title, tuple(boxes), arrows, tuple(rows))
 

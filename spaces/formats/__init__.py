@@ -1,4 +1,11 @@
-"""Architectures in the formats of the field's other systems: read, write, detect."""
+"""Architectures in the formats of other systems: read, write, detect.
+
+Example:
+    >>> import spaces
+    >>> architecture = spaces.formats.read("(0, 1, 2, 3, 0, 1)", space="spos-tiny")
+    >>> spaces.formats.detect(spaces.formats.write(architecture, "pathfit"))
+    'pathfit'
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""ModuleBlock: a block that is a module of the user's own, counted by running it."""
+"""Blocks that are modules of a user's own model, counted by running them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from spaces.operators.layers import Shape
 
 @dataclass(frozen=True)
 class ModuleBlock(Block):
-    """A module that a model calls as a whole, or what a module with choices does outside its parts.
+    """A module that a model calls, or the computations of a module with choices outside its parts.
 
-    Its key cannot be read back into a block: the user's code is not in it. The digest is of the
-    classes, their configuration, the shapes of weights, inputs and outputs, and the counts; it is
-    equal in every process.
+    The key cannot be read back into a block, since it does not hold the user's code. The digest
+    covers classes, their configuration, the shapes of weights, inputs and outputs, and the counts;
+    it is equal in every process.
 
     Args:
-        name: the module's class, in small letters.
-        digest: eight hexadecimal digits.
-        counted_macs: multiply-accumulates for one image.
-        counted_params: learned numbers that no block before it has.
+        name: Class of the module, in small letters.
+        digest: Eight hexadecimal digits.
+        counted_macs: Multiply-accumulates for one image.
+        counted_params: Learned numbers that no earlier block has.
     """
 
     name: str = ""
@@ -32,7 +32,7 @@ class ModuleBlock(Block):
 
     @cached_property
     def key(self) -> str:
-        """The readable, stable name, such as `module basicblock-3f2a91c0 16x32x32 -> 32x16x16`."""
+        """Readable, stable name, such as `module basicblock-3f2a91c0 16x32x32 -> 32x16x16`."""
         return (
             f"{self.operator} {self.name}-{self.digest} {_text(self.input)} -> {_text(self.output)}"
         )
@@ -52,7 +52,7 @@ _KEY = re.compile(r"(module|own) \S+-[0-9a-f]{8} [\dx-]+ -> [\dx-]+")
 
 
 def is_own(key: str) -> bool:
-    """Whether a block's key is one of a user's own module."""
+    """Return whether a key is that of a block of a user's own model."""
     return _KEY.fullmatch(key) is not None
 
 

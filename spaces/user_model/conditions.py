@@ -1,4 +1,4 @@
-"""When choices have an effect: nested ones only while what holds them is taken."""
+"""Conditions of choices: a nested choice has an effect only in a selected candidate."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from numpy.typing import NDArray
 from spaces.space import Codes
 
 Chain: TypeAlias = tuple[tuple[int, frozenset[int]], ...]
-"""Conditions that must all hold, from the outside in: (column, its codes); empty: always."""
+"""Conditions (column, its codes) that must all hold, from the outside in; empty: always."""
 
 Chains: TypeAlias = tuple[Chain, ...]
-"""Conditions of which one must hold."""
+"""Chains of which one must hold."""
 
 ALWAYS: Chains = ((),)
 
 
 def holds(chains: Chains, codes: NDArray[Any]) -> NDArray[np.bool_]:
-    """For which rows of `codes` [n, choices] one of the chains holds: bool array [n]."""
-    found = np.zeros(len(codes), dtype=bool)
+    """Return for which rows of `codes` [n, choices] one of the chains holds: bool array [n]."""
+    any_holds = np.zeros(len(codes), dtype=bool)
     for chain in chains:
-        every = np.ones(len(codes), dtype=bool)
-        for column, taken in chain:
-            every &= np.isin(codes[:, column], list(taken))
-        found |= every
-    return found
+        chain_holds = np.ones(len(codes), dtype=bool)
+        for column, accepted in chain:
+            chain_holds &= np.isin(codes[:, column], list(accepted))
+        any_holds |= chain_holds
+    return any_holds
 
 
 def canonical(conditions: Sequence[Chains], codes: Codes) -> Codes:
-    """`codes` [n, choices] with 0 for every choice whose condition does not hold.
+    """Return `codes` with 0 for every choice whose condition does not hold.
 
     Args:
-        conditions: of each choice. A chain begins at a choice that always has an effect and names
-            all that lie between, so that codes of choices without effect decide nothing.
-        codes: int array [n, choices].
+        conditions: Condition of each choice. A chain begins at a choice that always has an effect
+            and names all in between, so that codes of choices without effect decide nothing.
+        codes: Int array [n, choices].
     """
     settled = codes.copy(order="F")
     for column, chains in enumerate(conditions):
@@ -47,11 +47,11 @@ def canonical(conditions: Sequence[Chains], codes: Codes) -> Codes:
 
 
 def count(conditions: Sequence[Chains], candidates: Sequence[int]) -> int:
-    """How many codes are canonical, exactly.
+    """Return the exact number of canonical codes.
 
     Args:
-        conditions: of each choice.
-        candidates: how many each choice has.
+        conditions: Condition of each choice.
+        candidates: Number of candidates of each choice.
     """
     return _count(
         {column: chains for column, chains in enumerate(conditions) if chains}, candidates
@@ -59,18 +59,18 @@ def count(conditions: Sequence[Chains], candidates: Sequence[int]) -> int:
 
 
 def _count(conditions: Mapping[int, Chains], candidates: Sequence[int]) -> int:
-    # Choices that no condition ties together multiply; in each group one that always counts is
-    # decided first.
+    # Groups of choices that no condition connects multiply. In each group a choice that always has
+    # an effect, and on which others depend, is decided first.
     total = 1
     for group in _groups(conditions):
-        tied = {column: conditions[column] for column in group}
-        first = next((column for column in _deciding(tied) if () in tied[column]), None)
+        connected = {column: conditions[column] for column in group}
+        first = next((column for column in _deciding(connected) if () in connected[column]), None)
         if first is None:
             total *= math.prod(candidates[column] for column in group)
             continue
-        rest = {column: chains for column, chains in tied.items() if column != first}
+        others = {column: chains for column, chains in connected.items() if column != first}
         total *= sum(
-            _count(_decided(rest, first, code), candidates) for code in range(candidates[first])
+            _count(_decided(others, first, code), candidates) for code in range(candidates[first])
         )
     return total
 
@@ -82,22 +82,22 @@ def _deciding(conditions: Mapping[int, Chains]) -> list[int]:
 
 
 def _decided(conditions: Mapping[int, Chains], column: int, code: int) -> dict[int, Chains]:
-    """The conditions left when a choice has this code; what can no longer hold is left out."""
-    left: dict[int, Chains] = {}
+    """Return the conditions that can still hold once a choice has a code."""
+    remaining: dict[int, Chains] = {}
     for other, chains in conditions.items():
         possible = [
             chain
             for chain in chains
-            if all(code in taken for name, taken in chain if name == column)
+            if all(code in accepted for name, accepted in chain if name == column)
         ]
-        simpler = {tuple(part for part in chain if part[0] != column) for chain in possible}
+        simpler = {tuple(item for item in chain if item[0] != column) for chain in possible}
         if simpler:
-            left[other] = ALWAYS if () in simpler else tuple(sorted(simpler, key=repr))
-    return left
+            remaining[other] = ALWAYS if () in simpler else tuple(sorted(simpler, key=repr))
+    return remaining
 
 
 def _groups(conditions: Mapping[int, Chains]) -> list[list[int]]:
-    """The columns, grouped by what conditions connect."""
+    """Return the columns in groups that conditions connect."""
     group = {column: {column} for column in conditions}
     for column, chains in conditions.items():
         for name in {name for chain in chains for name, _ in chain if name in conditions}:

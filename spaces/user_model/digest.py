@@ -1,4 +1,4 @@
-"""Digests of modules: equal for equal classes, configuration and shapes, in every process."""
+"""Digests of modules, equal for equal classes, configuration and shapes in every process."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from typing import Any
 
 from torch import nn
 
+# Representations of functions hold their address, which differs between processes.
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def digest(*parts: object) -> str:
-    """Eight hexadecimal digits of what the parts read like."""
+    """Return eight hexadecimal digits that depend on the parts' representations."""
     return hashlib.sha256(_ADDRESS.sub("", repr(parts)).encode()).hexdigest()[:8]
 
 
 def configuration(module: nn.Module) -> str:
-    """What a module is: for each part its class, plain attributes, and the shapes of its weights
-    and statistics.
-    """
-    return "\n".join(f"{path}: {_own(part)}" for path, part in module.named_modules())
+    """Return class, plain attributes, and shapes of weights and statistics of a module's parts."""
+    return "\n".join(f"{path}: {_describe(part)}" for path, part in module.named_modules())
 
 
-def _own(module: nn.Module) -> str:
+def _describe(module: nn.Module) -> str:
     plain = {
         name: _plain(value)
         for name, value in sorted(vars(module).items())

@@ -1,6 +1,4 @@
-"""Which architectures to run in order to see every block of a model whose choices depend on each
-other.
-"""
+"""Search for every block of a model whose choices depend on each other."""
 
 from __future__ import annotations
 
@@ -20,38 +18,41 @@ def explore(
     run: Callable[[NDArray[Any]], Trace],
     limit: int,
 ) -> int:
-    """Run architectures until every mutable has met each of its candidates at all shapes of inputs
-    that were seen.
+    """Run architectures until every mutable has met each candidate at all shapes of its inputs.
 
-    Every block of a model is met in which a mutable's inputs depend on few choices at a time, such
-    as on a stride or a width chosen before; where several inputs vary by themselves, combinations
-    of them may be missed.
+    This meets every block of a model in which a mutable's inputs depend on few choices at a time,
+    such as on a stride or a width of an earlier choice. Where several inputs vary independently,
+    combinations of them may be missed.
 
     Args:
-        start: codes [choices] of the first architecture.
-        places: the mutables.
-        candidates: how many each choice has.
-        run: runs the architecture of some codes [choices].
-        limit: of runs.
+        start: Codes [choices] of the first architecture.
+        places: Mutables of the model.
+        candidates: Number of candidates of each choice.
+        run: Runs the architecture of codes [choices].
+        limit: Greatest number of runs.
 
     Returns:
-        How many architectures were run.
+        Number of architectures that were run.
     """
-    waiting, met, runs = [start], set[tuple[int, Any]](), 0
+    pending = [start]
     queued = {start.tobytes()}
-    while waiting and runs < limit:
-        row = waiting.pop()
+    met: set[tuple[int, Any]] = set()
+    runs = 0
+    while pending and runs < limit:
+        row = pending.pop()
         runs += 1
         for site, signatures in run(row).signatures.items():
-            given = tuple(shapes for shapes, _ in signatures)
-            if (site, given) in met:
+            input_shapes = tuple(shapes for shapes, _ in signatures)
+            if (site, input_shapes) in met:
                 continue
-            met.add((site, given))
+
+            # Inputs of a new shape: every candidate may be another block there.
+            met.add((site, input_shapes))
             column = places[site].column
             for code in range(candidates[column]):
                 other = row.copy()
                 other[column] = code
                 if other.tobytes() not in queued:
                     queued.add(other.tobytes())
-                    waiting.append(other)
+                    pending.append(other)
     return runs

@@ -1,6 +1,4 @@
-"""Factors: a model whose parts cost the same whatever the other choices are, counted by adding
-them.
-"""
+"""Counting by addition, for models in which a candidate's cost depends on no other choice."""
 
 from __future__ import annotations
 
@@ -13,20 +11,22 @@ from numpy.typing import NDArray
 
 from spaces.space import Codes
 from spaces.user_model.block import ModuleBlock
-from spaces.user_model.conditions import Chains, holds
+from spaces.user_model.conditions import Chain, Chains, holds
 from spaces.user_model.trace import NO_SITE, Trace
 
-_MOST_ROWS = 512  # runs that finding factors may take
-_PROBES = 12  # random architectures that must agree
+# Greatest number of runs in the search for factors.
+_MOST_ROWS = 512
+# Random architectures whose runs must agree with the factors.
+_PROBES = 12
 
 
 @dataclass(frozen=True)
 class Place:
-    """A mutable as far as counting goes.
+    """Column and conditions of a mutable, which counting needs.
 
     Args:
-        column: of its choice.
-        chains: when it belongs to the network.
+        column: Column of its choice in the codes.
+        chains: Conditions under which it belongs to the network.
     """
 
     column: int
@@ -35,14 +35,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Factors:
-    """What is always executed, and what each candidate of each mutable adds.
+    """Blocks that are always executed, and those that each candidate of each mutable adds.
 
     Args:
-        places: the mutables.
-        fixed: blocks outside all mutables.
-        terms: (mutable, code) -> the blocks directly inside it.
-        edges: (mutable, code) -> the nodes that its output comes from; None where that depends on
-            other choices.
+        places: Mutables.
+        fixed: Blocks outside all mutables.
+        terms: (mutable, code) -> blocks directly inside the candidate.
+        edges: (mutable, code) -> nodes that the mutable's output comes from; None where they depend
+            on other choices.
     """
 
     places: Sequence[Place]
@@ -51,22 +51,23 @@ class Factors:
     edges: dict[tuple[int, int], frozenset[int]] | None
 
     def blocks(self) -> dict[str, ModuleBlock]:
-        """Key -> block for all of them."""
-        every = [block for blocks in (self.fixed, *self.terms.values()) for block in blocks]
-        return {block.key: block for block in every}
+        """Return key -> block of all blocks."""
+        all_blocks = [block for blocks in (self.fixed, *self.terms.values()) for block in blocks]
+        return {block.key: block for block in all_blocks}
 
     def counts(self, codes: Codes, keys: Sequence[str]) -> NDArray[np.int32]:
-        """How often each key occurs in the networks `codes` [n, choices]: int array [n, keys]."""
+        """Return the number of blocks of each key in networks `codes`: int array [n, keys]."""
         index = {key: number for number, key in enumerate(keys)}
-        found = np.zeros((len(codes), len(keys)), dtype=np.int32)
+        counts = np.zeros((len(codes), len(keys)), dtype=np.int32)
         for block in self.fixed:
-            found[:, index[block.key]] += 1
+            counts[:, index[block.key]] += 1
+
         for (site, code), blocks in self.terms.items():
-            place = self.places[site]
-            taken = holds(place.chains, codes) & (codes[:, place.column] == code)
+            mutable = self.places[site]
+            is_executed = holds(mutable.chains, codes) & (codes[:, mutable.column] == code)
             for block in blocks:
-                found[:, index[block.key]] += taken
-        return found
+                counts[:, index[block.key]] += is_executed
+        return counts
 
 
 def factorise(
@@ -75,22 +76,22 @@ def factorise(
     run: Callable[[NDArray[Any]], Trace],
     probes: Callable[[int], Codes],
 ) -> Factors | None:
-    """The factors of a model; None where what one choice executes depends on another.
+    """Find the factors of a model; None where a candidate's blocks depend on another choice.
 
     Every candidate of every mutable is run. The shapes that enter and leave a mutable must always
-    be the same: then nothing outside it can tell its candidates apart. Random architectures must
-    agree, which also tries what shapes do not show, such as values that steer the model's control
-    flow.
+    be the same: then its candidates make no difference outside of it. Random architectures must
+    agree, which also tests what shapes do not show, such as values that steer the control flow.
 
     Args:
-        places: the mutables.
-        candidates: how many each choice has.
-        run: runs the architecture of some codes [choices].
-        probes: draws n random architectures, codes [n, choices].
+        places: Mutables of the model.
+        candidates: Number of candidates of each choice.
+        run: Runs the architecture of codes [choices].
+        probes: Samples n random architectures, codes [n, choices].
     """
     if max(candidates) > _MOST_ROWS:
         return None
-    finding = _Finding(places)
+
+    observed = _ObservedFactors(places)
     pending = [
         (site, code)
         for site, place in enumerate(places)
@@ -98,20 +99,21 @@ def factorise(
     ]
     rows = 0
     while pending:
-        row, aimed = _covering(places, len(candidates), pending)
-        finding.add(row, run(row))
+        row, targets = _covering(places, len(candidates), pending)
+        observed.add(row, run(row))
         rows += 1
-        # What was aimed at is done with even where the model did not call it.
-        pending = [pair for pair in pending if pair not in finding.terms and pair not in aimed]
-        if not finding.agree or rows > _MOST_ROWS:
+        # A target is not tried again, even where the model did not call it.
+        pending = [pair for pair in pending if pair not in observed.terms and pair not in targets]
+        if not observed.agree or rows > _MOST_ROWS:
             return None
+
     for row in probes(_PROBES):
-        finding.add(row, run(row))
-    return finding.factors() if finding.agree else None
+        observed.add(row, run(row))
+    return observed.factors() if observed.agree else None
 
 
-class _Finding:
-    """Factors as far as some runs have shown them."""
+class _ObservedFactors:
+    """Factors of the runs so far, and whether the runs agree."""
 
     def __init__(self, places: Sequence[Place]):
         self.places = places
@@ -127,55 +129,74 @@ class _Finding:
         blocks: dict[int, list[ModuleBlock]] = {site: [] for site in trace.edges}
         for call in trace.calls:
             blocks.setdefault(call.site, []).append(call.block)
+
         fixed = tuple(blocks.pop(NO_SITE, []))
         self.agree &= self.fixed in (None, fixed)
         self.fixed = fixed
-        for site, found in blocks.items():
+
+        for site, term in blocks.items():
             pair = site, int(row[self.places[site].column])
-            self.agree &= self.terms.setdefault(pair, tuple(found)) == tuple(found)
+            self.agree &= self.terms.setdefault(pair, tuple(term)) == tuple(term)
         for site, sources in trace.edges.items():
             pair = site, int(row[self.places[site].column])
             self.local_edges &= self.edges.setdefault(pair, sources) == sources
-        for site, seen in trace.signatures.items():
-            # An InputChoice that takes nothing gives no shape.
-            known = self.shapes.setdefault(site, set())
-            known.update((given, result) for given, result in seen if result or not given)
-            self.agree &= len({(given, result) for given, result in known}) <= 1
+
+        for site, signatures in trace.signatures.items():
+            shapes = self.shapes.setdefault(site, set())
+            # An InputChoice without inputs returns no tensor, and so no shape.
+            shapes.update(
+                (inputs, outputs) for inputs, outputs in signatures if outputs or not inputs
+            )
+            self.agree &= len(shapes) <= 1
         for site, place in enumerate(self.places):
-            # A mutable that belongs to the network but is not called would be counted all the same.
+            # A mutable that belongs to the network but is not called would be counted nevertheless.
             active = bool(holds(place.chains, row[None])[0])
             self.agree &= active == (site in trace.edges)
 
     def factors(self) -> Factors:
-        return Factors(
-            self.places, self.fixed or (), self.terms, self.edges if self.local_edges else None
-        )
+        """Return the factors that the runs agree on."""
+        edges = self.edges if self.local_edges else None
+        return Factors(self.places, self.fixed or (), self.terms, edges)
 
 
 def _covering(
     places: Sequence[Place], choices: int, pending: Sequence[tuple[int, int]]
 ) -> tuple[NDArray[np.int16], set[tuple[int, int]]]:
-    """A row of codes that executes as many pending (mutable, code) as can be without
-    contradiction.
+    """Choose codes that execute as many pending (mutable, code) as fit together.
+
+    Returns:
+        Codes [choices], and the pairs that they execute.
     """
-    needed: dict[int, int] = {}
-    aimed: set[tuple[int, int]] = set()
+    fixed_codes: dict[int, int] = {}
+    targets: set[tuple[int, int]] = set()
     for site, code in pending:
-        place = places[site]
-        for chain in place.chains:
-            wanted = {place.column: code}
-            for column, codes in chain:
-                here = needed.get(column, wanted.get(column))
-                wanted[column] = here if here in codes else (min(codes) if here is None else -1)
-            if all(
-                value >= 0 and needed.get(column, value) == value
-                for column, value in wanted.items()
-            ):
-                needed.update(wanted)
-                aimed.add((site, code))
+        mutable = places[site]
+        for chain in mutable.chains:
+            required = _required(chain, {mutable.column: code}, fixed_codes)
+            if required is not None:
+                fixed_codes.update(required)
+                targets.add((site, code))
                 break
-    if not aimed:
-        return np.zeros(choices, dtype=np.int16), set(
-            pending
-        )  # they contradict themselves, and are never executed
-    return np.array([needed.get(column, 0) for column in range(choices)], dtype=np.int16), aimed
+
+    if not targets:
+        # Their conditions contradict each other, so that no network executes them.
+        targets = set(pending)
+    row = [fixed_codes.get(column, 0) for column in range(choices)]
+    return np.array(row, dtype=np.int16), targets
+
+
+def _required(
+    chain: Chain, codes: dict[int, int], fixed_codes: dict[int, int]
+) -> dict[int, int] | None:
+    """Extend codes such that a chain holds; None where they contradict those that are fixed."""
+    required = dict(codes)
+    for column, accepted in chain:
+        current = fixed_codes.get(column, required.get(column))
+        if current is None:
+            current = min(accepted)
+        elif current not in accepted:
+            return None
+        required[column] = current
+    if any(fixed_codes.get(column, code) != code for column, code in required.items()):
+        return None
+    return required

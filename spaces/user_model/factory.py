@@ -1,4 +1,4 @@
-"""`from_model`: a search space of a user's own model."""
+"""Search spaces of a user's own model."""
 
 from __future__ import annotations
 
@@ -28,26 +28,38 @@ def from_model(
     name: str | None = None,
     num_classes: int | None = None,
 ) -> ModelSpace:
-    """The search space of a model with choices, found by running it; the model itself is left as it
-    is.
+    """Make the search space of a model with choices by running a copy of the model.
 
     Args:
-        model: has LayerChoice, InputChoice, ValueChoice or Repeat somewhere inside.
-        example_input: a batch that the model takes, [n, ...]; one image of it is run.
-        name: the space's name. Default: `model-` and the class in small letters. A factory that is
-            registered by `spaces.register_space` passes on the name it gets; then the space can be
+        model: Model with LayerChoice, InputChoice, ValueChoice or Repeat modules; a copy is run.
+        example_input: Batch for the model, [n, ...]; one image of it is run.
+        name: Name of the space; None: `model-` and the class in small letters. A factory that is
+            registered by `spaces.register_space` passes its own name here, so that the space can be
             pickled and its architectures read from JSON.
-        num_classes: default: what the model's output says.
+        num_classes: Number of classes; None: that of the model's output.
 
     Returns:
-        An additive space (`AdditiveSpace` too) where what each candidate executes depends on no
-        other choice.
+        Space of the model. It is an `AdditiveSpace` as well where the modules that a candidate
+        executes depend on no other choice.
 
     Raises:
-        InvalidParameter: the model has no choices, keys contradict each other, or the classes are
-            not those given.
-        InvalidArchitecture: the model fails with one of the architectures that are run; the
+        InvalidParameter: The model has no choices, keys contradict each other, or its output has
+            another number of classes.
+        InvalidArchitecture: The model fails with one of the architectures that are run; the
             candidates are named.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> import spaces
+        >>> convolutions = [nn.Conv2d(3, 4, kernel, padding=kernel // 2) for kernel in (1, 3)]
+        >>> choice = spaces.LayerChoice(convolutions, key="stem")
+        >>> model = nn.Sequential(choice, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+        >>> space = from_model(model, torch.zeros(1, 3, 8, 8))
+        >>> space.size, space.num_classes
+        (2, 2)
+        >>> space.macs(space.architecture([1])) - space.macs(space.architecture([0]))
+        6144
     """
     import torch
 
@@ -60,16 +72,21 @@ def from_model(
         or not len(example_input)
     ):
         raise InvalidParameter("example_input must be a tensor with at least one image, [n, ...]")
+
+    # A copy: the keys of its mutables are assigned, and its choices are made again and again.
     model = copy.deepcopy(model)
-    choices, found = sites(model)
+    choices, mutable_sites = sites(model)
     if not choices:
         raise InvalidParameter(
             f"{type(model).__name__} has no LayerChoice, InputChoice, ValueChoice or Repeat"
         )
-    tracer = Tracer(model, found, example_input[:1].detach().clone())
-    runs = ModelRuns(tracer, [Place(site.column, site.chains) for site in found])
-    active = conditions(choices, found)
+
+    tracer = Tracer(model, mutable_sites, example_input[:1].detach().clone())
+    runs = ModelRuns(tracer, [Place(site.column, site.chains) for site in mutable_sites])
+    active = conditions(choices, mutable_sites)
     name = name or f"model-{re.sub('[^a-z0-9]', '', type(model).__name__.lower())}"
+
+    # A space without factors runs the architectures by which the factors are found.
     plain = ModelSpace(name, choices, active, runs, num_classes or 0)
     classes = _classes(name, plain.trace(np.zeros(len(choices), dtype=np.int16)), num_classes)
     factors = factorise(
@@ -83,29 +100,31 @@ def from_model(
     return ModelSpace(name, choices, active, runs, classes, factors)
 
 
-def _classes(name: str, trace: Trace, given: int | None) -> int:
-    found = trace.output[0][0] if len(trace.output) == 1 and trace.output[0] else None
-    if given is None and found is None:
+def _classes(name: str, trace: Trace, num_classes: int | None) -> int:
+    outputs = trace.output[0][0] if len(trace.output) == 1 and trace.output[0] else None
+    if num_classes is None:
+        if outputs is None:
+            raise InvalidParameter(
+                f"{name}: the output is no tensor [n, classes, ...], so that num_classes is needed"
+            )
+        return int(outputs)
+    if outputs is not None and num_classes != outputs:
         raise InvalidParameter(
-            f"{name}: the output is no tensor [n, classes, ...]; give num_classes"
+            f"{name}: num_classes is {num_classes}, but the model's output has {outputs}"
         )
-    if given is not None and found is not None and given != found:
-        raise InvalidParameter(
-            f"{name}: num_classes is {given}, but the model's output has {found}"
-        )
-    return int(given if given is not None else found or 0)
+    return num_classes
 
 
 class AdditiveModelSpace(AdditiveSpace, ModelSpace):
     """A ModelSpace whose counts are sums over its choices.
 
     Args:
-        name: canonical name.
-        choices: of the model.
-        conditions: all hold always.
-        runs: of the model.
-        num_classes: of the model's output.
-        factors: what each candidate adds.
+        name: Canonical name.
+        choices: Choices of the model.
+        conditions: Conditions of the choices, which always hold.
+        runs: Runs of the model.
+        num_classes: Number of classes of the model's output.
+        factors: Blocks that each candidate adds.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Decides a model's choices, for now or for good."""
+"""Activation of a model's choices, for a run or permanently."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from spaces.modules.mutable import Mutable
 
 
 def activate(model: nn.Module, codes: Sequence[int]) -> None:
-    """Let each mutable of a model, in module order, take the candidate with its code."""
+    """Activate the candidate of a code in each mutable of a model, in module order."""
     mutables = [module for module in model.modules() if isinstance(module, Mutable)]
     for mutable, code in zip(mutables, codes, strict=True):
         mutable.activate(code)
 
 
 def deactivate(model: nn.Module) -> nn.Module:
-    """The model with all of its decisions taken back, in place."""
+    """Reset all decisions of a model in place, and return it."""
     for module in model.modules():
         if isinstance(module, Mutable):
             module.deactivate()
@@ -25,11 +25,10 @@ def deactivate(model: nn.Module) -> nn.Module:
 
 
 def freeze(model: nn.Module) -> nn.Module:
-    """The model with each mutable replaced, in place, by what it has been activated to; candidates
-    not taken go.
+    """Replace each mutable in place by its active candidate, and return the model.
 
     Raises:
-        NoActiveCandidate: a choice was not made.
+        NoActiveCandidate: A choice has no active candidate.
     """
     return _Freezer().frozen(model)
 
@@ -38,10 +37,11 @@ class _Freezer:
     """Replaces each mutable once, wherever it is registered."""
 
     def __init__(self) -> None:
-        # The modules themselves are kept: the id of one that is gone would be another's.
+        # The modules are kept alive, since the id of a deleted one may be that of another.
         self._done: dict[int, tuple[nn.Module, nn.Module]] = {}
 
     def frozen(self, module: nn.Module) -> nn.Module:
+        """Return the replacement of a module, which is the module itself unless it is mutable."""
         if id(module) not in self._done:
             result = module.frozen(module.decided()) if isinstance(module, Mutable) else module
             self._done[id(module)] = module, result

@@ -10,16 +10,17 @@ from torch import nn
 
 
 class ModelNetwork(nn.Module):
-    """A frozen model; it and its parts are registered once, as `model`.
+    """A frozen model, registered once, as `model`.
 
     Args:
-        model: computes the output.
-        blocks: its modules that are the blocks of its architecture, in order.
+        model: Model that computes the output.
+        blocks: Modules of the model that are the blocks of its architecture, in order.
     """
 
     def __init__(self, model: nn.Module, blocks: Sequence[nn.Module]):
         super().__init__()
         self.model = model
+        # A list, so that torch does not register the modules a second time.
         self.blocks = list(blocks)
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
@@ -27,14 +28,13 @@ class ModelNetwork(nn.Module):
 
 
 def reset(model: nn.Module, generator: torch.Generator) -> None:
-    """Draw new weights wherever a module has `reset_parameters`; the global generators stay as they
-    are.
+    """Draw new weights for modules that have `reset_parameters`, and keep the global generators.
 
     Args:
-        model: changed in place. Weights of modules without that method stay.
-        generator: the only source of randomness.
+        model: Model to change in place; modules without that method keep their weights.
+        generator: Only source of randomness.
     """
-    # Modules draw from the global generators: these are seeded for a while.
+    # Modules draw from the global generators, which are therefore seeded and then restored.
     seed = int(torch.randint(1 << 62, (), generator=generator))
     devices = sorted({value.device.index or 0 for value in model.parameters() if value.is_cuda})
     with torch.random.fork_rng(devices=devices):

@@ -1,4 +1,4 @@
-"""ModelRuns: a model with choices, run for one architecture after the other."""
+"""Runs of a model with choices, one architecture at a time."""
 
 from __future__ import annotations
 
@@ -18,31 +18,36 @@ if TYPE_CHECKING:
 
     from spaces.user_model.tracer import Tracer
 
-_MOST = 1 << 16  # runs that are remembered
+# Greatest number of runs that are remembered.
+_MOST = 1 << 16
 
 
 class ModelRuns:
-    """Runs of one model, remembered; threads may share them.
+    """Runs of one model, which are remembered; threads may share the object.
 
     Args:
-        tracer: runs the model.
-        places: its mutables, in module order.
+        tracer: Runs the model.
+        places: Mutables of the model, in module order.
     """
 
     def __init__(self, tracer: Tracer, places: Sequence[Place]):
-        self.tracer, self.places = tracer, places
+        self.tracer = tracer
+        self.places = places
         self.blocks: dict[str, ModuleBlock] = {}
         self._paths: dict[str, str] = {}
         self._traces: dict[bytes, Trace] = {}
         self._lock = threading.RLock()
 
     def trace(self, codes: NDArray[Any]) -> Trace:
-        """The run of canonical codes [choices]; raises InvalidArchitecture where the model
-        fails.
+        """Return the run of canonical codes [choices].
+
+        Raises:
+            InvalidArchitecture: The model fails.
         """
         key = codes.astype("int16").tobytes()
         with self._lock:
             if key not in self._traces:
+                # The oldest run is the first key.
                 if len(self._traces) >= _MOST:
                     del self._traces[next(iter(self._traces))]
                 self.activate(self.tracer.model, codes)
@@ -54,19 +59,19 @@ class ModelRuns:
             return self._traces[key]
 
     def activate(self, model: torch.nn.Module, codes: NDArray[Any]) -> None:
-        """Let the mutables of the model, or of a copy, take codes [choices]."""
+        """Activate codes [choices] in the mutables of the model, or of a copy."""
         from spaces.user_model.freeze import activate
 
         activate(model, [int(codes[place.column]) for place in self.places])
 
     def model(self) -> torch.nn.Module:
-        """A copy of the model, its mutables with their keys and without decisions."""
+        """Return a copy of the model whose mutables have keys and no decisions."""
         from spaces.user_model.freeze import deactivate
 
         with self._lock:
             return deactivate(copy.deepcopy(self.tracer.model))
 
     def block_module(self, key: str) -> torch.nn.Module:
-        """A copy of the module that is a known block."""
+        """Return a copy of the module of a block that a run has met."""
         with self._lock:
             return copy.deepcopy(self.tracer.model.get_submodule(self._paths[key]))

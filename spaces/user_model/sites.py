@@ -1,4 +1,4 @@
-"""Where the mutables of a model are, and when they belong to its network."""
+"""Positions of the mutables of a model, and conditions under which its network has them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from spaces.user_model.conditions import Chain, Chains
 
 @dataclass(frozen=True)
 class Site:
-    """A mutable at its place.
+    """Position of a mutable.
 
     Args:
-        path: of the module in the model.
-        column: of its choice in the codes.
-        chains: when it belongs to the network; none: never.
+        path: Path of the module in the model.
+        column: Column of its choice in the codes.
+        chains: Conditions under which it belongs to the network; empty: never.
     """
 
     path: str
@@ -27,44 +27,45 @@ class Site:
 
 
 def sites(model: nn.Module) -> tuple[list[Choice], list[Site]]:
-    """The choices of a model in the order of module paths, and its mutables, whose keys are
-    assigned.
+    """Assign keys to the mutables of a model.
+
+    Returns:
+        Choices in the order of module paths, and the mutables.
 
     Raises:
-        InvalidParameter: keys contradict each other.
+        InvalidParameter: Keys contradict each other.
     """
     choices = {mutable.key: mutable.choice for mutable in assign_keys(model)}
     column = {key: index for index, key in enumerate(choices)}
     chains: dict[int, dict[Chain, None]] = {}
-    placed: list[tuple[str, Mutable]] = []
+    mutables: list[tuple[str, Mutable]] = []
     enclosing: dict[str, Mutable] = {}
-    # A module that is registered twice has two paths, and belongs to the network where one of them
-    # does.
+    # A module that is registered twice has two paths, and belongs to the network where one does.
     for path, module in model.named_modules(remove_duplicate=False):
         if isinstance(module, Mutable):
             if id(module) not in chains:
-                placed.append((path, module))
-            found = chains.setdefault(id(module), {})
+                mutables.append((path, module))
+            chains_of_module = chains.setdefault(id(module), {})
             chain = _chain(path, enclosing, column)
             if chain is not None:
-                found[chain] = None
+                chains_of_module[chain] = None
             enclosing[path] = module
     return list(choices.values()), [
-        Site(path, column[module.key], _simplest(chains[id(module)])) for path, module in placed
+        Site(path, column[module.key], _simplest(chains[id(module)])) for path, module in mutables
     ]
 
 
 def _chain(path: str, enclosing: dict[str, Mutable], column: dict[str, int]) -> Chain | None:
-    """What must hold for the module at `path`; None where that contradicts itself."""
-    needed: dict[int, frozenset[int]] = {}
+    """Return the conditions of the module at `path`; None where they contradict each other."""
+    required: dict[int, frozenset[int]] = {}
     for outer, mutable in enclosing.items():
         below = path.removeprefix(f"{outer}." if outer else "")
         if below and (not outer or below != path):
             codes = mutable.codes_running(below)
             if len(codes) < len(mutable.choice.candidates):
                 index = column[mutable.key]
-                needed[index] = needed.get(index, codes) & codes
-    return tuple(needed.items()) if all(needed.values()) else None
+                required[index] = required.get(index, codes) & codes
+    return tuple(required.items()) if all(required.values()) else None
 
 
 def _simplest(chains: dict[Chain, None]) -> Chains:
@@ -72,8 +73,9 @@ def _simplest(chains: dict[Chain, None]) -> Chains:
 
 
 def conditions(choices: list[Choice], places: list[Site]) -> list[Chains]:
-    """When each choice has an effect: where one of its mutables belongs to the network."""
-    found: list[dict[Chain, None]] = [{} for _ in choices]
+    """Return the condition of each choice: one of its mutables belongs to the network."""
+    # Dictionaries rather than sets, for the same order in every process.
+    chains_of_choice: list[dict[Chain, None]] = [{} for _ in choices]
     for site in places:
-        found[site.column].update(dict.fromkeys(site.chains))
-    return [_simplest(chains) for chains in found]
+        chains_of_choice[site.column].update(dict.fromkeys(site.chains))
+    return [_simplest(chains) for chains in chains_of_choice]

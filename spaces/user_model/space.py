@@ -1,4 +1,4 @@
-"""ModelSpace: the search space that a user's own model with choices is."""
+"""Search space of a user's own model with choices."""
 
 from __future__ import annotations
 
@@ -30,32 +30,49 @@ if TYPE_CHECKING:
     from spaces.user_model.network import ModelNetwork
     from spaces.user_model.supernet import ModelSupernet
 
-_MOST_ENUMERATED = 2048  # architectures that are all run to list every block
-_MOST_CODES = 1 << 20  # canonical or not, that are looked through for these
-_MOST_EXPLORED = 4096  # that are run where there are more
-_SAMPLED = 64  # of these at random
+# Up to so many architectures are all run to list every block, where the space has at most so many
+# codes, canonical or not.
+_MOST_ENUMERATED = 2048
+_MOST_CODES = 1 << 20
+# Of larger spaces, so many architectures are run, and so many of these are random.
+_MOST_EXPLORED = 4096
+_SAMPLED = 64
 
 
 class ModelSpace(SearchSpace):
-    """What a user's own model can be; made by `from_model`.
+    """Search space of a user's own model, made by `from_model`.
 
-    Choices are in the order of module paths; a choice inside a candidate that is not taken is 0.
-    Blocks are the outermost modules without choices that the model calls; what a module with
-    choices computes outside its parts (a matrix product, or weights of its own) is a block `own
-    ...` behind them. MACs and parameters are those of the frozen network, exactly; see
-    `spaces.user_model.tracer.Tracer` for what is counted.
+    Choices are in the order of module paths; a choice inside a candidate that is not selected is 0.
+    Blocks are the outermost modules without choices that the model calls. The computations of a
+    module with choices outside its parts (a matrix product, or weights of its own) are a block
+    `own ...` after them. MACs and parameters are exactly those of the frozen network; see
+    `spaces.user_model.tracer.Tracer` for the operations that are counted.
 
-    Counting is vectorised where `factors` are found; else each architecture is run once and
-    remembered. Of more than 2048 such architectures `all_blocks` has those that
-    `spaces.user_model.exploration` meets and of all that were counted since.
+    Counting is vectorised where the model has `factors`; otherwise each architecture is run once
+    and its run remembered. In such a space of more than 2048 architectures, `all_blocks` has the
+    blocks that `spaces.user_model.exploration` meets and those of all architectures counted since.
 
     Args:
-        name: canonical name.
-        choices: of the model.
-        conditions: when each choice has an effect.
-        runs: of the model.
-        num_classes: of the model's output.
-        factors: what each candidate adds, where that depends on no other choice.
+        name: Canonical name.
+        choices: Choices of the model.
+        conditions: Conditions under which each choice has an effect.
+        runs: Runs of the model.
+        num_classes: Number of classes of the model's output.
+        factors: Blocks that each candidate adds; None where they depend on other choices.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> import spaces
+        >>> heads = [nn.Linear(4, 2), nn.Sequential(nn.ReLU(), nn.Linear(4, 2))]
+        >>> choice = spaces.LayerChoice(heads, key="head")
+        >>> space = spaces.from_model(nn.Sequential(choice), torch.zeros(1, 4))
+        >>> isinstance(space, ModelSpace), space.choices[0].key
+        (True, 'head')
+        >>> space.freeze(space.architecture([0]))
+        Sequential(
+          (0): Linear(in_features=4, out_features=2, bias=True)
+        )
     """
 
     def __init__(
@@ -69,7 +86,8 @@ class ModelSpace(SearchSpace):
     ):
         shape: Any = tuple(runs.tracer.example.shape[1:])
         SearchSpace.__init__(self, name, choices, shape, num_classes)
-        self.conditions, self.factors = tuple(conditions), factors
+        self.conditions = tuple(conditions)
+        self.factors = factors
         self.irregular = any(chains != ALWAYS for chains in self.conditions)
         self._runs = runs
 
@@ -107,18 +125,18 @@ class ModelSpace(SearchSpace):
 
     @property
     def size(self) -> int:
-        """How many architectures there are, each counted once."""
+        """Number of architectures, each counted once."""
         return count(self.conditions, [len(choice.candidates) for choice in self.choices])
 
     def canonical(self, codes: Codes) -> Codes:
-        """`codes` [n, choices] with 0 for the choices inside candidates that are not taken."""
+        """Return codes [n, choices] with 0 for choices inside candidates that are not selected."""
         return canonical(self.conditions, codes)
 
     def trace(self, codes: NDArray[Any]) -> Trace:
-        """What the model executes with canonical codes [choices].
+        """Return the run of the model with canonical codes [choices].
 
         Raises:
-            InvalidArchitecture: the model fails.
+            InvalidArchitecture: The model fails; the candidates are named.
         """
         try:
             return self._runs.trace(codes)
@@ -130,14 +148,12 @@ class ModelSpace(SearchSpace):
             raise InvalidArchitecture(f"{self.name} {named}: {error}") from error
 
     def blocks(self, architecture: Architecture) -> list[Block]:
-        """The blocks that `network(architecture)` executes, in the order in which they return."""
+        """Return the blocks that `network(architecture)` executes, in the order of returns."""
         return [call.block for call in self.trace(self.encode([architecture])[0]).calls]
 
     @property
     def all_blocks(self) -> dict[str, Block]:
-        """Key -> block for every block; see the class for what is missing in spaces without
-        factors.
-        """
+        """Key -> block for every block; see the class for spaces without factors."""
         return {**(self._of_factors if self.factors is not None else self._explored)}
 
     @cached_property
@@ -150,7 +166,7 @@ class ModelSpace(SearchSpace):
 
     @cached_property
     def _exploration(self) -> int:
-        """How many architectures were run to find the blocks."""
+        """Number of architectures that were run to find the blocks."""
         if self.size <= _MOST_ENUMERATED and math.prod(self.candidates.tolist()) <= _MOST_CODES:
             for codes in self.enumerate_codes():
                 for row in codes:
@@ -166,7 +182,7 @@ class ModelSpace(SearchSpace):
         return explore(start, self.places, self.candidates.tolist(), run, _MOST_EXPLORED)
 
     def block_counts(self, codes: Codes) -> tuple[list[str], NDArray[np.int32]]:
-        """The keys of all blocks and how often each occurs: int array [n, keys]."""
+        """Return the keys of all blocks and the number of each in each network, [n, keys]."""
         if self.factors is not None:
             keys = list(self._of_factors)
             return keys, self.factors.counts(codes, keys)
@@ -178,19 +194,19 @@ class ModelSpace(SearchSpace):
                 counts[row, column[call.block.key]] += 1
         return list(column), counts
 
-    # Graphs: a node for each mutable, where its choice's candidate stands; edges as tensors flowed
+    # Graphs: a node for each executed mutable, and edges along which tensors flowed.
 
     def graph(self, architecture: Architecture) -> Data:
-        """The architecture as a graph for predictors; see `graphs`."""
+        """Return an architecture as a graph for predictors; see `graphs`."""
         return self.graphs([architecture]).get_example(0)
 
     def graphs(self, architectures: Architectures) -> Batch:
-        """The graphs of many architectures, built at once.
+        """Return the graphs of many architectures, built at once.
 
-        A node is a mutable that is executed, its position that of its choice; mutables with equal
-        keys are nodes of their own. An edge leads to it from each choice, or the input, whose
-        output reaches it with no choice between, as a run shows. A ValueChoice has an edge from the
-        input, and leads to where its value is used next.
+        A node is a mutable that is executed, with the position of its choice; mutables with equal
+        keys are separate nodes. An edge leads to it from each choice, or the input, whose output
+        reaches it in a run without a choice in between. A ValueChoice has an edge from the input,
+        and one to the node where its value is used next.
         """
         from spaces.graph import dense_graphs
 
@@ -209,47 +225,47 @@ class ModelSpace(SearchSpace):
         return dense_graphs(operation, position, adjacency)
 
     def _edges(self, codes: Codes) -> list[tuple[Any, int, frozenset[int]]]:
-        """Rows, the mutable that they execute, and the nodes that its output comes from."""
+        """Return rows, the mutable that they execute, and the nodes that its output comes from."""
         if self.factors is None or self.factors.edges is None:
             traces = [self.trace(row) for row in codes]
             return [
                 (row, *edge) for row, trace in enumerate(traces) for edge in trace.edges.items()
             ]
-        found: list[tuple[Any, int, frozenset[int]]] = []
+
+        edges: list[tuple[Any, int, frozenset[int]]] = []
         for (site, code), sources in self.factors.edges.items():
-            place = self.factors.places[site]
-            rows = np.flatnonzero(holds(place.chains, codes) & (codes[:, place.column] == code))
-            found.append((rows, site, sources))
-        return found
+            mutable = self.factors.places[site]
+            is_executed = holds(mutable.chains, codes) & (codes[:, mutable.column] == code)
+            edges.append((np.flatnonzero(is_executed), site, sources))
+        return edges
 
     def sketch(self, architecture: Architecture) -> Sketch:
-        """What a picture of the architecture shows: the choices that are executed, as tensors flow
-        between them.
-        """
+        """Return the picture of an architecture: executed choices, and the flow between them."""
         from spaces.drawing.sketch import Box, Sketch
 
         codes = self.encode([architecture])[0]
         edges = self.trace(codes).edges
         number = {0: 0, **{site + 1: index for index, site in enumerate(edges, 1)}}
-        chosen = [self.choices[self._runs.places[site].column] for site in edges]
-        taken = [choice.candidates[choice.code(architecture[choice.key])] for choice in chosen]
+
+        executed = [self.choices[self._runs.places[site].column] for site in edges]
+        names = [choice.candidates[choice.code(architecture[choice.key])] for choice in executed]
         boxes = [
-            Box(name, (choice.key,), kind=name) for choice, name in zip(chosen, taken, strict=True)
+            Box(name, (choice.key,), kind=name)
+            for choice, name in zip(executed, names, strict=True)
         ]
         arrows = [
             (number[source], number[site + 1])
             for site, sources in edges.items()
             for source in sources
         ]
+        # A mutable that is called twice may lead back; layers need arrows to later boxes.
         forward = tuple(sorted(arrow for arrow in arrows if arrow[0] < arrow[1]))
         return Sketch(self.name, (Box("input"), *boxes), forward)
 
-    # What it builds
+    # Models and modules.
 
     def freeze(self, architecture: Architecture) -> torch.nn.Module:
-        """A copy of the model that is this architecture and no other, with the weights of the
-        chosen branches.
-        """
+        """Return a copy of the model with only this architecture's modules, and their weights."""
         return self._frozen(architecture)[0]
 
     def network(
@@ -258,18 +274,18 @@ class ModelSpace(SearchSpace):
         num_classes: int | None = None,
         generator: torch.Generator | None = None,
     ) -> ModelNetwork:
-        """The frozen model as `.model`, its modules aligned to `blocks(architecture)` as `.blocks`.
+        """Return the frozen model as `.model`, with modules aligned to its blocks as `.blocks`.
 
-        A module that the model calls several times is one of these, at its first call.
+        A module that the model calls several times is one block, at its first call.
 
         Args:
-            architecture: of this space.
-            num_classes: no other than the model's own.
-            generator: draws new weights where modules have `reset_parameters`; None: the model's
-                weights stay.
+            architecture: Architecture of this space.
+            num_classes: Number of classes, which must be the model's; None: the model's.
+            generator: Source of new weights for modules that have `reset_parameters`; None: the
+                model's weights are copied.
 
         Raises:
-            InvalidParameter: the model has another number of classes.
+            InvalidParameter: The model has another number of classes.
         """
         from spaces.user_model.network import ModelNetwork, reset
 
@@ -292,7 +308,7 @@ class ModelSpace(SearchSpace):
     def supernet(
         self, num_classes: int | None = None, generator: torch.Generator | None = None
     ) -> ModelSupernet:
-        """A copy of the model that runs any architecture; arguments as for `network`."""
+        """Return a copy of the model that runs any architecture; arguments as for `network`."""
         from spaces.user_model.network import reset
         from spaces.user_model.supernet import ModelSupernet
 
@@ -303,19 +319,17 @@ class ModelSpace(SearchSpace):
         return ModelSupernet(self, model)
 
     def block_module(self, block: Block) -> torch.nn.Module:
-        """A copy of the module that a block is, with its weights, such as a profiler runs by
-        itself.
+        """Return a copy of the module of a block with its weights, as a profiler runs it.
 
         Raises:
-            InvalidBlock: the block is not of this space, or is what a module does beside its parts
-                (`own ...`).
+            InvalidBlock: The block is not of this space, or has no module of its own (`own ...`).
         """
         if block.key not in self.all_blocks or block.operator != "module":
             raise InvalidBlock(f"{self.name} has no module that is the block {block.key!r}")
         return self._runs.block_module(block.key)
 
     def model(self) -> torch.nn.Module:
-        """A copy of the model, its mutables with their keys and without decisions."""
+        """Return a copy of the model whose mutables have keys and no decisions."""
         return self._runs.model()
 
     @property
@@ -327,5 +341,5 @@ class ModelSpace(SearchSpace):
         if num_classes not in (None, self.num_classes):
             raise InvalidParameter(
                 f"{self.name} has {self.num_classes} classes, as its model was built, not"
-                f" {num_classes}; build the model anew and make a space of it"
+                f" {num_classes}; build the model with {num_classes} classes and make a space of it"
             )

@@ -1,4 +1,4 @@
-"""The supernet that a user's own model is."""
+"""Supernet of a user's own model."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class ModelSupernet(Supernet):
     """A model with choices that runs one architecture at a time.
 
     Args:
-        space: the space whose architectures it runs.
-        model: has the space's mutables.
+        space: Space whose architectures the supernet runs.
+        model: Model with the space's mutables.
     """
 
     space: ModelSpace
@@ -39,21 +39,23 @@ class ModelSupernet(Supernet):
         return self.model(*inputs, **options)
 
     def path(self) -> list[nn.Module]:
-        """The modules with weights or statistics that the active architecture executes, in order.
+        """Return the modules with weights or statistics that the active architecture executes.
 
-        Weights that a module with choices has of its own are a ParameterList.
+        The weights of a module with choices outside its parts are a ParameterList.
         """
         if self._codes is None:
             return []
-        found: list[nn.Module] = []
+
+        modules: list[nn.Module] = []
         seen: set[int] = set()
         for call in self.space.trace(self._codes).calls:
             module = self.model.get_submodule(call.path)
             if call.block.operator == "own":
                 # Not the module: its parts would be on the path twice.
-                own = (value for _, value in active_parameters(module) if id(value) not in seen)
-                module = nn.ParameterList(own)
+                module = nn.ParameterList(
+                    value for _, value in active_parameters(module) if id(value) not in seen
+                )
             seen.update(map(id, module.parameters()))
             if any(True for _ in module.parameters()) or any(True for _ in module.buffers()):
-                found.append(module)
-        return found
+                modules.append(module)
+        return modules

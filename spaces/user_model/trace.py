@@ -1,4 +1,4 @@
-"""What one run of a model with choices was made of, without torch."""
+"""Record of one run of a model with choices, without torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeAlias
 from spaces.user_model.block import ModuleBlock
 
 NO_SITE = -1
-"""The place of what belongs to no mutable."""
+"""Site of a block outside all mutables."""
 
 Shapes: TypeAlias = tuple[tuple[int, ...], ...]
 """Shapes of some tensors, without the dimension of the batch."""
@@ -20,9 +20,9 @@ class Call:
     """A block that was executed.
 
     Args:
-        path: of its module in the model.
-        site: the innermost mutable that holds it, or NO_SITE.
-        block: what it costs.
+        path: Path of its module in the model.
+        site: Innermost mutable around it, or NO_SITE.
+        block: Block with its counts.
     """
 
     path: str
@@ -35,11 +35,11 @@ class Trace:
     """One run of a model.
 
     Args:
-        calls: its blocks, in the order in which their modules returned.
-        edges: executed mutable -> the nodes (mutable + 1; 0: the model's input) that its output
-            comes from.
-        signatures: executed mutable -> the shapes of its inputs and outputs, for each time.
-        output: shapes of the model's output.
+        calls: Blocks, in the order in which their modules returned.
+        edges: Executed mutable -> nodes that its output comes from; a node is a mutable + 1, or 0
+            for the model's input.
+        signatures: Executed mutable -> shapes of its inputs and outputs, for each call.
+        output: Shapes of the model's output.
     """
 
     calls: tuple[Call, ...]

@@ -1,6 +1,4 @@
-"""Runs a model with choices and records what it calls: blocks, counts, shapes and the flow between
-choices.
-"""
+"""Run a model with choices and record its blocks, counts, shapes and the flow between choices."""
 
 from __future__ import annotations
 
@@ -42,22 +40,23 @@ class _Executed:
 
 
 class Tracer:
-    """Runs one model; what it finds is of the model as `activate` left it.
+    """Runs one model with the candidates that `activate` has selected.
 
-    Counted are the MACs of convolutions and matrix products, inside modules and outside, as
-    `torch.utils.flop_counter` counts them (half of its FLOPs) where attention is computed by its
-    plain products: the fused kernels of attention, which it does not see on processors, are
-    switched off meanwhile. Nothing else of the model's or the process's state changes: no
-    statistics, no gradients, no random numbers.
+    MACs are those of convolutions and matrix products, inside modules and outside, as
+    `torch.utils.flop_counter` counts them (half of its FLOPs). The fused kernels of attention,
+    which it does not count on processors, are switched off during the run. No other state of the
+    model or the process changes: no statistics, no gradients, no random numbers.
 
     Args:
-        model: its mutables have keys.
-        sites: of its mutables.
-        example: one image, [1, ...].
+        model: Model whose mutables have keys.
+        sites: Sites of its mutables.
+        example: One image, [1, ...].
     """
 
     def __init__(self, model: nn.Module, sites: Sequence[Site], example: Tensor):
-        self.model, self.sites, self.example = model, sites, example
+        self.model = model
+        self.sites = sites
+        self.example = example
         self._names = {id(module): path for path, module in model.named_modules()}
         self._site = {site.path: index for index, site in enumerate(sites)}
         self._holding = {
@@ -68,7 +67,7 @@ class Tracer:
         self._configurations: dict[str, str] = {}
 
     def site_of(self, path: str) -> int:
-        """The innermost mutable that holds the module at `path`; NO_SITE where none does."""
+        """Return the innermost mutable around the module at `path`; NO_SITE where none is."""
         while path:
             path = path.rpartition(".")[0]
             if path in self._site:
@@ -76,10 +75,10 @@ class Tracer:
         return NO_SITE
 
     def run(self) -> Trace:
-        """One forward pass.
+        """Run one forward pass.
 
         Raises:
-            InvalidArchitecture: the model fails.
+            InvalidArchitecture: The model fails.
         """
         run = _Run(self)
         with (
@@ -99,29 +98,29 @@ class Tracer:
         return run.trace(output)
 
     def holds_mutables(self, path: str) -> bool:
-        """Whether the module at `path` is, or has parts that are, mutable."""
+        """Return whether the module at `path` is mutable, or has mutable parts."""
         return path in self._holding
 
     def block(self, operator: str, path: str, executed: _Executed, params: int) -> ModuleBlock:
-        """The block of what was executed at `path`."""
+        """Return the block of the module that was executed at `path`."""
         module = self.model.get_submodule(path)
         if operator == "module" and path not in self._configurations:
             self._configurations[path] = configuration(module)
-        described = self._configurations.get(path, type(module).__name__)
-        given, result = executed.shapes[0]
+        description = self._configurations.get(path, type(module).__name__)
+        inputs, outputs = executed.shapes[0]
         return ModuleBlock(
             operator,
-            given[0] if given else (),
-            result[0] if result else (),
+            inputs[0] if inputs else (),
+            outputs[0] if outputs else (),
             name=type(module).__name__.lower(),
-            digest=digest(described, executed.shapes, executed.macs, params),
+            digest=digest(description, executed.shapes, executed.macs, params),
             counted_macs=executed.macs,
             counted_params=params,
         )
 
 
 class _Run:
-    """What one forward pass leaves."""
+    """State of one forward pass."""
 
     def __init__(self, tracer: Tracer):
         self.tracer = tracer
@@ -138,7 +137,8 @@ class _Run:
         handles = []
         for path, module in self.tracer.model.named_modules():
             if isinstance(module, torch.jit.ScriptModule):
-                continue  # takes no hooks; counts as its caller's own
+                # It accepts no hooks, and counts as a part of its caller.
+                continue
             handles.append(
                 module.register_forward_pre_hook(_entering(self, path), with_kwargs=True)
             )
@@ -161,7 +161,9 @@ class _Run:
     def leave(self, path: str, module: nn.Module, inputs: Any, output: Any) -> Any:
         if self.inside not in (None, path) or not self.stack or self.stack[-1].path != path:
             return None
-        frame, self.inside = self.stack.pop(), None
+
+        frame = self.stack.pop()
+        self.inside = None
         macs = self.macs() - frame.macs_before
         if self.stack:
             self.stack[-1].macs_of_parts += macs
@@ -169,26 +171,25 @@ class _Run:
         shapes = _shapes(inputs), _shapes(output)
         if path in self.tracer._site:
             return self.decide(self.tracer._site[path], inputs, output, shapes)
-        seen = self.executed.setdefault(path, _Executed(0))
-        seen.macs += macs - frame.macs_of_parts
-        seen.shapes.append(shapes)
+        executed = self.executed.setdefault(path, _Executed(0))
+        executed.macs += macs - frame.macs_of_parts
+        executed.shapes.append(shapes)
         return None
 
     def decide(self, site: int, inputs: Any, output: Any, shapes: tuple[Any, Any]) -> Any:
-        """Note a mutable's sources, and let its outputs come from it."""
+        """Record a mutable's sources, and mark its outputs as coming from it."""
         node = site + 1
         self.signatures.setdefault(site, []).append(shapes)
         before = self.edges.get(site, frozenset())
         if not shapes[1]:
-            # No tensor comes out: of a ValueChoice its value, of an InputChoice that takes nothing
-            # not even that.
+            # A ValueChoice returns a plain value, and an InputChoice without inputs nothing at all.
             self.edges[site] = before if shapes[0] else before | INPUT
             if not shapes[0]:
                 self.flow.mark_value(node)
             return None
         sources = self.flow.sources(tensors_in(output)) or self.flow.sources(tensors_in(inputs))
         self.edges[site] = before | sources - {node}
-        # A candidate may hand on the tensor that it got, which others read too.
+        # A candidate may return its input, which other modules read too.
         output = renewed(output)
         self.flow.mark(tensors_in(output), frozenset({node}))
         return output
@@ -199,22 +200,23 @@ class _Run:
         return Trace(tuple(calls), self.edges, signatures, _shapes(output))
 
     def calls(self) -> Iterator[Call | None]:
-        """The blocks in the order in which their modules were left."""
+        """Yield the blocks in the order in which their modules returned."""
         units = [path for path in self.executed if not self.tracer.holds_mutables(path)]
-        owned = NetworkParameters(self.tracer.model)
-        params = {path: owned.take(self.tracer.model.get_submodule(path)) for path in units}
-        left = owned.left(self.executed)
+        parameters = NetworkParameters(self.tracer.model)
+        params = {path: parameters.take(self.tracer.model.get_submodule(path)) for path in units}
+        # Weights of modules with choices that belong to none of their parts.
+        remaining = parameters.remaining(self.executed)
         for path, executed in self.executed.items():
-            module, count = self.tracer.model.get_submodule(path), params.get(path, 0)
+            module = self.tracer.model.get_submodule(path)
+            count = params.get(path, 0)
             if path in params:
-                bare = not count and not executed.macs and not any(True for _ in module.buffers())
-                # What costs next to nothing and is called at several places, such as one ReLU, is
-                # no block: it
-                # counts as its callers' own, as torch.relu does.
-                if len(executed.shapes) == 1 or not bare:
+                is_free = not count and not executed.macs and not list(module.buffers())
+                # A module without cost that is called several times, such as one ReLU, is no block:
+                # it counts as a part of its callers, as torch.relu does.
+                if len(executed.shapes) == 1 or not is_free:
                     yield self.call("module", path, executed, count)
-            elif executed.macs or left.get(path):
-                yield self.call("own", path, executed, left.get(path, 0))
+            elif executed.macs or remaining.get(path):
+                yield self.call("own", path, executed, remaining.get(path, 0))
 
     def call(self, operator: str, path: str, executed: _Executed, params: int) -> Call:
         return Call(
@@ -237,15 +239,13 @@ def _leaving(run: _Run, path: str) -> Any:
 
 
 def _shapes(value: Any) -> tuple[tuple[int, ...], ...]:
-    """Shapes of a value's tensors, without the dimension of the batch."""
+    """Return the shapes of a value's tensors, without the dimension of the batch."""
     return tuple(tuple(tensor.shape[1:]) for tensor in tensors_in(value))
 
 
 @contextlib.contextmanager
 def quiet(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, no gradients, no trace in the global generator, attention by plain
-    products.
-    """
+    """Run in evaluation mode without gradients, and restore modes and the global generator."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
