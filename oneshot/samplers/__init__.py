@@ -1,4 +1,4 @@
-"""Path samplers: which sub-networks an update of a supernet's training runs."""
+"""Path samplers: the sub-networks that an update of a supernet's training runs."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""PathSampler: what an update of a supernet's training runs."""
+"""PathSampler: contract of the samplers of a supernet's paths."""
 
 from __future__ import annotations
 
@@ -11,24 +11,31 @@ import numpy as np
 from spaces.space import Codes
 
 BLOCK = 256
-"""Updates whose paths are drawn at once, for drawing one takes nearly as long."""
+"""Number of updates whose paths are sampled at once, since one path takes nearly as long."""
 
 
 class PathSampler(Protocol):
-    """Draws the paths of an update from the seed and the update's number alone.
+    """Samples the paths of an update from the seed and the update's number alone.
 
-    So they are the same in every process, and after an interruption, without any state to keep.
+    They are therefore the same in every process and after an interruption, without a state.
+
+    Example:
+        >>> import spaces
+        >>> from oneshot.samplers import Uniform
+        >>> sampler: PathSampler = Uniform(spaces.get("spos-tiny"), seed=0)
+        >>> bool((sampler.paths(7) == sampler.paths(7)).all())
+        True
     """
 
     def paths(self, step: int) -> Codes:
-        """Codes [paths, choices] of the architectures whose gradients update `step` sums up."""
+        """Return the codes [paths, choices] whose gradients update `step` sums up."""
 
 
 class SinglePath(ABC):
-    """One path an update.
+    """Base of the samplers of one path per update.
 
     Args:
-        seed: of the training.
+        seed: Seed of the training.
     """
 
     def __init__(self, seed: int):
@@ -36,7 +43,7 @@ class SinglePath(ABC):
         self._block: tuple[int, Codes] | None = None
 
     def paths(self, step: int) -> Codes:
-        """Codes [1, choices]."""
+        """Return the codes [1, choices] of update `step`."""
         block, index = divmod(step, BLOCK)
         if self._block is None or self._block[0] != block:
             self._block = block, self.draw(np.random.default_rng([self.seed, block]))
@@ -44,12 +51,13 @@ class SinglePath(ABC):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator) -> Codes:
-        """Codes [BLOCK, choices] of consecutive updates."""
+        """Return the codes [BLOCK, choices] of consecutive updates."""
 
 
 def paths_digest(codes: Codes) -> int:
-    """62 bits of the SHA-256 of paths, codes [n, choices], by which processes see that they take
-    the same.
+    """Return 62 bits of the SHA-256 of paths, codes [n, choices].
+
+    Processes compare it to check that they run the same paths.
     """
     data = np.ascontiguousarray(codes, dtype=np.int64).tobytes()
     return int.from_bytes(hashlib.sha256(data).digest()[:8], "big") >> 2

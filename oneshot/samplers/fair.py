@@ -1,6 +1,4 @@
-"""Strict fairness: every candidate of every choice is trained in every update (FairNAS, arXiv
-1907.01845).
-"""
+"""Strict fairness: every update trains every candidate (FairNAS, arXiv 1907.01845)."""
 
 from __future__ import annotations
 
@@ -14,18 +12,23 @@ from spaces.space import Codes, SearchSpace
 
 
 class Fair:
-    """As many paths an update as the largest choice has candidates, each choice a permutation of
-    its own.
+    """Samples as many paths per update as the largest choice has candidates.
 
-    A choice with fewer candidates takes permutations one after the other, so that none of its
-    candidates is trained more than once more often than another.
+    Each choice runs through a random permutation of its candidates. A choice with fewer candidates
+    has several permutations in a row, so that the counts of its candidates differ by one at most.
 
     Args:
-        space: the supernet's.
-        seed: of the training.
+        space: Space of the supernet.
+        seed: Seed of the training.
 
     Raises:
-        InvalidOption: not all combinations of the space's candidates are networks of their own.
+        InvalidOption: Choices of the space depend on each other.
+
+    Example:
+        >>> import spaces
+        >>> codes = Fair(spaces.get("spos-tiny"), seed=0).paths(step=0)
+        >>> sorted(codes[:, 0].tolist())
+        [0, 1, 2, 3]
     """
 
     def __init__(self, space: SearchSpace, seed: int):
@@ -34,22 +37,23 @@ class Fair:
                 f"the sampler fair needs choices that are free of each other; those of {space.name}"
                 " depend"
             )
-        self.space, self.seed = space, seed
+        self.space = space
+        self.seed = seed
 
     def paths(self, step: int) -> Codes:
-        """Codes [most candidates of a choice, choices]."""
+        """Return the codes [most candidates of a choice, choices] of update `step`."""
         return np.asfortranarray(
             fair_paths(self.space.candidates.tolist(), self.seed, step), dtype=self.space.dtype
         )
 
 
 def fair_paths(candidates: Sequence[int], seed: int, step: int) -> NDArray[np.int64]:
-    """The paths of an update, int array [most candidates of a choice, choices].
+    """Return the paths of an update, int array [most candidates of a choice, choices].
 
     Args:
-        candidates: how many each choice has.
-        seed: of the training.
-        step: the update's number.
+        candidates: Number of candidates of each choice.
+        seed: Seed of the training.
+        step: Number of the update.
     """
     rng = np.random.default_rng([seed, step])
     most = max(candidates, default=1)

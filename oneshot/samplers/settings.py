@@ -1,4 +1,4 @@
-"""Which sampler a run uses, as its settings record it."""
+"""SamplerSettings: the sampler of a run."""
 
 from __future__ import annotations
 
@@ -45,15 +45,19 @@ def register_sampler(name: str) -> Callable[[S], S]:
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """A sampler by name.
+    """Name of a sampler with its options.
 
     Args:
         name: `uniform`; `fair` (FairNAS); `uniform-flops` and `uniform-latency`, uniform over bins
-            of a cost.
-        bins: how many, of equal width.
-        range: from where to where; None: SPOS's own for the space `spos` as it is, elsewhere where
-            nine of ten uniform architectures lie.
-        table: name or path of the lookup table of latencies.
+            of a cost; or a sampler of a plug-in.
+        bins: Number of bins, which have equal widths.
+        range: Lowest and highest cost of the bins; None: those of SPOS for the space `spos`,
+            otherwise those between which nine of ten uniform architectures lie.
+        table: Name or path of the lookup table of latencies; None: the sampler needs none.
+
+    Example:
+        >>> SamplerSettings("uniform-flops", bins=3).to_dict()
+        {'name': 'uniform-flops', 'bins': 3, 'range': None, 'table': None}
     """
 
     name: str = "uniform"
@@ -83,28 +87,28 @@ class SamplerSettings:
 
     @classmethod
     def from_dict(cls, given: dict[str, Any]) -> SamplerSettings:
-        """Of what `to_dict` gave, also by way of JSON."""
+        """Make settings from the result of `to_dict`, also by way of JSON."""
         limits = given.get("range")
         return cls(
             **{**given, "range": None if limits is None else (float(limits[0]), float(limits[1]))}
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Name -> value, as JSON has it."""
+        """Return the fields as JSON values: name -> value."""
         return {**asdict(self), "range": None if self.range is None else list(self.range)}
 
     def make(
         self, space: SearchSpace, seed: int, load: Callable[[str], LookupTable] | None = None
     ) -> PathSampler:
-        """The sampler of a training.
+        """Make the sampler of a training.
 
         Args:
-            space: the supernet's.
-            seed: of the training.
-            load: finds a table by name (default: `tables.load`).
+            space: Space of the supernet.
+            seed: Seed of the training.
+            load: Function from a name to its table; None: `tables.load`.
 
         Raises:
-            InvalidOption: the sampler does not suit the space.
+            InvalidOption: The sampler does not suit the space.
         """
         options: dict[str, Any] = {"bins": self.bins, "range": self.range}
         if self.table is not None:

@@ -9,11 +9,17 @@ from spaces.space import Codes, SearchSpace
 
 
 class Uniform(SinglePath):
-    """One path an update, every choice uniform.
+    """Samples one path per update, with every choice uniform.
 
     Args:
-        space: the supernet's.
-        seed: of the training.
+        space: Space of the supernet.
+        seed: Seed of the training.
+
+    Example:
+        >>> import spaces
+        >>> space = spaces.get("spos-tiny")
+        >>> Uniform(space, seed=0).paths(step=3).shape == (1, len(space.choices))
+        True
     """
 
     def __init__(self, space: SearchSpace, seed: int):
@@ -21,5 +27,5 @@ class Uniform(SinglePath):
         self.space = space
 
     def draw(self, rng: np.random.Generator) -> Codes:
-        """Codes [BLOCK, choices]."""
+        """Return the codes [BLOCK, choices] of consecutive updates."""
         return self.space.sample(rng, BLOCK)
