@@ -106,7 +106,7 @@ class SpaceContract(ABC):
 
         assert changed[space.candidates > 1].all()
 
-    def test_enumeration_is_in_order_and_without_twins(self) -> None:
+    def test_enumeration_is_in_order_without_duplicates(self) -> None:
         space = self.space()
         codes = next(iter(space.enumerate_codes(batch=2048)))
         rows = [tuple(row) for row in codes.tolist()]
@@ -115,7 +115,7 @@ class SpaceContract(ABC):
         if space.size <= 20_000:
             assert sum(map(len, space.enumerate_codes())) == space.size
 
-    def test_what_does_not_belong_is_refused_by_name(self) -> None:
+    def test_foreign_choices_are_refused_by_name(self) -> None:
         space = self.space()
         choices = space.decode(self.codes(n=1))[0].choices
         first = space.choices[0].key
@@ -160,7 +160,7 @@ class SpaceContract(ABC):
             assert space.params(architecture) == sum(block.params for block in blocks)
             assert all(space.all_blocks[block.key] == block for block in blocks)
 
-    def test_many_cost_what_each_costs(self) -> None:
+    def test_batches_cost_the_same_as_single_architectures(self) -> None:
         space = self.space()
         codes = self.codes(n=20)
         architectures = space.decode(codes)
@@ -186,7 +186,7 @@ class SpaceContract(ABC):
             assert scores.isfinite().all()
             assert counter.get_total_flops() == 2 * 2 * space.macs(architecture)
 
-    def test_blocks_are_what_the_network_executes(self) -> None:
+    def test_network_executes_its_blocks(self) -> None:
         space = self.space()
         for architecture in space.decode(self.codes(seed=5, n=self.builds)):
             network = space.network(architecture).eval()
@@ -227,7 +227,7 @@ class SpaceContract(ABC):
 
     # The supernet
 
-    def test_the_supernet_runs_what_is_active(self) -> None:
+    def test_supernet_runs_the_active_architecture(self) -> None:
         space = self.space()
         supernet = space.supernet().eval()
         for row in self.codes(seed=7, n=self.builds):

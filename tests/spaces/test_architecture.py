@@ -138,7 +138,7 @@ def test_wrong_objects_are_named(value: object, fault: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "spos", "{'space': 'spos'}", '{"space": "spos",}'])
-def test_what_is_not_json_is_refused(text: str) -> None:
+def test_text_other_than_json_is_refused(text: str) -> None:
     with pytest.raises(InvalidArchitecture, match=r"^not JSON: .*line 1 column"):
         Architecture.from_json(text)
 

@@ -87,7 +87,7 @@ def test_key_reads_as_documented() -> None:
         "Shuffle k5 m32 s2 relu 16x112x112 -> 64x56x56",
     ],
 )
-def test_what_is_not_a_key_is_refused(key: str) -> None:
+def test_malformed_key_is_refused(key: str) -> None:
     with pytest.raises(InvalidBlock) as caught:
         Block.from_key(key)
     assert repr(key) in str(caught.value)

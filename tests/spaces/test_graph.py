@@ -60,7 +60,7 @@ def test_labels_are_of_names_and_not_of_codes() -> None:
 
 
 @pytest.mark.parametrize("name", ["spos", "spos-tiny"])
-def test_batch_is_what_its_graphs_collate_to(name: str) -> None:
+def test_batch_equals_collated_graphs(name: str) -> None:
     space = spaces.get(name)
     codes = space.sample(np.random.default_rng(0), 5)
     architectures = space.decode(codes)

@@ -72,10 +72,10 @@ def lenient(self: ChainSpace, choices: Any) -> Any:
         ({"mutate": last_candidate_again}, "test_no_mutation_and_equal_parents_change_nothing"),
         ({"crossover": out_of_range}, "test_children_are_architectures"),
         ({"blocks": without_head}, "test_counts_are_those_of_the_blocks"),
-        ({"blocks": without_head}, "test_blocks_are_what_the_network_executes"),
+        ({"blocks": without_head}, "test_network_executes_its_blocks"),
         ({"macs": one_more}, "test_networks_count_as_the_space_does"),
         ({"network": always_the_first}, "test_networks_count_as_the_space_does"),
-        ({"architecture": lenient}, "test_what_does_not_belong_is_refused_by_name"),
+        ({"architecture": lenient}, "test_foreign_choices_are_refused_by_name"),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )

@@ -45,7 +45,7 @@ def conv(inputs: int, outputs: int) -> Block:
 # Plans
 
 
-def test_plan_is_executed_as_it_says() -> None:
+def test_plan_executes_its_steps() -> None:
     plan = Plan(SHAPE)
     first = plan.apply("a", conv(4, 5), 0)
     second = plan.apply("b", conv(4, 3), 0)
@@ -66,7 +66,7 @@ def test_plan_is_executed_as_it_says() -> None:
     assert plan.blocks == [conv(4, 5), conv(4, 3)]
 
 
-def test_what_needs_no_step_takes_none() -> None:
+def test_trivial_operations_add_no_step() -> None:
     plan = Plan(SHAPE)
     assert plan.add([0], SHAPE) == plan.concatenate([0]) == plan.truncate(0, 4) == 0
     assert plan.steps == []
@@ -109,7 +109,7 @@ def test_supernet_has_every_block_of_the_space(space: CellSpace) -> None:
     assert len(found) > len(space.all_blocks) / 2
 
 
-def test_network_computes_what_the_supernet_does(space: CellSpace) -> None:
+def test_network_and_supernet_compute_the_same(space: CellSpace) -> None:
     supernet = space.supernet(generator=torch.Generator().manual_seed(2))
     rng, x = np.random.default_rng(3), images(space)
     for codes in space.sample(rng, 6):
@@ -175,7 +175,7 @@ def test_supernet_learns(space: CellSpace) -> None:
     assert np.mean(losses[-4:]) < 0.7 * np.mean(losses[:4])
 
 
-def test_supernet_without_an_architecture_says_so(space: CellSpace) -> None:
+def test_supernet_raises_without_architecture(space: CellSpace) -> None:
     with pytest.raises(NoActiveCandidate, match=r"activate\(\)"):
         space.supernet()(images(space))
 
@@ -212,7 +212,7 @@ def test_narrow_convolution_has_the_first_channels() -> None:
     torch.testing.assert_close(elastic(x), expected)
 
 
-def test_what_cannot_be_narrowed_is_refused() -> None:
+def test_block_that_cannot_be_narrowed_is_refused() -> None:
     with pytest.raises(InvalidBlock, match=r"only convolutions .* not linear"):
         ElasticConvBlock(Block("linear", (4, 2, 2), (10,)))
 
@@ -221,7 +221,7 @@ def test_what_cannot_be_narrowed_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["torch_initialiser", "tensorflow_initialiser"])
-def test_weights_have_the_variance_that_is_said(name: str) -> None:
+def test_weights_have_the_documented_variance(name: str) -> None:
     from spaces.modules import initialisers
 
     def make() -> nn.Module:

@@ -99,11 +99,11 @@ def test_small_integers_do_not_wrap() -> None:
     assert table(np.ones((2, 30), dtype=np.int8)).tolist() == [3600, 3600]
 
 
-def test_a_fraction_in_the_fixed_part_is_kept() -> None:
+def test_fixed_cost_keeps_its_fraction() -> None:
     assert AdditiveTable(0.25, [np.array([1, 2])])(np.array([[1]])).tolist() == [2.25]
 
 
-def test_codes_are_left_as_they_were() -> None:
+def test_codes_are_not_modified() -> None:
     codes = np.full((3, 4), 3, dtype=np.int8)
     AdditiveTable(0, [np.arange(4)] * 4)(codes)
     assert (codes == 3).all()

@@ -103,7 +103,7 @@ def test_expected_macs_are_the_mean_over_uniform_samples() -> None:
     assert table.expected(uniform).item() == pytest.approx(space.macs(every).mean(), rel=1e-12)
 
 
-def test_classes_of_a_network_do_not_change_what_the_space_counts() -> None:
+def test_classes_of_a_network_do_not_change_the_counts_of_the_space() -> None:
     space = chain("spos-tiny")
     architecture = space.architecture([0, 1, 2, 3, 0, 1])
     before = space.macs(architecture)

@@ -83,7 +83,7 @@ def test_computes_the_official_function(
     torch.testing.assert_close(ours.state_dict(), official.state_dict())
 
 
-def test_input_is_left_as_it_was() -> None:
+def test_input_is_not_modified() -> None:
     block = build(Block("shuffle", (8, 5, 5), (8, 5, 5), 3, 4, 1, "relu"))
     x = torch.randn(2, 8, 5, 5, generator=torch.Generator().manual_seed(0))
     kept = x.clone()

@@ -65,7 +65,7 @@ def test_layer_choice_hands_on_all_arguments() -> None:
         ("none", "sum", None),
     ],
 )
-def test_input_choice_reduces_what_it_takes(chosen: str, reduction: Any, expected: Any) -> None:
+def test_input_choice_reduces_its_selection(chosen: str, reduction: Any, expected: Any) -> None:
     choice = InputChoice(n_candidates=3, reduction=reduction, key="inputs")
     choice.activate(chosen)
     output = choice([ONES, 2 * ONES, 4 * ONES])
@@ -148,7 +148,7 @@ def test_repeat_copies_a_module_and_takes_a_list_as_it_is() -> None:
         ),
     ],
 )
-def test_what_makes_no_sense_is_refused(make: Any, fault: str) -> None:
+def test_contradictory_arguments_are_refused(make: Any, fault: str) -> None:
     with pytest.raises(InvalidParameter, match=fault):
         make()
 
@@ -185,7 +185,7 @@ def test_bool_masks_select_and_float_masks_weight() -> None:
     assert layer.masked(torch.tensor([False] * 3), ONES) is None
 
 
-def test_a_mask_drops_what_it_does_not_need() -> None:
+def test_mask_drops_unselected_outputs() -> None:
     computed: list[int] = []
 
     def output(index: int) -> Tensor:
@@ -218,7 +218,7 @@ def test_wrong_masks_are_refused() -> None:
     assert reduced("none", []) == []
 
 
-def test_the_mask_is_returned_where_asked() -> None:
+def test_mask_is_returned_with_return_mask() -> None:
     layer = LayerChoice([Scale(2), Scale(3)], return_mask=True, key="l")
     inputs = InputChoice(3, n_chosen=2, return_mask=True, key="i")
     layer.activate(1)
@@ -259,14 +259,14 @@ def test_a_bound_mutator_takes_over() -> None:
     assert layer(ONES).tolist() == [[10, 10]]
 
 
-def test_a_mutator_leaves_what_it_has_no_method_for() -> None:
+def test_mutator_without_method_leaves_the_mutable_alone() -> None:
     value = ValueChoice([1, 2], key="v")
     value.bind(Weighing())
     value.activate(1)
     assert value() == 2
 
 
-def test_copies_are_decided_alike_but_not_bound() -> None:
+def test_copies_keep_the_decision_but_are_not_bound() -> None:
     layer = scales()
     layer.activate("thrice")
     layer.bind(Weighing())

@@ -47,7 +47,7 @@ def elastic_layers(supernet: Supernet) -> list[ElasticLayerChoice]:
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_a_path_computes_what_its_network_does(name: str) -> None:
+def test_path_and_network_compute_the_same(name: str) -> None:
     supernet = made(name)
     space = supernet.space
     x = torch.randn(3, *space.input_shape, generator=torch.Generator().manual_seed(3))
@@ -139,7 +139,7 @@ def test_gradients_flow_only_into_the_part_that_runs() -> None:
     assert not torch.equal(buffers[name][:hidden], before[name][:hidden])
 
 
-def test_layers_that_are_left_out_take_no_gradients() -> None:
+def test_skipped_layers_have_no_gradients() -> None:
     supernet = made().train()
     space = supernet.space
     optional = {space.choices[column].key for stage in space.optional for column in stage}
@@ -202,7 +202,7 @@ def test_sorting_channels_keeps_the_largest_network(name: str) -> None:
             assert (importance.diff() <= 0).all()
 
 
-def test_weights_are_kept_once() -> None:
+def test_weights_are_stored_once() -> None:
     supernet = made()
     state = supernet.state_dict()
     addresses = [value.data_ptr() for value in state.values() if value.numel() > 1]

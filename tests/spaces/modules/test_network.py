@@ -53,7 +53,7 @@ def test_macs_of_the_published_architecture_as_executed() -> None:
 
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**32), size=st.sampled_from([32, 17]))
-def test_blocks_are_what_the_network_executes(seed: int, size: int) -> None:
+def test_network_executes_its_blocks(seed: int, size: int) -> None:
     space = spaces.get("spos-tiny", input_size=size)
     architecture = space.sample(np.random.default_rng(seed))
     network = built(space, architecture).eval()

@@ -182,7 +182,7 @@ def test_wrong_architectures_leave_the_active_one(
 # LayerChoice in a model of one's own
 
 
-def test_layer_choice_runs_what_is_active() -> None:
+def test_layer_choice_runs_the_active_candidate() -> None:
     layer = LayerChoice({"twice": Scale(2), "thrice": Scale(3)}, key="factor")
     x = torch.ones(2)
     assert layer.active is None

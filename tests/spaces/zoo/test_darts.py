@@ -77,7 +77,7 @@ def test_macs_of_the_published_network() -> None:
     assert spaces.get("darts").macs(spaces.published("darts-v2")) == 528359040
 
 
-def test_choices_stand_in_the_order_of_the_paper(tiny: DartsSpace) -> None:
+def test_choices_are_in_the_order_of_the_paper(tiny: DartsSpace) -> None:
     keys = [choice.key for choice in tiny.choices]
     assert keys[:4] == ["normal_0_inputs", "normal_0_op_0", "normal_0_op_1", "normal_1_inputs"]
     assert (keys[12], keys[-1], len(keys)) == ("reduce_0_inputs", "reduce_3_op_1", 24)
@@ -127,7 +127,7 @@ def test_only_edges_from_the_cells_before_are_strided(tiny: DartsSpace) -> None:
     ]
 
 
-def test_cell_computes_what_its_choices_say() -> None:
+def test_cell_computes_its_choices() -> None:
     space = spaces.get("darts", channels=4, layers=3, stem_multiplier=2, input_size=16)
     choices = chosen(
         normal_0_op_0="sep_conv_3x3",
@@ -224,7 +224,7 @@ def test_auxiliary_head_leaves_the_network_as_it_is() -> None:
         torch.testing.assert_close(with_head(x), network(x))
 
 
-def test_drop_path_spares_skips_and_what_surrounds_the_cells(tiny: DartsSpace) -> None:
+def test_drop_path_spares_skips_and_blocks_outside_cells(tiny: DartsSpace) -> None:
     choices = chosen(
         normal_0_op_0="sep_conv_3x3", normal_0_op_1="skip_connect", reduce_0_op_0="skip_connect"
     )
@@ -262,7 +262,7 @@ def test_auxiliary_head_and_drop_path_go_together() -> None:
 # Graphs
 
 
-def test_graph_has_both_cells_without_what_is_dead(tiny: DartsSpace) -> None:
+def test_graph_has_live_operations_of_both_cells(tiny: DartsSpace) -> None:
     choices = chosen(
         normal_0_op_1="max_pool_3x3",
         normal_1_inputs="0+2",
@@ -313,6 +313,6 @@ def test_different_cells_have_different_graphs(tiny: DartsSpace) -> None:
         ({"input_size": 64, "auxiliary": True}, "input_size of 32, or 224"),
     ],
 )
-def test_what_cannot_be_built_is_refused(parameters: dict[str, Any], named: str) -> None:
+def test_invalid_parameters_are_refused(parameters: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidParameter, match=named):
         spaces.get("darts", **parameters)

@@ -81,7 +81,7 @@ def paths(edges: list[tuple[int, int]], start: int = 0) -> list[tuple[int, ...]]
 
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=10)
-def test_one_spelling_keeps_the_graph(seed: int) -> None:
+def test_canonical_form_keeps_the_graph(seed: int) -> None:
     space, codes = get("nasbench101"), drawn(seed, 30)
     codes = codes[space.valid(codes)]
     canonical = space.canonical(codes)

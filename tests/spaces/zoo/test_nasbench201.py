@@ -51,7 +51,7 @@ def test_counts_are_those_that_the_benchmark_states(
     assert round(int(space.params(codes)[0]) / 1e6, 3) == params
 
 
-def test_choices_stand_in_the_order_of_the_benchmark(space: NasBench201Space) -> None:
+def test_choices_are_in_the_order_of_the_benchmark(space: NasBench201Space) -> None:
     assert [choice.key for choice in space.choices] == [
         "edge_0_1",
         "edge_0_2",
@@ -83,7 +83,7 @@ def test_network_is_the_one_of_the_paper(space: NasBench201Space) -> None:
     ]
 
 
-def test_cell_sums_what_its_edges_say() -> None:
+def test_cell_sums_its_edges() -> None:
     space = spaces.get("nasbench201", cells=1, input_size=8, channels=4)
     # 1 = conv(0); 2 = conv(0) + pool(1); 3 = 0 + conv(1) + 2
     network = space.network(space.architecture([CONV3, CONV3, POOL, SKIP, CONV1, SKIP])).eval()

@@ -66,7 +66,7 @@ def test_space_consists_of_the_blocks_of_the_official_table(spos: ChainSpace) ->
     assert found == expected
 
 
-def test_fixed_blocks_cost_what_the_official_table_says(spos: ChainSpace) -> None:
+def test_fixed_blocks_have_the_costs_of_the_official_table(spos: ChainSpace) -> None:
     stem, *rest = spos.fixed_blocks
     assert stem.macs == 5419008
     assert sum(block.macs for block in rest) == 33136640
