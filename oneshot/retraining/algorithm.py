@@ -1,4 +1,4 @@
-"""Retraining: a network that is trained with the regularisation of a retraining."""
+"""The algorithm that retrains one network with regularisation."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 
 class Retraining(Algorithm):
-    """Mixup, drop-path, an auxiliary head's loss, and a moving average of the weights, each where
-    it is wanted.
+    """Trains with mixup, drop-path, an auxiliary head and averaged weights, each optional.
 
     Args:
-        model: images [b, ...] -> logits [b, classes]; while it trains it may return a pair, the
-            second of which is an auxiliary head's logits.
-        recipe: of the optimiser.
-        options: what is wanted.
+        model: Maps images [b, ...] to logits [b, classes]. In training it may return a pair, whose
+            second element is the logits of an auxiliary head.
+        recipe: Recipe of the optimiser.
+        options: Regularisation.
 
     Raises:
-        InvalidOption: the network has no place for drop-path.
+        InvalidOption: The network has no paths to drop.
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe, options: RetrainOptions):
         super().__init__(model, recipe)
-        self.options, self.steps = options, 1
+        self.options = options
+        self.steps = 1
         if options.drop_path and not (isinstance(model, CellNetwork) and model.has_edges):
             raise InvalidOption(
                 "drop_path is for networks of cells with operations on their edges; this one has"
@@ -45,25 +45,26 @@ class Retraining(Algorithm):
         self.average = MovingAverage(model, options.ema) if options.ema else None
 
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
-        """The recipe's; the training's length is noted."""
+        """Return the recipe's optimisers, and remember the length of the training."""
         self.steps = steps
         return super().optimizers(steps)
 
     def before_step(self, step: int) -> None:
-        """Set the chance of drop-path, which rises linearly from 0."""
+        """Set the probability of drop-path, which rises linearly from 0."""
         if isinstance(self.model, CellNetwork):
             self.model.drop_path = self.options.drop_path * step / self.steps
 
     def loss(self, images: Tensor, labels: Tensor, step: int, engine: Engine) -> Tensor:
-        """The loss of a batch, mixed where that is wanted, plus the auxiliary head's."""
+        """Return the loss of a mixed batch, plus the weighted loss of the auxiliary head."""
         mixed = mixup(images, labels, self.options.mixup)
-        found = self.model(mixed.images)
-        logits, auxiliary = found if isinstance(found, tuple) else (found, None)
+        outputs = self.model(mixed.images)
+        logits, auxiliary = outputs if isinstance(outputs, tuple) else (outputs, None)
+        # The loss is computed in fp32, whatever the precision of the network.
         logits = logits.float()
         loss = mixed.loss(logits, self.recipe.label_smoothing)
-        # Told is the loss of what is delivered; a mixed image counts as right where its larger part
-        # is.
-        engine.note(loss, logits, labels if mixed.share >= 0.5 else mixed.others)
+        # Reports show the loss without the auxiliary head, which the final network lacks. A mixed
+        # image counts as correct where its dominant label is predicted.
+        engine.note(loss, logits, labels if mixed.weight >= 0.5 else mixed.others)
         if auxiliary is not None and self.options.auxiliary:
             loss = loss + self.options.auxiliary * mixed.loss(
                 auxiliary.float(), self.recipe.label_smoothing
@@ -71,26 +72,26 @@ class Retraining(Algorithm):
         return loss
 
     def after_step(self, step: int) -> None:
-        """Move the average."""
+        """Update the moving average."""
         if self.average is not None:
             self.average.follow(self.model)
 
     def deliver(self) -> nn.Module:
-        """The model with the weights that are delivered: their averages where these are kept."""
+        """Return the model with its final weights, which are the averages where there are any."""
         if self.average is not None:
             self.average.give_to(self.model)
         return self.model
 
     def state_dict(self) -> dict[str, Any]:
-        """The averages."""
+        """Return the state of the moving average."""
         return {} if self.average is None else {"average": self.average.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Load the state that `state_dict` returned."""
         if self.average is not None:
             self.average.load_state_dict(state["average"])
 
     def to(self, device: Any) -> None:
-        """Move the averages."""
+        """Move the averages to a device."""
         if self.average is not None:
             self.average.to(device)

@@ -11,42 +11,42 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Mixed:
-    """Images that are each a mean of two, and the labels of both.
+    """A batch of images that are each a mean of two, with the labels of both.
 
     Args:
-        images: [b, channels, height, width].
-        labels: of the first [b].
-        others: of the second [b].
-        share: of the first, from 0 to 1.
+        images: Mixed images [b, channels, height, width].
+        labels: Labels of the first images [b].
+        others: Labels of the second images [b].
+        weight: Weight of the first images, from 0 to 1.
     """
 
     images: Tensor
     labels: Tensor
     others: Tensor
-    share: float
+    weight: float
 
     def loss(self, logits: Tensor, label_smoothing: float) -> Tensor:
-        """The cross-entropy with either label, weighted by their shares; logits [b, classes]."""
+        """Return the weighted cross-entropy of logits [b, classes] with both labels."""
         first = functional.cross_entropy(logits, self.labels, label_smoothing=label_smoothing)
-        if self.share == 1:
+        if self.weight == 1:
             return first
         second = functional.cross_entropy(logits, self.others, label_smoothing=label_smoothing)
-        return self.share * first + (1 - self.share) * second
+        return self.weight * first + (1 - self.weight) * second
 
 
 def mixup(images: Tensor, labels: Tensor, alpha: float) -> Mixed:
-    """A batch mixed with a permutation of itself, the share drawn from Beta(alpha, alpha).
+    """Mix a batch with a permutation of itself, by a weight from Beta(alpha, alpha).
 
-    Draws from torch's generator of the processor, which a training seeds before every update.
+    All randomness is from torch's CPU generator, which a training seeds before every update.
 
     Args:
-        images: [b, channels, height, width].
-        labels: [b].
-        alpha: large values mix to equal parts, small ones hardly at all; 0 leaves the batch as it
-            is.
+        images: Images [b, channels, height, width].
+        labels: Labels [b].
+        alpha: Parameter of the distribution: large values give weights near 1/2, small ones weights
+            near 0 or 1. At 0 the batch is not mixed.
     """
     if not alpha:
         return Mixed(images, labels, labels, 1.0)
-    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    weight = float(torch.distributions.Beta(alpha, alpha).sample())
     order = torch.randperm(len(images)).to(images.device)
-    return Mixed(torch.lerp(images[order], images, share), labels, labels[order], share)
+    return Mixed(torch.lerp(images[order], images, weight), labels, labels[order], weight)

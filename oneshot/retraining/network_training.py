@@ -22,7 +22,8 @@ from spaces.modules.supernet import Supernet
 from spaces.progress import Progress, silent
 from spaces.registry import get
 
-_LEAST_BATCH = 250  # whose statistics are to stand for the data
+# Smallest batch whose statistics represent the data.
+_LEAST_BATCH = 250
 
 
 def train_network(
@@ -31,23 +32,21 @@ def train_network(
     execution: Execution | None = None,
     data: ImageData | None = None,
 ) -> nn.Module:
-    """Train the network of an architecture, go on with it where it was stopped, or load it where it
-    is done.
+    """Train the network of an architecture, resume its training, or load the finished network.
 
-    A last pass over training images computes the statistics of batch normalisation anew, as a
-    cumulative mean (the SPOS release's last 1250 iterations).
+    A final pass over training images recomputes the statistics of batch normalisation as a
+    cumulative mean, like the last 1250 iterations of SPOS's release.
 
     Args:
-        run: of kind `network`.
-        progress: called with every report.
-        execution: devices, precision, and what is written how often.
-        data: the run's, where it is loaded already.
+        run: Run of the kind `network`.
+        progress: Called with every report.
+        execution: Devices, precision, and intervals of checkpoints and reports; None for defaults.
+        data: Data set of the run; None to load it.
 
     Raises:
-        InvalidOption: the network has no auxiliary head or no place for drop-path, and one is asked
-            for.
-        InvalidRun: the weights to begin with are not there, or of another network.
-        Stopped: Ctrl-C; the checkpoint is written.
+        InvalidOption: The options need an auxiliary head or paths to drop, which the network lacks.
+        InvalidRun: The initial weights are missing, or those of another network.
+        Stopped: The training was interrupted by Ctrl-C; its checkpoint is written.
     """
     if run.weights.exists():
         return run.load()
@@ -76,32 +75,28 @@ def train_network(
 
 
 def check(run: Run, data: ImageData) -> None:
-    """Raise what `train_network` would refuse, before anything is trained or written."""
+    """Raise the errors of `train_network` before anything is trained or written."""
     options = run.settings.retraining or RetrainOptions()
     augmented(data.train, options).epochs(1, 0, augment=options.augment)
     Retraining(_trained(run, options), run.settings.recipe, options)
 
 
 def delivered(run: Run, trained: nn.Module) -> nn.Module:
-    """The run's network with the weights of the one that was trained, which may have an auxiliary
-    head beside.
-    """
+    """Return the run's network with trained weights, without those of an auxiliary head."""
     network = run.build()
-    given = trained.state_dict()
-    network.load_state_dict({name: given[name] for name in network.state_dict()})
+    weights = trained.state_dict()
+    network.load_state_dict({name: weights[name] for name in network.state_dict()})
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def device_of(execution: Execution) -> torch.device:
-    """Where one process of a training computes."""
+    """Return the device of one process of a training."""
     gpu = execution.accelerator != "cpu" and torch.cuda.is_available()
     return torch.device("cuda" if gpu else "cpu")
 
 
 def _trained(run: Run, options: RetrainOptions) -> nn.Module:
-    """The network with fresh weights, or a supernet's; with an auxiliary head where one is
-    wanted.
-    """
+    """Return the network with random or a supernet's weights, and an auxiliary head if needed."""
     network = _with_head(run) if options.auxiliary else run.build()
     init = run.settings.init
     if init is not None:
@@ -138,13 +133,11 @@ def _with_head(run: Run) -> nn.Module:
 
 
 def _batches(
-    images: Split, size: int, most: int, seed: int, device: torch.device
+    images: Split, size: int, limit: int, seed: int, device: torch.device
 ) -> Iterator[Tensor]:
-    """At most `most` batches of training images as a network is tested on; one pass over them at
-    most.
-    """
+    """Yield up to `limit` batches of training images without augmentation, of at most one pass."""
     loader = images.epochs(min(size, len(images)), seed)
     for number, (batch, _) in enumerate(loader):
-        if number == most:
+        if number == limit:
             return
         yield batch.to(device)

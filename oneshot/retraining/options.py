@@ -1,4 +1,4 @@
-"""RetrainOptions: what a retraining does beside its recipe."""
+"""Regularisation of a retraining, in addition to its recipe."""
 
 from __future__ import annotations
 
@@ -12,33 +12,35 @@ from oneshot.errors import InvalidOption
 
 
 def augmented(split: Split, options: RetrainOptions) -> Augmented:
-    """A split's training images with the colour jitter and the cutout of a retraining."""
-    how = split.augmentation
+    """Return a split with the colour jitter and the cutout of a retraining."""
+    augmentation = split.augmentation
     if options.colour_jitter is not None:
-        how = dataclasses.replace(how, jitter=options.colour_jitter)
+        augmentation = dataclasses.replace(augmentation, jitter=options.colour_jitter)
     if options.cutout is not None:
-        how = dataclasses.replace(how, cutout=options.cutout)
-    return Augmented(split, how)
+        augmentation = dataclasses.replace(augmentation, cutout=options.cutout)
+    return Augmented(split, augmentation)
 
 
 @dataclass(frozen=True)
 class RetrainOptions:
-    """Regularisation of a retraining, and its last pass.
+    """Regularisation of a retraining, and its final pass.
 
     Args:
-        augment: whether training images are augmented as their data set is by default.
-        colour_jitter: brightness, contrast and saturation are scaled by factors in 1 +- this; None:
-            the data set's.
-        cutout: side in pixels of a square that is blanked (arXiv 1708.04552); None: the data set's,
-            which is 0.
-        mixup: of images in pairs, the alpha of arXiv 1710.09412; 0: none.
-        ema: decay of a moving average of the weights, which is what is delivered; 0: none.
-        drop_path: greatest chance that an operation of a cell is left out, reached linearly at the
-            training's end.
-        auxiliary: weight of the loss of an auxiliary head, which is left out of the delivered
-            network; 0: no head.
-        norm_batches: batches of training images of which normalisation's statistics are computed at
-            the end.
+        augment: Whether training images are augmented as by default for their data set.
+        colour_jitter: Half-width of the interval around 1 of the factors of brightness, contrast
+            and saturation; None for the data set's.
+        cutout: Side in pixels of a masked square (arXiv 1708.04552); None for the data set's, 0.
+        mixup: Parameter alpha of mixup (arXiv 1710.09412); 0 for no mixup.
+        ema: Decay of the weights' moving average, which is the final network; 0 for no average.
+        drop_path: Probability that an operation of a cell is dropped at the end of the training, to
+            which it rises linearly from 0.
+        auxiliary: Weight of the loss of an auxiliary head, which the final network lacks; 0 for no
+            head.
+        norm_batches: Number of batches of training images in the final pass, which computes the
+            statistics of batch normalisation.
+
+    Raises:
+        InvalidOption: A value is out of its range.
     """
 
     augment: bool = True
@@ -61,12 +63,10 @@ class RetrainOptions:
         if self.colour_jitter is not None and not 0 <= self.colour_jitter <= 1:
             raise InvalidOption(f"colour_jitter must lie in [0, 1], not {self.colour_jitter}")
         if not self.augment and (self.cutout or self.colour_jitter):
-            raise InvalidOption(
-                "cutout and colour_jitter are parts of augmentation: leave out --no-augment"
-            )
+            raise InvalidOption("cutout and colour_jitter are augmentations: remove --no-augment")
         if self.norm_batches < 1:
             raise InvalidOption(f"norm_batches must be at least 1, not {self.norm_batches}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Name -> value."""
+        """Return the options by name."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""The recipes that papers retrain their networks with."""
+"""The recipes of papers for retraining their networks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 from spaces.choice_space import family_of
 
-IMAGENET, CIFAR = 100_000, 40_000
-"""How many training images a data set has at least that a recipe for ImageNet or for CIFAR
-suits.
-"""
+IMAGENET = 100_000
+"""Fewest training images for which a recipe for ImageNet is suitable."""
+
+CIFAR = 40_000
+"""Fewest training images for which a recipe for CIFAR is suitable."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,9 @@ class Published:
     """A paper's recipe.
 
     Args:
-        images: training images that a data set must have at least.
-        recipe: fields of Recipe that differ from its defaults.
-        options: fields of RetrainOptions that differ from its defaults.
+        images: Fewest training images of a data set that the recipe is for.
+        recipe: Fields of Recipe that differ from their defaults.
+        options: Fields of RetrainOptions that differ from their defaults.
     """
 
     images: int
@@ -69,8 +70,8 @@ RECIPES = {
         },
         {"drop_path": 0.2, "auxiliary": 0.4, "cutout": 16},
     ),
-    # The same, cnn/train_imagenet.py; the paper multiplies the rate by .97 an epoch, this one falls
-    # linearly.
+    # The same paper, cnn/train_imagenet.py. It multiplies the rate by 0.97 per epoch, where this
+    # recipe decays it linearly.
     "darts-imagenet": Published(
         IMAGENET,
         {
@@ -97,16 +98,18 @@ RECIPES = {
         },
     ),
 }
-"""Name of a space without its parameters -> its paper's recipe."""
+"""Name of a space without its parameters -> recipe of its paper."""
 
 
 def published(space: str, images: int) -> Published | None:
-    """The recipe of a space's paper, or None: where there is none, or the data set is much smaller
-    than the paper's.
+    """Return the recipe of a space's paper.
 
     Args:
-        space: canonical name.
-        images: for training.
+        space: Canonical name of the space.
+        images: Number of training images.
+
+    Returns:
+        The recipe; None where there is none, or the data set is much smaller than the paper's.
     """
-    found = RECIPES.get(family_of(space))
-    return found if found is not None and images >= found.images else None
+    recipe = RECIPES.get(family_of(space))
+    return recipe if recipe is not None and images >= recipe.images else None

@@ -1,4 +1,4 @@
-"""How good a network is on the images that nothing was chosen by."""
+"""The accuracy of a network on test images, which no decision depended on."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _BATCH = 250
 def report_on_test(
     model: nn.Module, data: ImageData, device: torch.device | None = None
 ) -> dict[str, Any]:
-    """Metrics of a model on a data set's test part.
+    """Test a model on the test part of a data set.
 
     Args:
-        model: images -> logits.
-        data: its test part is used.
-        device: where the model is run (default: the processor).
+        model: Maps images to logits.
+        data: Data set with the test part.
+        device: Device of the model; None for the CPU.
 
     Returns:
-        cross_entropy (nats), top1 and top5 (percent), the 95% Wilson interval of top1, images,
-        data, split.
+        cross_entropy (nats), top1 and top5 (percent), the 95% Wilson interval of top1, and images,
+        data and split.
     """
     device = device or torch.device("cpu")
     model.to(device).eval()
@@ -38,10 +38,10 @@ def report_on_test(
             count += len(labels)
             yield model(images.to(device)), labels.to(device)
 
-    found = metrics(outputs())
-    low, high = wilson(found["top1"], count)
+    test_metrics = metrics(outputs())
+    low, high = wilson(test_metrics["top1"], count)
     return {
-        **found,
+        **test_metrics,
         "top1_interval": [low, high],
         "images": count,
         "data": data.title,
@@ -50,7 +50,7 @@ def report_on_test(
 
 
 def in_words(report: dict[str, Any]) -> str:
-    """A report in one line."""
+    """Describe a report in one line."""
     low, high = report["top1_interval"]
     top5 = f", top-5 {report['top5']:.2f}" if "top5" in report else ""
     return (

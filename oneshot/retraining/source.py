@@ -1,6 +1,4 @@
-"""Architectures from whatever holds one: files of any system, search results, a service's jobs,
-published names.
-"""
+"""The architecture to retrain: from a file, a search result, a job or a published name."""
 
 from __future__ import annotations
 
@@ -22,22 +20,21 @@ def read_source(
     format: str | None = None,  # noqa: A002 (the name that spaces.formats has)
     index: int = 0,
 ) -> Architecture:
-    """The architecture that a file or a name stands for.
+    """Read one architecture from a file or by a published name.
 
     Args:
-        source: a file in a format of `spaces.formats`, a search result, a job as the service
-            answers it, lines of architectures' JSON (as `derive` writes them, or evaluations); or
-            the name of a published network.
-        space: that it is to belong to: where the format does not say it, or for the same choices
-            with other parameters, such as `spos(input_size=32)`.
-        format: a name from `spaces.formats.available()`; None: detected.
-        index: which architecture of several, 0 being the best or the first.
+        source: File that `spaces.formats.read_architectures` reads, such as a search result or a
+            job as the service answers it; or the name of a published network.
+        space: Space of the architecture, where the format does not name it, or for the same choices
+            with other parameters, such as `spos(input_size=32)`; None for the space of the file.
+        format: Name of the format, from `spaces.formats.available()`; None to detect it.
+        index: Index of the architecture in a file of several; 0 is the best or the first.
 
     Raises:
-        InvalidFile: the file cannot be read or holds no architecture.
-        InvalidArchitecture: the choices are not the space's.
-        InvalidOption: there are fewer architectures than `index` asks for.
-        UnknownName: the format or the space does not exist.
+        InvalidFile: The file cannot be read or holds no architecture.
+        InvalidArchitecture: The choices are not those of the space.
+        InvalidOption: The index is out of range.
+        UnknownName: The format or the space does not exist.
     """
     if isinstance(space, str):
         space = get(space)

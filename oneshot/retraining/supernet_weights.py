@@ -1,4 +1,4 @@
-"""The weights of a supernet's path as those of the path's own network."""
+"""Copying the weights of a supernet's path to the network of its architecture."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 @torch.no_grad()
 def inherit(network: nn.Module, supernet: Supernet, architecture: Architecture) -> None:
-    """Give a network the weights and statistics of its path in a supernet; it then computes what
-    the path computes.
+    """Copy the weights and statistics of a supernet's path to a network, which is then equal to it.
 
-    Normalisation without scale and shift, as supernets have it, becomes normalisation with scale 1
-    and shift 0. A network's auxiliary head keeps its own weights.
+    Normalisation without scale and shift, as in supernets, becomes normalisation with scale 1 and
+    shift 0. The auxiliary head of a network keeps its weights.
 
     Args:
-        network: of `architecture`.
-        supernet: of its space; `architecture` is active in it afterwards.
-        architecture: what they share.
+        network: Network of the architecture.
+        supernet: Supernet of the space; the architecture is active in it afterwards.
+        architecture: Architecture of both.
 
     Raises:
-        InvalidRun: a part of the network has no like in the supernet.
+        InvalidRun: A layer of the network has no counterpart in the supernet.
     """
     supernet.activate(architecture)
     if isinstance(supernet, ModelSupernet) and isinstance(network, ModelNetwork):
@@ -43,19 +42,19 @@ def inherit(network: nn.Module, supernet: Supernet, architecture: Architecture) 
     if copy_part(network, supernet, architecture):
         return
     auxiliary = getattr(network, "auxiliary", None)
-    spared = set(auxiliary.modules()) if isinstance(auxiliary, nn.Module) else set()
-    targets = [part for part in _leaves([network]) if part not in spared]
+    excluded = set(auxiliary.modules()) if isinstance(auxiliary, nn.Module) else set()
+    targets = [module for module in _leaves([network]) if module not in excluded]
     sources = list(_leaves(supernet.path()))
-    if [_kind(part) for part in targets] != [_kind(part) for part in sources]:
+    if [_kind(module) for module in targets] != [_kind(module) for module in sources]:
         raise InvalidRun(f"the supernet of {supernet.space.name} has other layers than the network")
     for target, source in zip(targets, sources, strict=True):
         _copy(target, source)
 
 
-def _leaves(parts: Iterable[nn.Module]) -> Iterator[nn.Module]:
-    """The modules that hold weights or statistics of their own, in order."""
-    for part in parts:
-        for module in part.modules():
+def _leaves(parents: Iterable[nn.Module]) -> Iterator[nn.Module]:
+    """Yield the modules with weights or statistics of their own, in order."""
+    for parent in parents:
+        for module in parent.modules():
             if module._parameters or module._buffers:
                 yield module
 
@@ -69,7 +68,7 @@ def _kind(module: nn.Module) -> type:
 
 def _copy(target: nn.Module, source: nn.Module) -> None:
     elastic = isinstance(source, ElasticConv | ElasticBatchNorm)
-    given = {
+    source_tensors = {
         **dict(source.named_parameters(recurse=False)),
         **dict(source.named_buffers(recurse=False)),
     }
@@ -77,8 +76,8 @@ def _copy(target: nn.Module, source: nn.Module) -> None:
         *target.named_parameters(recurse=False),
         *target.named_buffers(recurse=False),
     ):
-        if name in given:
-            value.copy_(_part(given[name], value, elastic))
+        if name in source_tensors:
+            value.copy_(_slice(source_tensors[name], value, elastic))
         elif isinstance(target, _NORMS):
             value.fill_(1.0 if name == "weight" else 0.0)
         else:
@@ -87,11 +86,12 @@ def _copy(target: nn.Module, source: nn.Module) -> None:
             )
 
 
-def _part(given: Tensor, own: Tensor, elastic: bool) -> Tensor:
-    part = given[tuple(map(slice, own.shape))] if elastic else given
-    if part.shape != own.shape:
+def _slice(source: Tensor, target: Tensor, elastic: bool) -> Tensor:
+    # An elastic layer has the weights of its widest form; narrower ones use the leading channels.
+    tensor = source[tuple(map(slice, target.shape))] if elastic else source
+    if tensor.shape != target.shape:
         raise InvalidRun(
-            f"the supernet has weights of the shape {list(part.shape)}, the network"
-            f" {list(own.shape)}"
+            f"the supernet has weights of the shape {list(tensor.shape)}, the network"
+            f" {list(target.shape)}"
         )
-    return part
+    return tensor

@@ -181,7 +181,7 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
         (("evaluate", "{supernet}", "-n", "0", "-o", "{new}"), "Invalid value for '-n': 0"),
         (
             ("evaluate", "{supernet}", "--archs", "{large}", "-o", "{new}"),
-            "{large}: an architecture of spos was given for",
+            "{large}: this is an architecture of spos, not of",
         ),
         (
             ("evaluate", "{supernet}", "--archs", "{broken}", "-o", "{new}"),
@@ -190,7 +190,7 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
         (("evaluate", "{supernet}", "-o", "{broken}"), "{broken}, line 1: not JSON"),
         (
             ("retrain", "--arch", "{broken}", "-o", "{new}"),
-            "{broken}: '{{' is in no format of an architecture; there is: ",
+            "{broken}: '{{' is in no format of an architecture",
         ),
         (
             ("export", "{supernet}", "-o", "{new}"),

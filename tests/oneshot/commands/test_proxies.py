@@ -107,7 +107,7 @@ def test_another_setting_does_not_mix_with_the_file(tmp_path: Path) -> None:
         (["--data", "nothing"], "nothing"),
         (
             ["--archs", "archs.jsonl"],
-            "archs.jsonl: an architecture of nasbench201 was given for spos-tiny",
+            "archs.jsonl: this is an architecture of nasbench201, not of spos-tiny",
         ),
     ],
 )

@@ -15,9 +15,9 @@ def test_images_and_labels_are_mixed_alike() -> None:
     images, labels = batch()
     torch.manual_seed(1)
     mixed = mixup(images, labels, 0.8)
-    assert 0 < mixed.share < 1
+    assert 0 < mixed.weight < 1
     assert sorted(mixed.others.tolist()) == labels.tolist()  # labels tell which image is which
-    expected = mixed.share * images[mixed.labels] + (1 - mixed.share) * images[mixed.others]
+    expected = mixed.weight * images[mixed.labels] + (1 - mixed.share) * images[mixed.others]
     torch.testing.assert_close(mixed.images, expected)
 
 
@@ -27,7 +27,7 @@ def test_loss_is_the_cross_entropy_of_the_mixed_target(smoothing: float) -> None
     torch.manual_seed(2)
     mixed = mixup(images, labels, 1.0)
     logits = torch.randn(12, 12)
-    target = mixed.share * functional.one_hot(labels, 12) + (1 - mixed.share) * functional.one_hot(
+    target = mixed.weight * functional.one_hot(labels, 12) + (1 - mixed.share) * functional.one_hot(
         mixed.others, 12
     )
     expected = functional.cross_entropy(logits, target, label_smoothing=smoothing)
@@ -39,7 +39,7 @@ def test_nothing_is_mixed_without_alpha() -> None:
     before = torch.get_rng_state()
     mixed = mixup(images, labels, 0.0)
     assert mixed.images is images
-    assert mixed.share == 1
+    assert mixed.weight == 1
     assert torch.equal(torch.get_rng_state(), before)
     logits = torch.randn(12, 12)
     assert torch.equal(
@@ -50,10 +50,10 @@ def test_nothing_is_mixed_without_alpha() -> None:
 def test_shares_are_of_the_beta_distribution() -> None:
     images, labels = batch()
     torch.manual_seed(3)
-    shares = torch.tensor([mixup(images, labels, 0.4).share for _ in range(600)])
+    shares = torch.tensor([mixup(images, labels, 0.4).weight for _ in range(600)])
     assert abs(shares.mean() - 0.5) < 0.05
     variance = 0.4 * 0.4 / (0.8**2 * 1.8)
     assert abs(shares.var() / variance - 1) < 0.2
     torch.manual_seed(3)
-    again = torch.tensor([mixup(images, labels, 0.4).share for _ in range(600)])
+    again = torch.tensor([mixup(images, labels, 0.4).weight for _ in range(600)])
     assert torch.equal(shares, again)

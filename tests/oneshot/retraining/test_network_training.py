@@ -307,7 +307,7 @@ def test_impossible_options_are_refused(field: str, value: float) -> None:
 
 
 def test_cutout_without_augmentation_is_refused() -> None:
-    with pytest.raises(InvalidOption, match="leave out --no-augment"):
+    with pytest.raises(InvalidOption, match="remove --no-augment"):
         RetrainOptions(augment=False, cutout=8)
 
 
