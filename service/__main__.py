@@ -1,4 +1,4 @@
-"""`python -m service`."""
+"""Entry point of `python -m service`."""
 
 from service.commands import main
 

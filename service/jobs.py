@@ -1,4 +1,4 @@
-"""Jobs: what the service runs, the states they pass through, and which passages are lawful."""
+"""Jobs, their states, and the transitions between states."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class JobState(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing follows it."""
+        """Whether no other state may follow."""
         return not LAWFUL[self]
 
 
@@ -37,8 +37,9 @@ LAWFUL: Mapping[JobState, frozenset[JobState]] = {
     JobState.FAILED: frozenset(),
     JobState.CANCELLED: frozenset(),
 }
-"""State -> the states that may follow; running goes back to queued when its worker died or its
-lease is over.
+"""State -> states that may follow.
+
+A running job returns to the queue when its worker died or its lease expired.
 """
 
 
@@ -47,7 +48,7 @@ MAX_WORKER_CRASHES = 3
 
 
 class UnknownJob(PathfitError):
-    """There is no job of an id, or it is another owner's."""
+    """Raised if no job has an id, or if the job belongs to another owner."""
 
     def __init__(self, job_id: str):
         self.job_id = job_id
@@ -55,30 +56,34 @@ class UnknownJob(PathfitError):
 
 
 class IllegalTransition(PathfitError):
-    """A job was to pass into a state that may not follow its own.
+    """Raised for a state that may not follow the job's current one.
 
     Args:
-        job_id: the job's.
-        state: where it stands.
-        target: where it was to go.
+        job_id: Id of the job.
+        state: Current state of the job.
+        target: Requested state.
     """
 
     def __init__(self, job_id: str, state: JobState, target: JobState):
-        self.job_id, self.state, self.target = job_id, state, target
+        self.job_id = job_id
+        self.state = state
+        self.target = target
         super().__init__(f"the job {job_id} is {state} and cannot become {target}")
 
 
 class StaleAttempt(PathfitError):
-    """A report of an attempt that is no longer the job's.
+    """Raised for a report of an attempt that is no longer the job's current one.
 
     Args:
-        job_id: the job's.
-        attempt: the report's.
-        current: the job's.
+        job_id: Id of the job.
+        attempt: Attempt of the report.
+        current: Current attempt of the job.
     """
 
     def __init__(self, job_id: str, attempt: int, current: int):
-        self.job_id, self.attempt, self.current = job_id, attempt, current
+        self.job_id = job_id
+        self.attempt = attempt
+        self.current = current
         super().__init__(
             f"attempt {attempt} of the job {job_id} is over; it is at attempt {current}"
         )
@@ -122,26 +127,28 @@ class JobError:
 
 @dataclass(frozen=True)
 class Job:
-    """One job as the store has it.
+    """A job as the store has it.
 
     Args:
-        id: hexadecimal, not to be guessed.
-        kind: what is run, such as `search`.
-        state: where it stands.
-        request: as it was asked for, defaults filled in.
-        task: what a worker needs to run it.
-        attempt: how often it was begun; every report names the attempt it belongs to.
+        id: Random hexadecimal id, which cannot be guessed.
+        kind: Kind of the job, such as `search`.
+        state: Current state.
+        request: Request with all defaults filled in.
+        task: JSON object of the task that a worker runs.
+        attempt: Number of attempts so far; every report names the attempt that it belongs to.
         worker_crashes: Number of workers that died while they ran it.
-        progress: the last report, None before the first.
-        result: what GET answers, None before it is done.
-        artifact: the full result, as `Artifacts.read` takes it.
-        error: JSON object of the `JobError`, None unless it failed.
-        owner: id of the token that asked for it, None where none was needed.
+        progress: Latest progress; None before the first report.
+        result: Result that the API answers; None before the job is done.
+        artifact: Path of the full result, as `Artifacts.read` takes it.
+        error: JSON object of the `JobError`; None unless the job failed.
+        owner: Id of the token that requested the job; None if no token was needed.
         resources: Processor cores and GPUs that it occupies while it runs.
-        engine: id of the engine that claimed it last.
-        lease: until when that engine holds it unless it reports, in seconds since 1970; None once
-            it has let go.
-        created: seconds since 1970; `started` and `finished` alike.
+        engine: Id of the engine that claimed it last.
+        lease: End of that engine's claim unless it is renewed, in seconds since 1970; None once
+            the engine released it.
+        created: Time of the request, in seconds since 1970.
+        started: Time of the first attempt, in seconds since 1970; None before.
+        finished: Time of its end, in seconds since 1970; None before.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""Settings: what a service is started with."""
+"""Settings of a service."""
 
 from __future__ import annotations
 
@@ -12,60 +12,68 @@ from pathlib import Path
 from spaces.errors import PathfitError
 
 DATA = Path("runs/service")
-"""Where a service keeps its jobs unless told otherwise."""
+"""Default folder of a service's jobs."""
 
 PREDICTORS = Path("runs/predictors")
-"""Where predictors are looked up unless told otherwise."""
+"""Default folder of predictors."""
 
 SUPERNETS = Path("runs")
-"""The folder whose folders are looked at for trained supernets unless told otherwise."""
+"""Default folder whose subfolders are searched for trained supernets."""
 
 DATA_SETS = {"digits": "digits"}
-"""What a retraining may name unless told otherwise: the scans that come with scikit-learn."""
+"""Default data sets of retrainings: the scans of digits that come with scikit-learn."""
 
 _HOST = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 
 
 class InvalidSetting(PathfitError):
-    """A setting whose value is not accepted."""
+    """Raised for a setting whose value is not accepted."""
 
 
 def default_workers() -> int:
-    """Searches that run at once: half of the processor's cores, at least 1 and at most 4."""
+    """Return the default number of workers: half of the cores, at least 1 and at most 4."""
     return min(max((os.cpu_count() or 1) // 2, 1), 4)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a service is started with.
+    """Settings of a service.
 
     Args:
-        data: folder of its jobs and results; one service at a time uses it.
-        tables: folders in which lookup tables are looked up first.
-        predictors: folders of predictors, or single `.safetensors` files.
-        host: address to serve on.
-        port: 0 for any that is free.
-        threads: requests answered at once.
-        workers: searches that run at once, each in a process of its own.
-        max_body: bytes of a request's body; of an upload's it is `max_upload`.
-        supernets: runs of trained supernets, or folders that hold such runs.
-        data_sets: name -> what `--data` of the command line takes, for retrainings.
-        database_url: of the job store; None: a file in the data folder.
-        artifacts: URL of the place of artifacts; None: a folder in the data folder.
-        allowed_hosts: names by which the service may be asked for, beside loopback's;
-            `.example.org` takes every name below.
-        behind_proxy: whether a proxy that ends TLS stands before it.
-        certificate: file of the TLS certificate chain, PEM; `key` is its private key's.
-        key: see `certificate`.
-        max_upload: bytes of an uploaded table or of evaluations.
-        max_unfinished: jobs that may be queued or running at once, whoever asked for them.
-        streams: event streams at once.
-        waiting: requests that wait for a result at once.
-        gpus: that jobs may use on this machine.
-        ray_address: of a Ray cluster that runs the jobs; None: this machine does.
+        data: Folder of jobs and results; only one service at a time may use it.
+        tables: Folders of lookup tables, which precede the tables that come with Pathfit.
+        predictors: Folders of predictors, or single `.safetensors` files.
+        host: Address to serve on.
+        port: Port to serve on. 0 takes any free port.
+        threads: Number of requests handled at once.
+        workers: Number of jobs that run at once, each in a process of its own.
+        max_body: Greatest size of a request's body in bytes, except for uploads.
+        supernets: Runs of trained supernets, or folders that contain such runs.
+        data_sets: Name -> value of the command line's `--data`, for retrainings.
+        database_url: URL of the job store. None uses a file in the data folder.
+        artifacts: URL of the artifacts' storage. None uses a folder in the data folder.
+        allowed_hosts: Host names that requests may use besides those of loopback; `.example.org`
+            accepts every name below it.
+        behind_proxy: Whether a proxy in front of the service ends TLS.
+        certificate: File of the TLS certificate chain in PEM format. None serves without TLS.
+        key: File of the certificate's private key. None serves without TLS.
+        max_upload: Greatest size of an uploaded table or of evaluations in bytes.
+        max_unfinished: Greatest number of queued and running jobs of all owners.
+        streams: Greatest number of event streams at once.
+        waiting: Greatest number of requests that wait for a result at once.
+        gpus: Number of GPUs of this machine that jobs may use.
+        ray_address: Address of a Ray cluster that runs the jobs. None runs them on this machine.
 
     Raises:
-        InvalidSetting: an address beyond loopback without TLS, or a value that is out of range.
+        InvalidSetting: A value is out of range, or the host is not a loopback address and there is
+            no TLS.
+
+    Example:
+        >>> settings = Settings(workers=2, allowed_hosts=("nas.example.org",))
+        >>> settings.exposed
+        False
+        >>> settings.hosts
+        ['localhost', '127.0.0.1', '[::1]', 'nas.example.org']
     """
 
     data: Path = DATA
@@ -94,7 +102,7 @@ class Settings:
     def __post_init__(self) -> None:
         if (self.certificate is None) is not (self.key is None):
             raise InvalidSetting(
-                "a TLS certificate and its key belong together: give both files or neither"
+                "certificate and key: a TLS certificate needs its key; give both files or neither"
             )
         if not loopback(self.host) and not self.encrypted:
             raise InvalidSetting(
@@ -118,50 +126,51 @@ class Settings:
         for host in self.allowed_hosts:
             if not _HOST.fullmatch(host):
                 raise InvalidSetting(
-                    f"allowed_hosts: {host!r:.80} is no host's name; one reads like nas.example.org"
+                    f"allowed_hosts: {host!r:.80} is not a host name such as nas.example.org"
                 )
 
     @property
     def encrypted(self) -> bool:
-        """Whether what travels beyond this machine is encrypted."""
+        """Whether connections from other machines are encrypted."""
         return self.behind_proxy or self.certificate is not None
 
     @property
     def exposed(self) -> bool:
-        """Whether others than this machine's users can reach the service: it then needs tokens."""
+        """Whether other machines can reach the service, which then requires tokens."""
         return self.behind_proxy or not loopback(self.host)
 
     @property
     def hosts(self) -> list[str]:
-        """The names by which the service may be asked for."""
-        own = (
-            [] if unspecified(self.host) else [f"[{self.host}]" if ":" in self.host else self.host]
-        )
-        return list(dict.fromkeys(["localhost", "127.0.0.1", "[::1]", *own, *self.allowed_hosts]))
+        """Host names that requests may use."""
+        # A URL encloses an IPv6 address in brackets.
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        served = [] if unspecified(self.host) else [host]
+        names = ["localhost", "127.0.0.1", "[::1]", *served, *self.allowed_hosts]
+        return list(dict.fromkeys(names))
 
     @property
     def database(self) -> Path:
-        """The file of the job store, where no URL says otherwise."""
+        """File of the job store, unless `database_url` is set."""
         return self.data / "jobs.sqlite"
 
     @property
     def store(self) -> str | Path:
-        """The job store as `Store` takes it."""
+        """Job store as `Store` takes it."""
         return self.database_url or self.database
 
     @property
     def results(self) -> Path:
-        """The folder of artifacts, where no URL says otherwise."""
+        """Folder of artifacts, unless `artifacts` is set."""
         return self.data / "results"
 
     @property
     def artifacts_url(self) -> str:
-        """The place of artifacts as `Artifacts` takes it."""
+        """Storage of artifacts as `Artifacts` takes it."""
         return self.artifacts or str(self.results)
 
 
 def loopback(host: str) -> bool:
-    """Whether an address is reached from this machine only."""
+    """Return whether an address can be reached from this machine only."""
     if host == "localhost":
         return True
     try:
@@ -171,7 +180,7 @@ def loopback(host: str) -> bool:
 
 
 def unspecified(host: str) -> bool:
-    """Whether an address stands for all of this machine's."""
+    """Return whether an address means all addresses of this machine."""
     try:
         return not host or ipaddress.ip_address(host).is_unspecified
     except ValueError:

@@ -1,1 +1,1 @@
-"""Who asks, from where, and what a browser may do with the answers."""
+"""Identification of senders, checks of requests, and security headers of answers."""

@@ -1,5 +1,7 @@
-"""Callers: a bearer token, a browser's session, or a user of this machine where no token was ever
-made.
+"""Identify the sender of a request.
+
+A sender is known by a bearer token or by a browser's session. Users of this machine need neither as
+long as no token was ever created.
 """
 
 from __future__ import annotations
@@ -23,68 +25,77 @@ PUBLIC = frozenset(
         "static",
     }
 )
-"""Endpoints that anybody may ask: they tell nothing of jobs."""
+"""Endpoints without access control, as they contain nothing about jobs."""
 
 _CHALLENGE = 'Bearer realm="pathfit"'
 
 
 class Access:
-    """Tells who asks, and whether a token is needed.
+    """Identifies the senders of requests.
 
     Args:
-        settings: whether others than this machine's users reach the service.
-        store: knows the tokens.
+        settings: Settings, which decide whether other machines can reach the service.
+        store: Store of tokens and sessions.
     """
 
     def __init__(self, settings: Settings, store: Store):
-        self._exposed, self._store = settings.exposed, store
-        self._tokens_made = False
+        self._exposed = settings.exposed
+        self._store = store
+        self._has_tokens = False
 
     @property
     def closed(self) -> bool:
-        """Whether a token is needed: always beyond loopback, and everywhere once any was made.
+        """Whether a token is required: on exposed services, and wherever one was ever created.
 
-        Revoking the last one opens nothing.
+        The service stays closed after the last token was revoked.
         """
-        if not self._exposed and not self._tokens_made:
-            self._tokens_made = bool(self._store.tokens.list())
-        return self._exposed or self._tokens_made
+        # A store is asked until the first token exists; afterwards the answer cannot change.
+        if not self._exposed and not self._has_tokens:
+            self._has_tokens = bool(self._store.tokens.list())
+        return self._exposed or self._has_tokens
 
     def identify(self) -> None:
-        """Find who sends the present request; raises Problem (401) where that must be known and is
-        not.
+        """Identify the sender of the current request.
+
+        Raises:
+            Problem: 401; a token is required, or the one in the request is not valid.
         """
-        g.token, g.by_cookie = None, False
-        header, cookie = request.headers.get("Authorization"), request.cookies.get(COOKIE)
+        g.token = None
+        g.by_cookie = False
+        header = request.headers.get("Authorization")
+        cookie = request.cookies.get(COOKIE)
         if header is not None:
             g.token = self._bearer(header)
         elif cookie is not None:
             g.token = self._store.sessions.check(cookie)
             g.by_cookie = g.token is not None
-        if g.token is None and not self._free() and self.closed:
-            raise unauthorized("a token is needed: send Authorization: Bearer TOKEN")
+
+        if g.token is None and not self._is_public() and self.closed:
+            raise unauthorized("a token is needed: send the header Authorization: Bearer TOKEN")
 
     def _bearer(self, header: str) -> Token:
         scheme, _, secret = header.partition(" ")
         token = self._store.tokens.check(secret.strip()) if scheme.lower() == "bearer" else None
         if token is None:
-            raise unauthorized("the Authorization is no Bearer token that is accepted (any more)")
+            raise unauthorized(
+                "Authorization is not a valid Bearer token, or it has expired or was revoked"
+            )
         return token
 
-    def _free(self) -> bool:
+    def _is_public(self) -> bool:
         if request.endpoint == "metrics.show":
             return not self._exposed
-        # Where there is no such route the answer is 404 or 405, which tells nothing.
+        # Without a matching route the answer is 404 or 405, which contains nothing about jobs.
         return request.endpoint is None or request.endpoint in PUBLIC
 
 
 def owner() -> str | None:
-    """The owner of what the present request asks for: its token's id."""
+    """Return the id of the current request's token, or None without a token."""
     token: Token | None = g.token
     return None if token is None else token.id
 
 
 def unauthorized(detail: str, field: str = "Authorization") -> Problem:
-    """Who asks is not known, 401."""
+    """Return the problem of an unknown sender (401)."""
     headers = {"WWW-Authenticate": _CHALLENGE}
     return Problem(401, "unauthorized", "Unauthorized", detail, field, headers)

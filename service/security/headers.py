@@ -1,16 +1,14 @@
-"""Headers that tell browsers what an answer may not do."""
+"""Headers by which browsers restrict what an answer may do."""
 
 from __future__ import annotations
 
 from flask import Response, request
 
 NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
-"""Content-Security-Policy of all answers that do not set one of their own."""
+"""Content-Security-Policy of every answer that sets none itself."""
 
 PICTURE = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
-"""Content-Security-Policy of SVG pictures: they carry their own style, and no script of theirs
-runs.
-"""
+"""Content-Security-Policy of SVG pictures: styles inside the file apply, scripts do not run."""
 
 _ALWAYS = {
     "Content-Security-Policy": NOTHING,
@@ -23,9 +21,10 @@ _ALWAYS = {
 
 
 def protect(answer: Response) -> Response:
-    """Set the headers that an answer has not set itself."""
+    """Set the security headers that an answer has not set itself."""
     for name, value in _ALWAYS.items():
         answer.headers.setdefault(name, value)
+    # Answers contain private results, except for the files of the page.
     if request.endpoint not in ("static", "page.static"):
         answer.headers.setdefault("Cache-Control", "no-store")
     if request.is_secure:

@@ -1,6 +1,4 @@
-"""What requests must not be: other media types, writes by other sites' pages, bodies beyond
-reading.
-"""
+"""Refuse requests that a page of another site could send through a user's browser."""
 
 from __future__ import annotations
 
@@ -12,50 +10,55 @@ from werkzeug.exceptions import UnsupportedMediaType
 from service.problems import Problem
 
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_OWN_SITE = ("same-origin", "none")
+# Values of Sec-Fetch-Site: our own page, or an action of the user such as a bookmark.
+_TRUSTED_SITES = ("same-origin", "none")
 
 
 def refuse_other_media_types() -> None:
-    """Raise UnsupportedMediaType for a body that is no JSON: a form of another site's page could
-    send others.
+    """Raise UnsupportedMediaType for a body that is not JSON.
+
+    Forms of other sites' pages can send other media types without the browser's consent check.
     """
     if (
         request.method in ("POST", "PUT", "PATCH")
         and request.routing_exception is None
         and not request.is_json
     ):
-        given = request.mimetype or "nothing"
+        media_type = request.mimetype or "nothing"
         raise UnsupportedMediaType(
-            f"the body must be application/json; its Content-Type says {given:.80}"
+            f"the body must be application/json; its Content-Type is {media_type:.80}"
         )
 
 
 def refuse_other_origins() -> None:
-    """Raise Problem (403) for a write that a page of another site makes, and for one by cookie that
-    may be such.
+    """Raise Problem (403) for a write that a page of another site makes or may make.
+
+    Browsers send Origin or Sec-Fetch-Site with such requests. A write with a session's cookie but
+    without both is refused too, since browsers add cookies on their own.
     """
     if request.method not in WRITES:
         return
-    origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
-    if origin is not None and not _own(origin):
+    origin = request.headers.get("Origin")
+    site = request.headers.get("Sec-Fetch-Site")
+    if origin is not None and not _is_same_origin(origin):
         raise _forbidden(
-            f"the page of {origin!r:.80} may not ask this service for changes", "Origin"
+            f"pages of {origin!r:.80} may not change anything in this service", "Origin"
         )
-    if origin is None and site is not None and site not in _OWN_SITE:
+    if origin is None and site is not None and site not in _TRUSTED_SITES:
         raise _forbidden(
-            "a page of another site may not ask this service for changes", "Sec-Fetch-Site"
+            "pages of other sites may not change anything in this service", "Sec-Fetch-Site"
         )
     if origin is None and site is None and g.by_cookie:
         raise _forbidden(
-            "a browser's session changes things only with an Origin; send a Bearer token instead",
+            "a change by a session's cookie needs the header Origin; send a Bearer token instead",
             "Origin",
         )
 
 
-def _own(origin: str) -> bool:
+def _is_same_origin(origin: str) -> bool:
     try:
-        parts = urlsplit(origin)
-        return parts.scheme in ("http", "https") and parts.netloc.lower() == request.host.lower()
+        url = urlsplit(origin)
+        return url.scheme in ("http", "https") and url.netloc.lower() == request.host.lower()
     except ValueError:
         return False
 
