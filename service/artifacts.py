@@ -1,6 +1,4 @@
-"""Artifacts: what jobs leave behind and what was uploaded, in a folder or wherever fsspec
-reaches.
-"""
+"""Storage of the files of jobs and uploads, in a folder or in any file system of fsspec."""
 
 from __future__ import annotations
 
@@ -19,18 +17,20 @@ from spaces.files import replacing
 
 UPLOADS = "uploads"
 UNWRITTEN = "cannot write the artifact "
-"""What a sentence on a full disk begins with."""
+"""First words of the message of an artifact that cannot be written."""
 
-_PART = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*", re.ASCII)
-_HALF = ".*.part"
+# A component of a path; it begins with no dot, so that no path leads out of the storage.
+_COMPONENT = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*", re.ASCII)
+# Files that `replacing` has not completed.
+_INCOMPLETE = ".*.part"
 
 
 class ArtifactFailed(PathfitError):
-    """An artifact that cannot be written or read; which one and why is told in one sentence."""
+    """Raised if an artifact cannot be written, read or removed."""
 
 
 class MissingArtifact(ArtifactFailed):
-    """An artifact that is not there (any more)."""
+    """Raised if an artifact does not exist, or no longer does."""
 
     def __init__(self, path: str):
         self.path = path
@@ -38,26 +38,36 @@ class MissingArtifact(ArtifactFailed):
 
 
 class Artifacts:
-    """A place of artifacts, each under a path that is relative to it.
+    """A storage of artifacts, each under a relative path.
 
-    A job's lie under its id and the attempt that made them, so that an attempt which is over can do
-    no harm; what was uploaded lies under its content's SHA-256, so that it never changes.
+    A job's artifacts are stored under its id and the attempt that made them, so that an attempt
+    that is over cannot overwrite those of its successor. Uploads are stored under the SHA-256 of
+    their content, so that they never change.
 
     Args:
-        url: a folder, made where absent, or an fsspec URL such as `s3://BUCKET/PREFIX`.
+        url: A folder, which is created if missing, or an fsspec URL such as `s3://BUCKET/PREFIX`.
 
     Raises:
-        ArtifactFailed: there is no such kind of place, or a package for it is missing.
+        ArtifactFailed: The kind of storage is unknown, or a package for it is missing.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     artifacts = Artifacts(folder)
+        ...     path = artifacts.write("job", 1, "result.json", b"{}")
+        ...     content = artifacts.read(path)
+        >>> path, content
+        ('job/1/result.json', b'{}')
     """
 
     def __init__(self, url: str | Path):
         import fsspec
 
         try:
-            # Without a memory of listings: other processes write here too.
+            # Without a cache of listings, as other processes write here too.
             self._files, self._root = fsspec.core.url_to_fs(str(url), use_listings_cache=False)
         except (ImportError, ValueError) as error:
-            raise ArtifactFailed(f"cannot keep artifacts at {url}: {error}") from error
+            raise ArtifactFailed(f"cannot store artifacts at {url}: {error}") from error
         self.url = str(url)
         self.folder = (
             Path(self._root)
@@ -68,27 +78,31 @@ class Artifacts:
     # Of jobs
 
     def write(self, job_id: str, attempt: int, name: str, content: bytes | Path) -> str:
-        """Keep a file of an attempt, whole or not at all.
+        """Store a file of an attempt, completely or not at all.
 
         Args:
-            job_id: the job's.
-            attempt: the one that made it.
-            name: the file's.
-            content: bytes, or the path of a file with them.
+            job_id: Id of the job.
+            attempt: Attempt that made the file.
+            name: Name of the file.
+            content: Content, or the path of a file with the content.
 
         Returns:
-            The path that `read` takes.
+            Path of the artifact, as `read` takes it.
 
         Raises:
-            ArtifactFailed: it cannot be written, such as on a full disk.
+            ArtifactFailed: The file cannot be written, such as on a full disk.
         """
         return self._put(f"{job_id}/{attempt}/{name}", content)
 
     def remove(self, job_id: str, attempt: int | None = None) -> None:
-        """Remove what an attempt left, or every attempt of a job; what is gone already is no error.
+        """Remove the artifacts of a job, if any.
+
+        Args:
+            job_id: Id of the job.
+            attempt: Attempt whose artifacts are removed. None removes those of all attempts.
 
         Raises:
-            ArtifactFailed: it cannot be removed.
+            ArtifactFailed: An artifact cannot be removed.
         """
         path = job_id if attempt is None else f"{job_id}/{attempt}"
         with suppress(MissingArtifact), self._failing("remove", path):
@@ -97,73 +111,81 @@ class Artifacts:
     # Of uploads
 
     def keep(self, content: bytes) -> tuple[str, str]:
-        """Keep an upload; its path and its SHA-256. The same content is kept once; raises
-        ArtifactFailed.
+        """Store an upload and return its path and its SHA-256; raises ArtifactFailed.
+
+        Equal contents are stored once.
         """
         digest = hashlib.sha256(content).hexdigest()
         path = f"{UPLOADS}/{digest}"
-        return (path if self.exists(path) else self._put(path, content)), digest
+        if not self.exists(path):
+            self._put(path, content)
+        return path, digest
 
     # Of both
 
     def read(self, path: str) -> bytes:
-        """The content of a path; raises MissingArtifact or ArtifactFailed."""
+        """Read an artifact; raises MissingArtifact or ArtifactFailed."""
         with self._failing("read", path):
             return bytes(self._files.cat_file(self._full(path)))
 
     @contextmanager
     def opened(self, path: str) -> Iterator[IO[bytes]]:
-        """A path's content as a file to read from, however long it is; raises as `read`."""
+        """Open an artifact of any size as a file; raises as `read`."""
         with self._failing("read", path), self._files.open(self._full(path), "rb") as file:
             yield file
 
     def local(self, path: str, folder: Path) -> Path:
-        """A file with a path's content on this machine: its own, or a copy in `folder`; raises as
-        `read`.
+        """Return a file on this machine with an artifact's content; raises as `read`.
+
+        Args:
+            path: Path of the artifact.
+            folder: Folder for a copy, if the storage is not a folder of this machine.
         """
         if self.folder is not None:
-            if not (found := Path(self._full(path))).is_file():
+            file = Path(self._full(path))
+            if not file.is_file():
                 raise MissingArtifact(path)
-            return found
+            return file
+
         copy = folder / path
         if not copy.is_file():
             with (
                 self.opened(path) as source,
-                replacing(copy) as beside,
-                open(beside, "wb") as target,
+                replacing(copy) as temporary,
+                open(temporary, "wb") as target,
             ):
                 shutil.copyfileobj(source, target)
         return copy
 
     def exists(self, path: str) -> bool:
-        """Whether there is something at a path; raises ArtifactFailed."""
+        """Return whether an artifact exists; raises ArtifactFailed."""
         with self._failing("read", path):
             return bool(self._files.exists(self._full(path)))
 
     def size(self, path: str) -> int:
-        """Bytes of a path's content; raises as `read`."""
+        """Return the size of an artifact in bytes; raises as `read`."""
         with self._failing("read", path):
             return int(self._files.size(self._full(path)))
 
     def paths(self) -> list[str]:
-        """Every path there is, sorted; half-written files are none."""
+        """List the paths of all artifacts in order, without incomplete files."""
         with self._failing("list", "."):
-            found = self._files.find(self._root)
-            relative = (str(path)[len(self._root) :].lstrip("/") for path in found)
+            files = self._files.find(self._root)
+            relative = (str(path)[len(self._root) :].lstrip("/") for path in files)
             return sorted(path for path in relative if not path.rpartition("/")[2].startswith("."))
 
     def sweep(self) -> None:
-        """Clear away what those who died while writing left half-written; nobody may be writing."""
-        for half in self.folder.rglob(_HALF) if self.folder is not None else ():
-            half.unlink(missing_ok=True)
+        """Remove incomplete files of processes that died; no other process may be writing."""
+        for path in self.folder.rglob(_INCOMPLETE) if self.folder is not None else ():
+            path.unlink(missing_ok=True)
 
     def check(self) -> None:
-        """Raise ArtifactFailed where nothing can be written, read or removed."""
+        """Raise ArtifactFailed if no artifact can be written, read or removed."""
         probe = f"check-{os.getpid()}"
         path = self.write(probe, 0, "probe", b"pathfit")
         try:
             if self.read(path) != b"pathfit":
-                raise ArtifactFailed(f"what is written to {self.url} reads back as something else")
+                raise ArtifactFailed(f"artifacts in {self.url} are not read as they were written")
         finally:
             self.remove(probe)
 
@@ -171,11 +193,11 @@ class Artifacts:
         full = self._full(path)
         with self._failing("write", path):
             if self.folder is not None:
-                with replacing(full) as beside:
+                with replacing(full) as temporary:
                     if isinstance(content, Path):
-                        shutil.copyfile(content, beside)
+                        shutil.copyfile(content, temporary)
                     else:
-                        beside.write_bytes(content)
+                        temporary.write_bytes(content)
             elif isinstance(content, Path):
                 self._files.put_file(str(content), full)
             else:
@@ -183,14 +205,14 @@ class Artifacts:
         return path
 
     def _full(self, path: str) -> str:
-        """The place of a path; no path leads out of ours."""
-        if not all(map(_PART.fullmatch, path.split("/"))):
+        """Return the full path of an artifact; raises ArtifactFailed if it is malformed."""
+        if not all(map(_COMPONENT.fullmatch, path.split("/"))):
             raise ArtifactFailed(f"not the path of an artifact: {path!r:.200}")
         return f"{self._root}/{path}"
 
     @contextmanager
     def _failing(self, verb: str, path: str) -> Iterator[None]:
-        """Tell every failure as ArtifactFailed."""
+        """Turn every failure of the block into ArtifactFailed."""
         try:
             yield
         except FileNotFoundError as error:
@@ -206,7 +228,7 @@ class Artifacts:
         except Exception as error:
             if self.folder is not None:
                 raise
-            # Each remote place has errors of its own, such as of credentials.
+            # Remote file systems have their own classes of errors, such as for credentials.
             raise self._failed(verb, path, error) from error
 
     def _failed(self, verb: str, path: str, error: BaseException) -> ArtifactFailed:

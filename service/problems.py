@@ -1,4 +1,4 @@
-"""Problem: what went wrong with a request, told as `application/problem+json` (RFC 9457)."""
+"""Answer errors as problems: `application/problem+json` (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from oneshot.errors import Infeasible
 from service.artifacts import ArtifactFailed, MissingArtifact
-from service.jobs import IllegalTransition, UnknownJob
+from service.jobs import IllegalTransition, JsonObject, UnknownJob
 from service.store import IdempotencyConflict, InvalidStore, QuotaExceeded
 from spaces.errors import PathfitError, UnknownName
 
@@ -25,16 +25,20 @@ _LOG = logging.getLogger(__name__)
 
 
 class Problem(PathfitError):
-    """A request that cannot be answered as asked.
+    """A request that cannot be fulfilled, with its answer.
 
     Args:
-        status: of the HTTP answer.
-        slug: names the kind of problem; the last part of its `type`.
-        title: the kind in words.
-        detail: this case in one sentence.
-        field: the part of the request that is to blame, dotted.
-        headers: of the HTTP answer.
-        members: more that the answer tells.
+        status: HTTP status of the answer.
+        slug: Identifier of the kind of problem, the last part of its `type`.
+        title: Name of the kind of problem.
+        detail: Description of this case in one sentence.
+        field: Dotted path of the faulty part of the request. None if no part of it is.
+        headers: HTTP headers of the answer.
+        members: Further members of the answer's JSON object.
+
+    Example:
+        >>> invalid("seed must not be negative", "seed").to_dict()["field"]
+        'seed'
     """
 
     def __init__(
@@ -47,54 +51,59 @@ class Problem(PathfitError):
         headers: Mapping[str, str] | None = None,
         **members: Any,
     ) -> None:
-        self.status, self.slug, self.title, self.field, self.members = (
-            status,
-            slug,
-            title,
-            field,
-            members,
-        )
+        self.status = status
+        self.slug = slug
+        self.title = title
+        self.field = field
+        self.members = members
         self.headers = dict(headers or {})
         super().__init__(detail)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON object of the answer."""
-        head = {
+    def to_dict(self) -> JsonObject:
+        """Return the JSON object of the answer."""
+        field = {} if self.field is None else {"field": self.field}
+        return {
             "type": f"urn:pathfit:problem:{self.slug}",
             "title": self.title,
             "status": self.status,
+            "detail": str(self),
+            **field,
+            **self.members,
         }
-        where = {} if self.field is None else {"field": self.field}
-        return {**head, "detail": str(self), **where, **self.members}
 
 
 def invalid(detail: str, field: str | None, **members: Any) -> Problem:
-    """A value that is not accepted, 422."""
+    """Return the problem of a value that is not accepted (422)."""
     return Problem(422, "invalid-value", "Invalid value", detail, field, **members)
 
 
 def busy(detail: str, seconds: int = 1) -> Problem:
-    """More is asked at once than the service does at once, 503; worth another try after some
-    seconds.
+    """Return the problem of too many requests at once (503).
+
+    Args:
+        detail: Description in one sentence.
+        seconds: Seconds after which the client should try again.
     """
     return Problem(503, "busy", "Busy", detail, headers={"Retry-After": str(seconds)})
 
 
 @contextmanager
 def blaming(field: str) -> Iterator[None]:
-    """Turn a PathfitError of the block into a Problem that names the request's field."""
+    """Turn a PathfitError of the block into a Problem that names the field of the request."""
     try:
         yield
     except Problem:
         raise
     except Infeasible as error:
-        members: dict[str, Any] = {
-            "metric": error.metric,
-            "maximum": error.maximum,
-            "least": error.least,
-        }
         raise Problem(
-            422, "infeasible", "Infeasible constraint", str(error), field, **members
+            422,
+            "infeasible",
+            "Infeasible constraint",
+            str(error),
+            field,
+            metric=error.metric,
+            maximum=error.maximum,
+            least=error.least,
         ) from error
     except UnknownName as error:
         raise Problem(
@@ -105,11 +114,11 @@ def blaming(field: str) -> Iterator[None]:
 
 
 def register(app: APIFlask, schemas: tuple[type[BaseModel], ...]) -> None:
-    """Have an application answer every error as a problem, whoever raised it.
+    """Make an application answer every error as a problem.
 
     Args:
-        app: the application.
-        schemas: models of requests, from which unknown fields learn the known ones.
+        app: The application.
+        schemas: Models of requests, to list the accepted fields where a field is unknown.
     """
 
     @app.errorhandler(HTTPError)
@@ -139,18 +148,20 @@ def register(app: APIFlask, schemas: tuple[type[BaseModel], ...]) -> None:
         _LOG.error(
             "the job store failed while answering %s %s: %s", request.method, request.path, error
         )
-        return respond(_away("the job store does not answer at present"))
+        return respond(_unavailable("the job store does not respond"))
 
     @app.errorhandler(Exception)
     def internal(error: Exception) -> Response:
         _LOG.exception("error while answering %s %s", request.method, request.path, exc_info=error)
         return respond(
-            Problem(500, "internal", "Internal error", "the service failed; its log tells why")
+            Problem(
+                500, "internal", "Internal error", "the service failed; see its log for the reason"
+            )
         )
 
 
 def respond(problem: Problem) -> Response:
-    """The HTTP answer of a problem."""
+    """Return the HTTP answer of a problem."""
     body = json.dumps(problem.to_dict())
     return Response(body, status=problem.status, content_type=MEDIA_TYPE, headers=problem.headers)
 
@@ -172,32 +183,32 @@ def _of_pathfit(error: PathfitError) -> Problem:
         return Problem(410, "gone", "Gone", str(error), "id")
     if isinstance(error, ArtifactFailed | InvalidStore):
         _LOG.error("while answering %s %s: %s", request.method, request.path, error)
-        return _away(str(error))
+        return _unavailable(str(error))
     return invalid(str(error), None)
 
 
 def too_many(detail: str, **members: Any) -> Problem:
-    """Somebody has asked for as many jobs as may be unfinished, 429."""
+    """Return the problem of a reached limit of unfinished jobs (429)."""
     return Problem(
         429, "too-many-jobs", "Too many jobs", detail, headers={"Retry-After": "5"}, **members
     )
 
 
-def _away(detail: str) -> Problem:
+def _unavailable(detail: str) -> Problem:
     return Problem(503, "store-away", "Store away", detail, headers={"Retry-After": "5"})
 
 
 def _of_http(error: HTTPException) -> Problem:
     code = error.code or 500
     slug = error.name.lower().replace(" ", "-")
-    # Flask hides what was wrong with a body's JSON behind a plain 400, but keeps it as the cause.
-    told = error.__cause__ if isinstance(error.__cause__, HTTPException) else error
-    detail = " ".join((told.description or error.name).split())
+    # Flask replaces an error in a body's JSON by a plain 400, which has the error as its cause.
+    source = error.__cause__ if isinstance(error.__cause__, HTTPException) else error
+    detail = " ".join((source.description or error.name).split())
     return Problem(code, slug, error.name, detail)
 
 
 def invalid_fields(error: ValidationError, model: type[BaseModel] | None) -> Problem:
-    """One problem of all faults that pydantic found; `detail` and `field` are the first's."""
+    """Combine the faults found by pydantic; `detail` and `field` are those of the first."""
     faults = []
     for fault in error.errors(include_url=False):
         field = ".".join(map(str, fault["loc"])) or None
@@ -207,32 +218,30 @@ def invalid_fields(error: ValidationError, model: type[BaseModel] | None) -> Pro
     return invalid(str(first["detail"]), first["field"], **members)
 
 
-def _sentence(fault: dict[str, Any], field: str | None, model: type[BaseModel] | None) -> str:
-    where = field or "the body"
+def _sentence(fault: JsonObject, field: str | None, model: type[BaseModel] | None) -> str:
+    location = field or "the body"
     if fault["type"] == "missing":
-        return f"{where} is missing"
+        return f"{location} is missing"
     if fault["type"] == "extra_forbidden":
         known = _fields(model, fault["loc"][:-1]) if model is not None else []
-        return f"unknown field {where!r:.80}; there is: {', '.join(known)}"
+        return f"unknown field {location!r:.80}; available: {', '.join(known)}"
     message = fault["msg"]
-    return f"{where}: {message[:1].lower()}{message[1:]}, not {fault['input']!r:.80}"
+    return f"{location}: {message[:1].lower()}{message[1:]}, not {fault['input']!r:.80}"
 
 
 def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The fields of the model at a path below `model`."""
-    for part in path:
-        annotation: Any = model.model_fields[str(part)].annotation
-        options = (
-            get_args(annotation)
-            if get_origin(annotation) in (Union, types.UnionType)
-            else (annotation,)
-        )
-        below = [
+    """Return the fields of the model at a path below `model`."""
+    for name in path:
+        annotation: Any = model.model_fields[str(name)].annotation
+        # An optional model is annotated as a union with None.
+        is_union = get_origin(annotation) in (Union, types.UnionType)
+        options = get_args(annotation) if is_union else (annotation,)
+        models = [
             option
             for option in options
             if isinstance(option, type) and issubclass(option, BaseModel)
         ]
-        if not below:
+        if not models:
             return []
-        model = below[0]
+        model = models[0]
     return list(model.model_fields)

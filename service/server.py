@@ -1,6 +1,4 @@
-"""`python -m service.server`: answers requests with gunicorn; the service's supervisor starts
-it.
-"""
+"""`python -m service.server`: the web process, started by the service's supervisor."""
 
 from __future__ import annotations
 
@@ -26,9 +24,10 @@ from service.processes.child_process import read_order
 from service.processes.listening import WebOrder
 
 GRACE = 1
-"""Seconds that requests get to end when the service stops."""
+"""Seconds in which requests may end when the service stops."""
 
-_PROTOCOL = (
+# gunicorn's errors of the protocol -> status and title of the answer.
+_PROTOCOL_ERRORS = (
     (errors.LimitRequestLine, 414, "URI Too Long"),
     (errors.LimitRequestHeaders, 431, "Request Header Fields Too Large"),
     (errors.ExpectationFailed, 417, "Expectation Failed"),
@@ -38,18 +37,19 @@ _PROTOCOL = (
 
 
 class Server(BaseApplication):
-    """gunicorn with our settings: one gthread worker, which never runs jobs.
+    """A gunicorn server with one threaded worker, which never runs jobs itself.
 
     Args:
-        order: the supervisor's.
+        order: Order of the supervisor: the settings and the socket to serve on.
     """
 
     def __init__(self, order: WebOrder):
-        self.order, self.settings = order, order.settings
+        self.order = order
+        self.settings = order.settings
         super().__init__()
 
     def load_config(self) -> None:
-        """Tell gunicorn how to serve."""
+        """Configure gunicorn."""
         options: dict[str, Any] = {
             "bind": f"fd://{self.order.handle}",
             "worker_class": "service.server.WebWorker",
@@ -75,11 +75,11 @@ class Server(BaseApplication):
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """The application; called in the web process."""
+        """Create the application; gunicorn calls this in the worker."""
         return create_app(self.settings)
 
     def begin(self, worker: ThreadWorker) -> None:
-        """In the worker, before it takes requests: see that a stop is seen at once."""
+        """Prepare the worker, so that waiting requests end as soon as a stop is signalled."""
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
         logs.to_file(self.settings.data / "logs", "web")
         service = service_of(worker.app.wsgi())
@@ -90,40 +90,39 @@ class Server(BaseApplication):
             click.echo(f"serving at {self.order.url}")
 
     def end(self, _arbiter: object, worker: ThreadWorker) -> None:
-        """Close the store; gunicorn calls this in the worker, and in its own process for one that
-        is dead.
-        """
+        """Close the store when the worker exits."""
+        # gunicorn also calls this in its own process if a worker died.
         if worker.pid == os.getpid() and self.callable is not None:
             service_of(self.callable).stop()
 
 
 def _stop_first(number: signal.Signals, service: Service) -> None:
-    """Have a signal release those who wait for results before gunicorn waits for them."""
-    then = signal.getsignal(number)
+    """Make a signal end waiting requests before gunicorn's own handler waits for them."""
+    next_handler = signal.getsignal(number)
 
     def handle(received: int, frame: FrameType | None) -> None:
-        # From a thread: what the signal interrupted may hold the very lock that setting the event
-        # needs.
+        # In a thread: the interrupted code may hold the lock that setting the event needs.
         threading.Thread(target=service.stopping.set).start()
-        if callable(then):
-            then(received, frame)
+        if callable(next_handler):
+            next_handler(received, frame)
 
     signal.signal(number, handle)
 
 
 class WebWorker(ThreadWorker):
-    """gunicorn's gthread worker, with problems in place of its HTML pages."""
+    """A gthread worker of gunicorn that answers problems rather than HTML pages."""
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answer a request that is no HTTP, or an error outside of the application."""
+        """Answer a request that is not valid HTTP, or an error outside the application."""
         status, title = next(
-            ((code, name) for kind, code, name in _PROTOCOL if isinstance(exc, kind)), (500, "")
+            ((code, name) for kind, code, name in _PROTOCOL_ERRORS if isinstance(exc, kind)),
+            (500, ""),
         )
         if status == 500:
             self.log.exception("Error handling a request")
             title = "Internal Server Error"
         detail = (
-            "the service failed; its log tells why"
+            "the service failed; see its log for the reason"
             if status == 500
             else " ".join(str(exc).split())[:300] or title
         )
@@ -133,11 +132,11 @@ class WebWorker(ThreadWorker):
         try:
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         except OSError:
-            self.log.debug("the client had gone")
+            self.log.debug("the client has closed the connection")
 
 
 def main() -> None:
-    """Answer requests until told to stop, or until the supervisor dies."""
+    """Serve requests until a signal stops the process, or until the supervisor dies."""
     Server(read_order(lambda: os.kill(os.getpid(), signal.SIGTERM))).run()
 
 

@@ -35,10 +35,10 @@ blueprint = APIBlueprint("architectures", __name__, url_prefix="/search", tag="s
 @blueprint.get("/<job_id>/architectures/<int:place>")
 @blueprint.input(ArchitectureQuery, location="query", arg_name="query")
 @blueprint.doc(
-    summary="A network that a search found",
+    summary="A network of a search",
     description=(
-        "`place` counts from 0, best first, on the front or among all candidates. ONNX is of"
-        " the network as it is before training, for measuring it on a device; with"
+        "`place` counts from 0, best first, on the front or among all candidates. ONNX has"
+        " untrained weights, for measuring the network on a device; with"
         " `weights=supernet` it has the weights and statistics of its path in the supernet that"
         " guided the search."
     ),

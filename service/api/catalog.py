@@ -117,7 +117,7 @@ def space(name: str) -> Known:
 @blueprint.input(SpaceQuery, location="query", arg_name="query")
 @blueprint.output(Bounds)
 @blueprint.doc(
-    summary="What a space's networks cost at least and at most on a device",
+    summary="Least and greatest costs of a space's networks on a device",
     responses=reading(404, 409, 422),
 )
 def bounds(name: str, query: SpaceQuery) -> Bounds:

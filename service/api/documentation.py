@@ -14,19 +14,17 @@ Answers: TypeAlias = dict[int | str, dict[str, str | dict[str, dict[str, Any]]]]
 """Status -> the OpenAPI description of the answer."""
 
 _DESCRIPTIONS = {
-    400: (
-        "The request is not what HTTP or JSON call well-formed, or its Host is not this service's."
-    ),
-    401: "No token or session that is accepted.",
-    403: "A page of another site asks for a change.",
-    404: "There is no such thing, or it is another owner's.",
-    409: "What is asked for is at odds with how things stand.",
-    410: "The file is gone.",
+    400: ("The request is malformed, or its Host is not a name of this service."),
+    401: "There is no valid token or session.",
+    403: "A page of another site requests a change.",
+    404: "Not found, or of another owner.",
+    409: "The request conflicts with the current state.",
+    410: "The file no longer exists.",
     413: "The body is too large.",
     415: "The body is not application/json.",
     422: "A value is not accepted, or a constraint cannot be met; `field` names it.",
-    429: "There are as many unfinished jobs as there may be; `Retry-After` says when to try again.",
-    503: "The service cannot do it at present; `Retry-After` says when to try again.",
+    429: "The limit of unfinished jobs is reached; `Retry-After` is when to try again.",
+    503: "The service is not available or busy; `Retry-After` is when to try again.",
 }
 _ALWAYS = (400, 401, 503)
 _WITH_BODY = (403, 413, 415, 422)
@@ -90,7 +88,7 @@ _KEY = _header(
     {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 )
 _LAST_EVENT = _header(
-    "Last-Event-ID", "Go on behind this event.", {"type": "integer", "minimum": 0}
+    "Last-Event-ID", "Resume after this event.", {"type": "integer", "minimum": 0}
 )
 _HEADERS = {
     ("/search", "post"): (_PREFER, _KEY),
@@ -107,9 +105,9 @@ _PUBLIC = {("/healthz", "get"), ("/readyz", "get"), ("/session", "post")}
 def complete_openapi(app: APIFlask) -> None:
     """Add access, headers and problems to the OpenAPI file of an application."""
     app.description = (
-        "Searches for the network that fits a device, as durable jobs. Where tokens are used, each"
-        " sees and cancels its own jobs only. Every problem is application/problem+json (RFC 9457)"
-        " and names the field to blame."
+        "Searches for the network that fits a device, as durable jobs. A token gives access to"
+        " its own jobs only. Every problem is application/problem+json (RFC 9457)"
+        " and names the faulty field."
     )
     app.security_schemes = {
         "token": {

@@ -32,7 +32,9 @@ _MAX_EVENT = 1 << 31
 
 _ANSWERS = reading(404, 422) | {
     **content("Events `state`, `progress` and `result`; the stream ends with the job", MEDIA_TYPE),
-    204: {"description": "The job is over and every event was sent: a browser does not ask again"},
+    204: {
+        "description": "The job is over and every event was sent, so that browsers do not reconnect"
+    },
 }
 
 blueprint = APIBlueprint("events", __name__, tag="events")
@@ -40,9 +42,7 @@ blueprint = APIBlueprint("events", __name__, tag="events")
 
 @blueprint.get("/search/<job_id>/events")
 @blueprint.input(EventQuery, location="query", arg_name="query")
-@blueprint.doc(
-    summary="What happens to a search: progress, best so far, result", responses=_ANSWERS
-)
+@blueprint.doc(summary="Events of a search: progress, best score and result", responses=_ANSWERS)
 def search(job_id: str, query: EventQuery) -> Response:
     """Stream the events of a search."""
     return _stream(job_id, "search", query)
@@ -50,7 +50,7 @@ def search(job_id: str, query: EventQuery) -> Response:
 
 @blueprint.get("/jobs/<job_id>/events")
 @blueprint.input(EventQuery, location="query", arg_name="query")
-@blueprint.doc(summary="What happens to a job: states, progress, result", responses=_ANSWERS)
+@blueprint.doc(summary="Events of a job: states, progress and result", responses=_ANSWERS)
 def job(job_id: str, query: EventQuery) -> Response:
     """Stream the events of a job of any kind."""
     return _stream(job_id, None, query)

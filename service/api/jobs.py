@@ -14,7 +14,7 @@ from service.problems import Problem
 from service.schemas.jobs import JobList, JobStatus, KindQuery, PredictorRequest, RetrainRequest
 from service.security.caller import owner
 
-_ACCEPTED = "Accepted; Location tells where to follow it"
+_ACCEPTED = "Accepted; Location is the URL of the job"
 
 blueprint = APIBlueprint("jobs", __name__, tag="jobs")
 
@@ -34,7 +34,7 @@ def index(query: KindQuery) -> JobList:
 
 @blueprint.get("/jobs/<job_id>")
 @blueprint.output(JobStatus)
-@blueprint.doc(summary="A job: where it stands, and what came of it", responses=reading(404))
+@blueprint.doc(summary="A job with its state and its result", responses=reading(404))
 def show(job_id: str) -> JobStatus:
     """Report a job."""
     return job_to_status(get_job(current_service(), job_id))
@@ -50,7 +50,7 @@ def cancel(job_id: str) -> JobStatus:
 
 @blueprint.get("/jobs/<job_id>/artifact")
 @blueprint.doc(
-    summary="What a job left: a predictor, the weights of a network, the full result of a search",
+    summary="File of a job: a predictor, the weights of a network, or the full result of a search",
     responses=reading(404, 409, 410) | content("The file", "application/octet-stream"),
 )
 def artifact(job_id: str) -> Response:

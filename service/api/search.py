@@ -17,9 +17,7 @@ from service.schemas.jobs import JobStatus, SearchList
 from service.schemas.search import Detail, SearchRequest
 from service.security.caller import owner
 
-IN_TIME: Answers = {
-    200: {"description": "The job was done in time; the body is the same, with its result."}
-}
+IN_TIME: Answers = {200: {"description": "The job ended in time; the body has its result."}}
 _WAIT = "With `Prefer: wait=N` the answer waits up to N seconds, at most 30, for the search's end."
 
 blueprint = APIBlueprint("search", __name__, url_prefix="/search", tag="search")
@@ -28,9 +26,9 @@ blueprint = APIBlueprint("search", __name__, url_prefix="/search", tag="search")
 @blueprint.post("")
 @blueprint.input(SearchRequest, arg_name="body")
 @blueprint.output(
-    JobStatus, status_code=202, description="Accepted; Location tells where to follow it"
+    JobStatus, status_code=202, description="Accepted; Location is the URL of the job"
 )
-@blueprint.doc(summary="Ask for a search", description=_WAIT, responses=writing(409, 429) | IN_TIME)
+@blueprint.doc(summary="Request a search", description=_WAIT, responses=writing(409, 429) | IN_TIME)
 def create(body: SearchRequest) -> Accepted:
     """Check a search and put it into the queue."""
     service = current_service()
@@ -54,7 +52,7 @@ def index(query: JobQuery) -> SearchList:
 @blueprint.input(Detail, location="query", arg_name="detail")
 @blueprint.output(JobStatus)
 @blueprint.doc(
-    summary="A search: where it stands, and what it found",
+    summary="A search with its state and its result",
     description=_WAIT,
     responses=reading(404, 410, 422),
 )

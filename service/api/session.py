@@ -40,7 +40,7 @@ def create(body: SessionRequest) -> Response:
 
 @blueprint.get("")
 @blueprint.output(SessionInfo)
-@blueprint.doc(summary="Whom this browser is known as", responses=reading(404))
+@blueprint.doc(summary="The session of this browser", responses=reading(404))
 def show() -> SessionInfo:
     """Return the name of the token that the request was sent with."""
     if g.token is None:

@@ -1,1 +1,1 @@
-"""The catalogue of spaces, tables, evaluations and predictors."""
+"""Catalog of the spaces, tables, guides, evaluations and data sets that requests may name."""

@@ -1,4 +1,4 @@
-"""Catalog: the spaces, tables, guides and data sets that a request may name."""
+"""The catalog: spaces, tables, guides and data sets that a request may name."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from service.catalog.supernets import SupernetRun, trained_supernets
+from service.jobs import JsonObject
 from service.settings import Settings
 from spaces import registry
 from spaces.architecture import Architecture
@@ -29,18 +30,18 @@ if TYPE_CHECKING:
 
 
 class ChangedFile(PathfitError):
-    """A file is no longer what a search was accepted with."""
+    """Raised if a file changed after a search with it was accepted."""
 
 
 @dataclass(frozen=True)
 class FileReference:
-    """A file with its content's identity, so that a search run later or again uses the same.
+    """A file pinned by its content, so that a job that runs later or again uses the same.
 
     Args:
-        name: what a request calls it.
-        path: absolute.
-        sha256: of the content.
-        artifact: of an upload its path among the artifacts, for machines that do not have `path`.
+        name: Name that requests use.
+        path: Absolute path of the file.
+        sha256: SHA-256 of the content.
+        artifact: Path among the artifacts, for machines without `path`. None unless uploaded.
     """
 
     name: str
@@ -50,48 +51,49 @@ class FileReference:
 
     @classmethod
     def from_path(cls, name: str, path: Path, artifact: str | None = None) -> FileReference:
-        """The reference of a file as it is now; raises InvalidFile where it cannot be read."""
+        """Pin a file to its current content; raises InvalidFile if it cannot be read."""
         return cls(name, str(path.resolve()), digest(path), artifact)
 
     def checked(self) -> Path:
-        """The path, if the content is still the same; raises ChangedFile or InvalidFile."""
+        """Return the path if the content is unchanged; raises ChangedFile or InvalidFile."""
         if digest(Path(self.path)) != self.sha256:
             raise ChangedFile(
                 f"the file {self.path} of {self.name!r} was changed after this search was accepted"
             )
         return Path(self.path)
 
-    def to_dict(self) -> dict[str, Any]:
-        """The JSON object."""
+    def to_dict(self) -> JsonObject:
+        """Return the JSON object."""
         return asdict(self)
 
 
 class Catalog:
-    """Looks names up in listings only, so that no name from a request ever becomes a path.
+    """Resolves the names of requests.
+
+    Names are looked up in listings only, so that no name of a request ever becomes a path.
 
     Args:
-        settings: where tables, predictors and supernets lie.
-        uploads: what was uploaded; None: nothing.
+        settings: Folders of tables, predictors and supernets, and the data sets.
+        uploads: Uploaded files. None for none.
     """
 
     def __init__(self, settings: Settings, uploads: Uploads | None = None):
-        self._settings, self.uploads = settings, uploads
+        self._settings = settings
+        self.uploads = uploads
 
     # Tables
 
     def tables(self) -> dict[str, Path]:
-        """Name -> file of every table; folders come before uploads where both hold the same
-        name.
-        """
+        """Map the names of tables to files; folders precede uploads of the same name."""
         return self._with_uploads("table", store.available(self._settings.tables))
 
     def table(self, name: str) -> tuple[LookupTable, FileReference]:
-        """The table of a name with its file; raises UnknownName or InvalidTable."""
+        """Read a table; raises UnknownName or InvalidTable."""
         reference = self._reference("table", name, store.available(self._settings.tables))
         return read_table(reference), reference
 
     def tables_of(self, space: str) -> list[str]:
-        """Names of the tables whose networks were of a space; unreadable files are passed over."""
+        """List the tables of a space, without unreadable files."""
         names = []
         for name in self.tables():
             try:
@@ -104,16 +106,16 @@ class Catalog:
     # Predictors
 
     def predictors(self) -> dict[str, Path]:
-        """Name -> file of every predictor; the first folder wins where two hold the same name."""
+        """Map the names of predictors to files; the first folder with a name precedes."""
         return self._with_uploads("predictor", self._predictor_files())
 
     def predictor(self, name: str) -> tuple[str, FileReference]:
-        """The space and the file of a predictor; raises UnknownName or InvalidFile."""
+        """Return the space and the file of a predictor; raises UnknownName or InvalidFile."""
         reference = self._reference("predictor", name, self._predictor_files())
         return space_of_predictor(Path(reference.path)), reference
 
     def predictors_of(self, space: str) -> list[str]:
-        """Names of the predictors that score a space; unreadable files are passed over."""
+        """List the predictors of a space, without unreadable files."""
         names = []
         for name, path in self.predictors().items():
             try:
@@ -124,119 +126,118 @@ class Catalog:
         return names
 
     def _predictor_files(self) -> dict[str, Path]:
-        found: dict[str, Path] = {}
-        for place in self._settings.predictors:
-            for path in sorted(place.glob("*.safetensors")) if place.is_dir() else [place]:
+        files: dict[str, Path] = {}
+        for location in self._settings.predictors:
+            paths = sorted(location.glob("*.safetensors")) if location.is_dir() else [location]
+            for path in paths:
                 if path.is_file() and path.suffix == ".safetensors":
-                    found.setdefault(path.stem, path)
-        return found
+                    files.setdefault(path.stem, path)
+        return files
 
     # Supernets
 
     def supernets(self) -> dict[str, SupernetRun]:
-        """Name -> run of every finished training of a supernet."""
+        """Map names to the runs of trained supernets."""
         return trained_supernets(self._settings.supernets)
 
     def supernet(self, name: str) -> tuple[SupernetRun, FileReference]:
-        """A supernet's run and its weights' file; raises UnknownName or InvalidFile."""
-        known = self.supernets()
-        if name not in known:
-            raise UnknownName("supernet", name, known)
-        return known[name], FileReference.from_path(name, known[name].weights)
+        """Return a supernet's run and its weights; raises UnknownName or InvalidFile."""
+        runs = self.supernets()
+        if name not in runs:
+            raise UnknownName("supernet", name, runs)
+        return runs[name], FileReference.from_path(name, runs[name].weights)
 
     # Evaluations and data sets
 
     def evaluations(self, name: str) -> FileReference:
-        """The file of uploaded evaluations; raises UnknownName."""
+        """Return the file of uploaded evaluations; raises UnknownName."""
         return self._reference("evaluations", name, {})
 
     def data_set(self, name: str) -> str:
-        """What `--data` of the command line calls a data set; raises UnknownName."""
-        known = self._settings.data_sets
-        if name not in known:
-            raise UnknownName("data set", name, sorted(known))
-        return known[name]
+        """Return a data set as `--data` of the command line takes it; raises UnknownName."""
+        data_sets = self._settings.data_sets
+        if name not in data_sets:
+            raise UnknownName("data set", name, sorted(data_sets))
+        return data_sets[name]
 
     def data_sets(self) -> list[str]:
-        """The data sets that a retraining may name."""
+        """List the data sets that a retraining may name."""
         return sorted(self._settings.data_sets)
 
     # Files
 
     def get_local_file(self, kind: str, name: str) -> FileReference | None:
-        """The file of a name in the service's own folders, uploads apart."""
-        own = {
+        """Return the file of a name in the service's own folders, not among uploads; or None."""
+        local_files = {
             "table": lambda: store.available(self._settings.tables),
             "predictor": self._predictor_files,
         }
-        path = own[kind]().get(name) if kind in own else None
+        path = local_files[kind]().get(name) if kind in local_files else None
         return None if path is None else FileReference.from_path(name, path)
 
-    def _with_uploads(self, kind: str, own: dict[str, Path]) -> dict[str, Path]:
+    def _with_uploads(self, kind: str, local_files: dict[str, Path]) -> dict[str, Path]:
+        files = dict(local_files)
         for name, version in self.uploaded(kind).items():
             if self.uploads is not None:
-                own.setdefault(name, self.uploads.path(version))
-        return own
+                files.setdefault(name, self.uploads.path(version))
+        return files
 
-    def _reference(self, kind: str, name: str, own: dict[str, Path]) -> FileReference:
-        if name in own:
-            return FileReference.from_path(name, own[name])
+    def _reference(self, kind: str, name: str, local_files: dict[str, Path]) -> FileReference:
+        if name in local_files:
+            return FileReference.from_path(name, local_files[name])
+
         uploaded = self.uploaded(kind)
         if name not in uploaded or self.uploads is None:
-            raise UnknownName(kind, name, sorted({*own, *uploaded}))
+            raise UnknownName(kind, name, sorted({*local_files, *uploaded}))
         version = uploaded[name]
         return FileReference(
             name, str(self.uploads.path(version).resolve()), version.sha256, version.artifact
         )
 
     def uploaded(self, kind: str) -> dict[str, FileVersion]:
-        """Name -> newest version of what was uploaded of a kind."""
+        """Map the names of a kind's uploads to their newest versions."""
         return {} if self.uploads is None else self.uploads.latest(kind)
 
     # Spaces
 
     def spaces(self) -> list[str]:
-        """The registered spaces, and those with other parameters that a predictor or a supernet was
-        trained on.
-        """
+        """List the registered spaces, and those that predictors and supernets were trained on."""
         return sorted(
             {
                 *registry.available(),
-                *self._trained(),
+                *self._predictor_spaces(),
                 *(run.space for run in self.supernets().values()),
             }
         )
 
     def space(self, name: str) -> SearchSpace:
-        """The space of a name of `spaces()`; raises UnknownName.
+        """Return a space of `spaces()`; raises UnknownName.
 
-        A name with arbitrary parameters is not built: it could ask for a space of any size.
+        Other names are refused, as their parameters could describe a space of any size.
         """
-        known = self.spaces()
-        if name not in known:
-            raise UnknownName("space", name, known)
+        names = self.spaces()
+        if name not in names:
+            raise UnknownName("space", name, names)
         return registry.get(name)
 
     def architecture(self, value: object) -> Architecture:
-        """The architecture of a JSON object, of a space that there is; raises PathfitError."""
+        """Read the JSON object of an architecture of a known space; raises PathfitError."""
         if isinstance(value, Mapping) and isinstance(value.get("space"), str):
             self.space(value["space"])
         return Architecture.from_dict(value)
 
-    def _trained(self) -> set[str]:
-        found = set()
+    def _predictor_spaces(self) -> set[str]:
+        spaces = set()
         for path in self.predictors().values():
             try:
-                found.add(space_of_predictor(path))
+                spaces.add(space_of_predictor(path))
             except PathfitError:
                 continue
-        return found
+        return spaces
 
 
 def read_table(reference: FileReference) -> LookupTable:
-    """The table of a reference, read once as long as its content stays the same; raises
-    InvalidTable.
-    """
+    """Read a table, cached by its content; raises InvalidTable."""
     return _table(reference.path, reference.sha256)
 
 
@@ -249,31 +250,37 @@ def _table(path: str, _sha256: str) -> LookupTable:
 def device_model(
     reference: FileReference, space: SearchSpace, metric: str = "latency_ms"
 ) -> CostModel:
-    """The cost model of a table on a space, fitted once; raises InvalidTable, MissingBlock or
-    MissingFigures.
+    """Fit the cost model of a table on a space, cached.
+
+    Raises:
+        InvalidTable: The table cannot be read.
+        MissingBlock: The table lacks a block of the space.
+        MissingFigures: The table has no figures of the metric.
     """
     return read_table(reference).cost_model(space, metric)
 
 
 def device_models(reference: FileReference, space: SearchSpace) -> dict[str, CostModel]:
-    """Metric -> cost model of all that a table tells of a space; raises InvalidTable or
-    MissingBlock.
+    """Map every metric that a table has of a space to its cost model.
+
+    Raises:
+        InvalidTable: The table cannot be read.
+        MissingBlock: The table lacks a block of the space.
     """
-    found: dict[str, CostModel] = {}
+    models: dict[str, CostModel] = {}
     for metric in MEASURED:
         with suppress(MissingFigures):
-            found[metric] = device_model(reference, space, metric)
-    return found
+            models[metric] = device_model(reference, space, metric)
+    return models
 
 
 def space_of_predictor(path: Path) -> str:
-    """The space that a predictor's file was trained on, from its header alone; raises
-    InvalidFile.
-    """
+    """Read the space of a predictor from its file's header; raises InvalidFile."""
     try:
         status = path.stat()
     except OSError as error:
         raise InvalidFile(f"cannot read {path}: {error.strerror}") from error
+    # Cached by time and size, so that a replaced file is read again.
     return _predictor_space(path, status.st_mtime_ns, status.st_size)
 
 
@@ -281,16 +288,17 @@ def space_of_predictor(path: Path) -> str:
 def _predictor_space(path: Path, _modified: int, _size: int) -> str:
     from safetensors import SafetensorError, safe_open
 
-    # Only the header is read: the tensors would need torch, which this process does without.
+    # Only the header: the tensors would need torch, which the web process does not import.
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise InvalidFile(f"{path} is not a predictor's file: {error}") from error
+        raise InvalidFile(f"{path} is not a file of a predictor: {error}") from error
+    # The space is a field of the metadata itself, or of a JSON object in one of its values.
     for head in (metadata, *map(_parsed, metadata.values())):
         if isinstance(head, dict) and isinstance(head.get("space"), str):
             return str(head["space"])
-    raise InvalidFile(f"{path} is not a predictor's file: its header names no space")
+    raise InvalidFile(f"{path} is not a file of a predictor: its header has no field `space`")
 
 
 def _parsed(text: str) -> object:

@@ -1,9 +1,9 @@
-"""Supernets that a request may name: the runs of finished trainings, read without torch."""
+"""Trained supernets that a request may name, found without importing torch."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,50 +11,52 @@ from typing import Any
 from spaces.errors import InvalidFile
 from spaces.files import read_text
 
-_SETTINGS, _WEIGHTS = "run.json", "weights.safetensors"
+_SETTINGS = "run.json"
+_WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True)
 class SupernetRun:
-    """The folder of a supernet's finished training.
+    """The finished training of a supernet.
 
     Args:
-        name: what a request calls it.
-        space: canonical name.
-        weights: the file of the trained weights.
-        data: what it was trained on, as the run recorded it.
+        name: Name that requests use.
+        space: Canonical name of the space.
+        weights: File of the trained weights.
+        data: Settings of the data set, as the run recorded them.
     """
 
     name: str
     space: str
     weights: Path
-    data: dict[str, Any]
+    data: Mapping[str, Any]
 
 
-def trained_supernets(places: tuple[Path, ...]) -> dict[str, SupernetRun]:
-    """Name -> run; the name is the folder's, and the first place wins where two hold the same.
+def trained_supernets(locations: tuple[Path, ...]) -> dict[str, SupernetRun]:
+    """Map the names of trained supernets, which are those of their folders, to their runs.
 
     Args:
-        places: folders of runs, or folders that hold such folders.
+        locations: Folders of runs, or folders that contain such folders. The first run of a name
+            precedes.
     """
-    found: dict[str, SupernetRun] = {}
-    for folder in _folders(places):
+    runs: dict[str, SupernetRun] = {}
+    for folder in _folders(locations):
         run = _read(folder)
         if run is not None:
-            found.setdefault(run.name, run)
-    return found
+            runs.setdefault(run.name, run)
+    return runs
 
 
-def _folders(places: tuple[Path, ...]) -> Iterator[Path]:
-    for place in places:
-        if (place / _SETTINGS).is_file():
-            yield place
-        elif place.is_dir():
-            yield from sorted(settings.parent for settings in place.glob(f"*/{_SETTINGS}"))
+def _folders(locations: tuple[Path, ...]) -> Iterator[Path]:
+    for location in locations:
+        if (location / _SETTINGS).is_file():
+            yield location
+        elif location.is_dir():
+            yield from sorted(settings.parent for settings in location.glob(f"*/{_SETTINGS}"))
 
 
 def _read(folder: Path) -> SupernetRun | None:
-    """The run of a folder; None where it is another's, unfinished or unreadable."""
+    """Read the run of a folder; None if it is of another kind, unfinished or unreadable."""
     weights = folder / _WEIGHTS
     try:
         settings = json.loads(read_text(folder / _SETTINGS))

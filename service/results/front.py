@@ -1,4 +1,4 @@
-"""The front of a search as a picture and as a table."""
+"""Write the front of a search as a picture or as a table."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import Any
 
 from tables.metrics import unit_of
 
-INK, ACCENT = "#20303c", "#d1495b"
+INK = "#20303c"
+ACCENT = "#d1495b"
 
-_ONE = threading.Lock()  # matplotlib's settings and fonts are the whole process's
+# matplotlib's settings and fonts are shared by all threads.
+_DRAWING_LOCK = threading.Lock()
 
 
 def to_csv(result: Mapping[str, Any]) -> str:
-    """A line for each network of the front, best first: place, score, deviation, costs, then its
-    choices.
+    """Write one line per network, best first: place, score, deviation, costs and choices.
 
     Args:
-        result: a search's, as `SearchResult.to_dict` gives it.
+        result: Result of a search, as `SearchResult.to_dict` returns it.
     """
     front = result["front"]
     costs = list(front[0]["costs"]) if front else []
@@ -28,40 +29,44 @@ def to_csv(result: Mapping[str, Any]) -> str:
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow(["place", "score", "deviation", *costs, *choices])
-    for place, found in enumerate(front):
-        numbers = [found["score"], found["deviation"], *(found["costs"][name] for name in costs)]
-        lines.writerow(
-            [place, *numbers, *(found["architecture"]["choices"][name] for name in choices)]
-        )
+    for index, network in enumerate(front):
+        numbers = [network["costs"][name] for name in costs]
+        candidates = [network["architecture"]["choices"][name] for name in choices]
+        lines.writerow([index, network["score"], network["deviation"], *numbers, *candidates])
     return text.getvalue()
 
 
-def to_picture(result: Mapping[str, Any], ending: str) -> bytes:
-    """The scores of the front with their deviations over the first objective.
+def to_picture(result: Mapping[str, Any], file_format: str) -> bytes:
+    """Draw the scores of the front, with their deviations, over the first objective.
 
     Args:
-        result: a search's, as `SearchResult.to_dict` gives it.
-        ending: svg or png.
+        result: Result of a search, as `SearchResult.to_dict` returns it.
+        file_format: `svg` or `png`.
     """
-    with _ONE:
-        return _drawn(result, ending)
+    with _DRAWING_LOCK:
+        return _draw(result, file_format)
 
 
-def _drawn(result: Mapping[str, Any], ending: str) -> bytes:
+def _draw(result: Mapping[str, Any], file_format: str) -> bytes:
     import matplotlib
     from matplotlib.figure import Figure
 
-    front, objective = result["front"], result["objectives"][0]
-    costs = [found["costs"][objective] for found in front]
+    front = result["front"]
+    objective = result["objectives"][0]
+    costs = [network["costs"][objective] for network in front]
     metric, _, device = objective.partition("@")
-    million = max(costs, default=0.0) >= 1e6
-    scale, unit = (1e6, f"million {unit_of(metric)}") if million else (1.0, unit_of(metric))
+    scale = 1.0
+    unit = unit_of(metric)
+    if max(costs, default=0.0) >= 1e6:
+        scale = 1e6
+        unit = f"million {unit}"
+
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     axes.errorbar(
         [cost / scale for cost in costs],
-        [found["score"] for found in front],
-        yerr=[found["deviation"] for found in front],
+        [network["score"] for network in front],
+        yerr=[network["deviation"] for network in front],
         fmt="o-",
         drawstyle="steps-post",
         color=ACCENT,
@@ -81,8 +86,8 @@ def _drawn(result: Mapping[str, Any], ending: str) -> bytes:
     axes.legend(loc="lower right", framealpha=0.9)
     axes.grid(alpha=0.2)
     target = io.BytesIO()
-    # Text stays text, and the same front gives the same file.
-    metadata = {"Date": None} if ending == "svg" else {}
+    # Text is not converted to paths, and equal fronts give equal files.
+    metadata = {"Date": None} if file_format == "svg" else {}
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "pathfit"}):
-        figure.savefig(target, format=ending, dpi=130, metadata=metadata)
+        figure.savefig(target, format=file_format, dpi=130, metadata=metadata)
     return target.getvalue()

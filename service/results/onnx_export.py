@@ -1,8 +1,7 @@
-"""Export of found networks to ONNX, each in a process of its own: torch's exporter is not for
-several threads.
+"""Export networks to ONNX, each in a process of its own as torch's exporter is not thread-safe.
 
-`python -m service.results.onnx_export FILE` reads a request, as `_request` writes it, from its
-standard input and writes FILE.
+`python -m service.results.onnx_export FILE` reads a request, as `_request` writes it, from standard
+input and writes FILE.
 """
 
 from __future__ import annotations
@@ -22,98 +21,97 @@ from spaces.architecture import Architecture
 if TYPE_CHECKING:
     from torch import nn
 
-PATIENCE = 300.0
+TIMEOUT_S = 300.0
 """Seconds that an export may take."""
 
 
 def export(architecture: Architecture, supernet: FileReference | None = None) -> bytes:
-    """The ONNX file of an architecture's network, of which onnxruntime computes what torch does.
+    """Export an architecture's network to ONNX, and compare onnxruntime's outputs with torch's.
 
-    Its metadata tell `architecture`, `weights` (`untrained` or `supernet`) and `pathfit`, the
-    version; with a supernet also `supernet`, its name and the SHA-256 of its weights, and `data`,
-    what it was trained on.
+    The metadata of the file has `architecture`, `weights` (`untrained` or `supernet`) and
+    `pathfit`, the version. With a supernet it also has `supernet`, the name and the SHA-256 of its
+    weights, and `data`, the data set that it was trained on.
 
     Args:
-        architecture: of the network.
-        supernet: the trained weights of a supernet's run, of which the network takes its own; None:
-            as it is before training (seed 0).
+        architecture: Architecture of the network.
+        supernet: Trained weights of a supernet's run that the network inherits. None initialises
+            the network with seed 0.
+
+    Returns:
+        The content of the file.
 
     Raises:
-        Problem: it takes too long, or cannot be exported.
-        ChangedFile: the weights are not what they were.
+        Problem: The export takes too long, or the network cannot be exported.
+        ChangedFile: The weights have changed.
     """
     with tempfile.TemporaryDirectory(prefix="pathfit-") as folder:
         path = Path(folder) / "network.onnx"
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 [sys.executable, "-m", "service.results.onnx_export", str(path)],
                 input=_request(architecture, supernet),
                 text=True,
                 capture_output=True,
-                timeout=PATIENCE,
+                timeout=TIMEOUT_S,
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
             )
         except subprocess.TimeoutExpired as error:
-            raise busy(f"the export takes longer than {PATIENCE:.0f} s", 60) from error
-        if done.returncode:
-            said = (done.stderr.strip().splitlines() or ["no reason"])[-1]
-            raise Problem(
-                409,
-                "not-exportable",
-                "Not exportable",
-                f"the network cannot be said in ONNX: {said:.300}",
-            )
+            raise busy(f"the export takes longer than {TIMEOUT_S:.0f} s", 60) from error
+        if process.returncode:
+            # The last line of a traceback is the error's message.
+            reason = (process.stderr.strip().splitlines() or ["no reason"])[-1]
+            detail = f"the network cannot be exported to ONNX: {reason:.300}"
+            raise Problem(409, "not-exportable", "Not exportable", detail)
         return path.read_bytes()
 
 
 def _request(architecture: Architecture, supernet: FileReference | None) -> str:
-    given = None
+    inherited = None
     if supernet is not None:
-        given = {
+        inherited = {
             "name": supernet.name,
             "folder": str(supernet.checked().parent),
             "sha256": supernet.sha256,
         }
-    return json.dumps({"architecture": architecture.to_dict(), "supernet": given})
+    return json.dumps({"architecture": architecture.to_dict(), "supernet": inherited})
 
 
 def main() -> None:
-    """Export what is asked for."""
+    """Export the network of the request on standard input."""
     import warnings
 
-    # The exporter of the pinned torch uses what its own dependencies call deprecated.
+    # The exporter of the pinned torch uses deprecated functions of its dependencies.
     warnings.simplefilter("ignore")
     from oneshot.export.onnx import TOLERANCE, compare, write_onnx
     from spaces import __version__
     from spaces.registry import get
 
-    asked = json.loads(sys.stdin.read())
-    architecture, path = Architecture.from_dict(asked["architecture"]), Path(sys.argv[1])
+    request = json.loads(sys.stdin.read())
+    architecture = Architecture.from_dict(request["architecture"])
+    path = Path(sys.argv[1])
     metadata = {
         "architecture": architecture.to_json(),
         "weights": "untrained",
         "pathfit": __version__,
     }
     space = get(architecture.space)
-    if asked["supernet"] is None:
+    if request["supernet"] is None:
         network = space.network(architecture)
     else:
-        network, told = _inherited(architecture, **asked["supernet"])
-        metadata |= told
+        network, inherited = _inherit(architecture, **request["supernet"])
+        metadata |= inherited
     network.eval()
     shape = space.input_shape_of(architecture)
     write_onnx(network, shape, path, metadata)
     difference = compare(network, shape, path)
     if not difference <= TOLERANCE:
-        raise SystemExit(f"under onnxruntime it differs from torch by {difference:.2g}")
+        raise SystemExit(f"onnxruntime's outputs differ from torch's by {difference:.2g}")
 
 
-def _inherited(
+def _inherit(
     architecture: Architecture, name: str, folder: str, sha256: str
 ) -> tuple[nn.Module, dict[str, str]]:
-    """The network with its path's weights in a supernet's run, and what its metadata tell of
-    these.
-    """
+    """Build the network with its weights in a supernet's run, and the metadata about them."""
     from oneshot.data.request import title
     from oneshot.retraining.supernet_weights import inherit
     from oneshot.run import read_run
@@ -125,12 +123,12 @@ def _inherited(
     data = run.settings.data
     network = run.space.network(architecture, data["num_classes"])
     inherit(network, supernet, architecture)
-    told = {
+    metadata = {
         "weights": "supernet",
         "supernet": json.dumps({"name": name, "sha256": sha256}),
         "data": json.dumps({**data, "name": title(data["name"])}),
     }
-    return network, told
+    return network, metadata
 
 
 if __name__ == "__main__":

@@ -1,3 +1,1 @@
-"""What requests and answers look like; pydantic checks the former and the OpenAPI file shows
-both.
-"""
+"""Models of requests and answers, which pydantic checks and the OpenAPI file documents."""

@@ -1,4 +1,4 @@
-"""What several requests and answers share."""
+"""Models shared by several requests and answers."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from service.jobs import JobState
 
 NAME = 200
-"""Characters of a name at most."""
+"""Greatest number of characters of a name."""
 
 FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.@+-]*$"
-"""What the name of an upload looks like."""
+"""Pattern of the names of uploads."""
 
 
 class Strict(BaseModel):
-    """Base of requests: unknown fields and values of another kind are refused."""
+    """Base of requests; unknown fields and values of another type are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Query(BaseModel):
-    """Base of queries: unknown parameters are refused; their values are texts, which are read."""
+    """Base of queries, whose values are read from text; unknown parameters are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 def _digits(value: Any) -> Any:
-    # Only what JSON would call an integer: int() takes "1_0", " 1" and the digits of every script.
+    # Only integers of JSON; int() also accepts "1_0", " 1" and the digits of every script.
     if isinstance(value, str) and not (value.isascii() and value.removeprefix("-").isdigit()):
         raise ValueError("should be an integer")
     return value
@@ -39,41 +39,41 @@ Whole = Annotated[int, BeforeValidator(_digits)]
 
 
 class Page(Query):
-    """Which part of a list."""
+    """Part of a list."""
 
     limit: Whole = Field(default=20, ge=1, le=100)
     offset: Whole = Field(default=0, ge=0, lt=1 << 31)
 
 
 class JobQuery(Page):
-    """Which jobs, and which part of their list."""
+    """Filter of jobs, and part of their list."""
 
     state: JobState | None = Field(default=None, description="Only jobs in this state.")
     space: str | None = Field(default=None, max_length=NAME, description="Only jobs of this space.")
 
 
 class ProblemBody(BaseModel):
-    """What is wrong with a request (RFC 9457)."""
+    """Description of an error (RFC 9457)."""
 
     model_config = ConfigDict(extra="allow")
 
     type: str = Field(description="urn:pathfit:problem:KIND")
-    title: str = Field(description="The kind of problem in words.")
+    title: str = Field(description="Name of the kind of problem.")
     status: int
-    detail: str = Field(description="This case in one sentence.")
+    detail: str = Field(description="Description of this case in one sentence.")
     field: str | None = Field(
-        default=None, description="The part of the request that is to blame, dotted."
+        default=None, description="Dotted path of the faulty part of the request."
     )
 
 
 class Health(BaseModel):
-    """Whether the service lives, or is ready to work."""
+    """State of the service."""
 
     status: str
 
 
 class EngineInfo(BaseModel):
-    """An engine as it described itself last."""
+    """Last report of an engine."""
 
     id: str
     state: str
@@ -82,6 +82,6 @@ class EngineInfo(BaseModel):
 
 
 class Readiness(Health):
-    """That the service is ready to work, and by which engines."""
+    """Readiness of the service, with its engines."""
 
     engines: list[EngineInfo] = []

@@ -1,4 +1,4 @@
-"""What there is: spaces, tables, guides, uploads; and predictions of given architectures."""
+"""Models of the catalog, of uploads, of predictions and of sessions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from service.jobs import JsonObject
 from service.schemas.base import FILE_NAME, NAME, Query, Strict
 
-MOST_PREDICTED = 1000
-MOST_EVALUATIONS = 100_000
+MAX_PREDICTED = 1000
+MAX_EVALUATIONS = 100_000
 
 
 class Known(BaseModel):
-    """One thing that a request may name; `error` tells why it cannot be used."""
+    """One item that a request may name; `error` is the reason if it cannot be used."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -21,7 +21,7 @@ class Known(BaseModel):
 
 
 class KnownList(BaseModel):
-    """What a request may name."""
+    """Items that a request may name."""
 
     items: list[Known]
 
@@ -31,25 +31,25 @@ class NoQuery(Query):
 
 
 class SpaceQuery(Query):
-    """On which space."""
+    """A space."""
 
     space: str = Field(max_length=NAME, description="A name of GET /spaces.")
 
 
 class MetricBounds(BaseModel):
-    """What a space's architectures cost at least and at most."""
+    """Least and greatest cost of a space's architectures."""
 
     least: float
     greatest: float
     unit: str
     sigma: float | None = Field(
-        description="Deviation of measurements from estimates; null where it is not known."
+        description="Standard deviation of measurements from estimates; null if unknown."
     )
-    exact: bool = Field(description="Whether no architecture costs less or more.")
+    exact: bool = Field(description="Whether architectures reach both bounds.")
 
 
 class Bounds(BaseModel):
-    """The bounds of every cost that a table and a space know."""
+    """Bounds of every cost of a space on a device."""
 
     table: str
     space: str
@@ -61,7 +61,7 @@ class TableUpload(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    name: str = Field(max_length=NAME, pattern=FILE_NAME, description="What searches will call it.")
+    name: str = Field(max_length=NAME, pattern=FILE_NAME, description="Name that searches use.")
 
 
 class EvaluationUpload(Strict):
@@ -73,40 +73,38 @@ class EvaluationUpload(Strict):
 
 
 class EvaluationsUpload(Strict):
-    """Evaluations of one space, such as `python -m oneshot evaluate` writes."""
+    """Evaluations of one space, as `python -m oneshot evaluate` writes them."""
 
     name: str = Field(
-        max_length=NAME, pattern=FILE_NAME, description="What POST /predictors will call them."
+        max_length=NAME, pattern=FILE_NAME, description="Name that POST /predictors uses."
     )
-    evaluations: list[EvaluationUpload] = Field(min_length=1, max_length=MOST_EVALUATIONS)
+    evaluations: list[EvaluationUpload] = Field(min_length=1, max_length=MAX_EVALUATIONS)
 
 
 class Uploaded(BaseModel):
-    """One version of an upload; it never changes."""
+    """An immutable version of an upload."""
 
     kind: str
     name: str
-    version: int = Field(
-        description="Counts from 1; the newest is the one that the name stands for."
-    )
+    version: int = Field(description="Counts from 1; the name refers to the newest.")
     sha256: str
     created: str
 
 
 class PredictRequest(Strict):
-    """Architectures of one space to be scored."""
+    """Architectures of one space to score."""
 
     space: str = Field(max_length=NAME, description="A name of GET /spaces.")
     architectures: list[JsonObject | list[int]] = Field(
         min_length=1,
-        max_length=MOST_PREDICTED,
+        max_length=MAX_PREDICTED,
         description="JSON objects of architectures, choices, or codes.",
     )
     predictor: str | None = Field(
         default=None, max_length=NAME, description="Default: the only one of the space."
     )
     device: str | None = Field(
-        default=None, max_length=NAME, description="A table; without one latency is left out."
+        default=None, max_length=NAME, description="A table; without one there is no latency."
     )
 
 
@@ -129,13 +127,13 @@ class Predictions(BaseModel):
 
 
 class SessionRequest(Strict):
-    """A token that a browser is to be known by."""
+    """The token of a browser's new session."""
 
     token: str = Field(min_length=1, max_length=NAME)
 
 
 class SessionInfo(BaseModel):
-    """Whom a browser is known as."""
+    """The session of a browser."""
 
     name: str
     expires_in_s: int

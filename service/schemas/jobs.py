@@ -1,4 +1,4 @@
-"""Jobs as they are shown, and those that are no searches as they are asked for."""
+"""Models of jobs, and of the requests for trainings."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from service.schemas.search import SearchRequest
 
 
 class JobStatus(BaseModel):
-    """A job: where it stands and, once done, what came of it."""
+    """A job with its state and, once done, its result."""
 
     id: str
     kind: str
     state: JobState
-    attempt: int = Field(description="How often it was begun: more than once if a worker died.")
+    attempt: int = Field(description="Number of attempts; more than 1 if a worker died.")
     created: str
     started: str | None
     finished: str | None
-    request: JsonObject = Field(description="As asked for, defaults filled in.")
+    request: JsonObject = Field(description="The request with all defaults filled in.")
     progress: JsonObject | None
     result: JsonObject | None = Field(
-        description="Of a search: as `python -m oneshot search` writes it."
+        description="A search's is as `python -m oneshot search` writes it."
     )
     error: JsonObject | None
     links: dict[str, str]
@@ -49,7 +49,7 @@ class JobList(BaseModel):
 
 
 class KindQuery(JobQuery):
-    """Which jobs, of which kind."""
+    """Filter of jobs by kind."""
 
     kind: Literal["search", "predictor", "retrain"] | None = Field(
         default=None, description="Only jobs of this kind."
@@ -57,46 +57,50 @@ class KindQuery(JobQuery):
 
 
 class PredictorOptions(Strict):
-    """How a predictor is trained, as `python -m predictor train` has it."""
+    """Options of `python -m predictor train`."""
 
-    encoder: str | None = Field(default=None, max_length=NAME, description="The kind of predictor.")
+    encoder: str | None = Field(default=None, max_length=NAME, description="Kind of predictor.")
     baseline: str | None = Field(
-        default=None, max_length=NAME, description="Fitted on the same split, to compare."
+        default=None,
+        max_length=NAME,
+        description="Kind of predictor to fit on the same split for comparison.",
     )
-    metric: str | None = Field(default=None, max_length=NAME, description="What is predicted.")
-    train_fraction: float | None = Field(default=None, gt=0, lt=1, description="Share to train on.")
+    metric: str | None = Field(default=None, max_length=NAME, description="Metric to predict.")
+    train_fraction: float | None = Field(
+        default=None, gt=0, lt=1, description="Fraction for training."
+    )
     train: int | None = Field(
-        default=None, ge=10, lt=1 << 31, description="How many to train on, in place of a share."
+        default=None, ge=10, lt=1 << 31, description="Number for training, instead of a fraction."
     )
     refit: bool | None = Field(
-        default=None, description="After testing, fit again on all evaluations."
+        default=None, description="Fit again on all evaluations after testing."
     )
 
 
 class PredictorRequest(Strict):
-    """A predictor to be trained from uploaded evaluations."""
+    """The training of a predictor from uploaded evaluations."""
 
-    name: str = Field(max_length=NAME, pattern=FILE_NAME, description="What searches will call it.")
-    evaluations: str = Field(max_length=NAME, description="The name of uploaded evaluations.")
+    name: str = Field(max_length=NAME, pattern=FILE_NAME, description="Name that searches use.")
+    evaluations: str = Field(max_length=NAME, description="Name of uploaded evaluations.")
     options: PredictorOptions = Field(default_factory=PredictorOptions)
     seed: int = Field(default=0, ge=0, lt=1 << 32)
 
 
 class Found(Strict):
-    """An architecture that a search found."""
+    """An architecture on the front of a search."""
 
-    id: str = Field(max_length=NAME, description="The search's.")
+    id: str = Field(max_length=NAME, description="Id of the search.")
     architecture: int = Field(
-        default=0, ge=0, lt=1 << 31, description="Its place on the front; 0 is the best."
+        default=0, ge=0, lt=1 << 31, description="Position on the front; 0 is the best."
     )
 
 
 class RetrainOptions(Strict):
-    """How a network is trained, as `python -m oneshot retrain` has it."""
+    """Options of `python -m oneshot retrain`."""
 
     epochs: int | None = Field(default=None, ge=1, le=100_000)
     steps: int | None = Field(
-        default=None, ge=1, le=100_000_000, description="Updates, in place of epochs."
+        default=None, ge=1, le=100_000_000, description="Updates, instead of epochs."
     )
     batch_size: int | None = Field(default=None, ge=1, le=1 << 16)
     learning_rate: float | None = Field(default=None, gt=0, le=1000)
@@ -108,7 +112,7 @@ class RetrainOptions(Strict):
     label_smoothing: float | None = Field(default=None, ge=0, lt=1)
     clip: float | None = Field(default=None, gt=0, le=1e9)
     limit: int | None = Field(
-        default=None, ge=1, lt=1 << 31, description="Images of each part at most."
+        default=None, ge=1, lt=1 << 31, description="Greatest number of images of each split."
     )
     validation: int | None = Field(default=None, ge=1, lt=1 << 31)
     accelerator: Literal["auto", "cpu", "gpu"] | None = None
@@ -119,7 +123,7 @@ class RetrainOptions(Strict):
         default=None,
         ge=1,
         lt=1 << 31,
-        description="Updates after which what is done survives the death of a worker.",
+        description="Updates between checkpoints, from which a job resumes if its worker dies.",
     )
     augment: bool | None = None
     colour_jitter: float | None = Field(default=None, ge=0, le=1)
@@ -136,10 +140,12 @@ class RetrainRequest(Strict):
     architecture: JsonObject | None = Field(
         default=None, description="An architecture's JSON object."
     )
-    search: Found | None = Field(default=None, description="Or one that a search found.")
+    search: Found | None = Field(default=None, description="Or an architecture of a search.")
     data: str = Field(default="digits", max_length=NAME, description="A name of GET /data-sets.")
     supernet: str | None = Field(
-        default=None, max_length=NAME, description="Begin with the weights of this one."
+        default=None,
+        max_length=NAME,
+        description="Supernet whose weights the training begins with.",
     )
     workers: int = Field(
         default=1,

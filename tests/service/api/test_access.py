@@ -244,9 +244,9 @@ def test_behind_a_proxy_cookies_are_for_tls_alone(public: APIFlask) -> None:
     ("parts", "said"),
     [
         ({"host": "0.0.0.0"}, "without TLS"),
-        ({"host": "192.0.2.1", "certificate": Path("c.pem")}, "belong together"),
-        ({"key": Path("k.pem")}, "belong together"),
-        ({"allowed_hosts": ("*",)}, "no host's name"),
+        ({"host": "192.0.2.1", "certificate": Path("c.pem")}, "certificate and key"),
+        ({"key": Path("k.pem")}, "certificate and key"),
+        ({"allowed_hosts": ("*",)}, "allowed_hosts: '\\*'"),
         ({"streams": 0}, "streams must be positive"),
     ],
 )

@@ -184,7 +184,7 @@ REFUSED = [
     ({"count": True}, "invalid-value", "count", "not True"),
     ({"seed": -1}, "invalid-value", "seed", "not -1"),
     ({"seed": 2**63}, "invalid-value", "seed", str(2**63)),
-    ({"sed": 1}, "invalid-value", "sed", "unknown field 'sed'; there is: space, device"),
+    ({"sed": 1}, "invalid-value", "sed", "unknown field 'sed'; available: space, device"),
 ]
 
 

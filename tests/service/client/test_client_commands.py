@@ -151,7 +151,7 @@ def test_a_token_is_taken_from_the_environment(
     refused = typed(answering, "jobs")
     assert (refused.exit_code, refused.stderr) == (
         2,
-        "Error: a token is needed: send Authorization: Bearer TOKEN\n",
+        "Error: a token is needed: send the header Authorization: Bearer TOKEN\n",
     )
     monkeypatch.setenv("PATHFIT_TOKEN", secret)
     assert typed(answering, "jobs").stdout == "no jobs\n"

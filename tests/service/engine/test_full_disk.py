@@ -151,7 +151,7 @@ def test_a_full_database_refuses_requests_and_loses_no_job(start: Any, disk: Mou
                 )
             except ServiceProblem as problem:
                 refused.append((problem.status, str(problem)))
-        assert refused == [(503, "the job store does not answer at present")]
+        assert refused == [(503, "the job store does not respond")]
         assert client.request("GET", "/healthz") == {"status": "alive"}
         time.sleep(2)
     assert len(long.wait(120)) > 1000

@@ -169,7 +169,7 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
 
 def test_places_that_there_are_not_are_refused() -> None:
     with pytest.raises(
-        ArtifactFailed, match="cannot keep artifacts at nowhere://x: Protocol not known: nowhere"
+        ArtifactFailed, match="cannot store artifacts at nowhere://x: Protocol not known: nowhere"
     ):
         Artifacts("nowhere://x")
 

@@ -166,7 +166,7 @@ def test_what_is_wrong_with_evaluations_is_told_by_its_line(
     page.get_by_role("link", name="Train a predictor from them").click()
     page.get_by_role("button", name="Train", exact=True).click()
     expect(fault(page, "from-evaluations")).to_contain_text(
-        "of 12 evaluations 9 would be trained on"
+        "of 12 evaluations 9 would be for training"
     )
     page.locator(".sheet summary").click()
     page.locator("#predictor-share").fill("0.99")
