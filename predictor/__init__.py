@@ -1,4 +1,4 @@
-"""Predict the quality of architectures from evaluated ones.
+"""Pathfit predictor: predict the quality of architectures from evaluated ones.
 
 `make` returns a predictor by name: a Gaussian process over the paths of networks, an ensemble of
 graph encoders that are trained to rank, or trees. Packages add their own with the decorators
