@@ -17,7 +17,7 @@ def test_images_and_labels_are_mixed_alike() -> None:
     mixed = mixup(images, labels, 0.8)
     assert 0 < mixed.weight < 1
     assert sorted(mixed.others.tolist()) == labels.tolist()  # labels tell which image is which
-    expected = mixed.weight * images[mixed.labels] + (1 - mixed.share) * images[mixed.others]
+    expected = mixed.weight * images[mixed.labels] + (1 - mixed.weight) * images[mixed.others]
     torch.testing.assert_close(mixed.images, expected)
 
 
@@ -27,9 +27,9 @@ def test_loss_is_the_cross_entropy_of_the_mixed_target(smoothing: float) -> None
     torch.manual_seed(2)
     mixed = mixup(images, labels, 1.0)
     logits = torch.randn(12, 12)
-    target = mixed.weight * functional.one_hot(labels, 12) + (1 - mixed.share) * functional.one_hot(
-        mixed.others, 12
-    )
+    target = mixed.weight * functional.one_hot(labels, 12) + (
+        1 - mixed.weight
+    ) * functional.one_hot(mixed.others, 12)
     expected = functional.cross_entropy(logits, target, label_smoothing=smoothing)
     torch.testing.assert_close(mixed.loss(logits, smoothing), expected)
 
