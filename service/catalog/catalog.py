@@ -293,12 +293,12 @@ def _predictor_space(path: Path, _modified: int, _size: int) -> str:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise InvalidFile(f"{path} is not a file of a predictor: {error}") from error
+        raise InvalidFile(f"{path} is not a predictor's file: {error}") from error
     # The space is a field of the metadata itself, or of a JSON object in one of its values.
     for head in (metadata, *map(_parsed, metadata.values())):
         if isinstance(head, dict) and isinstance(head.get("space"), str):
             return str(head["space"])
-    raise InvalidFile(f"{path} is not a file of a predictor: its header has no field `space`")
+    raise InvalidFile(f"{path} is not a predictor's file: its header has no field `space`")
 
 
 def _parsed(text: str) -> object:

@@ -109,7 +109,7 @@ def test_what_is_broken_is_named(
     assert found["tables"][0] == "✗"
     assert "broken.json" in found["tables"][1]
     assert found["predictors"][0] == "✗"
-    assert "broken.safetensors is not a file of a predictor" in found["predictors"][1]
+    assert "broken.safetensors is not a predictor's file" in found["predictors"][1]
     assert found["uploads"] == (
         "✗",
         "content is missing of: cpu; upload again, or restore a backup",
