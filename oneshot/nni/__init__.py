@@ -1,4 +1,4 @@
-"""Faces of Pathfit under NNI's names and arguments, for those who come from there."""
+"""Pathfit's trainers, mutators and tuners with the names and arguments of NNI (microsoft/nni)."""
 
 from typing import TYPE_CHECKING
 

@@ -9,18 +9,19 @@ from oneshot.evaluation.device import find_device
 
 
 def chosen_device(given: torch.device | str | None) -> torch.device:
-    """The device of a trainer's argument: the processor, or the first GPU.
+    """Return the device of a trainer's argument: the processor or the first GPU.
 
     Args:
-        given: `cpu`, `cuda` or a torch.device; None: a GPU where there is one.
+        given: `cpu`, `cuda` or a torch.device; None for a GPU if one is available.
 
     Raises:
-        InvalidOption: it is no device of this machine, or another GPU than the first, on which
-            trainings run.
+        InvalidOption: The device does not exist on this machine, or is a GPU other than the first.
     """
-    found = find_device("auto" if given is None else str(given))
-    if found.index:
+    device = find_device("auto" if given is None else str(given))
+
+    # Trainings always run on the first visible GPU, so another index would be ignored silently.
+    if device.index:
         raise InvalidOption(
             f"device must be cpu or cuda, not {str(given)!r}; CUDA_VISIBLE_DEVICES chooses the GPU"
         )
-    return found
+    return device

@@ -1,4 +1,4 @@
-"""NNI's `SPOSEvolution` with its arguments, as a face of the strategy `evolution`."""
+"""NNI's `SPOSEvolution` with its arguments, run by the strategy `evolution`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from spaces.space import SearchSpace
 
 
 class SPOSEvolution(StrategyTuner):
-    """SPOS's evolution as NNI configures it (microsoft/nni, `nni.algorithms.nas.pytorch.spos`).
+    """Tuner of SPOS's evolution as NNI configures it (`nni.algorithms.nas.pytorch.spos`).
 
-    Unlike there, all randomness comes from the seed, an architecture is never tried twice,
-    constraints are kept, input choices work, and the survivors are the best of all epochs.
+    Unlike NNI's, it draws all random numbers from the seed, never tries an architecture twice,
+    satisfies constraints, supports input choices, and selects the survivors from all epochs.
 
     Args:
-        max_epochs: generations.
-        num_select: survivors of an epoch, of which each is written to `checkpoints`.
-        num_population: architectures of an epoch.
-        m_prob: mutation probability of each gene.
-        num_crossover: children of two parents in an epoch.
-        num_mutation: children of one parent in an epoch.
-        space: as of `StrategyTuner`; so are the others that follow.
+        max_epochs: Number of generations.
+        num_select: Number of survivors of an epoch; each of them is written to `folder`.
+        num_population: Number of architectures in an epoch.
+        m_prob: Probability that a mutation changes a gene.
+        num_crossover: Number of children of two parents in an epoch.
+        num_mutation: Number of children of one parent in an epoch.
+        space: Search space, as in `StrategyTuner`.
+        constraints: Constraints that all architectures satisfy, as in `StrategyTuner`.
+        seed: Seed of all random numbers.
+        folder: Folder of the survivors, as in `StrategyTuner`; None to write none.
 
     Raises:
         InvalidOption: `num_population` is less than `num_select`, or a number is not positive.
@@ -48,6 +51,8 @@ class SPOSEvolution(StrategyTuner):
             raise InvalidOption(
                 f"num_population must be at least num_select, {num_select}, not {num_population}"
             )
+
+        # NNI's names on the right, those of the strategy's options on the left.
         super().__init__(
             "evolution",
             options={

@@ -13,31 +13,32 @@ from oneshot.errors import InvalidOption
 from spaces.modules.mutable import Mutable, assign_keys
 
 Sample = dict[str, Tensor]
-"""Key -> which candidates or inputs are taken, bool [candidates or inputs]."""
+"""Key -> mask of the active candidates or inputs, bool [candidates or inputs]."""
 
 _log = logging.getLogger(__name__)
 
 
 class SPOSSupernetTrainingMutator:
-    """Draws single paths of a model with choices, uniformly or uniformly over FLOPs (microsoft/nni,
-    version 1 and 2).
+    """Sampler of single paths of a model with choices, uniform over paths or over FLOPs.
 
-    Unlike there, the bin is drawn once a path and not at every try, so that bins get equal shares;
-    and all randomness comes from the seed: the n-th path is always the same.
+    Follows the mutator of microsoft/nni, versions 1 and 2. Unlike NNI's, it draws the bin once per
+    path and not at every try, so that all bins are equally likely. All random numbers come from
+    the seed: the n-th path is always the same.
 
     Args:
-        model: has LayerChoice, InputChoice, ValueChoice or Repeat inside; those with equal keys
-            decide alike.
-        flops_func: a sample (key -> bool tensor [candidates]) -> its FLOPs; None: paths are
-            uniform.
-        flops_lb: least FLOPs, with `flops_func`.
-        flops_ub: greatest FLOPs, with `flops_func`.
-        flops_bin_num: bins of equal width between both.
-        flops_sample_timeout: paths that are tried for a bin; then any is taken, with a warning.
-        seed: of all paths.
+        model: Model with LayerChoice, InputChoice, ValueChoice or Repeat; mutables with equal keys
+            make the same decision.
+        flops_func: Maps a sample (key -> bool tensor [candidates]) to its FLOPs; None for uniform
+            paths.
+        flops_lb: Lower bound of the FLOPs; required with `flops_func`.
+        flops_ub: Upper bound of the FLOPs; required with `flops_func`.
+        flops_bin_num: Number of bins of equal width between the bounds.
+        flops_sample_timeout: Maximum number of paths tried per bin. If none of them is in the bin,
+            any path is used, with a warning.
+        seed: Seed of all paths.
 
     Raises:
-        InvalidOption: the model has no choices, or the bounds are missing or do not rise.
+        InvalidOption: The model has no choices, or the bounds are missing or do not increase.
     """
 
     def __init__(
@@ -51,12 +52,12 @@ class SPOSSupernetTrainingMutator:
         *,
         seed: int = 0,
     ):
-        self.model, self.flops_func, self.flops_sample_timeout, self.seed = (
-            model,
-            flops_func,
-            flops_sample_timeout,
-            seed,
-        )
+        self.model = model
+        self.flops_func = flops_func
+        self.flops_sample_timeout = flops_sample_timeout
+        self.seed = seed
+
+        # Mutables with equal keys are one decision, so a path has one code per key.
         self.mutables: dict[str, list[Mutable]] = {}
         for mutable in assign_keys(model):
             self.mutables.setdefault(mutable.key, []).append(mutable)
@@ -65,6 +66,7 @@ class SPOSSupernetTrainingMutator:
                 f"model: {type(model).__name__} has no LayerChoice, InputChoice, ValueChoice or"
                 " Repeat"
             )
+
         self.edges = np.zeros(0)
         if flops_func is not None:
             if flops_lb is None or flops_ub is None or not flops_lb < flops_ub or flops_bin_num < 1:
@@ -73,63 +75,69 @@ class SPOSSupernetTrainingMutator:
                     f"not {flops_lb}, {flops_ub} and {flops_bin_num}"
                 )
             self.edges = np.linspace(flops_lb, flops_ub, flops_bin_num + 1)
+
+        # Number of the next path; a trainer sets it when it resumes.
         self.count = 0
 
     def codes(self, number: int) -> list[int]:
-        """Codes of path `number`, one a key in the order of `mutables`."""
+        """Return the codes of path `number`, one per key in the order of `mutables`."""
+        # A generator per path: any path can be drawn without those before it, as resuming needs.
         rng = np.random.default_rng([self.seed, number])
         if self.flops_func is None:
-            return self._any(rng)
+            return self._sample_uniform(rng)
+
+        # Rejection sampling within one bin of FLOPs.
         index = int(rng.integers(len(self.edges) - 1))
         for _ in range(self.flops_sample_timeout):
-            codes = self._any(rng)
+            codes = self._sample_uniform(rng)
             if self.edges[index] <= self.flops_func(self.sample(codes)) <= self.edges[index + 1]:
                 return codes
+
         low, high = self.edges[index : index + 2]
         _log.warning(
             "none of %d paths has from %g to %g FLOPs", self.flops_sample_timeout, low, high
         )
-        return self._any(rng)
+        return self._sample_uniform(rng)
 
-    def _any(self, rng: np.random.Generator) -> list[int]:
+    def _sample_uniform(self, rng: np.random.Generator) -> list[int]:
         return [
-            int(rng.integers(len(found[0].choice.candidates))) for found in self.mutables.values()
+            int(rng.integers(len(group[0].choice.candidates))) for group in self.mutables.values()
         ]
 
     def sample(self, codes: list[int]) -> Sample:
-        """Codes as NNI writes them: key -> bool [candidates or inputs]."""
+        """Convert codes to NNI's format: key -> bool [candidates or inputs]."""
         return {
-            key: found[0].mask_of(code)
-            for (key, found), code in zip(self.mutables.items(), codes, strict=True)
+            key: group[0].mask_of(code)
+            for (key, group), code in zip(self.mutables.items(), codes, strict=True)
         }
 
     def activate(self, codes: list[int]) -> None:
-        """Let the model run the path of these codes."""
-        for found, code in zip(self.mutables.values(), codes, strict=True):
-            for mutable in found:
+        """Set the model to the path of these codes."""
+        for group, code in zip(self.mutables.values(), codes, strict=True):
+            for mutable in group:
                 mutable.activate(code)
 
     def sample_search(self) -> Sample:
-        """The next path, which the model does not run yet."""
+        """Return the next path without activating it in the model."""
         self.count += 1
         return self.sample(self.codes(self.count - 1))
 
     def sample_final(self) -> Sample:
-        """As `sample_search`: a supernet has no final architecture."""
+        """Return the next path like `sample_search`: a supernet has no final architecture."""
         return self.sample_search()
 
     def reset(self) -> None:
-        """Let the model run the next path."""
+        """Activate the next path in the model."""
         self.count += 1
         self.activate(self.codes(self.count - 1))
 
     def export(self) -> Sample:
-        """As `sample_final`."""
+        """Return the next path like `sample_final`."""
         return self.sample_final()
 
     def status(self) -> dict[str, Any]:
-        """The path that the model runs now: key -> name of the candidate."""
+        """Return the active path of the model: key -> name of the candidate."""
         return {
-            key: found[0].choice.candidates[found[0].decided()]
-            for key, found in self.mutables.items()
+            key: group[0].choice.candidates[group[0].decided()]
+            for key, group in self.mutables.items()
         }

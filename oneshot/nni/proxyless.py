@@ -1,4 +1,4 @@
-"""NNI's `ProxylessNasTrainer` with its arguments, as a face of the algorithm `proxyless`."""
+"""NNI's `ProxylessNasTrainer` with its arguments, run by the algorithm `proxyless`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.binding import bare
 from oneshot.nni.device import chosen_device
-from oneshot.nni.trainer import _Loaded
+from oneshot.nni.trainer import _LoaderSource
 from oneshot.search.constraint import Constraint
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
@@ -37,49 +37,51 @@ from tables.cost.model import CostModel
 _log = logging.getLogger(__name__)
 
 WARMUP_RATE = 0.05
-"""Learning rate at which NNI's warm-up begins."""
+"""Initial learning rate of NNI's warm-up."""
 
 
 class ProxylessNasTrainer:
-    """Trains weights and architecture of a model with choices (microsoft/nni, version 1 and 2).
+    """Trainer of the weights and the architecture of a model with choices by ProxylessNAS.
 
-    Unlike there, all binary modes work, with every kind of candidate; a cost or a constraint may be
-    part of the loss; it runs without a GPU too; and with a folder it goes on where it was stopped,
-    with the same result.
+    Follows the trainer of microsoft/nni, versions 1 and 2 (Cai et al., ICLR 2019, arXiv
+    1812.00332). Unlike NNI's, it supports all binary modes with every kind of candidate, a cost or
+    a constraint in the loss, and training without a GPU. With a folder, an interrupted training
+    resumes and has the same result.
 
     Args:
-        model: with LayerChoice or other mutables inside.
-        model_optim: of the model's weights; its rate is set by `init_lr` and the schedule. None:
-            SGD with Nesterov's momentum 0.9 and weight decay 4e-5.
-        device: cpu or cuda; None: a GPU where there is one.
-        train_loader: batches (images, targets) for the weights, with a length.
-        valid_loader: the same for the architecture.
-        label_smoothing: of the cross-entropy.
-        n_epochs: epochs behind the warm-up.
-        init_lr: learning rate at their beginning; it falls as a cosine.
+        model: Model with LayerChoice or other mutables.
+        model_optim: Optimizer of the model's weights; its learning rate is set by `init_lr` and the
+            schedule. None for SGD with Nesterov momentum 0.9 and weight decay 4e-5.
+        device: `cpu` or `cuda`; None for a GPU if one is available.
+        train_loader: Batches (images, targets) for the weights, with a length.
+        valid_loader: Batches (images, targets) for the architecture, with a length.
+        label_smoothing: Label smoothing of the cross-entropy.
+        n_epochs: Number of epochs after the warm-up.
+        init_lr: Learning rate after the warm-up, from which it follows a cosine to 0.
         binary_mode: `full_v2`, `full` or `two`.
-        arch_init_type: how logits begin: `normal` or `uniform`.
-        arch_init_ratio: deviation or bound of the first logits.
-        arch_optim_lr: of the logits' Adam.
-        arch_weight_decay: of the logits' Adam.
-        grad_update_arch_param_every: batches between two architecture steps.
-        grad_update_steps: updates of logits in an architecture step.
-        warmup: whether the weights train alone at first.
-        warmup_epochs: for how many epochs.
-        arch_valid_frequency: epochs between two lines of the log on the architecture.
-        load_ckpt: whether weights are loaded from `ckpt_path` before the training.
-        ckpt_path: checkpoint, which is written too; None: none.
-        arch_path: the architecture is exported to this file at the end; None: it is not.
-        cost: which the loss aims at, differentiable; see `oneshot.algorithms.hardware.cost_of`.
-        reference: cost that is aimed at; None: the mean over all networks.
-        form: `mul#log` or `add#linear`.
-        constraint: what the found network must meet, in place of `cost`.
-        learning: `gradient` or `reinforce`.
-        seed: of all that is drawn.
-        folder: keeps checkpoints, logs and TensorBoard's files; None: nothing is kept.
+        arch_init_type: Distribution of the initial logits: `normal` or `uniform`.
+        arch_init_ratio: Standard deviation or bound of the initial logits.
+        arch_optim_lr: Learning rate of the logits' Adam.
+        arch_weight_decay: Weight decay of the logits' Adam.
+        grad_update_arch_param_every: Number of batches between two architecture steps.
+        grad_update_steps: Number of updates of the logits in an architecture step.
+        warmup: Whether the weights are trained alone at first.
+        warmup_epochs: Number of epochs of the warm-up.
+        arch_valid_frequency: Number of epochs between two log lines on the architecture.
+        load_ckpt: Whether to load `ckpt_path` before the training.
+        ckpt_path: Checkpoint, which is written after the training; None to write none.
+        arch_path: File for the architecture after the training; None to write none.
+        cost: Differentiable cost in the loss, see `oneshot.algorithms.hardware.cost_of`; None
+            to ignore costs.
+        reference: Target cost; None for the mean over all networks.
+        form: Combination of loss and cost: `mul#log` or `add#linear`.
+        constraint: Constraint on the resulting network, in place of `cost`; None for none.
+        learning: Updates of the logits: `gradient` or `reinforce`.
+        seed: Seed of all random numbers.
+        folder: Folder of checkpoints, logs and TensorBoard files; None to keep none.
 
     Raises:
-        InvalidOption: a loader has no length, or an argument is not accepted.
+        InvalidOption: A loader has no length, or an argument is not accepted.
     """
 
     def __init__(
@@ -117,21 +119,25 @@ class ProxylessNasTrainer:
         for name, loader in (("train_loader", train_loader), ("valid_loader", valid_loader)):
             if not hasattr(loader, "__len__") or not len(loader):  # type: ignore[arg-type]
                 raise InvalidOption(f"{name} needs a length above 0, as a DataLoader has")
+
         if load_ckpt and ckpt_path is None:
             raise InvalidOption("load_ckpt needs ckpt_path")
         for name, value in (("n_epochs", n_epochs), ("arch_valid_frequency", arch_valid_frequency)):
             if value < 1:
                 raise InvalidOption(f"{name} must be at least 1, not {value}")
-        self.model, self.train_loader, self.valid_loader = model, train_loader, valid_loader
-        self.seed, self.folder = seed, None if folder is None else Path(folder)
-        self.ckpt_path, self.arch_path, self.arch_valid_frequency = (
-            ckpt_path,
-            arch_path,
-            arch_valid_frequency,
-        )
+
+        self.model = model
+        self.train_loader = train_loader
+        self.valid_loader = valid_loader
+        self.seed = seed
+        self.folder = None if folder is None else Path(folder)
+        self.ckpt_path = ckpt_path
+        self.arch_path = arch_path
+        self.arch_valid_frequency = arch_valid_frequency
         self.load_ckpt = load_ckpt
         self.device = chosen_device(device)
-        epochs = warmup_epochs if warmup else 0
+
+        num_warmup_epochs = warmup_epochs if warmup else 0
         options = ProxylessOptions(
             binary_mode=binary_mode,
             learning=learning,
@@ -141,26 +147,28 @@ class ProxylessNasTrainer:
             arch_weight_decay=arch_weight_decay,
             grad_update_arch_param_every=grad_update_arch_param_every,
             grad_update_steps=grad_update_steps,
-            warmup_epochs=epochs,
+            warmup_epochs=num_warmup_epochs,
             warmup_learning_rate=WARMUP_RATE,
             form=form,
             reference=reference,
         )
         recipe = Recipe(
-            epochs=epochs + n_epochs,
-            batch_size=1,  # the loaders batch: a batch is what the loop takes for an image
+            epochs=num_warmup_epochs + n_epochs,
+            # The loaders build the batches, so the training loop counts a batch as one image.
+            batch_size=1,
             learning_rate=init_lr,
             schedule="cosine",
             nesterov=True,
             label_smoothing=label_smoothing,
         )
-        images: int = len(train_loader)  # type: ignore[arg-type]
-        held_out = _Loaded(valid_loader)
+
+        num_batches: int = len(train_loader)  # type: ignore[arg-type]
+        held_out = _LoaderSource(valid_loader)
         setting = Setting(
             model,
             recipe,
             held_out,
-            images,
+            num_batches,
             seed,
             cost=cost,
             constraint=constraint,
@@ -172,48 +180,56 @@ class ProxylessNasTrainer:
 
     @property
     def mutator(self) -> ProxylessMutator:
-        """Bound to the model."""
+        """Mutator of the model, which holds the logits."""
         return self.algorithm.mutator
 
     def train(self) -> None:
-        """Train the warm-up and all epochs; then write what was asked for."""
+        """Train the warm-up and all epochs, then write the checkpoint and the architecture."""
         if self.load_ckpt:
             self.load(self.ckpt_path)
+
         execution = Execution(
             accelerator="gpu" if self.device.type == "cuda" else "cpu",
             tensorboard=self.folder is not None,
         )
-        with tempfile.TemporaryDirectory() as beside:
+        # The training loop always writes checkpoints; without a folder they are temporary.
+        with tempfile.TemporaryDirectory() as temporary:
             fit(
                 self.algorithm,
-                _Loaded(self.train_loader),
-                self.folder or Path(beside),
+                _LoaderSource(self.train_loader),
+                self.folder or Path(temporary),
                 seed=self.seed,
                 execution=execution,
             )
+
+        # As with NNI, the trained model is on the trainer's device.
         self.model.to(self.device)
         self.mutator.to(self.device)
+
         if self.ckpt_path is not None:
             self.save(self.ckpt_path)
         if self.arch_path is not None:
             self.export(self.arch_path)
 
     def save(self, path: str | Path) -> None:
-        """Write weights and architecture, as `load` takes them."""
-        with replacing(Path(path)) as beside:
+        """Write weights and architecture to a file that `load` reads."""
+        with replacing(Path(path)) as temporary_path:
             torch.save(
                 {"model": bare(self.model).state_dict(), "task": self.algorithm.state_dict()},
-                beside,
+                temporary_path,
             )
 
     def load(self, path: str | Path | None) -> None:
-        """Take weights and architecture over from a file; raises InvalidOption where it does not
-        fit.
+        """Load weights and architecture from a file of `save`.
+
+        Raises:
+            InvalidOption: The file cannot be read, or belongs to another model.
         """
         try:
             state = torch.load(str(path), map_location="cpu", weights_only=True)
             bare(self.model).load_state_dict(state["model"])
             self.algorithm.load_state_dict(state["task"])
+        # Errors that torch raises for missing, damaged and foreign files.
         except (
             OSError,
             EOFError,
@@ -223,39 +239,41 @@ class ProxylessNasTrainer:
             TypeError,
             pickle.UnpicklingError,
         ) as error:
-            said = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InvalidOption(f"ckpt_path: {path} does not fit this model: {said}") from error
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InvalidOption(f"ckpt_path: {path} does not fit this model: {reason}") from error
 
     def codes(self) -> dict[str, int]:
-        """The architecture found so far: key -> code."""
+        """Return the current best architecture: key -> code."""
         return self.algorithm.codes()
 
     def export(self, file: str | Path, weights: str | Path | None = None) -> None:
-        """Write the architecture in NNI's format, key -> mask; on request the network's weights
-        too.
+        """Write the architecture in NNI's format (key -> mask), and optionally the weights.
 
         Args:
-            file: JSON.
-            weights: safetensors file of `network()`; None: none.
+            file: JSON file of the architecture.
+            weights: safetensors file for the weights of `network()`; None to write none.
         """
         masks = {
             key: self.mutator.groups[key][0].mask_of(code).tolist()
             for key, code in self.codes().items()
         }
         write_text(file, json.dumps(masks, indent=2, sort_keys=True) + "\n")
+
         if weights is not None:
             from safetensors.torch import save
 
+            # Cloned because safetensors rejects tensors that share memory.
             state = {
                 name: value.cpu().contiguous().clone()
                 for name, value in self.network().state_dict().items()
             }
-            with replacing(Path(weights)) as beside:
-                beside.write_bytes(save(state))
+            with replacing(Path(weights)) as temporary_path:
+                temporary_path.write_bytes(save(state))
 
     def network(self) -> nn.Module:
-        """A copy of the model that is the found network alone, with its weights."""
-        model, codes = copy.deepcopy(bare(self.model)), self.codes()
+        """Return the network of the current architecture with its weights, as a new model."""
+        model = copy.deepcopy(bare(self.model))
+        codes = self.codes()
         activate(model, [codes[mutable.key] for mutable in assign_keys(model)])
         return freeze(model)
 
@@ -264,7 +282,7 @@ ProxylessTrainer = ProxylessNasTrainer
 
 
 class _Algorithm(Proxyless):
-    """With a user's optimiser, and lines of the log."""
+    """ProxylessNAS with a user's optimizer, which logs the architecture like NNI."""
 
     def __init__(
         self,
@@ -274,20 +292,26 @@ class _Algorithm(Proxyless):
         optimizer: Optimizer | None,
     ):
         super().__init__(setting, options)
-        self.trainer, self.optimizer = trainer, optimizer
+        self.trainer = trainer
+        self.optimizer = optimizer
 
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
-        found = super().optimizers(steps)
+        optimizers = super().optimizers(steps)
         if self.optimizer is None:
-            return found
+            return optimizers
+
+        # The schedule multiplies `initial_lr`, which an optimizer keeps once it is set.
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] = self.recipe.learning_rate
-        return [(self.optimizer, LambdaLR(self.optimizer, self.rate_fraction(steps))), found[1]]
+        schedule = LambdaLR(self.optimizer, self.rate_fraction(steps))
+
+        # Replaces the optimizer of the weights; the second one is that of the logits.
+        return [(self.optimizer, schedule), optimizers[1]]
 
     def after_step(self, step: int) -> None:
         super().after_step(step)
-        epoch, left = divmod(step + 1, self.setting.steps_per_epoch)
-        if not left and epoch % self.trainer.arch_valid_frequency == 0:
+        epoch, steps_into_epoch = divmod(step + 1, self.setting.steps_per_epoch)
+        if not steps_into_epoch and epoch % self.trainer.arch_valid_frequency == 0:
             report = self.report()
             _log.info(
                 "Epoch [%d/%d]  %s",

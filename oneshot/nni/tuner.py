@@ -1,8 +1,7 @@
-"""Any strategy as a tuner of NNI: `update_search_space`, `generate_parameters`,
-`receive_trial_result`, `trial_end`.
+"""Tuner of NNI that runs any search strategy.
 
-The protocol is that of `nni.tuner.Tuner` (microsoft/nni, versions 1 and 2), which is not needed
-here.
+Implements the protocol of `nni.tuner.Tuner` (microsoft/nni, versions 1 and 2) without importing
+NNI: `update_search_space`, `generate_parameters`, `receive_trial_result`, `trial_end`.
 """
 
 from __future__ import annotations
@@ -32,26 +31,27 @@ from spaces.space import SearchSpace
 
 
 class StrategyTuner:
-    """Hands a strategy's architectures out as trials and tells it their results.
+    """Tuner that proposes a strategy's architectures as trials and reports their results to it.
 
-    A batch of the strategy is handed out trial by trial; when all its trials have ended, the
-    strategy is told and asked again, and the best so far are written to a folder.
+    The architectures of a batch become trials one by one. When all trials of the batch have ended,
+    the strategy receives their scores and proposes the next batch, and the best architectures so
+    far are written to a folder.
 
     Args:
-        strategy: a name from `oneshot.strategies.available()`.
-        options: of the strategy.
-        space: what is searched, or its name; None: the choices of the search-space file alone,
+        strategy: Name from `oneshot.strategies.available()`.
+        options: Options of the strategy; None for its defaults.
+        space: Search space, or its name; None for the choices of the search-space file alone,
             without constraints.
-        constraints: all are to be met; they need `space`.
-        optimize_mode: `maximize` or `minimize`, of the results.
-        seed: all randomness comes from it.
-        folder: where the best are written after every batch, `001_000.json` being the best after
-            the first; None: nowhere.
-        keep: how many are written.
-        export_format: of these files, from `spaces.formats.available()`.
+        constraints: Constraints that all architectures satisfy; they require `space`.
+        optimize_mode: Direction of the results: `maximize` or `minimize`.
+        seed: Seed of all random numbers.
+        folder: Folder of the best architectures after every batch, in files such as `001_000.json`
+            for the best one after the first batch; None to write none.
+        keep: Number of architectures to write.
+        export_format: Format of these files, from `spaces.formats.available()`.
 
     Raises:
-        InvalidOption: an option is unknown or not accepted.
+        InvalidOption: An option is unknown or not accepted.
     """
 
     def __init__(
@@ -74,128 +74,159 @@ class StrategyTuner:
             )
         if constraints and space is None:
             raise InvalidOption("constraints need the space that is searched: give space")
-        self.strategy_name, self.options, self.seed = strategy, dict(options or {}), seed
+
+        self.strategy_name = strategy
+        self.options = dict(options or {})
+        self.seed = seed
         self.space = get(space) if isinstance(space, str) else space
-        self.constraints, self.sign = constraints, 1.0 if optimize_mode == "maximize" else -1.0
-        self.folder, self.keep, self.export_format = (
-            None if folder is None else Path(folder),
-            keep,
-            export_format,
-        )
+        self.constraints = constraints
+        # Strategies maximize their scores.
+        self.sign = 1.0 if optimize_mode == "maximize" else -1.0
+        self.folder = None if folder is None else Path(folder)
+        self.keep = keep
+        self.export_format = export_format
+
         self.epoch = 0
         self._strategy: Strategy | None = None
-        self._waiting: deque[int] = deque()  # rows of the batch that were not handed out
-        self._ids: deque[int] = deque()  # trials that NNI wants parameters for
-        self._rows: dict[int, int] = {}  # trial -> row of the batch
+        # Rows of the batch that are not trials yet.
+        self._pending: deque[int] = deque()
+        # Trials for which NNI has requested parameters.
+        self._requested_ids: deque[int] = deque()
+        # Trial -> row of the batch, while the trial is being evaluated.
+        self._rows: dict[int, int] = {}
+        # NNI's callback for parameters that become available after the request.
         self._send: Callable[[int, Any], None] | None = None
 
     # NNI's protocol
 
     def update_search_space(self, search_space: Mapping[str, Any] | str) -> None:
-        """Begin the search of a search-space file's content, as `ss-gen` writes it.
+        """Start the search in a search space of NNI.
+
+        Args:
+            search_space: Content of a search-space file, as `ss-gen` writes it.
 
         Raises:
-            InvalidFile: it is no search space of NNI.
-            InvalidArchitecture: its choices are not those of the tuner's space.
+            InvalidFile: The content is not a search space of NNI.
+            InvalidArchitecture: Its choices differ from those of the tuner's space.
         """
         text = search_space if isinstance(search_space, str) else json.dumps(search_space)
         self.listed = ChoiceSpace("nni", formats.read_search_space(text))
-        own = self.space or self.listed
+        space = self.space or self.listed
+
         # The file may have keys from NNI's counter and another order.
         columns = match_keys(
-            own.choices, {choice.key: column for column, choice in enumerate(self.listed.choices)}
+            space.choices, {choice.key: column for column, choice in enumerate(self.listed.choices)}
         )
         self._columns = list(columns.values())
-        for choice, column in zip(own.choices, self._columns, strict=True):
-            listed = self.listed.choices[column]
-            if len(listed.candidates) != len(choice.candidates):
+        for choice, column in zip(space.choices, self._columns, strict=True):
+            listed_choice = self.listed.choices[column]
+            if len(listed_choice.candidates) != len(choice.candidates):
                 raise InvalidArchitecture(
-                    f"{listed.key} has {len(listed.candidates)} candidates; {choice.key} of"
-                    f" {own.name} has {len(choice.candidates)}"
+                    f"{listed_choice.key} has {len(listed_choice.candidates)} candidates;"
+                    f" {choice.key} of {space.name} has {len(choice.candidates)}"
                 )
-        problem = SearchProblem(own, _Trials(), self.constraints)
+
+        problem = SearchProblem(space, _Trials(), self.constraints)
         self._strategy = make(
             self.strategy_name, problem, np.random.default_rng(self.seed), self.options
         )
-        self.known, self.scores = self._strategy.empty, np.empty(0)
+
+        # The best architectures so far, best first, as codes of the tuner's space.
+        self.known = self._strategy.empty
+        self.scores = np.empty(0)
         self.epoch = 0
         self._next_batch()
 
     def generate_parameters(self, parameter_id: int, **kwargs: Any) -> dict[str, Any]:
-        """The sample of a new trial, such as `{"layer_1": {"_value": "k3", "_idx": 0}}`.
+        """Return the sample of a new trial, such as `{"layer_1": {"_value": "k3", "_idx": 0}}`.
 
         Raises:
-            NoMoreTrials: all of the batch is being evaluated, or the search is over (`finished`
-                tells).
+            NoMoreTrials: All architectures of the batch are being evaluated, or the search is over
+                (see `finished`).
         """
         if self._strategy is None:
-            raise NoMoreTrials("no search space was given yet: call update_search_space first")
-        if not self._waiting:
+            raise NoMoreTrials(
+                "search_space: none has been set yet; call update_search_space first"
+            )
+        if not self._pending:
             state = (
                 "the search is over"
                 if self.finished
                 else f"{len(self._rows)} trials have not ended yet"
             )
             raise NoMoreTrials(f"no more parameters now: {state}")
-        row = self._waiting.popleft()
+
+        row = self._pending.popleft()
         self._rows[parameter_id] = row
         return self._sample(row)
 
     def generate_multiple_parameters(
         self, parameter_id_list: Sequence[int], **kwargs: Any
     ) -> list[dict[str, Any]]:
-        """The samples of new trials; with NNI's `st_callback` they are sent by it, later ones when
-        there are any.
+        """Return the samples of new trials, or send them by NNI's `st_callback`.
+
+        Args:
+            parameter_id_list: Numbers of the new trials.
+            kwargs: `st_callback(number, sample)` sends the samples instead, each as soon as the
+                strategy has an architecture for it.
         """
         self._send = kwargs.get("st_callback", self._send)
         if self._send is not None:
-            self._ids.extend(parameter_id_list)
-            self._send_waiting()
+            self._requested_ids.extend(parameter_id_list)
+            self._send_pending()
             return []
+
+        # NNI reads fewer samples than it requested as: no more trials for now.
         return [
-            self.generate_parameters(number) for number in parameter_id_list[: len(self._waiting)]
+            self.generate_parameters(number) for number in parameter_id_list[: len(self._pending)]
         ]
 
     def receive_trial_result(
         self, parameter_id: int, parameters: Any, value: Any, **kwargs: Any
     ) -> None:
-        """Remember a trial's result: a number, or a mapping whose `default` is one.
+        """Store a trial's result: a number, or a mapping whose `default` is one.
 
         Raises:
-            InvalidGuide: the trial is unknown, or the result is no number.
+            InvalidGuide: The trial is not being evaluated, or its result is not a number.
         """
-        given = value.get("default") if isinstance(value, Mapping) else value
+        metric = value.get("default") if isinstance(value, Mapping) else value
         if parameter_id not in self._rows:
             raise InvalidGuide(
-                f"a result of the trial {parameter_id} was given, which is not being evaluated"
+                f"parameter_id: trial {parameter_id} is not being evaluated; a result must follow"
+                " its parameters"
             )
-        if isinstance(given, bool) or not isinstance(given, int | float) or given != given:
+
+        # bool is a subclass of int, and NaN differs from itself.
+        if isinstance(metric, bool) or not isinstance(metric, int | float) or metric != metric:
             raise InvalidGuide(
-                f"the result of the trial {parameter_id} must be a number, not {value!r:.60}"
+                f"value: the result of trial {parameter_id} must be a number, not {value!r:.60}"
             )
-        self._results[self._rows[parameter_id]] = self.sign * float(given)
+        self._results[self._rows[parameter_id]] = self.sign * float(metric)
 
     def trial_end(self, parameter_id: int, success: bool, **kwargs: Any) -> None:
-        """Count a trial as ended; one without a result is left out. The last of a batch begins the
-        next.
-        """
-        if self._rows.pop(parameter_id, None) is None or self._rows or self._waiting:
-            return
-        self._tell()
-        self._next_batch()
-        self._send_waiting()
+        """Mark a trial as ended; the last one of a batch starts the next batch.
 
-    # What users ask for
+        A trial without a result is not reported to the strategy.
+        """
+        if self._rows.pop(parameter_id, None) is None or self._rows or self._pending:
+            return
+        self._report_batch()
+        self._next_batch()
+        self._send_pending()
+
+    # Progress and results
 
     @property
     def finished(self) -> bool:
-        """Whether the strategy asks for nothing more."""
+        """Whether the strategy proposes no more architectures."""
         return self._strategy is not None and not len(self._batch)
 
     @property
     def best(self) -> Architecture:
-        """The best so far, of the tuner's space; raises NoMoreTrials before the first batch has
-        ended.
+        """Best architecture so far, in the tuner's space.
+
+        Raises:
+            NoMoreTrials: The first batch has not ended yet.
         """
         if self._strategy is None or not len(self.known):
             raise NoMoreTrials("no batch of trials has ended yet")
@@ -203,17 +234,17 @@ class StrategyTuner:
         return space.decode(self.known[:1])[0]
 
     def export_results(self) -> list[Path]:
-        """Write the best so far to the folder; gives the files."""
+        """Write the best architectures so far to the folder and return the files."""
         paths = []
         for rank, architecture in enumerate(
             self.listed.decode(self._as_listed(self.known[: self.keep]))
         ):
             assert self.folder is not None
-            paths.append(self.folder / f"{self.epoch:03d}_{rank:03d}.json")
-            write_text(
-                paths[-1],
-                formats.write(architecture, self.export_format, self.listed).rstrip("\n") + "\n",
-            )
+            path = self.folder / f"{self.epoch:03d}_{rank:03d}.json"
+            text = formats.write(architecture, self.export_format, self.listed)
+            # Some formats end with a newline, others do not.
+            write_text(path, text.rstrip("\n") + "\n")
+            paths.append(path)
         return paths
 
     # Batches
@@ -221,28 +252,37 @@ class StrategyTuner:
     def _next_batch(self) -> None:
         assert self._strategy is not None
         self._batch: Codes = self._strategy.ask()
+        # NaN marks an architecture without a result.
         self._results: NDArray[np.float64] = np.full(len(self._batch), np.nan)
-        self._waiting.extend(range(len(self._batch)))
+        self._pending.extend(range(len(self._batch)))
 
-    def _tell(self) -> None:
+    def _report_batch(self) -> None:
         assert self._strategy is not None
-        there = ~np.isnan(self._results)
-        codes, scores = np.asfortranarray(self._batch[there]), self._results[there]
+        has_result = ~np.isnan(self._results)
+        # Strategies hold codes column by column.
+        codes = np.asfortranarray(self._batch[has_result])
+        scores = self._results[has_result]
         if len(codes):
             self._strategy.tell(codes, scores)
-        known, values = np.concatenate([self.known, codes]), np.concatenate([self.scores, scores])
-        order = np.argsort(-values, kind="stable")[: max(self.keep, 1)]
-        self.known, self.scores = np.asfortranarray(known[order]), values[order]
+
+        # Merge with the best so far; among equal scores the stable sort prefers the earlier one.
+        all_codes = np.concatenate([self.known, codes])
+        all_scores = np.concatenate([self.scores, scores])
+        order = np.argsort(-all_scores, kind="stable")[: max(self.keep, 1)]
+        self.known = np.asfortranarray(all_codes[order])
+        self.scores = all_scores[order]
+
         self.epoch += 1
         if self.folder is not None and len(self.known):
             self.export_results()
 
-    def _send_waiting(self) -> None:
-        while self._send is not None and self._ids and self._waiting:
-            number = self._ids.popleft()
+    def _send_pending(self) -> None:
+        while self._send is not None and self._requested_ids and self._pending:
+            number = self._requested_ids.popleft()
             self._send(number, self.generate_parameters(number))
 
     def _as_listed(self, codes: Codes) -> Codes:
+        """Convert codes of the tuner's space to the order of the search-space file."""
         listed = np.empty_like(codes)
         listed[:, self._columns] = codes
         return listed
@@ -254,10 +294,12 @@ class StrategyTuner:
 
 
 class _Trials:
-    """Stands for the trials, which NNI evaluates."""
+    """Placeholder for the guide of a problem whose architectures NNI evaluates as trials."""
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        raise InvalidGuide("a tuner's architectures are evaluated by trials")
+        raise InvalidGuide(
+            "guide: a tuner's architectures are evaluated by NNI's trials, not by a guide"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": "trials", "name": "nni"}

@@ -89,7 +89,7 @@ def test_results_are_also_minimised(toy: Any, tiny: ChainSpace) -> None:
 
 def test_a_batch_waits_for_its_last_trial(tiny: ChainSpace) -> None:
     tuner = StrategyTuner(options={"population": 5, "generations": 2}, space=tiny, folder=None)
-    with pytest.raises(NoMoreTrials, match="no search space was given yet"):
+    with pytest.raises(NoMoreTrials, match=r"search_space.*update_search_space"):
         tuner.generate_parameters(0)
     tuner.update_search_space(space_file(tiny))
     first = tuner.generate_multiple_parameters(list(range(8)))
@@ -247,11 +247,9 @@ def test_what_a_tuner_refuses(tiny: ChainSpace) -> None:
     ):
         tuner.update_search_space(fewer)
     tuner.update_search_space(space_file(tiny))
-    with pytest.raises(
-        InvalidGuide, match="a result of the trial 5 was given, which is not being evaluated"
-    ):
+    with pytest.raises(InvalidGuide, match="parameter_id: trial 5 "):
         tuner.receive_trial_result(5, {}, 1.0)
     tuner.generate_parameters(5)
     for value in ("good", {"loss": 1.0}, None, True, float("nan")):
-        with pytest.raises(InvalidGuide, match="the result of the trial 5 must be a number, not "):
+        with pytest.raises(InvalidGuide, match=r"value: .* trial 5 must be a number, not "):
             tuner.receive_trial_result(5, {}, value)
