@@ -1,1 +1,1 @@
-"""Export of trained networks to ONNX."""
+"""Export of trained networks to ONNX, and evaluation of exported files."""

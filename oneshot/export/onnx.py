@@ -1,4 +1,4 @@
-"""Export of a trained network to ONNX, checked against torch."""
+"""Export a trained network to ONNX and check it against torch."""
 
 from __future__ import annotations
 
@@ -27,23 +27,26 @@ if TYPE_CHECKING:
 OPSET = 18
 OPSETS = range(18, 24)
 TOLERANCE = 1e-3
-INPUT, OUTPUT = "image", "logits"
-_REAL = 16  # images of the data set that the check takes
-_NORM = "BatchNormalization"
+INPUT = "image"
+OUTPUT = "logits"
+
+# Number of images of the data set that the check compares.
+_NUM_IMAGES = 16
+_BATCH_NORM = "BatchNormalization"
 
 
 @dataclass(frozen=True)
 class Export:
-    """An exported model.
+    """Exported model and the result of its check.
 
     Args:
-        path: the ONNX file.
-        difference: largest absolute difference to torch's logits, relative to their largest.
-        opset: of ONNX.
-        nodes: how many operators it has.
-        norms: batch normalisations among them.
-        images: real ones that were compared, beside random ones; 0 where the data set is not at
-            hand.
+        path: ONNX file.
+        difference: Largest absolute difference from torch's logits, relative to their largest.
+        opset: Opset version of ONNX.
+        nodes: Number of operators.
+        norms: Number of batch normalisations among the operators.
+        images: Number of images of the data set that were compared, in addition to random ones; 0
+            if the data set is not available.
     """
 
     path: Path
@@ -55,63 +58,75 @@ class Export:
 
 
 def export(run: Run, path: str | Path, *, opset: int = OPSET, fold_bn: bool = False) -> Export:
-    """Write a run's network as ONNX with a dynamic batch, after checking it under onnxruntime.
+    """Check a run's network under onnxruntime and write it as ONNX with a dynamic batch size.
 
     Args:
-        run: of kind `network`, trained.
-        path: of the ONNX file; its metadata holds what `described` gives.
-        opset: of ONNX, one of `OPSETS`.
-        fold_bn: whether batch normalisations become part of the convolutions that they follow.
+        run: Trained run of the kind `network`.
+        path: ONNX file to write; its metadata is that of `described`.
+        opset: Opset version of ONNX, one of `OPSETS`.
+        fold_bn: Whether to fold batch normalisations into the convolutions before them.
 
     Raises:
-        InvalidOption: there is no such opset.
-        InvalidRun: the exported model does not compute what torch computes; nothing is written.
+        InvalidOption: The opset is not one of `OPSETS`.
+        InvalidRun: The exported model's logits differ from torch's; nothing is written.
     """
     if opset not in OPSETS:
         raise InvalidOption(f"opset must be from {OPSETS[0]} to {OPSETS[-1]}, not {opset}")
-    model, shape = run.load(), run.input_shape
+
+    model = run.load()
+    shape = run.input_shape
     try:
         data = run.data()
-        images = data.test.tensors(range(min(_REAL, len(data.test))))[0]
-    except PathfitError:  # the data set need not be where the network is exported
-        data, images = None, None
-    with replacing(path) as beside:
-        write_onnx(model, shape, beside, described(run, data), opset=opset, fold_bn=fold_bn)
-        difference = compare(model, shape, beside, images)
+        images = data.test.tensors(range(min(_NUM_IMAGES, len(data.test))))[0]
+    # The machine that exports a network need not have its data set.
+    except PathfitError:
+        data = None
+        images = None
+
+    # A model that fails the check never replaces an existing file.
+    with replacing(path) as temporary_path:
+        metadata = described(run, data)
+        write_onnx(model, shape, temporary_path, metadata, opset=opset, fold_bn=fold_bn)
+        difference = compare(model, shape, temporary_path, images)
+        # Negated so that NaN fails too.
         if not difference <= TOLERANCE:
             raise InvalidRun(
                 f"{run.folder}: the exported model differs from torch by {difference:.2g}"
             )
-        nodes = operators(beside)
+        nodes = operators(temporary_path)
+
     return Export(
         Path(path),
         difference,
         opset,
         nodes.total(),
-        nodes[_NORM],
+        nodes[_BATCH_NORM],
         0 if images is None else len(images),
     )
 
 
 def described(run: Run, data: ImageData | None) -> dict[str, str]:
-    """What a model's user must know, as its metadata.
+    """Return the metadata that a model's user needs.
 
     Args:
-        run: of kind `network`.
-        data: its data set; None: what the run recorded of it.
+        run: Run of the kind `network`.
+        data: Data set of the run; None to use the record in the run.
 
     Returns:
-        architecture, pathfit (version); data: what the run recorded, without the folder of the
-        images; classes: JSON list of names; preprocessing: JSON object of layout, input_shape
-        (channels, height, width), and, where the data set says so, colours, mean, deviation,
-        resizing.
+        `architecture` and `pathfit` (the version); `data`, the recorded data set without the
+        folder of the images; `classes`, a JSON list of names; `preprocessing`, a JSON object of
+        layout, input_shape (channels, height, width) and, if the data set defines them, colours,
+        mean, deviation and resizing.
     """
     settings = run.settings
+
+    # The run's record takes precedence: the data set may have changed since the training.
     classes = settings.classes or (list(data.classes) if data is not None else [])
-    known = settings.preprocessing
-    if known is None and data is not None and data.preprocessing is not None:
-        known = data.preprocessing.to_dict()
-    preprocessing = {**(known or {}), "layout": "NCHW", "input_shape": list(run.input_shape)}
+    recorded = settings.preprocessing
+    if recorded is None and data is not None and data.preprocessing is not None:
+        recorded = data.preprocessing.to_dict()
+    preprocessing = {**(recorded or {}), "layout": "NCHW", "input_shape": list(run.input_shape)}
+
     return {
         "architecture": run.architecture.to_json(),
         "data": json.dumps({**settings.data, "name": title(settings.data["name"])}),
@@ -130,18 +145,18 @@ def write_onnx(
     opset: int = OPSET,
     fold_bn: bool = False,
 ) -> None:
-    """Write a network as ONNX with a dynamic batch; `compare` tells whether it computes the same.
+    """Write a network as ONNX with a dynamic batch size, without checking it (see `compare`).
 
     Args:
-        model: in evaluation mode.
-        shape: of an image.
-        path: of the ONNX file.
-        metadata: key -> text.
-        opset: of ONNX.
-        fold_bn: as of `export`.
+        model: Network in evaluation mode.
+        shape: Channels, height and width of an image.
+        path: ONNX file to write.
+        metadata: Metadata of the model, key -> text.
+        opset: Opset version of ONNX.
+        fold_bn: Whether to fold batch normalisations into the convolutions before them.
 
     Raises:
-        InvalidRun: the model cannot be said in this opset.
+        InvalidRun: The model cannot be converted to this opset.
     """
     import onnx
     import onnx_ir.passes.common as common
@@ -152,6 +167,8 @@ def write_onnx(
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", UserWarning)
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+
+        # An example of two images: a batch of one would be exported as a constant.
         program = torch.onnx.export(
             model,
             (torch.zeros(2, *shape),),
@@ -165,48 +182,60 @@ def write_onnx(
         )
         assert program is not None
         _simplify(program.model, fold_bn)
-        # Where in its maker's folders each operator was called from.
+
+        # The exporter records source locations, with folders of this machine, for every operator.
         common.ClearMetadataAndDocStringPass()(program.model)
+
     proto = program.model_proto
-    given = {entry.version for entry in proto.opset_import if not entry.domain}
-    if given != {opset}:
+    # The exporter keeps its own opset, with a warning, if it cannot convert the model.
+    versions = {entry.version for entry in proto.opset_import if not entry.domain}
+    if versions != {opset}:
         raise InvalidRun(
-            f"the model cannot be said in opset {opset}; without --opset it is {OPSET}"
+            f"opset: the model cannot be converted to {opset}; without --opset it is {OPSET}"
         )
+
     for key, value in metadata.items():
         entry = proto.metadata_props.add()
-        entry.key, entry.value = key, value
+        entry.key = key
+        entry.value = value
+
     onnx.checker.check_model(proto)
     path.write_bytes(proto.SerializeToString())
 
 
 def _simplify(model: Any, fold_bn: bool) -> None:
-    """Compute what is constant, join operators; with `fold_bn` also normalisation with the
-    convolution before it.
+    """Fold constants and remove redundant operators.
+
+    With `fold_bn`, also fold batch normalisations into the convolutions before them.
     """
     import onnx_ir.passes.common as passes
     from onnx_ir.passes import PassManager
     from onnxscript import optimizer, rewriter
     from onnxscript.rewriter.rules import common
 
+    # The default optimisation folds batch normalisations, so without `fold_bn` its other steps are
+    # applied one by one.
     if fold_bn:
         optimizer.optimize_ir(model)
         return
+
     rules = [
         common.collapse_slice_rule,
         common.collapse_slice2_rule,
         common.materialize_reshape_shape_rule,
     ]
+    # The rewritten slices and shapes contain constants that a second pass folds.
     for _ in range(2):
         optimizer.fold_constants_ir(model)
         rewriter.rewrite(model, rules)
-    parts = [
+
+    simplifications = [
         passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         passes.DeduplicateInitializersPass(),
         passes.CommonSubexpressionEliminationPass(),
         passes.RemoveUnusedNodesPass(),
     ]
-    PassManager(parts)(model)
+    PassManager(simplifications)(model)
 
 
 def compare(
@@ -215,43 +244,49 @@ def compare(
     path: Path,
     images: Tensor | Sequence[Tensor] | None = None,
 ) -> float:
-    """The largest difference between onnxruntime's logits and torch's, relative to the largest
-    logit.
+    """Return the largest difference between the logits of onnxruntime and torch.
+
+    The difference is relative to the largest absolute logit of its batch, and NaN if an output is.
 
     Args:
-        model: in evaluation mode.
-        shape: of an image; random ones are compared at batches of 1 and 3.
-        path: of the ONNX file.
-        images: [n, channels, height, width], compared too.
+        model: Network in evaluation mode.
+        shape: Shape of an image; random images are compared in batches of 1 and 3.
+        path: ONNX file.
+        images: More images to compare: one batch [n, channels, height, width] or several; None for
+            none.
     """
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+    # Two sizes, since a batch size that was exported as a constant agrees with one of them only.
     batches = [
         torch.randn(count, *shape, generator=torch.Generator().manual_seed(count))
         for count in (1, 3)
     ]
+    batches.extend([images] if isinstance(images, Tensor) else images or [])
+
     worst = 0.0
-    for batch in [*batches, *([images] if isinstance(images, Tensor) else images or [])]:
+    for batch in batches:
         with torch.inference_mode():
             expected = model(batch).numpy()
-        (found,) = session.run(None, {INPUT: batch.contiguous().numpy()})
-        difference = float(np.abs(np.asarray(found) - expected).max() / np.abs(expected).max())
+        (logits,) = session.run(None, {INPUT: batch.contiguous().numpy()})
+
+        difference = float(np.abs(np.asarray(logits) - expected).max() / np.abs(expected).max())
+        # NaN, which differs from itself, must reach the caller; max(0.0, NaN) would be 0.0.
         worst = max(worst, difference) if difference == difference else difference
     return worst
 
 
 def operators(path: str | Path) -> Counter[str]:
-    """How often a model has each operator."""
+    """Return the number of occurrences of each operator in a model."""
     import onnx
 
     return Counter(node.op_type for node in onnx.load(str(path)).graph.node)
 
 
 def metadata_of(path: str | Path) -> dict[str, Any]:
-    """What `export` wrote into a model's metadata: architecture, data, classes, preprocessing,
-    pathfit.
-    """
+    """Return a model's metadata, as `described` defines it for exported networks."""
     import onnx
 
     return {entry.key: entry.value for entry in onnx.load(str(path)).metadata_props}

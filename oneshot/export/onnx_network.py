@@ -1,4 +1,4 @@
-"""A finished ONNX file as a network that can be tested."""
+"""ONNX file as a network that can be tested."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from spaces.errors import InvalidFile
 
 
 class OnnxNetwork(nn.Module):
-    """Runs an ONNX model of images [b, channels, height, width] -> logits [b, classes] on the
-    processor.
+    """Network that runs an ONNX model on the processor.
+
+    Maps images [b, channels, height, width] to logits [b, classes].
 
     Args:
-        path: the model's file.
+        path: ONNX file.
 
     Raises:
-        InvalidFile: onnxruntime cannot load the file, or the model takes something else than one
-            batch of images.
+        InvalidFile: onnxruntime cannot load the file, or the model's input is not one batch of
+            images.
     """
 
     def __init__(self, path: str | Path):
@@ -30,39 +31,52 @@ class OnnxNetwork(nn.Module):
             self.session = onnxruntime.InferenceSession(
                 str(path), providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # onnxruntime's exceptions have no common base but this
+        # The exceptions of onnxruntime have no other common base.
+        except Exception as error:
             raise InvalidFile(
                 f"{path}: onnxruntime cannot load it: {str(error).splitlines()[0]}"
             ) from error
+
         entries = self.session.get_inputs()
         shapes = [list(entry.shape) for entry in entries]
         if [entry.type for entry in entries] != ["tensor(float)"] or len(shapes[0]) != 4:
-            taken = (
+            inputs = (
                 ", ".join(f"{entry.name} {entry.type} {entry.shape}" for entry in entries)
                 or "nothing"
             )
             raise InvalidFile(
-                f"{path}: a model of one tensor(float) of images is needed; this one takes {taken}"
+                f"{path}: a model of one tensor(float) of images is needed; this one takes {inputs}"
             )
-        self.input, self.shape = entries[0].name, shapes[0]
+
+        self.input = entries[0].name
+        self.shape = shapes[0]
         self.metadata = dict(self.session.get_modelmeta().custom_metadata_map)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """Shape of one image; raises InvalidFile where the model leaves it open."""
+        """Channels, height and width of an image.
+
+        Raises:
+            InvalidFile: The model does not fix them.
+        """
         channels, height, width = self.shape[1:]
+        # A dynamic dimension has a name or None in place of a size.
         if not all(isinstance(size, int) for size in (channels, height, width)):
-            raise InvalidFile(f"the model leaves the size of an image open: {self.shape}")
+            raise InvalidFile(
+                f"the size of an image must be fixed in the model, not dynamic: {self.shape}"
+            )
         return int(channels), int(height), int(width)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits [b, classes]; a model of a fixed batch takes the images in parts of it."""
+        """Return logits [b, classes], in batches of the model's size if that is fixed."""
         size = self.shape[0] if isinstance(self.shape[0], int) else len(images)
-        parts = []
-        for part in torch.split(images, size):
-            count = len(part)
-            if count < size:  # filled up
-                part = torch.cat([part, part.new_zeros(size - count, *part.shape[1:])])
-            (found, *_) = self.session.run(None, {self.input: part.contiguous().cpu().numpy()})
-            parts.append(torch.from_numpy(found)[:count])
-        return torch.cat(parts).to(images.device)
+        logits = []
+        for batch in torch.split(images, size):
+            count = len(batch)
+            # A model with a fixed batch size rejects smaller batches, so pad them with zeros.
+            if count < size:
+                batch = torch.cat([batch, batch.new_zeros(size - count, *batch.shape[1:])])
+
+            (output, *_) = self.session.run(None, {self.input: batch.contiguous().cpu().numpy()})
+            logits.append(torch.from_numpy(output)[:count])
+        return torch.cat(logits).to(images.device)

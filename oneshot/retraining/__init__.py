@@ -1,4 +1,4 @@
-"""Retraining: training the networks that searches found, from any format, and testing them."""
+"""Retraining: training and testing the networks of architectures from any format."""
 
 from typing import TYPE_CHECKING
 

@@ -50,13 +50,15 @@ def train_network(
     """
     if run.weights.exists():
         return run.load()
+
     execution = execution or Execution()
     options = run.settings.retraining or RetrainOptions()
     recipe = run.settings.recipe
     seed = run.settings.seed
-    algorithm = Retraining(_trained(run, options), recipe, options)
+    algorithm = Retraining(_initial_network(run, options), recipe, options)
     train = (data or run.data()).train
     source = augmented(train, options)
+
     fit(
         algorithm,
         source,
@@ -66,10 +68,13 @@ def train_network(
         execution=execution,
         progress=progress,
     )
+
+    # Recompute the statistics of batch normalisation with the final weights.
     network = delivered(run, algorithm.deliver())
     device = device_of(execution)
     size = max(recipe.batch_size, _LEAST_BATCH)
     recalibrate(network.to(device), _batches(train, size, options.norm_batches, seed, device))
+
     run.save(network.cpu())
     return network.eval()
 
@@ -78,13 +83,14 @@ def check(run: Run, data: ImageData) -> None:
     """Raise the errors of `train_network` before anything is trained or written."""
     options = run.settings.retraining or RetrainOptions()
     augmented(data.train, options).epochs(1, 0, augment=options.augment)
-    Retraining(_trained(run, options), run.settings.recipe, options)
+    Retraining(_initial_network(run, options), run.settings.recipe, options)
 
 
 def delivered(run: Run, trained: nn.Module) -> nn.Module:
     """Return the run's network with trained weights, without those of an auxiliary head."""
     network = run.build()
     weights = trained.state_dict()
+    # The trained module may have an auxiliary head, which the run's network lacks.
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
@@ -95,38 +101,45 @@ def device_of(execution: Execution) -> torch.device:
     return torch.device("cuda" if gpu else "cpu")
 
 
-def _trained(run: Run, options: RetrainOptions) -> nn.Module:
+def _initial_network(run: Run, options: RetrainOptions) -> nn.Module:
     """Return the network with random or a supernet's weights, and an auxiliary head if needed."""
     network = _with_head(run) if options.auxiliary else run.build()
     init = run.settings.init
     if init is not None:
-        given = read_run(init.run, "supernet")
-        for what, own in (
-            ("space", run.space.name),
-            ("classes", run.settings.num_classes),
+        supernet_run = read_run(init.run, "supernet")
+        for field, supernet_value, network_value in (
+            ("space is", supernet_run.space.name, run.space.name),
+            ("classes are", supernet_run.settings.num_classes, run.settings.num_classes),
         ):
-            other = given.space.name if what == "space" else given.settings.num_classes
-            if other != own:
+            if supernet_value != network_value:
                 raise InvalidRun(
-                    f"{given.folder}: the supernet's {what} are {other}, the network's {own}"
+                    f"{supernet_run.folder}: the supernet's {field} {supernet_value}, the network's"
+                    f" {network_value}"
                 )
-        if given.weights_digest() != init.weights:
+
+        # The run records the digest: with other weights its result would not be reproducible.
+        if supernet_run.weights_digest() != init.weights:
             raise InvalidRun(
-                f"{given.folder}: its weights are not those that this training began with"
+                f"{supernet_run.folder}: its weights are not those that this training began with"
             )
-        supernet = given.load()
+
+        supernet = supernet_run.load()
         assert isinstance(supernet, Supernet)
         inherit(network, supernet, run.architecture)
+
     return network
 
 
 def _with_head(run: Run) -> nn.Module:
+    """Return the run's network with random weights and an auxiliary head."""
     try:
         space = get(run.space.name, auxiliary=True)
     except InvalidParameter as error:
         raise InvalidOption(
             f"auxiliary: networks of {run.space.name} have no auxiliary head: {error}"
         ) from error
+
+    # The same seed as without the head.
     generator = torch.Generator().manual_seed(run.settings.seed)
     architecture = space.architecture(run.architecture.choices)
     return space.network(architecture, run.settings.num_classes, generator)

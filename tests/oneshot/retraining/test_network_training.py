@@ -272,7 +272,7 @@ def test_a_supernets_weights_are_what_is_begun_with(
     with pytest.raises(InvalidRun, match="the supernet's classes are 3, the network's 4"):
         check(other, images)
     with pytest.raises(
-        InvalidRun, match=r"the supernet's space are spos-tiny\(.*the network's darts-tiny"
+        InvalidRun, match=r"the supernet's space is spos-tiny\(.*the network's darts-tiny"
     ):
         check(make("space", init=init, **of_cells()), images)
 
