@@ -1,4 +1,4 @@
-"""Architectures as probabilities: logits for every choice that are trained by gradients."""
+"""Describe architectures as probabilities: each choice has logits that gradients train."""
 
 from __future__ import annotations
 
@@ -23,19 +23,21 @@ INITIAL = ("normal", "uniform", "zeros")
 
 
 class ArchitectureMutator(Mutator):
-    """A mutator with a vector of logits for every key, over the candidates by code.
+    """Mutator with one vector of logits for each key, indexed by the candidates' codes.
 
-    As it stands it runs the mixture of all candidates by their probabilities (DARTS, arXiv
-    1806.09055, equation 2).
+    It runs the mixture of all candidates weighted by their probabilities (DARTS, arXiv
+    1806.09055, equation 2). Subclasses replace the mixture by sampled paths.
 
     Args:
-        model: as of `BaseMutator`.
-        init_type: `normal`, `uniform` (between -ratio and ratio) or `zeros`.
-        init_ratio: deviation or bound of the first logits.
-        seed: of the first logits and of what is drawn; the generator is part of `state_dict`.
+        model: Model whose choices are bound; see `BaseMutator`.
+        init_type: Distribution of the initial logits: `normal`, `uniform` (between -init_ratio
+            and init_ratio) or `zeros`.
+        init_ratio: Standard deviation or bound of the initial logits.
+        seed: Seed of the initial logits and of all samples; the generator's state is part of
+            `state_dict`.
 
     Raises:
-        InvalidOption: as of `BaseMutator`, or an unknown way to begin.
+        InvalidOption: `init_type` is unknown, or `BaseMutator` refuses the model.
     """
 
     def __init__(
@@ -52,7 +54,8 @@ class ArchitectureMutator(Mutator):
             )
         super().__init__(model)
         self.generator = torch.Generator().manual_seed(seed)
-        # A list, for keys may hold dots, which names of parameters must not.
+
+        # A list rather than a dict: keys may contain dots, which parameter names must not.
         self.logits = nn.ParameterList()
         for mutable in self.mutables:
             logits = torch.zeros(len(mutable.choice.candidates))
@@ -61,37 +64,40 @@ class ArchitectureMutator(Mutator):
             elif init_type == "uniform":
                 logits.uniform_(-init_ratio, init_ratio, generator=self.generator)
             self.logits.append(nn.Parameter(logits))
+
+        # Membership matrices of InputChoices [candidates, inputs]; `weights` fills it on demand.
         self._member: dict[str, Tensor] = {}
 
     @property
     def alpha(self) -> dict[str, nn.Parameter]:
-        """Key -> logits [candidates]."""
+        """Logits [candidates] of each key."""
         return dict(zip(self.groups, self.logits, strict=True))
 
     def arch_parameters(self) -> list[nn.Parameter]:
-        """The logits of all keys."""
+        """Return the logits of all keys."""
         return list(self.logits)
 
     def arch_requires_grad(self) -> None:
-        """Let the logits take gradients."""
+        """Enable gradients of the logits."""
         self.logits.requires_grad_(True)
 
     def arch_disable_grad(self) -> None:
-        """Let the logits take none."""
+        """Disable gradients of the logits."""
         self.logits.requires_grad_(False)
 
     def distribution(self, key: str) -> Tensor:
-        """Probabilities [candidates] of a key's candidates, differentiable in the logits."""
+        """Return the probabilities [candidates] of a key, differentiable in the logits."""
         return self.alpha[key].softmax(0)
 
     def probabilities(self, choices: Iterable[Choice] | None = None) -> list[Tensor]:
-        """Probabilities [candidates] of each choice.
+        """Return the probabilities [candidates] of each choice.
 
         Args:
-            choices: such as a space's, in whose order; None: the keys' own order.
+            choices: Choices to report, in this order, such as those of a space; None reports all
+                keys in module order.
 
         Raises:
-            InvalidOption: a choice is not one of the model's.
+            InvalidOption: The model does not have one of the choices.
         """
         keys = list(self.groups) if choices is None else [choice.key for choice in choices]
         for key in keys:
@@ -102,89 +108,104 @@ class ArchitectureMutator(Mutator):
         return [self.distribution(key) for key in keys]
 
     def expected_cost(self, model: CostModel) -> Tensor:
-        """The expected cost, differentiable in the logits; raises as `CostModel.expected`."""
+        """Return the expected cost, differentiable in the logits.
+
+        It raises the errors of `CostModel.expected`.
+        """
         return model.expected(self.probabilities(model.space.choices))
 
     def best(self) -> dict[str, int]:
-        """Key -> code of the most probable candidate; of equal ones the first."""
+        """Return the code of each key's most probable candidate; the first one wins a tie."""
         return {key: int(logits.detach().argmax()) for key, logits in self.alpha.items()}
 
     def sample_search(self) -> Masks:
-        """The probabilities, as weights."""
+        """Return the probabilities as weights of all candidates."""
         return {
-            key: self.weights(found[0], self.distribution(key))
-            for key, found in self.groups.items()
+            key: self.weights(mutables[0], self.distribution(key))
+            for key, mutables in self.groups.items()
         }
 
     def sample_final(self) -> Masks:
-        """The most probable candidates."""
+        """Return masks that select the most probable candidates."""
         return {key: self.groups[key][0].mask_of(code) for key, code in self.best().items()}
 
     def architecture(self, space: SearchSpace) -> Architecture:
-        """The final architecture as one of a space, whose choices are the model's."""
+        """Return the final architecture in a space that has the model's choices."""
         return space.architecture(self.decided())
 
     def weights(self, mutable: Mutable, given: Tensor) -> Tensor:
-        """Weights over codes as a mask: of an InputChoice the weight of an input is that of all
-        codes with it.
+        """Convert weights of codes to a mask.
+
+        The weight of an input of an InputChoice is the sum over all codes that select this input.
 
         Args:
-            mutable: whose mask.
-            given: float [candidates].
+            mutable: Mutable that the mask is for.
+            given: Weights of the codes, float [candidates].
         """
         if not isinstance(mutable, InputChoice):
             return given
         if mutable.key not in self._member:
-            rows = [
-                [index in taken for index in range(mutable.n_candidates)]
-                for taken in mutable.subsets
+            membership = [
+                [index in subset for index in range(mutable.n_candidates)]
+                for subset in mutable.subsets
             ]
-            self._member[mutable.key] = torch.tensor(rows, dtype=torch.float32)
+            self._member[mutable.key] = torch.tensor(membership, dtype=torch.float32)
+
+        # [candidates] @ [candidates, inputs] sums over the codes that contain each input.
         return given @ self._member[mutable.key].to(device=given.device, dtype=given.dtype)
 
     def draw(self, probabilities: Tensor, count: int = 1) -> list[int]:
-        """Codes drawn without replacement by the mutator's own generator, from probabilities
-        [candidates].
+        """Draw codes without replacement with the mutator's generator.
+
+        Args:
+            probabilities: Probabilities of the codes [candidates].
+            count: Number of codes.
         """
-        # On the processor whatever the logits' device: the same numbers everywhere.
-        given = probabilities.detach().to("cpu", torch.float64)
-        return [int(code) for code in torch.multinomial(given, count, generator=self.generator)]
+        # Always on the CPU, so that a seed draws the same codes on every device.
+        weights = probabilities.detach().to("cpu", torch.float64)
+        return [int(code) for code in torch.multinomial(weights, count, generator=self.generator)]
 
     def log_probability(self, codes: dict[str, int]) -> Tensor:
-        """The logarithm of the probability of an architecture, differentiable in the logits."""
+        """Return the log-probability of an architecture, differentiable in the logits."""
+        # Choices are independent: the log-probability is a sum over keys.
         return torch.stack(
             [logits.log_softmax(0)[codes[key]] for key, logits in self.alpha.items()]
         ).sum()
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The generator's state and the keys."""
+        """Return the generator's state and the keys, for `state_dict`."""
         return {"generator": self.generator.get_state(), "keys": list(self.groups)}
 
     def set_extra_state(self, state: Any) -> None:
-        """Take the generator's state over; raises InvalidOption where the keys are others."""
+        """Restore the generator's state; raises InvalidOption if the keys differ."""
+        # Logits are stored by position, so their shapes may fit a model with other keys.
         if list(state["keys"]) != list(self.groups):
             raise InvalidOption("the state is of a model with other choices")
         self.generator.set_state(state["generator"].cpu())
 
 
 def one_hot(code: int, like: Tensor) -> Tensor:
-    """1 at `code`, 0 elsewhere, of the shape, kind and device of `like` [candidates]."""
-    found = torch.zeros_like(like)
-    found[code] = 1.0
-    return found
+    """Return 1 at `code` and 0 elsewhere, with the shape, dtype and device of `like`."""
+    encoding = torch.zeros_like(like)
+    encoding[code] = 1.0
+    return encoding
 
 
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
-    """`hard` [n] going forward, with the gradient of `soft` [n]; without the rounding of hard +
-    soft - soft.
+    """Return `hard` [n] in the forward pass, with the gradient of `soft` [n] in the backward pass.
+
+    Unlike the usual `hard + soft - soft.detach()`, the forward value is exact.
     """
-    found: Tensor = _StraightThrough.apply(hard, soft)  # type: ignore[no-untyped-call]
-    return found
+    output: Tensor = _StraightThrough.apply(hard, soft)  # type: ignore[no-untyped-call]
+    return output
 
 
 class _StraightThrough(torch.autograd.Function):
+    """Straight-through estimator: identity on `hard`, gradient to `soft`."""
+
     @staticmethod
     def forward(ctx: Any, hard: Tensor, soft: Tensor) -> Tensor:
+        # A copy, so that the output shares no memory with `hard`.
         return hard.clone()
 
     @staticmethod
@@ -193,7 +214,12 @@ class _StraightThrough(torch.autograd.Function):
 
 
 def named(space: SearchSpace, probabilities: Sequence[Tensor]) -> dict[str, dict[str, float]]:
-    """Probabilities of a space's choices for `json.dump`: choice -> candidate -> probability."""
+    """Return probabilities for `json.dump`: choice -> candidate -> probability.
+
+    Args:
+        space: Space with the names of choices and candidates.
+        probabilities: Probabilities [candidates] of each choice, in the space's order.
+    """
     return {
         choice.key: {
             name: float(value) for name, value in zip(choice.candidates, row.tolist(), strict=True)

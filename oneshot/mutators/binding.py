@@ -1,4 +1,4 @@
-"""What binds a mutator to the choices of a model."""
+"""Bind a mutator to the choices of a model."""
 
 from __future__ import annotations
 
@@ -16,41 +16,51 @@ from spaces.user_model.supernet import ModelSupernet
 
 
 def size(mutable: Mutable) -> int:
-    """Length of a mutable's mask: its candidates, or the inputs of an InputChoice."""
+    """Return the length of a mutable's mask: its candidates, or the inputs of an InputChoice."""
     return (
         mutable.n_candidates if isinstance(mutable, InputChoice) else len(mutable.choice.candidates)
     )
 
 
 def code_of(mutable: Mutable, mask: Tensor) -> int:
-    """The code that a mask takes; raises InvalidOption where it takes none that is allowed, or
-    weights several.
+    """Return the code that a mask selects.
+
+    Args:
+        mutable: Mutable of the mask.
+        mask: Mask [candidates], of an InputChoice [inputs]; entries other than 0 are selected.
+
+    Raises:
+        InvalidOption: The mask selects no allowed candidate, or more than one.
     """
-    taken = mask.detach().ne(0).nonzero().flatten().tolist()
+    selected = mask.detach().ne(0).nonzero().flatten().tolist()
+
+    # One code of an InputChoice stands for a set of inputs.
     if isinstance(mutable, InputChoice):
-        return mutable.choice.code_of(taken)
-    if len(taken) != 1:
+        return mutable.choice.code_of(selected)
+    if len(selected) != 1:
         raise InvalidOption(
-            f"{mutable.label}: the mask takes {len(taken)} candidates; an architecture takes one"
+            f"{mutable.label}: the mask takes {len(selected)} candidates; an architecture takes one"
         )
-    return int(taken[0])
+    return int(selected[0])
 
 
 class BaseMutator(nn.Module):
-    """Computes the forward pass of a model's choices in their place.
+    """Computes the forward pass of a model's choices.
 
     Args:
-        model: has LayerChoice, InputChoice, ValueChoice or Repeat inside; also behind
-            DistributedDataParallel or torch.compile. The mutator is bound to it, and to no other.
+        model: Model with LayerChoice, InputChoice, ValueChoice or Repeat modules, also wrapped
+            by DistributedDataParallel or torch.compile. A mutator is bound to one model.
 
     Raises:
-        InvalidOption: the model has no choices, or another mutator is bound to it.
+        InvalidOption: The model has no choices, or another mutator is bound to it.
     """
 
     def __init__(self, model: nn.Module):
         super().__init__()
-        # Not a submodule: the model's weights are not the mutator's.
+        # Bypass nn.Module's registration: the model's weights are not the mutator's parameters.
         self.__dict__["model"] = model
+
+        # Mutables with equal keys form a group, which is decided as one choice.
         self.groups: dict[str, list[Mutable]] = {}
         for mutable in assign_keys(bare(model)):
             self.groups.setdefault(mutable.key, []).append(mutable)
@@ -59,6 +69,8 @@ class BaseMutator(nn.Module):
                 f"model: {type(model).__name__} has no LayerChoice, InputChoice, ValueChoice or"
                 " Repeat"
             )
+
+        # Check all mutables before the first one is bound, so that an error changes nothing.
         for mutable in self._all:
             if mutable.mutator is not None and mutable.mutator is not self:
                 other = type(mutable.mutator).__name__
@@ -66,76 +78,81 @@ class BaseMutator(nn.Module):
                     f"model: a mutator, {other}, is bound to {mutable.label} already; unbind() it"
                     " first"
                 )
+
         self.bind()
 
     @property
     def mutables(self) -> list[Mutable]:
-        """One mutable for each key, in module order; `groups` has all of a key."""
-        return [found[0] for found in self.groups.values()]
+        """First mutable of each key, in module order; `groups` has all mutables of a key."""
+        return [mutables[0] for mutables in self.groups.values()]
 
     @property
     def _all(self) -> Iterator[Mutable]:
-        return (mutable for found in self.groups.values() for mutable in found)
+        return (mutable for mutables in self.groups.values() for mutable in mutables)
 
     def bind(self) -> None:
-        """Compute the forward pass of the model's choices, as from the beginning."""
+        """Take over the forward pass of the model's choices, as the constructor does."""
         for mutable in self._all:
             mutable.bind(self)
 
     def unbind(self) -> None:
-        """Leave the model to other mutators, or to `activate`."""
+        """Release the model's choices for other mutators or for `activate`."""
         for mutable in self._all:
             mutable.bind(None)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Generators as bytes: their states' tensors would be gone before another process has opened
-        # them.
+        # Generators travel as bytes: the shared memory of a state tensor could be released before
+        # the receiving process opens it.
         return {
             name: _GeneratorState(value) if isinstance(value, torch.Generator) else value
             for name, value in self.__dict__.items()
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        # Copies of mutables are not bound: a copy of both is bound again.
         for name, value in state.items():
             self.__dict__[name] = value.generator() if isinstance(value, _GeneratorState) else value
+
+        # Copied mutables are unbound: a copy of the model and its mutator is bound again.
         self.bind()
 
     def forward(self, *inputs: Any) -> NoReturn:
-        """Not defined: the model is called, not its mutator."""
+        """Raise NotImplementedError: call the model rather than its mutator."""
         raise NotImplementedError("a mutator is not called; call its model")
 
     def on_forward_layer_choice(
         self, mutable: LayerChoice, *inputs: Any, **options: Any
     ) -> tuple[Any, Tensor]:
-        """The output of a LayerChoice, and its mask [candidates]."""
+        """Return the output of a LayerChoice and its mask [candidates]."""
         raise NotImplementedError(f"{type(self).__name__} has no on_forward_layer_choice")
 
     def on_forward_input_choice(
         self, mutable: InputChoice, tensors: Sequence[Tensor]
     ) -> tuple[Any, Tensor]:
-        """The output of an InputChoice, and its mask [inputs]."""
+        """Return the output of an InputChoice and its mask [inputs]."""
         raise NotImplementedError(f"{type(self).__name__} has no on_forward_input_choice")
 
 
 class _GeneratorState:
-    """A generator on its way to a copy."""
+    """State of a generator in a form that can be copied and pickled."""
 
     def __init__(self, generator: torch.Generator):
         self.state = generator.get_state().numpy().tobytes()
 
     def generator(self) -> torch.Generator:
-        """A generator that goes on where the other one was."""
-        found = torch.Generator()
-        found.set_state(torch.frombuffer(bytearray(self.state), dtype=torch.uint8))
-        return found
+        """Return a new generator that resumes from the state."""
+        generator = torch.Generator()
+        # `frombuffer` needs a writable buffer, which bytes are not.
+        generator.set_state(torch.frombuffer(bytearray(self.state), dtype=torch.uint8))
+        return generator
 
 
 def bare(model: nn.Module) -> nn.Module:
-    """The user's own module behind a supernet, DistributedDataParallel or torch.compile."""
+    """Return the user's module inside a supernet, DistributedDataParallel or torch.compile."""
+    # Wrappers may be nested in any order, so unwrap until none is left.
     while True:
         if isinstance(model, ModelSupernet):
             model = model.model
+        # `torch.compile` keeps the original module as `_orig_mod`.
         elif isinstance(getattr(model, "_orig_mod", None), nn.Module):
             model = model._orig_mod  # type: ignore[assignment]
         elif isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):

@@ -1,4 +1,4 @@
-"""Gumbel-softmax: architectures drawn so that gradients reach their logits."""
+"""Sample architectures by Gumbel-softmax, so that gradients reach their logits."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tables.cost.model import CostModel
 
 
 class GumbelMutator(ArchitectureMutator):
-    """Runs candidates by weights softmax((log p + g) / temperature), g standard Gumbel noise.
+    """Runs all candidates with weights softmax((log p + g) / temperature), g Gumbel noise.
 
-    Jang et al., arXiv 1611.01144, equation 2; Maddison et al., arXiv 1611.00712. The lower the
-    temperature, the nearer the weights are to one candidate drawn with its probability.
+    See Jang et al., arXiv 1611.01144, equation 2, and Maddison et al., arXiv 1611.00712. At a lower
+    temperature the weights are closer to one candidate sampled with its probability.
 
     Args:
-        model: as of `BaseMutator`.
-        temperature: of the first draws; above 0.
-        options: as of `ArchitectureMutator`.
+        model: Model whose choices are bound; see `BaseMutator`.
+        temperature: Initial temperature, above 0.
+        options: Options of `ArchitectureMutator`.
     """
 
     def __init__(self, model: Any, *, temperature: float = 1.0, **options: Any):
@@ -35,43 +35,51 @@ class GumbelMutator(ArchitectureMutator):
         self.drawn: dict[str, Tensor] = {}
 
     def relaxed(self, key: str) -> Tensor:
-        """A draw of weights [candidates] of a key."""
+        """Sample the weights [candidates] of a key."""
         logits = self.alpha[key].log_softmax(0)
+
+        # Gumbel noise g = -log(-log(u)); u stays off 0 and 1, where the logarithms are infinite.
         uniform = torch.rand(logits.shape, generator=self.generator, dtype=torch.float64)
-        # Neither end of [0, 1): the logarithms must be finite.
         noise = -torch.log(-torch.log(uniform.clamp(1e-12, 1 - 1e-12)))
         return ((logits + noise.to(logits)) / self.temperature).softmax(0)
 
     def sample_search(self) -> Masks:
-        """Weights of all candidates."""
+        """Sample weights of all candidates."""
+        # Kept for `drawn_cost`: the loss's cost term uses the same sample as the forward pass.
         self.drawn = {key: self.relaxed(key) for key in self.groups}
-        return {key: self.weights(found[0], self.drawn[key]) for key, found in self.groups.items()}
+        return {
+            key: self.weights(mutables[0], self.drawn[key]) for key, mutables in self.groups.items()
+        }
 
     def drawn_cost(self, model: CostModel) -> Tensor:
-        """The cost of what runs, by the drawn weights; differentiable. Raises as
-        `CostModel.expected`.
+        """Return the cost expected under the sampled weights, differentiable in the logits.
+
+        It raises the errors of `CostModel.expected`.
         """
         return model.expected([self.drawn[choice.key] for choice in model.space.choices])
 
 
 class HardGumbelMutator(GumbelMutator):
-    """Runs the one candidate whose drawn weight is greatest; its gradient is that of the weights.
+    """Runs the candidate with the greatest sampled weight; gradients are those of the weights.
 
-    Only that candidate is computed, forward and backward (Dong and Yang, arXiv 1910.04465,
-    equations 5 to 7).
+    Only this candidate is computed in the forward and the backward pass (Dong and Yang, arXiv
+    1910.04465, equations 5 to 7).
     """
 
     def sample_search(self) -> Masks:
-        """One candidate of each key: float where the logits take gradients, else bool."""
+        """Sample one candidate of each key; the masks are float while the logits need gradients."""
         super().sample_search()
-        taking = any(logits.requires_grad for logits in self.logits)
+        needs_grad = any(logits.requires_grad for logits in self.logits)
+
         masks: Masks = {}
         for key, (mutable, *_) in self.groups.items():
             soft = self.drawn[key]
             code = int(soft.detach().argmax())
-            if not taking:
+            # A bool mask runs the candidate without the factor that carries the gradient.
+            if not needs_grad:
                 masks[key] = mutable.mask_of(code)
                 continue
+
             self.drawn[key] = straight_through(one_hot(code, soft), soft)
             masks[key] = self.weights(mutable, self.drawn[key])
         return masks
@@ -79,26 +87,31 @@ class HardGumbelMutator(GumbelMutator):
     def on_forward_layer_choice(
         self, mutable: LayerChoice, *inputs: Any, **options: Any
     ) -> tuple[Any, Tensor]:
-        """The drawn candidate's output, times 1 with the weight's gradient."""
+        """Return the sampled candidate's output times 1, with the weight's gradient."""
         mask = self.mask(mutable)
         if mask.dtype == torch.bool:
             return super().on_forward_layer_choice(mutable, *inputs, **options)
+
+        # The factor mask[code] is exactly 1; its backward pass is the gradient of the soft weight.
         code = int(mask.detach().argmax())
         return reduced(mutable.reduction, [mutable[code](*inputs, **options) * mask[code]]), mask
 
     def on_forward_input_choice(
         self, mutable: InputChoice, tensors: Sequence[Tensor]
     ) -> tuple[Any, Tensor]:
-        """The drawn inputs, times 1 with the weight's gradient, reduced."""
+        """Return the reduction of the sampled inputs times 1, with the weight's gradient."""
         mask = self.mask(mutable)
         if mask.dtype == torch.bool:
             return super().on_forward_input_choice(mutable, tensors)
-        taken = mask.detach().nonzero().flatten().tolist()
-        return reduced(mutable.reduction, [tensors[index] * mask[index] for index in taken]), mask
+
+        selected = mask.detach().nonzero().flatten().tolist()
+        return reduced(
+            mutable.reduction, [tensors[index] * mask[index] for index in selected]
+        ), mask
 
 
 def check_temperatures(first: float, last: float) -> None:
-    """Raise InvalidOption unless the temperature falls, and stays above 0."""
+    """Raise InvalidOption unless the temperature does not rise and stays above 0."""
     if not first >= last > 0:
         raise InvalidOption(
             f"first_temperature must be at least last_temperature, and both above 0, not {first}"

@@ -1,4 +1,4 @@
-"""Mutators: what decides the choices of a model, under the names that NNI gave them."""
+"""Decide the choices of a model with mutators, under the names that NNI uses."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from spaces.modules.repeat import Repeat
 from spaces.modules.value_choice import ValueChoice
 
 Masks = dict[str, Tensor]
-"""Key -> mask [candidates] (of an InputChoice [inputs]): bool selects, float weights."""
+"""Mask of each key [candidates], of an InputChoice [inputs]: bool selects, float weights."""
 
 
 class Mutator(BaseMutator):
-    """Decides all choices at once: `sample_search` while weights are trained, `sample_final` for
-    what is exported.
+    """Decides all choices of a model at once.
 
-    A decision of `reset` holds until the next one. Mutables with equal keys are decided once. Ten
-    lines make a mutator: see docs/guides/algorithms.md.
+    `sample_search` decides while weights are trained, `sample_final` for the exported architecture.
+    A decision of `reset` is valid until the next `reset`. Mutables with equal keys share one
+    decision. A mutator takes about ten lines: see docs/guides/algorithms.md.
 
     Args:
-        model: as of `BaseMutator`.
+        model: Model whose choices are bound; see `BaseMutator`.
     """
 
     def __init__(self, model: nn.Module):
@@ -38,22 +38,25 @@ class Mutator(BaseMutator):
         self.masks: Masks = {}
 
     def sample_search(self) -> Masks:
-        """Masks for all keys: what the model shall run next."""
+        """Return masks for all keys that the model runs next."""
         raise NotImplementedError(f"{type(self).__name__} has no sample_search")
 
     def sample_final(self) -> Masks:
-        """Masks for all keys: the architecture that is left in the end."""
+        """Return masks for all keys that select the final architecture."""
         raise NotImplementedError(f"{type(self).__name__} has no sample_final")
 
     def reset(self) -> None:
-        """Decide anew; the model runs the decision until the next `reset`."""
+        """Decide all choices; the model runs the decision until the next `reset`."""
         self.take(self.sample_search())
 
     def take(self, masks: Masks) -> None:
-        """Let the model run these masks.
+        """Let the model run with the given masks.
+
+        Args:
+            masks: Mask of each key.
 
         Raises:
-            InvalidOption: a key is missing, or a mask has another shape.
+            InvalidOption: A key is missing, or a mask has the wrong shape.
         """
         for key, (mutable, *_) in self.groups.items():
             if key not in masks:
@@ -64,31 +67,33 @@ class Mutator(BaseMutator):
                     f"{type(self).__name__}: the mask of {key!r} has the shape [{size(mutable)}],"
                     f" not {shape}"
                 )
+
+        # Only now, so that an invalid sample leaves the previous decision in force.
         self.masks = masks
 
     def export(self) -> dict[str, list[bool] | list[float]]:
-        """The final architecture for `json.dump`, as NNI writes it: key -> mask."""
+        """Return the final architecture for `json.dump` as NNI writes it: key -> mask."""
         with torch.no_grad():
             return {key: mask.tolist() for key, mask in self.sample_final().items()}
 
     def codes(self) -> dict[str, int]:
-        """The final architecture: key -> code of its candidate.
+        """Return the final architecture: key -> code of its candidate.
 
         Raises:
-            InvalidOption: a mask weights several candidates.
+            InvalidOption: A mask gives weight to more than one candidate.
         """
         with torch.no_grad():
-            final = self.sample_final()
-        return {key: code_of(found[0], final[key]) for key, found in self.groups.items()}
+            masks = self.sample_final()
+        return {key: code_of(mutables[0], masks[key]) for key, mutables in self.groups.items()}
 
     def decided(self) -> dict[str, str]:
-        """The final architecture: key -> name of its candidate."""
+        """Return the final architecture: key -> name of its candidate."""
         return {
             key: self.groups[key][0].choice.candidates[code] for key, code in self.codes().items()
         }
 
     def mask(self, mutable: Mutable) -> Tensor:
-        """The present mask of a mutable; raises NoActiveCandidate before the first `reset`."""
+        """Return the current mask of a mutable; raises NoActiveCandidate before any `reset`."""
         try:
             return self.masks[mutable.key]
         except KeyError:
@@ -99,35 +104,36 @@ class Mutator(BaseMutator):
     def on_forward_layer_choice(
         self, mutable: LayerChoice, *inputs: Any, **options: Any
     ) -> tuple[Any, Tensor]:
-        """The candidates that the mask takes, reduced; the others are not run."""
+        """Return the reduction of the candidates that the mask selects; no other one runs."""
         mask = self.mask(mutable)
         return mutable.masked(mask, *inputs, **options), mask
 
     def on_forward_input_choice(
         self, mutable: InputChoice, tensors: Sequence[Tensor]
     ) -> tuple[Any, Tensor]:
-        """The inputs that the mask takes, reduced."""
+        """Return the reduction of the inputs that the mask selects."""
         mask = self.mask(mutable)
         return mutable.masked(mask, tensors), mask
 
     def on_forward_value_choice(self, mutable: ValueChoice) -> tuple[Any, Tensor]:
-        """The value that the mask takes; with weights the mean of numbers."""
+        """Return the value that the mask selects; of weights, the weighted sum of numbers."""
         mask = self.mask(mutable)
         if mask.dtype == torch.bool:
             return mutable.choice.values[code_of(mutable, mask)], mask
+
         try:
             return (mask * mask.new_tensor(mutable.choice.values)).sum(), mask
         except (TypeError, ValueError) as error:
             raise InvalidOption(f"{mutable.label}: weights need values that are numbers") from error
 
     def on_forward_repeat(self, mutable: Repeat, x: Any) -> tuple[Any, Tensor]:
-        """The output behind as many blocks as the mask takes; with weights the weighted sum over
-        depths.
-        """
+        """Return the output at the depth that the mask selects; of weights, the weighted sum."""
         mask = self.mask(mutable)
         depths = list(mutable.choice.values)
         if mask.dtype == torch.bool:
             return mutable.run(depths[code_of(mutable, mask)], x), mask
+
+        # Depths are consecutive, so each one adds a single block to the output of the previous one.
         x = mutable.run(depths[0], x)
         total = mask[0] * x
         for index in range(1, len(depths)):
@@ -137,11 +143,11 @@ class Mutator(BaseMutator):
 
 
 class RandomMutator(Mutator):
-    """Decides uniformly.
+    """Decides uniformly at random.
 
     Args:
-        model: as of `BaseMutator`.
-        seed: of its own generator, which `state_dict` keeps.
+        model: Model whose choices are bound; see `BaseMutator`.
+        seed: Seed of the mutator's generator, whose state is part of `state_dict`.
     """
 
     def __init__(self, model: nn.Module, seed: int = 0):
@@ -149,7 +155,7 @@ class RandomMutator(Mutator):
         self.generator = torch.Generator().manual_seed(seed)
 
     def sample_search(self) -> Masks:
-        """A uniform candidate for each key."""
+        """Sample one candidate of each key uniformly."""
         masks = {}
         for key, (mutable, *_) in self.groups.items():
             code = int(torch.randint(len(mutable.choice.candidates), (), generator=self.generator))
@@ -157,28 +163,28 @@ class RandomMutator(Mutator):
         return masks
 
     def sample_final(self) -> Masks:
-        """As `sample_search`."""
+        """Sample one candidate of each key uniformly; nothing is learned that could be final."""
         return self.sample_search()
 
     def get_extra_state(self) -> dict[str, Tensor]:
-        """The generator's state."""
+        """Return the generator's state, for `state_dict`."""
         return {"generator": self.generator.get_state()}
 
     def set_extra_state(self, state: Any) -> None:
-        """Take the generator's state over."""
+        """Restore the generator's state."""
         self.generator.set_state(state["generator"])
 
 
 class FixedArchitecture(Mutator):
-    """Runs one architecture; bound and decided from the beginning.
+    """Runs one given architecture, without a `reset`.
 
     Args:
-        model: as of `BaseMutator`.
-        architecture: key -> mask (as `export` gives it), code, or name of the candidate.
-        strict: whether keys that the model does not have are refused.
+        model: Model whose choices are bound; see `BaseMutator`.
+        architecture: Mask (in the form of `export`), code or candidate name of each key.
+        strict: Whether keys that the model does not have are an error.
 
     Raises:
-        InvalidOption: a key is missing or unknown, or its value fits no candidate.
+        InvalidOption: A key is missing or unknown, or its value fits no candidate.
     """
 
     def __init__(self, model: nn.Module, architecture: Mapping[str, Any], strict: bool = True):
@@ -191,40 +197,48 @@ class FixedArchitecture(Mutator):
                     f" {', '.join(self.groups)}"
                 )
             self.fixed = {
-                key: self._mask(found[0], architecture) for key, found in self.groups.items()
+                key: self._mask(mutables[0], architecture) for key, mutables in self.groups.items()
             }
         except BaseException:
+            # The base class has bound the model; release it for the next attempt.
             self.unbind()
             raise
         self.reset()
 
     @staticmethod
     def _mask(mutable: Mutable, architecture: Mapping[str, Any]) -> Tensor:
+        """Return a mutable's mask from its mask, code or candidate name in the architecture."""
         if mutable.key not in architecture:
             raise InvalidOption(f"architecture: the choice {mutable.key!r} is missing")
-        given = architecture[mutable.key]
-        if isinstance(given, str):
-            return mutable.mask_of(mutable.choice.code(given))
+
+        value = architecture[mutable.key]
+        if isinstance(value, str):
+            return mutable.mask_of(mutable.choice.code(value))
+        # A bool is an int in Python, but never a code.
         if (
-            isinstance(given, int)
-            and not isinstance(given, bool)
-            and 0 <= given < len(mutable.choice.candidates)
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and 0 <= value < len(mutable.choice.candidates)
         ):
-            return mutable.mask_of(given)
+            return mutable.mask_of(value)
+
+        # A value of any other type becomes an empty mask, which the check of the shape reports.
         mask = (
-            torch.as_tensor(given) if isinstance(given, Tensor | list | tuple) else torch.empty(0)
+            torch.as_tensor(value) if isinstance(value, Tensor | list | tuple) else torch.empty(0)
         )
         if tuple(mask.shape) != (size(mutable),):
             raise InvalidOption(
                 f"architecture: {mutable.key!r} takes a mask of {size(mutable)}, a code or a name,"
-                f" not {given!r}"
+                f" not {value!r}"
             )
+
+        # JSON may hold 0 and 1 in place of false and true.
         return mask if mask.is_floating_point() else mask.bool()
 
     def sample_search(self) -> Masks:
-        """The architecture."""
+        """Return the masks of the given architecture."""
         return self.fixed
 
     def sample_final(self) -> Masks:
-        """The architecture."""
+        """Return the masks of the given architecture."""
         return self.fixed
