@@ -1,5 +1,6 @@
-"""ProxylessNAS (Cai et al., ICLR 2019, arXiv 1812.00332): single paths, binary gates, hardware in
-the loss.
+"""ProxylessNAS (Cai et al., ICLR 2019, arXiv 1812.00332).
+
+Weights train on single paths, logits by binary gates, and hardware costs are part of the loss.
 """
 
 from __future__ import annotations
@@ -36,28 +37,29 @@ if TYPE_CHECKING:
 
 @register_algorithm("proxyless")
 class Proxyless(ArchitectureAlgorithm):
-    """Weights learn on single paths; after a warm-up the logits learn every few updates, on
-    held-out images.
+    """ProxylessNAS: trains weights on single paths and logits on held-out images.
 
-    With a cost in the setting the loss has a hardware term; with a constraint a Lagrange multiplier
-    in its place, and the architecture that is returned is the most probable one that meets it
+    The logits learn after a warm-up, once every few updates of the weights. With a cost in the
+    setting the loss has a hardware term. With a constraint the term is a Lagrange multiplier, and
+    the returned architecture is the most probable one that meets the constraint
     (`oneshot.algorithms.decoding`).
 
     Args:
-        setting: what is trained, on what.
-        options: of the algorithm.
+        setting: Model, data and targets of the training.
+        options: Options of the algorithm.
 
     Raises:
-        InvalidOption: the options do not suit the setting.
-        NotAdditive: costs of the space have no gradient (`learning=reinforce` needs none).
+        InvalidOption: The options do not suit the setting.
+        NotAdditive: Costs of the space have no gradient (`learning=reinforce` needs none).
     """
 
     presets: ClassVar[dict[str, Preset]] = {
-        # So few updates of logits need larger ones.
+        # A short training has few updates of the logits, which must therefore be larger.
         "default": Preset(ProxylessOptions(arch_optim_lr=0.03), SMALL),
         "paper": Preset(
             ProxylessOptions(warmup_epochs=40, warmup_learning_rate=0.05), PAPER_RECIPE
         ),
+        # The paper's recipe with NNI's numbers of epochs.
         "nni": Preset(
             ProxylessOptions(warmup_epochs=25, warmup_learning_rate=0.05),
             dataclasses.replace(PAPER_RECIPE, epochs=145),
@@ -75,35 +77,57 @@ class Proxyless(ArchitectureAlgorithm):
             init_ratio=options.arch_init_ratio,
             seed=setting.seed,
         )
+
+        # The base class reports the cost of the setting; a constraint's cost is reported likewise.
         if self.cost is not None:
             setting = dataclasses.replace(setting, cost=self.cost)
         super().__init__(setting, mutator)
+
+        # Moving average of rewards (`reinforce`); None before the first update.
         self.baseline: float | None = None
 
     # Schedule
 
     def warmup(self, steps: int) -> int:
-        """Updates of the warm-up; raises InvalidOption where it leaves none for the
-        architecture.
+        """Return the number of updates of the warm-up.
+
+        Args:
+            steps: Number of updates of the training.
+
+        Raises:
+            InvalidOption: The warm-up leaves no updates for the architecture.
         """
-        asked, epoch = self.options.warmup_epochs, self.setting.steps_per_epoch
-        count = steps // 4 // epoch * epoch if asked is None else int(asked) * epoch
+        epochs = self.options.warmup_epochs
+        steps_per_epoch = self.setting.steps_per_epoch
+
+        # By default a quarter of the training, rounded down to complete epochs.
+        count = (
+            steps // 4 // steps_per_epoch * steps_per_epoch
+            if epochs is None
+            else int(epochs) * steps_per_epoch
+        )
         if count >= steps:
             raise InvalidOption(
-                f"warmup_epochs must leave epochs for the architecture; {asked} of {steps // epoch}"
-                " do not"
+                f"warmup_epochs must leave epochs for the architecture; {epochs} of"
+                f" {steps // steps_per_epoch} do not"
             )
         return count
 
     def first(self, steps: int) -> int:
-        """The first update behind which the architecture may learn: an epoch after the warm-up, if
-        there are two.
+        """Return the first update after which the architecture may learn.
+
+        This is one epoch after the warm-up, or its end if no second epoch follows.
         """
-        warmup, epoch = self.warmup(steps), self.setting.steps_per_epoch
-        return warmup + epoch if warmup + epoch < steps else warmup
+        warmup = self.warmup(steps)
+        steps_per_epoch = self.setting.steps_per_epoch
+        return warmup + steps_per_epoch if warmup + steps_per_epoch < steps else warmup
 
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
-        """SGD of the weights, whose schedule begins anew behind the warm-up; Adam of the logits."""
+        """Return the optimizers of the weights and of the logits.
+
+        The weights have SGD, whose schedule restarts after the warm-up; the logits have Adam.
+        """
+        # `due` needs the length of the training later.
         self.steps = steps
         weights, _ = sgd(self.model, self.recipe, steps)
         adam = torch.optim.Adam(
@@ -115,15 +139,16 @@ class Proxyless(ArchitectureAlgorithm):
         return [(weights, LambdaLR(weights, self.rate_fraction(steps))), (adam, None)]
 
     def rate_fraction(self, steps: int) -> Callable[[int], float]:
-        """The weights' learning rate by update, as a share of the recipe's."""
+        """Return the weights' learning rate by update, as a fraction of the recipe's rate."""
         rate = self.options.warmup_learning_rate
         factor = 2.0 if rate is None else rate / self.recipe.learning_rate
-        recipe, warmup = self.recipe, self.warmup(steps)
-        # A function, not an object: an object's attributes would be part of checkpoints.
+        recipe = self.recipe
+        warmup = self.warmup(steps)
+        # A function rather than an object, whose attributes LambdaLR would add to checkpoints.
         return lambda step: _share(recipe, warmup, steps, factor, step)
 
     def due(self, step: int) -> bool:
-        """Whether the architecture learns behind update `step`."""
+        """Return whether the architecture learns after update `step`."""
         assert self.steps is not None
         every = self.options.grad_update_arch_param_every
         return step >= self.first(self.steps) and (step + 1) % every == 0
@@ -131,19 +156,26 @@ class Proxyless(ArchitectureAlgorithm):
     # Steps
 
     def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
-        """An update of weights on a drawn path; where it is due, updates of logits behind it."""
+        """Update the weights on a sampled path, then the logits if they are due."""
         self.note_rank(engine)
         self.mutator.reset()
         super().step(batches, step, engine)
+
         if self.due(step):
             every = self.options.grad_update_arch_param_every
+            # Architecture steps are numbered consecutively, so that held-out batches take turns.
             for index in range(self.options.grad_update_steps):
                 self.architecture_step(
                     step // every * self.options.grad_update_steps + index, engine
                 )
 
     def architecture_step(self, number: int, engine: Engine) -> None:
-        """Update the logits on the held-out batch `number`."""
+        """Update the logits on one held-out batch.
+
+        Args:
+            number: Index of the architecture step, which selects the batch.
+            engine: Engine of the training.
+        """
         images, labels = self.held_out_batch(number, engine)
         self.mutator.before_update()
         with self.weights_frozen():
@@ -151,60 +183,80 @@ class Proxyless(ArchitectureAlgorithm):
                 self._reinforce(images, labels, engine)
             else:
                 self._gradient(images, labels, engine)
+
+        # Release the gates and their graph.
         self.mutator.reset()
+
+        # The multiplier follows the expected cost of the updated logits; `_reinforce` has followed
+        # the costs of its sampled paths.
         if isinstance(self.term, Lagrange) and self.options.learning == "gradient":
             with torch.no_grad():
                 self.term.follow(self._expected(self.mutator.probabilities(self._choices)))
 
     def _gradient(self, images: Tensor, labels: Tensor, engine: Engine) -> None:
+        """Update the logits by the gradients of binary gates (section 3.2, equation 4)."""
         self.mutator.reset_binary_gates()
         with engine.autocast():
             logits = self.model(images).float()
             loss = functional.cross_entropy(
                 logits, labels, label_smoothing=self.recipe.label_smoothing
             )
+
+        # The hardware term is differentiable in the expected cost (section 3.3.1).
         if self.term is not None:
             probabilities = self.mutator.gate_probabilities(
                 [choice.key for choice in self._choices]
             )
             loss = self.term(loss, self._expected(probabilities))
+
         engine.backward(loss)
         engine.update(1)
         self.mutator.after_update()
 
     def _reinforce(self, images: Tensor, labels: Tensor, engine: Engine) -> None:
-        """Log-derivatives weighted by rewards above their moving average (the paper's section
-        3.3.2).
-        """
-        paths, rewards, costs = [], [], []
+        """Update the logits by REINFORCE with a moving average as baseline (section 3.3.2)."""
+        paths = []
+        rewards = []
+        costs = []
         for _ in range(self.options.reward_paths):
             self.mutator.reset()
             paths.append(dict(self.mutator.active))
+
+            # Rewards need no gradient: only the log-probabilities are differentiated.
             with torch.no_grad(), engine.autocast():
-                right = (self.model(images).argmax(1) == labels).float().mean()
+                accuracy = (self.model(images).argmax(1) == labels).float().mean()
             cost = self._cost_of(paths[-1])
             costs.append(cost)
-            rewards.append(right * self._reward_factor(cost))
-        found = torch.stack(rewards)
-        if (
-            engine.ranks > 1
-        ):  # each rank saw its own images: all take the mean, and keep the same baseline
-            torch.distributed.all_reduce(found)
-            found = found / engine.ranks
+            rewards.append(accuracy * self._reward_factor(cost))
+
+        reward = torch.stack(rewards)
+        # Each rank has different images: all use the mean, and so keep the same baseline.
+        if engine.ranks > 1:
+            torch.distributed.all_reduce(reward)
+            reward = reward / engine.ranks
+
+        # Augmented Lagrangian, as a penalty on the reward: lambda * e + rho / 2 * e^2 for the
+        # relative excess e of the cost over the limit.
         if isinstance(self.term, Lagrange):
-            excess = (found.new_tensor(costs) - self.term.limit) / self.term.limit
-            found = found - self.term.multiplier * excess - self.term.square / 2 * excess**2
+            excess = (reward.new_tensor(costs) - self.term.limit) / self.term.limit
+            reward = reward - self.term.multiplier * excess - self.term.square / 2 * excess**2
             self.term.follow(torch.tensor(sum(costs) / len(costs)))
-        mean = float(found.mean())
+
+        # The baseline reduces the variance of the gradient and leaves its mean unchanged.
+        mean = float(reward.mean())
         decay = self.options.baseline_decay
         self.baseline = (
             mean if self.baseline is None else decay * self.baseline + (1 - decay) * mean
         )
-        logs = torch.stack([self.mutator.log_probability(path) for path in paths])
-        engine.backward(-((found - self.baseline) * logs).mean())
+
+        # Gradient of the expected reward: mean of (R - baseline) * grad log p(path).
+        log_probabilities = torch.stack([self.mutator.log_probability(path) for path in paths])
+        engine.backward(-((reward - self.baseline) * log_probabilities).mean())
         engine.update(1)
 
     def _reward_factor(self, cost: float) -> float:
+        """Return the factor (reference / cost)^exponent of the accuracy in a reward."""
+        # A constraint acts through its multiplier, which is subtracted from the reward.
         if self.term is None or isinstance(self.term, Lagrange):
             return 1.0
         return float((self.term.reference / cost) ** self.options.reward_exponent)
@@ -221,41 +273,45 @@ class Proxyless(ArchitectureAlgorithm):
         return self.cost.expected(probabilities)
 
     def _cost_of(self, codes: dict[str, int]) -> float:
+        """Return the cost of one architecture; 0 without a target."""
         if self.cost is None:
             return 0.0
+
         row = np.array([[codes[choice.key] for choice in self._choices]])
         return float(self.cost.estimate(row)[0])
 
     def codes(self) -> dict[str, int]:
-        """The most probable architecture, of those that meet the constraint where there is one."""
+        """Return the most probable architecture that meets the constraint, if one is set."""
         constraint = self.setting.constraint
         if constraint is None:
             return super().codes()
+
+        # Keys in the order of the constraint's space, in double precision for the search.
         choices = constraint.model.space.choices
         with torch.no_grad():
-            logs = [
+            log_probabilities = [
                 self.mutator.alpha[choice.key].double().log_softmax(0).cpu().numpy()
                 for choice in choices
             ]
-        found = most_probable(logs, constraint, seed=self.setting.seed)
-        return {choice.key: int(code) for choice, code in zip(choices, found.tolist(), strict=True)}
+        codes = most_probable(log_probabilities, constraint, seed=self.setting.seed)
+        return {choice.key: int(code) for choice, code in zip(choices, codes.tolist(), strict=True)}
 
     def report(self) -> dict[str, Any]:
-        """As of `ArchitectureAlgorithm`, with what the loss aims at."""
-        found = super().report()
+        """Return the report of `ArchitectureAlgorithm` with the hardware term of the loss."""
+        report = super().report()
         if self.term is not None:
-            found["hardware"] = self.term.to_dict()
+            report["hardware"] = self.term.to_dict()
         if isinstance(self.term, Lagrange):
-            found["multiplier"] = self.term.multiplier
-        return found
+            report["multiplier"] = self.term.multiplier
+        return report
 
     def state_dict(self) -> dict[str, Any]:
-        """The mutator's state, the baseline and the multiplier."""
+        """Return the mutator's state, the baseline and the multiplier."""
         multiplier = self.term.multiplier if isinstance(self.term, Lagrange) else None
         return {**super().state_dict(), "baseline": self.baseline, "multiplier": multiplier}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Restore the state that `state_dict` returned."""
         super().load_state_dict(state)
         self.baseline = state["baseline"]
         if isinstance(self.term, Lagrange):
@@ -263,28 +319,42 @@ class Proxyless(ArchitectureAlgorithm):
 
 
 def _share(recipe: Recipe, warmup: int, steps: int, factor: float, step: int) -> float:
-    """The learning rate of a step as a share of the recipe's: a fall of its own for the warm-up,
-    then the recipe's.
+    """Return the learning rate of a step as a fraction of the recipe's rate.
+
+    The schedule runs once over the warm-up, scaled by a factor, and once over the other steps.
+
+    Args:
+        recipe: Recipe with the schedule.
+        warmup: Number of updates of the warm-up.
+        steps: Number of updates of the training.
+        factor: Greatest rate of the warm-up as a multiple of the recipe's rate.
+        step: Index of the update.
     """
     if step < warmup:
         return factor * recipe.rate_fraction(step, warmup)
-    plain = dataclasses.replace(recipe, warmup=0) if warmup else recipe
-    return plain.rate_fraction(step - warmup, steps - warmup)
+
+    # Trained weights need no second linear rise of the rate.
+    schedule = dataclasses.replace(recipe, warmup=0) if warmup else recipe
+    return schedule.rate_fraction(step - warmup, steps - warmup)
 
 
 def _term(
     setting: Setting, options: ProxylessOptions
 ) -> tuple[CostModel | None, MultiplyLog | AddLinear | Lagrange | None]:
-    """The cost that is trained for, and the loss's term."""
-    constraint, cost = setting.constraint, setting.cost
+    """Return the cost that the training aims at and the hardware term of the loss."""
+    constraint = setting.constraint
+    cost = setting.cost
     if constraint is not None:
         cost = constraint.model
+        # The limit stays below the maximum by a margin in standard deviations of the cost model.
         limit = constraint.maximum - constraint.margin * (cost.sigma or 0.0)
         return cost, Lagrange(limit, cost.unit, options.multiplier_rate)
+
     if cost is None:
         if options.reference is not None:
             raise InvalidOption("reference: there is no target that it could be a cost of")
         return None, None
+
     try:
         return cost, hardware_term(
             options.form,
@@ -297,6 +367,7 @@ def _term(
     except NotAdditive:
         if options.learning != "reinforce":
             raise
+        # REINFORCE needs the reference alone: its reward evaluates costs without a gradient.
         if options.reference is None:
             raise InvalidOption(
                 "reference: give one; the mean over all networks is not known here"

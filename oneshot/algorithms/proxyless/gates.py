@@ -1,4 +1,4 @@
-"""ProxylessNAS's binary gates: one path runs, and yet the gate of every path gets its gradient."""
+"""Binary gates of ProxylessNAS: one path runs, but the gates of all paths receive gradients."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ Run = Callable[..., Any]
 
 
 def weighted(gates: Tensor, active: int, involved: Sequence[int], runs: Mapping[int, Run]) -> Any:
-    """The active path's output plus the others', detached, each times its gate: the mode `full`, of
-    a pair `two`.
+    """Return the sum of the paths' outputs times their gates: the modes `full` and `two`.
+
+    Only the active path runs with a graph; the outputs of the others are constants.
 
     Args:
-        gates: [paths], 1 at the active one and 0 elsewhere.
-        active: code of the path with gradients.
-        involved: codes of all paths that run.
-        runs: code -> what computes the path; None of it stands for zeros.
+        gates: Gates [paths]: 1 for the active path and 0 for the others.
+        active: Code of the path that runs with gradients.
+        involved: Codes of all paths that run.
+        runs: Function that computes the path of each code; its result None means zeros.
     """
     outputs: dict[int, Tensor] = {}
     for code in involved:
@@ -31,10 +32,12 @@ def weighted(gates: Tensor, active: int, involved: Sequence[int], runs: Mapping[
             output = runs[code]()
         if output is not None:
             outputs[code] = _tensor(output)
+
+    # Gates of inactive paths are 0: their terms change nothing but the gradients dL/dg.
     total: Any = None
     for code, output in outputs.items():
-        part = gates[code].to(output.dtype) * output
-        total = part if total is None else total + part
+        weighted_output = gates[code].to(output.dtype) * output
+        total = weighted_output if total is None else total + weighted_output
     return total
 
 
@@ -45,42 +48,45 @@ def gated(
     runs: Mapping[int, Run],
     inputs: Sequence[Any],
 ) -> Any:
-    """The active path's output; in the backward pass the others are run without a graph for their
-    gates' gradients.
+    """Return the active path's output; the backward pass runs the other paths: mode `full_v2`.
 
-    dL/dg_k = sum(o_k dL/dy), the mode `full_v2` (Cai et al., arXiv 1812.00332, section 3.2; the
-    official release).
+    The gradient of gate k is dL/dg_k = sum(o_k dL/dy) for the output o_k of path k (Cai et al.,
+    arXiv 1812.00332, section 3.2, and the official release). These paths run without a graph.
 
     Args:
-        gates: as of `weighted`; so are the others.
-        active: code of the path that runs now.
-        involved: codes of the paths whose gates take gradients.
-        runs: code -> what computes the path.
-        inputs: what the paths read; they must still be the same in the backward pass.
+        gates: Gates [paths]: 1 for the active path and 0 for the others.
+        active: Code of the path that runs in the forward pass.
+        involved: Codes of the paths whose gates receive gradients.
+        runs: Function that computes the path of each code; its result None means zeros.
+        inputs: Inputs of the paths, which must not change before the backward pass.
     """
-    given = [value for value in inputs if isinstance(value, Tensor)]
-    versions = [value._version for value in given]
+    # Versions count changes in place, so that the backward pass can detect them.
+    tensors = [value for value in inputs if isinstance(value, Tensor)]
+    versions = [value._version for value in tensors]
+
     output = runs[active]()
     if output is None:
-        # Zeros of the shape that another path has.
+        # The zeros take their shape from another path.
         with torch.no_grad():
-            known = next((found for code in involved if (found := runs[code]()) is not None), None)
-        if known is None:
+            template = next(
+                (result for code in involved if (result := runs[code]()) is not None), None
+            )
+        if template is None:
             return None
-        output = torch.zeros_like(known)
-    return _Gated.apply(_tensor(output), gates, active, involved, runs, given, versions)  # type: ignore[no-untyped-call]
+        output = torch.zeros_like(template)
+    return _Gated.apply(_tensor(output), gates, active, involved, runs, tensors, versions)  # type: ignore[no-untyped-call]
 
 
 def eager(function: Run) -> Run:
-    """The function kept out of torch.compile's graphs, which cannot hold autograd functions over
-    candidates.
-    """
-    # Where nothing was compiled there is nothing to keep out; importing Dynamo takes seconds.
-    kept: Run = torch.compiler.disable(function) if "torch._dynamo" in sys.modules else function  # type: ignore[no-untyped-call]
-    return kept
+    """Exclude a function from torch.compile, whose graphs cannot hold `_Gated`."""
+    # Without Dynamo nothing has been compiled, and its import would take seconds.
+    excluded: Run = torch.compiler.disable(function) if "torch._dynamo" in sys.modules else function  # type: ignore[no-untyped-call]
+    return excluded
 
 
 class _Gated(torch.autograd.Function):
+    """Identity on the active path's output, with gradients of all gates by recomputation."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -92,12 +98,19 @@ class _Gated(torch.autograd.Function):
         given: Sequence[Tensor],
         versions: Sequence[int],
     ) -> Tensor:
-        ctx.active, ctx.involved, ctx.runs, ctx.kind = active, involved, runs, gates
+        ctx.active = active
+        ctx.involved = involved
+        ctx.runs = runs
+        ctx.kind = gates
         ctx.output = output.detach()
-        ctx.given, ctx.versions = given, versions
+        ctx.given = given
+        ctx.versions = versions
+
+        # The backward pass runs outside the caller's autocast: recomputation must repeat it.
         device = output.device.type
         ctx.autocast = device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device)
-        # Not a view: what comes next may work in place, and the output is still needed.
+
+        # A copy: the next operation may work in place, and the backward pass needs the output.
         return output.clone()
 
     @staticmethod
@@ -108,18 +121,25 @@ class _Gated(torch.autograd.Function):
                 "binary_mode full_v2: the input of a choice was changed in place; let its"
                 " candidates leave it alone"
             )
-        device, enabled, kind = ctx.autocast
-        found = torch.zeros_like(ctx.kind)
-        with torch.no_grad(), torch.autocast(device, kind, enabled=enabled):
+
+        # dL/dg_k = sum(o_k dL/dy) for each path k.
+        device, enabled, dtype = ctx.autocast
+        gate_gradients = torch.zeros_like(ctx.kind)
+        with torch.no_grad(), torch.autocast(device, dtype, enabled=enabled):
             for code in ctx.involved:
                 output = ctx.output if code == ctx.active else ctx.runs[code]()
                 if output is not None:
-                    found[code] = (_tensor(output) * gradient).sum(dtype=found.dtype)
-        ctx.runs = ctx.output = ctx.given = None  # what they hold is free now
-        return gradient, found, None, None, None, None, None
+                    gate_gradients[code] = (_tensor(output) * gradient).sum(
+                        dtype=gate_gradients.dtype
+                    )
+
+        # Release the activations that these references hold.
+        ctx.runs = ctx.output = ctx.given = None
+        return gradient, gate_gradients, None, None, None, None, None
 
 
 def _tensor(output: Any) -> Tensor:
+    """Return a path's output; raises InvalidOption if it is not a tensor."""
     if not isinstance(output, Tensor):
         raise InvalidOption(
             f"ProxylessNAS's candidates give a tensor, not a {type(output).__name__}; use reinforce"

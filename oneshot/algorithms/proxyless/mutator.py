@@ -1,4 +1,4 @@
-"""The mutator of ProxylessNAS: single paths, binary gates, and the pairs of its mode `two`."""
+"""Mutator of ProxylessNAS: single paths, binary gates and the pairs of the mode `two`."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ MODES = ("full_v2", "full", "two")
 
 
 class ProxylessMutator(ArchitectureMutator):
-    """Runs one path drawn by the probabilities; within an architecture step binary gates take
-    gradients.
+    """Runs one sampled path, with binary gates during architecture steps.
 
-    `reset()` draws a path for weights. `reset_binary_gates()` draws one for the architecture: the
-    forward pass then runs with gates until the next `reset()`.
+    `reset()` samples a path for an update of the weights. `reset_binary_gates()` samples one for an
+    update of the logits: the forward pass then runs with gates until the next `reset()`.
 
     Args:
-        model: as of `BaseMutator`.
-        binary_mode: `full` runs every candidate, `two` a drawn pair, `full_v2` the active one and
-            in the backward pass the others without a graph. `full` and `full_v2` give the same
-            gradients.
-        init_type: as of `ArchitectureMutator`; so are the others.
+        model: Model whose choices are bound; see `BaseMutator`.
+        binary_mode: `full` runs every candidate, `two` runs a sampled pair, and `full_v2` runs the
+            active candidate and, in the backward pass, the others without a graph. The gradients of
+            `full` and `full_v2` are equal.
+        init_type: Distribution of the initial logits; see `ArchitectureMutator`.
+        init_ratio: Standard deviation or bound of the initial logits.
+        seed: Seed of the initial logits and of all samples.
 
     Raises:
-        InvalidOption: an unknown mode.
+        InvalidOption: The mode or `init_type` is unknown, or `BaseMutator` refuses the model.
     """
 
     def __init__(
@@ -56,56 +57,69 @@ class ProxylessMutator(ArchitectureMutator):
             )
         super().__init__(model, init_type=init_type, init_ratio=init_ratio, seed=seed)
         self.binary_mode = binary_mode
+
+        # Key -> code of the running path, codes with gate gradients, and gates [candidates]. The
+        # gates are empty outside architecture steps.
         self.active: dict[str, int] = {}
         self.involved: dict[str, list[int]] = {}
         self.gates: dict[str, Tensor] = {}
+
+        # Logits before the optimizer's update, for `after_update`.
         self._before: dict[str, Tensor] = {}
         self._recomputed: Run = gated
 
     # Paths
 
     def sample_search(self) -> Masks:
-        """A path drawn by the probabilities."""
-        drawn = torch.rand(len(self.groups), generator=self.generator, dtype=torch.float64).tolist()
-        # One transfer from the device for all keys.
+        """Sample a path by the probabilities."""
+        samples = torch.rand(
+            len(self.groups), generator=self.generator, dtype=torch.float64
+        ).tolist()
+
+        # All logits in one transfer from the device, which is faster than one for each key.
         flat = torch.cat([logits.detach() for logits in self.logits]).to("cpu", torch.float64)
         rows = torch.split(flat, [len(logits) for logits in self.logits])
+
+        # Inverse transform sampling. The cumulative sum may end slightly off 1, hence the scaling;
+        # rounding may exceed the last edge, hence the minimum.
         codes = {}
-        for (key, found), row, share in zip(self.groups.items(), rows, drawn, strict=True):
-            edges = row.softmax(0).cumsum(0)
+        for (key, mutables), row, sample in zip(self.groups.items(), rows, samples, strict=True):
+            cumulative = row.softmax(0).cumsum(0)
             codes[key] = min(
-                int((edges <= share * edges[-1]).sum()), len(found[0].choice.candidates) - 1
+                int((cumulative <= sample * cumulative[-1]).sum()),
+                len(mutables[0].choice.candidates) - 1,
             )
         self.active = codes
         return {key: self.groups[key][0].mask_of(code) for key, code in codes.items()}
 
     def activate(self, codes: Mapping[str, int]) -> None:
-        """Let the model run a path: key -> code."""
+        """Let the model run a path, given as the code of each key."""
         self.gates = {}
         self.active = dict(codes)
         self.take({key: self.groups[key][0].mask_of(code) for key, code in codes.items()})
 
     def reset(self) -> None:
-        """Draw a path for weights; gates are off."""
+        """Sample a path for an update of the weights and remove all gates."""
         self.gates = {}
         super().reset()
 
     # Gates
 
     def reset_binary_gates(self) -> None:
-        """Draw a path (in `two`: a pair, and a path of it), with gates that take gradients.
+        """Sample a path with gates that receive gradients; in mode `two` a pair, then a path of it.
 
         Raises:
-            InvalidOption: the model has a ValueChoice, which has no paths.
+            InvalidOption: The model has a ValueChoice, which has no paths.
         """
-        values = next(
+        value_choice = next(
             (mutable for mutable in self.mutables if isinstance(mutable, ValueChoice)), None
         )
-        if values is not None:
+        if value_choice is not None:
             raise InvalidOption(
-                f"{values.label}: binary gates are of layers and inputs; train a ValueChoice by"
-                " reinforce"
+                f"{value_choice.label}: binary gates are of layers and inputs; train a ValueChoice"
+                " by reinforce"
             )
+
         if self.binary_mode == "two":
             self._draw_pairs()
         else:
@@ -113,11 +127,14 @@ class ProxylessMutator(ArchitectureMutator):
             self.gate(self.active)
 
     def _draw_pairs(self) -> None:
-        involved, active = {}, {}
+        """Sample two candidates of each key, and the active one of the two (section 3.2)."""
+        involved = {}
+        active = {}
         for key, logits in self.alpha.items():
-            chances = logits.detach()
-            involved[key] = sorted(self.draw(chances.softmax(0), min(2, len(logits))))
-            active[key] = involved[key][self.draw(chances[involved[key]].softmax(0))[0]]
+            detached = logits.detach()
+            involved[key] = sorted(self.draw(detached.softmax(0), min(2, len(logits))))
+            # The probabilities are rescaled to the pair.
+            active[key] = involved[key][self.draw(detached[involved[key]].softmax(0))[0]]
         self.gate(active, involved)
 
     def gate(
@@ -126,52 +143,58 @@ class ProxylessMutator(ArchitectureMutator):
         """Let the model run a path with gates.
 
         Args:
-            active: key -> code that runs with gradients.
-            involved: key -> codes whose gates take gradients (default: all).
+            active: Code of each key that runs with gradients.
+            involved: Codes of each key whose gates receive gradients; None means all codes.
         """
         self.activate(active)
+        # Only now is it known whether the model has been compiled.
         self._recomputed = eager(gated)
         self.involved = {
             key: list(range(len(logits)) if involved is None else involved[key])
             for key, logits in self.alpha.items()
         }
+
+        # g is one-hot in the forward pass; dL/dalpha = sum(dL/dg_k dp_k/dalpha) (equation 4).
         self.gates = {
             key: straight_through(one_hot(self.active[key], logits), self.gate_distribution(key))
             for key, logits in self.alpha.items()
         }
 
     def gate_distribution(self, key: str) -> Tensor:
-        """Probabilities [candidates] of the paths that are involved, of these alone; 0
-        elsewhere.
-        """
-        logits, involved = self.alpha[key], self.involved[key]
+        """Return the probabilities [candidates], rescaled to the involved paths; 0 for others."""
+        logits = self.alpha[key]
+        involved = self.involved[key]
         if len(involved) == len(logits):
             return logits.softmax(0)
+
         index = torch.tensor(involved, device=logits.device)
         return torch.zeros_like(logits).scatter(0, index, logits[index].softmax(0))
 
     def gate_probabilities(self, keys: Sequence[str]) -> list[Tensor]:
-        """`gate_distribution` of each key, for the expected cost of an architecture step."""
+        """Return `gate_distribution` of each key, for the expected cost of an architecture step."""
         return [self.gate_distribution(key) for key in keys]
 
     def before_update(self) -> None:
-        """Remember the logits, for `after_update`."""
+        """Store a copy of the logits for `after_update`."""
         self._before = {key: logits.detach().clone() for key, logits in self.alpha.items()}
 
     @torch.no_grad()
     def after_update(self) -> None:
-        """Shift a pair's logits so that the probabilities of the others are what they were before
-        the update.
-        """
+        """Shift the logits of each pair so that the update leaves other probabilities unchanged."""
         if self.binary_mode != "two":
             return
+
         for key, logits in self.alpha.items():
-            before, involved = self._before[key], self.involved[key]
+            before = self._before[key]
+            involved = self.involved[key]
+            # Without other candidates there is nothing to preserve.
             if len(involved) == len(logits):
                 continue
+
             updated = logits[involved]
-            # What the optimiser did to the others, such as decay, is undone.
+            # Undo changes of the other logits by the optimizer, such as weight decay.
             logits.copy_(before)
+            # Equal logsumexp of the pair means equal total probability of the pair.
             logits[involved] = updated - (updated.logsumexp(0) - before[involved].logsumexp(0))
 
     # The forward pass
@@ -179,9 +202,10 @@ class ProxylessMutator(ArchitectureMutator):
     def on_forward_layer_choice(
         self, mutable: LayerChoice, *inputs: Any, **options: Any
     ) -> tuple[Any, Tensor]:
-        """The active candidate's output."""
+        """Return the active candidate's output."""
         if mutable.key not in self.gates:
             return super().on_forward_layer_choice(mutable, *inputs, **options)
+
         involved = self.involved[mutable.key]
         runs = {code: partial(mutable.candidates[code], *inputs, **options) for code in involved}
         output = self._gated(mutable, runs, [*inputs, *options.values()])
@@ -190,13 +214,15 @@ class ProxylessMutator(ArchitectureMutator):
     def on_forward_input_choice(
         self, mutable: InputChoice, tensors: Sequence[Tensor]
     ) -> tuple[Any, Tensor]:
-        """The active inputs, reduced; where none is, zeros while gates are on."""
+        """Return the reduction of the active inputs; with gates, zeros for an empty set."""
         if mutable.key not in self.gates:
             return super().on_forward_input_choice(mutable, tensors)
         if mutable.reduction == "none":
             raise InvalidOption(
                 f"{mutable.label}: the reduction none has no gates; train it by reinforce"
             )
+
+        # A path of an InputChoice is the reduction of one subset of its inputs.
         runs: dict[int, Run] = {
             code: partial(
                 reduced, mutable.reduction, [tensors[index] for index in mutable.subsets[code]]
@@ -206,14 +232,16 @@ class ProxylessMutator(ArchitectureMutator):
         return self._gated(mutable, runs, tensors), self.mask(mutable)
 
     def on_forward_repeat(self, mutable: Repeat, x: Any) -> tuple[Any, Tensor]:
-        """The output behind the active number of blocks."""
+        """Return the output after the active number of blocks."""
         if mutable.key not in self.gates:
             return super().on_forward_repeat(mutable, x)
+
         depths = mutable.choice.values
         runs = {code: partial(mutable.run, depths[code], x) for code in self.involved[mutable.key]}
         return self._gated(mutable, runs, [x]), self.mask(mutable)
 
     def _gated(self, mutable: Mutable, runs: Mapping[int, Run], inputs: Sequence[Any]) -> Any:
+        """Run the paths of a mutable with its gates in the selected mode."""
         key = mutable.key
         if self.binary_mode == "full_v2":
             return self._recomputed(
@@ -222,5 +250,6 @@ class ProxylessMutator(ArchitectureMutator):
         return weighted(self.gates[key], self.active[key], self.involved[key], runs)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Gates hang on a graph, which is not copied.
+        # Gates belong to a graph, which cannot be copied; `eager` may have wrapped a function that
+        # cannot be pickled.
         return {**super().__getstate__(), "gates": {}, "_recomputed": gated}

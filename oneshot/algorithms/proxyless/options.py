@@ -1,4 +1,4 @@
-"""The options of ProxylessNAS, and the settings that were published."""
+"""Options of ProxylessNAS and the published recipe."""
 
 from __future__ import annotations
 
@@ -15,31 +15,37 @@ LEARNING = ("gradient", "reinforce")
 
 @dataclass(frozen=True)
 class ProxylessOptions:
-    """How the architecture is trained; names that NNI's trainer has are NNI's.
+    """Options of the architecture's training, under the names of NNI's trainer where it has them.
 
     Args:
-        binary_mode: `full_v2`, `full` or `two`; see `ProxylessMutator`.
+        binary_mode: Mode of the gates: `full_v2`, `full` or `two`; see `ProxylessMutator`.
         learning: `gradient`, or `reinforce` for costs and rewards without a gradient.
-        arch_init_type: how logits begin: `normal`, `uniform` or `zeros`.
-        arch_init_ratio: deviation or bound of the first logits.
-        arch_optim_lr: learning rate of their Adam.
-        arch_beta1: of their Adam; with 0, as published, logits without a gradient stay.
-        arch_beta2: of their Adam.
-        arch_weight_decay: of their Adam.
-        grad_update_arch_param_every: updates of weights between two architecture steps.
-        grad_update_steps: updates of logits in an architecture step.
-        warmup_epochs: epochs at the beginning in which weights train alone; None: a quarter of all.
-        warmup_learning_rate: the greatest in these; None: twice the recipe's.
-        form: of the loss, where a cost is aimed at: `mul#log` or `add#linear`; see
+        arch_init_type: Distribution of the initial logits: `normal`, `uniform` or `zeros`.
+        arch_init_ratio: Standard deviation or bound of the initial logits.
+        arch_optim_lr: Learning rate of the logits' Adam.
+        arch_beta1: Decay of Adam's first moment; the published 0 leaves logits without a gradient
+            unchanged.
+        arch_beta2: Decay of Adam's second moment.
+        arch_weight_decay: Weight decay of the logits.
+        grad_update_arch_param_every: Number of updates of the weights for each architecture step.
+        grad_update_steps: Number of updates of the logits in an architecture step.
+        warmup_epochs: Number of initial epochs that train the weights only; None means a quarter of
+            all epochs.
+        warmup_learning_rate: Greatest learning rate of the warm-up; None means twice the recipe's.
+        form: Hardware term of the loss: `mul#log` or `add#linear`; see
             `oneshot.algorithms.hardware`.
-        reference: cost that is aimed at, in the metric's unit; None: the mean over all networks.
-        log_alpha: the factor of `mul#log`.
-        log_beta: the exponent of `mul#log`.
-        linear_weight: lambda of `add#linear`.
-        multiplier_rate: of the Lagrange multiplier, where there is a constraint.
-        reward_exponent: reward = accuracy x (reference / cost)^this (`reinforce`).
-        reward_paths: paths an update of `reinforce` draws.
-        baseline_decay: of the moving average of rewards.
+        reference: Cost that the loss aims at, in the metric's unit; None means the mean over all
+            networks.
+        log_alpha: Factor of `mul#log`.
+        log_beta: Exponent of `mul#log`.
+        linear_weight: Factor lambda of `add#linear`.
+        multiplier_rate: Step size of the Lagrange multiplier, which a constraint needs.
+        reward_exponent: Exponent w of the reward accuracy x (reference / cost)^w (`reinforce`).
+        reward_paths: Number of paths sampled for one update (`reinforce`).
+        baseline_decay: Decay of the moving average of rewards, in [0, 1) (`reinforce`).
+
+    Raises:
+        InvalidOption: A name is unknown or a number is out of range.
     """
 
     binary_mode: str = "full_v2"
@@ -67,20 +73,25 @@ class ProxylessOptions:
     def __post_init__(self) -> None:
         from oneshot.algorithms.proxyless.mutator import MODES
 
-        known = {
+        # Names
+        accepted = {
             "binary_mode": MODES,
             "learning": LEARNING,
             "arch_init_type": INITIAL,
             "form": FORMS,
         }
-        for name, names in known.items():
+        for name, names in accepted.items():
             if getattr(self, name) not in names:
                 raise InvalidOption(
                     f"{name} must be one of {', '.join(names)}, not {getattr(self, name)!r}"
                 )
+
+        # Counts, which begin at 1
         for name in ("grad_update_arch_param_every", "grad_update_steps", "reward_paths"):
             if getattr(self, name) < 1:
                 raise InvalidOption(f"{name} must be at least 1, not {getattr(self, name)}")
+
+        # Numbers above 0; None selects a default
         for name in (
             "arch_optim_lr",
             "multiplier_rate",
@@ -91,6 +102,8 @@ class ProxylessOptions:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise InvalidOption(f"{name} must be positive, not {value}")
+
+        # Numbers from 0 on
         for name in (
             "arch_init_ratio",
             "arch_weight_decay",
@@ -101,9 +114,13 @@ class ProxylessOptions:
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:
                 raise InvalidOption(f"{name} must be at least 0, not {value}")
+
+        # Decays, which must not reach 1
         for name in ("arch_beta1", "arch_beta2", "baseline_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidOption(f"{name} must lie in [0, 1), not {getattr(self, name)}")
+
+        # The command line and files may pass 3.0 for 3.
         if self.warmup_epochs is not None and self.warmup_epochs != int(self.warmup_epochs):
             raise InvalidOption(f"warmup_epochs must be a whole number, not {self.warmup_epochs}")
 
@@ -116,6 +133,4 @@ PAPER_RECIPE = Recipe(
     nesterov=True,
     weight_decay=4e-5,
 )
-"""40 epochs of warm-up at 0.05, then 120 at 0.025 (arXiv 1812.00332 and the release's command
-line).
-"""
+"""Recipe of the paper and its release: 40 epochs of warm-up at 0.05, then 120 epochs at 0.025."""
