@@ -17,14 +17,16 @@ class Infeasible(PathfitError):
     """A constraint that no network of the space meets.
 
     Args:
-        message: what is possible and what was asked for.
-        metric: of the constraint.
-        maximum: what was asked for.
-        least: what is possible.
+        message: Sentence with the requested and the least possible value.
+        metric: Metric of the constraint.
+        maximum: Greatest value that the constraint allows, in the metric's unit.
+        least: Least value that a network of the space has, in the metric's unit.
     """
 
     def __init__(self, message: str, metric: str, maximum: float, least: float):
-        self.metric, self.maximum, self.least = metric, maximum, least
+        self.metric = metric
+        self.maximum = maximum
+        self.least = least
         super().__init__(message)
 
 
@@ -33,7 +35,7 @@ class InvalidOption(PathfitError):
 
 
 class InvalidRun(PathfitError):
-    """A run's folder that lacks what a command needs, or holds a run of other settings."""
+    """A folder without the run that a command needs, or with a run of other settings."""
 
 
 class InvalidGuide(PathfitError):
@@ -41,10 +43,8 @@ class InvalidGuide(PathfitError):
 
 
 class BrokenStrategy(PathfitError):
-    """A strategy that asked for what a search must not evaluate."""
+    """A strategy that proposed architectures that a search must not evaluate."""
 
 
 class NoMoreTrials(PathfitError):
-    """A tuner was asked for a trial while all that it wants to know is being evaluated, or the
-    search is over.
-    """
+    """A tuner has no trial: all proposals are being evaluated, or the search has finished."""

@@ -1,4 +1,4 @@
-"""Runs: the folder of a training, with its settings, its checkpoint and its weights."""
+"""Read and write the folder of a training: its settings, its checkpoint and its weights."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from spaces.files import digest, read_text, replacing, write_text
 from spaces.registry import get
 from spaces.space import SearchSpace
 
-SETTINGS, WEIGHTS = "run.json", "weights.safetensors"
+SETTINGS = "run.json"
+WEIGHTS = "weights.safetensors"
 
 _MAY_DIFFER = ("command", "version", "execution")
-"""What a run that goes on may have otherwise than when it began."""
+"""Settings that may differ when a run is resumed."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A training's folder.
+    """Folder of a training.
 
     Args:
         folder: Folder of the run's files.
@@ -42,21 +43,21 @@ class Run:
 
     @property
     def weights(self) -> Path:
-        """The file of the trained weights; it exists once the training is done."""
+        """File of the trained weights, which exists after the training has finished."""
         return self.folder / WEIGHTS
 
     def weights_digest(self) -> str:
-        """The first 16 hexadecimal digits of the SHA-256 of the trained weights."""
+        """Return the first 16 hexadecimal digits of the SHA-256 of the trained weights."""
         return digest(self.weights)[:16]
 
     @property
     def space(self) -> SearchSpace:
-        """The space that was trained on."""
+        """Space of the supernet or network."""
         return get(self.settings.space)
 
     @property
     def architecture(self) -> Architecture:
-        """The architecture of a network's run."""
+        """Architecture of a network's run; a supernet's run raises InvalidRun."""
         if self.settings.architecture is None:
             kind = self.settings.kind
             raise InvalidRun(f"{self.folder} holds the run of a {kind}; a network is needed")
@@ -64,19 +65,18 @@ class Run:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """Shape of one image: of a network its own, for the resolution may be a choice; else the
-        space's.
-        """
+        """Shape of one image (channels, height, width)."""
+        # The resolution may be a choice, so a network has an input shape of its own.
         if self.settings.kind == NETWORK:
             return self.space.input_shape_of(self.architecture)
         return self.space.input_shape
 
     def data(self) -> ImageData:
-        """The run's data set with its splits."""
+        """Return the data set of the run with its splits."""
         return reload(self.settings.data, self.input_shape)
 
     def build(self) -> nn.Module:
-        """The run's model with fresh weights, drawn from its seed."""
+        """Return the run's model with initial weights from its seed."""
         generator = torch.Generator().manual_seed(self.settings.seed)
         classes = self.settings.num_classes
         if self.settings.kind == SUPERNET:
@@ -84,11 +84,12 @@ class Run:
         return self.space.network(self.architecture, classes, generator)
 
     def load(self) -> nn.Module:
-        """The run's model with its trained weights, in evaluation mode.
+        """Return the run's model with its trained weights, in evaluation mode.
 
         Raises:
-            InvalidRun: the training is not done, or the weights are not this model's.
+            InvalidRun: The training has not finished, or the weights belong to another model.
         """
+        # Imported on demand: commands that only read settings start faster.
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -96,6 +97,7 @@ class Run:
             raise InvalidRun(
                 f"{self.folder}: the training is not done; go on with the same command and --resume"
             )
+
         model = self.build()
         try:
             model.load_state_dict(load_file(self.weights))
@@ -106,37 +108,46 @@ class Run:
         return model.eval()
 
     def save(self, model: nn.Module) -> None:
-        """Write the weights, all or nothing."""
+        """Write the weights atomically.
+
+        Args:
+            model: Trained model of the run.
+        """
         from safetensors.torch import save
 
-        with replacing(self.weights) as beside:
-            beside.write_bytes(
+        # The presence of the file marks a finished training, so it must never be incomplete.
+        with replacing(self.weights) as temporary:
+            # safetensors refuses tensors that are not contiguous.
+            temporary.write_bytes(
                 save({name: value.contiguous() for name, value in model.state_dict().items()})
             )
 
 
 def without_folders(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's settings for others to read: they do not tell where its maker keeps things.
+    """Return a run's settings for publication, without paths of the machine.
 
-    The command is left out, and of the data set and the supernet that a training began with only
-    their names are left; such settings are no longer those that a training goes on with.
+    The command is removed, and the paths of the data set and of the supernet that the training
+    began with are shortened to names. A training cannot be resumed from these settings.
+
+    Args:
+        settings: Content of run.json.
     """
-    found = {name: value for name, value in settings.items() if name != "command"}
-    found["data"] = {**settings["data"], "name": title(settings["data"]["name"])}
+    published = {name: value for name, value in settings.items() if name != "command"}
+    published["data"] = {**settings["data"], "name": title(settings["data"]["name"])}
     if settings.get("init"):
-        found["init"] = {**settings["init"], "run": Path(settings["init"]["run"]).name}
-    return found
+        published["init"] = {**settings["init"], "run": Path(settings["init"]["run"]).name}
+    return published
 
 
 def read_run(folder: str | Path, kind: str | None = None) -> Run:
-    """The run of a folder.
+    """Read the run of a folder.
 
     Args:
-        folder: what a training wrote.
-        kind: `supernet` or `network` where only one will do.
+        folder: Folder that a training wrote.
+        kind: Required kind, `supernet` or `network`; None accepts both.
 
     Raises:
-        InvalidRun: there is no run, or one of another kind.
+        InvalidRun: The folder has no run, or a run of another kind.
     """
     folder = Path(folder)
     try:
@@ -149,11 +160,15 @@ def read_run(folder: str | Path, kind: str | None = None) -> Run:
 
 
 def begin(folder: str | Path, settings: RunSettings, resume: bool) -> Run:
-    """A new run's folder, or with `resume` the one that holds a run of the same settings.
+    """Begin a new run, or resume the one in the folder.
+
+    Args:
+        folder: Folder of the run; a new run writes its settings to it.
+        settings: Settings of the run.
+        resume: Whether a run in the folder with the same settings is resumed.
 
     Raises:
-        InvalidRun: the folder holds a run already and `resume` is not given, or its settings
-            differ.
+        InvalidRun: The folder already has a run, and `resume` is false or the settings differ.
     """
     folder = Path(folder)
     if (folder / SETTINGS).exists():
@@ -162,6 +177,8 @@ def begin(folder: str | Path, settings: RunSettings, resume: bool) -> Run:
             raise InvalidRun(
                 f"{folder} holds a run already; choose another folder, or go on with --resume"
             )
+
+        # Resuming with other settings would mix two trainings.
         recorded = run.settings.to_dict()
         for key, value in settings.to_dict().items():
             if key not in _MAY_DIFFER and recorded.get(key) != value:
@@ -169,6 +186,7 @@ def begin(folder: str | Path, settings: RunSettings, resume: bool) -> Run:
                     f"{folder} holds a run with {key} {recorded.get(key)!r}, not {value!r}"
                 )
         return run
+
     write_settings(folder, settings)
     return Run(folder, settings)
 

@@ -1,10 +1,10 @@
-"""Chains that begin alike, evaluated together: what they share is computed once.
+"""Evaluate chains with common prefixes together and compute each prefix once.
 
 In a chain whose statistics are recalibrated, everything up to a layer depends on the candidates up
-to that layer alone: the batches that enter it during recalibration, its statistics, and the
-features of the validation images. Chains are therefore walked as a tree of common beginnings. Every
-number is computed as for one chain alone, by the same operations on the same batches, so that
-results are equal to the last bit.
+to this layer only: the batches that enter it during recalibration, its statistics, and the features
+of the validation images. Chains are therefore evaluated as a tree of prefixes. Every number results
+from the same operations on the same batches as for a single chain, so that results are equal to the
+last bit.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Chain = Sequence[nn.Module]
 
 @dataclass(frozen=True)
 class Features:
-    """What enters a layer.
+    """Inputs of a layer.
 
     Args:
-        recalibration: batches of training images, as normalisation by the batch's own statistics
-            makes them.
-        validation: batches of validation images, as normalisation by the recalibrated statistics
-            makes them.
+        recalibration: Features of batches of training images, normalised by the statistics of each
+            batch.
+        validation: Features of batches of validation images, normalised by the recalibrated
+            statistics.
     """
 
     recalibration: list[Tensor]
@@ -35,11 +35,12 @@ class Features:
 
     @property
     def count(self) -> int:
-        """Images in all."""
+        """Number of images of both kinds."""
         return sum(map(len, self.recalibration)) + sum(map(len, self.validation))
 
     def through(self, chain: Chain) -> Features:
-        """What leaves a chain of modules, whose statistics are computed on the way."""
+        """Return the outputs of a chain of modules and recalibrate its statistics."""
+        # The validation images run after the block, with the statistics that it gathered.
         with gathering(chain) as statistics:
             recalibration = [
                 _run(chain, batch) for batch in statistics.average_over(self.recalibration)
@@ -47,33 +48,38 @@ class Features:
         return Features(recalibration, [_run(chain, batch) for batch in self.validation])
 
     def outputs(self, chain: Chain) -> Iterator[Tensor]:
-        """What leaves a chain for each batch of validation images; nothing is kept."""
+        """Yield the output of a chain for each batch of validation images and store none."""
+        # Recalibration needs no layer after the last normalisation, such as the classifier.
         measured = _up_to_last_norm(chain)
         with gathering(chain) as statistics:
             for batch in statistics.average_over(self.recalibration):
                 _run(measured, batch)
+
         for batch in self.validation:
             yield _run(chain, batch)
 
 
 class PrefixTree:
-    """Chains as a tree of common beginnings.
+    """Tree of the common prefixes of chains.
 
     Args:
-        images: what enters the chains.
-        budget: bytes of features that may be kept at a time. Where a beginning does not fit, it is
-            computed again for each of its continuations; results do not depend on it.
+        images: Inputs of the chains.
+        budget: Greatest number of bytes of features in memory at a time. A prefix that does not fit
+            is computed again for each of its continuations; results do not depend on the budget.
     """
 
     def __init__(self, images: Features, budget: int):
-        self.images, self.budget = images, budget
+        self.images = images
+        self.budget = budget
 
     def outputs(self, chains: Sequence[Chain]) -> Iterator[tuple[list[int], Iterator[Tensor]]]:
-        """For each different chain its places among `chains` and its outputs, batch by batch, to be
-        read at once.
+        """Yield for each distinct chain its indices in `chains` and its outputs, batch by batch.
+
+        Read the outputs before the next chain: its recalibration replaces the statistics.
 
         Args:
-            chains: modules in the order of execution, in evaluation mode; all of one length.
+            chains: Modules of each chain in the order of execution, in evaluation mode; all chains
+                have the same length.
         """
         if chains:
             yield from self._walk(chains, list(range(len(chains))), 0, 0, self.images, 0)
@@ -87,21 +93,37 @@ class PrefixTree:
         features: Features,
         kept: int,
     ) -> Iterator[tuple[list[int], Iterator[Tensor]]]:
-        """Evaluate chains that are equal up to `depth`, from the features that enter layer
-        `begin`.
+        """Evaluate the chains of one subtree.
+
+        Args:
+            chains: All chains.
+            members: Indices of the chains of the subtree, which are equal up to `depth`.
+            begin: Index of the layer that `features` enter.
+            depth: Number of layers known to be equal.
+            features: Inputs of layer `begin`.
+            kept: Number of bytes of the stored features on the path to the root.
         """
+        # Extend the common prefix as far as possible.
         first = chains[members[0]]
         while depth < len(first) and all(
             chains[member][depth] is first[depth] for member in members
         ):
             depth += 1
-        shared = first[begin:depth]
+
+        # A leaf: all members are the same chain.
+        segment = first[begin:depth]
         if depth == len(first):
-            yield members, features.outputs(shared)
+            yield members, features.outputs(segment)
             return
-        size = _bytes(shared, features)
+
+        # Store the features at the fork if they fit; otherwise each branch starts at `begin`.
+        size = _bytes(segment, features)
         if kept + size <= self.budget:
-            begin, features, kept = depth, features.through(shared), kept + size
+            begin = depth
+            features = features.through(segment)
+            kept = kept + size
+
+        # One branch for each different module at the fork.
         branches: dict[int, list[int]] = {}
         for member in members:
             branches.setdefault(id(chains[member][depth]), []).append(member)
@@ -110,20 +132,22 @@ class PrefixTree:
 
 
 def _run(chain: Chain, batch: Tensor) -> Tensor:
+    """Return the output of a chain for one batch."""
     for module in chain:
         batch = module(batch)
     return batch
 
 
 def _up_to_last_norm(chain: Chain) -> Chain:
-    """What has to be run for the statistics alone."""
+    """Return the part of a chain up to its last normalisation."""
     last = max(
-        (place for place, module in enumerate(chain) if normalisations([module])), default=-1
+        (index for index, module in enumerate(chain) if normalisations([module])), default=-1
     )
     return chain[: last + 1]
 
 
 def _bytes(chain: Chain, features: Features) -> int:
-    """The bytes of what leaves a chain, for all images."""
+    """Return the number of bytes of a chain's outputs for all images."""
+    # The outputs of all images have the same shape, so one image is enough.
     output = _run(chain, features.validation[0][:1])
     return output.nbytes * features.count

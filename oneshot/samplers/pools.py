@@ -1,6 +1,4 @@
-"""Architectures of a bin where costs are not sums over choices: a pool for each bin, sampled
-once.
-"""
+"""Sample the architectures of a bin from a pool, for costs that are not sums over choices."""
 
 from __future__ import annotations
 
@@ -12,26 +10,36 @@ from spaces.codes import distinct
 from spaces.space import Codes
 from tables.cost.model import CostModel
 
+# Number of uniform architectures that are sorted into the bins.
 _SAMPLED = 1 << 15
+
+# Least size of a pool, below which mutants are added.
 _FEWEST = 128
+
+# Greatest number of rounds of mutation for one pool, and the mutants of a round.
 _ROUNDS = 40
 _CHILDREN = 2048
 
 
 class PooledBins:
-    """Uniform architectures sorted into bins; where few fall, mutants of those that cost nearly as
-    much are added.
+    """Pools of architectures, one for each bin of costs.
+
+    Uniform architectures are sorted into the bins. A bin with few of them also receives mutants of
+    the architectures whose costs are nearest to it.
 
     Args:
-        model: of the cost.
-        edges: of the bins [bins + 1], rising.
+        model: Model of the cost.
+        edges: Edges of the bins [bins + 1], rising, in the cost's unit.
 
     Raises:
-        InvalidOption: no network was found for a bin.
+        InvalidOption: No network was found for a bin.
     """
 
     def __init__(self, model: CostModel, edges: NDArray[np.float64]):
-        self.model, self.edges = model, edges
+        self.model = model
+        self.edges = edges
+
+        # A fixed seed, so that equal models and edges give equal pools in every training.
         rng = np.random.default_rng(0)
         codes = distinct(model.space.sample(rng, _SAMPLED))
         costs = model.estimate(codes)
@@ -40,20 +48,34 @@ class PooledBins:
     def _pool(
         self, rng: np.random.Generator, codes: Codes, costs: NDArray[np.float64], index: int
     ) -> Codes:
+        """Return the pool of one bin.
+
+        Args:
+            rng: Generator of the mutations.
+            codes: Codes of the uniform architectures [n, choices].
+            costs: Costs of the uniform architectures [n].
+            index: Index of the bin.
+        """
         low, high = self.edges[index : index + 2]
         pool = codes[(costs >= low) & (costs < high)]
-        near, distance = codes, _distance(costs, low, high)
+
+        # Evolution towards the bin: mutate the nearest architectures and select the nearest again.
+        near = codes
+        distance = _distance(costs, low, high)
         for _ in range(_ROUNDS):
             if len(pool) >= _FEWEST:
                 break
+
+            # A stable sort makes the order of equal distances reproducible.
             best = near[np.argsort(distance, kind="stable")[:_FEWEST]]
             children = self.model.space.mutate(
                 best[rng.integers(len(best), size=_CHILDREN)], rng, 0.2
             )
             near = distinct(np.concatenate([best, children]))
-            found = self.model.estimate(near)
-            distance = _distance(found, low, high)
+            near_costs = self.model.estimate(near)
+            distance = _distance(near_costs, low, high)
             pool = distinct(np.concatenate([pool, near[distance == 0]]))
+
         if len(pool) == 0:
             raise InvalidOption(
                 f"no network of {self.model.space.name} was found with {self.model.metric} from"
@@ -62,17 +84,19 @@ class PooledBins:
         return np.asfortranarray(pool)
 
     def draw(self, rng: np.random.Generator, bins: NDArray[np.int64]) -> Codes:
-        """Codes [n, choices], the i-th of the bin `bins[i]`."""
-        drawn = rng.random(len(bins))
+        """Return codes [n, choices] whose i-th row lies in the bin `bins[i]`."""
+        # Pools differ in size, so each position is a uniform number scaled to its pool.
+        samples = rng.random(len(bins))
         rows = [
-            self.pools[index][int(share * len(self.pools[index]))]
-            for index, share in zip(bins, drawn, strict=True)
+            self.pools[index][int(sample * len(self.pools[index]))]
+            for index, sample in zip(bins, samples, strict=True)
         ]
         return np.asfortranarray(np.stack(rows))
 
 
 def _distance(costs: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    # 0 inside, also at the low edge; beyond the high edge at least a little.
+    """Return the distance of costs [n] to the bin [low, high); 0 inside."""
+    # The high edge is outside the bin, so its distance must be above 0.
     above = np.where(costs >= high, costs - high + 1e-12 * abs(high), 0.0)
-    found: NDArray[np.float64] = np.maximum(low - costs, 0.0) + above
-    return found
+    distance: NDArray[np.float64] = np.maximum(low - costs, 0.0) + above
+    return distance

@@ -58,6 +58,8 @@ def read_architectures(
 
 @dataclass(frozen=True)
 class _Entry:
+    """Text of one architecture in a file, with its position for errors."""
+
     position: str
     text: str
     format_name: str | None
@@ -132,8 +134,10 @@ class ArchitectureFile(Sequence[Architecture]):
             raise InvalidArchitecture(f"{self.path}, {entry.position}: {error}") from error
 
     def _read(self, text: str, format_name: str | None, path: Path | None = None) -> Architecture:
+        """Read one architecture and check, or with `adopt` convert, its space."""
         if self.space is None or not self.adopt:
             architecture = _parse(text, format_name, self.space, path)
+            # Encoding raises for an architecture of another space.
             if self.space is not None:
                 self.space.encode([architecture])
             return architecture
@@ -160,13 +164,15 @@ def adopted(architecture: Architecture, space: SearchSpace) -> Architecture:
 def _parse(
     text: str, format_name: str | None, space: SearchSpace | None, path: Path | None
 ) -> Architecture:
+    """Parse one architecture, from its text or from the file that contains only this text."""
+    # Errors of `read` include the file's name.
     if path is not None:
-        # With the name of the file in errors.
         return conversion.read(path, format_name, space)
     return conversion.parse(text, format_name, space)
 
 
 def _detected(text: str) -> str | None:
+    """Return the name of a text's format; None if it is in no format."""
     try:
         return conversion.detect(text)
     except PathfitError:
@@ -182,6 +188,7 @@ def _collection(text: str, every: bool, count_from: int) -> list[_Entry] | None:
         return None
     if values is None:
         return None
+
     # Collections hold Pathfit's own JSON, whose errors name the key at fault.
     return [
         _Entry(f"architecture {number}", json.dumps(value), "pathfit")
@@ -190,6 +197,7 @@ def _collection(text: str, every: bool, count_from: int) -> list[_Entry] | None:
 
 
 def _entries(text: str, format_name: str | None, every: bool, count_from: int) -> Iterator[_Entry]:
+    """Yield the entries of a JSON text, or of the lines of any other text."""
     try:
         value = json.loads(text)
     except json.JSONDecodeError:
@@ -199,6 +207,7 @@ def _entries(text: str, format_name: str | None, every: bool, count_from: int) -
         return
 
     values = collected(value, every)
+    # A single JSON value counts as a list of one.
     if values is None:
         values = value if isinstance(value, list) else [value]
     for number, item in enumerate(values, count_from):
@@ -206,6 +215,7 @@ def _entries(text: str, format_name: str | None, every: bool, count_from: int) -
 
 
 def _line_entry(position: str, line: str, format_name: str | None) -> _Entry:
+    """Return the entry of one line, which may be JSON (JSON Lines) or text of any format."""
     try:
         return _entry(position, json.loads(line), format_name)
     except json.JSONDecodeError:
@@ -213,6 +223,8 @@ def _line_entry(position: str, line: str, format_name: str | None) -> _Entry:
 
 
 def _entry(position: str, value: Any, format_name: str | None) -> _Entry:
+    """Return the entry of one JSON value."""
+    # Evaluations and predictions contain their architecture under this key.
     if isinstance(value, dict) and "architecture" in value:
         value = value["architecture"]
     if isinstance(value, str):
