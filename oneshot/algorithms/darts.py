@@ -1,6 +1,4 @@
-"""DARTS: weights and a mixture of all candidates trained in turns (Liu et al., ICLR 2019, arXiv
-1806.09055).
-"""
+"""DARTS: train weights and a mixture of all candidates in turns (ICLR 2019, arXiv 1806.09055)."""
 
 from __future__ import annotations
 
@@ -36,20 +34,20 @@ RECIPE = Recipe(
     schedule="cosine",
     clip=5.0,
 )
-"""Of the search on CIFAR-10: every number is that of the release (quark0/darts,
-cnn/train_search.py).
-"""
+"""Recipe of the release's search on CIFAR-10 (quark0/darts, cnn/train_search.py)."""
 
 
 @dataclass(frozen=True)
 class DartsOptions(GradientOptions):
-    """Options of DARTS with the defaults of the release (quark0/darts, cnn/train_search.py and
-    cnn/architect.py).
+    """Options of DARTS.
+
+    The defaults are those of the release (quark0/darts, cnn/train_search.py and cnn/architect.py).
 
     Args:
-        order: 1, or 2: the held-out loss is that of the weights after one more step.
-        epsilon: the finite difference of the second order moves the weights this far (`r` of the
-            release: 0.01).
+        order: Order of the approximation, 1 or 2; the second order takes the held-out loss after
+            one more step of the weights.
+        epsilon: Norm of the step of the weights in the second order's finite difference (`r` of
+            the release: 0.01).
     """
 
     order: int = 1
@@ -66,14 +64,14 @@ class DartsOptions(GradientOptions):
 
 @register_algorithm("darts")
 class Darts(GradientAlgorithm):
-    """Trains the mixture of all candidates; the most probable ones are returned.
+    """Trains the mixture of all candidates and returns the most probable ones.
 
-    With several processes each unrolls on its own part of the batch, and the gradients of the
+    With several processes each one unrolls on its own part of the batch, and the gradients of the
     logits are averaged.
 
     Args:
-        setting: what is trained, on what.
-        options: of DARTS.
+        setting: Model, images and costs.
+        options: Options of DARTS.
     """
 
     presets: ClassVar[dict[str, Preset]] = {
@@ -89,14 +87,18 @@ class Darts(GradientAlgorithm):
         super().__init__(setting, options, mutator)
 
     def architecture_step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
-        """A step of the logits, of either order."""
+        """Update the logits by the gradient of the first or the second order."""
         if self.options.order == 1:
             super().architecture_step(batches, step, engine)
             return
+
+        # These gradients bypass the engine's loss scaler, without which fp16 underflows.
         if getattr(engine.fabric.strategy.precision, "scaler", None) is not None:
             raise InvalidOption("precision: DARTS of second order takes fp32 or bf16, not fp16")
+
         held_out = self.held_out_batch(step // self.options.arch_every, engine)
         logits = self.mutator.arch_parameters()
+        # The passes with moved weights must not enter the running statistics.
         with untracked(self.model):
             gradients = unrolled_gradient(
                 lambda: self._loss_of(batches[0], engine),
@@ -105,6 +107,7 @@ class Darts(GradientAlgorithm):
                 logits,
                 self.options.epsilon,
             )
+
         for logit, gradient in zip(logits, gradients, strict=True):
             logit.grad = gradient
         engine.update(1)
@@ -122,62 +125,85 @@ def unrolled_gradient(
     logits: Sequence[nn.Parameter],
     epsilon: float = 0.01,
 ) -> list[Tensor]:
-    """The gradient of the held-out loss after one more step of the weights, by the logits.
+    """Return the logits' gradient of the held-out loss after one more step of the weights.
 
-    arXiv 1806.09055, equations 7 and 8: grad_a L_val(w', a) - xi (grad_a L_train(w+, a) - grad_a
-    L_train(w-, a)) / 2e with w' the weights after the step, w+- = w +- e grad_w' L_val(w', a) and e
-    = epsilon / |grad_w' L_val(w', a)|. The step is the optimiser's own, with its momentum and decay
-    as in the release, and one learning rate for all; the weights come back as they were.
+    arXiv 1806.09055, equations 7 and 8:
+
+        grad_a L_val(w', a) - xi (grad_a L_train(w+, a) - grad_a L_train(w-, a)) / 2e
+
+    with w' the weights after the step, w+- = w +- e grad_w' L_val(w', a) and
+    e = epsilon / |grad_w' L_val(w', a)|. The step is that of the optimiser, with its momentum and
+    decay as in the release, and one learning rate for all weights. The weights are restored.
 
     Args:
-        train: the training loss, as of now.
-        held_out: the held-out loss, as of now.
-        optimizer: torch's SGD of the weights.
-        logits: of the architecture.
-        epsilon: how far the finite difference moves the weights.
+        train: Function that computes the training loss with the current weights.
+        held_out: Function that computes the held-out loss with the current weights.
+        optimizer: SGD of the weights.
+        logits: Parameters of the architecture.
+        epsilon: Norm of the step by which the finite difference moves the weights.
 
     Returns:
-        A gradient for each of the logits.
+        One gradient for each of the logits.
     """
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-    chosen, rate = list(logits), float(optimizer.param_groups[0]["lr"])
-    before = [weight.detach().clone() for weight in weights]
+    parameters = list(logits)
+    learning_rate = float(optimizer.param_groups[0]["lr"])
+    saved = [weight.detach().clone() for weight in weights]
+
     try:
+        # w': the weights after one step on the training loss.
         _move_ahead(optimizer, train())
-        both = gradient_of(held_out(), [*weights, *chosen])
-        ahead, direct = both[: len(weights)], both[len(weights) :]
-        norm = torch.stack([part.double().square().sum() for part in ahead]).sum().sqrt()
+
+        # First term of equation 7, and the direction of the finite difference.
+        gradients = gradient_of(held_out(), [*weights, *parameters])
+        weight_gradients = gradients[: len(weights)]
+        direct = gradients[len(weights) :]
+        # Summed in double precision: a network has millions of weights.
+        norm = (
+            torch.stack([gradient.double().square().sum() for gradient in weight_gradients])
+            .sum()
+            .sqrt()
+        )
         if not norm > 0:
             return direct
+
+        # Equation 8: the training loss at w+ and at w-, both from the saved weights.
         reach = float(epsilon / norm)
         sides = []
-        for sign in (reach, -reach):
+        for signed_reach in (reach, -reach):
             with torch.no_grad():
-                for weight, own, part in zip(weights, before, ahead, strict=True):
-                    weight.copy_(own + sign * part)
-            sides.append(gradient_of(train(), chosen))
+                for weight, value, gradient in zip(weights, saved, weight_gradients, strict=True):
+                    weight.copy_(value + signed_reach * gradient)
+            sides.append(gradient_of(train(), parameters))
     finally:
         with torch.no_grad():
-            for weight, own in zip(weights, before, strict=True):
-                weight.copy_(own)
+            for weight, value in zip(weights, saved, strict=True):
+                weight.copy_(value)
+
+    # Equation 7, with xi the learning rate.
     return [
-        value - rate * (above - below) / (2 * reach)
-        for value, above, below in zip(direct, *sides, strict=True)
+        first_term - learning_rate * (plus - minus) / (2 * reach)
+        for first_term, plus, minus in zip(direct, *sides, strict=True)
     ]
 
 
 def _move_ahead(optimizer: Optimizer, loss: Tensor) -> None:
-    """Move the weights as SGD would, and leave its momentum as it is; weights without a gradient
-    stay.
+    """Move the weights by one step of SGD, but leave its momentum buffers unchanged.
+
+    Weights without a gradient are not moved.
     """
     groups = [(weight, group) for group in optimizer.param_groups for weight in group["params"]]
     gradients: Sequence[Tensor | None] = torch.autograd.grad(
         loss, [weight for weight, _ in groups], allow_unused=True
     )
+
     with torch.no_grad():
         for (weight, group), gradient in zip(groups, gradients, strict=True):
             if gradient is None:
+                # The loss does not depend on this weight.
                 continue
+
+            # torch's SGD: decay, momentum, then Nesterov's look-ahead.
             direction = gradient + group["weight_decay"] * weight
             momentum = (
                 optimizer.state[weight].get("momentum_buffer")

@@ -1,4 +1,4 @@
-"""The most probable architecture that meets a constraint."""
+"""Decode probabilities into the most probable architecture that meets a constraint."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from spaces.chains.additive import AdditiveTable
 from spaces.space import Codes
 
 WITHIN = 0.05
-"""The share of the limit below it in which an architecture is sought first."""
+"""Fraction of the limit below it in which an architecture is searched first."""
 
+# Resolution of the knapsack's costs.
 _BINS = 20_000
+# Number of sampled architectures where no exact method applies.
 _DRAWN = 1 << 14
 
 
@@ -25,26 +27,29 @@ def most_probable(
     within: float = WITHIN,
     seed: int = 0,
 ) -> Codes:
-    """The most probable architecture of which the cost lies in [(1 - within) limit, limit]; else in
-    [0, limit].
+    """Return the most probable architecture with a cost just below the limit.
 
-    Where costs are sums over choices this is a knapsack with one item a choice, solved by dynamic
-    programming over costs in steps of 1/20000 of what the limit leaves, rounded up: the limit is
-    kept exactly. Where candidates meet it each by itself, as with peak memory, the most probable
-    ones that do are taken, however near the limit. Elsewhere it is the best of 16384 architectures
-    drawn by their probabilities.
+    The cost lies in [(1 - within) limit, limit], or in [0, limit] if there is none. The method
+    depends on the costs:
+
+    - Sums over choices: a multiple-choice knapsack, solved by dynamic programming over costs in
+      steps of 1/20000 of the budget above the least cost. Steps are rounded up, so that the limit
+      is kept exactly.
+    - Limits on each candidate, as with peak memory: the most probable candidates that meet the
+      limit, however far below it.
+    - Otherwise: the most probable of 16384 architectures that are sampled by their probabilities.
 
     Args:
-        logs: for each choice the logarithms of its probabilities [candidates].
-        constraint: with the space's cost model.
-        within: share of the limit.
-        seed: of the draws.
+        logs: Logarithms of the probabilities [candidates] of each choice.
+        constraint: Constraint with the space's cost model.
+        within: Fraction of the limit in which costs are preferred.
+        seed: Seed of the samples.
 
     Returns:
         Codes [choices].
 
     Raises:
-        Infeasible: no architecture was found that meets the constraint.
+        Infeasible: No architecture was found that meets the constraint.
     """
     space = constraint.model.space
     if isinstance(constraint.model.table, AdditiveTable) and not space.irregular:
@@ -56,7 +61,9 @@ def most_probable(
         )
     else:
         codes = _drawn(logs, constraint, within, seed)
+
     if codes is None or not constraint.met(codes[None])[0]:
+        # If no architecture of the space meets it, this error reports the least cost.
         constraint.check_feasible()
         raise Infeasible(
             f"no network of {space.name} within {constraint.metric}<={constraint.maximum:g} was"
@@ -71,44 +78,62 @@ def most_probable(
 def _knapsack(
     logs: Sequence[NDArray[np.float64]], constraint: Constraint, within: float
 ) -> Codes | None:
+    """Solve the knapsack; return None if even the cheapest architecture exceeds the limit."""
     table = constraint.model.table
     assert isinstance(table, AdditiveTable)
-    kept = constraint.margin * (constraint.model.sigma or 0.0)
-    least = table.fixed + sum(float(term.min()) for term in table.terms) + kept
-    left = constraint.maximum - least
-    if left < 0:
+
+    # The margin covers the error of the cost model, so that it is part of every cost.
+    reserve = constraint.margin * (constraint.model.sigma or 0.0)
+    least_cost = table.fixed + sum(float(term.min()) for term in table.terms) + reserve
+    budget = constraint.maximum - least_cost
+    if budget < 0:
         return None
-    weights = [_steps(term - term.min(), left) for term in table.terms]
+
+    # Costs above the cheapest candidate of each choice, in steps of the budget.
+    weights = [_steps(term - term.min(), budget) for term in table.terms]
+
+    # best[b]: greatest log-probability of the choices so far with a cost of exactly b steps.
     best = np.full(_BINS + 1, -np.inf)
     best[0] = 0.0
-    taken = np.zeros((len(logs), _BINS + 1), dtype=np.int16)
+    # best_codes[choice, b]: the choice's code in that solution.
+    best_codes = np.zeros((len(logs), _BINS + 1), dtype=np.int16)
+
     for column, (log, weight) in enumerate(zip(logs, weights, strict=True)):
-        after = np.full(_BINS + 1, -np.inf)
+        extended = np.full(_BINS + 1, -np.inf)
         for code, (gain, steps) in enumerate(zip(log, weight.tolist(), strict=True)):
             if steps > _BINS:
                 continue
-            reached = np.full(_BINS + 1, -np.inf)
-            reached[steps:] = best[: _BINS + 1 - steps] + max(gain, -1e9)
-            better = reached > after
-            after[better], taken[column, better] = reached[better], code
-        best = after
-    # A sum rounded up is by less than one step a choice above the true cost.
-    low = (constraint.maximum * (1 - within) - least) / max(left, 1e-300) * _BINS + len(logs)
+
+            # A finite least gain: candidates of probability 0 may be the only ones that fit.
+            candidate = np.full(_BINS + 1, -np.inf)
+            candidate[steps:] = best[: _BINS + 1 - steps] + max(gain, -1e9)
+            better = candidate > extended
+            extended[better] = candidate[better]
+            best_codes[column, better] = code
+        best = extended
+
+    # A sum rounded up is by less than one step per choice above the true cost.
+    low = (constraint.maximum * (1 - within) - least_cost) / max(budget, 1e-300) * _BINS + len(logs)
     first = min(max(int(np.ceil(low)), 0), _BINS)
-    place = first + int(best[first:].argmax())
-    if not np.isfinite(best[place]):
-        place = int(best.argmax())
+    position = first + int(best[first:].argmax())
+    if not np.isfinite(best[position]):
+        # No architecture is just below the limit.
+        position = int(best.argmax())
+
+    # Backtrack from the last choice to the first.
     codes = np.zeros(len(logs), dtype=constraint.model.space.dtype)
     for column in range(len(logs) - 1, -1, -1):
-        codes[column] = taken[column, place]
-        place -= int(weights[column][codes[column]])
+        codes[column] = best_codes[column, position]
+        position -= int(weights[column][codes[column]])
     return codes
 
 
 def _steps(costs: NDArray[np.float64], left: float) -> NDArray[np.int64]:
+    """Return costs in steps of 1/20000 of the budget, rounded up; 20001 where one exceeds it."""
     if left <= 0:
         return np.where(costs > 0, _BINS + 1, 0)
-    # What does not fit at all may be very much: no number that an int64 cannot hold.
+
+    # The minimum comes before the conversion: a huge cost would overflow an int64.
     steps: NDArray[np.int64] = np.minimum(np.ceil(costs / left * _BINS), _BINS + 1).astype(np.int64)
     return steps
 
@@ -116,24 +141,33 @@ def _steps(costs: NDArray[np.float64], left: float) -> NDArray[np.int64]:
 def _drawn(
     logs: Sequence[NDArray[np.float64]], constraint: Constraint, within: float, seed: int
 ) -> Codes | None:
-    space, rng = constraint.model.space, np.random.default_rng(seed)
+    """Return the most probable of sampled architectures, or None if none meets the constraint."""
+    space = constraint.model.space
+    rng = np.random.default_rng(seed)
+
+    # The choices are sampled independently.
     columns = []
     for log in logs:
-        shares = np.exp(log - log.max())
-        columns.append(rng.choice(len(log), _DRAWN, p=shares / shares.sum()))
+        weights = np.exp(log - log.max())
+        columns.append(rng.choice(len(log), _DRAWN, p=weights / weights.sum()))
+
     codes = np.asfortranarray(np.stack(columns, axis=1), dtype=space.dtype)
     codes = (
         np.unique(codes[space.valid(codes)], axis=0)
         if space.irregular
         else np.unique(codes, axis=0)
     )
-    chances = np.sum([log[codes[:, column]] for column, log in enumerate(logs)], axis=0)
+
+    # Probabilities of the sampled codes, before equal networks get the same codes.
+    log_probs = np.sum([log[codes[:, column]] for column, log in enumerate(logs)], axis=0)
     codes = space.canonical(np.asfortranarray(codes))
+
     upper = constraint.upper(codes)
     met = upper <= constraint.maximum
     near = met & (upper >= constraint.maximum * (1 - within))
     rows = near if near.any() else met
     if not rows.any():
         return None
-    found: Codes = codes[np.flatnonzero(rows)[chances[rows].argmax()]]
-    return found
+
+    most_likely: Codes = codes[np.flatnonzero(rows)[log_probs[rows].argmax()]]
+    return most_likely

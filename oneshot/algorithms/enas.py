@@ -1,6 +1,4 @@
-"""ENAS: a controller draws paths of shared weights and learns from their accuracy (Pham et al.,
-arXiv 1802.03268).
-"""
+"""ENAS: a controller samples paths and learns from their accuracy (arXiv 1802.03268)."""
 
 from __future__ import annotations
 
@@ -38,40 +36,45 @@ RECIPE = Recipe(
     schedule="cosine",
     nesterov=True,
 )
-"""Of the release's search for cells (melodyguan/enas, scripts/cifar10_micro_search.sh), its cosine
-without restarts.
+"""Recipe of the release's search for cells, but with a cosine schedule without restarts.
 
-Its `child_l2_reg`, 1e-4, is a factor of the squared weights, which is a decay of 2e-4. Its
-`child_grad_bound` bounds
-nothing: src/utils.py keeps the gradients that it was to clip.
+The release is melodyguan/enas, scripts/cifar10_micro_search.sh. Its `child_l2_reg`, 1e-4, is a
+factor of the squared weights, which is a decay of 2e-4. Its `child_grad_bound` has no effect:
+src/utils.py uses the gradients from before the clipping.
 """
 
-_MARGINALS = 256  # architectures whose distributions are averaged for `probabilities`
+# Number of architectures whose distributions are averaged for `probabilities`.
+_MARGINALS = 256
 
 
 @dataclass(frozen=True)
 class EnasOptions:
-    """Options of ENAS with the defaults of the release's search for cells (src/cifar10/main.py and
-    src/utils.py too).
+    """Options of ENAS.
+
+    The defaults are those of the release's search for cells (also in src/cifar10/main.py and
+    src/utils.py).
 
     Args:
-        controller_learning_rate: of Adam.
-        controller_epsilon: of Adam, whose first beta is 0; small rewards move the controller little
-            for it.
-        controller_steps: updates of the controller after each epoch.
-        controller_warmup: epochs in which the weights alone are trained, on what the first
-            controller draws.
-        aggregate: architectures an update.
-        hidden: units of the LSTM.
-        temperature: that the controller's logits are divided by (the release: none).
-        tanh_constant: the greatest logit (the release: 1.1 / 2.5 for operations); 0: any.
-        entropy_weight: the entropy counts so much in the reward.
-        baseline_decay: of the moving average of rewards.
-        ppo_clip: of PPO; 0: REINFORCE, as published.
-        ppo_epochs: updates on the same architectures, with PPO.
-        final_samples: architectures of which the best on held-out images is returned (section 2.4).
-        final_images: held-out images that they are compared on; 0: one batch, as published.
-        least_learning_rate: where the schedule of the weights' rate ends, in place of 0.
+        controller_learning_rate: Learning rate of the controller's Adam.
+        controller_epsilon: Epsilon of the controller's Adam, whose first beta is 0; it keeps
+            updates by small rewards small.
+        controller_steps: Number of updates of the controller after each epoch.
+        controller_warmup: Number of first epochs in which only the weights are trained, on samples
+            of the initial controller.
+        aggregate: Number of architectures per update of the controller.
+        hidden: Number of units of the LSTM.
+        temperature: Divisor of the controller's logits (the release: none).
+        tanh_constant: Upper bound of the logits' absolute values (the release: 1.1 / 2.5 for
+            operations); 0: unbounded.
+        entropy_weight: Weight of the entropy in the reward.
+        baseline_decay: Decay of the moving average of rewards.
+        ppo_clip: Clip of PPO's ratios; 0: REINFORCE, as published.
+        ppo_epochs: Number of updates on the same architectures with PPO.
+        final_samples: Number of architectures of which the best on held-out images is returned
+            (section 2.4).
+        final_images: Number of held-out images on which they are compared; 0: one batch, as
+            published.
+        least_learning_rate: Learning rate of the weights at the end of its schedule.
     """
 
     controller_learning_rate: float = 0.0035
@@ -103,6 +106,7 @@ class EnasOptions:
         ):
             if not 0 < getattr(self, name) < math.inf:
                 raise InvalidOption(f"{name} must be positive, not {getattr(self, name)}")
+
         for name in (
             "controller_warmup",
             "tanh_constant",
@@ -112,6 +116,7 @@ class EnasOptions:
         ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InvalidOption(f"{name} must be at least 0, not {getattr(self, name)}")
+
         for name in ("baseline_decay", "ppo_clip"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidOption(f"{name} must lie in [0, 1), not {getattr(self, name)}")
@@ -120,18 +125,19 @@ class EnasOptions:
 PAPER = EnasOptions(
     controller_learning_rate=0.00035, hidden=100, temperature=5.0, tanh_constant=2.5
 )
-"""After the paper's sections 2.1 and 3.2, told from memory: no script of the release has these four
-numbers.
+"""Options after the paper's sections 2.1 and 3.2.
+
+They are cited from memory and not verified: no script of the release has these four numbers.
 """
 
 
 class EnasMutator(SampledMutator):
-    """Runs what a controller draws.
+    """Runs the architectures that a controller samples.
 
     Args:
-        model: as of `BaseMutator`.
-        options: of the controller.
-        seed: of the controller's weights and of its draws.
+        model: Model with mutables, as for `BaseMutator`.
+        options: Options of the controller.
+        seed: Seed of the controller's initial weights and of its samples.
     """
 
     def __init__(self, model: nn.Module, options: EnasOptions, seed: int = 0):
@@ -142,7 +148,7 @@ class EnasMutator(SampledMutator):
 
     @torch.no_grad()
     def sample_search(self) -> Masks:
-        """What the controller draws next."""
+        """Return the architecture that the controller samples next."""
         codes = self.controller(1, self.generator).codes[0].tolist()
         return {
             mutable.key: mutable.mask_of(code)
@@ -150,11 +156,10 @@ class EnasMutator(SampledMutator):
         }
 
     def sample_final(self) -> Masks:
-        """The architecture that was kept; before that what the controller finds most probable, step
-        by step.
-        """
+        """Return the final architecture, or the controller's most probable decisions before."""
         if self.final is not None:
             return super().sample_final()
+
         with torch.no_grad():
             codes = self.controller(1).codes[0].tolist()
         return {
@@ -164,23 +169,22 @@ class EnasMutator(SampledMutator):
 
     @torch.no_grad()
     def distributions(self) -> list[Tensor]:
-        """Probabilities [candidates] of each key's candidates, the mean over architectures that the
-        controller draws.
+        """Return the probabilities [candidates] of each key's candidates.
 
-        They are the same whenever they are asked for: a generator of their own draws.
+        They are the mean over sampled architectures.
         """
-        drawn = self.controller(_MARGINALS, torch.Generator().manual_seed(0))
-        return [part.mean(0).cpu() for part in drawn.distributions]
+        # A separate generator: a report must not change the samples of the training.
+        decisions = self.controller(_MARGINALS, torch.Generator().manual_seed(0))
+        return [probabilities.mean(0).cpu() for probabilities in decisions.distributions]
 
 
 @register_algorithm("enas")
 class Enas(SampledAlgorithm[EnasMutator]):
-    """Trains weights on drawn paths and, after each epoch, the controller on their accuracy on
-    held-out images.
+    """Trains weights on sampled paths and, after each epoch, the controller on held-out accuracy.
 
     Args:
-        setting: what is trained, on what.
-        options: of ENAS.
+        setting: Model, images and costs.
+        options: Options of ENAS.
     """
 
     presets: ClassVar[dict[str, Preset]] = {
@@ -195,9 +199,11 @@ class Enas(SampledAlgorithm[EnasMutator]):
         self.baseline: float | None = None
 
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
-        """The weights' SGD and the controller's Adam."""
+        """Return the weights' SGD and the controller's Adam, for a training of `steps` updates."""
         self.steps = steps
         options = self.options
+
+        # The first beta of 0 is that of the release: no momentum.
         adam = torch.optim.Adam(
             self.drawing.controller.parameters(),
             lr=options.controller_learning_rate,
@@ -207,58 +213,75 @@ class Enas(SampledAlgorithm[EnasMutator]):
         return [weights_sgd(self, self.options.least_learning_rate, steps), (adam, None)]
 
     def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
-        """A step of the weights; at an epoch's end those of the controller; at the very end the
-        choice of the best.
-        """
+        """Update the weights, and after an epoch the controller; at the end select the best."""
         self.note_rank(engine)
+
+        # Every batch runs another sampled path.
         for images, labels in batches:
             self.drawing.reset()
             with engine.autocast():
                 loss = self.loss(images, labels, step, engine)
             engine.backward(loss / len(batches))
         engine.update()
-        done, steps = step + 1, self.options.controller_steps
+
+        done = step + 1
+        steps = self.options.controller_steps
+        # Rounded up: a training may end within an epoch.
         epochs = -(-done // self.setting.steps_per_epoch)
         at_the_end = done % self.setting.steps_per_epoch == 0 or done == self.steps
         if at_the_end and epochs > self.options.controller_warmup:
             for number in range((epochs - 1) * steps, epochs * steps):
                 self.controller_step(number, engine)
+
         if done == self.steps:
             self.choose(epochs * steps, engine)
 
     def controller_step(self, number: int, engine: Engine) -> None:
-        """One update of the controller: the accuracy of drawn architectures is its reward.
+        """Update the controller, with the accuracies of sampled architectures as rewards.
 
         Args:
-            number: of the held-out batch.
-            engine: of the training.
+            number: Number of the held-out batch.
+            engine: Engine of the training.
         """
-        options, controller = self.options, self.drawing.controller
+        options = self.options
+        controller = self.drawing.controller
+
         with torch.no_grad():
-            drawn = controller(options.aggregate, self.drawing.generator)
-        accuracy = rewards(self, drawn.codes.tolist(), [number], engine).to(drawn.entropy)
-        reward = accuracy + options.entropy_weight * drawn.entropy
+            decisions = controller(options.aggregate, self.drawing.generator)
+        accuracy = rewards(self, decisions.codes.tolist(), [number], engine).to(decisions.entropy)
+        reward = accuracy + options.entropy_weight * decisions.entropy
+
+        # Each reward moves the baseline before its advantage is computed.
         advantages = []
         for value in reward.tolist():
-            # The first reward begins the average: from 0 it would take hundreds of them to get
-            # near.
-            before = value if self.baseline is None else self.baseline
-            self.baseline = before + (1 - options.baseline_decay) * (value - before)
+            # The first reward starts the average: from 0 it would converge over hundreds of them.
+            previous = value if self.baseline is None else self.baseline
+            self.baseline = previous + (1 - options.baseline_decay) * (value - previous)
             advantages.append(value - self.baseline)
+
+        # REINFORCE is unbiased for one update only; PPO's clip allows several.
         clip = options.ppo_clip or None
         for _ in range(1 if clip is None else options.ppo_epochs):
-            now = controller.judged(drawn.codes).log_probability
-            engine.backward(surrogate(now, drawn.log_probability, now.new_tensor(advantages), clip))
+            now = controller.judged(decisions.codes).log_probability
+            engine.backward(
+                surrogate(now, decisions.log_probability, now.new_tensor(advantages), clip)
+            )
             engine.update(1)
 
     def choose(self, number: int, engine: Engine) -> None:
-        """Keep the best on held-out images of what the controller draws, and of what it finds most
-        probable.
+        """Store the best on held-out images of sampled architectures and the most probable one.
+
+        Args:
+            number: Number of the held-out batch on which they are compared, unless the option
+                `final_images` sets another number of images.
+            engine: Engine of the training.
         """
         with torch.no_grad():
             controller = self.drawing.controller
-            drawn = controller(self.options.final_samples, self.drawing.generator).codes
-            rows = torch.cat([controller(1).codes, drawn]).tolist()
+            samples = controller(self.options.final_samples, self.drawing.generator).codes
+            rows = torch.cat([controller(1).codes, samples]).tolist()
+
+        # The dictionary removes duplicates and keeps the order.
         allowed = self.allowed(dict.fromkeys(map(tuple, rows)))
         if allowed:
             images = self.options.final_images
@@ -266,10 +289,10 @@ class Enas(SampledAlgorithm[EnasMutator]):
             self.drawing.settle(allowed[int(rewards(self, allowed, numbers, engine).argmax())])
 
     def state_dict(self) -> dict[str, Any]:
-        """The controller, the final architecture and the baseline."""
+        """Return the controller, the final architecture and the baseline."""
         return {**super().state_dict(), "baseline": self.baseline}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Restore the state that `state_dict` returned."""
         super().load_state_dict(state)
         self.baseline = state["baseline"]

@@ -1,4 +1,4 @@
-"""What algorithms have in common that train logits by Adam beside the weights."""
+"""GradientAlgorithm: base of the algorithms that train logits by Adam next to the weights."""
 
 from __future__ import annotations
 
@@ -29,17 +29,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GradientOptions:
-    """Options of the logits' training; the defaults are those of DARTS (quark0/darts,
-    cnn/architect.py).
+    """Options of the logits' training.
+
+    The defaults are those of DARTS (quark0/darts, cnn/architect.py).
 
     Args:
-        arch_learning_rate: of Adam.
-        arch_betas: of Adam.
-        arch_weight_decay: of Adam.
-        arch_every: an architecture step comes with every so-manieth update.
-        arch_warmup: epochs in which the weights alone are trained.
-        arch_init: deviation of the first logits.
-        least_learning_rate: where the schedule of the weights' rate ends, in place of 0.
+        arch_learning_rate: Learning rate of the logits' Adam.
+        arch_betas: Decay rates of the two moments of the logits' Adam.
+        arch_weight_decay: Weight decay of the logits' Adam.
+        arch_every: Number of updates of the weights per update of the logits.
+        arch_warmup: Number of first epochs in which only the weights are trained.
+        arch_init: Standard deviation of the initial logits.
+        least_learning_rate: Learning rate of the weights at the end of its schedule.
     """
 
     arch_learning_rate: float = 3e-4
@@ -54,21 +55,22 @@ class GradientOptions:
         for name in ("arch_learning_rate", "arch_every"):
             if not 0 < getattr(self, name) < math.inf:
                 raise InvalidOption(f"{name} must be positive, not {getattr(self, name)}")
+
         for name in ("arch_weight_decay", "arch_warmup", "arch_init", "least_learning_rate"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InvalidOption(f"{name} must be at least 0, not {getattr(self, name)}")
+
         if len(self.arch_betas) != 2 or not all(0 <= beta < 1 for beta in self.arch_betas):
             raise InvalidOption(f"arch_betas must be two numbers in [0, 1), not {self.arch_betas}")
 
 
 class GradientAlgorithm(ArchitectureAlgorithm):
-    """Every so often a step of the logits on held-out images, then a step of the weights on
-    training images.
+    """Updates the logits on held-out images and the weights on training images, in turns.
 
     Args:
-        setting: what is trained, on what.
-        options: of the logits' training.
-        mutator: bound to the model.
+        setting: Model, images and costs.
+        options: Options of the logits' training.
+        mutator: Mutator that is bound to the model and has the logits.
     """
 
     def __init__(self, setting: Setting, options: GradientOptions, mutator: ArchitectureMutator):
@@ -76,9 +78,11 @@ class GradientAlgorithm(ArchitectureAlgorithm):
         self.options = options
 
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
-        """The weights' SGD and the logits' Adam."""
+        """Return the weights' SGD and the logits' Adam, for a training of `steps` updates."""
         self.steps = steps
         options = self.options
+
+        # A constant learning rate, as in DARTS: the logits' Adam has no schedule.
         adam = torch.optim.Adam(
             self.mutator.arch_parameters(),
             lr=options.arch_learning_rate,
@@ -88,22 +92,26 @@ class GradientAlgorithm(ArchitectureAlgorithm):
         return [weights_sgd(self, options.least_learning_rate, steps), (adam, None)]
 
     def share(self, step: int) -> float:
-        """How much of the training is done before update `step`."""
+        """Return the fraction of the training that is done before update `step`."""
         return step / max(1, self.steps or 1)
 
     def searches(self, step: int) -> bool:
-        """Whether the logits take a step with update `step`."""
+        """Return whether the logits are updated before the weights in update `step`."""
         return (
             step // self.setting.steps_per_epoch >= self.options.arch_warmup
             and step % self.options.arch_every == 0
         )
 
     def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
-        """A step of the logits where it is due, and one of the weights."""
+        """Update the logits where they are due, then the weights."""
         self.note_rank(engine)
+
+        # The architecture first, as in DARTS, algorithm 1.
         if self.searches(step):
             self.mutator.arch_requires_grad()
             self.architecture_step(batches, step, engine)
+
+        # Training images must not move the logits.
         self.mutator.arch_disable_grad()
         for images, labels in batches:
             self.mutator.reset()
@@ -113,8 +121,10 @@ class GradientAlgorithm(ArchitectureAlgorithm):
         engine.update()
 
     def architecture_step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
-        """A step of the logits by the gradient of the held-out loss."""
+        """Update the logits by the gradient of the held-out loss."""
+        # Batches are counted by updates of the logits, so that none is skipped.
         images, labels = self.held_out_batch(step // self.options.arch_every, engine)
+
         with self.weights_frozen():
             self.mutator.reset()
             with engine.autocast():
@@ -123,13 +133,16 @@ class GradientAlgorithm(ArchitectureAlgorithm):
         engine.update(1)
 
     def architecture_loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        """What the logits shall lower: the cross-entropy of held-out images [b, ...] with labels
-        [b].
+        """Return the loss of the logits: the cross-entropy of held-out images.
+
+        Args:
+            images: Held-out images [b, ...].
+            labels: Their labels [b].
         """
         return functional.cross_entropy(self.model(images).float(), labels)
 
     def codes(self) -> dict[str, int]:
-        """The most probable architecture, of those that meet the constraint where there is one."""
+        """Return the most probable architecture that meets the constraint, if there is one."""
         constraint = self.setting.constraint
         return (
             super().codes()
@@ -141,30 +154,50 @@ class GradientAlgorithm(ArchitectureAlgorithm):
 def weights_sgd(
     algorithm: ArchitectureAlgorithm, least: float, steps: int
 ) -> tuple[Optimizer, LRScheduler]:
-    """The recipe's SGD for a task's weights, its learning rate falling to `least` in place of 0."""
+    """Return the recipe's SGD for the weights, with a learning rate that falls to `least`.
+
+    Args:
+        algorithm: Algorithm whose model and recipe are used.
+        least: Learning rate at the end of the training; the recipe's schedule ends at 0.
+        steps: Number of updates of the training.
+    """
     optimizer, schedule = sgd(algorithm.model, algorithm.recipe, steps)
-    recipe, floor = algorithm.recipe, min(1.0, least / algorithm.recipe.learning_rate)
+    recipe = algorithm.recipe
+    floor = min(1.0, least / algorithm.recipe.learning_rate)
     if not floor:
         return optimizer, schedule
+
+    # The recipe's schedule from 1 to 0, mapped to 1 to `floor`.
     return optimizer, LambdaLR(
         optimizer, lambda step: floor + (1 - floor) * recipe.rate_fraction(step, steps)
     )
 
 
 def within(constraint: Constraint, mutator: Rated, seed: int) -> dict[str, int]:
-    """The most probable architecture that meets a constraint: key -> code; raises Infeasible."""
+    """Return the most probable architecture that meets a constraint, as key -> code.
+
+    Args:
+        constraint: Constraint on the architecture's cost.
+        mutator: Mutator whose probabilities are maximised.
+        seed: Seed of the sample that is compared where no exact method applies.
+
+    Raises:
+        Infeasible: No architecture was found that meets the constraint.
+    """
     choices = constraint.model.space.choices
     with torch.no_grad():
-        rows = [
+        # The clamp keeps the logarithm of a probability of 0 finite.
+        logs = [
             row.double().clamp_min(1e-300).log().cpu().numpy()
             for row in mutator.probabilities(choices)
         ]
-    found = most_probable(rows, constraint, seed=seed)
-    return {choice.key: int(code) for choice, code in zip(choices, found.tolist(), strict=True)}
+
+    codes = most_probable(logs, constraint, seed=seed)
+    return {choice.key: int(code) for choice, code in zip(choices, codes.tolist(), strict=True)}
 
 
 class Rated(Protocol):
-    """A mutator that has probabilities."""
+    """Mutator that has a probability for every candidate."""
 
     def probabilities(self, choices: Iterable[Choice] | None = None) -> list[Tensor]:
-        """See `ArchitectureMutator`."""
+        """Return the probabilities of each choice; see `ArchitectureMutator.probabilities`."""

@@ -1,6 +1,4 @@
-"""What algorithms have in common that rate drawn architectures by the accuracy of shared
-weights.
-"""
+"""SampledAlgorithm: base of the algorithms that compare architectures with shared weights."""
 
 from __future__ import annotations
 
@@ -26,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class SampledMutator(Mutator):
-    """Runs architectures given by their codes, and keeps the one that is returned in the end.
+    """Runs architectures by their codes, and stores the final one.
 
     Args:
-        model: as of `BaseMutator`.
-        seed: of its generator.
+        model: Model with mutables, as for `BaseMutator`.
+        seed: Seed of the generator that samples architectures.
     """
 
     def __init__(self, model: nn.Module, seed: int = 0):
@@ -39,32 +37,39 @@ class SampledMutator(Mutator):
         self.final: dict[str, int] | None = None
 
     def run(self, codes: Sequence[int]) -> None:
-        """Let the model run the architecture of these codes, one a key in the order of
-        `mutables`.
-        """
+        """Activate the architecture of these codes, one per key in the order of `mutables`."""
         pairs = zip(self.mutables, codes, strict=True)
         self.take({mutable.key: mutable.mask_of(int(code)) for mutable, code in pairs})
 
     def settle(self, codes: Sequence[int]) -> None:
-        """Keep an architecture as the final one."""
+        """Store an architecture as the final one; its codes are in the order of `mutables`."""
         self.final = {
             mutable.key: int(code) for mutable, code in zip(self.mutables, codes, strict=True)
         }
 
     def distributions(self) -> list[Tensor]:
-        """Probabilities [candidates] of each key's candidates."""
-        found = []
+        """Return the probabilities [candidates] of each key's candidates.
+
+        They are uniform until an architecture is final; then they are 0 and 1.
+        """
+        distributions = []
         for mutable in self.mutables:
             count = len(mutable.choice.candidates)
             if self.final is None:
-                found.append(torch.full((count,), 1 / count))
+                distributions.append(torch.full((count,), 1 / count))
             else:
-                found.append(torch.arange(count).eq(self.final[mutable.key]).float())
-        return found
+                distributions.append(torch.arange(count).eq(self.final[mutable.key]).float())
+
+        return distributions
 
     def probabilities(self, choices: Iterable[Choice] | None = None) -> list[Tensor]:
-        """Probabilities [candidates] of each choice; None: in the keys' own order. Raises
-        InvalidOption.
+        """Return the probabilities [candidates] of each choice.
+
+        Args:
+            choices: Choices whose probabilities are returned; None: all, in the order of the keys.
+
+        Raises:
+            InvalidOption: The model has no mutable for one of the choices.
         """
         by_key = dict(zip(self.groups, self.distributions(), strict=True))
         keys = list(self.groups) if choices is None else [choice.key for choice in choices]
@@ -73,24 +78,26 @@ class SampledMutator(Mutator):
                 raise InvalidOption(
                     f"the model has no LayerChoice or other mutable for the choice {key!r}"
                 )
+
         return [by_key[key] for key in keys]
 
     def expected_cost(self, model: CostModel) -> Tensor:
-        """The expected cost, the choices taken as independent; raises as `CostModel.expected`."""
+        """Return the expected cost if the choices are independent; see `CostModel.expected`."""
         return model.expected(self.probabilities(model.space.choices))
 
     def sample_final(self) -> Masks:
-        """The architecture that was kept; before that the most probable one."""
+        """Return the final architecture, or the most probable one while there is none."""
         rows = dict(zip(self.groups, self.distributions(), strict=True))
         codes = self.final or {key: int(row.argmax()) for key, row in rows.items()}
         return {key: self.groups[key][0].mask_of(code) for key, code in codes.items()}
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The generator's state and the final architecture."""
+        """Return the generator's state and the final architecture."""
         return {"generator": self.generator.get_state(), "final": self.final}
 
     def set_extra_state(self, state: Any) -> None:
-        """Take over what `get_extra_state` gave."""
+        """Restore the state that `get_extra_state` returned."""
+        # A state that was loaded to a GPU comes back to the CPU, where generators need it.
         self.generator.set_state(state["generator"].cpu())
         self.final = state["final"]
 
@@ -99,44 +106,53 @@ M = TypeVar("M", bound=SampledMutator)
 
 
 class SampledAlgorithm(ArchitectureAlgorithm, Generic[M]):
-    """An algorithm whose mutator runs drawn architectures.
+    """Base of the algorithms whose mutator runs sampled architectures.
 
     Args:
-        setting: what is trained, on what.
-        drawing: the mutator, bound to the model.
+        setting: Model, images and costs.
+        drawing: Mutator that is bound to the model.
     """
 
     def __init__(self, setting: Setting, drawing: M):
-        # It has all of an ArchitectureMutator that the algorithm asks for; only logits it has none.
+        # It has all methods of an ArchitectureMutator that the base calls, but no logits.
         super().__init__(setting, cast("Any", drawing))
         self.drawing = drawing
 
     def codes(self) -> dict[str, int]:
-        """The architecture that was kept; before that the most probable one that meets the
-        constraint.
-        """
+        """Return the final architecture, or the most probable one that meets the constraint."""
         constraint = self.setting.constraint
         if constraint is None or self.drawing.final is not None:
             return super().codes()
+
         return within(constraint, self.drawing, self.setting.seed)
 
     def allowed(self, rows: Iterable[Sequence[int]]) -> list[tuple[int, ...]]:
-        """Those of some architectures, codes in the order of the mutator's keys, that meet the
-        constraint.
+        """Return those architectures that meet the constraint.
+
+        Args:
+            rows: Codes of architectures, each in the order of the mutator's keys.
         """
-        given = [tuple(map(int, row)) for row in rows]
+        architectures = [tuple(map(int, row)) for row in rows]
         constraint = self.setting.constraint
-        if constraint is None or not given:
-            return given
+        if constraint is None or not architectures:
+            return architectures
+
+        # The constraint reads codes in the order of the space's choices.
         keys = list(self.drawing.groups)
         columns = [keys.index(choice.key) for choice in constraint.model.space.choices]
-        met = constraint.met(np.array(given)[:, columns])
-        return [row for row, fits in zip(given, met.tolist(), strict=True) if fits]
+        met = constraint.met(np.array(architectures)[:, columns])
+        return [row for row, fits in zip(architectures, met.tolist(), strict=True) if fits]
 
 
 def final_batches(algorithm: SampledAlgorithm[Any], images: int) -> list[int]:
-    """Numbers of the held-out batches with so many images, or of one pass where there are fewer."""
+    """Return the numbers of the held-out batches on which final architectures are compared.
+
+    Args:
+        algorithm: Algorithm whose held-out images are used.
+        images: Number of images; one pass over the held-out images where they are fewer.
+    """
     held_out = algorithm.held_out
+    # Rounded up to whole batches, but at most the whole batches of one pass.
     return list(
         range(
             max(
@@ -154,20 +170,23 @@ def rewards(
     numbers: Sequence[int],
     engine: Engine,
 ) -> Tensor:
-    """The accuracy of architectures with the shared weights on held-out batches, over all
-    processes: float64 [n].
+    """Return the accuracies of architectures with the shared weights on held-out batches.
 
-    Batch normalisation takes each batch's own statistics.
+    Batch normalisation uses the statistics of each batch.
 
     Args:
-        algorithm: whose model and mutator.
-        codes: one row an architecture, in the order of the mutator's keys.
-        numbers: of the held-out batches.
-        engine: of the training.
+        algorithm: Algorithm whose model and mutator are used.
+        codes: One row per architecture, in the order of the mutator's keys.
+        numbers: Numbers of the held-out batches.
+        engine: Engine of the training.
+
+    Returns:
+        Accuracies, float64 [n], as the mean over all processes.
     """
     batches = [algorithm.held_out_batch(number, engine) for number in numbers]
     count = sum(len(labels) for _, labels in batches)
-    right: list[Tensor] = []
+
+    accuracies: list[Tensor] = []
     with by_batch(algorithm.model):
         for row in codes:
             algorithm.drawing.run(row)
@@ -176,9 +195,11 @@ def rewards(
                     (algorithm.model(images).argmax(1) == labels).sum()
                     for images, labels in batches
                 ]
-            right.append(torch.stack(hits).sum().double() / count)
-    found = torch.stack(right)
+            accuracies.append(torch.stack(hits).sum().double() / count)
+
+    result = torch.stack(accuracies)
     if engine.ranks > 1:
-        torch.distributed.all_reduce(found)
-        found /= engine.ranks
-    return found.cpu()
+        # Every process has as many images, so that the mean of the accuracies is that of all.
+        torch.distributed.all_reduce(result)
+        result /= engine.ranks
+    return result.cpu()
