@@ -1,4 +1,4 @@
-"""Forward passes that leave a model as it is."""
+"""Forward passes that leave a model's running statistics unchanged."""
 
 from __future__ import annotations
 
@@ -11,36 +11,47 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @contextlib.contextmanager
 def untracked(model: nn.Module) -> Iterator[None]:
-    """Within it batch normalisation takes the batch's statistics, where it trains, and its running
-    ones stay.
+    """Return a context in which batch normalisation does not update its running statistics.
+
+    A layer in training mode normalises by the batch's statistics, as outside of the context.
+
+    Args:
+        model: Model whose layers of batch normalisation are frozen.
     """
     tracking = [
-        part
-        for part in model.modules()
-        if isinstance(part, _BatchNorm) and part.track_running_stats
+        module
+        for module in model.modules()
+        if isinstance(module, _BatchNorm) and module.track_running_stats
     ]
-    for part in tracking:
-        part.track_running_stats = False
+    for module in tracking:
+        module.track_running_stats = False
+
     try:
         yield
     finally:
-        for part in tracking:
-            part.track_running_stats = True
+        # Only the layers that tracked before: others must not begin to.
+        for module in tracking:
+            module.track_running_stats = True
 
 
 @contextlib.contextmanager
 def by_batch(model: nn.Module) -> Iterator[None]:
-    """Within it the model evaluates, but normalises by each batch: running statistics of a supernet
-    fit no path.
+    """Return a context in which the model is in evaluation mode, but normalises by each batch.
+
+    The running statistics of a supernet are those of many paths, and fit none of them.
+
+    Args:
+        model: Model that is evaluated.
     """
-    before = [(part, part.training) for part in model.modules()]
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
-    for part, _ in before:
-        if isinstance(part, _BatchNorm):
-            part.training = True
+    for module, _ in modes:
+        if isinstance(module, _BatchNorm):
+            module.training = True
+
     try:
         with untracked(model):
             yield
     finally:
-        for part, training in before:
-            part.training = training
+        for module, training in modes:
+            module.training = training

@@ -1,4 +1,4 @@
-"""FairNAS: every candidate is trained equally often (Chu et al., ICCV 2021, arXiv 1907.01845)."""
+"""FairNAS: train every candidate equally often (Chu et al., ICCV 2021, arXiv 1907.01845)."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ RECIPE = Recipe(
     label_smoothing=0.0,
     schedule="cosine",
 )
-"""Of the supernet on ImageNet, told after the paper's section 4.1.
+"""Recipe of the supernet on ImageNet after the paper's section 4.1.
 
-The release evaluates networks and trains none (xiaomi-automl/FairNAS): these numbers could not be
-compared with it.
+The release evaluates networks and trains none (xiaomi-automl/FairNAS), so that these numbers could
+not be compared with it.
 """
 
-_TRIES = 20  # draws of a generation, until it is full of architectures that are not rated yet
+# Number of attempts to fill a generation with architectures that are not rated yet.
+_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,16 @@ class FairnasOptions:
     """Options of FairNAS.
 
     The paper searches the trained supernet by NSGA-II (64 networks, 70 generations), as `oneshot
-    search` does with the strategy `pareto`; what the training itself returns is the best of a
-    sample that is refined by mutation.
+    search` does with the strategy `pareto`. The training itself returns the best of a sample that
+    is refined by mutation.
 
     Args:
-        population: architectures of a generation, none of which was rated before.
-        generations: after the first, which is random; each mutates the best quarter so far.
-        final_images: held-out images that each architecture is rated on, all of them the same ones.
-        mutation: chance that a choice is drawn anew.
+        population: Number of architectures per generation, none of which was rated before.
+        generations: Number of generations after the random first one; each mutates the best
+            quarter of all rated architectures.
+        final_images: Number of held-out images on which each architecture is rated; all are rated
+            on the same ones.
+        mutation: Probability that a mutation replaces a choice by a random candidate.
     """
 
     population: int = 64
@@ -66,35 +69,39 @@ class FairnasOptions:
         for name, least in (("population", 4), ("generations", 0), ("final_images", 1)):
             if getattr(self, name) < least:
                 raise InvalidOption(f"{name} must be at least {least}, not {getattr(self, name)}")
+
         if not 0 < self.mutation <= 1:
             raise InvalidOption(f"mutation must lie in (0, 1], not {self.mutation}")
 
 
 class FairMutator(SampledMutator):
-    """Runs paths of which each takes other candidates, until all were taken: a permutation for each
-    key.
+    """Runs paths that follow a permutation of each key's candidates, so that all are run equally.
 
-    As `oneshot.samplers.Fair`, but by the keys of any model.
+    It samples as `oneshot.samplers.Fair`, but by the keys of any model.
 
     Args:
-        model: as of `BaseMutator`.
-        seed: of the permutations.
+        model: Model with mutables, as for `BaseMutator`.
+        seed: Seed of the permutations.
     """
 
     def __init__(self, model: nn.Module, seed: int = 0):
         super().__init__(model, seed)
         self.seed = seed
         self.counts = [len(mutable.choice.candidates) for mutable in self.mutables]
-        self._step, self._next = 0, 0
+        # Update and position of the path that `sample_search` returns next.
+        self._step = 0
+        self._next = 0
 
     def paths(self, step: int) -> NDArray[np.int64]:
-        """The paths of an update: int array [most candidates of a key, keys]."""
+        """Return the paths of an update, an int array [most candidates of a key, keys]."""
         return fair_paths(self.counts, self.seed, step)
 
     def sample_search(self) -> Masks:
-        """The next path."""
+        """Return the next path."""
         paths = self.paths(self._step)
         codes = paths[self._next].tolist()
+
+        # After the last path of an update comes the first of the next.
         self._step, self._next = (
             (self._step, self._next + 1) if self._next + 1 < len(paths) else (self._step + 1, 0)
         )
@@ -106,11 +113,11 @@ class FairMutator(SampledMutator):
 
 @register_algorithm("fairnas")
 class Fairnas(SampledAlgorithm[FairMutator]):
-    """Each update sums up the gradients of paths that together take every candidate once.
+    """Trains weights by the summed gradients of paths that together run every candidate once.
 
     Args:
-        setting: what is trained, on what.
-        options: of FairNAS.
+        setting: Model, images and costs.
+        options: Options of FairNAS.
     """
 
     presets: ClassVar[dict[str, Preset]] = {"default": Preset(FairnasOptions(), RECIPE)}
@@ -120,15 +127,18 @@ class Fairnas(SampledAlgorithm[FairMutator]):
         self.options = options
 
     def path_digest(self, step: int, count: int) -> int:
-        """62 bits of the SHA-256 of the coming updates' paths."""
-        rows = np.concatenate([self.drawing.paths(each) for each in range(step, step + count)])
+        """Return 62 bits of the SHA-256 of the paths of `count` updates from `step` on."""
+        rows = np.concatenate([self.drawing.paths(update) for update in range(step, step + count)])
         return paths_digest(rows)
 
     def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
-        """One update on the gradients of all paths, summed (algorithm 1); at the very end the
-        choice of the best.
+        """Update the weights by the gradients of all paths; select the best after the last update.
+
+        arXiv 1907.01845, algorithm 1.
         """
         self.note_rank(engine)
+
+        # Gradients add up over the paths, and the weights move once.
         for codes in self.drawing.paths(step).tolist():
             self.drawing.run(codes)
             for images, labels in batches:
@@ -136,38 +146,55 @@ class Fairnas(SampledAlgorithm[FairMutator]):
                     loss = self.loss(images, labels, step, engine)
                 engine.backward(loss / len(batches))
         engine.update()
+
         if step + 1 == self.steps:
             self.choose(engine)
 
     def choose(self, engine: Engine) -> None:
-        """Keep the architecture that is best on held-out images."""
+        """Store the architecture with the greatest accuracy on held-out images."""
         options = self.options
+        # A separate generator, so that a resumed run selects the same one.
         rng = np.random.default_rng([self.setting.seed, self.steps or 0])
         numbers = final_batches(self, options.final_images)
+
         rated: dict[tuple[int, ...], float] = {}
         for _ in range(options.generations + 1):
             if rows := self._fresh(rated, rng):
                 rated |= dict(zip(rows, rewards(self, rows, numbers, engine).tolist(), strict=True))
+
         if rated:
             self.drawing.settle(max(rated.items(), key=lambda pair: pair[1])[0])
 
     def _fresh(
         self, rated: Mapping[tuple[int, ...], float], rng: np.random.Generator
     ) -> list[tuple[int, ...]]:
-        """The next generation: architectures that are not rated yet, random ones or mutants of the
-        best quarter.
+        """Return the next generation: random architectures, or mutants of the best quarter.
+
+        Args:
+            rated: Accuracies of the architectures so far; empty: the generation is random.
+            rng: Generator of the random candidates and of the parents.
         """
-        options, counts = self.options, self.drawing.counts
+        options = self.options
+        counts = self.drawing.counts
         best = np.array(
             sorted(rated, key=lambda row: -rated[row])[: max(1, options.population // 4)]
         )
-        found: dict[tuple[int, ...], None] = {}
+
+        # A dictionary as an ordered set: duplicates would be rated twice.
+        generation: dict[tuple[int, ...], None] = {}
         for _ in range(_TRIES):
-            drawn = rng.integers(counts, size=(options.population, len(counts)))
+            children = rng.integers(counts, size=(options.population, len(counts)))
             if rated:
+                # A child keeps each code of its parent except where it mutates.
                 parents = best[rng.integers(len(best), size=options.population)]
-                drawn = np.where(rng.random(drawn.shape) < options.mutation, drawn, parents)
-            found |= dict.fromkeys(row for row in self.allowed(drawn.tolist()) if row not in rated)
-            if len(found) >= options.population:
+                children = np.where(
+                    rng.random(children.shape) < options.mutation, children, parents
+                )
+
+            generation |= dict.fromkeys(
+                row for row in self.allowed(children.tolist()) if row not in rated
+            )
+            if len(generation) >= options.population:
                 break
-        return list(found)[: options.population]
+
+        return list(generation)[: options.population]

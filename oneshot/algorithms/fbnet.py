@@ -1,6 +1,4 @@
-"""FBNet: drawn mixtures whose latency is part of the loss (Wu et al., CVPR 2019, arXiv
-1812.03443).
-"""
+"""FBNet: train sampled mixtures with their latency in the loss (CVPR 2019, arXiv 1812.03443)."""
 
 from __future__ import annotations
 
@@ -30,28 +28,28 @@ RECIPE = Recipe(
     label_smoothing=0.0,
     schedule="cosine",
 )
-"""Of the search on 100 classes of ImageNet, told after the paper's section 4.1.
+"""Recipe of the search on 100 classes of ImageNet after the paper's section 4.1.
 
-The authors have published networks and no search (facebookresearch/mobile-vision), so that no code
-of theirs has these numbers, nor those of the options; what others have written after the paper has
-the same ones.
+The authors have published networks and no search (facebookresearch/mobile-vision), so that none of
+their code has these numbers, nor those of the options. Other implementations of the paper have the
+same ones.
 """
 
 
 @dataclass(frozen=True)
 class FbnetOptions(GradientOptions):
-    """Options of FBNet with the defaults of the paper, as far as `RECIPE` says.
+    """Options of FBNet.
 
-    The paper trains the weights on 80% of an epoch's images and then the logits on the other 20%;
-    here a step of the logits comes with every fourth of the weights, which is the same share.
+    The defaults are those of the paper, with the reservation of `RECIPE`. The paper trains the
+    weights on 80% of an epoch's images and then the logits on the other 20%; here every fourth
+    update of the weights comes with one of the logits, which is the same fraction.
 
     Args:
-        temperature: of the first epoch (section 4.1: 5).
-        annealing: factor of the temperature from epoch to epoch (exp(-0.045) is 0.956).
-        alpha: of the loss CE alpha log(cost)^beta (equation 5).
-        beta: of the same.
-        scale: the cost is multiplied by it before the logarithm (1000: milliseconds as
-            microseconds).
+        temperature: Temperature of the Gumbel-softmax in the first epoch (section 4.1: 5).
+        annealing: Factor of the temperature from epoch to epoch (exp(-0.045) is 0.956).
+        alpha: Factor of the loss CE alpha log(cost)^beta (equation 5).
+        beta: Exponent of the same loss.
+        scale: Factor of the cost before the logarithm (1000: from milliseconds to microseconds).
     """
 
     arch_learning_rate: float = 0.01
@@ -70,6 +68,7 @@ class FbnetOptions(GradientOptions):
         for name in ("temperature", "alpha", "scale"):
             if not getattr(self, name) > 0:
                 raise InvalidOption(f"{name} must be positive, not {getattr(self, name)}")
+
         if not 0 < self.annealing <= 1:
             raise InvalidOption(f"annealing must lie in (0, 1], not {self.annealing}")
         if self.beta < 0:
@@ -78,15 +77,14 @@ class FbnetOptions(GradientOptions):
 
 @register_algorithm("fbnet")
 class Fbnet(GradientAlgorithm):
-    """Trains drawn mixtures under a loss that multiplies the cross-entropy by the logarithm of
-    their cost.
+    """Trains sampled mixtures by the product of their cross-entropy and their cost's logarithm.
 
     Args:
-        setting: what is trained, on what; without a cost the loss is the cross-entropy alone.
-        options: of FBNet.
+        setting: Model, images and costs; without a cost the loss is the cross-entropy alone.
+        options: Options of FBNet.
 
     Raises:
-        InvalidOption: the least cost of the space, scaled, is not above 1, so that the loss is not
+        InvalidOption: The least cost of the space, scaled, is not above 1, so that the loss is not
             defined.
     """
 
@@ -97,29 +95,36 @@ class Fbnet(GradientAlgorithm):
     def __init__(self, setting: Setting, options: FbnetOptions):
         if setting.cost is not None:
             check_scale(setting.cost, options.scale)
+
         mutator = GumbelMutator(setting.model, init_ratio=options.arch_init, seed=setting.seed)
         super().__init__(setting, options, mutator)
 
     def before_step(self, step: int) -> None:
         """Seed the mutator, and set its temperature."""
         super().before_step(step)
+        # Section 4.1: the temperature falls exponentially, once per epoch.
         self.mutator.temperature = self.options.temperature * self.options.annealing ** (
             step // self.setting.steps_per_epoch
         )
 
     def architecture_loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        """CE alpha log(cost)^beta, the cost that of the drawn mixture (arXiv 1812.03443, equations
-        4 and 5).
+        """Return CE alpha log(cost)^beta with the cost of the sampled mixture.
+
+        arXiv 1812.03443, equations 4 and 5. It is the cross-entropy alone where there is no cost.
         """
-        error, options = super().architecture_loss(images, labels), self.options
+        error = super().architecture_loss(images, labels)
+        options = self.options
         if self.setting.cost is None:
             return error
+
+        # The same sample as in the forward pass, so that accuracy and cost belong together.
         cost = self.mutator.drawn_cost(self.setting.cost) * options.scale
         return error * options.alpha * torch.log(cost) ** options.beta
 
 
 def check_scale(cost: CostModel, scale: float) -> None:
     """Raise InvalidOption unless the logarithms of all scaled costs are positive."""
+    # A power of a negative logarithm is not a number.
     least = cost.bounds()[0].value
     if not least * scale > 1:
         raise InvalidOption(

@@ -1,6 +1,4 @@
-"""GDAS: one drawn path a step, gradients through Gumbel-softmax (Dong and Yang, CVPR 2019, arXiv
-1910.04465).
-"""
+"""GDAS: sample one path per step by a hard Gumbel-softmax (CVPR 2019, arXiv 1910.04465)."""
 
 from __future__ import annotations
 
@@ -25,25 +23,25 @@ RECIPE = Recipe(
     clip=5.0,
     nesterov=True,
 )
-"""Of the search for cells as those of DARTS on CIFAR-10, as the release has it
-(D-X-Y/AutoDL-Projects, configs/search-opts/GDAS-NASNet-CIFAR.config; the bound of the gradients is
-in exps/algos/GDAS.py).
+"""Recipe of the release's search for cells like those of DARTS on CIFAR-10.
+
+It is that of D-X-Y/AutoDL-Projects, configs/search-opts/GDAS-NASNet-CIFAR.config; the bound of the
+gradients is in exps/algos/GDAS.py.
 """
 
 CELLS_201 = replace(RECIPE, epochs=240, batch_size=64)
-"""Of the search on NAS-Bench-201, as its authors ran it (the same,
-configs/nas-benchmark/algos/GDAS.config).
-"""
+"""Recipe of the authors' search on NAS-Bench-201 (configs/nas-benchmark/algos/GDAS.config)."""
 
 
 @dataclass(frozen=True)
 class GdasOptions(GradientOptions):
-    """Options of GDAS with the defaults of the release
-    (scripts-search/GDAS-search-NASNet-space.sh).
+    """Options of GDAS.
+
+    The defaults are those of the release (scripts-search/GDAS-search-NASNet-space.sh).
 
     Args:
-        first_temperature: of the first update; falls linearly.
-        last_temperature: of the last update.
+        first_temperature: Temperature of the Gumbel-softmax in the first update; it falls linearly.
+        last_temperature: Temperature at the end of the training.
     """
 
     first_temperature: float = 10.0
@@ -57,15 +55,15 @@ class GdasOptions(GradientOptions):
 
 @register_algorithm("gdas")
 class Gdas(GradientAlgorithm):
-    """Trains one drawn path at a time; the most probable candidates are returned.
+    """Trains one sampled path at a time and returns the most probable candidates.
 
-    The release adds the weights of candidates that were not drawn to the output as bare zeros,
-    which gives their logits the gradient of a constant; here, as in the paper, only the drawn
+    The release adds the weights of candidates that were not sampled to the output as bare zeros,
+    which gives their logits the gradient of a constant. Here, as in the paper, only the sampled
     candidate counts.
 
     Args:
-        setting: what is trained, on what.
-        options: of GDAS.
+        setting: Model, images and costs.
+        options: Options of GDAS.
     """
 
     presets: ClassVar[dict[str, Preset]] = {
@@ -82,5 +80,8 @@ class Gdas(GradientAlgorithm):
     def before_step(self, step: int) -> None:
         """Seed the mutator, and set its temperature."""
         super().before_step(step)
-        first, last = self.options.first_temperature, self.options.last_temperature
+        first = self.options.first_temperature
+        last = self.options.last_temperature
+
+        # Linear in the updates: early samples explore, late ones are nearly the most probable.
         self.mutator.temperature = first + (last - first) * self.share(step)

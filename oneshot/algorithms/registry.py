@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 
 def _options_of_preset(preset: Preset, description: str = "") -> dict[str, Option]:
+    """Return the options of a preset with its values as defaults."""
     options = {"preset": Option("preset", "default", description)}
     docstrings = [inspect.getdoc(kind) or "" for kind in type(preset.options).__mro__[::-1]]
     # A derived dataclass documents its own fields only.
     descriptions = {
         name: text for docstring in docstrings for name, text in argument_help(docstring).items()
     }
+
     for field in fields(preset.options):
         default = getattr(preset.options, field.name)
         options[field.name] = Option(field.name, default, descriptions.get(field.name, ""))
@@ -32,6 +34,7 @@ def _options_of_preset(preset: Preset, description: str = "") -> dict[str, Optio
 
 
 def _options_of(algorithm: type[SupernetAlgorithm]) -> dict[str, Option]:
+    """Return the options of an algorithm, with the defaults of its first or default preset."""
     presets = algorithm.presets
     preset = presets.get("default", next(iter(presets.values())))
     return _options_of_preset(preset, f"Set of defaults: {', '.join(presets)}.")
@@ -70,6 +73,7 @@ def register_algorithm(name: str) -> Callable[[T], T]:
     """
 
     def register(cls: T) -> T:
+        # First: it raises if the name is taken, before the class is changed.
         ALGORITHMS.add(name, cls)
         cls.name = name
         return cls
@@ -88,28 +92,32 @@ def algorithm(name: str) -> type[SupernetAlgorithm]:
 
 
 def preset(name: str, given: Mapping[str, Any], images: int = 0) -> Preset:
-    """An algorithm's preset with the options that are given otherwise.
+    """Return an algorithm's preset with the user's options.
 
     Args:
-        name: of the algorithm.
-        given: option -> value; `preset` names the preset. Default: `paper` from 100000 training
-            images on, where there is one; else `default`, or the first.
-        images: for training.
+        name: Name of the algorithm.
+        given: Values of options by name; `preset` names the preset. By default it is `paper` from
+            100000 training images on, if there is one, and otherwise `default` or the first.
+        images: Number of training images.
 
     Raises:
-        UnknownName: there is no such algorithm or preset.
-        InvalidOption: an option is unknown, or its value not accepted.
+        UnknownName: There is no such algorithm or preset.
+        InvalidOption: An option is unknown, or its value is invalid.
     """
     presets = algorithm(name).presets
+
+    # The papers' presets are for data sets of the size of ImageNet.
     fallback = "paper" if images >= MANY_IMAGES and "paper" in presets else "default"
-    chosen = given.get("preset", fallback if fallback in presets else next(iter(presets)))
-    if chosen not in presets:
-        raise UnknownName("preset", chosen, sorted(presets))
-    base = presets[chosen]
+    preset_name = given.get("preset", fallback if fallback in presets else next(iter(presets)))
+    if preset_name not in presets:
+        raise UnknownName("preset", preset_name, sorted(presets))
+    base = presets[preset_name]
+
     values = {key: value for key, value in given.items() if key != "preset"}
     accepted = _options_of_preset(base)
     check_options(name, values, accepted, InvalidOption)
 
+    # `replace` runs the checks of the options' `__post_init__`.
     changed = {key: _as_kind(value, accepted[key].default) for key, value in values.items()}
     return Preset(replace(base.options, **changed), base.recipe)
 
@@ -118,6 +126,7 @@ def _as_kind(value: Any, default: Any) -> Any:
     """Convert a value from JSON or the command line to the type of its default."""
     if isinstance(default, float):
         return float(value)
+    # JSON has lists only; the dataclasses of options have tuples.
     if isinstance(default, tuple | list):
         return tuple(value)
     return value

@@ -1,6 +1,4 @@
-"""SNAS: weights and drawn mixtures trained by one loss (Xie et al., ICLR 2019, arXiv
-1812.09926).
-"""
+"""SNAS: train weights and sampled mixtures by one loss (ICLR 2019, arXiv 1812.09926)."""
 
 from __future__ import annotations
 
@@ -30,20 +28,25 @@ RECIPE = Recipe(
     schedule="cosine",
     clip=5.0,
 )
-"""Of the search on CIFAR-10: that of DARTS but for the epochs (SNAS-Series/SNAS-Series,
-SNAS/train_search.py).
+"""Recipe of the release's search on CIFAR-10 (SNAS-Series/SNAS-Series, SNAS/train_search.py).
+
+It is that of DARTS except for the number of epochs.
 """
 
 
 @dataclass(frozen=True)
 class SnasOptions(GradientOptions):
-    """Options of SNAS with the defaults of the release's search with 8 cells (SNAS/README.md,
+    """Options of SNAS.
+
+    The defaults are those of the release's search with 8 cells (SNAS/README.md,
     SNAS/train_search.py).
 
     Args:
-        first_temperature: of the first update; falls linearly (`Temp_Scheduler` of SNAS/utils.py).
-        last_temperature: of the last update.
-        resource: weight of the logarithm of the drawn cost in the loss, where a cost is given.
+        first_temperature: Temperature of the Gumbel-softmax in the first update; it falls linearly
+            (`Temp_Scheduler` of SNAS/utils.py).
+        last_temperature: Temperature at the end of the training.
+        resource: Weight of the logarithm of the sampled mixture's cost in the loss; without a cost
+            it has no effect.
     """
 
     arch_init: float = 0.01
@@ -62,12 +65,11 @@ class SnasOptions(GradientOptions):
 
 @register_algorithm("snas")
 class Snas(GradientAlgorithm):
-    """Trains weights and logits at once, on training images alone; the most probable candidates are
-    returned.
+    """Trains weights and logits by the same loss, and returns the most probable candidates.
 
     Args:
-        setting: what is trained, on what; the held-out images are not looked at.
-        options: of SNAS.
+        setting: Model, images and costs; the held-out images are not used.
+        options: Options of SNAS.
     """
 
     presets: ClassVar[dict[str, Preset]] = {"default": Preset(SnasOptions(), RECIPE)}
@@ -81,26 +83,36 @@ class Snas(GradientAlgorithm):
     def before_step(self, step: int) -> None:
         """Seed the mutator, and set its temperature."""
         super().before_step(step)
-        first, last = self.options.first_temperature, self.options.last_temperature
+        first = self.options.first_temperature
+        last = self.options.last_temperature
+
+        # Linear in the updates: the relaxed samples become nearly discrete at the end.
         self.mutator.temperature = first + (last - first) * self.share(step)
 
     def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
-        """One step of both, by the same gradient."""
+        """Update weights and logits by the gradient of the same training loss."""
         self.note_rank(engine)
+
+        # During the warmup only the weights are trained.
         searches = self.searches(step)
         if searches:
             self.mutator.arch_requires_grad()
         else:
             self.mutator.arch_disable_grad()
+
         for images, labels in batches:
             self.mutator.reset()
             with engine.autocast():
                 loss = self.loss(images, labels, step, engine)
+
+            # The logarithm's gradient does not depend on the cost's unit.
             if searches and self.setting.cost is not None and self.options.resource:
                 loss = (
                     loss + self.options.resource * self.mutator.drawn_cost(self.setting.cost).log()
                 )
             engine.backward(loss / len(batches))
+
+        # One backward pass has filled the gradients of both optimisers.
         engine.update()
         if searches:
             engine.update(1)
