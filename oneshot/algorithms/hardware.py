@@ -1,4 +1,4 @@
-"""Hardware in the loss of a search: what costs are trained for, and the terms that do it."""
+"""Hardware cost in the loss of a search: cost models of targets, and terms of the loss."""
 
 from __future__ import annotations
 
@@ -19,33 +19,37 @@ if TYPE_CHECKING:
     from tables.lookup_table import LookupTable
 
 FORMS = ("mul#log", "add#linear")
-"""The release's names of the two forms of the loss."""
+"""Names of the two forms of the loss in the release of ProxylessNAS."""
 
-_FEW_MS = 10.0  # costs below this are told in microseconds: the logarithm of 1 is 0
+# Costs below this are converted to microseconds, since the logarithm of 1 is 0.
+_FEW_MS = 10.0
 
 
 class HardwareTerm(Protocol):
-    """Makes a loss of the cross-entropy and of the expected cost."""
+    """Combines the cross-entropy and the expected cost to one loss."""
 
     def __call__(self, loss: Tensor, cost: Tensor) -> Tensor:
-        """The loss with the hardware's term; both are scalars, the cost in the cost model's
-        unit.
+        """Return the loss with the hardware term.
+
+        Args:
+            loss: Cross-entropy, a scalar.
+            cost: Expected cost in the cost model's unit, a scalar.
         """
 
     def to_dict(self) -> dict[str, Any]:
-        """What a run records of it."""
+        """Return the term as a run records it."""
 
 
 @dataclass(frozen=True)
 class MultiplyLog:
-    """alpha CE (ln E / ln reference)^beta, the release's `mul#log` (Cai et al., arXiv 1812.00332).
+    """Loss alpha CE (ln E / ln reference)^beta, the release's `mul#log` (arXiv 1812.00332).
 
     Args:
-        reference: the cost that is aimed at, in the model's unit.
-        unit: of the logarithm's argument.
-        scale: the model's unit in this unit.
-        alpha: the factor, 0.2 on the release's command line.
-        beta: the exponent, 0.3 there.
+        reference: Target of the expected cost, in the model's unit.
+        unit: Unit of the logarithm's argument.
+        scale: Factor from the model's unit to `unit`.
+        alpha: Factor of the loss (0.2 on the release's command line).
+        beta: Exponent of the ratio (0.3 on the release's command line).
     """
 
     reference: float
@@ -58,21 +62,31 @@ class MultiplyLog:
     def of(
         cls, model: CostModel, reference: float, alpha: float = 0.2, beta: float = 0.3
     ) -> MultiplyLog:
-        """The term of a cost model; milliseconds become microseconds where the reference or a
-        network is below 10.
+        """Make the term for a cost model.
+
+        Milliseconds are converted to microseconds if the reference or a network is below 10.
+
+        Args:
+            model: Model of the cost.
+            reference: Target of the expected cost, in the model's unit.
+            alpha: Factor of the loss.
+            beta: Exponent of the ratio.
 
         Raises:
-            InvalidOption: a cost of 1 or less, of which the logarithm has no sign to rely on.
+            InvalidOption: A cost is 1 or less, so that its logarithm is not positive.
         """
         least = min(reference, model.bounds()[0].value)
         unit, scale = (
             ("microseconds", 1e3) if model.unit == "ms" and least < _FEW_MS else (model.unit, 1.0)
         )
+
+        # A power of a negative logarithm is not a number.
         for name, value in (("reference", reference), ("the least cost of a network", least)):
             if value * scale <= 1:
                 raise InvalidOption(
                     f"mul#log: {name} must be above 1 {unit}, not {value * scale:g}; use add#linear"
                 )
+
         return cls(reference, unit, scale, alpha, beta)
 
     def __call__(self, loss: Tensor, cost: Tensor) -> Tensor:
@@ -89,12 +103,12 @@ class MultiplyLog:
 
 @dataclass(frozen=True)
 class AddLinear:
-    """CE + weight (E - reference) / reference, the release's `add#linear`.
+    """Loss CE + weight (E - reference) / reference, the release's `add#linear`.
 
     Args:
-        reference: the cost that is aimed at, in the model's unit.
-        unit: of it.
-        weight: the release's lambda.
+        reference: Target of the expected cost, in the model's unit.
+        unit: Unit of the reference.
+        weight: Weight of the term, lambda of the release.
     """
 
     reference: float
@@ -110,16 +124,17 @@ class AddLinear:
 
 
 class Lagrange:
-    """CE + multiplier h + square/2 h^2 with h = (E - limit) / limit: the method of multipliers.
+    """Loss CE + multiplier h + square/2 h^2 with h = (E - limit) / limit (method of multipliers).
 
-    The multiplier follows h and may turn negative: then the limit is not reached, and what it
-    allows is used up. The square damps it: without it the cost swings around the limit.
+    The multiplier integrates h and may turn negative: then the cost is below the limit, and the
+    term rewards using the budget up. The square damps the cost, which otherwise oscillates around
+    the limit.
 
     Args:
-        limit: on the expected cost, in the model's unit.
-        unit: of it.
-        rate: by which the multiplier follows.
-        square: weight of the square.
+        limit: Limit on the expected cost, in the model's unit.
+        unit: Unit of the limit.
+        rate: Step of the multiplier per unit of h.
+        square: Weight of the quadratic penalty.
     """
 
     def __init__(self, limit: float, unit: str, rate: float = 0.1, square: float = 10.0):
@@ -127,11 +142,15 @@ class Lagrange:
             raise InvalidOption(
                 f"constraint: the limit must be above 0 behind its margin, not {limit:g}"
             )
-        self.limit, self.unit, self.rate, self.square = limit, unit, rate, square
+
+        self.limit = limit
+        self.unit = unit
+        self.rate = rate
+        self.square = square
         self.multiplier = 0.0
 
     def excess(self, cost: Tensor) -> Tensor:
-        """h, the share of the limit by which a cost is above it."""
+        """Return h, the excess of a cost over the limit as a fraction of the limit."""
         return (cost - self.limit) / self.limit
 
     def __call__(self, loss: Tensor, cost: Tensor) -> Tensor:
@@ -139,7 +158,8 @@ class Lagrange:
         return loss + self.multiplier * h + self.square / 2 * h**2
 
     def follow(self, cost: Tensor) -> None:
-        """Move the multiplier behind an update that left the expected cost at `cost`."""
+        """Move the multiplier after an update, with `cost` the expected cost after it."""
+        # Gradient ascent on the multiplier: the dual step of the method.
         self.multiplier += self.rate * float(self.excess(cost.detach()))
 
     def to_dict(self) -> dict[str, Any]:
@@ -154,6 +174,7 @@ class Lagrange:
 
 
 def _plain(term: Any) -> dict[str, Any]:
+    """Return the attributes of a term by name."""
     return dict(vars(term))
 
 
@@ -166,61 +187,62 @@ def hardware_term(
     beta: float = 0.3,
     weight: float = 0.1,
 ) -> MultiplyLog | AddLinear:
-    """The term of a form.
+    """Make the hardware term of a form.
 
     Args:
-        form: `mul#log` or `add#linear`.
-        model: of the cost.
-        reference: in its unit; None: the mean over all networks.
-        alpha: of `mul#log`.
-        beta: of `mul#log`.
-        weight: of `add#linear`.
+        form: Form of the loss, `mul#log` or `add#linear`.
+        model: Model of the cost.
+        reference: Target of the expected cost in the model's unit; None: the mean over all
+            networks.
+        alpha: Factor of `mul#log`.
+        beta: Exponent of `mul#log`.
+        weight: Weight of `add#linear`.
 
     Raises:
-        InvalidOption: an unknown form, or a reference that does not suit it.
-        NotAdditive: costs of the space are no sums over choices.
+        InvalidOption: The form is unknown, or the reference does not suit it.
+        NotAdditive: Costs of the space are not sums over choices.
     """
     if form not in FORMS:
         raise InvalidOption(f"form must be one of {', '.join(FORMS)}, not {form!r}")
+
     if reference is None:
         reference = float(uniform_cost(model))
     if not 0 < reference < math.inf:
         raise InvalidOption(f"reference must be positive, not {reference:g}")
+
     if form == "mul#log":
         return MultiplyLog.of(model, reference, alpha, beta)
     return AddLinear(reference, model.unit, weight)
 
 
 def uniform_cost(model: CostModel) -> Tensor:
-    """The expected cost where all candidates are equally likely, which is the mean over all
-    networks.
-    """
+    """Return the expected cost if all candidates are equally likely: the mean over all networks."""
     counts = [len(choice.candidates) for choice in model.space.choices]
     return model.expected(
         [torch.full((count,), 1 / count, dtype=torch.float64) for count in counts]
     )
 
 
-# What costs can be trained for
-
-
 def cost_of(text: str, space: SearchSpace, load: Callable[[str], LookupTable]) -> CostModel:
-    """The cost model that a target names: `flops`, `params`, or a metric of a table such as
-    `latency_ms@TABLE`.
+    """Return the cost model that a target names.
+
+    A target is `flops`, `params`, or a metric of a table such as `latency_ms@TABLE`.
 
     Args:
-        text: what the user wrote.
-        space: what is searched.
-        load: finds a table by name or path.
+        text: Target as the user wrote it.
+        space: Space that is searched.
+        load: Function that loads a table by its name or path.
 
     Raises:
-        InvalidObjective: not such a text.
-        UnknownName: there is no such metric or table.
-        MissingFigures: the table does not tell the metric.
+        InvalidObjective: The text is not a target.
+        UnknownName: There is no such metric or table.
+        MissingFigures: The table does not have the metric.
     """
-    found = Objective.parse(text, space, load)
-    if found is None:
+    objective = Objective.parse(text, space, load)
+    # None is an objective that is not a cost, such as the accuracy.
+    if objective is None:
         raise InvalidObjective(
             f"target {text!r} is no cost; one reads like 'latency_ms@TABLE', 'flops' or 'params'"
         )
-    return found.model
+
+    return objective.model

@@ -1,8 +1,8 @@
-"""Single-stage Once-for-All: all sub-networks of one set of weights trained together.
+"""Single-stage Once-for-All: train all sub-networks of one set of weights together.
 
-Elastic depth, kernel, expansion and resolution: Cai et al., ICLR 2020 (arXiv 1908.09791). The
-sandwich rule and in-place distillation, with which one stage is enough: Yu and Huang, ICCV 2019
-(arXiv 1903.05134); Yu et al., ECCV 2020 (BigNAS, arXiv 2003.11142).
+Elastic depth, kernel, expansion and resolution are those of Cai et al., ICLR 2020 (arXiv
+1908.09791). The sandwich rule and in-place distillation make one stage enough: Yu and Huang, ICCV
+2019 (arXiv 1903.05134); Yu et al., ECCV 2020 (BigNAS, arXiv 2003.11142).
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ RECIPE = Recipe(
     schedule="cosine",
     nesterov=True,
 )
-"""Of the largest network on ImageNet, which here is that of all at once.
+"""Recipe of the largest network on ImageNet, with which all sub-networks are trained here.
 
 Decay, smoothing, Nesterov's momentum, the cosine and 32 x 64 images are those of the release
 (mit-han-lab/once-for-all, train_ofa_net.py), which trains the smaller networks only. Epochs and
-learning rate are told after arXiv 1908.09791, section 4.1; no script of the release has them.
+learning rate follow arXiv 1908.09791, section 4.1; no script of the release has them.
 """
 
 TINY_RECIPE = Recipe(
@@ -60,7 +60,8 @@ TINY_RECIPE = Recipe(
     nesterov=True,
 )
 
-_SEEN = 4096  # architectures whose frequencies are told as probabilities
+# Number of sampled architectures whose frequencies are reported as probabilities.
+_SEEN = 4096
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,17 @@ class OfaOptions:
     """Options of the single-stage training.
 
     Args:
-        samples: random sub-networks of an update, beside the largest and the smallest. BigNAS has
-            no release; 2 is what facebookresearch/AttentiveNAS takes (`num_arch_training: 4`).
-        sandwich: whether the largest and the smallest are trained in every update.
-        distillation: share of the sub-networks' loss that is the cross-entropy with the largest
-            network's probabilities; the rest is that with the labels. Needs the sandwich.
-        largest_epochs: epochs at the beginning in which the largest network alone is trained; then
+        samples: Number of random sub-networks per update, in addition to the largest and the
+            smallest. BigNAS has no release; 2 is the number of facebookresearch/AttentiveNAS
+            (`num_arch_training: 4`).
+        sandwich: Whether the largest and the smallest sub-network are trained in every update.
+        distillation: Fraction of the sub-networks' loss that is the cross-entropy with the largest
+            network's probabilities, in place of the labels; above 0 it needs the sandwich.
+        largest_epochs: Number of first epochs in which only the largest network is trained; then
             its channels are sorted by importance.
-        selection: sub-networks among which the returned one is chosen, on held-out images.
-        selection_batches: held-out batches that they are compared on.
+        selection: Number of sub-networks that are compared on held-out images; the best one is
+            returned.
+        selection_batches: Number of held-out batches on which they are compared.
     """
 
     samples: int = 2
@@ -95,6 +98,7 @@ class OfaOptions:
         ):
             if getattr(self, name) < least:
                 raise InvalidOption(f"{name} must be at least {least}, not {getattr(self, name)}")
+
         if not 0 <= self.distillation <= 1:
             raise InvalidOption(f"distillation must lie in [0, 1], not {self.distillation}")
         if self.distillation and not self.sandwich:
@@ -106,28 +110,29 @@ class OfaOptions:
 
 
 class _Unbound(ArchitectureMutator):
-    """Leaves the model to `activate`: resolution is no mutable, and a sub-network is one
-    decision.
+    """Mutator that leaves sub-networks to `Supernet.activate`.
+
+    The resolution has no mutable, and a sub-network is one decision.
     """
 
     def bind(self) -> None:
-        """Nothing."""
+        """Bind nothing."""
 
 
 @register_algorithm("ofa")
 class Ofa(ArchitectureAlgorithm):
-    """Trains the largest, the smallest and some random sub-networks in every update, the smaller
-    ones by the largest.
+    """Trains the largest, the smallest and random sub-networks in every update.
 
-    The product is the supernet, of which every part can be used; the architecture that is returned
-    is the best of some on held-out images, within the constraint where one is given.
+    The smaller ones learn from the largest. The product is the supernet, of which every
+    sub-network can be used. The returned architecture is the best of several on held-out images,
+    within the constraint if there is one.
 
     Args:
-        setting: what is trained, on what; the model is an elastic supernet.
-        options: of the training.
+        setting: Model, images and costs; the model is an elastic supernet.
+        options: Options of the training.
 
     Raises:
-        InvalidOption: the model is another kind of supernet.
+        InvalidOption: The model is not an elastic supernet.
     """
 
     presets = {  # noqa: RUF012
@@ -144,31 +149,38 @@ class Ofa(ArchitectureAlgorithm):
             raise InvalidOption(
                 "ofa trains elastic supernets: of the spaces ofa-mobilenetv3 and ofa-proxyless"
             )
+
         super().__init__(setting, _Unbound(model, init_type="zeros", seed=setting.seed))
-        self.supernet, self.options, self.elastic = model, options, elastic
+        self.supernet = model
+        self.options = options
+        self.elastic = elastic
         self.paths = SandwichPaths(model.space, setting.seed, options.samples, options.sandwich)
 
     # Training
 
     def path_digest(self, step: int, count: int) -> int:
-        """Of the paths of the coming updates."""
+        """Return 62 bits of the SHA-256 of the paths of `count` updates from `step` on."""
         return self.paths.digest(step, count)
 
     def trains_largest_only(self, step: int) -> bool:
-        """Whether update `step` is one of the largest network alone."""
+        """Return whether update `step` trains only the largest network."""
         return step // self.setting.steps_per_epoch < self.options.largest_epochs
 
     def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
-        """One update on the sum of the gradients of all sub-networks, the largest first."""
+        """Update the weights by the summed gradients of all sub-networks, the largest first."""
         self.note_rank(engine)
+
+        # Once, between the two phases.
         if (
             self.options.largest_epochs
             and step == self.options.largest_epochs * self.setting.steps_per_epoch
         ):
             self._sort(engine)
+
         rows = self.paths.of(step)
         if self.trains_largest_only(step):
             rows = self.paths.largest[None]
+
         for images, labels in batches:
             soft: Tensor | None = None
             for number, row in enumerate(rows):
@@ -176,60 +188,72 @@ class Ofa(ArchitectureAlgorithm):
                 with engine.autocast():
                     logits = self.model(images).float()
                     loss = self._loss(logits, labels, soft)
+
+                # In-place distillation: the others learn from the first one's probabilities.
                 if number == 0:
                     engine.note(loss, logits, labels)
                     if self.options.sandwich:
                         soft = logits.detach().softmax(1)
                 engine.backward(loss / len(batches))
+
         engine.update()
 
     def _loss(self, logits: Tensor, labels: Tensor, soft: Tensor | None) -> Tensor:
-        """Cross-entropy with the labels, and with the largest network's probabilities [b, classes]
-        where given.
+        """Return the loss of a sub-network.
+
+        Args:
+            logits: Logits of the sub-network [b, classes].
+            labels: Labels of the images [b].
+            soft: Probabilities of the largest network [b, classes]; None: labels only.
         """
-        share = self.options.distillation if soft is not None else 0.0
+        fraction = self.options.distillation if soft is not None else 0.0
         loss = logits.new_zeros(())
-        if share < 1:
+        if fraction < 1:
             smoothing = self.recipe.label_smoothing
-            loss = loss + (1 - share) * functional.cross_entropy(
+            loss = loss + (1 - fraction) * functional.cross_entropy(
                 logits, labels, label_smoothing=smoothing
             )
-        if soft is not None and share > 0:
-            loss = loss + share * functional.cross_entropy(logits, soft)
+        # The largest network's probabilities are not smoothed: they are soft already.
+        if soft is not None and fraction > 0:
+            loss = loss + fraction * functional.cross_entropy(logits, soft)
         return loss
 
     def _sort(self, engine: Engine) -> None:
+        """Sort the channels by importance, and forget the momenta."""
         self.elastic.sort_channels()
-        # Momenta are of the old order.
+
+        # The momenta are in the order of the channels before.
         for state in engine.optimizers[0].state.values():
             if state.get("momentum_buffer") is not None:
                 state["momentum_buffer"].zero_()
 
-    # What is returned
+    # Results
 
     @cached_property
     def compared(self) -> Codes:
-        """The sub-networks among which the returned one is chosen, codes [n, choices]."""
-        space, rng = self.supernet.space, np.random.default_rng([self.setting.seed, 11])
+        """Sub-networks of which the best is returned, codes [n, choices]."""
+        space = self.supernet.space
+        # The second number separates this generator from the others of the same seed.
+        rng = np.random.default_rng([self.setting.seed, 11])
         constraint = self.setting.constraint
         if constraint is not None:
             return feasible_sample(
                 space, [constraint], rng, self.options.selection, self._cheapest()
             )
-        ends = np.stack([self.paths.largest, self.paths.smallest])
-        found = np.concatenate([ends, space.sample(rng, self.options.selection)])[
+
+        extremes = np.stack([self.paths.largest, self.paths.smallest])
+        codes = np.concatenate([extremes, space.sample(rng, self.options.selection)])[
             : self.options.selection
         ]
-        return np.asfortranarray(found, dtype=space.dtype)
+        return np.asfortranarray(codes, dtype=space.dtype)
 
     def _cheapest(self) -> Codes:
+        """Return the codes [1, choices] of the sub-network with the least constrained cost."""
         assert self.setting.constraint is not None
         return self.supernet.space.encode([self.setting.constraint.model.bounds()[0].architecture])
 
     def codes(self) -> dict[str, int]:
-        """The sub-network with the least cross-entropy on held-out batches, of those compared: key
-        -> code.
-        """
+        """Return the compared sub-network with the least held-out loss, as key -> code."""
         losses = self.losses(self.compared)
         row = self.compared[int(losses.argmin())]
         return {
@@ -239,59 +263,73 @@ class Ofa(ArchitectureAlgorithm):
 
     @torch.no_grad()
     def losses(self, codes: Codes) -> torch.Tensor:
-        """Cross-entropies [n] of sub-networks, codes [n, choices], on held-out images, normalised
-        by each batch.
+        """Return the cross-entropies of sub-networks on held-out images.
+
+        Batch normalisation uses the statistics of each batch.
+
+        Args:
+            codes: Codes of the sub-networks [n, choices].
+
+        Returns:
+            Mean cross-entropies [n].
         """
         device = next(self.model.parameters()).device
         batches = [self.held_out.batch(number) for number in range(self.options.selection_batches)]
-        found = torch.zeros(len(codes))
+
+        losses = torch.zeros(len(codes))
         with by_batch(self.model):
-            for place, row in enumerate(codes):
+            for index, row in enumerate(codes):
                 self.supernet.activate(row)
                 for images, labels in batches:
                     logits = self.model(images.to(device)).float()
-                    found[place] += functional.cross_entropy(logits, labels.to(device)).cpu() / len(
-                        batches
-                    )
-        return found
+                    losses[index] += functional.cross_entropy(
+                        logits, labels.to(device)
+                    ).cpu() / len(batches)
+
+        return losses
 
     def report(self) -> dict[str, Any]:
-        """The architecture as of now, how often sub-networks with each candidate are trained, and
-        costs.
-        """
+        """Return the current architecture, the frequencies of the candidates, and the costs."""
         space = self.supernet.space
         codes = self.codes()
         row = np.array([[codes[choice.key] for choice in space.choices]])
-        found: dict[str, Any] = {
+
+        report: dict[str, Any] = {
             "architecture": {
                 choice.key: choice.candidates[codes[choice.key]] for choice in space.choices
             },
             "probabilities": self.probabilities(),
         }
+
         cost = self.setting.cost
         if cost is not None:
-            found["metric"], found["unit"] = cost.metric, cost.unit
-            found["predicted_cost"] = float(cost.estimate(row)[0])
-            found["expected_cost"] = self.expected_cost()
-        return found
+            report["metric"] = cost.metric
+            report["unit"] = cost.unit
+            report["predicted_cost"] = float(cost.estimate(row)[0])
+            report["expected_cost"] = self.expected_cost()
+
+        return report
 
     @cached_property
     def _drawn(self) -> Codes:
+        """Random sub-networks from the distribution of the training, codes [4096, choices]."""
         return self.supernet.space.sample(np.random.default_rng([self.setting.seed, 13]), _SEEN)
 
     def probabilities(self) -> dict[str, dict[str, float]]:
-        """How often random sub-networks have each candidate, of 4096: choice -> candidate ->
-        share.
-        """
-        found = {}
+        """Return the frequencies of candidates in 4096 random sub-networks, by choice."""
+        # Counted rather than computed: in an irregular space the codes are not independent.
+        frequencies = {}
         for column, choice in enumerate(self.supernet.space.choices):
             counts = np.bincount(self._drawn[:, column], minlength=len(choice.candidates)) / len(
                 self._drawn
             )
-            found[choice.key] = dict(zip(map(str, choice.candidates), counts.tolist(), strict=True))
-        return found
+            frequencies[choice.key] = dict(
+                zip(map(str, choice.candidates), counts.tolist(), strict=True)
+            )
+
+        return frequencies
 
     def expected_cost(self) -> float | None:
-        """The mean cost of 4096 random sub-networks."""
+        """Return the mean cost of 4096 random sub-networks."""
         assert self.setting.cost is not None
         return float(self.setting.cost.estimate(self._drawn).mean())

@@ -1,4 +1,4 @@
-"""The sub-networks of an update: the largest, the smallest, and random ones."""
+"""Sub-networks of an update: the largest, the smallest, and random ones."""
 
 from __future__ import annotations
 
@@ -9,67 +9,85 @@ from spaces.space import Codes, SearchSpace
 
 
 class SandwichPaths:
-    """Sub-networks by the update's number alone (the sandwich rule: arXiv 1903.05134, section 3).
+    """Sampler of each update's sub-networks (the sandwich rule, arXiv 1903.05134, section 3).
+
+    They depend on the seed and the number of the update only, so that a resumed training has the
+    same ones.
 
     Args:
-        space: with elastic depth, and perhaps resolution.
-        seed: of the random ones.
-        samples: random ones an update.
-        sandwich: whether the largest and the smallest are among them.
+        space: Space with elastic depth, and possibly elastic resolution.
+        seed: Seed of the random sub-networks.
+        samples: Number of random sub-networks per update.
+        sandwich: Whether the largest and the smallest sub-network are added.
     """
 
     def __init__(self, space: SearchSpace, seed: int, samples: int, sandwich: bool = True):
-        self.space, self.seed, self.samples, self.sandwich = space, seed, samples, sandwich
-        self.largest, self.smallest = greatest(space), least(space)
+        self.space = space
+        self.seed = seed
+        self.samples = samples
+        self.sandwich = sandwich
+        self.largest = greatest(space)
+        self.smallest = least(space)
 
     def of(self, step: int) -> Codes:
-        """Codes [paths, choices] of an update; of a sandwich the largest comes first and the
-        smallest last.
+        """Return the codes [paths, choices] of an update.
+
+        In a sandwich the largest sub-network is the first and the smallest one the last.
         """
+        # The last number separates this generator from the others of the same seed.
         rng = np.random.default_rng([self.seed, step, 5])
-        drawn = self.space.sample(rng, self.samples)
+        samples = self.space.sample(rng, self.samples)
         if not self.sandwich:
-            return drawn
-        return np.asfortranarray(np.concatenate([self.largest[None], drawn, self.smallest[None]]))
+            return samples
+
+        return np.asfortranarray(np.concatenate([self.largest[None], samples, self.smallest[None]]))
 
     def digest(self, step: int, count: int) -> int:
-        """62 bits that tell the paths of `count` updates from `step` on."""
+        """Return 62 bits of the SHA-256 of the paths of `count` updates from `step` on."""
         codes = np.concatenate([self.of(number) for number in range(step, step + count)])
         return paths_digest(codes)
 
 
 def greatest(space: SearchSpace) -> Codes:
-    """Codes [choices] with the greatest resolution, all layers, and the greatest kernel and
-    expansion of each.
+    """Return the codes [choices] of the largest sub-network.
+
+    It has the greatest resolution, all layers, and each layer's greatest expansion and kernel.
     """
     return _extreme(space, 1)
 
 
 def least(space: SearchSpace) -> Codes:
-    """Codes [choices] with the least resolution, as few layers as may be, and the least kernel and
-    expansion.
+    """Return the codes [choices] of the smallest sub-network.
+
+    It has the least resolution, the fewest layers, and each layer's least expansion and kernel.
     """
     return _extreme(space, -1)
 
 
 def _extreme(space: SearchSpace, sign: int) -> Codes:
+    """Return the codes with the greatest sizes (sign 1) or the least (sign -1)."""
     codes = []
     for choice in space.choices:
         sizes = [sign * np.array(_size(name)) for name in map(str, choice.candidates)]
+        # Compared as tuples: the expansion first, then the kernel.
         codes.append(max(range(len(sizes)), key=lambda code: tuple(sizes[code].tolist())))
-    found: Codes = space.check(np.array([codes]))[0]
-    return found
+
+    checked: Codes = space.check(np.array([codes]))[0]
+    return checked
 
 
 def _size(name: str) -> tuple[int, int]:
-    """Expansion and kernel of a layer's candidate, such as `k3e6`; 0 where it is left out; or a
-    resolution.
+    """Return the size of a candidate as a tuple that orders the candidates of its choice.
+
+    It is (expansion, kernel) of a layer such as `k3e6`, (0, 0) of a layer that is left out, and
+    (resolution, 0) of a resolution.
     """
     if name.isdigit():
         return int(name), 0
-    kernel, found, expansion = name.removeprefix("k").partition("e")
+
+    kernel, separator, expansion = name.removeprefix("k").partition("e")
     return (
         (int(expansion), int(kernel))
-        if found and kernel.isdigit() and expansion.isdigit()
+        if separator and kernel.isdigit() and expansion.isdigit()
         else (0, 0)
     )
