@@ -1,4 +1,4 @@
-"""`pathfit`: every command of every package under one name."""
+"""The `pathfit` command: the commands of all packages in one group."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ import click
 from spaces.console.group import Group
 
 COMMANDS = {
-    "quickstart": ("service.quickstart.command:quickstart", "The whole way once, on this machine."),
-    "spaces": ("spaces.commands:main", "Search spaces: what a network can be."),
+    "quickstart": ("service.quickstart.command:quickstart", "Run all steps once on this machine."),
+    "spaces": ("spaces.commands:main", "Inspect search spaces and convert architectures."),
     "tables": (
         "tables.commands:main",
-        "Lookup tables: what was measured, and what networks cost by it.",
+        "Inspect lookup tables and estimate costs of networks.",
     ),
     "profiler": ("profiler.commands:main", "Measure blocks and networks on a device."),
     "predictor": ("predictor.commands:main", "Train and test predictors of accuracy."),
     "oneshot": (
         "oneshot.commands:main",
-        "Train a supernet, search it, retrain and export what was found.",
+        "Train a supernet, search it, retrain and export its networks.",
     ),
     "list": (
         "service.commands.list_:list_",
         "List strategies, spaces, backends and other entries with their options.",
     ),
-    "service": ("service.commands:main", "Serve searches over HTTP, and ask for them."),
+    "service": (
+        "service.commands:main",
+        "Serve searches over HTTP, request them and operate the service.",
+    ),
 }
-"""Name -> where the command is, and one line of help."""
+"""Command name -> import path of the command and its one-line help."""
 
 
 @click.group("pathfit", cls=Group, lazy=COMMANDS)
 @click.version_option(package_name="pathfit", message="pathfit %(version)s")
 def main() -> None:
-    """Pathfit finds the neural network that fits a device."""
+    """Find the neural network that fits a device."""

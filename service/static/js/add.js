@@ -1,4 +1,4 @@
-// What a person adds to the service: a device's table, evaluations, a predictor trained from them.
+// Forms that add to the service: a device's table, evaluations, or a predictor trained on them.
 
 import { evaluationsForm } from "./addevaluations.js";
 import { predictorForm } from "./addpredictor.js";
@@ -9,7 +9,7 @@ import { byId, el, say } from "./dom.js";
 const FORMS = { table: tableForm, evaluations: evaluationsForm, predictor: predictorForm };
 
 export class Adding {
-  // `learnt` is called to look again at what there is, `accepted` hears of a job, `search` what to search with.
+  // `learnt` reloads the catalog, `accepted` receives an accepted job, `search` receives choices for a new search.
   constructor(heard) {
     this.heard = heard;
     this.place = byId("result");
@@ -28,7 +28,7 @@ export class Adding {
   }
 }
 
-// What the service holds but cannot use, with the reason: nobody should look for it in vain.
+// Lists the files that the service cannot use, with the reason, so that nobody searches for them.
 export function tellUnusable() {
   const { unusable } = catalog;
   byId("unusable").replaceChildren(...(unusable.length ? [

@@ -1,4 +1,4 @@
-// Adding evaluations: what a supernet or a benchmark says of some networks, to train a predictor from.
+// Uploads evaluations: the metrics of some networks, from a supernet or a benchmark, to train a predictor.
 
 import { upload } from "./api.js";
 import { catalog } from "./catalog.js";
@@ -11,7 +11,7 @@ import { intro, outcome } from "./sheet.js";
 
 export function evaluationsForm({ learnt }) {
   const file = new Field("Evaluations", picker("evaluations-file", ".jsonl,.json,.ndjson"));
-  const name = new Field("Name", text("evaluations-name", { required: true }), { hint: "What trainings of predictors will call them." });
+  const name = new Field("Name", text("evaluations-name", { required: true }), { hint: "Refer to the evaluations by this name when you train a predictor." });
   const after = outcome();
   let read = [];
   const form = new Form({
@@ -24,11 +24,11 @@ export function evaluationsForm({ learnt }) {
       catalog.newest = kept.name;
       await learnt();
       const version = kept.version > 1 ? `, version ${kept.version}` : "";
-      after.tell(`${kept.name}${version}: ${count(read.length)} evaluations are here.`,
+      after.tell(`Uploaded ${kept.name}${version}: ${count(read.length)} evaluations.`,
         el("a", { class: "button", href: "#/add/predictor" }, "Train a predictor from them"));
     },
   });
-  // The service counts evaluations; a person finds lines.
+  // The service reports the index of an evaluation; show the line of the file instead.
   form.refused = (problem) => {
     if (problem.field === "name") return form.blame(name, problem.message);
     const [, place, rest] = /^evaluations\.(\d+)\.?(.*)$/.exec(problem.field ?? "") ?? [];
@@ -56,7 +56,7 @@ export function evaluationsForm({ learnt }) {
   });
   return [
     intro("Add evaluations",
-      "Evaluations tell how good some networks of a space are; a predictor learns the others from them. A trained supernet gives them:",
+      "Evaluations hold the metrics of some networks of a space; a predictor learns from them to score all others. Create them with a trained supernet:",
       "python -m oneshot evaluate runs/supernet -n 240 -o evaluations.jsonl"),
     form.element, after.element,
   ];

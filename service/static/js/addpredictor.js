@@ -1,4 +1,4 @@
-// Training a predictor on the service from evaluations that were uploaded.
+// Trains a predictor on the service from uploaded evaluations.
 
 import { create } from "./api.js";
 import { catalog } from "./catalog.js";
@@ -8,22 +8,22 @@ import { Form } from "./form.js";
 import { count, encoderName, metricName } from "./format.js";
 import { intro } from "./sheet.js";
 
-const METRICS = ["cross_entropy", "top1", "top5"]; // what is learnt best comes first
+const METRICS = ["cross_entropy", "top1", "top5"]; // best learned first
 
 export function predictorForm({ accepted }) {
   const about = intro("Train a predictor",
-    "A predictor learns from evaluations how good every other network of the space is, and guides searches. "
-    + "A part of the evaluations is kept back: on it the predictor's ranking is tested.");
+    "A predictor learns from evaluations to score every network of the space, and guides searches. "
+    + "Its ranking is tested on evaluations that are held out from training.");
   if (!catalog.evaluations.length) {
-    return [about, el("div", { class: "notice" }, el("p", {}, "There are no evaluations yet to train from."),
+    return [about, el("div", { class: "notice" }, el("p", {}, "No evaluations to train on yet."),
       el("div", { class: "bar" }, el("a", { class: "button", href: "#/add/evaluations" }, "Add evaluations")))];
   }
   const evaluations = new Field("Evaluations", choice("from-evaluations"));
-  const name = new Field("Name", text("predictor-name", { required: true }), { hint: "What searches will call it." });
-  const metric = new Field("What is predicted", choice("predictor-metric"));
+  const name = new Field("Name", text("predictor-name", { required: true }), { hint: "Refer to the predictor by this name in searches." });
+  const metric = new Field("Predicted metric", choice("predictor-metric"));
   const encoder = new Field("Kind", choice("predictor-encoder"));
-  const baseline = new Field("Compared with", choice("predictor-baseline"), { hint: "Fitted on the same part." });
-  const share = new Field("Share to train on", number("predictor-share", { min: 0.05, max: 0.95, value: 0.8 }));
+  const baseline = new Field("Baseline", choice("predictor-baseline"), { hint: "Trained on the same evaluations, for comparison." });
+  const share = new Field("Training fraction", number("predictor-share", { min: 0.05, max: 0.95, value: 0.8 }));
   const seed = new Field("Seed", number("predictor-seed", { step: 1, value: 0 }));
   const refit = el("input", { type: "checkbox", id: "predictor-refit", checked: true });
   fill(evaluations.input, [{ options: catalog.evaluations.map((found) => ({ value: found.name })) }], catalog.newest);
@@ -47,9 +47,9 @@ export function predictorForm({ accepted }) {
     parts: [
       evaluations.element, name.element,
       el("div", { class: "pair" }, metric.element, encoder.element),
-      el("details", {}, el("summary", {}, "How to train"), el("div", { class: "inside" },
+      el("details", {}, el("summary", {}, "Training options"), el("div", { class: "inside" },
         el("div", { class: "pair" }, baseline.element, share.element, seed.element),
-        el("label", { class: "check" }, refit, "After the test, learn from all evaluations"))),
+        el("label", { class: "check" }, refit, "Train on all evaluations after the test"))),
     ],
     fields: {
       name, evaluations, seed,

@@ -1,4 +1,4 @@
-// Adding a device: the lookup table that the profiler wrote there.
+// Adds a device: uploads the lookup table that the profiler wrote there.
 
 import { upload } from "./api.js";
 import { spaceOf } from "./catalog.js";
@@ -11,7 +11,7 @@ import { intro, outcome } from "./sheet.js";
 
 export function tableForm({ learnt, search }) {
   const file = new Field("Table", picker("table-file", ".json,application/json"));
-  const name = new Field("Name", text("table-name", { required: true }), { hint: "What searches will call it." });
+  const name = new Field("Name", text("table-name", { required: true }), { hint: "Refer to the table by this name in searches." });
   const after = outcome();
   let table = null;
   const form = new Form({
@@ -23,11 +23,11 @@ export function tableForm({ learnt, search }) {
       const kept = await upload("/tables", { ...table, name: name.value.trim() });
       await learnt();
       const version = kept.version > 1 ? `, version ${kept.version}` : "";
-      after.tell(`${kept.name}${version} is here: searches may name it now.`,
+      after.tell(`Uploaded ${kept.name}${version}. Searches can use it now.`,
         spaceOf(table.space) && el("button", { type: "button", onclick: () => search({ space: table.space, device: kept.name }) }, "Search with it"));
     },
   });
-  // What is wrong with a table is told by its own fields.
+  // A problem names a field of the table's file: show it at the file.
   form.refused = (problem) => form.blame(problem.field === "name" ? name : file, problem.message);
   file.input.addEventListener("change", async () => {
     table = null;
@@ -37,7 +37,7 @@ export function tableForm({ learnt, search }) {
     if (!chosen) return;
     try {
       const found = await readJson(chosen);
-      if (typeof found.blocks !== "object" || !found.space) throw new Error(`${chosen.name} is no lookup table: it has no blocks of a space`);
+      if (typeof found.blocks !== "object" || !found.space) throw new Error(`${chosen.name} is not a lookup table: it needs the fields blocks and space`);
       table = found;
       name.input.value = found.name ?? "";
       const sizes = `${count(Object.keys(found.blocks).length)} blocks, ${count(found.networks?.length ?? 0)} networks`;
@@ -47,9 +47,9 @@ export function tableForm({ learnt, search }) {
     }
   });
   return [
-    intro("Add a device", "A device's table tells what each block of a space costs there. The profiler measures it on the device itself:",
+    intro("Add a device", "A table holds the cost of each block of a space on one device. Measure it with the profiler on that device:",
       `python -m profiler build --space '${byId("space").value || "spos"}' -o my-phone.json`,
-      "With ", el("code", {}, `--upload ${location.origin}`), " the table comes here by itself."),
+      "Add ", el("code", {}, `--upload ${location.origin}`), " to upload the table from the device."),
     form.element, after.element,
   ];
 }

@@ -1,4 +1,4 @@
-// The answer: one search, from its acceptance to its networks.
+// Shows one search, from its acceptance to its networks.
 
 import { Away, Problem, ask, get } from "./api.js";
 import { Candidates } from "./candidates.js";
@@ -15,7 +15,7 @@ import { Progress } from "./progress.js";
 import { training } from "./train.js";
 
 export class Answer {
-  // `changed` hears that a search moved on, `trained` of a training that was accepted.
+  // `changed` is called when a search changes its state, `trained` with an accepted training.
   constructor({ changed, trained }) {
     Object.assign(this, { changed, trained });
     this.place = byId("result");
@@ -28,8 +28,8 @@ export class Answer {
     this.close();
     this.place.replaceChildren(el("div", { class: "empty" },
       el("p", { class: "sentence" }, "Which network is the most accurate one that is fast enough?"),
-      el("p", {}, "Choose a space of networks, the device that they shall run on, and what they may cost there. ",
-        "Pathfit searches the space and shows what accuracy is to be had at which latency."),
+      el("p", {}, "Choose a search space, a target device and limits on the cost. ",
+        "Pathfit searches the space and shows the best accuracy at each latency."),
     ));
   }
 
@@ -54,7 +54,7 @@ export class Answer {
     }
   }
 
-  // A search that is shown from its first moment, without asking for it again.
+  // Shows a search that was already fetched, without another request.
   show(search) {
     if (this.id !== search.id) this.close();
     this.id = search.id;
@@ -94,7 +94,7 @@ export class Answer {
       const found = await this.candidates(search.id);
       if (this.id === search.id) this.present(found);
     } catch (error) {
-      if (error instanceof Away) this.id = null; // opened again once the service is back
+      if (error instanceof Away) this.id = null; // reopened when the service is available again
       else if (error instanceof Problem) this.place.replaceChildren(...head(search), notice(error.message, true));
       else throw error;
     }
@@ -205,11 +205,11 @@ function numbers(found) {
       return [unitOf(metric).name, value, unit ?? ""];
     }),
     ["Evaluated", count(found.length), ""],
-    ["Took", ...seconds(found.result.seconds).split(/ (?=s$)/)],
+    ["Time", ...seconds(found.result.seconds).split(/ (?=s$)/)],
   ]);
 }
 
-// The limits that the sentence does not name.
+// The limits that the heading does not show.
 function others(request) {
   const { latency_ms: _, ...rest } = request.constraints ?? {};
   return limits({ constraints: rest }).join(", ");

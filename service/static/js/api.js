@@ -1,19 +1,19 @@
-// Requests to the service: JSON both ways, problems as errors.
+// Sends JSON requests to the service and raises its problems as errors.
 
 import { heard, lost } from "./connection.js";
 import { signIn } from "./session.js";
 
-// The service refused; `field` names the part of the request that is to blame.
+// The service refused a request; `field` names the invalid part, or is null.
 export class Problem extends Error {
   constructor(status, body) {
-    super(body.detail ?? `the service answered with status ${status}`);
+    super(body.detail ?? `the service responded with status ${status}`);
     this.status = status;
     this.body = body;
     this.field = body.field ?? null;
   }
 }
 
-// The service does not answer.
+// The service does not respond.
 export class Away extends Error {}
 
 const PATIENCE_MS = 20000;
@@ -32,10 +32,10 @@ export async function ask(method, path, { body, headers = {}, signal, patience =
 
 export const get = (path, options) => ask("GET", path, options);
 
-// Hands a file's content over; the same once more is the same version.
+// Uploads a file's content; a repeated upload of equal content keeps its version.
 export const upload = (path, body) => ask("POST", path, { body, patience: UPLOAD_MS });
 
-// Asks for a job. The key makes a repeated request, such as after a lost answer, the same job.
+// Creates a job. The key makes a repeated request, such as after a lost response, return the same job.
 let unanswered = null;
 export async function create(path, body) {
   const text = `${path} ${JSON.stringify(body)}`;
@@ -50,13 +50,13 @@ export async function create(path, body) {
   }
 }
 
-// Also where the address is not secure, and crypto.randomUUID therefore not there.
+// crypto.randomUUID is missing on insecure addresses; getRandomValues works on all.
 function randomKey() {
   const parts = crypto.getRandomValues(new Uint32Array(4));
   return Array.from(parts, (part) => part.toString(16).padStart(8, "0")).join("");
 }
 
-// What an older or smaller service does not have counts as nothing.
+// Gets a resource, or returns `otherwise` where an older service does not have it.
 export async function optional(path, otherwise) {
   try {
     return await get(path);
@@ -86,7 +86,7 @@ async function send(method, path, body, headers, signal, milliseconds) {
   } catch (error) {
     if (signal?.aborted) throw error;
     lost();
-    throw new Away("the service does not answer");
+    throw new Away("the service does not respond");
   }
 }
 

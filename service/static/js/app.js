@@ -1,4 +1,4 @@
-// The page: loads what there is, and joins the question, what is shown beside it, and the jobs.
+// Starts the page: loads the catalog and connects the search form, the views and the list of jobs.
 
 import { Adding, tellUnusable } from "./add.js";
 import { Answer } from "./answer.js";
@@ -14,7 +14,7 @@ import { offerSignOut } from "./session.js";
 
 const jobs = new Jobs((ids) => answer.compare(ids));
 const question = new Question((search) => {
-  say("The search is accepted.");
+  say("The search was accepted.");
   views.job.close();
   views.add.close();
   answer.show(search);
@@ -22,7 +22,7 @@ const question = new Question((search) => {
 });
 const changed = () => jobs.load();
 const trained = (job) => {
-  say("The training is accepted.");
+  say("The training was accepted.");
   go(job);
 };
 const answer = new Answer({ changed, trained });
@@ -32,7 +32,7 @@ const views = {
   add: new Adding({ learnt, accepted: trained, search }),
 };
 
-// Shows a job that was just accepted.
+// Opens a job that was just accepted.
 function go(job) {
   location.hash = placeOf(job);
   jobs.select(job.id);
@@ -45,17 +45,17 @@ async function look() {
   tellUnusable();
 }
 
-// What there is has changed: a table, evaluations or a predictor more.
+// Reloads the catalog after a table, evaluations or a predictor were added.
 async function learnt() {
   try {
     await look();
     await question.show();
   } catch (error) {
-    if (!(error instanceof Problem || error instanceof Away)) throw error; // it is looked at again once it is back
+    if (!(error instanceof Problem || error instanceof Away)) throw error; // reloaded when the service is available again
   }
 }
 
-// Brings what was added to the question.
+// Fills the search form with what was added.
 function search(choice) {
   location.hash = "";
   return question.choose(choice);
@@ -83,7 +83,7 @@ async function begin() {
     if (error instanceof Problem) byId("runs").before(el("p", { class: "notice bad" }, error.message));
     else if (!(error instanceof Away)) throw error;
   }
-  follow(); // only now are there names for what a search found
+  follow(); // a search's networks need the names in the catalog
   await jobs.load();
 }
 

@@ -1,4 +1,4 @@
-// The question: what to search, for which device, under which limits.
+// The search form: the space, the device, the guide, the limits and the strategy.
 
 import { Away, Problem, create } from "./api.js";
 import { boundsOf, catalog, guidesOf, spaceOf } from "./catalog.js";
@@ -33,7 +33,7 @@ export class Question {
     });
   }
 
-  // Shows what there is now; what was chosen stays chosen.
+  // Shows the current catalog and keeps the choices that are still available.
   show() {
     const guided = catalog.spaces.filter((space) => guidesOf(space.name).length);
     const other = catalog.spaces.filter((space) => !guidesOf(space.name).length);
@@ -46,7 +46,7 @@ export class Question {
     return this.spaceChosen();
   }
 
-  // Asks for a space, and where they are named a device and a guide, as if a person had chosen them.
+  // Selects a space, and a device and a guide if given, as a user would.
   async choose({ space, device, guide }) {
     await this.show();
     for (const [field, value] of [[this.space, space], [this.device, device], [this.guide, guide]]) {
@@ -68,7 +68,7 @@ export class Question {
     fill(device, [
       { label: "Measured for this space", options: listed(own) },
       { label: "Measured for other spaces", options: listed(others) },
-      { label: "Without a device", options: [{ value: "", text: "none: limit FLOPs or parameters" }] },
+      { label: "Without a device", options: [{ value: "", text: "none (limit FLOPs or parameters)" }] },
     ], own[0]?.name ?? "");
     if (own.length && !own.some((table) => table.name === device.value)) device.value = own[0].name;
     else if (!own.length) device.value = "";
@@ -77,13 +77,13 @@ export class Question {
     fill(this.guide.input, [{ options: chosen }]);
     this.guide.input.disabled = guides.length === 0;
     this.guide.complain("");
-    this.guide.help(...(guides.length || !space ? [] : [`Nothing scores ${space.name} yet: `, el("a", { href: "#/add/predictor" }, "train a predictor"), "."]));
+    this.guide.help(...(guides.length || !space ? [] : [`No guide for ${space.name} yet: `, el("a", { href: "#/add/predictor" }, "train a predictor"), "."]));
     this.space.complain("");
     this.button.disabled = guides.length === 0;
     return this.deviceChosen();
   }
 
-  // What the limits may be is known once this is done.
+  // Loads the bounds of the limits; `bounding` resolves when they are known.
   deviceChosen() {
     this.bounding = this.bound();
     return this.bounding;
@@ -95,7 +95,7 @@ export class Question {
     const [space, device] = [this.space.value, this.device.value];
     const table = catalog.tables.find(({ name }) => name === device);
     if (table) this.device.help(conditionsOf(table));
-    else this.device.help(...(catalog.tables.length ? [] : ["No device was measured yet: ", el("a", { href: "#/add/table" }, "add a table"), "."]));
+    else this.device.help(...(catalog.tables.length ? [] : ["No measured device yet: ", el("a", { href: "#/add/table" }, "add a table"), "."]));
     if (!space) return;
     let found = {};
     let fault = "";
@@ -103,7 +103,7 @@ export class Question {
       found = await boundsOf(space, device).catch((error) => {
         if (!device || !(error instanceof Problem)) throw error;
         fault = error.message;
-        return boundsOf(space, ""); // what is counted needs no device
+        return boundsOf(space, ""); // counted costs, such as FLOPs, need no device
       });
     } catch (error) {
       if (error instanceof Away) return;
@@ -142,14 +142,14 @@ export class Question {
       this.accepted(await create("/search", this.body));
     } catch (error) {
       if (error instanceof Problem) this.refused(error);
-      else if (error instanceof Away) this.general.textContent = "The service does not answer; press Search again once it is back.";
+      else if (error instanceof Away) this.general.textContent = "The service does not respond; press Search again when it is available.";
       else throw error;
     } finally {
       this.button.disabled = false;
     }
   }
 
-  // Puts a refusal beside what is to blame.
+  // Shows a refusal at the field that caused it.
   refused(problem) {
     const [first, second] = (problem.field ?? "").split(".");
     const field = { space: this.space, device: this.device, guide: this.guide }[first];

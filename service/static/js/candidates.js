@@ -1,4 +1,4 @@
-// What a search found, in columns: one row for each evaluated network, best first.
+// The networks that a search evaluated, in columns with one row per network, best first.
 
 import { candidatesOf, inLines } from "./catalog.js";
 import { deviation, score } from "./format.js";
@@ -16,7 +16,7 @@ export class Candidates {
     return this.scores.length;
   }
 
-  // What the scores are, in words.
+  // The name of the scores on the page.
   get scoreName() {
     const { kind, metric } = this.result.guide;
     if (kind === "benchmark") return metric ?? "Score";
@@ -27,7 +27,7 @@ export class Candidates {
     return `${score(this.scores[rank], this.deviations[rank])} ${deviation(this.deviations[rank])}`.trim();
   }
 
-  // Costs that can be an axis, the one that was limited or traded first.
+  // Costs that can be an axis: the objectives first, then the limited costs, then the others.
   get metrics() {
     const first = [...(this.result.objectives ?? []), ...this.result.constraints.map((limit) => limit.metric)];
     return [...new Set([...first, ...Object.keys(this.costs)])].filter((metric) => metric in this.costs);
@@ -37,13 +37,13 @@ export class Candidates {
     return this.result.constraints.find((limit) => limit.metric === metric)?.maximum ?? null;
   }
 
-  // Ranks that no other network beats in score and in one cost at once, the cheapest first.
+  // Ranks of the networks that no other beats in both score and one cost, cheapest first.
   front(metric) {
     const costs = this.costs[metric];
     const kept = [];
     let least = Infinity;
     for (let rank = 0; rank < this.length; rank++) {
-      // Equal scores stand beside each other: of these only the cheapest counts.
+      // Equal scores are adjacent; only the cheapest of them can be on the front.
       let cheapest = rank;
       while (rank + 1 < this.length && this.scores[rank + 1] === this.scores[rank]) {
         rank++;
@@ -55,7 +55,7 @@ export class Candidates {
     return kept.reverse();
   }
 
-  // Ranks to draw: all, or evenly thinned where a plot of all would be slow.
+  // Ranks to draw: all, or an even subset where a plot of all would be slow.
   drawn(most = 4000) {
     const step = Math.max(1, Math.ceil(this.length / most));
     return Array.from({ length: Math.ceil(this.length / step) }, (_, place) => place * step);
@@ -65,7 +65,7 @@ export class Candidates {
     return candidatesOf(this.result.space, this.codes[rank]);
   }
 
-  // As requests name it.
+  // The architecture in the form that requests use.
   architecture(rank) {
     const keys = Object.keys(this.result.front[0].architecture.choices);
     const names = this.names(rank);

@@ -1,8 +1,8 @@
-// What requests may name: spaces, devices, guides, evaluations and data sets; and the bounds of costs.
+// The entries that requests can name: spaces, devices, guides, evaluations, data sets; and bounds of costs.
 
 import { get, optional } from "./api.js";
 
-// `newest` names the evaluations that this page uploaded last; `unusable` tells what is there but cannot be used.
+// `newest` names the evaluations that this page uploaded last; `unusable` lists entries with an error.
 export const catalog = { spaces: [], tables: [], guides: [], evaluations: [], dataSets: [], newest: null, unusable: [] };
 const bounds = new Map();
 
@@ -21,7 +21,7 @@ export async function load() {
     ...usable(benchmarks).map((item) => ({ kind: "benchmark", ...item })),
   ];
   catalog.evaluations = usable(evaluations);
-  // A benchmark whose files are not here is nothing to mend.
+  // Benchmarks are left out: their data files are optional, so a missing one is no fault.
   catalog.unusable = [tables, predictors, supernets, evaluations].flatMap(({ items }) => items.filter((item) => item.error));
   catalog.dataSets = usable(dataSets).map(({ name }) => name);
 }
@@ -31,7 +31,7 @@ const usable = ({ items }) => items.filter((item) => !item.error);
 export const spaceOf = (name) => catalog.spaces.find((space) => space.name === name);
 export const guidesOf = (space) => catalog.guides.filter((guide) => guide.space === space);
 
-// Metric -> {least, greatest} that the networks of a space can have; on a device also its latency.
+// Metric -> {least, greatest} over the networks of a space, including the latency if a device is given.
 export async function boundsOf(space, device) {
   const path = device
     ? `/tables/${encodeURIComponent(device)}/bounds?space=${encodeURIComponent(space)}`
@@ -45,13 +45,13 @@ export async function boundsOf(space, device) {
   }
 }
 
-// The candidates that a row of codes stands for, in the order of the choices.
+// Returns the candidate names for a row of codes, in the order of the choices.
 export function candidatesOf(space, codes) {
   const choices = Object.values(spaceOf(space)?.choices ?? {});
   return codes.map((code, place) => choices[place]?.[code] ?? String(code));
 }
 
-// The same in lines of a few, for where there is little room.
+// Joins names into lines of `each` names, for narrow places.
 export function inLines(names, each = 5) {
   const lines = [];
   for (let start = 0; start < names.length; start += each) lines.push(names.slice(start, start + each).join("  "));

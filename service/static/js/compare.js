@@ -1,4 +1,4 @@
-// Runs side by side: their best networks in one table; the plot shows their fronts together.
+// Compares searches: lists their best networks in one table; the plot shows their fronts.
 
 import { el } from "./dom.js";
 import { cost, count, limits, seconds, unitOf } from "./format.js";
@@ -6,10 +6,10 @@ import { cost, count, limits, seconds, unitOf } from "./format.js";
 export function comparison(runs, paint) {
   const metrics = [...new Set(runs.flatMap((run) => run.metrics))];
   const guides = new Set(runs.map(({ result }) => JSON.stringify([result.guide.kind, result.guide.name])));
-  const titles = ["Search", "Limits", "Best score", ...metrics.map((name) => unitOf(name).name), "Evaluated", "Took"];
+  const titles = ["Search", "Limits", "Best score", ...metrics.map((name) => unitOf(name).name), "Evaluated", "Time"];
   return el("section", { class: "compare", "aria-labelledby": "compare-title" },
-    el("div", { class: "bar" }, el("h3", { id: "compare-title" }, "Side by side")),
-    guides.size > 1 && el("p", { class: "hint" }, "These were scored by different guides: their scores need not be on one scale."),
+    el("div", { class: "bar" }, el("h3", { id: "compare-title" }, "Comparison")),
+    guides.size > 1 && el("p", { class: "hint" }, "Different guides scored these searches; their scores may not be comparable."),
     el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Comparison" },
       el("table", { class: "list" },
         el("thead", {}, el("tr", {},

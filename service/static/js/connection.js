@@ -1,4 +1,4 @@
-// Whether the service answers; says so, and keeps asking while it does not.
+// Tracks whether the service responds; shows an outage and polls until it ends.
 
 import { byId, say } from "./dom.js";
 
@@ -10,12 +10,12 @@ let tries = 0;
 
 export const away = () => since !== null;
 
-// Every answer, whatever it says, shows that the service is there.
+// Any response, even an error, shows that the service is available.
 export function heard() {
   if (since === null) return;
   since = null;
   byId("away").hidden = true;
-  say("The service answers again.");
+  say("The service is available again.");
   connection.dispatchEvent(new Event("back"));
 }
 
@@ -24,7 +24,7 @@ export function lost() {
   since = new Date();
   tries = 0;
   const time = since.toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", hour12: false });
-  byId("away").textContent = `The service has not answered since ${time}. Accepted searches are kept; this page goes on as soon as it is back.`;
+  byId("away").textContent = `The service has not responded since ${time}. Accepted jobs are kept; this page resumes when it is available again.`;
   byId("away").hidden = false;
   connection.dispatchEvent(new Event("away"));
   again();
@@ -37,7 +37,7 @@ function again() {
       const answer = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(5000) });
       if (answer.status < 500) return heard();
     } catch {
-      // Still away.
+      // Still unavailable.
     }
     again();
   }, PAUSES[Math.min(tries++, PAUSES.length - 1)] * 1000);

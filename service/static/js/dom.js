@@ -1,4 +1,4 @@
-// Elements, made without markup in strings: what comes from outside is always text.
+// Creates elements without markup in strings, so that outside content is always text.
 
 export function el(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -22,15 +22,15 @@ export function svg(tag, attributes = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
-// What the service wrote into the page: addresses and names that need no request.
+// Data that the service embeds in the page: addresses and names that need no request.
 export const pageData = JSON.parse(byId("page-data").textContent);
 
-// What a person who does not see the page should hear.
+// Announces a text to screen readers.
 export function say(text) {
   byId("said").textContent = text;
 }
 
-// Replaces the options of a select, keeping the choice where it is still there.
+// Replaces the options of a select and keeps the current choice if it is still offered.
 export function fill(select, groups, preferred) {
   const before = select.value;
   select.replaceChildren(

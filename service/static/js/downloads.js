@@ -1,4 +1,4 @@
-// What can be taken along: files of a search and of one of its networks, and the command that trains it.
+// Downloads of a search and of one of its networks, and the command that trains the network.
 
 import { el, say } from "./dom.js";
 import { pathOf } from "./follow.js";
@@ -27,7 +27,7 @@ export function networkFiles(search, rank) {
     const path = networkPath(search, rank, format);
     const made = link(text, path, `${name}.${ending}`, `This network as ${text}`);
     if (format !== "onnx") return [made];
-    made.title += ", as it is before training";
+    made.title += ", with untrained weights";
     const weighted = link("ONNX, supernet", `${path}&weights=supernet`, `${name}-supernet.onnx`, "This network as ONNX with the supernet's weights");
     const both = search.request.guide?.kind === "supernet" ? [made, weighted] : [made];
     for (const each of both) each.addEventListener("click", patiently);
@@ -35,7 +35,7 @@ export function networkFiles(search, rank) {
   });
 }
 
-// An export takes long enough for a person to wonder: it says that it is under way.
+// An export takes seconds: show that it is in progress, and its error next to the link.
 async function patiently(event) {
   event.preventDefault();
   const place = event.currentTarget;
@@ -48,7 +48,7 @@ async function patiently(event) {
   say(`${text} is being prepared.`);
   try {
     const answer = await fetch(place.href, { credentials: "same-origin" });
-    if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? `the service answered with status ${answer.status}`);
+    if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? `the service responded with status ${answer.status}`);
     const address = URL.createObjectURL(await answer.blob());
     el("a", { href: address, download: place.download }).click();
     setTimeout(() => URL.revokeObjectURL(address), 60000);
@@ -64,7 +64,7 @@ export const networkPath = (search, rank, format) => `${pathOf(search.id)}/archi
 
 const link = (text, href, download, label) => el("a", { class: "button", href, download, "aria-label": label, title: label }, text);
 
-// Fetches the architecture and trains it; where a token is needed, the shell has it.
+// Returns the commands that fetch and train an architecture; a token comes from the shell's environment.
 export function retrainCommand(search, rank) {
   const url = new URL(networkPath(search, rank, "pathfit"), location.href);
   const name = `network-${search.id.slice(0, 8)}-${rank}`;
@@ -77,7 +77,7 @@ export function commandBox(text) {
   button.addEventListener("click", async () => {
     const copied = await copy(text);
     button.textContent = copied ? "Copied" : "Select and copy";
-    say(copied ? "The command is copied." : "The browser does not allow copying.");
+    say(copied ? "Copied the command." : "The browser does not allow copying; select the command and copy it.");
     setTimeout(() => (button.textContent = "Copy"), 2500);
   });
   return el("div", { class: "command" }, el("pre", { tabindex: 0, "aria-label": "Command that trains this network" }, el("code", {}, text)), button);
@@ -88,7 +88,7 @@ async function copy(text) {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // Browsers give the clipboard to secure addresses only; elsewhere a selection does.
+    // Browsers offer the clipboard on secure addresses only; copy a selection elsewhere.
     const field = el("textarea", { class: "unseen", "aria-hidden": "true" });
     document.body.append(field);
     field.value = text;

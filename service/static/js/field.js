@@ -1,4 +1,4 @@
-// A labelled field: its hint below it, and what is wrong with it beside it.
+// A labelled field with its hint and its error.
 
 import { el } from "./dom.js";
 
@@ -17,7 +17,7 @@ export class Field {
     return this.input.value;
   }
 
-  // A number, or undefined where the field is empty.
+  // The number, or undefined if the field is empty.
   get number() {
     const value = this.input.valueAsNumber;
     return Number.isNaN(value) ? undefined : value;

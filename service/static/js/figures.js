@@ -1,4 +1,4 @@
-// A row of figures: each a number, its unit, and below it what it is.
+// A row of figures: each a number with its unit and its name.
 
 import { el } from "./dom.js";
 

@@ -1,15 +1,15 @@
-// Files that a person chooses: read here, so that what is in them can be shown before it is sent.
+// Reads the files that a user chooses, to show their content before the upload.
 
 import { el } from "./dom.js";
 
 export const picker = (id, accept) => el("input", { type: "file", id, accept, required: true });
 
-// The text of the chosen file as JSON; throws a sentence about it.
+// Parses a file as JSON; throws an error with a message for the user.
 export async function readJson(file) {
   return parsed(await file.text(), file.name);
 }
 
-// The objects of JSON lines, with the number of the line that each stood on; empty lines count as none.
+// Parses JSON lines into objects with their line numbers; skips empty lines.
 export async function readLines(file) {
   const lines = (await file.text()).split(/\r?\n/);
   return lines.flatMap((line, place) => (line.trim() ? [{ line: place + 1, value: parsed(line, `${file.name}, line ${place + 1}`) }] : []));
@@ -22,9 +22,9 @@ function parsed(text, name) {
   } catch (error) {
     throw new Error(`${name} is not JSON: ${error.message}`);
   }
-  if (value === null || typeof value !== "object" || Array.isArray(value)) throw new Error(`${name} holds no JSON object`);
+  if (value === null || typeof value !== "object" || Array.isArray(value)) throw new Error(`${name} is not a JSON object`);
   return value;
 }
 
-// What an upload may be called, from the name of its file.
+// Derives a valid upload name from the name of a file.
 export const nameOf = (file) => file.name.replace(/\.(jsonl?|ndjson)$/i, "").replace(/[^A-Za-z0-9_.@+-]+/g, "-").replace(/^[^A-Za-z0-9_]+/, "");

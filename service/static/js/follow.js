@@ -1,4 +1,4 @@
-// Follows one job to its end: by its event stream, and by asking again where streams do not come through.
+// Follows one job to its end through its event stream, or by polling where streams are blocked.
 
 import { Away, Problem, get } from "./api.js";
 import { away, connection, lost } from "./connection.js";
@@ -8,13 +8,13 @@ const FINAL = ["done", "failed", "cancelled"];
 
 export const over = (job) => FINAL.includes(job.state);
 export const pathOf = (id) => `/search/${encodeURIComponent(id)}`;
-export const jobPath = (id) => `/jobs/${encodeURIComponent(id)}`; // of searches too
+export const jobPath = (id) => `/jobs/${encodeURIComponent(id)}`; // also valid for searches
 
-// Where this page shows a job.
+// The address on this page that shows a job.
 export const placeOf = ({ kind, id }) => `#/${kind === "search" ? "search" : "job"}/${id}`;
 
 export class Follower {
-  // `told` hears {state, progress} as they come, `ended` the whole job once it is over.
+  // `told` receives each {state, progress}, `ended` the complete job at its end.
   constructor(job, told, ended) {
     Object.assign(this, { id: job.id, told, ended, stopped: false });
     this.back = () => this.ask();
@@ -39,13 +39,13 @@ export class Follower {
     });
     this.source.addEventListener("error", () => {
       if (this.stopped) return;
-      // The browser opens a broken stream again by itself, behind the last event it saw; a refused one it gives up.
+      // Browsers reopen a broken stream after the last event, but give up a refused one: poll then.
       if (this.source.readyState === EventSource.CLOSED) this.poll();
       else this.ask();
     });
   }
 
-  // Asks once: tells whether the service is there, and misses no end.
+  // Fetches the job once: detects an outage, and an end that the stream missed.
   async ask() {
     if (this.stopped) return;
     try {

@@ -1,10 +1,10 @@
-// A form that asks the service for something: a refusal stands beside the field that is to blame.
+// A form that sends a request and shows a refusal at the field that caused it.
 
 import { Away, Problem } from "./api.js";
 import { el, say } from "./dom.js";
 
 export class Form {
-  // `fields` maps the request's names, dotted, to fields; `send` asks, and is called once nothing is missing.
+  // `fields` maps the request's dotted names to fields; `send` is called when all fields are valid.
   constructor({ parts, fields, button, send }) {
     this.fields = fields;
     this.button = el("button", { class: "main" }, button);
@@ -28,22 +28,22 @@ export class Form {
       await this.send();
     } catch (error) {
       if (error instanceof Problem) this.refused(error);
-      else if (error instanceof Away) this.complain(`The service does not answer; press ${this.button.textContent} again once it is back.`);
+      else if (error instanceof Away) this.complain(`The service does not respond; press ${this.button.textContent} again when it is available.`);
       else throw error;
     } finally {
       this.button.disabled = false;
     }
   }
 
-  // What the browser knows to be wrong, in a sentence of ours.
+  // Checks a field by the browser's validation, but with messages in the page's language.
   whole(field) {
     const { validity, type, min, max, required, value } = field.input;
-    if (required && !value.trim() && type !== "file") field.complain("this is needed");
+    if (required && !value.trim() && type !== "file") field.complain("enter a value");
     else if (type === "file" && required && !field.input.files.length) field.complain("choose a file");
-    else if (validity?.badInput) field.complain("a number is needed");
-    else if (validity?.rangeUnderflow) field.complain(`${min} at least`);
-    else if (validity?.rangeOverflow) field.complain(`${max} at most`);
-    else if (validity?.stepMismatch) field.complain("a whole number is needed");
+    else if (validity?.badInput) field.complain("enter a number");
+    else if (validity?.rangeUnderflow) field.complain(`enter at least ${min}`);
+    else if (validity?.rangeOverflow) field.complain(`enter at most ${max}`);
+    else if (validity?.stepMismatch) field.complain("enter a whole number");
     else return true;
     return false;
   }

@@ -1,15 +1,15 @@
-// How numbers, names and times are written.
+// Formats numbers, names and times.
 
 export const UNITS = {
   latency_ms: { name: "Latency", unit: "ms", scale: 1 },
   macs: { name: "FLOPs", unit: "M", scale: 1e6, long: "multiply-accumulates, in millions" },
   flops: { name: "FLOPs", unit: "M", scale: 1e6, long: "multiply-accumulates, in millions" },
-  params: { name: "Parameters", unit: "M", scale: 1e6, long: "learned numbers, in millions" },
+  params: { name: "Parameters", unit: "M", scale: 1e6, long: "learned parameters, in millions" },
   memory_bytes: { name: "Memory", unit: "MB", scale: 1e6 },
   energy_mj: { name: "Energy", unit: "mJ", scale: 1 },
 };
 
-// Metrics in the order of the list above, others behind.
+// Sorts metrics in the order of UNITS, others last.
 export function knownFirst(metrics) {
   const known = Object.keys(UNITS);
   const place = (metric) => (known.includes(metric) ? known.indexOf(metric) : known.length);
@@ -31,23 +31,25 @@ export function digits(value, significant = 4) {
   return value.toFixed(Math.max(0, Math.min(significant - whole, 4)));
 }
 
-// A cost in its unit, such as "12.3 ms".
+// Formats a cost with its unit, such as "12.3 ms".
 export function cost(metric, value) {
   const { unit, scale } = unitOf(metric);
   return `${digits(value / scale)}${unit ? ` ${unit}` : ""}`;
 }
 
-// A score, as exact as its deviation makes sense of; the deviation by itself is empty where there is none.
+// Formats a score with as many digits as its deviation justifies.
 export function score(value, spread = 0) {
   return signed(spread > 0 && Number.isFinite(value) ? value.toFixed(places(spread)) : digits(value, 4));
 }
 
-// A number's text with a minus in place of a hyphen, as the plot has it.
+// Replaces the leading hyphen by a minus sign, as in the plot.
 export const signed = (text) => text.replace(/^-/, "−");
 
+// Formats a deviation, or returns an empty text if there is none.
 export const deviation = (spread) => (spread > 0 ? `± ${spread.toFixed(places(spread))}` : "");
 const places = (spread) => Math.min(5, Math.max(2, 1 - Math.floor(Math.log10(spread))));
-// A limit in its unit, without more digits than it was given with.
+
+// Formats a limit with its unit, without trailing digits.
 export function most(metric, value) {
   const { unit, scale } = unitOf(metric);
   return `${Number((value / scale).toPrecision(4))} ${unit}`.trim();
@@ -55,7 +57,7 @@ export function most(metric, value) {
 
 export const count = (value) => value.toLocaleString("en", { maximumFractionDigits: 0 });
 
-// 7.1e16 architectures read better than all their digits.
+// Formats a large count as a power of ten, such as 7.1 × 10¹⁶.
 export function large(value) {
   if (value < 1e6) return count(value);
   const power = Math.floor(Math.log10(value));
@@ -76,26 +78,26 @@ export function ago(text) {
   return new Date(text).toLocaleDateString("en", { day: "numeric", month: "short" });
 }
 
-// The limits of a request, such as "latency ≤ 12 ms".
+// Formats the limits of a request, such as "latency ≤ 12 ms".
 export function limits(request) {
   return Object.entries(request.constraints ?? {})
     .filter(([, limit]) => limit)
     .map(([metric, limit]) => `${unitOf(metric).name.toLowerCase().replace("flops", "FLOPs")} ≤ ${most(metric, limit.max)}`);
 }
 
-// What a table was measured on, and how.
+// Formats the processor and the conditions of a table's measurement.
 export function conditionsOf({ device, conditions }) {
   const { threads, precision, batch, backend } = conditions ?? {};
   const told = [backend, precision, threads && `${threads} thread${threads === 1 ? "" : "s"}`, batch && `batch ${batch}`];
   return [device?.processor, ...told].filter(Boolean).join(", ");
 }
 
-// The kinds of predictors in words.
+// The names of the predictor kinds on the page.
 const ENCODERS = {
   gp: "Gaussian process", blend: "Gaussian process with trees", forest: "random forest", boosting: "boosted trees",
   gates: "GATES", "ta-gates": "TA-GATES", mlp: "MLP", lstm: "LSTM", gcn: "GCN", transformer: "graph transformer",
 };
 export const encoderName = (kind) => ENCODERS[kind] ?? kind;
 
-// What an evaluation tells, in words.
+// The name of an evaluation's metric on the page.
 export const metricName = (name) => ({ top1: "top-1 accuracy", top5: "top-5 accuracy" })[name] ?? name.replaceAll("_", " ");

@@ -1,4 +1,4 @@
-// The front as a table: the same networks as in the plot, for the keyboard and for reading.
+// The front as a table: the networks of the plot, for keyboards and screen readers.
 
 import { el } from "./dom.js";
 import { cost, unitOf } from "./format.js";

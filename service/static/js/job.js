@@ -1,4 +1,4 @@
-// A job that is no search: a training, from its acceptance to what came of it.
+// Shows a training job, from its acceptance to its result.
 
 import { Away, Problem, ask, get } from "./api.js";
 import { byId, el, say } from "./dom.js";
@@ -8,7 +8,7 @@ import { Progress } from "./progress.js";
 import { trainedNetwork, trainedPredictor } from "./trained.js";
 
 export class JobView {
-  // `changed` hears that a job moved on, `learnt` that a predictor was trained, `search` what to search with.
+  // `changed` is called when a job changes its state, `learnt` after a predictor's training, `search` to search with it.
   constructor({ changed, learnt, search }) {
     Object.assign(this, { changed, learnt, search, place: byId("result"), id: null });
   }
@@ -27,7 +27,7 @@ export class JobView {
       if (this.id === id) this.show(job);
     } catch (error) {
       if (this.id !== id) return;
-      this.id = null; // opened again once the service is back
+      this.id = null; // reopened when the service is available again
       if (error instanceof Problem) this.place.replaceChildren(notice(error.message));
       else if (!(error instanceof Away)) throw error;
     }
@@ -38,7 +38,7 @@ export class JobView {
     if (over(job)) return this.ended(job);
     const progress = new Progress(() => this.cancel(job), job.kind === "retrain" ? "training" : undefined);
     this.place.replaceChildren(head(job), progress.element, el("p", { class: "hint" },
-      "It goes on without this page: come back to it from the list of jobs."));
+      "The job continues when you close this page; reopen it from the list of jobs."));
     progress.show(job);
     let before = job.state;
     const told = (news) => {
@@ -94,7 +94,7 @@ function ofPredictor({ name, evaluations, options = {} }, done) {
 function ofNetwork({ space, data, supernet, search, options = {} }, done) {
   const title = [done ? "A trained network of " : "Training a network of ", el("em", {}, space ?? "a space"), " on ", el("em", {}, data ?? "")];
   const recipe = Object.entries(options).filter(([, value]) => value !== null).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`);
-  return [title, [search && searchOf(search), supernet && `begun with ${supernet}`, ...recipe]];
+  return [title, [search && searchOf(search), supernet && `initialized from ${supernet}`, ...recipe]];
 }
 
 const searchOf = ({ id }) => el("a", { href: `#/search/${id}` }, `found by search ${id.slice(0, 8)}`);

@@ -1,4 +1,4 @@
-// The jobs that the service keeps, newest first: searches, of which those that are done can be compared, and trainings.
+// Lists the service's jobs, newest first; searches that are done can be compared.
 
 import { Away, Problem, ask, get } from "./api.js";
 import { away } from "./connection.js";
@@ -16,7 +16,7 @@ const FILTERS = [
 ].map((group) => ({ ...group, options: group.options.map((option) => (Array.isArray(option) ? { value: option[0], text: option[1] } : option)) }));
 
 export class Jobs {
-  // `compared` hears the searches to compare.
+  // `compared` receives the ids of the searches to compare.
   constructor(compared) {
     this.compared = compared;
     this.checked = new Set();
@@ -34,7 +34,7 @@ export class Jobs {
     const filter = this.filter.value;
     try {
       const answer = await get(`/jobs?limit=${this.limit}${filter && `&${filter}`}`);
-      if (filter !== this.filter.value) return; // another one is under way
+      if (filter !== this.filter.value) return; // the filter changed meanwhile: its own request is in progress
       this.jobs = answer.jobs;
       this.total = answer.total;
       this.show();
@@ -53,11 +53,11 @@ export class Jobs {
     const states = this.jobs.map(({ id, state, progress }) => [id, state, progress]);
     const minute = Math.floor(Date.now() / 60000);
     const text = JSON.stringify([states, this.selected, [...this.checked], this.total, minute, this.filter.value]);
-    if (text === this.shown) return; // what is unchanged keeps its focus
+    if (text === this.shown) return; // an unchanged list keeps its focus
     this.shown = text;
     const focused = place.contains(document.activeElement) ? document.activeElement.id : null;
     if (this.jobs.length) place.replaceChildren(el("ol", {}, this.jobs.map((job) => this.row(job))), this.foot());
-    else place.replaceChildren(el("p", { class: "hint" }, this.filter.value ? "None of these." : "None yet."));
+    else place.replaceChildren(el("p", { class: "hint" }, this.filter.value ? "No jobs match the filter." : "No jobs yet."));
     if (focused) byId(focused)?.focus();
   }
 
@@ -70,7 +70,7 @@ export class Jobs {
       el("a", { href: placeOf(job), id: `run-${id}` },
         el("span", { class: "what" }, what), " ", el("small", {}, about.join(" · "))),
       el("div", { class: `state ${job.state}` }, stateOf(job), el("small", {}, ago(job.created)),
-        // The one that is open has its button there.
+        // The open job has its own Cancel button in the result.
         !over(job) && !open && el("button", {
           type: "button", class: "plain", id: `cancel-${id}`, "aria-label": ["Cancel", what, ...about].join(" "), onclick: () => this.cancel(job),
         }, "Cancel")),
@@ -81,7 +81,7 @@ export class Jobs {
     const done = state === "done";
     return el("input", {
       type: "checkbox", id: `compare-${id}`, checked: this.checked.has(id), disabled: !done, "aria-label": `Compare ${name}`,
-      title: done ? "Compare" : "Only searches that are done can be compared",
+      title: done ? "Compare" : "Only completed searches can be compared",
       onchange: (event) => this.check(id, event.target.checked),
     });
   }
@@ -90,7 +90,7 @@ export class Jobs {
     const number = this.checked.size;
     return el("div", { class: "more" },
       el("span", { class: "faint" }, number ? `${number} to compare` : `${this.jobs.length} of ${this.total}`),
-      number > 0 && el("button", { type: "button", class: "plain", id: "compare-none", onclick: () => this.clear() }, "Compare none"),
+      number > 0 && el("button", { type: "button", class: "plain", id: "compare-none", onclick: () => this.clear() }, "Clear comparison"),
       !number && this.total > this.jobs.length && this.limit < 100
         ? el("button", { type: "button", class: "plain", id: "more-runs", onclick: () => this.more() }, "More") : null,
     );
@@ -102,7 +102,7 @@ export class Jobs {
       say("Cancelled.");
     } catch (error) {
       if (!(error instanceof Away || error instanceof Problem)) throw error;
-      say(error.message); // it ended meanwhile, as the list tells
+      say(error.message); // it ended meanwhile, as the list shows
     }
     await this.load();
   }
@@ -126,7 +126,7 @@ export class Jobs {
   }
 }
 
-// What a job is for: a name, and what else tells it from others.
+// A job's name, and the details that distinguish it from others.
 function wordsOf({ kind, request }) {
   if (kind === "predictor") return [`Predictor ${request.name}`, `from ${request.evaluations}`, request.space].filter(Boolean);
   if (kind === "retrain") return [`Training ${request.space ?? ""}`.trim(), `on ${request.data}`, request.supernet && `from ${request.supernet}`].filter(Boolean);

@@ -1,4 +1,4 @@
-// One limit: a switch, a slider within what is feasible, and the same number to type.
+// One limit: a switch, a slider over the feasible range, and a number field.
 
 import { el } from "./dom.js";
 import { digits, unitOf } from "./format.js";
@@ -6,7 +6,7 @@ import { digits, unitOf } from "./format.js";
 const STEPS = 400;
 
 export class Limit {
-  // `unit` is the service's own, for metrics that this page has no better words for.
+  // `unit` is the service's name of the unit, used for metrics that this page does not know.
   constructor(metric, on, unit) {
     const known = unitOf(metric);
     const { name, long } = known;
@@ -36,7 +36,7 @@ export class Limit {
     this.show();
   }
 
-  // Sets what is feasible, in the metric's own unit; null where nobody knows.
+  // Sets the feasible range in the metric's own unit, or null if it is unknown.
   bound(range) {
     this.range = range && range.greatest > range.least ? range : null;
     this.slider.hidden = !this.range;
@@ -44,7 +44,7 @@ export class Limit {
     this.complain("");
     if (!this.range) return;
     const { least, greatest } = this.range;
-    const [first, last] = this.metric === "latency_ms" ? ["fastest", "slowest"] : ["least", "most"];
+    const [first, last] = this.metric === "latency_ms" ? ["fastest", "slowest"] : ["lowest", "highest"];
     this.ends.append(
       el("span", {}, `${first} ${this.written(least)} ${this.unit}`), el("span", {}, `${last} ${this.written(greatest)} ${this.unit}`),
     );
@@ -57,7 +57,7 @@ export class Limit {
     return this.box.checked;
   }
 
-  // The maximum in the metric's own unit; null where it is no positive number.
+  // The maximum in the metric's own unit, or null if it is not a positive number.
   get value() {
     const given = this.number.valueAsNumber;
     return Number.isFinite(given) && given > 0 ? given * this.scale : null;
@@ -76,7 +76,7 @@ export class Limit {
     const { least, greatest } = this.range;
     this.touched = true;
     const share = this.slider.valueAsNumber / STEPS;
-    // Rounding must not push the number below what is feasible.
+    // Rounding must not move the number below the feasible range.
     this.number.value = share === 0 ? String(Math.ceil((least / this.scale) * 1e4) / 1e4) : this.written(least + (greatest - least) * share);
     this.tell();
     this.complain("");
@@ -106,9 +106,9 @@ export class Limit {
     else this.number.removeAttribute("aria-invalid");
   }
 
-  // Says what is wrong before anybody is asked; true where nothing is.
+  // Shows an error before any request is sent; returns true if the limit is valid.
   check() {
-    if (this.on && this.value === null) this.complain("a number above 0 is needed");
+    if (this.on && this.value === null) this.complain("enter a number greater than 0");
     else this.complain("");
     return !this.on || this.value !== null;
   }

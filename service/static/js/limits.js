@@ -1,4 +1,4 @@
-// The limits: one for each cost that the service can bound for a space, on a device also what its table tells.
+// The limits: one for each cost that the service can bound, including those of the device's table.
 
 import { el } from "./dom.js";
 import { knownFirst } from "./format.js";
@@ -8,13 +8,13 @@ export class Limits {
   constructor() {
     this.made = new Map();
     this.rows = el("div", { class: "rows" });
-    this.none = el("p", { class: "hint", hidden: true }, "What this space's networks cost is not known yet.");
-    this.element = el("fieldset", {}, el("legend", {}, "At most"), this.rows, this.none);
+    this.none = el("p", { class: "hint", hidden: true }, "The costs of this space's networks are unknown.");
+    this.element = el("fieldset", {}, el("legend", {}, "Limits"), this.rows, this.none);
     this.shown = [];
   }
 
-  // Shows a limit for each metric of the bounds. An estimate must stay below its limit by the margin: what is
-  // feasible begins there.
+  // Shows a limit for each metric of the bounds. An estimate must stay below its limit by the
+  // margin, so the feasible range starts above the least cost by that margin.
   offer(bounds, margin) {
     this.shown = knownFirst(Object.keys(bounds)).map((metric) => this.limit(metric, bounds[metric].unit));
     for (const limit of this.shown) {
@@ -23,7 +23,7 @@ export class Limits {
       limit.bound({ least: least + kept, greatest: greatest + kept });
     }
     const elements = this.shown.map(({ element }) => element);
-    // What stays in place keeps its focus.
+    // Elements that stay in place keep the focus.
     if (elements.length !== this.rows.children.length || elements.some((element, place) => element !== this.rows.children[place])) {
       this.rows.replaceChildren(...elements);
     }
@@ -35,19 +35,19 @@ export class Limits {
     return this.made.get(metric);
   }
 
-  // What is asked for.
+  // The constraints of the request.
   get chosen() {
     return Object.fromEntries(this.shown.filter(({ on }) => on).map((limit) => [limit.metric, { max: limit.value }]));
   }
 
-  // Says what is wrong before anybody is asked; true where nothing is.
+  // Shows errors before any request is sent; returns true if all limits are valid.
   check() {
     const wrong = this.shown.filter((limit) => !limit.check());
     wrong[0]?.number.focus();
     return wrong.length === 0;
   }
 
-  // Puts a refusal beside the limit that is to blame; false where none of these is.
+  // Shows a refusal at the limit that caused it; returns false if no limit did.
   refused(metric, message) {
     const limit = this.shown.find((shown) => shown.metric === metric);
     limit?.complain(message);

@@ -1,4 +1,4 @@
-// One network, block by block: what each is, and its share of the latency (of the FLOPs where there is no device).
+// Draws one network block by block, with each block's share of the latency (of the FLOPs without a device).
 
 import { Away, Problem, get } from "./api.js";
 import { el } from "./dom.js";
@@ -33,7 +33,7 @@ function drawn(answer) {
     return item(words(block), details(block), now, stage, KINDS[kinds.indexOf(block.operator) % KINDS.length], block.value, total, most, metric);
   });
   if (timed && Math.abs(rest) > 5e-4 * total) {
-    const text = "what blocks gain or lose by standing in one network";
+    const text = "difference between the network and the sum of its blocks";
     const made = item("context", text, "", true, "var(--soft)", rest, total, most, metric);
     made.classList.add("rest");
     items.push(made);
@@ -41,7 +41,7 @@ function drawn(answer) {
   return el("ol", { class: "blocks", "aria-label": `Blocks and their share of ${timed ? "the latency" : "the FLOPs"}` }, items);
 }
 
-// Many blocks, as cells have them, are shown once for each kind.
+// Shows each kind of block once in networks of many blocks, such as those of cells.
 function merged(blocks) {
   if (blocks.length <= MOST) return blocks.map((block) => ({ ...block, times: 1 }));
   const byKey = new Map();

@@ -1,4 +1,4 @@
-// The objectives: the costs that a search trades for the score.
+// The objectives: the costs that a search trades against the score.
 
 import { el } from "./dom.js";
 import { knownFirst, unitOf } from "./format.js";
@@ -7,14 +7,14 @@ export class Objectives {
   constructor() {
     this.wanted = new Set();
     this.boxes = el("div", { class: "boxes" });
-    this.hint = el("p", { class: "hint", id: "objectives-hint" }, "Traded for the score. None: what is limited first, else FLOPs.");
+    this.hint = el("p", { class: "hint", id: "objectives-hint" }, "Traded against the score. If none is selected: the first limited cost, or FLOPs.");
     this.fault = el("p", { class: "fault", id: "objectives-fault", role: "alert" });
     this.element = el("fieldset", { "aria-describedby": "objectives-hint objectives-fault" },
-      el("legend", {}, "Also keep low"), this.boxes, this.hint, this.fault);
+      el("legend", {}, "Also minimize"), this.boxes, this.hint, this.fault);
     this.metrics = [];
   }
 
-  // Offers each metric that the bounds tell; what was chosen stays chosen while it is offered.
+  // Offers each metric of the bounds; a choice is kept as long as its metric is offered.
   offer(bounds) {
     const metrics = knownFirst(Object.keys(bounds));
     if (metrics.join() === this.metrics.join()) return;

@@ -1,4 +1,4 @@
-// The front as a plot: predicted score with its deviation over a cost; plotly is loaded when it is first needed.
+// Plots the front: the predicted score with its deviation over a cost; loads Plotly on first use.
 
 import { el, pageData } from "./dom.js";
 import { cost, unitOf } from "./format.js";
@@ -11,7 +11,7 @@ function plotly() {
     script.addEventListener("load", () => done(window.Plotly));
     script.addEventListener("error", () => {
       loading = null;
-      failed(new Error("the plot's script cannot be loaded"));
+      failed(new Error("Cannot load the plot's script"));
     });
     document.head.append(script);
   });
@@ -87,7 +87,7 @@ function front(found, metric, colour, name) {
 
 function ring(found, metric, selected, paint) {
   return {
-    ...scatter(found, metric, selected === null ? [] : [selected], "chosen"),
+    ...scatter(found, metric, selected === null ? [] : [selected], "selected"),
     mode: "markers",
     hoverinfo: "skip",
     hovertemplate: null,

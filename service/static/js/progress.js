@@ -1,22 +1,22 @@
-// A job on its way: how far it is, of a search the best so far, and a way to stop it.
+// Shows a running job: its progress, a search's best score so far, and a button that cancels it.
 
 import { el, say, svg } from "./dom.js";
 import { count, score } from "./format.js";
 
-// The share done: a search counts networks, another job tells it itself.
+// Returns the completed fraction: a search counts networks, other jobs report a fraction.
 export function shareOf(progress) {
   const { evaluated, planned, share } = progress ?? {};
   return planned ? evaluated / planned : (share ?? 0);
 }
 
-// What a training does just now, such as "Training: epoch 3 of 30".
+// Describes the current stage of a training, such as "Training: epoch 3 of 30".
 function stageOf({ stage, state }, doing) {
   const name = doing ?? stage ?? "running";
   return `${name[0].toUpperCase()}${name.slice(1)}${state ? `: ${state}` : ""}`;
 }
 
 export class Progress {
-  // `doing` names what a training does, in place of what its command calls it.
+  // `doing` replaces the stage that the training's command reports.
   constructor(cancel, doing) {
     this.doing = doing;
     this.best = [];

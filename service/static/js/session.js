@@ -1,4 +1,5 @@
-// Where the service asks for a token: it is exchanged once for a session cookie that scripts cannot read.
+// Signs in to a service that requires a token: exchanges it once for a session cookie that
+// scripts cannot read.
 
 import { byId, el } from "./dom.js";
 
@@ -31,7 +32,7 @@ async function exchange() {
     });
     dialog.replaceChildren(
       el("h2", { id: "sign-in-title" }, "Sign in"),
-      el("p", { class: "hint" }, "This service asks for a token; whoever runs it makes one with ",
+      el("p", { class: "hint" }, "This service requires a token. Its operator creates one with ",
         el("code", {}, "python -m service token create"), "."),
       form,
     );
@@ -43,7 +44,7 @@ async function exchange() {
   localStorage.setItem("signed-in", "yes");
 }
 
-// Why a token is not accepted; nothing where it is.
+// Returns why a token is refused, or an empty text if it is accepted.
 async function refused(token) {
   try {
     const answer = await fetch("/session", {
@@ -51,9 +52,9 @@ async function refused(token) {
     });
     if (answer.ok) return "";
     const problem = await answer.json().catch(() => ({}));
-    return problem.detail ?? "this token is not accepted";
+    return problem.detail ?? "the token is not accepted";
   } catch {
-    return "the service does not answer; try again";
+    return "the service does not respond; try again";
   }
 }
 

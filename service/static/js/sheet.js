@@ -1,8 +1,8 @@
-// The parts of a page with one form: what it is for, and what came of it.
+// The parts around a form: its introduction and its outcome.
 
 import { el } from "./dom.js";
 
-// The head of a form: what is added, where it comes from, and the command that makes it.
+// The introduction of a form: its title, its purpose, and the command that creates the file.
 export function intro(title, about, command, ...more) {
   return el("div", { class: "intro" },
     el("h2", { class: "sentence" }, title), el("p", { class: "hint" }, about),
@@ -10,7 +10,7 @@ export function intro(title, about, command, ...more) {
     more.length > 0 && el("p", { class: "hint" }, more));
 }
 
-// What came of it, with what to do next; it takes the place of what came of the form before.
+// The outcome of a form with the next step; it replaces the previous outcome.
 export function outcome() {
   const place = el("div", { role: "status" });
   return {

@@ -1,4 +1,4 @@
-// How to search: the strategy with its options, what is traded, and what else hardly anybody changes.
+// The search options: the objectives, the strategy with its options, the margin and the seed.
 
 import { el, pageData } from "./dom.js";
 import { Field, choice, number, text } from "./field.js";
@@ -19,7 +19,7 @@ export class StrategyFields {
     this.objectives = new Objectives();
     this.fault = el("p", { class: "fault", role: "alert" });
     this.element = el("details", {},
-      el("summary", {}, "How to search"),
+      el("summary", {}, "Search options"),
       el("div", { class: "inside" },
         this.objectives.element, this.name.element, this.options,
         el("div", { class: "pair" }, this.margin.element, this.seed.element), this.fault),
@@ -40,7 +40,7 @@ export class StrategyFields {
     this.options.replaceChildren(...made.map(([, field]) => field.element));
   }
 
-  // The request's part; of the strategy's options what differs from the defaults.
+  // This part of the request, with only the strategy options that differ from the defaults.
   get chosen() {
     const presets = strategies[this.name.value];
     const options = {};
@@ -63,7 +63,7 @@ export class StrategyFields {
     for (const field of [this.name, this.margin, this.seed, ...Object.values(this.fields)]) field.complain("");
   }
 
-  // Puts a refusal beside what is to blame; false where nothing here is.
+  // Shows a refusal at the field that caused it; returns false if no field here did.
   refused({ field, message }) {
     const [first, second] = (field ?? "").split(".");
     if (!["strategy", "objectives", "margin", "seed"].includes(first)) return false;

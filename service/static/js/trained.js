@@ -1,4 +1,4 @@
-// What came of a training: a predictor with its figures on unseen networks, or a network with its test.
+// The result of a training: a predictor's metrics on unseen networks, or a network's test metrics.
 
 import { el } from "./dom.js";
 import { figures } from "./figures.js";
@@ -14,13 +14,13 @@ export function trainedPredictor(job, search) {
       ["Kendall's tau", figure(own.kendall_tau)],
       ["Trained on", count(report.refit ? report.trained_on + report.tested_on : report.trained_on), "networks"],
       ["Tested on", count(report.tested_on), "unseen"],
-      ["Took", ...seconds(own.seconds).split(/ (?=s$)/)],
+      ["Time", ...seconds(own.seconds).split(/ (?=s$)/)],
     ]),
-    el("p", { class: "hint" }, `Tau tells how well the predictor ranks networks that it has not seen by their ${metricName(report.metric)}: `
+    el("p", { class: "hint" }, `Kendall's tau measures how well the predictor ranks unseen networks by ${metricName(report.metric)}: `
       + "1 is the true order, 0 is chance."),
-    rows.length > 1 && el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Kinds of predictors beside each other" },
+    rows.length > 1 && el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Comparison of predictors" },
       el("table", { class: "list" },
-        el("thead", {}, el("tr", {}, ["Kind", "Kendall's tau", "Spearman", "Took"].map((name, place) =>
+        el("thead", {}, el("tr", {}, ["Kind", "Kendall's tau", "Spearman", "Time"].map((name, place) =>
           el("th", { scope: "col", class: place ? "right" : null }, name)))),
         el("tbody", {}, rows.map(([kind, found]) => el("tr", {},
           el("th", { scope: "row" }, encoderName(kind)),
@@ -29,7 +29,7 @@ export function trainedPredictor(job, search) {
           el("td", { class: "right" }, seconds(found.seconds))))))),
     el("div", { class: "bar" },
       el("button", { type: "button", class: "main", onclick: () => search({ space: job.result.space, guide: `predictor:${job.result.name}` }) }, "Search with it"),
-      file(job, `${job.result.name}.safetensors`, "Its file")),
+      file(job, `${job.result.name}.safetensors`, "Download the predictor")),
   ].filter(Boolean);
 }
 
@@ -46,7 +46,7 @@ export function trainedNetwork(job) {
     ]),
     el("h3", {}, "The network"),
     el("p", { class: "names" }, Object.values(architecture.choices).join(" ")),
-    el("div", { class: "bar" }, file(job, `network-${job.id.slice(0, 8)}.safetensors`, "Its weights")),
+    el("div", { class: "bar" }, file(job, `network-${job.id.slice(0, 8)}.safetensors`, "Download the weights")),
   ];
 }
 

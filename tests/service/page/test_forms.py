@@ -54,7 +54,7 @@ def test_a_table_is_uploaded_and_searched_with(
     page.get_by_role("link", name="A device").click()
     page.get_by_role("button", name="Upload").click()
     expect(fault(page, "table-file")).to_have_text("choose a file")
-    expect(fault(page, "table-name")).to_have_text("this is needed")
+    expect(fault(page, "table-name")).to_have_text("enter a value")
     page.locator("#table-file").set_input_files(world.tables / "broken.json")
     expect(fault(page, "table-file")).to_contain_text("broken.json is not JSON")
     page.locator("#table-file").set_input_files(world.tables / "made-up.json")
@@ -64,13 +64,13 @@ def test_a_table_is_uploaded_and_searched_with(
     name = page.locator("#table-name")
     expect(name).to_have_value("made-up")
     page.get_by_role("button", name="Upload").click()
-    expect(fault(page, "table-name")).to_contain_text("choose another name")
+    expect(fault(page, "table-name")).to_contain_text("name 'made-up'")
     expect(name).to_be_focused()
     picture(page, "table-refused")
     name.fill("my-phone")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_contain_text(
-        "my-phone is here: searches may name it now."
+        "Uploaded my-phone. Searches can use it now."
     )
     picture(page, "table-uploaded")
     page.get_by_role("button", name="Search with it").click()
@@ -102,9 +102,9 @@ def test_a_predictor_is_trained_from_uploaded_evaluations(
     expect(page.locator("#from-evaluations-hint")).to_have_text(f"30 networks of {SPACE}")
     page.locator("#predictor-name").fill("small")
     page.get_by_label("Kind", exact=True).select_option("random forest")
-    page.get_by_label("What is predicted").select_option("top-1 accuracy")
+    page.get_by_label("Predicted metric").select_option("top-1 accuracy")
     page.get_by_role("button", name="Train", exact=True).click()
-    expect(fault(page, "predictor-name")).to_contain_text("choose another name")
+    expect(fault(page, "predictor-name")).to_contain_text("name 'small'")
     page.locator("#predictor-name").fill("mine")
     page.get_by_role("button", name="Train", exact=True).click()
     progress = page.locator(".progress .row span")
@@ -137,7 +137,7 @@ def test_a_predictor_is_trained_from_uploaded_evaluations(
     )
     picture(page, "predictor-trained")
     with page.expect_download() as download:
-        page.get_by_role("link", name="Its file").click()
+        page.get_by_role("link", name="Download the predictor").click()
     assert download.value.path().read_bytes() == content
     page.get_by_role("button", name="Search with it").click()
     expect(page.locator("#guide")).to_have_value("predictor:mine")
@@ -171,7 +171,7 @@ def test_what_is_wrong_with_evaluations_is_told_by_its_line(
     page.locator(".sheet summary").click()
     page.locator("#predictor-share").fill("0.99")
     page.get_by_role("button", name="Train", exact=True).click()
-    expect(fault(page, "predictor-share")).to_have_text("0.95 at most")
+    expect(fault(page, "predictor-share")).to_have_text("enter at most 0.95")
 
 
 MORE = {
@@ -215,14 +215,16 @@ def test_what_the_service_bounds_can_be_limited_and_traded(
     names = page.locator("#ask .limit .switch")
     expect(names).to_have_text(["Latency", "FLOPs", "Parameters", "Memory", "Energy", "wear"])
     page.get_by_label("Limit memory").check()
-    expect(page.locator("#limit-memory_bytes-ends")).to_have_text("least 0.0410 MBmost 0.0819 MB")
+    expect(page.locator("#limit-memory_bytes-ends")).to_have_text(
+        "lowest 0.0410 MBhighest 0.0819 MB"
+    )
     page.locator("#limit-memory_bytes-number").fill("0.06")
     page.get_by_label("Limit wear").check()
-    expect(page.locator("#limit-wear-ends")).to_contain_text("least 5.000 scratches")
+    expect(page.locator("#limit-wear-ends")).to_contain_text("lowest 5.000 scratches")
     expect(page.locator("#limit-energy_mj-ends")).to_be_hidden()
     page.locator("#ask summary").click()
-    page.get_by_role("group", name="Also keep low").get_by_label("Energy").check()
-    page.get_by_role("group", name="Also keep low").get_by_label("Latency").check()
+    page.get_by_role("group", name="Also minimize").get_by_label("Energy").check()
+    page.get_by_role("group", name="Also minimize").get_by_label("Latency").check()
     page.get_by_role("button", name="Search", exact=True).click()
     expect(fault(page, "limit-memory_bytes")).to_have_text("refused: constraints.memory_bytes")
     expect(page.locator("#limit-memory_bytes-number")).to_be_focused()

@@ -50,7 +50,7 @@ def test_jobs_of_every_kind_are_listed_filtered_and_cancelled(
     show.select_option("running")
     expect(rows).to_have_count(1)
     show.select_option("failed")
-    expect(page.locator("#runs")).to_have_text("None of these.")
+    expect(page.locator("#runs")).to_have_text("No jobs match the filter.")
     show.select_option("all")
     cancel = page.get_by_role("button", name=f"Cancel {SPACE} made-up")
     cancel.focus()
@@ -93,7 +93,7 @@ def test_a_training_is_watched_to_its_end_and_to_its_failure(
     expect(page.locator(".figures")).to_contain_text("92.7 to 96.9 %")
     picture(page, "network-trained")
     with page.expect_download() as download:
-        page.get_by_role("link", name="Its weights").click()
+        page.get_by_role("link", name="Download the weights").click()
     assert download.value.path().read_bytes() == b"weights"
     other = unattended.client.retrain(architecture(), epochs=4)
     job = unattended.claim()
@@ -118,11 +118,11 @@ def test_a_found_network_is_trained_by_the_service(
     )
     found.wait(60)
     page = visit(f"{served.url}/#/search/{found.id}", REFUSED)
-    form = page.get_by_role("region", name="Train it")
+    form = page.get_by_role("region", name="Train this network")
     expect(form.get_by_label("Data set")).to_have_value("digits")
     form.get_by_label("Epochs", exact=True).fill("0")
     form.get_by_role("button", name="Train here").click()
-    expect(page.locator("#train-epochs-fault")).to_have_text("1 at least")
+    expect(page.locator("#train-epochs-fault")).to_have_text("enter at least 1")
     form.get_by_label("Epochs", exact=True).fill("500")
     form.get_by_text("Recipe").click()
     form.get_by_label("Batch size").fill("32")
@@ -165,7 +165,7 @@ def test_a_search_that_a_supernet_guided_offers_its_weights(served: Any, visit: 
     weighted = page.get_by_role("link", name="This network as ONNX with the supernet's weights")
     weighted.click()
     expect(page.locator("#result .fault").filter(has_text="failed")).to_contain_text(
-        "searches that a supernet guided"
+        "weights=supernet"
     )
     expect(weighted).to_have_text("ONNX, supernet")
 

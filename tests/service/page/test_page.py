@@ -201,7 +201,7 @@ def test_what_cannot_be_is_said_beside_its_field(
     picture(page, "infeasible")
     number.fill("")
     search(page)
-    expect(fault).to_have_text("a number above 0 is needed")
+    expect(fault).to_have_text("enter a number greater than 0")
     page.get_by_label("Device").select_option("lacking")
     expect(page.locator("#device-fault")).to_contain_text("lacks the block")
 
@@ -227,7 +227,7 @@ def test_runs_are_compared(served: Any, visit: Open, picture: Picture) -> None:
     expect(rows.nth(1)).to_contain_text("latency ≤ 0.85 ms")
     expect(page.locator(".plot .legend .legendtext")).to_have_count(3)
     picture(page, "comparison")
-    page.get_by_role("button", name="Compare none").click()
+    page.get_by_role("button", name="Clear comparison").click()
     expect(rows).to_have_count(0)
 
 
@@ -238,7 +238,7 @@ def test_a_service_that_is_away_is_told_and_waited_for(
     ready(page)
     page.context.set_offline(True)
     search(page)
-    banner = page.get_by_role("alert").filter(has_text="The service has not answered since")
+    banner = page.get_by_role("alert").filter(has_text="The service has not responded since")
     expect(banner).to_be_visible()
     expect(page.locator("#ask .send .fault")).to_contain_text("press Search again")
     picture(page, "away")
@@ -311,7 +311,7 @@ def test_a_token_is_asked_for_once(guarded: tuple[str, str], visit: Open, pictur
     picture(page, "sign-in")
     field.fill("nonsense")
     page.keyboard.press("Enter")
-    expect(dialog.get_by_role("alert")).to_contain_text("no token that is accepted")
+    expect(dialog.get_by_role("alert")).to_contain_text("token is not valid")
     field.fill(token)
     page.keyboard.press("Enter")
     expect(dialog).to_be_hidden()
