@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from spaces.chains.additive import AdditiveTable
     from spaces.chains.additive_space import ChoiceLayer
     from spaces.drawing.sketch import Sketch
+    from spaces.graphs.relaxed import RelaxedGraphs
     from spaces.modules.supernet import Supernet
-    from spaces.relaxed import RelaxedGraphs
 
 _COUNTING_CHUNK = 1 << 12
 """Architectures whose blocks are counted at once."""
@@ -65,7 +65,7 @@ class SearchSpace(ChoiceSpace, ABC):
     operations_on_edges = False
     """Whether operations belong to the edges of a cell and its nodes add up what arrives.
 
-    Graphs then have one node per edge; see `spaces.graph`.
+    Graphs then have one node per edge; see `spaces.graphs.graph`.
     """
 
     resolutions: tuple[int, ...] = ()
@@ -187,7 +187,7 @@ class SearchSpace(ChoiceSpace, ABC):
 
     @abstractmethod
     def graph(self, architecture: Architecture) -> Data:
-        """Return the architecture as a graph for predictors; see `spaces.graph`."""
+        """Return the architecture as a graph for predictors; see `spaces.graphs.graph`."""
 
     @abstractmethod
     def graphs(self, architectures: Architectures) -> Batch:

@@ -20,7 +20,7 @@ class DenseGraphs(NamedTuple):
 
     Args:
         operation: Labels of the nodes, int64 [n, nodes]; 0 for an input and for padding, else the
-            index of `space.operations` plus 1 (see `spaces.graph`).
+            index of `space.operations` plus 1 (see `spaces.graphs.graph`).
         position: Positions of the nodes, int64 [n, nodes]; 0 for padding.
         exists: Whether a node exists, bool [n, nodes]; false for padding.
         incoming: Transposed adjacency matrices, float [n, nodes, nodes]: 1 where an edge leads from

@@ -13,7 +13,7 @@ from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.information_flow import EdgeFlow, NodeFlow
 from predictor.encoders.labels import NodeLabels, ReadOut, scoring_head
 from predictor.encoders.positions import informative_positions
-from spaces.relaxed import RelaxedGraphs
+from spaces.graphs.relaxed import RelaxedGraphs
 from spaces.space import SearchSpace
 
 # Standard deviations of the initial embeddings. Gates near one half would pass all operations

@@ -78,7 +78,7 @@ class NodeLabels(nn.Module):
                 nn.init.normal_(embedding.weight, std=deviation)
 
     def forward(self, operation: Tensor, position: Tensor) -> Tensor:
-        """Embed nodes with the labels `operation` and `position` (see `spaces.graph`)."""
+        """Embed nodes with the labels `operation` and `position` (see `spaces.graphs.graph`)."""
         embedded: Tensor = self.operation(operation)
         return embedded if self.position is None else embedded + self.position(position)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from predictor.errors import InvalidValues, NotRelaxable
-from spaces.relaxed import RelaxedGraphs
+from spaces.graphs.relaxed import RelaxedGraphs
 from spaces.space import SearchSpace
 
 

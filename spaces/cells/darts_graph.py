@@ -30,9 +30,9 @@ _NONE = OPERATIONS.index("none")
 def graphs_of_cells(codes: NDArray[Any]) -> Batch:
     """Build the graphs of `codes` [n, 24], without operations that carry no information.
 
-    These are `none`, and those that read nothing else. See `spaces.graph`.
+    These are `none`, and those that read nothing else. See `spaces.graphs.graph`.
     """
-    from spaces.graph import dense_graphs
+    from spaces.graphs.graph import dense_graphs
 
     nodes = len(CELLS) * _PER_CELL
     operation = np.zeros((len(codes), nodes), dtype=np.int64)

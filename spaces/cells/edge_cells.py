@@ -81,7 +81,7 @@ def edge_cell_graphs(
         edges: Edges in the order of the columns.
         output_label: Label of the output node.
     """
-    from spaces.graph import dense_graphs
+    from spaces.graphs.graph import dense_graphs
 
     last = len(edges) + 1
     operation = np.zeros((len(codes), last + 1), dtype=np.int64)

@@ -69,7 +69,7 @@ class CellSpace(SearchSpace):
         return self.plan(self.encode([architecture])[0]).blocks
 
     def graph(self, architecture: Architecture) -> Data:
-        """Return the architecture as a graph for predictors; see `spaces.graph`."""
+        """Return the architecture as a graph for predictors; see `spaces.graphs.graph`."""
         return self.graphs([architecture]).get_example(0)
 
     def graphs(self, architectures: Architectures) -> Batch:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from torch_geometric.data import Batch, Data
 
     from spaces.drawing.sketch import Sketch
+    from spaces.graphs.relaxed import RelaxedGraphs
     from spaces.modules.network import Initialiser
     from spaces.modules.supernet import Supernet
-    from spaces.relaxed import RelaxedGraphs
 
 
 Layout: TypeAlias = Sequence[Block | ChoiceLayer]
@@ -121,20 +121,20 @@ class ChainSpace(AdditiveSpace):
         return chain_sketch(self.name, labelled)
 
     def graph(self, architecture: Architecture) -> Data:
-        """Return the architecture as a path of nodes; see `spaces.graph.chain_graphs`."""
-        from spaces.graph import chain_graphs
+        """Return the architecture as a path of nodes; see `spaces.graphs.graph.chain_graphs`."""
+        from spaces.graphs.graph import chain_graphs
 
         return chain_graphs(self, self.encode([architecture])).get_example(0)
 
     def graphs(self, architectures: Architectures) -> Batch:
         """Return the graphs of many architectures, built at once."""
-        from spaces.graph import chain_graphs
+        from spaces.graphs.graph import chain_graphs
 
         return chain_graphs(self, self.codes(architectures))
 
     def relaxed_graphs(self, probabilities: Sequence[Tensor]) -> RelaxedGraphs:
-        """Build the path of nodes that are mixtures of candidates; see `spaces.relaxed`."""
-        from spaces.relaxed import relaxed_chains
+        """Build the path of nodes that are mixtures of candidates; see `spaces.graphs.relaxed`."""
+        from spaces.graphs.relaxed import relaxed_chains
 
         return relaxed_chains(self, probabilities)
 

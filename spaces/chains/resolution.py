@@ -125,7 +125,7 @@ class ResolutionSpace(SearchSpace):
 
     def graphs(self, architectures: Architectures) -> Batch:
         """Return the graphs of many architectures, built at once."""
-        from spaces.graph import chain_graphs
+        from spaces.graphs.graph import chain_graphs
 
         return chain_graphs(self, self.codes(architectures))
 

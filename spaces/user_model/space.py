@@ -208,7 +208,7 @@ class ModelSpace(SearchSpace):
         reaches it in a run without a choice in between. A ValueChoice has an edge from the input,
         and one to the node where its value is used next.
         """
-        from spaces.graph import dense_graphs
+        from spaces.graphs.graph import dense_graphs
 
         codes, places = self.codes(architectures), self._runs.places
         label = {name: index + 1 for index, name in enumerate(self.operations)}

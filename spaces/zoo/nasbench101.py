@@ -185,7 +185,7 @@ class NasBench101Space(CellSpace):
         return VERTICES - 1
 
     def _graphs(self, codes: Codes) -> Batch:
-        from spaces.graph import dense_graphs
+        from spaces.graphs.graph import dense_graphs
 
         cells = Cells.from_codes(codes)
         operation = np.zeros((len(codes), VERTICES), dtype=np.int64)

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from torch_geometric.data import Batch
 
     from spaces.drawing.sketch import Sketch
+    from spaces.graphs.relaxed import RelaxedGraphs
     from spaces.modules.cells import CellSupernet
     from spaces.modules.network import Initialiser
     from spaces.modules.supernet import Supernet
-    from spaces.relaxed import RelaxedGraphs
 
 OUTPUT = "output"
 """The label of a cell's output in graphs."""
@@ -154,8 +154,8 @@ class NasBench201Space(CellSpace, AdditiveSpace):
         return edge_cell_graphs(codes, live_edges(codes), EDGES, len(self.operations))
 
     def relaxed_graphs(self, probabilities: Sequence[Tensor]) -> RelaxedGraphs:
-        """Build graphs whose edges are present to a degree; see `spaces.relaxed`."""
-        from spaces.relaxed import relaxed_edge_cells
+        """Build graphs whose edges are present to a degree; see `spaces.graphs.relaxed`."""
+        from spaces.graphs.relaxed import relaxed_edge_cells
 
         return relaxed_edge_cells(probabilities, EDGES, len(self.operations))
 

@@ -36,10 +36,10 @@ from tables.lookup_table import BlockCost, LookupTable
 if TYPE_CHECKING:
     from torch_geometric.data import Batch
 
+    from spaces.graphs.relaxed import RelaxedGraphs
     from spaces.modules.cells import CellSupernet
     from spaces.modules.network import Initialiser
     from spaces.modules.supernet import Supernet
-    from spaces.relaxed import RelaxedGraphs
 
 EDGES = ((0, 1), (0, 2), (1, 2))
 OPERATIONS = ("none", "skip", "conv")
@@ -106,7 +106,7 @@ class TriangleSpace(CellSpace, spaces.AdditiveSpace):
         return edge_cell_graphs(codes, live_edges(codes != 0, EDGES), EDGES, len(self.operations))
 
     def relaxed_graphs(self, probabilities: Sequence[torch.Tensor]) -> RelaxedGraphs:
-        from spaces.relaxed import relaxed_edge_cells
+        from spaces.graphs.relaxed import relaxed_edge_cells
 
         return relaxed_edge_cells(probabilities, EDGES, len(self.operations))
 
