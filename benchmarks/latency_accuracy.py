@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from profiler.backends.base import Conditions
-from profiler.backends.registry import make
+from profiler.backends.registry import make_backend
 from profiler.backends.torch_eager import TorchEager
 from profiler.instruments.devices import find
 from profiler.instruments.timing import quiet, warm_up
@@ -173,7 +173,7 @@ def _beside_others(
         int(recorded["threads"]),
         table.seed,
     )
-    backend = make(str(recorded["backend"]), conditions)
+    backend = make_backend(str(recorded["backend"]), conditions)
     codes = sample_unseen(table, space, networks, rng)
     with Bar("measuring networks for the comparison") as bar:
         raw, even, _ = measure_networks(table, space, backend, codes, rounds, rng, bar.update)

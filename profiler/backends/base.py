@@ -44,6 +44,11 @@ class Conditions:
         precision: Precision of the numbers: fp32, fp16, bf16 or int8.
         threads: Number of threads on the processor.
         seed: Seed of weights and input.
+
+    Example:
+        >>> from profiler import Conditions
+        >>> Conditions(device="cpu", batch=8).precision
+        'fp32'
     """
 
     device: str

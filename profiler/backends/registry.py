@@ -36,6 +36,16 @@ def register_backend(name: str) -> Callable[[F], F]:
 
     Args:
         name: Name of the backend; it can be taken once.
+
+    Example:
+        >>> from profiler import make_backend, register_backend
+        >>> from profiler.backends.registry import BACKENDS
+        >>> with BACKENDS.preserved():
+        ...     @register_backend("mine")
+        ...     def mine(conditions):
+        ...         return make_backend("torch", conditions)
+        ...     "mine" in BACKENDS
+        True
     """
     return BACKENDS.register(name)
 
@@ -59,6 +69,16 @@ def factory(name: str) -> Factory:
     return backend_factory
 
 
-def make(name: str, conditions: Conditions) -> Backend:
-    """Make the backend of a name; raises like `factory` and the backend itself."""
+def make_backend(name: str, conditions: Conditions) -> Backend:
+    """Make the backend of a name; raises like `factory` and the backend itself.
+
+    Args:
+        name: Name of the backend.
+        conditions: Device, batch, precision and threads that networks run with.
+
+    Example:
+        >>> from profiler import Conditions, make_backend
+        >>> make_backend("torch", Conditions(device="cpu")).name
+        'torch'
+    """
     return factory(name)(conditions)

@@ -56,11 +56,11 @@ def build(
     Example:
         >>> import profiler, spaces
         >>> from profiler.backends.base import Conditions
-        >>> from profiler.backends.registry import make
+        >>> from profiler.backends.registry import make_backend
         >>> space = spaces.get("nasbench-macro", input_size=16)
         >>> table = profiler.build(
         ...     space,
-        ...     make("torch", Conditions("cpu")),
+        ...     make_backend("torch", Conditions("cpu")),
         ...     profiler.Settings(budget_s=0.1, fewest_networks=1),
         ...     name="example",
         ...     device={"kind": "cpu", "processor": "example"},

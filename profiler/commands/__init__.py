@@ -89,7 +89,7 @@ def measure(
     import json
 
     from profiler.backends.base import Conditions
-    from profiler.backends.registry import make
+    from profiler.backends.registry import make_backend
     from profiler.instruments.devices import find
     from profiler.measurement import measure_files
     from spaces.files import write_text
@@ -105,7 +105,7 @@ def measure(
     device = find(device_name)
     threads = threads or device.threads
     conditions = Conditions(device.torch_name, batch, precision, threads, seed)
-    backend = make(backend_name, conditions)
+    backend = make_backend(backend_name, conditions)
     report = {
         "device": device.processor,
         "batch": batch,

@@ -167,12 +167,12 @@ class _Plan:
 
     def backend(self, seed: int) -> Any:
         from profiler.backends.base import Conditions
-        from profiler.backends.registry import make
+        from profiler.backends.registry import make_backend
 
         conditions = Conditions(
             self.device.torch_name, self.batch, self.precision, self.threads, seed
         )
-        return make(self.runtime, conditions)
+        return make_backend(self.runtime, conditions)
 
     def path(self, output: Path | None) -> Path:
         from tables.store import DEFAULT_FOLDER

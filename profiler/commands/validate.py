@@ -81,7 +81,7 @@ def validate(
     import scipy.stats  # noqa: F401
 
     from profiler.backends.base import Conditions
-    from profiler.backends.registry import make
+    from profiler.backends.registry import make_backend
     from profiler.instruments.devices import find
     from profiler.validation import validate as validate_table
     from spaces.console.progress import Bar
@@ -100,7 +100,7 @@ def validate(
         int(recorded["threads"]),
         lookup_table.seed,
     )
-    backend = make(str(recorded["backend"]), conditions)
+    backend = make_backend(str(recorded["backend"]), conditions)
     with Bar(f"validating {lookup_table.name}") as bar:
         result = validate_table(
             lookup_table,

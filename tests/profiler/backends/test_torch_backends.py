@@ -17,7 +17,7 @@ from profiler import build as build_table
 from profiler.backends.base import Conditions, MeasuresMemory
 from profiler.backends.hooked import HookedRunner
 from profiler.backends.live_tensors import live_tensor_bytes
-from profiler.backends.registry import make
+from profiler.backends.registry import make_backend
 from profiler.backends.torch_compile import TorchCompile
 from profiler.backends.torch_eager import CpuRunner, TorchEager
 from profiler.errors import UnsupportedConditions
@@ -94,7 +94,9 @@ def test_channels_last_changes_the_layout_alone(tiny: ChainSpace) -> None:
     architecture = tiny.architecture([0, 3, 1, 2, 0, 3])
     results = []
     for name in ("torch", "torch-channels-last"):
-        runner = make(name, Conditions("cpu", batch=2, seed=1)).network_runner(tiny, architecture)
+        runner = make_backend(name, Conditions("cpu", batch=2, seed=1)).network_runner(
+            tiny, architecture
+        )
         assert isinstance(runner, CpuRunner)
         x = runner.image
         assert x.is_contiguous(memory_format=torch.channels_last) is (name == "torch-channels-last")
