@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from service.client import ServiceProblem as ServiceProblem
     from service.settings import Settings as Settings
 
+__all__ = ["Client", "SearchHandle", "ServiceProblem", "Settings", "create_app"]
+
 __getattr__, __dir__ = exports(
     __name__,
     {

@@ -1,4 +1,13 @@
-"""Evaluations of single architectures, stored as JSON lines."""
+"""Evaluations of single architectures, stored as JSON lines.
+
+Example:
+    >>> from spaces import published
+    >>> from tables import evaluation
+    >>> journal = evaluation.Journal("evaluations.jsonl", "fbnet")
+    >>> journal.append(evaluation.Evaluation(published("fbnet-c"), {"top1": 74.9}))
+    >>> evaluation.values(evaluation.read("evaluations.jsonl"), "top1")
+    [74.9]
+"""
 
 from __future__ import annotations
 

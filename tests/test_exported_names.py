@@ -36,8 +36,10 @@ def test_example_of_exported_name_runs(
     runner = doctest.DocTestRunner(
         optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE, verbose=False
     )
+    # The names of its module, as doctest gives them.
+    home = exported if inspect.ismodule(exported) else inspect.getmodule(exported)
     for test in found:
-        test.globs = {}
+        test.globs = dict(vars(home))
         with contextlib.redirect_stderr(io.StringIO()):
             runner.run(test, out=report.write)
     assert runner.summarize(verbose=False).failed == 0, report.getvalue()
