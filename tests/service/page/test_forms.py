@@ -143,7 +143,7 @@ def test_a_predictor_is_trained_from_uploaded_evaluations(
     expect(page.locator("#guide")).to_have_value("predictor:mine")
 
 
-def test_what_is_wrong_with_evaluations_is_told_by_its_line(
+def test_an_error_in_evaluations_names_its_line(
     unattended: Any, visit: Open, tmp_path: Path
 ) -> None:
     page = visit(f"{unattended.url}/#/add/evaluations", REFUSED)

@@ -177,7 +177,7 @@ def test_a_search_is_watched_and_cancelled(served: Any, visit: Open, picture: Pi
     expect(page.locator("#runs li").first).to_contain_text("cancelled")
 
 
-def test_where_streams_do_not_come_through_the_page_asks(served: Any, visit: Open) -> None:
+def test_the_page_polls_where_streams_are_blocked(served: Any, visit: Open) -> None:
     page = visit(served.url, f"{REFUSED}|ERR_FAILED")
     page.route("**/events", lambda route: route.abort())
     ready(page)
@@ -186,7 +186,7 @@ def test_where_streams_do_not_come_through_the_page_asks(served: Any, visit: Ope
     expect(page.locator("#result .about").first).to_contain_text("seed 11")
 
 
-def test_what_cannot_be_is_said_beside_its_field(
+def test_an_infeasible_limit_shows_its_error_at_the_field(
     served: Any, visit: Open, picture: Picture
 ) -> None:
     page = visit(served.url, REFUSED)
@@ -231,7 +231,7 @@ def test_runs_are_compared(served: Any, visit: Open, picture: Picture) -> None:
     expect(rows).to_have_count(0)
 
 
-def test_a_service_that_is_away_is_told_and_waited_for(
+def test_the_page_reports_an_outage_and_waits_for_its_end(
     served: Any, visit: Open, picture: Picture
 ) -> None:
     page = visit(served.url, f"{REFUSED}|ERR_INTERNET_DISCONNECTED")
@@ -302,7 +302,9 @@ def test_everything_has_a_name_and_focus_goes_in_reading_order(served: Any, visi
     assert order == ["API", "space", "device", "guide", "limit-latency_ms"]
 
 
-def test_a_token_is_asked_for_once(guarded: tuple[str, str], visit: Open, picture: Picture) -> None:
+def test_the_page_requests_a_token_once(
+    guarded: tuple[str, str], visit: Open, picture: Picture
+) -> None:
     url, token = guarded
     page = visit(url, "status of 4(01|22)")
     dialog = page.get_by_role("dialog", name="Sign in")
