@@ -160,7 +160,7 @@ def test_wrong_parameter_of_the_space_is_named() -> None:
     [
         ("{", "not JSON"),
         ('{"space": "sops", "choices": {}}', "unknown space 'sops'"),
-        ('{"space": "spos(size=1)", "choices": {}}', "no parameter 'size'"),
+        ('{"space": "spos(size=1)", "choices": {}}', "no option 'size'"),
         ('{"space": "spos", "choices": {}}', "the choice 'layer_1' is missing"),
     ],
 )
