@@ -18,7 +18,7 @@ from oneshot.algorithms.training import train_supernet
 from oneshot.data.images import ImageData
 from oneshot.data.registry import load as load_data
 from oneshot.evaluation.evaluator import BATCH, Evaluator
-from oneshot.evaluation.images import drawn
+from oneshot.evaluation.images import sample_rows
 from oneshot.evaluation.metrics import metrics
 from oneshot.evaluation.settings import EvaluationSettings
 from oneshot.retraining.network_training import device_of, train_network
@@ -191,8 +191,9 @@ class Trial:
         if self.part == "test":
             return report_on_test(network, self.data, device)
         validation = self.data.validation
+        count = len(validation)
         remaining = np.sort(
-            drawn(len(validation), len(validation), EvaluationSettings.seed)[self.setting.ranking :]
+            sample_rows(count, count, EvaluationSettings.seed)[self.setting.ranking :]
         )
         network.to(device).eval()
         with torch.no_grad():

@@ -23,7 +23,7 @@ def main() -> None:
 
     client = Client(options.url, token=options.token)
     bounds = client.bounds(options.device, options.space).metrics["latency_ms"]
-    print(f"{options.device}: networks of {bounds.minimum:.3g} to {bounds.maximum:.3g} ms")
+    print(f"{options.device}: networks of {bounds.least:.3g} to {bounds.greatest:.3g} ms")
 
     handle = client.search(
         space=options.space,

@@ -21,7 +21,7 @@ COMMANDS = {
     ),
     "list": (
         "service.commands.list_:list_",
-        "List strategies, spaces, backends and other entries with their options.",
+        "List spaces, strategies and other entries with their options.",
     ),
     "service": (
         "service.commands:main",

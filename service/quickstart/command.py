@@ -85,8 +85,10 @@ def quickstart(
     paths = Paths(output)
     print_summary(paths, console)
     picture = output / "front.svg"
-    draw_front(paths, picture)
-    console.print(f"drew {picture}")
+    # A second run without any work keeps the picture of the first one.
+    if not picture.exists() or picture.stat().st_mtime < paths.measured.stat().st_mtime:
+        draw_front(paths, picture)
+    console.print(f"picture: {picture}")
     console.print(f"{time.monotonic() - start:.0f} s")
     if serve:
         _keep_serving(paths, port)

@@ -220,16 +220,16 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         ),
         (
             ("--arch", "{arch}", "--index", "1"),
-            "index: {arch} is one architecture, 0, and has no 1",
+            "index: {arch} holds 1 architectures, counted from 0, and no 1",
         ),
         (("--arch", "{arch}", "--drop-path", "0.2"), "drop_path is for networks of cells"),
         (("--arch", "{arch}", "--auxiliary", "0.4"), "auxiliary: networks of spos-tiny("),
         (("--arch", "{arch}", "--ema", "1"), "ema must lie in [0, 1), not 1.0"),
         (
             ("--arch", "{arch}", "--cutout", "4", "--no-augment"),
-            "cutout and colour_jitter are parts of",
+            "cutout and colour_jitter are augmentations",
         ),
-        (("--arch", "{arch}", "--colour-jitter", "0.4"), "jitter needs an image's pixels"),
+        (("--arch", "{arch}", "--colour-jitter", "0.4"), "jitter needs pixels"),
         (
             ("--arch", "{arch}", "--init-from-supernet", "{folder}"),
             "{folder} holds no run of Pathfit's",

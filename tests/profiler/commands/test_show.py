@@ -120,5 +120,5 @@ def test_an_imported_table_is_shown(built: Built, tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert (
         refused.output
-        == "Error: the table 'phone' was imported: it has no reference network to measure beside\n"
+        == "Error: the table 'phone' was imported: it has no reference network to measure with\n"
     )

@@ -16,7 +16,7 @@ NAME = "service_client.py"
 @pytest.mark.slow
 def test_client_example_saves_a_network_within_its_limit(served, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     limit = served.client.bounds("made-up", "spos-tiny").metrics["latency_ms"]
-    maximum = (limit.minimum + limit.maximum) / 2
+    maximum = (limit.least + limit.greatest) / 2
     script = ROOT / "examples" / NAME
     options = ["--url", served.url, "--device", "made-up", "--latency-ms", str(maximum)]
     done = subprocess.run(

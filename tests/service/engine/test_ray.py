@@ -139,7 +139,7 @@ def test_a_cluster_that_is_not_there_is_told_and_ends_the_service(
     )
     assert (ended.returncode, ended.stderr) == (
         2,
-        "Error: a Ray cluster needs artifacts that every machine reaches: give --artifacts URL\n",
+        "Error: a Ray cluster needs artifacts that every node reaches: give --artifacts URL\n",
     )
     shared = ["--artifacts", str(tmp_path / "shared")]
     ended = subprocess.run(

@@ -87,7 +87,7 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="cannot add"):
         plan.add([0], (5, 6, 6))
     small = plan.apply("pool", Block("max_pool", SHAPE, (4, 3, 3), 2, stride=2), 0)
-    with pytest.raises(ValueError, match="side by side"):
+    with pytest.raises(ValueError, match="cannot concatenate"):
         plan.concatenate([0, small])
 
 

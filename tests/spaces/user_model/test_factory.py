@@ -355,7 +355,7 @@ print(*space.all_blocks, sep="\\n")
             capture_output=True,
             text=True,
             check=True,
-            cwd=Path(spaces.__file__).parents[2],
+            cwd=Path(spaces.__file__).parents[1],
             env={**os.environ, "PYTHONHASHSEED": seed},
         )
         for seed in ("1", "2")
