@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from spaces.user_model.space import ModelSpace
     from spaces.zoo.publications import published, published_names
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "AdditiveSpace",

@@ -58,7 +58,7 @@ def test_what_there_is(http: FlaskClient) -> None:
     assert known["tables"]["made-up"]["space"] == SPACE
     assert "not JSON" in known["tables"]["broken"]["error"]
     assert known["predictors"]["small"]["space"] == SPACE
-    assert "is not a file of a predictor" in known["predictors"]["broken"]["error"]
+    assert "is not a predictor's file" in known["predictors"]["broken"]["error"]
     assert known["benchmarks"]["nasbench201"]["space"] == "nasbench201"
     assert set(known["data-sets"]) == {"digits"}
     assert {"pathfit", "nni", "spos", "ofa"} <= set(known["formats"])

@@ -96,7 +96,7 @@ REFUSED = [
     ),
     ({"guide": {"name": "../predictors/small"}}, "unknown-name", "guide.name", "unknown predictor"),
     ({"guide": {"name": "small.safetensors"}}, "unknown-name", "guide.name", "unknown predictor"),
-    ({"guide": {"name": "broken"}}, "invalid-value", "guide.name", "is not a file of a predictor"),
+    ({"guide": {"name": "broken"}}, "invalid-value", "guide.name", "is not a predictor's file"),
     ({"guide": {"kind": "oracle"}}, "invalid-value", "guide.kind", "'predictor'"),
     (
         {"space": "spos", "device": None, "constraints": None},

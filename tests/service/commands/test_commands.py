@@ -64,6 +64,7 @@ def test_pathfit_mounts_every_package() -> None:
         assert f"  {name} " in shown
         assert line in shown
     assert set(COMMANDS) == {
+        "list",
         "quickstart",
         "spaces",
         "tables",
