@@ -59,7 +59,7 @@ def plugged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_built_in_backends_are_made() -> None:
     kinds = {"torch": TorchEager, "torch-channels-last": TorchEager, "torch-compile": TorchCompile}
     for name, kind in {**kinds, "onnxruntime": OnnxRuntime}.items():
-        backend = registry.make(name, Conditions("cpu"))
+        backend = registry.make_backend(name, Conditions("cpu"))
         assert isinstance(backend, kind)
         assert backend.name == name
     assert {*kinds, "onnxruntime"} <= set(registry.available())
@@ -68,7 +68,7 @@ def test_built_in_backends_are_made() -> None:
 @pytest.mark.usefixtures("plugged")
 def test_plug_ins_are_found() -> None:
     conditions = Conditions("cpu", batch=3)
-    found = registry.make("outside", conditions)
+    found = registry.make_backend("outside", conditions)
     assert isinstance(found, Outside)
     assert found.conditions == conditions
     assert "outside" in registry.available()
@@ -115,5 +115,5 @@ def test_conditions_that_cannot_be_met_are_named(
     name: str, conditions: Conditions, said: str
 ) -> None:
     with pytest.raises(UnsupportedConditions) as caught:
-        registry.make(name, conditions)
+        registry.make_backend(name, conditions)
     assert str(caught.value).startswith(said)
