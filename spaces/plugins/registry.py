@@ -219,8 +219,12 @@ class Registry(Generic[T]):
         try:
             yield
         finally:
-            self._objects = objects
-            self._origins = origins
+            # Built-in entries stay: a module registers its entry only on its first import.
+            built_in = {
+                name: item for name, item in self._objects.items() if name in self._built_in
+            }
+            self._objects = {**objects, **built_in}
+            self._origins = {**origins, **dict.fromkeys(built_in, BUILT_IN)}
             self._entry_points = None
 
     def _taken(self, name: str, module: str) -> str:
