@@ -50,7 +50,7 @@ class Choice:
             ellipsis = ", ..." if len(self.candidates) > _MAX_LISTED else ""
             listed = ", ".join(self.candidates[:_MAX_LISTED]) + ellipsis
             raise InvalidArchitecture(
-                f"{self.key}: unknown candidate {candidate!r}; there is: {listed}"
+                f"{self.key}: unknown candidate {candidate!r}; available: {listed}"
             )
 
         return self.codes[candidate]

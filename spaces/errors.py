@@ -33,7 +33,7 @@ class UnknownName(PathfitError):
         self.known = tuple(known)
         listed = ", ".join(self.known) if self.known else "none"
         super().__init__(
-            f"unknown {kind} {name!r}; there is: {listed}{near_miss(name, self.known)}"
+            f"unknown {kind} {name!r}; available: {listed}{near_miss(name, self.known)}"
         )
 
 

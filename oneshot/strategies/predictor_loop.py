@@ -134,7 +134,7 @@ class PredictorLoop(Strategy):
         kinds = ("default", *available())
         if self.predictor not in kinds:
             raise InvalidOption(
-                f"predictor-loop: there is no predictor {self.predictor!r}; there is:"
+                f"predictor-loop: unknown predictor {self.predictor!r}; available:"
                 f" {', '.join(kinds)}"
             )
 

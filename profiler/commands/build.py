@@ -257,7 +257,7 @@ def pin(cores: tuple[int, ...]) -> None:
     if not set(cores) <= usable:
         unknown = sorted(set(cores) - usable)[0]
         raise click.BadParameter(
-            f"there is no core {unknown}; there is: {', '.join(map(str, sorted(usable)))}",
+            f"there is no core {unknown}; available: {', '.join(map(str, sorted(usable)))}",
             param_hint="--cores",
         )
     os.sched_setaffinity(0, cores)

@@ -82,9 +82,9 @@ def find(name: str) -> Device:
     listed = ", ".join(f"{device.name} ({device.processor})" for device in available)
     if canonical.startswith("gpu") and len(available) == 1:
         raise DeviceNotFound(
-            f"--device {name}: this torch sees no CUDA device here; there is: {listed}"
+            f"--device {name}: this torch sees no CUDA device here; available: {listed}"
         )
-    raise DeviceNotFound(f"unknown device {name!r}; there is: {listed}")
+    raise DeviceNotFound(f"unknown device {name!r}; available: {listed}")
 
 
 def _cpu() -> Device:

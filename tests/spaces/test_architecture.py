@@ -81,8 +81,8 @@ def test_equal_only_where_space_and_choices_are() -> None:
         ({key: "k3" for key in tiny() if key != "layer_4"}, "the choice 'layer_4' is missing"),
         ({}, "the choice 'layer_1' is missing"),
         (tiny(layer_7="k3"), "unexpected choice 'layer_7'; the choices are layer_1 ... layer_6"),
-        (tiny(layer_5="k9"), "layer_5: unknown candidate 'k9'; there is: k3, k5, k7, xcep"),
-        (tiny(layer_5=1), "layer_5: unknown candidate 1; there is: k3, k5, k7, xcep"),
+        (tiny(layer_5="k9"), "layer_5: unknown candidate 'k9'; available: k3, k5, k7, xcep"),
+        (tiny(layer_5=1), "layer_5: unknown candidate 1; available: k3, k5, k7, xcep"),
         (tiny(layer_5=["k3"]), "layer_5: unknown candidate ['k3']"),
         (tiny(layer_5=None), "layer_5: unknown candidate None"),
     ],
@@ -146,7 +146,7 @@ def test_text_other_than_json_is_refused(text: str) -> None:
 def test_unknown_space_is_named_with_those_that_exist() -> None:
     with pytest.raises(UnknownName) as caught:
         Architecture.from_json('{"space": "sops", "choices": {}}')
-    assert str(caught.value).startswith("unknown space 'sops'; there is: ")
+    assert str(caught.value).startswith("unknown space 'sops'; available: ")
     assert {"spos", "spos-tiny"} <= set(caught.value.known)
 
 

@@ -95,7 +95,7 @@ def test_malformed_key_is_refused(key: str) -> None:
 
 
 def test_unknown_operator_is_named() -> None:
-    with pytest.raises(UnknownName, match=r"unknown operator 'bogus'; there is: .*shuffle"):
+    with pytest.raises(UnknownName, match=r"unknown operator 'bogus'; available: .*shuffle"):
         Block.from_key("bogus k5 m32 s2 relu 16x112x112 -> 64x56x56")
 
 

@@ -121,9 +121,9 @@ def test_scores_are_greater_where_it_is_better() -> None:
 
 
 def test_unknown_metrics_name_those_that_exist() -> None:
-    with pytest.raises(UnknownName, match="unknown metric 'loss'; there is: cross_entropy, top1"):
+    with pytest.raises(UnknownName, match="unknown metric 'loss'; available: cross_entropy, top1"):
         evaluation.values(evaluations(1), "loss")
-    with pytest.raises(UnknownName, match="unknown metric 'loss'; there is: cross_entropy, top1"):
+    with pytest.raises(UnknownName, match="unknown metric 'loss'; available: cross_entropy, top1"):
         evaluation.scores(evaluations(1), "loss")
 
 

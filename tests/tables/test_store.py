@@ -79,7 +79,7 @@ def test_unknown_names_list_those_that_exist(made: Path) -> None:
         tables.load("d")
     assert caught.value.kind == "table"
     assert {"a", "b", "c"} <= set(caught.value.known)
-    assert str(caught.value).startswith("unknown table 'd'; there is: a, b, c")
+    assert str(caught.value).startswith("unknown table 'd'; available: a, b, c")
 
 
 def test_without_the_variable_the_default_folders_are_left(

@@ -153,10 +153,10 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("train", "--space", "sops", "-o", "{new}"), "unknown space 'sops'; there is: "),
+        (("train", "--space", "sops", "-o", "{new}"), "unknown space 'sops'; available: "),
         (
             ("train", "--data", "cifar", "-o", "{new}"),
-            "unknown data set 'cifar'; there is: cifar10, cifar100, digits",
+            "unknown data set 'cifar'; available: cifar10, cifar100, digits",
         ),
         (("train", "--epochs", "0", "-o", "{new}"), "epochs must be positive, not 0"),
         (
@@ -217,7 +217,7 @@ def test_what_was_found_is_retrained_and_exported(found: Path, tmp_path: Path) -
         ),
         (
             (*TINY_SEARCH, "--constraint", "latency_ms<=3@no"),
-            "unknown table 'no'; there is: made-up",
+            "unknown table 'no'; available: made-up",
         ),
         (
             (*TINY_SEARCH, "--constraint", "latency_ms<=0.1@made-up"),

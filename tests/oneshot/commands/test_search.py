@@ -312,7 +312,7 @@ SPOS = ("search", "--space", "spos", "--guide", "supernet:nowhere", "-o", "{new}
             "--guide 'nonsense:x': a guide is predictor:FILE, supernet:FOLDER",
         ),
         ((*SPOS[:4], "supernet:", "-o", "{new}"), "--guide 'supernet:': a guide is predictor:FILE"),
-        ((*SPOS[:4], "benchmark:nope", "-o", "{new}"), "unknown benchmark 'nope'; there is: "),
+        ((*SPOS[:4], "benchmark:nope", "-o", "{new}"), "unknown benchmark 'nope'; available: "),
         (SPOS, "nowhere holds no run of Pathfit's"),
         ((*SPOS, "--objective", "watts"), "unknown metric 'watts'"),
         (
@@ -334,7 +334,7 @@ SPOS = ("search", "--space", "spos", "--guide", "supernet:nowhere", "-o", "{new}
         ((*SPOS, "--format", "yaml"), "unknown format 'yaml'"),
         (
             (*SPOS, "--strategy", "annealing"),
-            "unknown strategy 'annealing'; there is: aging, channels, evolution, ",
+            "unknown strategy 'annealing'; available: aging, channels, evolution, ",
         ),
         (
             (*SPOS, "--option", "generations"),

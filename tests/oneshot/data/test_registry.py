@@ -56,7 +56,8 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         "tiny-imagenet",
     ]
     with pytest.raises(
-        UnknownName, match=r"unknown data set 'cifar'; there is: cifar10, .*or the path of a folder"
+        UnknownName,
+        match=r"unknown data set 'cifar'; available: cifar10, .*or the path of a folder",
     ):
         load("cifar", SHAPE)
     with pytest.raises(

@@ -63,7 +63,7 @@ def test_what_is_no_limit(text: str, said: str) -> None:
 
 def test_unknown_metrics_name_those_that_exist() -> None:
     with pytest.raises(
-        UnknownName, match="unknown metric 'watts'; there is: latency_ms, macs, params, memory_"
+        UnknownName, match="unknown metric 'watts'; available: latency_ms, macs, params, memory_"
     ):
         Limit.parse("watts<=3")
 

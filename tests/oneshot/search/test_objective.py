@@ -46,5 +46,5 @@ def test_what_is_no_objective(tiny: ChainSpace, text: str, said: str) -> None:
 
 
 def test_unknown_metrics_name_those_that_exist(tiny: ChainSpace) -> None:
-    with pytest.raises(UnknownName, match="unknown metric 'watts'; there is: "):
+    with pytest.raises(UnknownName, match="unknown metric 'watts'; available: "):
         Objective.parse("watts", tiny, no_table)

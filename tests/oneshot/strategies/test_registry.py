@@ -33,7 +33,8 @@ def test_names_and_aliases() -> None:
     assert options_of("spos") == options_of("evolution")
     assert options_of("random") == {"evaluations": 1000}
     with pytest.raises(
-        UnknownName, match=r"unknown strategy 'annealing'; there is: .*evolution, .*reinforce, spos"
+        UnknownName,
+        match=r"unknown strategy 'annealing'; available: .*evolution, .*reinforce, spos",
     ):
         options_of("annealing")
 
@@ -108,7 +109,7 @@ def test_the_alias_is_the_strategy(toy: Any, tiny: ChainSpace) -> None:
         (
             "predictor-loop",
             {"predictor": "oracle"},
-            "predictor-loop: there is no predictor 'oracle'; there is: default,",
+            "predictor-loop: unknown predictor 'oracle'; available: default,",
         ),
         ("predictor-loop", {"initial": 9}, "predictor-loop: initial must be at least 10, not 9"),
         (

@@ -71,7 +71,7 @@ def test_columns_follow_the_architectures_of_the_benchmark(
 
 def test_a_file_that_does_not_do_is_refused(macro: Benchmark, tmp_path: Path) -> None:
     path = written(tmp_path / "proxies.jsonl", macro, naswot=np.zeros(60))
-    with pytest.raises(UnknownName, match="unknown metric 'zen'; there is: naswot"):
+    with pytest.raises(UnknownName, match="unknown metric 'zen'; available: naswot"):
         columns(macro, [f"{path}:zen"])
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:-2]))

@@ -172,7 +172,7 @@ def test_bad_input_is_one_line(evaluations: Path, tmp_path: Path) -> None:
     options = ("train", "--space", "spos-tiny", "-o", output, "--data")
     refused(
         run(*options, evaluations, "--metric", "f1"),
-        "unknown metric 'f1'; there is: cross_entropy, top1",
+        "unknown metric 'f1'; available: cross_entropy, top1",
     )
     refused(run(*options, evaluations, "--train", 58), "leaves fewer than 5 to test on")
     refused(run(*options, evaluations, "--train-fraction", 1), "--train-fraction")

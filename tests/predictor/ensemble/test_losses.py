@@ -250,7 +250,9 @@ def test_the_anytime_loss_sums_the_steps() -> None:
 
 
 def test_unknown_loss() -> None:
-    with pytest.raises(UnknownName, match="unknown loss 'mae'; there is: hinge, bce, listmle, mse"):
+    with pytest.raises(
+        UnknownName, match="unknown loss 'mae'; available: hinge, bce, listmle, mse"
+    ):
         loss("mae")
 
 

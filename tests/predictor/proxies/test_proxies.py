@@ -229,7 +229,7 @@ def test_a_network_is_left_as_it_was_and_values_repeat() -> None:
 
 def test_wrong_input_is_named() -> None:
     images, labels = batch()
-    with pytest.raises(UnknownName, match="unknown proxy 'magic'; there is: "):
+    with pytest.raises(UnknownName, match="unknown proxy 'magic'; available: "):
         measure(convolutional(), images, labels, ["magic"])
     with pytest.raises(InvalidValues, match=r"not \[6, 3, 5, 5\] and \[5\]"):
         Subject(convolutional(), images, labels[:5])

@@ -410,8 +410,8 @@ def test_a_table_is_handed_to_a_service_that_is_not_there(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("build", "--device", "tpu"), "unknown device 'tpu'; there is: cpu"),
-        (("build", "--space", "sops"), "unknown space 'sops'; there is: "),
+        (("build", "--device", "tpu"), "unknown device 'tpu'; available: cpu"),
+        (("build", "--space", "sops"), "unknown space 'sops'; available: "),
         (("build", "--space", "spos(size=3)"), "spos has no option 'size'"),
         (
             ("build", "--budget", "soon"),
@@ -434,9 +434,9 @@ def test_a_table_is_handed_to_a_service_that_is_not_there(tmp_path: Path) -> Non
         (("build", "--batch", "1,0"), "Invalid value for '--batch': 0 is not in the range"),
         (
             ("build", "--cores", "4096"),
-            "Invalid value for --cores: there is no core 4096; there is: ",
+            "Invalid value for --cores: there is no core 4096; available: ",
         ),
-        (("build", "--backend", "tvm"), "unknown backend 'tvm'; there is: onnxruntime, torch"),
+        (("build", "--backend", "tvm"), "unknown backend 'tvm'; available: onnxruntime, torch"),
         (
             ("build", "--precision", "fp32,int8", "--space", "spos-tiny"),
             "torch runs fp32, fp16, bf16, not int8",
@@ -448,7 +448,7 @@ def test_a_table_is_handed_to_a_service_that_is_not_there(tmp_path: Path) -> Non
         (("validate", "no.json"), "there is no table at no.json"),
         (("validate", "{arch}", "--networks", "2"), "Invalid value for '--networks': 2"),
         (("compare", "no.json", "no.json"), "there is no table at no.json"),
-        (("show", "nothing-of-that-name"), "unknown table 'nothing-of-that-name'; there is: "),
+        (("show", "nothing-of-that-name"), "unknown table 'nothing-of-that-name'; available: "),
         (("show", "no.json"), "there is no table at no.json"),
         (("measure",), "Missing argument 'FILES...'"),
         (("measure", "no.json"), "Invalid value for 'FILES...': File 'no.json' does not exist"),
@@ -481,7 +481,7 @@ def test_a_gpu_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
     result = run("build", "--device", "gpu", "--space", "spos-tiny")
     assert result.exit_code == 2
     assert result.stderr.startswith(
-        "Error: --device gpu: this torch sees no CUDA device here; there is: cpu ("
+        "Error: --device gpu: this torch sees no CUDA device here; available: cpu ("
     )
     assert result.stderr.count("\n") == 1
 

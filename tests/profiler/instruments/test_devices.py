@@ -44,7 +44,7 @@ def test_without_cuda_a_gpu_is_refused(without_cuda: None, name: str) -> None:
     with pytest.raises(DeviceNotFound) as caught:
         find(name)
     assert (
-        str(caught.value) == f"--device {name}: this torch sees no CUDA device here; there is: cpu"
+        str(caught.value) == f"--device {name}: this torch sees no CUDA device here; available: cpu"
         f" ({find('cpu').processor})"
     )
 
@@ -53,7 +53,7 @@ def test_without_cuda_a_gpu_is_refused(without_cuda: None, name: str) -> None:
 def test_unknown_devices_name_those_that_exist(without_cuda: None, name: str) -> None:
     with pytest.raises(DeviceNotFound) as caught:
         find(name)
-    assert str(caught.value).startswith(f"unknown device {name!r}; there is: cpu (")
+    assert str(caught.value).startswith(f"unknown device {name!r}; available: cpu (")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_cuda_devices_have_numbers(two_gpus: None, name: str, index: int) -> Non
 def test_a_number_too_many_names_all(two_gpus: None) -> None:
     with pytest.raises(
         DeviceNotFound,
-        match=r"unknown device 'gpu:2'; there is: cpu .*, gpu:0 \(.* 0\), gpu:1 \(.* 1\)",
+        match=r"unknown device 'gpu:2'; available: cpu .*, gpu:0 \(.* 0\), gpu:1 \(.* 1\)",
     ):
         find("gpu:2")
 

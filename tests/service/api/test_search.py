@@ -71,7 +71,7 @@ def test_what_is_lawful_is_accepted(http: FlaskClient, parts: dict[str, Any]) ->
 
 REFUSED = [
     ({"space": None}, "invalid-value", "space", "space is missing"),
-    ({"space": "sops"}, "unknown-name", "space", "unknown space 'sops'; there is: "),
+    ({"space": "sops"}, "unknown-name", "space", "unknown space 'sops'; available: "),
     (
         {"space": "spos-tiny(repeats=(99999999,99999999,99999999))"},
         "unknown-name",
@@ -81,7 +81,7 @@ REFUSED = [
     ({"space": "x" * 201}, "invalid-value", "space", "at most 200 characters"),
     ({"space": 3}, "invalid-value", "space", "valid string, not 3"),
     ({"space": "\udcff"}, "invalid-value", "space", ""),
-    ({"device": "mars"}, "unknown-name", "device", "unknown table 'mars'; there is: "),
+    ({"device": "mars"}, "unknown-name", "device", "unknown table 'mars'; available: "),
     ({"device": "made-up.json"}, "unknown-name", "device", "unknown table"),
     ({"device": "../tables/made-up"}, "unknown-name", "device", "unknown table"),
     ({"device": "/etc/passwd"}, "unknown-name", "device", "unknown table"),
@@ -92,7 +92,7 @@ REFUSED = [
         {"guide": {"name": "large"}},
         "unknown-name",
         "guide.name",
-        "unknown predictor 'large'; there is: broken, small",
+        "unknown predictor 'large'; available: broken, small",
     ),
     ({"guide": {"name": "../predictors/small"}}, "unknown-name", "guide.name", "unknown predictor"),
     ({"guide": {"name": "small.safetensors"}}, "unknown-name", "guide.name", "unknown predictor"),

@@ -205,7 +205,7 @@ def test_published_networks_are_listed_and_found() -> None:
     for name in spaces.published_names():
         architecture = spaces.published(name)
         assert spaces.get(architecture.space).encode([architecture]).shape[0] == 1
-    with pytest.raises(spaces.errors.UnknownName, match="there is: spos"):
+    with pytest.raises(spaces.errors.UnknownName, match="available: spos"):
         spaces.published("resnet")
 
 

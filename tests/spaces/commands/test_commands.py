@@ -173,7 +173,7 @@ def test_count_adds_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("show", "sops"), "unknown space 'sops'; there is: "),
+        (("show", "sops"), "unknown space 'sops'; available: "),
         (("sample", "spos(size=1)"), "spos has no option 'size'"),
         (("sample", "spos(input_size=0)"), "spos: input_size must be positive, not 0"),
         (("show", "spos("), "cannot read the space 'spos('"),

@@ -79,7 +79,7 @@ def test_texts_in_no_format_are_refused(text: str) -> None:
 
 def test_unknown_formats_and_spaces_are_named() -> None:
     for use in (lambda: formats.read("{}", "onnx"), lambda: formats.write(ARCHITECTURE, "onnx")):
-        with pytest.raises(UnknownName, match="unknown format 'onnx'; there is: aw-nas, darts"):
+        with pytest.raises(UnknownName, match="unknown format 'onnx'; available: aw-nas, darts"):
             use()
     with pytest.raises(UnknownName, match="unknown space 'nope'"):
         formats.read("(1, 2)", space="nope")

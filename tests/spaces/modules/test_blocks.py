@@ -124,7 +124,7 @@ def test_parameters_of_a_block_are_counted() -> None:
 
 def test_unknown_activation_is_named() -> None:
     with pytest.raises(
-        UnknownName, match="unknown activation 'mish'; there is: relu, relu6, hswish"
+        UnknownName, match="unknown activation 'mish'; available: relu, relu6, hswish"
     ):
         build(Block("conv", (3, 4, 4), (8, 4, 4), 3, None, 1, "mish"))
 

@@ -204,7 +204,7 @@ def test_layer_choice_of_a_list_counts_its_candidates() -> None:
 @pytest.mark.parametrize(
     ("given", "fault"),
     [
-        ("four", "factor: unknown candidate 'four'; there is: twice, thrice"),
+        ("four", "factor: unknown candidate 'four'; available: twice, thrice"),
         (2, "factor: code 2 is out of range; there are 2 candidates"),
         (-1, "factor: code -1 is out of range; there are 2 candidates"),
     ],

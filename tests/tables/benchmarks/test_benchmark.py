@@ -69,12 +69,12 @@ def test_an_architecture_outside_is_named() -> None:
 def test_unknown_metrics_epochs_and_spaces_are_named() -> None:
     with pytest.raises(
         UnknownName,
-        match="unknown metric of made-up 'top1'; there is: cifar10_valid_acc, latency_ms@",
+        match="unknown metric of made-up 'top1'; available: cifar10_valid_acc, latency_ms@",
     ):
         BENCHMARK.query(CODES, "top1")
     with pytest.raises(
         UnknownName,
-        match="unknown number of epochs for cifar10_valid_acc of made-up 5; there is: 12, 200",
+        match="unknown number of epochs for cifar10_valid_acc of made-up 5; available: 12, 200",
     ):
         BENCHMARK.query(CODES, epochs=5)
     with pytest.raises(

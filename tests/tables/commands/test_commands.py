@@ -113,7 +113,7 @@ def test_estimate_without_networks_gives_no_sigma(
     [
         (
             ("estimate", "arch.json", "--table", "nowhere"),
-            "unknown table 'nowhere'; there is: made-up",
+            "unknown table 'nowhere'; available: made-up",
         ),
         (("estimate", "arch.json", "--table", "no.json"), "there is no table at no.json"),
         (

@@ -119,7 +119,7 @@ def test_none_is_the_block_sum(table: LookupTable, tiny: ChainSpace) -> None:
 
 def test_an_unknown_correction_is_named(table: LookupTable, tiny: ChainSpace) -> None:
     with pytest.raises(
-        UnknownName, match="unknown correction 'cubic'; there is: none, best, ridge, linear, mlp"
+        UnknownName, match="unknown correction 'cubic'; available: none, best, ridge, linear, mlp"
     ):
         table.cost_model(tiny, correction="cubic")
 

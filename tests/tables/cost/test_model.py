@@ -206,10 +206,10 @@ def test_metrics_have_one_name_each() -> None:
     assert counting_model(spaces.get("spos-tiny"), "flops").metric == "macs"
     assert counting_model(spaces.get("spos-tiny"), "macs").unit == "multiply-accumulates"
     with pytest.raises(
-        UnknownName, match="unknown metric 'watts'; there is: latency_ms, macs, params, memory_"
+        UnknownName, match="unknown metric 'watts'; available: latency_ms, macs, params, memory_"
     ):
         canonical_metric("watts")
     with pytest.raises(
-        UnknownName, match="unknown count 'latency_ms'; there is: macs, params, flops"
+        UnknownName, match="unknown count 'latency_ms'; available: macs, params, flops"
     ):
         counting_model(spaces.get("spos-tiny"), "latency_ms")
