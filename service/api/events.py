@@ -15,7 +15,6 @@ from flask import Response, request
 from service.api.documentation import content, reading
 from service.api.job_requests import get_owned_job
 from service.context import Service, current_service
-from service.operation import logs
 from service.problems import invalid
 from service.schemas.search import EventQuery
 from service.store import Event
@@ -59,7 +58,6 @@ def job(job_id: str, query: EventQuery) -> Response:
 def _stream(job_id: str, kind: str | None, query: EventQuery) -> Response:
     service = current_service()
     after = _last_event_id(query.after)
-    logs.about(job_id[:64])
     job = get_owned_job(service, job_id, kind)
 
     # After the last event a browser would connect again and again; only a 204 stops it.

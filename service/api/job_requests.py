@@ -80,8 +80,6 @@ def get_job(service: Service, job_id: str, kind: str | None = None) -> Job:
         UnknownJob: The sender has no such job.
         Problem: Too many requests wait already.
     """
-    # The log limits what a client can write into it.
-    logs.about(job_id[:64])
     job = get_owned_job(service, job_id, kind)
     seconds = preferred_wait()
     if not seconds or job.state.final:
@@ -93,6 +91,8 @@ def get_job(service: Service, job_id: str, kind: str | None = None) -> Job:
 
 def get_owned_job(service: Service, job_id: str, kind: str | None = None) -> Job:
     """Get a job of the sender at once; raises UnknownJob as `get_job`."""
+    # Cut, since the sender could otherwise fill the log by long ids.
+    logs.about(job_id[:64])
     job = service.store.jobs.get(job_id, owner())
     if kind is not None and job.kind != kind:
         raise UnknownJob(job_id)

@@ -8,7 +8,7 @@ from apiflask import APIBlueprint
 
 from service.admission.search import admit_search
 from service.api.documentation import Answers, reading, writing
-from service.api.job_requests import Accepted, accept, get_job, job_to_status
+from service.api.job_requests import Accepted, accept, get_job, get_owned_job, job_to_status
 from service.artifacts import MissingArtifact
 from service.context import current_service
 from service.problems import Problem
@@ -76,6 +76,7 @@ def show(job_id: str, detail: Detail) -> JobStatus:
 def cancel(job_id: str) -> JobStatus:
     """Cancel a search that has not ended."""
     service = current_service()
-    # Raises if the id is that of another kind of job.
-    get_job(service, job_id, "search")
+    # Raises if the id is that of another kind of job. At once, whatever the request prefers: a
+    # search that is to be cancelled must not run on while the answer waits for its end.
+    get_owned_job(service, job_id, "search")
     return job_to_status(service.store.jobs.cancel(job_id, owner()))

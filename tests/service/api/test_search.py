@@ -374,6 +374,14 @@ def test_cancelling(app: APIFlask, http: FlaskClient) -> None:
     assert service_of(app).store.jobs.get(where.rpartition("/")[2]).state == "cancelled"
 
 
+def test_cancelling_does_not_wait_for_the_end_of_the_search(http: FlaskClient) -> None:
+    job_url = http.post("/search", json=ASKED).headers["Location"]
+    start = time.monotonic()
+    answer = http.delete(job_url, headers={"Prefer": "wait=30"})
+    assert answer.json["state"] == "cancelled"
+    assert time.monotonic() - start < 15
+
+
 def test_what_is_done_cannot_be_cancelled(app: APIFlask, http: FlaskClient, problem: Any) -> None:
     store: Store = service_of(app).store
     job_id = http.post("/search", json=ASKED).json["id"]
