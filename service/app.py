@@ -28,13 +28,14 @@ from service.store import Store
 from spaces import __version__
 
 
-def create_app(settings: Settings) -> APIFlask:
+def create_app(settings: Settings, clock: Callable[[], float] | None = None) -> APIFlask:
     """Create the Flask application that serves the HTTP API and the page.
 
     The application accepts and reports jobs; an engine in another process runs them.
 
     Args:
         settings: Settings of the service.
+        clock: Returns seconds since 1970. None takes the clock of the job store's database.
 
     Raises:
         InvalidStore: The job store cannot be opened.
@@ -66,7 +67,7 @@ def create_app(settings: Settings) -> APIFlask:
         AUTO_SERVERS=False,
         SYNC_LOCAL_SPEC=False,
     )
-    service = _open_service(settings)
+    service = _open_service(settings, clock)
     app.extensions["pathfit"] = service
 
     # The order matters: the sender must be known before a write by cookie can be refused.
@@ -89,8 +90,8 @@ def create_app(settings: Settings) -> APIFlask:
     return app
 
 
-def _open_service(settings: Settings) -> Service:
-    store = Store(settings.store)
+def _open_service(settings: Settings, clock: Callable[[], float] | None) -> Service:
+    store = Store(settings.store, clock)
     try:
         artifacts = Artifacts(settings.artifacts_url)
         uploads = Uploads(store, artifacts, settings.data / "cache")
