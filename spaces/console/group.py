@@ -96,24 +96,36 @@ class Group(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # The options of the outermost group are parsed before any `invoke`.
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            raise _shorten(error, ctx) from error
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             ownership.check()
             return super().invoke(ctx)
         except PathfitError as error:
             raise OneLine(str(error)) from error
-        # A UsageError as well, but its text is the whole help.
-        except click.exceptions.NoArgsIsHelpError:
-            raise
         except click.UsageError as error:
-            path = error.ctx.command_path if error.ctx is not None else ctx.command_path
-            raise OneLine(f"{error.format_message()} (see {path} --help)") from error
+            raise _shorten(error, ctx) from error
         except ModuleNotFoundError as error:
             package = (error.name or "").partition(".")[0]
             # Any other missing module is a defect, whose traceback is needed.
             if package not in EXTRAS:
                 raise
             raise OneLine(str(MissingExtra(package, EXTRAS[package]))) from error
+
+
+def _shorten(error: click.UsageError, ctx: click.Context) -> click.ClickException:
+    """Return the error without the usage lines that click prints before it."""
+    # A UsageError as well, but its text is the whole help.
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    path = error.ctx.command_path if error.ctx is not None else ctx.command_path
+    return OneLine(f"{error.format_message()} (see {path} --help)")
 
 
 def _load_plugins(ctx: click.Context, parameter: click.Parameter, paths: tuple[str, ...]) -> None:

@@ -91,6 +91,27 @@ def test_unknown_name_is_answered_with_a_near_miss(
     assert "did you mean" in result.output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("list", "strategi", "--json"), "unknown kind 'strategi'"),
+        (("list", "nothing", "evolution", "--json"), "unknown kind 'nothing'"),
+        (("list", "strategy", "nothing", "--json"), "unknown strategy 'nothing'"),
+        (("list", "strategy", "evolution", "extra"), "unexpected extra argument (extra)"),
+        (("list", "--kind"), "No such option '--kind'"),
+        (("--plugin", "missing.py", "list"), "File 'missing.py' does not exist"),
+        (("--plugin", ".", "list"), "File '.' is a directory"),
+        (("--plugin",), "'--plugin' requires an argument"),
+        (("--strategy", "list"), "No such option '--strategy'"),
+    ],
+)
+def test_wrong_input_is_answered_in_one_line(arguments: tuple[str, ...], message: str) -> None:
+    result = CliRunner().invoke(main, arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_file_plug_in_is_listed_with_its_path(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
