@@ -54,9 +54,10 @@ def quickstart(
 
     from rich.console import Console
 
+    from oneshot.search.result import read_result
     from service.quickstart.picture import draw_front
     from service.quickstart.stages import Paths, stages
-    from service.quickstart.summary import print_summary
+    from service.quickstart.summary import figures, print_summary
     from service.quickstart.workspace import FULL, SMALLEST, Stage, Workspace
 
     require_extras()
@@ -87,7 +88,7 @@ def quickstart(
     picture = output / "front.svg"
     # A second run without any work keeps the picture of the first one.
     if not picture.exists() or picture.stat().st_mtime < paths.measured.stat().st_mtime:
-        draw_front(paths, picture)
+        draw_front(read_result(paths.result("found")), figures(paths), picture)
     console.print(f"picture: {picture}")
     console.print(f"{time.monotonic() - start:.0f} s")
     if serve:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from oneshot.search.result import read_result
-from service.quickstart.stages import Paths
-from service.quickstart.summary import NetworkFigures, figures
+from service.quickstart.summary import NetworkFigures
 from spaces.files import replacing
 
 if TYPE_CHECKING:
@@ -24,7 +23,11 @@ _COLOURS = {"found": _ACCENT, "random": "#2f6f9f"}
 _MARKERS = {"found": "*", "random": "X"}
 
 
-def draw_front(paths: Paths, path: Path) -> None:
+# Height of a picture whose points all have the same cross-entropy, in nats.
+_SMALLEST_SPAN = 0.01
+
+
+def draw_front(result: SearchResult, networks: Mapping[str, NetworkFigures], path: Path) -> None:
     """Write the front of the quickstart's search as an SVG.
 
     Shows every candidate by its estimated latency (ms) and predicted cross-entropy (nats), the
@@ -32,7 +35,8 @@ def draw_front(paths: Paths, path: Path) -> None:
     measured at the table's clock, joined to the estimate by a line.
 
     Args:
-        paths: Files of a quickstart whose stages are done.
+        result: Result of the quickstart's search.
+        networks: Network, found or random, -> its figures.
         path: File to write; its folder exists.
 
     Raises:
@@ -42,12 +46,12 @@ def draw_front(paths: Paths, path: Path) -> None:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    result = read_result(paths.result("found"))
     figure = Figure(figsize=(7.2, 4.2), layout="constrained")
     FigureCanvasSVG(figure)
     axes = figure.subplots()
     _draw_candidates(axes, result)
-    _draw_networks(axes, figures(paths))
+    _draw_networks(axes, networks)
+    _limit_cross_entropies(axes, result, networks)
 
     axes.set_xlabel("latency (ms)")
     axes.set_ylabel("predicted cross-entropy (nats, lower is better)")
@@ -80,13 +84,8 @@ def _draw_candidates(axes: Axes, result: SearchResult) -> None:
     limit = result.constraints[0]["maximum"]
     axes.axvline(limit, color=_INK, ls="--", lw=1, label=f"limit {limit:.3g} ms")
 
-    # A few bad candidates would squeeze the others into a line.
-    low = float(cross_entropies.min())
-    high = float(np.quantile(cross_entropies, 0.97))
-    axes.set_ylim(low - 0.08 * (high - low), high + 0.25 * (high - low))
 
-
-def _draw_networks(axes: Axes, networks: dict[str, NetworkFigures]) -> None:
+def _draw_networks(axes: Axes, networks: Mapping[str, NetworkFigures]) -> None:
     for name, network in networks.items():
         quality = network.predicted_cross_entropy
         measured = network.normalised_ms
@@ -101,3 +100,16 @@ def _draw_networks(axes: Axes, networks: dict[str, NetworkFigures]) -> None:
             mec="white",
             label=f"{name}: {measured:.2f} ms measured, {top1:.1f}% test top-1",
         )
+
+
+def _limit_cross_entropies(
+    axes: Axes, result: SearchResult, networks: Mapping[str, NetworkFigures]
+) -> None:
+    """Show all networks and nearly all candidates, with space for the legend above them."""
+    delivered = [network.predicted_cross_entropy for network in networks.values()]
+    # A few bad candidates would squeeze the others into a line.
+    low = min(float(np.min(-result.scores)), *delivered)
+    high = max(float(np.quantile(-result.scores, 0.97)), *delivered)
+    # One candidate alone, or several with the same score, have no span of their own.
+    span = max(high - low, _SMALLEST_SPAN)
+    axes.set_ylim(low - 0.08 * span, high + 0.25 * span)
