@@ -100,7 +100,7 @@ class Tokens:
                 raise InvalidToken("expires: a token must expire in the future")
             if _find_active(session, TokenRow.name == name) is not None:
                 raise InvalidToken(
-                    f"there is a token {name!r} already; revoke it, or choose another name"
+                    f"there is a token {name!r} already; revoke it, or use another name"
                 )
             row = TokenRow(id=identity, name=name, digest=digest, quota=quota)
             row.created = now
