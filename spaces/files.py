@@ -21,8 +21,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         InvalidFile: The folder cannot be written to, or `path` is itself a folder.
     """
     path = Path(path)
-    if path.is_dir():
-        raise InvalidFile(f"cannot write {path}: it is a folder")
+    _refuse_folder(path)
     try:
         # The temporary file is in the same folder: replacing works within a file system only.
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,6 +41,59 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable_file(path: str | Path) -> None:
+    """Check that a file could be written or replaced, before the work that it is to hold.
+
+    Nothing remains on the disk, and no folder is made.
+
+    Args:
+        path: File to write. Neither it nor its folder need exist.
+
+    Raises:
+        InvalidFile: The file cannot be written; path and reason are named.
+    """
+    path = Path(path)
+    _refuse_folder(path)
+    _try_writing(path, path.parent, path.name)
+
+
+def check_writable_folder(path: str | Path) -> None:
+    """Check that files could be written to a folder, before the work that they are to hold.
+
+    Nothing remains on the disk, and no folder is made.
+
+    Args:
+        path: Folder. It need not exist.
+
+    Raises:
+        InvalidFile: The folder cannot be made or written to; path and reason are named.
+    """
+    _try_writing(Path(path), Path(path), "")
+
+
+def _refuse_folder(path: Path) -> None:
+    try:
+        is_folder = path.is_dir()
+    except OSError as error:
+        # The name is too long, for instance.
+        raise InvalidFile(f"cannot write {path}: {error.strerror}") from error
+    if is_folder:
+        raise InvalidFile(f"cannot write {path}: it is a folder")
+
+
+def _try_writing(path: Path, folder: Path, name: str) -> None:
+    """Write a temporary file to the nearest folder that exists, as `replacing` would."""
+    # Not Path.exists, which raises where a name is too long.
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    try:
+        # A real file: permissions alone do not show a file system that is read-only, or full.
+        with tempfile.NamedTemporaryFile(prefix=f".{name}.", suffix=".part", dir=folder):
+            pass
+    except OSError as error:
+        raise InvalidFile(f"cannot write {path}: {error.strerror}") from error
 
 
 def write_text(path: str | Path, text: str) -> None:

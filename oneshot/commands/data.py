@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_FILE
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
@@ -75,7 +76,7 @@ LARGE = 224
 )
 @click.option(
     "--plot",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     default=None,
     help="PNG file for a sheet of augmented images.",
 )

@@ -10,6 +10,7 @@ import click
 from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
 from oneshot.commands.options import FILE, SEED
 from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_FOLDER
 
 if TYPE_CHECKING:
     from oneshot.search.result import SearchResult
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=OUTPUT_FOLDER,
     required=True,
     help="Folder for the files.",
 )

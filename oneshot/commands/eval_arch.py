@@ -11,6 +11,7 @@ import click
 from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
 from oneshot.commands.options import FILE
 from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_LINES
 
 if TYPE_CHECKING:
     from spaces.space import SearchSpace
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_LINES,
     default=None,
     help="File for the evaluations, JSON lines.",
 )

@@ -10,6 +10,7 @@ import click
 from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
 from oneshot.commands.options import FILE, POSITIVE, SEED
 from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_LINES
 
 
 @click.command(
@@ -38,7 +39,7 @@ from spaces.console.group import example
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_LINES,
     required=True,
     help="File for the evaluations, JSON lines.",
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_FILE
 
 
 @click.command(
@@ -31,7 +32,7 @@ from spaces.console.group import example
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     required=True,
     help="ONNX file to write.",
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from spaces.console.group import command_line
+from spaces.console.outputs import OUTPUT_FOLDER
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
@@ -169,7 +170,7 @@ RUN = [
     click.option(
         "-o",
         "--output",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=OUTPUT_FOLDER,
         required=True,
         help="Folder of the run.",
     ),

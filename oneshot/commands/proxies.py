@@ -9,6 +9,7 @@ import click
 
 from oneshot.commands.options import DATA, FILE, POSITIVE, SEED, Command, load_data, set_threads
 from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_LINES
 
 if TYPE_CHECKING:
     from spaces.space import Codes, SearchSpace
@@ -85,7 +86,7 @@ def _data_options(command: Command) -> Command:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_LINES,
     required=True,
     help="File for the proxies, JSON lines.",
 )

@@ -12,6 +12,7 @@ import click
 from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
 from oneshot.commands.options import SEED, name_and_value
 from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_FILE, OUTPUT_FOLDER
 from tables.metrics import MARGIN
 
 if TYPE_CHECKING:
@@ -92,13 +93,13 @@ _CHUNK = 25
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the search.")
 @click.option(
     "--plot",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     default=None,
     help="PNG file for a plot of the search.",
 )
 @click.option(
     "--export-each",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=OUTPUT_FOLDER,
     default=None,
     help="Folder for the best architecture after every generation.",
 )
@@ -114,7 +115,7 @@ _CHUNK = 25
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     required=True,
     help="JSON file for the result.",
 )

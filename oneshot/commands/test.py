@@ -10,6 +10,7 @@ import click
 
 from oneshot.commands.options import DATA, POSITIVE, set_threads
 from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_FILE
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,7 +45,7 @@ def _data_options(command: Any) -> Any:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     default=None,
     help="JSON file for the report.",
 )

@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from predictor.bench.published import PUBLISHED
+from spaces.errors import InvalidParameter
 from spaces.files import replacing
+
+
+def check_plot(path: Path) -> None:
+    """Raise InvalidParameter unless the suffix of a plot's path names a format of pictures."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    formats = FigureCanvasBase.get_supported_filetypes()
+    if _format_of(path).lower() not in formats:
+        raise InvalidParameter(f"--plot {path}: choose a name that ends in {', '.join(formats)}")
 
 
 def tau_plot(path: Path, rows: Sequence[Mapping[str, Any]], benchmark: str) -> None:
@@ -50,4 +60,8 @@ def tau_plot(path: Path, rows: Sequence[Mapping[str, Any]], benchmark: str) -> N
     axes.minorticks_off()
     axes.legend(fontsize="small")
     with replacing(path) as temporary:
-        figure.savefig(temporary, format=path.suffix.removeprefix(".") or "png")
+        figure.savefig(temporary, format=_format_of(path))
+
+
+def _format_of(path: Path) -> str:
+    return path.suffix.removeprefix(".") or "png"

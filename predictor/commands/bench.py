@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from predictor.commands.options import FILE, OUTPUT, load_source
+from predictor.commands.options import FILE, load_source
 from predictor.encoders.registry import ENCODERS
 from predictor.metrics import FIGURES
 from predictor.registry import DEFAULT, available
 from spaces.console.group import command_line, example
+from spaces.console.outputs import OUTPUT_FILE, OUTPUT_LINES
 
 if TYPE_CHECKING:
     from predictor.bench.comparison import Comparison
@@ -112,12 +113,12 @@ def _parse_counts(ctx: click.Context, parameter: click.Parameter, text: str) -> 
 )
 @click.option(
     "--journal",
-    type=OUTPUT,
+    type=OUTPUT_LINES,
     default=None,
     help="File of all trials; those that it contains are not repeated.",
 )
-@click.option("--plot", type=OUTPUT, default=None, help="File of a plot of Kendall's tau.")
-@click.option("-o", "--output", type=OUTPUT, default=None, help="File of all figures (JSON).")
+@click.option("--plot", type=OUTPUT_FILE, default=None, help="File of a plot of Kendall's tau.")
+@click.option("-o", "--output", type=OUTPUT_FILE, default=None, help="File of all figures (JSON).")
 def bench(
     name: str,
     data: Path | None,
@@ -140,10 +141,13 @@ def bench(
     the deviation of a figure, such as Kendall's tau, over seeds.
     """
     from predictor.bench.comparison import Comparison, ComparisonSettings
+    from predictor.bench.plot import check_plot, tau_plot
     from spaces.console.progress import Bar
     from spaces.files import write_text
     from tables.benchmarks.registry import benchmark as load_benchmark
 
+    if plot is not None:
+        check_plot(plot)
     benchmark = load_benchmark(name, data)
     click.echo(f"benchmark: {benchmark.source}")
     settings = ComparisonSettings(
@@ -167,8 +171,6 @@ def bench(
     for figure in figures:
         _print_table(rows, figure, name, counts, _title(comparison, figure))
     if plot is not None:
-        from predictor.bench.plot import tau_plot
-
         tau_plot(plot, rows, name)
         click.echo(f"wrote {plot}")
     if output is not None:

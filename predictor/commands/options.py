@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from predictor.ensemble.predictor import GraphPredictor
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-OUTPUT = click.Path(dir_okay=False, path_type=Path)
 KINDS = click.Choice(available())
 SEED = click.IntRange(0, 2**32 - 1)
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from predictor.commands.options import FILE, KINDS, OUTPUT, load_source
+from predictor.commands.options import FILE, KINDS, load_source
 from predictor.registry import DEFAULT
 from spaces.console.group import command_line, example
+from spaces.console.outputs import OUTPUT_FILE
 
 if TYPE_CHECKING:
     from predictor.training import PredictorTraining
@@ -77,9 +78,9 @@ if TYPE_CHECKING:
     default=None,
     help="Graph predictor of another space whose weights one of its kind begins with.",
 )
-@click.option("--report", type=OUTPUT, default=None, help="File of the figures (JSON).")
+@click.option("--report", type=OUTPUT_FILE, default=None, help="File of the figures (JSON).")
 @click.option(
-    "-o", "--output", type=OUTPUT, required=True, help="File of the predictor (safetensors)."
+    "-o", "--output", type=OUTPUT_FILE, required=True, help="File of the predictor (safetensors)."
 )
 def train(
     data: Path,

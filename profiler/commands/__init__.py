@@ -10,6 +10,7 @@ from profiler.commands.build import build
 from profiler.commands.parameters import PRECISIONS, SEED
 from profiler.commands.validate import validate
 from spaces.console.group import Group, example
+from spaces.console.outputs import OUTPUT_FILE
 
 
 @click.group(cls=Group)
@@ -63,7 +64,7 @@ main.add_command(build)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     default=None,
     help="File to write the JSON to.",
 )
@@ -128,7 +129,7 @@ main.add_command(validate)
 @click.argument("table")
 @click.option(
     "--plot",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     default=None,
     help="PNG file to write a picture to.",
 )

@@ -12,6 +12,7 @@ import click
 from profiler.commands.parameters import PRECISIONS, SEED, ListOf, default_name, seconds
 from profiler.instruments.allocator import condition
 from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_FILE
 from tables.metrics import MARGIN
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ _NOISY = 0.06
 )
 @click.option("--name", default=None, help="Name of the table.  [default: the file's name]")
 @click.option("--upload", "url", default=None, help="Address of a service to upload the tables to.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
+@click.option("-o", "--output", type=OUTPUT_FILE, default=None)
 def build(
     device_name: str,
     backend: str,
@@ -113,6 +114,7 @@ def build(
     if cores is not None:
         pin(cores)
     from profiler.instruments.devices import find
+    from spaces.files import check_writable_file
     from spaces.registry import get
 
     device = find(device_name)
@@ -129,10 +131,13 @@ def build(
         suffix += f"-{precision}" if len(precisions) > 1 else ""
         plans.append(_Plan(space, device, backend, batch, precision, threads, suffix))
 
-    # All backends first: conditions that cannot be met are an error before anything is measured.
+    # All files and backends first: one that cannot be written, or conditions that cannot be met,
+    # are an error before anything is measured.
+    paths = [plan.path(output) for plan in plans]
+    for path in paths:
+        check_writable_file(path)
     runtimes = [plan.backend(seed) for plan in plans]
-    for plan, runtime in zip(plans, runtimes, strict=True):
-        path = plan.path(output)
+    for plan, runtime, path in zip(plans, runtimes, paths, strict=True):
         table_name = f"{name}{plan.suffix}" if name else path.stem
         table = plan.measure(runtime, budget_s, seed, table_name)
         table.save(path)

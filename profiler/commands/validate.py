@@ -9,6 +9,7 @@ import click
 
 from profiler.commands.parameters import SEED
 from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_FILE
 
 if TYPE_CHECKING:
     from profiler.validation import Accuracy, Validation
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     default=None,
     help="File to write the results to, as JSON.",
 )

@@ -9,10 +9,11 @@ import click
 
 from service.commands.options import artifact_options, open_store_and_artifacts
 from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_FILE
 
 
 @click.command(epilog=example("python -m service backup monday.tar.gz --data runs/service"))
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=OUTPUT_FILE)
 @artifact_options
 def backup(file: Path, data: Path, database: str | None, artifacts: str | None) -> None:
     """Write jobs and artifacts to one archive, whether the service runs or not.

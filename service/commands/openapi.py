@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_FILE
 
 
 @click.command(epilog=example("python -m service openapi -o docs/openapi.json"))
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     default=None,
     help="File of the document.  [default: print it]",
 )

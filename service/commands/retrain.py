@@ -11,6 +11,7 @@ import click
 from service.commands.assignments import parse_assignments
 from service.commands.connection import with_client
 from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_FILE
 
 if TYPE_CHECKING:
     from service.client import Client, JobHandle
@@ -73,7 +74,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     default=None,
     help="File of the weights.",
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_FOLDER
 
 if TYPE_CHECKING:
     from service.quickstart.stages import Paths
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=OUTPUT_FOLDER,
     default=Path("runs/quickstart"),
     show_default=True,
     help="Folder of everything that is written.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from spaces.console.group import Group, example
+from spaces.console.outputs import OUTPUT_FILE
 
 if TYPE_CHECKING:
     from spaces.architecture import Architecture
@@ -160,12 +161,12 @@ def count(source: str) -> None:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False),
+    type=OUTPUT_FILE,
     default=None,
     help="File to write.  [default: standard output]",
 )
 def convert(
-    source: str, before: str | None, after: str, space: str | None, output: str | None
+    source: str, before: str | None, after: str, space: str | None, output: Path | None
 ) -> None:
     """Convert an architecture between the formats of the field's systems.
 
@@ -183,8 +184,8 @@ def convert(
     write_text(output, text.rstrip("\n") + "\n")
     click.echo(f"wrote {output}")
     # A net.config does not state the resolution.
-    if after == "ofa" and output.endswith("net.config"):
-        run_config = output.removesuffix("net.config") + "run.config"
+    if after == "ofa" and output.name.endswith("net.config"):
+        run_config = output.with_name(output.name.removesuffix("net.config") + "run.config")
         write_text(run_config, formats.write_run_config(architecture) + "\n")
         click.echo(f"wrote {run_config}")
 
@@ -203,7 +204,7 @@ def formats_() -> None:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False),
+    type=OUTPUT_FILE,
     required=True,
     help="Picture: svg, png or pdf.",
 )
@@ -213,7 +214,7 @@ def formats_() -> None:
     help="[default: graphviz where it is installed]",
 )
 @click.option("--space", "space", default=None, help="Space, where the format does not name it.")
-def draw(source: str, output: str, engine: str | None, space: str | None) -> None:
+def draw(source: str, output: Path, engine: str | None, space: str | None) -> None:
     """Draw an architecture: its operations, widths and strides.
 
     ARCH is a file in any format that can be detected, or the name of a published network.

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_FILE
 
 
 @click.command(
@@ -46,7 +47,7 @@ from spaces.console.group import example
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OUTPUT_FILE,
     default=None,
     help="File to write the results to, as evaluations.",
 )

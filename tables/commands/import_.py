@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from spaces.console.group import command_line, example
+from spaces.console.outputs import OUTPUT_FILE
 
 BENCHMARKS = ("nasbench201", "nasbench101", "nasbench-macro", "hw-nas-bench")
 
@@ -56,7 +57,7 @@ BENCHMARKS = ("nasbench201", "nasbench101", "nasbench-macro", "hw-nas-bench")
 )
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--name", default=None, help="Name of the table.  [default: the file's name]")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), default=None)
+@click.option("-o", "--output", type=OUTPUT_FILE, default=None)
 def import_(
     files: tuple[Path, ...],
     space_name: str | None,
@@ -88,12 +89,14 @@ def import_(
 
 def _benchmark(files: tuple[Path, ...], name: str, output: Path | None) -> None:
     from spaces.console.progress import Bar
+    from spaces.files import check_writable_file
     from tables.benchmarks.importing import import_benchmark
     from tables.benchmarks.registry import DEFAULT_FOLDER
 
     if len(files) > 1:
         raise click.UsageError(f"a benchmark is imported from one file, not from {len(files)}")
     path = output or DEFAULT_FOLDER / f"{name}.npz"
+    check_writable_file(path)
     with Bar(f"reading {files[0].name}") as bar:
         records = import_benchmark(
             name, files[0], path, command=command_line(), progress=bar.update
@@ -115,6 +118,7 @@ def _lookup_table(
     name: str | None,
     **conditions: Any,
 ) -> None:
+    from spaces.files import check_writable_file
     from spaces.registry import get
     from tables.importing.importer import import_table
     from tables.store import DEFAULT_FOLDER
@@ -123,6 +127,7 @@ def _lookup_table(
     if folders:
         raise click.UsageError(f"{folders[0]} is a folder; a lookup table is imported from files")
     path = output or DEFAULT_FOLDER / f"{files[0].stem}.json"
+    check_writable_file(path)
     space = get(space_name)
     imported = import_table(
         files,
