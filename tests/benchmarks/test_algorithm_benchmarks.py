@@ -60,7 +60,7 @@ class Linear:
         return {"kind": "linear"}
 
 
-def test_both_strategies_get_as_many_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_strategies_get_the_same_number_of_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     """On all 15625 cells: both find the best one within the limit."""
     benchmark = script("proxyless_search", monkeypatch)
     space = spaces.get("nasbench201")
@@ -77,7 +77,7 @@ def test_both_strategies_get_as_many_scores(monkeypatch: pytest.MonkeyPatch) -> 
     assert found["evolution"]["best"] <= best + 1e-9
 
 
-def test_searches_of_another_kind_are_not_mixed(
+def test_searches_of_different_kinds_are_not_mixed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     benchmark = script("proxyless_search", monkeypatch)
@@ -92,7 +92,7 @@ def test_searches_of_another_kind_are_not_mixed(
     assert "write SPACE=FILE" in wrong.output
 
 
-def test_cells_are_told_with_their_place_among_all(
+def test_cells_are_reported_with_their_rank_among_all(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     benchmark = script("oneshot_nasbench201", monkeypatch)
@@ -118,7 +118,7 @@ def test_cells_are_told_with_their_place_among_all(
     )
 
 
-def test_a_sub_network_is_tested_with_the_supernets_weights(
+def test_a_sub_network_is_tested_with_the_weights_of_the_supernet(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     benchmark = script("oneshot_family", monkeypatch)

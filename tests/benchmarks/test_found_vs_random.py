@@ -22,7 +22,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("found_vs_random")
 
 
-def test_the_difference_is_told_in_standard_errors(script: ModuleType) -> None:
+def test_the_difference_is_reported_in_standard_errors(script: ModuleType) -> None:
     reports = {
         "found": [{"top1": value} for value in (44.0, 45.0, 46.0)],
         "random": [{"top1": value} for value in (41.0, 43.0, 42.0, 44.0)],
@@ -51,7 +51,7 @@ def test_random_networks_differ_and_use_the_limit(
     assert bench.random(10) == drawn
 
 
-def test_effort_multiplies_updates_alone(script: ModuleType) -> None:
+def test_effort_multiplies_only_the_updates(script: ModuleType) -> None:
     twice = script.SMOKE.times(2)
     assert twice.supernet == {**script.SMOKE.supernet, "steps": 2 * script.SMOKE.supernet["steps"]}
     assert twice.network == {**script.SMOKE.network, "steps": 2 * script.SMOKE.network["steps"]}

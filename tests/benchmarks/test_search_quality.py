@@ -25,7 +25,7 @@ def script(name: str) -> ModuleType:
     return module
 
 
-def test_regrets_are_to_the_best_under_each_constraint() -> None:
+def test_regret_is_relative_to_the_best_under_each_constraint() -> None:
     constrained = script("constrained_search")
     rng = np.random.default_rng(0)
     truth, latency = rng.random(400) * 100, rng.random(400)
@@ -55,7 +55,7 @@ def cells() -> Benchmark:
 
 
 @pytest.mark.parametrize("strategy", ["random", "aging"])
-def test_a_run_tells_the_best_of_what_was_asked_first(cells: Benchmark, strategy: str) -> None:
+def test_a_run_reports_the_best_of_its_first_evaluations(cells: Benchmark, strategy: str) -> None:
     efficiency = script("sample_efficiency")
     options = efficiency.strategies("gp", 10, 5, 0.5, 1000)[strategy]
     found = efficiency.one_run(cells, strategy, options, 3)
@@ -80,7 +80,7 @@ def test_every_strategy_is_planned_for_the_largest_budget() -> None:
 
 
 @pytest.mark.reference_data
-def test_a_stopped_benchmark_goes_on(reference_data: Path, tmp_path: Path) -> None:
+def test_a_stopped_benchmark_resumes(reference_data: Path, tmp_path: Path) -> None:
     efficiency = script("sample_efficiency")
     arguments = [
         "--seeds",

@@ -16,14 +16,14 @@ from service.schemas.jobs import PredictorOptions, RetrainOptions
     ("schema", "command", "own"),
     [(PredictorOptions, train, OF_PREDICTOR), (RetrainOptions, retrain, OF_RETRAIN)],
 )
-def test_every_option_of_the_api_is_one_of_the_command(
+def test_every_option_of_the_api_exists_in_the_command(
     schema: type[BaseModel], command: click.Command, own: tuple[str, ...]
 ) -> None:
     known = allowed(command, own)
     assert set(schema.model_fields) - set(known) == set()
 
 
-def test_options_go_by_what_is_typed() -> None:
+def test_options_are_parsed_by_their_type() -> None:
     given = {"train_fraction": 0.75, "train": 30, "refit": True, "encoder": None}
     assert to_arguments(train, given, OF_PREDICTOR) == [
         "--train-fraction=0.75",

@@ -55,7 +55,7 @@ def post(url: str, body: Any, headers: dict[str, str]) -> tuple[int, dict[str, s
     return found
 
 
-def test_every_network_that_is_returned_keeps_the_constraint(served: Any, world: Any) -> None:
+def test_every_returned_network_keeps_the_constraint(served: Any, world: Any) -> None:
     space = spaces.get(SPACE)
     table = LookupTable.read(world.tables / "made-up.json")
     model = table.cost_model(space)
@@ -89,7 +89,7 @@ def test_every_network_that_is_returned_keeps_the_constraint(served: Any, world:
     )
 
 
-def test_the_same_seed_gives_the_same_result_and_another_seed_another(served: Any) -> None:
+def test_results_depend_on_the_seed_alone(served: Any) -> None:
     options = {"generations": 4}
     first, again, other = (
         content(served.client.search(space=SPACE, options=options, seed=seed).wait(60))
@@ -115,7 +115,7 @@ def test_a_small_search_is_answered_while_the_client_waits(served: Any) -> None:
     served.client.request("DELETE", f"/search/{body['id']}")
 
 
-def test_cancelling_frees_the_worker_at_once_and_keeps_it(served: Any) -> None:
+def test_cancelling_frees_the_worker_at_once_without_ending_it(served: Any) -> None:
     workers = served.workers()
     handle = served.client.search(space=SPACE, options=ENDLESS)
     assert within(20, lambda: begun(handle))
@@ -138,7 +138,7 @@ def test_refusals_reach_the_client_as_sentences(served: Any) -> None:
         served.client.search(space=SPACE, options={"generations": 5}).wait(0.01)
 
 
-def test_what_is_no_http_is_a_problem_too(served: Any) -> None:
+def test_malformed_http_is_answered_by_a_problem(served: Any) -> None:
     host, _, port = served.url.removeprefix("http://").partition(":")
     for sent, status in (
         (b"NONSENSE\r\n\r\n", b"400"),
@@ -154,7 +154,7 @@ def test_what_is_no_http_is_a_problem_too(served: Any) -> None:
 
 
 @pytest.mark.slow
-def test_twenty_searches_of_eight_clients_all_end_done_once(served: Any) -> None:
+def test_twenty_searches_of_eight_clients_are_each_done_once(served: Any) -> None:
     found: dict[int, Any] = {}
     todo = list(range(20))
 
@@ -181,7 +181,7 @@ def test_twenty_searches_of_eight_clients_all_end_done_once(served: Any) -> None
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_replaced_and_the_result_is_the_same(served: Any) -> None:
+def test_a_killed_worker_is_replaced_without_changing_the_result(served: Any) -> None:
     undisturbed = served.client.search(space=SPACE, options=LONG, seed=5).wait(60)
     handle = served.client.search(space=SPACE, options=LONG, seed=5)
     assert within(20, lambda: begun(handle))
@@ -208,9 +208,7 @@ def test_a_search_that_kills_its_workers_fails_with_the_reason(served: Any) -> N
 
 
 @pytest.mark.slow
-def test_what_a_killed_supervisor_leaves_ends_by_itself_and_its_jobs_go_on_at_the_next_start(
-    start: Any, tmp_path: Path
-) -> None:
+def test_jobs_of_a_killed_supervisor_resume_at_the_next_start(start: Any, tmp_path: Path) -> None:
     service = start(tmp_path)
     undisturbed = service.client.search(space=SPACE, options=LONG, seed=9).wait(120)
     running = service.client.search(space=SPACE, options=LONG, seed=9)
@@ -237,7 +235,7 @@ def test_what_a_killed_supervisor_leaves_ends_by_itself_and_its_jobs_go_on_at_th
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_takes_less_than_five_seconds_and_leaves_nothing_running(
+def test_stopping_takes_less_than_five_seconds_and_ends_every_process(
     start: Any, tmp_path: Path, number: signal.Signals
 ) -> None:
     service = start(tmp_path)
@@ -277,7 +275,7 @@ def test_a_second_service_on_the_folder_is_refused(served: Any, world: Any) -> N
     served.client.wait_until_ready(1)
 
 
-def test_the_web_process_keeps_torch_and_ray_out(served: Any) -> None:
+def test_the_web_process_does_not_load_torch_or_ray(served: Any) -> None:
     for part, libraries in (
         ("service.server", ("libtorch", "_raylet")),
         ("service.engine", ("libtorch",)),

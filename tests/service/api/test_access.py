@@ -48,7 +48,7 @@ def public(world: Any, tmp_path: Path) -> Iterator[APIFlask]:
     service_of(app).stop()
 
 
-def test_once_a_token_was_made_every_request_needs_one(
+def test_every_request_needs_a_token_once_one_exists(
     app: APIFlask, http: FlaskClient, problem: Any
 ) -> None:
     assert http.get("/search").status_code == 200
@@ -62,7 +62,7 @@ def test_once_a_token_was_made_every_request_needs_one(
     assert http.get("/nowhere").status_code == 404
 
 
-def test_revoking_the_last_token_opens_nothing(
+def test_revoking_the_last_token_keeps_the_service_closed(
     app: APIFlask, http: FlaskClient, problem: Any
 ) -> None:
     store = service_of(app).store
@@ -77,7 +77,7 @@ def test_revoking_the_last_token_opens_nothing(
     "header",
     ["Bearer", "Bearer x", "Basic YTpi", "pathfit_x", "Bearer pathfit_" + "a" * 60, "\xe9"],
 )
-def test_a_token_that_is_none_is_refused_even_where_none_is_needed(
+def test_malformed_tokens_are_refused_even_if_none_is_needed(
     http: FlaskClient, problem: Any, header: str
 ) -> None:
     problem(
@@ -97,7 +97,7 @@ def test_an_expired_token_is_refused(world: Any, tmp_path: Path) -> None:
     service_of(app).stop()
 
 
-def test_others_jobs_are_not_there(
+def test_jobs_of_other_owners_are_not_found(
     app: APIFlask, http: FlaskClient, problem: Any, tokens: tuple[str, str]
 ) -> None:
     mine, others = map(bearer, tokens)
@@ -118,7 +118,7 @@ def test_others_jobs_are_not_there(
     assert http.delete(f"/search/{job_id}", headers=mine).json["state"] == "cancelled"
 
 
-def test_a_token_may_have_so_many_unfinished_jobs(
+def test_a_token_is_limited_to_its_quota_of_unfinished_jobs(
     app: APIFlask, http: FlaskClient, problem: Any, tokens: tuple[str, str]
 ) -> None:
     first = http.post("/search", json=ASKED, headers=bearer(tokens[0])).json["id"]
@@ -131,7 +131,7 @@ def test_a_token_may_have_so_many_unfinished_jobs(
     assert http.post("/search", json=ASKED, headers=bearer(tokens[0])).status_code == 202
 
 
-def test_all_together_may_have_so_many_unfinished_jobs(
+def test_unfinished_jobs_of_all_owners_are_limited(
     world: Any, tmp_path: Path, problem: Any
 ) -> None:
     app = create_app(Settings(tmp_path, (world.tables,), (world.predictors,), max_unfinished=1))
@@ -141,7 +141,9 @@ def test_all_together_may_have_so_many_unfinished_jobs(
     service_of(app).stop()
 
 
-def test_a_key_is_one_tokens_own(http: FlaskClient, tokens: tuple[str, str]) -> None:
+def test_idempotency_keys_of_different_tokens_are_independent(
+    http: FlaskClient, tokens: tuple[str, str]
+) -> None:
     ids = [
         http.post("/search", json=ASKED, headers={**bearer(token), "Idempotency-Key": "k"}).json[
             "id"
@@ -178,7 +180,7 @@ def test_a_browser_exchanges_its_token_once(
     problem(http.get("/session"), 401, "unauthorized", "Authorization")
 
 
-def test_a_stolen_cookie_is_worth_nothing_once_the_token_is_revoked(
+def test_revoking_a_token_ends_its_browser_sessions(
     app: APIFlask, http: FlaskClient, tokens: tuple[str, str]
 ) -> None:
     http.post("/session", json={"token": tokens[0]})
@@ -198,7 +200,7 @@ def test_a_stolen_cookie_is_worth_nothing_once_the_token_is_revoked(
         ({"Sec-Fetch-Site": "same-site"}, "Sec-Fetch-Site"),
     ],
 )
-def test_pages_of_other_sites_change_nothing_also_without_tokens(
+def test_pages_of_other_sites_are_refused_even_without_tokens(
     app: APIFlask, http: FlaskClient, problem: Any, headers: dict[str, str], field: str
 ) -> None:
     problem(http.post("/search", json=ASKED, headers=headers), 403, "foreign-origin", field)
@@ -208,7 +210,9 @@ def test_pages_of_other_sites_change_nothing_also_without_tokens(
 @pytest.mark.parametrize(
     "headers", [{"Origin": "http://localhost"}, {"Sec-Fetch-Site": "same-origin"}, {}]
 )
-def test_own_pages_and_programs_may_ask(http: FlaskClient, headers: dict[str, str]) -> None:
+def test_the_page_and_programs_may_send_requests(
+    http: FlaskClient, headers: dict[str, str]
+) -> None:
     assert http.post("/search", json=ASKED, headers=headers).status_code == 202
 
 
@@ -223,7 +227,7 @@ def test_other_hosts_are_refused(http: FlaskClient, host: str) -> None:
     assert answer.content_type == "application/problem+json"
 
 
-def test_beyond_loopback_everything_needs_a_token(public: APIFlask) -> None:
+def test_exposed_services_always_need_a_token(public: APIFlask) -> None:
     http = public.test_client()
     name = {"Host": "nas.example"}
     for path in ("/search", "/metrics", "/tables", "/jobs"):
@@ -236,7 +240,7 @@ def test_beyond_loopback_everything_needs_a_token(public: APIFlask) -> None:
     )
 
 
-def test_behind_a_proxy_cookies_are_for_tls_alone(public: APIFlask) -> None:
+def test_cookies_after_a_tls_proxy_are_secure(public: APIFlask) -> None:
     secret = service_of(public).store.tokens.create("ada")
     through = {"Host": "nas.example", "X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
     answer = public.test_client().post("/session", json={"token": secret}, headers=through)
@@ -259,7 +263,7 @@ def test_unsafe_settings_are_refused(parts: dict[str, Any], said: str) -> None:
         Settings(**parts)
 
 
-def test_tls_or_a_proxy_makes_another_address_possible() -> None:
+def test_other_addresses_are_allowed_with_tls_or_a_proxy() -> None:
     for safe in ({"certificate": Path("c.pem"), "key": Path("k.pem")}, {"behind_proxy": True}):
         assert Settings(host="192.0.2.1", **safe).exposed
     assert "192.0.2.1" in Settings(host="192.0.2.1", behind_proxy=True).hosts
@@ -269,7 +273,7 @@ def test_tls_or_a_proxy_makes_another_address_possible() -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/search", "/nowhere", "/openapi.json"])
-def test_browsers_are_told_to_run_nothing(http: FlaskClient, path: str) -> None:
+def test_answers_have_restrictive_security_headers(http: FlaskClient, path: str) -> None:
     headers = http.get(path).headers
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -278,7 +282,7 @@ def test_browsers_are_told_to_run_nothing(http: FlaskClient, path: str) -> None:
     assert "no-store" in headers["Cache-Control"]
 
 
-def test_logs_tell_request_job_and_token(
+def test_logs_contain_request_job_and_token(
     app: APIFlask, http: FlaskClient, tmp_path: Path, tokens: tuple[str, str]
 ) -> None:
     handler = logs.to_file(tmp_path / "logs", "web")

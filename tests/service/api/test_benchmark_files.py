@@ -33,7 +33,7 @@ def write(folder: Path, shift: float = 0.0) -> Path:
     return path
 
 
-def test_its_files_are_stored_and_checked(
+def test_benchmark_files_are_pinned_and_checked(
     app: APIFlask, http: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = tmp_path / "first"

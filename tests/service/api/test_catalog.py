@@ -48,7 +48,7 @@ def evaluations(count: int, name: str = "measured") -> dict[str, Any]:
 # What there is
 
 
-def test_what_there_is(http: FlaskClient) -> None:
+def test_lists_contain_every_kind_of_entry(http: FlaskClient) -> None:
     known = {
         name: {item["name"]: item for item in http.get(f"/{name}").json["items"]} for name in LISTS
     }
@@ -78,7 +78,7 @@ LISTS = (
 )
 
 
-def test_a_space_tells_its_choices_and_bounds(http: FlaskClient, problem: Any) -> None:
+def test_a_space_is_served_with_its_choices_and_bounds(http: FlaskClient, problem: Any) -> None:
     space = spaces.get(SPACE)
     told = http.get(f"/spaces/{SPACE}").json
     assert list(told["choices"]) == [choice.key for choice in space.choices]
@@ -93,7 +93,7 @@ def test_a_space_tells_its_choices_and_bounds(http: FlaskClient, problem: Any) -
     assert SPACE in problem(http.get("/spaces/sops"), 404, "unknown-space", "name")["known"]
 
 
-def test_bounds_are_those_of_every_network(http: FlaskClient, world: Any, problem: Any) -> None:
+def test_bounds_equal_those_over_all_networks(http: FlaskClient, world: Any, problem: Any) -> None:
     told = http.get(f"/tables/made-up/bounds?space={SPACE}").json
     model = LookupTable.read(world.tables / "made-up.json").cost_model(spaces.get(SPACE))
     every = model.estimate(np.concatenate(list(spaces.get(SPACE).enumerate_codes())))
@@ -112,7 +112,9 @@ def test_bounds_are_those_of_every_network(http: FlaskClient, world: Any, proble
     problem(http.get("/tables/made-up/bounds"), 422, "invalid-value", "space")
 
 
-def test_trained_supernets_are_listed_and_guide(world: Any, tmp_path: Path, problem: Any) -> None:
+def test_trained_supernets_are_listed_and_guide_searches(
+    world: Any, tmp_path: Path, problem: Any
+) -> None:
     runs = {
         "done": ("supernet", True),
         "unfinished": ("supernet", False),
@@ -173,7 +175,7 @@ def test_the_space_of_a_supernet_can_be_searched(world: Any, tmp_path: Path) -> 
 
 
 @pytest.mark.reference_data
-def test_a_benchmark_guides(
+def test_a_benchmark_guides_a_search(
     app: APIFlask, http: FlaskClient, reference_data: Path, problem: Any, monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("PATHFIT_REFERENCE_DATA", str(reference_data))
@@ -212,7 +214,7 @@ def test_a_benchmark_guides(
         ({"objectives": ["memory_bytes"]}, "invalid-value", "device"),
     ],
 )
-def test_guides_and_objectives_that_are_none_are_named(
+def test_invalid_guides_and_objectives_are_named(
     http: FlaskClient, problem: Any, parts: dict[str, Any], slug: str, field: str
 ) -> None:
     problem(http.post("/search", json={"space": SPACE, **parts}), 422, slug, field)
@@ -250,9 +252,7 @@ def test_a_table_is_uploaded_and_used(
     )
 
 
-def test_the_profilers_upload_reaches_the_service(
-    app: APIFlask, world: Any, tmp_path: Path
-) -> None:
+def test_the_profiler_uploads_to_the_service(app: APIFlask, world: Any, tmp_path: Path) -> None:
     import threading
 
     from werkzeug.serving import make_server
@@ -292,7 +292,7 @@ def test_the_profilers_upload_reaches_the_service(
         ({"seed": None}, None),
     ],
 )
-def test_a_table_that_is_none_is_refused(
+def test_malformed_tables_are_refused(
     http: FlaskClient,
     problem: Any,
     table: dict[str, Any],
@@ -303,7 +303,7 @@ def test_a_table_that_is_none_is_refused(
     assert "phone" not in {item["name"] for item in http.get("/tables").json["items"]}
 
 
-def test_an_upload_hides_no_table_of_the_service(
+def test_an_upload_cannot_replace_a_table_of_the_service(
     http: FlaskClient, problem: Any, table: dict[str, Any]
 ) -> None:
     problem(http.post("/tables", json={**table, "name": "made-up"}), 409, "name-taken", "name")
@@ -327,7 +327,9 @@ def test_uploads_may_be_larger_than_other_bodies(
     service_of(app).stop()
 
 
-def test_evaluations_are_checked_and_kept(app: APIFlask, http: FlaskClient, problem: Any) -> None:
+def test_valid_evaluations_are_stored_and_others_refused(
+    app: APIFlask, http: FlaskClient, problem: Any
+) -> None:
     asked = evaluations(4)
     answer = http.post("/evaluations", json=asked)
     assert answer.status_code == 201
@@ -358,7 +360,7 @@ def test_evaluations_are_checked_and_kept(app: APIFlask, http: FlaskClient, prob
 # Predictions
 
 
-def test_predictions_are_the_predictors_own(http: FlaskClient, world: Any) -> None:
+def test_predictions_equal_those_of_the_predictor(http: FlaskClient, world: Any) -> None:
     space = spaces.get(SPACE)
     codes = space.sample(np.random.default_rng(5), 5)
     found = space.decode(codes)
@@ -403,7 +405,7 @@ def test_predictions_are_the_predictors_own(http: FlaskClient, world: Any) -> No
         ({"architectures": [{"space": "spos", "choices": {}}]}, "invalid-value", "architectures.0"),
     ],
 )
-def test_predictions_that_cannot_be_made(
+def test_impossible_predictions_are_refused(
     http: FlaskClient, problem: Any, parts: dict[str, Any], slug: str, field: str
 ) -> None:
     asked = {"space": SPACE, "architectures": [[0] * 6], **parts}
@@ -413,7 +415,7 @@ def test_predictions_that_cannot_be_made(
 # Trainings
 
 
-def test_a_predictor_is_asked_for_and_then_guides(
+def test_a_trained_predictor_guides_a_search(
     app: APIFlask, http: FlaskClient, world: Any, problem: Any
 ) -> None:
     service = service_of(app)
@@ -459,7 +461,7 @@ def test_a_predictor_is_asked_for_and_then_guides(
         ({"options": {"data": "/etc/passwd"}}, 422, "options.data"),
     ],
 )
-def test_predictors_that_cannot_be_trained(
+def test_impossible_predictor_trainings_are_refused(
     http: FlaskClient, parts: dict[str, Any], status: int, field: str
 ) -> None:
     http.post("/evaluations", json=evaluations(30))
@@ -468,7 +470,7 @@ def test_predictors_that_cannot_be_trained(
     assert (answer.status_code, json.loads(answer.data)["field"]) == (status, field)
 
 
-def test_a_retraining_is_asked_for(app: APIFlask, http: FlaskClient) -> None:
+def test_a_retraining_is_requested(app: APIFlask, http: FlaskClient) -> None:
     architecture = spaces.get(SPACE).architecture([0] * 6).to_dict()
     asked = {"architecture": architecture, "options": {"steps": 5, "learning_rate": 0.1}, "seed": 3}
     answer = http.post("/retrain", json=asked)
@@ -501,7 +503,7 @@ def test_a_retraining_is_asked_for(app: APIFlask, http: FlaskClient) -> None:
         ({"options": {"learning_rate": -1}}, 422, "options.learning_rate"),
     ],
 )
-def test_retrainings_that_cannot_be_done(
+def test_impossible_retrainings_are_refused(
     http: FlaskClient, parts: dict[str, Any], status: int, field: str
 ) -> None:
     asked = {"architecture": spaces.get(SPACE).architecture([0] * 6).to_dict(), **parts}

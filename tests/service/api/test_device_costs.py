@@ -47,7 +47,7 @@ def bounds(http: FlaskClient, device: str = DEVICE) -> Any:
     return http.get(f"/tables/{device}/bounds?space={SPACE}").json["metrics"]
 
 
-def test_bounds_are_of_what_the_table_tells(http: FlaskClient, board: LookupTable) -> None:
+def test_bounds_cover_the_metrics_of_the_table(http: FlaskClient, board: LookupTable) -> None:
     told = bounds(http)
     assert set(told) == {"latency_ms", "memory_bytes", "energy_mj", "macs", "params"}
     assert set(bounds(http, "made-up")) == {"latency_ms", "macs", "params"}
@@ -64,7 +64,7 @@ def test_bounds_are_of_what_the_table_tells(http: FlaskClient, board: LookupTabl
 
 
 @pytest.mark.parametrize("metric", ["memory_bytes", "energy_mj"])
-def test_searches_keep_within(
+def test_searches_keep_limits_of_memory_and_energy(
     app: APIFlask, http: FlaskClient, board: LookupTable, metric: str
 ) -> None:
     told = bounds(http)[metric]
@@ -82,7 +82,7 @@ def test_searches_keep_within(
 
 
 @pytest.mark.parametrize("metric", ["memory_bytes", "energy_mj"])
-def test_what_is_infeasible_tells_the_least(
+def test_an_infeasible_limit_reports_the_least_value(
     http: FlaskClient, board: LookupTable, problem: Any, metric: str
 ) -> None:
     told = bounds(http)[metric]
@@ -97,7 +97,7 @@ def test_what_is_infeasible_tells_the_least(
     assert f"on {DEVICE}" in body["detail"]
 
 
-def test_a_table_without_the_figures_says_so(http: FlaskClient, problem: Any) -> None:
+def test_a_table_without_the_metric_is_reported(http: FlaskClient, problem: Any) -> None:
     for metric, said in (
         ("memory_bytes", "it was built without figures of its blocks' activations"),
         ("energy_mj", "the device reported none while it was measured"),
@@ -112,12 +112,14 @@ def test_a_table_without_the_figures_says_so(http: FlaskClient, problem: Any) ->
             assert detail == f"the table 'made-up' has no {metric}: {said}"
 
 
-def test_a_missing_block_is_the_devices_fault(http: FlaskClient, problem: Any) -> None:
+def test_a_missing_block_is_reported_for_the_device(http: FlaskClient, problem: Any) -> None:
     answer = http.post("/search", json={**asked("memory_bytes", 1e9), "device": "lacking"})
     assert "lacks the block" in problem(answer, 422, "invalid-value", "device")["detail"]
 
 
-def test_predictions_and_blocks_tell_them(http: FlaskClient, board: LookupTable) -> None:
+def test_predictions_and_blocks_include_memory_and_energy(
+    http: FlaskClient, board: LookupTable
+) -> None:
     space = spaces.get(SPACE)
     body = {"space": SPACE, "device": DEVICE, "architectures": [[0] * 6, [3] * 6]}
     costs = [item["costs"] for item in http.post("/predict", json=body).json["predictions"]]
@@ -127,7 +129,7 @@ def test_predictions_and_blocks_tell_them(http: FlaskClient, board: LookupTable)
         assert [cost[metric] for cost in costs] == pytest.approx(expected.tolist())
 
 
-def test_blocks_tell_their_memory(http: FlaskClient, board: LookupTable) -> None:
+def test_blocks_report_their_memory(http: FlaskClient, board: LookupTable) -> None:
     from service.catalog import costs
     from service.catalog.catalog import FileReference
 

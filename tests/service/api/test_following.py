@@ -51,7 +51,7 @@ def found(app: APIFlask, http: FlaskClient) -> tuple[str, dict[str, Any]]:
 # The same request again
 
 
-def test_the_same_key_gives_the_same_job(app: APIFlask, http: FlaskClient) -> None:
+def test_requests_with_the_same_key_get_the_same_job(app: APIFlask, http: FlaskClient) -> None:
     key = {"Idempotency-Key": "a-key"}
     first, again = (http.post("/search", json=ASKED, headers=key) for _ in range(2))
     assert (first.status_code, again.status_code) == (202, 202)
@@ -61,7 +61,7 @@ def test_the_same_key_gives_the_same_job(app: APIFlask, http: FlaskClient) -> No
     assert service_of(app).store.jobs.list()[1] == 1
 
 
-def test_the_same_key_with_another_body_is_refused(http: FlaskClient, problem: Any) -> None:
+def test_a_key_with_another_body_is_refused(http: FlaskClient, problem: Any) -> None:
     key = {"Idempotency-Key": "a-key"}
     http.post("/search", json=ASKED, headers=key)
     problem(
@@ -73,7 +73,7 @@ def test_the_same_key_with_another_body_is_refused(http: FlaskClient, problem: A
 
 
 @pytest.mark.parametrize("key", ["", "two words", "x" * 256, "\xe9"])
-def test_a_key_that_is_none_is_refused(http: FlaskClient, problem: Any, key: str) -> None:
+def test_malformed_keys_are_refused(http: FlaskClient, problem: Any, key: str) -> None:
     problem(
         http.post("/search", json=ASKED, headers={"Idempotency-Key": key}),
         422,
@@ -82,7 +82,7 @@ def test_a_key_that_is_none_is_refused(http: FlaskClient, problem: Any, key: str
     )
 
 
-def test_a_refused_request_leaves_its_key_unused(http: FlaskClient) -> None:
+def test_a_refused_request_does_not_use_up_its_key(http: FlaskClient) -> None:
     key = {"Idempotency-Key": "a-key"}
     assert http.post("/search", json={**ASKED, "space": "no"}, headers=key).status_code == 422
     assert http.post("/search", json=ASKED, headers=key).status_code == 202
@@ -91,9 +91,7 @@ def test_a_refused_request_leaves_its_key_unused(http: FlaskClient) -> None:
 # Waiting
 
 
-def test_waiting_places_are_limited_and_given_back(
-    world: Any, tmp_path: Path, problem: Any
-) -> None:
+def test_waiting_requests_are_limited(world: Any, tmp_path: Path, problem: Any) -> None:
     app = create_app(Settings(tmp_path, (world.tables,), (world.predictors,), waiting=1))
     service = service_of(app)
     service.waiting.acquire()
@@ -112,13 +110,13 @@ def test_waiting_places_are_limited_and_given_back(
     service.stop()
 
 
-def test_a_wait_is_cut_to_what_is_allowed(app: APIFlask, http: FlaskClient) -> None:
+def test_a_long_wait_is_shortened_to_the_limit(app: APIFlask, http: FlaskClient) -> None:
     threading.Timer(0.2, service_of(app).stopping.set).start()
     answer = http.post("/search", json=ASKED, headers={"Prefer": "wait=3600"})
     assert (answer.status_code, answer.headers["Preference-Applied"]) == (202, "wait=30")
 
 
-def test_getting_waits_too(app: APIFlask, http: FlaskClient) -> None:
+def test_reading_a_job_waits_for_its_end(app: APIFlask, http: FlaskClient) -> None:
     store = service_of(app).store
     job_id = http.post("/search", json=ASKED).json["id"]
     threading.Timer(0.1, lambda: store.jobs.cancel(job_id)).start()
@@ -140,7 +138,7 @@ def told(text: str) -> list[tuple[int, str, Any]]:
     return found
 
 
-def test_a_stream_tells_everything_and_ends(
+def test_a_stream_contains_every_event_and_ends(
     http: FlaskClient, found: tuple[str, dict[str, Any]]
 ) -> None:
     answer = http.get(f"/search/{found[0]}/events")
@@ -159,7 +157,7 @@ def test_a_stream_tells_everything_and_ends(
 
 
 @pytest.mark.parametrize("given", ["x", "-1", "1.5", "9" * 30, "\u0661"])
-def test_a_last_event_that_is_none_is_named(
+def test_a_malformed_last_event_id_is_named(
     http: FlaskClient, problem: Any, found: tuple[str, dict[str, Any]], given: str
 ) -> None:
     answer = http.get(
@@ -168,7 +166,7 @@ def test_a_last_event_that_is_none_is_named(
     problem(answer, 422, "invalid-value", "Last-Event-ID")
 
 
-def test_a_stream_follows_keeps_alive_and_ends_when_the_service_stops(
+def test_a_stream_stays_alive_until_the_service_stops(
     app: APIFlask, http: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "KEEP_ALIVE", 0.05)
@@ -202,7 +200,7 @@ def test_streams_are_limited(app: APIFlask, http: FlaskClient, problem: Any) -> 
 # What was found
 
 
-def test_the_front_as_csv(http: FlaskClient, found: tuple[str, dict[str, Any]]) -> None:
+def test_the_front_is_served_as_csv(http: FlaskClient, found: tuple[str, dict[str, Any]]) -> None:
     rows = list(csv.DictReader(io.StringIO(http.get(f"/search/{found[0]}/front.csv").text)))
     assert len(rows) == len(found[1]["front"])
     for row, told_ in zip(rows, found[1]["front"], strict=True):
@@ -213,7 +211,9 @@ def test_the_front_as_csv(http: FlaskClient, found: tuple[str, dict[str, Any]]) 
         ]
 
 
-def test_the_front_as_pictures(http: FlaskClient, found: tuple[str, dict[str, Any]]) -> None:
+def test_the_front_is_served_as_pictures(
+    http: FlaskClient, found: tuple[str, dict[str, Any]]
+) -> None:
     png = http.get(f"/search/{found[0]}/front.png")
     assert (png.mimetype, png.data[:8]) == ("image/png", b"\x89PNG\r\n\x1a\n")
     svg = http.get(f"/search/{found[0]}/front.svg")
@@ -234,7 +234,7 @@ def test_an_unfinished_search_has_no_front(http: FlaskClient, problem: Any) -> N
         )
 
 
-def test_architectures_in_every_format(
+def test_architectures_are_served_in_every_format(
     http: FlaskClient, found: tuple[str, dict[str, Any]]
 ) -> None:
     from spaces import formats
@@ -265,7 +265,7 @@ def test_architectures_in_every_format(
         ("0?of=best", "invalid-value", "of"),
     ],
 )
-def test_architectures_that_cannot_be_given(
+def test_unavailable_architectures_are_problems(
     http: FlaskClient,
     problem: Any,
     found: tuple[str, dict[str, Any]],
@@ -276,13 +276,15 @@ def test_architectures_that_cannot_be_given(
     problem(http.get(f"/search/{found[0]}/architectures/{path}"), 422, slug, field)
 
 
-def test_a_network_is_drawn(http: FlaskClient, found: tuple[str, dict[str, Any]]) -> None:
+def test_a_network_is_served_as_a_drawing(
+    http: FlaskClient, found: tuple[str, dict[str, Any]]
+) -> None:
     answer = http.get(f"/search/{found[0]}/architectures/0?format=svg")
     assert answer.mimetype == "image/svg+xml"
     assert ET.fromstring(answer.text).tag.endswith("svg")
 
 
-def test_blocks_add_up_to_the_latency(
+def test_block_latencies_add_up_to_that_of_the_network(
     http: FlaskClient, world: Any, found: tuple[str, dict[str, Any]]
 ) -> None:
     told_ = http.get(f"/search/{found[0]}/architectures/0?format=blocks").json
@@ -305,7 +307,7 @@ def test_blocks_add_up_to_the_latency(
 
 
 @pytest.mark.slow
-def test_a_network_as_onnx(
+def test_a_network_is_served_as_onnx(
     http: FlaskClient, found: tuple[str, dict[str, Any]], tmp_path: Path
 ) -> None:
     import torch

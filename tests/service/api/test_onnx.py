@@ -74,7 +74,7 @@ def guided(world: Any, tmp_path: Path) -> Iterator[Guided]:
 
 
 @pytest.mark.slow
-def test_a_network_has_the_weights_of_its_path(guided: Guided, tmp_path: Path) -> None:
+def test_an_exported_network_has_the_weights_of_its_path(guided: Guided, tmp_path: Path) -> None:
     import torch
 
     from oneshot.export.onnx_network import OnnxNetwork
@@ -101,19 +101,19 @@ def test_a_network_has_the_weights_of_its_path(guided: Guided, tmp_path: Path) -
     assert str(tmp_path).encode() not in answer.data
 
 
-def test_another_format_has_no_weights(guided: Guided, problem: Any) -> None:
+def test_only_onnx_has_weights(guided: Guided, problem: Any) -> None:
     problem(guided.get("format=nni&weights=supernet"), 422, "invalid-value", "weights")
     problem(guided.get("format=onnx&weights=mine"), 422, "invalid-value", "weights")
 
 
-def test_weights_that_were_changed_meanwhile_are_told(guided: Guided, problem: Any) -> None:
+def test_changed_supernet_weights_are_reported(guided: Guided, problem: Any) -> None:
     with (guided.run / "weights.safetensors").open("ab") as file:
         file.write(b"more")
     detail = problem(guided.get("format=onnx&weights=supernet"), 409, "unusable-file")["detail"]
     assert "was changed after this search was accepted" in detail
 
 
-def test_a_search_without_a_supernet_has_no_such_weights(guided: Guided, problem: Any) -> None:
+def test_a_search_without_a_supernet_has_no_weights(guided: Guided, problem: Any) -> None:
     http, store = guided.app.test_client(), service_of(guided.app).store
     job_id = http.post("/search", json={"space": SPACE, "strategy": {"name": "random"}}).json["id"]
     assert store.leases.claim("e") is not None

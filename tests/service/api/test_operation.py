@@ -20,7 +20,7 @@ from service.operation import readiness
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_health(
+def test_readiness_follows_the_state_of_the_engine(
     app: APIFlask, http: FlaskClient, problem: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = service_of(app).store
@@ -41,7 +41,7 @@ def test_health(
     assert http.get("/healthz").status_code == 200
 
 
-def test_a_store_that_is_gone_makes_the_service_not_ready(
+def test_a_missing_store_makes_the_service_unready(
     app: APIFlask, http: FlaskClient, problem: Any
 ) -> None:
     service = service_of(app)
@@ -83,7 +83,7 @@ def test_the_openapi_file_is_current() -> None:
     )
 
 
-def test_the_command_writes_what_is_served(http: FlaskClient, tmp_path: Path) -> None:
+def test_the_openapi_command_writes_the_served_document(http: FlaskClient, tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["openapi", "-o", str(tmp_path / "openapi.json")])
     assert done.exit_code == 0, done.output
     assert json.loads((tmp_path / "openapi.json").read_text()) == http.get("/openapi.json").json
@@ -135,7 +135,7 @@ print(sorted({"ray", "torch", "lightning", "matplotlib"} & set(sys.modules)))
 """
 
 
-def test_the_web_process_does_without_what_jobs_need(tmp_path: Path) -> None:
+def test_the_web_process_imports_no_package_of_the_jobs(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", ASKED_OF_THE_WEB_PROCESS, str(tmp_path)],
         cwd=ROOT,

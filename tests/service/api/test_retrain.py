@@ -47,7 +47,7 @@ def test_each_process_takes_a_core_or_a_gpu(
         ({"workers": 2, "options": {"batch_size": 6, "accumulate": 2}}, "options.batch_size"),
     ],
 )
-def test_what_cannot_be_shared_out_is_refused(
+def test_resources_that_cannot_be_divided_are_refused(
     http: FlaskClient, problem: Any, parts: Any, field: str
 ) -> None:
     body = problem(http.post("/retrain", json=asked(**parts)), 422, "invalid-value", field)

@@ -104,12 +104,12 @@ def made_up(api: Any, path: str, method: str, count: int, **given_settings: Any)
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_a_few_requests_of_every_operation(api: Any, path: str, method: str) -> None:
+def test_a_few_generated_requests_get_documented_answers(api: Any, path: str, method: str) -> None:
     made_up(api, path, method, 4, derandomize=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_many_requests_of_every_operation(api: Any, path: str, method: str) -> None:
+def test_many_generated_requests_get_documented_answers(api: Any, path: str, method: str) -> None:
     # Pictures are slow, and nothing in a request changes them.
     made_up(api, path, method, 4 if "/front." in path else 40)

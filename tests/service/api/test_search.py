@@ -28,7 +28,7 @@ def changed(**parts: Any) -> dict[str, Any]:
     return {key: value for key, value in {**ASKED, **parts}.items() if value is not None}
 
 
-def test_a_search_is_accepted_and_kept(app: APIFlask, http: FlaskClient) -> None:
+def test_an_accepted_search_is_stored(app: APIFlask, http: FlaskClient) -> None:
     answer = http.post("/search", json=ASKED)
     body = answer.json
     assert answer.status_code == 202
@@ -64,7 +64,7 @@ def test_a_search_is_accepted_and_kept(app: APIFlask, http: FlaskClient) -> None
         {"seed": 2**63 - 1, "guide": {"kind": "predictor", "name": "small"}},
     ],
 )
-def test_what_is_lawful_is_accepted(http: FlaskClient, parts: dict[str, Any]) -> None:
+def test_valid_requests_are_accepted(http: FlaskClient, parts: dict[str, Any]) -> None:
     answer = http.post("/search", json=changed(**parts))
     assert answer.status_code == 202, answer.json
 
@@ -189,7 +189,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("parts", "slug", "field", "said"), REFUSED)
-def test_bad_values_are_named(
+def test_invalid_values_are_named(
     app: APIFlask,
     http: FlaskClient,
     parts: dict[str, Any],
@@ -203,7 +203,7 @@ def test_bad_values_are_named(
     assert service_of(app).store.jobs.list(limit=1) == ([], 0)
 
 
-def test_an_infeasible_latency_tells_the_least(
+def test_an_infeasible_latency_reports_the_least_one(
     app: APIFlask, http: FlaskClient, world: Any, problem: Any
 ) -> None:
     answer = http.post("/search", json=changed(constraints={"latency_ms": {"max": 0.01}}))
@@ -224,7 +224,9 @@ def test_an_infeasible_latency_tells_the_least(
         assert http.post("/search", json=within_margin).status_code == status
 
 
-def test_infeasible_counts_are_blamed_under_the_users_word(http: FlaskClient, problem: Any) -> None:
+def test_infeasible_counts_are_reported_under_the_requested_name(
+    http: FlaskClient, problem: Any
+) -> None:
     least = spaces.get("spos-tiny").macs(spaces.get("spos-tiny").architecture([3] * 6))
     body = problem(
         http.post("/search", json=changed(constraints={"flops": {"max": 10}})),
@@ -235,7 +237,7 @@ def test_infeasible_counts_are_blamed_under_the_users_word(http: FlaskClient, pr
     assert 10 < body["least"] <= least
 
 
-def test_limits_that_only_clash_together_are_refused(http: FlaskClient, problem: Any) -> None:
+def test_limits_that_exclude_each_other_are_refused(http: FlaskClient, problem: Any) -> None:
     space = spaces.get("spos-tiny")
     codes = next(space.enumerate_codes())
     macs, params = space.macs(codes), space.params(codes)
@@ -248,7 +250,7 @@ def test_limits_that_only_clash_together_are_refused(http: FlaskClient, problem:
         problem(answer, 422, "infeasible", "constraints")
 
 
-def test_several_faults_are_told_at_once(http: FlaskClient, problem: Any) -> None:
+def test_all_invalid_fields_are_reported_at_once(http: FlaskClient, problem: Any) -> None:
     body = problem(
         http.post("/search", json=changed(count=0, seed=-1)), 422, "invalid-value", "count"
     )
@@ -267,17 +269,19 @@ def test_several_faults_are_told_at_once(http: FlaskClient, problem: Any) -> Non
         b"\xff\xfe{",
     ],
 )
-def test_what_is_no_json_is_refused(http: FlaskClient, content: bytes, problem: Any) -> None:
+def test_malformed_json_is_refused(http: FlaskClient, content: bytes, problem: Any) -> None:
     problem(http.post("/search", data=content, content_type="application/json"), 400, "bad-request")
 
 
 @pytest.mark.parametrize("content", [b"[]", b"null", b"3", b'"spos"'])
-def test_json_that_is_no_object_is_refused(http: FlaskClient, content: bytes, problem: Any) -> None:
+def test_json_other_than_an_object_is_refused(
+    http: FlaskClient, content: bytes, problem: Any
+) -> None:
     answer = http.post("/search", data=content, content_type="application/json")
     problem(answer, 422, "invalid-value", "space" if content == b"null" else None)
 
 
-def test_1e999_is_no_number(http: FlaskClient, problem: Any) -> None:
+def test_infinite_numbers_are_refused(http: FlaskClient, problem: Any) -> None:
     text = (
         b'{"space": "spos-tiny", "device": "made-up", "constraints": {"latency_ms": {"max":'
         b" 1e999}}}"
@@ -304,7 +308,7 @@ def test_large_bodies_are_refused(app: APIFlask, http: FlaskClient, problem: Any
 
 
 @pytest.mark.parametrize("route", ["GET /nowhere", "POST /nowhere", "GET /search/", "GET /docs"])
-def test_unknown_paths(http: FlaskClient, route: str, problem: Any) -> None:
+def test_unknown_paths_are_not_found(http: FlaskClient, route: str, problem: Any) -> None:
     method, path = route.split()
     problem(http.open(path, method=method), 404, "not-found")
 
@@ -312,7 +316,7 @@ def test_unknown_paths(http: FlaskClient, route: str, problem: Any) -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("PUT", "/search"), ("POST", "/healthz"), ("PATCH", "/search/x")]
 )
-def test_methods_that_are_not_allowed(
+def test_methods_that_are_not_allowed_are_refused(
     http: FlaskClient, method: str, path: str, problem: Any
 ) -> None:
     answer = http.open(path, method=method)
@@ -322,7 +326,7 @@ def test_methods_that_are_not_allowed(
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 @pytest.mark.parametrize("job_id", ["nowhere", "%2e%2e%2fjobs", "0" * 32, "x" * 5000])
-def test_unknown_searches(http: FlaskClient, method: str, job_id: str) -> None:
+def test_unknown_searches_are_not_found(http: FlaskClient, method: str, job_id: str) -> None:
     answer = http.open(f"/search/{job_id}", method=method)
     body = json.loads(answer.data)
     assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
@@ -344,7 +348,7 @@ def test_other_hosts_are_refused(http: FlaskClient, problem: Any) -> None:
         ("page=2", "page"),
     ],
 )
-def test_bad_pages_are_named(http: FlaskClient, query: str, field: str, problem: Any) -> None:
+def test_invalid_pages_are_named(http: FlaskClient, query: str, field: str, problem: Any) -> None:
     problem(http.get(f"/search?{query}"), 422, "invalid-value", field)
 
 
@@ -355,7 +359,7 @@ def test_searches_are_listed_newest_first(http: FlaskClient) -> None:
     assert (listed["total"], listed["limit"], listed["offset"]) == (4, 2, 1)
 
 
-def test_errors_of_ours_are_problems_too(
+def test_internal_errors_are_problems_without_details(
     app: APIFlask, http: FlaskClient, monkeypatch: pytest.MonkeyPatch, problem: Any
 ) -> None:
     def broken(*_: Any) -> None:
@@ -366,7 +370,7 @@ def test_errors_of_ours_are_problems_too(
     assert "secret" not in json.dumps(body)
 
 
-def test_cancelling(app: APIFlask, http: FlaskClient) -> None:
+def test_cancelling_twice_gives_the_same_answer(app: APIFlask, http: FlaskClient) -> None:
     where = http.post("/search", json=ASKED).headers["Location"]
     for _ in range(2):
         answer = http.delete(where)
@@ -382,7 +386,9 @@ def test_cancelling_does_not_wait_for_the_end_of_the_search(http: FlaskClient) -
     assert time.monotonic() - start < 15
 
 
-def test_what_is_done_cannot_be_cancelled(app: APIFlask, http: FlaskClient, problem: Any) -> None:
+def test_finished_searches_cannot_be_cancelled(
+    app: APIFlask, http: FlaskClient, problem: Any
+) -> None:
     store: Store = service_of(app).store
     job_id = http.post("/search", json=ASKED).json["id"]
     store.leases.claim("e")
@@ -392,9 +398,7 @@ def test_what_is_done_cannot_be_cancelled(app: APIFlask, http: FlaskClient, prob
     assert http.get(f"/search/{job_id}").json["result"] == {"best": []}
 
 
-def test_candidates_are_given_when_asked_for(
-    app: APIFlask, http: FlaskClient, problem: Any
-) -> None:
+def test_candidates_are_served_on_request(app: APIFlask, http: FlaskClient, problem: Any) -> None:
     service = service_of(app)
     job_id = http.post("/search", json=ASKED).json["id"]
     assert http.get(f"/search/{job_id}?candidates=1").json["result"] is None
@@ -410,7 +414,7 @@ def test_candidates_are_given_when_asked_for(
     problem(http.get(f"/search/{job_id}?candidates=many"), 422, "invalid-value", "candidates")
 
 
-def test_a_failure_tells_its_reason(app: APIFlask, http: FlaskClient) -> None:
+def test_failed_searches_report_the_reason(app: APIFlask, http: FlaskClient) -> None:
     job_id = http.post("/search", json=ASKED).json["id"]
     store = service_of(app).store
     store.leases.claim("e")
@@ -429,12 +433,12 @@ def test_a_failure_tells_its_reason(app: APIFlask, http: FlaskClient) -> None:
         ("", None),
     ],
 )
-def test_waiting_as_preferred(http: FlaskClient, header: str, applied: str | None) -> None:
+def test_the_preferred_wait_is_applied(http: FlaskClient, header: str, applied: str | None) -> None:
     answer = http.post("/search", json=ASKED, headers={"Prefer": header})
     assert (answer.status_code, answer.headers.get("Preference-Applied")) == (202, applied)
 
 
-def test_a_preferred_wait_gives_the_result(app: APIFlask, http: FlaskClient) -> None:
+def test_waiting_requests_receive_the_result(app: APIFlask, http: FlaskClient) -> None:
     store = service_of(app).store
 
     def work() -> None:
@@ -473,7 +477,7 @@ FIELDS = ["space", "device", "constraints", "strategy", "guide", "margin", "coun
         st.sampled_from(FIELDS) | st.text(max_size=5), JSON, min_size=1, max_size=3
     )
 )
-def test_no_body_makes_the_service_fail(http: FlaskClient, parts: dict[str, Any]) -> None:
+def test_no_body_causes_an_internal_error(http: FlaskClient, parts: dict[str, Any]) -> None:
     answer = http.post("/search", json={**ASKED, **parts})
     assert answer.status_code in (202, 422)
     assert answer.content_type == (
@@ -481,7 +485,7 @@ def test_no_body_makes_the_service_fail(http: FlaskClient, parts: dict[str, Any]
     )
 
 
-def test_settings_reach_the_limits(world: Any, tmp_path: Path, problem: Any) -> None:
+def test_settings_limit_the_size_of_bodies(world: Any, tmp_path: Path, problem: Any) -> None:
     limited = Settings(tmp_path, (world.tables,), (world.predictors,), max_body=50)
     app = create_app(limited)
     problem(app.test_client().post("/search", json=ASKED), 413, "request-entity-too-large")

@@ -15,7 +15,7 @@ from tables.lookup_table import LookupTable
 SPACE = "spos-tiny"
 
 
-def test_a_retried_search_is_one_job(answering: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retried_request_creates_one_job(answering: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(answering.url)
     once = client.transport._send
     lost: list[Any] = []
@@ -34,7 +34,7 @@ def test_a_retried_search_is_one_job(answering: Any, monkeypatch: pytest.MonkeyP
     assert client.search(space=SPACE, seed=3).id != handle.id
 
 
-def test_a_search_is_sent_as_it_is_meant(answering: Any) -> None:
+def test_arguments_of_a_search_are_sent(answering: Any) -> None:
     client = Client(answering.url)
     handle = client.search(
         space=SPACE,
@@ -64,7 +64,7 @@ def test_a_search_is_sent_as_it_is_meant(answering: Any) -> None:
     assert (caught.value.status, caught.value.field) == (422, "guide.name")
 
 
-def test_waiting_tells_progress_and_how_it_ended(answering: Any) -> None:
+def test_waiting_reports_progress_and_the_end(answering: Any) -> None:
     client = Client(answering.url)
     handle = client.search(space=SPACE)
     told: list[SearchProgress] = []
@@ -90,7 +90,7 @@ def test_waiting_tells_progress_and_how_it_ended(answering: Any) -> None:
         client.search(space=SPACE).wait(0.01)
 
 
-def test_what_there_is_comes_typed(answering: Any) -> None:
+def test_lists_are_returned_as_typed_values(answering: Any) -> None:
     client = Client(answering.url)
     space = next(found for found in client.spaces() if found.name == SPACE)
     assert space.architectures == 4096

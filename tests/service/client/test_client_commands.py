@@ -22,7 +22,7 @@ def typed(answering: Any, *arguments: str) -> Result:
     return CliRunner().invoke(main, [arguments[0], "--url", answering.url, *arguments[1:]])
 
 
-def test_a_search_is_asked_for_listed_and_cancelled(answering: Any) -> None:
+def test_a_search_is_requested_listed_and_cancelled(answering: Any) -> None:
     options = [
         "--device",
         "made-up",
@@ -47,7 +47,7 @@ def test_a_search_is_asked_for_listed_and_cancelled(answering: Any) -> None:
     assert typed(answering, "jobs", "--state", "running").stdout == "no jobs\n"
 
 
-def test_a_list_says_why_a_job_failed_and_how_far_a_training_is(answering: Any) -> None:
+def test_a_list_shows_failures_and_progress(answering: Any) -> None:
     first = typed(answering, "search", "--space", SPACE, "--no-wait").stdout.strip()
     job = answering.store.leases.claim("test", 60)
     answering.store.jobs.fail(job.id, job.attempt, JobError("Odd", "the moon is full"))
@@ -58,7 +58,9 @@ def test_a_list_says_why_a_job_failed_and_how_far_a_training_is(answering: Any) 
     assert re.search(rf"retrain +running 25% .*{SPACE} digits", listed)
 
 
-def test_the_front_is_shown_to_who_watches(answering: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_front_is_printed_while_watching(
+    answering: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from oneshot.search.result import SearchResult
 
     codes = np.unique(spaces.get(SPACE).sample(np.random.default_rng(0), 40), axis=0)[:12]
@@ -87,7 +89,7 @@ def test_the_front_is_shown_to_who_watches(answering: Any, monkeypatch: pytest.M
     assert shown.count(" ± ") == 10
 
 
-def test_what_cannot_be_cancelled_keeps_nothing_else_running(answering: Any) -> None:
+def test_a_failed_cancellation_does_not_prevent_the_others(answering: Any) -> None:
     job_id = typed(answering, "search", "--space", SPACE, "--no-wait").stdout.strip()
     ended = typed(answering, "cancel", "nonsense", job_id)
     assert (ended.exit_code, ended.stdout) == (2, f"cancelled {job_id}\n")
@@ -113,7 +115,7 @@ def test_tables_are_uploaded(answering: Any, world: Any, tmp_path: Path) -> None
     assert "broken.json" in refused.stderr
 
 
-def test_evaluations_are_uploaded_under_their_files_or_another_name(
+def test_evaluations_are_uploaded_under_the_name_of_the_file_or_another(
     answering: Any, tmp_path: Path
 ) -> None:
     found = {
@@ -171,7 +173,9 @@ def test_a_token_is_taken_from_the_environment(
         (["upload", "nowhere.json"], "nowhere.json"),
     ],
 )
-def test_bad_input_is_one_line(answering: Any, arguments: list[str], said: str) -> None:
+def test_wrong_input_is_answered_in_one_line(
+    answering: Any, arguments: list[str], said: str
+) -> None:
     ended = typed(answering, *arguments)
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert ended.stderr.count("\n") == 1

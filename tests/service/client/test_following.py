@@ -51,7 +51,7 @@ def working(work: Callable[[], None]) -> threading.Thread:
     return thread
 
 
-def test_events_are_read_and_what_is_none_is_passed_over() -> None:
+def test_events_are_parsed_and_other_lines_skipped() -> None:
     text = (
         b'retry: 1000\n\n: keep-alive\n\nid: 3\r\nevent: state\r\ndata: {"state": "done"}\r\n\r\n'
     )
@@ -64,7 +64,7 @@ def test_events_are_read_and_what_is_none_is_passed_over() -> None:
     ]
 
 
-def test_what_happens_is_heard_and_not_asked_for(answering: Any, asked: list[Any]) -> None:
+def test_events_are_streamed_without_polling(answering: Any, asked: list[Any]) -> None:
     handle = Client(answering.url).search(space=SPACE)
     told: list[SearchProgress] = []
 
@@ -82,7 +82,7 @@ def test_what_happens_is_heard_and_not_asked_for(answering: Any, asked: list[Any
     assert asked == []
 
 
-def test_a_failure_is_told_with_its_reason(answering: Any, asked: list[Any]) -> None:
+def test_a_failed_job_raises_with_its_reason(answering: Any, asked: list[Any]) -> None:
     handle = Client(answering.url).search(space=SPACE)
     job = answering.store.leases.claim("test", 60)
     answering.store.jobs.fail(job.id, job.attempt, JobError("Odd", "the moon is full"))
@@ -92,7 +92,7 @@ def test_a_failure_is_told_with_its_reason(answering: Any, asked: list[Any]) -> 
     assert asked == []
 
 
-def test_a_broken_stream_is_taken_up_behind_its_last_event(scripted: Any) -> None:
+def test_a_broken_stream_resumes_after_its_last_event(scripted: Any) -> None:
     half = {"share": 0.5, "stage": "training", "state": ""}
     whole = {**half, "share": 1.0}
     running = ("state", {"state": "running", "attempt": 1})
@@ -109,9 +109,7 @@ def test_a_broken_stream_is_taken_up_behind_its_last_event(scripted: Any) -> Non
     assert seen[:3] == [("/jobs/abc/events", None), ("/jobs/abc", None), ("/jobs/abc/events", "2")]
 
 
-def test_a_service_without_a_place_for_a_stream_is_asked(
-    scripted: Any, no_pauses: list[float]
-) -> None:
+def test_a_service_without_free_streams_is_polled(scripted: Any, no_pauses: list[float]) -> None:
     scripted.will(503, {"detail": "all places are taken"}, Retry_After="60")
     scripted.will(200, JOB)
     scripted.will(200, {**JOB, "progress": {"share": 0.1, "stage": "", "state": ""}})
@@ -123,7 +121,7 @@ def test_a_service_without_a_place_for_a_stream_is_asked(
     assert [path for _, path, _, _ in scripted.asked] == ["/jobs/abc/events", *["/jobs/abc"] * 3]
 
 
-def test_a_lost_connection_is_outlived_and_an_unknown_job_is_told(
+def test_a_lost_connection_is_retried_but_an_unknown_job_raises(
     scripted: Any, no_pauses: list[float]
 ) -> None:
     scripted.will(0)
@@ -160,7 +158,7 @@ def test_a_silent_stream_counts_as_broken(
         Client(answering.url).search(space=SPACE).wait(0.3)
 
 
-def test_a_front_comes_typed(answering: Any) -> None:
+def test_a_front_is_returned_as_typed_values(answering: Any) -> None:
     handle = Client(answering.url).search(space=SPACE, objectives=["flops", "params"])
     with pytest.raises(ServiceProblem, match="is queued and has no result"):
         handle.front()

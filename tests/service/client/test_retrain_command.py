@@ -32,7 +32,7 @@ def typed(answering: Any, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["retrain", "--url", answering.url, *arguments])
 
 
-def test_a_retraining_is_asked_for(answering: Any, architecture: Path) -> None:
+def test_a_retraining_is_requested(answering: Any, architecture: Path) -> None:
     options = [
         "-O",
         "steps=6",
@@ -70,7 +70,7 @@ def test_a_retraining_is_asked_for(answering: Any, architecture: Path) -> None:
     }
 
 
-def test_a_retraining_is_waited_for_and_its_weights_are_written(
+def test_weights_of_a_retraining_are_written_after_waiting(
     answering: Any, architecture: Path, tmp_path: Path
 ) -> None:
     def work() -> None:
@@ -109,7 +109,7 @@ def test_a_retraining_is_waited_for_and_its_weights_are_written(
         ),
     ],
 )
-def test_bad_input_is_one_line(
+def test_wrong_input_is_answered_in_one_line(
     answering: Any, architecture: Path, arguments: list[str], said: str
 ) -> None:
     given = [] if "--arch" in arguments else ["--arch", str(architecture)]

@@ -9,7 +9,7 @@ from service.client import Client, SearchHandle, ServiceProblem, Unreachable
 BUSY = {"detail": "all places are taken", "status": 503}
 
 
-def test_a_post_whose_answer_was_lost_is_made_again_with_its_key(
+def test_a_post_without_an_answer_is_repeated_with_its_key(
     scripted: Any, no_pauses: list[float]
 ) -> None:
     scripted.will(0)
@@ -26,7 +26,7 @@ def test_a_post_whose_answer_was_lost_is_made_again_with_its_key(
     assert scripted.keys()[-1] not in (None, first)
 
 
-def test_a_busy_service_is_left_alone_for_as_long_as_it_asks(
+def test_the_client_waits_as_long_as_a_busy_service_requests(
     scripted: Any, no_pauses: list[float]
 ) -> None:
     scripted.will(503, BUSY, Retry_After="4")
@@ -36,7 +36,9 @@ def test_a_busy_service_is_left_alone_for_as_long_as_it_asks(
     assert no_pauses == [4, 10]
 
 
-def test_it_gives_up_with_the_services_words(scripted: Any, no_pauses: list[float]) -> None:
+def test_the_last_refusal_is_raised_after_all_retries(
+    scripted: Any, no_pauses: list[float]
+) -> None:
     for _ in range(4):
         scripted.will(503, BUSY)
     with pytest.raises(ServiceProblem, match="all places are taken") as caught:
@@ -46,14 +48,16 @@ def test_it_gives_up_with_the_services_words(scripted: Any, no_pauses: list[floa
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 422, 429, 500])
-def test_a_refusal_is_final(scripted: Any, no_pauses: list[float], status: int) -> None:
+def test_a_refused_request_is_not_repeated(
+    scripted: Any, no_pauses: list[float], status: int
+) -> None:
     scripted.will(status, {"detail": "no", "field": "space"})
     with pytest.raises(ServiceProblem, match=r"^no$") as caught:
         Client(scripted.url).search(space="spos")
     assert (caught.value.status, caught.value.field, no_pauses) == (status, "space", [])
 
 
-def test_the_token_travels_with_every_request_but_not_elsewhere(scripted: Any) -> None:
+def test_the_token_is_sent_to_the_service_alone(scripted: Any) -> None:
     scripted.will(200, {"items": []})
     scripted.will(302, b"", Location="http://127.0.0.1:9/spaces")
     client = Client(scripted.url, "secret\n".strip())
@@ -72,24 +76,24 @@ def test_a_token_that_no_header_can_hold_is_refused_without_being_shown(token: s
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "localhost:8000", "http://", ""])
-def test_what_is_no_url_is_refused(url: str) -> None:
+def test_malformed_urls_are_refused(url: str) -> None:
     with pytest.raises(ServiceProblem, match="not the URL of a service"):
         Client(url)
 
 
-def test_nobody_there_is_told(no_pauses: list[float]) -> None:
+def test_an_unreachable_service_is_reported(no_pauses: list[float]) -> None:
     with pytest.raises(Unreachable, match=r"no service answers at http://127\.0\.0\.1:9"):
         Client("http://127.0.0.1:9").spaces()
     assert no_pauses == [0.1, 0.3, 0.9]
 
 
-def test_another_server_is_told_apart(scripted: Any) -> None:
+def test_a_server_other_than_pathfit_is_recognised(scripted: Any) -> None:
     scripted.will(200, b"<html>hello</html>")
     with pytest.raises(ServiceProblem, match="is no Pathfit service"):
         Client(scripted.url).spaces()
 
 
-def test_an_export_is_waited_for_longer_than_other_answers(
+def test_exports_have_a_longer_timeout_than_other_requests(
     scripted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = Client(scripted.url, timeout=7)

@@ -45,13 +45,13 @@ def loaded_by(code: str) -> set[str]:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["search", "--help"]])
-def test_help_leaves_heavy_packages_out(arguments: list[str]) -> None:
+def test_help_imports_no_heavy_package(arguments: list[str]) -> None:
     loaded = loaded_by(f"from service.commands import main; main({arguments!r})")
     assert "service" in loaded
     assert HEAVY & loaded == set()
 
 
-def test_pathfit_help_is_light_and_quick() -> None:
+def test_pathfit_help_imports_no_heavy_package_and_is_quick() -> None:
     begin = time.monotonic()
     loaded = loaded_by("from service.pathfit import main; main(['--help'])")
     assert time.monotonic() - begin < 3
@@ -78,7 +78,7 @@ def test_pathfit_mounts_every_package() -> None:
     assert CliRunner().invoke(pathfit, ["service", "serve", "--help"]).exit_code == 0
 
 
-def test_pathfit_tells_its_version() -> None:
+def test_pathfit_prints_its_version() -> None:
     assert CliRunner().invoke(pathfit, ["--version"]).stdout == f"pathfit {spaces.__version__}\n"
 
 
@@ -115,14 +115,14 @@ def test_no_command_shows_help() -> None:
         (["search", "--space", "spos", "--latency-ms", "fast"], "fast"),
     ],
 )
-def test_bad_input_is_one_line(arguments: list[str], said: str) -> None:
+def test_wrong_input_is_answered_in_one_line(arguments: list[str], said: str) -> None:
     result = CliRunner().invoke(main, arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.count("\n") == 1
     assert said in result.stderr
 
 
-def test_a_port_that_is_taken_is_named(served: Any, tmp_path: Path) -> None:
+def test_a_port_in_use_is_named(served: Any, tmp_path: Path) -> None:
     port = served.url.rpartition(":")[2]
     command = [sys.executable, "-m", "service", "serve", "--port", port, "--data", str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
@@ -132,7 +132,7 @@ def test_a_port_that_is_taken_is_named(served: Any, tmp_path: Path) -> None:
     )
 
 
-def test_a_store_that_is_none_is_named(tmp_path: Path) -> None:
+def test_a_file_other_than_a_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "jobs.sqlite").write_text("notes " * 500, encoding="utf-8")
     result = CliRunner().invoke(main, ["serve", "--port", "0", "--data", str(tmp_path)])
     assert result.exit_code == 2
@@ -142,7 +142,7 @@ def test_a_store_that_is_none_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_searching_writes_a_result(served: Any, tmp_path: Path) -> None:
+def test_the_search_command_writes_a_result(served: Any, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     limits = ["--device", "made-up", "--latency-ms", "50", "--flops", "1e9", "--params", "1e9"]
     arguments = [
@@ -171,7 +171,7 @@ def test_searching_writes_a_result(served: Any, tmp_path: Path) -> None:
     assert shown[0].startswith("best of 1000: score ")
 
 
-def test_not_waiting_prints_the_id(served: Any) -> None:
+def test_a_search_without_waiting_prints_its_id(served: Any) -> None:
     arguments = [
         "search",
         "--url",
@@ -186,7 +186,7 @@ def test_not_waiting_prints_the_id(served: Any) -> None:
     assert served.client.request("GET", f"/search/{job_id}")["id"] == job_id
 
 
-def test_a_refusal_is_one_line(served: Any) -> None:
+def test_a_refused_search_is_reported_in_one_line(served: Any) -> None:
     arguments = [
         "search",
         "--url",
@@ -204,7 +204,7 @@ def test_a_refusal_is_one_line(served: Any) -> None:
     assert result.stderr.endswith(" ms on made-up; the limit is 0.001\n")
 
 
-def test_a_served_service_says_nothing_but_its_url(start: Any, tmp_path: Path) -> None:
+def test_a_started_service_prints_only_its_url(start: Any, tmp_path: Path) -> None:
     service = start(tmp_path)
     for _ in range(3):
         service.client.request("GET", "/healthz")

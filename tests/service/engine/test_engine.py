@@ -156,7 +156,7 @@ def make(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         bench.end()
 
 
-def test_jobs_are_run_one_after_the_other_and_told_of(make: Callable[..., Bench]) -> None:
+def test_jobs_run_one_after_the_other_and_are_recorded(make: Callable[..., Bench]) -> None:
     bench = make().start()
     first, second = bench.ask(), bench.ask()
     hand = bench.hand(first)
@@ -173,7 +173,7 @@ def test_jobs_are_run_one_after_the_other_and_told_of(make: Callable[..., Bench]
     assert len(bench.made) == 1
 
 
-def test_what_does_not_fit_beside_others_waits_and_takes_the_place_of_the_idle(
+def test_a_large_job_waits_for_room_and_replaces_idle_workers(
     make: Callable[..., Bench],
 ) -> None:
     bench = make(Needs(2, 1), warm=2).start()
@@ -194,7 +194,7 @@ def test_what_does_not_fit_beside_others_waits_and_takes_the_place_of_the_idle(
     assert bench.store.jobs.get(large.id).worker_crashes == 0
 
 
-def test_what_will_never_fit_fails_and_holds_up_nobody(make: Callable[..., Bench]) -> None:
+def test_an_oversized_job_fails_without_delaying_others(make: Callable[..., Bench]) -> None:
     bench = make(Needs(2, 0)).start()
     huge, small = bench.ask(cpus=8, gpus=1), bench.ask()
     bench.hand(small).done()
@@ -206,7 +206,7 @@ def test_what_will_never_fit_fails_and_holds_up_nobody(make: Callable[..., Bench
     }
 
 
-def test_a_dead_workers_job_is_run_again_and_fails_after_three_deaths(
+def test_a_job_fails_after_its_third_worker_crash(
     make: Callable[..., Bench],
 ) -> None:
     bench = make().start()
@@ -224,7 +224,7 @@ def test_a_dead_workers_job_is_run_again_and_fails_after_three_deaths(
     assert within(5, lambda: bench.state(other) == ("done", 1))
 
 
-def test_workers_that_do_not_start_are_a_fault_until_they_do(make: Callable[..., Bench]) -> None:
+def test_workers_that_fail_to_start_are_reported_as_a_fault(make: Callable[..., Bench]) -> None:
     bench = make()
     bench.stillborn = True
     bench.start()
@@ -246,7 +246,9 @@ def test_workers_that_do_not_start_are_a_fault_until_they_do(make: Callable[...,
     )
 
 
-def test_cancelling_asks_first_and_kills_what_does_not_hear(make: Callable[..., Bench]) -> None:
+def test_cancelling_requests_first_and_kills_unresponsive_workers(
+    make: Callable[..., Bench],
+) -> None:
     bench = make().start()
     polite, deaf = bench.ask(), bench.ask()
     hand = bench.hand(polite)
@@ -265,7 +267,7 @@ def test_cancelling_asks_first_and_kills_what_does_not_hear(make: Callable[..., 
     assert bench.store.jobs.get(deaf.id).worker_crashes == 0
 
 
-def test_a_lost_lease_ends_the_attempt_and_its_late_write_is_refused(
+def test_a_lost_lease_ends_the_attempt_and_refuses_its_late_result(
     make: Callable[..., Bench],
 ) -> None:
     bench = make().start()
@@ -292,7 +294,7 @@ def test_a_lost_lease_ends_the_attempt_and_its_late_write_is_refused(
         bench.store.jobs.report(job.id, 1, {"evaluated": 1})
 
 
-def test_heartbeats_keep_leases_and_tell_of_lost_ones(
+def test_heartbeats_renew_leases_and_report_lost_ones(
     make: Callable[..., Bench], monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("service.engine.engine.HEARTBEAT", 0.05)
@@ -318,7 +320,7 @@ def test_heartbeats_keep_leases_and_tell_of_lost_ones(
     assert bench.store.jobs.get(job.id).worker_crashes == 1
 
 
-def test_a_failing_store_delays_the_result_and_loses_nothing(
+def test_a_failing_store_delays_the_result_without_losing_it(
     make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = make().start()
@@ -338,7 +340,7 @@ def test_a_failing_store_delays_the_result_and_loses_nothing(
     assert failures == []
 
 
-def test_what_is_dead_below_the_workers_ends_the_engine_and_spares_the_jobs(
+def test_a_dead_ray_ends_the_engine_without_blaming_its_jobs(
     make: Callable[..., Bench],
 ) -> None:
     bench = make().start()
@@ -352,7 +354,7 @@ def test_what_is_dead_below_the_workers_ends_the_engine_and_spares_the_jobs(
     assert (now.state, now.worker_crashes) == ("queued", 0)
 
 
-def test_stopping_leaves_jobs_queued(make: Callable[..., Bench]) -> None:
+def test_stopping_queues_running_jobs_again(make: Callable[..., Bench]) -> None:
     bench = make().start()
     job = bench.ask()
     hand = bench.hand(job)
@@ -366,7 +368,7 @@ def test_stopping_leaves_jobs_queued(make: Callable[..., Bench]) -> None:
     assert [engine.state for engine in bench.store.engines.list()] == ["stopped"]
 
 
-def test_a_job_that_lost_a_process_is_run_again_by_a_worker_that_lives(
+def test_a_job_that_lost_a_process_runs_again_in_the_same_worker(
     make: Callable[..., Bench],
 ) -> None:
     bench = make().start()
@@ -386,7 +388,7 @@ def test_a_job_that_lost_a_process_is_run_again_by_a_worker_that_lives(
     assert not hand.killed
 
 
-def test_a_job_of_several_processes_gets_a_worker_of_its_own_kind(
+def test_a_job_of_several_processes_gets_a_worker_without_resources(
     make: Callable[..., Bench],
 ) -> None:
     bench = make(Needs(2, 0), warm=2).start()

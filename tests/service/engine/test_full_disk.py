@@ -96,7 +96,7 @@ def reason(handle: Any) -> str:
 
 
 @pytest.mark.slow
-def test_jobs_that_cannot_keep_what_they_made_fail_and_the_service_lives(
+def test_jobs_fail_on_a_full_disk_and_the_service_survives(
     start: Any, disk: Mount, tmp_path: Path
 ) -> None:
     """A search, a predictor and a retraining meet a full folder of artifacts; then it is read-only,
@@ -162,7 +162,7 @@ def test_a_full_database_refuses_requests_and_loses_no_job(start: Any, disk: Mou
 
 @pytest.mark.slow
 @pytest.mark.parametrize("leave", [0, 40_000])
-def test_a_job_without_room_for_its_own_files_says_where(
+def test_a_full_temporary_folder_is_named_by_the_failed_job(
     disk: Mount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leave: int
 ) -> None:
     """The folder cannot be made, or a checkpoint does not fit into it."""

@@ -82,14 +82,14 @@ def search_task(world: Any, **parts: Any) -> SearchTask:
     return SearchTask(**{**given, **parts})
 
 
-def test_a_task_survives_json(world: Any) -> None:
+def test_a_task_survives_a_json_round_trip(world: Any) -> None:
     task = search_task(world, objectives=("macs",))
     again = SearchTask.from_dict(json.loads(json.dumps(task.to_dict())))
     assert again.to_dict() == json.loads(json.dumps(task.to_dict()))
     assert again.predictor == task.predictor
 
 
-def test_a_search_answers_without_candidates_and_keeps_them(bench: Bench, world: Any) -> None:
+def test_candidates_of_a_search_are_stored_but_not_in_its_answer(bench: Bench, world: Any) -> None:
     report = bench.run("search", search_task(world).to_dict())
     assert isinstance(report, Done)
     assert report.assignment == Assignment("job", 1)
@@ -101,7 +101,7 @@ def test_a_search_answers_without_candidates_and_keeps_them(bench: Bench, world:
     assert bench.told[-1].progress["evaluated"] == 30
 
 
-def test_objectives_are_traded_and_told(bench: Bench, world: Any) -> None:
+def test_objectives_of_a_search_are_reported(bench: Bench, world: Any) -> None:
     task = search_task(
         world, strategy="pareto", options={"population": 10, "generations": 2}, limits={}
     )
@@ -110,7 +110,7 @@ def test_objectives_are_traded_and_told(bench: Bench, world: Any) -> None:
     assert report.result["objectives"] == ["latency_ms", "params"]
 
 
-def test_what_cannot_be_done_is_a_sentence(bench: Bench, world: Any, tmp_path: Path) -> None:
+def test_impossible_tasks_fail_with_a_sentence(bench: Bench, world: Any, tmp_path: Path) -> None:
     whole = search_task(world).to_dict()
     gone = {
         **whole,
@@ -128,7 +128,7 @@ def test_what_cannot_be_done_is_a_sentence(bench: Bench, world: Any, tmp_path: P
     assert sorted(KINDS) == ["predictor", "retrain", "search"]
 
 
-def test_a_cancelled_search_says_so(bench: Bench, world: Any) -> None:
+def test_a_cancelled_search_reports_that_it_stopped(bench: Bench, world: Any) -> None:
     bench.enough = lambda: len(bench.told) >= 2
     report = bench.run(
         "search", search_task(world, strategy="evolution", options={"generations": 50}).to_dict()
@@ -136,7 +136,7 @@ def test_a_cancelled_search_says_so(bench: Bench, world: Any) -> None:
     assert report == Stopped(Assignment("job", 1))
 
 
-def test_artifacts_that_cannot_be_written_fail_the_job_with_a_sentence(
+def test_an_artifact_that_cannot_be_written_fails_the_job(
     bench: Bench, world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*arguments: Any) -> None:
@@ -148,7 +148,7 @@ def test_artifacts_that_cannot_be_written_fail_the_job_with_a_sentence(
     assert "No space left on device" in report.error.detail
 
 
-def test_options_are_those_of_the_command_and_never_paths() -> None:
+def test_options_are_those_of_the_command_without_paths() -> None:
     from oneshot.commands.retrain import retrain
 
     own = ("data", "seed")
@@ -190,7 +190,7 @@ def evaluations(path: Path, count: int) -> FileReference:
 
 
 @pytest.mark.slow
-def test_a_predictor_is_trained_as_the_command_does(bench: Bench, tmp_path: Path) -> None:
+def test_a_predictor_is_trained_as_by_the_command(bench: Bench, tmp_path: Path) -> None:
     import predictor
 
     data = evaluations(tmp_path / "evaluations.jsonl", 40)
@@ -209,7 +209,7 @@ def test_a_predictor_is_trained_as_the_command_does(bench: Bench, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_a_retraining_goes_on_from_the_checkpoint_of_the_attempt_before(
+def test_a_retraining_resumes_from_the_checkpoint_of_the_previous_attempt(
     bench: Bench, tmp_path: Path
 ) -> None:
     space = spaces.get(SPACE)
@@ -242,7 +242,7 @@ def test_a_retraining_goes_on_from_the_checkpoint_of_the_attempt_before(
     assert second.result == undisturbed.result
 
 
-def test_settings_that_are_served_tell_no_folder(tmp_path: Path) -> None:
+def test_served_settings_contain_no_folder(tmp_path: Path) -> None:
     from service.kinds.retrain import _public_files
 
     settings = {
@@ -260,7 +260,7 @@ def test_settings_that_are_served_tell_no_folder(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run.json").read_text()) == settings
 
 
-def test_a_command_that_is_killed_is_run_again_not_failed(
+def test_a_killed_command_counts_as_a_lost_process(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is the process that does the work, so its death is the worker's."""
@@ -284,9 +284,7 @@ def test_a_command_that_is_killed_is_run_again_not_failed(
     assert report == LostProcess(Assignment("job", 1), "was killed by SIGKILL")
 
 
-def test_an_attempt_adopts_what_the_last_one_kept_and_has_it_for_itself(
-    bench: Bench, tmp_path: Path
-) -> None:
+def test_an_attempt_adopts_the_latest_checkpoints_as_its_own(bench: Bench, tmp_path: Path) -> None:
     def context(attempt: int) -> Context:
         return Context("job", attempt, tmp_path / str(attempt), bench.artifacts, Nobody())
 
@@ -330,7 +328,7 @@ def test_an_attempt_adopts_what_the_last_one_kept_and_has_it_for_itself(
         (KeyError("steps"), ("raised", "KeyError: 'steps'")),
     ],
 )
-def test_what_ends_a_process_of_a_group_is_told_for_what_it_is(
+def test_the_end_of_a_training_process_is_classified(
     error: Exception, told: tuple[str, str]
 ) -> None:
     queue: SimpleQueue[tuple[str, str]] = SimpleQueue()
@@ -339,9 +337,7 @@ def test_what_ends_a_process_of_a_group_is_told_for_what_it_is(
     assert (kind, told[1] in said) == (told[0], True), said
 
 
-def test_a_command_ends_with_its_error_or_when_it_is_no_longer_wanted(
-    bench: Bench, tmp_path: Path
-) -> None:
+def test_a_command_ends_with_its_error_or_when_cancelled(bench: Bench, tmp_path: Path) -> None:
     from service.kinds.base import Cancelled
 
     context = Context("job", 1, tmp_path, bench.artifacts, bench.attempt())

@@ -41,7 +41,7 @@ def within(seconds: float, true: Callable[[], bool]) -> bool:
     return now
 
 
-def test_the_engines_environment_keeps_strangers_out_and_is_made_anew(tmp_path: Path) -> None:
+def test_every_engine_gets_a_new_private_token(tmp_path: Path) -> None:
     first = environment(tmp_path, None)
     path = Path(first["RAY_AUTH_TOKEN_PATH"])
     assert (first["RAY_AUTH_MODE"], first["RAY_USAGE_STATS_ENABLED"]) == ("token", "0")
@@ -55,7 +55,7 @@ def test_the_engines_environment_keeps_strangers_out_and_is_made_anew(tmp_path: 
     )
 
 
-def test_remains_are_found_by_mark_or_open_file_and_ended(tmp_path: Path) -> None:
+def test_remaining_processes_are_recognised_and_killed(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     folder = cleanup.new_session_folder(data)
@@ -120,7 +120,7 @@ def test_jobs_run_on_a_cluster_of_two_nodes(
 
 
 @pytest.mark.slow
-def test_a_cluster_that_is_not_there_is_told_and_ends_the_service(
+def test_an_unreachable_cluster_is_reported_and_ends_the_service(
     world: Any, tmp_path: Path
 ) -> None:
     command = [

@@ -65,7 +65,7 @@ def updates(data: Path, handle: Any, attempt: int) -> list[int]:
     return found
 
 
-def test_two_nodes_train_one_network_as_the_command_does(
+def test_two_nodes_train_the_same_network_as_the_command(
     start: Any, two_nodes: Any, tmp_path: Path
 ) -> None:
     """A process is killed in the middle; the weights are those of `oneshot retrain --devices 2`, to

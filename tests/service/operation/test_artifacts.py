@@ -24,11 +24,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Artifacts:
     return Artifacts(urls.get(request.param, tmp_path / "results"))
 
 
-def test_nothing_is_remembered_of_what_others_may_change(place: Artifacts) -> None:
+def test_listings_of_shared_storage_are_not_cached(place: Artifacts) -> None:
     assert place._files.storage_options["use_listings_cache"] is False
 
 
-def test_what_is_written_is_read_under_its_attempt(place: Artifacts, tmp_path: Path) -> None:
+def test_artifacts_are_read_under_their_attempt(place: Artifacts, tmp_path: Path) -> None:
     first = place.write("job", 1, "result.json", b"one")
     (tmp_path / "big").write_bytes(b"two" * 1000)
     second = place.write("job", 2, "result.json", tmp_path / "big")
@@ -45,13 +45,13 @@ def test_what_is_written_is_read_under_its_attempt(place: Artifacts, tmp_path: P
     assert place.local(first, tmp_path / "copies").read_bytes() == b"one"
 
 
-def test_writing_again_replaces(place: Artifacts) -> None:
+def test_writing_an_artifact_again_replaces_it(place: Artifacts) -> None:
     for content in (b"one", b"another"):
         assert place.read(place.write("job", 1, "x", content)) == content
     assert place.paths() == ["job/1/x"]
 
 
-def test_removing_an_attempt_leaves_the_others(place: Artifacts) -> None:
+def test_removing_an_attempt_keeps_the_other_attempts(place: Artifacts) -> None:
     for attempt in (1, 2, 3):
         place.write("job", attempt, "x", b"x")
     other = place.write("job2", 1, "x", b"x")
@@ -63,7 +63,7 @@ def test_removing_an_attempt_leaves_the_others(place: Artifacts) -> None:
     assert place.paths() == [other]
 
 
-def test_what_is_gone_is_named(place: Artifacts, tmp_path: Path) -> None:
+def test_missing_artifact_is_named(place: Artifacts, tmp_path: Path) -> None:
     for read in (place.read, place.size, lambda path: place.local(path, tmp_path / "copies")):
         with pytest.raises(MissingArtifact, match="the artifact job/1/x is gone"):
             read("job/1/x")
@@ -71,7 +71,7 @@ def test_what_is_gone_is_named(place: Artifacts, tmp_path: Path) -> None:
         pass
 
 
-def test_uploads_are_kept_once_under_their_content(place: Artifacts) -> None:
+def test_equal_uploads_are_stored_once_under_their_digest(place: Artifacts) -> None:
     path, digest = place.keep(b"a table")
     assert place.keep(b"a table") == (path, digest)
     assert digest == hashlib.sha256(b"a table").hexdigest()
@@ -95,13 +95,13 @@ def test_uploads_are_kept_once_under_their_content(place: Artifacts) -> None:
         "ä",
     ],
 )
-def test_no_path_leads_out(place: Artifacts, path: str) -> None:
+def test_paths_outside_the_storage_are_refused(place: Artifacts, path: str) -> None:
     with pytest.raises(ArtifactFailed, match="not the path of an artifact"):
         place.read(path)
 
 
 @given(st.text(max_size=30))
-def test_a_name_is_a_file_of_ours_or_refused(name: str) -> None:
+def test_any_name_is_stored_inside_the_attempt_or_refused(name: str) -> None:
     place = Artifacts("memory://names")
     try:
         path = place.write("job", 1, name, b"x")
@@ -113,7 +113,7 @@ def test_a_name_is_a_file_of_ours_or_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
-def test_a_folder_that_takes_nothing_is_one_sentence(
+def test_failed_write_is_reported_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     place = Artifacts(tmp_path)
@@ -138,7 +138,7 @@ def test_a_folder_that_takes_nothing_is_one_sentence(
         place.check()
 
 
-def test_a_limit_of_the_system_is_met_without_leaving_halves(tmp_path: Path) -> None:
+def test_file_size_limit_leaves_no_partial_file(tmp_path: Path) -> None:
     """A real refusal of the kernel: no file of this process may have more than 4096 bytes."""
     code = (
         "import resource, signal, sys; from service.artifacts import ArtifactFailed, Artifacts\n"
@@ -159,7 +159,7 @@ def test_a_limit_of_the_system_is_met_without_leaving_halves(tmp_path: Path) -> 
     assert len(list(tmp_path.rglob("*"))) == 3
 
 
-def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
+def test_a_file_at_the_path_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "results").touch()
     with pytest.raises(
         ArtifactFailed, match=r"cannot write the artifact job/1/x in .*results: Not a directory"
@@ -167,14 +167,16 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
         Artifacts(tmp_path / "results").write("job", 1, "x", b"x")
 
 
-def test_places_that_there_are_not_are_refused() -> None:
+def test_unknown_storage_protocol_is_refused() -> None:
     with pytest.raises(
         ArtifactFailed, match="cannot store artifacts at nowhere://x: Protocol not known: nowhere"
     ):
         Artifacts("nowhere://x")
 
 
-def test_a_remote_place_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_remote_storage_is_reported_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     place = Artifacts("memory://failing")
 
     class NoCredentials(Exception):
@@ -190,7 +192,7 @@ def test_a_remote_place_that_fails_is_one_sentence(monkeypatch: pytest.MonkeyPat
         place.write("job", 1, "x", b"x")
 
 
-def test_halves_of_the_dead_are_swept(tmp_path: Path) -> None:
+def test_partial_files_of_dead_processes_are_removed(tmp_path: Path) -> None:
     place = Artifacts(tmp_path)
     place.write("job", 1, "x", b"x")
     (tmp_path / "job" / "1" / ".y.abc.part").write_bytes(b"half")

@@ -23,7 +23,7 @@ def unpacked(path: Path, folder: Path) -> tuple[Store, Artifacts]:
 
 
 @pytest.mark.parametrize("name", ["backup.tar", "backup.tar.gz", "backup.tgz"])
-def test_a_backup_is_a_data_folder(
+def test_a_backup_is_a_usable_data_folder(
     run: Any, store: Store, artifacts: Artifacts, jobs: dict[str, str], tmp_path: Path, name: str
 ) -> None:
     store.tokens.create("alice")
@@ -47,7 +47,7 @@ def test_a_backup_is_a_data_folder(
         assert claimed.id == jobs["waiting since long"]
 
 
-def test_a_backup_amid_writes_is_one_moment(
+def test_a_backup_during_writes_is_consistent(
     store: Store, artifacts: Artifacts, tmp_path: Path
 ) -> None:
     stop, count = threading.Event(), 0
@@ -80,7 +80,7 @@ def test_a_backup_amid_writes_is_one_moment(
         writer.join()
 
 
-def test_a_backup_that_fails_leaves_the_old_one(
+def test_a_failed_backup_keeps_the_previous_one(
     run: Any, jobs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "backup.tar"
@@ -97,7 +97,7 @@ def test_a_backup_that_fails_leaves_the_old_one(
     assert sorted(each.name for each in tmp_path.iterdir()) == ["backup.tar", "service"]
 
 
-def test_postgresql_has_tools_of_its_own(
+def test_backup_of_postgresql_refers_to_its_own_tools(
     store: Store, artifacts: Artifacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store.database, "url", make_url("postgresql+psycopg://me:secret@db/jobs"))

@@ -36,7 +36,7 @@ def findings(stdout: str) -> dict[str, tuple[str, str]]:
     return {match[2]: (match[1], match[3]) for match in lines if match}
 
 
-def test_a_new_machine_is_in_order(run: Any, data: Path, sound: list[str]) -> None:
+def test_doctor_finds_no_fault_on_a_new_machine(run: Any, data: Path, sound: list[str]) -> None:
     ended = run("doctor", *sound)
     found = findings(ended.stdout)
     assert ended.exit_code == 0, ended.stdout
@@ -50,7 +50,7 @@ def test_a_new_machine_is_in_order(run: Any, data: Path, sound: list[str]) -> No
     assert not data.exists(), "looking changes nothing"
 
 
-def test_a_service_at_work_is_in_order(
+def test_doctor_finds_no_fault_in_a_running_service(
     run: Any,
     store: Store,
     artifacts: Artifacts,
@@ -77,9 +77,7 @@ def test_a_service_at_work_is_in_order(
     assert artifacts.paths() == before
 
 
-def test_an_engine_that_says_nothing_is_a_fault(
-    run: Any, store: Store, data: Path, sound: list[str]
-) -> None:
+def test_a_silent_engine_is_a_fault(run: Any, store: Store, data: Path, sound: list[str]) -> None:
     assert findings(run("doctor", *sound).stdout)["engine"][0] == "!"
     store.engines.announce("host-1", "stopped")
     lock = FolderLock(data)
@@ -98,7 +96,7 @@ def holder_of(data: Path) -> str:
     return (data / "service.lock").read_text().strip()
 
 
-def test_what_is_broken_is_named(
+def test_broken_files_are_named(
     run: Any, store: Store, artifacts: Artifacts, world: Any, data: Path
 ) -> None:
     store.files.add("table", "cpu", "0" * 64, "uploads/nowhere")
@@ -117,7 +115,7 @@ def test_what_is_broken_is_named(
     assert ended.stdout.endswith("faults to fix: 3\n")
 
 
-def test_a_database_that_is_none_damaged_or_newer_is_named(
+def test_newer_damaged_and_foreign_databases_are_named(
     run: Any, store: Store, data: Path, sound: list[str]
 ) -> None:
     for number in range(200):
@@ -146,7 +144,7 @@ def test_a_database_that_is_none_damaged_or_newer_is_named(
     )
 
 
-def test_an_older_database_is_only_noted(run: Any, data: Path, sound: list[str]) -> None:
+def test_an_older_database_is_no_fault(run: Any, data: Path, sound: list[str]) -> None:
     data.mkdir()
     connection = sqlite3.connect(data / "jobs.sqlite")
     connection.execute("CREATE TABLE meta (key VARCHAR, value VARCHAR)")
@@ -158,7 +156,7 @@ def test_an_older_database_is_only_noted(run: Any, data: Path, sound: list[str])
     assert (ended.exit_code, findings(ended.stdout)["database"]) == (0, ("!", said))
 
 
-def test_a_full_disk_and_a_folder_that_takes_nothing_are_faults(
+def test_a_full_disk_and_an_unwritable_folder_are_faults(
     run: Any, data: Path, sound: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data.mkdir()
@@ -175,7 +173,7 @@ def test_a_full_disk_and_a_folder_that_takes_nothing_are_faults(
     assert (found["artifacts"][0], "Not a directory" in found["artifacts"][1]) == ("✗", True)
 
 
-def test_a_database_out_of_reach_is_named_without_its_password(
+def test_an_unreachable_database_is_named_without_its_password(
     sound: list[str], data: Path
 ) -> None:
     options = ["--database", "postgresql://me:secret@127.0.0.1:1/jobs", "--data", str(data)]
@@ -185,7 +183,7 @@ def test_a_database_out_of_reach_is_named_without_its_password(
     assert "me:***@127.0.0.1:1" in ended.stdout
 
 
-def test_who_holds_a_folder(tmp_path: Path) -> None:
+def test_the_holder_of_a_folder_is_reported(tmp_path: Path) -> None:
     import os
 
     assert holder(tmp_path) is None

@@ -10,7 +10,7 @@ from service.jobs import UnknownJob
 from service.store import Store
 
 
-def test_old_jobs_go_with_their_artifacts(
+def test_old_jobs_are_removed_with_their_artifacts(
     run: Any, store: Store, artifacts: Artifacts, jobs: dict[str, str]
 ) -> None:
     ended = run("gc", "--older-than", "30d")
@@ -37,7 +37,7 @@ def test_a_dry_run_changes_nothing(
     assert (store.jobs.list(), artifacts.paths()) == before
 
 
-def test_what_cannot_be_removed_is_found_again(
+def test_artifacts_that_cannot_be_removed_are_retried(
     run: Any, store: Store, jobs: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fsspec.implementations.local import LocalFileSystem
@@ -55,7 +55,7 @@ def test_what_cannot_be_removed_is_found_again(
     assert run("gc", "--older-than", "30d").stdout == "removed 2 jobs\n"
 
 
-def test_a_job_that_is_not_over_is_never_removed(store: Store, jobs: dict[str, str]) -> None:
+def test_unfinished_jobs_are_never_removed(store: Store, jobs: dict[str, str]) -> None:
     assert store.jobs.remove(list(jobs.values())) == 3
     assert {job.id for job in store.jobs.list()[0]} == {
         jobs["waiting since long"],
@@ -64,7 +64,7 @@ def test_a_job_that_is_not_over_is_never_removed(store: Store, jobs: dict[str, s
 
 
 @pytest.mark.parametrize("given", ["30", "d", "-1d", "thirty", "1w", "nand", "infd"])
-def test_durations_are_checked(run: Any, store: Store, given: str) -> None:
+def test_malformed_durations_are_refused(run: Any, store: Store, given: str) -> None:
     ended = run("gc", "--older-than", given)
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert f"30d, 12h, 90m or 45s, not '{given}'" in ended.stderr
@@ -73,7 +73,7 @@ def test_durations_are_checked(run: Any, store: Store, given: str) -> None:
 @pytest.mark.parametrize(
     "arguments", [["gc", "--older-than", "1d"], ["backup", "x.tar"], ["token", "list"]]
 )
-def test_a_folder_without_a_service_is_named_and_left_alone(
+def test_a_folder_without_a_service_is_named_and_unchanged(
     run: Any, data: Path, arguments: list[str]
 ) -> None:
     ended = run(*arguments)

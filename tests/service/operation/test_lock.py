@@ -11,7 +11,7 @@ import pytest
 from service.operation.lock import FolderInUse, FolderLock
 
 
-def test_the_lock_is_held_by_one_process_and_let_go_with_its_death(tmp_path: Path) -> None:
+def test_the_lock_is_exclusive_and_ends_with_its_process(tmp_path: Path) -> None:
     lock = FolderLock(tmp_path / "data")
     with pytest.raises(FolderInUse, match=rf"in use by another service \(process {os.getpid()}\)"):
         FolderLock(tmp_path / "data", patience=0)
@@ -41,7 +41,7 @@ def test_the_lock_is_held_by_one_process_and_let_go_with_its_death(tmp_path: Pat
     holder.stdout.close()
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(
         FolderInUse, match=r"cannot use the data folder .*file/data: Not a directory"

@@ -49,7 +49,9 @@ def test_a_revoked_token_is_still_listed(run: Any, store: Store, clock: Any) -> 
         (["revoke", "carol"], "there is no token 'carol' to revoke"),
     ],
 )
-def test_refusals_are_one_line(run: Any, store: Store, arguments: list[str], said: str) -> None:
+def test_refused_token_commands_print_one_line(
+    run: Any, store: Store, arguments: list[str], said: str
+) -> None:
     store.tokens.create("bob")
     ended = run("token", *arguments)
     assert (ended.exit_code, ended.stdout) == (2, "")

@@ -27,7 +27,7 @@ def asked(http: Any, path: str) -> Any:
         return answer
 
 
-def test_the_page_lets_no_inline_script_or_style_run(http: Any) -> None:
+def test_inline_scripts_and_styles_do_not_run(http: Any) -> None:
     answer = http.get("/")
     assert (answer.status_code, answer.mimetype) == (200, "text/html")
     policy = dict(
@@ -42,7 +42,7 @@ def test_the_page_lets_no_inline_script_or_style_run(http: Any) -> None:
     assert not re.search(r"(src|href)=\"(https?:)?//", answer.text)
 
 
-def test_every_file_that_is_named_is_there(http: Any) -> None:
+def test_every_referenced_file_exists(http: Any) -> None:
     named = re.findall(r"(?:src|href)=\"(/(?!openapi)[^\"]+)\"", http.get("/").text)
     assert len(named) > 5
     for path in named:
@@ -63,7 +63,7 @@ def test_every_file_that_is_named_is_there(http: Any) -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_plotly_is_its_own_packages_and_is_kept_by_browsers(http: Any) -> None:
+def test_plotly_comes_from_its_package_and_is_cached(http: Any) -> None:
     answer = asked(http, f"/plotly-{plotly.__version__}.min.js")
     script = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
     assert answer.data == script.read_bytes()

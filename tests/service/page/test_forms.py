@@ -187,7 +187,7 @@ MORE = {
 }
 
 
-def test_what_the_service_bounds_can_be_limited_and_traded(
+def test_metrics_with_bounds_can_be_limited_and_traded(
     unattended: Any, visit: Open, picture: Picture
 ) -> None:
     sent: list[dict[str, Any]] = []

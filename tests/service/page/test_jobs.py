@@ -68,7 +68,7 @@ def test_jobs_of_every_kind_are_listed_filtered_and_cancelled(
     expect(page.locator("#result .notice")).to_have_text("This search was cancelled.")
 
 
-def test_a_training_is_watched_to_its_end_and_to_its_failure(
+def test_a_training_is_shown_until_it_ends_or_fails(
     unattended: Any, visit: Open, picture: Picture
 ) -> None:
     handle = unattended.client.retrain(architecture(), epochs=3)
@@ -109,7 +109,7 @@ def test_a_training_is_watched_to_its_end_and_to_its_failure(
     expect(page.locator("#result .notice")).to_contain_text("nonsense")
 
 
-def test_a_found_network_is_trained_by_the_service(
+def test_a_network_of_a_search_is_retrained_by_the_service(
     served: Any, visit: Open, picture: Picture
 ) -> None:
     limits = {"latency_ms": 0.8}
@@ -148,7 +148,7 @@ def test_a_found_network_is_trained_by_the_service(
     expect(page.locator("#network-title")).to_have_text("The best network")
 
 
-def test_a_search_that_a_supernet_guided_offers_its_weights(served: Any, visit: Open) -> None:
+def test_a_search_guided_by_a_supernet_offers_its_weights(served: Any, visit: Open) -> None:
     found = served.client.search(space=SPACE, strategy="random", options={"evaluations": 3})
     found.wait(60)
     page = visit(served.url, f"{REFUSED}|status of 503")
@@ -171,7 +171,7 @@ def test_a_search_that_a_supernet_guided_offers_its_weights(served: Any, visit: 
 
 
 @pytest.mark.slow
-def test_from_evaluations_to_a_search_on_a_service_of_its_own(
+def test_uploaded_evaluations_lead_to_a_search_on_a_real_service(
     start: Callable[..., Any], visit: Open, tmp_path: Path
 ) -> None:
     space = spaces.get(SPACE)

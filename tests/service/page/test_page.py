@@ -52,7 +52,7 @@ def shares(blocks: Locator) -> float:
     return sum(float(text.removesuffix(" %")) for text in texts)
 
 
-def test_from_the_question_to_the_network(served: Any, visit: Open, picture: Picture) -> None:
+def test_form_leads_to_a_network(served: Any, visit: Open, picture: Picture) -> None:
     page = visit(served.url, REFUSED)
     ready(page)
     bounds = served.client.bounds("made-up", SPACE).metrics["latency_ms"]
@@ -105,7 +105,7 @@ def hovered(page: Any, point: Any) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("height", [400, 900])
-def test_networks_are_chosen_with_the_keyboard_and_in_the_plot(
+def test_networks_are_selected_by_keyboard_and_in_the_plot(
     served: Any, visit: Open, height: int
 ) -> None:
     page = visit(served.url, REFUSED, viewport={"width": 1280, "height": height})
@@ -158,7 +158,9 @@ def test_files_are_downloaded_and_the_command_is_copied(served: Any, visit: Open
     assert train.startswith("python -m oneshot retrain --arch ")
 
 
-def test_a_search_is_watched_and_cancelled(served: Any, visit: Open, picture: Picture) -> None:
+def test_a_running_search_is_shown_and_cancelled(
+    served: Any, visit: Open, picture: Picture
+) -> None:
     page = visit(served.url, REFUSED)
     ready(page)
     # Nearly all networks of the space: it does not end by itself for a while.
@@ -248,7 +250,7 @@ def test_the_page_reports_an_outage_and_waits_for_its_end(
     found(page)
 
 
-def test_it_is_readable_on_a_phone_and_in_the_dark(
+def test_the_page_is_readable_on_a_phone_and_in_dark_mode(
     served: Any, visit: Open, picture: Picture
 ) -> None:
     handle = served.client.search(
@@ -277,7 +279,7 @@ def test_it_is_readable_on_a_phone_and_in_the_dark(
     picture(dark, "dark")
 
 
-def test_everything_has_a_name_and_focus_goes_in_reading_order(served: Any, visit: Open) -> None:
+def test_controls_have_names_and_focus_follows_reading_order(served: Any, visit: Open) -> None:
     page = visit(served.url, REFUSED)
     ready(page)
     search(page, generations=2)

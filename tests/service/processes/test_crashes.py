@@ -55,7 +55,7 @@ def undisturbed(served: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_twenty_jobs_survive_the_death_of_a_part(
+def test_twenty_jobs_survive_a_killed_process(
     served: Any, undisturbed: list[dict[str, Any]], part: str
 ) -> None:
     client = served.client
@@ -70,7 +70,7 @@ def test_twenty_jobs_survive_the_death_of_a_part(
     client.wait_until_ready(60)
 
 
-def test_twenty_jobs_survive_the_death_of_all_and_a_start_by_hand(
+def test_twenty_jobs_survive_a_killed_service_and_a_restart(
     start: Any, undisturbed: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     service = start(tmp_path)

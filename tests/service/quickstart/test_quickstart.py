@@ -38,7 +38,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 @pytest.mark.slow
-def test_the_whole_way_ends_with_promise_beside_measurement(finished: tuple[Path, str]) -> None:
+def test_quickstart_prints_predictions_next_to_measurements(finished: tuple[Path, str]) -> None:
     folder, shown = finished
     assert len(re.findall(r"^\d/7 ", shown, re.MULTILINE)) == 7
     for title in (
@@ -64,7 +64,7 @@ def test_the_whole_way_ends_with_promise_beside_measurement(finished: tuple[Path
 
 
 @pytest.mark.slow
-def test_a_second_run_keeps_what_is_done(finished: tuple[Path, str]) -> None:
+def test_a_second_run_repeats_no_stage(finished: tuple[Path, str]) -> None:
     folder, first = finished
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     begin = time.monotonic()
@@ -78,7 +78,7 @@ def test_a_second_run_keeps_what_is_done(finished: tuple[Path, str]) -> None:
 
 
 @pytest.mark.slow
-def test_interrupted_it_stops_at_once_and_leaves_no_process(tmp_path: Path) -> None:
+def test_an_interrupt_ends_the_quickstart_and_its_processes_at_once(tmp_path: Path) -> None:
     folder = tmp_path / "runs"
     command = [*PATHFIT, "quickstart", "-o", str(folder)]
     process = subprocess.Popen(
@@ -113,7 +113,7 @@ def stage(
     return Stage(name, name, commands, outputs, work)
 
 
-def test_a_changed_command_does_that_stage_and_all_after_it_again(tmp_path: Path) -> None:
+def test_a_changed_command_repeats_its_stage_and_all_later_ones(tmp_path: Path) -> None:
     calls: list[str] = []
 
     def go(middle: str) -> list[str]:
@@ -131,7 +131,7 @@ def test_a_changed_command_does_that_stage_and_all_after_it_again(tmp_path: Path
     assert go("b 2") == ["c"]
 
 
-def test_an_interrupted_stage_goes_on_but_a_changed_one_begins_anew(tmp_path: Path) -> None:
+def test_an_interrupted_stage_resumes_but_a_changed_one_restarts(tmp_path: Path) -> None:
     calls: list[str] = []
     output = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
@@ -159,7 +159,7 @@ def test_a_damaged_state_file_starts_over(tmp_path: Path) -> None:
     assert calls == ["a"]
 
 
-def test_full_size_is_what_is_promised() -> None:
+def test_the_full_size_evaluates_at_least_200_networks() -> None:
     assert FULL.evaluations >= 200
     assert SMALLEST.evaluations < FULL.evaluations
     names = [stage.name for stage in stages(Path("x"), FULL, 0)]

@@ -17,7 +17,7 @@ def told(store: Store, job_id: str, after: int = 0) -> list[tuple[int, str, obje
     return [(event.sequence, event.kind, event.data) for event in store.events.list(job_id, after)]
 
 
-def test_a_life_is_told_in_order(store: Store) -> None:
+def test_events_of_a_job_are_in_order(store: Store) -> None:
     job, _ = store.jobs.create("search", {}, {})
     store.leases.claim("e")
     store.jobs.report(job.id, 1, {"evaluated": 1})
@@ -40,7 +40,7 @@ def test_a_life_is_told_in_order(store: Store) -> None:
     assert store.events.list(job.id, 8) == []
 
 
-def test_what_was_refused_is_not_told(store: Store) -> None:
+def test_refused_changes_have_no_events(store: Store) -> None:
     job, _ = store.jobs.create("search", {}, {})
     store.leases.claim("e")
     store.jobs.cancel(job.id)
@@ -67,7 +67,7 @@ def test_events_of_jobs_do_not_mix(store: Store) -> None:
         assert [event.sequence for event in store.events.list(job.id)] == list(range(1, 7))
 
 
-def test_many_reports_at_once_leave_no_gap(store: Store) -> None:
+def test_concurrent_reports_are_numbered_without_gaps(store: Store) -> None:
     job, _ = store.jobs.create("search", {}, {})
     store.leases.claim("e")
 
@@ -86,7 +86,7 @@ def test_many_reports_at_once_leave_no_gap(store: Store) -> None:
     assert store.jobs.get(job.id).progress == found[-1].data
 
 
-def test_waiting_for_events(store: Store) -> None:
+def test_waiting_returns_new_events(store: Store) -> None:
     job, _ = store.jobs.create("search", {}, {})
     assert [event.sequence for event in store.events.wait(job.id, 0, 20)] == [1]
     begin = time.monotonic()
@@ -102,7 +102,7 @@ def test_waiting_for_events(store: Store) -> None:
     assert time.monotonic() - begin < 10
 
 
-def test_changes_of_another_process_wake_those_who_wait(url: str, store: Store) -> None:
+def test_changes_by_another_process_wake_waiting_readers(url: str, store: Store) -> None:
     job, _ = store.jobs.create("search", {}, {})
     code = (
         "import sys; from service.store import Store; store = Store(sys.argv[1]); print('ready',"
@@ -132,7 +132,7 @@ def test_changes_of_another_process_wake_those_who_wait(url: str, store: Store) 
     assert seen == ["done"]
 
 
-def test_nobody_looks_when_nobody_waits(store: Store) -> None:
+def test_the_database_is_polled_only_while_readers_wait(store: Store) -> None:
     job, _ = store.jobs.create("search", {}, {})
     threads = threading.active_count()
     store.jobs.wait(job.id, 0.05)

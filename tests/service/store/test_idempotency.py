@@ -11,7 +11,7 @@ from service.store import IdempotencyConflict, IdempotencyKey, QuotaExceeded, St
 ASKED = IdempotencyKey("key", "POST", "/search", "0" * 64)
 
 
-def test_the_same_request_is_the_same_job(store: Store) -> None:
+def test_a_repeated_request_gets_the_same_job(store: Store) -> None:
     job, created = store.jobs.create("search", {"space": "x"}, {}, idempotency=ASKED)
     again, repeated = store.jobs.create("search", {"space": "x"}, {}, idempotency=ASKED)
     assert (created, repeated) == (True, False)
@@ -22,7 +22,7 @@ def test_the_same_request_is_the_same_job(store: Store) -> None:
 
 
 @pytest.mark.parametrize("part", [{"key": "other"}, {"method": "PUT"}, {"path": "/retrain"}])
-def test_another_key_method_or_path_is_another_job(store: Store, part: dict[str, str]) -> None:
+def test_another_key_method_or_path_creates_another_job(store: Store, part: dict[str, str]) -> None:
     job, _ = store.jobs.create("search", {}, {}, idempotency=ASKED)
     other, created = store.jobs.create("search", {}, {}, idempotency=replace(ASKED, **part))
     assert created
@@ -38,7 +38,7 @@ def test_owners_do_not_share_keys(store: Store) -> None:
     assert len({job.id for job, _ in jobs}) == 3
 
 
-def test_another_body_is_refused(store: Store) -> None:
+def test_a_key_with_another_body_raises(store: Store) -> None:
     store.jobs.create("search", {}, {}, idempotency=ASKED)
     with pytest.raises(
         IdempotencyConflict,
@@ -48,7 +48,7 @@ def test_another_body_is_refused(store: Store) -> None:
     assert store.jobs.list()[1] == 1
 
 
-def test_a_key_is_kept_for_a_day(store: Store, clock: Any) -> None:
+def test_a_key_expires_after_a_day(store: Store, clock: Any) -> None:
     job, _ = store.jobs.create("search", {}, {}, idempotency=ASKED)
     clock.now += 24 * 3600 - 1
     assert store.jobs.create("search", {}, {}, idempotency=ASKED)[0].id == job.id
@@ -71,7 +71,7 @@ def test_a_repeated_request_counts_once_for_the_quota(store: Store) -> None:
     )
 
 
-def test_many_at_once_get_one_job(store: Store, url: str, clock: Any) -> None:
+def test_concurrent_requests_with_one_key_get_one_job(store: Store, url: str, clock: Any) -> None:
     stores = [store, Store(url, clock), Store(url, clock)]
     found: list[tuple[str, bool]] = []
     start = threading.Barrier(9)

@@ -46,7 +46,7 @@ def job_in(store: Store, state: JobState) -> Job:
 
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.product(JobState, JobState)))
-def test_only_lawful_transitions_happen(store: Store, source: JobState, target: JobState) -> None:
+def test_only_allowed_transitions_succeed(store: Store, source: JobState, target: JobState) -> None:
     job = job_in(store, source)
     if target in LAWFUL[source]:
         MOVES[target](store, job)
@@ -62,7 +62,7 @@ def test_only_lawful_transitions_happen(store: Store, source: JobState, target: 
         assert store.jobs.get(job.id) == job
 
 
-def test_a_new_job_is_kept_as_it_was_asked_for(store: Store, url: str) -> None:
+def test_a_new_job_is_stored_as_requested(store: Store, url: str) -> None:
     resources = Resources(2, 0.5)
     job, created = store.jobs.create(
         "search", {"space": "x", "none": None}, {"seed": 2**62}, "me", resources
@@ -86,14 +86,14 @@ def test_a_new_job_is_kept_as_it_was_asked_for(store: Store, url: str) -> None:
     ) * 6
 
 
-def test_the_oldest_is_claimed_first_and_once(store: Store) -> None:
+def test_the_oldest_job_is_claimed_first_and_once(store: Store) -> None:
     jobs = [store.jobs.create("search", {}, {})[0] for _ in range(3)]
     claimed = [store.leases.claim("e") for _ in range(4)]
     assert [job and job.id for job in claimed] == [*(job.id for job in jobs), None]
     assert all(job is None or (job.state, job.attempt) == ("running", 1) for job in claimed)
 
 
-def test_many_claim_at_once_and_none_gets_anothers(store: Store) -> None:
+def test_concurrent_claims_get_different_jobs(store: Store) -> None:
     jobs = {store.jobs.create("search", {}, {})[0].id for _ in range(40)}
     claimed: list[str] = []
 
@@ -111,7 +111,7 @@ def test_many_claim_at_once_and_none_gets_anothers(store: Store) -> None:
 
 
 @pytest.mark.parametrize("report", ["report", "finish", "fail", "requeue"])
-def test_reports_of_an_attempt_that_is_over_change_nothing(store: Store, report: str) -> None:
+def test_reports_of_an_ended_attempt_change_nothing(store: Store, report: str) -> None:
     first = job_in(store, JobState.RUNNING)
     store.jobs.requeue(first.id, 1, crashed=True)
     second = store.leases.claim("e")
@@ -128,7 +128,7 @@ def test_reports_of_an_attempt_that_is_over_change_nothing(store: Store, report:
     assert store.jobs.get(first.id) == second
 
 
-def test_progress_is_only_of_running_jobs(store: Store) -> None:
+def test_only_running_jobs_record_progress(store: Store) -> None:
     job = job_in(store, JobState.RUNNING)
     store.jobs.report(job.id, 1, {"evaluated": 5})
     assert store.jobs.get(job.id).progress == {"evaluated": 5}
@@ -138,7 +138,7 @@ def test_progress_is_only_of_running_jobs(store: Store) -> None:
     assert store.jobs.get(job.id).progress == {"evaluated": 5}
 
 
-def test_a_restart_queues_what_was_running_again(store: Store) -> None:
+def test_a_restart_queues_running_jobs_again(store: Store) -> None:
     states = list(JobState)
     jobs = {state: job_in(store, state) for state in states if state is not JobState.QUEUED}
     queued = job_in(store, JobState.QUEUED)
@@ -153,7 +153,7 @@ def test_a_restart_queues_what_was_running_again(store: Store) -> None:
     assert store.jobs.get(queued.id) == queued
 
 
-def test_newest_are_listed_first_without_results(store: Store) -> None:
+def test_jobs_are_listed_newest_first_without_results(store: Store) -> None:
     jobs = [job_in(store, JobState.DONE) for _ in range(5)]
     page, total = store.jobs.list(limit=2, offset=1)
     assert ([job.id for job in page], total) == ([jobs[3].id, jobs[2].id], 5)
@@ -175,7 +175,7 @@ def test_waiting_ends_with_the_job(store: Store) -> None:
     assert store.jobs.wait(job.id, 20).result == {"found": 2}
 
 
-def test_waiting_ends_with_the_time_or_the_service(store: Store) -> None:
+def test_waiting_ends_with_the_timeout_or_the_service(store: Store) -> None:
     job = job_in(store, JobState.QUEUED)
     begin = time.monotonic()
     assert store.jobs.wait(job.id, 0.1).state is JobState.QUEUED
@@ -185,7 +185,7 @@ def test_waiting_ends_with_the_time_or_the_service(store: Store) -> None:
     assert time.monotonic() - begin < 5
 
 
-def test_lists_are_narrowed(store: Store) -> None:
+def test_lists_are_filtered(store: Store) -> None:
     kinds = [("search", "x", "me"), ("search", "y", "you"), ("retrain", "x", None)]
     jobs = [store.jobs.create(kind, {"space": space}, {}, owner)[0] for kind, space, owner in kinds]
     store.leases.claim("e")
@@ -211,7 +211,7 @@ def test_lists_are_narrowed(store: Store) -> None:
 
 
 @pytest.mark.parametrize("owner", ["you", None])
-def test_others_jobs_are_unknown(store: Store, owner: str | None) -> None:
+def test_jobs_of_other_owners_are_unknown(store: Store, owner: str | None) -> None:
     job, _ = store.jobs.create("search", {}, {}, "me")
     calls = (
         store.jobs.get,
@@ -225,12 +225,12 @@ def test_others_jobs_are_unknown(store: Store, owner: str | None) -> None:
     assert store.jobs.cancel(job.id, "me").state is JobState.CANCELLED
 
 
-def test_a_text_that_no_id_can_be_is_unknown(store: Store) -> None:
+def test_malformed_ids_are_unknown(store: Store) -> None:
     with pytest.raises(UnknownJob):
         store.jobs.get("a\0b")
 
 
-def test_a_quota_counts_unfinished_jobs_of_the_token(store: Store) -> None:
+def test_a_quota_counts_the_unfinished_jobs_of_its_token(store: Store) -> None:
     limited = store.tokens.check(store.tokens.create("limited", quota=2))
     free = store.tokens.check(store.tokens.create("free"))
     assert limited is not None
@@ -247,7 +247,7 @@ def test_a_quota_counts_unfinished_jobs_of_the_token(store: Store) -> None:
     assert store.jobs.list(limited.id)[1] == 3
 
 
-def test_a_quota_holds_where_many_ask_at_once(store: Store) -> None:
+def test_a_quota_is_kept_by_concurrent_requests(store: Store) -> None:
     token = store.tokens.check(store.tokens.create("limited", quota=5))
     assert token is not None
     refused: list[int] = []
@@ -268,7 +268,7 @@ def test_a_quota_holds_where_many_ask_at_once(store: Store) -> None:
     assert refused == [5] * 15
 
 
-def test_texts_and_numbers_of_every_kind_are_kept(store: Store) -> None:
+def test_unusual_texts_and_numbers_survive_a_round_trip(store: Store) -> None:
     odd = {
         "text": "a\0b \ud800 \u2028 ä 'x' \"y\"",
         "number": 2**70,

@@ -17,7 +17,7 @@ def running(store: Store, engine: str = "one", **parts: Any) -> Job:
     return claimed
 
 
-def test_a_claimed_job_is_its_engines_for_the_lease(store: Store, clock: Any) -> None:
+def test_a_claimed_job_belongs_to_its_engine_during_the_lease(store: Store, clock: Any) -> None:
     store.jobs.create("search", {}, {})
     job = store.leases.claim("one", lease_s=7)
     assert job is not None
@@ -25,7 +25,7 @@ def test_a_claimed_job_is_its_engines_for_the_lease(store: Store, clock: Any) ->
 
 
 @pytest.mark.parametrize("ending", ["finish", "fail", "requeue"])
-def test_who_ends_lets_go(store: Store, ending: str) -> None:
+def test_an_ended_job_has_no_lease(store: Store, ending: str) -> None:
     job = running(store)
     {
         "finish": lambda: store.jobs.finish(job.id, 1, {}, None),
@@ -35,7 +35,7 @@ def test_who_ends_lets_go(store: Store, ending: str) -> None:
     assert store.jobs.get(job.id).lease is None
 
 
-def test_heartbeats_keep_a_job(store: Store, clock: Any) -> None:
+def test_heartbeats_renew_the_lease_of_a_job(store: Store, clock: Any) -> None:
     job = running(store)
     for _ in range(5):
         clock.now += 8
@@ -45,7 +45,7 @@ def test_heartbeats_keep_a_job(store: Store, clock: Any) -> None:
     assert store.leases.renew("one", []) == []
 
 
-def test_silence_queues_a_job_again(store: Store, clock: Any) -> None:
+def test_a_job_without_heartbeats_is_queued_again(store: Store, clock: Any) -> None:
     job = running(store)
     store.jobs.report(job.id, 1, {"evaluated": 5})
     clock.now += 10
@@ -75,7 +75,7 @@ def test_silence_queues_a_job_again(store: Store, clock: Any) -> None:
     assert store.jobs.get(job.id) == again
 
 
-def test_the_third_silence_is_a_failure(store: Store, clock: Any) -> None:
+def test_a_job_fails_at_its_third_expired_lease(store: Store, clock: Any) -> None:
     job, _ = store.jobs.create("search", {}, {})
     for attempt in (1, 2, 3):
         claimed = store.leases.claim("one")
@@ -94,7 +94,7 @@ def test_the_third_silence_is_a_failure(store: Store, clock: Any) -> None:
     }
 
 
-def test_only_the_silent_lose_their_jobs(store: Store, clock: Any) -> None:
+def test_only_engines_without_heartbeats_lose_their_jobs(store: Store, clock: Any) -> None:
     silent, loud = running(store, "one"), running(store, "two")
     clock.now += 6
     store.leases.renew("two", [(loud.id, 1)])
@@ -103,14 +103,14 @@ def test_only_the_silent_lose_their_jobs(store: Store, clock: Any) -> None:
     assert (store.jobs.get(silent.id).state, store.jobs.get(loud.id).state) == ("queued", "running")
 
 
-def test_a_heartbeat_tells_what_is_lost(store: Store) -> None:
+def test_a_heartbeat_reports_lost_jobs(store: Store) -> None:
     kept, cancelled, others = running(store), running(store), running(store, "two")
     store.jobs.cancel(cancelled.id)
     held = [(kept.id, 1), (cancelled.id, 1), (others.id, 1), (kept.id, 2), ("nowhere", 1)]
     assert store.leases.renew("one", held) == held[1:]
 
 
-def test_an_engine_learns_of_cancellations_until_its_lease_is_over(
+def test_cancellations_are_reported_to_the_engine_until_its_lease_ends(
     store: Store, clock: Any
 ) -> None:
     job, other, queued = (
@@ -128,7 +128,7 @@ def test_an_engine_learns_of_cancellations_until_its_lease_is_over(
     assert store.leases.expire() == 0
 
 
-def test_the_oldest_that_fits_is_claimed(store: Store) -> None:
+def test_the_oldest_job_that_fits_is_claimed(store: Store) -> None:
     needs = [Resources(4), Resources(1, 1), Resources(2), Resources()]
     jobs = [store.jobs.create("search", {}, {}, resources=need)[0].id for need in needs]
     free = [Resources(0.5), Resources(3), Resources(1), Resources(1, 1), None]
@@ -136,7 +136,7 @@ def test_the_oldest_that_fits_is_claimed(store: Store) -> None:
     assert [job and job.id for job in claimed] == [None, jobs[2], jobs[3], jobs[1], jobs[0]]
 
 
-def test_a_dead_engines_jobs_are_taken_back_at_once(store: Store) -> None:
+def test_jobs_of_a_dead_engine_are_queued_at_once(store: Store) -> None:
     dead, alive = running(store, "dead"), running(store, "alive")
     assert store.leases.recover("dead", "was killed by SIGKILL") == 1
     assert store.leases.recover("dead") == 0
@@ -152,7 +152,7 @@ def test_a_dead_engines_jobs_are_taken_back_at_once(store: Store) -> None:
     )
 
 
-def test_a_job_that_ends_its_engines_fails_with_the_reason(store: Store) -> None:
+def test_a_job_that_crashes_its_engines_fails_with_the_reason(store: Store) -> None:
     job, _ = store.jobs.create("search", {}, {})
     for _ in range(3):
         assert store.leases.claim("one") is not None
@@ -164,7 +164,7 @@ def test_a_job_that_ends_its_engines_fails_with_the_reason(store: Store) -> None
     }
 
 
-def test_engines_say_how_they_are(store: Store, clock: Any) -> None:
+def test_engines_report_their_state(store: Store, clock: Any) -> None:
     assert store.engines.list() == []
     store.engines.announce("one", "starting", ray=RayStatus("2.60", "here", False))
     clock.now += 3

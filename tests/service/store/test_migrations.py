@@ -57,7 +57,7 @@ def version_1(tmp_path: Path) -> Path:
     return path
 
 
-def test_migrations_give_the_tables_that_are_read(empty_url: str) -> None:
+def test_migrations_create_the_tables_of_the_schema(empty_url: str) -> None:
     Store(empty_url).close()
     assert differences(empty_url) == []
 
@@ -71,7 +71,7 @@ def test_head_is_the_last_migration() -> None:
     assert revisions == sorted(revisions, reverse=True)
 
 
-def test_a_store_of_the_first_version_is_brought_up_to_date(version_1: Path) -> None:
+def test_a_store_of_the_first_version_is_upgraded(version_1: Path) -> None:
     store = Store(version_1)
     done, interrupted, queued = (store.jobs.get(job_id) for job_id in "abc")
     assert (done.state, done.result, done.artifact, done.created) == (
@@ -106,9 +106,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(version_1: Path) -> 
     Store(version_1).close()
 
 
-def test_an_upgrade_that_fails_leaves_everything_as_it_was(
-    version_1: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_upgrade_changes_nothing(version_1: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = sqlite3.connect(version_1)
     before = connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
     connection.close()
@@ -125,7 +123,7 @@ def test_an_upgrade_that_fails_leaves_everything_as_it_was(
     Store(version_1).close()
 
 
-def test_many_open_an_empty_database_at_once(empty_url: str) -> None:
+def test_many_processes_open_an_empty_database_at_once(empty_url: str) -> None:
     stores: list[Store] = []
     start = threading.Barrier(4)
 
@@ -165,7 +163,7 @@ def test_a_newer_schema_is_refused(empty_url: str, version: str) -> None:
     database.close()
 
 
-def test_what_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_other_databases_are_refused_and_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "jobs.sqlite"
     path.write_text("my notes, not to be lost " * 50, encoding="utf-8")
     with pytest.raises(
@@ -192,7 +190,7 @@ def test_what_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
         ("postgresql://me:secret@127.0.0.1:port/jobs", "not the URL of a database"),
     ],
 )
-def test_urls_that_are_no_store_are_named_without_their_passwords(url: str, said: str) -> None:
+def test_invalid_urls_are_named_without_their_passwords(url: str, said: str) -> None:
     with pytest.raises(InvalidStore, match=said) as caught:
         Store(url)
     assert "secret" not in str(caught.value)

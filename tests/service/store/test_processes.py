@@ -86,14 +86,14 @@ def test_no_job_is_claimed_by_two_processes(store: Store, url: str) -> None:
             assert [event.sequence for event in store.events.list(job_id)] == [1, 2, 3, 4, 5]
 
 
-def test_nobody_is_turned_away_by_many_writers(store: Store, url: str) -> None:
+def test_no_process_is_refused_among_many_writers(store: Store, url: str) -> None:
     together(WORK, url, 3)
     jobs, total = store.jobs.list(limit=200)
     assert total == 45
     assert {(job.state, job.attempt) for job in jobs} == {("done", 1)}
 
 
-def test_a_claim_passes_over_what_another_transaction_is_taking(store: Store) -> None:
+def test_a_claim_skips_a_job_that_another_transaction_claims(store: Store) -> None:
     """Two that claim at the same moment: on PostgreSQL the second need not wait for the first."""
     jobs = [store.jobs.create("search", {}, {})[0].id for _ in range(2)]
     if store.path is not None:

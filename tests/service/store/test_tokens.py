@@ -11,7 +11,7 @@ from service.store.schema import SessionRow, TokenRow
 from spaces.errors import UnknownName
 
 
-def test_a_secret_finds_its_token_and_is_not_kept(store: Store) -> None:
+def test_a_secret_identifies_its_token_and_is_not_stored(store: Store) -> None:
     assert not store.tokens.exist()
     secret = store.tokens.create("alice", quota=3)
     token = store.tokens.check(secret)
@@ -27,7 +27,7 @@ def test_a_secret_finds_its_token_and_is_not_kept(store: Store) -> None:
         assert len(row.digest) == 64
 
 
-def test_what_is_no_secret_finds_nothing(store: Store) -> None:
+def test_malformed_secrets_identify_no_token(store: Store) -> None:
     secret = store.tokens.create("alice")
     other = store.tokens.create("bob")
     mixed = "_".join([*secret.split("_")[:2], other.split("_", 2)[2]])
@@ -39,7 +39,7 @@ def test_what_is_no_secret_finds_nothing(store: Store) -> None:
     assert store.sessions.check(secret) is None
 
 
-def test_a_token_ends_when_it_expires(store: Store, clock: Any) -> None:
+def test_a_token_is_refused_after_its_expiry(store: Store, clock: Any) -> None:
     secret = store.tokens.create("alice", expires=clock.now + 60)
     assert store.tokens.check(secret) is not None
     clock.now += 60
@@ -50,7 +50,7 @@ def test_a_token_ends_when_it_expires(store: Store, clock: Any) -> None:
 
 
 @pytest.mark.parametrize("by", ["name", "id"])
-def test_a_revoked_token_is_accepted_no_more_and_frees_its_name(store: Store, by: str) -> None:
+def test_a_revoked_token_is_refused_and_frees_its_name(store: Store, by: str) -> None:
     secret = store.tokens.create("alice")
     token = store.tokens.check(secret)
     assert token is not None
@@ -67,7 +67,7 @@ def test_a_revoked_token_is_accepted_no_more_and_frees_its_name(store: Store, by
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "a\0b", "x" * 129, " alice"])
-def test_names_are_checked(store: Store, name: str) -> None:
+def test_malformed_token_names_are_refused(store: Store, name: str) -> None:
     with pytest.raises(InvalidToken, match="1 to 128 printable characters"):
         store.tokens.create(name)
     with pytest.raises(InvalidToken, match="no token"):
@@ -76,7 +76,7 @@ def test_names_are_checked(store: Store, name: str) -> None:
         store.tokens.create("alice", quota=0)
 
 
-def test_a_session_stands_for_its_token(store: Store, clock: Any) -> None:
+def test_a_session_identifies_its_token(store: Store, clock: Any) -> None:
     token = store.tokens.check(store.tokens.create("alice"))
     assert token is not None
     first, second = (store.sessions.create(token, lifetime) for lifetime in (60, 120))
@@ -103,7 +103,7 @@ def test_a_session_ends_with_its_token(store: Store, clock: Any) -> None:
     assert store.sessions.check(browser) is None
 
 
-def test_uploads_are_versions(store: Store) -> None:
+def test_uploads_of_a_name_are_numbered_versions(store: Store) -> None:
     first = store.files.add("table", "cpu", "a" * 64, "uploads/a", "me")
     assert (first.version, first.owner) == (1, "me")
     assert store.files.add("table", "cpu", "a" * 64, "uploads/a", "you") == first
@@ -124,7 +124,7 @@ def test_uploads_are_versions(store: Store) -> None:
         store.files.add("picture", "cpu", "a" * 64, "x")
 
 
-def test_uploads_at_once_get_numbers_of_their_own(store: Store, url: str) -> None:
+def test_concurrent_uploads_get_different_versions(store: Store, url: str) -> None:
     stores = [Store(url) for _ in range(3)]
 
     def add(index: int) -> None:

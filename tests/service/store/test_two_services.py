@@ -45,7 +45,7 @@ def runner(store: Store, services: list[Any], handle: Any) -> int:
     return next(index for index, one in enumerate(services) if f"-{one.process.pid}-" in engine)
 
 
-def test_two_services_share_searches_and_cancel_each_others(
+def test_two_services_share_searches_and_cancellations(
     start: Any, served: Any, shared_url: str, tmp_path: Path
 ) -> None:
     places = ["--database", shared_url, "--artifacts", str(tmp_path / "results")]
