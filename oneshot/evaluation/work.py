@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from oneshot.evaluation.settings import EvaluationSettings
 from oneshot.parallel.fanout import Fanout
 from oneshot.parallel.outcome import Resources
 from oneshot.run import Run, read_run
+from spaces.plugins.loading import loaded_files
 from spaces.space import Codes
 
 if TYPE_CHECKING:
@@ -202,12 +202,5 @@ class SupernetEvaluation:
                 yield from zip(chunk.tolist(), metrics, strict=True)
 
     def _work(self, device: str, workers: int) -> SupernetWork:
-        plugins = [
-            module.__file__
-            for name, module in sys.modules.items()
-            if name.startswith("pathfit_plugin_")
-        ]
         folder = str(self.run.folder.resolve())
-        return SupernetWork(
-            folder, self.settings, device, self.threads, workers, tuple(filter(None, plugins))
-        )
+        return SupernetWork(folder, self.settings, device, self.threads, workers, loaded_files())

@@ -16,6 +16,7 @@ from oneshot.errors import InvalidRun
 from oneshot.training.loop import Job, Outcome, train
 from oneshot.training.stop import leave_to_parent, on_signals
 from spaces.errors import PathfitError
+from spaces.plugins.loading import LoadedFiles
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -39,6 +40,10 @@ class RemoteJob(Job):
         self.event = event
         self.threads = threads
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The files of plug-ins first: the algorithm's space may be one that they register.
+        return _empty_job, (LoadedFiles(),), self.__dict__
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Called in the new process, before Lightning reports how it sets up.
         quiet()
@@ -56,6 +61,11 @@ class RemoteJob(Job):
     def wants_stop(self) -> bool:
         """Whether the training is to stop."""
         return bool(self.event.is_set())
+
+
+def _empty_job(_: LoadedFiles) -> RemoteJob:
+    """Return the job of the new process, whose state follows."""
+    return RemoteJob.__new__(RemoteJob)
 
 
 def spawn(fabric: Fabric, job: Job) -> Outcome:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spaces.errors import InvalidPlugin
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+# Of the modules that files of users become.
+_MODULE_PREFIX = "pathfit_plugin_"
 
 # Where registrations come from while a plug-in is imported.
 _origin: ContextVar[str | None] = ContextVar("_origin", default=None)
@@ -74,7 +77,7 @@ def load_file(path: str | Path) -> None:
     from importlib.util import module_from_spec, spec_from_file_location
 
     file = Path(path).resolve()
-    name = f"pathfit_plugin_{file.stem}"
+    name = f"{_MODULE_PREFIX}{file.stem}"
     loaded = sys.modules.get(name)
     if loaded is not None and getattr(loaded, "__file__", None) == str(file):
         return
@@ -94,6 +97,30 @@ def load_file(path: str | Path) -> None:
         raise InvalidPlugin(
             f"the plug-in {path} failed: {type(error).__name__}: {error}"
         ) from error
+
+
+def loaded_files() -> tuple[str, ...]:
+    """Return the absolute paths of the files that `load_file` has run in this process."""
+    modules = [module for name, module in sys.modules.items() if name.startswith(_MODULE_PREFIX)]
+    return tuple(module.__file__ for module in modules if module.__file__ is not None)
+
+
+class LoadedFiles:
+    """The files that `load_file` has run in this process; unpickling runs them elsewhere.
+
+    A new process knows the modules that it can import, but no file that the user has named. An
+    instance that is pickled before objects of such a file makes them readable there: pickle
+    restores the elements of a tuple in their order.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _load_files, (loaded_files(),)
+
+
+def _load_files(paths: Sequence[str]) -> LoadedFiles:
+    for path in paths:
+        load_file(path)
+    return LoadedFiles()
 
 
 @contextmanager

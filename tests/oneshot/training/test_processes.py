@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,3 +42,42 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     assert paths[0] == paths[1] == paths[2]
     assert len(paths[0].splitlines()) == 60
     assert found["files"] == ["last.ckpt"]
+
+
+PLUGIN = """
+import torch
+from torch import nn
+import spaces
+from spaces import LayerChoice
+
+@spaces.register_space("own-small")
+def make(name, /):
+    convolution = LayerChoice([nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(3, 8, 1)])
+    head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+    return spaces.from_model(
+        nn.Sequential(convolution, nn.ReLU(), *head), torch.zeros(1, 3, 8, 8), name=name
+    )
+"""
+
+
+@pytest.mark.slow
+def test_processes_load_the_plugin_that_registers_the_space(tmp_path: Path) -> None:
+    plugin = tmp_path / "own.py"
+    plugin.write_text(PLUGIN)
+    options = "--data digits --limit 100 --steps 4 --batch-size 16 --no-tensorboard"
+    command = [sys.executable, "-m", "oneshot", "--plugin", str(plugin), "train"]
+    command += ["--space", "own-small", *options.split(), "--accelerator", "cpu"]
+    for devices in ("1", "2"):
+        done = subprocess.run(
+            [*command, "--devices", devices, "-o", str(tmp_path / devices)],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+    one, two = (load_file(tmp_path / devices / "weights.safetensors") for devices in ("1", "2"))
+    assert one.keys() == two.keys()
+    # Without batch normalisation, two halves of a batch have the gradient of the whole batch.
+    assert all(torch.allclose(one[key], two[key], atol=1e-5) for key in one)

@@ -1,5 +1,6 @@
 """Spaces from outside: entry points and files."""
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ import pytest
 
 from spaces import plugins, registry
 from spaces.errors import InvalidPlugin
+from spaces.plugins.loading import LoadedFiles, loaded_files
 
 SOURCE = '''
 from spaces import Block, ChainSpace, ChoiceLayer, register_space
@@ -72,6 +74,24 @@ def test_load_file_raises_for_a_broken_file(tmp_path: Path, content: str, messag
     assert message in str(caught.value)
     with pytest.raises(InvalidPlugin, match="no Python file"):
         plugins.load_file(tmp_path / "none.py")
+
+
+@pytest.mark.usefixtures("clean")
+def test_loaded_files_are_loaded_where_they_are_unpickled(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(SOURCE.format(name="mine-of-file"))
+    plugins.load_file(file)
+    assert str(file) in loaded_files()
+
+    # The space is pickled by its name, which a new process knows only once the file has run.
+    pickled = tmp_path / "pickled"
+    pickled.write_bytes(pickle.dumps((LoadedFiles(), registry.get("mine-of-file"))))
+    code = "import pickle, sys; print(pickle.load(open(sys.argv[1], 'rb'))[1].name)"
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(pickled)], cwd=root, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("mine-of-file\n", "")
 
 
 @pytest.fixture
