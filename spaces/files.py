@@ -1,16 +1,24 @@
-"""Writing files so that an interruption loses nothing that was complete."""
+"""Writing files so that an interruption loses nothing that was complete, and reading them."""
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
+import io
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from spaces.errors import InvalidFile
+
+MOST_UNPACKED = 1 << 30
+"""Most bytes that a compressed text file may unpack to."""
+
+_GZIP = b"\x1f\x8b"
 
 
 @contextlib.contextmanager
@@ -97,22 +105,71 @@ def _try_writing(path: Path, folder: Path, name: str) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write `text` to `path` completely or not at all."""
+    """Write `text` to `path` completely or not at all, compressed where the name ends in .gz."""
+    content = text.encode("utf-8")
+    if Path(path).suffix.lower() == ".gz":
+        # Without the time of day, so that the same text gives the same bytes.
+        content = gzip.compress(content, mtime=0)
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
 
 
 def read_text(path: str | Path) -> str:
-    """Read a text file.
+    """Read a text file, compressed by gzip or not, without the mark that Windows puts first.
 
     Raises:
         InvalidFile: The file cannot be read; the reason is named.
     """
     try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InvalidFile(f"cannot read {path}: {reason}") from error
+        content = Path(path).read_bytes()
+        # By the content rather than the suffix: downloads often lose or gain a .gz.
+        if content.startswith(_GZIP):
+            content = _unpack(content)
+        text = content.decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise InvalidFile(f"cannot read {path}: {_reason(error)}") from error
+    return _universal_newlines(text)
+
+
+def text_suffix(path: str | Path) -> str:
+    """Return the suffix of a text file in lower case, without that of its compression.
+
+    Example:
+        >>> text_suffix("latencies.CSV.gz")
+        '.csv'
+    """
+    path = Path(path)
+    return Path(path.stem if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def is_compressed(path: str | Path) -> bool:
+    """Return whether a file is compressed by gzip; of a new file its name decides."""
+    path = Path(path)
+    if not path.is_file():
+        return path.suffix.lower() == ".gz"
+    with open(path, "rb") as file:
+        return file.read(len(_GZIP)) == _GZIP
+
+
+def _unpack(content: bytes) -> bytes:
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        unpacked = file.read(MOST_UNPACKED + 1)
+    # A small file may unpack to terabytes.
+    if len(unpacked) > MOST_UNPACKED:
+        raise gzip.BadGzipFile(f"it unpacks to more than {MOST_UNPACKED} bytes")
+    return unpacked
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8 text"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"its compression is damaged: {error}"
+
+
+def _universal_newlines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 class JsonLines:
@@ -122,7 +179,8 @@ class JsonLines:
     when the file is read and removed before the next line is appended.
 
     Args:
-        path: File to read and to append to. It need not exist.
+        path: File to read and to append to. It need not exist. A file that gzip compressed is read,
+            but not appended to.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -153,6 +211,9 @@ class JsonLines:
 
         Args:
             line: JSON text without a line break.
+
+        Raises:
+            InvalidFile: The file is compressed.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.repair()
@@ -162,7 +223,17 @@ class JsonLines:
             os.fsync(file.fileno())
 
     def repair(self) -> None:
-        """Remove a torn last line, for readers that expect complete lines only."""
+        """Remove a torn last line, for readers that expect complete lines only.
+
+        Raises:
+            InvalidFile: The file is compressed, so that no line can be appended.
+        """
+        # A killed process would tear the compressed stream, and with it more than one line.
+        if is_compressed(self.path):
+            raise InvalidFile(
+                f"cannot append to {self.path}: it is compressed; decompress it, or name a file"
+                " without .gz"
+            )
         if not self.path.exists() or self._is_terminated():
             return
         complete, tail = self._split()

@@ -22,6 +22,7 @@ class TrialJournal:
 
     Raises:
         InvalidJournal: A line before the last cannot be read.
+        InvalidFile: The file cannot be read, or it is compressed.
     """
 
     def __init__(self, path: Path | None, settings: Mapping[str, Any]):
@@ -31,6 +32,8 @@ class TrialJournal:
         if self._lines is None:
             return
 
+        # A file that no trial can be added to is refused before the first trial.
+        self._lines.repair()
         for number, line in self._lines.lines():
             try:
                 entry = json.loads(line)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
-import gzip
+import io
 import math
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.errors import InvalidFile
+from spaces.files import read_text
 from tables.benchmarks.errors import InvalidBenchmark
 
 
@@ -19,22 +20,17 @@ def read_columns(path: Path, needed: Sequence[str]) -> dict[str, list[str]]:
     """Read the columns of a CSV file with a header, as text.
 
     Args:
-        path: The file; its name ends in `.gz` where it is compressed.
+        path: The file, compressed by gzip or not.
         needed: Columns that it must have.
 
     Raises:
-        InvalidBenchmark: The file cannot be read or lacks a needed column, or a line has another
-            length.
+        InvalidBenchmark: The file cannot be read, lacks a needed column or has a column twice, or a
+            line has another length.
     """
     try:
-        with (
-            gzip.open(path, "rt", newline="", encoding="utf-8")
-            if path.suffix == ".gz"
-            else open(path) as file
-        ):
-            header, *rows = csv.reader(file)
+        header, *rows = csv.reader(io.StringIO(read_text(path)))
     # An empty file has no header to unpack: a ValueError.
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error, ValueError) as error:
+    except (InvalidFile, csv.Error, ValueError) as error:
         raise InvalidBenchmark(f"{path}: not a CSV file with a header: {error}") from error
 
     missing = [name for name in needed if name not in header]
@@ -42,6 +38,10 @@ def read_columns(path: Path, needed: Sequence[str]) -> dict[str, list[str]]:
         raise InvalidBenchmark(
             f"{path}: the column {missing[0]!r} is missing; the file has: {', '.join(header)}"
         )
+    repeated = first_repeated(header)
+    if repeated is not None:
+        raise InvalidBenchmark(f"{path}: the column {repeated!r} occurs a second time")
+
     for line, row in enumerate(rows, 2):
         if len(row) != len(header):
             raise InvalidBenchmark(
@@ -49,6 +49,16 @@ def read_columns(path: Path, needed: Sequence[str]) -> dict[str, list[str]]:
             )
     columns = list(map(list, zip(*rows, strict=True))) or [[] for _ in header]
     return dict(zip(header, columns, strict=True))
+
+
+def first_repeated(texts: Sequence[str]) -> str | None:
+    """Return the first text that occurred before, None where all differ."""
+    seen: set[str] = set()
+    for text in texts:
+        if text in seen:
+            return text
+        seen.add(text)
+    return None
 
 
 def numbers(path: Path, name: str, texts: Sequence[str]) -> NDArray[np.float64]:

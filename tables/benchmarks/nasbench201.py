@@ -19,7 +19,7 @@ from spaces.errors import InvalidFile
 from spaces.formats.nasbench201 import parse_cell
 from spaces.registry import get
 from spaces.space import Codes
-from tables.benchmarks.csv_columns import numbers, read_columns
+from tables.benchmarks.csv_columns import first_repeated, numbers, read_columns
 from tables.benchmarks.errors import InvalidBenchmark
 from tables.benchmarks.records import Column, Records
 from tables.metrics import metric_of
@@ -98,7 +98,11 @@ def _column(name: str) -> Column:
 def _latencies(path: Path, indices: list[str]) -> dict[Column, NDArray[np.float64]]:
     """Return the latencies in the order of the accuracies' indices."""
     texts: dict[str, Any] = read_columns(path, ["index"])
-    row_of = {index: row for row, index in enumerate(texts.pop("index"))}
+    file_indices = texts.pop("index")
+    repeated = first_repeated(file_indices)
+    if repeated is not None:
+        raise InvalidBenchmark(f"{path}: the index {repeated} occurs a second time")
+    row_of = {index: row for row, index in enumerate(file_indices)}
     missing = [index for index in indices if index not in row_of]
     if missing:
         raise InvalidBenchmark(f"{path}: no row has the index {missing[0]}")

@@ -1,6 +1,7 @@
 """Writing files whole, or not at all."""
 
 import errno
+import gzip
 import os
 import stat
 import tempfile
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from spaces import files
 from spaces.errors import InvalidFile
-from spaces.files import JsonLines, read_text, replacing, write_text
+from spaces.files import JsonLines, read_text, replacing, text_suffix, write_text
 
 
 @pytest.mark.parametrize("interruption", [RuntimeError, KeyboardInterrupt])
@@ -143,3 +145,64 @@ def test_json_lines_begin_an_empty_file(tmp_path: Path) -> None:
     journal.path.touch()
     journal.append("1")
     assert journal.path.read_text() == "1\n"
+
+
+@pytest.mark.parametrize("name", ["e.jsonl.gz", "e.jsonl"])
+def test_compressed_lines_are_read_under_any_name(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(gzip.compress('{"a": 1}\n{"a": "größer"}\n'.encode()))
+    assert JsonLines(path).lines() == [(1, '{"a": 1}'), (2, '{"a": "größer"}')]
+    assert read_text(path) == '{"a": 1}\n{"a": "größer"}\n'
+
+
+def test_text_with_the_suffix_gz_is_written_compressed(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl.gz"
+    write_text(path, "größer\n")
+    content = path.read_bytes()
+    assert gzip.decompress(content).decode() == read_text(path) == "größer\n"
+
+    write_text(path, "größer\n")
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_compressed_file_is_not_appended_to(tmp_path: Path, exists: bool) -> None:
+    path = tmp_path / "e.jsonl.gz"
+    if exists:
+        path.write_bytes(gzip.compress(b"{}\n"))
+    with pytest.raises(InvalidFile, match=r"e\.jsonl\.gz: it is compressed"):
+        JsonLines(path).append("{}")
+    assert path.exists() == exists
+    assert not exists or gzip.decompress(path.read_bytes()) == b"{}\n"
+
+
+@pytest.mark.parametrize("cut", [5, -4])
+def test_a_damaged_compressed_file_is_refused(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "e.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"a": 1}\n' * 100)[:cut])
+    with pytest.raises(InvalidFile, match="its compression is damaged"):
+        read_text(path)
+
+
+def test_a_file_that_unpacks_to_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "e.jsonl.gz"
+    path.write_bytes(gzip.compress(b" " * 1001))
+    monkeypatch.setattr(files, "MOST_UNPACKED", 1000)
+    with pytest.raises(InvalidFile, match="unpacks to more than 1000 bytes"):
+        read_text(path)
+
+
+def test_the_mark_and_line_ends_of_windows_are_read_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes("\ufeffa,b\r\n1,2\r3,4\n".encode())
+    assert read_text(path) == "a,b\n1,2\n3,4\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [("t.csv", ".csv"), ("t.CSV.GZ", ".csv"), ("t.gz", ""), ("t", ""), ("a.b/t.json.gz", ".json")],
+)
+def test_the_suffix_is_that_without_compression(name: str, suffix: str) -> None:
+    assert text_suffix(name) == suffix
