@@ -21,6 +21,7 @@ from typing import Any
 from spaces.architecture import Architecture
 from spaces.errors import PathfitError, UnknownName
 from spaces.files import JsonLines, read_text
+from spaces.formats.json_text import bounded_int
 from tables.errors import InvalidEvaluation
 from tables.metrics import QUALITIES, metric_of
 
@@ -64,10 +65,11 @@ class Evaluation:
             InvalidEvaluation: The text is no evaluation; the message names the fault.
         """
         try:
-            value = json.loads(text)
+            value = json.loads(text, parse_int=bounded_int)
             architecture = Architecture.from_dict(value["architecture"])
             metrics = value["metrics"]
-        except json.JSONDecodeError as error:
+        # Numbers and nesting beyond Python's limits raise these as well.
+        except (ValueError, RecursionError) as error:
             raise InvalidEvaluation(f"not JSON: {error}") from error
         except (KeyError, TypeError) as error:
             raise InvalidEvaluation(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from spaces.errors import InvalidBlock, InvalidFile, UnknownName
 from spaces.files import read_text, write_text
+from spaces.formats.json_text import bounded_int
 from tables.errors import InvalidTable
 from tables.records import BlockCost as BlockCost
 from tables.records import Measurement as Measurement
@@ -210,7 +211,7 @@ class LookupTable:
     def from_json(cls, text: str) -> LookupTable:
         """Read the text that `to_json` returns; raises InvalidTable."""
         try:
-            value = json.loads(text)
+            value = json.loads(text, parse_int=bounded_int)
         # Numbers and nesting beyond Python's limits raise these as well.
         except (ValueError, RecursionError) as error:
             raise InvalidTable(f"not JSON: {error}") from error

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from spaces.architecture import Architecture
 from spaces.errors import InvalidFile, PathfitError
 from spaces.files import read_text, write_text
+from spaces.formats.json_text import bounded_int
 from spaces.registry import get
 from spaces.space import Codes
 
@@ -218,11 +219,12 @@ def read_result(path: str | Path) -> SearchResult:
         InvalidFile: The file has no search result, or one without its candidates; it is named.
     """
     try:
-        value = json.loads(read_text(path))
+        value = json.loads(read_text(path), parse_int=bounded_int)
         if isinstance(value, dict) and isinstance(value.get("result"), dict):
             value = value["result"]
         return SearchResult.from_dict(value)
-    except json.JSONDecodeError as error:
+    # Numbers and nesting beyond Python's limits raise these as well.
+    except (ValueError, RecursionError) as error:
         raise InvalidFile(f"{path}: not a search result: {error}") from error
     except PathfitError as error:
         raise InvalidFile(f"{path}: {error}") from error

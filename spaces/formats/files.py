@@ -13,6 +13,7 @@ from spaces.errors import InvalidArchitecture, InvalidFile, PathfitError
 from spaces.files import read_text
 from spaces.formats import conversion
 from spaces.formats.collections import collected
+from spaces.formats.json_text import bounded_int
 from spaces.registry import get
 from spaces.space import SearchSpace
 
@@ -183,8 +184,8 @@ def _detected(text: str) -> str | None:
 def _collection(text: str, every: bool, count_from: int) -> list[_Entry] | None:
     """Return the entries of a registered collection; None where the text is none."""
     try:
-        values = collected(json.loads(text), every)
-    except json.JSONDecodeError:
+        values = collected(json.loads(text, parse_int=bounded_int), every)
+    except (ValueError, RecursionError):
         return None
     if values is None:
         return None
@@ -199,8 +200,8 @@ def _collection(text: str, every: bool, count_from: int) -> list[_Entry] | None:
 def _entries(text: str, format_name: str | None, every: bool, count_from: int) -> Iterator[_Entry]:
     """Yield the entries of a JSON text, or of the lines of any other text."""
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
+        value = json.loads(text, parse_int=bounded_int)
+    except (ValueError, RecursionError):
         for number, line in enumerate(text.splitlines(), 1):
             if line.strip():
                 yield _line_entry(f"line {number}", line.strip(), format_name)
@@ -217,8 +218,8 @@ def _entries(text: str, format_name: str | None, every: bool, count_from: int) -
 def _line_entry(position: str, line: str, format_name: str | None) -> _Entry:
     """Return the entry of one line, which may be JSON (JSON Lines) or text of any format."""
     try:
-        return _entry(position, json.loads(line), format_name)
-    except json.JSONDecodeError:
+        return _entry(position, json.loads(line, parse_int=bounded_int), format_name)
+    except (ValueError, RecursionError):
         return _Entry(position, line, format_name)
 
 

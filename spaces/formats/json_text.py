@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from spaces.errors import InvalidFile
@@ -12,14 +13,32 @@ def parse_json(text: str) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        InvalidFile: The text is not JSON, a key occurs twice in one object, or a number is NaN or
-            infinite.
+        InvalidFile: The text is not JSON, a key occurs twice in one object, or a number is NaN,
+            infinite or too large for a float.
     """
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse)
+        return json.loads(
+            text, object_pairs_hook=_object, parse_constant=_refuse, parse_int=bounded_int
+        )
     except (ValueError, RecursionError) as error:
         reason = error if isinstance(error, ValueError) else "nested too deeply"
         raise InvalidFile(f"not JSON: {reason}") from error
+
+
+def bounded_int(text: str) -> int:
+    """Return the integer of a JSON text; an argument `parse_int` of `json.loads`.
+
+    Raises:
+        ValueError: The integer is too large for a float.
+
+    Example:
+        >>> json.loads("[7, 8]", parse_int=bounded_int)
+        [7, 8]
+    """
+    # Python itself raises at several later steps: int() beyond 4300 digits, float() beyond 308.
+    if math.isinf(float(text)):
+        raise ValueError(f"the integer {text[:20]}... of {len(text)} digits is too large")
+    return int(text)
 
 
 def parse_object(text: str, title: str) -> dict[str, Any]:

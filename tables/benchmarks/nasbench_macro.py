@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spaces.errors import InvalidArchitecture
+from spaces.errors import InvalidArchitecture, InvalidFile
 from spaces.files import read_text
+from spaces.formats.json_text import bounded_int
 from spaces.progress import Progress, silent
 from spaces.registry import get
 from tables.benchmarks.errors import InvalidBenchmark
@@ -34,8 +35,11 @@ def read_json(path: Path, progress: Progress = silent) -> Records:
         InvalidBenchmark: The file is broken; the network is named.
     """
     try:
-        table = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
+        table = json.loads(read_text(path), parse_int=bounded_int)
+    except InvalidFile as error:
+        raise InvalidBenchmark(str(error)) from error
+    # Numbers and nesting beyond Python's limits raise these as well.
+    except (ValueError, RecursionError) as error:
         raise InvalidBenchmark(f"{path}: not JSON: {error}") from error
     if not isinstance(table, dict) or not table:
         raise InvalidBenchmark(
@@ -48,7 +52,10 @@ def read_json(path: Path, progress: Progress = silent) -> Records:
         try:
             rows.append([int(digit) for digit in name])
             mean_accuracy = float(np.mean(entry["test_acc"]))
-            values.append((mean_accuracy, float(entry["flops"]), float(entry["params"])))
+            row = (mean_accuracy, float(entry["flops"]), float(entry["params"]))
+            if not np.isfinite(row).all():
+                raise ValueError(f"its accuracy, flops or params are not finite: {row}")
+            values.append(row)
         except (ValueError, TypeError, KeyError) as error:
             fault = f"the key {error} is missing" if isinstance(error, KeyError) else error
             raise InvalidBenchmark(f"{path}: network {name!r:.60}: {fault}") from error

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 import spaces
 from spaces.errors import InvalidFile, UnknownName
+from spaces.files import write_text
+from spaces.formats import read_architectures
 from tables import Evaluation, evaluation
 from tables.errors import InvalidEvaluation
 from tables.evaluation import Journal
@@ -50,6 +52,12 @@ GOOD = json.loads(evaluations(1)[0].to_json())
     ("text", "said"),
     [
         ("{", "not JSON: "),
+        ("[" * 100_000, "not JSON: "),
+        (
+            json.dumps({**GOOD, "metrics": {"top1": 10**400}}),
+            "not JSON: the integer 10000000000000000000... of 401 digits is too large",
+        ),
+        (f'{{"metrics": {{"top1": -1{"0" * 5000}}}}}', "not JSON: the integer -1000"),
         ("[]", "an evaluation needs the keys 'architecture' and 'metrics'"),
         ("5", "an evaluation needs the keys 'architecture' and 'metrics'"),
         ('{"metrics": {}}', "an evaluation needs the keys 'architecture' and 'metrics'"),
@@ -125,6 +133,18 @@ def test_unknown_metrics_name_those_that_exist() -> None:
         evaluation.values(evaluations(1), "loss")
     with pytest.raises(UnknownName, match="unknown metric 'loss'; available: cross_entropy, top1"):
         evaluation.scores(evaluations(1), "loss")
+
+
+def test_a_compressed_file_has_the_same_evaluations(tmp_path: Path) -> None:
+    some = evaluations(4)
+    text = "".join(f"{one.to_json()}\n" for one in some)
+    path = tmp_path / "e.jsonl.gz"
+    write_text(path, text)
+
+    assert evaluation.read(path, "spos-tiny") == some
+    assert read_architectures(path) == [one.architecture for one in some]
+    with pytest.raises(InvalidFile, match="it is compressed"):
+        Journal(path, "spos-tiny")
 
 
 def test_a_journal_grows_and_goes_on(tmp_path: Path) -> None:

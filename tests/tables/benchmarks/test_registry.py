@@ -129,6 +129,14 @@ def test_wrong_names_and_files_are_told(alone: Path) -> None:
             "layer_8: code 9 is out of range",
         ),
         ('{"0": {"test_acc": [1], "flops": 1, "params": 1}}', "have the shape"),
+        (
+            f'{{"00000000": {{"test_acc": [1], "flops": 1{"0" * 400}, "params": 1}}}}',
+            "not JSON: the integer 1000.* of 401 digits is too large",
+        ),
+        (
+            '{"00000000": {"test_acc": [1], "flops": 1e999, "params": 1}}',
+            "network '00000000': its accuracy, flops or params are not finite",
+        ),
     ],
 )
 def test_a_broken_macro_file_is_told(alone: Path, text: str, said: str) -> None:
@@ -151,6 +159,9 @@ def test_csv_files_are_read_plain_and_with_latencies_in_another_order(alone: Pat
     assert found.values("cifar10_test_acc", 12).tolist() == [9, 19]
     np.testing.assert_array_equal(found.values("oneshot_supernet_acc"), [8, np.nan])
     assert [path.name for path in found.files] == ["accuracy.csv", "latency_ms.csv"]
+    (alone / "latency_ms.csv").write_text("index,raspi4\n3,0.3\n7,0.7\n3,0.4\n")
+    with pytest.raises(InvalidBenchmark, match="the index 3 occurs a second time"):
+        tables.benchmark("nasbench201", alone)
     (alone / "latency_ms.csv").write_text("index,raspi4\n3,0.3\n")
     with pytest.raises(InvalidBenchmark, match="no row has the index 7"):
         tables.benchmark("nasbench201", alone)
@@ -161,6 +172,7 @@ def test_csv_files_are_read_plain_and_with_latencies_in_another_order(alone: Pat
     [
         ("", "not a CSV file with a header"),
         ("index\n1\n", "the column 'arch_str' is missing; the file has: index"),
+        (f"index,{CSV}1,1,{CELL},1,1,1\n", "the column 'index' occurs a second time"),
         (f"{CSV}1,{CELL},5\n", "line 2: 3 fields in place of 5"),
         (
             f"{CSV}1,{CELL},5,6,7\n2,{CELL},high,6,7\n",
