@@ -67,9 +67,11 @@ def import_(
 ) -> None:
     """Import a published lookup table (--space) or a published benchmark (--benchmark).
 
-    Latency tables are those of ProxylessNAS and OFA (YAML) or CSV files. They do not record the
-    device and its conditions; the options do. A CSV row is key,latency_ms[,iqr_ms[,samples]] with a
-    key in the notation of Pathfit or of ProxylessNAS's users.
+    Latency tables are those of ProxylessNAS and OFA (YAML or JSON, in ms) or CSV files. They do not
+    record the device and its conditions; the options do. A CSV row is
+    key,latency_ms[,iqr_ms[,samples]] with a key in the notation of Pathfit or of ProxylessNAS's
+    users. A header may name the columns in another order, std_ms in place of iqr_ms, and the units
+    s, us or ns. Files may be compressed by gzip.
 
     Benchmarks are read from their projects' files: NAS-Bench-201-v1_1-096897.pth or a folder of one
     .pth a cell (nasbench201), nasbench_full.tfrecord (nasbench101), nas-bench-macro_cifar10.json

@@ -12,7 +12,8 @@ from spaces.block import Block
 from spaces.space import SearchSpace
 from tables.errors import InvalidTable, MissingRow, UnnamedBlock
 from tables.importing.keys import WRITERS
-from tables.importing.rows import Row, read_rows
+from tables.importing.row import Row
+from tables.importing.rows import read_rows
 from tables.lookup_table import BlockCost, LookupTable
 
 
@@ -43,8 +44,8 @@ def import_table(
     """Import the lookup table of a space from published rows.
 
     Args:
-        files: YAML or CSV files. Rows of one key in several files are pooled, weighted by their
-            numbers of samples.
+        files: YAML, JSON or CSV files. Rows of one key in several files are pooled, weighted by
+            their numbers of samples.
         space: Space whose blocks are looked up.
         name: Name of the table.
         processor: The device that was measured.

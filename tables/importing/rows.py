@@ -1,62 +1,52 @@
-"""Reader of the latency tables that others published, in YAML and CSV.
+"""Reader of the latency tables that others published, in YAML, JSON and CSV.
 
 Every error names the line and the value.
 """
 
 from __future__ import annotations
 
-import contextlib
+import csv
+import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from spaces.files import read_text
+from spaces.errors import InvalidFile
+from spaces.files import read_text, text_suffix
+from spaces.formats.json_text import bounded_int
 from tables.errors import InvalidTable
+from tables.importing.csv_header import HEADERLESS, Column, is_header, parse_header, parse_row
+from tables.importing.row import NORMAL_IQR, Row, to_number
 
-NORMAL_IQR = 1.349
-"""Inter-quartile range of a normal distribution in standard deviations."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a published table.
-
-    Args:
-        key: Key in the file's notation.
-        latency_ms: Mean or median latency, as the source has it.
-        iqr_ms: Inter-quartile range. From a variance or a deviation it is computed as of normally
-            distributed latencies; None where the source has neither.
-        samples: Number of measured latencies. None where the source has none.
-    """
-
-    key: str
-    latency_ms: float
-    iqr_ms: float | None = None
-    samples: int | None = None
+_FIELDS = ("mean", "std", "var", "count")
 
 
 def read_rows(path: str | Path) -> dict[str, Row]:
     """Read the rows of a table, by key.
 
     Args:
-        path: A `.yaml` or `.yml` file maps keys to {mean, and optionally count, and var or std}. A
-            `.csv` file has the columns key, latency_ms, and optionally the inter-quartile range and
-            the number of samples, with or without a header.
+        path: A `.yaml`, `.yml` or `.json` file maps keys to {mean, and optionally count, and var or
+            std} in milliseconds. A `.csv` file without a header has the columns key, latency_ms,
+            and optionally the inter-quartile range and the number of samples; a header may name
+            them in another order and unit. Each may be compressed, as `.csv.gz`.
 
     Raises:
         InvalidTable: The file is empty or of another kind, or a line is broken; line and value are
             named.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in (".yaml", ".yml", ".csv"):
+    suffix = text_suffix(path)
+    if suffix not in _READERS:
         raise InvalidTable(
-            f"{path}: tables are imported from .yaml, .yml and .csv, not from"
+            f"{path}: tables are imported from .yaml, .yml, .json and .csv, not from"
             f" {suffix or 'such a file'}"
         )
-    text = read_text(path)
+    try:
+        text = read_text(path)
+    except InvalidFile as error:
+        raise InvalidTable(str(error)) from error
+
     rows: dict[str, Row] = {}
-    for line, row in _csv(text, path) if suffix == ".csv" else _yaml(text, path):
+    for line, row in _READERS[suffix](text, path):
         if row.key in rows:
             raise InvalidTable(f"{path}, line {line}: {row.key!r} occurs a second time")
         rows[row.key] = row
@@ -66,23 +56,21 @@ def read_rows(path: str | Path) -> dict[str, Row]:
 
 
 def _csv(text: str, path: str | Path) -> Iterator[tuple[int, Row]]:
-    import csv
-
-    for line, cells in enumerate(csv.reader(text.splitlines()), start=1):
-        is_header = bool(cells) and cells[0].strip().lower() in ("key", "block", "name")
-        if not cells or (line == 1 and is_header):
-            continue
-        where = f"{path}, line {line}"
-        if not 2 <= len(cells) <= 4:
-            raise InvalidTable(
-                f"{where}: {','.join(cells)!r:.120} is not 'key,latency_ms[,iqr_ms[,samples]]'"
-            )
-
-        # Absent cells are read as empty ones.
-        key, latency, iqr, count = [*(cell.strip() for cell in cells), "", ""][:4]
-        iqr_ms = _number(iqr, where, "iqr_ms") if iqr else None
-        samples = int(_number(count, where, "samples")) if count else None
-        yield line, Row(key, _number(latency, where, "latency_ms"), iqr_ms, samples)
+    columns: tuple[Column, ...] = HEADERLESS
+    is_first = True
+    reader = csv.reader(text.splitlines())
+    try:
+        for line, cells in enumerate(reader, start=1):
+            if not cells:
+                continue
+            position = f"{path}, line {line}"
+            if is_first and is_header(cells):
+                columns = parse_header(cells, position)
+            else:
+                yield line, parse_row(cells, columns, position)
+            is_first = False
+    except csv.Error as error:
+        raise InvalidTable(f"{path}, line {reader.line_num}: not CSV: {error}") from error
 
 
 def _yaml(text: str, path: str | Path) -> Iterator[tuple[int, Row]]:
@@ -95,14 +83,16 @@ def _yaml(text: str, path: str | Path) -> Iterator[tuple[int, Row]]:
         if root is None:
             return
         if not isinstance(root, yaml.MappingNode):
-            raise InvalidTable(
-                f"{path}: a table maps keys to {{mean, count, var or std}}; this is no mapping"
-            )
+            raise _no_mapping(path)
         for key_node, value_node in root.value:
-            line = key_node.start_mark.line + 1
-            key = loader.construct_object(key_node)
-            value = loader.construct_object(value_node, deep=True)
-            yield line, _yaml_row(str(key), value, f"{path}, line {line}")
+            position = f"{path}, line {key_node.start_mark.line + 1}"
+            try:
+                key = str(loader.construct_object(key_node))
+                value = loader.construct_object(value_node, deep=True)
+            # Integers of thousands of digits, and dates that do not exist.
+            except ValueError as error:
+                raise InvalidTable(f"{position}: {error}") from error
+            yield key_node.start_mark.line + 1, _mapping_row(key, value, position)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line_text = f", line {mark.line + 1}" if mark is not None else ""
@@ -114,30 +104,64 @@ def _yaml(text: str, path: str | Path) -> Iterator[tuple[int, Row]]:
         loader.dispose()
 
 
-def _yaml_row(key: str, value: object, where: str) -> Row:
-    if not isinstance(value, dict):
-        return Row(key, _number(value, where, key))
+def _json(text: str, path: str | Path) -> Iterator[tuple[int, Row]]:
+    try:
+        # Pairs, because a dictionary would hide a key that occurs a second time.
+        root = json.loads(text, object_pairs_hook=_Pairs, parse_int=bounded_int)
+    except (ValueError, RecursionError) as error:
+        raise InvalidTable(f"{path}: not JSON: {error}") from error
+    if not isinstance(root, _Pairs):
+        raise _no_mapping(path)
+    if dict(root).get("format") == "pathfit-lookup-table":
+        raise InvalidTable(
+            f"{path}: this is a lookup table already: use it by --table {path}, without an import"
+        )
+
+    position = -1
+    for key, value in root:
+        # Unlike YAML's nodes JSON has no lines: this is the line of the key's next occurrence.
+        position = max(position, text.find(json.dumps(key), position + 1))
+        line = text.count("\n", 0, max(position, 0)) + 1
+        plain = dict(value) if isinstance(value, _Pairs) else value
+        yield line, _mapping_row(key, plain, f"{path}, line {line}")
+
+
+class _Pairs(list[tuple[str, object]]):
+    """The pairs of a JSON object in the order of the file."""
+
+
+_READERS = {".csv": _csv, ".yaml": _yaml, ".yml": _yaml, ".json": _json}
+
+
+def _no_mapping(path: str | Path) -> InvalidTable:
+    return InvalidTable(
+        f"{path}: a table maps keys to {{mean, count, var or std}}; this is no mapping"
+    )
+
+
+def _mapping_row(key: str, value: object, position: str) -> Row:
+    """Return the row of a YAML or JSON value, which is a latency or an object with one."""
+    if not isinstance(value, Mapping):
+        return Row(key, to_number(value, position, key))
     if "mean" not in value:
         raise InvalidTable(
-            f"{where}: {key} has no 'mean'; it has {', '.join(map(str, value)) or 'nothing'}"
+            f"{position}: {key} has no 'mean'; it has {', '.join(map(str, value)) or 'nothing'}"
+        )
+    unknown = [name for name in value if name not in _FIELDS]
+    # An unread field may change the meaning of the others, as a unit does.
+    if unknown:
+        raise InvalidTable(
+            f"{position}: {key} has the unknown field {str(unknown[0])!r:.60}; available:"
+            f" {', '.join(_FIELDS)}, in ms"
         )
 
     deviation = None
     if "std" in value:
-        deviation = _number(value["std"], where, f"{key}: std")
+        deviation = to_number(value["std"], position, f"{key}: std")
     elif "var" in value:
-        deviation = math.sqrt(_number(value["var"], where, f"{key}: var"))
+        deviation = math.sqrt(to_number(value["var"], position, f"{key}: var"))
     iqr_ms = None if deviation is None else NORMAL_IQR * deviation
-    samples = int(_number(value["count"], where, f"{key}: count")) if "count" in value else None
-    return Row(key, _number(value["mean"], where, f"{key}: mean"), iqr_ms, samples)
-
-
-def _number(value: object, where: str, name: str) -> float:
-    number = math.nan
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        # YAML 1.1 takes `1e-05` for text, so that texts are converted too.
-        with contextlib.suppress(ValueError, OverflowError):
-            number = float(value)
-    if not (math.isfinite(number) and number >= 0):
-        raise InvalidTable(f"{where}: {name} is {value!r:.60}, which is no number of at least 0")
-    return number
+    samples = (
+        int(to_number(value["count"], position, f"{key}: count")) if "count" in value else None
+    )
+    return Row(key, to_number(value["mean"], position, f"{key}: mean"), iqr_ms, samples)

@@ -243,34 +243,6 @@ def test_files_are_pooled_by_their_samples(tiny: ChainSpace, tmp_path: Path) -> 
     assert (stored.latency_ms, stored.latency_iqr_ms, stored.samples) == (1.25, 0.2, 40)
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "said"),
-    [
-        ("t.csv", "a,1\nb\n", "line 2: 'b' is not 'key,latency_ms[,iqr_ms[,samples]]'"),
-        ("t.csv", "a,1\nb,-2\n", "line 2: latency_ms is '-2', which is no number of at least 0"),
-        ("t.csv", "a,nan\n", "line 1: latency_ms is 'nan', which is no number"),
-        ("t.csv", "a,1\na,2\n", "line 2: 'a' occurs a second time"),
-        ("t.csv", "", ": the table is empty"),
-        ("t.yaml", "", ": the table is empty"),
-        ("t.yaml", "- 1\n", ": a table maps keys to {mean, count, var or std}; this is no mapping"),
-        ("t.yaml", "a:\n  mean: 1\nb:\n  count: 3\n", "line 3: b has no 'mean'; it has count"),
-        ("t.yaml", "a: {mean: fast}\n", "line 1: a: mean is 'fast', which is no number"),
-        ("t.yaml", "a: {mean: true}\n", "line 1: a: mean is True, which is no number"),
-        ("t.yaml", "a: {mean: 1, var: -1}\n", "line 1: a: var is -1, which is no number"),
-        ("t.yaml", "a: [1\n", "line 2: not YAML"),
-        ("t.yaml", "a: !!python/object/apply:os.getcwd []\n", "line 1: not YAML: "),
-        ("t.txt", "a,1\n", ": tables are imported from .yaml, .yml and .csv, not from .txt"),
-    ],
-)
-def test_faults_are_named(tmp_path: Path, name: str, text: str, said: str) -> None:
-    path = tmp_path / name
-    path.write_text(text)
-    with pytest.raises(InvalidTable) as caught:
-        read_rows(path)
-    assert str(caught.value).startswith(str(path))
-    assert said in str(caught.value)
-
-
 def test_files_of_other_things_are_refused(tiny: ChainSpace, tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("kitchen,3\n")
