@@ -1,19 +1,22 @@
-"""Applications without anybody who runs jobs, and what is known of their problems."""
+"""Applications without an engine, checks of their problems, and evaluations to upload."""
 
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+import spaces
 from service.app import create_app
 from service.context import service_of
 
 Problem = Callable[..., dict[str, Any]]
+Evaluations = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
@@ -46,3 +49,25 @@ def problem() -> Problem:
         return body
 
     return check
+
+
+@pytest.fixture(scope="session")
+def evaluations() -> Evaluations:
+    """Makes the body of an upload with so many evaluations of `spos-tiny`."""
+
+    def make(count: int, name: str = "measured") -> dict[str, Any]:
+        space = spaces.get("spos-tiny")
+        codes = np.unique(space.sample(np.random.default_rng(3), 4 * count), axis=0)[:count]
+        return {
+            "name": name,
+            "evaluations": [
+                {
+                    "architecture": architecture.to_dict(),
+                    "metrics": {"top1": float(index)},
+                    "source": {"kind": "supernet"},
+                }
+                for index, architecture in enumerate(space.decode(codes))
+            ],
+        }
+
+    return make

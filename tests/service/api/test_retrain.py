@@ -1,5 +1,6 @@
-"""Retrainings in several processes: what they take, and which are refused."""
+"""`POST /retrain` without an engine: tasks, resources of several processes, and refusals."""
 
+import json
 from typing import Any
 
 import pytest
@@ -53,3 +54,44 @@ def test_resources_that_cannot_be_divided_are_refused(
     body = problem(http.post("/retrain", json=asked(**parts)), 422, "invalid-value", field)
     if field == "options.batch_size":
         assert "options.batch_size must be a multiple of workers x accumulate" in body["detail"]
+
+
+def test_a_retraining_is_requested(app: APIFlask, http: FlaskClient) -> None:
+    architecture = spaces.get(SPACE).architecture([0] * 6).to_dict()
+    asked = {"architecture": architecture, "options": {"steps": 5, "learning_rate": 0.1}, "seed": 3}
+    answer = http.post("/retrain", json=asked)
+    assert (answer.status_code, answer.json["kind"], answer.json["request"]["space"]) == (
+        202,
+        "retrain",
+        SPACE,
+    )
+    task = RetrainTask.from_dict(service_of(app).store.jobs.get(answer.json["id"]).task)
+    assert (task.architecture, task.data, task.seed) == (architecture, "digits", 3)
+    assert task.options == {"steps": 5, "learning_rate": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("parts", "status", "field"),
+    [
+        ({"architecture": None}, 422, "architecture"),
+        ({"search": {"id": "x"}}, 404, "id"),
+        (
+            {"architecture": {"space": "spos(repeats=(9,9,9,99999999))", "choices": {}}},
+            422,
+            "architecture",
+        ),
+        ({"architecture": {"choices": {}}}, 422, "architecture"),
+        ({"data": "/etc"}, 422, "data"),
+        ({"data": "cifar10:/etc"}, 422, "data"),
+        ({"supernet": "../x"}, 422, "supernet"),
+        ({"options": {"epochs": 1, "steps": 1}}, 422, "options.steps"),
+        ({"options": {"output": "/tmp/x"}}, 422, "options.output"),
+        ({"options": {"learning_rate": -1}}, 422, "options.learning_rate"),
+    ],
+)
+def test_impossible_retrainings_are_refused(
+    http: FlaskClient, parts: dict[str, Any], status: int, field: str
+) -> None:
+    asked = {"architecture": spaces.get(SPACE).architecture([0] * 6).to_dict(), **parts}
+    answer = http.post("/retrain", json=asked)
+    assert (answer.status_code, json.loads(answer.data)["field"]) == (status, field), answer.text

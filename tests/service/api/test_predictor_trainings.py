@@ -1,0 +1,71 @@
+"""`POST /predictors` without an engine, and searches guided by what was trained."""
+
+import json
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+
+from predictor.registry import available
+from service.admission.tasks import PredictorTask
+from service.app import create_app
+from service.context import service_of
+from tables.evaluation import read
+
+SPACE = "spos-tiny"
+
+
+def test_a_trained_predictor_guides_a_search(
+    app: APIFlask, http: FlaskClient, world: Any, problem: Any, evaluations: Any
+) -> None:
+    service = service_of(app)
+    http.post("/evaluations", json=evaluations(30))
+    asked = {
+        "name": "mine",
+        "evaluations": "measured",
+        "options": {"encoder": available()[0], "metric": "top1"},
+    }
+    answer = http.post("/predictors", json=asked)
+    assert (answer.status_code, answer.json["kind"]) == (202, "predictor")
+    assert answer.headers["Location"] == f"/jobs/{answer.json['id']}"
+    job = service.store.leases.claim("e")
+    assert job is not None
+    task = PredictorTask.from_dict(job.task)
+    assert (task.space, task.name, task.options) == (SPACE, "mine", asked["options"])
+    assert len(read(task.evaluations.checked())) == 30
+    problem(http.get(f"/jobs/{job.id}/artifact"), 409, "conflict", "id")
+    trained = (world.predictors / "small.safetensors").read_bytes()
+    artifact = service.artifacts.write(job.id, 1, "predictor.safetensors", trained)
+    service.store.jobs.finish(job.id, 1, {"name": "mine"}, artifact)
+    assert http.get(f"/jobs/{job.id}/artifact").data == trained
+    # It outlives its job, and is taken once.
+    assert {item["name"] for item in http.get("/predictors").json["items"]} >= {"mine", "small"}
+    service.artifacts.remove(job.id)
+    search = http.post("/search", json={"space": SPACE, "guide": {"name": "mine"}})
+    assert search.status_code == 202, search.json
+    again = create_app(service.settings)
+    assert "mine" in {item["name"] for item in again.test_client().get("/predictors").json["items"]}
+    assert [version.version for version in service.store.files.list("predictor", "mine")] == [1]
+    service_of(again).stop()
+
+
+@pytest.mark.parametrize(
+    ("parts", "status", "field"),
+    [
+        ({"evaluations": "others"}, 422, "evaluations"),
+        ({"name": "a/b"}, 422, "name"),
+        ({"name": "small"}, 409, "name"),
+        ({"options": {"encoder": "oracle", "metric": "top1"}}, 422, "options.encoder"),
+        ({"options": {"metric": "cross_entropy"}}, 422, "options.metric"),
+        ({"options": {"train": 28, "metric": "top1"}}, 422, "options.train"),
+        ({"options": {"data": "/etc/passwd"}}, 422, "options.data"),
+    ],
+)
+def test_impossible_predictor_trainings_are_refused(
+    http: FlaskClient, evaluations: Any, parts: dict[str, Any], status: int, field: str
+) -> None:
+    http.post("/evaluations", json=evaluations(30))
+    asked = {"name": "mine", "evaluations": "measured", "options": {"metric": "top1"}, **parts}
+    answer = http.post("/predictors", json=asked)
+    assert (answer.status_code, json.loads(answer.data)["field"]) == (status, field)

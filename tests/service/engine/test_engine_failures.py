@@ -1,0 +1,159 @@
+"""The engine when workers crash, leases end, the store fails or Ray dies."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from service.engine.reports import (
+    LostProcess,
+    Stopped,
+)
+from service.jobs import JobState, StaleAttempt
+
+
+def test_a_job_fails_after_its_third_worker_crash(
+    make_bench: Any,
+) -> None:
+    bench = make_bench().start()
+    job = bench.submit()
+    for attempt in (1, 2, 3):
+        bench.process_of(job, attempt).die(f"was hit {attempt} times")
+    assert bench.within(10, lambda: bench.state(job) == ("failed", 3))
+    error = bench.store.jobs.get(job.id).error
+    assert error == {
+        "kind": "WorkerDied",
+        "detail": "3 workers died on it; the last one was hit 3 times",
+    }
+    other = bench.submit()
+    bench.process_of(other).done()
+    assert bench.within(5, lambda: bench.state(other) == ("done", 1))
+
+
+def test_workers_that_fail_to_start_are_reported_as_a_fault(make_bench: Any) -> None:
+    bench = make_bench()
+    bench.dies_at_start = True
+    bench.start()
+    job = bench.submit()
+
+    def fault_detail() -> str | None:
+        return next(
+            (engine.detail for engine in bench.store.engines.list() if engine.state == "fault"),
+            None,
+        )
+
+    assert bench.within(10, lambda: fault_detail() is not None)
+    assert str(fault_detail()).startswith("workers do not start: ")
+    bench.dies_at_start = False
+    bench.process_of(job).done()
+    assert bench.within(10, lambda: fault_detail() is None)
+    assert bench.within(5, lambda: bench.state(job) == ("done", 1)), (
+        "workers that did not start took no attempt"
+    )
+
+
+def test_a_lost_lease_ends_the_attempt_and_refuses_its_late_result(
+    make_bench: Any,
+) -> None:
+    bench = make_bench().start()
+    job = bench.submit()
+    process = bench.process_of(job)
+    # As if this engine had been silent for too long, and another one had claimed the job.
+    assert bench.store.leases.recover("bench") == 1
+    other = bench.store.leases.claim("another")
+    assert other is not None
+    assert (other.id, other.attempt) == (job.id, 2)
+    late = bench.artifacts.write(job.id, 1, "result.json", b"{}")
+    process.done(late)
+    assert bench.within(5, lambda: not bench.artifacts.exists(late)), (
+        "the files of the lost attempt are removed"
+    )
+    now = bench.store.jobs.get(job.id)
+    assert (now.state, now.attempt, now.result, now.engine) == (
+        JobState.RUNNING,
+        2,
+        None,
+        "another",
+    )
+    with pytest.raises(StaleAttempt):
+        bench.store.jobs.report(job.id, 1, {"evaluated": 1})
+
+
+def test_heartbeats_renew_leases_and_report_lost_ones(make_bench: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("service.engine.engine.HEARTBEAT", 0.05)
+    now = [1000.0]
+    bench = make_bench(clock=lambda: now[0]).start()
+    job = bench.submit()
+    process = bench.process_of(job)
+    for _ in range(10):
+        now[0] += 4.0
+        assert bench.within(5, lambda: (bench.store.jobs.get(job.id).lease or 0) >= now[0] + 9), (
+            "the lease is renewed"
+        )
+    assert bench.state(job) == ("running", 1)
+    assert bench.store.leases.recover("bench") == 1
+    claimed = bench.store.leases.claim("another")
+    assert claimed is not None
+    assert bench.within(5, lambda: process.cancelled == [(job.id, 1)])
+    # The other engine is silent: its lease ends, and the job is queued again.
+    process.report(Stopped(process.assignment))
+    now[0] += 11.0
+    bench.process_of(job, 3).done()
+    assert bench.within(5, lambda: bench.state(job) == ("done", 3))
+    assert bench.store.jobs.get(job.id).worker_crashes == 1
+
+
+def test_a_failing_store_delays_the_result_without_losing_it(
+    make_bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench().start()
+    job = bench.submit()
+    process = bench.process_of(job)
+    finish, failures = bench.store.jobs.finish, [1]
+
+    def failing(*arguments: Any) -> None:
+        if failures:
+            failures.pop()
+            raise OperationalError("UPDATE jobs", {}, Exception("database or disk is full"))
+        finish(*arguments)
+
+    monkeypatch.setattr(bench.store.jobs, "finish", failing)
+    process.done()
+    assert bench.within(10, lambda: bench.state(job) == ("done", 1))
+    assert failures == []
+
+
+def test_a_dead_ray_ends_the_engine_without_blaming_its_jobs(
+    make_bench: Any,
+) -> None:
+    bench = make_bench().start()
+    job = bench.submit()
+    process = bench.process_of(job)
+    bench.fault = "Ray's raylet has ended"
+    process.die("was cut off")
+    bench.thread.join(5)
+    assert [str(fault) for fault in bench.raised] == ["Ray's raylet has ended"]
+    now = bench.store.jobs.get(job.id)
+    assert (now.state, now.worker_crashes) == ("queued", 0)
+
+
+def test_a_job_that_lost_a_process_runs_again_in_the_same_worker(
+    make_bench: Any,
+) -> None:
+    bench = make_bench().start()
+    job = bench.submit()
+    process = bench.process_of(job)
+    checkpoint = bench.artifacts.write(job.id, 1, "kept-last.ckpt", b"half way")
+    for attempt in (1, 2, 3):
+        assert bench.process_of(job, attempt) is process
+        process.report(LostProcess(process.assignment, "was killed by SIGKILL"))
+    assert bench.within(5, lambda: bench.state(job) == ("failed", 3))
+    error = bench.store.jobs.get(job.id).error
+    assert error == {
+        "kind": "WorkerDied",
+        "detail": "3 workers died on it; the last one was killed by SIGKILL",
+    }
+    assert bench.artifacts.read(checkpoint) == b"half way", (
+        "the checkpoint is kept for later attempts"
+    )
+    assert not process.killed
