@@ -13,7 +13,7 @@ from oneshot.mutators.architecture import ArchitectureMutator, one_hot, straight
 from oneshot.mutators.mutator import Masks
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
-from spaces.modules.reduction import reduced
+from spaces.modules.reduction import reduced, scaled
 from tables.cost.model import CostModel
 
 
@@ -94,7 +94,8 @@ class HardGumbelMutator(GumbelMutator):
 
         # The factor mask[code] is exactly 1; its backward pass is the gradient of the soft weight.
         code = int(mask.detach().argmax())
-        return reduced(mutable.reduction, [mutable[code](*inputs, **options) * mask[code]]), mask
+        output = scaled(mutable[code](*inputs, **options), mask[code])
+        return reduced(mutable.reduction, [output]), mask
 
     def on_forward_input_choice(
         self, mutable: InputChoice, tensors: Sequence[Tensor]
@@ -105,9 +106,8 @@ class HardGumbelMutator(GumbelMutator):
             return super().on_forward_input_choice(mutable, tensors)
 
         selected = mask.detach().nonzero().flatten().tolist()
-        return reduced(
-            mutable.reduction, [tensors[index] * mask[index] for index in selected]
-        ), mask
+        outputs = [scaled(tensors[index], mask[index]) for index in selected]
+        return reduced(mutable.reduction, outputs), mask
 
 
 def check_temperatures(first: float, last: float) -> None:

@@ -15,6 +15,7 @@ from spaces.errors import NoActiveCandidate
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
 from spaces.modules.mutable import Mutable
+from spaces.modules.reduction import reduced, scaled
 from spaces.modules.repeat import Repeat
 from spaces.modules.value_choice import ValueChoice
 
@@ -135,11 +136,12 @@ class Mutator(BaseMutator):
 
         # Depths are consecutive, so each one adds a single block to the output of the previous one.
         x = mutable.run(depths[0], x)
-        total = mask[0] * x
+        outputs = [scaled(x, mask[0])]
         for index in range(1, len(depths)):
-            x = mutable.blocks[depths[index - 1]](x)
-            total = total + mask[index] * x
-        return total, mask
+            # Isolated: the gradient of a weight needs the output that this block reads.
+            x = mutable.run_isolated(depths[index - 1], depths[index], x)
+            outputs.append(scaled(x, mask[index]))
+        return reduced("sum", outputs), mask
 
 
 class RandomMutator(Mutator):

@@ -12,6 +12,7 @@ from spaces.choice import Choice
 from spaces.errors import InvalidParameter
 from spaces.modules.mutable import Mutable
 from spaces.modules.reduction import Reduction, check_reduction, masked, reduced
+from spaces.modules.shared_input import SharedInput
 
 
 class LayerChoice(Mutable):
@@ -64,6 +65,7 @@ class LayerChoice(Mutable):
         super().__init__(Choice(key or "", tuple(named)), return_mask)
         self.reduction = reduction
         self.candidates = nn.ModuleList(named.values())
+        self._shared_input = SharedInput()
 
     @property
     def names(self) -> list[str]:
@@ -84,16 +86,41 @@ class LayerChoice(Mutable):
     def _run(self, code: int, *inputs: Any, **options: Any) -> Any:
         return self.candidates[code](*inputs, **options)
 
-    def masked(self, mask: Tensor, *inputs: Any, **options: Any) -> Tensor | list[Tensor] | None:
+    def run_isolated(self, code: int, *inputs: Any, **options: Any) -> Any:
+        """Run a candidate on inputs that other candidates read too; they stay unchanged.
+
+        Args:
+            code: Code of the candidate.
+            inputs: Positional arguments of the candidate.
+            options: Keyword arguments of the candidate.
+
+        Raises:
+            InvalidParameter: The candidate changes its inputs in some passes only.
+        """
+        return self._shared_input.run(
+            f"{self.label}, {self.names[code]!r}", self.candidates[code], *inputs, **options
+        )
+
+    def masked(self, mask: Tensor, *inputs: Any, **options: Any) -> Any:
         """Run the candidates that a mask selects (bool) or weights (float), and reduce the outputs.
+
+        Each of several candidates gets the same inputs, also where one works in place.
 
         Args:
             mask: Tensor [candidates].
             inputs: Positional arguments of the candidates.
             options: Keyword arguments of the candidates.
         """
+        # A single candidate may change its input, as it does in the network of the architecture.
+        is_shared = mask.requires_grad or int(mask.count_nonzero()) > 1
+
         # Deferred, so that candidates outside the mask are never run.
-        runs = [partial(candidate, *inputs, **options) for candidate in self.candidates]
+        runs = [
+            partial(self.run_isolated, code, *inputs, **options)
+            if is_shared
+            else partial(candidate, *inputs, **options)
+            for code, candidate in enumerate(self.candidates)
+        ]
         return reduced(self.reduction, masked(mask, runs))
 
     def codes_running(self, path: str) -> frozenset[int]:

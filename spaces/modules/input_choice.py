@@ -112,7 +112,7 @@ class InputChoice(Mutable):
     def _run(self, code: int, *inputs: Any, **options: Any) -> Any:
         return reduced(self.reduction, [inputs[0][index] for index in self.subsets[code]])
 
-    def masked(self, mask: Tensor, inputs: Inputs) -> Tensor | list[Tensor] | None:
+    def masked(self, mask: Tensor, inputs: Inputs) -> Any:
         """Reduce the inputs that a mask [inputs] selects (bool) or weights (float)."""
         getters = [partial(_identity, tensor) for tensor in self.listed(inputs)]
         return reduced(self.reduction, masked(mask, getters))

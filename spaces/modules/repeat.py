@@ -11,6 +11,7 @@ from torch import nn
 from spaces.choice import Values
 from spaces.errors import InvalidParameter
 from spaces.modules.mutable import Mutable
+from spaces.modules.shared_input import SharedInput
 
 
 class Repeat(Mutable):
@@ -64,6 +65,7 @@ class Repeat(Mutable):
             )
 
         self.blocks = nn.ModuleList(_make_blocks(blocks, maximum))
+        self._shared_input = SharedInput()
 
     def _run(self, code: int, *inputs: Any, **options: Any) -> Any:
         return self.run(self.choice.values[code], *inputs)
@@ -72,6 +74,24 @@ class Repeat(Mutable):
         """Compute the output of the first `depth` blocks; mutators call this."""
         for block in self.blocks[:depth]:
             x = block(x)
+        return x
+
+    def run_isolated(self, first: int, depth: int, x: Any, *inputs: Any, **options: Any) -> Any:
+        """Compute consecutive blocks on an input that others read too; it stays unchanged.
+
+        Args:
+            first: Index of the first block.
+            depth: Index after the last block; `first` for no block.
+            x: Input of the first block.
+            inputs: Further positional arguments of every block.
+            options: Keyword arguments of every block.
+
+        Raises:
+            InvalidParameter: A block changes its input in some passes only.
+        """
+        for index in range(first, depth):
+            name = f"{self.label}, block {index}"
+            x = self._shared_input.run(name, self.blocks[index], x, *inputs, **options)
         return x
 
     def codes_running(self, path: str) -> frozenset[int]:

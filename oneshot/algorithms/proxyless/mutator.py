@@ -207,7 +207,7 @@ class ProxylessMutator(ArchitectureMutator):
             return super().on_forward_layer_choice(mutable, *inputs, **options)
 
         involved = self.involved[mutable.key]
-        runs = {code: partial(mutable.candidates[code], *inputs, **options) for code in involved}
+        runs = {code: partial(mutable.run_isolated, code, *inputs, **options) for code in involved}
         output = self._gated(mutable, runs, [*inputs, *options.values()])
         return [output] if mutable.reduction == "none" else output, self.mask(mutable)
 
@@ -237,7 +237,10 @@ class ProxylessMutator(ArchitectureMutator):
             return super().on_forward_repeat(mutable, x)
 
         depths = mutable.choice.values
-        runs = {code: partial(mutable.run, depths[code], x) for code in self.involved[mutable.key]}
+        runs = {
+            code: partial(mutable.run_isolated, 0, depths[code], x)
+            for code in self.involved[mutable.key]
+        }
         return self._gated(mutable, runs, [x]), self.mask(mutable)
 
     def _gated(self, mutable: Mutable, runs: Mapping[int, Run], inputs: Sequence[Any]) -> Any:

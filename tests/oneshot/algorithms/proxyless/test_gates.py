@@ -90,24 +90,55 @@ def test_a_gate_has_the_gradient_of_its_path_s_output() -> None:
     assert torch.allclose(found.double(), wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_what_follows_may_work_in_place_and_inputs_must_stay() -> None:
-    class Spoiling(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return x.relu_()
+class Overwriting(nn.Module):
+    """Shortcut around a choice whose input is overwritten after the choice has run."""
 
-    model = nn.Sequential(
-        nn.Conv2d(3, 3, 1), LayerChoice([nn.Identity(), Spoiling()], key="choice")
-    )
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+        self.choice = LayerChoice([nn.Identity(), nn.Conv2d(3, 3, 1)], key="choice")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        y: Tensor = self.choice(x)
+        return y + x.mul_(2)
+
+
+def test_full_v2_refuses_an_input_that_is_changed_before_the_backward_pass() -> None:
+    model = Overwriting()
     mutator = ProxylessMutator(model, "full_v2")
     mutator.gate({"choice": 0})
+
     output = model(torch.randn(2, 3, 4, 4))
-    output.mul_(2).sum().backward()
-    mutator.gate({"choice": 1})
-    output = model(torch.randn(2, 3, 4, 4))
+
     with pytest.raises(
         InvalidOption, match="binary_mode full_v2: the input of a choice was changed in place"
     ):
         output.sum().backward()
+
+
+@pytest.mark.parametrize("mode", ["full", "full_v2"])
+@pytest.mark.parametrize("active", [0, 1])
+def test_candidates_that_work_in_place_train_as_their_copies_that_do_not(
+    mode: str, active: int
+) -> None:
+    """The output of a choice may be changed in place, too."""
+
+    def gradients_of(inplace: bool) -> list[Tensor]:
+        torch.manual_seed(0)
+        candidates = [nn.ReLU(inplace), nn.Hardswish(inplace), nn.Identity()]
+        model = nn.Sequential(nn.Conv2d(3, 3, 1), LayerChoice(candidates, key="choice"))
+        mutator = ProxylessMutator(model, mode, seed=1)
+        mutator.gate({"choice": active})
+        output = model(torch.randn(2, 3, 4, 4))
+        output.mul_(2).square().sum().backward()
+        gradients = [mutator.alpha["choice"].grad, model[0].weight.grad]
+        return [gradient for gradient in gradients if isinstance(gradient, Tensor)]
+
+    in_place = gradients_of(True)
+    assert len(in_place) == 2
+    for gradient, expected in zip(in_place, gradients_of(False), strict=True):
+        assert torch.allclose(gradient, expected, atol=1e-6)
 
 
 # Pairs

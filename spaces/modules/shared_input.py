@@ -1,0 +1,104 @@
+"""Run several modules on one input that stays as it is, also where some of them work in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spaces.errors import InvalidParameter
+from spaces.modules.mutable import Mutable
+
+
+class SharedInput:
+    """Runs modules on inputs that other modules read too.
+
+    A module such as `nn.ReLU(inplace=True)` overwrites its input. Modules that do so run on copies;
+    the others run on the inputs themselves, since copies cost memory and time in each pass.
+    """
+
+    def __init__(self) -> None:
+        # (name of the module, training mode) -> whether it writes to its inputs.
+        self._writes: dict[tuple[str, bool], bool] = {}
+
+    def run(self, name: str, module: nn.Module, *inputs: Any, **options: Any) -> Any:
+        """Run a module and leave its inputs unchanged.
+
+        Args:
+            name: Name of the module, by which it is recognised and which errors show.
+            module: Module to run.
+            inputs: Positional arguments.
+            options: Keyword arguments.
+
+        Raises:
+            InvalidParameter: The module changes its inputs in some passes only.
+        """
+        tensors = list(_tensors((inputs, options)))
+
+        # Compiled graphs and inference mode have no version counters to compare.
+        if torch.compiler.is_compiling() or any(tensor.is_inference() for tensor in tensors):
+            inputs, options = _copied((inputs, options))
+            return module(*inputs, **options)
+
+        key = (name, module.training)
+        if key not in self._writes:
+            self._writes[key] = _writes_to_inputs(module, inputs, options)
+        if self._writes[key]:
+            inputs, options = _copied((inputs, options))
+            return module(*inputs, **options)
+
+        versions = [tensor._version for tensor in tensors]
+        output = module(*inputs, **options)
+        if [tensor._version for tensor in tensors] != versions:
+            raise InvalidParameter(
+                f"{name}: the candidate changes its input in place in some passes and not in"
+                " others; let it work on a copy, by x = x.clone()"
+            )
+        return output
+
+
+def _writes_to_inputs(module: nn.Module, inputs: Sequence[Any], options: dict[str, Any]) -> bool:
+    """Return whether a module changes its inputs, by a run that leaves no trace.
+
+    The run has copies of the inputs and of the module's buffers, such as the statistics of batch
+    normalisation, and the state of torch's random numbers is restored after it.
+    """
+    # The answer may depend on decisions that change from pass to pass.
+    if any(isinstance(part, Mutable) for part in module.modules()):
+        return True
+
+    copied_inputs, copied_options = _copied((tuple(inputs), dict(options)))
+    tensors = list(_tensors((copied_inputs, copied_options)))
+    versions = [tensor._version for tensor in tensors]
+    buffers = {name: value.clone() for name, value in module.named_buffers()}
+
+    devices = {tensor.device.index for tensor in tensors if tensor.device.type == "cuda"}
+    with torch.random.fork_rng(sorted(devices)), torch.no_grad():
+        torch.func.functional_call(module, buffers, copied_inputs, copied_options)
+    return [tensor._version for tensor in tensors] != versions
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors in nested containers."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _tensors(item)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+
+
+def _copied(value: Any) -> Any:
+    """Return nested containers with copies of their tensors, which gradients pass through."""
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(_copied, value))
+    if isinstance(value, tuple | list):
+        return type(value)(map(_copied, value))
+    if isinstance(value, dict):
+        return {key: _copied(item) for key, item in value.items()}
+    return value
