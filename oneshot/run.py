@@ -15,7 +15,7 @@ from oneshot.data.images import ImageData
 from oneshot.data.registry import reload
 from oneshot.data.request import title
 from oneshot.errors import InvalidRun
-from oneshot.run_settings import NETWORK, SUPERNET, RunSettings
+from oneshot.run_settings import DEFAULT_ALGORITHM, NETWORK, SUPERNET, RunSettings
 from spaces.architecture import Architecture
 from spaces.errors import PathfitError
 from spaces.files import digest, read_text, replacing, write_text
@@ -179,7 +179,7 @@ def begin(folder: str | Path, settings: RunSettings, resume: bool) -> Run:
             )
 
         # Resuming with other settings would mix two trainings.
-        recorded = run.settings.to_dict()
+        recorded = _with_earlier_options(run.settings)
         for key, value in settings.to_dict().items():
             if key not in _MAY_DIFFER and recorded.get(key) != value:
                 raise InvalidRun(
@@ -189,6 +189,18 @@ def begin(folder: str | Path, settings: RunSettings, resume: bool) -> Run:
 
     write_settings(folder, settings)
     return Run(folder, settings)
+
+
+def _with_earlier_options(settings: RunSettings) -> dict[str, Any]:
+    """Return settings as run.json has them, with the values of options that it lacks."""
+    values = settings.to_dict()
+    if settings.search is not None:
+        # Imported on demand: it imports torch's optimizers, which reading a run does without.
+        from oneshot.algorithms.registry import algorithm
+
+        options = algorithm(settings.algorithm or DEFAULT_ALGORITHM).earlier_options(settings)
+        values["options"] = {**options, **values["options"]}
+    return values
 
 
 def write_settings(folder: Path, settings: RunSettings) -> None:

@@ -116,6 +116,15 @@ class SupernetAlgorithm(Algorithm):
         raise NotImplementedError
 
     @classmethod
+    def earlier_options(cls, settings: RunSettings) -> dict[str, Any]:
+        """Return options that runs may lack, with the values that they were trained with.
+
+        Args:
+            settings: Settings of a run that was recorded before these options existed.
+        """
+        return {}
+
+    @classmethod
     def prepare(cls, supernet: Supernet) -> nn.Module:
         """Return the model that the algorithm trains: the supernet, or one that shares its modules.
 

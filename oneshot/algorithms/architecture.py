@@ -80,7 +80,7 @@ class ArchitectureAlgorithm(SupernetAlgorithm):
         if settings.search is None:
             return example
 
-        values = dict(settings.search.options)
+        values = {**cls.earlier_options(settings), **settings.search.options}
         for name, value in values.items():
             # JSON has made lists of the tuples.
             if isinstance(value, list) and isinstance(getattr(example, name), tuple):

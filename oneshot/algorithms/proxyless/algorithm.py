@@ -32,6 +32,7 @@ from spaces.errors import NotAdditive
 from tables.cost.model import CostModel
 
 if TYPE_CHECKING:
+    from oneshot.run_settings import RunSettings
     from oneshot.training.engine import Engine
 
 
@@ -85,6 +86,12 @@ class Proxyless(ArchitectureAlgorithm):
 
         # Moving average of rewards (`reinforce`); None before the first update.
         self.baseline: float | None = None
+
+    @classmethod
+    def earlier_options(cls, settings: RunSettings) -> dict[str, Any]:
+        """Return the options of runs that were recorded before the options existed."""
+        # Both steps had the smoothing of the weights.
+        return {"arch_label_smoothing": settings.recipe.label_smoothing}
 
     # Schedule
 
@@ -199,7 +206,7 @@ class Proxyless(ArchitectureAlgorithm):
         with engine.autocast():
             logits = self.model(images).float()
             loss = functional.cross_entropy(
-                logits, labels, label_smoothing=self.recipe.label_smoothing
+                logits, labels, label_smoothing=self.options.arch_label_smoothing
             )
 
         # The hardware term is differentiable in the expected cost (section 3.3.1).
@@ -242,7 +249,8 @@ class Proxyless(ArchitectureAlgorithm):
             reward = reward - self.term.multiplier * excess - self.term.square / 2 * excess**2
             self.term.follow(torch.tensor(sum(costs) / len(costs)))
 
-        # The baseline reduces the variance of the gradient and leaves its mean unchanged.
+        # The baseline reduces the variance of the gradient and leaves its mean unchanged. It is
+        # nearly the last mean: the release has baseline += 0.99 (mean - baseline).
         mean = float(reward.mean())
         decay = self.options.baseline_decay
         self.baseline = (

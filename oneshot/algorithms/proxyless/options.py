@@ -27,6 +27,8 @@ class ProxylessOptions:
             unchanged.
         arch_beta2: Decay of Adam's second moment.
         arch_weight_decay: Weight decay of the logits.
+        arch_label_smoothing: Label smoothing of the logits' loss; the release smooths the labels
+            of the weights' steps alone.
         grad_update_arch_param_every: Number of updates of the weights for each architecture step.
         grad_update_steps: Number of updates of the logits in an architecture step.
         warmup_epochs: Number of initial epochs that train the weights only; None means a quarter of
@@ -42,7 +44,8 @@ class ProxylessOptions:
         multiplier_rate: Step size of the Lagrange multiplier, which a constraint needs.
         reward_exponent: Exponent w of the reward accuracy x (reference / cost)^w (`reinforce`).
         reward_paths: Number of paths sampled for one update (`reinforce`).
-        baseline_decay: Decay of the moving average of rewards, in [0, 1) (`reinforce`).
+        baseline_decay: Fraction of the baseline that remains in an update, in [0, 1); the release
+            moves the baseline by 0.99 of its distance to the mean reward (`reinforce`).
 
     Raises:
         InvalidOption: A name is unknown or a number is out of range.
@@ -56,6 +59,7 @@ class ProxylessOptions:
     arch_beta1: float = 0.0
     arch_beta2: float = 0.999
     arch_weight_decay: float = 0.0
+    arch_label_smoothing: float = 0.0
     grad_update_arch_param_every: int = 5
     grad_update_steps: int = 1
     warmup_epochs: int | None = None
@@ -68,7 +72,7 @@ class ProxylessOptions:
     multiplier_rate: float = 0.1
     reward_exponent: float = 0.1
     reward_paths: int = 10
-    baseline_decay: float = 0.99
+    baseline_decay: float = 0.01
 
     def __post_init__(self) -> None:
         from oneshot.algorithms.proxyless.mutator import MODES
@@ -115,8 +119,8 @@ class ProxylessOptions:
             if value is not None and not 0 <= value < math.inf:
                 raise InvalidOption(f"{name} must be at least 0, not {value}")
 
-        # Decays, which must not reach 1
-        for name in ("arch_beta1", "arch_beta2", "baseline_decay"):
+        # Decays and fractions, which must not reach 1
+        for name in ("arch_beta1", "arch_beta2", "baseline_decay", "arch_label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidOption(f"{name} must lie in [0, 1), not {getattr(self, name)}")
 
