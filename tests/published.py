@@ -58,7 +58,7 @@ PUBLISHED = {
     "darts.search.weight_decay": Constant(3e-4, DARTS),
     # Maximum norm of the gradient; the logits are not among the clipped parameters.
     "darts.search.clip": Constant(5.0, DARTS),
-    "darts.search.clips_logits": Constant(False, DARTS),
+    "darts.clips_logits": Constant(False, DARTS),
     "darts.search.affine_operations": Constant(False, DARTS_MODEL),
     "darts.search.affine_stem": Constant(True, DARTS_MODEL),
     "darts.search.norm_after_pools": Constant(True, DARTS_MODEL),

@@ -110,7 +110,7 @@ class Darts(GradientAlgorithm):
 
         for logit, gradient in zip(logits, gradients, strict=True):
             logit.grad = gradient
-        engine.update(1)
+        self.update_logits(engine)
 
     def _loss_of(self, batch: Batch, engine: Engine) -> Tensor:
         self.mutator.reset()

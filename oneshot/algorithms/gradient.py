@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from oneshot.training.optimisation import sgd
 from spaces.choice import Choice
 
 if TYPE_CHECKING:
+    from oneshot.run_settings import RunSettings
     from oneshot.training.engine import Engine
 
 
@@ -37,6 +38,8 @@ class GradientOptions:
         arch_learning_rate: Learning rate of the logits' Adam.
         arch_betas: Decay rates of the two moments of the logits' Adam.
         arch_weight_decay: Weight decay of the logits' Adam.
+        arch_clip: Maximum norm of the logits' gradient; 0: it is not clipped, as in the releases of
+            DARTS, GDAS and SNAS, which clip the weights' gradient alone.
         arch_every: Number of updates of the weights per update of the logits.
         arch_warmup: Number of first epochs in which only the weights are trained.
         arch_init: Standard deviation of the initial logits.
@@ -46,6 +49,7 @@ class GradientOptions:
     arch_learning_rate: float = 3e-4
     arch_betas: tuple[float, float] = (0.5, 0.999)
     arch_weight_decay: float = 1e-3
+    arch_clip: float = 0.0
     arch_every: int = 1
     arch_warmup: int = 0
     arch_init: float = 1e-3
@@ -56,7 +60,13 @@ class GradientOptions:
             if not 0 < getattr(self, name) < math.inf:
                 raise InvalidOption(f"{name} must be positive, not {getattr(self, name)}")
 
-        for name in ("arch_weight_decay", "arch_warmup", "arch_init", "least_learning_rate"):
+        for name in (
+            "arch_weight_decay",
+            "arch_clip",
+            "arch_warmup",
+            "arch_init",
+            "least_learning_rate",
+        ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InvalidOption(f"{name} must be at least 0, not {getattr(self, name)}")
 
@@ -76,6 +86,12 @@ class GradientAlgorithm(ArchitectureAlgorithm):
     def __init__(self, setting: Setting, options: GradientOptions, mutator: ArchitectureMutator):
         super().__init__(setting, mutator)
         self.options = options
+
+    @classmethod
+    def earlier_options(cls, settings: RunSettings) -> dict[str, Any]:
+        """Return the options of runs that were recorded before the options existed."""
+        # The bound of the weights' gradient was that of the logits' gradient as well.
+        return {"arch_clip": settings.recipe.clip or 0.0}
 
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
         """Return the weights' SGD and the logits' Adam, for a training of `steps` updates."""
@@ -130,7 +146,11 @@ class GradientAlgorithm(ArchitectureAlgorithm):
             with engine.autocast():
                 loss = self.architecture_loss(images, labels)
             engine.backward(loss)
-        engine.update(1)
+        self.update_logits(engine)
+
+    def update_logits(self, engine: Engine) -> None:
+        """Step the logits' optimizer on the gradients that a backward pass has left."""
+        engine.update(1, clip=self.options.arch_clip or None)
 
     def architecture_loss(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of the logits: the cross-entropy of held-out images.

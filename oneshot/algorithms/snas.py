@@ -115,4 +115,4 @@ class Snas(GradientAlgorithm):
         # One backward pass has filled the gradients of both optimisers.
         engine.update()
         if searches:
-            engine.update(1)
+            self.update_logits(engine)

@@ -25,7 +25,8 @@ class Engine:
     Args:
         fabric: Lightning's Fabric, launched.
         optimizers: Optimizers with their schedules; None: a constant learning rate.
-        clip: Maximum norm of an update's gradient; None: unlimited.
+        clip: Maximum norm of the gradient of an update of the weights, which are the parameters of
+            the first optimizer; None: unlimited.
 
     Example:
         >>> from oneshot.training.execution import Execution
@@ -64,7 +65,7 @@ class Engine:
         """Add the gradients of a loss to the present ones."""
         self.fabric.backward(loss)
 
-    def update(self, index: int = 0) -> None:
+    def update(self, index: int = 0, clip: float | None = None) -> None:
         """Step an optimizer and its schedule on gradients averaged over all processes.
 
         Weights whose gradient is None rather than 0 stay as they are: candidates that are not in
@@ -72,6 +73,8 @@ class Engine:
 
         Args:
             index: Index of the optimizer.
+            clip: Maximum norm of the gradient of another optimizer than the first, which has the
+                engine's; None: unlimited.
         """
         optimizer = self.optimizers[index]
         schedule = self.schedules[index]
@@ -86,9 +89,10 @@ class Engine:
 
         precision = self.fabric.strategy.precision
         # Clipped after the loss scale of mixed precision is divided out.
-        if self.clip is not None:
+        maximum = self.clip if index == 0 else clip
+        if maximum is not None:
             precision.unscale_gradients(optimizer)
-            torch.nn.utils.clip_grad_norm_(weights, self.clip)
+            torch.nn.utils.clip_grad_norm_(weights, maximum)
         precision.optimizer_step(optimizer)
 
         # Now rather than before the next backward pass, so that memory holds the gradients of one

@@ -28,7 +28,8 @@ class Recipe:
         schedule: Course of the learning rate over the updates: `linear` or `cosine` to 0, or
             `constant`.
         warmup: Number of updates over which the rate first rises linearly from near 0.
-        clip: Maximum norm of the gradient of an update; None: gradients are not clipped.
+        clip: Maximum norm of the gradient of an update of the weights; None: gradients are not
+            clipped.
         nesterov: Whether the momentum is Nesterov's.
     """
 
