@@ -49,7 +49,7 @@ class Trials:
     def from_benchmark(
         cls, benchmark: Benchmark, metric: str | None, auxiliary: Sequence[str] = ()
     ) -> Trials:
-        """Read the architectures of a benchmark.
+        """Read the architectures of a benchmark whose metric and auxiliary columns are known.
 
         Args:
             benchmark: The benchmark.
@@ -62,10 +62,10 @@ class Trials:
         higher_is_better = benchmark.metrics[metric or benchmark.default_metric].higher_is_better
         sign = 1.0 if higher_is_better else -1.0
         table = columns(benchmark, auxiliary)
-        rows = np.arange(len(values))
+        rows = np.flatnonzero(~np.isnan([values, *table.values()]).any(0))
         # NAS-Bench-Macro has exact copies of networks, which could be in both parts of a split.
         if benchmark.name == "nasbench-macro":
-            rows = first_of_each(benchmark.classes)
+            rows = rows[first_of_each(benchmark.classes[rows])]
         return cls(
             benchmark.space,
             np.asfortranarray(benchmark.codes()[rows]),

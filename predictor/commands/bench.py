@@ -164,6 +164,10 @@ def bench(
         graph_kinds = [kind for kind in kinds if kind in ENCODERS]
         source = load_source(transfer, graph_kinds[0] if graph_kinds else kinds[0])
     comparison = Comparison(benchmark, name, settings, source, journal)
+    target = comparison.description["metric"]
+    num_known = len(benchmark.known_rows(target))
+    if num_known < len(benchmark):
+        click.echo(f"only {num_known} of its {len(benchmark)} architectures have {target}")
     with Bar(f"{comparison.num_fits} fits on {name}") as bar:
         comparison.run(bar.update)
 

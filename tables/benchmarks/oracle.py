@@ -144,14 +144,34 @@ class Benchmark:
             raise UnknownName(f"metric of {self.name}", metric, self._by_metric)
         return self._by_metric[metric]
 
+    def known_rows(self, *metrics: str) -> NDArray[np.int64]:
+        """Return the rows [m] in `codes` whose values of all metrics are known, ascending.
+
+        Args:
+            *metrics: Some of `metrics`, after their most epochs. Without any, `default_metric`.
+
+        Raises:
+            UnknownName: The benchmark has no such metric.
+        """
+        columns = [self.values(metric) for metric in metrics or (self.default_metric,)]
+        return np.flatnonzero(~np.isnan(columns).any(0))
+
     def best(
         self, metric: str | None = None, epochs: int | None = None
     ) -> tuple[Architecture, float]:
         """Return the architecture with the best value of a metric, and the value.
 
         Arguments and errors are those of `values`.
+
+        Raises:
+            NotInBenchmark: No architecture has a value of the metric.
         """
         values = self.values(metric, epochs)
+        if np.isnan(values).all():
+            raise NotInBenchmark(
+                f"{self.name} has {metric or self.default_metric} of none of its {len(self)}"
+                " architectures"
+            )
         sign = 1 if self.metrics[metric or self.default_metric].higher_is_better else -1
         row = int(np.nanargmax(sign * values))
         return self.space.decode(self._records.codes[row : row + 1])[0], float(values[row])
@@ -189,12 +209,16 @@ class Benchmark:
         if isinstance(architectures, Architecture):
             return float(self.query([architectures], metric, epochs)[0])
         codes = self.space.codes(architectures)
-        values: NDArray[np.float64] = self.values(metric, epochs)[self.rows(codes)]
-        if np.isnan(values).any():
-            row = int(np.flatnonzero(np.isnan(values))[0])
-            architecture = self.space.decode(codes[row : row + 1])[0]
+        column = self.values(metric, epochs)
+        values: NDArray[np.float64] = column[self.rows(codes)]
+        missing = np.flatnonzero(np.isnan(values))
+        if len(missing):
+            first = self.space.decode(codes[missing[:1]])[0]
+            num_known = int((~np.isnan(column)).sum())
             raise NotInBenchmark(
-                f"{self.name} has no {metric or self.default_metric} of {architecture.to_json()}"
+                f"{self.name} has no {metric or self.default_metric} of {len(missing)} of"
+                f" {len(codes)} architectures, the first of which is {first.to_json()}; it has that"
+                f" of {num_known} of its {len(self)}"
             )
         return values
 

@@ -124,15 +124,14 @@ def _show(name: str, data: Path | None) -> None:
     for name_of_metric, metric in oracle.metrics.items():
         for epochs in oracle.epochs(name_of_metric) or (None,):
             values = oracle.values(name_of_metric, epochs)
-            _, best = oracle.best(name_of_metric, epochs)
-            table.add_row(
-                name_of_metric,
-                metric.unit,
-                "" if epochs is None else str(epochs),
-                str(int((~np.isnan(values)).sum())),
-                f"{np.nanmedian(values):.6g}",
-                f"{best:.6g}",
-            )
+            num_known = int((~np.isnan(values)).sum())
+            cells = [name_of_metric, metric.unit, "" if epochs is None else str(epochs)]
+            # A column without any value has no median and no best.
+            if num_known:
+                _, best = oracle.best(name_of_metric, epochs)
+                table.add_row(*cells, str(num_known), f"{np.nanmedian(values):.6g}", f"{best:.6g}")
+            else:
+                table.add_row(*cells, "0")
     console = Console()
     console.print(table)
     console.print(
@@ -151,15 +150,28 @@ def _write(
     import numpy as np
 
     from spaces.files import write_text
+    from tables.benchmarks.errors import NotInBenchmark
     from tables.benchmarks.registry import benchmark
 
     oracle = benchmark(name, data)
-    codes = oracle.codes()
+    # Where others measured a metric of some networks only, those are drawn from.
+    rows = oracle.known_rows(*metrics)
+    num_unknown = len(oracle) - len(rows)
+    if not len(rows):
+        raise NotInBenchmark(
+            f"{name} has {', '.join(metrics) or oracle.default_metric} of none of its"
+            f" {len(oracle)} architectures"
+        )
     if count is not None:
-        rows = np.random.default_rng(seed).permutation(len(codes))[:count]
+        selected = np.random.default_rng(seed).permutation(len(rows))[:count]
         # In the benchmark's order, so that a file reads like the benchmark.
-        codes = codes[np.sort(rows)]
-    evaluations = oracle.evaluations(codes, *metrics)
+        rows = rows[np.sort(selected)]
+    evaluations = oracle.evaluations(oracle.codes()[rows], *metrics)
     write_text(output, "".join(evaluation.to_json() + "\n" for evaluation in evaluations))
     click.echo(f"read {oracle.source}")
+    if num_unknown:
+        click.echo(
+            f"left out {num_unknown} of {len(oracle)} architectures, of which it has no"
+            f" {' or no '.join(metrics) or oracle.default_metric}"
+        )
     click.echo(f"wrote {output}: {len(evaluations)} evaluations")

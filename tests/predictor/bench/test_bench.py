@@ -13,6 +13,8 @@ from predictor.bench.journal import TrialJournal
 from predictor.bench.trials import Trials
 from predictor.commands import main
 from predictor.errors import InvalidJournal, TooFewArchitectures
+from tables import Benchmark
+from tables.benchmarks.records import Records
 
 
 def run(*arguments: object) -> Result:
@@ -130,3 +132,22 @@ def test_the_default_leads_the_published_gates(reference_data: Path) -> None:
     )
     found = trials.run("gp", 78, 0, ["random"], lambda share, text: None)
     assert found["random"]["kendall_tau"] > 0.78
+
+
+def test_only_architectures_with_known_values_are_split() -> None:
+    space = spaces.get("nasbench-macro")
+    codes = space.check(np.unique(space.sample(np.random.default_rng(0), 60), axis=0))
+    accuracies = np.arange(len(codes), dtype=float)
+    accuracies[::2] = np.nan
+    proxies = np.arange(len(codes), dtype=float)
+    proxies[1] = np.nan
+    columns = {("cifar10_test_acc", None): accuracies, ("naswot", None): proxies}
+    benchmark = Benchmark("partial", Records("nasbench-macro", codes, columns))
+
+    trials = Trials.from_benchmark(benchmark, None)
+    with_proxy = Trials.from_benchmark(benchmark, None, ["naswot"])
+
+    np.testing.assert_array_equal(trials.values, accuracies[1::2])
+    np.testing.assert_array_equal(trials.codes, codes[1::2])
+    np.testing.assert_array_equal(with_proxy.values, accuracies[3::2])
+    np.testing.assert_array_equal(with_proxy.auxiliary["naswot"], proxies[3::2])

@@ -1,6 +1,7 @@
 """Files in the layouts that the benchmarks' projects publish, with made-up numbers."""
 
 import base64
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 import spaces
 from spaces.cells.graph_hash import graph_hashes
 from spaces.cells.nasbench101 import EDGES, OPERATIONS
+from spaces.cells.nasbench201 import OPERATIONS as OPERATIONS_201
 
 CELLS = [
     "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|none~2|",
@@ -199,3 +201,22 @@ def known(reference_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("PATHFIT_DATA", raising=False)
     monkeypatch.setenv("PATHFIT_REFERENCE_DATA", str(reference_data))
     return reference_data
+
+
+@pytest.fixture
+def known_cells() -> list[int]:
+    """The cells of `partial_csv` whose accuracy is known, which is the cell's number."""
+    return list(range(0, 30, 3))
+
+
+@pytest.fixture
+def partial_csv(tmp_path: Path, known_cells: list[int]) -> Path:
+    """A CSV file of 30 cells of NAS-Bench-201, of which a third has an accuracy."""
+    path = tmp_path / "accuracy.csv"
+    cells = itertools.islice(itertools.product(OPERATIONS_201, repeat=6), 30)
+    lines = ["index,arch_str,cifar10_valid_acc"]
+    for index, cell in enumerate(cells):
+        text = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|".format(*cell)
+        lines.append(f"{index},{text},{index if index in known_cells else ''}")
+    path.write_text("\n".join(lines) + "\n")
+    return path

@@ -92,8 +92,25 @@ def test_what_a_row_lacks_is_never_given_as_a_number() -> None:
     assert np.isnan(some.values()[1])
     assert some.best()[1] == 3.0
     assert some.query(CODES[[0, 2]]).tolist() == [1.0, 3.0]
-    with pytest.raises(NotInBenchmark, match="some has no cifar10_test_acc of "):
+    with pytest.raises(
+        NotInBenchmark,
+        match=r"some has no cifar10_test_acc of 1 of 2 architectures, .* of 2 of its 3$",
+    ):
         some.query(CODES[:2])
+
+
+def test_known_rows_have_every_requested_metric() -> None:
+    columns = {
+        ("cifar10_test_acc", 12): np.array([np.nan] * 4),
+        ("cifar10_test_acc", 200): np.array([1.0, np.nan, 3.0, 4.0]),
+        ("latency_ms@phone", None): np.array([np.nan, 2.0, 3.0, 4.0]),
+    }
+    some = Benchmark("some", Records(SPACE.name, SPACE.check(CODES[:4]), columns))
+    assert some.known_rows().tolist() == [0, 2, 3]
+    assert some.known_rows("latency_ms@phone").tolist() == [1, 2, 3]
+    assert some.known_rows("cifar10_test_acc", "latency_ms@phone").tolist() == [2, 3]
+    with pytest.raises(NotInBenchmark, match="some has cifar10_test_acc of none of its 4"):
+        some.best(epochs=12)
 
 
 def test_what_is_handed_out_cannot_be_written_to() -> None:

@@ -149,3 +149,31 @@ def test_mistakes_are_told_in_one_line(folder: Path, arguments: list[str], said:
     assert said in done.output
     assert "Traceback" not in done.output
     assert not (folder / "runs").exists()
+
+
+def test_evaluations_are_drawn_among_the_known_architectures(
+    folder: Path, partial_csv: Path, known_cells: list[int]
+) -> None:
+    drawn = run("benchmarks", "nasbench201", "--data", str(partial_csv), "-n", "5", "-o", "a.jsonl")
+    every = run("benchmarks", "nasbench201", "--data", str(partial_csv), "-o", "b.jsonl")
+
+    assert (drawn.exit_code, every.exit_code) == (0, 0), drawn.output
+    assert "left out 20 of 30 architectures, of which it has no cifar10_valid_acc" in drawn.output
+    values = evaluation.values(evaluation.read("a.jsonl"), "cifar10_valid_acc")
+    assert len(values) == 5
+    assert set(values) <= set(known_cells)
+    assert evaluation.values(evaluation.read("b.jsonl"), "cifar10_valid_acc") == known_cells
+
+
+def test_a_benchmark_without_any_value_is_shown_and_not_written(folder: Path) -> None:
+    header = "index,arch_str,cifar10_valid_acc\n"
+    cell = "|none~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|"
+    (folder / "accuracy.csv").write_text(f"{header}0,{cell},\n")
+
+    shown = run("benchmarks", "nasbench201", "--data", "accuracy.csv")
+    written = run("benchmarks", "nasbench201", "--data", "accuracy.csv", "-o", "a.jsonl")
+
+    assert shown.exit_code == 0, shown.output
+    assert written.exit_code == 2
+    assert "nasbench201 has cifar10_valid_acc of none of its 1 architectures" in written.output
+    assert not (folder / "a.jsonl").exists()
