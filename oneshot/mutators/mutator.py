@@ -127,19 +127,22 @@ class Mutator(BaseMutator):
         except (TypeError, ValueError) as error:
             raise InvalidOption(f"{mutable.label}: weights need values that are numbers") from error
 
-    def on_forward_repeat(self, mutable: Repeat, x: Any) -> tuple[Any, Tensor]:
+    def on_forward_repeat(
+        self, mutable: Repeat, x: Any, *inputs: Any, **options: Any
+    ) -> tuple[Any, Tensor]:
         """Return the output at the depth that the mask selects; of weights, the weighted sum."""
         mask = self.mask(mutable)
         depths = list(mutable.choice.values)
         if mask.dtype == torch.bool:
-            return mutable.run(depths[code_of(mutable, mask)], x), mask
+            return mutable.run(depths[code_of(mutable, mask)], x, *inputs, **options), mask
 
         # Depths are consecutive, so each one adds a single block to the output of the previous one.
-        x = mutable.run(depths[0], x)
+        x = mutable.run(depths[0], x, *inputs, **options)
         outputs = [scaled(x, mask[0])]
         for index in range(1, len(depths)):
             # Isolated: the gradient of a weight needs the output that this block reads.
-            x = mutable.run_isolated(depths[index - 1], depths[index], x)
+            first = depths[index - 1]
+            x = mutable.run_isolated(first, depths[index], x, *inputs, **options)
             outputs.append(scaled(x, mask[index]))
         return reduced("sum", outputs), mask
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 import logging
@@ -30,6 +29,7 @@ from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
 from oneshot.training.recipe import Recipe
 from spaces.files import replacing, write_text
+from spaces.modules.copying import copy_module
 from spaces.modules.mutable import assign_keys
 from spaces.user_model.freeze import activate, freeze
 from tables.cost.model import CostModel
@@ -272,7 +272,7 @@ class ProxylessNasTrainer:
 
     def network(self) -> nn.Module:
         """Return the network of the current architecture with its weights, as a new model."""
-        model = copy.deepcopy(bare(self.model))
+        model = copy_module(bare(self.model))
         codes = self.codes()
         activate(model, [codes[mutable.key] for mutable in assign_keys(model)])
         return freeze(model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from oneshot.errors import InvalidRun
 from spaces.architecture import Architecture
+from spaces.modules.copying import copy_module
 from spaces.modules.elastic import ElasticBatchNorm, ElasticConv
 from spaces.modules.elastic_supernet import copy_part
 from spaces.modules.supernet import Supernet
@@ -37,7 +37,7 @@ def inherit(network: nn.Module, supernet: Supernet, architecture: Architecture) 
     """
     supernet.activate(architecture)
     if isinstance(supernet, ModelSupernet) and isinstance(network, ModelNetwork):
-        network.model.load_state_dict(freeze(copy.deepcopy(supernet.model)).state_dict())
+        network.model.load_state_dict(freeze(copy_module(supernet.model)).state_dict())
         return
     if copy_part(network, supernet, architecture):
         return

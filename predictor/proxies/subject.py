@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from predictor.errors import InvalidValues
+from spaces.modules.copying import copy_module
 
 
 class Subject:
@@ -41,7 +41,7 @@ class Subject:
 
         Batch normalisation then uses the statistics of the batch.
         """
-        network = copy.deepcopy(self.network).train()
+        network = copy_module(self.network).train()
         network.zero_grad(set_to_none=True)
         return network
 

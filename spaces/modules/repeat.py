@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch import nn
 
 from spaces.choice import Values
 from spaces.errors import InvalidParameter
+from spaces.modules.copying import copy_module
 from spaces.modules.mutable import Mutable
 from spaces.modules.shared_input import SharedInput
 
@@ -67,13 +67,33 @@ class Repeat(Mutable):
         self.blocks = nn.ModuleList(_make_blocks(blocks, maximum))
         self._shared_input = SharedInput()
 
-    def _run(self, code: int, *inputs: Any, **options: Any) -> Any:
-        return self.run(self.choice.values[code], *inputs)
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """Pass the first argument through the blocks; each takes the other arguments as they are.
 
-    def run(self, depth: int, x: Any) -> Any:
-        """Compute the output of the first `depth` blocks; mutators call this."""
+        Raises:
+            InvalidParameter: There is no positional argument.
+        """
+        if not inputs:
+            raise InvalidParameter(
+                f"{self.label}: give the input of the first block as a positional argument, not by"
+                f" keyword ({', '.join(options) or 'nothing was given'})"
+            )
+        return super().forward(*inputs, **options)
+
+    def _run(self, code: int, *inputs: Any, **options: Any) -> Any:
+        return self.run(self.choice.values[code], *inputs, **options)
+
+    def run(self, depth: int, x: Any, *inputs: Any, **options: Any) -> Any:
+        """Compute the output of the first `depth` blocks; mutators call this.
+
+        Args:
+            depth: Number of blocks.
+            x: Input of the first block; each other block takes the output of the one before.
+            inputs: Further positional arguments, which every block takes.
+            options: Keyword arguments, such as a mask, which every block takes.
+        """
         for block in self.blocks[:depth]:
-            x = block(x)
+            x = block(x, *inputs, **options)
         return x
 
     def run_isolated(self, first: int, depth: int, x: Any, *inputs: Any, **options: Any) -> Any:
@@ -105,7 +125,16 @@ class Repeat(Mutable):
 
     def frozen(self, code: int) -> nn.Module:
         """Return the executed blocks as a sequence."""
-        return nn.Sequential(*self.blocks[: self.choice.values[code]])
+        return ConsecutiveBlocks(*self.blocks[: self.choice.values[code]])
+
+
+class ConsecutiveBlocks(nn.Sequential):
+    """A decided Repeat: a sequence whose blocks take the further arguments of a call too."""
+
+    def forward(self, x: Any, *inputs: Any, **options: Any) -> Any:
+        for block in self:
+            x = block(x, *inputs, **options)
+        return x
 
 
 def _make_blocks(blocks: Any, count: int) -> list[nn.Module]:
@@ -116,7 +145,7 @@ def _make_blocks(blocks: Any, count: int) -> list[nn.Module]:
     for index, source in enumerate(sources):
         if isinstance(source, nn.Module):
             # The first use is the module itself, further ones are copies with their own weights.
-            modules.append(copy.deepcopy(source) if id(source) in used else source)
+            modules.append(copy_module(source) if id(source) in used else source)
             used.add(id(source))
         else:
             modules.append(source(index))

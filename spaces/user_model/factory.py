@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -63,6 +62,7 @@ def from_model(
     """
     import torch
 
+    from spaces.modules.copying import copy_module
     from spaces.user_model.sites import conditions, sites
     from spaces.user_model.tracer import Tracer
 
@@ -74,7 +74,7 @@ def from_model(
         raise InvalidParameter("example_input must be a tensor with at least one image, [n, ...]")
 
     # A copy: the keys of its mutables are assigned, and its choices are made again and again.
-    model = copy.deepcopy(model)
+    model = copy_module(model)
     choices, mutable_sites = sites(model)
     if not choices:
         raise InvalidParameter(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -66,12 +65,15 @@ class ModelRuns:
 
     def model(self) -> torch.nn.Module:
         """Return a copy of the model whose mutables have keys and no decisions."""
+        from spaces.modules.copying import copy_module
         from spaces.user_model.freeze import deactivate
 
         with self._lock:
-            return deactivate(copy.deepcopy(self.tracer.model))
+            return deactivate(copy_module(self.tracer.model))
 
     def block_module(self, key: str) -> torch.nn.Module:
         """Return a copy of the module of a block that a run has met."""
+        from spaces.modules.copying import copy_module
+
         with self._lock:
-            return copy.deepcopy(self.tracer.model.get_submodule(self._paths[key]))
+            return copy_module(self.tracer.model.get_submodule(self._paths[key]))

@@ -231,17 +231,20 @@ class ProxylessMutator(ArchitectureMutator):
         }
         return self._gated(mutable, runs, tensors), self.mask(mutable)
 
-    def on_forward_repeat(self, mutable: Repeat, x: Any) -> tuple[Any, Tensor]:
+    def on_forward_repeat(
+        self, mutable: Repeat, x: Any, *inputs: Any, **options: Any
+    ) -> tuple[Any, Tensor]:
         """Return the output after the active number of blocks."""
         if mutable.key not in self.gates:
-            return super().on_forward_repeat(mutable, x)
+            return super().on_forward_repeat(mutable, x, *inputs, **options)
 
         depths = mutable.choice.values
         runs = {
-            code: partial(mutable.run_isolated, 0, depths[code], x)
+            code: partial(mutable.run_isolated, 0, depths[code], x, *inputs, **options)
             for code in self.involved[mutable.key]
         }
-        return self._gated(mutable, runs, [x]), self.mask(mutable)
+        output = self._gated(mutable, runs, [x, *inputs, *options.values()])
+        return output, self.mask(mutable)
 
     def _gated(self, mutable: Mutable, runs: Mapping[int, Run], inputs: Sequence[Any]) -> Any:
         """Run the paths of a mutable with its gates in the selected mode."""

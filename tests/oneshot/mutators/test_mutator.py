@@ -219,6 +219,30 @@ def test_values_and_repeats_are_decided_too() -> None:
     assert torch.allclose(model(x), sum(depths) / 3 * (7 / 3), atol=1e-6)
 
 
+class Masked(nn.Module):
+    """Multiplies its output by a mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2, 2)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        output: Tensor = self.linear(x) * mask
+        return output
+
+
+def test_a_mask_reaches_the_blocks_of_a_weighted_mixture() -> None:
+    repeat = Repeat(lambda index: Masked(), (1, 2), key="depth")
+    x = torch.randn(3, 2)
+    mask = torch.tensor([1.0, 0.0])
+    first = repeat.blocks[0](x, mask)
+    second = repeat.blocks[1](first, mask)
+
+    mutator = ArchitectureMutator(nn.ModuleList([repeat]), init_type="zeros")
+    mutator.reset()
+    assert torch.allclose(repeat(x, mask=mask), (first + second) / 2)
+
+
 def test_weights_of_inputs_are_sums_over_the_combinations_that_have_them() -> None:
     choice = InputChoice(n_candidates=3, n_chosen=2, key="pair")
     model = nn.ModuleList([choice])
