@@ -41,19 +41,20 @@ class Choice:
         return {name: code for code, name in enumerate(self.candidates)}
 
     def code(self, candidate: object) -> int:
-        """Return the code of a candidate.
+        """Return the code of a candidate; a number stands for its text.
 
         Raises:
             InvalidArchitecture: There is no such candidate; the message lists those that exist.
         """
-        if not isinstance(candidate, str) or candidate not in self.codes:
+        name = str(candidate) if isinstance(candidate, int | float) else candidate
+        if not isinstance(name, str) or name not in self.codes:
             ellipsis = ", ..." if len(self.candidates) > _MAX_LISTED else ""
             listed = ", ".join(self.candidates[:_MAX_LISTED]) + ellipsis
             raise InvalidArchitecture(
                 f"{self.key}: unknown candidate {candidate!r}; available: {listed}"
             )
 
-        return self.codes[candidate]
+        return self.codes[name]
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,16 @@ class LayerChoice(Mutable):
     """Several modules, one of which is executed (as NNI's LayerChoice).
 
     Args:
-        candidates: Name -> module, or a sequence of modules that are named "0", "1", ...
+        candidates: Name -> module, or a sequence of modules that are named "0", "1", ... A number
+            as a name is replaced by its text.
         key: Key of the choice; equal keys share a decision. None: the module's path in the model.
         reduction: How the outputs are combined if a mask selects several; see
             `spaces.modules.reduction`.
         return_mask: Whether `forward` returns (output, mask [candidates]).
 
     Raises:
-        InvalidParameter: There is no candidate, one is no module, or the reduction is unknown.
+        InvalidParameter: There is no candidate, one is no module, two have the same name, or the
+            reduction is unknown.
 
     Example:
         >>> import torch
@@ -40,32 +42,40 @@ class LayerChoice(Mutable):
 
     def __init__(
         self,
-        candidates: Mapping[str, nn.Module] | nn.ModuleDict | Sequence[nn.Module] | nn.ModuleList,
+        candidates: Mapping[Any, nn.Module] | nn.ModuleDict | Sequence[nn.Module] | nn.ModuleList,
         key: str | None = None,
         reduction: Reduction = "sum",
         return_mask: bool = False,
     ):
         check_reduction(reduction)
         if isinstance(candidates, Mapping | nn.ModuleDict):
-            named: dict[str, Any] = dict(candidates.items())
+            pairs: list[tuple[Any, Any]] = list(candidates.items())
         else:
-            named = {str(index): module for index, module in enumerate(candidates)}
+            pairs = list(enumerate(candidates))
 
         label = key or "a LayerChoice"
-        if not named or "" in named:
+        # By text, as JSON has them: kernel sizes and depths are often written as numbers.
+        names = tuple(str(name) for name, _ in pairs)
+        if not names or "" in names:
             raise InvalidParameter(f"{label}: needs candidates, each with a name")
+        if len(set(names)) < len(names):
+            raise InvalidParameter(
+                f"{label}: needs candidates whose names differ as text, not"
+                f" {[name for name, _ in pairs]}"
+            )
 
-        for name, module in named.items():
+        for name, (_, module) in zip(names, pairs, strict=True):
             if not isinstance(module, nn.Module):
                 raise InvalidParameter(
                     f"{label}: the candidate {name!r} is no module but {module!r:.60}"
                 )
 
         # An empty key is replaced by the module's path.
-        super().__init__(Choice(key or "", tuple(named)), return_mask)
+        super().__init__(Choice(key or "", names), return_mask)
         self.reduction = reduction
-        self.candidates = nn.ModuleList(named.values())
+        self.candidates = nn.ModuleList(module for _, module in pairs)
         self._shared_input = SharedInput()
+        self._finish()
 
     @property
     def names(self) -> list[str]:

@@ -69,7 +69,7 @@ class InputChoice(Mutable):
 
         # Inputs without different names are named by their numbers.
         named = len(set(sources)) == len(sources) and self.NO_KEY not in sources
-        names = sources if named else [str(index) for index in range(len(sources))]
+        names = [str(source) if named else str(index) for index, source in enumerate(sources)]
         # Built with a label first, so that errors name the module.
         combination = Combination.from_inputs(label, names, n_chosen)
         super().__init__(
@@ -80,6 +80,7 @@ class InputChoice(Mutable):
         self.choose_from = sources
         self.n_chosen = n_chosen
         self.reduction = reduction
+        self._finish()
 
     @cached_property
     def subsets(self) -> tuple[tuple[int, ...], ...]:

@@ -22,6 +22,9 @@ class Mutable(nn.Module, ABC):
     Args:
         choice: The decision; with an empty key the module's path becomes the key.
         return_mask: Whether `forward` returns (output, mask) instead of the output.
+
+    Raises:
+        InvalidParameter: The key is no text.
     """
 
     takeover: ClassVar[str]
@@ -29,11 +32,20 @@ class Mutable(nn.Module, ABC):
 
     def __init__(self, choice: Choice, return_mask: bool = False):
         super().__init__()
+        if not isinstance(choice.key, str):
+            raise InvalidParameter(
+                f"the key of a {type(self).__name__} is text, not {choice.key!r}"
+            )
         self.choice = choice
         self.return_mask = return_mask
         self.keyed = bool(choice.key)
         self._active: int | None = None
+        self._constructed: frozenset[str] | None = None
         self.__dict__["_mutator"] = None
+
+    def _finish(self) -> None:
+        """Declare that the constructor is done: attributes that are set later are the user's."""
+        self._constructed = frozenset([*vars(self), *self._modules])
 
     @property
     def key(self) -> str:
@@ -121,6 +133,23 @@ class Mutable(nn.Module, ABC):
     def codes_running(self, path: str) -> frozenset[int]:
         """Return the codes whose network contains the submodule at `path`, relative to this one."""
         return frozenset(range(len(self.choice.candidates)))
+
+    def added_attributes(self) -> dict[str, Any]:
+        """Return the attributes that a model's code has set on this module, by name.
+
+        These are plain values, such as the `f` and `i` of YOLO's parsers, and also weights, buffers
+        and submodules.
+        """
+        if self._constructed is None:
+            return {}
+
+        attributes = {**vars(self), **self._parameters, **self._buffers, **self._modules}
+        return {
+            name: value
+            for name, value in attributes.items()
+            # What the class defines too is a cached property.
+            if name not in self._constructed and not hasattr(type(self), name)
+        }
 
     @abstractmethod
     def frozen(self, code: int) -> nn.Module:

@@ -66,6 +66,7 @@ class Repeat(Mutable):
 
         self.blocks = nn.ModuleList(_make_blocks(blocks, maximum))
         self._shared_input = SharedInput()
+        self._finish()
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Pass the first argument through the blocks; each takes the other arguments as they are.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from spaces.modules.mutable import Mutable
 
@@ -33,6 +34,27 @@ def freeze(model: nn.Module) -> nn.Module:
     return _Freezer().frozen(model)
 
 
+class Attributed(nn.Module):
+    """A module under the attributes of the choice that it replaces.
+
+    Args:
+        module: Module to run.
+        attributes: Values, weights, buffers and submodules by name.
+    """
+
+    def __init__(self, module: nn.Module, attributes: Mapping[str, Any]):
+        super().__init__()
+        self.module = module
+        for name, value in attributes.items():
+            if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
+                self.register_buffer(name, value)
+            else:
+                setattr(self, name, value)
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        return self.module(*inputs, **options)
+
+
 class _Freezer:
     """Replaces each mutable once, wherever it is registered."""
 
@@ -45,10 +67,36 @@ class _Freezer:
         if id(module) not in self._done:
             result = module.frozen(module.decided()) if isinstance(module, Mutable) else module
             self._done[id(module)] = module, result
-            if result is not module:
+            if isinstance(module, Mutable):
                 result = self.frozen(result)
+                result = _with_attributes(result, module.added_attributes())
                 self._done[id(module)] = module, result
             for name, part in result._modules.items():
                 if part is not None:
                     result._modules[name] = self.frozen(part)
         return self._done[id(module)][1]
+
+
+def _with_attributes(module: nn.Module, attributes: Mapping[str, Any]) -> nn.Module:
+    """Return a module that has attributes of the choice that it replaces.
+
+    It is the module itself where none of them is a weight or a part, which would change its state
+    or, in a Sequential, be executed, and where none replaces what the module or the candidate of
+    another choice has.
+    """
+    attributes = {
+        name: value
+        for name, value in attributes.items()
+        if not (hasattr(module, name) and _is_same(value, getattr(module, name)))
+    }
+    is_plain = not any(isinstance(value, nn.Module | Tensor) for value in attributes.values())
+    if not is_plain or any(hasattr(module, name) for name in attributes):
+        return Attributed(module, attributes)
+    for name, value in attributes.items():
+        setattr(module, name, value)
+    return module
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    # Tensors and arrays are compared by identity: their == has no truth value.
+    return value is other or (isinstance(value, int | float | str | tuple) and value == other)

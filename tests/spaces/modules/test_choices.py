@@ -48,6 +48,21 @@ def test_layer_choice_takes_the_modules_of_torch() -> None:
     assert (named.names, listed.names) == (["a", "b"], ["0", "1"])
 
 
+def test_candidates_named_by_numbers_are_named_by_their_text() -> None:
+    layer = LayerChoice({3: Scale(3), 5: Scale(5)}, key="kernel")
+    assert layer.names == ["3", "5"]
+    assert layer.choice.code(5) == layer.choice.code("5") == 1
+    with pytest.raises(InvalidParameter, match="kernel: needs candidates whose names differ as"):
+        LayerChoice({3: Scale(3), "3": Scale(5)}, key="kernel")
+    inputs = InputChoice(choose_from=[1, 2], n_chosen=1, key="i")  # type: ignore[list-item]
+    assert inputs.choice.candidates == ("1", "2")
+
+
+def test_keys_that_are_no_text_are_refused() -> None:
+    with pytest.raises(InvalidParameter, match="the key of a LayerChoice is text, not 7"):
+        LayerChoice([Scale(1)], key=7)  # type: ignore[arg-type]
+
+
 def test_layer_choice_hands_on_all_arguments() -> None:
     bilinear = LayerChoice([nn.Bilinear(2, 3, 4)], key="b")
     bilinear.activate(0)
