@@ -132,10 +132,10 @@ class Repeat(Mutable):
 class ConsecutiveBlocks(nn.Sequential):
     """A decided Repeat: a sequence whose blocks take the further arguments of a call too."""
 
-    def forward(self, x: Any, *inputs: Any, **options: Any) -> Any:
+    def forward(self, input: Any, *inputs: Any, **options: Any) -> Any:
         for block in self:
-            x = block(x, *inputs, **options)
-        return x
+            input = block(input, *inputs, **options)
+        return input
 
 
 def _make_blocks(blocks: Any, count: int) -> list[nn.Module]:
