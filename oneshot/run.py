@@ -80,8 +80,19 @@ class Run:
         generator = torch.Generator().manual_seed(self.settings.seed)
         classes = self.settings.num_classes
         if self.settings.kind == SUPERNET:
-            return self.space.supernet(classes, generator)
+            return self._build_supernet(classes, generator)
         return self.space.network(self.architecture, classes, generator)
+
+    def _build_supernet(self, classes: int, generator: torch.Generator) -> nn.Module:
+        from spaces.modules.affine import drop_affine, learn_affine
+
+        supernet = self.space.supernet(classes, generator)
+        # The method decides on scale and shift: SPOS trains without them in every space.
+        if self.settings.affine:
+            learn_affine(supernet)
+        elif self.space.affine_supernet:
+            drop_affine(supernet)
+        return supernet
 
     def load(self) -> nn.Module:
         """Return the run's model with its trained weights, in evaluation mode.

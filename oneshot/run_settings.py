@@ -98,6 +98,8 @@ class RunSettings:
         init: Supernet whose weights a network's training begins with; None: random weights.
         classes: Names of the classes; None: not recorded.
         preprocessing: Preprocessing of a network's images; None: the data set's is unknown.
+        affine: Whether the batch normalisation of a supernet learns scale and shift where the space
+            does not decide it; runs recorded before this field existed do not.
     """
 
     kind: str
@@ -117,6 +119,7 @@ class RunSettings:
     init: Initialisation | None = None
     classes: Sequence[str] | None = None
     preprocessing: Mapping[str, Any] | None = None
+    affine: bool = False
 
     @property
     def num_classes(self) -> int:
@@ -158,7 +161,7 @@ class RunSettings:
         if values.get("init") is not None:
             groups["init"] = Initialisation(**values["init"])
 
-        plain = ("version", "command", "algorithm", "classes", "preprocessing")
+        plain = ("version", "command", "algorithm", "classes", "preprocessing", "affine")
         groups |= {name: values[name] for name in plain if name in values}
         return cls(*base, **groups)
 
@@ -180,6 +183,9 @@ class RunSettings:
             values["sampler"] = self.sampler.to_dict()
         if self.search is not None:
             values |= asdict(self.search)
+        # Absent in the runs of SPOS, as before the field existed.
+        if self.affine:
+            values["affine"] = True
         if self.augmentation is not None:
             values["augmentation"] = asdict(self.augmentation)
         if self.architecture is not None:

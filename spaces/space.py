@@ -239,6 +239,12 @@ class SearchSpace(ChoiceSpace, ABC):
             generator: Source of the initial weights. None: a new one with seed 0.
         """
 
+    affine_supernet = False
+    """Whether the batch normalisation of the published supernet learns scale and shift.
+
+    Where it is False, `supernet` leaves both out as SPOS does, unless they are part of its modules.
+    """
+
     search_keys_are_choices = True
     """Whether the LayerChoices of `search_model` are keyed as the choices of the space."""
 

@@ -85,6 +85,9 @@ class SupernetAlgorithm(Algorithm):
     searches_architecture: ClassVar[bool] = False
     """Whether an architecture is trained together with the weights."""
 
+    affine_supernet: ClassVar[bool] = False
+    """Whether the batch normalisation of the supernet learns scale and shift."""
+
     @classmethod
     def from_setting(cls, setting: Setting, options: Any) -> SupernetAlgorithm:
         """Make the algorithm.

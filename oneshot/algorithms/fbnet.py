@@ -89,6 +89,7 @@ class Fbnet(GradientAlgorithm):
     """
 
     presets: ClassVar[dict[str, Preset]] = {"default": Preset(FbnetOptions(), RECIPE)}
+    affine_supernet = True
     options: FbnetOptions
     mutator: GumbelMutator
 

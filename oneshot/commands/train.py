@@ -141,6 +141,7 @@ def train(space_name: str, name: str, **options: Any) -> None:
     settings = replace(
         run_settings(SUPERNET, space, recipe(options, default_recipe), options, data),
         algorithm=name,
+        affine=algorithm_class.affine_supernet,
         augmentation=augmentation_settings(
             space.name, images, options["augment"], options["colour_jitter"]
         ),

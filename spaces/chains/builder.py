@@ -57,10 +57,15 @@ class ChainBuilder:
         self.shape = self.shape_after(channels, stride)
 
     def space(
-        self, name: str, num_classes: int, initialise: Callable[[], Initialiser]
+        self,
+        name: str,
+        num_classes: int,
+        initialise: Callable[[], Initialiser],
+        affine_supernet: bool = False,
     ) -> ChainSpace:
         """Return the space of the layout, completed by a linear classifier."""
-        return ChainSpace(name, *self.arguments(num_classes, "linear"), initialise)
+        arguments = self.arguments(num_classes, "linear")
+        return ChainSpace(name, *arguments, initialise, affine_supernet)
 
     def arguments(
         self, num_classes: int, operator: str

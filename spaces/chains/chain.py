@@ -70,7 +70,9 @@ class ChainSpace(AdditiveSpace):
         num_classes: int,
         classifier: Callable[[int], Block],
         initialise: Callable[[], Initialiser],
+        affine_supernet: bool = False,
     ):
+        self.affine_supernet = affine_supernet
         self.layout = tuple(layout)
         self._classifier = classifier
         self._initialise = initialise
@@ -162,6 +164,10 @@ class ChainSpace(AdditiveSpace):
         self, num_classes: int | None = None, generator: torch.Generator | None = None
     ) -> Supernet:
         """Build the network with the weights of every candidate; arguments as of `network`."""
+        from spaces.modules.affine import learn_affine
         from spaces.modules.supernet import chain_supernet
 
-        return chain_supernet(self, self.layout_for(num_classes), self._initialise(), generator)
+        supernet = chain_supernet(self, self.layout_for(num_classes), self._initialise(), generator)
+        if self.affine_supernet:
+            learn_affine(supernet)
+        return supernet

@@ -61,7 +61,7 @@ def fbnet(
 
     chain.conv(head_channels, 1, 1, "relu")
 
-    return chain.space(name, num_classes, _initialiser)
+    return chain.space(name, num_classes, _initialiser, affine_supernet=True)
 
 
 def _candidates(chain: ChainBuilder, channels: int, stride: int) -> dict[str, tuple[Block, ...]]:

@@ -61,7 +61,7 @@ def proxylessnas(
 
     chain.conv(head, 1, 1, "relu6")
 
-    return chain.space(name, num_classes, _initialiser)
+    return chain.space(name, num_classes, _initialiser, affine_supernet=True)
 
 
 @register_space("proxylessnas-tiny")

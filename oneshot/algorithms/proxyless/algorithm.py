@@ -66,6 +66,7 @@ class Proxyless(ArchitectureAlgorithm):
             dataclasses.replace(PAPER_RECIPE, epochs=145),
         ),
     }
+    affine_supernet = True
     mutator: ProxylessMutator
 
     def __init__(self, setting: Setting, options: ProxylessOptions):
