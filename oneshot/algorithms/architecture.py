@@ -187,7 +187,7 @@ class ArchitectureAlgorithm(SupernetAlgorithm):
         # Without a space every mutable is reported under its own key.
         rows = zip(self.mutator.mutables, self.mutator.probabilities(), strict=True)
         return {
-            mutable.key: dict(zip(mutable.choice.candidates, row.tolist(), strict=True))
+            mutable.choice.key: dict(zip(mutable.choice.candidates, row.tolist(), strict=True))
             for mutable, row in rows
         }
 

@@ -151,7 +151,7 @@ class EnasMutator(SampledMutator):
         """Return the architecture that the controller samples next."""
         codes = self.controller(1, self.generator).codes[0].tolist()
         return {
-            mutable.key: mutable.mask_of(code)
+            mutable.choice.key: mutable.mask_of(code)
             for mutable, code in zip(self.mutables, codes, strict=True)
         }
 
@@ -163,7 +163,7 @@ class EnasMutator(SampledMutator):
         with torch.no_grad():
             codes = self.controller(1).codes[0].tolist()
         return {
-            mutable.key: mutable.mask_of(code)
+            mutable.choice.key: mutable.mask_of(code)
             for mutable, code in zip(self.mutables, codes, strict=True)
         }
 

@@ -106,7 +106,7 @@ class FairMutator(SampledMutator):
             (self._step, self._next + 1) if self._next + 1 < len(paths) else (self._step + 1, 0)
         )
         return {
-            mutable.key: mutable.mask_of(code)
+            mutable.choice.key: mutable.mask_of(code)
             for mutable, code in zip(self.mutables, codes, strict=True)
         }
 

@@ -39,12 +39,13 @@ class SampledMutator(Mutator):
     def run(self, codes: Sequence[int]) -> None:
         """Activate the architecture of these codes, one per key in the order of `mutables`."""
         pairs = zip(self.mutables, codes, strict=True)
-        self.take({mutable.key: mutable.mask_of(int(code)) for mutable, code in pairs})
+        self.take({mutable.choice.key: mutable.mask_of(int(code)) for mutable, code in pairs})
 
     def settle(self, codes: Sequence[int]) -> None:
         """Store an architecture as the final one; its codes are in the order of `mutables`."""
         self.final = {
-            mutable.key: int(code) for mutable, code in zip(self.mutables, codes, strict=True)
+            mutable.choice.key: int(code)
+            for mutable, code in zip(self.mutables, codes, strict=True)
         }
 
     def distributions(self) -> list[Tensor]:
@@ -58,7 +59,7 @@ class SampledMutator(Mutator):
             if self.final is None:
                 distributions.append(torch.full((count,), 1 / count))
             else:
-                distributions.append(torch.arange(count).eq(self.final[mutable.key]).float())
+                distributions.append(torch.arange(count).eq(self.final[mutable.choice.key]).float())
 
         return distributions
 

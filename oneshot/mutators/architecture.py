@@ -144,15 +144,15 @@ class ArchitectureMutator(Mutator):
         """
         if not isinstance(mutable, InputChoice):
             return given
-        if mutable.key not in self._member:
+        if mutable.choice.key not in self._member:
             membership = [
                 [index in subset for index in range(mutable.n_candidates)]
                 for subset in mutable.subsets
             ]
-            self._member[mutable.key] = torch.tensor(membership, dtype=torch.float32)
+            self._member[mutable.choice.key] = torch.tensor(membership, dtype=torch.float32)
 
         # [candidates] @ [candidates, inputs] sums over the codes that contain each input.
-        return given @ self._member[mutable.key].to(device=given.device, dtype=given.dtype)
+        return given @ self._member[mutable.choice.key].to(device=given.device, dtype=given.dtype)
 
     def draw(self, probabilities: Tensor, count: int = 1) -> list[int]:
         """Draw codes without replacement with the mutator's generator.

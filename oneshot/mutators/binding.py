@@ -39,7 +39,8 @@ def code_of(mutable: Mutable, mask: Tensor) -> int:
         return mutable.choice.code_of(selected)
     if len(selected) != 1:
         raise InvalidOption(
-            f"{mutable.label}: the mask takes {len(selected)} candidates; an architecture takes one"
+            f"{mutable.description}: the mask takes {len(selected)} candidates; an architecture"
+            " takes one"
         )
     return int(selected[0])
 
@@ -63,7 +64,7 @@ class BaseMutator(nn.Module):
         # Mutables with equal keys form a group, which is decided as one choice.
         self.groups: dict[str, list[Mutable]] = {}
         for mutable in assign_keys(bare(model)):
-            self.groups.setdefault(mutable.key, []).append(mutable)
+            self.groups.setdefault(mutable.choice.key, []).append(mutable)
         if not self.groups:
             raise InvalidOption(
                 f"model: {type(model).__name__} has no LayerChoice, InputChoice, ValueChoice or"
@@ -75,8 +76,8 @@ class BaseMutator(nn.Module):
             if mutable.mutator is not None and mutable.mutator is not self:
                 other = type(mutable.mutator).__name__
                 raise InvalidOption(
-                    f"model: a mutator, {other}, is bound to {mutable.label} already; unbind() it"
-                    " first"
+                    f"model: a mutator, {other}, is bound to {mutable.description} already;"
+                    " unbind() it first"
                 )
 
         self.bind()

@@ -96,10 +96,10 @@ class Mutator(BaseMutator):
     def mask(self, mutable: Mutable) -> Tensor:
         """Return the current mask of a mutable; raises NoActiveCandidate before any `reset`."""
         try:
-            return self.masks[mutable.key]
+            return self.masks[mutable.choice.key]
         except KeyError:
             raise NoActiveCandidate(
-                f"{mutable.label}: nothing is decided yet; call the mutator's reset() first"
+                f"{mutable.description}: nothing is decided yet; call the mutator's reset() first"
             ) from None
 
     def on_forward_layer_choice(
@@ -125,7 +125,9 @@ class Mutator(BaseMutator):
         try:
             return (mask * mask.new_tensor(mutable.choice.values)).sum(), mask
         except (TypeError, ValueError) as error:
-            raise InvalidOption(f"{mutable.label}: weights need values that are numbers") from error
+            raise InvalidOption(
+                f"{mutable.description}: weights need values that are numbers"
+            ) from error
 
     def on_forward_repeat(
         self, mutable: Repeat, x: Any, *inputs: Any, **options: Any
@@ -213,10 +215,10 @@ class FixedArchitecture(Mutator):
     @staticmethod
     def _mask(mutable: Mutable, architecture: Mapping[str, Any]) -> Tensor:
         """Return a mutable's mask from its mask, code or candidate name in the architecture."""
-        if mutable.key not in architecture:
-            raise InvalidOption(f"architecture: the choice {mutable.key!r} is missing")
+        if mutable.choice.key not in architecture:
+            raise InvalidOption(f"architecture: the choice {mutable.choice.key!r} is missing")
 
-        value = architecture[mutable.key]
+        value = architecture[mutable.choice.key]
         if isinstance(value, str):
             return mutable.mask_of(mutable.choice.code(value))
         # A bool is an int in Python, but never a code.
@@ -233,8 +235,8 @@ class FixedArchitecture(Mutator):
         )
         if tuple(mask.shape) != (size(mutable),):
             raise InvalidOption(
-                f"architecture: {mutable.key!r} takes a mask of {size(mutable)}, a code or a name,"
-                f" not {value!r}"
+                f"architecture: {mutable.choice.key!r} takes a mask of {size(mutable)}, a code or"
+                f" a name, not {value!r}"
             )
 
         # JSON may hold 0 and 1 in place of false and true.

@@ -60,7 +60,7 @@ class SPOSSupernetTrainingMutator:
         # Mutables with equal keys are one decision, so a path has one code per key.
         self.mutables: dict[str, list[Mutable]] = {}
         for mutable in assign_keys(model):
-            self.mutables.setdefault(mutable.key, []).append(mutable)
+            self.mutables.setdefault(mutable.choice.key, []).append(mutable)
         if not self.mutables:
             raise InvalidOption(
                 f"model: {type(model).__name__} has no LayerChoice, InputChoice, ValueChoice or"

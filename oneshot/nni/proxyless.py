@@ -274,7 +274,7 @@ class ProxylessNasTrainer:
         """Return the network of the current architecture with its weights, as a new model."""
         model = copy_module(bare(self.model))
         codes = self.codes()
-        activate(model, [codes[mutable.key] for mutable in assign_keys(model)])
+        activate(model, [codes[mutable.choice.key] for mutable in assign_keys(model)])
         return freeze(model)
 
 

@@ -4,31 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 
 from spaces.choice import Choice
 from spaces.errors import InvalidParameter
-from spaces.modules.mutable import Mutable
+from spaces.modules.mutable import Mutable, joined_key
 from spaces.modules.reduction import Reduction, check_reduction, masked, reduced
 from spaces.modules.shared_input import SharedInput
+
+Candidates: TypeAlias = (
+    Mapping[Any, nn.Module] | nn.ModuleDict | Sequence[nn.Module] | nn.ModuleList
+)
+"""Modules by name, or in order."""
 
 
 class LayerChoice(Mutable):
     """Several modules, one of which is executed (as NNI's LayerChoice).
 
+    The arguments are in NNI 1's order. State dicts of NNI's LayerChoice, whose candidates are named
+    directly (`0.weight`), are loaded too. Candidates are replaced and deleted by their index or
+    name, as in `layer[1] = nn.Identity()` and `del layer["conv5"]`, before a model is bound.
+
     Args:
         candidates: Name -> module, or a sequence of modules that are named "0", "1", ... A number
             as a name is replaced by its text.
-        key: Key of the choice; equal keys share a decision. None: the module's path in the model.
         reduction: How the outputs are combined if a mask selects several; see
             `spaces.modules.reduction`.
         return_mask: Whether `forward` returns (output, mask [candidates]).
+        key: Key of the choice; equal keys share a decision. None: see `spaces.modules.mutable`.
+        op_candidates: NNI 1's name of `candidates`.
+        label: NNI 2's and 3's name of `key`.
 
     Raises:
-        InvalidParameter: There is no candidate, one is no module, two have the same name, or the
-            reduction is unknown.
+        InvalidParameter: There is no candidate, one is no module, two have the same name, the
+            reduction is unknown, or the key is a reduction.
 
     Example:
         >>> import torch
@@ -42,36 +53,45 @@ class LayerChoice(Mutable):
 
     def __init__(
         self,
-        candidates: Mapping[Any, nn.Module] | nn.ModuleDict | Sequence[nn.Module] | nn.ModuleList,
-        key: str | None = None,
+        candidates: Candidates | None = None,
         reduction: Reduction = "sum",
         return_mask: bool = False,
+        key: str | None = None,
+        *,
+        op_candidates: Candidates | None = None,
+        label: str | None = None,
     ):
         check_reduction(reduction)
+        key = joined_key("a LayerChoice", key, label)
+        if candidates is not None and op_candidates is not None:
+            raise InvalidParameter("give candidates or op_candidates, which is the same, not both")
+        candidates = op_candidates if candidates is None else candidates
+        if candidates is None:
+            candidates = ()
         if isinstance(candidates, Mapping | nn.ModuleDict):
             pairs: list[tuple[Any, Any]] = list(candidates.items())
         else:
             pairs = list(enumerate(candidates))
 
-        label = key or "a LayerChoice"
+        description = key or "a LayerChoice"
         # By text, as JSON has them: kernel sizes and depths are often written as numbers.
         names = tuple(str(name) for name, _ in pairs)
         if not names or "" in names:
-            raise InvalidParameter(f"{label}: needs candidates, each with a name")
+            raise InvalidParameter(f"{description}: needs candidates, each with a name")
         if len(set(names)) < len(names):
             raise InvalidParameter(
-                f"{label}: needs candidates whose names differ as text, not"
+                f"{description}: needs candidates whose names differ as text, not"
                 f" {[name for name, _ in pairs]}"
             )
 
         for name, (_, module) in zip(names, pairs, strict=True):
             if not isinstance(module, nn.Module):
                 raise InvalidParameter(
-                    f"{label}: the candidate {name!r} is no module but {module!r:.60}"
+                    f"{description}: the candidate {name!r} is no module but {module!r:.60}"
                 )
 
         # An empty key is replaced by the module's path.
-        super().__init__(Choice(key or "", names), return_mask)
+        super().__init__(Choice(key, names), return_mask)
         self.reduction = reduction
         self.candidates = nn.ModuleList(module for _, module in pairs)
         self._shared_input = SharedInput()
@@ -81,6 +101,16 @@ class LayerChoice(Mutable):
     def names(self) -> list[str]:
         """Names of the candidates, in the order of their codes."""
         return list(self.choice.candidates)
+
+    @property
+    def length(self) -> int:
+        """Number of candidates; NNI's name of `len(layer)`."""
+        return len(self)
+
+    @property
+    def choices(self) -> list[nn.Module]:
+        """Candidates in order; NNI's name of `list(layer)`."""
+        return list(self)
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -92,6 +122,39 @@ class LayerChoice(Mutable):
         return self.candidates[
             self.choice.code(candidate) if isinstance(candidate, str) else candidate
         ]
+
+    def __setitem__(self, candidate: int | str, module: nn.Module) -> None:
+        self.candidates[self._index(candidate)] = module
+
+    def __delitem__(self, candidates: int | str | slice) -> None:
+        index = candidates if isinstance(candidates, slice) else self._index(candidates)
+        names = self.names
+        del names[index]
+        if not names:
+            raise InvalidParameter(
+                f"{self.description}: a LayerChoice keeps at least one candidate"
+            )
+
+        del self.candidates[index]
+        self.choice = Choice(self.choice.key, tuple(names))
+        # The codes of the remaining candidates have changed.
+        self.deactivate()
+
+    def _index(self, candidate: int | str) -> int:
+        if isinstance(candidate, str):
+            return self.choice.code(candidate)
+        return range(len(self))[candidate]
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **options: Any
+    ) -> None:
+        # NNI registers candidates by their names, without the list around them.
+        for name in [name for name in state_dict if name.startswith(prefix)]:
+            candidate, _, rest = name.removeprefix(prefix).partition(".")
+            if rest and candidate != "candidates" and candidate in self.choice.candidates:
+                index = self.choice.code(candidate)
+                state_dict[f"{prefix}candidates.{index}.{rest}"] = state_dict.pop(name)
+        super()._load_from_state_dict(state_dict, prefix, *args, **options)
 
     def _run(self, code: int, *inputs: Any, **options: Any) -> Any:
         return self.candidates[code](*inputs, **options)
@@ -108,7 +171,7 @@ class LayerChoice(Mutable):
             InvalidParameter: The candidate changes its inputs in some passes only.
         """
         return self._shared_input.run(
-            f"{self.label}, {self.names[code]!r}", self.candidates[code], *inputs, **options
+            f"{self.description}, {self.names[code]!r}", self.candidates[code], *inputs, **options
         )
 
     def masked(self, mask: Tensor, *inputs: Any, **options: Any) -> Any:

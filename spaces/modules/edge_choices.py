@@ -59,7 +59,7 @@ def edge_choice(
         else:
             candidates[name] = Zero(stride) if name == "none" else nn.Identity()
 
-    return LayerChoice(candidates, key)
+    return LayerChoice(candidates, key=key)
 
 
 class StagedEdges(Supernet):

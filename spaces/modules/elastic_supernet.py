@@ -72,7 +72,7 @@ class ElasticLayerChoice(LayerChoice):
             name: ElasticPart(whole, blocks[0]) if len(blocks) else nn.Identity()
             for name, blocks in candidates.items()
         }
-        super().__init__(views, key)
+        super().__init__(views, key=key)
 
         # Registered before the views, so that its weights are named after it, not after a view.
         views_of = self._modules.pop("candidates")
@@ -192,5 +192,5 @@ def elastic_supernet(
 
 def _build_layer(item: Block | ChoiceLayer) -> nn.Module:
     if isinstance(item, ChoiceLayer):
-        return ElasticLayerChoice(item.candidates, item.key)
+        return ElasticLayerChoice(item.candidates, key=item.key)
     return build(item)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from spaces.choice import Combination
 from spaces.errors import InvalidParameter
-from spaces.modules.mutable import Mutable
+from spaces.modules.mutable import Mutable, joined_key
 from spaces.modules.reduction import Reduction, check_reduction, masked, reduced
 
 Inputs = Sequence[Tensor] | Mapping[str, Tensor]
@@ -29,7 +29,8 @@ class InputChoice(Mutable):
             `if skip is not None`.
         reduction: `sum`, `mean`, `concat` (along dimension 1) or `none` (a list).
         return_mask: Whether `forward` returns (output, mask [inputs]).
-        key: Key of the choice; equal keys share a decision. None: the module's path in the model.
+        key: Key of the choice; equal keys share a decision. None: see `spaces.modules.mutable`.
+        label: NNI 2's and 3's name of `key`.
 
     Raises:
         InvalidParameter: The numbers contradict each other, or the reduction is unknown.
@@ -53,27 +54,36 @@ class InputChoice(Mutable):
         reduction: Reduction = "sum",
         return_mask: bool = False,
         key: str | None = None,
+        *,
+        label: str | None = None,
     ):
         check_reduction(reduction)
-        label = key or "an InputChoice"
+        key = joined_key("an InputChoice", key, label)
+        description = key or "an InputChoice"
+        if isinstance(choose_from, int | str):
+            raise InvalidParameter(
+                f"{description}: choose_from is a list of names, not {choose_from!r}; the number of"
+                " selected inputs is n_chosen=..."
+            )
         if n_candidates is None and choose_from is None:
-            raise InvalidParameter(f"{label}: give n_candidates or choose_from")
+            raise InvalidParameter(f"{description}: give n_candidates or choose_from")
 
         sources = (
             list(choose_from) if choose_from is not None else [self.NO_KEY] * (n_candidates or 0)
         )
         if n_candidates is not None and n_candidates != len(sources):
             raise InvalidParameter(
-                f"{label}: n_candidates is {n_candidates}, but choose_from has {len(sources)} names"
+                f"{description}: n_candidates is {n_candidates}, but choose_from has"
+                f" {len(sources)} names"
             )
 
         # Inputs without different names are named by their numbers.
         named = len(set(sources)) == len(sources) and self.NO_KEY not in sources
         names = [str(source) if named else str(index) for index, source in enumerate(sources)]
         # Built with a label first, so that errors name the module.
-        combination = Combination.from_inputs(label, names, n_chosen)
+        combination = Combination.from_inputs(description, names, n_chosen)
         super().__init__(
-            Combination(key or "", combination.candidates, combination.inputs, n_chosen),
+            Combination(key, combination.candidates, combination.inputs, n_chosen),
             return_mask,
         )
         self.n_candidates = len(sources)
@@ -81,6 +91,16 @@ class InputChoice(Mutable):
         self.n_chosen = n_chosen
         self.reduction = reduction
         self._finish()
+
+    @property
+    def length(self) -> int:
+        """Number of inputs, as `n_candidates`."""
+        return self.n_candidates
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the inputs, or their numbers where they have none."""
+        return list(self.choice.inputs)
 
     @cached_property
     def subsets(self) -> tuple[tuple[int, ...], ...]:
@@ -96,12 +116,12 @@ class InputChoice(Mutable):
         if isinstance(inputs, Mapping):
             missing = [name for name in self.choose_from if name not in inputs]
             if missing:
-                raise InvalidParameter(f"{self.label}: the input {missing[0]!r} is missing")
+                raise InvalidParameter(f"{self.description}: the input {missing[0]!r} is missing")
             return [inputs[name] for name in self.choose_from]
 
         if len(inputs) != self.n_candidates:
             raise InvalidParameter(
-                f"{self.label}: {self.n_candidates} inputs are chosen from, not {len(inputs)}"
+                f"{self.description}: {self.n_candidates} inputs are chosen from, not {len(inputs)}"
             )
 
         return list(inputs)

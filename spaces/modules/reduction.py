@@ -15,11 +15,17 @@ Reduction: TypeAlias = Literal["sum", "mean", "concat", "none"]
 """`sum`, `mean`, `concat` (along the channels, dimension 1), or `none` (the list itself)."""
 
 
-def check_reduction(reduction: str) -> None:
+def is_reduction(name: object) -> bool:
+    """Return whether a value is the name of a `Reduction`."""
+    return name in get_args(Reduction)
+
+
+def check_reduction(reduction: object) -> None:
     """Raise InvalidParameter unless `reduction` is a `Reduction`."""
-    if reduction not in get_args(Reduction):
+    if not is_reduction(reduction):
         raise InvalidParameter(
-            f"reduction must be one of {', '.join(get_args(Reduction))}, not {reduction!r}"
+            f"reduction must be one of {', '.join(get_args(Reduction))}, not {reduction!r}; a key"
+            " is given as key=..."
         )
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from spaces.choice import Values
 from spaces.errors import InvalidParameter
 from spaces.modules.copying import copy_module
-from spaces.modules.mutable import Mutable
+from spaces.modules.mutable import Mutable, joined_key
 from spaces.modules.shared_input import SharedInput
 
 
@@ -24,7 +24,8 @@ class Repeat(Mutable):
         blocks: Module, which is copied; function of the index 0, 1, ... that makes one; or a list
             of `max` of these, of which the first `depth` are executed.
         depth: Range (min, max) of the depth, both included, or a fixed number.
-        key: Key of the choice; equal keys share a decision. None: the module's path in the model.
+        key: Key of the choice; equal keys share a decision. None: see `spaces.modules.mutable`.
+        label: NNI 2's and 3's name of `key`.
 
     Raises:
         InvalidParameter: The depths are not 0 <= min <= max with 1 <= max, or the list has another
@@ -49,19 +50,22 @@ class Repeat(Mutable):
         | Sequence[nn.Module | Callable[[int], nn.Module]],
         depth: int | tuple[int, int],
         key: str | None = None,
+        *,
+        label: str | None = None,
     ):
+        key = joined_key("a Repeat", key, label)
         minimum, maximum = (depth, depth) if isinstance(depth, int) else depth
-        label = key or "a Repeat"
+        description = key or "a Repeat"
         if not 0 <= minimum <= maximum or maximum < 1:
             raise InvalidParameter(
-                f"{label}: depth is (min, max) with 0 <= min <= max and 1 <= max, not {depth}"
+                f"{description}: depth is (min, max) with 0 <= min <= max and 1 <= max, not {depth}"
             )
 
         depths = tuple(range(minimum, maximum + 1))
-        super().__init__(Values(key or "", tuple(map(str, depths)), depths))
+        super().__init__(Values(key, tuple(map(str, depths)), depths))
         if isinstance(blocks, Sequence | nn.ModuleList) and len(blocks) != maximum:
             raise InvalidParameter(
-                f"{label}: a list of blocks has as many as the greatest depth, {maximum}"
+                f"{description}: a list of blocks has as many as the greatest depth, {maximum}"
             )
 
         self.blocks = nn.ModuleList(_make_blocks(blocks, maximum))
@@ -76,8 +80,8 @@ class Repeat(Mutable):
         """
         if not inputs:
             raise InvalidParameter(
-                f"{self.label}: give the input of the first block as a positional argument, not by"
-                f" keyword ({', '.join(options) or 'nothing was given'})"
+                f"{self.description}: give the input of the first block as a positional"
+                f" argument, not by keyword ({', '.join(options) or 'nothing was given'})"
             )
         return super().forward(*inputs, **options)
 
@@ -111,7 +115,7 @@ class Repeat(Mutable):
             InvalidParameter: A block changes its input in some passes only.
         """
         for index in range(first, depth):
-            name = f"{self.label}, block {index}"
+            name = f"{self.description}, block {index}"
             x = self._shared_input.run(name, self.blocks[index], x, *inputs, **options)
         return x
 

@@ -161,7 +161,7 @@ def chain_supernet(
                 layers.append(build(item, affine=False))
             else:
                 modules = {name: candidate(blocks) for name, blocks in item.candidates.items()}
-                layers.append(LayerChoice(modules, item.key))
+                layers.append(LayerChoice(modules, key=item.key))
 
         return ChainSupernet(space, layers)
 

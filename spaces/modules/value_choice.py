@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from spaces.choice import Values
 from spaces.errors import InvalidParameter
-from spaces.modules.mutable import Mutable
+from spaces.modules.mutable import Mutable, joined_key
 
 
 def _misused(key: str) -> InvalidParameter:
@@ -57,7 +57,8 @@ class ValueChoice(_Unread, Mutable):
 
     Args:
         candidates: Values with different texts.
-        key: Key of the choice; equal keys share a decision. None: the module's path in the model.
+        key: Key of the choice; equal keys share a decision. None: see `spaces.modules.mutable`.
+        label: NNI 2's and 3's name of `key`.
 
     Raises:
         InvalidParameter: There are no values, or two have the same text. It is also raised where
@@ -73,9 +74,12 @@ class ValueChoice(_Unread, Mutable):
     takeover = "on_forward_value_choice"
     choice: Values
 
-    def __init__(self, candidates: Sequence[Any], key: str | None = None):
+    def __init__(
+        self, candidates: Sequence[Any], key: str | None = None, *, label: str | None = None
+    ):
+        key = joined_key("a ValueChoice", key, label)
         values = Values.from_values(key or "a ValueChoice", candidates)
-        super().__init__(Values(key or "", values.candidates, values.values))
+        super().__init__(Values(key, values.candidates, values.values))
         self._finish()
 
     def _run(self, code: int, *inputs: Any, **options: Any) -> Any:

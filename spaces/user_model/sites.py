@@ -35,7 +35,7 @@ def sites(model: nn.Module) -> tuple[list[Choice], list[Site]]:
     Raises:
         InvalidParameter: Keys contradict each other.
     """
-    choices = {mutable.key: mutable.choice for mutable in assign_keys(model)}
+    choices = {mutable.choice.key: mutable.choice for mutable in assign_keys(model)}
     column = {key: index for index, key in enumerate(choices)}
     chains: dict[int, dict[Chain, None]] = {}
     mutables: list[tuple[str, Mutable]] = []
@@ -51,7 +51,8 @@ def sites(model: nn.Module) -> tuple[list[Choice], list[Site]]:
                 chains_of_module[chain] = None
             enclosing[path] = module
     return list(choices.values()), [
-        Site(path, column[module.key], _simplest(chains[id(module)])) for path, module in mutables
+        Site(path, column[module.choice.key], _simplest(chains[id(module)]))
+        for path, module in mutables
     ]
 
 
@@ -63,7 +64,7 @@ def _chain(path: str, enclosing: dict[str, Mutable], column: dict[str, int]) -> 
         if below and (not outer or below != path):
             codes = mutable.codes_running(below)
             if len(codes) < len(mutable.choice.candidates):
-                index = column[mutable.key]
+                index = column[mutable.choice.key]
                 required[index] = required.get(index, codes) & codes
     return tuple(required.items()) if all(required.values()) else None
 

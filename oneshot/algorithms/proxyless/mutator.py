@@ -116,8 +116,8 @@ class ProxylessMutator(ArchitectureMutator):
         )
         if value_choice is not None:
             raise InvalidOption(
-                f"{value_choice.label}: binary gates are of layers and inputs; train a ValueChoice"
-                " by reinforce"
+                f"{value_choice.description}: binary gates are of layers and inputs; train a"
+                " ValueChoice by reinforce"
             )
 
         if self.binary_mode == "two":
@@ -203,10 +203,10 @@ class ProxylessMutator(ArchitectureMutator):
         self, mutable: LayerChoice, *inputs: Any, **options: Any
     ) -> tuple[Any, Tensor]:
         """Return the active candidate's output."""
-        if mutable.key not in self.gates:
+        if mutable.choice.key not in self.gates:
             return super().on_forward_layer_choice(mutable, *inputs, **options)
 
-        involved = self.involved[mutable.key]
+        involved = self.involved[mutable.choice.key]
         runs = {code: partial(mutable.run_isolated, code, *inputs, **options) for code in involved}
         output = self._gated(mutable, runs, [*inputs, *options.values()])
         return [output] if mutable.reduction == "none" else output, self.mask(mutable)
@@ -215,11 +215,11 @@ class ProxylessMutator(ArchitectureMutator):
         self, mutable: InputChoice, tensors: Sequence[Tensor]
     ) -> tuple[Any, Tensor]:
         """Return the reduction of the active inputs; with gates, zeros for an empty set."""
-        if mutable.key not in self.gates:
+        if mutable.choice.key not in self.gates:
             return super().on_forward_input_choice(mutable, tensors)
         if mutable.reduction == "none":
             raise InvalidOption(
-                f"{mutable.label}: the reduction none has no gates; train it by reinforce"
+                f"{mutable.description}: the reduction none has no gates; train it by reinforce"
             )
 
         # A path of an InputChoice is the reduction of one subset of its inputs.
@@ -227,7 +227,7 @@ class ProxylessMutator(ArchitectureMutator):
             code: partial(
                 reduced, mutable.reduction, [tensors[index] for index in mutable.subsets[code]]
             )
-            for code in self.involved[mutable.key]
+            for code in self.involved[mutable.choice.key]
         }
         return self._gated(mutable, runs, tensors), self.mask(mutable)
 
@@ -235,20 +235,20 @@ class ProxylessMutator(ArchitectureMutator):
         self, mutable: Repeat, x: Any, *inputs: Any, **options: Any
     ) -> tuple[Any, Tensor]:
         """Return the output after the active number of blocks."""
-        if mutable.key not in self.gates:
+        if mutable.choice.key not in self.gates:
             return super().on_forward_repeat(mutable, x, *inputs, **options)
 
         depths = mutable.choice.values
         runs = {
             code: partial(mutable.run_isolated, 0, depths[code], x, *inputs, **options)
-            for code in self.involved[mutable.key]
+            for code in self.involved[mutable.choice.key]
         }
         output = self._gated(mutable, runs, [x, *inputs, *options.values()])
         return output, self.mask(mutable)
 
     def _gated(self, mutable: Mutable, runs: Mapping[int, Run], inputs: Sequence[Any]) -> Any:
         """Run the paths of a mutable with its gates in the selected mode."""
-        key = mutable.key
+        key = mutable.choice.key
         if self.binary_mode == "full_v2":
             return self._recomputed(
                 self.gates[key], self.active[key], self.involved[key], runs, inputs
