@@ -83,10 +83,12 @@ def create_app(settings: Settings, clock: Callable[[], float] | None = None) -> 
     problems.register(app, schemas)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+
     complete_openapi(app)
 
     if settings.behind_proxy:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
+
     return app
 
 

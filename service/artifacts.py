@@ -68,6 +68,7 @@ class Artifacts:
             self._files, self._root = fsspec.core.url_to_fs(str(url), use_listings_cache=False)
         except (ImportError, ValueError) as error:
             raise ArtifactFailed(f"cannot store artifacts at {url}: {error}") from error
+
         self.url = str(url)
         self.folder = (
             Path(self._root)
@@ -155,6 +156,7 @@ class Artifacts:
                 open(temporary, "wb") as target,
             ):
                 shutil.copyfileobj(source, target)
+
         return copy
 
     def exists(self, path: str) -> bool:
@@ -202,6 +204,7 @@ class Artifacts:
                 self._files.put_file(str(content), full)
             else:
                 self._files.pipe_file(full, content)
+
         return path
 
     def _full(self, path: str) -> str:
@@ -239,4 +242,5 @@ class Artifacts:
             if full
             else ""
         )
+
         return ArtifactFailed(f"cannot {verb} the artifact {path} in {self.url}: {reason}{hint}")

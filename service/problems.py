@@ -127,6 +127,7 @@ def register(app: APIFlask, schemas: tuple[type[BaseModel], ...]) -> None:
         if isinstance(cause, ValidationError):
             model = next((schema for schema in schemas if schema.__name__ == cause.title), None)
             return respond(invalid_fields(cause, model))
+
         return respond(
             Problem(error.status_code, "http", error.message or "Error", error.message or "Error")
         )
@@ -179,11 +180,13 @@ def _of_pathfit(error: PathfitError) -> Problem:
         return Problem(
             422, "idempotency-conflict", "Key used before", str(error), "Idempotency-Key"
         )
+
     if isinstance(error, MissingArtifact):
         return Problem(410, "gone", "Gone", str(error), "id")
     if isinstance(error, ArtifactFailed | InvalidStore):
         _LOG.error("while answering %s %s: %s", request.method, request.path, error)
         return _unavailable(str(error))
+
     return invalid(str(error), None)
 
 
@@ -213,6 +216,7 @@ def invalid_fields(error: ValidationError, model: type[BaseModel] | None) -> Pro
     for fault in error.errors(include_url=False):
         field = ".".join(map(str, fault["loc"])) or None
         faults.append({"field": field, "detail": _sentence(dict(fault), field, model)})
+
     first = faults[0]
     members = {"errors": faults} if len(faults) > 1 else {}
     return invalid(str(first["detail"]), first["field"], **members)
@@ -225,7 +229,9 @@ def _sentence(fault: JsonObject, field: str | None, model: type[BaseModel] | Non
     if fault["type"] == "extra_forbidden":
         known = _fields(model, fault["loc"][:-1]) if model is not None else []
         return f"unknown field {location!r:.80}; available: {', '.join(known)}"
+
     message = fault["msg"]
+
     return f"{location}: {message[:1].lower()}{message[1:]}, not {fault['input']!r:.80}"
 
 
@@ -244,4 +250,5 @@ def _fields(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
         if not models:
             return []
         model = models[0]
+
     return list(model.model_fields)

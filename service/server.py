@@ -71,6 +71,7 @@ class Server(BaseApplication):
                 "certfile": str(self.settings.certificate),
                 "keyfile": str(self.settings.key),
             }
+
         for name, value in options.items():
             self.cfg.set(name, value)
 
@@ -121,6 +122,7 @@ class WebWorker(ThreadWorker):
         if status == 500:
             self.log.exception("Error handling a request")
             title = "Internal Server Error"
+
         detail = (
             "the service failed; see its log for the reason"
             if status == 500

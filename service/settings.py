@@ -104,12 +104,14 @@ class Settings:
             raise InvalidSetting(
                 "certificate and key: a TLS certificate needs its key; give both files or neither"
             )
+
         if not loopback(self.host) and not self.encrypted:
             raise InvalidSetting(
                 f"host {self.host!r}: only loopback addresses such as 127.0.0.1 are served without"
                 " TLS; give --tls-certificate and --tls-key, or --behind-proxy where a proxy"
                 " ends TLS"
             )
+
         if not 0 <= self.port <= 65535:
             raise InvalidSetting(f"port must be between 0 and 65535, not {self.port}")
         for name in (
@@ -123,6 +125,7 @@ class Settings:
         ):
             if getattr(self, name) < 1:
                 raise InvalidSetting(f"{name} must be positive, not {getattr(self, name)}")
+
         for host in self.allowed_hosts:
             if not _HOST.fullmatch(host):
                 raise InvalidSetting(

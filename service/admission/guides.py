@@ -42,10 +42,12 @@ def resolve_guide(request: SearchRequest, space: SearchSpace, catalog: Catalog) 
         raise invalid(
             f"guide.metric is for benchmarks only; a {choice.kind} has none", "guide.metric"
         )
+
     if choice.kind == "predictor":
         return _resolve_predictor(choice.name, space, catalog)
     if choice.kind == "supernet":
         return _resolve_supernet(choice.name, space, catalog)
+
     return _resolve_benchmark(choice.name, choice.metric, space)
 
 
@@ -53,8 +55,10 @@ def _resolve_predictor(name: str | None, space: SearchSpace, catalog: Catalog) -
     if name is None:
         hint = f"train one with: python -m predictor train --space '{space.name}'"
         name = _only_name(catalog.predictors_of(space.name), "a predictor", space, hint)
+
     with blaming("guide.name"):
         trained_on, reference = catalog.predictor(name)
+
     _check_space(f"the predictor {name!r} scores", trained_on, space)
     return ResolvedGuide(name, predictor=reference)
 
@@ -64,9 +68,12 @@ def _resolve_supernet(name: str | None, space: SearchSpace, catalog: Catalog) ->
         hint = f"train one with: python -m oneshot train --space '{space.name}'"
         names = [run.name for run in catalog.supernets().values() if run.space == space.name]
         name = _only_name(names, "a supernet", space, hint)
+
     with blaming("guide.name"):
         run, weights = catalog.supernet(name)
+
     _check_space(f"the supernet {name!r} is of", run.space, space)
+
     return ResolvedGuide(name, supernet=weights)
 
 
@@ -74,8 +81,10 @@ def _resolve_benchmark(name: str | None, metric: str | None, space: SearchSpace)
     if name is None:
         names = [name for name in BENCHMARKS if BENCHMARKS.get(name).space == space.name]
         name = _only_name(names, "a benchmark", space, "no benchmark covers it")
+
     with blaming("guide.name"):
         table = benchmark(name)
+
     _check_space(f"the benchmark {name!r} is of", table.space.name, space)
     if metric is not None:
         # Reading the column raises if the benchmark has no such metric.
@@ -84,6 +93,7 @@ def _resolve_benchmark(name: str | None, metric: str | None, space: SearchSpace)
 
     files = [FileReference.from_path(path.name, path) for path in table.files]
     identifier = name if metric is None else f"{name}:{metric}"
+
     return ResolvedGuide(name, benchmark=identifier, benchmark_files=files)
 
 

@@ -53,6 +53,7 @@ def bind_problem(
     for metric in task.objectives:
         with attribute("objectives", metric):
             objectives.append(_bind_objective(metric, space, task.table))
+
     return SearchProblem(space, guide, constraints, objectives)
 
 
@@ -67,9 +68,11 @@ def _bind_limit(
     # Without a table `Limit` reports that a measured metric needs one.
     if name in COUNTS or table is None:
         return Limit(metric, maximum).bind(space, load, margin)
+
     model = device_model(table, space, name)
     constraint = Constraint(name, maximum, model, margin, model.device)
     constraint.check_feasible()
+
     return constraint
 
 

@@ -40,6 +40,7 @@ def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
     """
     with blaming("space"):
         space = catalog.space(request.space)
+
     table = _resolve_table(request, space, catalog)
     guide = resolve_guide(request, space, catalog)
 
@@ -74,6 +75,7 @@ def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
         "device": None if table is None else table.name,
         "guide": request.guide.model_copy(update={"name": guide.name}),
     }
+
     return Admission(
         kind="search",
         request=request.model_copy(update=update).model_dump(mode="json"),
@@ -105,6 +107,7 @@ def _resolve_table(
                 known=names,
             )
         name = names[0]
+
     with blaming("device"):
         _, reference = catalog.table(name)
         return reference

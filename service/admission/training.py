@@ -40,10 +40,12 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog) -> Admission:
     options = _non_default_options(request.options)
     with blaming("options.metric"):
         scores(evaluations, options.get("metric", "cross_entropy"))
+
     _check_encoders(options)
     _check_split(options, len(evaluations))
 
     task = PredictorTask(space, file, request.name, options, request.seed)
+
     return Admission(
         kind="predictor",
         request={**request.model_dump(mode="json"), "space": space},
@@ -88,6 +90,7 @@ def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None)
     architecture = _resolve_architecture(request, catalog, search)
     with blaming("data"):
         data = catalog.data_set(request.data)
+
     supernet = _resolve_supernet(request, catalog, architecture.space)
     options = _non_default_options(request.options)
     _check_steps(options, request.workers)
@@ -101,6 +104,7 @@ def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None)
         workers=request.workers,
     )
     uses_gpu = options.get("accelerator") == "gpu"
+
     return Admission(
         kind="retrain",
         request={
@@ -148,6 +152,7 @@ def _resolve_supernet(
         run, weights = catalog.supernet(request.supernet)
     if run.space != space:
         raise invalid(f"the supernet {run.name!r} is of {run.space}, not {space}", "supernet")
+
     return weights
 
 

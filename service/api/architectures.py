@@ -58,10 +58,12 @@ def show(job_id: str, place: int, query: ArchitectureQuery) -> Response:
         with service.exports.slot():
             data = onnx_export.export(architecture, supernet)
         return _attach(data, "application/onnx", f"{name}.onnx")
+
     if query.format == "blocks":
         network_costs = costs.by_block(architecture, _pinned_file(job, "table"))
         text = json.dumps(network_costs.to_dict(), allow_nan=False)
         return Response(text, content_type="application/json")
+
     return _write(architecture, query.format, name)
 
 
@@ -77,9 +79,11 @@ def _read_architecture(
     best = result["best"]
     if index < len(best):
         return Architecture.from_dict(best[index]["architecture"])
+
     assert job.artifact is not None
     codes = json.loads(service.artifacts.read(job.artifact))["candidates"]["codes"]
     _check_index(index, len(codes), "candidates")
+
     return get(result["space"]).architecture(codes[index])
 
 
@@ -109,6 +113,7 @@ def _supernet_weights(job: Job, query: ArchitectureQuery) -> FileReference | Non
             f"weights=supernet needs a search that a supernet guided; a {kind} guided this one",
             "weights",
         )
+
     return reference
 
 
@@ -117,11 +122,13 @@ def _pinned_file(job: Job, name: str) -> FileReference | None:
     value = job.task.get(name)
     if value is None:
         return None
+
     reference = FileReference(**value)
     try:
         reference.checked()
     except PathfitError as error:
         raise Problem(409, "unusable-file", "Unusable file", str(error)) from error
+
     return reference
 
 
@@ -133,7 +140,9 @@ def _draw(architecture: Architecture) -> Response:
         with _DRAWING_LOCK:
             draw(get(architecture.space).sketch(architecture), path)
         response = Response(path.read_bytes(), content_type="image/svg+xml")
+
     response.headers["Content-Security-Policy"] = PICTURE
+
     return response
 
 
@@ -147,6 +156,7 @@ def _write(architecture: Architecture, format_name: str, name: str) -> Response:
         json.loads(text)
     except ValueError:
         return _attach(text.encode(), "text/plain; charset=utf-8", f"{name}.txt")
+
     return _attach(text.encode(), "application/json", f"{name}.{format_name}.json")
 
 

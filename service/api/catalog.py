@@ -138,6 +138,7 @@ def _list(names: Iterable[str], describe: Callable[[str], Known]) -> KnownList:
         except PathfitError as error:
             # One unusable file must not hide the others.
             items.append(Known(name=name, error=str(error)))
+
     return KnownList(items=items)
 
 
@@ -201,6 +202,7 @@ def _benchmark(name: str) -> Known:
     error = None
     if find(name) is None:
         error = f"its files are missing; make them with: {import_command(name)}"
+
     return _entry(name, space=benchmark.space, published=benchmark.published, error=error)
 
 
@@ -208,6 +210,7 @@ def _evaluations(name: str) -> Known:
     catalog = current_service().catalog
     version = catalog.uploaded("evaluations")[name]
     space, num_networks, metrics = _summarise(catalog.evaluations(name))
+
     return _entry(
         name,
         version=version.version,
@@ -229,6 +232,7 @@ def _summarise(file: FileReference) -> tuple[str, int, list[str]]:
         for name in evaluations[0].metrics
         if all(name in evaluation.metrics for evaluation in evaluations)
     ]
+
     return evaluations[0].architecture.space, len(evaluations), metrics
 
 

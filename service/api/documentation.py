@@ -138,4 +138,5 @@ def complete_openapi(app: APIFlask) -> None:
                 ]
                 if (path, method) in _PUBLIC:
                     operation["security"] = []
+
         return spec

@@ -72,6 +72,7 @@ def _stream(job_id: str, kind: str | None, query: EventQuery) -> Response:
     response.headers["Cache-Control"] = "no-store"
     # nginx would buffer the events otherwise.
     response.headers["X-Accel-Buffering"] = "no"
+
     return response
 
 
@@ -85,6 +86,7 @@ def _last_event_id(default: int) -> int:
         raise invalid(
             f"Last-Event-ID must be the number of an event, not {text!r:.80}", "Last-Event-ID"
         )
+
     return int(text)
 
 

@@ -42,6 +42,7 @@ def readyz() -> Readiness:
         EngineInfo(id=engine.id, state=engine.state, detail=engine.detail, age_s=engine.age_s)
         for engine in store.engines.list()
     ]
+
     return Readiness(status="ready", engines=engines)
 
 

@@ -65,6 +65,7 @@ def accept(service: Service, admit: Callable[[], Admission]) -> Accepted:
         if seconds:
             headers["Preference-Applied"] = f"wait={seconds}"
             job = service.store.jobs.wait(job.id, seconds, service.stopping)
+
     return job_to_status(job), 200 if job.state.final else 202, headers
 
 
@@ -126,7 +127,9 @@ def _idempotency_key() -> IdempotencyKey | None:
             "Idempotency-Key: 1 to 255 printable ASCII characters without spaces are accepted",
             "Idempotency-Key",
         )
+
     body_sha256 = hashlib.sha256(request.get_data()).hexdigest()
+
     return IdempotencyKey(key, request.method, request.path, body_sha256)
 
 
@@ -169,6 +172,7 @@ def _links(job: Job) -> dict[str, str]:
 
     links |= {"candidates": f"{url}?candidates=1", "searches": url_for("search.index")}
     links |= {f"front_{suffix}": f"{url}/front.{suffix}" for suffix in ("svg", "png", "csv")}
+
     return {**links, "architectures": f"{url}/architectures/{{k}}"}
 
 

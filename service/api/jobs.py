@@ -65,6 +65,7 @@ def artifact(job_id: str) -> Response:
     response = Response(content, content_type="application/octet-stream")
     filename = job.artifact.rpartition("/")[2]
     response.headers.set("Content-Disposition", "attachment", filename=filename)
+
     return response
 
 

@@ -51,6 +51,7 @@ def index() -> Response:
     response = make_response(text)
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     response.headers["Cache-Control"] = "no-cache"
+
     return response
 
 

@@ -67,6 +67,7 @@ def show(job_id: str, detail: Detail) -> JobStatus:
         except MissingArtifact as error:
             message = f"the candidates of {job_id} are gone: {error}"
             raise Problem(410, "gone", "Gone", message, "id") from error
+
     return status
 
 

@@ -35,6 +35,7 @@ def create(body: SessionRequest) -> Response:
         samesite="Strict",
         secure=request.is_secure,
     )
+
     return response
 
 

@@ -62,6 +62,7 @@ def _to_json_lines(body: EvaluationsUpload, catalog: Catalog) -> bytes:
                 f"{field} is one of {architecture.space}, not {space} as those before it", field
             )
         lines.append(Evaluation(architecture, upload.metrics, upload.source).to_json() + "\n")
+
     return "".join(lines).encode()
 
 
@@ -73,6 +74,7 @@ def _add(kind: str, name: str, content: bytes) -> tuple[Uploaded, int]:
         raise Problem(409, "name-taken", "Name taken", detail, "name")
 
     version, is_new = service.uploads.add(kind, name, content, owner())
+
     return _to_schema(version), 201 if is_new else 200
 
 

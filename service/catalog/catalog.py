@@ -101,6 +101,7 @@ class Catalog:
                     names.append(name)
             except PathfitError:
                 continue
+
         return names
 
     # Predictors
@@ -123,6 +124,7 @@ class Catalog:
                     names.append(name)
             except PathfitError:
                 continue
+
         return names
 
     def _predictor_files(self) -> dict[str, Path]:
@@ -132,6 +134,7 @@ class Catalog:
             for path in paths:
                 if path.is_file() and path.suffix == ".safetensors":
                     files.setdefault(path.stem, path)
+
         return files
 
     # Supernets
@@ -189,7 +192,9 @@ class Catalog:
         uploaded = self.uploaded(kind)
         if name not in uploaded or self.uploads is None:
             raise UnknownName(kind, name, sorted({*local_files, *uploaded}))
+
         version = uploaded[name]
+
         return FileReference(
             name, str(self.uploads.path(version).resolve()), version.sha256, version.artifact
         )
@@ -233,6 +238,7 @@ class Catalog:
                 spaces.add(space_of_predictor(path))
             except PathfitError:
                 continue
+
         return spaces
 
 
@@ -294,10 +300,12 @@ def _predictor_space(path: Path, _modified: int, _size: int) -> str:
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise InvalidFile(f"{path} is not a predictor's file: {error}") from error
+
     # The space is a field of the metadata itself, or of a JSON object in one of its values.
     for head in (metadata, *map(_parsed, metadata.values())):
         if isinstance(head, dict) and isinstance(head.get("space"), str):
             return str(head["space"])
+
     raise InvalidFile(f"{path} is not a predictor's file: its header has no field `space`")
 
 

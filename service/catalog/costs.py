@@ -160,6 +160,7 @@ def by_block(architecture: Architecture, table: FileReference | None) -> Network
                 memory_bytes=None if cost is None else cost.activation_bytes,
             )
         )
+
     return NetworkCosts(
         architecture=architecture,
         table=None if table is None else table.name,

@@ -27,6 +27,7 @@ def predict(request: PredictRequest, catalog: Catalog) -> Predictions:
     """Score the architectures of a request; raises Problem that names the field."""
     with blaming("space"):
         space = catalog.space(request.space)
+
     reference = _resolve_predictor(request, space, catalog)
     table = None
     if request.device is not None:
@@ -52,6 +53,7 @@ def predict(request: PredictRequest, catalog: Catalog) -> Predictions:
         )
         for row, (architecture, score, deviation) in enumerate(rows)
     ]
+
     return Predictions(
         space=space.name,
         predictor=reference.name,
@@ -71,10 +73,12 @@ def _resolve_predictor(
             detail = f"predictor is needed, the name of one of {space.name}; available: {listed}"
             raise invalid(detail, "predictor", known=names)
         name = names[0]
+
     with blaming("predictor"):
         trained_on, reference = catalog.predictor(name)
     if trained_on != space.name:
         raise invalid(f"the predictor {name!r} scores {trained_on}, not {space.name}", "predictor")
+
     return reference
 
 

@@ -244,6 +244,7 @@ class Client:
             "device": device,
         }
         answer = self.request("POST", "/predict", without_none(body))
+
         return [Prediction.from_dict(item) for item in answer["predictions"]]
 
     # Uploads

@@ -45,6 +45,7 @@ class Transport:
             raise ServiceProblem(
                 f"not the URL of a service: {url!r}; expected one such as http://127.0.0.1:8000"
             )
+
         if token is not None and not (token.isascii() and token.isprintable() and token.strip()):
             raise ServiceProblem("the token is empty, or has characters that no token has")
 
@@ -228,4 +229,5 @@ def _problem_from_answer(error: urllib.error.HTTPError) -> ServiceProblem:
     retry_after = error.headers.get("Retry-After", "")
     if retry_after.isascii() and retry_after.isdigit():
         problem["retry_after_s"] = int(retry_after[:6])
+
     return ServiceProblem(detail, error.code, problem)

@@ -35,4 +35,5 @@ def _parse_value(text: str) -> Value:
             return number_type(text)
         except ValueError:
             continue
+
     return text

@@ -102,4 +102,5 @@ def _session_folder(data: Path) -> Path | None:
         is_own = folder.is_dir() and folder.stat().st_uid == os.getuid()
         if folder.name.startswith(_PREFIX) and is_own:
             return folder
+
     return None

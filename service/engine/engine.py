@@ -172,9 +172,11 @@ class Engine:
     def _send_heartbeat(self) -> None:
         if not self._is_due("heartbeat", HEARTBEAT):
             return
+
         held = [(held.job_id, held.attempt) for held in self._pool.assignments]
         for job_id, attempt in self._store.leases.renew(self._name, held):
             self._cancel(Assignment(job_id, attempt))
+
         self._store.leases.expire()
         self._announce()
 
@@ -253,6 +255,7 @@ class Engine:
             return False
 
         self._unclaimable = queue_state
+
         return True
 
     # Reports of workers
@@ -314,6 +317,7 @@ class Engine:
         if worker not in self._pool.workers:
             # It was ended to make room for another.
             return
+
         if (fault := self._fault()) is not None:
             # The worker died with its ground: its job is not to blame.
             raise Fault(fault)

@@ -74,6 +74,7 @@ def _new_token(data: Path) -> Path:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(handle, "w", encoding="ascii") as file:
         file.write(secrets.token_hex(32))
+
     return path
 
 
@@ -130,6 +131,7 @@ class RaySession:
             threading.Thread(target=self._poll, name="cluster", daemon=True).start()
 
         address = ray.get_runtime_context().gcs_address
+
         return RayStatus(ray.__version__, address, cluster=self._address is not None)
 
     def room(self) -> Needs:
@@ -146,9 +148,11 @@ class RaySession:
         for name, process in self._processes:
             if process.poll() is not None:
                 return f"Ray's {name} (process {process.pid}) has ended with {process.returncode}"
+
         silence = time.monotonic() - self._last_answer
         if self._address is not None and silence > _SILENCE:
             return f"the Ray cluster at {self._address} has not answered for {silence:.0f} s"
+
         return None
 
     def _poll(self) -> None:

@@ -121,6 +121,7 @@ class Context:
 
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+
         return True
 
 

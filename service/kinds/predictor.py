@@ -43,4 +43,5 @@ class TrainPredictor:
             "report": report,
         }
         artifacts = {name: context.folder / name for name in (PREDICTOR, REPORT)}
+
         return Outcome(result, artifacts)

@@ -251,6 +251,7 @@ def _trainer(order: GroupOrder) -> Any:
         for callback in default_callbacks()
         if type(callback).__name__ != "PlacementGroupCleanerCallback"
     ]
+
     return trainer
 
 

@@ -67,6 +67,7 @@ class Retrain:
         run(_command(training, context), context, training.threads, _checkpointing(context))
         folder = context.folder / RUN
         test = (folder / _TEST).read_bytes()
+
         return Outcome(_result(training, test), dict(_public_files(folder)))
 
 
@@ -139,6 +140,7 @@ def _command(training: RetrainTask, context: Context) -> list[str]:
         options["accelerator"] = "gpu" if _uses_gpu(training) else "cpu"
 
     command += to_arguments(retrain, options, RESERVED)
+
     return [*command, "--threads", str(training.threads), "--resume", "-o", RUN]
 
 

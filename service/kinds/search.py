@@ -76,6 +76,7 @@ class Search:
         value = result.to_dict(search.count)
         text = json.dumps(value, allow_nan=False) + "\n"
         del value["candidates"]
+
         return Outcome(value, {RESULT: text.encode()})
 
 

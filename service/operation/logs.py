@@ -47,6 +47,7 @@ class JSONLines(logging.Formatter):
             value["error"] = self.formatException(record.exc_info)
 
         present = {name: field for name, field in value.items() if field is not None}
+
         return json.dumps(present, default=str)
 
 
@@ -72,6 +73,7 @@ def to_file(folder: Path, process: str) -> logging.Handler:
     _LOG.addHandler(handler)
     _LOG.setLevel(logging.INFO)
     _LOG.propagate = False
+
     return handler
 
 
@@ -110,4 +112,5 @@ def record(answer: Response) -> Response:
     _LOG.info(
         "%s %s %d", request.method, request.path[:500], answer.status_code, extra={"fields": fields}
     )
+
     return answer

@@ -35,4 +35,5 @@ def fault_of(engines: Sequence[EngineStatus]) -> str | None:
         return f"the engine has not reported for {latest.age_s:.0f} s"
     if latest.detail:
         return f"the engine is {latest.state}: {latest.detail}"
+
     return f"the engine is {latest.state}"

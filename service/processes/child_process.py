@@ -110,6 +110,7 @@ def read_order(on_orphaned: Callable[[], object]) -> Any:
         on_orphaned()
 
     threading.Thread(target=watch, name="supervisor", daemon=True).start()
+
     return order
 
 
@@ -121,4 +122,5 @@ def _read(handle: int, size: int) -> bytes:
             # The supervisor has died already.
             os._exit(1)
         content += block
+
     return content

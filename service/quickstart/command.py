@@ -90,6 +90,7 @@ def quickstart(
     # A second run without any work keeps the picture of the first one.
     if not picture.exists() or picture.stat().st_mtime < paths.measured.stat().st_mtime:
         draw_front(read_result(paths.result("found")), figures(paths), picture)
+
     console.print(f"picture: {picture}")
     console.print(f"{time.monotonic() - start:.0f} s")
     if serve:

@@ -76,5 +76,6 @@ def stop(process: subprocess.Popen[str], patience_s: float = 5.0) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
     if process.stdout is not None:
         process.stdout.close()

@@ -187,6 +187,7 @@ def _search(paths: Paths, size: Size, seed: int) -> Stage:
 
     title = "request the best network under the space's median latency from the service"
     commands = [" ".join(_serve(paths, 0)), f"POST /search, seed {seed}, {size.generations}"]
+
     return Stage("search", title, commands, outputs, work)
 
 
@@ -235,6 +236,7 @@ def _retrain(paths: Paths, size: Size, seed: int) -> Stage:
 
     outputs = [paths.retrained(network) for network in NETWORKS]
     title = "train it from scratch, and a random network under the same constraint"
+
     return _command_stage("retrain", title, paths, commands, outputs, parallel=True)
 
 
@@ -257,6 +259,7 @@ def _deliver(paths: Paths, size: Size, seed: int) -> Stage:
 
     title = "export to ONNX, compare it with torch, and measure both"
     commands = [" ".join(command) for command in [*exports, measure]]
+
     return Stage("deliver", title, commands, outputs, work)
 
 

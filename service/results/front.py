@@ -33,6 +33,7 @@ def to_csv(result: Mapping[str, Any]) -> str:
         numbers = [network["costs"][name] for name in costs]
         candidates = [network["architecture"]["choices"][name] for name in choices]
         lines.writerow([index, network["score"], network["deviation"], *numbers, *candidates])
+
     return text.getvalue()
 
 
@@ -80,6 +81,7 @@ def _draw(result: Mapping[str, Any], file_format: str) -> bytes:
             axes.axvline(
                 constraint["maximum"] / scale, color=INK, linestyle="--", linewidth=1, label="limit"
             )
+
     axes.set_xlabel(f"{objective} ({unit})")
     axes.set_ylabel("score")
     axes.set_title(f"{result['space']}: {result['evaluated']} candidates", color=INK)
@@ -90,4 +92,5 @@ def _draw(result: Mapping[str, Any], file_format: str) -> bytes:
     metadata = {"Date": None} if file_format == "svg" else {}
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "pathfit"}):
         figure.savefig(target, format=file_format, dpi=130, metadata=metadata)
+
     return target.getvalue()

@@ -73,6 +73,7 @@ def _request(architecture: Architecture, supernet: FileReference | None) -> str:
             "folder": str(supernet.checked().parent),
             "sha256": supernet.sha256,
         }
+
     return json.dumps({"architecture": architecture.to_dict(), "supernet": inherited})
 
 
@@ -100,6 +101,7 @@ def main() -> None:
     else:
         network, inherited = _inherit(architecture, **request["supernet"])
         metadata |= inherited
+
     network.eval()
     shape = space.input_shape_of(architecture)
     write_onnx(network, shape, path, metadata)
@@ -128,6 +130,7 @@ def _inherit(
         "supernet": json.dumps({"name": name, "sha256": sha256}),
         "data": json.dumps({**data, "name": title(data["name"])}),
     }
+
     return network, metadata
 
 

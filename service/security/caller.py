@@ -80,6 +80,7 @@ class Access:
             raise unauthorized(
                 "Authorization is not a valid Bearer token, or it has expired or was revoked"
             )
+
         return token
 
     def _is_public(self) -> bool:

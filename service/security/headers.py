@@ -29,4 +29,5 @@ def protect(answer: Response) -> Response:
         answer.headers.setdefault("Cache-Control", "no-store")
     if request.is_secure:
         answer.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+
     return answer

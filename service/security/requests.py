@@ -38,16 +38,19 @@ def refuse_other_origins() -> None:
     """
     if request.method not in WRITES:
         return
+
     origin = request.headers.get("Origin")
     site = request.headers.get("Sec-Fetch-Site")
     if origin is not None and not _is_same_origin(origin):
         raise _forbidden(
             f"pages of {origin!r:.80} may not change anything in this service", "Origin"
         )
+
     if origin is None and site is not None and site not in _TRUSTED_SITES:
         raise _forbidden(
             "pages of other sites may not change anything in this service", "Sec-Fetch-Site"
         )
+
     if origin is None and site is None and g.by_cookie:
         raise _forbidden(
             "a change by a session's cookie needs the header Origin; send a Bearer token instead",

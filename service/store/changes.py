@@ -167,4 +167,5 @@ class Changes:
             rows = session.execute(query).all()
 
         newest = max((event_id for event_id, _ in rows), default=last_event)
+
         return newest, {job_id for _, job_id in rows}

@@ -78,6 +78,7 @@ class Database:
         )
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin)
+
         return engine
 
     def close(self) -> None:
@@ -148,6 +149,7 @@ def parse_url(url: str | Path) -> URL:
     if backend == "postgresql":
         # The extra installs psycopg, so a driver that the URL names is replaced.
         return parsed.set(drivername="postgresql+psycopg")
+
     if backend != "sqlite" or parsed.database in (None, "", ":memory:"):
         shown_url = parsed.render_as_string(hide_password=True)
         raise InvalidStore(f"{shown_url!r:.200} cannot be a job store; {expected}")

@@ -85,6 +85,7 @@ class IdempotencyKeys:
             return None
         if row.body_sha256 != key.body_sha256:
             raise IdempotencyConflict(key.key)
+
         return session.get(JobRow, row.job)
 
     def remember(

@@ -53,6 +53,7 @@ class Leases:
 
         if job is not None:
             self._changes.notify(job.id)
+
         return job
 
     def renew(self, engine: str, held: Sequence[Held], lease_s: float = LEASE) -> Sequence[Held]:
@@ -119,6 +120,7 @@ class Leases:
                 _lose(session, row, now, "did not report in time")
 
         self._changes.notify()
+
         return len(rows)
 
     def recover(self, engine: str | None = None, ending: str | None = None) -> int:
@@ -162,6 +164,7 @@ def claim_oldest(
         return None
 
     move(session, row, JobState.RUNNING, now, progress=None, engine=engine, lease=now + lease_s)
+
     return row.id
 
 

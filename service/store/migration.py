@@ -77,6 +77,7 @@ def revision_of(connection: Connection) -> str | None:
     if "alembic_version" in tables:
         revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
         return None if revision is None else str(revision)
+
     # The first version recorded its number in a table of its own, before there were migrations.
     if "meta" in tables:
         version = connection.scalar(text("SELECT value FROM meta WHERE key = 'schema_version'"))

@@ -56,6 +56,7 @@ def find_job(session: Session, job_id: str, owner: Owner = ANY, *, lock: bool = 
         row = session.scalar(query.with_for_update() if lock else query)
     if row is None:
         raise UnknownJob(job_id)
+
     return row
 
 
@@ -119,6 +120,7 @@ def move(
     if target is JobState.RUNNING:
         row.attempt += 1
         row.started = now
+
     if target.final:
         row.finished = now
 

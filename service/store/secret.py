@@ -46,6 +46,7 @@ def parse_id(prefix: str, secret: str) -> str | None:
         and secret.isascii()
         and "\0" not in secret
     )
+
     return identity if well_formed else None
 
 

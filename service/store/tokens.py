@@ -90,6 +90,7 @@ class Tokens:
             raise InvalidToken(
                 f"name: expected 1 to {MAX_NAME_LENGTH} printable characters, not {name!r:.80}"
             )
+
         if quota is not None and quota < 1:
             raise InvalidToken(f"quota must be positive, not {quota}")
 

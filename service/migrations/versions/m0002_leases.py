@@ -30,6 +30,7 @@ def _jobs() -> None:
         sa.Column("events", sa.Integer(), nullable=False, server_default="0"),
     ):
         op.add_column("jobs", column)
+
     op.create_index("ix_jobs_owner", "jobs", ["owner", "state"])
     op.create_index("ix_jobs_engine", "jobs", ["engine", "state"])
     # A job that was running has no lease, so that its engine is dead: it is queued again.
