@@ -37,13 +37,15 @@ _DATABASE_OPTIONS = [
 _ARTIFACT_OPTION = click.option(
     "--artifacts",
     default=None,
-    envvar="PATHFIT_ARTIFACT_OPTION",
+    envvar="PATHFIT_ARTIFACTS",
     help="URL of the artifacts, such as s3://BUCKET/PREFIX.  [default: results in --data]",
 )
 
 
 def database_options(command: Command) -> Command:
     """Add the options for the location of the jobs."""
+    # click lists options in the order in which decorators are written, from the last applied to the
+    # first.
     for option in reversed(_DATABASE_OPTIONS):
         command = option(command)
     return command

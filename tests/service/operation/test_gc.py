@@ -63,6 +63,16 @@ def test_unfinished_jobs_are_never_removed(store: Store, jobs: dict[str, str]) -
     }
 
 
+def test_artifacts_are_removed_where_the_environment_names_them(
+    run: Any, jobs: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = Artifacts(tmp_path / "elsewhere")
+    path = elsewhere.write(jobs["old"], 1, "result.json", b"{}")
+    monkeypatch.setenv("PATHFIT_ARTIFACTS", str(tmp_path / "elsewhere"))
+    assert run("gc", "--older-than", "30d").exit_code == 0
+    assert not elsewhere.exists(path)
+
+
 @pytest.mark.parametrize("given", ["30", "d", "-1d", "thirty", "1w", "nand", "infd"])
 def test_malformed_durations_are_refused(run: Any, store: Store, given: str) -> None:
     ended = run("gc", "--older-than", given)
