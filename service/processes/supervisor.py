@@ -52,6 +52,7 @@ def serve(settings: Settings) -> None:
         RayFailed: The cluster cannot be used.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # First: everything below may be in use by a service that runs already.
     lock = FolderLock(settings.data)
     store = Store(settings.store)
     try:
@@ -61,7 +62,12 @@ def serve(settings: Settings) -> None:
                 "create one with python -m service token create NAME"
             )
         artifacts = Artifacts(settings.artifacts_url)
-        artifacts.sweep()
+        # The lock excludes other writers from the folder in the data folder, but not from one that
+        # several services share.
+        if settings.artifacts is None:
+            artifacts.sweep()
+        # The default is a folder of this machine, which other nodes would each create for
+        # themselves.
         if settings.ray_address is not None and settings.artifacts is None:
             raise InvalidSetting(
                 "a Ray cluster needs artifacts that every node reaches: give --artifacts URL"
@@ -103,6 +109,7 @@ class RestartedChild:
         if ending is None:
             return None
 
+        # Closed before the next one is started, so that its pipe and its zombie are gone.
         dead = self.child
         self.child = None
         dead.close()
