@@ -70,15 +70,8 @@ def create_app(settings: Settings, clock: Callable[[], float] | None = None) -> 
     service = _open_service(settings, clock)
     app.extensions["pathfit"] = service
 
-    # The order matters: the sender must be known before a write by cookie can be refused.
-    app.before_request(logs.begin)
-    app.before_request(service.access.identify)
-    app.before_request(requests.refuse_other_origins)
-    app.before_request(requests.refuse_other_media_types)
-    app.before_request(_raise_upload_limit)
-    for handler in (logs.record, service.metrics.record, headers.protect):
-        app.after_request(cast("Callable[[Response], Response]", handler))
-
+    _register_handlers(app, service)
+    # For errors that list the accepted fields.
     schemas = (*jobs.REQUESTS, *catalog.REQUESTS, *search.QUERIES, *jobs.QUERIES, base.Page)
     problems.register(app, schemas)
     for blueprint in BLUEPRINTS:
@@ -110,8 +103,21 @@ def _open_service(settings: Settings, clock: Callable[[], float] | None) -> Serv
             streams=streams,
         )
     except BaseException:
+        # Otherwise a failed start would leave its connections open.
         store.close()
         raise
+
+
+def _register_handlers(app: APIFlask, service: Service) -> None:
+    """Register what runs before and after every request."""
+    # The order matters: the sender must be known before a write by cookie can be refused.
+    app.before_request(logs.begin)
+    app.before_request(service.access.identify)
+    app.before_request(requests.refuse_other_origins)
+    app.before_request(requests.refuse_other_media_types)
+    app.before_request(_raise_upload_limit)
+    for handler in (logs.record, service.metrics.record, headers.protect):
+        app.after_request(cast("Callable[[Response], Response]", handler))
 
 
 def _raise_upload_limit() -> None:

@@ -221,6 +221,7 @@ class Artifacts:
         except FileNotFoundError as error:
             if verb == "write":
                 raise self._failed(verb, path, error) from error
+            # Only reading and removing can miss a file; a write misses its folder.
             raise MissingArtifact(path) from error
         except (ArtifactFailed, GeneratorExit):
             raise

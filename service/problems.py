@@ -125,6 +125,7 @@ def register(app: APIFlask, schemas: tuple[type[BaseModel], ...]) -> None:
     def refused(error: HTTPError) -> Response:
         cause = error.__cause__
         if isinstance(cause, ValidationError):
+            # pydantic names the model of an error by its title.
             model = next((schema for schema in schemas if schema.__name__ == cause.title), None)
             return respond(invalid_fields(cause, model))
 
@@ -149,6 +150,7 @@ def register(app: APIFlask, schemas: tuple[type[BaseModel], ...]) -> None:
         _LOG.error(
             "the job store failed while answering %s %s: %s", request.method, request.path, error
         )
+        # Without the error's text, which can contain statements and addresses.
         return respond(_unavailable("the job store does not respond"))
 
     @app.errorhandler(Exception)
@@ -217,6 +219,7 @@ def invalid_fields(error: ValidationError, model: type[BaseModel] | None) -> Pro
         field = ".".join(map(str, fault["loc"])) or None
         faults.append({"field": field, "detail": _sentence(dict(fault), field, model)})
 
+    # One problem has one `detail`; clients that want all faults read `errors`.
     first = faults[0]
     members = {"errors": faults} if len(faults) > 1 else {}
     return invalid(str(first["detail"]), first["field"], **members)

@@ -84,9 +84,11 @@ class Server(BaseApplication):
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
         logs.to_file(self.settings.data / "logs", "web")
         service = service_of(worker.app.wsgi())
+        # One second less than gunicorn's own process waits before it kills the worker.
         worker.cfg.set("graceful_timeout", GRACE)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             _stop_first(number, service)
+        # Only the first worker: gunicorn replaces one that died.
         if worker.age == 1 and self.order.url is not None:
             click.echo(f"serving at {self.order.url}")
 

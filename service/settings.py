@@ -100,6 +100,7 @@ class Settings:
     ray_address: str | None = None
 
     def __post_init__(self) -> None:
+        # Exactly one of the two.
         if (self.certificate is None) is not (self.key is None):
             raise InvalidSetting(
                 "certificate and key: a TLS certificate needs its key; give both files or neither"

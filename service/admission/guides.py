@@ -100,6 +100,7 @@ def _resolve_benchmark(name: str | None, metric: str | None, space: SearchSpace)
 def _only_name(names: list[str], kind: str, space: SearchSpace, hint: str) -> str:
     if len(names) == 1:
         return names[0]
+    # With none to choose from, the way to get one is more useful than an empty list.
     listed = ", ".join(names) or f"none; {hint}"
     detail = f"guide.name is needed, the name of {kind} of {space.name}; available: {listed}"
     raise invalid(detail, "guide.name", known=names)

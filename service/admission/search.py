@@ -51,6 +51,7 @@ def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
         with blaming("device"):
             device_model(table, space)
 
+    # The score is always maximised, so that naming it as an objective changes nothing.
     objectives = [canonical_metric(name) for name in request.objectives if name not in SCORES]
     task = SearchTask(
         space=space.name,
@@ -72,6 +73,7 @@ def admit_search(request: SearchRequest, catalog: Catalog) -> Admission:
 
     update = {
         "space": space.name,
+        # The names that were resolved, so that repeating the request gives the same search.
         "device": None if table is None else table.name,
         "guide": request.guide.model_copy(update={"name": guide.name}),
     }
@@ -97,6 +99,7 @@ def _resolve_table(
         metrics = _measured_metrics(request)
         if not metrics:
             return None
+        # Only a single table is taken without being named: another device would be a guess.
         names = catalog.tables_of(space.name)
         if len(names) != 1:
             listed = ", ".join(names) or "none"

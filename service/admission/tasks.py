@@ -155,5 +155,6 @@ class Admission:
 
 
 def _with_files(value: Mapping[str, Any], *names: str) -> JsonObject:
+    # A file that is not set remains None.
     files = {name: value[name] and FileReference(**value[name]) for name in names}
     return {**value, **files}

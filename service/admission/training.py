@@ -55,6 +55,7 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog) -> Admission:
 
 
 def _check_split(options: JsonObject, num_evaluations: int) -> None:
+    # The same rule as the command's, so that a job does not fail after it was accepted.
     num_trained = options.get("train") or int(options.get("train_fraction", 0.8) * num_evaluations)
     num_tested = num_evaluations - num_trained
     if num_trained < MIN_TRAINED or num_tested < MIN_TESTED:
@@ -103,6 +104,7 @@ def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None)
         supernet=supernet,
         workers=request.workers,
     )
+    # `auto` takes no GPU, since the engine would not have reserved one.
     uses_gpu = options.get("accelerator") == "gpu"
 
     return Admission(
@@ -122,6 +124,7 @@ def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None)
 def _resolve_architecture(
     request: RetrainRequest, catalog: Catalog, search: Job | None
 ) -> Architecture:
+    # The request names both, or neither.
     if (request.architecture is None) is (search is None):
         raise invalid("architecture or search is needed, and not both", "architecture")
 
@@ -129,6 +132,7 @@ def _resolve_architecture(
         if search.result is None:
             detail = f"the search {search.id} is {search.state} and has no result"
             raise Problem(409, "conflict", "Conflict", detail, "search.id", state=search.state)
+        # The front is stored with the job; candidates are artifacts, which may have been removed.
         front = search.result["front"]
         index = request.search.architecture
         if index >= len(front):

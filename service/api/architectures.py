@@ -50,6 +50,7 @@ def show(job_id: str, place: int, query: ArchitectureQuery) -> Response:
     job, result = get_finished_search(service, job_id)
     architecture = _read_architecture(service, job, result, place, query.of)
     supernet = _supernet_weights(job, query)
+    # Recognisable among the downloads of several searches.
     name = f"{job.id[:8]}-{place}"
 
     if query.format == "svg":

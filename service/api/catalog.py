@@ -109,6 +109,7 @@ def space(name: str) -> Known:
     with _resolving_path("space"):
         entry = _space(name)
         canonical_name = current_service().catalog.space(name).name
+        # Without a table: the bounds on a device are at `/tables/{name}/bounds`.
         bounds = costs.bounds(canonical_name, None)
         return Known.model_validate({**entry.model_dump(), "bounds": bounds})
 

@@ -91,6 +91,7 @@ def _last_event_id(default: int) -> int:
 
 
 def _event_texts(service: Service, job_id: str, after: int) -> Iterator[str]:
+    # First of all, so that a browser receives the headers at once.
     yield f"retry: {_RETRY_MS}\n\n"
     while not service.stopping.is_set():
         events = service.store.events.wait(
@@ -101,6 +102,7 @@ def _event_texts(service: Service, job_id: str, after: int) -> Iterator[str]:
 
         if events:
             after = events[-1].sequence
+        # Only after an empty wait: events may remain to be sent when the job has ended.
         elif service.store.jobs.get(job_id).state.final:
             return
         else:

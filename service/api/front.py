@@ -24,6 +24,7 @@ def svg(job_id: str) -> Response:
     """Draw the front as SVG."""
     _, result = get_finished_search(current_service(), job_id)
     response = Response(to_picture(result, "svg"), content_type="image/svg+xml")
+    # Opened as a page of its own, an SVG would otherwise lose its styles.
     response.headers["Content-Security-Policy"] = PICTURE
     return response
 

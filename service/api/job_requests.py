@@ -114,6 +114,7 @@ def preferred_wait() -> int:
 
     A preference that cannot be read is ignored, as RFC 7240 (section 2) requires.
     """
+    # The header may list several preferences.
     match = _WAIT.search(request.headers.get("Prefer", ""))
     return min(int(match[1]), LONGEST_WAIT) if match else 0
 
@@ -128,6 +129,7 @@ def _idempotency_key() -> IdempotencyKey | None:
             "Idempotency-Key",
         )
 
+    # Of the bytes as they were sent: the same key with any other body is a mistake of the client.
     body_sha256 = hashlib.sha256(request.get_data()).hexdigest()
 
     return IdempotencyKey(key, request.method, request.path, body_sha256)
@@ -136,6 +138,7 @@ def _idempotency_key() -> IdempotencyKey | None:
 def _check_queue(service: Service) -> None:
     limit = service.settings.max_unfinished
     unfinished_states = (state for state in JobState if not state.final)
+    # A limit of 1, as only the totals are used.
     counts = (service.store.jobs.list(ANY, state=state, limit=1)[1] for state in unfinished_states)
     if sum(counts) >= limit:
         raise too_many(f"the limit of {limit} unfinished jobs is reached; try again when some end")

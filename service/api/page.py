@@ -50,6 +50,7 @@ def index() -> Response:
     )
     response = make_response(text)
     response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    # The scripts of an updated service must not meet an old page.
     response.headers["Cache-Control"] = "no-cache"
 
     return response

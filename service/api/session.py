@@ -31,6 +31,7 @@ def create(body: SessionRequest) -> Response:
         COOKIE,
         store.sessions.create(token),
         max_age=int(LIFETIME),
+        # No script can read the cookie, and no page of another site can have it sent.
         httponly=True,
         samesite="Strict",
         secure=request.is_secure,

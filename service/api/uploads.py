@@ -55,6 +55,7 @@ def _to_json_lines(body: EvaluationsUpload, catalog: Catalog) -> bytes:
     for index, upload in enumerate(body.evaluations):
         field = f"evaluations.{index}.architecture"
         with blaming(field):
+            # By the catalog, since a name with parameters could describe a space of any size.
             architecture = catalog.architecture(upload.architecture)
         space = space or architecture.space
         if architecture.space != space:

@@ -146,6 +146,8 @@ def by_block(architecture: Architecture, table: FileReference | None) -> Network
     codes = space.encode([architecture])
     models = {} if table is None else device_models(table, space)
     totals = {metric: float(model.estimate(codes)[0]) for metric, model in models.items()}
+    # The fractions are of the estimate for the whole network, which includes the table's
+    # correction.
     latency = totals.get("latency_ms")
 
     measured_blocks = None if table is None else read_table(table).blocks

@@ -39,6 +39,7 @@ def predict(request: PredictRequest, catalog: Catalog) -> Predictions:
     architectures = [
         _read_architecture(value, index, space) for index, value in enumerate(request.architectures)
     ]
+    # All at once: the predictor and the cost models work on arrays.
     codes = space.encode(architectures)
     scores, deviations = _score(reference, codes)
     costs = _estimate_costs(space, table, codes)
@@ -114,6 +115,7 @@ def _load_predictor(reference: FileReference) -> Predictor:
 
     import predictor
 
+    # Networks this small gain nothing from more threads.
     torch.set_num_threads(1)
     return predictor.load(reference.checked())
 

@@ -60,6 +60,7 @@ def _read(folder: Path) -> SupernetRun | None:
     weights = folder / _WEIGHTS
     try:
         settings = json.loads(read_text(folder / _SETTINGS))
+        # The weights are written at the end of a training.
         if settings["kind"] != "supernet" or not weights.is_file():
             return None
         return SupernetRun(

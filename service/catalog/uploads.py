@@ -41,6 +41,7 @@ class Uploads:
             ArtifactFailed: The content cannot be stored.
         """
         previous = self._store.files.latest(kind, name)
+        # The content first: a version must never refer to content that is not stored yet.
         path, sha256 = self._artifacts.keep(content)
         version = self._store.files.add(kind, name, sha256, path, owner)
         return version, previous is None or previous.version != version.version

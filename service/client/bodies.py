@@ -43,6 +43,7 @@ def search_body(
 
 def guide_from_text(text: str) -> dict[str, str]:
     """Parse the guide `NAME` (a predictor) or `KIND:NAME`."""
+    # A predictor's name may contain a colon itself.
     kind, colon, name = text.partition(":")
     if colon and kind in _GUIDE_KINDS:
         return {"kind": kind, "name": name}

@@ -179,6 +179,7 @@ class Client:
         """
         jobs: list[JobStatus] = []
         while len(jobs) < limit:
+            # The service answers at most one page at a time.
             page_size = min(limit - len(jobs), _PAGE_SIZE)
             query = {"kind": kind, "state": state, "limit": page_size, "offset": len(jobs)}
             path = "/jobs?" + urlencode({name: value for name, value in query.items() if value})
@@ -303,6 +304,7 @@ class Client:
         deadline = time.monotonic() + timeout
         while True:
             try:
+                # Without retries, which would wait beyond the timeout.
                 self.request("GET", "/readyz", retries=0)
                 return
             except ServiceProblem as error:

@@ -34,6 +34,7 @@ def read_events(lines: Iterable[bytes]) -> Iterator[Event]:
     for line in lines:
         text = line.decode("utf-8", "replace").rstrip("\r\n")
         if text:
+            # A comment begins with a colon and so gets an empty name, which no event has.
             name, _, value = text.partition(":")
             fields[name] = value.removeprefix(" ")
             continue

@@ -78,12 +78,15 @@ class Following:
                 pause = error.body.get("retry_after_s", 1.0)
                 next_stream += min(pause, _MAX_SECONDS_WITHOUT_STREAM)
 
+            # A stream that ended early is reopened after one poll, which also notices a job
+            # that is gone.
             ending = self._poll(next_stream)
             if ending is not None:
                 return ending
 
     def _follow_stream(self) -> Ending | None:
         """Follow the events after the last one; return None if the stream ends before the job."""
+        # A reopened stream begins after the events that were received.
         headers = {"Last-Event-ID": str(self._last_event)} if self._last_event else {}
         transport = self._handle.client.transport
         path = f"{self._handle.path}/events"

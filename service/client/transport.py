@@ -88,6 +88,7 @@ class Transport:
         answer_timeout = self.timeout if timeout is None else max(timeout, self.timeout)
         all_headers = {**self._headers, **(headers or {})}
         if method == "POST" and retries:
+            # One key for all repetitions.
             all_headers.setdefault("Idempotency-Key", uuid.uuid4().hex)
 
         for attempt in range(retries + 1):
@@ -120,6 +121,7 @@ class Transport:
             Unreachable: The service does not answer, or the next line does not arrive in time.
         """
         timeouts = _ReadTimeouts()
+        # A connection of its own, whose socket the timeouts belong to.
         opener = urllib.request.build_opener(*self._handlers, timeouts)
         request = urllib.request.Request(self.url + path, headers={**self._headers, **headers})
         timeout = min(self.timeout, line_timeout())
@@ -164,9 +166,11 @@ class Transport:
         try:
             yield
         except urllib.error.HTTPError as error:
+            # An HTTPError is an open answer, too.
             with error:
                 raise _problem_from_answer(error) from error
         except (OSError, http.client.HTTPException) as error:
+            # urllib wraps the error of the connection in its own.
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
             raise Unreachable(f"no service answers at {self.url}: {reason}") from error
 

@@ -37,6 +37,7 @@ def front_table(result: SearchResult) -> Table:
         title_justify="left",
         title_style="",
     )
+    # Objectives first, each metric once.
     metrics = [*dict.fromkeys([*result.objectives, *result.costs])]
     for heading in ("score", *map(_heading, metrics)):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -57,6 +58,7 @@ def front_table(result: SearchResult) -> Table:
 def _thin_out(ranks: list[int]) -> list[int]:
     if len(ranks) <= MAX_ROWS:
         return ranks
+    # Both ends remain: the best and the cheapest network.
     step = (len(ranks) - 1) / (MAX_ROWS - 1)
     return [ranks[round(row * step)] for row in range(MAX_ROWS)]
 

@@ -51,6 +51,7 @@ def gc(
                     artifact_store.remove(job_id)
                 removed += store.jobs.remove(batch)
                 bar.update((start + len(batch)) / len(ids), f"{removed}/{len(ids)}")
+        # Keys and sessions accumulate as jobs do.
         store.remove_expired()
 
     click.echo(f"removed {removed} jobs")

@@ -66,6 +66,7 @@ def _print_table(jobs: list[JobStatus]) -> None:
         console = Console(width=_UNLIMITED)
 
     table = Table(box=box.SIMPLE_HEAD)
+    # Narrow terminals get the kind in the last column, so that ids stay whole.
     wide = console.width >= _WIDE
     for heading in ("id", "kind", "state", "created") if wide else ("id", "state"):
         table.add_column(heading, no_wrap=True)

@@ -74,6 +74,7 @@ def _kind_to_dict(kind: str) -> dict[str, Any]:
 
 
 def _entry_to_dict(registry: Registry[Any], name: str) -> dict[str, Any]:
+    # Listed with their entry: an alias has no options of its own.
     aliases = [alias for alias, canonical in registry.aliases.items() if canonical == name]
     return {
         "name": name,

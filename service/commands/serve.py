@@ -148,6 +148,7 @@ def serve(
     data_by_name = {}
     for text in data_sets:
         name, _, value = text.partition("=")
+        # A name alone is a data set that Pathfit knows by it.
         data_by_name[name] = value or name
 
     # Ray's workers have working folders of their own.

@@ -28,6 +28,7 @@ def main() -> None:
     order: EngineOrder = read_order(lambda: os.kill(os.getpid(), signal.SIGTERM))
     # Ctrl-C in a terminal is the supervisor's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Until the engine exists there is nothing to give back, so that a stop may end the process.
     signal.signal(signal.SIGTERM, lambda number, frame: _exit(0))
 
     code = 1
@@ -49,12 +50,14 @@ def run(order: EngineOrder) -> int:
     store.engines.announce(order.name, "starting", "Ray is starting")
     try:
         ray = session.start()
+    # The reason goes into the store, from which `/readyz` and the supervisor read it.
     except RayFailed as error:
         store.engines.announce(order.name, "fault", str(error))
         return EXIT_RAY_DIED if settings.ray_address is None else EXIT_REFUSED
 
     store.engines.announce(order.name, "starting", "workers are starting", ray)
 
+    # A SimpleQueue, since the signal handler puts into it: its `put` is reentrant.
     inbox: Inbox = queue.SimpleQueue()
     artifacts = Artifacts(settings.artifacts_url)
     engine = Engine(
@@ -69,6 +72,7 @@ def run(order: EngineOrder) -> int:
         # Other engines can share a PostgreSQL store, and nodes can join a cluster.
         alone=settings.ray_address is None and store.path is not None,
     )
+    # From here on a stop gives the running jobs back before the process ends.
     signal.signal(signal.SIGTERM, lambda number, frame: engine.stop())
     try:
         engine.run()

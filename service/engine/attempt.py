@@ -62,6 +62,7 @@ class Attempt:
                 return self._done(get(kind).run(task, context))
         except Cancelled:
             return Stopped(self._assignment)
+        # Not a failure: the same task may succeed in other processes.
         except Lost as lost:
             return LostProcess(self._assignment, str(lost))
         except PathfitError as error:
@@ -70,12 +71,15 @@ class Attempt:
         # Every other error too: the end of a thread would be reported by nothing else.
         except BaseException as error:
             refusal = explain_refused_write(str(error), tempfile.gettempdir())
+            # A full disk is the operator's problem; any other error is a fault of ours and needs
+            # its traceback.
             if refusal is None:
                 sys.excepthook(*sys.exc_info())
             return self._failed(error, refusal or f"internal error: {error}")
 
     def _done(self, outcome: Outcome) -> Done:
         paths = [self._store(name, content) for name, content in outcome.artifacts.items()]
+        # The first artifact is the job's own, by the contract of `Outcome`.
         return Done(self._assignment, outcome.result, paths[0] if paths else None)
 
     def _store(self, name: str, content: bytes | Path | None) -> str:

@@ -30,6 +30,7 @@ def new_session_folder(data: Path) -> Path:
     Its path is short and outside the data folder: Ray creates sockets in it, and the path of a
     socket may have about 100 characters.
     """
+    # Not TMPDIR, which may be too long for the path of a socket.
     parent = "/tmp" if os.path.isdir("/tmp") else None  # noqa: PTH112
     folder = Path(tempfile.mkdtemp("", _PREFIX, parent))
     write_text(data / _NOTE, f"{folder}\n")
@@ -60,6 +61,7 @@ def kill_processes(data: Path, patience: float = 2.0) -> None:
         data: The data folder.
         patience: Seconds to wait until the processes have ended.
     """
+    # Again and again: a process can start another one between the listing and its own end.
     deadline = time.monotonic() + patience
     while pids := [pid for pid in living_processes(data) if pid != os.getpid()]:
         for pid in pids:

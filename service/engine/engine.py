@@ -167,6 +167,7 @@ class Engine:
         if self._is_due("fault", _FAULT_INTERVAL):
             if (fault := self._fault()) is not None:
                 raise Fault(fault)
+            # Read again: nodes join and leave a cluster.
             self._pool.room = self._room()
 
     def _send_heartbeat(self) -> None:
@@ -174,19 +175,24 @@ class Engine:
             return
 
         held = [(held.job_id, held.attempt) for held in self._pool.assignments]
+        # A job that is no longer this engine's was cancelled, or its lease expired and another
+        # engine has it.
         for job_id, attempt in self._store.leases.renew(self._name, held):
             self._cancel(Assignment(job_id, attempt))
 
+        # Every engine does it, so that the jobs of a dead one are taken over by whichever lives.
         self._store.leases.expire()
         self._announce()
 
     def _end_cancelled(self) -> None:
+        # The workers were asked to leave their cancelled jobs; some are inside long computations.
         self._pool.kill_late()
         if self._pool.assignments and self._is_due("cancelled", _CANCEL_INTERVAL):
             for job_id, attempt in self._store.leases.cancelled(self._name):
                 self._cancel(Assignment(job_id, attempt))
 
     def _cancel(self, assignment: Assignment) -> None:
+        # The worker may have finished in the meantime.
         if (worker := self._pool.find(assignment)) is not None:
             worker.cancel(CANCEL_PATIENCE)
 
@@ -209,6 +215,7 @@ class Engine:
     def _claim_jobs(self) -> None:
         while self._pool.may_start():
             free = self._pool.available
+            # A claim is a write, for which SQLite has one lock: useless ones are avoided.
             if (free.cpus <= 0 and free.gpus <= 0) or not self._may_claim():
                 return
             job = self._store.leases.claim(self._name, free=Resources(free.cpus, free.gpus))
@@ -300,6 +307,7 @@ class Engine:
         """Remove the files of an attempt that has no result."""
         try:
             self._artifacts.remove(assignment.job_id, assignment.attempt)
+        # Only space is lost: no job refers to these files.
         except ArtifactFailed as error:
             _LOG.warning("artifacts cannot be removed: %s", error)
 
@@ -307,6 +315,7 @@ class Engine:
         """Write to the store, and return whether the report was in time to count."""
         try:
             write(*arguments)
+        # The job was cancelled, removed or taken over while the report was on its way.
         except (IllegalTransition, StaleAttempt, UnknownJob) as late:
             _LOG.debug("a late report was ignored: %s", late)
             return False
@@ -323,6 +332,7 @@ class Engine:
             raise Fault(fault)
 
         lost = worker.assignment
+        # A worker that was killed for a cancelled job has crashed nothing.
         if lost is not None and worker.kill_at is None:
             _LOG.warning(
                 "the worker %s %s while it ran %s", worker.pid or "", worker.ending, lost.job_id
@@ -335,6 +345,7 @@ class Engine:
     def _lose(self, lost: Assignment, ending: str) -> None:
         """Queue a job again whose worker died, or fail it if too many workers died."""
         jobs = self._store.jobs
+        # A job that kills its workers must not be run for ever.
         if jobs.get(lost.job_id).worker_crashes + 1 < MAX_WORKER_CRASHES:
             jobs.requeue(lost.job_id, lost.attempt, crashed=True)
         else:

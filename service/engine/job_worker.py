@@ -51,6 +51,7 @@ class JobWorker:
 
     def run(self, order: Order) -> None:
         """Begin a job."""
+        # In a thread, so that this call returns and `cancel` and `reports` are answered meanwhile.
         threading.Thread(target=self._run, args=(order,), daemon=True).start()
 
     def cancel(self, assignment: Assignment) -> None:
@@ -81,6 +82,8 @@ class JobWorker:
             reports += self._final
             self._progress = None
             self._final = []
+            # The interval counts from the return, so that a fast search is limited to ten reports a
+            # second.
             self._last_report = time.monotonic()
 
         return reports
@@ -94,10 +97,12 @@ class JobWorker:
         final = attempt.run(order.kind, order.task)
         with self._changed:
             self._final.append(final)
+            # The next attempt at the same job has another number; the set must not grow.
             self._cancelled.discard(order.assignment)
             self._changed.notify_all()
 
     def _note_progress(self, report: Progressed) -> None:
         with self._changed:
+            # Replaces an unsent report: only the latest progress matters.
             self._progress = report
             self._changed.notify_all()

@@ -41,6 +41,8 @@ class RayProcess:
         actor_class = actor_class.options(
             num_cpus=needs.cpus, num_gpus=needs.gpus, max_concurrency=_MAX_CALLS, max_restarts=0
         )
+        # Returns at once; the thread below notices when the process is ready, or that it never will
+        # be.
         self._actor: Any = actor_class.remote(artifacts, threads, not worker.needs.spread)
         self._worker = worker
         self._listener = listener
@@ -80,6 +82,7 @@ class RayProcess:
 
 def _ending(text: str) -> str:
     """Shorten Ray's description of an actor's death to its reason."""
+    # Ray's text has a paragraph of hints for its own users before and after the reason.
     lines = text.strip().splitlines()
     reason = lines[-1] if lines else "for an unknown reason"
     detail = _EXIT_DETAIL.search(text)

@@ -69,6 +69,7 @@ def environment(data: Path, address: str | None, threads: int = 1) -> dict[str, 
 
 def _new_token(data: Path) -> Path:
     path = data / _TOKEN_FILE
+    # A new token for every engine: processes that an old one left must not join.
     path.unlink(missing_ok=True)
     # Readable by this user alone from its creation on.
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -117,6 +118,7 @@ class RaySession:
             _check_reachable(self._address)
 
         try:
+            # Quiet, as the engine reports errors itself and the logs are in the session folder.
             ray.init(
                 log_to_driver=False, logging_level=logging.ERROR, configure_logging=False, **options
             )
@@ -125,6 +127,7 @@ class RaySession:
             raise RayFailed(f"no Ray{where}: {str(error).strip().splitlines()[0]}") from error
 
         if self._address is None:
+            # Its own processes can be polled; a cluster can only be asked whether it answers.
             self._processes = _vital_processes()
         else:
             _check_versions()
@@ -132,6 +135,7 @@ class RaySession:
 
         address = ray.get_runtime_context().gcs_address
 
+        # The address by which others join, with the port that Ray chose.
         return RayStatus(ray.__version__, address, cluster=self._address is not None)
 
     def room(self) -> Needs:
@@ -140,6 +144,7 @@ class RaySession:
             return self._needs
         import ray
 
+        # Ray leaves out a resource that no node has.
         total: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         return Needs(total.get("CPU", 0.0), total.get("GPU", 0.0))
 
@@ -175,6 +180,7 @@ def _check_versions() -> None:
     remote_version: Any = ray.remote(installed_version)
     versions = {}
     for node in [node["NodeID"] for node in nodes if node["Alive"]]:
+        # One task on each node, at the same time for all of them.
         on_node = NodeAffinitySchedulingStrategy(node, soft=False)
         task = remote_version.options(num_cpus=0, scheduling_strategy=on_node)
         versions[node] = task.remote()

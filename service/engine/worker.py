@@ -32,6 +32,7 @@ class Needs:
     @classmethod
     def from_job(cls, job: Job) -> Needs:
         """Return the needs of a job; one of several training processes is spread."""
+        # Tasks of other kinds have no field `workers`.
         spread = job.task.get("workers", 1) > 1
         return cls(job.resources.cpus, job.resources.gpus, spread)
 
@@ -100,6 +101,7 @@ class Worker:
         Args:
             patience: Seconds.
         """
+        # Once: a second request must not extend the patience.
         if self.assignment is not None and self.kill_at is None:
             self.kill_at = time.monotonic() + patience
             self._process.cancel(self.assignment)

@@ -86,6 +86,7 @@ class WorkerPool:
 
     def make_way(self) -> None:
         """End an idle worker of another kind if one of those to keep ready has no room."""
+        # In the second case `refill` starts the missing worker.
         if not self._is_short() or _STANDARD.fits(self._free()):
             return
         for worker in self.workers:
@@ -102,6 +103,8 @@ class WorkerPool:
         idle = [worker for worker in self.workers if worker.idle]
         worker = next((worker for worker in idle if worker.needs == needs), None)
         if worker is None:
+            # An idle worker of other needs occupies what this job could use; starting it again
+            # takes seconds, so that no more of them end than necessary.
             for obstacle in idle:
                 if needs.fits(self._free()):
                     break
@@ -118,11 +121,13 @@ class WorkerPool:
         """Note that a worker can run jobs."""
         worker.ready = True
         worker.pid = report.pid
+        # One success shows that workers can start again.
         self.failed_starts = 0
 
     def remove(self, worker: Worker) -> None:
         """Remove a worker that has died."""
         self.workers.remove(worker)
+        # It never became ready, which would repeat at once and keep a core busy.
         if not worker.ready:
             self.failed_starts += 1
             delay = min(2.0 ** (self.failed_starts - 1), _MAX_START_DELAY)

@@ -100,6 +100,7 @@ class Context:
         Raises:
             ArtifactFailed: A checkpoint cannot be read or written.
         """
+        # Latest first; an attempt that ended before its first checkpoint has stored nothing.
         for attempt in range(self.attempt - 1, 0, -1):
             with suppress(MissingArtifact):
                 # All are read before any is written, so that they are of one attempt.

@@ -32,6 +32,8 @@ class Checkpointing:
     def __call__(self) -> None:
         """Store the checkpoint if it is a new one; raises ArtifactFailed."""
         try:
+            # Polled rather than signalled: the command that writes the file knows nothing of the
+            # service.
             status = self._path.stat()
         except FileNotFoundError:
             return
@@ -41,6 +43,7 @@ class Checkpointing:
         version = (status.st_mtime_ns, status.st_ino)
         if version == self._stored:
             return
+        # The settings first: a checkpoint that exists must be usable.
         if self._stored is None:
             self._context.store_checkpoint(self._settings)
 
@@ -69,5 +72,6 @@ class Checkpointing:
         try:
             yield
         finally:
+            # Only then is the last checkpoint complete, or the error reported.
             ended.set()
             thread.join()

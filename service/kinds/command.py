@@ -84,6 +84,7 @@ def run(
         Lost: The command or one of its processes was killed.
     """
     thread_variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    # Standard input stays open and silent; its end is how the command notices this process's death.
     process = subprocess.Popen(
         [sys.executable, "-m", "service.kinds.command", *command],
         cwd=context.folder,
@@ -103,9 +104,11 @@ def run(
                 context.progress(output.progress)
             on_poll()
             time.sleep(_POLL_INTERVAL)
+        # The last lines may still be in the pipe when the process has ended.
         output.join()
         on_poll()
     finally:
+        # In every case, such as a cancellation; a process that has ended is not affected.
         process.kill()
         process.wait()
         output.close()
@@ -130,6 +133,7 @@ class _Output:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
+        # Read at all times: a full pipe would block the command.
         for line in self._process.stdout:
             if line.startswith(_MARK):
                 self.progress = CommandProgress.from_dict(json.loads(line[1:]))
@@ -149,6 +153,7 @@ class _Output:
 
     def reason(self, code: int) -> str:
         """Return the command's error message, or describe the end of a command without one."""
+        # Commands print their own errors last, but libraries may warn afterwards at exit.
         for line in reversed(self.lines):
             if line.startswith("Error: "):
                 return line.removeprefix("Error: ")
@@ -159,6 +164,7 @@ class _Output:
 def report(progress: CommandProgress) -> None:
     """Report the progress of this command to the process that started it."""
     sys.stdout.write(f"{_MARK}{json.dumps(progress.to_dict())}\n")
+    # Output to a pipe is buffered by blocks otherwise.
     sys.stdout.flush()
 
 
@@ -173,6 +179,7 @@ def main() -> None:
     """Run the command that the arguments name."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     module = sys.argv[1]
+    # As if the module had been run by `python -m` itself.
     sys.argv = sys.argv[1:]
     with listening(lambda *progress: report(CommandProgress(*progress))):
         runpy.run_module(module, run_name="__main__", alter_sys=True)

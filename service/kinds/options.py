@@ -23,6 +23,7 @@ def allowed(command: click.Command, reserved: Collection[str]) -> dict[str, clic
         Name as it is typed (`train_fraction` of `--train-fraction`) -> option.
     """
     return {
+        # The last name is the long one, after a short form such as `-n`.
         option.opts[-1].lstrip("-").replace("-", "_"): option
         for option in command.params
         if isinstance(option, click.Option)
@@ -53,6 +54,7 @@ def to_arguments(
         if value is True and option.is_flag:
             arguments.append(option.opts[-1])
         elif value is False and option.is_flag:
+            # A flag without an opposite cannot be negated, so that it is left out.
             arguments.extend(option.secondary_opts[-1:])
         elif value is not None:
             # In one argument: otherwise a value that begins with a dash would be an option.

@@ -33,6 +33,7 @@ class TrainPredictor:
         options = to_arguments(train, training.options, RESERVED)
         outputs = ["--report", REPORT, "-o", PREDICTOR]
         command = ["predictor", "train", *inputs, "--seed", str(training.seed), *options, *outputs]
+        # By the command line, so that a job gives the same bytes as the command.
         run(command, context, training.threads)
 
         report = json.loads((context.folder / REPORT).read_text(encoding="utf-8"))

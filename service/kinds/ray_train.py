@@ -129,6 +129,7 @@ def run(part: str, task: Mapping[str, Any], context: Context, processes: Process
         context.artifacts.url,
         processes,
     )
+    # In a file, since the driver is a process of its own that starts with Ray's address only.
     order.write(context.folder / ORDER)
     command.run(["service.kinds.ray_train", ORDER], context, processes.threads)
 
@@ -158,6 +159,7 @@ class GroupReports:
         died, and `raised` for an error in the program.
         """
         refusal = explain_refused_write(str(error), tempfile.gettempdir())
+        # The task itself cannot be done: another attempt would end in the same way.
         if refusal is not None or isinstance(error, PathfitError):
             self._queue.put(("failed", refusal or str(error)))
             return
@@ -175,6 +177,7 @@ def run_process(config: Mapping[str, GroupOrder]) -> None:
     reports = GroupReports(order.queue)
     try:
         module, _, name = order.part.partition(":")
+        # Imported by name in each process, so that nothing but the order travels there.
         part: Part = getattr(import_module(module), name)
         with tempfile.TemporaryDirectory(prefix="pathfit-", ignore_cleanup_errors=True) as folder:
             artifacts = Artifacts(order.artifacts)
@@ -183,12 +186,14 @@ def run_process(config: Mapping[str, GroupOrder]) -> None:
             part(order.task, context, rank, reports.failed)
     except BaseException as error:
         reports.failed(error)
+        # Ray has to know as well that this process has failed.
         raise
 
 
 def main() -> None:
     """Have Ray Train run the processes of an order, report their progress, and end as they do."""
     order = GroupOrder.read(Path(sys.argv[1]))
+    # Before anything of ray is imported or started, so that all of it sees them.
     os.environ.update(_ENVIRONMENT)
     import ray
     from ray.exceptions import RayActorError
@@ -204,10 +209,12 @@ def main() -> None:
         configure_logging=False,
     )
     order = replace(order, queue=Queue(actor_options={"num_cpus": 0}))
+    # `fit` blocks until the end, so that messages are read in a thread.
     threading.Thread(target=_read_messages, args=(order.queue,), daemon=True).start()
     try:
         _trainer(order).fit()
     except (TrainingFailedError, RayActorError) as error:
+        # Ray's text ends with the cause, after the tracebacks of all processes.
         reason = str(error).strip().splitlines()[-1]
         kind = "lost" if _is_death(error) else "raised"
         _exit(kind, f"Ray Train gave up: {reason}")
@@ -288,6 +295,7 @@ def _exit(kind: str, reason: str = "") -> None:
     if kind in messages:
         print(f"Error: {messages[kind]}")
 
+    # `os._exit` flushes nothing.
     sys.stdout.flush()
     os._exit({"done": 0, "failed": 2, "lost": EXIT_LOST}.get(kind, 1))
 

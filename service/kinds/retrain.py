@@ -59,6 +59,7 @@ class Retrain:
         if training.workers > 1:
             processes = Processes(training.workers, training.threads, _uses_gpu(training))
             ray_train.run(PART, task, context, processes)
+            # Process 0 may have run on another node, so that its folder is not here.
             test = context.artifacts.read(f"{context.job_id}/{context.attempt}/{_TEST}")
             # Process 0 has stored the files already.
             return Outcome(_result(training, test), dict.fromkeys(_FILES))
@@ -87,6 +88,7 @@ def run_part(
     from oneshot.training.group import PartDone
 
     training = RetrainTask.from_dict(task)
+    # The command's relative paths are those of the attempt; each process has a folder of its own.
     os.chdir(context.folder)
     torch.set_num_threads(training.threads)
     _restore(context)
@@ -102,6 +104,7 @@ def run_part(
     def report(*progress: Any) -> None:
         context.progress(CommandProgress(*progress))
 
+    # In the background, as the command occupies this thread until its end.
     with _checkpointing(context).in_background(on_error), listening(report):
         retrain.main(command[2:], standalone_mode=False)
 
@@ -131,6 +134,7 @@ def _command(training: RetrainTask, context: Context) -> list[str]:
     command = ["oneshot", "retrain", "--arch", ARCHITECTURE, "--data", training.data]
     command += ["--seed", str(training.seed)]
     if training.supernet is not None:
+        # The command takes a run's folder; its weights are those that were pinned.
         command += ["--init-from-supernet", str(training.supernet.checked().parent)]
 
     options = dict(training.options)

@@ -64,6 +64,7 @@ class Search:
     def run(self, task: Mapping[str, Any], context: Context) -> Outcome:
         """Run a `SearchTask`; only the artifact has all candidates, which may be many."""
         search = SearchTask.from_dict(task)
+        # Results are reproducible to the last digit only with the same number of threads.
         torch.set_num_threads(search.threads)
         result = run_search(
             problem_of(search),
@@ -74,6 +75,7 @@ class Search:
             chunk=_SUPERNET_CHUNK if search.supernet is not None else None,
         )
         value = result.to_dict(search.count)
+        # Before the candidates are removed from the answer: the artifact has all of them.
         text = json.dumps(value, allow_nan=False) + "\n"
         del value["candidates"]
 
@@ -87,6 +89,7 @@ def problem_of(task: SearchTask) -> SearchProblem:
         ChangedFile: The content of a file has changed since the task was accepted.
         PathfitError: A file cannot be read.
     """
+    # Checked when it runs as well: the file may have changed while the job was queued.
     if task.table is not None:
         task.table.checked()
     return bind_problem(task, _guide(task, get(task.space)))

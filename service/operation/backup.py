@@ -67,6 +67,7 @@ def back_up(
             f" ({artifacts.url})"
         )
 
+    # `replacing` renames the archive only at the end, so that a failure keeps the previous backup.
     written = 0
     with (
         replacing(path) as temporary,
@@ -102,6 +103,8 @@ def copy_database(source: Path, target: Path) -> None:
 
 
 def _add(archive: tarfile.TarFile, artifacts: Artifacts, name: str) -> None:
+    # Built by hand, as artifacts may be in a remote storage, without a file to take the fields
+    # from.
     entry = tarfile.TarInfo(f"{RESULTS}/{name}")
     entry.size = artifacts.size(name)
     entry.mtime = int(time.time())
@@ -114,5 +117,6 @@ def _converted_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:
+        # SQLite's errors have no strerror.
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise BackupFailed(f"cannot write {path}: {reason}") from error

@@ -73,6 +73,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _artifacts(settings.artifacts_url)
     yield from _tables(settings)
     yield from _predictors(settings)
+    # Without a store there is nothing to compare the artifacts with.
     if store is not None:
         with contextlib.closing(store):
             yield from _uploads(store, settings.artifacts_url)
@@ -119,10 +120,13 @@ def _database(url: str | Path) -> tuple[Store | None, Finding]:
         with contextlib.closing(database), database.engine.connect() as connection:
             revision = revision_of(connection)
             if database.path is not None:
+                # quick_check skips the comparison of indices with tables, which takes minutes on
+                # large stores.
                 check = connection.scalar(text("PRAGMA quick_check(1)"))
                 if check != "ok":
                     detail = f"{database.name} is damaged: {check}; restore a backup"
                     return None, Finding(subject, "fault", detail)
+        # Opening it as a store would upgrade it; this command changes nothing.
         if revision is None or revision < HEAD:
             content = "no tables" if revision is None else f"schema version {revision}"
             detail = f"{database.name} has {content}; the next start upgrades it to {HEAD}"
@@ -201,12 +205,14 @@ def _uploads(store: Store, url: str) -> Iterator[Finding]:
 
 
 def _jobs(store: Store) -> Finding:
+    # A limit of 1, as only the totals are used.
     counts = {state: store.jobs.list(state=state, limit=1)[1] for state in JobState}
     detail = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     return Finding("jobs", "ok", detail or "none")
 
 
 def _engines(store: Store, folder: Path) -> Iterator[Finding]:
+    # Engines that stopped in order, and those of earlier runs, are no findings.
     living = [
         engine
         for engine in store.engines.list()

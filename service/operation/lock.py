@@ -38,6 +38,8 @@ class FolderLock:
             raise FolderInUse(f"cannot use the data folder {folder}: {error.strerror}") from error
 
         deadline = time.monotonic() + patience
+        # flock belongs to the open file: forks inherit it, and the kernel frees it when the last of
+        # them dies.
         while not self._acquire():
             if time.monotonic() >= deadline:
                 process = _read_process(self._handle)
@@ -73,6 +75,7 @@ def holder(folder: Path) -> str | None:
         return None
 
     try:
+        # A shared lock is refused exactly while a service has the exclusive one.
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return _read_process(handle)
@@ -83,4 +86,5 @@ def holder(folder: Path) -> str | None:
 
 
 def _read_process(handle: int) -> str:
+    # The file is empty between the creation and the first write.
     return os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"

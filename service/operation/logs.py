@@ -39,6 +39,7 @@ class JSONLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        # Engines and threads of the web process also log, without a request.
         if has_request_context():
             value |= {"request": g.get("request_id"), "job": g.get("job_id")}
 
@@ -87,6 +88,7 @@ def close(handler: logging.Handler) -> None:
 
 def begin() -> None:
     """Assign an id to the present request: that of its header, or a new one."""
+    # A proxy may have assigned an id already, by which its log and this one can be joined.
     requested = request.headers.get(REQUEST_ID, "")
     g.request_id = requested if _VALID_ID.fullmatch(requested) else secrets.token_hex(8)
     g.begun = time.monotonic()
@@ -100,6 +102,7 @@ def about(job_id: str) -> None:
 def record(answer: Response) -> Response:
     """Log an answer, and add the request's id to it."""
     answer.headers[REQUEST_ID] = g.request_id
+    # Unset if the request was refused before its sender was identified.
     token = g.get("token")
     fields = {
         "method": request.method,

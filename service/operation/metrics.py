@@ -28,6 +28,8 @@ class Metrics:
     """
 
     def __init__(self, store: Store, streams: Callable[[], int], waiting: Callable[[], int]):
+        # A registry of its own: the global one would refuse a second application in the same
+        # process.
         self.registry = CollectorRegistry()
         self.registry.register(_StoreCollector(store))
         self._requests = Counter(

@@ -30,6 +30,7 @@ def fault_of(engines: Sequence[EngineStatus]) -> str | None:
     if not engines:
         return "the engine does not run yet"
 
+    # The newest report explains best why none is ready.
     latest = engines[0]
     if latest.age_s >= SILENCE:
         return f"the engine has not reported for {latest.age_s:.0f} s"

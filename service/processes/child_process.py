@@ -42,6 +42,7 @@ class Child:
             # Ctrl-C in a terminal reaches the supervisor alone, which decides what ends, and how.
             process_group=0,
         )
+        # pickle, since both ends are the same program: settings have paths and nested dataclasses.
         content = pickle.dumps(order)
         assert self.process.stdin is not None
         try:
@@ -62,6 +63,7 @@ class Child:
         if code is None:
             return None
         if code < 0:
+            # A negative code is the number of the signal.
             return f"was killed by {signal.Signals(-code).name}"
         return f"ended with exit code {code}"
 
@@ -105,6 +107,8 @@ def read_order(on_orphaned: Callable[[], object]) -> Any:
     order = pickle.loads(_read(handle, size))
 
     def watch() -> None:
+        # Blocks until the pipe's other end is closed, which the kernel does however the supervisor
+        # dies.
         while os.read(handle, 1):
             continue
         on_orphaned()
@@ -117,6 +121,7 @@ def read_order(on_orphaned: Callable[[], object]) -> Any:
 def _read(handle: int, size: int) -> bytes:
     content = b""
     while len(content) < size:
+        # A pipe may deliver less than was requested.
         block = os.read(handle, size - len(content))
         if not block:
             # The supervisor has died already.

@@ -30,6 +30,7 @@ def listen(settings: Settings) -> socket.socket:
         InvalidSetting: The address is not available.
     """
     try:
+        # Resolves IPv4 and IPv6 addresses as well as names.
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
@@ -41,6 +42,7 @@ def listen(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
+        # Connections that arrive while the web process restarts wait in this queue.
         listener.listen(128)
     except OSError as error:
         listener.close()

@@ -22,7 +22,6 @@ _MUTED = "#9aa5ad"
 _COLOURS = {"found": _ACCENT, "random": "#2f6f9f"}
 _MARKERS = {"found": "*", "random": "X"}
 
-
 # Height of a picture whose points all have the same cross-entropy, in nats.
 _SMALLEST_SPAN = 0.01
 
@@ -57,7 +56,7 @@ def draw_front(result: SearchResult, networks: Mapping[str, NetworkFigures], pat
     axes.set_ylabel("predicted cross-entropy (nats, lower is better)")
     axes.legend(loc="upper right", framealpha=0.9, fontsize=9)
     axes.grid(alpha=0.2)
-    # A fixed salt names the SVG's parts alike in every run, and no date is written.
+    # A fixed salt gives the SVG's parts the same names in every run, and no date is written.
     with replacing(path) as temporary, matplotlib.rc_context({"svg.hashsalt": "pathfit"}):
         figure.savefig(temporary, format="svg", metadata={"Date": None})
 

@@ -59,6 +59,7 @@ def started(
         stdout=output,
         stderr=None if output in (None, subprocess.PIPE) else output,
         text=True,
+        # Otherwise the line with the service's URL would wait in a buffer.
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     try:

@@ -130,6 +130,7 @@ def _command_stage(
 
     def work() -> None:
         log = paths.folder / "log.txt"
+        # Commands in one group run at the same time.
         groups = [commands] if parallel else [[command] for command in commands]
         for group in groups:
             run(group, log)
@@ -272,6 +273,7 @@ def latency_limit(paths: Paths) -> float:
     space = get(SPACE)
     model = LookupTable.read(paths.table).cost_model(space)
     codes = np.concatenate(list(space.enumerate_codes()))
+    # `upper` is the estimate with its margin, which a search keeps below the limit.
     limit = max(float(np.median(model.estimate(codes))), float(model.upper(codes).min()))
     return math.ceil(limit * 1000) / 1000
 

@@ -158,6 +158,7 @@ def _remarks(networks: dict[str, NetworkFigures], report: JsonObject) -> list[st
     predictors = f"Kendall's tau on {report['tested_on']} unseen sub-networks: {', '.join(taus)}."
 
     intervals = [networks[name].test["top1_interval"] for name in NETWORKS]
+    # Overlapping intervals are no proof of equality, only no proof of a difference.
     if max(low for low, _ in intervals) <= min(high for _, high in intervals):
         accuracy = "The intervals of the test top-1 overlap: digits are too easy to rank the two."
     else:

@@ -95,6 +95,7 @@ class Workspace:
         if done:
             return
 
+        # What other settings have written must not be resumed from.
         if not unchanged:
             for output in stage.outputs:
                 if output.is_dir():
@@ -102,6 +103,7 @@ class Workspace:
                 else:
                     output.unlink(missing_ok=True)
 
+        # Before the work, so that an interrupted stage is known to have begun with this digest.
         self._record(stage, done=False)
         stage.work()
         self._record(stage, done=True)

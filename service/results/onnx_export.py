@@ -53,6 +53,7 @@ def export(architecture: Architecture, supernet: FileReference | None = None) ->
                 text=True,
                 capture_output=True,
                 timeout=TIMEOUT_S,
+                # The other cores are for the jobs.
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
             )
         except subprocess.TimeoutExpired as error:
@@ -106,6 +107,7 @@ def main() -> None:
     shape = space.input_shape_of(architecture)
     write_onnx(network, shape, path, metadata)
     difference = compare(network, shape, path)
+    # Also true if the difference is NaN.
     if not difference <= TOLERANCE:
         raise SystemExit(f"onnxruntime's outputs differ from torch's by {difference:.2g}")
 

@@ -61,12 +61,14 @@ class Changes:
         self._closed.set()
         with self._lock:
             thread = self._thread
+        # Outside the lock, which the thread needs in order to end.
         if thread is not None:
             thread.join()
 
     def notify(self, *job_ids: str) -> None:
         """Wake those who wait for the jobs, which this process changed; without ids, for any."""
         with self._lock:
+            # A change that concerns many jobs, such as expired leases, names none of them.
             ids = job_ids or tuple(self._watches)
             for watch in map(self._watches.get, ids):
                 if watch is not None:
@@ -92,6 +94,7 @@ class Changes:
         deadline = time.monotonic() + timeout
         with self.watching(job_id) as wait:
             while True:
+                # Inside `watching`: a change between this query and the wait below is noticed.
                 value = read()
                 remaining = deadline - time.monotonic()
                 stopped = stop is not None and stop.is_set()
@@ -108,6 +111,7 @@ class Changes:
         """
         with self._lock:
             if self._thread is None and not self._closed.is_set():
+                # Older events are no changes for readers that begin now.
                 self._last_event = self._newest_event()
                 self._thread = threading.Thread(target=self._run, name="store changes", daemon=True)
                 self._thread.start()
@@ -126,6 +130,7 @@ class Changes:
         finally:
             with self._lock:
                 watch.num_watchers -= 1
+                # Otherwise the mapping would grow with every job that was ever waited for.
                 if not watch.num_watchers:
                     del self._watches[job_id]
 
@@ -139,6 +144,8 @@ class Changes:
                     return
 
             try:
+                # Without the lock, so that a slow database does not hold up those who begin to
+                # wait.
                 last_event, job_ids = self._changed_since(self._last_event)
             except SQLAlchemyError as error:
                 _LOG.warning("cannot query the store for changes, trying again: %s", error)
@@ -166,6 +173,7 @@ class Changes:
         with self._database.reading() as session:
             rows = session.execute(query).all()
 
+        # Ids increase over all jobs, so that one number is the position of all readers.
         newest = max((event_id for event_id, _ in rows), default=last_event)
 
         return newest, {job_id for _, job_id in rows}

@@ -98,12 +98,14 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Session]:
         """Open a transaction that sees one state of the database and changes nothing."""
+        # No commit at the end: the transaction is rolled back, which frees its snapshot.
         with Session(self.engine) as session:
             yield session
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Session]:
         """Open a transaction that is committed if the block ends without an error."""
+        # expire_on_commit=False: rows are converted after the commit, and must not be read again.
         writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
         with self._write_lock, Session(writer, expire_on_commit=False) as session, session.begin():
             yield session
@@ -164,6 +166,7 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     _enable_write_ahead_log(cursor)
     # An accepted job survives a power failure.
     cursor.execute("PRAGMA synchronous=FULL")
+    # SQLite ignores foreign keys unless every connection turns them on.
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 
@@ -202,4 +205,5 @@ def _finite(value: Any) -> Any:
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
+    # bool and int are finite; only floats have NaN and infinities.
     return None if isinstance(value, float) and not math.isfinite(value) else value

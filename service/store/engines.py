@@ -81,6 +81,7 @@ class Engines:
             is_forgotten = EngineRow.seen < now - _FORGET_AFTER
             session.execute(delete(EngineRow).where(is_forgotten, EngineRow.id != engine))
 
+            # An engine announces itself several times under one id; the time of its start remains.
             row = session.get(EngineRow, engine)
             if row is None:
                 row = EngineRow(id=engine, started=now)

@@ -96,6 +96,7 @@ class Events:
 
 
 def _read(session: Session, job: JobRow, after: int, limit: int) -> Sequence[Event]:
+    # By the job's own numbers, which a client keeps; ids count the events of all jobs.
     query = select(EventRow).where(EventRow.job == job.sequence, EventRow.number > after)
     rows = session.scalars(query.order_by(EventRow.number).limit(limit)).all()
     return [Event(row.number, row.kind, _data_of(row, job), row.created) for row in rows]

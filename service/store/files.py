@@ -80,6 +80,7 @@ class Files:
             row.version = 1 if latest is None else latest.version + 1
             row.created = self._database.now(session)
             session.add(row)
+            # Inside the lock: a violated constraint appears here rather than at the commit.
             session.flush()
             return _version_from_row(row)
 
@@ -105,6 +106,7 @@ class Files:
         if name is not None:
             query = query.where(FileRow.name == name)
         else:
+            # Ids increase, so that the greatest one of a name is that of its latest version.
             latest = select(func.max(FileRow.id)).group_by(FileRow.kind, FileRow.name)
             query = query.where(FileRow.id.in_(latest))
 

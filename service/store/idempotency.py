@@ -78,6 +78,7 @@ class IdempotencyKeys:
             IdempotencyRow.key == key.key,
         )
         is_expired = IdempotencyRow.created <= now - LIFETIME
+        # An expired key may be used again, for another job.
         session.execute(delete(IdempotencyRow).where(*same_request, is_expired))
 
         row = session.scalar(select(IdempotencyRow).where(*same_request))
@@ -94,6 +95,7 @@ class IdempotencyKeys:
         """Answer a request by a job from now on, inside the transaction that creates the job."""
         session.add(
             IdempotencyRow(
+                # A primary key cannot be NULL.
                 owner=owner or "",
                 method=key.method,
                 path=key.path,

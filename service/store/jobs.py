@@ -75,6 +75,7 @@ class Jobs:
             QuotaExceeded: The owner's token has as many unfinished jobs as its quota.
         """
         resources = resources or Resources()
+        # A column of its own, as lists are filtered by it.
         space = request.get("space")
         columns = {
             "id": secrets.token_hex(16),
@@ -159,6 +160,7 @@ class Jobs:
 
         # Results can be large, and a list does not show them.
         newest = query.options(defer(JobRow.result)).order_by(JobRow.sequence.desc())
+        # Built from the same query, so that total and page cannot differ in their filters.
         count = query.with_only_columns(func.count(), maintain_column_froms=True)
         with self._database.reading() as session:
             total = session.scalar(count) or 0
@@ -283,6 +285,7 @@ class Jobs:
     ) -> None:
         with self._database.writing() as session:
             row = lock_for_transition(session, job_id, target, attempt, owner)
+            # In the transaction of the transition: a crash counts exactly once.
             row.worker_crashes += int(crashed)
             move(
                 session,
@@ -294,6 +297,7 @@ class Jobs:
                 **(columns or {}),
             )
 
+        # After the commit: a reader that wakes earlier would read the old state.
         self._changes.notify(job_id)
 
     # Removal by operators

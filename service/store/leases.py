@@ -171,6 +171,7 @@ def claim_oldest(
 def _lose(session: Session, row: JobRow, now: float, ending: str) -> None:
     """Queue a job again whose worker died, or fail it if too many workers died."""
     row.worker_crashes += 1
+    # The crash is attributed to the job, as the engine cannot report what happened.
     if row.worker_crashes < MAX_WORKER_CRASHES:
         move(session, row, JobState.QUEUED, now, progress=None, lease=None)
         return
@@ -179,6 +180,7 @@ def _lose(session: Session, row: JobRow, now: float, ending: str) -> None:
 
 
 def _lock_running_jobs(session: Session, *conditions: Any) -> Sequence[JobRow]:
+    # Rows that another process has locked are skipped: it is changing them itself.
     query = select(JobRow).where(JobRow.state == JobState.RUNNING, *conditions)
     locked = query.order_by(JobRow.sequence).with_for_update(skip_locked=True)
     return session.scalars(locked).all()

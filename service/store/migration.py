@@ -52,6 +52,7 @@ def upgrade(database: Database) -> None:
         InvalidStore: A newer version wrote them.
     """
     with database.engine.connect() as connection:
+        # The common case, without the exclusive lock that would hold up all other starts.
         if revision_of(connection) == HEAD:
             return
 
@@ -61,6 +62,7 @@ def upgrade(database: Database) -> None:
         if revision == HEAD:
             return
 
+        # Also for the check of the revision: the known ones are those of the scripts.
         scripts = _Scripts(connection)
         if revision is not None and revision not in scripts.revisions():
             raise InvalidStore(
@@ -115,5 +117,7 @@ class _Scripts:
         from alembic import command
 
         if revision is not None:
+            # alembic would otherwise begin at the first migration for a store that recorded its
+            # version elsewhere.
             command.stamp(self._config, revision)
         command.upgrade(self._config, "head")

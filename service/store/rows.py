@@ -124,6 +124,7 @@ def move(
     if target.final:
         row.finished = now
 
+    # After the attempt was counted: the event has the number of the attempt that begins.
     state_event = ("state", {"state": str(target), "attempt": row.attempt, **(state_data or {})})
     change(session, row, [*events_before, state_event], now, **columns)
 
@@ -132,6 +133,7 @@ def change(
     session: Session, row: JobRow, events: Sequence[NewEvent], now: float, **columns: Any
 ) -> None:
     """Set columns of a locked job, and write the events that record it."""
+    # The number is counted in the locked row of the job, so that the numbers have no gaps.
     first = row.events + 1
     row.events += len(events)
     for name, value in columns.items():

@@ -37,6 +37,7 @@ def issue(prefix: str) -> tuple[str, str, str]:
 
 def parse_id(prefix: str, secret: str) -> str | None:
     """Return the id in a secret; None if it is malformed."""
+    # token_urlsafe can contain underscores, so that only the first two separate.
     head, _, tail = secret.partition("_")
     identity, _, random = tail.partition("_")
     well_formed = (

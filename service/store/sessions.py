@@ -54,6 +54,7 @@ class Sessions:
 
         with self._database.reading() as session:
             row = verified_row(session, SessionRow, identity, secret)
+            # A session never outlives its token, whatever its own time.
             owner = None if row is None else session.get(TokenRow, row.token)
             if row is None or owner is None:
                 return None

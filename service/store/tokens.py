@@ -94,6 +94,7 @@ class Tokens:
         if quota is not None and quota < 1:
             raise InvalidToken(f"quota must be positive, not {quota}")
 
+        # Before the transaction: generating random bits must not hold the write lock.
         identity, secret, digest = issue(PREFIX)
         with self._database.writing() as session:
             now = self._database.now(session)
@@ -113,6 +114,7 @@ class Tokens:
     def check(self, secret: str) -> Token | None:
         """Return the token of a secret; None if no token of the secret is accepted."""
         identity = parse_id(PREFIX, secret)
+        # Malformed secrets do not reach the database.
         if identity is None:
             return None
 
@@ -177,6 +179,7 @@ def check_quota(session: Session, owner: str) -> None:
     if quota is None:
         return
 
+    # Queued jobs count too: otherwise one token could fill the queue.
     unfinished = JobRow.state.in_([state for state in JobState if not state.final])
     query = select(func.count()).select_from(JobRow).where(JobRow.owner == owner, unfinished)
     if (session.scalar(query) or 0) >= quota:
