@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from oneshot.algorithms.algorithm import Setting, SupernetAlgorithm
@@ -17,6 +18,7 @@ from oneshot.training.fitting import fit
 from oneshot.training.recipe import SMALL, supernet_recipe
 from spaces.modules.supernet import Supernet
 from spaces.progress import Progress, silent
+from tables.devices import load_device
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
@@ -49,7 +51,8 @@ def make_algorithm(
     if search is not None and search.target is not None:
         cost = cost_of(search.target, space, tables.load)
     if search is not None and search.constraint is not None:
-        constraint = Limit.parse(search.constraint).bind(space, tables.load, search.margin)
+        load = functools.partial(load_device, space=space)
+        constraint = Limit.parse(search.constraint).bind(space, load, search.margin)
 
     algorithm_class = algorithm(run.settings.algorithm or DEFAULT_ALGORITHM)
     setting = Setting(

@@ -18,6 +18,7 @@ from tables.metrics import MARGIN
 if TYPE_CHECKING:
     from oneshot.search.result import Candidate
     from spaces.space import SearchSpace
+    from tables.cost.model import CostSource
     from tables.evaluation import Journal
 
 # Sub-networks of a supernet that are evaluated between two reports of progress.
@@ -139,6 +140,9 @@ def search(
 ) -> None:
     """Search a space for the best networks that meet constraints.
 
+    TABLE is the name or path of a lookup table, or a device on which a benchmark of the space was
+    measured: latency_ms<=20@raspi4 with HW-NAS-Bench's costs of nasbench201.
+
     Evaluations by a supernet are written to OUTPUT.evaluations.jsonl, so that --resume continues
     an interrupted search and ends with the same result. The options from --images on apply to
     supernets and have the meaning that they have for `evaluate`.
@@ -153,17 +157,29 @@ def search(
     from spaces.console.progress import Bar
     from spaces.formats.registry import get as format_of
     from spaces.registry import get
-    from tables.store import load
+    from tables.devices import load_device
 
     # All options are checked before a guide is loaded, which may take long.
     space = get(space_name)
-    load = functools.cache(load)
+
+    @functools.cache
+    def load(name: str) -> CostSource:
+        return load_device(name, space)
+
     strategy_options = dict(name_and_value(text, "generations=10") for text in options)
     check_options(strategy, strategy_options)
     format_of(format_name)
     if plot is not None:
         check_plot(plot)
     bound_constraints = [Limit.parse(text).bind(space, load, margin) for text in constraints]
+    for constraint in bound_constraints:
+        if constraint.lacks_margin:
+            click.echo(
+                f"{constraint.label}: no margin is kept, because the table has no whole networks of"
+                f" {space.name} to take a deviation from; lower the limit, or import the table with"
+                " --sigma",
+                err=True,
+            )
     # "accuracy" is no objective to trade: every search maximises the score.
     parsed = [Objective.parse(text, space, load) for text in objectives]
     traded = [objective for objective in parsed if objective is not None]

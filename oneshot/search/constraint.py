@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from oneshot.errors import Infeasible, InvalidConstraint
 from spaces.space import Architectures, SearchSpace
-from tables.cost.model import CostModel, counting_model
+from tables.cost.model import CostModel, CostSource, counting_model
 from tables.cost.peaks import PeakTable
-from tables.lookup_table import LookupTable
 from tables.metrics import COUNTS, MARGIN, MEASURED, canonical_metric
 
 # Messages of Infeasible: the least cost that a network of the space has.
@@ -85,13 +84,13 @@ class Limit:
             ) from error
 
     def bind(
-        self, space: SearchSpace, load: Callable[[str], LookupTable], margin: float = MARGIN
+        self, space: SearchSpace, load: Callable[[str], CostSource], margin: float = MARGIN
     ) -> Constraint:
         """Bind the limit to the cost model of a space.
 
         Args:
             space: Space of the search.
-            load: Loads a table by its name or path.
+            load: Loads a device's costs by the name or path of its table.
             margin: Number of the model's deviations that estimates stay below the limit.
 
         Raises:
@@ -183,6 +182,11 @@ class Constraint:
             with_margin = f"with the margin of {self.margin:g} sigma (a margin of 0 leaves it out)"
             text += f", {reach:.4g} {self.model.unit} {with_margin}"
         raise Infeasible(f"{text}; the limit is {self.maximum:g}", self.metric, self.maximum, reach)
+
+    @property
+    def lacks_margin(self) -> bool:
+        """Whether a margin is requested, but the table has no deviation to take it from."""
+        return self.margin > 0 and self.model.sigma is None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object that a search result records."""

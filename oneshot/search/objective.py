@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from oneshot.errors import InvalidObjective
 from spaces.space import SearchSpace
-from tables.cost.model import CostModel, counting_model
-from tables.lookup_table import LookupTable
+from tables.cost.model import CostModel, CostSource, counting_model
 from tables.metrics import MEASURED, canonical_metric
 
 SCORES = ("accuracy", "score")
@@ -42,14 +41,14 @@ class Objective:
 
     @classmethod
     def parse(
-        cls, text: str, space: SearchSpace, load: Callable[[str], LookupTable]
+        cls, text: str, space: SearchSpace, load: Callable[[str], CostSource]
     ) -> Objective | None:
         """Read an objective such as `flops`, `params` or `latency_ms@TABLE`.
 
         Args:
             text: Metric; a measured one, such as memory or energy, names its table.
             space: Space of the search.
-            load: Loads a table by its name or path.
+            load: Loads a device's costs by the name or path of its table.
 
         Returns:
             The objective; None for `accuracy`, which every search maximises.

@@ -18,7 +18,7 @@ from tables.benchmarks.errors import InvalidBenchmark, NotInBenchmark
 from tables.benchmarks.isomorphism import classes, first_of_each
 from tables.benchmarks.records import Records
 from tables.evaluation import Evaluation
-from tables.metrics import Metric, metric_of
+from tables.metrics import MEASURED, Metric, metric_of
 
 _PREFERRED = ("cifar10_valid_acc", "cifar10_test_acc")
 
@@ -88,6 +88,12 @@ class Benchmark:
         """Name -> metric of every column."""
         metrics = {name: metric_of(name) for name in self._by_metric}
         return {name: metric for name, metric in metrics.items() if metric is not None}
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Names of the devices on which measured costs are recorded, such as raspi4."""
+        pairs = [name.split("@", 1) for name in self._by_metric if "@" in name]
+        return tuple(dict.fromkeys(device for cost, device in pairs if cost in MEASURED))
 
     @property
     def default_metric(self) -> str:
@@ -231,6 +237,18 @@ class Benchmark:
             NotInBenchmark: An architecture is not in the benchmark.
         """
         codes = self.space.codes(architectures)
+        rows = self.find_rows(codes)
+        missing = np.flatnonzero(rows < 0)
+        if len(missing):
+            first = self.space.decode(codes[missing[:1]])[0]
+            raise NotInBenchmark(
+                f"{len(missing)} of {len(codes)} architectures are not among the {len(self)} of"
+                f" {self.name}; the first is {first.to_json()}"
+            )
+        return rows
+
+    def find_rows(self, codes: Codes) -> NDArray[np.int64]:
+        """Return the rows [n] of codes [n, choices] as `rows` does, -1 where one is missing."""
         keys, rows_by_key = self._index
         rows = _look_up(keys, rows_by_key, self._packed(codes))
         missing = np.flatnonzero(rows < 0)
@@ -238,13 +256,6 @@ class Benchmark:
         # A relabelled cell has other codes, but the same hash.
         if len(missing) and self._records.hashes is not None:
             rows[missing] = self._rows_by_hash(codes[missing])
-            missing = missing[rows[missing] < 0]
-        if len(missing):
-            first = self.space.decode(codes[missing[:1]])[0]
-            raise NotInBenchmark(
-                f"{len(missing)} of {len(codes)} architectures are not among the {len(self)} of"
-                f" {self.name}; the first is {first.to_json()}"
-            )
         return rows
 
     @cached_property

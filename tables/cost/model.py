@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,8 @@ class CostModel:
         table: Costs of the architectures: an `AdditiveTable` where they are sums over choices, a
             `PeakTable` where they are the greatest need among the blocks, `SearchedSums` elsewhere.
         sigma: Cross-validated deviation of a network's median measurement from the estimate. 0 for
-            exact counts; None where the table has no whole networks of this space to estimate it.
+            exact counts; None where the table has neither whole networks of this space to estimate
+            it nor a stated one.
         device: Name of the lookup table. None for counts.
         correction: The fitted correction. None without one.
         block_sum: The plain sums of block costs, without the correction. None where costs are no
@@ -128,6 +129,17 @@ class CostModel:
         if self.space.additive and self.correction:
             cause = f"with the correction {self.correction.kind!r} "
         raise NotAdditive(f"{cause}costs of {self.space.name} are not sums over its choices")
+
+
+class CostSource(Protocol):
+    """A device with cost models: a `LookupTable`, or a device of a benchmark."""
+
+    @property
+    def name(self) -> str:
+        """Name of the device in constraints and results."""
+
+    def cost_model(self, space: SearchSpace, metric: str) -> CostModel:
+        """Build the cost model of a measured metric; raises MissingFigures where it has none."""
 
 
 def counting_model(space: SearchSpace, metric: str) -> CostModel:

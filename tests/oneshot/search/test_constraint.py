@@ -1,5 +1,7 @@
 """Limits as users state them, and constraints on a space."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,9 +10,13 @@ from hypothesis import strategies as st
 import spaces
 from oneshot import Limit
 from oneshot.errors import Infeasible, InvalidConstraint
+from oneshot.search.constraint import Constraint
+from oneshot.search.objective import Objective
 from spaces import ChainSpace
 from spaces.errors import PathfitError, UnknownName
-from tables import LookupTable
+from tables import Benchmark, LookupTable
+from tables.benchmarks.device import BenchmarkDevice
+from tables.benchmarks.records import Records
 from tables.cost.model import counting_model
 
 
@@ -152,3 +158,34 @@ def test_infeasible_counts_tell_the_least(tiny: ChainSpace) -> None:
     assert isinstance(caught.value, PathfitError)
     bound = Limit.parse(f"flops<={least}").bind(tiny, no_table)
     assert bound.met(np.concatenate(list(tiny.enumerate_codes()))).sum() >= 1
+
+
+@pytest.mark.parametrize(
+    ("sigma", "margin", "lacks_margin"),
+    [(None, 1.64, True), (None, 0, False), (0.0, 1.64, False), (0.1, 1.64, False)],
+)
+def test_a_margin_without_a_deviation_is_reported(
+    sigma: float | None, margin: float, lacks_margin: bool
+) -> None:
+    exact = counting_model(spaces.get("spos-tiny"), "macs")
+    model = dataclasses.replace(exact, sigma=sigma)
+    assert Constraint("macs", 1e9, model, margin).lacks_margin == lacks_margin
+
+
+def test_a_device_of_a_benchmark_limits_and_ranks_its_architectures() -> None:
+    space = spaces.get("nasbench201")
+    codes = space.check(np.unique(space.sample(np.random.default_rng(0), 50), axis=0))
+    latencies = np.linspace(5, 50, len(codes))
+    columns = {("latency_ms@raspi4", None): latencies}
+    device = BenchmarkDevice(Benchmark("made-up", Records(space.name, codes, columns)), "raspi4")
+
+    constraint = Limit.parse("latency_ms<=20@raspi4").bind(space, lambda name: device)
+    objective = Objective.parse("latency_ms@raspi4", space, lambda name: device)
+
+    # A measured latency has no deviation, so that the margin adds nothing.
+    np.testing.assert_array_equal(constraint.met(codes), latencies <= 20)
+    assert constraint.label == "latency_ms@raspi4"
+    assert objective is not None
+    np.testing.assert_array_equal(objective.model.estimate(codes), latencies)
+    with pytest.raises(Infeasible, match="the fastest network of nasbench201 takes 5 ms on raspi4"):
+        Limit.parse("latency_ms<=4@raspi4").bind(space, lambda name: device)
