@@ -106,12 +106,12 @@ def _try_writing(path: Path, folder: Path, name: str) -> None:
 
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` to `path` completely or not at all, compressed where the name ends in .gz."""
-    content = text.encode("utf-8")
-    if Path(path).suffix.lower() == ".gz":
-        # Without the time of day, so that the same text gives the same bytes.
-        content = gzip.compress(content, mtime=0)
     with replacing(path) as temporary:
-        temporary.write_bytes(content)
+        if Path(path).suffix.lower() == ".gz":
+            # Without the time of day, so that the same text gives the same bytes.
+            temporary.write_bytes(gzip.compress(text.encode("utf-8"), mtime=0))
+        else:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def read_text(path: str | Path) -> str:

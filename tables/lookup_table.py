@@ -45,6 +45,9 @@ class LookupTable:
         measurement: Rounds, budget and reference networks. None for an imported table.
         blocks: Block key -> cost.
         networks: Raw samples of whole networks.
+        sigma_ms: Standard deviation of a network's latency from the sum of its blocks, as the
+            importer of a table without networks states it. None where it is unknown or follows
+            from the networks.
 
     Example:
         >>> import spaces, tables
@@ -68,6 +71,7 @@ class LookupTable:
     measurement: Measurement | None
     blocks: Mapping[str, BlockCost] = field(repr=False)
     networks: tuple[NetworkSample, ...] = field(repr=False)
+    sigma_ms: float | None = None
 
     @property
     def measured(self) -> Measurement:
@@ -161,6 +165,7 @@ class LookupTable:
             **{key: dict(getattr(self, key)) for key in ("device", "conditions", "versions")},
             **{key: getattr(self, key) for key in ("created", "command", "seed")},
             "measurement": None if self.measurement is None else self.measurement.to_dict(),
+            **({} if self.sigma_ms is None else {"sigma_ms": self.sigma_ms}),
             "blocks": {key: cost.to_dict() for key, cost in self.blocks.items()},
             "networks": [sample.to_dict() for sample in self.networks],
         }
@@ -205,6 +210,7 @@ class LookupTable:
             measurement=measurement,
             blocks=blocks,
             networks=samples,
+            sigma_ms=value.get("sigma_ms"),
         )
 
     @classmethod

@@ -56,6 +56,16 @@ BENCHMARKS = ("nasbench201", "nasbench101", "nasbench-macro", "hw-nas-bench")
     show_default=True,
 )
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--sigma",
+    "sigma_ms",
+    type=click.FloatRange(min=0),
+    default=None,
+    help=(
+        "Standard deviation in ms of a network's latency from the sum of its blocks, of which"
+        " searches keep a margin.  [default: unknown, no margin]"
+    ),
+)
 @click.option("--name", default=None, help="Name of the table.  [default: the file's name]")
 @click.option("-o", "--output", type=OUTPUT_FILE, default=None)
 def import_(
@@ -117,6 +127,7 @@ def _lookup_table(
     output: Path | None,
     *,
     processor: str,
+    sigma_ms: float | None,
     name: str | None,
     **conditions: Any,
 ) -> None:
@@ -138,6 +149,7 @@ def _lookup_table(
         processor=processor,
         conditions=conditions,
         command=command_line(),
+        sigma_ms=sigma_ms,
     )
     imported.table.save(path)
     least, greatest = imported.table.cost_model(space).bounds()
@@ -147,4 +159,9 @@ def _lookup_table(
         f" {imported.source}{unused}"
     )
     click.echo(f"networks take {least.value:.4g} to {greatest.value:.4g} ms")
+    if sigma_ms is None:
+        click.echo(
+            "the deviation of whole networks from these sums is unknown, so that limits on this"
+            " table keep no margin; state it by --sigma"
+        )
     click.echo(f"wrote {path}")

@@ -24,7 +24,7 @@ def latency_model(table: LookupTable, space: SearchSpace, correction: str = "rid
     """Build the latency model of a table for a space.
 
     It is corrected by the table's whole networks where they are of the same space and at least
-    `FEWEST_NETWORKS`.
+    `FEWEST_NETWORKS`. Elsewhere its deviation is the one that the importer of the table stated.
 
     Args:
         table: The lookup table.
@@ -40,7 +40,7 @@ def latency_model(table: LookupTable, space: SearchSpace, correction: str = "rid
     check_blocks(table, space)
     plain = block_sums(space, lambda block: table.blocks[block.key].latency_ms)
     if table.space != space.name or len(table.networks) < FEWEST_NETWORKS or correction == "none":
-        return CostModel(space, METRIC, plain, None, table.name, block_sum=plain)
+        return CostModel(space, METRIC, plain, table.sigma_ms, table.name, block_sum=plain)
 
     corrected, fitted = corrected_sums(table, space, plain, correction)
     return CostModel(space, METRIC, corrected, fitted.sigma, table.name, fitted, plain)

@@ -40,6 +40,7 @@ def import_table(
     processor: str,
     conditions: Mapping[str, Any],
     command: str,
+    sigma_ms: float | None = None,
 ) -> Imported:
     """Import the lookup table of a space from published rows.
 
@@ -52,6 +53,8 @@ def import_table(
         conditions: Backend, batch, precision and threads of the measurement, which the files do not
             record.
         command: The command that makes the table, which the table records.
+        sigma_ms: Standard deviation of a network's latency from the sum of its blocks. None: it is
+            unknown, and limits on the table keep no margin.
 
     Raises:
         InvalidTable: A file is broken; line and value are named.
@@ -79,6 +82,7 @@ def import_table(
         measurement=None,
         blocks={block.key: _cost(block, rows[key]) for block, key in keys.items()},
         networks=(),
+        sigma_ms=sigma_ms,
     )
     return Imported(table, source, tuple(sorted(set(rows) - set(keys.values()))))
 

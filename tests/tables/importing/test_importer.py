@@ -276,6 +276,24 @@ def test_the_command_writes_a_table_that_estimates(tiny: ChainSpace, tmp_path: P
     assert json.loads(estimate.output)["sigma_ms"] is None
 
 
+def test_a_stated_deviation_gives_limits_a_margin(tiny: ChainSpace, tmp_path: Path) -> None:
+    source, path = own_csv(tiny, tmp_path / "t.csv"), tmp_path / "phone.json"
+    plain = run(str(source), "--space", "spos-tiny", "-o", str(path))
+    without = LookupTable.read(path).cost_model(tiny)
+    stated = run(str(source), "--space", "spos-tiny", "--sigma", "0.5", "-o", str(path))
+    table = LookupTable.read(path)
+
+    assert "keep no margin; state it by --sigma" in plain.output
+    assert "margin" not in stated.output
+    codes = tiny.sample(np.random.default_rng(0), 5)
+    model = table.cost_model(tiny)
+    assert (without.sigma, model.sigma) == (None, 0.5)
+    assert model.upper(codes, 2) == pytest.approx(model.estimate(codes) + 1)
+    assert LookupTable.from_json(table.to_json()) == table
+    with pytest.raises(InvalidTable, match="sigma_ms"):
+        LookupTable.from_dict({**table.to_dict(), "sigma_ms": -1})
+
+
 def test_a_broken_file_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,x\n")
     out = tmp_path / "out.json"
