@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spaces.modules.elastic_supernet import extract
     from spaces.modules.input_choice import InputChoice
     from spaces.modules.repeat import Repeat
+    from spaces.modules.scope import MutableScope
     from spaces.modules.supernet import Supernet
     from spaces.modules.value_choice import ValueChoice
     from spaces.registry import available, get, register_space
@@ -42,6 +43,7 @@ __all__ = [
     "InputChoice",
     "LayerChoice",
     "ModelSpace",
+    "MutableScope",
     "PathfitError",
     "Plan",
     "Repeat",
@@ -74,6 +76,7 @@ __getattr__, __dir__ = exports(
         "InputChoice": ".modules.input_choice",
         "LayerChoice": ".modules.choices",
         "ModelSpace": ".user_model.space",
+        "MutableScope": ".modules.scope",
         "PathfitError": ".errors",
         "Plan": ".cells.plan",
         "Repeat": ".modules.repeat",

@@ -185,7 +185,7 @@ class ArchitectureAlgorithm(SupernetAlgorithm):
             return named(space, self.mutator.probabilities(space.choices))
 
         # Without a space every mutable is reported under its own key.
-        rows = zip(self.mutator.mutables, self.mutator.probabilities(), strict=True)
+        rows = zip(self.mutator.deciding, self.mutator.probabilities(), strict=True)
         return {
             mutable.choice.key: dict(zip(mutable.choice.candidates, row.tolist(), strict=True))
             for mutable, row in rows

@@ -142,7 +142,7 @@ class EnasMutator(SampledMutator):
 
     def __init__(self, model: nn.Module, options: EnasOptions, seed: int = 0):
         super().__init__(model, seed)
-        candidates = [len(mutable.choice.candidates) for mutable in self.mutables]
+        candidates = [len(mutable.choice.candidates) for mutable in self.deciding]
         tanh = options.tanh_constant or None
         self.controller = Controller(candidates, options.hidden, options.temperature, tanh, seed)
 
@@ -152,7 +152,7 @@ class EnasMutator(SampledMutator):
         codes = self.controller(1, self.generator).codes[0].tolist()
         return {
             mutable.choice.key: mutable.mask_of(code)
-            for mutable, code in zip(self.mutables, codes, strict=True)
+            for mutable, code in zip(self.deciding, codes, strict=True)
         }
 
     def sample_final(self) -> Masks:
@@ -164,7 +164,7 @@ class EnasMutator(SampledMutator):
             codes = self.controller(1).codes[0].tolist()
         return {
             mutable.choice.key: mutable.mask_of(code)
-            for mutable, code in zip(self.mutables, codes, strict=True)
+            for mutable, code in zip(self.deciding, codes, strict=True)
         }
 
     @torch.no_grad()

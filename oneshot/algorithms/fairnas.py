@@ -87,7 +87,7 @@ class FairMutator(SampledMutator):
     def __init__(self, model: nn.Module, seed: int = 0):
         super().__init__(model, seed)
         self.seed = seed
-        self.counts = [len(mutable.choice.candidates) for mutable in self.mutables]
+        self.counts = [len(mutable.choice.candidates) for mutable in self.deciding]
         # Update and position of the path that `sample_search` returns next.
         self._step = 0
         self._next = 0
@@ -107,7 +107,7 @@ class FairMutator(SampledMutator):
         )
         return {
             mutable.choice.key: mutable.mask_of(code)
-            for mutable, code in zip(self.mutables, codes, strict=True)
+            for mutable, code in zip(self.deciding, codes, strict=True)
         }
 
 

@@ -38,14 +38,14 @@ class SampledMutator(Mutator):
 
     def run(self, codes: Sequence[int]) -> None:
         """Activate the architecture of these codes, one per key in the order of `mutables`."""
-        pairs = zip(self.mutables, codes, strict=True)
+        pairs = zip(self.deciding, codes, strict=True)
         self.take({mutable.choice.key: mutable.mask_of(int(code)) for mutable, code in pairs})
 
     def settle(self, codes: Sequence[int]) -> None:
         """Store an architecture as the final one; its codes are in the order of `mutables`."""
         self.final = {
             mutable.choice.key: int(code)
-            for mutable, code in zip(self.mutables, codes, strict=True)
+            for mutable, code in zip(self.deciding, codes, strict=True)
         }
 
     def distributions(self) -> list[Tensor]:
@@ -54,7 +54,7 @@ class SampledMutator(Mutator):
         They are uniform until an architecture is final; then they are 0 and 1.
         """
         distributions = []
-        for mutable in self.mutables:
+        for mutable in self.deciding:
             count = len(mutable.choice.candidates)
             if self.final is None:
                 distributions.append(torch.full((count,), 1 / count))

@@ -57,7 +57,7 @@ class ArchitectureMutator(Mutator):
 
         # A list rather than a dict: keys may contain dots, which parameter names must not.
         self.logits = nn.ParameterList()
-        for mutable in self.mutables:
+        for mutable in self.deciding:
             logits = torch.zeros(len(mutable.choice.candidates))
             if init_type == "normal":
                 logits.normal_(0.0, init_ratio, generator=self.generator)
@@ -71,7 +71,7 @@ class ArchitectureMutator(Mutator):
     @property
     def alpha(self) -> dict[str, nn.Parameter]:
         """Logits [candidates] of each key."""
-        return dict(zip(self.groups, self.logits, strict=True))
+        return self.choice_names.internal(dict(zip(self.groups, self.logits, strict=True)))
 
     def arch_parameters(self) -> list[nn.Parameter]:
         """Return the logits of all keys."""

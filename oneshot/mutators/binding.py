@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from oneshot.errors import InvalidOption
+from oneshot.mutators.names import ByName, ChoiceNames
 from spaces.modules.choices import LayerChoice
 from spaces.modules.input_choice import InputChoice
 from spaces.modules.mutable import Mutable, assign_keys
+from spaces.modules.scope import MutableScope
 from spaces.user_model.supernet import ModelSupernet
 
 
@@ -62,14 +64,20 @@ class BaseMutator(nn.Module):
         self.__dict__["model"] = model
 
         # Mutables with equal keys form a group, which is decided as one choice.
-        self.groups: dict[str, list[Mutable]] = {}
+        groups: dict[str, list[Mutable]] = {}
         for mutable in assign_keys(bare(model)):
-            self.groups.setdefault(mutable.choice.key, []).append(mutable)
-        if not self.groups:
+            groups.setdefault(mutable.choice.key, []).append(mutable)
+        if not groups:
             raise InvalidOption(
                 f"model: {type(model).__name__} has no LayerChoice, InputChoice, ValueChoice or"
                 " Repeat"
             )
+
+        self.choice_names = ChoiceNames(groups)
+        self.groups = ByName(groups, self.choice_names.aliases)
+        self._scopes = [
+            module for module in bare(model).modules() if isinstance(module, MutableScope)
+        ]
 
         # Check all mutables before the first one is bound, so that an error changes nothing.
         for mutable in self._all:
@@ -83,7 +91,23 @@ class BaseMutator(nn.Module):
         self.bind()
 
     @property
-    def mutables(self) -> list[Mutable]:
+    def mutables(self) -> list[Mutable | MutableScope]:
+        """Scopes, and the first mutable of each key, in module order."""
+        first = {id(mutable) for mutable in self.deciding}
+        return [
+            module
+            for module in self.undedup_mutables
+            if isinstance(module, MutableScope) or id(module) in first
+        ]
+
+    @property
+    def undedup_mutables(self) -> list[Mutable | MutableScope]:
+        """Scopes and all mutables, in module order."""
+        modules = bare(self.__dict__["model"]).modules()
+        return [module for module in modules if isinstance(module, Mutable | MutableScope)]
+
+    @property
+    def deciding(self) -> list[Mutable]:
         """First mutable of each key, in module order; `groups` has all mutables of a key."""
         return [mutables[0] for mutables in self.groups.values()]
 
@@ -91,15 +115,19 @@ class BaseMutator(nn.Module):
     def _all(self) -> Iterator[Mutable]:
         return (mutable for mutables in self.groups.values() for mutable in mutables)
 
+    @property
+    def _bound(self) -> list[Mutable | MutableScope]:
+        return [*self._all, *self._scopes]
+
     def bind(self) -> None:
         """Take over the forward pass of the model's choices, as the constructor does."""
-        for mutable in self._all:
-            mutable.bind(self)
+        for module in self._bound:
+            module.bind(self)
 
     def unbind(self) -> None:
         """Release the model's choices for other mutators or for `activate`."""
-        for mutable in self._all:
-            mutable.bind(None)
+        for module in self._bound:
+            module.bind(None)
 
     def __getstate__(self) -> dict[str, Any]:
         # Generators travel as bytes: the shared memory of a state tensor could be released before
@@ -119,6 +147,12 @@ class BaseMutator(nn.Module):
     def forward(self, *inputs: Any) -> NoReturn:
         """Raise NotImplementedError: call the model rather than its mutator."""
         raise NotImplementedError("a mutator is not called; call its model")
+
+    def enter_mutable_scope(self, mutable_scope: MutableScope) -> None:
+        """Prepare the forward pass of a scope; does nothing unless overridden."""
+
+    def exit_mutable_scope(self, mutable_scope: MutableScope) -> None:
+        """Complete the forward pass of a scope; does nothing unless overridden."""
 
     def on_forward_layer_choice(
         self, mutable: LayerChoice, *inputs: Any, **options: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ class Mutator(BaseMutator):
 
     def __init__(self, model: nn.Module):
         super().__init__(model)
-        self.masks: Masks = {}
+        self.masks: Masks = self.choice_names.internal({})
 
     def sample_search(self) -> Masks:
         """Return masks for all keys that the model runs next."""
@@ -54,11 +55,12 @@ class Mutator(BaseMutator):
         """Let the model run with the given masks.
 
         Args:
-            masks: Mask of each key.
+            masks: Mask of each choice, by any name of the choice.
 
         Raises:
             InvalidOption: A key is missing, or a mask has the wrong shape.
         """
+        masks = self.choice_names.internal(masks)
         for key, (mutable, *_) in self.groups.items():
             if key not in masks:
                 raise InvalidOption(f"{type(self).__name__}: the sample has no mask for {key!r}")
@@ -72,10 +74,18 @@ class Mutator(BaseMutator):
         # Only now, so that an invalid sample leaves the previous decision in force.
         self.masks = masks
 
-    def export(self) -> dict[str, list[bool] | list[float]]:
-        """Return the final architecture for `json.dump` as NNI writes it: key -> mask."""
+    def export(self) -> Masks:
+        """Return the final architecture: key -> mask, found by every name of the choice."""
         with torch.no_grad():
-            return {key: mask.tolist() for key, mask in self.sample_final().items()}
+            return self.choice_names.external(self.choice_names.internal(self.sample_final()))
+
+    def export_json(self) -> str:
+        """Return the final architecture as NNI 1.9 writes it: JSON text of key -> list of the mask.
+
+        `FixedArchitecture` and `oneshot.nni.apply_fixed_architecture` read it.
+        """
+        architecture = {key: mask.tolist() for key, mask in self.export().items()}
+        return json.dumps(architecture, indent=2, sort_keys=True) + "\n"
 
     def codes(self) -> dict[str, int]:
         """Return the final architecture: key -> code of its candidate.
@@ -84,7 +94,7 @@ class Mutator(BaseMutator):
             InvalidOption: A mask gives weight to more than one candidate.
         """
         with torch.no_grad():
-            masks = self.sample_final()
+            masks = self.choice_names.internal(self.sample_final())
         return {key: code_of(mutables[0], masks[key]) for key, mutables in self.groups.items()}
 
     def decided(self) -> dict[str, str]:
@@ -187,7 +197,8 @@ class FixedArchitecture(Mutator):
 
     Args:
         model: Model whose choices are bound; see `BaseMutator`.
-        architecture: Mask (in the form of `export`), code or candidate name of each key.
+        architecture: Mask (in the form of `export`), code or candidate name of each choice, by
+            any name of the choice; of an InputChoice also a list of the selected inputs' indices.
         strict: Whether keys that the model does not have are an error.
 
     Raises:
@@ -196,6 +207,7 @@ class FixedArchitecture(Mutator):
 
     def __init__(self, model: nn.Module, architecture: Mapping[str, Any], strict: bool = True):
         super().__init__(model)
+        architecture = self.choice_names.internal(architecture)
         try:
             unknown = [key for key in architecture if key not in self.groups]
             if strict and unknown:
@@ -228,6 +240,15 @@ class FixedArchitecture(Mutator):
             and 0 <= value < len(mutable.choice.candidates)
         ):
             return mutable.mask_of(value)
+
+        # NNI's rule: integers are indices, except where they can only be a mask.
+        if (
+            isinstance(mutable, InputChoice)
+            and isinstance(value, list | tuple)
+            and all(type(item) is int for item in value)
+            and len(value) != size(mutable)
+        ):
+            return mutable.mask_of(mutable.choice.code_of(value))
 
         # A value of any other type becomes an empty mask, which the check of the shape reports.
         mask = (

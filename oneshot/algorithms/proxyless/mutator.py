@@ -112,7 +112,7 @@ class ProxylessMutator(ArchitectureMutator):
             InvalidOption: The model has a ValueChoice, which has no paths.
         """
         value_choice = next(
-            (mutable for mutable in self.mutables if isinstance(mutable, ValueChoice)), None
+            (mutable for mutable in self.deciding if isinstance(mutable, ValueChoice)), None
         )
         if value_choice is not None:
             raise InvalidOption(

@@ -94,7 +94,7 @@ def test_an_interrupted_search_ends_as_an_unbroken_one(
 def test_the_export_is_json_that_runs(name: str, searches: Any, tmp_path: Path) -> None:
     search = searches.algorithm(name, recipe=Recipe(epochs=1, batch_size=64, learning_rate=0.1))
     searches.train(search, tmp_path)
-    exported = json.loads(json.dumps(search.mutator.export()))
+    exported = json.loads(search.mutator.export_json())
     chosen = search.mutator.decided()
     search.mutator.unbind()
     fixed = FixedArchitecture(search.model, exported)
