@@ -12,6 +12,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from spaces.errors import InvalidFile
 
@@ -151,13 +152,28 @@ def is_compressed(path: str | Path) -> bool:
         return file.read(len(_GZIP)) == _GZIP
 
 
+def read_unpacked(file: IO[bytes], most: int) -> bytes:
+    """Read a compressed file to its end.
+
+    Args:
+        file: File that unpacks as it is read, such as a `gzip.GzipFile`.
+        most: Most bytes that it may unpack to: a small file could unpack to terabytes.
+
+    Raises:
+        OSError: It unpacks to more bytes.
+    """
+    unpacked = bytearray()
+    # In pieces, because a single read of so many bytes would allocate them at once.
+    while piece := file.read(1 << 20):
+        unpacked += piece
+        if len(unpacked) > most:
+            raise OSError(f"it unpacks to more than {most} bytes")
+    return bytes(unpacked)
+
+
 def _unpack(content: bytes) -> bytes:
     with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-        unpacked = file.read(MOST_UNPACKED + 1)
-    # A small file may unpack to terabytes.
-    if len(unpacked) > MOST_UNPACKED:
-        raise gzip.BadGzipFile(f"it unpacks to more than {MOST_UNPACKED} bytes")
-    return unpacked
+        return read_unpacked(file, MOST_UNPACKED)
 
 
 def _reason(error: Exception) -> str:
@@ -165,7 +181,7 @@ def _reason(error: Exception) -> str:
         return "not UTF-8 text"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return f"its compression is damaged: {error}"
+    return f"it cannot be unpacked: {error}"
 
 
 def _universal_newlines(text: str) -> str:

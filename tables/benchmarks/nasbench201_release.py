@@ -6,6 +6,7 @@ The release is one `.pth` for all cells, `{"meta_archs": [string, ...], "arch2in
 has `arch_str`, `dataset_seed` (data -> seeds) and `all_results`, (data, seed) -> results with
 `epochs`, `eval_acc1es` (percent, by "set@epoch"), `eval_losses`, `train_times` (s per epoch) and
 `latency` (seconds for 256 images on a GTX 1080 Ti). Values are means over seeds, of the last epoch.
+NATS-Bench has the same cells and trainings in files of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from spaces.progress import Progress, silent
 from tables.benchmarks.errors import InvalidBenchmark
 from tables.benchmarks.nasbench201 import FULL, SHORT, SPACE, codes_of_strings
+from tables.benchmarks.nats_bench import is_nats_bench, read_cells
 from tables.benchmarks.records import Column, Records
 
 # The release's trainings -> their epochs.
@@ -44,10 +46,10 @@ _LATENCY: Column = ("latency_ms@1080ti_256", None)
 
 
 def read_release(path: Path, progress: Progress = silent) -> Records:
-    """Read the cells of the release.
+    """Read the cells of the release, or those of NATS-Bench.
 
     Args:
-        path: The one `.pth`, or the folder of one `.pth` per cell.
+        path: The one `.pth` or `.pickle.pbz2`, or the folder of one such file per cell.
         progress: Called with the fraction of cells that have been read.
 
     Raises:
@@ -56,7 +58,7 @@ def read_release(path: Path, progress: Progress = silent) -> Records:
     """
     strings: list[str] = []
     rows: list[dict[Column, float]] = []
-    for index, total, source, info in _folder(path) if path.is_dir() else _file(path):
+    for index, total, source, info in _cells(path):
         row: dict[Column, float] = {}
         try:
             for training, epochs in _TRAININGS.items():
@@ -74,6 +76,13 @@ def read_release(path: Path, progress: Progress = silent) -> Records:
         key: np.array([row.get(key, np.nan) for row in rows], dtype=np.float64) for key in keys
     }
     return Records(SPACE, codes_of_strings(strings, path), columns)
+
+
+def _cells(path: Path) -> Iterator[tuple[int, int, Path, Any]]:
+    """Yield each cell's position, the number of cells, its file and its content."""
+    if is_nats_bench(path):
+        return read_cells(path)
+    return _folder(path) if path.is_dir() else _file(path)
 
 
 def _file(path: Path) -> Iterator[tuple[int, int, Path, Any]]:

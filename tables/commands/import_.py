@@ -83,10 +83,10 @@ def import_(
     users. A header may name the columns in another order, std_ms in place of iqr_ms, and the units
     s, us or ns. Files may be compressed by gzip.
 
-    Benchmarks are read from their projects' files: NAS-Bench-201-v1_1-096897.pth or a folder of one
-    .pth a cell (nasbench201), nasbench_full.tfrecord (nasbench101), nas-bench-macro_cifar10.json
-    (nasbench-macro) and HW-NAS-Bench-v1_0.pickle (hw-nas-bench, which adds latencies and energies
-    to nasbench201).
+    Benchmarks are read from their projects' files: NAS-Bench-201-v1_1-096897.pth, a folder of one
+    .pth a cell, or NATS-Bench's folder of one .pickle.pbz2 a cell (nasbench201);
+    nasbench_full.tfrecord (nasbench101); nas-bench-macro_cifar10.json (nasbench-macro); and
+    HW-NAS-Bench-v1_0.pickle (hw-nas-bench, which adds latencies and energies to nasbench201).
     """
     if (space_name is None) == (benchmark is None):
         raise click.UsageError(
