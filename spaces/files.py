@@ -12,7 +12,6 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from spaces.errors import InvalidFile
 
@@ -143,6 +142,17 @@ def text_suffix(path: str | Path) -> str:
     return Path(path.stem if path.suffix.lower() == ".gz" else path).suffix.lower()
 
 
+def text_stem(path: str | Path) -> str:
+    """Return the name of a text file without `text_suffix` and that of its compression.
+
+    Example:
+        >>> text_stem("phones/latencies.csv.gz")
+        'latencies'
+    """
+    path = Path(path)
+    return Path(path.stem if path.suffix.lower() == ".gz" else path).stem
+
+
 def is_compressed(path: str | Path) -> bool:
     """Return whether a file is compressed by gzip; of a new file its name decides."""
     path = Path(path)
@@ -152,7 +162,7 @@ def is_compressed(path: str | Path) -> bool:
         return file.read(len(_GZIP)) == _GZIP
 
 
-def read_unpacked(file: IO[bytes], most: int) -> bytes:
+def read_unpacked(file: io.BufferedIOBase, most: int) -> bytes:
     """Read a compressed file to its end.
 
     Args:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from spaces.errors import UnknownName
+from spaces.files import text_suffix
 from tables.errors import InvalidTable
 from tables.lookup_table import LookupTable
 
@@ -48,7 +49,7 @@ def load(name: str | Path, extra: tuple[Path, ...] = ()) -> LookupTable:
 
     Args:
         name: Name of a table (a file's name without `.json` in one of `folders()`), or a path that
-            ends in `.json`.
+            ends in `.json` or `.json.gz`.
         extra: Folders to search before `folders()`.
 
     Raises:
@@ -61,7 +62,7 @@ def load(name: str | Path, extra: tuple[Path, ...] = ()) -> LookupTable:
         'spos'
     """
     text = str(name)
-    if text.endswith(".json") or os.sep in text:
+    if text_suffix(text) == ".json" or os.sep in text:
         if not Path(text).is_file():
             raise InvalidTable(f"there is no table at {text}")
         return LookupTable.read(text)

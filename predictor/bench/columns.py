@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,19 +15,20 @@ from predictor.errors import MissingAuxiliary
 if TYPE_CHECKING:
     from tables.benchmarks.oracle import Benchmark
 
-_SUFFIX = ".jsonl"
+# Greedy, so that a folder whose name has a suffix too belongs to the path.
+_FILE = re.compile(r"(?P<path>.*\.jsonl(?:\.gz)?)(?::(?P<metric>.*))?")
 
 
 def parse_file_column(text: str) -> tuple[Path, str] | None:
-    """Parse `FILE.jsonl` or `FILE.jsonl:NAME`.
+    """Parse `FILE.jsonl` or `FILE.jsonl:NAME`, where the file may be compressed (`.jsonl.gz`).
 
     Returns:
         The file and the name of the metric, empty for all metrics; None for any other text.
     """
-    stem, suffix, name = text.rpartition(_SUFFIX)
-    if not suffix or (name and not name.startswith(":")):
+    match = _FILE.fullmatch(text)
+    if match is None:
         return None
-    return Path(stem + suffix), name.removeprefix(":")
+    return Path(match["path"]), match["metric"] or ""
 
 
 def columns(benchmark: Benchmark, auxiliary: Sequence[str]) -> dict[str, NDArray[np.float64]]:

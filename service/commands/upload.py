@@ -9,6 +9,7 @@ import click
 
 from service.commands.connection import with_client
 from spaces.console.group import example
+from spaces.files import text_stem, text_suffix
 
 if TYPE_CHECKING:
     from service.client import Client, Uploaded
@@ -32,7 +33,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Name of the upload, for one file.  [default: the table's or the file's name]",
 )
 def upload(client: Client, files: tuple[Path, ...], name: str | None) -> None:
-    """Upload lookup tables (.json) and evaluations (.jsonl) to a service.
+    """Upload lookup tables (.json) and evaluations (.jsonl) to a service, compressed (.gz) or not.
 
     Requests may name them at once. Other content under the same name becomes a new version, which
     later jobs use.
@@ -47,6 +48,6 @@ def upload(client: Client, files: tuple[Path, ...], name: str | None) -> None:
 
 
 def _upload(client: Client, path: Path, name: str | None) -> Uploaded:
-    if path.suffix == ".jsonl":
-        return client.upload_evaluations(name or path.stem, path)
+    if text_suffix(path) == ".jsonl":
+        return client.upload_evaluations(name or text_stem(path), path)
     return client.upload_table(path, name)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from spaces.files import text_suffix
 from spaces.plugins import Registry
 from tables.benchmarks import compact
 from tables.benchmarks.entries import HARDWARE, HARDWARE_ENTRY, Entry
@@ -152,7 +153,7 @@ def _reader_of(name: str, entry: Entry, path: Path) -> Callable[[Path], Records]
     if path.suffix == ".npz":
         return _compact_reader(name)
     targets = [
-        target for pattern, target in entry.readable if path.suffixes == Path(pattern).suffixes
+        target for pattern, target in entry.readable if text_suffix(path) == text_suffix(pattern)
     ]
     if not targets:
         raise InvalidBenchmark(

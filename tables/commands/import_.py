@@ -131,7 +131,7 @@ def _lookup_table(
     name: str | None,
     **conditions: Any,
 ) -> None:
-    from spaces.files import check_writable_file
+    from spaces.files import check_writable_file, text_stem
     from spaces.registry import get
     from tables.importing.importer import import_table
     from tables.store import DEFAULT_FOLDER
@@ -139,7 +139,7 @@ def _lookup_table(
     folders = [path for path in files if path.is_dir()]
     if folders:
         raise click.UsageError(f"{folders[0]} is a folder; a lookup table is imported from files")
-    path = output or DEFAULT_FOLDER / f"{files[0].stem}.json"
+    path = output or DEFAULT_FOLDER / f"{text_stem(files[0])}.json"
     check_writable_file(path)
     space = get(space_name)
     imported = import_table(

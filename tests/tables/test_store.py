@@ -67,6 +67,14 @@ def test_paths_are_read_as_they_are(made: Path) -> None:
     assert tables.load("two/a.json").command == "two"
 
 
+def test_a_compressed_table_is_loaded_by_its_path(
+    tmp_path: Path, table: LookupTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table.save("t.json.gz")
+    assert tables.load("t.json.gz") == table
+
+
 @pytest.mark.parametrize("name", ["no.json", "two/a", "folder/"])
 def test_missing_paths_are_named(made: Path, name: str) -> None:
     with pytest.raises(InvalidTable) as caught:

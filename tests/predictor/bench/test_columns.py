@@ -53,6 +53,8 @@ def test_what_names_a_file() -> None:
         "naswot",
     )
     assert parse_file_column("a.jsonlines") is None
+    assert parse_file_column("a/b.jsonl.gz") == (Path("a/b.jsonl.gz"), "")
+    assert parse_file_column("a/b.jsonl.gz:naswot") == (Path("a/b.jsonl.gz"), "naswot")
 
 
 def test_columns_follow_the_architectures_of_the_benchmark(

@@ -8,6 +8,7 @@ import pytest
 
 import tables
 from spaces.errors import UnknownName
+from spaces.files import write_text
 from tables.benchmarks import available
 from tables.benchmarks.errors import InvalidBenchmark, MissingBenchmark
 from tables.benchmarks.importing import import_benchmark
@@ -58,6 +59,12 @@ def test_places_come_in_their_order(alone: Path, monkeypatch: pytest.MonkeyPatch
     assert value(alone / "given" / MACRO) == pytest.approx(90.0)
     assert tables.benchmark("nasbench-macro").source == str(alone / "first" / MACRO)
     assert find("nasbench-macro") == alone / "first" / MACRO
+
+
+@pytest.mark.parametrize("name", ["macro.v2.json", "macro.JSON", "macro.json.gz"])
+def test_a_named_file_is_read_by_its_suffix(alone: Path, name: str) -> None:
+    write_text(alone / name, macro(50.0))
+    assert value(alone / name) == pytest.approx(50.0)
 
 
 def test_a_compact_file_comes_before_what_it_was_made_of(alone: Path) -> None:
