@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from oneshot.errors import InvalidOption
 from oneshot.nni.tuner import StrategyTuner
 from oneshot.search.constraint import Constraint
 from spaces.space import SearchSpace
+
+# Methods of NNI's class whose work the strategy does here.
+_INTERNAL_STEPS = (
+    "_next_round",
+    "_random_candidate",
+    "_add_to_evaluate_queue",
+    "_get_random_population",
+    "_get_crossover",
+    "_get_mutation",
+    "_get_architecture_repr",
+    "_select_top_candidates",
+    "_hashcode",
+)
 
 
 class SPOSEvolution(StrategyTuner):
@@ -28,10 +42,25 @@ class SPOSEvolution(StrategyTuner):
         constraints: Constraints that all architectures satisfy, as in `StrategyTuner`.
         seed: Seed of all random numbers.
         folder: Folder of the survivors, as in `StrategyTuner`; None to write none.
+        checkpoint: File of the tuner's state, as in `StrategyTuner`.
 
     Raises:
         InvalidOption: `num_population` is less than `num_select`, or a number is not positive.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse to override NNI's internal steps, which this tuner does not have.
+
+        Raises:
+            InvalidOption: The subclass overrides one of them.
+        """
+        super().__init_subclass__(**options)
+        for name in _INTERNAL_STEPS:
+            if name in cls.__dict__:
+                raise InvalidOption(
+                    f"{cls.__name__}: overriding {name} has no effect in Pathfit; override"
+                    " _is_legal or export_results, or register a strategy of your own"
+                )
 
     def __init__(
         self,
@@ -46,6 +75,7 @@ class SPOSEvolution(StrategyTuner):
         constraints: Sequence[Constraint] = (),
         seed: int = 0,
         folder: str | Path | None = "checkpoints",
+        checkpoint: str | Path | None = None,
     ):
         if num_population < num_select:
             raise InvalidOption(
@@ -68,4 +98,5 @@ class SPOSEvolution(StrategyTuner):
             seed=seed,
             folder=folder,
             keep=num_select,
+            checkpoint=checkpoint,
         )

@@ -74,6 +74,12 @@ class Strategy(ABC):
     def tell(self, codes: Codes, scores: NDArray[np.float64]) -> None:
         """Learn the scores [n] of the codes that `ask` returned; greater is better."""
 
+    def learn(self, codes: Codes, scores: NDArray[np.float64]) -> None:  # noqa: B027 (optional)
+        """Learn the scores [n] of known codes that `ask` did not return; greater is better.
+
+        By default they are only not proposed again.
+        """
+
     @property
     def empty(self) -> Codes:
         """Codes without rows, [0, choices]."""

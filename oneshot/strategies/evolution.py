@@ -96,6 +96,10 @@ class Evolution(Strategy):
         self.best = candidates[order]
         self.best_scores = candidate_scores[order]
 
+    def learn(self, codes: Codes, scores: NDArray[np.float64]) -> None:
+        """Let known architectures become parents."""
+        self.tell(codes, scores)
+
     def _cross(self) -> Codes:
         size = (2, _SURPLUS * self.population_size)
         mothers, fathers = self.rng.integers(len(self.best), size=size)

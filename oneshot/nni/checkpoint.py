@@ -1,0 +1,51 @@
+"""Checkpoints of a tuner: the results so far, from which the strategy's state is rebuilt.
+
+A strategy is determined by its seed and by the results that it was told. Repeating them therefore
+restores its exact state, whatever the strategy is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oneshot.errors import InvalidRun
+from spaces.files import write_text
+
+FILE = "pathfit_tuner.json"
+"""Name of the checkpoint in NNI's folder of checkpoints."""
+
+
+@dataclass
+class TunerState:
+    """What a tuner has received, in order.
+
+    Args:
+        settings: Strategy, options, seed and choices, which must be equal on resuming.
+        events: `{"results": [score or None]}` for each completed batch, and `{"codes": [[code]],
+            "scores": [score]}` for imported results.
+        results: Scores of the present batch; None for an architecture without one.
+    """
+
+    settings: dict[str, Any]
+    events: list[dict[str, Any]] = field(default_factory=list)
+    results: list[float | None] = field(default_factory=list)
+
+    def write(self, path: Path) -> None:
+        """Write the state to a JSON file."""
+        write_text(path, json.dumps(asdict(self)) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> TunerState:
+        """Read the state from a JSON file.
+
+        Raises:
+            InvalidRun: The file is no checkpoint of a tuner.
+        """
+        try:
+            value = json.loads(path.read_text())
+            return cls(dict(value["settings"]), list(value["events"]), list(value["results"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InvalidRun(f"{path}: is no checkpoint of a tuner: {error}") from error
