@@ -13,6 +13,10 @@ class TooFewArchitectures(PathfitError):
     """There are fewer architectures than a fit or an evaluation needs."""
 
 
+class InsufficientMemory(PathfitError):
+    """A fit needs more memory than is available; the message names both and the alternatives."""
+
+
 class InvalidValues(PathfitError, ValueError):
     """Values or predictions are unusable; the message names the faulty one."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from predictor.errors import InsufficientMemory
 from predictor.features.groups import COUNTS
 from predictor.gaussian.kernel import covariance, group_distances, initial_parameters
+from spaces.memory import available_bytes
 
 # Added to the diagonal, for the Cholesky decomposition.
 _JITTER = 1e-5
@@ -24,6 +27,10 @@ _LEARNING_RATE = 0.06
 _PENALTY = {"lengths": 0.05, "amplitudes": 0.05, "weights": 1.5, "together": 0.05, "noise": 0.05}
 # Architectures predicted at once.
 _CHUNK = 4096
+# Matrices [n, n] in memory at once in a step of the fit: for each group its distances, and what the
+# gradient needs of its kernel; beyond these, the sum over groups, its factor, inverse and gradient.
+_MATRICES_PER_GROUP = 3
+_MATRICES = 10
 
 
 class ExactProcess:
@@ -34,6 +41,9 @@ class ExactProcess:
         targets: Targets of mean 0 and a deviation of about 1, [n].
         progress: Called with the fraction of the fit that is done.
         parameters: Logarithms of the kernel's parameters. None: they are fitted.
+
+    Raises:
+        InsufficientMemory: The fit would not fit into the available memory.
     """
 
     def __init__(
@@ -74,7 +84,12 @@ class ExactProcess:
         return torch.tensor(minima).double().repeat_interleave(sizes)
 
     def _fit(self, progress: Callable[[float], object]) -> dict[str, Tensor]:
-        """Return the parameters of the greatest penalised likelihood, found by Adam."""
+        """Return the parameters of the greatest penalised likelihood, found by Adam.
+
+        Raises:
+            InsufficientMemory: The matrices of a step would not fit into the available memory.
+        """
+        self._check_memory()
         initial = initial_parameters(self.sizes or [1])
         parameters = {name: value.clone().requires_grad_() for name, value in initial.items()}
         # Computed once, since they do not depend on the parameters.
@@ -99,6 +114,24 @@ class ExactProcess:
             optimizer.step()
             progress((step + 1) / _STEPS)
         return {name: value.detach() for name, value in parameters.items()}
+
+    def _check_memory(self) -> None:
+        # Before the first step: afterwards torch's allocator fails, or the system ends the process.
+        available = available_bytes()
+        if available is None:
+            return
+
+        count = len(self.inputs)
+        num_matrices = _MATRICES_PER_GROUP * len(self.sizes) + _MATRICES
+        bytes_per_pair = num_matrices * self.inputs.element_size()
+        needed = bytes_per_pair * count**2
+        if needed > available:
+            most = math.isqrt(available // bytes_per_pair)
+            raise InsufficientMemory(
+                f"a Gaussian process on {count} architectures needs about {needed / 1e9:.1f} GB of"
+                f" memory, of which {available / 1e9:.1f} GB are available; train on at most"
+                f" {most}, or take another predictor, such as gates or forest"
+            )
 
     def _matrix(self, distances: Sequence[Tensor], parameters: Mapping[str, Tensor]) -> Tensor:
         """Return the covariance [n, n] of the targets, noise included."""
