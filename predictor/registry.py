@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from predictor.encoders.registry import ENCODERS
 from predictor.errors import InvalidPredictor
 from spaces.errors import PathfitError, UnknownName
-from spaces.plugins import Registry
-from spaces.registry import get
+from spaces.plugins import BUILT_IN, Registry
+from spaces.registry import SPACES, get
 
 if TYPE_CHECKING:
     from predictor.base import Predictor
@@ -153,7 +153,44 @@ def load(path: str | Path) -> Predictor:
         fault = str(error).partition("\n")[0]
         if isinstance(error, KeyError):
             fault = f"the key {error} is missing"
+        if isinstance(error, UnknownName):
+            fault += _missing_plugin(error, config.get("origins"))
         raise InvalidPredictor(f"{path}: {fault}") from error
+
+
+def origins_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return which plug-ins register the space and the kinds that a predictor's config names.
+
+    Args:
+        config: Config of the predictor's file.
+
+    Returns:
+        Kind of entry -> origin, such as {"space": "file /home/me/my_space.py"}; entries of Pathfit
+        are left out.
+    """
+    space = str(config.get("space", "")).partition("(")[0]
+    entries = [
+        (SPACES, space),
+        (PREDICTORS, config.get("kind")),
+        (ENCODERS, config.get("encoder")),
+    ]
+    origins = {
+        registry.kind: registry.origin(name) for registry, name in entries if name in registry
+    }
+    return {kind: origin for kind, origin in origins.items() if origin != BUILT_IN}
+
+
+def _missing_plugin(error: UnknownName, origins: object) -> str:
+    """Return which plug-in registers the unknown name of a predictor's file, as a clause."""
+    origin = origins.get(error.kind) if isinstance(origins, dict) else None
+    # Files from before the origins were recorded, and names of another Pathfit, have none.
+    if origin is None:
+        return "; if a plug-in registers it, name its file by --plugin"
+    sort, _, name = str(origin).partition(" ")
+    if sort == "file":
+        return f"; it is registered by a plug-in: add --plugin {name}"
+    action = "install it" if sort == "distribution" else "import it first"
+    return f"; it is registered by the {origin}: {action}"
 
 
 def _class(kind: str) -> type[Predictor]:

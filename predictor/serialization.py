@@ -24,9 +24,15 @@ def write(path: str | Path, config: Mapping[str, Any], tensors: Mapping[str, Any
     """
     from safetensors.torch import save
 
+    # Imported on demand: the registry imports this module.
+    from predictor.registry import origins_of
     from spaces import __version__
 
-    text = json.dumps({"format": FORMAT, "version": VERSION, "pathfit": __version__, **config})
+    header = {"format": FORMAT, "version": VERSION, "pathfit": __version__, **config}
+    origins = origins_of(config)
+    if origins:
+        header["origins"] = origins
+    text = json.dumps(header)
     with replacing(path) as temporary:
         temporary.write_bytes(save(dict(tensors), metadata={"pathfit": text}))
 
