@@ -15,14 +15,10 @@ from numpy.typing import NDArray
 from predictor.base import Predictor
 from predictor.encoders.registry import ENCODERS
 from predictor.ensemble.predictor import GraphPredictor
-from predictor.errors import TooFewArchitectures
+from predictor.evaluated import EvaluatedArchitectures
 from predictor.metrics import ranking_figures
 from predictor.registry import make
 from spaces.registry import get
-from spaces.space import Codes, SearchSpace
-from tables.evaluation import read, scores
-
-_FEWEST_TO_TEST = 5
 
 
 class ProgressBar(Protocol):
@@ -34,47 +30,6 @@ class ProgressBar(Protocol):
 
 OpenProgress: TypeAlias = Callable[[str], AbstractContextManager[ProgressBar]]
 """Opens a progress bar with a title, such as `spaces.console.progress.Bar`."""
-
-
-@dataclass(frozen=True)
-class EvaluatedArchitectures:
-    """The architectures of a file of evaluations with the values to predict.
-
-    Args:
-        path: The file of evaluations, JSON lines.
-        space: The space of the architectures.
-        metric: Name of the metric.
-        codes: Codes of the architectures, [n, choices].
-        values: Scores by the metric, [n]; greater is better.
-    """
-
-    path: Path
-    space: SearchSpace
-    metric: str
-    codes: Codes
-    values: NDArray[np.float64]
-
-    @classmethod
-    def from_file(cls, path: Path, space: SearchSpace, metric: str) -> EvaluatedArchitectures:
-        """Read a file of evaluations of `space`; raises InvalidEvaluation."""
-        evaluations = read(path, space.name)
-        values = np.array(scores(evaluations, metric))
-        codes = space.encode([evaluation.architecture for evaluation in evaluations])
-        return cls(path, space, metric, codes, values)
-
-    def split(self, count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the rows to train on, [count], and the rows to test on, both ascending.
-
-        Raises:
-            TooFewArchitectures: Fewer than 5 rows remain to test on.
-        """
-        if len(self.codes) - count < _FEWEST_TO_TEST:
-            raise TooFewArchitectures(
-                f"{self.path} has {len(self.codes)} evaluations; training on {count} leaves fewer"
-                f" than {_FEWEST_TO_TEST} to test on"
-            )
-        order = np.random.default_rng(seed).permutation(len(self.codes))
-        return np.sort(order[:count]), np.sort(order[count:])
 
 
 @dataclass(frozen=True)
@@ -119,7 +74,7 @@ class PredictorTraining:
         open_progress: Opens the progress bar of a fit.
 
     Raises:
-        TooFewArchitectures: Fewer than 5 evaluations remain to test on.
+        TooFewArchitectures: Fewer than 5 networks remain to test on.
     """
 
     def __init__(
@@ -128,9 +83,9 @@ class PredictorTraining:
         self.settings = settings
         self.output = output
         self.data = EvaluatedArchitectures.from_file(data, get(settings.space), settings.metric)
-        total = len(self.data.codes)
-        self.count = settings.count or int(settings.fraction * total)
-        self.train_rows, self.test_rows = self.data.split(self.count, settings.seed)
+        count = settings.count or int(settings.fraction * len(self.data.codes))
+        self.train_rows, self.test_rows = self.data.split(count, settings.seed)
+        self.count = len(self.train_rows)
         self.figures: dict[str, dict[str, float | None]] = {}
         """Kind of predictor -> figures on the test rows, and the seconds of fit and test."""
 

@@ -141,14 +141,23 @@ def values(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
     """Return one metric of every evaluation, in its unit.
 
     Raises:
-        UnknownName: An evaluation lacks the metric; the message lists those that it has.
+        UnknownName: No evaluation has the metric; the message lists the metrics that they have.
+        InvalidEvaluation: Some evaluations have the metric and others lack it.
     """
-    numbers: list[float] = []
-    for evaluation in evaluations:
-        if metric not in evaluation.metrics:
-            raise UnknownName("metric", metric, evaluation.metrics)
-        numbers.append(evaluation.metrics[metric])
-    return numbers
+    evaluations = list(evaluations)
+    lacking = [
+        index for index, evaluation in enumerate(evaluations, 1) if metric not in evaluation.metrics
+    ]
+    if lacking and len(lacking) == len(evaluations):
+        # A dictionary keeps the order of first occurrence, which a set does not.
+        names = dict.fromkeys(name for evaluation in evaluations for name in evaluation.metrics)
+        raise UnknownName("metric", metric, names)
+    if lacking:
+        raise InvalidEvaluation(
+            f"{len(lacking)} of {len(evaluations)} evaluations lack the metric {metric!r}, the"
+            f" first of them is evaluation {lacking[0]}; add it or remove them"
+        )
+    return [evaluation.metrics[metric] for evaluation in evaluations]
 
 
 def scores(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
@@ -157,7 +166,8 @@ def scores(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
     Metrics of which lower is better are negated.
 
     Raises:
-        UnknownName: The metric is unknown, or an evaluation lacks it.
+        UnknownName: The metric is unknown, or no evaluation has it.
+        InvalidEvaluation: Some evaluations have the metric and others lack it.
     """
     definition = QUALITIES.get(metric) or metric_of(metric)
     if definition is None:

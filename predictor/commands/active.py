@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from predictor.commands.options import FILE, SEED
+from predictor.commands.options import FILE, SEED, threads_option
 from spaces.console.group import example
 
 
@@ -36,6 +36,7 @@ from spaces.console.group import example
     help="Evaluations, JSON lines; their architectures are left out.",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the pool.")
+@threads_option
 def active(file: Path, count: int, pool: int, evaluated: Path | None, seed: int) -> None:
     """List the architectures to evaluate next, the greatest deviation first.
 

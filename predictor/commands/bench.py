@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from predictor.commands.options import FILE, load_source
+from predictor.commands.options import FILE, load_source, threads_option
 from predictor.encoders.registry import ENCODERS
 from predictor.metrics import FIGURES
 from predictor.registry import DEFAULT, available
@@ -117,6 +117,7 @@ def _parse_counts(ctx: click.Context, parameter: click.Parameter, text: str) -> 
     default=None,
     help="File of all trials; those that it contains are not repeated.",
 )
+@threads_option
 @click.option("--plot", type=OUTPUT_FILE, default=None, help="File of a plot of Kendall's tau.")
 @click.option("-o", "--output", type=OUTPUT_FILE, default=None, help="File of all figures (JSON).")
 def bench(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,28 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 KINDS = click.Choice(available())
 SEED = click.IntRange(0, 2**32 - 1)
+Command = Callable[..., Any]
+
+
+def threads_option(command: Command) -> Command:
+    """Add the option --threads, which holds while the command runs."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        default=None,
+        expose_value=False,
+        callback=_fix_threads,
+        help="Number of torch's threads.  [default: torch's own number]",
+    )(command)
+
+
+def _fix_threads(ctx: click.Context, parameter: click.Parameter, count: int | None) -> None:
+    if count is not None:
+        # Imported on demand: `--help` needs no torch.
+        from spaces.threads import fixed_threads
+
+        # The number is restored at the command's end, for callers within this process.
+        ctx.with_resource(fixed_threads(count))
 
 
 def load_source(path: Path, encoder: str) -> GraphPredictor:

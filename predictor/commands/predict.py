@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from predictor.commands.options import FILE
+from predictor.commands.options import FILE, threads_option
 from spaces.console.group import example
 
 
@@ -16,6 +16,7 @@ from spaces.console.group import example
 )
 @click.argument("file", type=FILE)
 @click.argument("architectures", type=FILE)
+@threads_option
 def predict(file: Path, architectures: Path) -> None:
     """Score architectures, one JSON object per line; greater is better.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from predictor.commands.options import FILE, KINDS, load_source
+from predictor.commands.options import FILE, KINDS, load_source, threads_option
 from predictor.registry import DEFAULT
 from spaces.console.group import command_line, example
 from spaces.console.outputs import OUTPUT_FILE
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     default=None,
     help="Graph predictor of another space whose weights one of its kind begins with.",
 )
+@threads_option
 @click.option("--report", type=OUTPUT_FILE, default=None, help="File of the figures (JSON).")
 @click.option(
     "-o", "--output", type=OUTPUT_FILE, required=True, help="File of the predictor (safetensors)."
@@ -99,7 +100,9 @@ def train(
 ) -> None:
     """Train a predictor on some of the evaluations and test its ranking on the others.
 
-    Kendall's tau is printed with its standard error, which is large with few architectures.
+    No network is on both sides: evaluations of one architecture, or of isomorphic cells, are split
+    together. Kendall's tau is printed with its standard error, which is large with few
+    architectures.
     The same command resumes an interrupted training of a graph predictor: until it is done, its
     state is stored next to the output (FILE.ENCODER.part, FILE.refit.part).
     """
@@ -151,12 +154,18 @@ def _print_figures(training: PredictorTraining) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    num_rows = len(training.test_rows)
+    num_networks = training.data.num_networks(training.test_rows)
+    tested = f"{num_rows} unseen"
+    # Several rows may be evaluations of one network, such as those of other seeds.
+    if num_networks < num_rows:
+        tested = f"{num_rows} evaluations of {num_networks} unseen networks"
     table = Table(
         "predictor",
         "Kendall's tau",
         "Spearman",
         "seconds",
-        title=f"{training.data.metric} of {len(training.test_rows)} unseen",
+        title=f"{training.data.metric} of {tested}",
     )
     for kind, figures in training.figures.items():
         tau = _cell(figures["kendall_tau"])

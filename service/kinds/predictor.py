@@ -12,7 +12,7 @@ from service.kinds.base import Context, Outcome
 from service.kinds.command import run
 from service.kinds.options import to_arguments
 
-RESERVED = ("space_name", "seed")
+RESERVED = ("space_name", "seed", "threads")
 """Options of the command that the job itself sets."""
 
 PREDICTOR = "predictor.safetensors"

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 import spaces
@@ -222,3 +223,39 @@ def test_active_names_a_network_once(tmp_path: Path) -> None:
     assert len(named) == 300
     assert len(np.unique(classes[len(codes) :])) == 300
     assert not set(classes[: len(codes)]) & set(classes[len(codes) :])
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "active", "bench"])
+def test_threads_hold_while_the_command_runs(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = main.get_command(click.Context(main), command)
+    assert isinstance(loaded, click.Command)
+    seen: list[int] = []
+    monkeypatch.setattr(loaded, "callback", lambda **options: seen.append(torch.get_num_threads()))
+    monkeypatch.setattr(loaded, "params", [p for p in loaded.params if p.name == "threads"])
+    before = torch.get_num_threads()
+    assert run(command, "--threads", before + 1).exit_code == 0
+    assert seen == [before + 1]
+    assert torch.get_num_threads() == before
+
+
+def test_evaluations_of_one_network_are_tested_together(tmp_path: Path) -> None:
+    space = spaces.get("nasbench201")
+    rng = np.random.default_rng(0)
+    lines = [
+        json.dumps({"architecture": architecture.to_dict(), "metrics": {"top1": value + noise}})
+        for architecture, value in zip(
+            space.decode(space.sample(rng, 60)), rng.uniform(80, 95, 60), strict=True
+        )
+        for noise in rng.normal(0, 0.1, 3)
+    ]
+    data = tmp_path / "evaluations.jsonl"
+    data.write_text("\n".join(lines))
+    report = tmp_path / "report.json"
+    result = run(
+        *("train", "--data", data, "--space", "nasbench201", "--metric", "top1"),
+        *("--encoder", "forest", "--report", report, "-o", tmp_path / "p.safetensors"),
+    )
+    assert result.exit_code == 0, result.output
+    assert "unseen networks" in result.output
+    # The labels mean nothing: only a network on both sides would be ranked.
+    assert json.loads(report.read_text())["figures"]["forest"]["kendall_tau"] < 0.45

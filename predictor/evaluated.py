@@ -1,0 +1,98 @@
+"""The architectures of a file of evaluations, and their split by network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor.errors import TooFewArchitectures
+from spaces.space import Codes, SearchSpace
+from tables.errors import InvalidEvaluation
+from tables.evaluation import read, scores
+
+_FEWEST_TO_TEST = 5
+
+
+@dataclass(frozen=True)
+class EvaluatedArchitectures:
+    """The architectures of a file of evaluations with the values to predict.
+
+    Args:
+        path: The file of evaluations, JSON lines.
+        space: The space of the architectures.
+        metric: Name of the metric.
+        codes: Codes of the architectures, [n, choices].
+        values: Scores by the metric, [n]; greater is better.
+    """
+
+    path: Path
+    space: SearchSpace
+    metric: str
+    codes: Codes
+    values: NDArray[np.float64]
+
+    @classmethod
+    def from_file(cls, path: Path, space: SearchSpace, metric: str) -> EvaluatedArchitectures:
+        """Read a file of evaluations of `space`.
+
+        Raises:
+            InvalidEvaluation: A line is not an evaluation of the space, or lacks the metric.
+            UnknownName: No evaluation has the metric.
+        """
+        evaluations = read(path, space.name)
+        try:
+            values = np.array(scores(evaluations, metric))
+        except InvalidEvaluation as error:
+            raise InvalidEvaluation(f"{path}: {error}") from error
+        codes = space.encode([evaluation.architecture for evaluation in evaluations])
+        return cls(path, space, metric, codes, values)
+
+    @cached_property
+    def networks(self) -> NDArray[np.int64]:
+        """The network of each row, [n]: rows that are known to compute the same have one number."""
+        keys = self.space.isomorphism_keys(self.codes)
+        _, network = np.unique(keys, axis=0, return_inverse=True)
+        return network.reshape(-1)
+
+    def num_networks(self, rows: NDArray[np.int64]) -> int:
+        """Return the number of distinct networks among rows."""
+        return len(np.unique(self.networks[rows]))
+
+    def split(self, count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Split the rows by network, so that none is both trained on and tested on.
+
+        Where a network has several rows, the split is the one nearest to `count` that leaves all
+        networks whole.
+
+        Args:
+            count: Number of rows to train on.
+            seed: Seed of the split.
+
+        Returns:
+            The rows to train on and the rows to test on, both ascending.
+
+        Raises:
+            TooFewArchitectures: Fewer than 5 networks remain to test on.
+        """
+        total = len(self.codes)
+        order = np.random.default_rng(seed).permutation(total)
+        # Move all rows of a network to the first of them in the random order.
+        first = np.full(total, total)
+        np.minimum.at(first, self.networks[order], np.arange(total))
+        order = order[np.argsort(first[self.networks[order]], kind="stable")]
+
+        ends = 1 + np.flatnonzero(np.diff(self.networks[order], append=-1))
+        boundary = int(ends[np.abs(ends - count).argmin()]) if len(ends) else 0
+        test_rows = np.sort(order[boundary:])
+        if count > total or self.num_networks(test_rows) < _FEWEST_TO_TEST:
+            num_networks = self.num_networks(np.arange(total))
+            networks = f" of {num_networks} networks" if num_networks < total else ""
+            raise TooFewArchitectures(
+                f"{self.path} has {total} evaluations{networks}; training on {count} leaves fewer"
+                f" than {_FEWEST_TO_TEST} to test on"
+            )
+        return np.sort(order[:boundary]), test_rows
