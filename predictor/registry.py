@@ -169,7 +169,7 @@ def origins_of(config: Mapping[str, Any]) -> dict[str, str]:
         are left out.
     """
     space = str(config.get("space", "")).partition("(")[0]
-    entries = [
+    entries: list[tuple[Registry[Any], Any]] = [
         (SPACES, space),
         (PREDICTORS, config.get("kind")),
         (ENCODERS, config.get("encoder")),
