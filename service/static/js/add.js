@@ -4,27 +4,27 @@ import { evaluationsForm } from "./addevaluations.js";
 import { predictorForm } from "./addpredictor.js";
 import { tableForm } from "./addtable.js";
 import { catalog } from "./catalog.js";
-import { byId, el, say } from "./dom.js";
+import { announce, byId, el } from "./dom.js";
 
 const FORMS = { table: tableForm, evaluations: evaluationsForm, predictor: predictorForm };
 
 export class Adding {
-  // `learnt` reloads the catalog, `accepted` receives an accepted job, `search` receives choices for a new search.
-  constructor(heard) {
-    this.heard = heard;
-    this.place = byId("result");
-    this.what = null;
+  // `catalogChanged` reloads the catalog, `onAccepted` receives an accepted job, `search` receives choices for a new search.
+  constructor(callbacks) {
+    this.callbacks = callbacks;
+    this.container = byId("result");
+    this.kind = null;
   }
 
   close() {
-    this.what = null;
+    this.kind = null;
   }
 
-  open(what) {
-    if (this.what === what || !(what in FORMS)) return;
-    this.what = what;
-    this.place.replaceChildren(...FORMS[what](this.heard));
-    say(this.place.querySelector("h2").textContent);
+  open(kind) {
+    if (this.kind === kind || !(kind in FORMS)) return;
+    this.kind = kind;
+    this.container.replaceChildren(...FORMS[kind](this.callbacks));
+    announce(this.container.querySelector("h2").textContent);
   }
 }
 

@@ -10,7 +10,7 @@ import { intro } from "./sheet.js";
 
 const METRICS = ["cross_entropy", "top1", "top5"]; // best learned first
 
-export function predictorForm({ accepted }) {
+export function predictorForm({ onAccepted }) {
   const about = intro("Train a predictor",
     "A predictor learns from evaluations to score every network of the space, and guides searches. "
     + "Its ranking is tested on evaluations that are held out from training.");
@@ -23,24 +23,24 @@ export function predictorForm({ accepted }) {
   const metric = new Field("Predicted metric", choice("predictor-metric"));
   const encoder = new Field("Kind", choice("predictor-encoder"));
   const baseline = new Field("Baseline", choice("predictor-baseline"), { hint: "Trained on the same evaluations, for comparison." });
-  const share = new Field("Training fraction", number("predictor-share", { min: 0.05, max: 0.95, value: 0.8 }));
+  const fraction = new Field("Training fraction", number("predictor-share", { min: 0.05, max: 0.95, value: 0.8 }));
   const seed = new Field("Seed", number("predictor-seed", { step: 1, value: 0 }));
   const refit = el("input", { type: "checkbox", id: "predictor-refit", checked: true });
-  fill(evaluations.input, [{ options: catalog.evaluations.map((found) => ({ value: found.name })) }], catalog.newest);
+  fill(evaluations.input, [{ options: catalog.evaluations.map((uploaded) => ({ value: uploaded.name })) }], catalog.newest);
   const kinds = pageData.encoders.map((kind) => ({ value: kind, text: encoderName(kind) }));
   fill(encoder.input, [{ options: kinds }], pageData.encoder);
   fill(baseline.input, [{ options: kinds }], "forest");
   name.input.addEventListener("input", () => (name.typed = true));
-  evaluations.input.addEventListener("change", chosen);
-  chosen();
+  evaluations.input.addEventListener("change", showEvaluations);
+  showEvaluations();
 
-  function chosen() {
-    const found = catalog.evaluations.find((known) => known.name === evaluations.value);
-    const metrics = found?.metrics ?? ["cross_entropy"];
-    const first = METRICS.find((known) => metrics.includes(known)) ?? metrics[0];
-    fill(metric.input, [{ options: metrics.map((known) => ({ value: known, text: metricName(known) })) }], first);
-    if (!name.typed) name.input.value = found?.name ?? "";
-    evaluations.help(found?.space ? `${count(found.networks)} networks of ${found.space}` : "");
+  function showEvaluations() {
+    const uploaded = catalog.evaluations.find((entry) => entry.name === evaluations.value);
+    const metrics = uploaded?.metrics ?? ["cross_entropy"];
+    const first = METRICS.find((entry) => metrics.includes(entry)) ?? metrics[0];
+    fill(metric.input, [{ options: metrics.map((entry) => ({ value: entry, text: metricName(entry) })) }], first);
+    if (!name.typed) name.input.value = uploaded?.name ?? "";
+    evaluations.help(uploaded?.space ? `${count(uploaded.networks)} networks of ${uploaded.space}` : "");
   }
 
   const form = new Form({
@@ -48,19 +48,19 @@ export function predictorForm({ accepted }) {
       evaluations.element, name.element,
       el("div", { class: "pair" }, metric.element, encoder.element),
       el("details", {}, el("summary", {}, "Training options"), el("div", { class: "inside" },
-        el("div", { class: "pair" }, baseline.element, share.element, seed.element),
+        el("div", { class: "pair" }, baseline.element, fraction.element, seed.element),
         el("label", { class: "check" }, refit, "Train on all evaluations after the test"))),
     ],
     fields: {
       name, evaluations, seed,
-      "options.metric": metric, "options.encoder": encoder, "options.baseline": baseline, "options.train_fraction": share,
+      "options.metric": metric, "options.encoder": encoder, "options.baseline": baseline, "options.train_fraction": fraction,
     },
     button: "Train",
     send: async () => {
       const options = {
-        encoder: encoder.value, baseline: baseline.value, metric: metric.value, train_fraction: share.number ?? 0.8, refit: refit.checked,
+        encoder: encoder.value, baseline: baseline.value, metric: metric.value, train_fraction: fraction.number ?? 0.8, refit: refit.checked,
       };
-      accepted(await create("/predictors", { name: name.value.trim(), evaluations: evaluations.value, options, seed: seed.number ?? 0 }));
+      onAccepted(await create("/predictors", { name: name.value.trim(), evaluations: evaluations.value, options, seed: seed.number ?? 0 }));
     },
   });
   return [about, form.element];

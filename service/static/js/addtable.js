@@ -9,10 +9,10 @@ import { Form } from "./form.js";
 import { conditionsOf, count } from "./format.js";
 import { intro, outcome } from "./sheet.js";
 
-export function tableForm({ learnt, search }) {
+export function tableForm({ catalogChanged, search }) {
   const file = new Field("Table", picker("table-file", ".json,application/json"));
   const name = new Field("Name", text("table-name", { required: true }), { hint: "Refer to the table by this name in searches." });
-  const after = outcome();
+  const result = outcome();
   let table = null;
   const form = new Form({
     parts: [file.element, name.element],
@@ -20,28 +20,28 @@ export function tableForm({ learnt, search }) {
     button: "Upload",
     send: async () => {
       if (!table) return;
-      const kept = await upload("/tables", { ...table, name: name.value.trim() });
-      await learnt();
-      const version = kept.version > 1 ? `, version ${kept.version}` : "";
-      after.tell(`Uploaded ${kept.name}${version}. Searches can use it now.`,
-        spaceOf(table.space) && el("button", { type: "button", onclick: () => search({ space: table.space, device: kept.name }) }, "Search with it"));
+      const uploaded = await upload("/tables", { ...table, name: name.value.trim() });
+      await catalogChanged();
+      const version = uploaded.version > 1 ? `, version ${uploaded.version}` : "";
+      result.show(`Uploaded ${uploaded.name}${version}. Searches can use it now.`,
+        spaceOf(table.space) && el("button", { type: "button", onclick: () => search({ space: table.space, device: uploaded.name }) }, "Search with it"));
     },
   });
   // A problem names a field of the table's file: show it at the file.
   form.refused = (problem) => form.blame(problem.field === "name" ? name : file, problem.message);
   file.input.addEventListener("change", async () => {
     table = null;
-    after.clear();
+    result.clear();
     file.help("");
-    const chosen = file.input.files[0];
-    if (!chosen) return;
+    const picked = file.input.files[0];
+    if (!picked) return;
     try {
-      const found = await readJson(chosen);
-      if (typeof found.blocks !== "object" || !found.space) throw new Error(`${chosen.name} is not a lookup table: it needs the fields blocks and space`);
-      table = found;
-      name.input.value = found.name ?? "";
-      const sizes = `${count(Object.keys(found.blocks).length)} blocks, ${count(found.networks?.length ?? 0)} networks`;
-      file.help([found.space, conditionsOf(found), sizes].filter(Boolean).join(" · "));
+      const content = await readJson(picked);
+      if (typeof content.blocks !== "object" || !content.space) throw new Error(`${picked.name} is not a lookup table: it needs the fields blocks and space`);
+      table = content;
+      name.input.value = content.name ?? "";
+      const sizes = `${count(Object.keys(content.blocks).length)} blocks, ${count(content.networks?.length ?? 0)} networks`;
+      file.help([content.space, conditionsOf(content), sizes].filter(Boolean).join(" · "));
     } catch (error) {
       file.complain(error.message);
     }
@@ -50,6 +50,6 @@ export function tableForm({ learnt, search }) {
     intro("Add a device", "A table holds the cost of each block of a space on one device. Measure it with the profiler on that device:",
       `python -m profiler build --space '${byId("space").value || "spos"}' -o my-phone.json`,
       "Add ", el("code", {}, `--upload ${location.origin}`), " to upload the table from the device."),
-    form.element, after.element,
+    form.element, result.element,
   ];
 }

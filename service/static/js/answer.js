@@ -3,7 +3,7 @@
 import { Away, Problem, ask, get } from "./api.js";
 import { Candidates } from "./candidates.js";
 import { comparison } from "./compare.js";
-import { byId, el, say } from "./dom.js";
+import { announce, byId, el } from "./dom.js";
 import { networkFiles, searchFiles } from "./downloads.js";
 import { figures } from "./figures.js";
 import { Follower, over, pathOf } from "./follow.js";
@@ -15,18 +15,18 @@ import { Progress } from "./progress.js";
 import { training } from "./train.js";
 
 export class Answer {
-  // `changed` is called when a search changes its state, `trained` with an accepted training.
-  constructor({ changed, trained }) {
-    Object.assign(this, { changed, trained });
-    this.place = byId("result");
+  // `onChanged` is called when a search changes its state, `onTrained` with an accepted training.
+  constructor({ onChanged, onTrained }) {
+    Object.assign(this, { onChanged, onTrained });
+    this.container = byId("result");
     this.others = [];
-    this.kept = new Map();
+    this.loaded = new Map();
     this.id = null;
   }
 
-  nothing() {
+  showEmpty() {
     this.close();
-    this.place.replaceChildren(el("div", { class: "empty" },
+    this.container.replaceChildren(el("div", { class: "empty" },
       el("p", { class: "sentence" }, "Which network is the most accurate one that is fast enough?"),
       el("p", {}, "Choose a search space, a target device and limits on the cost. ",
         "Pathfit searches the space and shows the best accuracy at each latency."),
@@ -36,7 +36,7 @@ export class Answer {
   close() {
     this.follower?.stop();
     this.plot?.close();
-    this.follower = this.plot = this.found = this.id = null;
+    this.follower = this.plot = this.current = this.id = null;
   }
 
   async open(id) {
@@ -49,7 +49,7 @@ export class Answer {
     } catch (error) {
       if (this.id !== id) return;
       this.id = null;
-      if (error instanceof Problem) this.place.replaceChildren(notice(error.message));
+      if (error instanceof Problem) this.container.replaceChildren(notice(error.message));
       else if (!(error instanceof Away)) throw error;
     }
   }
@@ -58,72 +58,72 @@ export class Answer {
   show(search) {
     if (this.id !== search.id) this.close();
     this.id = search.id;
-    if (over(search)) return this.ended(search);
+    if (over(search)) return this.showEnd(search);
     const progress = new Progress(() => this.cancel(search.id));
-    this.place.replaceChildren(...head(search), progress.element);
+    this.container.replaceChildren(...head(search), progress.element);
     progress.show(search);
     this.follower = new Follower(search, (news) => progress.show(news), (last) => {
-      this.changed();
-      if (this.id === last.id) this.ended(last);
+      this.onChanged();
+      if (this.id === last.id) this.showEnd(last);
     });
   }
 
   async cancel(id) {
     try {
       const search = await ask("DELETE", pathOf(id));
-      this.changed();
+      this.onChanged();
       if (this.id === id) {
         this.follower?.stop();
-        this.ended(search);
+        this.showEnd(search);
       }
     } catch (error) {
       if (!(error instanceof Problem || error instanceof Away)) throw error;
-      say(error.message);
+      announce(error.message);
       this.follower?.ask();
     }
   }
 
-  async ended(search) {
+  async showEnd(search) {
     if (search.state !== "done") {
-      const why = search.error?.detail ? `: ${search.error.detail}` : "";
-      const text = search.state === "cancelled" ? "This search was cancelled." : `This search failed${why}.`;
-      this.place.replaceChildren(...head(search), notice(text, search.state === "failed"));
-      return say(text);
+      const reason = search.error?.detail ? `: ${search.error.detail}` : "";
+      const text = search.state === "cancelled" ? "This search was cancelled." : `This search failed${reason}.`;
+      this.container.replaceChildren(...head(search), notice(text, search.state === "failed"));
+      return announce(text);
     }
     try {
-      const found = await this.candidates(search.id);
-      if (this.id === search.id) this.present(found);
+      const current = await this.candidates(search.id);
+      if (this.id === search.id) this.present(current);
     } catch (error) {
       if (error instanceof Away) this.id = null; // reopened when the service is available again
-      else if (error instanceof Problem) this.place.replaceChildren(...head(search), notice(error.message, true));
+      else if (error instanceof Problem) this.container.replaceChildren(...head(search), notice(error.message, true));
       else throw error;
     }
   }
 
   async candidates(id) {
-    if (!this.kept.has(id)) this.kept.set(id, new Candidates(await get(`${pathOf(id)}?candidates=1`)));
-    return this.kept.get(id);
+    if (!this.loaded.has(id)) this.loaded.set(id, new Candidates(await get(`${pathOf(id)}?candidates=1`)));
+    return this.loaded.get(id);
   }
 
-  present(found) {
-    this.found = found;
-    this.metric = found.metrics[0];
+  present(current) {
+    this.current = current;
+    this.metric = current.metrics[0];
     this.selected = 0;
     this.plot = new Plot((rank) => this.choose(rank, true));
     const axis = el("select", { id: "axis", onchange: (event) => this.over(event.target.value) },
-      found.metrics.map((metric) => el("option", { value: metric }, unitOf(metric).name)));
+      current.metrics.map((metric) => el("option", { value: metric }, unitOf(metric).name)));
     this.table = el("div", {});
     this.network = el("section", { class: "network", "aria-labelledby": "network-title", tabindex: -1 });
     this.comparing = el("div", {});
-    this.place.replaceChildren(
-      ...head(found.search),
-      numbers(found),
+    this.container.replaceChildren(
+      ...head(current.search),
+      numbers(current),
       el("div", { class: "bar" }, el("h3", {}, "Front"),
-        found.metrics.length > 1 && el("span", { class: "axis" }, el("label", { for: "axis" }, "over"), axis),
-        searchFiles(found.search)),
+        current.metrics.length > 1 && el("span", { class: "axis" }, el("label", { for: "axis" }, "over"), axis),
+        searchFiles(current.search)),
       this.plot.element, this.comparing, this.table, this.network,
     );
-    say(`Done: best score ${score(found.scores[0])}`);
+    announce(`Done: best score ${score(current.scores[0])}`);
     this.redraw();
     this.choose(0);
   }
@@ -138,41 +138,41 @@ export class Answer {
       this.others = await Promise.all(ids.map((id) => this.candidates(id)));
     } catch (error) {
       if (!(error instanceof Problem || error instanceof Away)) throw error;
-      return say(error.message);
+      return announce(error.message);
     }
-    if (!this.found && this.others.length) location.hash = `#/search/${this.others[0].id}`;
+    if (!this.current && this.others.length) location.hash = `#/search/${this.others[0].id}`;
     else this.redraw();
   }
 
   redraw() {
-    if (!this.found) return;
-    const others = this.others.filter((other) => other.id !== this.found.id);
+    if (!this.current) return;
+    const others = this.others.filter((other) => other.id !== this.current.id);
     const paint = getComputedStyle(document.documentElement).getPropertyValue("--series").trim().split(/\s+/);
-    this.plot.draw(this.found, others.filter((other) => other.costs[this.metric]), this.metric, this.selected);
-    this.comparing.replaceChildren(...(others.length ? [comparison([this.found, ...others], paint)] : []));
+    this.plot.draw(this.current, others.filter((other) => other.costs[this.metric]), this.metric, this.selected);
+    this.comparing.replaceChildren(...(others.length ? [comparison([this.current, ...others], paint)] : []));
     const inside = this.table.contains(document.activeElement);
     const top = this.table.firstElementChild?.scrollTop ?? 0;
-    this.table.replaceChildren(frontTable(this.found, this.metric, this.selected, (rank) => this.choose(rank)));
+    this.table.replaceChildren(frontTable(this.current, this.metric, this.selected, (rank) => this.choose(rank)));
     this.table.firstElementChild.scrollTop = top;
     if (inside) byId(`rank-${this.selected}`)?.focus();
   }
 
   async choose(rank, scroll = false) {
-    const { found } = this;
+    const { current } = this;
     const again = this.selected === rank && this.network.childElementCount;
     this.selected = rank;
     if (!again) {
       this.redraw();
-      const picture = await drawNetwork(found, rank);
-      if (this.found !== found || this.selected !== rank) return;
-      const costs = found.metrics.map((metric) => cost(metric, found.costs[metric][rank]));
+      const picture = await drawNetwork(current, rank);
+      if (this.current !== current || this.selected !== rank) return;
+      const costs = current.metrics.map((metric) => cost(metric, current.costs[metric][rank]));
       this.network.replaceChildren(
         el("div", { class: "bar" },
-          el("h3", { id: "network-title" }, rank === 0 ? "The best network" : `Network ${rank + 1} of ${count(found.length)}`),
-          networkFiles(found.search, rank)),
-        el("p", { class: "about hint" }, `Score ${found.scored(rank)}, ${costs.join(", ")}`),
+          el("h3", { id: "network-title" }, rank === 0 ? "The best network" : `Network ${rank + 1} of ${count(current.length)}`),
+          networkFiles(current.search, rank)),
+        el("p", { class: "about hint" }, `Score ${current.scoreText(rank)}, ${costs.join(", ")}`),
         picture,
-        training(found, rank, (job) => this.trained(job)),
+        training(current, rank, (job) => this.onTrained(job)),
       );
     }
     if (!scroll) return;
@@ -197,15 +197,15 @@ function head(search) {
   return [el("div", {}, sentence, el("p", { class: "about" }, about.map((text) => el("span", {}, text))))];
 }
 
-function numbers(found) {
+function numbers(current) {
   return figures([
-    [found.scoreName, score(found.scores[0], found.deviations[0]), deviation(found.deviations[0])],
-    ...found.metrics.map((metric) => {
-      const [value, unit] = cost(metric, found.costs[metric][0]).split(" ");
+    [current.scoreName, score(current.scores[0], current.deviations[0]), deviation(current.deviations[0])],
+    ...current.metrics.map((metric) => {
+      const [value, unit] = cost(metric, current.costs[metric][0]).split(" ");
       return [unitOf(metric).name, value, unit ?? ""];
     }),
-    ["Evaluated", count(found.length), ""],
-    ["Time", ...seconds(found.result.seconds).split(/ (?=s$)/)],
+    ["Evaluated", count(current.length), ""],
+    ["Time", ...seconds(current.result.seconds).split(/ (?=s$)/)],
   ]);
 }
 

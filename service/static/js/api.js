@@ -1,6 +1,6 @@
 // Sends JSON requests to the service and raises its problems as errors.
 
-import { heard, lost } from "./connection.js";
+import { reportOutage, reportResponse } from "./connection.js";
 import { signIn } from "./session.js";
 
 // The service refused a request; `field` names the invalid part, or is null.
@@ -21,7 +21,7 @@ const UPLOAD_MS = 120000;
 
 export async function ask(method, path, { body, headers = {}, signal, patience = PATIENCE_MS } = {}) {
   const answer = await send(method, path, body, headers, signal, patience);
-  const content = await parsed(answer);
+  const content = await parse(answer);
   if (answer.ok) return content;
   if (answer.status === 401) {
     await signIn();
@@ -53,7 +53,7 @@ export async function create(path, body) {
 // crypto.randomUUID is missing on insecure addresses; getRandomValues works on all.
 function randomKey() {
   const parts = crypto.getRandomValues(new Uint32Array(4));
-  return Array.from(parts, (part) => part.toString(16).padStart(8, "0")).join("");
+  return Array.from(parts, (word) => word.toString(16).padStart(8, "0")).join("");
 }
 
 // Gets a resource, or returns `otherwise` where an older service does not have it.
@@ -68,7 +68,7 @@ export async function optional(path, otherwise) {
 
 async function send(method, path, body, headers, signal, milliseconds) {
   const patience = AbortSignal.timeout(milliseconds);
-  const given = {
+  const options = {
     method,
     headers: { Accept: "application/json", ...headers },
     signal: signal ? AbortSignal.any([signal, patience]) : patience,
@@ -76,21 +76,21 @@ async function send(method, path, body, headers, signal, milliseconds) {
     credentials: "same-origin",
   };
   if (body !== undefined) {
-    given.body = JSON.stringify(body);
-    given.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body);
+    options.headers["Content-Type"] = "application/json";
   }
   try {
-    const answer = await fetch(path, given);
-    heard();
+    const answer = await fetch(path, options);
+    reportResponse();
     return answer;
   } catch (error) {
     if (signal?.aborted) throw error;
-    lost();
+    reportOutage();
     throw new Away("the service does not respond");
   }
 }
 
-async function parsed(answer) {
+async function parse(answer) {
   if (answer.status === 204) return null;
   try {
     return await answer.json();

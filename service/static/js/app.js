@@ -6,49 +6,49 @@ import { Away, Problem } from "./api.js";
 import { Question } from "./ask.js";
 import { load } from "./catalog.js";
 import { connection } from "./connection.js";
-import { byId, el, say } from "./dom.js";
-import { placeOf } from "./follow.js";
+import { announce, byId, el } from "./dom.js";
+import { hashOf } from "./follow.js";
 import { JobView } from "./job.js";
 import { Jobs } from "./jobs.js";
 import { offerSignOut } from "./session.js";
 
 const jobs = new Jobs((ids) => answer.compare(ids));
 const question = new Question((search) => {
-  say("The search was accepted.");
+  announce("The search was accepted.");
   views.job.close();
   views.add.close();
   answer.show(search);
   go(search);
 });
-const changed = () => jobs.load();
-const trained = (job) => {
-  say("The training was accepted.");
+const onChanged = () => jobs.load();
+const onTrained = (job) => {
+  announce("The training was accepted.");
   go(job);
 };
-const answer = new Answer({ changed, trained });
+const answer = new Answer({ onChanged, onTrained });
 const views = {
   search: answer,
-  job: new JobView({ changed, learnt, search }),
-  add: new Adding({ learnt, accepted: trained, search }),
+  job: new JobView({ onChanged, catalogChanged, search }),
+  add: new Adding({ catalogChanged, onAccepted: onTrained, search }),
 };
 
 // Opens a job that was just accepted.
 function go(job) {
-  location.hash = placeOf(job);
+  location.hash = hashOf(job);
   jobs.select(job.id);
   jobs.load();
   if (narrow()) byId("result").scrollIntoView({ behavior: "smooth" });
 }
 
-async function look() {
+async function loadCatalog() {
   await load();
   tellUnusable();
 }
 
 // Reloads the catalog after a table, evaluations or a predictor were added.
-async function learnt() {
+async function catalogChanged() {
   try {
-    await look();
+    await loadCatalog();
     await question.show();
   } catch (error) {
     if (!(error instanceof Problem || error instanceof Away)) throw error; // reloaded when the service is available again
@@ -72,12 +72,12 @@ function follow() {
     else link.removeAttribute("aria-current");
   }
   if (kind) views[kind].open(name);
-  else answer.nothing();
+  else answer.showEmpty();
 }
 
 async function begin() {
   try {
-    await look();
+    await loadCatalog();
     question.show();
   } catch (error) {
     if (error instanceof Problem) byId("runs").before(el("p", { class: "notice bad" }, error.message));
@@ -93,5 +93,5 @@ addEventListener("hashchange", () => {
   if (narrow() && location.hash) byId("result").scrollIntoView();
 });
 offerSignOut();
-answer.nothing();
+answer.showEmpty();
 begin();

@@ -2,22 +2,22 @@
 
 import { Away, Problem, create } from "./api.js";
 import { boundsOf, catalog, guidesOf, spaceOf } from "./catalog.js";
-import { byId, el, fill, say } from "./dom.js";
+import { announce, byId, el, fill } from "./dom.js";
 import { Field, choice } from "./field.js";
 import { conditionsOf, large } from "./format.js";
 import { Limits } from "./limits.js";
 import { StrategyFields } from "./strategy.js";
 
 export class Question {
-  constructor(accepted) {
-    this.accepted = accepted;
+  constructor(onAccepted) {
+    this.onAccepted = onAccepted;
     this.space = new Field("Search space", choice("space"));
     this.device = new Field("Device", choice("device"));
     this.guide = new Field("Guide", choice("guide"));
     this.limits = new Limits();
     this.strategy = new StrategyFields();
     this.strategy.margin.input.addEventListener("change", () => this.showBounds());
-    this.found = {};
+    this.bounds = {};
     this.general = el("p", { class: "fault", role: "alert" });
     this.button = el("button", { class: "main" }, "Search");
     this.form = byId("ask");
@@ -61,20 +61,20 @@ export class Question {
   spaceChosen() {
     const space = spaceOf(this.space.value);
     this.space.help(space ? `${large(space.architectures)} networks for images of ${space.input_shape[1]} pixels` : "");
-    const own = catalog.tables.filter((table) => table.space === space?.name);
+    const measuredHere = catalog.tables.filter((table) => table.space === space?.name);
     const others = catalog.tables.filter((table) => table.space !== space?.name);
     const listed = (tables) => tables.map(({ name }) => ({ value: name }));
     const device = this.device.input;
     fill(device, [
-      { label: "Measured for this space", options: listed(own) },
+      { label: "Measured for this space", options: listed(measuredHere) },
       { label: "Measured for other spaces", options: listed(others) },
       { label: "Without a device", options: [{ value: "", text: "none (limit FLOPs or parameters)" }] },
-    ], own[0]?.name ?? "");
-    if (own.length && !own.some((table) => table.name === device.value)) device.value = own[0].name;
-    else if (!own.length) device.value = "";
+    ], measuredHere[0]?.name ?? "");
+    if (measuredHere.length && !measuredHere.some((table) => table.name === device.value)) device.value = measuredHere[0].name;
+    else if (!measuredHere.length) device.value = "";
     const guides = guidesOf(space?.name);
-    const chosen = guides.map(({ kind, name }) => ({ value: `${kind}:${name}`, text: `${name} (${kind})` }));
-    fill(this.guide.input, [{ options: chosen }]);
+    const guideOptions = guides.map(({ kind, name }) => ({ value: `${kind}:${name}`, text: `${name} (${kind})` }));
+    fill(this.guide.input, [{ options: guideOptions }]);
     this.guide.input.disabled = guides.length === 0;
     this.guide.complain("");
     this.guide.help(...(guides.length || !space ? [] : [`No guide for ${space.name} yet: `, el("a", { href: "#/add/predictor" }, "train a predictor"), "."]));
@@ -97,10 +97,10 @@ export class Question {
     if (table) this.device.help(conditionsOf(table));
     else this.device.help(...(catalog.tables.length ? [] : ["No measured device yet: ", el("a", { href: "#/add/table" }, "add a table"), "."]));
     if (!space) return;
-    let found = {};
+    let bounds = {};
     let fault = "";
     try {
-      found = await boundsOf(space, device).catch((error) => {
+      bounds = await boundsOf(space, device).catch((error) => {
         if (!device || !(error instanceof Problem)) throw error;
         fault = error.message;
         return boundsOf(space, ""); // counted costs, such as FLOPs, need no device
@@ -111,13 +111,13 @@ export class Question {
     }
     if (space !== this.space.value || device !== this.device.value) return;
     this.device.complain(fault);
-    this.found = found;
+    this.bounds = bounds;
     this.showBounds();
   }
 
   showBounds() {
-    this.limits.offer(this.found, this.strategy.margin.number ?? 0);
-    this.strategy.objectives.offer(this.found);
+    this.limits.offer(this.bounds, this.strategy.margin.number ?? 0);
+    this.strategy.objectives.offer(this.bounds);
   }
 
   get body() {
@@ -126,8 +126,8 @@ export class Question {
       space: this.space.value,
       ...(this.device.value ? { device: this.device.value } : {}),
       guide: { kind, name: name.join(":") },
-      constraints: this.limits.chosen,
-      ...this.strategy.chosen,
+      constraints: this.limits.selection,
+      ...this.strategy.selection,
     };
   }
 
@@ -139,7 +139,7 @@ export class Question {
     if (!this.limits.check()) return;
     this.button.disabled = true;
     try {
-      this.accepted(await create("/search", this.body));
+      this.onAccepted(await create("/search", this.body));
     } catch (error) {
       if (error instanceof Problem) this.refused(error);
       else if (error instanceof Away) this.general.textContent = "The service does not respond; press Search again when it is available.";
@@ -159,6 +159,6 @@ export class Question {
     } else if (!(first === "constraints" && this.limits.refused(second, problem.message)) && !this.strategy.refused(problem)) {
       this.general.textContent = problem.message;
     }
-    say(problem.message);
+    announce(problem.message);
   }
 }

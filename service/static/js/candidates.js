@@ -23,7 +23,7 @@ export class Candidates {
     return kind === "supernet" ? "Score in the supernet" : "Predicted score";
   }
 
-  scored(rank) {
+  scoreText(rank) {
     return `${score(this.scores[rank], this.deviations[rank])} ${deviation(this.deviations[rank])}`.trim();
   }
 
@@ -40,7 +40,7 @@ export class Candidates {
   // Ranks of the networks that no other beats in both score and one cost, cheapest first.
   front(metric) {
     const costs = this.costs[metric];
-    const kept = [];
+    const ranks = [];
     let least = Infinity;
     for (let rank = 0; rank < this.length; rank++) {
       // Equal scores are adjacent; only the cheapest of them can be on the front.
@@ -49,16 +49,16 @@ export class Candidates {
         rank++;
         if (costs[rank] < costs[cheapest]) cheapest = rank;
       }
-      if (costs[cheapest] < least) kept.push(cheapest);
+      if (costs[cheapest] < least) ranks.push(cheapest);
       least = Math.min(least, costs[cheapest]);
     }
-    return kept.reverse();
+    return ranks.reverse();
   }
 
   // Ranks to draw: all, or an even subset where a plot of all would be slow.
-  drawn(most = 4000) {
+  sampleRanks(most = 4000) {
     const step = Math.max(1, Math.ceil(this.length / most));
-    return Array.from({ length: Math.ceil(this.length / step) }, (_, place) => place * step);
+    return Array.from({ length: Math.ceil(this.length / step) }, (_, index) => index * step);
   }
 
   names(rank) {
@@ -69,7 +69,7 @@ export class Candidates {
   architecture(rank) {
     const keys = Object.keys(this.result.front[0].architecture.choices);
     const names = this.names(rank);
-    return { space: this.result.space, choices: Object.fromEntries(keys.map((key, place) => [key, names[place]])) };
+    return { space: this.result.space, choices: Object.fromEntries(keys.map((key, index) => [key, names[index]])) };
   }
 
   hover(rank) {

@@ -48,12 +48,12 @@ export async function boundsOf(space, device) {
 // Returns the candidate names for a row of codes, in the order of the choices.
 export function candidatesOf(space, codes) {
   const choices = Object.values(spaceOf(space)?.choices ?? {});
-  return codes.map((code, place) => choices[place]?.[code] ?? String(code));
+  return codes.map((code, index) => choices[index]?.[code] ?? String(code));
 }
 
-// Joins names into lines of `each` names, for narrow places.
-export function inLines(names, each = 5) {
+// Joins names into lines of `size` names, for narrow places.
+export function inLines(names, size = 5) {
   const lines = [];
-  for (let start = 0; start < names.length; start += each) lines.push(names.slice(start, start + each).join("  "));
+  for (let start = 0; start < names.length; start += size) lines.push(names.slice(start, start + size).join("  "));
   return lines;
 }

@@ -1,6 +1,6 @@
 // Tracks whether the service responds; shows an outage and polls until it ends.
 
-import { byId, say } from "./dom.js";
+import { announce, byId } from "./dom.js";
 
 const PAUSES = [1, 1, 2, 2, 3, 5];
 
@@ -11,15 +11,15 @@ let tries = 0;
 export const away = () => since !== null;
 
 // Any response, even an error, shows that the service is available.
-export function heard() {
+export function reportResponse() {
   if (since === null) return;
   since = null;
   byId("away").hidden = true;
-  say("The service is available again.");
+  announce("The service is available again.");
   connection.dispatchEvent(new Event("back"));
 }
 
-export function lost() {
+export function reportOutage() {
   if (since !== null) return;
   since = new Date();
   tries = 0;
@@ -35,7 +35,7 @@ function again() {
     if (since === null) return;
     try {
       const answer = await fetch("/healthz", { cache: "no-store", signal: AbortSignal.timeout(5000) });
-      if (answer.status < 500) return heard();
+      if (answer.status < 500) return reportResponse();
     } catch {
       // Still unavailable.
     }

@@ -1,23 +1,23 @@
 // Creates elements without markup in strings, so that outside content is always text.
 
 export function el(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
+  const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else if (name === "vars") for (const [key, given] of Object.entries(value)) made.style.setProperty(key, given);
-    else if (name === "value") made.value = value;
-    else made.setAttribute(name, value === true ? "" : value);
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "vars") for (const [key, property] of Object.entries(value)) element.style.setProperty(key, property);
+    else if (name === "value") element.value = value;
+    else element.setAttribute(name, value === true ? "" : value);
   }
-  made.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
-  return made;
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
 }
 
 export function svg(tag, attributes = {}, ...children) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
 }
 
 export const byId = (id) => document.getElementById(id);
@@ -26,7 +26,7 @@ export const byId = (id) => document.getElementById(id);
 export const pageData = JSON.parse(byId("page-data").textContent);
 
 // Announces a text to screen readers.
-export function say(text) {
+export function announce(text) {
   byId("said").textContent = text;
 }
 
@@ -37,8 +37,8 @@ export function fill(select, groups, preferred) {
     ...groups
       .filter(({ options }) => options.length)
       .flatMap(({ label, options }) => {
-        const made = options.map(({ value, text, disabled }) => el("option", { value, disabled }, text ?? value));
-        return label ? [el("optgroup", { label }, made)] : made;
+        const items = options.map(({ value, text, disabled }) => el("option", { value, disabled }, text ?? value));
+        return label ? [el("optgroup", { label }, items)] : items;
       }),
   );
   const values = [...select.options].filter((option) => !option.disabled).map((option) => option.value);

@@ -1,6 +1,6 @@
 // Downloads of a search and of one of its networks, and the command that trains the network.
 
-import { el, say } from "./dom.js";
+import { announce, el } from "./dom.js";
 import { pathOf } from "./follow.js";
 import { signedIn } from "./session.js";
 
@@ -25,39 +25,39 @@ export function networkFiles(search, rank) {
   const name = `pathfit-${search.id.slice(0, 8)}-${rank}`;
   return OF_NETWORK.flatMap(({ format, text, ending }) => {
     const path = networkPath(search, rank, format);
-    const made = link(text, path, `${name}.${ending}`, `This network as ${text}`);
-    if (format !== "onnx") return [made];
-    made.title += ", with untrained weights";
+    const anchor = link(text, path, `${name}.${ending}`, `This network as ${text}`);
+    if (format !== "onnx") return [anchor];
+    anchor.title += ", with untrained weights";
     const weighted = link("ONNX, supernet", `${path}&weights=supernet`, `${name}-supernet.onnx`, "This network as ONNX with the supernet's weights");
-    const both = search.request.guide?.kind === "supernet" ? [made, weighted] : [made];
-    for (const each of both) each.addEventListener("click", patiently);
-    return both;
+    const anchors = search.request.guide?.kind === "supernet" ? [anchor, weighted] : [anchor];
+    for (const item of anchors) item.addEventListener("click", patiently);
+    return anchors;
   });
 }
 
 // An export takes seconds: show that it is in progress, and its error next to the link.
 async function patiently(event) {
   event.preventDefault();
-  const place = event.currentTarget;
-  if (place.getAttribute("aria-busy") === "true") return;
-  const text = place.textContent;
-  const before = place.parentElement.nextElementSibling;
+  const anchor = event.currentTarget;
+  if (anchor.getAttribute("aria-busy") === "true") return;
+  const text = anchor.textContent;
+  const before = anchor.parentElement.nextElementSibling;
   if (before?.matches(".fault")) before.remove();
-  place.setAttribute("aria-busy", "true");
-  place.textContent = `Preparing ${text}`;
-  say(`${text} is being prepared.`);
+  anchor.setAttribute("aria-busy", "true");
+  anchor.textContent = `Preparing ${text}`;
+  announce(`${text} is being prepared.`);
   try {
-    const answer = await fetch(place.href, { credentials: "same-origin" });
+    const answer = await fetch(anchor.href, { credentials: "same-origin" });
     if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).detail ?? `the service responded with status ${answer.status}`);
     const address = URL.createObjectURL(await answer.blob());
-    el("a", { href: address, download: place.download }).click();
+    el("a", { href: address, download: anchor.download }).click();
     setTimeout(() => URL.revokeObjectURL(address), 60000);
-    place.textContent = text;
+    anchor.textContent = text;
   } catch (error) {
-    place.textContent = text;
-    place.parentElement.after(el("p", { class: "fault", role: "alert" }, `${text} failed: ${error.message}`));
+    anchor.textContent = text;
+    anchor.parentElement.after(el("p", { class: "fault", role: "alert" }, `${text} failed: ${error.message}`));
   }
-  place.removeAttribute("aria-busy");
+  anchor.removeAttribute("aria-busy");
 }
 
 export const networkPath = (search, rank, format) => `${pathOf(search.id)}/architectures/${rank}?of=candidates&format=${format}`;
@@ -77,7 +77,7 @@ export function commandBox(text) {
   button.addEventListener("click", async () => {
     const copied = await copy(text);
     button.textContent = copied ? "Copied" : "Select and copy";
-    say(copied ? "Copied the command." : "The browser does not allow copying; select the command and copy it.");
+    announce(copied ? "Copied the command." : "The browser does not allow copying; select the command and copy it.");
     setTimeout(() => (button.textContent = "Copy"), 2500);
   });
   return el("div", { class: "command" }, el("pre", { tabindex: 0, "aria-label": "Command that trains this network" }, el("code", {}, text)), button);

@@ -6,16 +6,16 @@ export const picker = (id, accept) => el("input", { type: "file", id, accept, re
 
 // Parses a file as JSON; throws an error with a message for the user.
 export async function readJson(file) {
-  return parsed(await file.text(), file.name);
+  return parse(await file.text(), file.name);
 }
 
 // Parses JSON lines into objects with their line numbers; skips empty lines.
 export async function readLines(file) {
   const lines = (await file.text()).split(/\r?\n/);
-  return lines.flatMap((line, place) => (line.trim() ? [{ line: place + 1, value: parsed(line, `${file.name}, line ${place + 1}`) }] : []));
+  return lines.flatMap((line, index) => (line.trim() ? [{ line: index + 1, value: parse(line, `${file.name}, line ${index + 1}`) }] : []));
 }
 
-function parsed(text, name) {
+function parse(text, name) {
   let value;
   try {
     value = JSON.parse(text);

@@ -1,7 +1,7 @@
 // Follows one job to its end through its event stream, or by polling where streams are blocked.
 
 import { Away, Problem, get } from "./api.js";
-import { away, connection, lost } from "./connection.js";
+import { away, connection, reportOutage } from "./connection.js";
 
 const POLL_MS = 700;
 const FINAL = ["done", "failed", "cancelled"];
@@ -11,12 +11,12 @@ export const pathOf = (id) => `/search/${encodeURIComponent(id)}`;
 export const jobPath = (id) => `/jobs/${encodeURIComponent(id)}`; // also valid for searches
 
 // The address on this page that shows a job.
-export const placeOf = ({ kind, id }) => `#/${kind === "search" ? "search" : "job"}/${id}`;
+export const hashOf = ({ kind, id }) => `#/${kind === "search" ? "search" : "job"}/${id}`;
 
 export class Follower {
-  // `told` receives each {state, progress}, `ended` the complete job at its end.
-  constructor(job, told, ended) {
-    Object.assign(this, { id: job.id, told, ended, stopped: false });
+  // `onNews` receives each {state, progress}, `onEnd` the complete job at its end.
+  constructor(job, onNews, onEnd) {
+    Object.assign(this, { id: job.id, onNews, onEnd, stopped: false });
     this.back = () => this.ask();
     connection.addEventListener("back", this.back);
     this.listen();
@@ -31,11 +31,11 @@ export class Follower {
 
   listen() {
     this.source = new EventSource(`${jobPath(this.id)}/events`);
-    this.source.addEventListener("progress", ({ data }) => this.told({ state: "running", progress: JSON.parse(data) }));
+    this.source.addEventListener("progress", ({ data }) => this.onNews({ state: "running", progress: JSON.parse(data) }));
     this.source.addEventListener("state", ({ data }) => {
       const state = JSON.parse(data);
       if (over(state)) this.finish();
-      else this.told({ state: state.state });
+      else this.onNews({ state: state.state });
     });
     this.source.addEventListener("error", () => {
       if (this.stopped) return;
@@ -52,7 +52,7 @@ export class Follower {
       const job = await get(jobPath(this.id));
       if (this.stopped) return;
       if (over(job)) this.finish(job);
-      else this.told(job);
+      else this.onNews(job);
     } catch (error) {
       if (error instanceof Problem) this.gone(error);
       else if (!(error instanceof Away)) throw error;
@@ -72,10 +72,10 @@ export class Follower {
     if (this.stopped) return;
     this.source.close();
     try {
-      const found = job ?? (await get(jobPath(this.id)));
+      const last = job ?? (await get(jobPath(this.id)));
       if (this.stopped) return;
       this.stop();
-      this.ended(found);
+      this.onEnd(last);
     } catch (error) {
       if (error instanceof Away) this.poll();
       else if (error instanceof Problem) this.gone(error);
@@ -84,8 +84,8 @@ export class Follower {
   }
 
   gone(problem) {
-    if (problem.status >= 500) return lost();
+    if (problem.status >= 500) return reportOutage();
     this.stop();
-    this.ended({ id: this.id, state: "failed", request: {}, error: { detail: problem.message } });
+    this.onEnd({ id: this.id, state: "failed", request: {}, error: { detail: problem.message } });
   }
 }

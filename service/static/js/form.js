@@ -1,7 +1,7 @@
 // A form that sends a request and shows a refusal at the field that caused it.
 
 import { Away, Problem } from "./api.js";
-import { el, say } from "./dom.js";
+import { announce, el } from "./dom.js";
 
 export class Form {
   // `fields` maps the request's dotted names to fields; `send` is called when all fields are valid.
@@ -21,8 +21,8 @@ export class Form {
     if (this.button.disabled) return;
     this.complain("");
     for (const field of Object.values(this.fields)) field.complain("");
-    const wrong = Object.values(this.fields).filter((field) => !this.whole(field));
-    if (wrong.length) return wrong[0].input.focus();
+    const invalid = Object.values(this.fields).filter((field) => !this.isValid(field));
+    if (invalid.length) return invalid[0].input.focus();
     this.button.disabled = true;
     try {
       await this.send();
@@ -36,7 +36,7 @@ export class Form {
   }
 
   // Checks a field by the browser's validation, but with messages in the page's language.
-  whole(field) {
+  isValid(field) {
     const { validity, type, min, max, required, value } = field.input;
     if (required && !value.trim() && type !== "file") field.complain("enter a value");
     else if (type === "file" && required && !field.input.files.length) field.complain("choose a file");
@@ -52,7 +52,7 @@ export class Form {
     const name = Object.keys(this.fields).find((field) => problem.field === field || problem.field?.startsWith(`${field}.`));
     if (name) this.blame(this.fields[name], problem.message);
     else this.complain(problem.message);
-    say(problem.message);
+    announce(problem.message);
   }
 
   blame(field, message) {

@@ -10,25 +10,25 @@ export const UNITS = {
 };
 
 // Sorts metrics in the order of UNITS, others last.
-export function knownFirst(metrics) {
-  const known = Object.keys(UNITS);
-  const place = (metric) => (known.includes(metric) ? known.indexOf(metric) : known.length);
-  return [...metrics].sort((one, other) => place(one) - place(other));
+export function sortMetrics(metrics) {
+  const order = Object.keys(UNITS);
+  const position = (metric) => (order.includes(metric) ? order.indexOf(metric) : order.length);
+  return [...metrics].sort((one, other) => position(one) - position(other));
 }
 
 // A second device's latency is called `latency_ms@DEVICE`.
 export function unitOf(metric) {
   const [kind, device] = metric.split("@");
-  const known = UNITS[kind] ?? { name: kind, unit: "", scale: 1 };
-  return device ? { ...known, name: `${known.name} on ${device}` } : known;
+  const entry = UNITS[kind] ?? { name: kind, unit: "", scale: 1 };
+  return device ? { ...entry, name: `${entry.name} on ${device}` } : entry;
 }
 
 export function digits(value, significant = 4) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  const whole = size >= 1 ? Math.floor(Math.log10(size)) + 1 : 0;
+  const integerDigits = size >= 1 ? Math.floor(Math.log10(size)) + 1 : 0;
   if (size !== 0 && size < 1e-3) return value.toPrecision(2);
-  return value.toFixed(Math.max(0, Math.min(significant - whole, 4)));
+  return value.toFixed(Math.max(0, Math.min(significant - integerDigits, 4)));
 }
 
 // Formats a cost with its unit, such as "12.3 ms".
@@ -88,8 +88,8 @@ export function limits(request) {
 // Formats the processor and the conditions of a table's measurement.
 export function conditionsOf({ device, conditions }) {
   const { threads, precision, batch, backend } = conditions ?? {};
-  const told = [backend, precision, threads && `${threads} thread${threads === 1 ? "" : "s"}`, batch && `batch ${batch}`];
-  return [device?.processor, ...told].filter(Boolean).join(", ");
+  const details = [backend, precision, threads && `${threads} thread${threads === 1 ? "" : "s"}`, batch && `batch ${batch}`];
+  return [device?.processor, ...details].filter(Boolean).join(", ");
 }
 
 // The names of the predictor kinds on the page.

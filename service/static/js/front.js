@@ -3,10 +3,10 @@
 import { el } from "./dom.js";
 import { cost, unitOf } from "./format.js";
 
-export function frontTable(found, metric, selected, chosen) {
-  const metrics = found.metrics;
-  const ranks = found.front(metric).reverse();
-  const shown = selected === null || ranks.includes(selected) ? ranks : [selected, ...ranks];
+export function frontTable(candidates, metric, selected, onChoose) {
+  const metrics = candidates.metrics;
+  const ranks = candidates.front(metric).reverse();
+  const rows = selected === null || ranks.includes(selected) ? ranks : [selected, ...ranks];
   return el("div", { class: "scroll tall", tabindex: 0, role: "region", "aria-label": "The front" },
     el("table", { class: "list front" },
       el("thead", {}, el("tr", {},
@@ -14,13 +14,13 @@ export function frontTable(found, metric, selected, chosen) {
         metrics.map((name) => el("th", { scope: "col", class: "right" }, unitOf(name).name)),
         el("th", { scope: "col" }, "Network"),
       )),
-      el("tbody", {}, shown.map((rank) => el("tr", { "aria-selected": rank === selected ? "true" : "false" },
+      el("tbody", {}, rows.map((rank) => el("tr", { "aria-selected": rank === selected ? "true" : "false" },
         el("td", {}, el("button", {
-          type: "button", id: `rank-${rank}`, "aria-pressed": rank === selected ? "true" : "false", onclick: () => chosen(rank),
+          type: "button", id: `rank-${rank}`, "aria-pressed": rank === selected ? "true" : "false", onclick: () => onChoose(rank),
         },
-          found.scored(rank))),
-        metrics.map((name) => el("td", { class: "right" }, cost(name, found.costs[name][rank]))),
-        el("td", { class: "choices", title: found.names(rank).join(" ") }, found.names(rank).join(" ")),
+          candidates.scoreText(rank))),
+        metrics.map((name) => el("td", { class: "right" }, cost(name, candidates.costs[name][rank]))),
+        el("td", { class: "choices", title: candidates.names(rank).join(" ") }, candidates.names(rank).join(" ")),
       ))),
     ),
   );

@@ -1,16 +1,16 @@
 // Shows a training job, from its acceptance to its result.
 
 import { Away, Problem, ask, get } from "./api.js";
-import { byId, el, say } from "./dom.js";
+import { announce, byId, el } from "./dom.js";
 import { Follower, jobPath, over } from "./follow.js";
 import { encoderName, metricName } from "./format.js";
 import { Progress } from "./progress.js";
 import { trainedNetwork, trainedPredictor } from "./trained.js";
 
 export class JobView {
-  // `changed` is called when a job changes its state, `learnt` after a predictor's training, `search` to search with it.
-  constructor({ changed, learnt, search }) {
-    Object.assign(this, { changed, learnt, search, place: byId("result"), id: null });
+  // `onChanged` is called when a job changes its state, `catalogChanged` after a predictor's training, `search` to search with it.
+  constructor({ onChanged, catalogChanged, search }) {
+    Object.assign(this, { onChanged, catalogChanged, search, container: byId("result"), id: null });
   }
 
   close() {
@@ -28,62 +28,62 @@ export class JobView {
     } catch (error) {
       if (this.id !== id) return;
       this.id = null; // reopened when the service is available again
-      if (error instanceof Problem) this.place.replaceChildren(notice(error.message));
+      if (error instanceof Problem) this.container.replaceChildren(notice(error.message));
       else if (!(error instanceof Away)) throw error;
     }
   }
 
   show(job) {
     if (job.kind === "search") return location.replace(`#/search/${job.id}`);
-    if (over(job)) return this.ended(job);
+    if (over(job)) return this.showEnd(job);
     const progress = new Progress(() => this.cancel(job), job.kind === "retrain" ? "training" : undefined);
-    this.place.replaceChildren(head(job), progress.element, el("p", { class: "hint" },
+    this.container.replaceChildren(head(job), progress.element, el("p", { class: "hint" },
       "The job continues when you close this page; reopen it from the list of jobs."));
     progress.show(job);
     let before = job.state;
-    const told = (news) => {
+    const onNews = (news) => {
       progress.show(news);
-      if (news.state !== before) this.changed();
+      if (news.state !== before) this.onChanged();
       before = news.state;
     };
-    this.follower = new Follower(job, told, async (last) => {
-      this.changed();
-      if (last.state === "done" && last.kind === "predictor") await this.learnt();
-      if (this.id === last.id) this.ended({ ...job, ...last, request: job.request });
+    this.follower = new Follower(job, onNews, async (last) => {
+      this.onChanged();
+      if (last.state === "done" && last.kind === "predictor") await this.catalogChanged();
+      if (this.id === last.id) this.showEnd({ ...job, ...last, request: job.request });
     });
   }
 
   async cancel(job) {
     try {
       const last = await ask("DELETE", jobPath(job.id));
-      this.changed();
+      this.onChanged();
       if (this.id !== job.id) return;
       this.follower?.stop();
-      this.ended(last);
+      this.showEnd(last);
     } catch (error) {
       if (!(error instanceof Problem || error instanceof Away)) throw error;
-      say(error.message);
+      announce(error.message);
       this.follower?.ask();
     }
   }
 
-  ended(job) {
+  showEnd(job) {
     if (job.state === "done") {
-      const shown = job.kind === "predictor" ? trainedPredictor(job, this.search) : trainedNetwork(job);
-      this.place.replaceChildren(head(job), ...shown);
-      return say("Done.");
+      const content = job.kind === "predictor" ? trainedPredictor(job, this.search) : trainedNetwork(job);
+      this.container.replaceChildren(head(job), ...content);
+      return announce("Done.");
     }
-    const why = job.error?.detail ? `: ${job.error.detail}` : "";
-    const text = job.state === "cancelled" ? "This training was cancelled." : `This training failed${why}.`;
-    this.place.replaceChildren(head(job), notice(text, job.state === "failed"));
-    say(text);
+    const reason = job.error?.detail ? `: ${job.error.detail}` : "";
+    const text = job.state === "cancelled" ? "This training was cancelled." : `This training failed${reason}.`;
+    this.container.replaceChildren(head(job), notice(text, job.state === "failed"));
+    announce(text);
   }
 }
 
 function head({ id, kind, state, request }) {
-  const [title, told] = (kind === "predictor" ? ofPredictor : ofNetwork)(request, state === "done");
-  const about = [...told, `seed ${request.seed ?? 0}`, id.slice(0, 8)].filter(Boolean);
-  return el("div", {}, el("h2", { class: "sentence" }, title), el("p", { class: "about" }, about.map((part) => el("span", {}, part))));
+  const [title, details] = (kind === "predictor" ? ofPredictor : ofNetwork)(request, state === "done");
+  const about = [...details, `seed ${request.seed ?? 0}`, id.slice(0, 8)].filter(Boolean);
+  return el("div", {}, el("h2", { class: "sentence" }, title), el("p", { class: "about" }, about.map((text) => el("span", {}, text))));
 }
 
 function ofPredictor({ name, evaluations, options = {} }, done) {

@@ -2,10 +2,10 @@
 
 import { Away, Problem, ask, get } from "./api.js";
 import { away } from "./connection.js";
-import { byId, el, fill, say } from "./dom.js";
-import { jobPath, over, placeOf } from "./follow.js";
+import { announce, byId, el, fill } from "./dom.js";
+import { hashOf, jobPath, over } from "./follow.js";
 import { ago, limits } from "./format.js";
-import { shareOf } from "./progress.js";
+import { fractionOf } from "./progress.js";
 
 const SHOWN = 12;
 const EVERY_MS = 5000;
@@ -49,30 +49,30 @@ export class Jobs {
   }
 
   show() {
-    const place = byId("runs");
+    const container = byId("runs");
     const states = this.jobs.map(({ id, state, progress }) => [id, state, progress]);
     const minute = Math.floor(Date.now() / 60000);
     const text = JSON.stringify([states, this.selected, [...this.checked], this.total, minute, this.filter.value]);
-    if (text === this.shown) return; // an unchanged list keeps its focus
-    this.shown = text;
-    const focused = place.contains(document.activeElement) ? document.activeElement.id : null;
-    if (this.jobs.length) place.replaceChildren(el("ol", {}, this.jobs.map((job) => this.row(job))), this.foot());
-    else place.replaceChildren(el("p", { class: "hint" }, this.filter.value ? "No jobs match the filter." : "No jobs yet."));
+    if (text === this.renderedText) return; // an unchanged list keeps its focus
+    this.renderedText = text;
+    const focused = container.contains(document.activeElement) ? document.activeElement.id : null;
+    if (this.jobs.length) container.replaceChildren(el("ol", {}, this.jobs.map((job) => this.row(job))), this.foot());
+    else container.replaceChildren(el("p", { class: "hint" }, this.filter.value ? "No jobs match the filter." : "No jobs yet."));
     if (focused) byId(focused)?.focus();
   }
 
   row(job) {
     const { id, kind } = job;
-    const [what, ...about] = wordsOf(job);
+    const [title, ...about] = describe(job);
     const open = this.selected === id;
     return el("li", { "aria-current": open ? "true" : null },
-      kind === "search" ? this.box(job, [what, ...about].join(" ")) : el("span", { class: "kind", "aria-hidden": "true" }),
-      el("a", { href: placeOf(job), id: `run-${id}` },
-        el("span", { class: "what" }, what), " ", el("small", {}, about.join(" · "))),
+      kind === "search" ? this.box(job, [title, ...about].join(" ")) : el("span", { class: "kind", "aria-hidden": "true" }),
+      el("a", { href: hashOf(job), id: `run-${id}` },
+        el("span", { class: "what" }, title), " ", el("small", {}, about.join(" · "))),
       el("div", { class: `state ${job.state}` }, stateOf(job), el("small", {}, ago(job.created)),
         // The open job has its own Cancel button in the result.
         !over(job) && !open && el("button", {
-          type: "button", class: "plain", id: `cancel-${id}`, "aria-label": ["Cancel", what, ...about].join(" "), onclick: () => this.cancel(job),
+          type: "button", class: "plain", id: `cancel-${id}`, "aria-label": ["Cancel", title, ...about].join(" "), onclick: () => this.cancel(job),
         }, "Cancel")),
     );
   }
@@ -99,10 +99,10 @@ export class Jobs {
   async cancel(job) {
     try {
       await ask("DELETE", jobPath(job.id));
-      say("Cancelled.");
+      announce("Cancelled.");
     } catch (error) {
       if (!(error instanceof Away || error instanceof Problem)) throw error;
-      say(error.message); // it ended meanwhile, as the list shows
+      announce(error.message); // it ended meanwhile, as the list shows
     }
     await this.load();
   }
@@ -127,14 +127,14 @@ export class Jobs {
 }
 
 // A job's name, and the details that distinguish it from others.
-function wordsOf({ kind, request }) {
+function describe({ kind, request }) {
   if (kind === "predictor") return [`Predictor ${request.name}`, `from ${request.evaluations}`, request.space].filter(Boolean);
   if (kind === "retrain") return [`Training ${request.space ?? ""}`.trim(), `on ${request.data}`, request.supernet && `from ${request.supernet}`].filter(Boolean);
-  const given = limits(request);
-  return [request.space ?? kind, request.device, ...(given.length ? given : ["without limits"])].filter(Boolean);
+  const limitTexts = limits(request);
+  return [request.space ?? kind, request.device, ...(limitTexts.length ? limitTexts : ["without limits"])].filter(Boolean);
 }
 
 function stateOf(job) {
-  const share = shareOf(job.progress);
-  return over(job) || !job.progress ? job.state : `${Math.floor(100 * share)} %`;
+  const fraction = fractionOf(job.progress);
+  return over(job) || !job.progress ? job.state : `${Math.floor(100 * fraction)} %`;
 }

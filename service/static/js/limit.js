@@ -8,11 +8,11 @@ const STEPS = 400;
 export class Limit {
   // `unit` is the service's name of the unit, used for metrics that this page does not know.
   constructor(metric, on, unit) {
-    const known = unitOf(metric);
-    const { name, long } = known;
+    const metricUnit = unitOf(metric);
+    const { name, long } = metricUnit;
     this.metric = metric;
-    this.unit = known.unit || unit || "";
-    this.scale = known.scale;
+    this.unit = metricUnit.unit || unit || "";
+    this.scale = metricUnit.scale;
     this.touched = false;
     const id = `limit-${metric}`;
     const noun = name.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase());
@@ -46,10 +46,10 @@ export class Limit {
     const { least, greatest } = this.range;
     const [first, last] = this.metric === "latency_ms" ? ["fastest", "slowest"] : ["lowest", "highest"];
     this.ends.append(
-      el("span", {}, `${first} ${this.written(least)} ${this.unit}`), el("span", {}, `${last} ${this.written(greatest)} ${this.unit}`),
+      el("span", {}, `${first} ${this.format(least)} ${this.unit}`), el("span", {}, `${last} ${this.format(greatest)} ${this.unit}`),
     );
-    const kept = this.value;
-    if (!this.touched || kept === null || kept < least || kept > greatest) this.set(least + (greatest - least) * 0.4);
+    const present = this.value;
+    if (!this.touched || present === null || present < least || present > greatest) this.set(least + (greatest - least) * 0.4);
     else this.follow();
   }
 
@@ -59,26 +59,26 @@ export class Limit {
 
   // The maximum in the metric's own unit, or null if it is not a positive number.
   get value() {
-    const given = this.number.valueAsNumber;
-    return Number.isFinite(given) && given > 0 ? given * this.scale : null;
+    const amount = this.number.valueAsNumber;
+    return Number.isFinite(amount) && amount > 0 ? amount * this.scale : null;
   }
 
-  written(value) {
+  format(value) {
     return digits(value / this.scale, 4);
   }
 
   set(value) {
-    this.number.value = this.written(value);
+    this.number.value = this.format(value);
     this.follow();
   }
 
   slid() {
     const { least, greatest } = this.range;
     this.touched = true;
-    const share = this.slider.valueAsNumber / STEPS;
+    const fraction = this.slider.valueAsNumber / STEPS;
     // Rounding must not move the number below the feasible range.
-    this.number.value = share === 0 ? String(Math.ceil((least / this.scale) * 1e4) / 1e4) : this.written(least + (greatest - least) * share);
-    this.tell();
+    this.number.value = fraction === 0 ? String(Math.ceil((least / this.scale) * 1e4) / 1e4) : this.format(least + (greatest - least) * fraction);
+    this.describe();
     this.complain("");
   }
 
@@ -93,10 +93,10 @@ export class Limit {
       const { least, greatest } = this.range;
       this.slider.value = Math.round(((this.value - least) / (greatest - least)) * STEPS);
     }
-    this.tell();
+    this.describe();
   }
 
-  tell() {
+  describe() {
     this.slider.setAttribute("aria-valuetext", `${this.number.value} ${this.unit}`);
   }
 

@@ -1,12 +1,12 @@
 // The limits: one for each cost that the service can bound, including those of the device's table.
 
 import { el } from "./dom.js";
-import { knownFirst } from "./format.js";
+import { sortMetrics } from "./format.js";
 import { Limit } from "./limit.js";
 
 export class Limits {
   constructor() {
-    this.made = new Map();
+    this.byMetric = new Map();
     this.rows = el("div", { class: "rows" });
     this.none = el("p", { class: "hint", hidden: true }, "The costs of this space's networks are unknown.");
     this.element = el("fieldset", {}, el("legend", {}, "Limits"), this.rows, this.none);
@@ -16,27 +16,27 @@ export class Limits {
   // Shows a limit for each metric of the bounds. An estimate must stay below its limit by the
   // margin, so the feasible range starts above the least cost by that margin.
   offer(bounds, margin) {
-    this.shown = knownFirst(Object.keys(bounds)).map((metric) => this.limit(metric, bounds[metric].unit));
+    this.shown = sortMetrics(Object.keys(bounds)).map((metric) => this.limit(metric, bounds[metric].unit));
     for (const limit of this.shown) {
       const { least, greatest, sigma } = bounds[limit.metric];
-      const kept = margin * (sigma ?? 0);
-      limit.bound({ least: least + kept, greatest: greatest + kept });
+      const offset = margin * (sigma ?? 0);
+      limit.bound({ least: least + offset, greatest: greatest + offset });
     }
     const elements = this.shown.map(({ element }) => element);
     // Elements that stay in place keep the focus.
-    if (elements.length !== this.rows.children.length || elements.some((element, place) => element !== this.rows.children[place])) {
+    if (elements.length !== this.rows.children.length || elements.some((element, index) => element !== this.rows.children[index])) {
       this.rows.replaceChildren(...elements);
     }
     this.none.hidden = elements.length > 0;
   }
 
   limit(metric, unit) {
-    if (!this.made.has(metric)) this.made.set(metric, new Limit(metric, metric === "latency_ms", unit));
-    return this.made.get(metric);
+    if (!this.byMetric.has(metric)) this.byMetric.set(metric, new Limit(metric, metric === "latency_ms", unit));
+    return this.byMetric.get(metric);
   }
 
   // The constraints of the request.
-  get chosen() {
+  get selection() {
     return Object.fromEntries(this.shown.filter(({ on }) => on).map((limit) => [limit.metric, { max: limit.value }]));
   }
 

@@ -8,35 +8,35 @@ import { digits, unitOf } from "./format.js";
 const KINDS = ["#2f7f86", "#c07a1e", "#7a5bb0", "#3f8a4b", "#b04a79", "#4b74bd", "#8a7a3a", "#77828a"];
 const MOST = 64;
 
-export async function drawNetwork(found, rank) {
+export async function drawNetwork(candidates, rank) {
   try {
-    return drawn(await get(networkPath(found.search, rank, "blocks")));
+    return blockList(await get(networkPath(candidates.search, rank, "blocks")));
   } catch (error) {
     if (error instanceof Problem || error instanceof Away) return el("p", { class: "notice" }, `The blocks cannot be shown: ${error.message}.`);
     throw error;
   }
 }
 
-function drawn(answer) {
+function blockList(answer) {
   const timed = answer.latency_ms !== null;
   const metric = timed ? "latency_ms" : "macs";
   const rows = merged(answer.blocks).map((block) => ({ ...block, value: block[metric] * block.times }));
   const total = timed ? answer.latency_ms : rows.reduce((sum, { value }) => sum + value, 0);
-  const rest = timed ? total - rows.reduce((sum, { value }) => sum + value, 0) : 0;
-  const most = Math.max(...rows.map(({ value }) => value), Math.abs(rest));
+  const difference = timed ? total - rows.reduce((sum, { value }) => sum + value, 0) : 0;
+  const most = Math.max(...rows.map(({ value }) => value), Math.abs(difference));
   const kinds = [...new Set(rows.map(({ operator }) => operator))];
   let size = null;
   const items = rows.map((block) => {
-    const now = place(block.output);
+    const now = shapeText(block.output);
     const stage = now !== size;
     size = now;
-    return item(words(block), details(block), now, stage, KINDS[kinds.indexOf(block.operator) % KINDS.length], block.value, total, most, metric);
+    return item(titleOf(block), detailsOf(block), now, stage, KINDS[kinds.indexOf(block.operator) % KINDS.length], block.value, total, most, metric);
   });
-  if (timed && Math.abs(rest) > 5e-4 * total) {
+  if (timed && Math.abs(difference) > 5e-4 * total) {
     const text = "difference between the network and the sum of its blocks";
-    const made = item("context", text, "", true, "var(--soft)", rest, total, most, metric);
-    made.classList.add("rest");
-    items.push(made);
+    const row = item("context", text, "", true, "var(--soft)", difference, total, most, metric);
+    row.classList.add("rest");
+    items.push(row);
   }
   return el("ol", { class: "blocks", "aria-label": `Blocks and their share of ${timed ? "the latency" : "the FLOPs"}` }, items);
 }
@@ -46,8 +46,8 @@ function merged(blocks) {
   if (blocks.length <= MOST) return blocks.map((block) => ({ ...block, times: 1 }));
   const byKey = new Map();
   for (const block of blocks) {
-    const known = byKey.get(block.key);
-    if (known) known.times++;
+    const same = byKey.get(block.key);
+    if (same) same.times++;
     else byKey.set(block.key, { ...block, times: 1 });
   }
   return [...byKey.values()];
@@ -55,23 +55,23 @@ function merged(blocks) {
 
 function item(name, text, size, stage, colour, value, total, most, metric) {
   const { unit, scale } = unitOf(metric);
-  const share = `${digits((100 * value) / total, 2)} %`;
+  const fraction = `${digits((100 * value) / total, 2)} %`;
   return el("li", { class: stage ? "stage" : null },
     el("span", { class: "size" }, stage ? size : ""),
     el("span", { class: "box", vars: { "--kind": colour } }, el("b", {}, name), text && el("small", {}, text)),
     el("span", { class: "share", vars: { "--kind": colour, "--part": String(Math.max(0, value) / most) } },
-      el("i", { "aria-hidden": "true" }), el("span", {}, share), el("small", {}, `${digits(value / scale, 3)} ${unit}`)),
+      el("i", { "aria-hidden": "true" }), el("span", {}, fraction), el("small", {}, `${digits(value / scale, 3)} ${unit}`)),
   );
 }
 
-const place = (shape) => (shape.length > 1 ? shape.slice(1).join(" × ") : "");
+const shapeText = (shape) => (shape.length > 1 ? shape.slice(1).join(" × ") : "");
 
-function words({ operator, kernel, times }) {
+function titleOf({ operator, kernel, times }) {
   const name = operator.replaceAll("_", " ");
   return `${times > 1 ? `${times} × ` : ""}${name}${kernel ? ` ${kernel}×${kernel}` : ""}`;
 }
 
-function details(block) {
+function detailsOf(block) {
   const { expansion, stride, se, shortcut, output } = block;
   return [
     expansion ? `expands ${expansion}` : null,

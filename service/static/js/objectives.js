@@ -1,11 +1,11 @@
 // The objectives: the costs that a search trades against the score.
 
 import { el } from "./dom.js";
-import { knownFirst, unitOf } from "./format.js";
+import { sortMetrics, unitOf } from "./format.js";
 
 export class Objectives {
   constructor() {
-    this.wanted = new Set();
+    this.checked = new Set();
     this.boxes = el("div", { class: "boxes" });
     this.hint = el("p", { class: "hint", id: "objectives-hint" }, "Traded against the score. If none is selected: the first limited cost, or FLOPs.");
     this.fault = el("p", { class: "fault", id: "objectives-fault", role: "alert" });
@@ -16,22 +16,22 @@ export class Objectives {
 
   // Offers each metric of the bounds; a choice is kept as long as its metric is offered.
   offer(bounds) {
-    const metrics = knownFirst(Object.keys(bounds));
+    const metrics = sortMetrics(Object.keys(bounds));
     if (metrics.join() === this.metrics.join()) return;
     this.metrics = metrics;
     this.boxes.replaceChildren(...metrics.map((metric) => {
-      const box = el("input", { type: "checkbox", id: `objective-${metric}`, checked: this.wanted.has(metric) });
+      const box = el("input", { type: "checkbox", id: `objective-${metric}`, checked: this.checked.has(metric) });
       box.addEventListener("change", () => {
         this.complain("");
-        if (box.checked) this.wanted.add(metric);
-        else this.wanted.delete(metric);
+        if (box.checked) this.checked.add(metric);
+        else this.checked.delete(metric);
       });
       return el("label", {}, box, unitOf(metric).name);
     }));
   }
 
-  get chosen() {
-    return this.metrics.filter((metric) => this.wanted.has(metric));
+  get selection() {
+    return this.metrics.filter((metric) => this.checked.has(metric));
   }
 
   complain(text) {

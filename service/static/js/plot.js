@@ -19,8 +19,8 @@ function plotly() {
 }
 
 export class Plot {
-  constructor(chosen) {
-    this.chosen = chosen;
+  constructor(onChoose) {
+    this.onChoose = onChoose;
     this.frame = el("div", {});
     this.wait = el("p", { class: "plot-wait" }, "Drawing the plot");
     this.element = el("div", { class: "plot", role: "img" }, this.wait, this.frame);
@@ -34,8 +34,8 @@ export class Plot {
     window.Plotly?.purge(this.frame);
   }
 
-  async draw(found, others, metric, selected) {
-    this.last = [found, others, metric, selected];
+  async draw(candidates, others, metric, selected) {
+    this.last = [candidates, others, metric, selected];
     let library;
     try {
       library = await plotly();
@@ -46,48 +46,48 @@ export class Plot {
     if (!this.element.isConnected) return;
     this.wait.hidden = true;
     const paint = colours();
-    const axes = `${found.scoreName} over ${unitOf(metric).name}`;
-    this.element.setAttribute("aria-label", `${axes} of ${found.length} networks; the table of the front has the same`);
+    const axes = `${candidates.scoreName} over ${unitOf(metric).name}`;
+    this.element.setAttribute("aria-label", `${axes} of ${candidates.length} networks; the table of the front has the same`);
     const traces = [
-      cloud(found, metric, paint),
-      ...others.map((other, place) => front(other, metric, paint.series[1 + (place % (paint.series.length - 1))], nameOf(other))),
-      front(found, metric, paint.series[0], others.length ? nameOf(found) : "the front"),
-      ring(found, metric, selected, paint),
+      cloud(candidates, metric, paint),
+      ...others.map((other, index) => front(other, metric, paint.series[1 + (index % (paint.series.length - 1))], nameOf(other))),
+      front(candidates, metric, paint.series[0], others.length ? nameOf(candidates) : "the front"),
+      ring(candidates, metric, selected, paint),
     ];
-    await library.react(this.frame, traces, layout(found, metric, others.length > 0, paint), {
+    await library.react(this.frame, traces, layout(candidates, metric, others.length > 0, paint), {
       responsive: true, displayModeBar: false, doubleClick: "reset", scrollZoom: false,
     });
     this.frame.removeAllListeners?.("plotly_click");
     this.frame.on("plotly_click", ({ points }) => {
-      const point = points.find(({ data }) => data.meta === found.id);
-      if (point) this.chosen(point.customdata);
+      const point = points.find(({ data }) => data.meta === candidates.id);
+      if (point) this.onChoose(point.customdata);
     });
   }
 }
 
-function cloud(found, metric, paint) {
-  const ranks = found.drawn();
+function cloud(candidates, metric, paint) {
+  const ranks = candidates.sampleRanks();
   return {
-    ...scatter(found, metric, ranks, "evaluated"),
+    ...scatter(candidates, metric, ranks, "evaluated"),
     mode: "markers",
     marker: { color: paint.dot, size: 5, opacity: 0.45 },
   };
 }
 
-function front(found, metric, colour, name) {
-  const ranks = found.front(metric);
+function front(candidates, metric, colour, name) {
+  const ranks = candidates.front(metric);
   return {
-    ...scatter(found, metric, ranks, name),
+    ...scatter(candidates, metric, ranks, name),
     mode: "lines+markers",
     line: { color: colour, width: 2, shape: "hv" },
     marker: { color: colour, size: 9 },
-    error_y: { type: "data", array: ranks.map((rank) => found.deviations[rank]), visible: true, color: colour, thickness: 1.2, width: 3 },
+    error_y: { type: "data", array: ranks.map((rank) => candidates.deviations[rank]), visible: true, color: colour, thickness: 1.2, width: 3 },
   };
 }
 
-function ring(found, metric, selected, paint) {
+function ring(candidates, metric, selected, paint) {
   return {
-    ...scatter(found, metric, selected === null ? [] : [selected], "selected"),
+    ...scatter(candidates, metric, selected === null ? [] : [selected], "selected"),
     mode: "markers",
     hoverinfo: "skip",
     hovertemplate: null,
@@ -96,29 +96,29 @@ function ring(found, metric, selected, paint) {
   };
 }
 
-function scatter(found, metric, ranks, name) {
+function scatter(candidates, metric, ranks, name) {
   const { scale } = unitOf(metric);
   return {
     type: "scatter",
     name,
-    meta: found.id,
-    x: ranks.map((rank) => found.costs[metric][rank] / scale),
-    y: ranks.map((rank) => found.scores[rank]),
+    meta: candidates.id,
+    x: ranks.map((rank) => candidates.costs[metric][rank] / scale),
+    y: ranks.map((rank) => candidates.scores[rank]),
     customdata: ranks,
-    text: ranks.map((rank) => `${found.scored(rank)}, ${cost(metric, found.costs[metric][rank])}<br>${found.hover(rank)}`),
+    text: ranks.map((rank) => `${candidates.scoreText(rank)}, ${cost(metric, candidates.costs[metric][rank])}<br>${candidates.hover(rank)}`),
     hovertemplate: "%{text}<extra></extra>",
   };
 }
 
 const nameOf = ({ search }) => `${search.request.space} ${search.request.device ?? ""} ${search.id.slice(0, 6)}`.replace("  ", " ");
 
-function layout(found, metric, legend, paint) {
+function layout(candidates, metric, legend, paint) {
   const { name, unit, scale } = unitOf(metric);
   const axis = {
     gridcolor: paint.line, zeroline: false, linecolor: paint.line, tickcolor: paint.line, automargin: true,
     title: { standoff: 10, font: { color: paint.soft } },
   };
-  const most = found.maximum(metric);
+  const most = candidates.maximum(metric);
   const limit = most === null ? null : most / scale;
   return {
     font: { family: paint.sans, size: 13, color: paint.ink },
@@ -128,7 +128,7 @@ function layout(found, metric, legend, paint) {
     hovermode: "closest",
     hoverlabel: { bgcolor: paint.card, bordercolor: paint.line, font: { family: paint.mono, size: 12, color: paint.ink }, align: "left" },
     xaxis: { ...axis, title: { ...axis.title, text: `${name}${unit ? `, ${unit}` : ""}` } },
-    yaxis: { ...axis, title: { ...axis.title, text: found.scoreName } },
+    yaxis: { ...axis, title: { ...axis.title, text: candidates.scoreName } },
     showlegend: legend,
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12 } },
     dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
@@ -138,10 +138,10 @@ function layout(found, metric, legend, paint) {
 
 function limitLine(limit, paint) {
   const line = { color: paint.glow, width: 1.5, dash: "dash" };
-  const beside = { yref: "paper", y: 0.02, yanchor: "bottom", xanchor: "right", xshift: -4 };
+  const position = { yref: "paper", y: 0.02, yanchor: "bottom", xanchor: "right", xshift: -4 };
   return {
     shapes: [{ type: "line", x0: limit, x1: limit, yref: "paper", y0: 0, y1: 1, line }],
-    annotations: [{ ...beside, x: limit, text: "limit", showarrow: false, font: { color: paint.glow, size: 12 } }],
+    annotations: [{ ...position, x: limit, text: "limit", showarrow: false, font: { color: paint.glow, size: 12 } }],
   };
 }
 

@@ -1,10 +1,10 @@
 // Shows a running job: its progress, a search's best score so far, and a button that cancels it.
 
-import { el, say, svg } from "./dom.js";
+import { announce, el, svg } from "./dom.js";
 import { count, score } from "./format.js";
 
 // Returns the completed fraction: a search counts networks, other jobs report a fraction.
-export function shareOf(progress) {
+export function fractionOf(progress) {
   const { evaluated, planned, share } = progress ?? {};
   return planned ? evaluated / planned : (share ?? 0);
 }
@@ -45,13 +45,13 @@ export class Progress {
       return;
     }
     const { evaluated, planned, best } = progress;
-    const share = shareOf(progress);
-    this.bar.value = share;
+    const fraction = fractionOf(progress);
+    this.bar.value = fraction;
     const now = planned === undefined ? stageOf(progress, this.doing) : `best score ${score(best)}`;
     this.label.textContent = planned === undefined ? now : `${count(evaluated)} of ${count(planned)} networks, ${now}`;
     if (planned) this.draw(evaluated, planned, best);
-    const tenth = Math.floor(10 * share);
-    if (tenth > this.tenth) say(`${tenth * 10} percent, ${now}`);
+    const tenth = Math.floor(10 * fraction);
+    if (tenth > this.tenth) announce(`${tenth * 10} percent, ${now}`);
     this.tenth = tenth;
   }
 
@@ -62,9 +62,9 @@ export class Progress {
     const values = this.best.map(([, value]) => value);
     const [least, greatest] = [Math.min(...values), Math.max(...values)];
     const height = (value) => (greatest > least ? 96 - (92 * (value - least)) / (greatest - least) : 50);
-    const steps = this.best.map(([done, value], place) => {
+    const steps = this.best.map(([done, value], index) => {
       const x = (100 * done) / planned;
-      return place ? `H${x}V${height(value)}` : `M0 ${height(value)}H${x}`;
+      return index ? `H${x}V${height(value)}` : `M0 ${height(value)}H${x}`;
     });
     this.line.setAttribute("d", steps.join(""));
     if (this.best.length > 1) this.picture.removeAttribute("hidden");

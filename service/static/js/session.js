@@ -3,13 +3,13 @@
 
 import { byId, el } from "./dom.js";
 
-let asked = null;
+let pending = null;
 
 export function signIn() {
-  asked ??= exchange().finally(() => {
-    asked = null;
+  pending ??= exchange().finally(() => {
+    pending = null;
   });
-  return asked;
+  return pending;
 }
 
 async function exchange() {

@@ -12,10 +12,10 @@ export function intro(title, about, command, ...more) {
 
 // The outcome of a form with the next step; it replaces the previous outcome.
 export function outcome() {
-  const place = el("div", { role: "status" });
+  const container = el("div", { role: "status" });
   return {
-    element: place,
-    tell: (text, ...next) => place.replaceChildren(el("div", { class: "notice" }, el("p", {}, text), el("div", { class: "bar" }, next))),
-    clear: () => place.replaceChildren(),
+    element: container,
+    show: (text, ...next) => container.replaceChildren(el("div", { class: "notice" }, el("p", {}, text), el("div", { class: "bar" }, next))),
+    clear: () => container.replaceChildren(),
   };
 }

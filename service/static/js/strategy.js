@@ -5,7 +5,7 @@ import { Field, choice, number, text } from "./field.js";
 import { Objectives } from "./objectives.js";
 
 const strategies = Object.fromEntries(pageData.strategies.map(([name, options]) => [name, Object.fromEntries(options)]));
-const written = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
+const labelOf = (name) => name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 
 export class StrategyFields {
   constructor() {
@@ -30,25 +30,25 @@ export class StrategyFields {
 
   show() {
     this.complain("");
-    const made = Object.entries(strategies[this.name.value]).map(([name, preset]) => {
+    const entries = Object.entries(strategies[this.name.value]).map(([name, preset]) => {
       const id = `option-${name}`;
       const input = typeof preset === "number"
         ? number(id, { value: preset, step: Number.isInteger(preset) ? 1 : "any" }) : text(id, { value: preset });
-      return [name, new Field(written(name), input)];
+      return [name, new Field(labelOf(name), input)];
     });
-    this.fields = Object.fromEntries(made);
-    this.options.replaceChildren(...made.map(([, field]) => field.element));
+    this.fields = Object.fromEntries(entries);
+    this.options.replaceChildren(...entries.map(([, field]) => field.element));
   }
 
   // This part of the request, with only the strategy options that differ from the defaults.
-  get chosen() {
+  get selection() {
     const presets = strategies[this.name.value];
     const options = {};
     for (const [name, field] of Object.entries(this.fields)) {
       const value = typeof presets[name] === "number" ? field.number : field.value;
       if (value !== undefined && value !== presets[name]) options[name] = value;
     }
-    const objectives = this.objectives.chosen;
+    const objectives = this.objectives.selection;
     return {
       strategy: { name: this.name.value, options },
       ...(objectives.length ? { objectives } : {}),
@@ -71,10 +71,10 @@ export class StrategyFields {
     if (first === "objectives") this.objectives.complain(message);
     else {
       const named = Object.keys(this.fields).find((name) => second === "options" && message.includes(name));
-      const place = { margin: this.margin, seed: this.seed }[first] ?? (second === "name" ? this.name : this.fields[named]);
-      if (place) {
-        place.complain(message);
-        place.input.focus();
+      const faulty = { margin: this.margin, seed: this.seed }[first] ?? (second === "name" ? this.name : this.fields[named]);
+      if (faulty) {
+        faulty.complain(message);
+        faulty.input.focus();
       } else this.fault.textContent = message;
     }
     return true;

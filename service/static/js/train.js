@@ -19,13 +19,13 @@ const RECIPE = {
   limit: ["Maximum images", { step: 1, min: 1 }],
 };
 
-export function training(found, rank, accepted) {
-  const space = found.result.space;
+export function training(candidates, rank, onAccepted) {
+  const space = candidates.result.space;
   const data = new Field("Data set", choice("train-data"));
   fill(data.input, [{ options: catalog.dataSets.map((name) => ({ value: name })) }]);
-  const begin = new Field("Start from", choice("train-begin"));
+  const start = new Field("Start from", choice("train-begin"));
   const supernets = catalog.guides.filter((guide) => guide.kind === "supernet" && guide.space === space);
-  fill(begin.input, [
+  fill(start.input, [
     { options: [{ value: "", text: "random weights" }] },
     { label: "Supernet weights", options: supernets.map(({ name }) => ({ value: name })) },
   ]);
@@ -36,32 +36,32 @@ export function training(found, rank, accepted) {
   const workers = new Field("Processes", number("train-workers", { step: 1, min: 1, value: 1 }));
   const form = new Form({
     parts: [
-      el("div", { class: "pair" }, data.element, begin.element, epochs.element, seed.element),
+      el("div", { class: "pair" }, data.element, start.element, epochs.element, seed.element),
       el("details", {}, el("summary", {}, "Recipe"),
         el("div", { class: "inside" }, el("div", { class: "pair" }, recipe.map(([, field]) => field.element), workers.element))),
     ],
     fields: {
-      data, supernet: begin, "options.epochs": epochs, seed, workers,
+      data, supernet: start, "options.epochs": epochs, seed, workers,
       ...Object.fromEntries(recipe.map(([name, field]) => [`options.${name}`, field])),
     },
     button: "Train here",
     send: async () => {
       const options = Object.fromEntries([["epochs", epochs], ...recipe].map(([name, field]) => [name, field.number]).filter(([, value]) => value !== undefined));
-      accepted(await create("/retrain", {
-        ...origin(found, rank), data: data.value, ...(begin.value ? { supernet: begin.value } : {}),
+      onAccepted(await create("/retrain", {
+        ...origin(candidates, rank), data: data.value, ...(start.value ? { supernet: start.value } : {}),
         workers: workers.number ?? 1, options, seed: seed.number ?? 0,
       }));
     },
   });
   return el("section", { class: "train", "aria-labelledby": "train-title" },
     el("h3", { id: "train-title" }, "Train this network"), form.element,
-    el("p", { class: "hint" }, "Or train on another machine:"), commandBox(retrainCommand(found.search, rank)));
+    el("p", { class: "hint" }, "Or train on another machine:"), commandBox(retrainCommand(candidates.search, rank)));
 }
 
 // Names a network of the search's front by its index, so that the training records its origin.
-function origin(found, rank) {
-  const names = found.names(rank).join();
-  const place = found.result.front.findIndex(({ architecture }) => Object.values(architecture.choices).join() === names);
-  if (place >= 0) return { search: { id: found.id, architecture: place } };
-  return { architecture: found.architecture(rank) };
+function origin(candidates, rank) {
+  const names = candidates.names(rank).join();
+  const index = candidates.result.front.findIndex(({ architecture }) => Object.values(architecture.choices).join() === names);
+  if (index >= 0) return { search: { id: candidates.id, architecture: index } };
+  return { architecture: candidates.architecture(rank) };
 }

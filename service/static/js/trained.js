@@ -7,26 +7,26 @@ import { count, digits, encoderName, metricName, seconds, signed } from "./forma
 
 export function trainedPredictor(job, search) {
   const { report } = job.result;
-  const own = report.figures[report.encoder];
+  const main = report.figures[report.encoder];
   const rows = Object.entries(report.figures);
   return [
     figures([
-      ["Kendall's tau", figure(own.kendall_tau)],
+      ["Kendall's tau", figure(main.kendall_tau)],
       ["Trained on", count(report.refit ? report.trained_on + report.tested_on : report.trained_on), "networks"],
       ["Tested on", count(report.tested_on), "unseen"],
-      ["Time", ...seconds(own.seconds).split(/ (?=s$)/)],
+      ["Time", ...seconds(main.seconds).split(/ (?=s$)/)],
     ]),
     el("p", { class: "hint" }, `Kendall's tau measures how well the predictor ranks unseen networks by ${metricName(report.metric)}: `
       + "1 is the true order, 0 is chance."),
     rows.length > 1 && el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Comparison of predictors" },
       el("table", { class: "list" },
-        el("thead", {}, el("tr", {}, ["Kind", "Kendall's tau", "Spearman", "Time"].map((name, place) =>
-          el("th", { scope: "col", class: place ? "right" : null }, name)))),
-        el("tbody", {}, rows.map(([kind, found]) => el("tr", {},
+        el("thead", {}, el("tr", {}, ["Kind", "Kendall's tau", "Spearman", "Time"].map((name, index) =>
+          el("th", { scope: "col", class: index ? "right" : null }, name)))),
+        el("tbody", {}, rows.map(([kind, row]) => el("tr", {},
           el("th", { scope: "row" }, encoderName(kind)),
-          el("td", { class: "right" }, figure(found.kendall_tau)),
-          el("td", { class: "right" }, figure(found.spearman)),
-          el("td", { class: "right" }, seconds(found.seconds))))))),
+          el("td", { class: "right" }, figure(row.kendall_tau)),
+          el("td", { class: "right" }, figure(row.spearman)),
+          el("td", { class: "right" }, seconds(row.seconds))))))),
     el("div", { class: "bar" },
       el("button", { type: "button", class: "main", onclick: () => search({ space: job.result.space, guide: `predictor:${job.result.name}` }) }, "Search with it"),
       file(job, `${job.result.name}.safetensors`, "Download the predictor")),
