@@ -1,4 +1,4 @@
-"""Pathfit service: run searches and trainings as durable jobs behind an HTTP API."""
+"""Pathfit service: run searches and trainings as durable jobs with an HTTP API."""
 
 from typing import TYPE_CHECKING
 

@@ -109,7 +109,7 @@ def _open_service(settings: Settings, clock: Callable[[], float] | None) -> Serv
 
 
 def _register_handlers(app: APIFlask, service: Service) -> None:
-    """Register what runs before and after every request."""
+    """Register the functions that run before and after every request."""
     # The order matters: the sender must be known before a write by cookie can be refused.
     app.before_request(logs.begin)
     app.before_request(service.access.identify)

@@ -230,8 +230,8 @@ def _sentence(fault: JsonObject, field: str | None, model: type[BaseModel] | Non
     if fault["type"] == "missing":
         return f"{location} is missing"
     if fault["type"] == "extra_forbidden":
-        known = _fields(model, fault["loc"][:-1]) if model is not None else []
-        return f"unknown field {location!r:.80}; available: {', '.join(known)}"
+        fields = _fields(model, fault["loc"][:-1]) if model is not None else []
+        return f"unknown field {location!r:.80}; available: {', '.join(fields)}"
 
     message = fault["msg"]
 

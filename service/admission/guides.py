@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.catalog.catalog import Catalog, FileReference
+from service.catalog.catalog import Catalog
+from service.catalog.files import FileReference
 from service.problems import blaming, invalid
 from service.schemas.search import SearchRequest
 from spaces.space import SearchSpace

@@ -10,7 +10,7 @@ from oneshot.search.guide import Guide
 from oneshot.search.objective import Objective
 from oneshot.search.problem import SearchProblem
 from service.admission.tasks import SearchTask
-from service.catalog.catalog import FileReference, device_model
+from service.catalog.files import FileReference, device_model
 from spaces.registry import get
 from spaces.space import SearchSpace
 from tables.cost.model import counting_model
@@ -22,7 +22,7 @@ class Attribute(Protocol):
     """Attributes the errors of a block to a constraint or an objective of the request."""
 
     def __call__(
-        self, part: Literal["constraints", "objectives"], metric: str
+        self, field: Literal["constraints", "objectives"], metric: str
     ) -> AbstractContextManager[None]:
         """Return the context in which the metric is bound."""
 
@@ -57,7 +57,7 @@ def bind_problem(
     return SearchProblem(space, guide, constraints, objectives)
 
 
-def _pass_errors(part: str, metric: str) -> AbstractContextManager[None]:
+def _pass_errors(field: str, metric: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 

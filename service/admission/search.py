@@ -13,7 +13,8 @@ from oneshot.strategies.registry import make
 from service.admission.guides import resolve_guide
 from service.admission.problem import bind_problem
 from service.admission.tasks import Admission, SearchTask
-from service.catalog.catalog import Catalog, FileReference, device_model
+from service.catalog.catalog import Catalog
+from service.catalog.files import FileReference, device_model
 from service.jobs import JsonObject, Resources
 from service.problems import blaming, invalid
 from service.schemas.search import SearchRequest
@@ -117,14 +118,14 @@ def _resolve_table(
 
 
 def _check_objectives(request: SearchRequest) -> None:
-    known = [*COSTS, *ALIASES]
+    metrics = [*COSTS, *ALIASES]
     for index, metric in enumerate(request.objectives):
-        if metric not in SCORES and metric not in known:
+        if metric not in SCORES and metric not in metrics:
             field = f"objectives.{index}"
             raise invalid(
-                f"{field}: unknown metric {metric!r:.80}; available: {', '.join(known)}",
+                f"{field}: unknown metric {metric!r:.80}; available: {', '.join(metrics)}",
                 field,
-                known=known,
+                known=metrics,
             )
 
 
@@ -138,8 +139,8 @@ class _Fields:
             if name not in SCORES:
                 self._indices.setdefault(canonical_metric(name), index)
 
-    def __call__(self, part: str, metric: str) -> AbstractContextManager[None]:
-        return blaming(f"{part}.{self._indices[metric] if part == 'objectives' else metric}")
+    def __call__(self, field: str, metric: str) -> AbstractContextManager[None]:
+        return blaming(f"{field}.{self._indices[metric] if field == 'objectives' else metric}")
 
 
 def _check_strategy(request: SearchRequest, problem: SearchProblem) -> None:

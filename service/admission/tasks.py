@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from service.catalog.catalog import FileReference
+from service.catalog.files import FileReference
 from service.jobs import JsonObject, Resources
 from spaces import __version__
 

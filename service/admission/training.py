@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from service.admission.tasks import Admission, PredictorTask, RetrainTask
-from service.catalog.catalog import Catalog, FileReference
+from service.catalog.catalog import Catalog
+from service.catalog.files import FileReference
 from service.jobs import Job, JsonObject, Resources
 from service.problems import Problem, blaming, invalid
 from service.schemas.jobs import PredictorRequest, RetrainRequest
@@ -70,11 +71,11 @@ def _check_split(options: JsonObject, num_evaluations: int) -> None:
 def _check_encoders(options: JsonObject) -> None:
     from predictor.registry import available
 
-    known = available()
+    kinds = available()
     for name in ("encoder", "baseline"):
-        if name in options and options[name] not in known:
+        if name in options and options[name] not in kinds:
             with blaming(f"options.{name}"):
-                raise UnknownName("kind of predictor", options[name], known)
+                raise UnknownName("kind of predictor", options[name], kinds)
 
 
 def admit_retrain(request: RetrainRequest, catalog: Catalog, search: Job | None) -> Admission:

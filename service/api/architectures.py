@@ -13,7 +13,7 @@ from flask import Response
 from service.api.documentation import content, reading
 from service.api.job_requests import get_finished_search
 from service.catalog import costs
-from service.catalog.catalog import FileReference
+from service.catalog.files import FileReference
 from service.context import Service, current_service
 from service.jobs import Job, JsonObject
 from service.problems import Problem, blaming, invalid

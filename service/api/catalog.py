@@ -1,4 +1,4 @@
-"""What requests may name: spaces, tables, guides, evaluations, data sets, formats, strategies."""
+"""Names for requests: spaces, tables, guides, evaluations, data sets, formats, strategies."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from apiflask import APIBlueprint
 from oneshot.data.request import title
 from service.api.documentation import reading
 from service.catalog import costs
-from service.catalog.catalog import FileReference
+from service.catalog.files import FileReference
 from service.context import current_service
 from service.problems import Problem, blaming
-from service.schemas.catalog import Bounds, Known, KnownList, SpaceQuery
+from service.schemas.catalog import Bounds, CatalogEntry, CatalogList, SpaceQuery
 from spaces.errors import PathfitError, UnknownName
 
 blueprint = APIBlueprint("catalog", __name__, tag="catalog")
 
 
 @blueprint.get("/spaces")
-@blueprint.output(KnownList)
+@blueprint.output(CatalogList)
 @blueprint.doc(summary="The search spaces", responses=reading())
-def spaces() -> KnownList:
+def spaces() -> CatalogList:
     """List the search spaces."""
     return _list(current_service().catalog.spaces(), _space)
 
 
 @blueprint.get("/tables")
-@blueprint.output(KnownList)
+@blueprint.output(CatalogList)
 @blueprint.doc(summary="The lookup tables: the devices that were measured", responses=reading())
-def tables() -> KnownList:
+def tables() -> CatalogList:
     """List the lookup tables."""
     return _list(current_service().catalog.tables(), _table)
 
 
 @blueprint.get("/predictors")
-@blueprint.output(KnownList)
+@blueprint.output(CatalogList)
 @blueprint.doc(summary="The predictors", responses=reading())
-def predictors() -> KnownList:
+def predictors() -> CatalogList:
     """List the predictors."""
     return _list(current_service().catalog.predictors(), _predictor)
 
 
 @blueprint.get("/supernets")
-@blueprint.output(KnownList)
+@blueprint.output(CatalogList)
 @blueprint.doc(summary="The trained supernets", responses=reading())
-def supernets() -> KnownList:
+def supernets() -> CatalogList:
     """List the trained supernets."""
     return _list(current_service().catalog.supernets(), _supernet)
 
 
 @blueprint.get("/benchmarks")
-@blueprint.output(KnownList)
+@blueprint.output(CatalogList)
 @blueprint.doc(summary="The benchmarks", responses=reading())
-def benchmarks() -> KnownList:
+def benchmarks() -> CatalogList:
     """List the benchmarks."""
     from tables.benchmarks.registry import available
 
@@ -63,25 +63,25 @@ def benchmarks() -> KnownList:
 
 
 @blueprint.get("/evaluations")
-@blueprint.output(KnownList)
+@blueprint.output(CatalogList)
 @blueprint.doc(summary="The uploaded evaluations", responses=reading())
-def evaluations() -> KnownList:
+def evaluations() -> CatalogList:
     """List the uploaded evaluations."""
     return _list(current_service().catalog.uploaded("evaluations"), _evaluations)
 
 
 @blueprint.get("/data-sets")
-@blueprint.output(KnownList)
+@blueprint.output(CatalogList)
 @blueprint.doc(summary="The data sets that a retraining may name", responses=reading())
-def data_sets() -> KnownList:
+def data_sets() -> CatalogList:
     """List the data sets."""
     return _list(current_service().catalog.data_sets(), _entry)
 
 
 @blueprint.get("/formats")
-@blueprint.output(KnownList)
+@blueprint.output(CatalogList)
 @blueprint.doc(summary="The formats of architectures", responses=reading())
-def formats() -> KnownList:
+def formats() -> CatalogList:
     """List the formats of architectures."""
     from spaces.formats.registry import available
 
@@ -89,9 +89,9 @@ def formats() -> KnownList:
 
 
 @blueprint.get("/strategies")
-@blueprint.output(KnownList)
+@blueprint.output(CatalogList)
 @blueprint.doc(summary="The strategies of searches, with their options", responses=reading())
-def strategies() -> KnownList:
+def strategies() -> CatalogList:
     """List the search strategies."""
     from oneshot.strategies.registry import available
 
@@ -99,19 +99,19 @@ def strategies() -> KnownList:
 
 
 @blueprint.get("/spaces/<name>")
-@blueprint.output(Known)
+@blueprint.output(CatalogEntry)
 @blueprint.doc(
     summary="A search space: its choices, and the bounds of its counts",
     responses=reading(404, 409),
 )
-def space(name: str) -> Known:
+def space(name: str) -> CatalogEntry:
     """Describe one search space."""
     with _resolving_path("space"):
         entry = _space(name)
         canonical_name = current_service().catalog.space(name).name
         # Without a table: the bounds on a device are at `/tables/{name}/bounds`.
         bounds = costs.bounds(canonical_name, None)
-        return Known.model_validate({**entry.model_dump(), "bounds": bounds})
+        return CatalogEntry.model_validate({**entry.model_dump(), "bounds": bounds})
 
 
 @blueprint.get("/tables/<name>/bounds")
@@ -131,16 +131,16 @@ def bounds(name: str, query: SpaceQuery) -> Bounds:
         return Bounds(table=name, space=space, metrics=costs.bounds(space, reference))
 
 
-def _list(names: Iterable[str], describe: Callable[[str], Known]) -> KnownList:
+def _list(names: Iterable[str], describe: Callable[[str], CatalogEntry]) -> CatalogList:
     items = []
     for name in names:
         try:
             items.append(describe(name))
         except PathfitError as error:
             # One unusable file must not hide the others.
-            items.append(Known(name=name, error=str(error)))
+            items.append(CatalogEntry(name=name, error=str(error)))
 
-    return KnownList(items=items)
+    return CatalogList(items=items)
 
 
 @contextmanager
@@ -156,12 +156,12 @@ def _resolving_path(kind: str) -> Iterator[None]:
         raise Problem(409, "unusable-file", "Unusable file", str(error), "name") from error
 
 
-def _entry(name: str, **fields: object) -> Known:
+def _entry(name: str, **fields: object) -> CatalogEntry:
     # Validated from a mapping, as the fields besides `name` and `error` depend on the kind.
-    return Known.model_validate({"name": name, **fields})
+    return CatalogEntry.model_validate({"name": name, **fields})
 
 
-def _space(name: str) -> Known:
+def _space(name: str) -> CatalogEntry:
     space = current_service().catalog.space(name)
     return _entry(
         name,
@@ -172,7 +172,7 @@ def _space(name: str) -> Known:
     )
 
 
-def _table(name: str) -> Known:
+def _table(name: str) -> CatalogEntry:
     table, reference = current_service().catalog.table(name)
     return _entry(
         name,
@@ -186,17 +186,17 @@ def _table(name: str) -> Known:
     )
 
 
-def _predictor(name: str) -> Known:
+def _predictor(name: str) -> CatalogEntry:
     space, reference = current_service().catalog.predictor(name)
     return _entry(name, space=space, sha256=reference.sha256)
 
 
-def _supernet(name: str) -> Known:
+def _supernet(name: str) -> CatalogEntry:
     run = current_service().catalog.supernets()[name]
     return _entry(name, space=run.space, data=title(str(run.data.get("name", ""))))
 
 
-def _benchmark(name: str) -> Known:
+def _benchmark(name: str) -> CatalogEntry:
     from tables.benchmarks.registry import BENCHMARKS, find, import_command
 
     benchmark = BENCHMARKS.get(name)
@@ -207,7 +207,7 @@ def _benchmark(name: str) -> Known:
     return _entry(name, space=benchmark.space, published=benchmark.published, error=error)
 
 
-def _evaluations(name: str) -> Known:
+def _evaluations(name: str) -> CatalogEntry:
     catalog = current_service().catalog
     version = catalog.uploaded("evaluations")[name]
     space, num_networks, metrics = _summarise(catalog.evaluations(name))
@@ -237,7 +237,7 @@ def _summarise(file: FileReference) -> tuple[str, int, list[str]]:
     return evaluations[0].architecture.space, len(evaluations), metrics
 
 
-def _strategy(name: str) -> Known:
+def _strategy(name: str) -> CatalogEntry:
     from oneshot.strategies.registry import options_of
 
     return _entry(name, options=options_of(name))

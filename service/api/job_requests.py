@@ -1,4 +1,4 @@
-"""What all requests for jobs share: ownership, waiting for results, and idempotency."""
+"""Parts of all requests for jobs: ownership, waiting for results, and idempotency."""
 
 from __future__ import annotations
 

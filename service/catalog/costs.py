@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.catalog.catalog import FileReference, device_models, read_table
+from service.catalog.files import FileReference, device_models, read_table
 from service.jobs import JsonObject
 from service.schemas.catalog import MetricBounds
 from spaces.architecture import Architecture
@@ -79,13 +79,13 @@ class BlockCosts:
     Args:
         block: The block.
         latency_ms: Latency of the block in the lookup table; None without a table.
-        share: Fraction of the network's latency; None without a table.
+        latency_fraction: Fraction of the network's latency; None without a table.
         memory_bytes: Bytes of activations; None if the table has no such figure.
     """
 
     block: Block
     latency_ms: float | None
-    share: float | None
+    latency_fraction: float | None
     memory_bytes: float | None
 
     def to_dict(self) -> JsonObject:
@@ -93,7 +93,7 @@ class BlockCosts:
         return {
             **{name: getattr(self.block, name) for name in _BLOCK_FIELDS},
             "latency_ms": self.latency_ms,
-            "share": self.share,
+            "share": self.latency_fraction,
             "memory_bytes": self.memory_bytes,
         }
 
@@ -137,7 +137,7 @@ def by_block(architecture: Architecture, table: FileReference | None) -> Network
 
     Args:
         architecture: The architecture.
-        table: Lookup table of a device; None leaves out what only a device has.
+        table: Lookup table of a device; None leaves out the costs that only a device has.
 
     Raises:
         MissingBlock: The table lacks a block of the architecture.
@@ -158,7 +158,7 @@ def by_block(architecture: Architecture, table: FileReference | None) -> Network
             BlockCosts(
                 block=block,
                 latency_ms=None if cost is None else cost.latency_ms,
-                share=None if cost is None or not latency else cost.latency_ms / latency,
+                latency_fraction=None if cost is None or not latency else cost.latency_ms / latency,
                 memory_bytes=None if cost is None else cost.activation_bytes,
             )
         )

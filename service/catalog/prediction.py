@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.catalog.catalog import Catalog, FileReference, device_models
+from service.catalog.catalog import Catalog
+from service.catalog.files import FileReference, device_models
 from service.problems import blaming, invalid
 from service.schemas.catalog import Prediction, Predictions, PredictRequest
 from spaces.architecture import Architecture

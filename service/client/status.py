@@ -53,7 +53,7 @@ class JobProgress:
 
     Args:
         fraction: Fraction of the stage that is done, from 0 to 1.
-        stage: Title of what the job does at present.
+        stage: Title of the present activity of the job.
         state: Further text, such as the step and the loss.
 
     Example:

@@ -36,7 +36,7 @@ def gc(
 
     store, artifact_store = open_store_and_artifacts(data, database, artifacts)
     with closing(store):
-        ids = store.jobs.ended(older_than)
+        ids = store.jobs.list_ended(older_than)
         if dry_run:
             for job_id in ids:
                 click.echo(job_id)

@@ -1,4 +1,4 @@
-"""`pathfit list`: what can be named on the command line, and where each name comes from."""
+"""`pathfit list`: names for the command line, with their origins and options."""
 
 from __future__ import annotations
 

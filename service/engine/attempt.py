@@ -20,7 +20,14 @@ from service.engine.reports import (
 )
 from service.jobs import JobError
 from service.kinds import get
-from service.kinds.base import Cancelled, Context, Lost, Outcome, Progress, explain_refused_write
+from service.kinds.base import (
+    Cancelled,
+    Context,
+    Outcome,
+    ProcessDied,
+    Progress,
+    explain_refused_write,
+)
 from spaces.errors import PathfitError
 
 
@@ -63,8 +70,8 @@ class Attempt:
         except Cancelled:
             return Stopped(self._assignment)
         # Not a failure: the same task may succeed in other processes.
-        except Lost as lost:
-            return LostProcess(self._assignment, str(lost))
+        except ProcessDied as death:
+            return LostProcess(self._assignment, str(death))
         except PathfitError as error:
             refusal = explain_refused_write(str(error), tempfile.gettempdir())
             return self._failed(error, refusal or str(error))

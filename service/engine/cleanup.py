@@ -101,8 +101,8 @@ def _session_folder(data: Path) -> Path | None:
     with contextlib.suppress(OSError, ValueError):
         folder = Path((data / _NOTE).read_text(encoding="utf-8").strip())
         # A note can be old or forged: no other folder than a session's must be removed.
-        is_own = folder.is_dir() and folder.stat().st_uid == os.getuid()
-        if folder.name.startswith(_PREFIX) and is_own:
+        is_ours = folder.is_dir() and folder.stat().st_uid == os.getuid()
+        if folder.name.startswith(_PREFIX) and is_ours:
             return folder
 
     return None

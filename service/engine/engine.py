@@ -185,7 +185,7 @@ class Engine:
         self._announce()
 
     def _end_cancelled(self) -> None:
-        # The workers were asked to leave their cancelled jobs; some are inside long computations.
+        # Workers were requested to leave their cancelled jobs; some are inside long computations.
         self._pool.kill_late()
         if self._pool.assignments and self._is_due("cancelled", _CANCEL_INTERVAL):
             for job_id, attempt in self._store.leases.cancelled(self._name):

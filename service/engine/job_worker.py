@@ -23,8 +23,8 @@ class JobWorker:
     Args:
         artifacts: URL of the artifacts.
         threads: Threads that torch uses unless a task sets another number.
-        warm: Whether to import ahead what searches need; a worker whose jobs run in other processes
-            needs none of it.
+        warm: Whether to import the modules of searches ahead. A worker whose jobs run in other
+            processes needs none of them.
     """
 
     def __init__(self, artifacts: str, threads: int = 1, warm: bool = True):

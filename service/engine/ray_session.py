@@ -127,7 +127,7 @@ class RaySession:
             raise RayFailed(f"no Ray{where}: {str(error).strip().splitlines()[0]}") from error
 
         if self._address is None:
-            # Its own processes can be polled; a cluster can only be asked whether it answers.
+            # Its own processes can be polled; of a cluster only its answers are observable.
             self._processes = _vital_processes()
         else:
             _check_versions()

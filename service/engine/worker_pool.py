@@ -103,7 +103,7 @@ class WorkerPool:
         idle = [worker for worker in self.workers if worker.idle]
         worker = next((worker for worker in idle if worker.needs == needs), None)
         if worker is None:
-            # An idle worker of other needs occupies what this job could use; starting it again
+            # An idle worker of other needs occupies room that this job could use; starting it again
             # takes seconds, so that no more of them end than necessary.
             for obstacle in idle:
                 if needs.fits(self._free()):

@@ -21,7 +21,7 @@ class Cancelled(Exception):
     """The job was cancelled."""
 
 
-class Lost(Exception):
+class ProcessDied(Exception):
     """A process of the job died, as far as one can see not by the job's fault.
 
     The message describes how it ended.
@@ -165,5 +165,5 @@ class JobKind(Protocol):
         Raises:
             PathfitError: The task cannot be done; the message is the job's error.
             Cancelled: The job was cancelled.
-            Lost: One of its processes died; the job is run again.
+            ProcessDied: One of its processes died; the job is run again.
         """

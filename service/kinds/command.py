@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.jobs import JsonObject
-from service.kinds.base import Context, Lost
+from service.kinds.base import Context, ProcessDied
 from spaces.errors import PathfitError
 from spaces.progress import listening
 
@@ -45,7 +45,7 @@ class CommandProgress:
     """Progress of a command.
 
     Args:
-        stage: Title of what the command does at present.
+        stage: Title of the present activity of the command.
         fraction: Fraction of the stage that is done, from 0 to 1.
         state: Further text, such as the step and the loss.
     """
@@ -81,7 +81,7 @@ def run(
     Raises:
         CommandFailed: The command ended with an error.
         Cancelled: The job was cancelled; the command has ended.
-        Lost: The command or one of its processes was killed.
+        ProcessDied: The command or one of its processes was killed.
     """
     thread_variables = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     # Standard input stays open and silent; its end is how the command notices this process's death.
@@ -114,9 +114,9 @@ def run(
         output.close()
 
     if process.returncode < 0:
-        raise Lost(f"was killed by {signal.Signals(-process.returncode).name}")
+        raise ProcessDied(f"was killed by {signal.Signals(-process.returncode).name}")
     if process.returncode == EXIT_LOST:
-        raise Lost(output.reason(process.returncode))
+        raise ProcessDied(output.reason(process.returncode))
     if process.returncode:
         raise CommandFailed(output.reason(process.returncode))
 

@@ -30,7 +30,7 @@ from spaces.files import write_text
 
 ORDER = "order.json"
 
-Part = Callable[[Mapping[str, Any], Context, int, Callable[[PathfitError], object]], None]
+GroupProgram = Callable[[Mapping[str, Any], Context, int, Callable[[PathfitError], object]], None]
 """Program of each process: takes the task, the context, the rank, and a receiver of errors of its
 threads.
 """
@@ -75,7 +75,7 @@ class GroupOrder:
 
     Args:
         address: Address of Ray.
-        part: `module:function` of a `Part`.
+        program: `module:function` of a `GroupProgram`.
         task: Task of the job.
         job_id: Id of the job.
         attempt: Number of the attempt.
@@ -85,7 +85,7 @@ class GroupOrder:
     """
 
     address: str
-    part: str
+    program: str
     task: JsonObject
     job_id: str
     attempt: int
@@ -104,11 +104,11 @@ class GroupOrder:
         write_text(path, json.dumps(asdict(self)))
 
 
-def run(part: str, task: Mapping[str, Any], context: Context, processes: Processes) -> None:
-    """Run a part of a job in several processes, and wait for all.
+def run(program: str, task: Mapping[str, Any], context: Context, processes: Processes) -> None:
+    """Run a program in several processes, and wait for all.
 
     Args:
-        part: `module:function` of a `Part`.
+        program: `module:function` of a `GroupProgram`.
         task: Task of the job.
         context: Context of the attempt; the processes share its artifacts, and have a folder each.
         processes: The processes.
@@ -116,13 +116,13 @@ def run(part: str, task: Mapping[str, Any], context: Context, processes: Process
     Raises:
         CommandFailed: A process ended with an error; the message is its own.
         Cancelled: The job was cancelled; all processes have ended, or are about to.
-        Lost: A process died.
+        ProcessDied: A process died.
     """
     import ray
 
     order = GroupOrder(
         ray.get_runtime_context().gcs_address,
-        part,
+        program,
         dict(task),
         context.job_id,
         context.attempt,
@@ -176,14 +176,14 @@ def run_process(config: Mapping[str, GroupOrder]) -> None:
     order = config["order"]
     reports = GroupReports(order.queue)
     try:
-        module, _, name = order.part.partition(":")
+        module, _, name = order.program.partition(":")
         # Imported by name in each process, so that nothing but the order travels there.
-        part: Part = getattr(import_module(module), name)
+        program: GroupProgram = getattr(import_module(module), name)
         with tempfile.TemporaryDirectory(prefix="pathfit-", ignore_cleanup_errors=True) as folder:
             artifacts = Artifacts(order.artifacts)
             context = Context(order.job_id, order.attempt, Path(folder), artifacts, reports)
             rank = ray.train.get_context().get_world_rank()
-            part(order.task, context, rank, reports.failed)
+            program(order.task, context, rank, reports.failed)
     except BaseException as error:
         reports.failed(error)
         # Ray has to know as well that this process has failed.

@@ -41,7 +41,7 @@ RESERVED = (
 
 ARCHITECTURE = "architecture.json"
 RUN = "network"
-PART = "service.kinds.retrain:run_part"
+PROGRAM = "service.kinds.retrain:run_in_group"
 
 _SETTINGS = "run.json"
 _CHECKPOINT = "last.ckpt"
@@ -58,7 +58,7 @@ class Retrain:
         context.adopt_checkpoints(_SETTINGS, _CHECKPOINT)
         if training.workers > 1:
             processes = Processes(training.workers, training.threads, _uses_gpu(training))
-            ray_train.run(PART, task, context, processes)
+            ray_train.run(PROGRAM, task, context, processes)
             # Process 0 may have run on another node, so that its folder is not here.
             test = context.artifacts.read(f"{context.job_id}/{context.attempt}/{_TEST}")
             # Process 0 has stored the files already.
@@ -72,7 +72,7 @@ class Retrain:
         return Outcome(_result(training, test), dict(_public_files(folder)))
 
 
-def run_part(
+def run_in_group(
     task: Mapping[str, Any], context: Context, rank: int, on_error: Callable[[PathfitError], object]
 ) -> None:
     """Run one of several processes, which has no other work; process 0 stores the outcome.

@@ -17,7 +17,7 @@ from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
 from service.admission.problem import bind_problem
 from service.admission.tasks import SearchTask
-from service.catalog.catalog import ChangedFile, FileReference
+from service.catalog.files import ChangedFile, FileReference
 from service.jobs import JsonObject
 from service.kinds.base import Context, Outcome
 from spaces.errors import PathfitError
@@ -130,7 +130,7 @@ def _load_predictor(reference: FileReference) -> Predictor:
 
 
 def warm_up() -> None:
-    """Import what a search needs."""
-    # The exports of `predictor` are lazy: naming them imports what loading a file would import.
+    """Import the modules that a search needs."""
+    # The exports of `predictor` are lazy: naming them imports the modules that loading needs.
     for name in ("load", "GraphPredictor"):
         getattr(predictor, name)

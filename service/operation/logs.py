@@ -91,7 +91,7 @@ def begin() -> None:
     # A proxy may have assigned an id already, by which its log and this one can be joined.
     requested = request.headers.get(REQUEST_ID, "")
     g.request_id = requested if _VALID_ID.fullmatch(requested) else secrets.token_hex(8)
-    g.begun = time.monotonic()
+    g.start = time.monotonic()
 
 
 def about(job_id: str) -> None:
@@ -108,7 +108,7 @@ def record(answer: Response) -> Response:
         "method": request.method,
         "path": request.path[:500],
         "status": answer.status_code,
-        "ms": round(1000 * (time.monotonic() - g.begun), 1),
+        "ms": round(1000 * (time.monotonic() - g.start), 1),
         "from": request.remote_addr,
         "token": None if token is None else token.name,
     }

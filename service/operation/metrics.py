@@ -59,7 +59,7 @@ class Metrics:
         route = "none" if request.url_rule is None else request.url_rule.rule
         method = request.method if request.url_rule is not None else "any"
         self._requests.labels(method, route, str(answer.status_code)).inc()
-        self._seconds.labels(method, route).observe(time.monotonic() - g.begun)
+        self._seconds.labels(method, route).observe(time.monotonic() - g.start)
         return answer
 
     def text(self) -> bytes:

@@ -39,7 +39,7 @@ class Child:
             stdin=subprocess.PIPE,
             env={**os.environ, **(environment or {})},
             pass_fds=handles,
-            # Ctrl-C in a terminal reaches the supervisor alone, which decides what ends, and how.
+            # Ctrl-C in a terminal reaches the supervisor alone, which ends the others in order.
             process_group=0,
         )
         # pickle, since both ends are the same program: settings have paths and nested dataclasses.

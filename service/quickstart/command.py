@@ -12,7 +12,7 @@ from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FOLDER
 
 if TYPE_CHECKING:
-    from service.quickstart.stages import Paths
+    from service.quickstart.paths import Paths
 
 
 @click.command(epilog=example("pathfit quickstart"))
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all stages."
 )
 @click.option(
-    "--fresh", is_flag=True, help="Start over, instead of keeping the stages that are done."
+    "--fresh",
+    "start_over",
+    is_flag=True,
+    help="Start over, instead of keeping the stages that are done.",
 )
 @click.option(
     "--smallest",
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
     help="Port of --serve; 0 for any free one.",
 )
 def quickstart(
-    output: Path, seed: int, fresh: bool, smallest: bool, serve: bool, port: int
+    output: Path, seed: int, start_over: bool, smallest: bool, serve: bool, port: int
 ) -> None:
     """Measure this processor, train, search, retrain, export, and measure the found network.
 
@@ -56,14 +59,15 @@ def quickstart(
     from rich.console import Console
 
     from oneshot.search.result import read_result
+    from service.quickstart.paths import Paths
     from service.quickstart.picture import draw_front
-    from service.quickstart.stages import Paths, stages
+    from service.quickstart.stages import stages
     from service.quickstart.summary import figures, print_summary
     from service.quickstart.workspace import FULL, SMALLEST, Stage, Workspace
 
     require_extras()
     console = Console(soft_wrap=True, highlight=False)
-    if fresh and output.exists():
+    if start_over and output.exists():
         shutil.rmtree(output)
 
     output.mkdir(parents=True, exist_ok=True)

@@ -17,13 +17,14 @@ class CommandFailed(PathfitError):
     """A command of the quickstart ended with an error."""
 
 
-def run(commands: Sequence[Sequence[str]], log: Path, shown: bool = True) -> None:
+def run(commands: Sequence[Sequence[str]], log: Path, show_progress: bool = True) -> None:
     """Run commands at the same time; the first shows its progress, all others write to a log.
 
     Args:
         commands: Arguments of `python -m` for each command.
         log: File of the log.
-        shown: Whether the first command shows its progress; otherwise it writes to the log too.
+        show_progress: Whether the first command shows its progress. Otherwise it writes to the log
+            too.
 
     Raises:
         CommandFailed: A command ended with an error; the others are stopped.
@@ -32,7 +33,7 @@ def run(commands: Sequence[Sequence[str]], log: Path, shown: bool = True) -> Non
         log_file = stack.enter_context(open(log, "w", encoding="utf-8"))
         processes = []
         for index, command in enumerate(commands):
-            output = None if shown and index == 0 else log_file
+            output = None if show_progress and index == 0 else log_file
             processes.append(stack.enter_context(started(command, output)))
         for command, process in zip(commands, processes, strict=True):
             if process.wait() != 0:

@@ -7,12 +7,12 @@ import math
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from service.quickstart.paths import NETWORKS, Paths
 from service.quickstart.processes import CommandFailed, run, started
 from service.quickstart.workspace import Size, Stage
 from spaces.console.progress import Bar
@@ -25,77 +25,9 @@ if TYPE_CHECKING:
 
 SPACE = "spos-tiny"
 DATA = "digits"
-NETWORKS = ("found", "random")
-"""The network of the search, and a random one under the same constraint."""
 
 # Small networks gain little from a second thread, and lose much where other work shares the cores.
 _THREADS = "1"
-
-
-@dataclass(frozen=True)
-class Paths:
-    """Files of a quickstart, all below one folder.
-
-    Args:
-        folder: The folder.
-    """
-
-    folder: Path
-
-    @property
-    def table(self) -> Path:
-        """Lookup table of this processor."""
-        return self.folder / "tables" / "quickstart.json"
-
-    @property
-    def supernet(self) -> Path:
-        """Run of the supernet."""
-        return self.folder / "supernet"
-
-    @property
-    def evaluations(self) -> Path:
-        """Evaluations of the sampled sub-networks."""
-        return self.folder / "evaluations.jsonl"
-
-    @property
-    def predictor(self) -> Path:
-        """The predictor."""
-        return self.folder / "predictors" / "quickstart.safetensors"
-
-    @property
-    def report(self) -> Path:
-        """The predictor's figures on networks that it was not trained on."""
-        return self.folder / "predictor-report.json"
-
-    @property
-    def service(self) -> Path:
-        """Data folder of the service."""
-        return self.folder / "service"
-
-    def result(self, network: str) -> Path:
-        """Search result that has a network."""
-        return self.folder / f"{network}.json"
-
-    def evaluation(self, network: str) -> Path:
-        """Evaluation of a network in the supernet."""
-        return self.folder / f"{network}-supernet.jsonl"
-
-    def architecture(self, network: str) -> Path:
-        """Architecture of a network as one line of JSON."""
-        return self.folder / f"{network}-architecture.json"
-
-    def retrained(self, network: str) -> Path:
-        """Run of a network that is trained from scratch."""
-        return self.folder / f"{network}-network"
-
-    def onnx(self, network: str) -> Path:
-        """ONNX model of a network."""
-        return self.folder / f"{network}.onnx"
-
-    @property
-    def measured(self) -> Path:
-        """Measured latencies of the delivered networks."""
-        return self.folder / "measured.json"
 
 
 def stages(folder: Path, size: Size, seed: int) -> list[Stage]:
@@ -256,7 +188,7 @@ def _deliver(paths: Paths, size: Size, seed: int) -> Stage:
         log = paths.folder / "log.txt"
         run(exports, log)
         with Bar("measuring both networks, in torch and under onnxruntime"):
-            run([measure], log, shown=False)
+            run([measure], log, show_progress=False)
 
     title = "export to ONNX, compare it with torch, and measure both"
     commands = [" ".join(command) for command in [*exports, measure]]

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.jobs import JsonObject
-from service.quickstart.stages import NETWORKS, Paths
+from service.quickstart.paths import NETWORKS, Paths
 
 
 @dataclass(frozen=True)
@@ -138,9 +138,9 @@ _ROWS: tuple[tuple[str, Callable[[NetworkFigures], str]], ...] = (
 
 
 def _remarks(networks: dict[str, NetworkFigures], report: JsonObject) -> list[str]:
-    found = networks["found"]
-    verdict = "met" if found.normalised_ms <= found.maximum_ms else "NOT met"
-    error = found.predicted_ms / found.normalised_ms - 1
+    network = networks["found"]
+    verdict = "met" if network.normalised_ms <= network.maximum_ms else "NOT met"
+    error = network.predicted_ms / network.normalised_ms - 1
     side = "above" if error > 0 else "below"
     latency = (
         f"The latency limit is {verdict}: the prediction is {abs(error):.1%} {side} the measurement"

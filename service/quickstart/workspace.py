@@ -61,7 +61,7 @@ class Workspace:
 
     The digest of a stage covers its commands and those of all stages before it, so that a changed
     stage and all that follow are run again. A stage that has begun with the same digest resumes
-    from what it has written.
+    from its own output.
 
     Args:
         folder: Folder of everything that the quickstart writes.

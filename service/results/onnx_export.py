@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.catalog.catalog import FileReference
+from service.catalog.files import FileReference
 from service.problems import Problem, busy
 from spaces.architecture import Architecture
 

@@ -34,15 +34,15 @@ def _digits(value: Any) -> Any:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_digits)]
+QueryInteger = Annotated[int, BeforeValidator(_digits)]
 """An integer of a query."""
 
 
 class Page(Query):
     """Part of a list."""
 
-    limit: Whole = Field(default=20, ge=1, le=100)
-    offset: Whole = Field(default=0, ge=0, lt=1 << 31)
+    limit: QueryInteger = Field(default=20, ge=1, le=100)
+    offset: QueryInteger = Field(default=0, ge=0, lt=1 << 31)
 
 
 class JobQuery(Page):

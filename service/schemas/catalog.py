@@ -11,7 +11,7 @@ MAX_PREDICTED = 1000
 MAX_EVALUATIONS = 100_000
 
 
-class Known(BaseModel):
+class CatalogEntry(BaseModel):
     """One item that a request may name; `error` is the reason if it cannot be used."""
 
     model_config = ConfigDict(extra="allow")
@@ -20,10 +20,10 @@ class Known(BaseModel):
     error: str | None = None
 
 
-class KnownList(BaseModel):
+class CatalogList(BaseModel):
     """Items that a request may name."""
 
-    items: list[Known]
+    items: list[CatalogEntry]
 
 
 class NoQuery(Query):

@@ -86,7 +86,7 @@ class PredictorRequest(Strict):
     seed: int = Field(default=0, ge=0, lt=1 << 32)
 
 
-class Found(Strict):
+class SearchArchitecture(Strict):
     """An architecture on the front of a search."""
 
     id: str = Field(max_length=NAME, description="Id of the search.")
@@ -140,7 +140,9 @@ class RetrainRequest(Strict):
     architecture: JsonObject | None = Field(
         default=None, description="An architecture's JSON object."
     )
-    search: Found | None = Field(default=None, description="Or an architecture of a search.")
+    search: SearchArchitecture | None = Field(
+        default=None, description="Or an architecture of a search."
+    )
     data: str = Field(default="digits", max_length=NAME, description="A name of GET /data-sets.")
     supernet: str | None = Field(
         default=None,

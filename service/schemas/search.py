@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from service.schemas.base import NAME, Query, Strict, Whole
+from service.schemas.base import NAME, Query, QueryInteger, Strict
 from tables.metrics import MARGIN
 
 _MAX_COUNT = 1000
@@ -110,7 +110,7 @@ class Detail(Query):
 class EventQuery(Query):
     """Start of a stream of events."""
 
-    after: Whole = Field(
+    after: QueryInteger = Field(
         default=0,
         ge=0,
         lt=1 << 31,

@@ -49,7 +49,7 @@ class Access:
 
         The service stays closed after the last token was revoked.
         """
-        # A store is asked until the first token exists; afterwards the answer cannot change.
+        # The store is queried until the first token exists; afterwards the answer cannot change.
         if not self._exposed and not self._has_tokens:
             self._has_tokens = bool(self._store.tokens.list())
         return self._exposed or self._has_tokens

@@ -1,4 +1,4 @@
-"""Headers by which browsers restrict what an answer may do."""
+"""Headers by which browsers restrict the rights of an answer."""
 
 from __future__ import annotations
 

@@ -153,8 +153,8 @@ def parse_url(url: str | Path) -> URL:
         return parsed.set(drivername="postgresql+psycopg")
 
     if backend != "sqlite" or parsed.database in (None, "", ":memory:"):
-        shown_url = parsed.render_as_string(hide_password=True)
-        raise InvalidStore(f"{shown_url!r:.200} cannot be a job store; {expected}")
+        url_text = parsed.render_as_string(hide_password=True)
+        raise InvalidStore(f"{url_text!r:.200} cannot be a job store; {expected}")
 
     return parsed
 

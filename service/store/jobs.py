@@ -302,7 +302,7 @@ class Jobs:
 
     # Removal by operators
 
-    def ended(self, older_than_s: float) -> Sequence[str]:
+    def list_ended(self, older_than_s: float) -> Sequence[str]:
         """List the ids of the jobs that ended at least so many seconds ago, oldest first."""
         with self._database.reading() as session:
             latest = self._database.now(session) - older_than_s

@@ -74,11 +74,11 @@ class Leases:
             if not held:
                 return []
 
-            is_own = (JobRow.engine == engine, JobRow.state == JobState.RUNNING)
-            is_held = tuple_(JobRow.id, JobRow.attempt).in_(list(held))
+            of_engine = (JobRow.engine == engine, JobRow.state == JobState.RUNNING)
+            in_held = tuple_(JobRow.id, JobRow.attempt).in_(list(held))
             rows = session.execute(
                 update(JobRow)
-                .where(*is_own, is_held)
+                .where(*of_engine, in_held)
                 .values(lease=now + lease_s)
                 .returning(JobRow.id, JobRow.attempt),
                 execution_options={"synchronize_session": False},
@@ -171,7 +171,7 @@ def claim_oldest(
 def _lose(session: Session, row: JobRow, now: float, ending: str) -> None:
     """Queue a job again whose worker died, or fail it if too many workers died."""
     row.worker_crashes += 1
-    # The crash is attributed to the job, as the engine cannot report what happened.
+    # The crash is attributed to the job, as the engine cannot report the reason.
     if row.worker_crashes < MAX_WORKER_CRASHES:
         move(session, row, JobState.QUEUED, now, progress=None, lease=None)
         return

@@ -20,7 +20,7 @@ NewEvent = tuple[str, JsonObject | None]
 
 
 class Anyone(Enum):
-    """Stands for every owner, including none."""
+    """Represents every owner, including none."""
 
     ANY = "any"
 

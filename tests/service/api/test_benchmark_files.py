@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 import spaces
 from oneshot.search.guide import BenchmarkGuide
 from service.admission.tasks import SearchTask
-from service.catalog.catalog import ChangedFile
+from service.catalog.files import ChangedFile
 from service.context import service_of
 from service.kinds.search import problem_of
 from spaces.files import digest

@@ -131,7 +131,7 @@ def test_predictions_and_blocks_include_memory_and_energy(
 
 def test_blocks_report_their_memory(http: FlaskClient, board: LookupTable) -> None:
     from service.catalog import costs
-    from service.catalog.catalog import FileReference
+    from service.catalog.files import FileReference
 
     architecture = spaces.get(SPACE).architecture([1] * 6)
     service = service_of(http.application)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ import spaces
 from oneshot.errors import InvalidOption
 from service.admission.tasks import PredictorTask, RetrainTask, SearchTask
 from service.artifacts import ArtifactFailed, Artifacts
-from service.catalog.catalog import FileReference
+from service.catalog.files import FileReference
 from service.engine.attempt import Attempt
 from service.engine.reports import Assignment, Done, LostProcess, Progressed, Stopped
 from service.jobs import JobError

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from service.quickstart.paths import NETWORKS, Paths
 from service.quickstart.processes import CommandFailed, run
-from service.quickstart.stages import NETWORKS, Paths, stages
+from service.quickstart.stages import stages
 from service.quickstart.summary import figures
 from service.quickstart.workspace import FULL, SMALLEST, Stage, Workspace
 
