@@ -100,6 +100,11 @@ class SearchSpace(ChoiceSpace, ABC):
         # Another process rebuilds the space from its name, so that no code object is pickled.
         return get, (self.name,)
 
+    @property
+    def initial_weights(self) -> str:
+        """Description of the weights that trainings begin with; empty if the seed draws all."""
+        return ""
+
     # Blocks and costs
 
     def input_shape_of(self, architecture: Architecture) -> tuple[int, int, int]:

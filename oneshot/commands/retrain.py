@@ -161,6 +161,9 @@ def retrain(
 
     # Wrong settings are refused before anything is written.
     check(Run(options["output"], settings), data)
+    if space.initial_weights and supernet is None:
+        click.echo(f"initial weights: {space.initial_weights}")
+
     run = begin(options["output"], settings, options["resume"])
     with resumable(), Bar(f"training {Path(arch).name}") as bar:
         network = train_network(run, bar.update, execution(options), data)

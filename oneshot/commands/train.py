@@ -152,6 +152,8 @@ def train(space_name: str, name: str, **options: Any) -> None:
         ),
     )
     _check(Run(options["output"], settings), data)
+    if space.initial_weights:
+        click.echo(f"initial weights: {space.initial_weights}")
 
     run = begin(options["output"], settings, options["resume"])
     follower = Follower(run.folder)

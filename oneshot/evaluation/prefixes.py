@@ -10,11 +10,12 @@ last bit.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from oneshot.evaluation.recalibration import gathering, normalisations
+from spaces.modules.shared_input import SharedInput
 
 Chain = Sequence[nn.Module]
 
@@ -28,10 +29,12 @@ class Features:
             batch.
         validation: Features of batches of validation images, normalised by the recalibrated
             statistics.
+        shared: Runs the layers that read the features, so that none changes them for the others.
     """
 
     recalibration: list[Tensor]
     validation: list[Tensor]
+    shared: SharedInput = field(default_factory=SharedInput)
 
     @property
     def count(self) -> int:
@@ -43,9 +46,10 @@ class Features:
         # The validation images run after the block, with the statistics that it gathered.
         with gathering(chain) as statistics:
             recalibration = [
-                _run(chain, batch) for batch in statistics.average_over(self.recalibration)
+                self._run(chain, batch) for batch in statistics.average_over(self.recalibration)
             ]
-        return Features(recalibration, [_run(chain, batch) for batch in self.validation])
+        validation = [self._run(chain, batch) for batch in self.validation]
+        return Features(recalibration, validation, self.shared)
 
     def outputs(self, chain: Chain) -> Iterator[Tensor]:
         """Yield the output of a chain for each batch of validation images and store none."""
@@ -53,10 +57,28 @@ class Features:
         measured = _up_to_last_norm(chain)
         with gathering(chain) as statistics:
             for batch in statistics.average_over(self.recalibration):
-                _run(measured, batch)
+                self._run(measured, batch)
 
         for batch in self.validation:
-            yield _run(chain, batch)
+            yield self._run(chain, batch)
+
+    def size_after(self, chain: Chain) -> int:
+        """Return the number of bytes of a chain's outputs for all images."""
+        # The outputs of all images have the same shape, so one image is enough.
+        output = self._run(chain, self.validation[0][:1])
+        return output.nbytes * self.count
+
+    def _run(self, chain: Chain, batch: Tensor) -> Tensor:
+        """Return the output of a chain for one batch, which stays unchanged."""
+        output = batch
+        for index, module in enumerate(chain):
+            # Only the first layer reads features that other chains read as well.
+            if index == 0:
+                name = f"{type(module).__name__} {id(module):x}"
+                output = self.shared.run(name, module, batch)
+            else:
+                output = module(output)
+        return output
 
 
 class PrefixTree:
@@ -117,7 +139,7 @@ class PrefixTree:
             return
 
         # Store the features at the fork if they fit; otherwise each branch starts at `begin`.
-        size = _bytes(segment, features)
+        size = features.size_after(segment)
         if kept + size <= self.budget:
             begin = depth
             features = features.through(segment)
@@ -131,23 +153,9 @@ class PrefixTree:
             yield from self._walk(chains, branch, begin, depth, features, kept)
 
 
-def _run(chain: Chain, batch: Tensor) -> Tensor:
-    """Return the output of a chain for one batch."""
-    for module in chain:
-        batch = module(batch)
-    return batch
-
-
 def _up_to_last_norm(chain: Chain) -> Chain:
     """Return the part of a chain up to its last normalisation."""
     last = max(
         (index for index, module in enumerate(chain) if normalisations([module])), default=-1
     )
     return chain[: last + 1]
-
-
-def _bytes(chain: Chain, features: Features) -> int:
-    """Return the number of bytes of a chain's outputs for all images."""
-    # The outputs of all images have the same shape, so one image is enough.
-    output = _run(chain, features.validation[0][:1])
-    return output.nbytes * features.count

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +24,8 @@ def recalibrate(
     Args:
         model: Model that runs the images.
         images: Batches [b, channels, height, width] of training images.
-        modules: Modules whose statistics are computed; None: the model. Modules that do not run
-            must not be among them, since their statistics are reset.
+        modules: Modules whose statistics are computed; None: the model. Those that do not run, or
+            that the model's own code sets to evaluation mode, keep their statistics.
     """
     model.eval()
     with gathering(modules if modules is not None else [model]) as statistics:
@@ -41,15 +42,32 @@ def gathering(modules: Iterable[nn.Module]) -> Iterator[Gathering]:
     """
     norms = normalisations(modules)
     momenta = [norm.momentum for norm in norms]
+
+    # Before its first batch rather than now: a frozen backbone sets its normalisations to
+    # evaluation mode in its forward pass, and their statistics belong to its weights.
+    hooks = [norm.register_forward_pre_hook(_ResetOnce()) for norm in norms]
     for norm in norms:
-        norm.reset_running_stats()
         norm.train()
     try:
         yield Gathering(norms)
     finally:
+        for hook in hooks:
+            hook.remove()
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
             norm.eval()
+
+
+class _ResetOnce:
+    """Hook that resets the statistics of a batch normalisation when it first runs in training."""
+
+    def __init__(self) -> None:
+        self.done = False
+
+    def __call__(self, norm: _BatchNorm, inputs: Any) -> None:
+        if norm.training and not self.done:
+            self.done = True
+            norm.reset_running_stats()
 
 
 def normalisations(modules: Iterable[nn.Module]) -> list[_BatchNorm]:

@@ -35,28 +35,46 @@ class SharedInput:
         Raises:
             InvalidParameter: The module changes its inputs in some passes only.
         """
-        tensors = list(_tensors((inputs, options)))
-
-        # Compiled graphs and inference mode have no version counters to compare.
-        if torch.compiler.is_compiling() or any(tensor.is_inference() for tensor in tensors):
-            inputs, options = _copied((inputs, options))
+        # Compiled graphs and inference mode have no version counters to compare. A choice inside
+        # of the module may decide differently in every pass.
+        if (
+            torch.compiler.is_compiling()
+            or any(tensor.is_inference() for tensor in _tensors((inputs, options)))
+            or any(isinstance(part, Mutable) for part in module.modules())
+        ):
+            inputs, options = copied((inputs, options))
             return module(*inputs, **options)
 
         key = (name, module.training)
         if key not in self._writes:
+            # Without a graph, the first run itself can be on copies. With one, it must not, since
+            # copies change the order in which gradients are added up, and so their last digits.
+            if not torch.is_grad_enabled():
+                inputs, options = copied((inputs, options))
+                output, self._writes[key] = _observed(module, inputs, options)
+                return output
             self._writes[key] = _writes_to_inputs(module, inputs, options)
         if self._writes[key]:
-            inputs, options = _copied((inputs, options))
+            inputs, options = copied((inputs, options))
             return module(*inputs, **options)
 
-        versions = [tensor._version for tensor in tensors]
-        output = module(*inputs, **options)
-        if [tensor._version for tensor in tensors] != versions:
+        output, writes = _observed(module, inputs, options)
+        if writes:
             raise InvalidParameter(
                 f"{name}: the candidate changes its input in place in some passes and not in"
                 " others; let it work on a copy, by x = x.clone()"
             )
         return output
+
+
+def _observed(
+    module: nn.Module, inputs: Sequence[Any], options: dict[str, Any]
+) -> tuple[Any, bool]:
+    """Return a module's output, and whether the run changed its inputs."""
+    tensors = list(_tensors((inputs, options)))
+    versions = [tensor._version for tensor in tensors]
+    output = module(*inputs, **options)
+    return output, [tensor._version for tensor in tensors] != versions
 
 
 def _writes_to_inputs(module: nn.Module, inputs: Sequence[Any], options: dict[str, Any]) -> bool:
@@ -65,11 +83,7 @@ def _writes_to_inputs(module: nn.Module, inputs: Sequence[Any], options: dict[st
     The run has copies of the inputs and of the module's buffers, such as the statistics of batch
     normalisation, and the state of torch's random numbers is restored after it.
     """
-    # The answer may depend on decisions that change from pass to pass.
-    if any(isinstance(part, Mutable) for part in module.modules()):
-        return True
-
-    copied_inputs, copied_options = _copied((tuple(inputs), dict(options)))
+    copied_inputs, copied_options = copied((tuple(inputs), options))
     tensors = list(_tensors((copied_inputs, copied_options)))
     versions = [tensor._version for tensor in tensors]
     buffers = {name: value.clone() for name, value in module.named_buffers()}
@@ -91,14 +105,14 @@ def _tensors(value: Any) -> Iterator[Tensor]:
         yield from _tensors(list(value.values()))
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
     """Return nested containers with copies of their tensors, which gradients pass through."""
     if isinstance(value, Tensor):
         return value.clone()
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*map(_copied, value))
+        return type(value)(*map(copied, value))
     if isinstance(value, tuple | list):
-        return type(value)(map(_copied, value))
+        return type(value)(map(copied, value))
     if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
+        return {key: copied(item) for key, item in value.items()}
     return value

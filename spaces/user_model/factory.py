@@ -26,6 +26,7 @@ def from_model(
     example_input: torch.Tensor,
     name: str | None = None,
     num_classes: int | None = None,
+    pretrained: bool = False,
 ) -> ModelSpace:
     """Make the search space of a model with choices by running a copy of the model.
 
@@ -36,6 +37,9 @@ def from_model(
             registered by `spaces.register_space` passes its own name here, so that the space can be
             pickled and its architectures read from JSON.
         num_classes: Number of classes; None: that of the model's output.
+        pretrained: Whether trainings begin with all weights of the model. Otherwise the seed of a
+            training draws them, except for frozen parameters (`requires_grad` is False), which
+            always keep the model's values.
 
     Returns:
         Space of the model. It is an `AdditiveSpace` as well where the modules that a candidate
@@ -82,7 +86,8 @@ def from_model(
         )
 
     tracer = Tracer(model, mutable_sites, example_input[:1].detach().clone())
-    runs = ModelRuns(tracer, [Place(site.column, site.chains) for site in mutable_sites])
+    places = [Place(site.column, site.chains) for site in mutable_sites]
+    runs = ModelRuns(tracer, places, pretrained)
     active = conditions(choices, mutable_sites)
     name = name or f"model-{re.sub('[^a-z0-9]', '', type(model).__name__.lower())}"
 

@@ -27,11 +27,13 @@ class ModelRuns:
     Args:
         tracer: Runs the model.
         places: Mutables of the model, in module order.
+        pretrained: Whether the model's weights are the initial ones of every training.
     """
 
-    def __init__(self, tracer: Tracer, places: Sequence[Place]):
+    def __init__(self, tracer: Tracer, places: Sequence[Place], pretrained: bool = False):
         self.tracer = tracer
         self.places = places
+        self.pretrained = pretrained
         self.blocks: dict[str, ModuleBlock] = {}
         self._paths: dict[str, str] = {}
         self._traces: dict[bytes, Trace] = {}

@@ -282,7 +282,8 @@ class ModelSpace(SearchSpace):
             architecture: Architecture of this space.
             num_classes: Number of classes, which must be the model's; None: the model's.
             generator: Source of new weights for modules that have `reset_parameters`; None: the
-                model's weights are copied.
+                model's weights are copied. Frozen parameters, and all weights of a pretrained
+                model, are copied in any case.
 
         Raises:
             InvalidParameter: The model has another number of classes.
@@ -291,7 +292,7 @@ class ModelSpace(SearchSpace):
 
         self._check_classes(num_classes)
         model, blocks = self._frozen(architecture)
-        if generator is not None:
+        if generator is not None and not self._runs.pretrained:
             reset(model, generator)
         return ModelNetwork(model, blocks)
 
@@ -314,9 +315,21 @@ class ModelSpace(SearchSpace):
 
         self._check_classes(num_classes)
         model = self.model()
-        if generator is not None:
+        if generator is not None and not self._runs.pretrained:
             reset(model, generator)
         return ModelSupernet(self, model)
+
+    @property
+    def initial_weights(self) -> str:
+        """Description of the weights that trainings begin with."""
+        from spaces.user_model.network import frozen_parameters
+
+        if self._runs.pretrained:
+            return "all weights of the model"
+
+        count = len(frozen_parameters(self._runs.tracer.model))
+        kept = f", {count} frozen tensors are the model's" if count else ""
+        return f"drawn from the seed{kept}; spaces.from_model(..., pretrained=True) keeps all"
 
     def block_module(self, block: Block) -> torch.nn.Module:
         """Return a copy of the module of a block with its weights, as a profiler runs it.

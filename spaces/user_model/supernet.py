@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from spaces.modules.shared_input import copied
 from spaces.modules.supernet import Supernet
 from spaces.user_model.freeze import activate
 from spaces.user_model.parameters import active_parameters
@@ -36,6 +37,8 @@ class ModelSupernet(Supernet):
         self._codes = codes
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
+        # A model may work in place on its input, while several paths read the same images.
+        inputs, options = copied((inputs, options))
         return self.model(*inputs, **options)
 
     def path(self) -> list[nn.Module]:

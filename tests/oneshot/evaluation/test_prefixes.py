@@ -113,3 +113,22 @@ def test_equal_chains_are_one(budget: int) -> None:
     found = list(PrefixTree(chains.images, budget).outputs([chains.chain((1, 1, 1))] * 3))
     assert [places for places, _ in found] == [[0, 1, 2]]
     assert list(PrefixTree(chains.images, budget).outputs([])) == []
+
+
+@pytest.mark.parametrize("budget", [0, ENOUGH])
+@torch.no_grad()
+def test_a_layer_that_works_in_place_leaves_the_features_of_others(budget: int) -> None:
+    chains = Chains()
+    in_place = nn.ReLU(inplace=True)
+    first = chains.layers[0][0]
+    many: list[list[nn.Module]] = [[first, in_place], [first, nn.Tanh()], [in_place, nn.Tanh()]]
+    images = [batch.clone() for batch in chains.images.validation]
+
+    outputs = [
+        torch.cat(list(batches)) for _, batches in PrefixTree(chains.images, budget).outputs(many)
+    ]
+
+    features = torch.cat([first(batch) for batch in images])
+    expected = [features.relu(), features.tanh(), torch.cat(images).relu().tanh()]
+    for output, expected_output in zip(outputs, expected, strict=True):
+        torch.testing.assert_close(output, expected_output)

@@ -45,6 +45,27 @@ def test_old_statistics_leave_no_trace() -> None:
     assert torch.equal(norm.running_mean, fresh.running_mean)  # type: ignore[arg-type]
 
 
+def test_a_backbone_in_evaluation_mode_keeps_its_statistics() -> None:
+    class Frozen(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.backbone = nn.BatchNorm2d(3)
+            self.norm = nn.BatchNorm2d(3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.backbone.eval()
+            y: torch.Tensor = self.norm(self.backbone(x))
+            return y
+
+    model = Frozen()
+    model.backbone.running_mean = torch.full((3,), 5.0)
+
+    recalibrate(model, [torch.full((4, 3, 2, 2), 7.0)])
+
+    assert torch.equal(model.backbone.running_mean, torch.full((3,), 5.0))
+    torch.testing.assert_close(model.norm.running_mean, torch.full((3,), 2.0))
+
+
 def test_an_error_leaves_the_norms_in_evaluation_mode() -> None:
     norm = nn.BatchNorm2d(3)
 
