@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import warnings
@@ -156,7 +157,7 @@ def write_onnx(
         fold_bn: Whether to fold batch normalisations into the convolutions before them.
 
     Raises:
-        InvalidRun: The model cannot be converted to this opset.
+        InvalidRun: The model cannot be converted, or not to this opset.
     """
     import onnx
     import onnx_ir.passes.common as common
@@ -168,19 +169,7 @@ def write_onnx(
         warnings.simplefilter("ignore", UserWarning)
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
 
-        # An example of two images: a batch of one would be exported as a constant.
-        program = torch.onnx.export(
-            model,
-            (torch.zeros(2, *shape),),
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-            opset_version=opset,
-            dynamo=True,
-            verbose=False,
-            optimize=False,
-        )
-        assert program is not None
+        program = _convert(model, shape, opset)
         _simplify(program.model, fold_bn)
 
         # The exporter records source locations, with folders of this machine, for every operator.
@@ -201,6 +190,37 @@ def write_onnx(
 
     onnx.checker.check_model(proto)
     path.write_bytes(proto.SerializeToString())
+
+
+def _convert(model: nn.Module, shape: tuple[int, int, int], opset: int) -> torch.onnx.ONNXProgram:
+    """Return a model as torch converts it; raises InvalidRun if its code cannot be converted."""
+    try:
+        # An example of two images: a batch of one would be exported as a constant.
+        program = torch.onnx.export(
+            model,
+            (torch.zeros(2, *shape),),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=_dynamic_batch(model),
+            opset_version=opset,
+            dynamo=True,
+            verbose=False,
+            optimize=False,
+        )
+    # The code of a user's model may raise anything, and so does torch's on what it cannot convert.
+    except Exception as error:
+        reason = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise InvalidRun(f"the network cannot be converted to ONNX: {reason}") from error
+    assert program is not None
+    return program
+
+
+def _dynamic_batch(model: nn.Module) -> tuple[Any, ...]:
+    """Return the dynamic shapes of `torch.export` for a model of one batch of images."""
+    batch = {0: torch.export.Dim("batch", min=1)}
+    (first, *_) = inspect.signature(model.forward).parameters.values()
+    # torch.export takes the arguments of `forward(self, *inputs)` as one tuple.
+    return ((batch,),) if first.kind is inspect.Parameter.VAR_POSITIONAL else (batch,)
 
 
 def _simplify(model: Any, fold_bn: bool) -> None:
