@@ -15,7 +15,7 @@ from oneshot.data.images import ImageData
 from oneshot.data.registry import reload
 from oneshot.data.request import title
 from oneshot.errors import InvalidRun
-from oneshot.run_settings import DEFAULT_ALGORITHM, NETWORK, SUPERNET, RunSettings
+from oneshot.run_settings import NETWORK, SUPERNET, RunSettings
 from spaces.architecture import Architecture
 from spaces.errors import PathfitError
 from spaces.files import digest, read_text, replacing, write_text
@@ -25,7 +25,7 @@ from spaces.space import SearchSpace
 SETTINGS = "run.json"
 WEIGHTS = "weights.safetensors"
 
-_MAY_DIFFER = ("command", "version", "execution")
+_MAY_DIFFER = ("command", "version", "execution", "revision")
 """Settings that may differ when a run is resumed."""
 
 
@@ -190,8 +190,8 @@ def begin(folder: str | Path, settings: RunSettings, resume: bool) -> Run:
             )
 
         # Resuming with other settings would mix two trainings.
-        recorded = _with_earlier_options(run.settings)
-        for key, value in settings.to_dict().items():
+        recorded = run.settings.to_dict()
+        for key, value in _comparable(settings.to_dict(), recorded).items():
             if key not in _MAY_DIFFER and recorded.get(key) != value:
                 raise InvalidRun(
                     f"{folder} holds a run with {key} {recorded.get(key)!r}, not {value!r}"
@@ -202,16 +202,20 @@ def begin(folder: str | Path, settings: RunSettings, resume: bool) -> Run:
     return Run(folder, settings)
 
 
-def _with_earlier_options(settings: RunSettings) -> dict[str, Any]:
-    """Return settings as run.json has them, with the values of options that it lacks."""
-    values = settings.to_dict()
-    if settings.search is not None:
-        # Imported on demand: it imports torch's optimizers, which reading a run does without.
-        from oneshot.algorithms.registry import algorithm
+def _comparable(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings without those that the recorded ones are too old to have.
 
-        options = algorithm(settings.algorithm or DEFAULT_ALGORITHM).earlier_options(settings)
-        values["options"] = {**options, **values["options"]}
-    return values
+    A resumed run goes on with what it was trained with, not with defaults that came later.
+    """
+    comparable = {key: value for key, value in settings.items() if key != "affine"}
+    if "affine" in recorded:
+        comparable["affine"] = settings.get("affine", False)
+    if "options" in settings and "options" in recorded:
+        names = recorded["options"]
+        comparable["options"] = {
+            name: value for name, value in settings["options"].items() if name in names
+        }
+    return comparable
 
 
 def write_settings(folder: Path, settings: RunSettings) -> None:

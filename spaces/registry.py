@@ -26,6 +26,7 @@ SPACES = Registry[Callable[..., "SearchSpace"]](
     {
         "darts": "spaces.zoo.darts:darts",
         "darts-imagenet": "spaces.zoo.darts:darts_imagenet",
+        "darts-search": "spaces.zoo.darts:darts_search",
         "darts-tiny": "spaces.zoo.darts:darts_tiny",
         "fbnet": "spaces.zoo.fbnet:fbnet",
         "nasbench-macro": "spaces.zoo.nasbench_macro:nasbench_macro",
@@ -76,6 +77,25 @@ def register_space(name: str) -> Callable[[Callable[..., SearchSpace]], Callable
         return factory
 
     return register
+
+
+def earlier(name: str) -> str:
+    """Return the present name of the space that a name denoted in files of Pathfit before 0.3.0.
+
+    Args:
+        name: Name of a space in such a file.
+
+    Example:
+        >>> earlier("spos-channels")
+        "spos-channels(rounding='nearest')"
+        >>> earlier("spos-tiny")
+        'spos-tiny'
+    """
+    base, parameters = SPACES.parse(name, {})
+    # Channels inside the blocks of SPOS were rounded to the nearest integer.
+    if base == "spos-channels" or (base == "spos" and parameters.get("channel_scales")):
+        return get(name, **{"rounding": "nearest", **parameters}).name
+    return name
 
 
 def available() -> list[str]:

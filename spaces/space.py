@@ -244,6 +244,20 @@ class SearchSpace(ChoiceSpace, ABC):
             generator: Source of the initial weights. None: a new one with seed 0.
         """
 
+    @property
+    def search_space(self) -> SearchSpace:
+        """Space of the network in which the publication searches for architectures of this space.
+
+        By default the space itself. Where it is another one, its `derive` returns architectures of
+        this space.
+        """
+        return self
+
+    @property
+    def network_space(self) -> SearchSpace:
+        """Space of the architectures that `derive` returns; by default the space itself."""
+        return self
+
     affine_supernet = False
     """Whether the batch normalisation of the published supernet learns scale and shift.
 

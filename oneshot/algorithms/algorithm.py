@@ -114,6 +114,15 @@ class SupernetAlgorithm(Algorithm):
         return preset.recipe
 
     @classmethod
+    def search_space(cls, space: SearchSpace) -> SearchSpace:
+        """Return the space whose supernet is trained where a user requests a space.
+
+        Args:
+            space: Requested space, of which the resulting architecture is.
+        """
+        return space
+
+    @classmethod
     def recorded_options(cls, settings: RunSettings) -> Any:
         """Return the algorithm's options that a run's settings record."""
         raise NotImplementedError

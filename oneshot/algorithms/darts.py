@@ -36,6 +36,9 @@ RECIPE = Recipe(
 )
 """Recipe of the release's search on CIFAR-10 (quark0/darts, cnn/train_search.py)."""
 
+HELD_OUT = 0.5
+"""Fraction of the training images that trains the architecture (1 - `train_portion`)."""
+
 
 @dataclass(frozen=True)
 class DartsOptions(GradientOptions):
@@ -75,9 +78,10 @@ class Darts(GradientAlgorithm):
     """
 
     presets: ClassVar[dict[str, Preset]] = {
-        "default": Preset(DartsOptions(), RECIPE),
-        "second-order": Preset(DartsOptions(order=2), RECIPE),
+        "default": Preset(DartsOptions(), RECIPE, HELD_OUT),
+        "second-order": Preset(DartsOptions(order=2), RECIPE, HELD_OUT),
     }
+    searches_published_network = True
     options: DartsOptions
 
     def __init__(self, setting: Setting, options: DartsOptions):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ from spaces.choice import Choice
 if TYPE_CHECKING:
     from oneshot.run_settings import RunSettings
     from oneshot.training.engine import Engine
+    from spaces.space import SearchSpace
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,14 @@ class GradientAlgorithm(ArchitectureAlgorithm):
         options: Options of the logits' training.
         mutator: Mutator that is bound to the model and has the logits.
     """
+
+    searches_published_network: ClassVar[bool] = False
+    """Whether the publication searches in another network than it trains afterwards."""
+
+    @classmethod
+    def search_space(cls, space: SearchSpace) -> SearchSpace:
+        """Return the space of the published search network, where the publication has one."""
+        return space.search_space if cls.searches_published_network else space
 
     def __init__(self, setting: Setting, options: GradientOptions, mutator: ArchitectureMutator):
         super().__init__(setting, mutator)

@@ -15,6 +15,8 @@ class Preset:
     Args:
         options: Instance of the algorithm's dataclass of options.
         recipe: Training of the weights.
+        held_out: Fraction of the training images that trains the architecture; None: the data set's
+            default.
 
     Example:
         >>> from oneshot.algorithms.registry import preset
@@ -24,3 +26,4 @@ class Preset:
 
     options: Any
     recipe: Recipe = SMALL
+    held_out: float | None = None

@@ -119,7 +119,7 @@ def preset(name: str, given: Mapping[str, Any], images: int = 0) -> Preset:
 
     # `replace` runs the checks of the options' `__post_init__`.
     changed = {key: _as_kind(value, accepted[key].default) for key, value in values.items()}
-    return Preset(replace(base.options, **changed), base.recipe)
+    return replace(base, options=replace(base.options, **changed))
 
 
 def _as_kind(value: Any, default: Any) -> Any:

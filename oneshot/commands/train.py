@@ -25,7 +25,7 @@ from tables.metrics import MARGIN
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
     from oneshot.run import Run
-    from oneshot.run_settings import SearchSettings
+    from oneshot.run_settings import RunSettings, SearchSettings
     from oneshot.samplers.settings import SamplerSettings
 
 ALGORITHMS = click.Choice(available())
@@ -130,12 +130,21 @@ def train(space_name: str, name: str, **options: Any) -> None:
     from spaces.registry import get
 
     set_threads(options["threads"])
-    space = get(space_name)
-    data = load_data(options, space.input_shape)
-    images = len(data.train)
     algorithm_class = algorithm(name)
+    requested = get(space_name)
     _refuse_foreign_options(name, algorithm_class.searches_architecture, options)
     algorithm_options = dict(name_and_value(text, "binary_mode=two") for text in options["option"])
+    space = algorithm_class.search_space(requested)
+    held_out = preset(name, algorithm_options).held_out
+    resumed = _recorded(options)
+    if resumed is not None and resumed.space == requested.name:
+        # Recorded before methods had search networks and divisions of the data of their own.
+        space = requested
+        held_out = resumed.data.get("validation")
+    if options["validation"] is None:
+        options["validation"] = held_out
+    data = load_data(options, space.input_shape)
+    images = len(data.train)
     base = preset(name, algorithm_options, images)
     default_recipe = algorithm_class.default_recipe(base, space.name, images)
     settings = replace(
@@ -168,6 +177,16 @@ def train(space_name: str, name: str, **options: Any) -> None:
     if settings.search is not None:
         _print_architecture(run, settings.search.with_network)
     click.echo(f"wrote {run.weights}")
+
+
+def _recorded(options: dict[str, Any]) -> RunSettings | None:
+    """Return the settings of the run that is resumed; None: a new run."""
+    from oneshot.run import SETTINGS, read_run
+
+    folder = options["output"]
+    if not options["resume"] or not (folder / SETTINGS).exists():
+        return None
+    return read_run(folder).settings
 
 
 def _refuse_foreign_options(name: str, searches: bool, options: dict[str, Any]) -> None:
@@ -211,6 +230,15 @@ def _search_settings(algorithm_options: Any, options: dict[str, Any]) -> SearchS
 def _check(run: Run, data: ImageData) -> None:
     """Refuse settings that do not fit together before anything is written."""
     import torch
+
+    from oneshot.errors import InvalidOption
+
+    search = run.settings.search
+    if search is not None and search.with_network and run.space.network_space is not run.space:
+        raise InvalidOption(
+            f"with_network: the search network {run.space.name} has no weights for the networks of"
+            f" {run.space.network_space.name}; train the result by retrain"
+        )
 
     from oneshot.algorithms.training import make_algorithm
     from spaces.modules.supernet import Supernet

@@ -66,7 +66,7 @@ def load(
     loader: str = "auto",
     preprocessing: str = "standard",
     limit: int | None = None,
-    validation: int | None = None,
+    validation: float | None = None,
     workers: int | None = None,
 ) -> ImageData:
     """Load a data set by name or path.
@@ -80,8 +80,8 @@ def load(
             `auto`, which is DALI where it is installed and CUDA is available.
         preprocessing: `standard` or `spos`.
         limit: Greatest number of images in each part; None for all.
-        validation: Number of training images in the validation part; None for a tenth, at most
-            50,000.
+        validation: Number of training images in the validation part, or as a float their fraction;
+            None for a tenth, at most 50,000.
         workers: Processes or threads that read folders; 0 reads in this process, None starts one
             per processor.
 

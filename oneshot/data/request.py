@@ -34,8 +34,8 @@ class DataRequest:
         loader: Reader of folders: `auto`, `torch` or `dali`.
         preprocessing: `standard` or `spos`.
         limit: Greatest number of images in each part; None for all.
-        validation: Number of training images in the validation part; None for a tenth, at most
-            50,000.
+        validation: Number of training images in the validation part, or as a float their fraction;
+            None for a tenth, at most 50,000.
         workers: Processes or threads that read folders; None for one per processor. It does not
             change the images.
     """
@@ -47,7 +47,7 @@ class DataRequest:
     loader: str = "auto"
     preprocessing: str = "standard"
     limit: int | None = None
-    validation: int | None = None
+    validation: float | None = None
     workers: int | None = None
 
     def record(self) -> dict[str, Any]:

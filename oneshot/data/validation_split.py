@@ -17,19 +17,23 @@ LARGEST_SIZE = 50_000
 """Greatest default size of the validation part, the one that SPOS uses on ImageNet."""
 
 
-def validation_size(count: int, requested: int | None) -> int:
+def validation_size(count: int, requested: float | None) -> int:
     """Return the size of the validation part.
 
     Args:
         count: Number of training images.
-        requested: Requested size; None for a tenth, at most 50,000.
+        requested: Requested size, or as a float its fraction of the training images; None for a
+            tenth, at most 50,000.
 
     Raises:
         InvalidData: The size is below one, or leaves no training images.
     """
-    size = requested
-    if size is None:
+    if requested is None:
         size = min(max(1, round(count * FRACTION)), LARGEST_SIZE)
+    elif isinstance(requested, float):
+        size = round(count * requested)
+    else:
+        size = requested
     if not 0 < size < count:
         raise InvalidData(
             f"a validation part of {size} images cannot be split from {count} training images"

@@ -108,6 +108,9 @@ class Skeleton:
         strided_stem: bool,
     ):
         self.input_shape = input_shape
+        self.channels = channels
+        self.stem_multiplier = stem_multiplier
+        self.strided_stem = strided_stem
         if strided_stem:
             self._stem = _strided_stem(input_shape, channels)
         else:

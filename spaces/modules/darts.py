@@ -1,4 +1,4 @@
-"""The auxiliary classifier of DARTS.
+"""The auxiliary classifier and the search network of DARTS.
 
 Liu et al., ICLR 2019 (arXiv 1806.09055; quark0/darts, cnn/model.py).
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from spaces.block import Block
 from spaces.cells.darts import AUXILIARY
 from spaces.cells.plan import Plan
-from spaces.modules.cells import CellNetwork
+from spaces.cells.space import CellSpace
+from spaces.modules.affine import learn_affine
+from spaces.modules.cells import CellNetwork, CellSupernet
 
 
 class AuxiliaryHead(nn.Sequential):
@@ -54,3 +57,27 @@ class AuxiliaryNetwork(CellNetwork):
             return super().forward(x)
         scores, features = self.run(x, keep=(self.plan.named[AUXILIARY],))
         return scores, self.auxiliary(features)
+
+
+class SearchSupernet(CellSupernet):
+    """The supernet of the release's search (quark0/darts, cnn/model_search.py).
+
+    Args:
+        space: Space whose architectures it runs.
+        num_classes: Number of classes of the classifier. None: the space's.
+    """
+
+    def __init__(self, space: CellSpace, num_classes: int | None = None):
+        super().__init__(space, num_classes)
+        for place, module in self.places.items():
+            if place.startswith("stem_"):
+                learn_affine(module)
+
+    def candidate(self, block: Block) -> nn.Module:
+        """Build the module of a place; pools are normalised without scale and shift."""
+        module = super().candidate(block)
+        if block.operator not in ("max_pool", "avg_pool"):
+            return module
+
+        # Otherwise the weights of pools' logits would depend on the scale of their inputs.
+        return nn.Sequential(module, nn.BatchNorm2d(block.output[0], affine=False))

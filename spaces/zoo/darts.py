@@ -20,7 +20,7 @@ from spaces.cells.plan import Plan
 from spaces.cells.space import CellSpace
 from spaces.choice import Choice, Combination
 from spaces.errors import InvalidParameter
-from spaces.registry import register_space
+from spaces.registry import get, register_space
 from spaces.space import Codes, SearchSpace
 
 if TYPE_CHECKING:
@@ -37,12 +37,20 @@ _AUXILIARY_SIDES = (7, 8)
 """Sides of the features that an auxiliary head can read."""
 
 
+SEARCH_CHANNELS = 16
+"""Channels of the release's search network (quark0/darts, cnn/train_search.py)."""
+
+SEARCH_LAYERS = 8
+"""Cells of the release's search network."""
+
+
 class DartsSpace(CellSpace):
     """Cells of four nodes; each node applies one operation each to two earlier values.
 
     Costs are not sums over choices: the stride of an operation in the reducing cell depends on its
     input. Pools have no batch normalisation, which the paper's mixed operation adds, in the
-    supernet either, so that network and supernet compute the same.
+    supernet either, so that network and supernet compute the same; the network of the release's
+    search has it (`search_space`).
 
     Args:
         name: Canonical name.
@@ -158,6 +166,27 @@ class DartsSpace(CellSpace):
     def _graphs(self, codes: Codes) -> Batch:
         return graphs_of_cells(codes)
 
+    @property
+    def search_space(self) -> SearchSpace:
+        """Space of the release's search network, where this is a space of the release's networks.
+
+        It has 16 channels and 8 layers, or as many as this space where that is fewer.
+        """
+        skeleton = self._skeleton
+        # The release has no search on images of ImageNet's size.
+        if self.family != "darts" or skeleton.strided_stem:
+            return self
+
+        return get(
+            "darts-search",
+            input_size=self.input_shape[1],
+            channels=min(SEARCH_CHANNELS, skeleton.channels),
+            layers=min(SEARCH_LAYERS, len(skeleton.cells)),
+            stem_multiplier=skeleton.stem_multiplier,
+            num_classes=self.num_classes,
+            networks=self.name,
+        )
+
     def search_model(self, supernet: Supernet) -> torch.nn.Module:
         """Return the paper's relaxed network, with a LayerChoice on each edge."""
         from spaces.modules.darts_edges import DartsEdges
@@ -169,6 +198,44 @@ class DartsSpace(CellSpace):
         from spaces.modules.darts_edges import derive_choices
 
         return self.architecture(derive_choices(probabilities))
+
+
+class DartsSearchSpace(DartsSpace):
+    """The network of the release's search, for architectures of another space of DARTS.
+
+    Its supernet has scale and shift in the batch normalisation of the stem, and batch normalisation
+    without them after every pool (quark0/darts, cnn/model_search.py).
+
+    Args:
+        name: Canonical name.
+        skeleton: Stem, cells and classifier of the search network.
+        num_classes: Number of classes that costs are counted with.
+        networks: Canonical name of the space of the resulting architectures.
+    """
+
+    def __init__(self, name: str, skeleton: Skeleton, num_classes: int, networks: str):
+        super().__init__(name, skeleton, num_classes, auxiliary=False)
+        self.networks = networks
+
+    @property
+    def network_space(self) -> SearchSpace:
+        """Space of the architectures that `derive` returns."""
+        return get(self.networks)
+
+    def supernet(
+        self, num_classes: int | None = None, generator: torch.Generator | None = None
+    ) -> Supernet:
+        """Build the search network; arguments as of `network`."""
+        from spaces.modules.darts import SearchSupernet
+        from spaces.modules.network import materialise
+
+        return materialise(lambda: SearchSupernet(self, num_classes), self.initialiser(), generator)
+
+    def derive(self, probabilities: Mapping[str, Tensor]) -> Architecture:
+        """Return the architecture of `networks` with the two best inputs of each node."""
+        from spaces.modules.darts_edges import derive_choices
+
+        return self.network_space.architecture(derive_choices(probabilities))
 
 
 @register_space("darts")
@@ -207,6 +274,28 @@ def darts(
         )
 
     return DartsSpace(name, skeleton, num_classes, auxiliary)
+
+
+@register_space("darts-search")
+def darts_search(
+    name: str,
+    /,
+    *,
+    input_size: int = 32,
+    channels: int = SEARCH_CHANNELS,
+    layers: int = SEARCH_LAYERS,
+    stem_multiplier: int = 3,
+    num_classes: int = 10,
+    networks: str = "darts",
+) -> SearchSpace:
+    """Build the network in which the release searches for architectures of `networks`."""
+    if input_size % 4 or layers < 3 or channels % 2:
+        raise InvalidParameter(
+            f"{name}: input_size must be a multiple of 4, layers at least 3 and channels even; got"
+            f" {input_size}, {layers} and {channels}"
+        )
+    skeleton = Skeleton((3, input_size, input_size), channels, layers, stem_multiplier, False)
+    return DartsSearchSpace(name, skeleton, num_classes, networks)
 
 
 @register_space("darts-imagenet")

@@ -29,6 +29,7 @@ PRESETS = {
     "nasbench101": "nasbench101(stem_channels=8, stacks=2, modules=1)",
     "darts-tiny": "darts-tiny",
     "darts": "darts(channels=4, layers=3)",
+    "darts-search": "darts-search(channels=4, layers=3)",
     "darts-imagenet": "darts-imagenet(input_size=64, channels=8, layers=3, num_classes=10)",
     "resolutions": (
         "ofa-mobilenetv3(resolutions=(64, 48), depths=(1, 2, 3), expansions=(3,), kernels=(3, 5),"

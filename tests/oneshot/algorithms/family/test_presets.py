@@ -6,6 +6,7 @@ import pytest
 
 from oneshot.algorithms.preset import Preset
 from oneshot.algorithms.registry import algorithm, preset
+from tests.published import published
 
 
 def weights(chosen: Preset) -> tuple[object, ...]:
@@ -27,15 +28,26 @@ def logits(chosen: Preset) -> tuple[object, ...]:
     return options.arch_learning_rate, options.arch_betas, options.arch_weight_decay
 
 
+def published_logits() -> tuple[object, ...]:
+    """DARTS' optimiser of logits, which GDAS and SNAS have too."""
+    return tuple(
+        published(f"darts.architecture.{name}")
+        for name in ("learning_rate", "betas", "weight_decay")
+    )
+
+
 @pytest.mark.parametrize("order", ["default", "second-order"])
 def test_darts(order: str) -> None:
     """quark0/darts: cnn/train_search.py, cnn/architect.py (Adam, `r`), cnn/model_search.py (the
     first logits).
     """
     chosen = preset("darts", {"preset": order})
-    assert weights(chosen) == (50, 64, 0.025, 0.001, 3e-4, 0.9, False, 5.0)
-    assert logits(chosen) == (3e-4, (0.5, 0.999), 1e-3)
-    assert (chosen.options.epsilon, chosen.options.arch_init) == (0.01, 1e-3)
+    names = ("epochs", "batch", "learning_rate", "least_learning_rate", "weight_decay")
+    names += ("momentum", "nesterov", "clip")
+    assert weights(chosen) == tuple(published(f"darts.search.{name}") for name in names)
+    assert logits(chosen) == published_logits()
+    assert chosen.options.epsilon == published("darts.architecture.epsilon")
+    assert chosen.options.arch_init == published("darts.architecture.initial")
 
 
 def test_gdas() -> None:
@@ -47,23 +59,33 @@ def test_gdas() -> None:
     """
     cells, benchmark = preset("gdas", {}), preset("gdas", {"preset": "nasbench201"})
     assert weights(cells) == (250, 256, 0.025, 0.001, 5e-4, 0.9, True, 5.0)
-    assert weights(benchmark) == (240, 64, 0.025, 0.001, 5e-4, 0.9, True, 5.0)
+    names = ("epochs", "batch", "learning_rate", "least_learning_rate", "weight_decay")
+    names += ("momentum", "nesterov")
+    expected = [published(f"gdas.nasbench201.{name}") for name in names]
+    assert weights(benchmark) == (*expected, published("gdas.clip"))
+    assert benchmark.recipe.warmup == published("gdas.nasbench201.warmup")
+    assert cells.recipe.epochs == published("gdas.cells.epochs")
+    assert cells.recipe.batch_size == published("gdas.cells.batch")
     for chosen in (cells, benchmark):
-        assert logits(chosen) == (3e-4, (0.5, 0.999), 1e-3)
-        assert (chosen.options.first_temperature, chosen.options.last_temperature) == (10.0, 0.1)
+        assert logits(chosen) == published_logits()
+        assert chosen.options.first_temperature == published("gdas.first_temperature")
+        assert chosen.options.last_temperature == published("gdas.last_temperature")
 
 
-def test_snas() -> None:
+@pytest.mark.parametrize(
+    ("name", "row"), [("default", "resource"), ("earlier", "earlier_resource")]
+)
+def test_snas(name: str, row: str) -> None:
     """SNAS-Series/SNAS-Series: SNAS/train_search.py, SNAS/README.md (the search with 8 cells)."""
-    chosen = preset("snas", {})
+    chosen = preset("snas", {"preset": name})
     assert weights(chosen) == (150, 64, 0.025, 0.001, 3e-4, 0.9, False, 5.0)
-    assert logits(chosen) == (3e-4, (0.5, 0.999), 1e-3)
+    assert chosen.recipe.epochs == published("snas.epochs")
+    assert chosen.recipe.clip == published("snas.clip")
+    assert logits(chosen) == published_logits()
     options = chosen.options
-    assert (options.first_temperature, options.last_temperature, options.resource) == (
-        1.0,
-        0.03,
-        0.01,
-    )
+    assert options.first_temperature == published("snas.first_temperature")
+    assert options.last_temperature == published("snas.last_temperature")
+    assert options.resource == published(f"snas.{row}")
     assert options.arch_init == 0.01
 
 
