@@ -19,6 +19,9 @@ NETWORK = "network"
 
 DEFAULT_ALGORITHM = "spos"
 
+REVISION = 1
+"""Revision of run.json."""
+
 
 @dataclass(frozen=True)
 class SearchSettings:
@@ -98,6 +101,8 @@ class RunSettings:
         init: Supernet whose weights a network's training begins with; None: random weights.
         classes: Names of the classes; None: not recorded.
         preprocessing: Preprocessing of a network's images; None: the data set's is unknown.
+        revision: Revision of run.json; runs of revision 0 are read under the present names of their
+            spaces, of which some changed their meaning.
         affine: Whether the batch normalisation of a supernet learns scale and shift where the space
             does not decide it; runs recorded before this field existed do not.
     """
@@ -120,6 +125,7 @@ class RunSettings:
     classes: Sequence[str] | None = None
     preprocessing: Mapping[str, Any] | None = None
     affine: bool = False
+    revision: int = REVISION
 
     @property
     def num_classes(self) -> int:
@@ -139,6 +145,9 @@ class RunSettings:
         """
         # First, so that other JSON values than an object of these keys raise at once.
         base = (values["kind"], values["space"], values["data"], values["seed"])
+        if not values.get("revision"):
+            values = _with_present_names(values)
+            base = (base[0], values["space"], *base[2:])
 
         groups: dict[str, Any] = {}
         if "recipe" in values:
@@ -161,7 +170,15 @@ class RunSettings:
         if values.get("init") is not None:
             groups["init"] = Initialisation(**values["init"])
 
-        plain = ("version", "command", "algorithm", "classes", "preprocessing", "affine")
+        plain = (
+            "version",
+            "command",
+            "algorithm",
+            "classes",
+            "preprocessing",
+            "affine",
+            "revision",
+        )
         groups |= {name: values[name] for name in plain if name in values}
         return cls(*base, **groups)
 
@@ -177,6 +194,8 @@ class RunSettings:
             "version": self.version,
             "command": self.command,
         }
+        if self.revision:
+            values["revision"] = self.revision
         if self.algorithm is not None:
             values["algorithm"] = self.algorithm
         if self.sampler is not None:
@@ -198,3 +217,19 @@ class RunSettings:
             values["classes"] = list(self.classes)
             values["preprocessing"] = self.preprocessing
         return values
+
+
+def _with_present_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a run.json of revision 0 with the present names of its spaces."""
+    from spaces.choice_space import family_of
+    from spaces.registry import SPACES, earlier
+
+    present = dict(values)
+    # Spaces of plug-ins that are not loaded are reported where the run needs them.
+    if not isinstance(values["space"], str) or family_of(values["space"]) not in SPACES:
+        return present
+
+    present["space"] = earlier(values["space"])
+    if present["space"] != values["space"] and "architecture" in values:
+        present["architecture"] = {**values["architecture"], "space": present["space"]}
+    return present

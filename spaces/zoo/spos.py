@@ -5,6 +5,7 @@ Guo et al., ECCV 2020 (arXiv 1904.00420).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from spaces.block import Block
@@ -23,6 +24,9 @@ KERNELS = {"k3": 3, "k5": 5, "k7": 7}
 XCEPTION = "xcep"
 """The candidate of three depthwise convolutions."""
 
+ROUNDINGS: dict[str, Callable[[float], int]] = {"down": int, "nearest": round}
+"""Name -> how the channels inside a block become an integer; the release has int()."""
+
 
 @register_space("spos")
 def spos(
@@ -36,13 +40,19 @@ def spos(
     stem_stride: int = 2,
     head_channels: int = 1024,
     channel_scales: tuple[float, ...] = (),
+    rounding: str = "down",
     num_classes: int = 1000,
 ) -> SearchSpace:
     """Build the space of the paper: 20 blocks with 4 operations each.
 
     `channel_scales` also opens the channels inside the blocks, as the paper's channel search does:
-    there is one candidate for each operation and scale, such as `k3x0.6`.
+    there is one candidate for each operation and scale, such as `k3x0.6`. `rounding` is `down`, as
+    in the release, or `nearest`, as Pathfit had it until 0.2.0.
     """
+    if rounding not in ROUNDINGS:
+        raise InvalidParameter(
+            f"{name}: rounding must be one of {', '.join(ROUNDINGS)}, not {rounding!r}"
+        )
     if any(
         isinstance(scale, bool) or not isinstance(scale, int | float) for scale in channel_scales
     ):
@@ -84,7 +94,10 @@ def spos(
                     f"{name}: a stage of {out} channels cannot follow one of {width}"
                 )
             candidates = _candidates(
-                (width, size, size), (out, next_size, next_size), stride, channel_scales
+                (width, size, size),
+                (out, next_size, next_size),
+                stride,
+                _hidden_by_suffix(out // 2, channel_scales, ROUNDINGS[rounding]),
             )
             layout.append(ChoiceLayer(f"layer_{index}", candidates))
             width = out
@@ -122,6 +135,7 @@ def spos_channels(
     stem_channels: int = 16,
     head_channels: int = 1024,
     channel_scales: tuple[float, ...] = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0),
+    rounding: str = "down",
     num_classes: int = 1000,
 ) -> SearchSpace:
     """Build the space of the paper's joint search: 40 operations and channels per block."""
@@ -133,6 +147,7 @@ def spos_channels(
         stem_channels=stem_channels,
         head_channels=head_channels,
         channel_scales=channel_scales,
+        rounding=rounding,
         num_classes=num_classes,
     )
 
@@ -166,17 +181,21 @@ def spos_tiny(
     )
 
 
+def _hidden_by_suffix(
+    base: int, scales: tuple[float, ...], integer: Callable[[float], int]
+) -> dict[str, int]:
+    """Return the channels inside a block by the suffix of its candidates."""
+    if not scales:
+        return {"": base}
+    return {f"x{scale:g}": max(1, integer(base * scale)) for scale in scales}
+
+
 def _candidates(
     inputs: tuple[int, int, int],
     outputs: tuple[int, int, int],
     stride: int,
-    scales: tuple[float, ...],
+    hidden_by_suffix: Mapping[str, int],
 ) -> dict[str, tuple[Block, ...]]:
-    base = outputs[0] // 2
-    hidden_by_suffix = {f"x{scale:g}": max(1, round(base * scale)) for scale in scales}
-    if not hidden_by_suffix:
-        hidden_by_suffix = {"": base}
-
     candidates: dict[str, tuple[Block, ...]] = {
         f"{candidate}{suffix}": (Block("shuffle", inputs, outputs, kernel, hidden, stride, "relu"),)
         for candidate, kernel in KERNELS.items()

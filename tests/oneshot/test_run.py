@@ -164,3 +164,28 @@ def test_a_run_builds_the_same_model_again(settings: RunSettings, tmp_path: Path
     run = Run(tmp_path, settings)
     assert same(weights(run.build()), weights(run.build()))
     assert not same(weights(run.build()), weights(Run(tmp_path, replace(settings, seed=1)).build()))
+
+
+def test_a_run_recorded_before_keeps_the_channels_that_it_was_trained_with(tmp_path: Path) -> None:
+    """Until then the channels inside the blocks of SPOS were rounded to the nearest integer."""
+    space = "spos-channels(channels=(64,), input_size=8, num_classes=10, repeats=(1,))"
+    written = {
+        "kind": "supernet",
+        "space": space,
+        "data": {"name": "digits", "split_seed": 0, "num_classes": 10},
+        "seed": 0,
+    }
+
+    before = RunSettings.from_dict(written)
+    now = RunSettings.from_dict({**written, "revision": 1})
+
+    assert "rounding='nearest'" in before.space
+    assert now.space == space
+    # Recorded again, it keeps its name.
+    assert RunSettings.from_dict(before.to_dict()) == before
+    widths = [
+        {block.hidden for block in spaces.get(settings.space).all_blocks.values() if block.hidden}
+        for settings in (before, now)
+    ]
+    assert {13, 26, 45, 58} <= widths[0]
+    assert {12, 25, 44, 57} <= widths[1]

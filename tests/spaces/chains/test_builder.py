@@ -11,6 +11,7 @@ import spaces
 from spaces import Block
 from spaces.chains.builder import scaled
 from spaces.errors import InvalidParameter
+from tests.published import published
 
 PROXYLESS = [
     ("proxyless-gpu", 465260160, 7119848),
@@ -219,12 +220,21 @@ def test_spos_channels_scale_the_channels_inside() -> None:
         }
     )
     assert scaled_space.macs(same) == 295842496 == plain.macs(plain.architecture([0] * 20))
+    assert first_stage(scaled_space) == published("spos.channels.first_stage")
+    nearest = spaces.get("spos-channels(rounding='nearest')")
+    assert first_stage(nearest) == (6, 13, 19, 26, 32, 38, 45, 51, 58, 64)
+    with pytest.raises(spaces.errors.InvalidParameter, match="rounding"):
+        spaces.get("spos-channels(rounding='up')")
+
+
+def first_stage(space: spaces.SearchSpace) -> tuple[int, ...]:
+    """The channels inside the blocks of the first stage."""
     hidden = {
         block.hidden
-        for block in scaled_space.all_blocks.values()
+        for block in space.all_blocks.values()
         if block.output[0] == 64 and block.hidden
     }
-    assert hidden == {6, 13, 19, 26, 32, 38, 45, 51, 58, 64}
+    return tuple(sorted(hidden))
 
 
 def test_blocks_with_every_field_are_read_back() -> None:
