@@ -124,18 +124,20 @@ def test_newer_damaged_and_foreign_databases_are_named(
     path = data / "jobs.sqlite"
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    # Before the version changes: a damaged file of the present schema must be named as damaged.
+    whole = path.read_bytes()
     connection.execute("UPDATE alembic_version SET version_num = '0099'")
     connection.commit()
     connection.close()
     ended = run("doctor", *sound)
     assert (ended.exit_code, findings(ended.stdout)["database"][0]) == (1, "✗")
     assert "has schema version 0099" in findings(ended.stdout)["database"][1]
-    whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] + b"\xff" * (len(whole) - len(whole) // 2))
     for file in data.glob("jobs.sqlite-*"):
         file.unlink()
     ended = run("doctor", *sound)
     assert (ended.exit_code, findings(ended.stdout)["database"][0]) == (1, "✗")
+    assert f"{path} is damaged" in findings(ended.stdout)["database"][1]
     path.write_text("my notes " * 100, encoding="utf-8")
     ended = run("doctor", *sound)
     assert (ended.exit_code, findings(ended.stdout)["database"]) == (
