@@ -30,10 +30,10 @@ def validation_size(count: int, requested: float | None) -> int:
     """
     if requested is None:
         size = min(max(1, round(count * FRACTION)), LARGEST_SIZE)
-    elif isinstance(requested, float):
-        size = round(count * requested)
-    else:
+    elif isinstance(requested, int):
         size = requested
+    else:
+        size = round(count * requested)
     if not 0 < size < count:
         raise InvalidData(
             f"a validation part of {size} images cannot be split from {count} training images"
