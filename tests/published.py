@@ -37,6 +37,7 @@ GDAS_CELLS = "D-X-Y/AutoDL-Projects, configs/search-opts/GDAS-NASNet-CIFAR.confi
 GDAS_SCRIPT = "D-X-Y/AutoDL-Projects, scripts-search/GDAS-search-NASNet-space.sh"
 OFA = "mit-han-lab/once-for-all, train_ofa_net.py"
 OFA_PIXEL = "mit-han-lab/once-for-all, pixel1_lat-20ms.net.config"
+OFA_NOTE = "mit-han-lab/once-for-all, note10_lat-30ms_top1-78.4_finetune-75.net.config"
 PROXYLESS = "mit-han-lab/proxylessnas, search/imagenet_arch_search.py"
 PROXYLESS_STEP = "mit-han-lab/proxylessnas, search/nas_manager.py"
 PROXYLESS_MODEL = "mit-han-lab/proxylessnas, search/models"
@@ -172,6 +173,7 @@ PUBLISHED = {
     "ofa.nesterov": Constant(True, OFA),
     "ofa.dropout": Constant(0.1, OFA),
     "ofa.network_dropout": Constant(0.1, OFA_PIXEL),
+    "ofa.wide_network_dropout": Constant(0.2, OFA_NOTE),
     "ofa.distillation": Constant(1.0, OFA),
     "ofa.largest.learning_rate": Constant(2.6, "arXiv 1908.09791, section 4.1"),
     "ofa.largest.epochs": Constant(180, "arXiv 1908.09791, section 4.1"),

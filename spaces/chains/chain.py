@@ -62,6 +62,9 @@ class ChainSpace(AdditiveSpace):
 
     is_chain = True
 
+    dropout: float | None = None
+    """Probability of dropout before the classifier of networks; None: that of its operator."""
+
     def __init__(
         self,
         name: str,

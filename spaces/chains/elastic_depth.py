@@ -14,6 +14,7 @@ from spaces.space import Codes
 if TYPE_CHECKING:
     import torch
 
+    from spaces.architecture import Architecture
     from spaces.modules.supernet import Supernet
 
 SKIP = "skip"
@@ -29,12 +30,23 @@ class ElasticDepthSpace(ChainSpace):
     Args:
         arguments: Positional arguments of ChainSpace.
         optional: For each stage the keys of its optional layers, whose first candidate is `skip`.
+        dropout: Probability of dropout before the classifier of networks; None: that of the
+            classifier's operator.
+        supernet_dropout: The same of the supernet.
     """
 
     irregular = True
 
-    def __init__(self, *arguments: Any, optional: Sequence[Sequence[str]]):
+    def __init__(
+        self,
+        *arguments: Any,
+        optional: Sequence[Sequence[str]],
+        dropout: float | None = None,
+        supernet_dropout: float | None = None,
+    ):
         super().__init__(*arguments)
+        self.dropout = dropout
+        self.supernet_dropout = supernet_dropout
         column = {choice.key: index for index, choice in enumerate(self.choices)}
         self.optional = [[column[key] for key in stage] for stage in optional if stage]
 
@@ -85,4 +97,28 @@ class ElasticDepthSpace(ChainSpace):
         """
         from spaces.modules.elastic_supernet import elastic_supernet
 
-        return elastic_supernet(self, self.layout_for(num_classes), self._initialise(), generator)
+        layout = self.layout_for(num_classes)
+        supernet = elastic_supernet(self, layout, self._initialise(), generator)
+        _set_dropout(supernet, self.supernet_dropout)
+        return supernet
+
+    def network(
+        self,
+        architecture: Architecture,
+        num_classes: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> torch.nn.Module:
+        """Build the stand-alone network, initialised by `generator` (None: seed 0)."""
+        network = super().network(architecture, num_classes, generator)
+        _set_dropout(network, self.dropout)
+        return network
+
+
+def _set_dropout(model: torch.nn.Module, probability: float | None) -> None:
+    """Set the probability of all dropout of a model; None leaves it."""
+    from torch import nn
+
+    # After the model is built: a block's key, under which its costs are recorded, has no dropout.
+    for module in model.modules():
+        if isinstance(module, nn.Dropout) and probability is not None:
+            module.p = probability

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _AtResolution: TypeAlias = Callable[[int, str], ElasticDepthSpace]
 """Function input size, name -> space."""
 
+SUPERNET_DROPOUT = 0.1
+"""Dropout of the release's supernets (mit-han-lab/once-for-all, train_ofa_net.py)."""
+
 
 @dataclass(frozen=True)
 class _Stage:
@@ -91,7 +94,9 @@ def ofa_mobilenetv3(
         chain.conv(expand, 1, 1, "hswish")
         chain.fixed(Block("global_pool", chain.shape, (expand, 1, 1)))
         chain.conv(head, 1, 1, "hswish", operator="conv_act")
-        return _finish(name, chain, optional, num_classes, "linear_dropout", 1e-5)
+        # The net.configs of the release have 0.1 at the width 1.0 and 0.2 at 1.2.
+        dropout = 0.2 if width > 1 else 0.1
+        return _finish(name, chain, optional, num_classes, "linear_dropout", 1e-5, dropout)
 
     return _with_resolutions(name, resolutions, at)
 
@@ -169,6 +174,7 @@ def _finish(
     num_classes: int,
     operator: str,
     epsilon: float,
+    dropout: float | None = None,
 ) -> ElasticDepthSpace:
     def initialise() -> Initialiser:
         from spaces.modules.network import FanOutInitialiser
@@ -176,7 +182,12 @@ def _finish(
         return FanOutInitialiser(epsilon)
 
     return ElasticDepthSpace(
-        name, *chain.arguments(num_classes, operator), initialise, optional=optional
+        name,
+        *chain.arguments(num_classes, operator),
+        initialise,
+        optional=optional,
+        dropout=dropout,
+        supernet_dropout=SUPERNET_DROPOUT,
     )
 
 

@@ -75,7 +75,7 @@ def describe(space: ChainSpace, architecture: Architecture, ofa: bool) -> NetCon
         tuple(last),
         classifier.input[0],
         classifier.output[0],
-        _dropout(classifier),
+        _dropout(classifier) if space.dropout is None else space.dropout,
         MOMENTUM,
         EPSILONS[name],
     )

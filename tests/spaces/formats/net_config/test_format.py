@@ -56,10 +56,6 @@ def test_published_networks_of_ofa(reference_data: Path, name: str) -> None:
     assert formats.detect(path.read_text()) == "ofa"
     assert architecture == published(OFA[name])
     written, released = json.loads(formats.write(architecture, "ofa")), json.loads(path.read_text())
-    # Networks differ in the dropout that they were trained with, which is no part of an
-    # architecture.
-    rates = [value["classifier"].pop("dropout_rate") for value in (written, released)]
-    assert rates[0] in (rates[1], 0.2)
     assert written == released
     run = path.with_name(f"{name}.run.config")
     assert json.loads(formats.write_run_config(architecture)) == json.loads(run.read_text())
