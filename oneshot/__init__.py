@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from spaces.formats.collections import register_collection
 from spaces.lazy import exports
 
 if TYPE_CHECKING:
@@ -48,6 +47,3 @@ __getattr__, __dir__ = exports(
         "run_search": ".search.loop",
     },
 )
-
-# Here, so that every command of this package and of the service reads search results.
-register_collection("search-result", "oneshot.search.result:architectures_of")

@@ -13,6 +13,10 @@ class DeviceOutOfMemory(PathfitError):
     """The device's memory does not suffice for the measurement."""
 
 
+class InvalidInput(PathfitError):
+    """A requested shape or type is none that the model's input has."""
+
+
 class InvalidBackend(PathfitError):
     """A plug-in is no backend."""
 

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiler.backends.base import Backend, Conditions, Runner
+from profiler.backends.onnx_inputs import InputSpec
 from profiler.backends.onnx_model import OnnxModelRunner
+from profiler.errors import InvalidInput
 from profiler.instruments.references import time_with_references
 from profiler.instruments.timing import (
     interleaved,
@@ -21,8 +23,8 @@ from profiler.instruments.timing import (
     settle,
     warm_up,
 )
-from spaces import formats
 from spaces.architecture import Architecture
+from spaces.formats import read_architecture
 from spaces.registry import get
 from tables.lookup_table import LookupTable
 
@@ -90,6 +92,12 @@ def time_runners(
         return np.array(interleaved(runners, rounds, runs_for(slowest), rng))
 
 
+def is_onnx(path: Path) -> bool:
+    """Return whether a file is an ONNX model rather than an architecture, by its suffix."""
+    # Programs of systems whose file names ignore the case write .ONNX as well.
+    return path.suffix.lower() == ".onnx"
+
+
 def measure_files(
     files: Sequence[Path],
     backend: Backend,
@@ -97,52 +105,89 @@ def measure_files(
     *,
     table: LookupTable | None = None,
     rounds: int = 20,
+    index: int = 0,
+    inputs: Sequence[InputSpec] = (),
 ) -> list[dict[str, Any]]:
-    """Time architectures (JSON) and ONNX models together.
+    """Time architectures and ONNX models together.
 
     Args:
         files: Architectures, which run in the backend, and `.onnx` files, which run in onnxruntime.
         backend: Backend of the architectures.
-        conditions: Conditions of the backend. ONNX models run with their batch, threads and seed.
-        table: Table with estimates, and with reference networks that show the drift since its
-            build. None measures without both.
+        conditions: Conditions of the backend. ONNX models run with their device, batch, threads
+            and seed.
+        table: Table with estimates and, unless it was imported, with reference networks that show
+            the drift since its build. None measures without both.
         rounds: Number of rounds.
+        index: Index of the architecture in files of several, such as search results.
+        inputs: Shapes of the inputs that ONNX models leave open.
 
     Returns:
-        For each file: file, runtime, latency_ms, iqr_ms. With a table, networks that run as the
-        table's did have also estimate_ms, sigma_ms and normalised_ms: the median over rounds of the
-        latency over the references' latency around it, times that in the table.
+        For each file: file, runtime, latency_ms, iqr_ms, and of ONNX models the inputs. With a
+        table, networks that run as the table's did have also estimate_ms, sigma_ms and, unless the
+        table was imported, normalised_ms: the median over rounds of the latency over the
+        references' latency around it, times that in the table.
+
+    Raises:
+        InvalidInput: No model has one of `inputs`, or it has another shape or type.
     """
-    read = {str(path): formats.read(Path(path)) for path in files if path.suffix != ".onnx"}
-    models = [path for path in files if path.suffix == ".onnx"]
-    architectures = dict(read)
+    architectures = {
+        str(path): read_architecture(path, index=index) for path in files if not is_onnx(path)
+    }
+
+    def load(path: Path) -> OnnxModelRunner:
+        return OnnxModelRunner(
+            path, conditions.threads, conditions.batch, conditions.seed, inputs, conditions.device
+        )
+
+    # Loaded once ahead: a model that does not run is an error before anything is measured.
+    models = {str(path): load(path) for path in files if is_onnx(path)}
+    _check_inputs(inputs, models)
+
+    # The models' architectures are estimated only by a table of the runtime that they run in.
+    estimated = dict(architectures)
+    if backend.name == "onnxruntime":
+        estimated |= {
+            name: model.architecture
+            for name, model in models.items()
+            if model.architecture is not None
+        }
+    estimates = {} if table is None else _estimates(table, estimated)
 
     def make() -> list[Runner]:
-        runners = [
+        networks = [
             settle(backend.network_runner(get(architecture.space), architecture), backend)
-            for architecture in read.values()
+            for architecture in architectures.values()
         ]
-        for path in models:
-            model = OnnxModelRunner(path, conditions.threads, conditions.batch, conditions.seed)
-            runners.append(model)
-            # Only the table of onnxruntime's latencies estimates a model in onnxruntime.
-            if backend.name == "onnxruntime" and model.architecture is not None:
-                architectures[str(path)] = model.architecture
-        return runners
+        return [*networks, *(load(Path(name)) for name in models)]
 
     times, states = _measure(make, backend, conditions, table, rounds)
     entries: list[dict[str, Any]] = []
-    for row, name in enumerate([*read, *map(str, models)]):
+    for row, name in enumerate([*architectures, *models]):
         entry: dict[str, Any] = {
             "file": name,
-            "runtime": backend.name if name in read else "onnxruntime",
-            **Latency.from_series(times[row]).to_dict(),
+            "runtime": "onnxruntime" if name in models else backend.name,
         }
-        if table is not None and states is not None and name in architectures:
-            normalised_ms = float(np.median(times[row] / states[row])) * table.measured.reference_ms
-            entry |= _estimates(table, architectures[name], normalised_ms)
+        if name in models:
+            entry["inputs"] = [str(spec) for spec in models[name].inputs]
+        entry |= Latency.from_series(times[row]).to_dict()
+        if name in estimates:
+            if table is not None and states is not None:
+                normalised_ms = np.median(times[row] / states[row]) * table.measured.reference_ms
+                entry["normalised_ms"] = round(float(normalised_ms), 4)
+            entry |= estimates[name]
         entries.append(entry)
     return entries
+
+
+def _check_inputs(inputs: Sequence[InputSpec], models: Mapping[str, OnnxModelRunner]) -> None:
+    """Raise InvalidInput where no model has a requested input."""
+    names = {spec.name for model in models.values() for spec in model.inputs}
+    for spec in inputs:
+        if spec.name not in names:
+            available = ", ".join(sorted(names)) or "none, since no file is an ONNX model"
+            raise InvalidInput(
+                f"--input {spec}: no model has an input {spec.name!r}; available: {available}"
+            )
 
 
 def _measure(
@@ -154,11 +199,12 @@ def _measure(
 ) -> tuple[Array, Array | None]:
     """Return latencies [n, rounds], and the references' latency around each with a table."""
     rng = np.random.default_rng(conditions.seed)
-    if table is None:
+    # An imported table has no reference networks, only estimates.
+    if table is None or table.measurement is None:
         return time_runners(make(), threads=conditions.threads, rounds=rounds, rng=rng), None
 
     space = get(table.space)
-    references = [space.architecture(row) for row in table.measured.reference_codes]
+    references = [space.architecture(row) for row in table.measurement.reference_codes]
 
     def make_with_references() -> tuple[list[Runner], list[Runner]]:
         # References first: rebuilding forgets the modules that the networks share.
@@ -171,11 +217,14 @@ def _measure(
 
 
 def _estimates(
-    table: LookupTable, architecture: Architecture, normalised_ms: float
-) -> dict[str, float | None]:
-    model = table.cost_model(get(architecture.space))
-    return {
-        "normalised_ms": round(normalised_ms, 4),
-        "estimate_ms": round(float(model.estimate([architecture])[0]), 4),
-        "sigma_ms": None if model.sigma is None else round(model.sigma, 4),
-    }
+    table: LookupTable, architectures: Mapping[str, Architecture]
+) -> dict[str, dict[str, float | None]]:
+    """Return estimate_ms and sigma_ms of architectures by their names."""
+    estimates: dict[str, dict[str, float | None]] = {}
+    for name, architecture in architectures.items():
+        model = table.cost_model(get(architecture.space))
+        estimates[name] = {
+            "estimate_ms": round(float(model.estimate([architecture])[0]), 4),
+            "sigma_ms": None if model.sigma is None else round(model.sigma, 4),
+        }
+    return estimates

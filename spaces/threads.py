@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import torch
+
+
+def running_threads() -> int:
+    """Return the number of threads that torch's operations run with.
+
+    OpenMP starts no more than OMP_THREAD_LIMIT, which torch does not take into account.
+    """
+    limit = os.environ.get("OMP_THREAD_LIMIT", "")
+    threads = torch.get_num_threads()
+    return min(threads, int(limit)) if limit.isdecimal() and int(limit) else threads
 
 
 @contextlib.contextmanager

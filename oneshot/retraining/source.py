@@ -6,8 +6,8 @@ from pathlib import Path
 
 from oneshot.errors import InvalidOption
 from spaces.architecture import Architecture
-from spaces.errors import InvalidFile
-from spaces.formats.files import ArchitectureFile, adopted
+from spaces.errors import InvalidFile, InvalidParameter
+from spaces.formats.files import adopted, read_architecture
 from spaces.registry import get
 from spaces.space import SearchSpace
 from spaces.zoo.publications import published, published_names
@@ -49,10 +49,7 @@ def read_source(
         raise InvalidFile(
             f"{source} is no file, and no published network: {', '.join(published_names())}"
         )
-    architectures = ArchitectureFile(source, space, format, every=True, adopt=True, count_from=0)
-    if not 0 <= index < len(architectures):
-        raise InvalidOption(
-            f"index: {source} holds {len(architectures)} architectures, counted from 0, and no"
-            f" {index}"
-        )
-    return architectures[index]
+    try:
+        return read_architecture(source, space, format, index=index, adopt=True)
+    except InvalidParameter as error:
+        raise InvalidOption(str(error)) from error

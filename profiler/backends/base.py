@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
-
-from spaces.architecture import Architecture
-from spaces.block import Block
-from spaces.space import SearchSpace
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from spaces.architecture import Architecture
@@ -95,3 +91,29 @@ class Renews(Protocol):
 
     def renew(self) -> None:
         """Forget the shared modules, so that new runners get rebuilt ones."""
+
+
+@runtime_checkable
+class ReportsConditions(Protocol):
+    """A backend that reports the conditions which its runtime has set."""
+
+    def executed(self) -> Mapping[str, Any]:
+        """Return conditions such as the number of threads: name -> value.
+
+        It is called after a network has run, with the same number of torch's threads.
+        """
+
+
+def executed_conditions(backend: Backend, threads: int) -> dict[str, Any]:
+    """Return the conditions under which a backend's networks have run, as far as it reports them.
+
+    Args:
+        backend: Backend whose networks have run.
+        threads: Number of torch's threads during the measurement.
+    """
+    from spaces.threads import fixed_threads
+
+    if not isinstance(backend, ReportsConditions):
+        return {}
+    with fixed_threads(threads):
+        return dict(backend.executed())

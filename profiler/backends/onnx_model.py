@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from profiler.backends.onnx_inputs import InputSpec, random_value, resolve_inputs
+from profiler.errors import UnsupportedConditions
 from spaces.architecture import Architecture
 from spaces.errors import InvalidFile
 
@@ -27,7 +27,8 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    # Fatal errors alone: others are raised as exceptions too, and would be printed in addition.
+    options.log_severity_level = 4
     # Spinning threads of an idle session would disturb the networks that are timed between.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
@@ -45,6 +46,11 @@ class TimedSession:
         self.session = session
         self.feed = feed
 
+    @property
+    def threads(self) -> int:
+        """Number of threads within an operator, as the session reports it."""
+        return int(self.session.get_session_options().intra_op_num_threads)
+
     def whole(self) -> float:
         """Return the latency of one run in milliseconds, with transfers of input and output."""
         begin = time.perf_counter_ns()
@@ -57,46 +63,95 @@ class TimedSession:
 
 
 class OnnxModelRunner(TimedSession):
-    """Runs an ONNX model on the processor, whose only block is the whole network.
+    """Runs an ONNX model, whose only block is the whole network.
 
     Args:
         path: File of the model.
         threads: Number of onnxruntime's threads within an operator.
-        batch: Batch size where the model leaves it open.
-        seed: Seed of the random input.
+        batch: Size of a first axis that the model leaves open.
+        seed: Seed of the random inputs.
+        specs: Shapes of inputs whose other axes the model leaves open; those of inputs that the
+            model does not have are ignored.
+        device: Torch's name of the device.
 
     Raises:
-        InvalidFile: Onnxruntime cannot load the file, or the model's input is not one tensor of
-            floats.
+        InvalidFile: Onnxruntime cannot load the file or run the model, or the size of an axis is
+            unknown.
+        InvalidInput: A spec contradicts the model.
+        UnsupportedConditions: Onnxruntime does not run on the device.
     """
 
-    def __init__(self, path: str | Path, threads: int, batch: int = 1, seed: int = 0):
+    def __init__(
+        self,
+        path: str | Path,
+        threads: int,
+        batch: int = 1,
+        seed: int = 0,
+        specs: Sequence[InputSpec] = (),
+        device: str = "cpu",
+    ):
         import onnxruntime
 
         if not Path(path).is_file():
             raise InvalidFile(f"there is no model at {path}")
+        provider = provider_of(device)
         try:
             session = onnxruntime.InferenceSession(
-                str(path), session_options(threads), providers=["CPUExecutionProvider"]
+                str(path), session_options(threads), providers=[provider]
             )
         # The exceptions of onnxruntime have no other common base.
         except Exception as error:
+            raise InvalidFile(f"{path}: onnxruntime cannot load it: {_reason(error)}") from error
+
+        self.inputs = resolve_inputs(
+            session.get_inputs(),
+            specs,
+            session.get_modelmeta().custom_metadata_map,
+            batch=batch,
+            title=str(path),
+        )
+        feed = {spec.name: random_value(spec, seed) for spec in self.inputs}
+        super().__init__(session, feed)
+        check_provider(session, provider)
+
+        # A model that loads may still fail with its inputs, which would end all measurements.
+        try:
+            self.whole()
+        except Exception as error:
+            shapes = ", ".join(map(str, self.inputs)) or "no input"
             raise InvalidFile(
-                f"{path}: onnxruntime cannot load it: {str(error).splitlines()[0]}"
+                f"{path}: onnxruntime cannot run it with {shapes}: {_reason(error)}"
             ) from error
-        entries = session.get_inputs()
-        if [entry.type for entry in entries] != ["tensor(float)"]:
-            inputs = ", ".join(f"{entry.name} {entry.type}" for entry in entries) or "nothing"
-            raise InvalidFile(
-                f"{path}: a model of one tensor(float) is needed; this one takes {inputs}"
-            )
-        entry = entries[0]
-        shape = [size if isinstance(size, int) else batch for size in entry.shape]
-        image = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-        super().__init__(session, {entry.name: image})
 
     @property
     def architecture(self) -> Architecture | None:
         """The architecture that `oneshot export` wrote into the file, None without one."""
         text = self.session.get_modelmeta().custom_metadata_map.get("architecture")
         return Architecture.from_json(text) if text else None
+
+
+def provider_of(device: str) -> str:
+    """Return onnxruntime's name of a device; raises UnsupportedConditions if it lacks it."""
+    import onnxruntime
+
+    provider = "CPUExecutionProvider" if device == "cpu" else "CUDAExecutionProvider"
+    providers = onnxruntime.get_available_providers()
+    if provider not in providers:
+        raise UnsupportedConditions(
+            f"this onnxruntime has no {provider}; it has {', '.join(providers)}"
+        )
+    return provider
+
+
+def check_provider(session: Any, provider: str) -> None:
+    """Raise UnsupportedConditions where a session runs on another device than requested."""
+    # Where a provider's libraries cannot be loaded, onnxruntime falls back to the processor.
+    if session.get_providers()[0] != provider:
+        raise UnsupportedConditions(
+            f"onnxruntime runs the network by {session.get_providers()[0]} here, not by {provider}"
+        )
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of an error of onnxruntime."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -19,7 +19,12 @@ from numpy.typing import NDArray
 
 from profiler.backends.base import Conditions, Runner, chain_blocks
 from profiler.backends.onnx_graph import Fragment, fragment, model
-from profiler.backends.onnx_model import TimedSession, session_options
+from profiler.backends.onnx_model import (
+    TimedSession,
+    check_provider,
+    provider_of,
+    session_options,
+)
 from profiler.backends.torch_eager import unit_variance
 from profiler.errors import UnsupportedConditions
 from spaces.architecture import Architecture
@@ -46,21 +51,13 @@ class OnnxRuntime:
     times_blocks = False
 
     def __init__(self, conditions: Conditions):
-        import onnxruntime
-
         if conditions.precision not in PRECISIONS:
             raise UnsupportedConditions(
                 f"onnxruntime runs {', '.join(PRECISIONS)} here, not {conditions.precision}"
             )
-        self.provider = (
-            "CPUExecutionProvider" if conditions.device == "cpu" else "CUDAExecutionProvider"
-        )
-        providers = onnxruntime.get_available_providers()
-        if self.provider not in providers:
-            raise UnsupportedConditions(
-                f"this onnxruntime has no {self.provider}; it has {', '.join(providers)}"
-            )
+        self.provider = provider_of(conditions.device)
         self.conditions = conditions
+        self._threads: int | None = None
         self._fragments: dict[tuple[int, str], Fragment] = {}
         self._inputs: dict[tuple[int, ...], NDArray[np.float32]] = {}
 
@@ -87,6 +84,10 @@ class OnnxRuntime:
         ]
         proto = model(fragments, self.conditions.batch, shape, classes)
         return self._session(proto.SerializeToString(), shape)
+
+    def executed(self) -> Mapping[str, Any]:
+        """Return the number of threads that onnxruntime's last session has."""
+        return {} if self._threads is None else {"threads": self._threads}
 
     def versions(self) -> Mapping[str, str]:
         """Return the versions of Python, onnx and onnxruntime."""
@@ -145,7 +146,9 @@ class OnnxRuntime:
         image = self._input(shape)
         if self.conditions.precision == "int8":
             proto = quantised(proto, image)
-        return SessionRunner(proto, image, self.conditions.threads, self.provider)
+        runner = SessionRunner(proto, image, self.conditions.threads, self.provider)
+        self._threads = runner.threads
+        return runner
 
     def _input(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         if shape not in self._inputs:
@@ -172,6 +175,7 @@ class SessionRunner(TimedSession):
         session = onnxruntime.InferenceSession(
             proto, session_options(threads), providers=[provider]
         )
+        check_provider(session, provider)
         super().__init__(session, {"image": image})
 
 

@@ -6,7 +6,7 @@ import itertools
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from spaces.block import Block
 from spaces.modules.blocks import build
 from spaces.modules.network import materialise
 from spaces.space import SearchSpace
+from spaces.threads import running_threads
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -132,6 +133,10 @@ class TorchEager:
         image = self._input(input_shape)
         kind = CudaRunner if self.device.type == "cuda" else CpuRunner
         return kind([module], image)
+
+    def executed(self) -> Mapping[str, Any]:
+        """Return the number of threads that torch runs with."""
+        return {"threads": running_threads()}
 
     def versions(self) -> Mapping[str, str]:
         """Return the versions of Python, torch, and CUDA where it runs."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from profiler.backends.base import Backend
+from profiler.backends.base import Backend, executed_conditions
 from profiler.building.networks import latin_networks
 from profiler.building.session import FEWEST_ROUNDS as FEWEST_ROUNDS
 from profiler.building.session import Instruments as Instruments
@@ -88,12 +88,14 @@ def build(
         session.cover()
         seconds = time.monotonic() - begin
         memory = session.memory()
+        executed = executed_conditions(backend, settings.threads)
 
     return LookupTable(
         name=name,
         space=space.name,
         device=dict(device),
-        conditions=dict(conditions),
+        # A runtime may run with other conditions than were requested.
+        conditions={**conditions, **executed},
         versions={"pathfit": __version__, **backend.versions()},
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command if command is not None else command_line(),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from profiler.instruments.devices import Device
 
 SEED = click.IntRange(0, 2**32 - 1)
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
@@ -52,6 +55,17 @@ def seconds(text: str) -> float:
             f"{text!r} is no duration; write 60s, 2m or 1h", param_hint="--budget"
         )
     return value
+
+
+def warn_of_threads(threads: int, device: Device) -> None:
+    """Warn on standard error of more threads than the processor has cores for this process."""
+    cores = int(device.identity["cores"])
+    if device.kind == "cpu" and threads > cores:
+        click.echo(
+            f"Warning: {threads} threads share {cores} {'core' if cores == 1 else 'cores'}, so that"
+            " latencies are longer and vary more",
+            err=True,
+        )
 
 
 def default_name(

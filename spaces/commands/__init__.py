@@ -233,4 +233,4 @@ def _architecture(source: str, before: str | None = None, space: str | None = No
 
     if not Path(source).exists() and source in published_names():
         return published(source)
-    return formats.read(Path(source), before, space)
+    return formats.read_architecture(source, space, before)

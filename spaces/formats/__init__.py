@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from spaces.formats.conversion import detect as detect
     from spaces.formats.conversion import read as read
     from spaces.formats.conversion import write as write
+    from spaces.formats.files import read_architecture as read_architecture
     from spaces.formats.files import read_architectures as read_architectures
     from spaces.formats.net_config.run_config import write_run_config as write_run_config
     from spaces.formats.nni.search_space import read_search_space as read_search_space
@@ -35,6 +36,7 @@ __getattr__, __dir__ = exports(
         "detect": ".conversion",
         "load_checkpoint": ".spos.checkpoint",
         "read": ".conversion",
+        "read_architecture": ".files",
         "read_architectures": ".files",
         "read_flops_table": ".spos.flops",
         "read_search_space": ".nni.search_space",

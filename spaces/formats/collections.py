@@ -1,4 +1,4 @@
-"""Collections: JSON files of other packages that hold several architectures."""
+"""Collections: JSON files that hold several architectures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Returns their JSON objects, best first, or None where the object is no such coll
 InvalidFile where it is one with a fault.
 """
 
-_COLLECTIONS: dict[str, str] = {}
+_COLLECTIONS = {"search-result": "spaces.formats.search_result:architectures_of"}
 
 
 def register_collection(name: str, target: str) -> None:

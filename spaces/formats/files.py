@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from spaces.architecture import Architecture
-from spaces.errors import InvalidArchitecture, InvalidFile, PathfitError
+from spaces.errors import InvalidArchitecture, InvalidFile, InvalidParameter, PathfitError
 from spaces.files import read_text
 from spaces.formats import conversion
 from spaces.formats.collections import collected
@@ -55,6 +55,46 @@ def read_architectures(
         2
     """
     return list(ArchitectureFile(path, space, format, every=every, adopt=adopt))
+
+
+def read_architecture(
+    path: str | Path,
+    space: SearchSpace | str | None = None,
+    format: str | None = None,  # noqa: A002 (the public name)
+    *,
+    index: int = 0,
+    adopt: bool = False,
+) -> Architecture:
+    """Read one architecture of a file that `read_architectures` reads.
+
+    Args:
+        path: File to read.
+        space: Space that the architecture must belong to; None for the space that the file names.
+        format: Name of the format, from `available()`; None to detect it.
+        index: Index of the architecture in a file of several; 0 is the best or the first.
+        adopt: Whether an architecture of another space is carried over to `space` by its choices.
+
+    Raises:
+        InvalidArchitecture: The architecture cannot be read or belongs to another space.
+        InvalidFile: The file cannot be read or holds no architecture.
+        InvalidParameter: The index is out of range.
+        UnknownName: The format or the space does not exist.
+
+    Example:
+        >>> from tempfile import NamedTemporaryFile
+        >>> with NamedTemporaryFile("w", suffix=".txt") as file:
+        ...     _ = file.write("(0, 1, 2, 3, 0, 1)\\n(3, 3, 3, 3, 3, 3)\\n")
+        ...     file.flush()
+        ...     set(read_architecture(file.name, "spos-tiny", index=1).choices.values())
+        {'xception'}
+    """
+    architectures = ArchitectureFile(path, space, format, every=True, adopt=adopt, count_from=0)
+    if not 0 <= index < len(architectures):
+        raise InvalidParameter(
+            f"index: {path} holds {len(architectures)} architectures, counted from 0, and no"
+            f" {index}"
+        )
+    return architectures[index]
 
 
 @dataclass(frozen=True)

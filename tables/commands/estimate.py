@@ -10,21 +10,29 @@ from spaces.console.group import example
 @click.command(epilog=example("python -m tables estimate arch.json --table my-cpu.json"))
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--table", "name", required=True, help="Name or path of the lookup table.")
-def estimate(file: str, name: str) -> None:
+@click.option(
+    "--index",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Index of the architecture in a file of several, such as a search result.",
+)
+def estimate(file: str, name: str, index: int) -> None:
     """Estimate the costs of an architecture by a lookup table, as JSON.
+
+    FILE holds an architecture in any format that can be detected, a search result, or a list.
 
     The report includes the peak memory of activations and the energy where the table has figures
     of them.
     """
     import json
-    from pathlib import Path
 
     from spaces import formats
     from spaces.registry import get
     from tables.cost.builders import measured_models
     from tables.store import load
 
-    architecture = formats.read(Path(file))
+    architecture = formats.read_architecture(file, index=index)
     space, table = get(architecture.space), load(name)
     models = measured_models(table, space)
     latency = models["latency_ms"]

@@ -142,14 +142,3 @@ def test_files_that_are_no_models_are_named(tmp_path: Path) -> None:
     path.write_bytes(b"nonsense")
     with pytest.raises(InvalidFile, match=r"m\.onnx: onnxruntime cannot load it: [^\n]+$"):
         OnnxModelRunner(path, threads=1)
-
-
-def test_models_that_take_no_images_are_refused(tmp_path: Path) -> None:
-    numbers = pooling(tmp_path / "i.onnx", kind=TensorProto.INT64)
-    with pytest.raises(
-        InvalidFile,
-        match=r"a model of one tensor\(float\) is needed; this one takes x0 tensor\(int64\)",
-    ):
-        OnnxModelRunner(numbers, threads=1)
-    with pytest.raises(InvalidFile, match=r"takes x0 tensor\(float\), x1 tensor\(float\)$"):
-        OnnxModelRunner(pooling(tmp_path / "two.onnx", inputs=2), threads=1)

@@ -1,0 +1,165 @@
+"""`python -m profiler measure`: latencies of architectures and ONNX models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from profiler.commands.parameters import PRECISIONS, SEED, warn_of_threads
+from spaces.console.group import example
+from spaces.console.outputs import OUTPUT_FILE
+
+
+@click.command(
+    epilog=example("""
+        python -m profiler measure arch.json network.onnx --table my-cpu.json
+        python -m profiler measure bert.onnx --input tokens:1x128:int64 --input mask:1x128:int64
+        """)
+)
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("--device", "device_name", default="cpu", show_default=True, help="cpu, gpu, gpu:1")
+@click.option(
+    "--table",
+    "name",
+    default=None,
+    help="Table whose estimates are reported as well; it sets the conditions.",
+)
+@click.option(
+    "--backend",
+    "backend_name",
+    default="torch",
+    show_default=True,
+    help="Backend that runs architectures.",
+)
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Batch size."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="fp32",
+    show_default=True,
+    help="Precision of architectures; an ONNX model has its own.",
+)
+@click.option(
+    "--input",
+    "input_texts",
+    metavar="NAME:SHAPE[:TYPE]",
+    multiple=True,
+    help="Shape of an input that an ONNX model leaves open, such as image:1x3x224x224:float32.",
+)
+@click.option(
+    "--index",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Index of the architecture in files of several, such as a search result.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Number of threads.  [default: all cores]",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=3),
+    default=20,
+    show_default=True,
+    help="Number of rounds; each times every file.",
+)
+@click.option(
+    "--seed", type=SEED, default=0, show_default=True, help="Seed of the order in each round."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=OUTPUT_FILE,
+    default=None,
+    help="File to write the JSON to.",
+)
+def measure(
+    files: tuple[Path, ...],
+    device_name: str,
+    name: str | None,
+    backend_name: str,
+    batch: int,
+    precision: str,
+    input_texts: tuple[str, ...],
+    index: int,
+    threads: int | None,
+    rounds: int,
+    seed: int,
+    output: Path | None,
+) -> None:
+    """Measure architectures and ONNX models in interleaved rounds, and print JSON.
+
+    An architecture is read in any format that can be detected, or from a search result, and runs in
+    the backend as for tables; an ONNX model runs in onnxruntime. With a table, the latencies of its
+    backend's networks are also reported as they would have been in the device's state at the build.
+    An ONNX model is one of these networks if `oneshot export` wrote it and the table is of
+    onnxruntime.
+    """
+    import json
+
+    from profiler.backends.base import Conditions, executed_conditions
+    from profiler.backends.onnx_inputs import InputSpec
+    from profiler.backends.registry import make_backend
+    from profiler.instruments.devices import find
+    from profiler.measurement import is_onnx, measure_files
+    from spaces.files import write_text
+    from tables.store import load
+
+    inputs = [InputSpec.from_text(text) for text in input_texts]
+    table = load(name) if name else None
+    # Latencies under other conditions would not compare with the estimates. Those of an imported
+    # table are of another device, whose runtime this machine need not have.
+    if table is not None and table.measurement is not None:
+        backend_name = str(table.conditions["backend"])
+        precision = str(table.conditions["precision"])
+        batch = int(table.conditions["batch"])
+        threads = int(table.conditions["threads"])
+    runs_backend = not all(map(is_onnx, files))
+    if not runs_backend:
+        _refuse_options_of_backends()
+
+    device = find(device_name)
+    threads = threads or device.threads
+    warn_of_threads(threads, device)
+    conditions = Conditions(device.torch_name, batch, precision, threads, seed)
+    backend = make_backend(backend_name, conditions)
+    measured = measure_files(
+        files, backend, conditions, table=table, rounds=rounds, index=index, inputs=inputs
+    )
+    report: dict[str, Any] = {
+        "device": device.processor,
+        "batch": batch,
+        # ONNX models run in the precision in which they were exported.
+        "precision": precision if runs_backend else None,
+        "threads": threads,
+        "table": name,
+        "rounds": rounds,
+        "measured": measured,
+    }
+    if runs_backend:
+        report |= executed_conditions(backend, threads)
+    text = json.dumps(report, indent=1)
+    if output is not None:
+        write_text(output, text + "\n")
+    click.echo(text)
+
+
+def _refuse_options_of_backends() -> None:
+    """Raise UsageError for options that only architectures have, where none is measured."""
+    context = click.get_current_context()
+    for parameter, option in (("backend_name", "--backend"), ("precision", "--precision")):
+        if context.get_parameter_source(parameter) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"{option} is for architectures; an ONNX model runs in onnxruntime, in the"
+                " precision in which it was exported"
+            )
