@@ -51,6 +51,17 @@ class Mutator(BaseMutator):
         """Decide all choices; the model runs the decision until the next `reset`."""
         self.take(self.sample_search())
 
+    def seek(self, number: int) -> int:
+        """Continue with decision `number`, where decisions are numbered; see the SPOS mutator.
+
+        Args:
+            number: Number of the next decision.
+
+        Returns:
+            Number of the decision that was next; 0 where decisions have no numbers.
+        """
+        return 0
+
     def take(self, masks: Masks) -> None:
         """Let the model run with the given masks.
 

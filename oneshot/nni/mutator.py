@@ -7,29 +7,39 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from oneshot.errors import InvalidOption
-from spaces.modules.mutable import Mutable, assign_keys
-
-Sample = dict[str, Tensor]
-"""Key -> mask of the active candidates or inputs, bool [candidates or inputs]."""
+from oneshot.mutators.binding import code_of
+from oneshot.mutators.mutator import Masks, Mutator
 
 _log = logging.getLogger(__name__)
 
+# Hooks of a bound mutator: a path is active in the model, which runs it without the mutator.
+_FORWARD_HOOKS = (
+    "on_forward_layer_choice",
+    "on_forward_input_choice",
+    "enter_mutable_scope",
+    "exit_mutable_scope",
+)
 
-class SPOSSupernetTrainingMutator:
+
+class SPOSSupernetTrainingMutator(Mutator):
     """Sampler of single paths of a model with choices, uniform over paths or over FLOPs.
 
     Follows the mutator of microsoft/nni, versions 1 and 2. Unlike NNI's, it draws the bin once per
     path and not at every try, so that all bins are equally likely. All random numbers come from
     the seed: the n-th path is always the same.
 
+    A path is activated in the model, which keeps it when the mutator is gone. Subclasses may
+    override `sample_search` and `sample_final`; those that override a forward pass derive from
+    `Mutator`.
+
     Args:
         model: Model with LayerChoice, InputChoice, ValueChoice or Repeat; mutables with equal keys
             make the same decision.
         flops_func: Maps a sample (key -> bool tensor [candidates]) to its FLOPs; None for uniform
-            paths.
+            paths. Samples have the mutables' keys and are found by every name of a choice.
         flops_lb: Lower bound of the FLOPs; required with `flops_func`.
         flops_ub: Upper bound of the FLOPs; required with `flops_func`.
         flops_bin_num: Number of bins of equal width between the bounds.
@@ -38,13 +48,28 @@ class SPOSSupernetTrainingMutator:
         seed: Seed of all paths.
 
     Raises:
-        InvalidOption: The model has no choices, or the bounds are missing or do not increase.
+        InvalidOption: The model has no choices, another mutator is bound to it, or the bounds are
+            missing or do not increase.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse hooks that are never called.
+
+        Raises:
+            InvalidOption: The subclass overrides a forward pass.
+        """
+        super().__init_subclass__(**options)
+        for name in _FORWARD_HOOKS:
+            if name in cls.__dict__:
+                raise InvalidOption(
+                    f"{cls.__name__}: overriding {name} has no effect on a"
+                    " SPOSSupernetTrainingMutator, whose paths the model runs; derive from Mutator"
+                )
 
     def __init__(
         self,
         model: nn.Module,
-        flops_func: Callable[[Sample], float] | None = None,
+        flops_func: Callable[[Masks], float] | None = None,
         flops_lb: float | None = None,
         flops_ub: float | None = None,
         flops_bin_num: int = 7,
@@ -52,20 +77,10 @@ class SPOSSupernetTrainingMutator:
         *,
         seed: int = 0,
     ):
-        self.model = model
+        super().__init__(model)
         self.flops_func = flops_func
         self.flops_sample_timeout = flops_sample_timeout
         self.seed = seed
-
-        # Mutables with equal keys are one decision, so a path has one code per key.
-        self.mutables: dict[str, list[Mutable]] = {}
-        for mutable in assign_keys(model):
-            self.mutables.setdefault(mutable.choice.key, []).append(mutable)
-        if not self.mutables:
-            raise InvalidOption(
-                f"model: {type(model).__name__} has no LayerChoice, InputChoice, ValueChoice or"
-                " Repeat"
-            )
 
         self.edges = np.zeros(0)
         if flops_func is not None:
@@ -76,11 +91,14 @@ class SPOSSupernetTrainingMutator:
                 )
             self.edges = np.linspace(flops_lb, flops_ub, flops_bin_num + 1)
 
-        # Number of the next path; a trainer sets it when it resumes.
+        # Number of the next path; see `seek`.
         self.count = 0
 
-    def codes(self, number: int) -> list[int]:
-        """Return the codes of path `number`, one per key in the order of `mutables`."""
+    def bind(self) -> None:
+        """Do nothing: a path is activated in the model."""
+
+    def path(self, number: int) -> list[int]:
+        """Return the codes of path `number`, one per choice in the order of `deciding`."""
         # A generator per path: any path can be drawn without those before it, as resuming needs.
         rng = np.random.default_rng([self.seed, number])
         if self.flops_func is None:
@@ -100,44 +118,40 @@ class SPOSSupernetTrainingMutator:
         return self._sample_uniform(rng)
 
     def _sample_uniform(self, rng: np.random.Generator) -> list[int]:
-        return [
-            int(rng.integers(len(group[0].choice.candidates))) for group in self.mutables.values()
-        ]
+        return [int(rng.integers(len(mutable.choice.candidates))) for mutable in self.deciding]
 
-    def sample(self, codes: list[int]) -> Sample:
+    def sample(self, codes: list[int]) -> Masks:
         """Convert codes to NNI's format: key -> bool [candidates or inputs]."""
-        return {
-            key: group[0].mask_of(code)
-            for (key, group), code in zip(self.mutables.items(), codes, strict=True)
-        }
+        pairs = zip(self.deciding, codes, strict=True)
+        return self.choice_names.external(
+            {mutable.choice.key: mutable.mask_of(code) for mutable, code in pairs}
+        )
 
-    def activate(self, codes: list[int]) -> None:
-        """Set the model to the path of these codes."""
-        for group, code in zip(self.mutables.values(), codes, strict=True):
-            for mutable in group:
-                mutable.activate(code)
-
-    def sample_search(self) -> Sample:
+    def sample_search(self) -> Masks:
         """Return the next path without activating it in the model."""
         self.count += 1
-        return self.sample(self.codes(self.count - 1))
+        return self.sample(self.path(self.count - 1))
 
-    def sample_final(self) -> Sample:
+    def sample_final(self) -> Masks:
         """Return the next path like `sample_search`: a supernet has no final architecture."""
         return self.sample_search()
 
-    def reset(self) -> None:
-        """Activate the next path in the model."""
-        self.count += 1
-        self.activate(self.codes(self.count - 1))
+    def take(self, masks: Masks) -> None:
+        """Activate a path in the model; see `Mutator.take`."""
+        super().take(masks)
+        for key, mutables in self.groups.items():
+            code = code_of(mutables[0], self.masks[key])
+            for mutable in mutables:
+                mutable.activate(code)
 
-    def export(self) -> Sample:
-        """Return the next path like `sample_final`."""
-        return self.sample_final()
+    def seek(self, number: int) -> int:
+        """Continue with path `number`, and return the number of the path that was next."""
+        previous = self.count
+        self.count = number
+        return previous
 
     def status(self) -> dict[str, Any]:
         """Return the active path of the model: key -> name of the candidate."""
         return {
-            key: group[0].choice.candidates[group[0].decided()]
-            for key, group in self.mutables.items()
+            mutable.key: mutable.choice.candidates[mutable.decided()] for mutable in self.deciding
         }

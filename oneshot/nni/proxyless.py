@@ -6,9 +6,11 @@ import dataclasses
 import json
 import logging
 import pickle
+import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -25,6 +27,8 @@ from oneshot.mutators.binding import bare
 from oneshot.nni.device import chosen_device
 from oneshot.nni.trainer import _LoaderSource
 from oneshot.search.constraint import Constraint
+from oneshot.training import checkpoint
+from oneshot.training.engine import Engine
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
 from oneshot.training.recipe import Recipe
@@ -35,6 +39,18 @@ from spaces.user_model.freeze import activate, freeze
 from tables.cost.model import CostModel
 
 _log = logging.getLogger(__name__)
+
+# Methods of NNI's class whose work the algorithm does here.
+_INTERNAL_STEPS = (
+    "_warm_up",
+    "_train",
+    "_valid",
+    "_validate",
+    "_get_update_schedule",
+    "_calc_warmup_lr",
+    "_adjust_learning_rate",
+    "_init_arch_params",
+)
 
 WARMUP_RATE = 0.05
 """Initial learning rate of NNI's warm-up."""
@@ -68,9 +84,9 @@ class ProxylessNasTrainer:
         warmup: Whether the weights are trained alone at first.
         warmup_epochs: Number of epochs of the warm-up.
         arch_valid_frequency: Number of epochs between two log lines on the architecture.
-        load_ckpt: Whether to load `ckpt_path` before the training.
-        ckpt_path: Checkpoint, which is written after the training; None to write none.
-        arch_path: File for the architecture after the training; None to write none.
+        load_ckpt: Whether to resume from `ckpt_path`, with both optimizers and at its epoch.
+        ckpt_path: Checkpoint, which is written after each epoch; None to write none.
+        arch_path: File for the architecture, which is written after each epoch; None to write none.
         cost: Differentiable cost in the loss, see `oneshot.algorithms.hardware.cost_of`; None
             to ignore costs.
         reference: Target cost; None for the mean over all networks.
@@ -83,6 +99,20 @@ class ProxylessNasTrainer:
     Raises:
         InvalidOption: A loader has no length, or an argument is not accepted.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Refuse to override NNI's internal steps, which this trainer does not have.
+
+        Raises:
+            InvalidOption: The subclass overrides one of them.
+        """
+        super().__init_subclass__(**options)
+        for name in _INTERNAL_STEPS:
+            if name in cls.__dict__:
+                raise InvalidOption(
+                    f"{cls.__name__}: overriding {name} has no effect in Pathfit; derive from"
+                    " oneshot.algorithms.proxyless.algorithm.Proxyless"
+                )
 
     def __init__(
         self,
@@ -163,7 +193,7 @@ class ProxylessNasTrainer:
         )
 
         num_batches: int = len(train_loader)  # type: ignore[arg-type]
-        held_out = _LoaderSource(valid_loader)
+        held_out = _LoaderSource(valid_loader, len(valid_loader))  # type: ignore[arg-type]
         setting = Setting(
             model,
             recipe,
@@ -184,7 +214,12 @@ class ProxylessNasTrainer:
         return self.algorithm.mutator
 
     def train(self) -> None:
-        """Train the warm-up and all epochs, then write the checkpoint and the architecture."""
+        """Train the warm-up and all epochs; write checkpoint and architecture after each.
+
+        Raises:
+            InvalidOption: `ckpt_path` cannot be read, or belongs to another model.
+            InvalidRun: `ckpt_path` belongs to a training with other settings.
+        """
         if self.load_ckpt:
             self.load(self.ckpt_path)
 
@@ -194,10 +229,13 @@ class ProxylessNasTrainer:
         )
         # The training loop always writes checkpoints; without a folder they are temporary.
         with tempfile.TemporaryDirectory() as temporary:
+            folder = self.folder or Path(temporary)
+            if self.load_ckpt and self.ckpt_path is not None:
+                _copy_checkpoint(Path(self.ckpt_path), folder / checkpoint.FILE)
             fit(
                 self.algorithm,
-                _LoaderSource(self.train_loader),
-                self.folder or Path(temporary),
+                _LoaderSource(self.train_loader, len(self.train_loader)),  # type: ignore[arg-type]
+                folder,
                 seed=self.seed,
                 execution=execution,
             )
@@ -206,8 +244,7 @@ class ProxylessNasTrainer:
         self.model.to(self.device)
         self.mutator.to(self.device)
 
-        if self.ckpt_path is not None:
-            self.save(self.ckpt_path)
+        # The last epoch has written both, except where the checkpoint was of a complete training.
         if self.arch_path is not None:
             self.export(self.arch_path)
 
@@ -220,7 +257,7 @@ class ProxylessNasTrainer:
             )
 
     def load(self, path: str | Path | None) -> None:
-        """Load weights and architecture from a file of `save`.
+        """Load weights and architecture from a file of `save`, or a checkpoint of `train`.
 
         Raises:
             InvalidOption: The file cannot be read, or belongs to another model.
@@ -257,7 +294,8 @@ class ProxylessNasTrainer:
             key: self.mutator.groups[key][0].mask_of(code).tolist()
             for key, code in self.codes().items()
         }
-        write_text(file, json.dumps(masks, indent=2, sort_keys=True) + "\n")
+        named = self.mutator.choice_names.external(masks)
+        write_text(file, json.dumps(named, indent=2, sort_keys=True) + "\n")
 
         if weights is not None:
             from safetensors.torch import save
@@ -294,6 +332,7 @@ class _Algorithm(Proxyless):
         super().__init__(setting, options)
         self.trainer = trainer
         self.optimizer = optimizer
+        self._engine: Engine | None = None
 
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
         optimizers = super().optimizers(steps)
@@ -308,9 +347,16 @@ class _Algorithm(Proxyless):
         # Replaces the optimizer of the weights; the second one is that of the logits.
         return [(self.optimizer, schedule), optimizers[1]]
 
+    def step(self, batches: Sequence[Batch], step: int, engine: Engine) -> None:
+        super().step(batches, step, engine)
+        # `after_step` writes the optimizers, which the engine holds.
+        self._engine = engine
+
     def after_step(self, step: int) -> None:
         super().after_step(step)
         epoch, steps_into_epoch = divmod(step + 1, self.setting.steps_per_epoch)
+        if not steps_into_epoch:
+            self._write(step + 1)
         if not steps_into_epoch and epoch % self.trainer.arch_valid_frequency == 0:
             report = self.report()
             _log.info(
@@ -319,3 +365,28 @@ class _Algorithm(Proxyless):
                 self.recipe.epochs,
                 " ".join(report["architecture"].values()),
             )
+
+    def _write(self, num_steps: int) -> None:
+        """Write the checkpoint and the architecture after `num_steps` updates."""
+        assert self._engine is not None
+        assert self.steps is not None
+        if self.trainer.ckpt_path is not None:
+            checkpoint.save(
+                Path(self.trainer.ckpt_path),
+                self,
+                self._engine,
+                step=num_steps,
+                steps=self.steps,
+                seed=self.trainer.seed,
+            )
+        if self.trainer.arch_path is not None:
+            self.trainer.export(self.trainer.arch_path)
+
+
+def _copy_checkpoint(source: Path, target: Path) -> None:
+    """Let a training resume from a file, unless the file has only weights, as `save` writes it."""
+    state = torch.load(source, map_location="cpu", weights_only=True)
+    if "optimizers" in state:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as temporary_path:
+            shutil.copyfile(source, temporary_path)

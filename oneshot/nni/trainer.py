@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
+from oneshot.mutators.binding import bare
+from oneshot.mutators.mutator import Mutator
 from oneshot.nni.device import chosen_device
 from oneshot.nni.mutator import SPOSSupernetTrainingMutator
 from oneshot.training.algorithm import Algorithm
@@ -37,26 +38,30 @@ class SPOSSupernetTrainer:
     Follows `nni.algorithms.nas.pytorch.spos` of microsoft/nni, versions 1 and 2. Unlike NNI's, it
     also runs without a GPU, and with a folder it resumes an interrupted training.
 
+    Subclasses may override `train_one_epoch` and `validate_one_epoch`.
+
     Args:
         model: Model with LayerChoice or other mutables.
         loss: Maps (logits, targets) to the loss.
         metrics: Maps (logits, targets) to named numbers.
         optimizer: Optimizer of the model's parameters.
         num_epochs: Number of passes over `train_loader`.
-        train_loader: Batches (images, targets), with a length.
+        train_loader: Batches (images, targets); any iterable that begins again in each epoch. One
+            without a length is counted by a pass over it.
         valid_loader: Batches (images, targets) for validation; None for no validation.
-        mutator: Sampler of the paths; None for uniform paths.
+        mutator: Any mutator of the model; it is reset before each batch. None for uniform paths.
         batch_size: Ignored; accepted as in NNI: the loaders build the batches.
         workers: Ignored; accepted as in NNI: the loaders have their own workers.
         device: `cpu` or `cuda`; None for a GPU if one is available.
         log_frequency: Number of batches between two log lines; None to log none.
-        callbacks: Objects whose `on_epoch_begin(epoch)` and `on_epoch_end(epoch)` are called if
-            they have them; None for none.
+        callbacks: Objects with methods of `oneshot.nni.Callback`, which are called if they have
+            them; None for none.
         seed: Seed of the random numbers of a step and of the default mutator.
         folder: Folder of checkpoints; None to keep none.
 
     Raises:
-        InvalidOption: `train_loader` has no length, or the mutator is bound to another model.
+        InvalidOption: `train_loader` is used up by one pass, or the mutator is bound to another
+            model.
     """
 
     def __init__(
@@ -68,7 +73,7 @@ class SPOSSupernetTrainer:
         num_epochs: int,
         train_loader: Iterable[Batch],
         valid_loader: Iterable[Batch] | None,
-        mutator: SPOSSupernetTrainingMutator | None = None,
+        mutator: Mutator | None = None,
         batch_size: int = 64,
         workers: int = 4,
         device: torch.device | str | None = None,
@@ -78,11 +83,10 @@ class SPOSSupernetTrainer:
         seed: int = 0,
         folder: str | Path | None = None,
     ):
-        if not hasattr(train_loader, "__len__"):
-            raise InvalidOption("train_loader needs a length, as a DataLoader has")
-        if mutator is not None and mutator.model is not model:
+        if mutator is not None and bare(mutator.__dict__["model"]) is not bare(model):
             raise InvalidOption("mutator is bound to another model")
 
+        self.steps_per_epoch = _count(train_loader)
         self.model = model
         self.loss = loss
         self.metrics = metrics
@@ -90,7 +94,7 @@ class SPOSSupernetTrainer:
         self.num_epochs = num_epochs
         self.train_loader = train_loader
         self.valid_loader = valid_loader
-        self.mutator = (
+        self.mutator: Mutator = (
             mutator if mutator is not None else SPOSSupernetTrainingMutator(model, seed=seed)
         )
         self.device = chosen_device(device)
@@ -98,11 +102,22 @@ class SPOSSupernetTrainer:
         self.callbacks = list(callbacks or ())
         self.seed = seed
         self.folder = folder
+        for callback in self.callbacks:
+            getattr(callback, "build", lambda *objects: None)(model, self.mutator, self)
 
     def train(self, validate: bool = True) -> None:
-        """Train all epochs; if `validate`, validate after each of them."""
+        """Train all epochs; if `validate`, validate after each of them.
+
+        Raises:
+            InvalidOption: `train_one_epoch` is overridden, and there is a folder: such a training
+                cannot be resumed.
+        """
+        if type(self).train_one_epoch is not SPOSSupernetTrainer.train_one_epoch:
+            self._train_by_epochs(validate)
+            return
+
         algorithm = _Algorithm(self, validate)
-        source = _LoaderSource(self.train_loader)
+        source = _LoaderSource(self.train_loader, self.steps_per_epoch)
         execution = Execution(accelerator="gpu" if self.device.type == "cuda" else "cpu")
 
         # The training loop always writes checkpoints; without a folder they are temporary.
@@ -110,6 +125,78 @@ class SPOSSupernetTrainer:
             folder = Path(self.folder or temporary)
             fit(algorithm, source, folder, seed=self.seed, execution=execution)
         self.model.to(self.device)
+
+    def _train_by_epochs(self, validate: bool) -> None:
+        if self.folder is not None:
+            raise InvalidOption(
+                f"folder: {type(self).__name__} overrides train_one_epoch, so that its training"
+                " cannot be resumed; give None, and a ModelCheckpoint as a callback"
+            )
+
+        self.model.to(self.device)
+        for epoch in range(self.num_epochs):
+            self.call("on_epoch_begin", epoch)
+            self.train_one_epoch(epoch)
+            if validate and self.valid_loader is not None:
+                self.validate_one_epoch(epoch)
+            self.call("on_epoch_end", epoch)
+
+    def train_one_epoch(self, epoch: int) -> None:
+        """Train an epoch; `train` calls it only where a subclass overrides it.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+        """
+        self.model.train()
+        for index, (images, labels) in enumerate(self.train_loader):
+            images = images.to(self.device)
+            labels = labels.to(self.device)
+            self.call("on_batch_begin", epoch)
+
+            self.optimizer.zero_grad()
+            self.mutator.reset()
+            logits = self.model(images)
+            loss = self.loss(logits, labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+
+            self.log_step(epoch, index, logits, labels, loss)
+            self.call("on_batch_end", epoch)
+
+    def validate_one_epoch(self, epoch: int) -> None:
+        """Validate after an epoch and log the metrics.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+        """
+        metrics = self.validate()
+        _log.info(
+            "Epoch [%s/%s] Validation  %s", epoch + 1, self.num_epochs, _format_metrics(metrics)
+        )
+
+    def log_step(
+        self, epoch: int, index: int, logits: Tensor, labels: Tensor, loss: Tensor
+    ) -> None:
+        """Log the metrics of a batch, where its number is a multiple of `log_frequency`.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+            index: Number of the batch in the epoch, from 0.
+            logits: Logits [b, classes] of the batch.
+            labels: Classes [b].
+            loss: Loss of the batch.
+        """
+        if self.log_frequency is None or index % self.log_frequency:
+            return
+        metrics = self.metrics(logits.detach(), labels)
+        _log.info(
+            "Epoch [%s/%s] Step [%s/%s]  %s",
+            epoch + 1,
+            self.num_epochs,
+            index + 1,
+            self.steps_per_epoch,
+            _format_metrics({**metrics, "loss": float(loss.detach())}),
+        )
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -119,23 +206,25 @@ class SPOSSupernetTrainer:
         """
         history: dict[str, list[float]] = {}
         self.model.to(self.device).eval()
+        # Restored in the end: a validation does not change the paths of the training.
+        next_number = self.mutator.seek(_VALIDATION)
 
-        for number, (images, labels) in enumerate(self.valid_loader or ()):
+        for images, labels in self.valid_loader or ():
             images = images.to(self.device)
             labels = labels.to(self.device)
-            self.mutator.activate(self.mutator.codes(_VALIDATION + number))
+            self.mutator.reset()
             logits = self.model(images)
 
             metrics = {**self.metrics(logits, labels), "loss": float(self.loss(logits, labels))}
             for name, value in metrics.items():
                 history.setdefault(name, []).append(float(value))
 
+        self.mutator.seek(next_number)
         return {name: sum(values) / len(values) for name, values in history.items()}
 
     def export(self, file: str | Path) -> None:
-        """Write the next path of the mutator in NNI's format."""
-        sample = {key: mask.tolist() for key, mask in self.mutator.export().items()}
-        write_text(file, json.dumps(sample, indent=2, sort_keys=True) + "\n")
+        """Write the mutator's final architecture in NNI's format; of SPOS, the next path."""
+        write_text(file, self.mutator.export_json())
 
     def call(self, name: str, epoch: int) -> None:
         """Call the method `name` of every callback that has it."""
@@ -151,71 +240,93 @@ class _Algorithm(Algorithm):
         super().__init__(trainer.model, Recipe(epochs=trainer.num_epochs, batch_size=1))
         self.trainer = trainer
         self.validates = validate
-        self.steps_per_epoch = len(trainer.train_loader)  # type: ignore[arg-type]
+        self.steps_per_epoch = trainer.steps_per_epoch
 
     def optimizers(self, steps: int) -> list[tuple[Optimizer, LRScheduler | None]]:
         return [(self.trainer.optimizer, None)]
 
     def before_step(self, step: int) -> None:
-        if step % self.steps_per_epoch == 0:
-            self.trainer.call("on_epoch_begin", step // self.steps_per_epoch)
+        epoch, index = divmod(step, self.steps_per_epoch)
+        if index == 0:
+            self.trainer.call("on_epoch_begin", epoch)
+        self.trainer.call("on_batch_begin", epoch)
 
-        mutator = self.trainer.mutator
-        mutator.activate(mutator.codes(step))
-
-        # Set, not incremented: a resumed training begins at a later step.
-        mutator.count = step + 1
+        # Sought, not counted: a resumed training begins at a later step.
+        self.trainer.mutator.seek(step)
+        self.trainer.mutator.reset()
 
     def loss(self, images: Tensor, labels: Tensor, step: int, engine: Engine) -> Tensor:
         logits = self.model(images)
         loss = self.trainer.loss(logits, labels)
         engine.note(loss)
 
-        interval = self.trainer.log_frequency
         epoch, index = divmod(step, self.steps_per_epoch)
-        if interval is not None and index % interval == 0:
-            metrics = self.trainer.metrics(logits.detach(), labels)
-            _log.info(
-                "Epoch [%s/%s] Step [%s/%s]  %s",
-                epoch + 1,
-                self.trainer.num_epochs,
-                index + 1,
-                self.steps_per_epoch,
-                _format_metrics({**metrics, "loss": float(loss.detach())}),
-            )
+        self.trainer.log_step(epoch, index, logits, labels, loss)
         return loss
 
     def after_step(self, step: int) -> None:
-        epoch, index = divmod(step + 1, self.steps_per_epoch)
-        if index:
+        epoch, index = divmod(step, self.steps_per_epoch)
+        self.trainer.call("on_batch_end", epoch)
+        if index + 1 < self.steps_per_epoch:
             return
 
         if self.validates and self.trainer.valid_loader is not None:
-            metrics = self.trainer.validate()
+            self.trainer.validate_one_epoch(epoch)
             # The validation leaves the model in evaluation mode.
             self.model.train()
-            _log.info(
-                "Epoch [%s/%s] Validation  %s",
-                epoch,
-                self.trainer.num_epochs,
-                _format_metrics(metrics),
-            )
-        self.trainer.call("on_epoch_end", epoch - 1)
+        self.trainer.call("on_epoch_end", epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        # Without a folder nothing is resumed, and callbacks may have states that cannot be saved.
+        if self.trainer.folder is None:
+            return {}
+        callbacks = [
+            callback.state_dict() if hasattr(callback, "state_dict") else None
+            for callback in self.trainer.callbacks
+        ]
+        return {"mutator": self.trainer.mutator.state_dict(), "callbacks": callbacks}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        # Checkpoints of earlier versions have neither.
+        if "mutator" in state:
+            self.trainer.mutator.load_state_dict(state["mutator"])
+        for callback, value in zip(
+            self.trainer.callbacks, state.get("callbacks", ()), strict=False
+        ):
+            if value is not None and hasattr(callback, "load_state_dict"):
+                callback.load_state_dict(value)
 
 
 def _format_metrics(metrics: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {float(value):.4f}" for name, value in metrics.items())
 
 
+def _count(loader: Iterable[Batch]) -> int:
+    """Return the number of batches of a loader.
+
+    Raises:
+        InvalidOption: The loader has no length and is used up by one pass.
+    """
+    try:
+        return len(loader)  # type: ignore[arg-type]
+    except TypeError:
+        if isinstance(loader, Iterator):
+            raise InvalidOption(
+                "train_loader needs a length, or to begin again in each epoch, unlike a generator"
+            ) from None
+        return sum(1 for _ in loader)
+
+
 class _LoaderSource:
     """Training images from a user's loader, which determines their order."""
 
-    def __init__(self, loader: Any):
+    def __init__(self, loader: Any, num_batches: int):
         self.loader = loader
+        self.num_batches = num_batches
         self.first = 0
 
     def __len__(self) -> int:
-        return len(self.loader)
+        return self.num_batches
 
     def epochs(
         self, batch_size: int, seed: int, *, augment: bool = False, rank: int = 0, ranks: int = 1
