@@ -33,7 +33,7 @@ from tables.lookup_table import LookupTable
 from tables.records import BlockCost, Measurement, NetworkSample
 
 STRATEGIES: dict[str, dict[str, Any]] = {
-    "evolution": {},
+    "evolution": {"generations": 20},
     "pareto": {"population": 50, "generations": 20},
     "aging": {},
     "random": {},

@@ -43,6 +43,10 @@ PROXYLESS_STEP = "mit-han-lab/proxylessnas, search/nas_manager.py"
 PROXYLESS_MODEL = "mit-han-lab/proxylessnas, search/models"
 SNAS = "SNAS-Series/SNAS-Series, SNAS/train_search.py"
 SNAS_README = "SNAS-Series/SNAS-Series, SNAS/README.md at its newest commit"
+SPOS_SEARCH = "megvii-model/SinglePathOneShot, src/Search/search.py"
+SPOS_TESTER = "megvii-model/SinglePathOneShot, src/Search/tester.py"
+SPOS_SUPERNET = "megvii-model/SinglePathOneShot, src/Supernet/train.py"
+SPOS_RETRAINING = "megvii-model/SinglePathOneShot, src/Evaluation/train.py"
 SPOS_CHANNELS = "megvii-model/SinglePathOneShot, channel search"
 
 PUBLISHED = {
@@ -185,6 +189,51 @@ PUBLISHED = {
     "ofa.expand_2": Constant((0.0075, 120, 4), OFA),
     # SPOS: middle channels int(32 x scale) of the first stage, scales 0.2, 0.4, ... 2.0
     "spos.channels.first_stage": Constant((6, 12, 19, 25, 32, 38, 44, 51, 57, 64), SPOS_CHANNELS),
+    # SPOS: the evolution
+    "spos.search.population": Constant(50, SPOS_SEARCH),
+    "spos.search.epochs": Constant(20, SPOS_SEARCH),
+    "spos.search.parents": Constant(10, SPOS_SEARCH),
+    "spos.search.crossovers": Constant(25, SPOS_SEARCH),
+    "spos.search.mutations": Constant(25, SPOS_SEARCH),
+    "spos.search.mutation_probability": Constant(0.1, SPOS_SEARCH),
+    # The random population, and as many in each of the 20 epochs
+    "spos.search.evaluations": Constant(1050, SPOS_SEARCH),
+    "spos.search.ranking": Constant("top1", SPOS_SEARCH),
+    "spos.search.recalibration_batches": Constant(200, SPOS_TESTER),
+    "spos.search.recalibration_batch_size": Constant(128, SPOS_TESTER),
+    # 40 batches of 200
+    "spos.search.validation_images": Constant(8000, SPOS_TESTER),
+    # SPOS: the supernet and the network that is trained afterwards
+    "spos.supernet.steps": Constant(150_000, SPOS_SUPERNET),
+    "spos.supernet.batch": Constant(1024, SPOS_SUPERNET),
+    "spos.supernet.learning_rate": Constant(0.5, SPOS_SUPERNET),
+    "spos.supernet.momentum": Constant(0.9, SPOS_SUPERNET),
+    "spos.supernet.weight_decay": Constant(4e-5, SPOS_SUPERNET),
+    "spos.supernet.label_smoothing": Constant(0.1, SPOS_SUPERNET),
+    "spos.supernet.colour_jitter": Constant(0.4, SPOS_SUPERNET),
+    "spos.network.steps": Constant(300_000, SPOS_RETRAINING),
+    "spos.network.batch": Constant(1024, SPOS_RETRAINING),
+    "spos.network.learning_rate": Constant(0.5, SPOS_RETRAINING),
+    "spos.network.weight_decay": Constant(4e-5, SPOS_RETRAINING),
+    "spos.network.label_smoothing": Constant(0.1, SPOS_RETRAINING),
+    "spos.network.colour_jitter": Constant(0.4, SPOS_RETRAINING),
+    # Last iterations, which compute the statistics of batch normalisation as a cumulative mean
+    "spos.network.norm_batches": Constant(1250, SPOS_RETRAINING),
+    # Batches after the training that compute the statistics of batch normalisation
+    "darts.network.norm_batches": Constant(0, DARTS_TRAIN),
+    "darts.imagenet.norm_batches": Constant(0, "quark0/darts, cnn/train_imagenet.py"),
+    "nasbench201.network.norm_batches": Constant(
+        0, "D-X-Y/AutoDL-Projects, exps/NAS-Bench-201/main.py"
+    ),
+    "proxylessnas.network.norm_batches": Constant(
+        0, "mit-han-lab/proxylessnas, search/imagenet_run_exp.py"
+    ),
+    # Validation images: the short side in pixels, and the sides (width, height) of photographs of
+    # 500 x 375, 333 x 500 and 1024 x 683 after int(size / short * long + .5)
+    "spos.resize.short_side": Constant(256, SPOS_RETRAINING),
+    "spos.resize.sizes": Constant(
+        {(500, 375): (341, 256), (333, 500): (256, 384), (1024, 683): (384, 256)}, SPOS_RETRAINING
+    ),
 }
 """Row -> value with its source."""
 

@@ -99,7 +99,7 @@ REGULARISATION = [
         "--norm-batches",
         type=int,
         default=None,
-        help="Batches of the final pass for batch normalisation.  [default: 200]",
+        help="Batches of the final pass for batch normalisation, 0 for none.  [default: 200]",
     ),
 ]
 
@@ -188,6 +188,9 @@ def _regularisation(
 
     names = [field.name for field in fields(RetrainOptions)]
     values = dict(paper.options) if paper else {}
+    # Averaged weights need statistics of their own, also where the paper's recipe has no pass.
+    if options["ema"] and not values.get("norm_batches"):
+        values.pop("norm_batches", None)
     values |= {name: options[name] for name in names if options[name] is not None}
     # Cutout and colour jitter are augmentations, so that they imply the others.
     is_augmented = images >= AUGMENTED_FROM or values.get("cutout") or values.get("colour_jitter")

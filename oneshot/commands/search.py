@@ -43,6 +43,12 @@ _CHUNK = 25
     help="Score by predictor:FILE, supernet:FOLDER or benchmark:NAME (or NAME:METRIC).",
 )
 @click.option(
+    "--rank-by",
+    type=click.Choice(["cross_entropy", "top1"]),
+    default=None,
+    help="Metric by which a supernet scores; SPOS: top1.  [default: cross_entropy]",
+)
+@click.option(
     "--constraint",
     "constraints",
     multiple=True,
@@ -123,6 +129,7 @@ _CHUNK = 25
 def search(
     space_name: str,
     guide_text: str,
+    rank_by: str | None,
     constraints: tuple[str, ...],
     objectives: tuple[str, ...],
     strategy: str,
@@ -187,7 +194,11 @@ def search(
 
     journal = _journal(output, space, resume) if guide_text.startswith("supernet:") else None
     guide = guide_named(
-        guide_text, space, lambda run: supernet_evaluation(run, evaluation), journal
+        guide_text,
+        space,
+        lambda run: supernet_evaluation(run, evaluation),
+        journal,
+        rank_by=rank_by,
     )
     problem = SearchProblem(space, guide, bound_constraints, traded, isomorphic)
     exporter = None if export_each is None else _exporter(export_each, format_name)

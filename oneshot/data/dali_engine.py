@@ -150,7 +150,9 @@ class _Source:
         return np.frombuffer(uncompressed.getvalue(), np.uint8), image.size
 
     def _box(self, size: tuple[int, int], numbers: np.ndarray | None) -> Box:
-        return centre(*size, self.size) if numbers is None else self.how.crop(*size, numbers)
+        if numbers is not None:
+            return self.how.crop(*size, numbers)
+        return centre(*size, self.size, self.split.preprocessing.rounds_sizes)
 
 
 def _pipeline(

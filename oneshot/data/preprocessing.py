@@ -23,7 +23,7 @@ class Preprocessing:
 
     `standard`: RGB, normalised by mean and deviation, resized by the triangular filter
     (antialiased). `spos`: the preprocessing of the SPOS release (arXiv 1904.00420): BGR from 0 to
-    255, resized bilinearly *without* antialiasing.
+    255, resized bilinearly *without* antialiasing, to a long side that is rounded.
 
     Args:
         kind: `standard` or `spos`.
@@ -65,6 +65,11 @@ class Preprocessing:
     def antialias(self) -> bool:
         """Whether shrinking an image averages over the removed pixels."""
         return self.kind == "standard"
+
+    @property
+    def rounds_sizes(self) -> bool:
+        """Whether the long side of a resized image is rounded, or cut to whole pixels."""
+        return self.kind == "spos"
 
     @property
     def bgr(self) -> bool:

@@ -11,22 +11,40 @@ MARGIN = 8 / 7
 Box = tuple[float, float, float, float]
 
 
-def centre(width: int, height: int, size: tuple[int, int]) -> Box:
-    """Return the box (left, top, right, bottom) of the image that evaluation uses.
+def resized_size(
+    width: int, height: int, size: tuple[int, int], rounded: bool = False
+) -> tuple[int, int]:
+    """Return the size (width, height) to which evaluation resizes an image before its crop.
 
-    It is the centre crop of the image after its short side was resized to `MARGIN` times the
-    input's. Side and offset are whole pixels of the resized image, as in the papers' code.
+    The short side becomes `MARGIN` times the input's.
 
     Args:
         width: Width of the image in pixels.
         height: Height of the image in pixels.
         size: Size (height, width) of the network's input.
+        rounded: Whether the long side is rounded, as in the release of SPOS, or cut to whole
+            pixels, as in torchvision.
     """
     down = round(size[0] * MARGIN)
     across = round(size[1] * MARGIN)
     scale = max(down / height, across / width)
-    resized_width = max(across, int(width * scale))
-    resized_height = max(down, int(height * scale))
+    offset = 0.5 if rounded else 0.0
+    return max(across, int(scale * width + offset)), max(down, int(scale * height + offset))
+
+
+def centre(width: int, height: int, size: tuple[int, int], rounded: bool = False) -> Box:
+    """Return the box (left, top, right, bottom) of the image that evaluation uses.
+
+    It is the centre crop of the resized image. Side and offset are whole pixels of that image, as
+    in the papers' code.
+
+    Args:
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        size: Size (height, width) of the network's input.
+        rounded: Whether the long side of the resized image is rounded; see `resized_size`.
+    """
+    resized_width, resized_height = resized_size(width, height, size, rounded)
     left = round((resized_width - size[1]) / 2)
     top = round((resized_height - size[0]) / 2)
 

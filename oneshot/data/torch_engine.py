@@ -137,7 +137,8 @@ class _Chunks(Dataset[_Chunk]):
         file_header = header(content)
         if numbers is None:
             image, _ = decode(content)
-            return resample(image, centre(*image.size, size), size, preprocessing.antialias)
+            box = centre(*image.size, size, preprocessing.rounds_sizes)
+            return resample(image, box, size, preprocessing.antialias)
 
         # A smaller image is decoded faster. It has been averaged over, which is correct only with
         # antialiasing.

@@ -16,7 +16,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def recalibrate(
     model: nn.Module, images: Iterable[Tensor], modules: Iterable[nn.Module] | None = None
 ) -> None:
-    """Replace the running statistics by the mean over batches (momentum 1/i), as SPOS does.
+    """Replace the running statistics by the mean over batches (momentum 1/i).
+
+    The release of SPOS recalibrates candidates with momentum 0.1 on augmented images, so that the
+    last batches weigh most; its retraining ends with the mean that is computed here.
 
     The model is in evaluation mode afterwards. Batch normalisation alone runs in training mode, so
     that dropout has no effect.

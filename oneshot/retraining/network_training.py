@@ -35,7 +35,7 @@ def train_network(
     """Train the network of an architecture, resume its training, or load the finished network.
 
     A final pass over training images recomputes the statistics of batch normalisation as a
-    cumulative mean, like the last 1250 iterations of SPOS's release.
+    cumulative mean, like the last 1250 iterations of SPOS's release; `norm_batches` of 0 omits it.
 
     Args:
         run: Run of the kind `network`.
@@ -69,11 +69,12 @@ def train_network(
         progress=progress,
     )
 
-    # Recompute the statistics of batch normalisation with the final weights.
     network = delivered(run, algorithm.deliver())
-    device = device_of(execution)
-    size = max(recipe.batch_size, _LEAST_BATCH)
-    recalibrate(network.to(device), _batches(train, size, options.norm_batches, seed, device))
+    if options.norm_batches:
+        # Recompute the statistics of batch normalisation with the final weights.
+        device = device_of(execution)
+        size = max(recipe.batch_size, _LEAST_BATCH)
+        recalibrate(network.to(device), _batches(train, size, options.norm_batches, seed, device))
 
     run.save(network.cpu())
     return network.eval()

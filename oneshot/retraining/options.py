@@ -37,7 +37,7 @@ class RetrainOptions:
         auxiliary: Weight of the loss of an auxiliary head, which the final network lacks; 0 for no
             head.
         norm_batches: Number of batches of training images in the final pass, which computes the
-            statistics of batch normalisation.
+            statistics of batch normalisation; 0 for no pass, so that those of the updates stay.
 
     Raises:
         InvalidOption: A value is out of its range.
@@ -64,8 +64,11 @@ class RetrainOptions:
             raise InvalidOption(f"colour_jitter must lie in [0, 1], not {self.colour_jitter}")
         if not self.augment and (self.cutout or self.colour_jitter):
             raise InvalidOption("cutout and colour_jitter are augmentations: remove --no-augment")
-        if self.norm_batches < 1:
-            raise InvalidOption(f"norm_batches must be at least 1, not {self.norm_batches}")
+        if self.norm_batches < 0:
+            raise InvalidOption(f"norm_batches must be at least 0, not {self.norm_batches}")
+        # The statistics of the updates belong to the weights before averaging.
+        if self.ema and not self.norm_batches:
+            raise InvalidOption("norm_batches must be at least 1 with ema, not 0")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options by name."""

@@ -30,6 +30,9 @@ class Published:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+NO_FINAL_PASS = {"norm_batches": 0}
+"""Option of the releases that test with the statistics of the training's updates."""
+
 RECIPES = {
     # arXiv 1904.00420 and its release: 300000 updates, then 1250 for the statistics.
     "spos": Published(
@@ -55,6 +58,7 @@ RECIPES = {
             "weight_decay": 4e-5,
             "label_smoothing": 0.1,
         },
+        NO_FINAL_PASS,
     ),
     # arXiv 1806.09055, section 3.2 and cnn/train.py of the release.
     "darts": Published(
@@ -68,7 +72,7 @@ RECIPES = {
             "label_smoothing": 0.0,
             "clip": 5.0,
         },
-        {"drop_path": 0.2, "auxiliary": 0.4, "cutout": 16},
+        {"drop_path": 0.2, "auxiliary": 0.4, "cutout": 16, **NO_FINAL_PASS},
     ),
     # The same paper, cnn/train_imagenet.py. It multiplies the rate by 0.97 per epoch, where this
     # recipe decays it linearly.
@@ -82,7 +86,7 @@ RECIPES = {
             "label_smoothing": 0.1,
             "clip": 5.0,
         },
-        {"auxiliary": 0.4, "colour_jitter": 0.4},
+        {"auxiliary": 0.4, "colour_jitter": 0.4, **NO_FINAL_PASS},
     ),
     # arXiv 2001.00326, table 1.
     "nasbench201": Published(
@@ -96,6 +100,7 @@ RECIPES = {
             "weight_decay": 5e-4,
             "label_smoothing": 0.0,
         },
+        NO_FINAL_PASS,
     ),
 }
 """Name of a space without its parameters -> recipe of its paper."""

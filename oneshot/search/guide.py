@@ -134,16 +134,25 @@ class BenchmarkGuide:
         return {**self.benchmark.to_dict(), "metric": self.metric}
 
 
+RANKINGS = ("cross_entropy", "top1")
+"""Metrics by which a supernet ranks architectures; the release of SPOS ranks by top-1."""
+
+
 class SupernetGuide:
-    """A trained supernet as a guide, by the negative cross-entropy on its validation images.
+    """A trained supernet as a guide, by its metrics on validation images.
+
+    The cross-entropy tells networks apart that classify equally many images correctly.
 
     Args:
         evaluation: Supernet's run, and how its sub-networks are evaluated.
         journal: Journal that evaluations are written to and looked up in; None for no journal.
         name: Name of the supernet in results; None for its run's folder.
+        rank_by: Metric that scores architectures: `cross_entropy` (nats, with its sign changed) or
+            `top1` (percent), as the release of SPOS does (arXiv 1904.00420).
 
     Raises:
         InvalidRun: The journal has evaluations of another supernet, data set or setting.
+        InvalidGuide: There is no such ranking.
     """
 
     def __init__(
@@ -151,7 +160,11 @@ class SupernetGuide:
         evaluation: SupernetEvaluation,
         journal: Journal | None = None,
         name: str | None = None,
+        rank_by: str = "cross_entropy",
     ):
+        if rank_by not in RANKINGS:
+            raise InvalidGuide(f"rank_by must be {' or '.join(RANKINGS)}, not {rank_by!r}")
+        self.rank_by = rank_by
         self.evaluation = evaluation
         self.journal = journal
         self.source = evaluation.source()
@@ -165,20 +178,25 @@ class SupernetGuide:
                         f"{journal.path} holds evaluations of another supernet, data set or"
                         " setting; remove it, or choose another output"
                     )
-                self._scores[evaluated.architecture] = _score(evaluated.metrics)
+                self._scores[evaluated.architecture] = self._score(evaluated.metrics)
 
     @classmethod
     def from_run(
-        cls, run: Run, settings: EvaluationSettings | None = None, name: str | None = None
+        cls,
+        run: Run,
+        settings: EvaluationSettings | None = None,
+        name: str | None = None,
+        rank_by: str = "cross_entropy",
     ) -> SupernetGuide:
         """Make the guide of a finished supernet training, evaluated in this process."""
         from oneshot.evaluation.settings import EvaluationSettings
         from oneshot.evaluation.work import SupernetEvaluation
 
-        return cls(SupernetEvaluation(run, settings or EvaluationSettings()), name=name)
+        evaluation = SupernetEvaluation(run, settings or EvaluationSettings())
+        return cls(evaluation, name=name, rank_by=rank_by)
 
     def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the negative cross-entropies [n], without deviation.
+        """Return the negative cross-entropies or the accuracies [n], without deviation.
 
         Each evaluation is in the journal before the next one begins.
         """
@@ -192,7 +210,7 @@ class SupernetGuide:
             with closing(self._stream(np.asfortranarray(codes[new_rows]))) as results:
                 for index, metrics in results:
                     architecture = architectures[new_rows[index]]
-                    self._scores[architecture] = _score(metrics)
+                    self._scores[architecture] = self._score(metrics)
                     if self.journal is not None:
                         self.journal.append(Evaluation(architecture, metrics, self.source))
         scores = np.array([self._scores[architecture] for architecture in architectures])
@@ -200,7 +218,15 @@ class SupernetGuide:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the kind, the name, and how the guide evaluates."""
-        return {**self.source, "run": self.name, "name": self.name}
+        description = {**self.source, "run": self.name, "name": self.name}
+        # Results without the entry are ranked by the cross-entropy.
+        if self.rank_by != RANKINGS[0]:
+            description["rank_by"] = self.rank_by
+        return description
+
+    def _score(self, metrics: Mapping[str, float]) -> float:
+        value = float(metrics[self.rank_by])
+        return value if self.rank_by == "top1" else -value
 
     def _stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
         evaluation = self.evaluation
@@ -231,6 +257,7 @@ class GuideRequest:
         evaluation: Settles how sub-networks of a supernet's run are evaluated; None: by default.
         journal: Journal of a supernet's evaluations; None: they are not stored.
         name: Name of a supernet in results; None: its folder.
+        rank_by: Metric by which a supernet scores, one of `RANKINGS`; None: the cross-entropy.
     """
 
     text: str
@@ -239,6 +266,7 @@ class GuideRequest:
     evaluation: Callable[[Run], SupernetEvaluation] | None = None
     journal: Journal | None = None
     name: str | None = None
+    rank_by: str | None = None
 
     def check_space(self, space: SearchSpace) -> None:
         """Raise InvalidGuide where a guide is for another space than the requested one."""
@@ -287,9 +315,10 @@ def supernet_guide(request: GuideRequest) -> Guide:
 
     run = read_run(request.location, "supernet")
     request.check_space(run.space)
+    rank_by = request.rank_by or RANKINGS[0]
     if request.evaluation is None:
-        return SupernetGuide.from_run(run, name=request.name)
-    return SupernetGuide(request.evaluation(run), request.journal, request.name)
+        return SupernetGuide.from_run(run, name=request.name, rank_by=rank_by)
+    return SupernetGuide(request.evaluation(run), request.journal, request.name, rank_by)
 
 
 def benchmark_guide(request: GuideRequest) -> Guide:
@@ -309,6 +338,7 @@ def guide_named(
     evaluation: Callable[[Run], SupernetEvaluation] | None = None,
     journal: Journal | None = None,
     name: str | None = None,
+    rank_by: str | None = None,
 ) -> Guide:
     """Make the guide that a user names.
 
@@ -319,9 +349,11 @@ def guide_named(
         evaluation: Settles how sub-networks of a supernet's run are evaluated; None: by default.
         journal: Journal of a supernet's evaluations; None: they are not stored.
         name: Name of a supernet in results; None: its folder.
+        rank_by: Metric by which a supernet scores, one of `RANKINGS`; None: the cross-entropy.
 
     Raises:
-        InvalidGuide: The text does not name a guide, or one for another space.
+        InvalidGuide: The text does not name a guide, or one for another space, or a ranking is
+            requested of a guide that has none.
     """
     kind, _, location = text.partition(":")
     if not location or kind not in GUIDES:
@@ -330,11 +362,10 @@ def guide_named(
             f"--guide {text!r}: a guide is predictor:FILE, supernet:FOLDER or benchmark:NAME (or"
             f" NAME:METRIC){''.join(plug_ins)}{near_miss(kind, GUIDES)}"
         )
-    return GUIDES.get(kind)(GuideRequest(text, location, space, evaluation, journal, name))
-
-
-def _score(metrics: Mapping[str, float]) -> float:
-    return -float(metrics["cross_entropy"])
+    if rank_by is not None and kind != "supernet":
+        raise InvalidGuide(f"--rank-by is for supernets, not for --guide {text!r}")
+    request = GuideRequest(text, location, space, evaluation, journal, name, rank_by)
+    return GUIDES.get(kind)(request)
 
 
 def check_scores(space: ChoiceSpace, codes: Codes, scores: NDArray[np.float64]) -> None:

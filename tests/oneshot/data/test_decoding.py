@@ -11,7 +11,9 @@ from PIL import Image
 
 from oneshot.data.decoding import decode, header, measure_size, read_file
 from oneshot.data.errors import UnreadableImage
-from oneshot.data.resampling import centre, resample
+from oneshot.data.preprocessing import Preprocessing
+from oneshot.data.resampling import MARGIN, centre, resample, resized_size
+from tests.published import published
 
 Painter = Callable[[int, int, int], Image.Image]
 Encode = Callable[..., bytes]
@@ -112,9 +114,11 @@ def test_centre_equals_resizing_the_short_side_to_256_and_cutting_224(
     paint: Painter, width: int, height: int, antialias: bool
 ) -> None:
     picture = paint(width, height, 4)
-    found = resample(picture, centre(width, height, (224, 224)), (224, 224), antialias)
+    box = centre(width, height, (224, 224), rounded=not antialias)
+    found = resample(picture, box, (224, 224), antialias)
     short = min(width, height)
-    resized = int(256 * width / short), int(256 * height / short)
+    offset = 0 if antialias else 0.5
+    resized = int(256 * width / short + offset), int(256 * height / short + offset)
     left, top = round((resized[0] - 224) / 2), round((resized[1] - 224) / 2)
     if antialias:
         whole = np.asarray(picture.resize(resized, Image.Resampling.BILINEAR))
@@ -127,6 +131,15 @@ def test_centre_equals_resizing_the_short_side_to_256_and_cutting_224(
     expected = whole[top : top + 224, left : left + 224].astype(int)
     assert np.abs(found.astype(int) - expected).max() <= 1
     assert np.abs(found.astype(int) - expected).mean() < 0.2
+
+
+def test_spos_rounds_the_long_side_as_published() -> None:
+    assert round(224 * MARGIN) == published("spos.resize.short_side")
+    for (width, height), resized in published("spos.resize.sizes").items():
+        assert resized_size(width, height, (224, 224), rounded=True) == resized
+    spos = Preprocessing.from_kind("spos", (3, 224, 224))
+    standard = Preprocessing.from_kind("standard", (3, 224, 224))
+    assert (spos.rounds_sizes, standard.rounds_sizes) == (True, False)
 
 
 def test_centre_of_an_input_that_is_not_square() -> None:

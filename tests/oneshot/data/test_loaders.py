@@ -322,9 +322,9 @@ def test_evaluation_sees_the_centre_and_never_the_training_crop(
     for image, file in zip(first, data.validation.files, strict=True):
         with Image.open(photographs / file) as picture:
             whole = picture.convert("RGB")
-        seen = resample(
-            whole, centre(*whole.size, SHAPE[1:]), SHAPE[1:], preprocessing == "standard"
-        )
+        is_spos = preprocessing == "spos"
+        box = centre(*whole.size, SHAPE[1:], is_spos)
+        seen = resample(whole, box, SHAPE[1:], antialias=not is_spos)
         expected = data.validation.preprocessing.normalised(
             torch.from_numpy(seen.copy()).permute(2, 0, 1)[None]
         )

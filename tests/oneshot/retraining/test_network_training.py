@@ -149,6 +149,21 @@ def test_the_last_pass_takes_so_many_batches(
     assert seen == [16] * 6  # once over the training images and no more
 
 
+def test_without_a_last_pass_the_statistics_are_those_of_the_updates(
+    make: Make, images: ImageData
+) -> None:
+    with_pass = weights(train_network(make("pass"), data=images))
+    without = weights(train_network(make("none", RetrainOptions(norm_batches=0)), data=images))
+    for name, value in without.items():
+        is_statistic = "running" in name or "num_batches" in name
+        assert torch.equal(value, with_pass[name]) != is_statistic, name
+
+
+def test_averaged_weights_need_a_last_pass() -> None:
+    with pytest.raises(InvalidOption, match="norm_batches must be at least 1 with ema"):
+        RetrainOptions(ema=0.9, norm_batches=0)
+
+
 def test_each_option_changes_the_training(make: Make, images: ImageData) -> None:
     found = {
         name: weights(train_network(make(name, options), data=images))
@@ -298,7 +313,7 @@ def test_what_a_network_has_no_place_for_is_refused(make: Make, images: ImageDat
         ("auxiliary", -0.4),
         ("cutout", -1),
         ("colour_jitter", 1.5),
-        ("norm_batches", 0),
+        ("norm_batches", -1),
     ],
 )
 def test_impossible_options_are_refused(field: str, value: float) -> None:

@@ -9,6 +9,7 @@ import spaces
 from oneshot import Constraint, SearchProblem, run_search
 from spaces import ChainSpace
 from tables.cost.model import counting_model
+from tests.published import published
 
 
 def constrained(guide: Any, quantile: float) -> SearchProblem:
@@ -114,6 +115,12 @@ def test_a_generation_is_bred_as_published(toy: Any, monkeypatch: pytest.MonkeyP
     for generation in range(3):
         known = guide.value(np.array(guide.asked[: 50 * (generation + 1)]))
         assert parents[2 * generation] == np.sort(known)[::-1][:10].tolist()
+
+
+def test_a_search_evaluates_as_many_networks_as_published(toy: Any) -> None:
+    space = spaces.get("spos")
+    result = run_search(SearchProblem(space, toy(space)), "spos")
+    assert len(result) == published("spos.search.evaluations")
 
 
 def test_the_best_so_far_is_told_after_every_generation(toy: Any, tiny: ChainSpace) -> None:

@@ -16,6 +16,7 @@ from oneshot.strategies import Strategy, available, options_of, register_strateg
 from oneshot.strategies.registry import check_options
 from spaces import ChainSpace
 from spaces.errors import UnknownName
+from tests.published import published
 
 ROOT = Path(__file__).resolve().parents[3]
 BUILT_IN = {"aging", "channels", "evolution", "exhaustive", "pareto", "predictor-loop", "random"}
@@ -41,12 +42,13 @@ def test_names_and_aliases() -> None:
 
 def test_published_defaults() -> None:
     assert options_of("evolution") == {
-        "population": 50,
-        "generations": 20,
-        "parents": 10,
-        "crossovers": 25,
-        "mutations": 25,
-        "mutation_probability": 0.1,
+        "population": published("spos.search.population"),
+        # The random population is the first generation.
+        "generations": published("spos.search.epochs") + 1,
+        "parents": published("spos.search.parents"),
+        "crossovers": published("spos.search.crossovers"),
+        "mutations": published("spos.search.mutations"),
+        "mutation_probability": published("spos.search.mutation_probability"),
     }
     assert (options_of("aging")["population"], options_of("aging")["tournament"]) == (100, 25)
 
