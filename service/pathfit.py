@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from spaces import __version__
 from spaces.console.group import Group
 
 COMMANDS = {
@@ -32,6 +33,6 @@ COMMANDS = {
 
 
 @click.group("pathfit", cls=Group, lazy=COMMANDS)
-@click.version_option(package_name="pathfit", message="pathfit %(version)s")
+@click.version_option(__version__, message="pathfit %(version)s")
 def main() -> None:
     """Find the neural network that fits a device."""
