@@ -34,6 +34,7 @@ def test_benchmark_search_keeps_its_limit(reference_data: Path, tmp_path: Path) 
     assert 0 < macs <= 60
 
 
+@pytest.mark.slow
 def test_own_model_lists_three_networks_within_the_limit(tmp_path: Path) -> None:
     lines = run("own_model.py", "--epochs", 1, cwd=tmp_path).splitlines()
     assert len(lines) == 3
@@ -41,6 +42,7 @@ def test_own_model_lists_three_networks_within_the_limit(tmp_path: Path) -> None
     assert accuracies == sorted(accuracies, reverse=True)
 
 
+@pytest.mark.slow
 def test_own_strategy_evaluates_as_many_as_random_search(tmp_path: Path) -> None:
     climbing, random = run("own_strategy.py", "--evaluations", 20, cwd=tmp_path).splitlines()
     assert climbing.startswith("climbing")
@@ -56,6 +58,7 @@ def test_device_table_is_written_and_readable(tmp_path: Path) -> None:
     assert "measured" in shown
 
 
+@pytest.mark.slow
 def test_predictor_is_fitted_and_saved(tmp_path: Path) -> None:
     space = spaces.get("spos-tiny")
     codes = np.unique(space.sample(np.random.default_rng(0), 40), axis=0)

@@ -286,6 +286,7 @@ def test_the_web_process_does_not_load_torch_or_ray(served: Any) -> None:
             assert not [library for library in libraries if library in mapped]
 
 
+@pytest.mark.slow
 def test_a_table_that_changed_after_acceptance_fails_the_search(
     start: Any, world: Any, tmp_path: Path
 ) -> None:

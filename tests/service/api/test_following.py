@@ -203,12 +203,12 @@ def test_streams_are_limited(app: APIFlask, http: FlaskClient, problem: Any) -> 
 def test_the_front_is_served_as_csv(http: FlaskClient, found: tuple[str, dict[str, Any]]) -> None:
     rows = list(csv.DictReader(io.StringIO(http.get(f"/search/{found[0]}/front.csv").text)))
     assert len(rows) == len(found[1]["front"])
-    for row, told_ in zip(rows, found[1]["front"], strict=True):
-        assert float(row["score"]) == told_["score"]
-        assert float(row["latency_ms"]) == told_["costs"]["latency_ms"]
-        assert {key: row[key] for key in told_["architecture"]["choices"]} == told_["architecture"][
-            "choices"
-        ]
+    for row, answer_costs in zip(rows, found[1]["front"], strict=True):
+        assert float(row["score"]) == answer_costs["score"]
+        assert float(row["latency_ms"]) == answer_costs["costs"]["latency_ms"]
+        assert {key: row[key] for key in answer_costs["architecture"]["choices"]} == answer_costs[
+            "architecture"
+        ]["choices"]
 
 
 def test_the_front_is_served_as_pictures(
@@ -287,22 +287,22 @@ def test_a_network_is_served_as_a_drawing(
 def test_block_latencies_add_up_to_that_of_the_network(
     http: FlaskClient, world: Any, found: tuple[str, dict[str, Any]]
 ) -> None:
-    told_ = http.get(f"/search/{found[0]}/architectures/0?format=blocks").json
+    answer_costs = http.get(f"/search/{found[0]}/architectures/0?format=blocks").json
     best = spaces.Architecture.from_dict(found[1]["best"][0]["architecture"])
     table = LookupTable.read(world.tables / "made-up.json")
-    assert [block["key"] for block in told_["blocks"]] == [
+    assert [block["key"] for block in answer_costs["blocks"]] == [
         block.key for block in spaces.get("spos-tiny").blocks(best)
     ]
-    assert told_["latency_ms"] == pytest.approx(found[1]["best"][0]["costs"]["latency_ms"])
+    assert answer_costs["latency_ms"] == pytest.approx(found[1]["best"][0]["costs"]["latency_ms"])
     assert (
-        told_["macs"]
-        == sum(block["macs"] for block in told_["blocks"])
+        answer_costs["macs"]
+        == sum(block["macs"] for block in answer_costs["blocks"])
         == spaces.get("spos-tiny").macs(best)
     )
-    latencies = [table.blocks[block["key"]].latency_ms for block in told_["blocks"]]
-    assert [block["latency_ms"] for block in told_["blocks"]] == latencies
-    assert [block["share"] for block in told_["blocks"]] == [
-        latency / told_["latency_ms"] for latency in latencies
+    latencies = [table.blocks[block["key"]].latency_ms for block in answer_costs["blocks"]]
+    assert [block["latency_ms"] for block in answer_costs["blocks"]] == latencies
+    assert [block["share"] for block in answer_costs["blocks"]] == [
+        latency / answer_costs["latency_ms"] for latency in latencies
     ]
 
 

@@ -206,6 +206,7 @@ def test_a_refused_search_is_reported_in_one_line(served: Any) -> None:
     assert result.stderr.endswith(" ms on made-up; the limit is 0.001\n")
 
 
+@pytest.mark.slow
 def test_a_started_service_prints_only_its_url(start: Any, tmp_path: Path) -> None:
     service = start(tmp_path)
     for _ in range(3):

@@ -109,6 +109,7 @@ def test_a_training_is_shown_until_it_ends_or_fails(
     expect(page.locator("#result .notice")).to_contain_text("nonsense")
 
 
+@pytest.mark.slow
 def test_a_network_of_a_search_is_retrained_by_the_service(
     served: Any, visit: Open, picture: Picture
 ) -> None:
