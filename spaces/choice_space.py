@@ -55,6 +55,9 @@ class ChoiceSpace:
     irregular = False
     """Whether some codes are refused (`valid`) or equal others' networks (`canonical`)."""
 
+    counts_by_running = False
+    """Whether `valid` and counts run a model for each row, so that many rows take long."""
+
     def __init__(self, name: str, choices: Sequence[Choice]):
         self.name = name
         self.choices = tuple(choices)
@@ -72,6 +75,11 @@ class ChoiceSpace:
     def family(self) -> str:
         """Registered base name, such as `spos` of the space `spos(input_size=160)`."""
         return family_of(self.name)
+
+    @property
+    def validates_codes(self) -> bool:
+        """Whether codes that are in range still have to pass `valid` and `canonical`."""
+        return self.irregular or self.counts_by_running
 
     # Architectures and their encoding
 
@@ -131,7 +139,7 @@ class ChoiceSpace:
         return self._check_valid(np.asfortranarray(codes, dtype=self.dtype))
 
     def _check_valid(self, codes: Codes) -> Codes:
-        if not self.irregular:
+        if not self.validates_codes:
             return codes
 
         invalid = ~self.valid(codes)
@@ -255,7 +263,7 @@ class ChoiceSpace:
             return self.decode(self.sample(rng, 1))[0]
 
         codes = self._draw(rng, n)
-        if self.irregular:
+        if self.validates_codes:
             invalid = np.flatnonzero(~self.valid(codes))
             while len(invalid):
                 # Rejection sampling, which keeps the distribution of `_draw` among valid codes.
@@ -284,7 +292,7 @@ class ChoiceSpace:
             probability: Probability that a gene is resampled; it may keep its value by chance.
         """
         children = self._resample_genes(codes, rng, probability)
-        if self.irregular:
+        if self.validates_codes:
             for _ in range(_MUTATION_ATTEMPTS):
                 invalid = np.flatnonzero(~self.valid(children))
                 if not len(invalid):
@@ -307,7 +315,7 @@ class ChoiceSpace:
         """
         mixed = np.where(rng.random(mothers.shape) < 0.5, mothers, fathers)
         children = np.asfortranarray(mixed, dtype=self.dtype)
-        return self._replace_invalid(children, mothers) if self.irregular else children
+        return self._replace_invalid(children, mothers) if self.validates_codes else children
 
     def _replace_invalid(self, children: Codes, parents: Codes) -> Codes:
         # Parents are valid, so that no child is lost.
@@ -331,7 +339,7 @@ class ChoiceSpace:
                 index, codes[:, column] = np.divmod(index, self.candidates[column])
 
             # Of the codes that mean one network only the canonical form is an architecture.
-            if self.irregular:
+            if self.validates_codes:
                 codes = codes[self.valid(codes) & (self.canonical(codes) == codes).all(1)]
             if len(codes):
                 yield codes

@@ -52,7 +52,7 @@ def most_probable(
         Infeasible: No architecture was found that meets the constraint.
     """
     space = constraint.model.space
-    if isinstance(constraint.model.table, AdditiveTable) and not space.irregular:
+    if isinstance(constraint.model.table, AdditiveTable) and not space.validates_codes:
         codes = _knapsack(logs, constraint, within)
     elif (allowed := constraint.allowed) is not None:
         rows = zip(logs, allowed, strict=True)
@@ -154,7 +154,7 @@ def _drawn(
     codes = np.asfortranarray(np.stack(columns, axis=1), dtype=space.dtype)
     codes = (
         np.unique(codes[space.valid(codes)], axis=0)
-        if space.irregular
+        if space.validates_codes
         else np.unique(codes, axis=0)
     )
 

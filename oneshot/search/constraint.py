@@ -165,7 +165,7 @@ class Constraint:
         for sums, where a candidate's budget depends on the other choices, and for irregular spaces,
         whose choices depend on each other.
         """
-        if not isinstance(self.model.table, PeakTable) or self.model.space.irregular:
+        if not isinstance(self.model.table, PeakTable) or self.model.space.validates_codes:
             return None
         return self.model.table.within(self.maximum - self.margin * (self.model.sigma or 0.0))
 

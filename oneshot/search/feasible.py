@@ -20,6 +20,8 @@ ENUMERABLE = 1 << 17
 """Spaces of at most this size are enumerated where sampling finds too little."""
 
 _BATCH_SIZE = 4096
+# Where each architecture is run to know whether it is one.
+_COSTLY_BATCH_SIZE = 64
 _MAX_BATCHES = 64
 # Batches without any feasible architecture after which rejection sampling is given up.
 _MAX_EMPTY_BATCHES = 8
@@ -102,8 +104,9 @@ def _rejected(
 ) -> Codes:
     # No rows yet, of the space's type.
     samples = space.sample(rng, 0)
+    batch_size = max(count, _COSTLY_BATCH_SIZE) if space.counts_by_running else _BATCH_SIZE
     for attempt in range(_MAX_BATCHES):
-        batch = space.sample(rng, _BATCH_SIZE)
+        batch = space.sample(rng, batch_size)
         samples = distinct(np.concatenate([samples, batch[feasible(constraints, batch)]]))
         is_hopeless = attempt + 1 >= _MAX_EMPTY_BATCHES and len(samples) == 0
         if len(samples) >= count or is_hopeless:

@@ -124,7 +124,7 @@ def changed_once(space: ChoiceSpace, parents: Codes, rng: np.random.Generator) -
         mutants[rows, columns] = (mutants[rows, columns] + steps) % counts
 
         is_valid = np.ones(len(mutants), dtype=bool)
-        if space.irregular:
+        if space.validates_codes:
             is_valid = space.valid(mutants)
         children[pending[is_valid]] = mutants[is_valid]
         pending = pending[~is_valid]
@@ -132,4 +132,4 @@ def changed_once(space: ChoiceSpace, parents: Codes, rng: np.random.Generator) -
             break
 
     children = np.asfortranarray(children, dtype=space.dtype)
-    return space.canonical(children) if space.irregular else children
+    return space.canonical(children) if space.validates_codes else children

@@ -203,7 +203,7 @@ class Proxyless(Strategy):
         """Return which of codes [n, choices] are architectures that meet the constraints, [n]."""
         space = self.problem.space
         is_allowed = np.ones(len(codes), dtype=bool)
-        if space.irregular:
+        if space.validates_codes:
             is_allowed = space.valid(codes)
         rows = np.flatnonzero(is_allowed)
         is_allowed[rows] = self.problem.feasible(space.canonical(np.asfortranarray(codes[rows])))

@@ -114,7 +114,7 @@ class Reinforce(Strategy):
         for column, logits in enumerate(self.logits):
             # Gumbel-max: the largest of the perturbed logits is a draw from their softmax.
             codes[:, column] = (logits + self.rng.gumbel(size=(count, len(logits)))).argmax(1)
-        if not space.irregular:
+        if not space.validates_codes:
             return codes
         return space.canonical(np.asfortranarray(codes[space.valid(codes)]))
 

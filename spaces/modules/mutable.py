@@ -62,6 +62,9 @@ class Mutable(nn.Module, ABC):
     takeover: ClassVar[str]
     """Name of the mutator's method `(mutable, *inputs, **options) -> (output, mask)`."""
 
+    returns_plain_value: ClassVar[bool] = False
+    """Whether a call returns a value for the model's own code rather than computed tensors."""
+
     # Defaults for modules that were pickled before these attributes existed.
     automatic_key = ""
     construction_order = 0

@@ -72,6 +72,7 @@ class ValueChoice(_Unread, Mutable):
     """
 
     takeover = "on_forward_value_choice"
+    returns_plain_value = True
     choice: Values
 
     def __init__(

@@ -15,7 +15,7 @@ def explore(
     start: NDArray[Any],
     places: Sequence[Place],
     candidates: Sequence[int],
-    run: Callable[[NDArray[Any]], Trace],
+    run: Callable[[NDArray[Any]], Trace | None],
     limit: int,
 ) -> int:
     """Run architectures until every mutable has met each candidate at all shapes of its inputs.
@@ -28,7 +28,7 @@ def explore(
         start: Codes [choices] of the first architecture.
         places: Mutables of the model.
         candidates: Number of candidates of each choice.
-        run: Runs the architecture of codes [choices].
+        run: Runs the architecture of codes [choices]; None where the model fails.
         limit: Greatest number of runs.
 
     Returns:
@@ -41,7 +41,8 @@ def explore(
     while pending and runs < limit:
         row = pending.pop()
         runs += 1
-        for site, signatures in run(row).signatures.items():
+        trace = run(row)
+        for site, signatures in trace.signatures.items() if trace is not None else ():
             input_shapes = tuple(shapes for shapes, _ in signatures)
             if (site, input_shapes) in met:
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spaces.errors import InvalidArchitecture
 from spaces.space import Codes
 from spaces.user_model.block import ModuleBlock
 from spaces.user_model.conditions import Chain, Chains, holds
@@ -18,6 +21,8 @@ from spaces.user_model.trace import NO_SITE, Trace
 _MOST_ROWS = 512
 # Random architectures whose runs must agree with the factors.
 _PROBES = 12
+# Up to so many combinations of values are all run.
+_MOST_VALUES = 64
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,11 @@ def factorise(
     candidates: Sequence[int],
     run: Callable[[NDArray[Any]], Trace],
     probes: Callable[[int], Codes],
+    values: Sequence[int] = (),
 ) -> Factors | None:
-    """Find the factors of a model; None where a candidate's blocks depend on another choice.
+    """Find the factors of a model.
+
+    None where a candidate's blocks depend on another choice, or the model fails with a combination.
 
     Every candidate of every mutable is run. The shapes that enter and leave a mutable must always
     be the same: then its candidates make no difference outside of it. Random architectures must
@@ -85,8 +93,9 @@ def factorise(
     Args:
         places: Mutables of the model.
         candidates: Number of candidates of each choice.
-        run: Runs the architecture of codes [choices].
+        run: Runs the architecture of codes [choices]; raises InvalidArchitecture where it fails.
         probes: Samples n random architectures, codes [n, choices].
+        values: Columns of choices whose values the model's code reads, and so may combine.
     """
     if max(candidates) > _MOST_ROWS:
         return None
@@ -100,16 +109,40 @@ def factorise(
     rows = 0
     while pending:
         row, targets = _covering(places, len(candidates), pending)
-        observed.add(row, run(row))
+        try:
+            observed.add(row, run(row))
+        except InvalidArchitecture:
+            return None
         rows += 1
         # A target is not tried again, even where the model did not call it.
         pending = [pair for pair in pending if pair not in observed.terms and pair not in targets]
         if not observed.agree or rows > _MOST_ROWS:
             return None
 
-    for row in probes(_PROBES):
-        observed.add(row, run(row))
+    try:
+        for row in [*probes(_PROBES), *_value_rows(values, candidates, probes)]:
+            observed.add(row, run(row))
+    except InvalidArchitecture:
+        return None
     return observed.factors() if observed.agree else None
+
+
+def _value_rows(
+    values: Sequence[int], candidates: Sequence[int], probes: Callable[[int], Codes]
+) -> Codes:
+    """Return architectures with all combinations of values, or with random ones of too many.
+
+    Shapes do not show that two values fail together, such as by an assertion on their product.
+    """
+    counts = [candidates[column] for column in values]
+    combinations = math.prod(counts)
+    if not values or len(candidates) == 1:
+        return probes(0)
+
+    rows = probes(min(combinations, _MOST_VALUES))
+    if combinations <= _MOST_VALUES:
+        rows[:, list(values)] = list(itertools.product(*map(range, counts)))
+    return rows
 
 
 class _ObservedFactors:

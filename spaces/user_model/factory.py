@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spaces.chains.additive_space import AdditiveSpace, ChoiceLayer
 from spaces.choice import Choice
 from spaces.errors import InvalidParameter
+from spaces.space import Codes
 from spaces.user_model.conditions import Chains
 from spaces.user_model.factors import Factors, Place, factorise
+from spaces.user_model.feasibility import check_candidates, first_working
 from spaces.user_model.runs import ModelRuns
 from spaces.user_model.space import ModelSpace
 from spaces.user_model.trace import Trace
@@ -47,9 +50,10 @@ def from_model(
 
     Raises:
         InvalidParameter: The model has no choices, keys contradict each other, or its output has
-            another number of classes.
-        InvalidArchitecture: The model fails with one of the architectures that are run; the
-            candidates are named.
+            another number of classes, or the MACs of an operator are not known.
+        InvalidArchitecture: The model fails with all architectures that are run, or with all that
+            have a certain candidate; the candidates are named. A model that fails with some
+            combinations only has a space without these.
 
     Example:
         >>> import torch
@@ -67,7 +71,7 @@ def from_model(
     import torch
 
     from spaces.modules.copying import copy_module
-    from spaces.user_model.sites import conditions, sites
+    from spaces.user_model.sites import conditions, sites, value_columns
     from spaces.user_model.tracer import Tracer
 
     if (
@@ -93,13 +97,22 @@ def from_model(
 
     # A space without factors runs the architectures by which the factors are found.
     plain = ModelSpace(name, choices, active, runs, num_classes or 0)
-    classes = _classes(name, plain.trace(np.zeros(len(choices), dtype=np.int16)), num_classes)
-    factors = factorise(
-        runs.places,
-        [len(choice.candidates) for choice in choices],
-        lambda row: plain.trace(plain.check(row[None])[0]),
-        lambda n: plain.sample(np.random.default_rng(0), n),
-    )
+    counts = [len(choice.candidates) for choice in choices]
+
+    def canonical(row: NDArray[Any]) -> NDArray[Any]:
+        return plain.canonical(row[None])[0]
+
+    def run(row: NDArray[Any]) -> Trace:
+        return plain.trace(canonical(row))
+
+    def probes(n: int) -> Codes:
+        return plain.probes(np.random.default_rng(0), n)
+
+    start = first_working(np.zeros(len(choices), dtype=np.int16), probes, run)
+    classes = _classes(name, run(start), num_classes)
+    factors = factorise(runs.places, counts, run, probes, value_columns(model, choices))
+    if factors is None:
+        check_candidates(runs.places, counts, canonical, probes, run)
     if factors is not None and not plain.irregular:
         return AdditiveModelSpace(name, choices, active, runs, classes, factors)
     return ModelSpace(name, choices, active, runs, classes, factors)

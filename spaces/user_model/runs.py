@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from spaces.errors import InvalidArchitecture
 from spaces.user_model.block import ModuleBlock
 from spaces.user_model.factors import Place
 from spaces.user_model.trace import Trace
@@ -37,6 +38,7 @@ class ModelRuns:
         self.blocks: dict[str, ModuleBlock] = {}
         self._paths: dict[str, str] = {}
         self._traces: dict[bytes, Trace] = {}
+        self._works: dict[bytes, bool] = {}
         self._lock = threading.RLock()
 
     def trace(self, codes: NDArray[Any]) -> Trace:
@@ -45,12 +47,10 @@ class ModelRuns:
         Raises:
             InvalidArchitecture: The model fails.
         """
-        key = codes.astype("int16").tobytes()
+        key = _key(codes)
         with self._lock:
             if key not in self._traces:
-                # The oldest run is the first key.
-                if len(self._traces) >= _MOST:
-                    del self._traces[next(iter(self._traces))]
+                _limit(self._traces)
                 self.activate(self.tracer.model, codes)
                 trace = self.tracer.run()
                 for call in trace.calls:
@@ -58,6 +58,20 @@ class ModelRuns:
                     self._paths[call.block.key] = call.path
                 self._traces[key] = trace
             return self._traces[key]
+
+    def works(self, codes: NDArray[Any]) -> bool:
+        """Return whether the model runs with canonical codes [choices]."""
+        key = _key(codes)
+        with self._lock:
+            if key not in self._traces and key not in self._works:
+                _limit(self._works)
+                self.activate(self.tracer.model, codes)
+                try:
+                    self.tracer.check()
+                    self._works[key] = True
+                except InvalidArchitecture:
+                    self._works[key] = False
+            return key in self._traces or self._works[key]
 
     def activate(self, model: torch.nn.Module, codes: NDArray[Any]) -> None:
         """Activate codes [choices] in the mutables of the model, or of a copy."""
@@ -79,3 +93,13 @@ class ModelRuns:
 
         with self._lock:
             return copy_module(self.tracer.model.get_submodule(self._paths[key]))
+
+
+def _key(codes: NDArray[Any]) -> bytes:
+    return codes.astype("int16").tobytes()
+
+
+def _limit(memory: dict[bytes, Any]) -> None:
+    # The oldest run is the first key.
+    if len(memory) >= _MOST:
+        del memory[next(iter(memory))]

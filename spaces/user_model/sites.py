@@ -80,3 +80,13 @@ def conditions(choices: list[Choice], places: list[Site]) -> list[Chains]:
     for site in places:
         chains_of_choice[site.column].update(dict.fromkeys(site.chains))
     return [_simplest(chains) for chains in chains_of_choice]
+
+
+def value_columns(model: nn.Module, choices: list[Choice]) -> list[int]:
+    """Return the columns of the choices whose values the model's code reads."""
+    keys = {
+        module.choice.key
+        for module in model.modules()
+        if isinstance(module, Mutable) and module.returns_plain_value
+    }
+    return [column for column, choice in enumerate(choices) if choice.key in keys]

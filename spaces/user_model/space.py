@@ -49,8 +49,10 @@ class ModelSpace(SearchSpace):
     `spaces.user_model.tracer.Tracer` for the operations that are counted.
 
     Counting is vectorised where the model has `factors`; otherwise each architecture is run once
-    and its run remembered. In such a space of more than 2048 architectures, `all_blocks` has the
-    blocks that `spaces.user_model.exploration` meets and those of all architectures counted since.
+    and its run remembered. Combinations of candidates with which the model then fails, such as by
+    an assertion of its own, are no architectures: they are refused and never sampled. In such a
+    space of more than 2048 architectures, `all_blocks` has the blocks that
+    `spaces.user_model.exploration` meets and those of all architectures counted since.
 
     Args:
         name: Canonical name.
@@ -124,13 +126,40 @@ class ModelSpace(SearchSpace):
         return digest(configuration(self._runs.tracer.model), self.input_shape)
 
     @property
+    def counts_by_running(self) -> bool:
+        """Whether each architecture is run to validate and count it."""
+        return self.factors is None
+
+    @property
     def size(self) -> int:
-        """Number of architectures, each counted once."""
+        """Number of architectures, each counted once.
+
+        Without factors it includes those with which the model fails.
+        """
         return count(self.conditions, [len(choice.candidates) for choice in self.choices])
 
     def canonical(self, codes: Codes) -> Codes:
         """Return codes [n, choices] with 0 for choices inside candidates that are not selected."""
         return canonical(self.conditions, codes)
+
+    def valid(self, codes: Codes) -> NDArray[np.bool_]:
+        """Return with which of in-range codes [n, choices] the model runs, bool array [n]."""
+        if self.factors is not None:
+            return np.ones(len(codes), dtype=bool)
+        rows = self.canonical(codes)
+        return np.array([self._runs.works(row) for row in rows], dtype=bool)
+
+    def why_invalid(self, codes: NDArray[Any]) -> str:
+        """Return the model's error with codes [choices], after the candidates."""
+        try:
+            self.trace(self.canonical(codes[None])[0])
+        except InvalidArchitecture as error:
+            return str(error)
+        return super().why_invalid(codes)
+
+    def probes(self, rng: np.random.Generator, n: int) -> Codes:
+        """Sample canonical codes [n, choices], also ones with which the model fails."""
+        return self.canonical(self._draw(rng, n))
 
     def trace(self, codes: NDArray[Any]) -> Trace:
         """Return the run of the model with canonical codes [choices].
@@ -168,6 +197,7 @@ class ModelSpace(SearchSpace):
     def _exploration(self) -> int:
         """Number of architectures that were run to find the blocks."""
         if self.size <= _MOST_ENUMERATED and math.prod(self.candidates.tolist()) <= _MOST_CODES:
+            # The valid ones only: a combination may break an assertion of the model.
             for codes in self.enumerate_codes():
                 for row in codes:
                     self.trace(row)
@@ -175,8 +205,11 @@ class ModelSpace(SearchSpace):
         for row in self.sample(np.random.default_rng(0), _SAMPLED):
             self.trace(row)
 
-        def run(row: NDArray[Any]) -> Trace:
-            return self.trace(self.check(row[None])[0])
+        def run(row: NDArray[Any]) -> Trace | None:
+            try:
+                return self.trace(self.canonical(row[None])[0])
+            except InvalidArchitecture:
+                return None
 
         start = np.zeros(len(self.choices), dtype=np.int16)
         return explore(start, self.places, self.candidates.tolist(), run, _MOST_EXPLORED)

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
-from spaces.errors import InvalidArchitecture
+from spaces.errors import InvalidArchitecture, InvalidParameter
 from spaces.modules.mutable import Mutable
 from spaces.user_model.block import ModuleBlock
 from spaces.user_model.digest import configuration, digest
 from spaces.user_model.flow import INPUT, Flow, renewed, tensors_in
+from spaces.user_model.macs import MacCounter
 from spaces.user_model.parameters import NetworkParameters
 from spaces.user_model.sites import Site
 from spaces.user_model.trace import NO_SITE, Call, Trace
+
+_PACKAGE = str(Path(__file__).parents[1])
 
 
 @dataclass
@@ -42,10 +46,9 @@ class _Executed:
 class Tracer:
     """Runs one model with the candidates that `activate` has selected.
 
-    MACs are those of convolutions and matrix products, inside modules and outside, as
-    `torch.utils.flop_counter` counts them (half of its FLOPs). The fused kernels of attention,
-    which it does not count on processors, are switched off during the run. No other state of the
-    model or the process changes: no statistics, no gradients, no random numbers.
+    MACs are those of convolutions, matrix products and recurrent layers, inside modules and
+    outside; see `MacCounter`. The fused kernels of attention are switched off during the run. No
+    other state of the model or the process changes: no statistics, no gradients, no random numbers.
 
     Args:
         model: Model whose mutables have keys.
@@ -75,27 +78,47 @@ class Tracer:
         return NO_SITE
 
     def run(self) -> Trace:
-        """Run one forward pass.
+        """Run one forward pass and record it.
+
+        Raises:
+            InvalidArchitecture: The model fails.
+            InvalidParameter: The MACs of an operator are not known.
+        """
+        run = _Run(self)
+        with quiet(self.model), run.hooks(), run.counter, run.flow:
+            example = self.example.view_as(self.example)
+            run.flow.mark([example], INPUT)
+            output = self._forward(example)
+
+        if run.counter.unknown:
+            listed = ", ".join(run.counter.unknown)
+            raise InvalidParameter(
+                f"{type(self.model).__name__}: the MACs of {listed} are not known; register a"
+                " formula by torch.utils.flop_counter.register_flop_formula before the space is"
+                " made"
+            )
+        return run.trace(output)
+
+    def check(self) -> None:
+        """Run one forward pass without recording it, in a fraction of the time.
 
         Raises:
             InvalidArchitecture: The model fails.
         """
-        run = _Run(self)
-        with (
-            quiet(self.model),
-            run.hooks(),
-            FlopCounterMode(display=False) as run.counter,
-            run.flow,
-        ):
-            example = self.example.view_as(self.example)
-            run.flow.mark([example], INPUT)
-            try:
-                output = self.model(example)
-            except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
-                raise InvalidArchitecture(
-                    f"the model fails with this architecture: {error}"
-                ) from error
-        return run.trace(output)
+        with quiet(self.model):
+            self._forward(self.example)
+
+    def _forward(self, example: Tensor) -> Any:
+        try:
+            return self.model(example)
+        except (MemoryError, torch.OutOfMemoryError):
+            # The machine is at fault, not the architecture.
+            raise
+        except Exception as error:
+            # The model's code may raise anything, such as its own AssertionError.
+            raise InvalidArchitecture(
+                f"the model fails with this architecture: {_description(error)}"
+            ) from error
 
     def holds_mutables(self, path: str) -> bool:
         """Return whether the module at `path` is mutable, or has mutable parts."""
@@ -125,7 +148,7 @@ class _Run:
     def __init__(self, tracer: Tracer):
         self.tracer = tracer
         self.flow = Flow()
-        self.counter = FlopCounterMode(display=False)
+        self.counter = MacCounter(tracer.model.parameters())
         self.stack: list[_Frame] = []
         self.inside: str | None = None
         self.executed: dict[str, _Executed] = {}
@@ -150,7 +173,7 @@ class _Run:
                 handle.remove()
 
     def macs(self) -> int:
-        return self.counter.get_total_flops() // 2
+        return self.counter.macs
 
     def enter(self, path: str) -> None:
         if self.inside is None:
@@ -222,6 +245,21 @@ class _Run:
         return Call(
             path, self.tracer.site_of(path), self.tracer.block(operator, path, executed, params)
         )
+
+
+def _description(error: Exception) -> str:
+    """Return the first line of an error, its type, and the line of the model that raised it."""
+    lines = str(error).strip().splitlines()
+    torch_folder = str(Path(torch.__file__).parent)
+    # The innermost line outside of torch and of this package is the model's.
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((torch_folder, _PACKAGE))
+    ]
+    position = f", {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    source = f"{type(error).__name__}{position}"
+    return f"{lines[0]} ({source})" if lines else source
 
 
 def _entering(run: _Run, path: str) -> Any:

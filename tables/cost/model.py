@@ -108,7 +108,7 @@ class CostModel:
     def _table_bounds_exist(self) -> bool:
         """Whether the table's bounds belong to architectures of the space, in canonical codes."""
         # In an irregular space the cheapest candidates of all choices may not go together.
-        if not self.space.irregular or not self.table.separable:
+        if not self.space.validates_codes or not self.table.separable:
             return True
         codes = np.stack([codes for _, codes in self.table.bounds()]).astype(self.space.dtype)
         canonical = self.space.canonical(codes) == codes
