@@ -100,7 +100,8 @@ def from_model(
     counts = [len(choice.candidates) for choice in choices]
 
     def canonical(row: NDArray[Any]) -> NDArray[Any]:
-        return plain.canonical(row[None])[0]
+        canonical_row: NDArray[Any] = plain.canonical(row[None])[0]
+        return canonical_row
 
     def run(row: NDArray[Any]) -> Trace:
         return plain.trace(canonical(row))

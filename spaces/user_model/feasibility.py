@@ -32,7 +32,8 @@ def first_working(
         run(start)
         return start
     except InvalidArchitecture as error:
-        for row in probes(_ATTEMPTS):
+        rows: list[NDArray[Any]] = list(probes(_ATTEMPTS))
+        for row in rows:
             if _works(row, run):
                 return row
         raise error

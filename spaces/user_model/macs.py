@@ -20,7 +20,7 @@ Formula: TypeAlias = Callable[..., int]
 """Arguments of an operator, and its result as `out_val` -> its FLOPs, two for each MAC."""
 
 
-class MacCounter(TorchDispatchMode):
+class MacCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the MACs of the operators that torch executes.
 
     Formulas are those of `torch.utils.flop_counter`, also the ones that a user registers there, and
@@ -40,7 +40,7 @@ class MacCounter(TorchDispatchMode):
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter]):
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.flops = 0
         self.unknown: dict[str, None] = {}
         # By storage: operators get views of parameters, such as transposed weights.
@@ -145,7 +145,8 @@ def _bilinear(
         sizes = iter(tensor.shape)
         dimensions = tensor.ndim + len(expanded)
         shapes.append([1 if index in expanded else next(sizes) for index in range(dimensions)])
-    return 2 * math.prod(torch.broadcast_shapes(*shapes))
+    common: list[int] = [max(sizes) for sizes in zip(*shapes, strict=True)]
+    return 2 * math.prod(common)
 
 
 def _mkldnn_rnn_layer(
@@ -162,8 +163,9 @@ def _recurrent(features: Tensor, weights: Any, *_: Any, **__: Any) -> int:
             sequences have different lengths.
         weights: Weights of all layers and directions, and biases, which add no product.
     """
-    steps = features.shape[:-1].numel()
-    return 2 * steps * sum(weight.numel() for weight in weights if weight.ndim == 2)
+    steps = math.prod(features.shape[:-1])
+    numbers: int = sum(weight.numel() for weight in weights if weight.ndim == 2)
+    return 2 * steps * numbers
 
 
 def _mps_lstm(features: Tensor, state: Any, weights: Any, *_: Any, **__: Any) -> int:

@@ -90,6 +90,7 @@ class ModelSpace(SearchSpace):
         SearchSpace.__init__(self, name, choices, shape, num_classes)
         self.conditions = tuple(conditions)
         self.factors = factors
+        self.counts_by_running = factors is None
         self.irregular = any(chains != ALWAYS for chains in self.conditions)
         self._runs = runs
 
@@ -124,11 +125,6 @@ class ModelSpace(SearchSpace):
         from spaces.user_model.digest import configuration, digest
 
         return digest(configuration(self._runs.tracer.model), self.input_shape)
-
-    @property
-    def counts_by_running(self) -> bool:
-        """Whether each architecture is run to validate and count it."""
-        return self.factors is None
 
     @property
     def size(self) -> int:
