@@ -19,11 +19,11 @@ from spaces.errors import InvalidFile
 from spaces.formats.array_pickle import ARRAYS
 from spaces.formats.restricted_pickle import load_plain
 from spaces.progress import Progress, silent
-from spaces.registry import get
 from spaces.space import Codes
 from tables.benchmarks.errors import InvalidBenchmark
 from tables.benchmarks.nasbench201 import SPACE, codes_of_strings
 from tables.benchmarks.records import Column, Records
+from tables.benchmarks.row_index import RowIndex
 
 # The pickle's data sets -> the suffix of a device's name.
 _DATA = {"cifar10": "", "cifar100": "_cifar100", "ImageNet16-120": "_imagenet16_120"}
@@ -69,13 +69,7 @@ def read_release(path: Path, progress: Progress = silent) -> Records:
 
 def join(records: Records, costs: Records) -> Records:
     """Add the columns of `costs` that `records` lack, NaN where `costs` has no such row."""
-    # A cell's number is its codes as the digits of a number, so that a table finds its row.
-    candidates = get(SPACE).candidates
-    weights = np.append(np.cumprod(candidates[:0:-1])[::-1], 1)
-    row_of = np.full(int(np.prod(candidates)), -1)
-    row_of[costs.codes.astype(np.int64) @ weights] = np.arange(len(costs.codes))
-
-    rows = row_of[records.codes.astype(np.int64) @ weights]
+    rows = RowIndex(costs, "HW-NAS-Bench").find(records.codes)
     added = {
         column: np.where(rows >= 0, values[rows], np.nan)
         for column, values in costs.columns.items()

@@ -17,6 +17,7 @@ from spaces.space import Architectures, Codes, SearchSpace
 from tables.benchmarks.errors import InvalidBenchmark, NotInBenchmark
 from tables.benchmarks.isomorphism import classes, first_of_each
 from tables.benchmarks.records import Records
+from tables.benchmarks.row_index import RowIndex
 from tables.evaluation import Evaluation
 from tables.metrics import MEASURED, Metric, metric_of
 
@@ -26,26 +27,27 @@ _PREFERRED = ("cifar10_valid_acc", "cifar10_test_acc")
 class Benchmark:
     """Looks up the results of networks that others trained, in place of training them.
 
-    Args:
-        name: Name of the benchmark, such as nasbench201.
-        records: Its architectures and values; each architecture occurs once.
-        files: The files that were read, the one of the accuracies first.
+        Args:
+            name: Name of the benchmark, such as nasbench201.
+            records: Its architectures and values; each architecture occurs once.
+            files: The files that were read, the one of the accuracies first.
 
-    Raises:
-        InvalidBenchmark: A column is not named after a metric.
+        Raises:
+            InvalidBenchmark: A column is not named after a metric.
 
-    Example:
-        >>> import numpy as np
-        >>> import spaces
-        >>> from tables import Benchmark
-        >>> from tables.benchmarks.records import Records
-        >>> space = spaces.get("nasbench201")
-        >>> codes = space.check(np.array([[0, 1, 2, 3, 4, 0], [3, 3, 3, 3, 3, 3]]))
-        >>> accuracies = {("cifar10_valid_acc", 200): np.array([85.0, 91.0])}
-        >>> benchmark = Benchmark("two-cells", Records("nasbench201", codes, accuracies))
-        >>> architecture, accuracy = benchmark.best()
-        >>> accuracy, benchmark.query(architecture)
-        (91.0, 91.0)
+        Example:
+            >>> import numpy as np
+            >>> import spaces
+            >>> from tables import Benchmark
+            >>> from tables.benchmarks.records import Records
+    from tables.benchmarks.row_index import RowIndex
+            >>> space = spaces.get("nasbench201")
+            >>> codes = space.check(np.array([[0, 1, 2, 3, 4, 0], [3, 3, 3, 3, 3, 3]]))
+            >>> accuracies = {("cifar10_valid_acc", 200): np.array([85.0, 91.0])}
+            >>> benchmark = Benchmark("two-cells", Records("nasbench201", codes, accuracies))
+            >>> architecture, accuracy = benchmark.best()
+            >>> accuracy, benchmark.query(architecture)
+            (91.0, 91.0)
     """
 
     def __init__(self, name: str, records: Records, files: tuple[Path, ...] = ()):
@@ -53,6 +55,7 @@ class Benchmark:
         self.files = files
         self.space: SearchSpace = get(records.space)
         self._records = records
+        self._index = RowIndex(records, self.source)
         self._by_metric: dict[str, dict[int | None, NDArray[np.float64]]] = {}
         for (metric, epochs), values in records.columns.items():
             self._by_metric.setdefault(metric, {})[epochs] = values
@@ -249,45 +252,7 @@ class Benchmark:
 
     def find_rows(self, codes: Codes) -> NDArray[np.int64]:
         """Return the rows [n] of codes [n, choices] as `rows` does, -1 where one is missing."""
-        keys, rows_by_key = self._index
-        rows = _look_up(keys, rows_by_key, self._packed(codes))
-        missing = np.flatnonzero(rows < 0)
-
-        # A relabelled cell has other codes, but the same hash.
-        if len(missing) and self._records.hashes is not None:
-            rows[missing] = self._rows_by_hash(codes[missing])
-        return rows
-
-    @cached_property
-    def _weights(self) -> NDArray[np.int64]:
-        return np.append(np.cumprod(self.space.candidates[:0:-1], dtype=np.int64)[::-1], 1)
-
-    def _packed(self, codes: Codes) -> NDArray[np.int64]:
-        # One integer per architecture; every benchmark's space has fewer than 2^63 of them.
-        packed = np.zeros(len(codes), dtype=np.int64)
-        for column, weight in enumerate(self._weights):
-            packed += codes[:, column].astype(np.int64) * weight
-        return packed
-
-    @cached_property
-    def _index(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        packed = self._packed(self._records.codes)
-        order = np.argsort(packed, kind="stable")
-        if (np.diff(packed[order]) == 0).any():
-            raise InvalidBenchmark(f"{self.source}: an architecture occurs twice")
-        return packed[order], order
-
-    def _rows_by_hash(self, codes: Codes) -> NDArray[np.int64]:
-        from spaces.cells.graph_hash import graph_hashes
-
-        keys, rows_by_key = self._hash_index
-        return _look_up(keys, rows_by_key, np.array(graph_hashes(codes), dtype="S32"))
-
-    @cached_property
-    def _hash_index(self) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:
-        assert self._records.hashes is not None
-        order = np.argsort(self._records.hashes, kind="stable")
-        return self._records.hashes[order], order
+        return self._index.find(codes)
 
     # Equal networks
 
@@ -318,19 +283,3 @@ class Benchmark:
             values = {name: float(column[row]) for name, column in columns.items()}
             evaluations.append(Evaluation(architecture, values, source))
         return evaluations
-
-
-def _look_up(
-    keys: NDArray[Any], rows: NDArray[np.int64], queries: NDArray[Any]
-) -> NDArray[np.int64]:
-    """Return the rows [n] of queries among keys, -1 where missing.
-
-    Args:
-        keys: Sorted keys [m].
-        rows: Rows [m] of the keys.
-        queries: Keys [n] to look up.
-    """
-    if not len(keys):
-        return np.full(len(queries), -1, dtype=np.int64)
-    positions = np.minimum(np.searchsorted(keys, queries), len(keys) - 1)
-    return np.where(keys[positions] == queries, rows[positions], -1)
