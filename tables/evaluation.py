@@ -80,9 +80,11 @@ class Evaluation:
 
         if not isinstance(metrics, dict) or not all(map(_is_number, metrics.values())):
             raise InvalidEvaluation(f"'metrics' must map names to numbers, not {metrics!r:.60}")
+
         source = value.get("source", {})
         if not isinstance(source, dict):
             raise InvalidEvaluation(f"'source' must be an object, not {source!r:.60}")
+
         return cls(architecture, metrics, source)
 
 
@@ -129,10 +131,12 @@ def _parse(
             evaluation = Evaluation.from_json(line)
         except InvalidEvaluation as error:
             raise InvalidEvaluation(f"{path}, line {number}: {error}") from error
+
         if space is not None and evaluation.architecture.space != space:
             raise InvalidEvaluation(
                 f"{path}, line {number}: of the space {evaluation.architecture.space}, not {space}"
             )
+
         evaluations.append(evaluation)
     return evaluations
 
@@ -172,6 +176,7 @@ def scores(evaluations: Iterable[Evaluation], metric: str) -> list[float]:
     definition = QUALITIES.get(metric) or metric_of(metric)
     if definition is None:
         raise UnknownName("metric", metric, QUALITIES)
+
     sign = 1.0 if definition.higher_is_better else -1.0
     return [sign * value for value in values(evaluations, metric)]
 
@@ -189,8 +194,10 @@ class Journal:
     def __init__(self, path: str | Path, space: str):
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
+
         self._lines = JsonLines(path)
         self._lines.repair()
+
         self.done = _parse(self.path, self._lines.lines(), space)
 
     def append(self, evaluation: Evaluation) -> None:

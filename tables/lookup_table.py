@@ -90,7 +90,10 @@ class LookupTable:
         """
         if self.measurement is None:
             return np.zeros((0, 0), dtype=np.int64), np.zeros(0)
+
         codes = np.array([sample.codes for sample in self.networks], dtype=np.int64)
+
+        # The median of the runs: one interrupted run must not count.
         medians = np.array([np.median(sample.latency_ms) for sample in self.networks])
         return codes, medians * self._drift_factors(self.measurement)
 
@@ -107,6 +110,7 @@ class LookupTable:
         blocks_ms = [sample.blocks_ms for sample in self.networks]
         if self.measurement is None or None in blocks_ms:
             return None
+
         latencies = np.array(blocks_ms, dtype=float) * self._drift_factors(self.measurement)
         disturbance: NDArray[np.float64] = latencies / sums
         return disturbance
@@ -131,6 +135,7 @@ class LookupTable:
         counts = np.array([len(times) for times in runs], dtype=float)
         # An even number is rounded up to an odd one, which gives the smaller noise.
         counts += counts % 2 == 0
+
         variances = np.pi / (2 * (counts + np.pi / 2 - 1))
         _, latencies = self.network_latencies()
         noise: NDArray[np.float64] = latencies * spread * np.sqrt(variances)
@@ -175,7 +180,10 @@ class LookupTable:
         value = self.to_dict()
         blocks = value.pop("blocks")
         networks = value.pop("networks")
+
+        # Without its closing bracket, so that blocks and networks follow within the same object.
         head = json.dumps(value, indent=1).removesuffix("\n}")
+
         lines = ",\n".join(
             f"  {json.dumps(key)}: {json.dumps(cost)}" for key, cost in blocks.items()
         )
@@ -203,6 +211,7 @@ class LookupTable:
         if value["measurement"] is not None:
             measurement = Measurement.from_dict(value["measurement"])
         samples = tuple(map(_network_sample, value["networks"]))
+
         _check_codes(measurement, samples)
         return cls(
             **{key: value[key] for key in ("name", "space", "device", "conditions", "versions")},
@@ -246,6 +255,7 @@ def _check_codes(measurement: Measurement | None, samples: tuple[NetworkSample, 
         if samples:
             raise InvalidTable("networks: an imported table (measurement: null) has none")
         return
+
     references = measurement.reference_codes
     if not references:
         raise InvalidTable("measurement.reference.codes: no reference network")
@@ -255,6 +265,7 @@ def _check_codes(measurement: Measurement | None, samples: tuple[NetworkSample, 
         *((f"measurement.reference.codes[{i}]", codes) for i, codes in enumerate(references)),
         *((f"networks[{i}].codes", sample.codes) for i, sample in enumerate(samples)),
     ]
+
     for path, codes in rows:
         if len(codes) != length:
             raise InvalidTable(f"{path}: {len(codes)} codes where others have {length}")
@@ -277,6 +288,7 @@ def _check_block(key: str, cost: BlockCost) -> None:
     # Shapes that the operator cannot have.
     except (ValueError, ArithmeticError, LookupError) as error:
         raise InvalidTable(f"blocks: {key!r:.80} has impossible shapes: {error}") from error
+
     for name, count in counts.items():
         if getattr(cost, name) != count:
             raise InvalidTable(

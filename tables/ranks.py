@@ -28,6 +28,7 @@ def spearman(first: NDArray[Any], second: NDArray[Any], constant: float = math.n
     """
     first_ranks = _mean_ranks(first)
     second_ranks = _mean_ranks(second)
+
     if not len(first_ranks) or min(first_ranks.std(), second_ranks.std()) == 0:
         return constant
     # scipy reads this corner; the other one may differ by a rounding error.
@@ -58,5 +59,7 @@ def normal_quantile(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _mean_ranks(values: NDArray[Any]) -> NDArray[np.float64]:
     _, positions, counts = np.unique(values, return_inverse=True, return_counts=True)
+
+    # Of tied values with ranks a to b, each gets (a + b) / 2.
     ranks: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[positions]
     return ranks

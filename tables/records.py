@@ -83,6 +83,7 @@ class Measurement:
         plain = asdict(self)
         codes = plain.pop("reference_codes")
         latency_ms = plain.pop("reference_ms")
+
         for name in ("clock_mhz", "temperature_c"):
             plain[name] = None if plain[name] is None else list(plain[name])
 
@@ -95,6 +96,7 @@ class Measurement:
         """Read the object that `to_dict` returns; the caller has checked it by the schema."""
         fields = dict(value)
         reference = fields.pop("reference")
+
         for name in ("clock_mhz", "temperature_c"):
             if name in fields:
                 fields[name] = tuple(fields[name])

@@ -51,6 +51,7 @@ def check(value: Any, schema: dict[str, Any], path: str = "") -> None:
     if "enum" in schema and (value not in schema["enum"] or isinstance(value, bool)):
         choices = ", ".join(map(repr, schema["enum"]))
         raise InvalidTable(f"{where}: {value!r:.60} is not one of {choices}")
+
     if "type" in schema:
         _check_type(value, schema["type"], where)
 
@@ -61,6 +62,7 @@ def check(value: Any, schema: dict[str, Any], path: str = "") -> None:
             raise InvalidTable(
                 f"{where}: needs at least {schema['minItems']} entries, has {len(value)}"
             )
+
         for index, item in enumerate(value):
             check(item, schema.get("items", {}), f"{path}[{index}]")
     elif isinstance(value, int | float):
@@ -70,6 +72,8 @@ def check(value: Any, schema: dict[str, Any], path: str = "") -> None:
 def _check_type(value: Any, types: str | list[str], where: str) -> None:
     names = [types] if isinstance(types, str) else types
     matches = any(isinstance(value, _TYPES[name]) for name in names)
+
+    # Python's booleans are integers, but JSON's are not.
     if not matches or isinstance(value, bool):
         raise InvalidTable(f"{where}: {value!r:.60} is not of type {' or '.join(names)}")
 
@@ -77,8 +81,10 @@ def _check_type(value: Any, types: str | list[str], where: str) -> None:
 def _check_number(value: float, schema: dict[str, Any], where: str) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidTable(f"{where}: {value!r} is not a finite number")
+
     if abs(value) >= _TOO_LARGE:
         raise InvalidTable(f"{where}: {value!r:.60} is too large")
+
     if value < schema.get("minimum", value):
         raise InvalidTable(f"{where}: {value!r} is below {schema['minimum']}")
     if "exclusiveMinimum" in schema and value <= schema["exclusiveMinimum"]:

@@ -17,6 +17,8 @@ DEFAULT_FOLDER = Path("runs/tables")
 def folders() -> list[Path]:
     """Return the folders to search: PATHFIT_TABLES, runs/tables, and Pathfit's own tables."""
     paths = os.environ.get("PATHFIT_TABLES", "").split(os.pathsep)
+
+    # An empty entry, as after a trailing separator, is no folder.
     named = [Path(path) for path in paths if path]
     return [*named, DEFAULT_FOLDER, Path(__file__).with_name("data")]
 

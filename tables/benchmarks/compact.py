@@ -47,14 +47,18 @@ def write(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "columns": [{"metric": metric, "epochs": epochs} for metric, epochs in records.columns],
     }
+
     values = np.array(list(records.columns.values()), dtype=np.float64)
     arrays: dict[str, NDArray[Any]] = {
         "header": np.frombuffer(json.dumps(header, indent=1).encode(), dtype=np.uint8),
         "codes": np.ascontiguousarray(records.codes, dtype=np.int16),
         "values": values.reshape(len(records.columns), -1),
     }
+
     if records.hashes is not None:
         arrays["hashes"] = records.hashes
+
+    # Without pickle, which an array of objects would need, and which no reader here accepts.
     with replacing(path) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
@@ -73,11 +77,13 @@ def read(path: str | Path, name: str) -> Records:
         # Opened here, because numpy leaves a file open that it cannot read.
         with open(path, "rb") as content, np.load(content, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
+
         header = json.loads(arrays["header"].tobytes())
         if header["format"] != FORMAT or header["benchmark"] != name:
             raise ValueError(f"of {header['benchmark']}, not of {name}")
         if header["version"] != VERSION:
             raise ValueError(f"of version {header['version']!r}; this Pathfit reads {VERSION}")
+
         return _records(header, arrays)
     except (
         OSError,
@@ -95,6 +101,7 @@ def read(path: str | Path, name: str) -> Records:
 
 def _records(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Records:
     codes = get(header["space"]).check(arrays["codes"])
+
     columns: list[Column] = [(column["metric"], column["epochs"]) for column in header["columns"]]
     values = arrays["values"]
     if values.shape != (len(columns), len(codes)) or values.dtype != np.float64:
@@ -107,4 +114,5 @@ def _records(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Records
     hashes = arrays.get("hashes")
     if hashes is not None and (hashes.shape != (len(codes),) or hashes.dtype.kind != "S"):
         raise ValueError("the hashes do not fit the rows")
+
     return Records(header["space"], codes, dict(zip(columns, values, strict=True)), hashes)

@@ -47,6 +47,8 @@ def read_columns(path: Path, needed: Sequence[str]) -> dict[str, list[str]]:
             raise InvalidBenchmark(
                 f"{path}, line {line}: {len(row)} fields in place of {len(header)}"
             )
+
+    # Without rows there is nothing to transpose, but each column still exists.
     columns = list(map(list, zip(*rows, strict=True))) or [[] for _ in header]
     return dict(zip(header, columns, strict=True))
 
@@ -78,6 +80,7 @@ def numbers(path: Path, name: str, texts: Sequence[str]) -> NDArray[np.float64]:
             return values
     except ValueError:
         pass
+
     # Only the faulty column is read again text by text, to name the line.
     line = next(line for line, text in enumerate(texts, 2) if not _is_number(text))
     raise InvalidBenchmark(

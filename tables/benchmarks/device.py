@@ -78,10 +78,11 @@ class RecordedCosts:
     def __init__(self, benchmark: Benchmark, metric: str):
         self.benchmark = benchmark
         self._values = benchmark.values(metric)
-        known = benchmark.known_rows(metric)
+        recorded_rows = benchmark.known_rows(metric)
         # `best` names the column where it has no value.
         benchmark.best(metric)
-        ascending = known[np.argsort(self._values[known], kind="stable")]
+        order = np.argsort(self._values[recorded_rows], kind="stable")
+        ascending = recorded_rows[order]
         self._least_row = int(ascending[0])
         self._greatest_row = int(ascending[-1])
 

@@ -49,6 +49,7 @@ def read_release(path: Path, progress: Progress = silent) -> Records:
         value = load_plain(path, ARRAYS)
     except InvalidFile as error:
         raise InvalidBenchmark(str(error)) from error
+
     tables = value.get(SPACE) if isinstance(value, Mapping) else None
     if not isinstance(tables, Mapping) or not any(name in tables for name in _DATA):
         raise InvalidBenchmark(f"{path}: no 'nasbench201' with one of {', '.join(_DATA)} in it")
@@ -59,10 +60,14 @@ def read_release(path: Path, progress: Progress = silent) -> Records:
         if data not in tables:
             continue
         data_codes = _codes(path, data, tables[data])
+
+        # One set of codes serves all columns, so that every data set must list the same cells.
         if codes is not None and not np.array_equal(data_codes, codes):
             raise InvalidBenchmark(f"{path}: the architectures of {data} are in another order")
+
         codes = data_codes
         columns |= _columns(path, data, suffix, tables[data], len(codes))
+
     assert codes is not None
     return Records(SPACE, codes, columns)
 
@@ -97,10 +102,13 @@ def _columns(
         # The list of cells, and quantities of single devices, are no columns.
         if quantity not in _QUANTITIES:
             continue
+
+        # A column may be a list of Python's numbers as well as an array.
         try:
             column = np.asarray(values, dtype=np.float64)
         except (TypeError, ValueError) as error:
             raise InvalidBenchmark(f"{path}: {data}: {name} holds no numbers: {error}") from error
+
         if column.shape != (count,):
             raise InvalidBenchmark(
                 f"{path}: {data}: {name} has the shape {list(column.shape)}, not [{count}]"

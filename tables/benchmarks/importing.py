@@ -39,10 +39,14 @@ def import_benchmark(
     entries = importable()
     if name not in entries:
         raise UnknownName("benchmark", name, entries)
+
     path = Path(path)
     output = Path(output)
+
+    # Checked before the import, which reads gigabytes.
     if output.suffix != ".npz":
         raise InvalidBenchmark(f"a compact file ends in .npz, not {output.name!r}")
+
     if path.is_dir() and name != "nasbench201":
         raise InvalidBenchmark(
             f"{path} is a folder; {name} is made of the file {entries[name].official}"

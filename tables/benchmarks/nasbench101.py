@@ -50,13 +50,18 @@ def codes_of_cells(cells: Sequence[tuple[str, str]], source: object) -> Codes:
                 f"{source}: cell {row}: {bits!r:.60} is no triangle of {len(operations) + 2}"
                 " vertices"
             )
+
+        # The bits are ASCII digits, so that their bytes are 48 and 49.
         codes[row, columns] = np.frombuffer(bits.encode(), dtype=np.uint8) - ord("0")
+
         for vertex, digit in enumerate(operations):
             if digit not in "012":
                 raise InvalidBenchmark(
                     f"{source}: cell {row}: {digit!r} is none of the {len(OPERATIONS)} operations"
                 )
             codes[row, len(EDGES) + vertex] = int(digit)
+
+    # The space refuses cells with more than nine edges and those without a path.
     try:
         return get(SPACE).check(codes)
     except InvalidArchitecture as error:
@@ -89,6 +94,7 @@ def read_csv(path: Path) -> Records:
     # The file has the time of the longest training only.
     columns["train_seconds", EPOCHS[-1]] = numbers(path, "train_time", texts["train_time"])
     columns["params", None] = numbers(path, "params", texts["params"])
+
     codes = codes_of_cells(list(zip(texts["adjacency"], texts["ops"], strict=True)), path)
     return Records(SPACE, codes, columns, hashes_of(texts["hash"], path))
 

@@ -50,12 +50,15 @@ class _RunSums:
         """Add one record."""
         evaluations: list[bytes] = []
         params = np.nan
+
+        # Fields may come in any order, and unknown ones are skipped.
         for number, value in fields(message):
             if number == 1 and isinstance(value, bytes):
                 evaluations.append(value)
             elif number == 2 and isinstance(value, int):
                 params = float(value)
 
+        # The hash is the same for every labelling of a cell, so that its runs share a row.
         row = self.rows.setdefault(hash_, len(self.cells))
         if row == len(self.cells):
             self.cells.append(_cell(adjacency, operations))
@@ -92,6 +95,7 @@ def read_release(path: Path, progress: Progress = silent) -> Records:
     """
     sums = _RunSums()
     size = path.stat().st_size
+
     for index, (record, position) in enumerate(read_records(path)):
         try:
             hash_, epochs, adjacency, operations, metrics = json.loads(record)
@@ -101,8 +105,10 @@ def read_release(path: Path, progress: Progress = silent) -> Records:
             raise InvalidBenchmark(
                 f"{path}: record {index}: not one of NAS-Bench-101: {error}"
             ) from error
+
         if index % _REPORT_EVERY == 0:
             progress(position / size, f"{len(sums.cells)} cells")
+
     if not sums.cells:
         raise InvalidBenchmark(f"{path}: the file is empty")
 
@@ -116,5 +122,7 @@ def _cell(adjacency: str, operations: str) -> tuple[str, str]:
     count = len(names)
     if len(adjacency) != count * count or names[0] != "input" or names[-1] != "output":
         raise ValueError(f"the cell {adjacency!r:.60} {operations!r:.60}")
+
+    # Edges lead to later vertices only: the other half of the matrix is zero.
     bits = "".join(adjacency[row * count + row + 1 : (row + 1) * count] for row in range(count))
     return bits, "".join(str(OPERATIONS.index(name)) for name in names[1:-1])

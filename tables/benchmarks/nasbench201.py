@@ -46,12 +46,15 @@ def codes_of_strings(texts: Sequence[str], source: object) -> Codes:
         InvalidBenchmark: A text is no cell; its number is named.
     """
     code = {name: index for index, name in enumerate(OPERATIONS)}
+
+    # Column by column, as the spaces read codes.
     rows = np.empty((len(texts), len(EDGES)), dtype=np.int8, order="F")
     for index, text in enumerate(texts):
         try:
             operations = parse_cell(text)
         except InvalidFile as error:
             raise InvalidBenchmark(f"{source}: architecture {index}: {error}") from error
+
         rows[index] = [code[operations[edge]] for edge in EDGES]
     return get(SPACE).check(rows)
 
@@ -66,10 +69,12 @@ def read_csv(path: Path) -> Records:
         InvalidBenchmark: A file is broken; position and value are named.
     """
     texts = read_columns(path, ["index", "arch_str"])
+
     columns: dict[Column, NDArray[np.float64]] = {}
     for name, column in texts.items():
         if name in ("index", "arch_str"):
             continue
+
         key = _column(name)
         if metric_of(key[0]) is None:
             raise InvalidBenchmark(f"{path}: the column {name!r} is not named after a metric")
@@ -102,7 +107,9 @@ def _latencies(path: Path, indices: list[str]) -> dict[Column, NDArray[np.float6
     repeated = first_repeated(file_indices)
     if repeated is not None:
         raise InvalidBenchmark(f"{path}: the index {repeated} occurs a second time")
+
     row_of = {index: row for row, index in enumerate(file_indices)}
+
     missing = [index for index in indices if index not in row_of]
     if missing:
         raise InvalidBenchmark(f"{path}: no row has the index {missing[0]}")

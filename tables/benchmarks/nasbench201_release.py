@@ -67,6 +67,7 @@ def read_release(path: Path, progress: Progress = silent) -> Records:
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             fault = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
             raise InvalidBenchmark(f"{source}: cell {index}: {fault}") from error
+
         rows.append(row)
         progress((index + 1) / total, f"{index + 1}/{total} cells")
 
@@ -97,8 +98,11 @@ def _file(path: Path) -> Iterator[tuple[int, int, Path, Any]]:
         raise InvalidBenchmark(
             f"{path}: not NAS-Bench-201: it needs 'meta_archs' and 'arch2infos'"
         ) from error
+
     for position, index in enumerate(ordered):
         info = infos[index]
+
+        # meta_archs has the notation of every cell, also of those whose trainings lack it.
         if isinstance(info, Mapping) and isinstance(info.get("full"), dict):
             info["full"].setdefault("arch_str", names[index])
         yield position, total, path, info
@@ -119,21 +123,27 @@ def _values(training: Mapping[str, Any], epochs: int) -> dict[Column, float]:
     """Return the values of one cell's trainings of so many epochs."""
     values: dict[Column, float] = {}
     for name, (data, subset) in _SETS.items():
+        # The number of seeds differs between cells and data sets.
         seeds = training["dataset_seed"].get(data, ())
         runs = [training["all_results"][data, seed] for seed in seeds]
+
         for field, suffix in (("eval_acc1es", "acc"), ("eval_losses", "loss")):
             results = (_last(run, field, subset) for run in runs)
             values |= _mean((f"{name}_{suffix}", epochs), results)
+
         if data == _TIMED:
             times = [sum(_in_order(run["train_times"])) for run in runs if run.get("train_times")]
             values |= _mean(("train_seconds", epochs), times)
 
+    # Runs whose latency was not measured have -1.
     latencies = [
         seconds
         for run in training["all_results"].values()
         for seconds in run.get("latency") or ()
         if seconds > 0
     ]
+
+    # Both trainings are of the same network: one column holds its latency.
     if epochs == FULL:
         values |= _mean(_LATENCY, (1000 * seconds for seconds in latencies))
     return values

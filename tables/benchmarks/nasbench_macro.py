@@ -41,6 +41,7 @@ def read_json(path: Path, progress: Progress = silent) -> Records:
     # Numbers and nesting beyond Python's limits raise these as well.
     except (ValueError, RecursionError) as error:
         raise InvalidBenchmark(f"{path}: not JSON: {error}") from error
+
     if not isinstance(table, dict) or not table:
         raise InvalidBenchmark(
             f"{path}: needs an object of networks, such as {{'02012100': {{...}}}}"
@@ -59,6 +60,7 @@ def read_json(path: Path, progress: Progress = silent) -> Records:
         except (ValueError, TypeError, KeyError) as error:
             fault = f"the key {error} is missing" if isinstance(error, KeyError) else error
             raise InvalidBenchmark(f"{path}: network {name!r:.60}: {fault}") from error
+
     try:
         codes = get(SPACE).check(np.array(rows))
     # Rows of different lengths make no array: a ValueError.

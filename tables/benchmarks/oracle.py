@@ -144,6 +144,8 @@ class Benchmark:
         if epochs not in columns:
             recorded = [str(number) for number in self.epochs(name)]
             raise UnknownName(f"number of epochs for {name} of {self.name}", epochs, recorded)
+
+        # A read-only view: the column is shared by all callers.
         values = columns[epochs].view()
         values.flags.writeable = False
         return values
@@ -181,6 +183,7 @@ class Benchmark:
                 f"{self.name} has {metric or self.default_metric} of none of its {len(self)}"
                 " architectures"
             )
+
         sign = 1 if self.metrics[metric or self.default_metric].higher_is_better else -1
         row = int(np.nanargmax(sign * values))
         return self.space.decode(self._records.codes[row : row + 1])[0], float(values[row])
@@ -217,6 +220,7 @@ class Benchmark:
         """
         if isinstance(architectures, Architecture):
             return float(self.query([architectures], metric, epochs)[0])
+
         codes = self.space.codes(architectures)
         column = self.values(metric, epochs)
         values: NDArray[np.float64] = column[self.rows(codes)]
@@ -277,6 +281,8 @@ class Benchmark:
         """
         codes = self.space.codes(architectures)
         columns = {name: self.query(codes, name) for name in metrics or (self.default_metric,)}
+
+        # Computed once: it has the digests of the files.
         source = self.to_dict()
         evaluations: list[Evaluation] = []
         for row, architecture in enumerate(self.space.decode(codes)):

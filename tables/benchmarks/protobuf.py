@@ -24,8 +24,11 @@ def fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
     position = 0
     while position < len(message):
         key, position = _varint(message, position)
+
+        # A key is the number of the field and three bits of the wire type.
         number = key >> 3
         wire_type = key & 7
+
         value: int | float | bytes
         if wire_type == _VARINT:
             value, position = _varint(message, position)
@@ -40,6 +43,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
             position += length
         else:
             raise ValueError(f"a field of the wire type {wire_type}")
+
         yield number, value
 
 

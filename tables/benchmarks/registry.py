@@ -37,6 +37,9 @@ def register_benchmark(name: str, entry: Entry) -> None:
     Args:
         name: Name that `benchmark` and `--guide benchmark:NAME` then accept.
         entry: Space of the benchmark, and which files are read by which function.
+
+    Raises:
+        ValueError: The name belongs to another benchmark.
     """
     BENCHMARKS.add(name, entry)
 
@@ -102,6 +105,7 @@ def benchmark(name: str, data: str | Path | None = None) -> Benchmark:
         >>> accuracy
         91.0
     """
+    # An unknown name is refused before any folder is searched.
     entry = BENCHMARKS.get(name)
     paths = _search_paths(data)
     readers = _readers(name, paths)
@@ -118,6 +122,7 @@ def benchmark(name: str, data: str | Path | None = None) -> Benchmark:
         latencies = latency_file(path) if path.suffix != ".npz" else None
         files += [latencies] if latencies is not None else []
 
+        # The costs of HW-NAS-Bench join any file of the accuracies.
         hardware = hardware_file(data)
         if hardware is not None:
             from tables.benchmarks.hw_nas_bench import join
@@ -136,10 +141,12 @@ def _readers(name: str, paths: list[Path]) -> dict[Path, Callable[[Path], Record
     entry = BENCHMARKS.get(name)
     compact_files = ((f"{name}.npz", None), (f"benchmarks/{name}.npz", None))
     readers: dict[Path, Callable[[Path], Records]] = {}
+
     for path in paths:
         if path.is_file():
             readers[path] = _reader_of(name, entry, path)
         elif path.is_dir():
+            # Compact files come first: they load in a moment.
             for pattern, target in (*compact_files, *entry.readable):
                 file = path / pattern
                 if file.is_file():

@@ -34,6 +34,7 @@ def read_records(path: Path) -> Iterator[tuple[bytes, int]]:
         InvalidBenchmark: The file ends within a record, or a checksum is wrong; the record is
             named.
     """
+    # Checksums are computed for a whole batch, because one at a time would take hours.
     batch: list[tuple[bytes, int, int]] = []
     number = 0
     with open(path, "rb", buffering=1 << 20) as file:
@@ -46,6 +47,7 @@ def read_records(path: Path) -> Iterator[tuple[bytes, int]]:
                 raise InvalidBenchmark(
                     f"{path}: record {number}: not a TFRecord file, or its length is damaged"
                 )
+
             body = file.read(length + _TAIL.size)
             if len(body) < length + _TAIL.size:
                 raise InvalidBenchmark(f"{path}: record {number}: the file ends within it")
@@ -64,6 +66,7 @@ def _verified(
     """Yield the records of a batch, of which `end` is the number after the last."""
     stored = np.array([checksum for _, checksum, _ in batch], dtype=np.uint32)
     computed = masked_crc32c([content for content, _, _ in batch])
+
     wrong = np.flatnonzero(computed != stored)
     if len(wrong):
         number = end - len(batch) + int(wrong[0])
@@ -85,11 +88,15 @@ def crc32c(contents: Sequence[bytes]) -> NDArray[np.uint32]:
     lengths = np.array([len(contents[index]) for index in order], dtype=np.int64)
     longest = int(lengths[0]) if len(lengths) else 0
     padded = b"".join(contents[index].ljust(longest, b"\0") for index in order)
+
     columns = np.frombuffer(padded, dtype=np.uint8).reshape(len(order), longest).T.copy()
 
     table = _table()
+
     state = np.full(len(order), 0xFFFFFFFF, dtype=np.uint32)
     counts = len(lengths) - np.searchsorted(lengths[::-1], np.arange(longest), side="right")
+
+    # The table-driven algorithm (Sarwate, 1988), a byte of every string at a time.
     for column, count in zip(columns, counts.tolist(), strict=True):
         active = state[:count]
         index = (active ^ column[:count]) & np.uint32(0xFF)

@@ -41,6 +41,7 @@ def energy_model(table: LookupTable, space: SearchSpace, correction: str = "ridg
     samples = [sample for sample in table.networks if sample.energy_mj is not None]
     if not samples:
         raise MissingFigures(table.name, METRIC, "the device reported none while it was measured")
+
     if table.space != space.name or len(samples) < FEWEST_NETWORKS:
         reason = (
             f"it has that of {len(samples)} networks of {table.space}; {FEWEST_NETWORKS} of"
@@ -59,7 +60,9 @@ def energy_model(table: LookupTable, space: SearchSpace, correction: str = "ridg
 
     costs = {key: power * table.blocks[key].latency_ms for key in space.all_blocks}
     plain = block_sums(space, lambda block: costs[block.key])
+
     if correction == "none":
         return CostModel(space, METRIC, plain, None, table.name, block_sum=plain)
+
     corrected, fitted = corrected_energies(space, costs, codes, energies, correction, table.seed)
     return CostModel(space, METRIC, corrected, fitted.sigma, table.name, fitted, plain)

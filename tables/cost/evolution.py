@@ -1,4 +1,14 @@
-"""A seeded evolution that minimises a cost over a space."""
+"""A seeded evolution that minimises a cost over a space.
+
+Example:
+    >>> import numpy as np
+    >>> import spaces
+    >>> from tables.cost.evolution import minimise
+    >>> space = spaces.get("spos-tiny")
+    >>> codes, costs = minimise(space, lambda codes: codes.sum(1), np.random.default_rng(0))
+    >>> print(codes[0], costs[0])
+    [0 0 0 0 0 0] 0
+"""
 
 from __future__ import annotations
 
@@ -53,24 +63,14 @@ def minimise(
     Returns:
         Codes [n, choices] of the last generation and their costs [n], cheapest first. Where
         `target` was reached, its survivors only.
-
-    Example:
-        >>> import numpy as np
-        >>> import spaces
-        >>> space = spaces.get("spos-tiny")
-        >>> codes, costs = minimise(space, lambda codes: codes.sum(1), np.random.default_rng(0))
-        >>> print(codes[0], costs[0])
-        [0 0 0 0 0 0] 0
     """
-    codes = space.sample(rng, initial_size)
-    if start is not None:
-        codes = np.concatenate([start, codes])
-    if unique:
-        codes = distinct(codes)
+    codes = _first_generation(space, rng, start, initial_size)
     if mutation_probability is None:
         mutation_probability = 1.5 / codes.shape[1]
 
     for _ in range(generations):
+        if unique:
+            codes = distinct(codes)
         codes, costs = _sorted(codes, cost(codes), num_parents)
         if target is not None and costs[0] <= target:
             return codes, costs
@@ -79,11 +79,19 @@ def minimise(
         fathers = codes[rng.integers(len(codes), size=num_children)]
         children = space.crossover(mothers, fathers, rng)
         mutants = space.mutate(mothers, rng, mutation_probability)
+        # Parents stay in the population, so that the best cost never rises.
         codes = np.asfortranarray(np.concatenate([codes, children, mutants]))
-        if unique:
-            codes = distinct(codes)
 
+    if unique:
+        codes = distinct(codes)
     return _sorted(codes, cost(codes), len(codes))
+
+
+def _first_generation(
+    space: ChoiceSpace, rng: np.random.Generator, start: Codes | None, count: int
+) -> Codes:
+    sampled = space.sample(rng, count)
+    return sampled if start is None else np.concatenate([start, sampled])
 
 
 def _sorted(codes: Codes, costs: NDArray[Any], count: int) -> tuple[Codes, NDArray[Any]]:

@@ -40,6 +40,8 @@ def extremes(space: SearchSpace, cost: Cost) -> tuple[Extreme, Extreme]:
         return -cost(codes)
 
     lowest = _least(_candidates(space, cost), cost)
+
+    # The greatest cost is the least negated one, so that the same search finds it.
     value, codes = _least(_candidates(space, negated), negated)
     return lowest, (-value, codes)
 
@@ -53,6 +55,8 @@ def _candidates(space: SearchSpace, cost: Cost) -> Iterable[NDArray[Any]]:
     """Return the codes among which the least cost is, in chunks."""
     if enumerable(space):
         return space.enumerate_codes(_CHUNK)
+
+    # A fixed seed: the bounds of a space are the same in every process.
     codes, _ = minimise(space, cost, np.random.default_rng(_SEED))
     return [codes]
 
@@ -61,9 +65,11 @@ def _least(chunks: Iterable[NDArray[Any]], cost: Cost) -> Extreme:
     best: Extreme | None = None
     for codes in chunks:
         costs = cost(codes)
+
         row = int(costs.argmin())
         # Strictly less: of equal costs the first architecture counts, whatever the chunks.
         if best is None or costs[row] < best[0]:
             best = costs[row].item(), codes[row].astype(np.int64)
+
     assert best is not None, "a space has at least one architecture"
     return best

@@ -86,6 +86,8 @@ def drift_corrected_networks(
 def _fit(fitting: _Fitting, kind: str) -> tuple[CostTable, Correction]:
     if kind != "best":
         return fitting.fit(kind)
+
+    # By the same folds for all kinds, and never by the residuals that they were fitted on.
     scores = {candidate: fitting.fold_error(candidate) for candidate in CORRECTIONS}
     corrected, correction = fitting.fit(min(scores, key=lambda candidate: scores[candidate]))
     return corrected, replace(correction, scores=scores)
@@ -178,6 +180,7 @@ class _Fitting:
 
     def _fit_ridge(self) -> tuple[CostTable, Correction]:
         correction = fit_ridge(self.one_hot, self.sums, self.values, self.noise)
+
         if isinstance(self.plain, AdditiveTable):
             # A delta of a candidate adds to its term, so that the corrected costs stay additive.
             deltas = np.split(correction.deltas, np.cumsum(self.space.candidates)[:-1])
@@ -193,7 +196,9 @@ class _Fitting:
 
         intercept, slopes = fit_linear(self.block_costs[self.mask], self.values[self.mask])
         correction = replace(self._describe("linear"), intercept=intercept, deltas=slopes)
+
         if isinstance(self.plain, AdditiveTable):
+            # A slope scales the whole term, so that the corrected costs stay additive.
             terms = [term * slope for term, slope in zip(self.plain.terms, slopes, strict=True)]
             return AdditiveTable(intercept, terms), correction
 
@@ -219,6 +224,7 @@ class _Fitting:
         residuals = self.residuals[mask]
         count = len(residuals)
         noise = None if self.noise is None else self.noise[mask]
+
         return Correction(
             intercept=0.0,
             deltas=np.zeros(0),

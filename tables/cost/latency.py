@@ -39,6 +39,8 @@ def latency_model(table: LookupTable, space: SearchSpace, correction: str = "rid
     check_correction(correction)
     check_blocks(table, space)
     plain = block_sums(space, lambda block: table.blocks[block.key].latency_ms)
+
+    # Networks of another space have other codes, which no feature of this one describes.
     if table.space != space.name or len(table.networks) < FEWEST_NETWORKS or correction == "none":
         return CostModel(space, METRIC, plain, table.sigma_ms, table.name, block_sum=plain)
 

@@ -62,9 +62,11 @@ def memory_model(table: LookupTable, space: SearchSpace) -> CostModel:
 def _check_figures(table: LookupTable, space: SearchSpace) -> None:
     keys = list(space.all_blocks)
     missing = [key for key in keys if table.blocks[key].activation_bytes is None]
+
     if len(missing) == len(keys):
         reason = "it was built without figures of its blocks' activations"
         raise MissingFigures(table.name, METRIC, reason)
+
     if missing:
         others = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         reason = f"it has none for the block '{missing[0]}'{others} of {space.name}"
@@ -86,5 +88,7 @@ def _at_resolutions(tables: list[PeakTable], codes: NDArray[Any]) -> NDArray[np.
     peaks = np.zeros(len(codes), dtype=np.int64)
     for code, table in enumerate(tables):
         rows = np.flatnonzero(codes[:, 0] == code)
+
+        # The tables of the resolutions lack the first choice, which selects among them.
         peaks[rows] = table(codes[rows, 1:])
     return peaks

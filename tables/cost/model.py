@@ -110,6 +110,7 @@ class CostModel:
         # In an irregular space the cheapest candidates of all choices may not go together.
         if not self.space.validates_codes or not self.table.separable:
             return True
+
         codes = np.stack([codes for _, codes in self.table.bounds()]).astype(self.space.dtype)
         canonical = self.space.canonical(codes) == codes
         return bool(self.space.valid(codes).all() and canonical.all())
@@ -125,6 +126,7 @@ class CostModel:
         """
         if self.table.separable and self.space.additive:
             return self.table.expected(probabilities)
+
         cause = ""
         if self.space.additive and self.correction:
             cause = f"with the correction {self.correction.kind!r} "
@@ -161,4 +163,6 @@ def counting_model(space: SearchSpace, metric: str) -> CostModel:
         table = space.additive_table(lambda block: getattr(block, name), np.int64)
     else:
         table = SearchedSums(space, getattr(space, name))
+
+    # Counts are exact, so that no margin is kept below a limit.
     return CostModel(space, name, table, 0.0)

@@ -38,6 +38,7 @@ class PeakTable:
         """Return the least and the greatest peak, each with codes [choices] that have it."""
         least = np.array([int(term.argmin()) for term in self.terms], dtype=np.int64)
         greatest = np.array([int(term.argmax()) for term in self.terms], dtype=np.int64)
+
         low, high = self(np.stack([least, greatest]))
         return (low.item(), least), (high.item(), greatest)
 

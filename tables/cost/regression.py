@@ -39,6 +39,7 @@ def block_costs_of(space: SearchSpace, codes: NDArray[Any], costs: Mapping[str, 
     if space.additive:
         terms = space.additive_table(lambda block: costs[block.key]).terms
         return np.stack([term[codes[:, column]] for column, term in enumerate(terms)], axis=1)
+
     keys, counts = space.block_counts(codes)
     weighted: Array = counts * np.array([costs[key] for key in keys])
     return weighted
@@ -77,14 +78,18 @@ def fit_multi_layer(block_costs: Array, values: Array, seed: int) -> Predict:
     from sklearn.preprocessing import StandardScaler
 
     residuals = values - block_costs.sum(1)
+
+    # Standardised, so that the weight decay alpha means the same on every device.
     centre = float(residuals.mean())
     scale = float(residuals.std()) or 1.0
+
     model = make_pipeline(
         StandardScaler(),
         MLPRegressor(
             hidden_layer_sizes=(64,), solver="lbfgs", alpha=1.0, max_iter=200, random_state=seed
         ),
     )
+
     with warnings.catch_warnings():
         # Early stopping is part of the regularisation here.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -112,10 +117,14 @@ def fold_residuals(
         seed: Seed of the folds and of the perceptron's weights.
     """
     residuals = np.empty(len(values))
+
+    # Folds of equal size to within one network, at random.
     folds = np.random.default_rng(seed).permutation(len(values)) % min(FOLDS, len(values))
+
     for fold in range(folds.max() + 1):
         test = folds == fold
         train = folds != fold
+
         if kind == "ridge":
             ridge = fit_ridge(features[train], block_costs[train].sum(1), values[train])
             sums = block_costs[test].sum(1)
@@ -126,5 +135,6 @@ def fold_residuals(
         else:
             predict = fit_multi_layer(block_costs[train], values[train], seed)
             predicted = predict(block_costs[test])
+
         residuals[test] = values[test] - predicted
     return residuals

@@ -84,6 +84,7 @@ def fit_ridge(
     mask = undisturbed_mask(features, residuals)
     correction = _ridge(features[mask], residuals[mask])
 
+    # A search promises the median of many runs, which the noise of single samples is not in.
     sample_noise = None if noise is None else noise[mask]
     sigma = remove_noise(correction.residual, correction.count, sample_noise)
     return replace(correction, outliers=int((~mask).sum()), sigma=sigma)
@@ -115,8 +116,10 @@ def disturbance_slope(disturbance: Array, values: Array) -> float:
         values: Logarithms [n].
     """
     mask = _within_outlier(values) & _within_outlier(disturbance)
+
     x = disturbance[mask] - disturbance[mask].mean()
     y = values[mask] - values[mask].mean()
+
     spread = float(x @ x)
     if len(x) < 3 or spread <= 0:
         return 0.0
@@ -154,22 +157,29 @@ def _within_outlier(residuals: Array) -> NDArray[np.bool_]:
 def _ridge(features: NDArray[Any], residuals: Array) -> Correction:
     """Fit a ridge with the penalty of the smallest leave-one-out error."""
     count = len(residuals)
+
+    # Centred, so that the intercept is not shrunk.
     mean = residuals.mean()
     centre = features.mean(0)
-    left, scale, right = np.linalg.svd(features - centre, full_matrices=False)
-    projected = left.T @ (residuals - mean)
+    left_vectors, scale, right_vectors = np.linalg.svd(features - centre, full_matrices=False)
+    projected = left_vectors.T @ (residuals - mean)
 
     # shrinkage [penalties, components]: the fraction of each component that the ridge retains.
     shrinkage = scale**2 / (scale**2 + PENALTIES[:, None])
-    fitted = (shrinkage * projected) @ left.T
-    leverage = 1 / count + shrinkage @ (left**2).T
+
+    fitted = (shrinkage * projected) @ left_vectors.T
+    leverage = 1 / count + shrinkage @ (left_vectors**2).T
     # PRESS: a leave-one-out residual is the residual over 1 - leverage, without refitting.
     press = ((residuals - mean - fitted) / np.maximum(1 - leverage, 1e-9)) ** 2
+
     scores = press.mean(1)
     best = int(scores.argmin())
 
-    deltas = right.T @ (scale / (scale**2 + PENALTIES[best]) * projected)
+    deltas = right_vectors.T @ (scale / (scale**2 + PENALTIES[best]) * projected)
+
+    # A leave-one-out residual from the mean is n / (n - 1) times the plain one.
     naive = (residuals - mean) / (1 - 1 / count)
+
     return Correction(
         intercept=float(mean - centre @ deltas),
         deltas=deltas,

@@ -101,6 +101,7 @@ def counted_sums(
 
     def cost(codes: NDArray[Any]) -> Array:
         keys, counts = space.block_counts(codes)
+
         # Not matmul: its order of summing, and so the last digit, depends on the number of rows.
         total = np.full(len(codes), fixed)
         for column, key in enumerate(keys):

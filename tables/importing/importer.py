@@ -63,9 +63,11 @@ def import_table(
     from spaces import __version__
 
     rows = _pool_tables([read_rows(path) for path in files])
+
     blocks = list(space.all_blocks.values())
     source = _notation(blocks, rows)
     keys = {block: WRITERS[source](block) for block in blocks}
+
     missing = [key for key in keys.values() if key not in rows]
     if missing:
         raise MissingRow(", ".join(map(str, files)), space.name, missing)
@@ -84,6 +86,8 @@ def import_table(
         networks=(),
         sigma_ms=sigma_ms,
     )
+
+    # Rows without a block are usual: a table may serve several spaces.
     return Imported(table, source, tuple(sorted(set(rows) - set(keys.values()))))
 
 
@@ -100,6 +104,7 @@ def _notation(blocks: Sequence[Block], rows: Mapping[str, Row]) -> str:
         # A notation without a name for some block cannot be that of the files.
         except UnnamedBlock:
             continue
+
     best = max(matches, key=lambda source: matches[source])
     if not matches[best]:
         first = next(iter(rows))
@@ -115,6 +120,7 @@ def _pool_tables(tables: Sequence[Mapping[str, Row]]) -> dict[str, Row]:
     for rows in tables:
         for key, row in rows.items():
             pooled.setdefault(key, []).append(row)
+
     return {key: rows[0] if len(rows) == 1 else _pool_rows(rows) for key, rows in pooled.items()}
 
 
@@ -122,6 +128,7 @@ def _pool_rows(rows: Sequence[Row]) -> Row:
     # Without all numbers of samples no weights are known, and every file counts once.
     counted = all(row.samples is not None for row in rows)
     weights = [row.samples or 1 for row in rows] if counted else [1] * len(rows)
+
     weighted = sum(weight * row.latency_ms for weight, row in zip(weights, rows, strict=True))
     mean = weighted / sum(weights)
 

@@ -45,6 +45,7 @@ def transferred_model(
         return np.stack([model.estimate(codes) for model in sources], axis=1)
 
     sampled = space.sample(np.random.default_rng(seed), networks)
+
     prior = Prior(source_costs(sampled), seed)
     posterior = prior.fit(source_costs(space.check(codes)), latency_ms)
 

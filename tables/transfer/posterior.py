@@ -17,7 +17,7 @@ class Posterior:
     """The posterior mean of the costs of a new device.
 
     Args:
-        prior: What the other devices' costs say of networks.
+        prior: Prior by the other devices' costs.
         features: Features [n, k] of the measured networks.
         log_latencies: Natural logarithms [n] of their latencies in milliseconds.
     """

@@ -34,7 +34,7 @@ DESIGN_SIZE = 10
 NOISES = (0.02, 0.05, 0.1, 0.2)
 COMPONENT_WEIGHTS = (0.3, 1.0, 3.0)
 
-# Networks that a design is chosen from, and that a choice of parameters is judged on.
+# Networks that a design is chosen from, and that parameters are validated on.
 _CANDIDATES = 1500
 
 
@@ -83,8 +83,11 @@ class Prior:
     def features(self, costs: Array) -> Array:
         """Return features [n, k] of networks by their costs [n, devices] on the other devices."""
         scores = self._scores(costs)
+
         mean = (scores.mean(1, keepdims=True) - self._centre.mean()) / self._mean_scale
         components = (scores - self._centre) @ self._loadings
+
+        # A feature times sqrt(w) is a prior of the variance w on its weight.
         return np.concatenate([mean, np.sqrt(self.parameters.components) * components], axis=1)
 
     def design(self, count: int = DESIGN_SIZE) -> NDArray[np.int64]:
@@ -102,10 +105,13 @@ class Prior:
         rows = self._candidates
         features = self.features(self.costs[rows])
         covariance = features @ features.T
+
         selected: list[int] = []
         for _ in range(count):
             # Measuring network i reduces the variance of j by cov(i, j)^2 / (var(i) + noise).
             gain = (covariance**2).sum(0) / (covariance.diagonal() + self.parameters.noise)
+
+            # No network is measured twice.
             gain[selected] = -1.0
             best = int(gain.argmax())
             selected.append(best)
@@ -138,6 +144,7 @@ class Prior:
             raise InvalidTransfer(
                 "latency_ms: every latency of the new device must be above 0 and finite"
             )
+
         features = self.features(np.asarray(costs, dtype=float))
         return Posterior(self, features, np.log(latencies))
 
@@ -193,16 +200,22 @@ class Prior:
             return Parameters(0.05, 1.0)
 
         grid = [Parameters(*values) for values in itertools.product(NOISES, COMPONENT_WEIGHTS)]
-        # Another seed than the design's, so that the judged networks are not the candidates.
+        # Another seed than the design's: the networks of the validation are not its candidates.
         rng = np.random.default_rng(self.seed + 1)
-        judged = rng.permutation(len(self.costs))[:_CANDIDATES]
+        validation_rows = rng.permutation(len(self.costs))[:_CANDIDATES]
+
         scores = np.zeros(len(grid))
         for device in range(num_devices):
+            # Each device in turn is the new one, of which only the design is measured.
             others = np.delete(self.costs, device, axis=1)
+
             for index, parameters in enumerate(grid):
                 prior = Prior(others, self.seed, parameters)
                 design = prior.design()
                 posterior = prior.fit(others[design], self.costs[design, device])
-                predicted = posterior.predict(others[judged])
-                scores[index] += spearman(predicted, self.costs[judged, device], constant=0.0)
+
+                predicted = posterior.predict(others[validation_rows])
+                scores[index] += spearman(
+                    predicted, self.costs[validation_rows, device], constant=0.0
+                )
         return grid[int(scores.argmax())]
