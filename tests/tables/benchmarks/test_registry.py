@@ -1,5 +1,6 @@
 """Where benchmarks are looked for, and what is said where none is."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,9 +11,16 @@ import tables
 from spaces.errors import UnknownName
 from spaces.files import write_text
 from tables.benchmarks import available
+from tables.benchmarks.entries import NASBENCH_MACRO
 from tables.benchmarks.errors import InvalidBenchmark, MissingBenchmark
 from tables.benchmarks.importing import import_benchmark
-from tables.benchmarks.registry import DEFAULT_FOLDER, find, folders
+from tables.benchmarks.registry import (
+    BENCHMARKS,
+    DEFAULT_FOLDER,
+    find,
+    folders,
+    register_benchmark,
+)
 
 MACRO = "nas-bench-macro_cifar10.json"
 
@@ -97,6 +105,18 @@ def test_a_missing_file_is_named_with_its_source_and_the_command(
     assert str(alone / "reference") in said
     with pytest.raises(MissingBenchmark, match=f"was found in {alone}"):
         tables.benchmark(name, alone)
+
+
+def test_a_registered_benchmark_is_found_by_name(
+    alone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BENCHMARKS, "_objects", dict(BENCHMARKS._objects))
+    entry = dataclasses.replace(NASBENCH_MACRO, readable=(("mine.json", NASBENCH_MACRO.importer),))
+    register_benchmark("mine", entry)
+    (alone / "mine.json").write_text(macro(61.0))
+
+    assert "mine" in available()
+    assert tables.benchmark("mine", alone).best()[1] == pytest.approx(61.0)
 
 
 def test_wrong_names_and_files_are_told(alone: Path) -> None:
