@@ -114,6 +114,20 @@ class SearchSpace(ChoiceSpace, ABC):
         """
         return self.input_shape
 
+    def random_input(
+        self, architecture: Architecture, batch: int, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Return random inputs of a network, [batch, ...]; images are normally distributed.
+
+        Args:
+            architecture: Architecture of the network.
+            batch: Batch size.
+            generator: Random generator.
+        """
+        import torch
+
+        return torch.randn(batch, *self.input_shape_of(architecture), generator=generator)
+
     @abstractmethod
     def blocks(self, architecture: Architecture) -> list[Block]:
         """Return the blocks that `network(architecture)` executes, in order."""

@@ -71,8 +71,9 @@ class OnnxRuntime:
         blocks = chain_blocks(space, architecture)
         if blocks is not None:
             return self.runner(blocks)
-        shape = space.input_shape_of(architecture)
-        return self._session(self._exported(space, architecture, shape), shape)
+        generator = torch.Generator().manual_seed(self.conditions.seed)
+        image = space.random_input(architecture, self.conditions.batch, generator)
+        return self._session(self._exported(space, architecture, image), image.numpy())
 
     def runner(self, blocks: Sequence[Block]) -> Runner:
         """Return a runner of a network of these blocks."""
@@ -83,7 +84,7 @@ class OnnxRuntime:
             for position, block in enumerate(blocks)
         ]
         proto = model(fragments, self.conditions.batch, shape, classes)
-        return self._session(proto.SerializeToString(), shape)
+        return self._session(proto.SerializeToString(), self._input(shape))
 
     def executed(self) -> Mapping[str, Any]:
         """Return the number of threads that onnxruntime's last session has."""
@@ -112,14 +113,13 @@ class OnnxRuntime:
         return self._fragments[key]
 
     def _exported(
-        self, space: SearchSpace, architecture: Architecture, shape: tuple[int, int, int]
+        self, space: SearchSpace, architecture: Architecture, image: torch.Tensor
     ) -> bytes:
         import onnx
 
         network = space.network(architecture).eval()
         with torch.no_grad():
             unit_variance(network, torch.Generator().manual_seed(self.conditions.seed))
-        image = torch.zeros(self.conditions.batch, *shape)
         with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "network.onnx"
             warnings.simplefilter("ignore")
@@ -137,13 +137,12 @@ class OnnxRuntime:
             proto = onnx.load(file)
         # A cell without a path to its output does not use the image, and tracing drops the input.
         if not proto.graph.input:
-            kind = onnx.TensorProto.FLOAT
+            kind = onnx.helper.np_dtype_to_tensor_dtype(image.numpy().dtype)
             entry = onnx.helper.make_tensor_value_info("image", kind, list(image.shape))
             proto.graph.input.append(entry)
         return bytes(proto.SerializeToString())
 
-    def _session(self, proto: bytes, shape: tuple[int, ...]) -> SessionRunner:
-        image = self._input(shape)
+    def _session(self, proto: bytes, image: NDArray[Any]) -> SessionRunner:
         if self.conditions.precision == "int8":
             proto = quantised(proto, image)
         runner = SessionRunner(proto, image, self.conditions.threads, self.provider)
@@ -169,7 +168,7 @@ class SessionRunner(TimedSession):
         provider: Onnxruntime's name of the device.
     """
 
-    def __init__(self, proto: bytes, image: NDArray[np.float32], threads: int, provider: str):
+    def __init__(self, proto: bytes, image: NDArray[Any], threads: int, provider: str):
         import onnxruntime
 
         session = onnxruntime.InferenceSession(
@@ -179,7 +178,7 @@ class SessionRunner(TimedSession):
         super().__init__(session, {"image": image})
 
 
-def quantised(proto: bytes, image: NDArray[np.float32]) -> bytes:
+def quantised(proto: bytes, image: NDArray[Any]) -> bytes:
     """Quantise a model to int8 by onnxruntime's static quantisation.
 
     It is signed, with quantise and dequantise nodes and a scale for every output channel.

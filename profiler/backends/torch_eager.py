@@ -66,7 +66,7 @@ class TorchEager:
         self.name = "torch-channels-last" if channels_last else "torch"
         self.memory = "cuda peak allocated" if self.device.type == "cuda" else "live tensors"
         self._modules: dict[tuple[int, str], nn.Module] = {}
-        self._inputs: dict[tuple[int, ...], Tensor] = {}
+        self._inputs: dict[tuple[str | int, ...], Tensor] = {}
 
     @classmethod
     def from_conditions(cls, conditions: Conditions) -> Self:
@@ -93,7 +93,7 @@ class TorchEager:
             unit_variance(network, torch.Generator().manual_seed(self.seed))
         try:
             network = self._placed(network)
-            image = self._input(space.input_shape_of(architecture))
+            image = self._network_input(space, architecture)
         except torch.cuda.OutOfMemoryError as error:
             raise _out_of_memory(self.device, self.batch) from error
         kind = HookedCudaRunner if self.device.type == "cuda" else HookedRunner
@@ -161,12 +161,25 @@ class TorchEager:
     def _input(self, shape: tuple[int, ...]) -> Tensor:
         if shape not in self._inputs:
             generator = torch.Generator().manual_seed(self.seed)
-            image = torch.randn(self.batch, *shape, generator=generator)
-            image = image.to(self.device, self.dtype)
-            self._inputs[shape] = (
-                image.contiguous(memory_format=self.layout) if image.dim() == 4 else image
+            self._inputs[shape] = self._placed_input(
+                torch.randn(self.batch, *shape, generator=generator)
             )
         return self._inputs[shape]
+
+    def _network_input(self, space: SearchSpace, architecture: Architecture) -> Tensor:
+        """Return the input of a network, which need not be an image, such as one of tokens."""
+        key = (space.name, *space.input_shape_of(architecture))
+        if key not in self._inputs:
+            generator = torch.Generator().manual_seed(self.seed)
+            self._inputs[key] = self._placed_input(
+                space.random_input(architecture, self.batch, generator)
+            )
+        return self._inputs[key]
+
+    def _placed_input(self, image: Tensor) -> Tensor:
+        # Integers, such as the tokens of a text, have no precision.
+        image = image.to(self.device, self.dtype if image.is_floating_point() else image.dtype)
+        return image.contiguous(memory_format=self.layout) if image.dim() == 4 else image
 
 
 def channels_last(conditions: Conditions) -> TorchEager:

@@ -120,6 +120,26 @@ class ModelSpace(SearchSpace):
             )
         return super().__reduce__()
 
+    def random_input(
+        self, architecture: Architecture, batch: int, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Return random inputs of a network, [batch, ...], of the example's type.
+
+        Args:
+            architecture: Architecture of the network.
+            batch: Batch size.
+            generator: Random generator.
+        """
+        import torch
+
+        example = self._runs.tracer.example
+        if example.is_floating_point():
+            return super().random_input(architecture, batch, generator)
+        # Drawn from the example's values: any other integer may be no index of an embedding.
+        values = example.flatten()
+        shape = (batch, *example.shape[1:])
+        return values[torch.randint(len(values), shape, generator=generator)]
+
     @cached_property
     def _digest(self) -> str:
         from spaces.user_model.digest import configuration, digest

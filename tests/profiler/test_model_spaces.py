@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 import spaces
+from profiler import Conditions, make_backend
 from profiler.backends.hooked import HookedRunner
 from profiler.backends.torch_eager import TorchEager
 from profiler.building.builder import Settings, build
+from spaces import LayerChoice
 from spaces.space import SearchSpace
 from tables.lookup_table import LookupTable
 
@@ -111,3 +113,44 @@ def test_a_table_of_a_model_predicts_its_networks_after_a_round_trip(
     )
     assert estimate[large].min() > estimate[none].max()
     assert all(cost.activation_bytes is None for cost in read.blocks.values())
+
+
+class Tokens(nn.Module):
+    """A model of a text: integers are its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(100, 16)
+        self.mix = LayerChoice(
+            {
+                "linear": nn.Linear(16, 16),
+                "two": nn.Sequential(nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 16)),
+            }
+        )
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        result: Tensor = self.head(self.mix(self.embedding(tokens)).mean(1))
+        return result
+
+
+@pytest.mark.parametrize(
+    ("backend_name", "batch", "precision"),
+    [("torch", 1, "fp32"), ("torch", 4, "bf16"), ("onnxruntime", 2, "fp32")],
+)
+def test_models_of_tokens_are_measured(backend_name: str, batch: int, precision: str) -> None:
+    space = spaces.from_model(Tokens(), torch.randint(100, (1, 12)), name="tokens")
+    backend = make_backend(backend_name, Conditions("cpu", batch, precision))
+    for architecture in space.enumerate():
+        runner = backend.network_runner(space, architecture)
+        assert runner.whole() > 0
+        if backend.times_blocks:
+            assert len(runner.blocks()) == len(space.blocks(architecture))
+
+
+def test_random_tokens_are_tokens_of_the_example() -> None:
+    space = spaces.from_model(Tokens(), torch.tensor([[7, 42, 99]]), name="tokens")
+    architecture = space.architecture([0])
+    tokens = space.random_input(architecture, 64, torch.Generator().manual_seed(0))
+    assert (tokens.dtype, tokens.shape) == (torch.int64, (64, 3))
+    assert set(tokens.unique().tolist()) == {7, 42, 99}
