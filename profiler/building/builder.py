@@ -39,6 +39,8 @@ def build(
 ) -> LookupTable:
     """Measure the blocks of a space on a backend.
 
+    Ctrl-C ends the rounds: the table then has what they have measured.
+
     Args:
         space: Space whose blocks and networks are measured.
         backend: Backend that runs them.
@@ -51,7 +53,8 @@ def build(
         instruments: Energy counter and device state. None reads neither.
 
     Raises:
-        IncompleteMeasurement: No sampled network has some block.
+        IncompleteMeasurement: No sampled network has some block, or the build was interrupted
+            before every block was measured.
 
     Example:
         >>> import profiler, spaces
@@ -75,17 +78,11 @@ def build(
     begin = time.monotonic()
     with quiet(settings.threads):
         session.prepare()
-        enough = False
-        while not enough:
-            session.round(latin_networks(space, session.rng))
-            error = session.standard_error()
-            seconds = time.monotonic() - begin
-            enough = session.enough(seconds, error)
-            progress(
-                seconds / settings.budget_s,
-                f"round {session.rounds}, standard error {error:.1%}",
-            )
-        session.cover()
+        try:
+            error = _measure_rounds(session, begin, progress)
+            session.cover()
+        except KeyboardInterrupt:
+            error = session.interrupt()
         seconds = time.monotonic() - begin
         memory = session.memory()
         executed = executed_conditions(backend, settings.threads)
@@ -104,3 +101,23 @@ def build(
         blocks=session.block_costs(memory),
         networks=session.network_samples(),
     )
+
+
+def _measure_rounds(session: Session, begin: float, progress: Progress) -> float:
+    """Measure rounds until they suffice and return the standard error.
+
+    Args:
+        session: Build in progress.
+        begin: Time of its begin, by the monotonic clock.
+        progress: Called after every round.
+    """
+    while True:
+        session.round(latin_networks(session.space, session.rng))
+        error = session.standard_error()
+        seconds = time.monotonic() - begin
+        progress(
+            seconds / session.settings.budget_s,
+            f"round {session.rounds}, standard error {error:.1%}",
+        )
+        if session.enough(seconds, error):
+            return error

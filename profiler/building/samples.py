@@ -54,6 +54,20 @@ class Samples:
     networks: list[WholeSample] = field(default_factory=list)
     states: list[tuple[float, float]] = field(default_factory=list)
 
+    def discard_unfinished_round(self) -> None:
+        """Remove the samples of a round that did not end.
+
+        The last network may lack its blocks, and no reference run follows the last sample.
+        """
+        finished = [sample for sample in self.networks if sample.round < self.rounds]
+        # The first interval after the finished samples; reference runs themselves are kept.
+        begin = 1 + max((max(sample.intervals) for sample in finished), default=-1)
+        self.networks = finished
+        for key, pairs in list(self.blocks.items()):
+            self.blocks[key] = [pair for pair in pairs if pair[0] < begin]
+            if not self.blocks[key]:
+                del self.blocks[key]
+
     def drift_corrected(self) -> dict[str, NDArray[np.float64]]:
         """Return the blocks' latencies in units of the references' latency around them.
 

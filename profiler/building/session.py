@@ -86,6 +86,7 @@ class Session:
     samples: Samples = field(init=False)
     runs: int = 0
     solution: Solution | None = None
+    interrupted: bool = False
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.settings.seed)
@@ -192,7 +193,7 @@ class Session:
         """Return the largest relative standard error of a block's cost, or of the solved costs."""
         if self.backend.times_blocks:
             return self.samples.standard_error()
-        if len(self.samples.networks) < 3:
+        if len(self.samples.networks) < _FEWEST_SAMPLES:
             return 1.0
         self.solution = solve(self.space, *self.samples.whole_networks())
         return self.solution.standard_error
@@ -243,6 +244,23 @@ class Session:
                 f"no sampled network of {self.space.name} has the block '{missing[0]}'"
             )
 
+    def interrupt(self) -> float:
+        """End the build with the rounds so far and return their standard error.
+
+        Raises:
+            IncompleteMeasurement: They have not measured every block often enough.
+        """
+        self.interrupted = True
+        self.samples.discard_unfinished_round()
+        missing = self.uncovered()
+        if missing:
+            raise IncompleteMeasurement(
+                f"interrupted after {self.rounds} rounds, which is too early for a table:"
+                f" {len(missing)} of {len(self.space.all_blocks)} blocks have fewer than"
+                f" {_FEWEST_SAMPLES} samples, such as '{missing[0]}'"
+            )
+        return self.standard_error()
+
     def memory(self) -> dict[str, int]:
         """Return the peak bytes of activations by block key, where the backend measures them."""
         if not isinstance(self.backend, MeasuresMemory):
@@ -258,11 +276,12 @@ class Session:
         """Return the circumstances that the table records."""
         states = self.samples.states
         counter = self.instruments.energy
+        stopped_by = "precision" if error <= self.settings.precision_target else "budget"
         return Measurement(
             rounds=self.rounds,
             seconds=round(seconds, 2),
             budget_s=self.settings.budget_s,
-            stopped_by="precision" if error <= self.settings.precision_target else "budget",
+            stopped_by="interrupt" if self.interrupted else stopped_by,
             standard_error=round(error, 5),
             reference_codes=tuple(tuple(map(int, row)) for row in self.reference_codes),
             reference_ms=_round_ms(self.reference_ms),

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from profiler.commands.parameters import PRECISIONS, SEED, ListOf, default_name, seconds
+from profiler.commands.parameters import (
+    PRECISIONS,
+    SEED,
+    ListOf,
+    default_name,
+    seconds,
+    warn_of_threads,
+)
 from profiler.instruments.allocator import condition
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
@@ -81,7 +88,7 @@ _NOISY = 0.06
     "--budget",
     default="60s",
     show_default=True,
-    help="Time for each table, such as 60s or 2m.",
+    help="Time for each table, such as 60s or 2m; at least 8 rounds are measured.",
 )
 @click.option(
     "--seed", type=SEED, default=0, show_default=True, help="Seed of the sampled networks."
@@ -107,8 +114,8 @@ def build(
     """Measure a space's blocks within whole networks and write a lookup table.
 
     Batch, precision and resolution may be lists: one table is written for each combination, and the
-    conditions that differ are added to the file's name. The environment variable PATHFIT_TOKEN has
-    the bearer token of a service.
+    conditions that differ are added to the file's name. Ctrl-C writes the table of the rounds so
+    far. The environment variable PATHFIT_TOKEN has the bearer token of a service.
     """
     budget_s = seconds(budget)
     if cores is not None:
@@ -119,6 +126,7 @@ def build(
 
     device = find(device_name)
     threads = threads or device.threads
+    warn_of_threads(threads, device)
     sizes: tuple[int | None, ...] = resolutions or (None,)
     spaces = [get(space_name) if size is None else sized(space_name, size) for size in sizes]
     plans: list[_Plan] = []
@@ -141,11 +149,14 @@ def build(
         table_name = f"{name}{plan.suffix}" if name else path.stem
         table = plan.measure(runtime, budget_s, seed, table_name)
         table.save(path)
-        _summarise(table, path)
+        _summarise(table, path, threads)
         if url is not None:
             from profiler.upload import upload
 
             click.echo(f"uploaded to {upload(table, url)}")
+        if table.measured.stopped_by == "interrupt":
+            # 128 + SIGINT, as shells report it; the tables that would follow are not built.
+            raise SystemExit(130)
 
 
 @dataclass(frozen=True)
@@ -268,9 +279,10 @@ def pin(cores: tuple[int, ...]) -> None:
     os.sched_setaffinity(0, cores)
 
 
-def _summarise(table: LookupTable, path: Path) -> None:
+def _summarise(table: LookupTable, path: Path, threads: int) -> None:
     from rich.console import Console
 
+    from profiler.building.session import FEWEST_ROUNDS
     from spaces.registry import get
 
     measured = table.measured
@@ -282,6 +294,16 @@ def _summarise(table: LookupTable, path: Path) -> None:
         f" rounds, {measured.seconds:.0f} s; stopped by {measured.stopped_by}, largest standard"
         f" error {measured.standard_error:.1%}"
     )
+    if measured.rounds == FEWEST_ROUNDS and measured.seconds > measured.budget_s:
+        console.print(
+            f"the budget of {measured.budget_s:g} s is exceeded: a table needs at least"
+            f" {FEWEST_ROUNDS} rounds"
+        )
+    if table.conditions["threads"] != threads:
+        console.print(
+            f"[yellow]the runtime ran with {table.conditions['threads']} threads, not {threads},"
+            " and the table records that[/yellow]"
+        )
     spread = f", sigma {model.sigma:.3g} ms" if model.sigma is not None else ""
     console.print(
         f"networks of {table.space} take {least.value:.4g} to {greatest.value:.4g} ms{spread}"

@@ -1,6 +1,7 @@
 """Building tables: every candidate is measured, drift and disturbances are taken out."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from profiler import Settings, build
 from profiler.building.builder import FEWEST_ROUNDS
 from profiler.building.networks import latin_networks
 from profiler.building.session import REFERENCES
+from profiler.errors import IncompleteMeasurement
 from spaces import ChainSpace
 from tables import LookupTable
 from tables.schema import check, table_schema
@@ -98,6 +100,64 @@ def test_few_networks_are_measured_in_8_rounds_at_least(fake: Any, tiny: ChainSp
     assert [sample.round for sample in table.networks] == [
         number for number in range(8) for _ in range(4)
     ]
+
+
+@dataclass
+class Interrupted:
+    """A backend that a user's Ctrl-C interrupts while it makes a runner."""
+
+    backend: Any
+    at_runner: int
+    name: str = "fake"
+    times_blocks: bool = True
+
+    def network_runner(self, space: Any, architecture: Any) -> Any:
+        if self.backend.runners == self.at_runner:
+            self.backend.runners += 1
+            raise KeyboardInterrupt
+        return self.backend.network_runner(space, architecture)
+
+    def versions(self) -> dict[str, str]:
+        return {}
+
+
+def test_interrupted_builds_keep_the_rounds_that_ended(fake: Any, tiny: ChainSpace) -> None:
+    # 3 references and rounds of 4 networks, with 3 more references before the fifth: the third
+    # network of round 6.
+    backend = Interrupted(fake(4), at_runner=3 + 5 * 4 + 3 + 2)
+    table = build(tiny, backend, Settings(budget_s=30), **NAMES)
+    check_table(table, tiny)
+    assert table.measured.stopped_by == "interrupt"
+    assert table.measured.rounds == 5
+    assert [sample.round for sample in table.networks] == [
+        number for number in range(5) for _ in range(4)
+    ]
+    # The same rounds as of a build that nobody interrupts.
+    complete = build(tiny, fake(4), Settings(budget_s=30, fewest_networks=1), **NAMES)
+    assert table.networks == complete.networks[:20]
+
+
+def test_builds_interrupted_too_early_are_refused(fake: Any, tiny: ChainSpace) -> None:
+    backend = Interrupted(fake(4), at_runner=5)
+    with pytest.raises(IncompleteMeasurement, match=r"interrupted after 0 rounds.*27 of 27 blocks"):
+        build(tiny, backend, Settings(budget_s=30), **NAMES)
+
+
+@dataclass
+class Reporting(Interrupted):
+    """A backend whose runtime has another number of threads than was requested."""
+
+    at_runner: int = -1
+
+    def executed(self) -> dict[str, int]:
+        return {"threads": 3}
+
+
+def test_tables_record_the_conditions_that_the_runtime_reports(fake: Any, tiny: ChainSpace) -> None:
+    names = {**NAMES, "conditions": {"backend": "fake", "threads": 8}}
+    settings = Settings(budget_s=30, fewest_networks=1)
+    table = build(tiny, Reporting(fake(4)), settings, **names)
+    assert table.conditions == {"backend": "fake", "threads": 3}
 
 
 def test_the_budget_ends_what_cannot_be_precise(fake: Any, tiny: ChainSpace) -> None:

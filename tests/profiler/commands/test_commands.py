@@ -443,6 +443,17 @@ def test_cores_are_fixed_and_recorded(run_profiler: RunProfiler, tmp_path: Path)
     assert found.conditions["threads"] == found.device["cores"] == 1
 
 
+def test_short_budgets_and_many_threads_are_pointed_out(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    threads = len(os.sched_getaffinity(0)) + 1
+    arguments = ("--budget", "0.001s", "--threads", str(threads), "-o", str(path))
+    done = run("build", "--space", TINIEST, *arguments)
+    assert done.exit_code == 0, done.stderr
+    assert f"Warning: {threads} threads share {threads - 1} core" in done.stderr
+    assert "a table needs at least 8 rounds" in done.stdout
+    assert LookupTable.read(path).measured.rounds == 8
+
+
 def test_a_table_is_handed_to_a_service_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     arguments = (
