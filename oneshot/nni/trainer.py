@@ -348,6 +348,10 @@ class _LoaderSource:
         self.first = 0
 
         # A loader cannot seek, so the batches of earlier steps are read and skipped.
-        for index, batch in enumerate(self.loader):
+        batches = iter(self.loader)
+        for index, batch in enumerate(batches):
+            # Iterators such as DALI's begin again only once they were read beyond their end.
+            if index + 1 == self.num_batches:
+                next(batches, None)
             if index >= first:
                 yield batch
