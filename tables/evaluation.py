@@ -196,6 +196,7 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
         self._lines = JsonLines(path)
+        # A line that an interruption tore would make the next one unreadable.
         self._lines.repair()
 
         self.done = _parse(self.path, self._lines.lines(), space)

@@ -210,6 +210,7 @@ class LookupTable:
         measurement = None
         if value["measurement"] is not None:
             measurement = Measurement.from_dict(value["measurement"])
+        # JSON has lists; the records are hashable and compare equal with tuples.
         samples = tuple(map(_network_sample, value["networks"]))
 
         _check_codes(measurement, samples)

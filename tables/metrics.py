@@ -114,6 +114,7 @@ def metric_of(name: str) -> Metric | None:
         True
     """
     quantity, separator, device = name.partition("@")
+    # Of a name with a separator the device must not be empty: `latency_ms@` is no metric.
     if quantity in _BENCHMARK_METRICS and bool(separator) == bool(device):
         return _BENCHMARK_METRICS[quantity]
 

@@ -37,6 +37,7 @@ def spearman(first: NDArray[Any], second: NDArray[Any], constant: float = math.n
 
 def kendall(first: NDArray[Any], second: NDArray[Any]) -> float:
     """Return Kendall's tau-b of two arrays [n], NaN where one of them is constant."""
+    # Imported on demand: scipy takes a second to load, and a measured device may lack it.
     from scipy.stats import kendalltau
 
     return float(kendalltau(first, second).statistic)

@@ -64,6 +64,7 @@ def load(name: str | Path, extra: tuple[Path, ...] = ()) -> LookupTable:
         'spos'
     """
     text = str(name)
+    # A path is read as it is, also where a folder has a table of this name.
     if text_suffix(text) == ".json" or os.sep in text:
         if not Path(text).is_file():
             raise InvalidTable(f"there is no table at {text}")

@@ -104,6 +104,7 @@ def _records(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Records
 
     columns: list[Column] = [(column["metric"], column["epochs"]) for column in header["columns"]]
     values = arrays["values"]
+    # A header of other columns would give values to the wrong metrics without an error.
     if values.shape != (len(columns), len(codes)) or values.dtype != np.float64:
         raise ValueError(
             f"{len(columns)} columns of {len(codes)} rows, but values of the shape"

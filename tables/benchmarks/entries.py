@@ -26,6 +26,7 @@ class Entry:
 
 
 def _csv(folder: str, file: str, reader: str) -> tuple[tuple[str, str], ...]:
+    # In a folder per benchmark or alone, compressed or not.
     return tuple(
         (name, reader) for name in (f"{folder}/{file}.gz", f"{folder}/{file}", f"{file}.gz", file)
     )

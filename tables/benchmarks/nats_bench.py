@@ -51,6 +51,7 @@ def read_cells(path: Path) -> Iterator[tuple[int, int, Path, Any]]:
     """
     if path.is_dir():
         files = sorted(file for file in path.glob(f"*{SUFFIX}") if file.name != _META)
+        # The names of the cells are in their own files too, so that the other file is not needed.
         if not files:
             raise InvalidBenchmark(f"{path}: no file of a cell, such as 000000{SUFFIX}")
         for position, file in enumerate(files):
@@ -61,7 +62,11 @@ def read_cells(path: Path) -> Iterator[tuple[int, int, Path, Any]]:
     infos = release.get("arch2infos") if isinstance(release, Mapping) else None
     if not isinstance(infos, Mapping) or not infos:
         raise InvalidBenchmark(f"{path}: not NATS-Bench: it needs 'arch2infos'")
-    for position, index in enumerate(sorted(infos, key=str)):
+    try:
+        indices = sorted(infos)
+    except TypeError as error:
+        raise InvalidBenchmark(f"{path}: the cells of 'arch2infos' need numbers") from error
+    for position, index in enumerate(indices):
         yield position, len(infos), path, _trainings(infos[index], path)
 
 

@@ -263,6 +263,7 @@ class Benchmark:
     @cached_property
     def classes(self) -> NDArray[np.int64]:
         """Numbers [n] of the isomorphism classes; see `tables.benchmarks.classes`."""
+        # Equal hashes are equal cells: no isomorphism has to be computed.
         if self._records.hashes is not None:
             _, index = np.unique(self._records.hashes, return_inverse=True)
             return index.reshape(-1).astype(np.int64)

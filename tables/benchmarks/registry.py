@@ -68,6 +68,7 @@ def folders() -> list[Path]:
     paths = os.environ.get("PATHFIT_DATA", "").split(os.pathsep)
     named = [Path(path) for path in paths if path]
     reference = os.environ.get("PATHFIT_REFERENCE_DATA")
+    # The first file found counts: what the user names precedes what was imported.
     return [*named, DEFAULT_FOLDER, *([Path(reference)] if reference else [])]
 
 
@@ -115,6 +116,7 @@ def benchmark(name: str, data: str | Path | None = None) -> Benchmark:
     path, reader = next(iter(readers.items()))
     records = reader(path)
     files = [path]
+    # The only benchmark whose costs were published apart from its accuracies.
     if name == "nasbench201":
         from tables.benchmarks.nasbench201 import latency_file
 

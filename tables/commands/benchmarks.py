@@ -90,6 +90,7 @@ def _list(data: Path | None) -> None:
 
     table = Table("benchmark", "space", Column("file", overflow="fold"))
     for name in available():
+        # A file of another kind is reported in its row, and hides no other benchmark.
         try:
             path = find(name, data)
             file = str(path) if path is not None else f"none; from {importable()[name].official}"

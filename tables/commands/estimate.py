@@ -35,6 +35,7 @@ def estimate(file: str, name: str, index: int) -> None:
     architecture = formats.read_architecture(file, index=index)
     space, table = get(architecture.space), load(name)
     models = measured_models(table, space)
+    # Every table has latencies, while memory and energy depend on the device.
     latency = models["latency_ms"]
     report = {
         "table": table.name,

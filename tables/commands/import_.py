@@ -136,6 +136,7 @@ def _lookup_table(
     from tables.importing.importer import import_table
     from tables.store import DEFAULT_FOLDER
 
+    # The argument admits folders, because some benchmarks are folders.
     folders = [path for path in files if path.is_dir()]
     if folders:
         raise click.UsageError(f"{folders[0]} is a folder; a lookup table is imported from files")

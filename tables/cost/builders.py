@@ -51,6 +51,7 @@ def measured_models(table: LookupTable, space: SearchSpace) -> dict[str, CostMod
     for metric in MEASURED:
         try:
             models[metric] = build_model(table, space, metric)
+        # A table without a counter or an allocator still has its other costs.
         except MissingFigures:
             continue
     return models

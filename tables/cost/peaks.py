@@ -66,6 +66,7 @@ class PeakTable:
         import torch
 
         terms = [np.maximum(term, self.fixed) for term in self.terms]
+        # The peak can only have the values of candidates, or that of the fixed blocks.
         values = np.unique(np.concatenate([[self.fixed], *terms]))
         # Below the greatest of the least needs no architecture exists, and the products are 0.
         lowest_peak = max([self.fixed, *(int(term.min()) for term in terms)])

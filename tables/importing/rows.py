@@ -46,6 +46,7 @@ def read_rows(path: str | Path) -> dict[str, Row]:
         raise InvalidTable(str(error)) from error
 
     rows: dict[str, Row] = {}
+    # Two rows of one key are a mistake within a file; only different files are pooled.
     for line, row in _READERS[suffix](text, path):
         if row.key in rows:
             raise InvalidTable(f"{path}, line {line}: {row.key!r} occurs a second time")

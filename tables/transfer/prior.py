@@ -77,6 +77,7 @@ class Prior:
 
         self.costs = costs
         self.seed = seed
+        # Sorted once: every score is a rank among these costs.
         self._sorted = np.sort(costs, axis=0)
         self.parameters = parameters if parameters is not None else self._select_parameters()
 
