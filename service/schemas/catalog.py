@@ -26,10 +26,6 @@ class CatalogList(BaseModel):
     items: list[CatalogEntry]
 
 
-class NoQuery(Query):
-    """A query without parameters."""
-
-
 class SpaceQuery(Query):
     """A space."""
 

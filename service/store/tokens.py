@@ -131,15 +131,6 @@ class Tokens:
         with self._database.reading() as session:
             return [token_from_row(row) for row in session.scalars(query)]
 
-    def exist(self) -> bool:
-        """Return whether any token is accepted at present."""
-        with self._database.reading() as session:
-            is_current = or_(
-                TokenRow.expires.is_(None), TokenRow.expires > self._database.now(session)
-            )
-            query = select(TokenRow.id).where(TokenRow.revoked.is_(None), is_current)
-            return session.scalar(query.limit(1)) is not None
-
     def revoke(self, name: str) -> Token:
         """Revoke a token, and end its browser sessions.
 

@@ -1,6 +1,4 @@
-"""The benchmarks of algorithms and of the search by gradients tell what they say, and go on where
-they were stopped.
-"""
+"""The benchmarks of algorithms and of the search by gradients: their figures, and resuming them."""
 
 import importlib.util
 import json

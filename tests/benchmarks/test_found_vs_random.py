@@ -1,4 +1,4 @@
-"""The comparison of found with random networks draws and counts what it says."""
+"""The comparison of found with random networks: its samples and its statistics."""
 
 import importlib
 import sys

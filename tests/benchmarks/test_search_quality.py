@@ -1,4 +1,4 @@
-"""The benchmarks of search quality compute what they say, on tables whose answers are known."""
+"""The benchmarks of search quality, on tables with known answers."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""A small device, a small guide, and services on them."""
+"""A small table, a small predictor, and services that use them."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What the API lets a training be told is what its command takes."""
+"""Options of trainings in the API are those of the commands."""
 
 import click
 import pytest

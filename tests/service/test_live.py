@@ -1,4 +1,4 @@
-"""Real services in processes of their own: results, deaths, restarts, stops."""
+"""Real services in their own processes: results, crashes, restarts and stops."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""Who may ask, from where, and what browsers are told."""
+"""Access: tokens, sessions, owners, limits, other sites, and security headers."""
 
 import json
 from collections.abc import Iterator

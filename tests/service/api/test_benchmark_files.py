@@ -1,6 +1,4 @@
-"""A search that a benchmark guides keeps to the benchmark's files as they were when it was
-accepted.
-"""
+"""Searches guided by a benchmark use the benchmark's files as accepted."""
 
 import json
 from pathlib import Path

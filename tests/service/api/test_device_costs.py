@@ -1,4 +1,4 @@
-"""Limits on memory and energy, where a device's table tells them."""
+"""Limits on memory and energy, for tables with these figures."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Following jobs: idempotent requests, waiting, events, and what a search found in every form."""
+"""Following jobs: idempotent requests, waiting, events, and results in every format."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Found networks as ONNX with the weights of the supernet that guided the search."""
+"""Networks of searches as ONNX with the weights of the supernet that guided the search."""
 
 import json
 from collections.abc import Iterator

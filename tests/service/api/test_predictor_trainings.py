@@ -1,4 +1,4 @@
-"""`POST /predictors` without an engine, and searches guided by what was trained."""
+"""`POST /predictors` without an engine, and searches guided by the trained predictors."""
 
 import json
 from typing import Any

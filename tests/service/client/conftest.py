@@ -1,6 +1,4 @@
-"""Services for clients: one that answers what a test writes down, and a real application without
-its engine.
-"""
+"""Services for clients: one with scripted answers, and a real application without its engine."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""The client on the real application; the test takes the engine's part."""
+"""The client with the real application, whose jobs the test runs."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Waiting for a job: by its events, and past whatever happens to the stream of them."""
+"""Waiting for a job by its events, also when the stream of events breaks."""
 
 import json
 import threading

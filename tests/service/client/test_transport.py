@@ -1,4 +1,4 @@
-"""Requests that are made again, and those that are not."""
+"""Requests that are repeated, and requests that are not."""
 
 from typing import Any
 

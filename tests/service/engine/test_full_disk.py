@@ -1,6 +1,4 @@
-"""Disks that are really full or read-only, under a real service: jobs fail with a sentence, the
-service lives on.
-"""
+"""Full and read-only disks under a real service: jobs fail with a sentence."""
 
 import contextlib
 import subprocess

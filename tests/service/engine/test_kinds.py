@@ -1,4 +1,4 @@
-"""What workers do: tasks of each kind, run as an attempt in this process."""
+"""Kinds of jobs: tasks of each kind, run as an attempt in this process."""
 
 import json
 import subprocess

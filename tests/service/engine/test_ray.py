@@ -1,4 +1,4 @@
-"""Ray underneath: its token, what it leaves behind, and a cluster of two nodes."""
+"""Ray: its token, the processes that it leaves, and a cluster of two nodes."""
 
 import os
 import stat

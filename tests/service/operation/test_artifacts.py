@@ -1,4 +1,4 @@
-"""Artifacts: whole or not at all, in a folder and elsewhere; every failure one sentence."""
+"""Artifacts: complete or absent, locally and remotely, with failures in one sentence."""
 
 import errno
 import hashlib

@@ -1,4 +1,4 @@
-"""`service backup`: an archive that unpacks to a data folder, made while the service goes on."""
+"""`service backup`: an archive that unpacks to a data folder, written while the service runs."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""`service gc`: what is old and over goes, with all that belongs to it; everything else stays."""
+"""`service gc` removes old ended jobs with all their files, and nothing else."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The help of every command, which leaves heavy packages out."""
+"""The help of every command imports no heavy package."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`service token`: made, listed, revoked."""
+"""`service token`: creating, listing and revoking."""
 
 from typing import Any
 

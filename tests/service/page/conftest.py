@@ -1,4 +1,4 @@
-"""A browser, pages in it that must not complain, and an application that asks for a token."""
+"""A browser, pages in it without complaints, and an application that requires a token."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What the page is made of: its files, and what browsers are told of them."""
+"""The files of the page, their packaging and their security headers."""
 
 import re
 from pathlib import Path

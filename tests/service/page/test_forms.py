@@ -1,6 +1,4 @@
-"""What a person adds on the page: tables, evaluations, predictors; and what searches may be asked
-for.
-"""
+"""Forms of the page: adding tables, evaluations and predictors, and the limits of searches."""
 
 import json
 import re

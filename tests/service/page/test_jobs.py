@@ -1,6 +1,4 @@
-"""Jobs on the page: the list of all kinds, trainings that are begun and watched there, and how they
-end.
-"""
+"""Jobs on the page: the list of all kinds, and trainings from their start to their end."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The page in a real browser, on a real service."""
+"""Searches on the page, in a real browser on a real service."""
 
 import json
 import re

@@ -1,6 +1,4 @@
-"""`kill -9` of each part of a real service in the middle of twenty jobs: all end done, with the
-same results.
-"""
+"""`kill -9` of each process of a real service during twenty jobs: all end with the same results."""
 
 import os
 import signal

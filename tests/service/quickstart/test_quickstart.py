@@ -1,6 +1,4 @@
-"""`pathfit quickstart`: the whole way by the product's own commands, its resumption and its last
-word.
-"""
+"""`pathfit quickstart`: all stages by Pathfit's own commands, their resumption, and the summary."""
 
 import json
 import os

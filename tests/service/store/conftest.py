@@ -1,4 +1,4 @@
-"""Stores over SQLite and over a real PostgreSQL, which is started for the session on loopback."""
+"""Stores over SQLite and over a real PostgreSQL server, which is started for the session."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Events: what a job went through, in order, without gaps, and waiting for it."""
+"""Events of jobs: their order and numbers, and waiting for them."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Idempotency: one job for the same request, whoever sends it again, however often, for a day."""
+"""Idempotency: repeated requests get the same job for a day."""
 
 import threading
 from dataclasses import replace

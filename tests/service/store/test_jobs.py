@@ -1,4 +1,4 @@
-"""Jobs and their store: lawful passages, attempts, order, owners; the same over both databases."""
+"""Jobs in the store: transitions, attempts, order and owners, over both databases."""
 
 import itertools
 import threading

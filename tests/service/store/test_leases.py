@@ -1,4 +1,4 @@
-"""Leases: whose a job is, for how long, and what becomes of it when its engine falls silent."""
+"""Leases: claiming jobs, heartbeats, and engines that fall silent."""
 
 from typing import Any
 

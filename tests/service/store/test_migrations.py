@@ -1,4 +1,4 @@
-"""Migrations: an empty database, an old one, a newer one, and what is none."""
+"""Migrations of empty, old, newer and foreign databases."""
 
 import sqlite3
 import threading

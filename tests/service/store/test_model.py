@@ -1,6 +1,4 @@
-"""A store beside a model of it: whatever happens in whichever order, both agree, and what comes too
-late is refused.
-"""
+"""A store compared with a model of it: both agree after any sequence of operations."""
 
 import tempfile
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""Many processes and threads over one database: no job is claimed twice, none is lost, nobody is
-turned away.
-"""
+"""Many processes over one database: no job is claimed twice, and no process is refused."""
 
 import collections
 import json

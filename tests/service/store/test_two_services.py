@@ -1,6 +1,4 @@
-"""Two services on one PostgreSQL database, each with a Ray of its own: they share the work, answer
-for each other.
-"""
+"""Two services on one PostgreSQL database share jobs and answer for each other."""
 
 import os
 import signal
