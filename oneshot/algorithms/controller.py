@@ -26,8 +26,42 @@ class Decisions(NamedTuple):
     distributions: list[Tensor]
 
 
+class Prior(NamedTuple):
+    """What a controller prefers in a choice before it learns.
+
+    Args:
+        learned: Initial biases of the candidates' logits.
+        fixed: Numbers that are always added to the logits; None: none.
+    """
+
+    learned: tuple[float, ...]
+    fixed: tuple[float, ...] | None = None
+
+
+def separable_prior(candidates: Sequence[str], first_cell: bool) -> Prior | None:
+    """Return the release's prior for separable convolutions.
+
+    It is that of melodyguan/enas, src/cifar10/micro_controller.py.
+
+    Args:
+        candidates: Names of a choice's candidates.
+        first_cell: Whether the choice is of the first of the two cells, which alone has the fixed
+            part.
+
+    Returns:
+        The prior; None where no candidate is a separable convolution.
+    """
+    separable = ["sep_conv" in name for name in candidates]
+    if not any(separable):
+        return None
+    return Prior(
+        tuple(10.0 if matches else 0.0 for matches in separable),
+        tuple(0.25 if matches else -0.25 for matches in separable) if first_cell else None,
+    )
+
+
 class Controller(nn.Module):
-    """One-layer LSTM with a classifier per choice, whose decision is embedded as the next input.
+    """LSTM with a classifier per choice, whose decision is embedded as the next input.
 
     Pham et al., ICML 2018 (arXiv 1802.03268), section 2. Initial weights are uniform in
     [-0.1, 0.1]. Logits become `tanh_constant * tanh(logits / temperature)`, which keeps the
@@ -39,6 +73,8 @@ class Controller(nn.Module):
         temperature: Divisor of the logits; above 0.
         tanh_constant: Upper bound of the logits' absolute values; None: unbounded.
         seed: Seed of the initial weights.
+        layers: Number of layers of the LSTM.
+        priors: For each choice its prior; None: none has one.
     """
 
     def __init__(
@@ -48,6 +84,8 @@ class Controller(nn.Module):
         temperature: float = 1.0,
         tanh_constant: float | None = None,
         seed: int = 0,
+        layers: int = 1,
+        priors: Sequence[Prior | None] | None = None,
     ):
         super().__init__()
         self.temperature = temperature
@@ -59,9 +97,19 @@ class Controller(nn.Module):
         # The last decision is the input of none.
         self.embeddings = nn.ModuleList(nn.Embedding(count, hidden) for count in candidates[:-1])
 
+        # Apart from the first layer, so that states of controllers with one layer fit.
+        self.upper = nn.ModuleList(nn.LSTMCell(hidden, hidden) for _ in range(layers - 1))
+
         generator = torch.Generator().manual_seed(seed)
         for weight in self.parameters():
             nn.init.uniform_(weight, -0.1, 0.1, generator=generator)
+
+        self.fixed: list[tuple[float, ...] | None] = [None] * len(candidates)
+        for index, prior in enumerate(priors or ()):
+            if prior is not None:
+                self.fixed[index] = prior.fixed
+                with torch.no_grad():
+                    self.classifiers[index].bias.copy_(torch.tensor(prior.learned))  # type: ignore[operator, union-attr]
 
     def forward(self, count: int, generator: torch.Generator | None = None) -> Decisions:
         """Sample architectures, or decide for the most probable candidates step by step.
@@ -83,16 +131,21 @@ class Controller(nn.Module):
         """Decide all choices; the codes are those of `given` where it is not None."""
         # The first input is learned.
         x = self.start.expand(count, -1)
-        state = torch.zeros_like(x), torch.zeros_like(x)
+        states = [(torch.zeros_like(x), torch.zeros_like(x)) for _ in (0, *self.upper)]
         codes = []
         distributions = []
         log_probability = entropy = x.new_zeros(count)
 
         for column, classify in enumerate(self.classifiers):
-            state = self.cell(x, state)
-            logits = classify(state[0]) / self.temperature
+            for layer, cell in enumerate((self.cell, *self.upper)):
+                states[layer] = cell(x if layer == 0 else states[layer - 1][0], states[layer])
+            logits = classify(states[-1][0]) / self.temperature
             if self.tanh_constant is not None:
                 logits = self.tanh_constant * logits.tanh()
+            # After the bound, as in the release: the fixed prior is not squashed.
+            fixed = self.fixed[column]
+            if fixed is not None:
+                logits = logits + logits.new_tensor(fixed)
             log_probs = logits.log_softmax(1)
 
             if given is not None:

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from oneshot.algorithms.algorithm import Setting
-from oneshot.algorithms.controller import Controller, surrogate
+from oneshot.algorithms.controller import Controller, separable_prior, surrogate
 from oneshot.algorithms.gradient import weights_sgd
 from oneshot.algorithms.preset import Preset
 from oneshot.algorithms.registry import register_algorithm
@@ -24,6 +24,7 @@ from oneshot.mutators.mutator import Masks
 from oneshot.training.recipe import Recipe
 
 if TYPE_CHECKING:
+    from oneshot.run_settings import RunSettings
     from oneshot.training.engine import Engine
 
 RECIPE = Recipe(
@@ -52,7 +53,9 @@ class EnasOptions:
     """Options of ENAS.
 
     The defaults are those of the release's search for cells (also in src/cifar10/main.py and
-    src/utils.py).
+    src/utils.py). The release also attends over earlier nodes for inputs, drops features (keep
+    0.9) and paths (keep 0.6), trains auxiliary heads and restarts the schedule; none of them is
+    here. It has no PPO.
 
     Args:
         controller_learning_rate: Learning rate of the controller's Adam.
@@ -62,7 +65,11 @@ class EnasOptions:
         controller_warmup: Number of first epochs in which only the weights are trained, on samples
             of the initial controller.
         aggregate: Number of architectures per update of the controller.
-        hidden: Number of units of the LSTM.
+        batch_per_path: Whether each architecture has a held-out batch of its own, as in the
+            release, rather than all of an update the same.
+        hidden: Number of units of each layer of the LSTM.
+        layers: Number of layers of the LSTM.
+        prior: Whether separable convolutions are preferred at first, as in the release.
         temperature: Divisor of the controller's logits (the release: none).
         tanh_constant: Upper bound of the logits' absolute values (the release: 1.1 / 2.5 for
             operations); 0: unbounded.
@@ -82,7 +89,10 @@ class EnasOptions:
     controller_steps: int = 30
     controller_warmup: int = 0
     aggregate: int = 10
+    batch_per_path: bool = True
     hidden: int = 64
+    layers: int = 2
+    prior: bool = True
     temperature: float = 1.0
     tanh_constant: float = 0.44
     entropy_weight: float = 1e-4
@@ -100,6 +110,7 @@ class EnasOptions:
             "controller_steps",
             "aggregate",
             "hidden",
+            "layers",
             "temperature",
             "ppo_epochs",
             "final_samples",
@@ -143,8 +154,19 @@ class EnasMutator(SampledMutator):
     def __init__(self, model: nn.Module, options: EnasOptions, seed: int = 0):
         super().__init__(model, seed)
         candidates = [len(mutable.choice.candidates) for mutable in self.deciding]
-        tanh = options.tanh_constant or None
-        self.controller = Controller(candidates, options.hidden, options.temperature, tanh, seed)
+        priors = [
+            separable_prior(mutable.choice.candidates, mutable.key.startswith("normal"))
+            for mutable in self.mutables
+        ]
+        self.controller = Controller(
+            candidates,
+            options.hidden,
+            options.temperature,
+            options.tanh_constant or None,
+            seed,
+            options.layers,
+            priors if options.prior else None,
+        )
 
     @torch.no_grad()
     def sample_search(self) -> Masks:
@@ -192,6 +214,11 @@ class Enas(SampledAlgorithm[EnasMutator]):
         "paper": Preset(PAPER, RECIPE),
         "ppo": Preset(EnasOptions(ppo_clip=0.2), RECIPE),
     }
+
+    @classmethod
+    def earlier_options(cls, settings: RunSettings) -> dict[str, Any]:
+        """Return the options of runs that were recorded before the options existed."""
+        return {"batch_per_path": False, "layers": 1, "prior": False}
 
     def __init__(self, setting: Setting, options: EnasOptions):
         super().__init__(setting, EnasMutator(setting.model, options, setting.seed))
@@ -248,7 +275,7 @@ class Enas(SampledAlgorithm[EnasMutator]):
 
         with torch.no_grad():
             decisions = controller(options.aggregate, self.drawing.generator)
-        accuracy = rewards(self, decisions.codes.tolist(), [number], engine).to(decisions.entropy)
+        accuracy = self._accuracies(decisions.codes.tolist(), number, engine).to(decisions.entropy)
         reward = accuracy + options.entropy_weight * decisions.entropy
 
         # Each reward moves the baseline before its advantage is computed.
@@ -267,6 +294,22 @@ class Enas(SampledAlgorithm[EnasMutator]):
                 surrogate(now, decisions.log_probability, now.new_tensor(advantages), clip)
             )
             engine.update(1)
+
+    def _accuracies(self, codes: list[list[int]], number: int, engine: Engine) -> Tensor:
+        """Return the held-out accuracies [n] of the architectures of an update of the controller.
+
+        Args:
+            codes: Codes of the architectures.
+            number: Number of the update over the training.
+            engine: Engine of the training.
+        """
+        if not self.options.batch_per_path:
+            return rewards(self, codes, [number], engine)
+
+        first = number * self.options.aggregate
+        return torch.cat(
+            [rewards(self, [row], [first + index], engine) for index, row in enumerate(codes)]
+        )
 
     def choose(self, number: int, engine: Engine) -> None:
         """Store the best on held-out images of sampled architectures and the most probable one.

@@ -68,7 +68,7 @@ class Toy(nn.Module):
             "third": ("abs", "pass", "zero"),
         }
         self.choices = nn.ModuleList(
-            LayerChoice({name: Function(name) for name in names}, key)
+            LayerChoice({name: Function(name) for name in names}, key=key)
             for key, names in orders.items()
         )
         self.classify = nn.Linear(3, 8)

@@ -94,17 +94,22 @@ def test_enas() -> None:
     src/utils.py (Adam).
     """
     chosen = preset("enas", {})
-    assert weights(chosen) == (150, 160, 0.05, 0.0005, 2 * 1e-4, 0.9, True, None)
+    names = ("epochs", "batch", "learning_rate", "least_learning_rate")
+    child = tuple(published(f"enas.child.{name}") for name in names)
+    assert weights(chosen) == (*child, 2 * published("enas.child.l2"), 0.9, True, None)
     options = chosen.options
-    assert (options.controller_learning_rate, options.controller_steps, options.aggregate) == (
-        0.0035,
-        30,
-        10,
+    assert options.controller_learning_rate == published("enas.controller.learning_rate")
+    assert options.controller_steps == published("enas.controller.steps")
+    assert options.tanh_constant == pytest.approx(
+        published("enas.controller.tanh_constant")
+        / published("enas.controller.operation_tanh_reduce")
     )
-    assert options.tanh_constant == pytest.approx(1.10 / 2.5)
-    assert (options.hidden, options.entropy_weight, options.baseline_decay) == (64, 1e-4, 0.99)
+    assert options.controller_epsilon == published("enas.controller.epsilon")
+    for name in ("aggregate", "hidden", "layers", "entropy_weight", "baseline_decay"):
+        assert getattr(options, name) == published(f"enas.controller.{name}"), name
+    assert options.batch_per_path == published("enas.controller.batch_per_path")
+    assert (options.ppo_clip > 0) == published("enas.controller.ppo")
     assert options.temperature == 1.0  # controller_temperature is None
-    assert options.controller_epsilon == 1e-3
 
 
 def test_ofa() -> None:
