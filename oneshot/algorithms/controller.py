@@ -109,7 +109,7 @@ class Controller(nn.Module):
             if prior is not None:
                 self.fixed[index] = prior.fixed
                 with torch.no_grad():
-                    self.classifiers[index].bias.copy_(torch.tensor(prior.learned))  # type: ignore[operator, union-attr]
+                    self.classifiers[index].bias.copy_(torch.tensor(prior.learned))  # type: ignore[operator]
 
     def forward(self, count: int, generator: torch.Generator | None = None) -> Decisions:
         """Sample architectures, or decide for the most probable candidates step by step.

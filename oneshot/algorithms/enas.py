@@ -156,7 +156,7 @@ class EnasMutator(SampledMutator):
         candidates = [len(mutable.choice.candidates) for mutable in self.deciding]
         priors = [
             separable_prior(mutable.choice.candidates, mutable.key.startswith("normal"))
-            for mutable in self.mutables
+            for mutable in self.deciding
         ]
         self.controller = Controller(
             candidates,
