@@ -8,7 +8,7 @@ Elastic depth, kernel, expansion and resolution are those of Cai et al., ICLR 20
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,8 @@ RECIPE = Recipe(
 
 Decay, smoothing, Nesterov's momentum, the cosine and 32 x 64 images are those of the release
 (mit-han-lab/once-for-all, train_ofa_net.py), which trains the smaller networks only. Epochs and
-learning rate follow arXiv 1908.09791, section 4.1; no script of the release has them.
+learning rate are those of the largest network's own training in arXiv 1908.09791, section 4.1; no
+script of the release has them, and its elastic stages have lower rates (the preset `expand`).
 """
 
 TINY_RECIPE = Recipe(
@@ -137,6 +138,8 @@ class Ofa(ArchitectureAlgorithm):
 
     presets = {  # noqa: RUF012
         "default": Preset(OfaOptions(), RECIPE),
+        # Rate and epochs of the release's last elastic stage, which has four sub-networks as well.
+        "expand": Preset(OfaOptions(), replace(RECIPE, epochs=120, learning_rate=0.0075 * 32)),
         "sorted": Preset(OfaOptions(largest_epochs=5), RECIPE),
         "labels": Preset(OfaOptions(samples=4, sandwich=False, distillation=0.0), RECIPE),
         "tiny": Preset(OfaOptions(samples=1, selection=8, selection_batches=1), TINY_RECIPE),

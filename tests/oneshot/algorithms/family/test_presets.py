@@ -116,17 +116,21 @@ def test_ofa() -> None:
     """mit-han-lab/once-for-all: train_ofa_net.py, base_batch_size times the 32 processes of its
     README.
     """
-    recipe = preset("ofa", {}).recipe
-    assert (recipe.weight_decay, recipe.label_smoothing, recipe.momentum, recipe.nesterov) == (
-        3e-5,
-        0.1,
-        0.9,
-        True,
-    )
-    assert (recipe.schedule, recipe.batch_size) == ("cosine", 64 * 32)
-    assert (
-        preset("ofa", {}).options.samples + 2 == 4
-    )  # facebookresearch/AttentiveNAS: num_arch_training
+    for name in ("default", "expand"):
+        recipe = preset("ofa", {"preset": name}).recipe
+        for field in ("weight_decay", "label_smoothing", "momentum", "nesterov"):
+            assert getattr(recipe, field) == published(f"ofa.{field}"), field
+        assert recipe.schedule == "cosine"
+        assert recipe.batch_size == published("ofa.batch_per_gpu") * published("ofa.gpus")
+    largest, expand = (preset("ofa", {"preset": name}) for name in ("default", "expand"))
+    assert largest.recipe.learning_rate == published("ofa.largest.learning_rate")
+    assert largest.recipe.epochs == published("ofa.largest.epochs")
+    rate, epochs, sub_networks = published("ofa.expand_2")
+    assert expand.recipe.learning_rate == pytest.approx(rate * published("ofa.gpus"))
+    assert expand.recipe.epochs == epochs
+    # The largest and the smallest with the random ones; AttentiveNAS' num_arch_training is 4 too.
+    assert expand.options.samples + 2 == sub_networks
+    assert expand.options.distillation == published("ofa.distillation")
 
 
 def test_every_preset_falls_by_a_cosine() -> None:
