@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oneshot.commands.options import LOADING, with_options
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
 
@@ -41,35 +42,12 @@ LARGE = 224
     show_default=True,
     help="Seed of the validation part.",
 )
-@click.option(
-    "--validation",
-    type=click.IntRange(min=1),
-    default=None,
-    help="Number of training images that form the validation part.",
-)
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=None,
-    help="Largest number of images of each part.",
-)
-@click.option(
-    "--loader",
-    type=click.Choice(["auto", "torch", "dali"]),
-    default="auto",
-    show_default=True,
-    help="Library that loads images.",
-)
+@with_options(*LOADING)
 @click.option(
     "--workers",
     type=click.IntRange(min=0),
     default=None,
     help="Number of processes that decode images.  [default: all cores]",
-)
-@click.option(
-    "--spos-preprocessing",
-    is_flag=True,
-    help="Images in BGR from 0 to 255, resized without antialiasing.",
 )
 @click.option(
     "--check/--no-check", default=True, show_default=True, help="Decode every image file once."

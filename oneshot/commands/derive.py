@@ -82,7 +82,8 @@ def derive(
 
     import numpy as np
 
-    from oneshot.search.guide import check_scores, guide_named
+    from oneshot.search.guide import check_scores
+    from oneshot.search.guide_registry import guide_named
     from oneshot.search.result import read_result
     from spaces import formats
     from spaces.files import write_text

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
-from oneshot.commands.options import FILE, POSITIVE, SEED
+from oneshot.commands.options import SAMPLE, SEED, with_options
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_LINES
 
@@ -20,20 +20,7 @@ from spaces.console.outputs import OUTPUT_LINES
         """)
 )
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "-n",
-    "count",
-    type=POSITIVE,
-    default=200,
-    show_default=True,
-    help="Number of architectures in the sample.",
-)
-@click.option(
-    "--archs",
-    type=FILE,
-    default=None,
-    help="File of architectures to evaluate instead of a uniform sample.",
-)
+@with_options(*SAMPLE)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the sample.")
 @evaluation_options
 @click.option(

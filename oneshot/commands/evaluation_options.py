@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options import POSITIVE, SEED, Command
+from oneshot.commands.options import POSITIVE, SEED, Command, with_options
 
 if TYPE_CHECKING:
     from oneshot.evaluation.work import SupernetEvaluation
@@ -89,9 +89,7 @@ OPTIONS = [
 
 def evaluation_options(command: Command) -> Command:
     """Add the options to a command."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
+    return with_options(*OPTIONS)(command)
 
 
 def supernet_evaluation(run: Run, options: dict[str, Any]) -> SupernetEvaluation:

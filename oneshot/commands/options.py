@@ -13,6 +13,7 @@ import click
 
 from spaces.console.group import command_line
 from spaces.console.outputs import OUTPUT_FOLDER
+from tables.metrics import MARGIN
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
@@ -27,13 +28,7 @@ SEED = click.IntRange(0, 2**32 - 1)
 POSITIVE = click.IntRange(min=1)
 Command = Callable[..., Any]
 
-DATA = [
-    click.option(
-        "--data",
-        default="digits",
-        show_default=True,
-        help="Data set: a name, NAME:PATH or a folder of images.",
-    ),
+LOADING = [
     click.option(
         "--loader",
         type=click.Choice(["auto", "torch", "dali"]),
@@ -55,6 +50,16 @@ DATA = [
         default=None,
         help="Number of training images that form the validation part.",
     ),
+]
+
+DATA = [
+    click.option(
+        "--data",
+        default="digits",
+        show_default=True,
+        help="Data set: a name, NAME:PATH or a folder of images.",
+    ),
+    *LOADING,
 ]
 
 RECIPE = [
@@ -163,6 +168,45 @@ EXECUTION = [
     ),
 ]
 
+SAMPLE = [
+    click.option(
+        "-n",
+        "count",
+        type=POSITIVE,
+        default=200,
+        show_default=True,
+        help="Number of architectures in the sample.",
+    ),
+    click.option(
+        "--archs",
+        type=FILE,
+        default=None,
+        help="File of architectures to take instead of a uniform sample.",
+    ),
+]
+
+AUGMENT = [
+    click.option(
+        "--augment/--no-augment",
+        default=None,
+        help="Whether to augment images.  [default: from 10000 training images on]",
+    ),
+    click.option(
+        "--colour-jitter",
+        type=float,
+        default=None,
+        help="Strength for brightness, contrast and saturation, 0 to 1.",
+    ),
+]
+
+MARGIN_OPTION = click.option(
+    "--margin",
+    type=click.FloatRange(min=0),
+    default=MARGIN,
+    show_default=True,
+    help="Deviations that estimates stay below a limit.",
+)
+
 RUN = [
     click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of all randomness."),
     click.option("--threads", type=POSITIVE, default=None, help="Number of torch's threads."),
@@ -177,11 +221,21 @@ RUN = [
 ]
 
 
+def with_options(*options: Command) -> Callable[[Command], Command]:
+    """Return a decorator that adds options to a command, in this order."""
+
+    def decorate(command: Command) -> Command:
+        # The last decorator's option is the first in the help.
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 def recipe_options(command: Command) -> Command:
     """Add the options of data, recipe, execution and run to `train` and `retrain`."""
-    for option in reversed([*DATA, *RECIPE, *EXECUTION, *RUN]):
-        command = option(command)
-    return command
+    return with_options(*DATA, *RECIPE, *EXECUTION, *RUN)(command)
 
 
 def load_data(options: dict[str, Any], input_shape: tuple[int, int, int]) -> ImageData:

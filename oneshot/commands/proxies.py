@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from oneshot.commands.options import DATA, FILE, POSITIVE, SEED, Command, load_data, set_threads
+from oneshot.commands.options import (
+    DATA,
+    POSITIVE,
+    SAMPLE,
+    SEED,
+    load_data,
+    set_threads,
+    with_options,
+)
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_LINES
 
@@ -15,12 +23,6 @@ if TYPE_CHECKING:
     from spaces.space import Codes, SearchSpace
 
 PROXIES = ("synflow", "jacob_cov", "naswot", "snip", "grad_norm", "zen", "params", "macs")
-
-
-def _data_options(command: Command) -> Command:
-    for option in reversed(DATA):
-        command = option(command)
-    return command
 
 
 @click.command(
@@ -32,21 +34,7 @@ def _data_options(command: Command) -> Command:
     )
 )
 @click.option("--space", "space_name", required=True, help="Space of the architectures.")
-@_data_options
-@click.option(
-    "-n",
-    "count",
-    type=POSITIVE,
-    default=200,
-    show_default=True,
-    help="Number of architectures in the sample.",
-)
-@click.option(
-    "--archs",
-    type=FILE,
-    default=None,
-    help="File of architectures to measure instead of a uniform sample.",
-)
+@with_options(*DATA, *SAMPLE)
 @click.option(
     "--proxy",
     "names",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneshot.commands.options import (
+    AUGMENT,
     execution,
     load_data,
     recipe,
@@ -17,6 +18,7 @@ from oneshot.commands.options import (
     resumable,
     run_settings,
     set_threads,
+    with_options,
 )
 from spaces.console.group import example
 
@@ -62,17 +64,7 @@ ARCHITECTURE = [
 ]
 
 REGULARISATION = [
-    click.option(
-        "--augment/--no-augment",
-        default=None,
-        help="Whether to augment images.  [default: from 10000 training images on]",
-    ),
-    click.option(
-        "--colour-jitter",
-        type=float,
-        default=None,
-        help="Strength for brightness, contrast and saturation, 0 to 1.",
-    ),
+    *AUGMENT,
     click.option("--cutout", type=int, default=None, help="Side of a masked square in pixels."),
     click.option(
         "--mixup", type=float, default=None, help="Alpha of mixup.  [default: 0, no mixup]"
@@ -104,13 +96,6 @@ REGULARISATION = [
 ]
 
 
-def _options(command: Any) -> Any:
-    command = recipe_options(command)
-    for option in reversed([*ARCHITECTURE, *REGULARISATION]):
-        command = option(command)
-    return command
-
-
 @click.command(
     epilog=example("""
         python -m oneshot retrain --arch result.json --data digits -o runs/network
@@ -118,7 +103,8 @@ def _options(command: Any) -> Any:
         python -m oneshot retrain --arch darts-v2 --data cifar10 -o runs/darts
         """)
 )
-@_options
+@with_options(*ARCHITECTURE, *REGULARISATION)
+@recipe_options
 def retrain(
     arch: str,
     index: int,

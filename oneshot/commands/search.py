@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oneshot.commands.evaluation_options import evaluation_options, supernet_evaluation
-from oneshot.commands.options import SEED, name_and_value
+from oneshot.commands.options import MARGIN_OPTION, SEED, name_and_value
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE, OUTPUT_FOLDER
-from tables.metrics import MARGIN
 
 if TYPE_CHECKING:
     from oneshot.search.result import Candidate
@@ -78,13 +77,7 @@ _CHUNK = 25
     multiple=True,
     help="Option of the strategy, such as generations=10; may be repeated.",
 )
-@click.option(
-    "--margin",
-    type=click.FloatRange(min=0),
-    default=MARGIN,
-    show_default=True,
-    help="Deviations that estimates stay below a limit.",
-)
+@MARGIN_OPTION
 @click.option(
     "--isomorphic",
     is_flag=True,
@@ -155,7 +148,7 @@ def search(
     supernets and have the meaning that they have for `evaluate`.
     """
     from oneshot.search.constraint import Limit
-    from oneshot.search.guide import guide_named
+    from oneshot.search.guide_registry import guide_named
     from oneshot.search.loop import run_search
     from oneshot.search.objective import Objective
     from oneshot.search.plot import check_plot, plot_search

@@ -10,6 +10,8 @@ import click
 
 from oneshot.algorithms.registry import available
 from oneshot.commands.options import (
+    AUGMENT,
+    MARGIN_OPTION,
     execution,
     load_data,
     name_and_value,
@@ -18,9 +20,9 @@ from oneshot.commands.options import (
     resumable,
     run_settings,
     set_threads,
+    with_options,
 )
 from spaces.console.group import example
-from tables.metrics import MARGIN
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
@@ -70,13 +72,7 @@ SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
     default=None,
     help="Limit that the final network must meet, such as latency_ms<=12@TABLE.",
 )
-@click.option(
-    "--margin",
-    type=click.FloatRange(min=0),
-    default=MARGIN,
-    show_default=True,
-    help="Deviations that estimates stay below the limit.",
-)
+@MARGIN_OPTION
 @click.option(
     "--with-network",
     is_flag=True,
@@ -100,17 +96,7 @@ SAMPLERS = click.Choice(["uniform", "fair", "uniform-flops", "uniform-latency"])
     "--cost-range", type=float, nargs=2, default=None, help="Smallest and largest cost of the bins."
 )
 @click.option("--table", default=None, help="Name or path of the table of uniform-latency.")
-@click.option(
-    "--augment/--no-augment",
-    default=None,
-    help="Whether to augment images.  [default: from 10000 training images on]",
-)
-@click.option(
-    "--colour-jitter",
-    type=float,
-    default=None,
-    help="Strength for brightness, contrast and saturation, 0 to 1.  [default: 0]",
-)
+@with_options(*AUGMENT)
 @recipe_options
 def train(space_name: str, name: str, **options: Any) -> None:
     """Train the supernet of a space on single paths (SPOS) or by another algorithm.

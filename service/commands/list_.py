@@ -25,7 +25,7 @@ REGISTRIES = Registry[Registry[Any]](
         "sampler": "oneshot.samplers.settings:SAMPLERS",
         "algorithm": "oneshot.algorithms.registry:ALGORITHMS",
         "strategy": "oneshot.strategies.registry:STRATEGIES",
-        "guide": "oneshot.search.guide:GUIDES",
+        "guide": "oneshot.search.guide_registry:GUIDES",
     },
 )
 """Kind -> its registry, from the lowest package to the highest."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import predictor
-from oneshot.search.guide import BenchmarkGuide, Guide, PredictorGuide, guide_named
+from oneshot.search.guide import BenchmarkGuide, Guide, PredictorGuide
+from oneshot.search.guide_registry import guide_named
 from oneshot.search.loop import run_search
 from oneshot.search.problem import SearchProblem
 from service.admission.problem import bind_problem

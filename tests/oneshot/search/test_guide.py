@@ -5,7 +5,7 @@ from pathlib import Path
 
 from oneshot.run import begin
 from oneshot.run_settings import RunSettings
-from oneshot.search.guide import guide_named
+from oneshot.search.guide_registry import guide_named
 from oneshot.training.recipe import Recipe
 from spaces import ChainSpace
 

@@ -12,7 +12,8 @@ from oneshot import SearchProblem, run_search
 from oneshot.errors import InvalidGuide
 from oneshot.evaluation.settings import EvaluationSettings
 from oneshot.evaluation.work import SupernetEvaluation
-from oneshot.search.guide import RANKINGS, SupernetGuide, guide_named
+from oneshot.search.guide_registry import guide_named
+from oneshot.search.supernet_guide import RANKINGS, SupernetGuide
 from spaces import ChainSpace
 from tables.evaluation import Journal
 from tests.published import published

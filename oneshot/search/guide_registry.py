@@ -1,0 +1,141 @@
+"""Guides by the text that users name them with, such as `predictor:FILE`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from oneshot.errors import InvalidGuide
+from oneshot.search.guide import BenchmarkGuide, Guide, PredictorGuide
+from oneshot.search.supernet_guide import RANKINGS, SupernetGuide
+from spaces.errors import near_miss
+from spaces.plugins import Registry
+
+if TYPE_CHECKING:
+    from oneshot.evaluation.work import SupernetEvaluation
+    from oneshot.run import Run
+    from spaces.space import SearchSpace
+    from tables.evaluation import Journal
+
+
+@dataclass(frozen=True)
+class GuideRequest:
+    """The guide that a user names, with what its factory may need.
+
+    Args:
+        text: Whole text, such as `predictor:FILE`, for messages.
+        location: Text after the first colon.
+        space: Space that the guide must score.
+        evaluation: Settles how sub-networks of a supernet's run are evaluated; None: by default.
+        journal: Journal of a supernet's evaluations; None: they are not stored.
+        name: Name of a supernet in results; None: its folder.
+        rank_by: Metric by which a supernet scores, one of `RANKINGS`; None: the cross-entropy.
+    """
+
+    text: str
+    location: str
+    space: SearchSpace
+    evaluation: Callable[[Run], SupernetEvaluation] | None = None
+    journal: Journal | None = None
+    name: str | None = None
+    rank_by: str | None = None
+
+    def check_space(self, space: SearchSpace) -> None:
+        """Raise InvalidGuide where a guide is for another space than the requested one."""
+        if space != self.space:
+            raise InvalidGuide(
+                f"--guide {self.text!r} is one for {space.name}, not for {self.space.name}"
+            )
+
+
+GUIDES = Registry["Callable[[GuideRequest], Guide]"](
+    "guide",
+    "pathfit.guides",
+    {
+        "predictor": "oneshot.search.guide_registry:predictor_guide",
+        "supernet": "oneshot.search.guide_registry:supernet_guide",
+        "benchmark": "oneshot.search.guide_registry:benchmark_guide",
+    },
+    broken=InvalidGuide,
+)
+"""Kind, the text before the colon -> function that makes the guide of a request."""
+
+G = TypeVar("G", bound="Callable[[GuideRequest], Guide]")
+
+
+def register_guide(kind: str) -> Callable[[G], G]:
+    """Return a decorator that registers a function `(request) -> Guide`.
+
+    Args:
+        kind: Text before the colon in `--guide KIND:LOCATION`; it can be taken once.
+    """
+    return GUIDES.register(kind)
+
+
+def predictor_guide(request: GuideRequest) -> Guide:
+    """Score architectures by a trained predictor: `predictor:FILE`."""
+    import predictor
+
+    trained = predictor.load(request.location)
+    request.check_space(trained.space)
+    return PredictorGuide(trained, request.location)
+
+
+def supernet_guide(request: GuideRequest) -> Guide:
+    """Score architectures by a trained supernet: `supernet:FOLDER`."""
+    from oneshot.run import read_run
+
+    run = read_run(request.location, "supernet")
+    request.check_space(run.space)
+    rank_by = request.rank_by or RANKINGS[0]
+    if request.evaluation is None:
+        return SupernetGuide.from_run(run, name=request.name, rank_by=rank_by)
+    return SupernetGuide(request.evaluation(run), request.journal, request.name, rank_by)
+
+
+def benchmark_guide(request: GuideRequest) -> Guide:
+    """Score architectures by a benchmark: `benchmark:NAME` or `benchmark:NAME:METRIC`."""
+    from tables.benchmarks.registry import benchmark
+
+    name, _, metric = request.location.partition(":")
+    oracle = benchmark(name)
+    guide = BenchmarkGuide(oracle, metric or None)
+    request.check_space(oracle.space)
+    return guide
+
+
+def guide_named(
+    text: str,
+    space: SearchSpace,
+    evaluation: Callable[[Run], SupernetEvaluation] | None = None,
+    journal: Journal | None = None,
+    name: str | None = None,
+    rank_by: str | None = None,
+) -> Guide:
+    """Make the guide that a user names.
+
+    Args:
+        text: `predictor:FILE`, `supernet:FOLDER`, `benchmark:NAME`, `benchmark:NAME:METRIC`, or
+            `KIND:LOCATION` of a plug-in's guide.
+        space: Space that the guide must score.
+        evaluation: Settles how sub-networks of a supernet's run are evaluated; None: by default.
+        journal: Journal of a supernet's evaluations; None: they are not stored.
+        name: Name of a supernet in results; None: its folder.
+        rank_by: Metric by which a supernet scores, one of `RANKINGS`; None: the cross-entropy.
+
+    Raises:
+        InvalidGuide: The text does not name a guide, or one for another space, or a ranking is
+            requested of a guide that has none.
+    """
+    kind, _, location = text.partition(":")
+    if not location or kind not in GUIDES:
+        plug_ins = [f", {other}:LOCATION" for other in GUIDES if not GUIDES.is_built_in(other)]
+        raise InvalidGuide(
+            f"--guide {text!r}: a guide is predictor:FILE, supernet:FOLDER or benchmark:NAME (or"
+            f" NAME:METRIC){''.join(plug_ins)}{near_miss(kind, GUIDES)}"
+        )
+    if rank_by is not None and kind != "supernet":
+        raise InvalidGuide(f"--rank-by is for supernets, not for --guide {text!r}")
+    request = GuideRequest(text, location, space, evaluation, journal, name, rank_by)
+    return GUIDES.get(kind)(request)

@@ -1,0 +1,131 @@
+"""Score architectures by the weights of a trained supernet."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oneshot.errors import InvalidGuide, InvalidRun
+from spaces.space import Codes
+from tables.evaluation import Evaluation, Journal
+
+if TYPE_CHECKING:
+    from oneshot.evaluation.evaluator import Evaluator
+    from oneshot.evaluation.settings import EvaluationSettings
+    from oneshot.evaluation.work import SupernetEvaluation
+    from oneshot.run import Run
+
+RANKINGS = ("cross_entropy", "top1")
+"""Metrics by which a supernet ranks architectures; the release of SPOS ranks by top-1."""
+
+
+class SupernetGuide:
+    """A trained supernet as a guide, by its metrics on validation images.
+
+    The cross-entropy tells networks apart that classify equally many images correctly.
+
+    Args:
+        evaluation: Supernet's run, and how its sub-networks are evaluated.
+        journal: Journal that evaluations are written to and looked up in; None for no journal.
+        name: Name of the supernet in results; None for its run's folder.
+        rank_by: Metric that scores architectures: `cross_entropy` (nats, with its sign changed) or
+            `top1` (percent), as the release of SPOS does (arXiv 1904.00420).
+
+    Raises:
+        InvalidRun: The journal has evaluations of another supernet, data set or setting.
+        InvalidGuide: There is no such ranking.
+    """
+
+    def __init__(
+        self,
+        evaluation: SupernetEvaluation,
+        journal: Journal | None = None,
+        name: str | None = None,
+        rank_by: str = "cross_entropy",
+    ):
+        if rank_by not in RANKINGS:
+            raise InvalidGuide(f"rank_by must be {' or '.join(RANKINGS)}, not {rank_by!r}")
+        self.rank_by = rank_by
+        self.evaluation = evaluation
+        self.journal = journal
+        self.source = evaluation.source()
+        self.name = str(self.source["run"]) if name is None else name
+        self._scores: dict[Any, float] = {}
+        self._evaluator: Evaluator | None = None
+        if journal is not None:
+            for evaluated in journal.done:
+                if dict(evaluated.source) != self.source:
+                    raise InvalidRun(
+                        f"{journal.path} holds evaluations of another supernet, data set or"
+                        " setting; remove it, or choose another output"
+                    )
+                self._scores[evaluated.architecture] = self._score(evaluated.metrics)
+
+    @classmethod
+    def from_run(
+        cls,
+        run: Run,
+        settings: EvaluationSettings | None = None,
+        name: str | None = None,
+        rank_by: str = "cross_entropy",
+    ) -> SupernetGuide:
+        """Make the guide of a finished supernet training, evaluated in this process."""
+        from oneshot.evaluation.settings import EvaluationSettings
+        from oneshot.evaluation.work import SupernetEvaluation
+
+        evaluation = SupernetEvaluation(run, settings or EvaluationSettings())
+        return cls(evaluation, name=name, rank_by=rank_by)
+
+    def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the negative cross-entropies or the accuracies [n], without deviation.
+
+        Each evaluation is in the journal before the next one begins.
+        """
+        architectures = self.evaluation.run.space.decode(codes)
+        new_rows = [
+            row
+            for row, architecture in enumerate(architectures)
+            if architecture not in self._scores
+        ]
+        if new_rows:
+            with closing(self._stream(np.asfortranarray(codes[new_rows]))) as results:
+                for index, metrics in results:
+                    architecture = architectures[new_rows[index]]
+                    self._scores[architecture] = self._score(metrics)
+                    if self.journal is not None:
+                        self.journal.append(Evaluation(architecture, metrics, self.source))
+        scores = np.array([self._scores[architecture] for architecture in architectures])
+        return scores, np.zeros(len(codes))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the kind, the name, and how the guide evaluates."""
+        description = {**self.source, "run": self.name, "name": self.name}
+        # Results without the entry are ranked by the cross-entropy.
+        if self.rank_by != RANKINGS[0]:
+            description["rank_by"] = self.rank_by
+        return description
+
+    def _score(self, metrics: Mapping[str, float]) -> float:
+        value = float(metrics[self.rank_by])
+        return value if self.rank_by == "top1" else -value
+
+    def _stream(self, codes: Codes) -> Generator[tuple[int, dict[str, float]], None, None]:
+        evaluation = self.evaluation
+        if evaluation.engine != "local":
+            return evaluation.stream(codes)
+        if self._evaluator is None:
+            # One evaluator for all batches, so that its images are loaded once.
+            from oneshot.evaluation.work import load_evaluator
+
+            self._evaluator = load_evaluator(
+                evaluation.run,
+                evaluation.data,
+                evaluation.settings,
+                evaluation.device,
+                evaluation.threads,
+            )
+        return self._evaluator.stream(codes)
