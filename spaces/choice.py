@@ -68,6 +68,8 @@ class Combination(Choice):
     Args:
         inputs: Names of the inputs, in order.
         chosen: Number of inputs that an architecture takes. None: any number.
+        repeated: Whether one input may take all the positions, such as `0+0`; these candidates come
+            last.
 
     Example:
         >>> choice = Combination.from_inputs("node_2", ["a", "b", "c"], 2)
@@ -79,15 +81,19 @@ class Combination(Choice):
 
     inputs: tuple[str, ...] = ()
     chosen: int | None = 1
+    repeated: bool = False
 
     @classmethod
-    def from_inputs(cls, key: str, inputs: Sequence[str], chosen: int | None) -> Combination:
+    def from_inputs(
+        cls, key: str, inputs: Sequence[str], chosen: int | None, repeated: bool = False
+    ) -> Combination:
         """Enumerate the allowed sets of inputs.
 
         Args:
             key: Name of the choice.
             inputs: Names of the inputs, in order.
             chosen: Number of inputs that an architecture takes. None: any number.
+            repeated: Whether one input may take all the positions.
 
         Raises:
             InvalidParameter: There is no combination, there are too many, or a name is unusable.
@@ -110,7 +116,7 @@ class Combination(Choice):
             )
 
         # The order of the subsets determines the codes, also those in files.
-        subsets = _subsets(len(names), chosen)
+        subsets = _subsets(len(names), chosen, repeated)
         if len(subsets) > _MAX_COMBINATIONS:
             raise InvalidParameter(
                 f"{key}: {chosen} of {len(names)} inputs has {len(subsets)} combinations; too many"
@@ -118,12 +124,12 @@ class Combination(Choice):
 
         candidates = ["+".join(names[index] for index in subset) or NOTHING for subset in subsets]
 
-        return cls(key, tuple(candidates), names, chosen)
+        return cls(key, tuple(candidates), names, chosen, repeated)
 
     @cached_property
     def subsets(self) -> tuple[tuple[int, ...], ...]:
         """Indices of the inputs that each code takes."""
-        return _subsets(len(self.inputs), self.chosen)
+        return _subsets(len(self.inputs), self.chosen, self.repeated)
 
     def code_of(self, indices: Iterable[int]) -> int:
         """Return the code that takes exactly these inputs, in any order.
@@ -173,9 +179,11 @@ class Values(Choice):
         return cls(key, names, tuple(values))
 
 
-def _subsets(count: int, chosen: int | None) -> tuple[tuple[int, ...], ...]:
+def _subsets(count: int, chosen: int | None, repeated: bool) -> tuple[tuple[int, ...], ...]:
     if chosen is not None:
-        return tuple(itertools.combinations(range(count), chosen))
+        different = itertools.combinations(range(count), chosen)
+        equal = ((index,) * chosen for index in range(count)) if repeated and chosen > 1 else ()
+        return *different, *equal
 
     # Code and bitmask are equal here.
     masks = range(1 << count)

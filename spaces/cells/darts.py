@@ -37,8 +37,18 @@ SLOTS = 2
 AUXILIARY = "auxiliary"
 """Name of the value of a plan that the auxiliary head reads."""
 
-INPUTS = tuple(tuple(itertools.combinations(range(node + 2), SLOTS)) for node in range(NODES))
-"""Pairs of inputs that each node may have: 0 and 1 are the previous cells, 2 the first node."""
+INPUTS = tuple(
+    (
+        *itertools.combinations(range(node + 2), SLOTS),
+        *((source,) * SLOTS for source in range(node + 2)),
+    )
+    for node in range(NODES)
+)
+"""Pairs of inputs that each node may have: 0 and 1 are the previous cells, 2 the first node.
+
+Pairs of one input twice, as aw_nas has them, come last, so that spaces without them have the same
+codes for the others.
+"""
 
 
 def columns(cell: int, node: int) -> tuple[int, int, int]:

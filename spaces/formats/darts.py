@@ -23,14 +23,20 @@ from spaces.registry import get
 
 
 class Darts:
-    """Genotypes of DARTS; aw_nas's are read too. The space is `darts` where no other is named."""
+    """Genotypes of DARTS; aw_nas's are read too.
+
+    The space is `darts` where no other is named, and `darts(repeated_inputs=True)` for a genotype
+    with a node that reads one input twice.
+    """
 
     def detects(self, text: str, value: object) -> bool:
         return looks_like_genotype(text)
 
     def read(self, source: Source) -> Architecture:
         genotype = parse_genotype(source.text)
-        return architecture_of(source.space or get("darts"), genotype)
+        repeated = any(map(_repeats_inputs, (genotype.normal, genotype.reduce)))
+        default = get("darts", repeated_inputs=repeated)
+        return architecture_of(source.space or default, genotype)
 
     def write(self, architecture: Architecture, space: ChoiceSpace) -> str:
         return format_darts(genotype_of(space, architecture))
@@ -77,6 +83,10 @@ def genotype_of(space: ChoiceSpace, architecture: Architecture) -> Genotype:
     return Genotype(cell("normal"), cell("reduce"))
 
 
+def _repeats_inputs(cell: Cell) -> bool:
+    return any(len({edge.source for edge in node}) < len(node) for node in cell)
+
+
 def _node_choices(space: ChoiceSpace, key: str, edges: tuple[Edge, ...]) -> dict[str, str]:
     inputs = _inputs(space, key)
     ordered = sorted(edges, key=lambda edge: edge.source)
@@ -89,9 +99,10 @@ def _node_choices(space: ChoiceSpace, key: str, edges: tuple[Edge, ...]) -> dict
             )
 
     sources = [edge.source for edge in ordered]
-    if len(set(sources)) < len(sources):
+    if len(set(sources)) < len(sources) and not inputs.repeated:
         raise InvalidArchitecture(
-            f"{key} has the input {sources[0]} twice; {space.name} needs different inputs"
+            f"{key} has the input {sources[0]} twice; {space.name} needs different inputs, unlike a"
+            " space with repeated_inputs=True"
         )
 
     operations = {f"{key}_op_{position}": edge.operation for position, edge in enumerate(ordered)}

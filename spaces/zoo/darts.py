@@ -58,17 +58,27 @@ class DartsSpace(CellSpace):
         num_classes: Number of classes that costs are counted with.
         auxiliary: Whether networks have an auxiliary head. `params` leaves it out, since only
             training runs it.
+        repeated_inputs: Whether both operations of a node may read one input, as in aw_nas. The
+            network has a module for each of them, the supernet one for each kind of operation.
     """
 
     operations_on_edges = True
     search_keys_are_choices = False
 
-    def __init__(self, name: str, skeleton: Skeleton, num_classes: int, auxiliary: bool):
+    def __init__(
+        self,
+        name: str,
+        skeleton: Skeleton,
+        num_classes: int,
+        auxiliary: bool,
+        repeated_inputs: bool = False,
+    ):
         choices: list[Choice] = []
         for cell in CELLS:
             for node in range(NODES):
                 inputs = [str(source) for source in range(node + 2)]
-                choices.append(Combination.from_inputs(f"{cell}_{node}_inputs", inputs, SLOTS))
+                key = f"{cell}_{node}_inputs"
+                choices.append(Combination.from_inputs(key, inputs, SLOTS, repeated_inputs))
                 choices += [Choice(f"{cell}_{node}_op_{slot}", OPERATIONS) for slot in range(SLOTS)]
 
         super().__init__(name, choices, skeleton.input_shape, num_classes)
@@ -249,9 +259,13 @@ def darts(
     stem_multiplier: int = 3,
     strided_stem: bool = False,
     auxiliary: bool = False,
+    repeated_inputs: bool = False,
     num_classes: int = 10,
 ) -> SearchSpace:
-    """Build the space of the networks that the paper trains on CIFAR-10."""
+    """Build the space of the networks that the paper trains on CIFAR-10.
+
+    With `repeated_inputs` both operations of a node may read one input, as in aw_nas.
+    """
     # The strided stem halves images three times, the reducing cells twice.
     divisor = 32 if strided_stem else 4
     if input_size % divisor:
@@ -273,7 +287,7 @@ def darts(
             f"{name}: the auxiliary head needs an input_size of 32, or 224 with the strided stem"
         )
 
-    return DartsSpace(name, skeleton, num_classes, auxiliary)
+    return DartsSpace(name, skeleton, num_classes, auxiliary, repeated_inputs)
 
 
 @register_space("darts-search")
@@ -307,6 +321,7 @@ def darts_imagenet(
     channels: int = 48,
     layers: int = 14,
     auxiliary: bool = False,
+    repeated_inputs: bool = False,
     num_classes: int = 1000,
 ) -> SearchSpace:
     """Build the space of the paper's networks for ImageNet, with a stem of strided convolutions."""
@@ -317,6 +332,7 @@ def darts_imagenet(
         layers=layers,
         strided_stem=True,
         auxiliary=auxiliary,
+        repeated_inputs=repeated_inputs,
         num_classes=num_classes,
     )
 
@@ -330,6 +346,7 @@ def darts_tiny(
     channels: int = 8,
     layers: int = 5,
     auxiliary: bool = False,
+    repeated_inputs: bool = False,
     num_classes: int = 10,
 ) -> SearchSpace:
     """Build a space of networks of five narrow cells."""
@@ -339,6 +356,7 @@ def darts_tiny(
         channels=channels,
         layers=layers,
         auxiliary=auxiliary,
+        repeated_inputs=repeated_inputs,
         num_classes=num_classes,
     )
 

@@ -77,7 +77,7 @@ def test_reads_back(name: str, seed: int, space: str) -> None:
 def test_genotypes_of_other_spaces_are_named(change: tuple[str, str], named: str) -> None:
     assert change[0] in DARTS_V2
     with pytest.raises(InvalidArchitecture, match=f"^{named}"):
-        formats.read(DARTS_V2.replace(*change), "darts")
+        formats.read(DARTS_V2.replace(*change), "darts", "darts")
 
 
 def test_wrong_number_of_entries_of_a_node_is_named() -> None:
