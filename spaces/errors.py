@@ -18,6 +18,10 @@ class PathfitError(Exception):
     """
 
 
+class PathfitWarning(UserWarning):
+    """A warning that is meant for users; commands hide those of libraries."""
+
+
 class UnknownName(PathfitError):
     """A name that is not registered.
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 import click
 
 from spaces.console import ownership
+from spaces.console.library_warnings import hidden_library_warnings
 from spaces.errors import MissingExtra, PathfitError
 
 EXTRAS = {
@@ -106,7 +107,8 @@ class Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             ownership.check()
-            return super().invoke(ctx)
+            with hidden_library_warnings():
+                return super().invoke(ctx)
         except PathfitError as error:
             raise OneLine(str(error)) from error
         except click.UsageError as error:

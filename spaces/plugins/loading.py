@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spaces.errors import InvalidPlugin
+from spaces.errors import InvalidPlugin, PathfitWarning
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -52,7 +52,11 @@ def load_entry_points(group: str, taken: Container[str]) -> dict[str, EntryPoint
         title = f"the plug-in {name} ({entry_point.value})"
         if ":" in entry_point.value:
             if name in taken:
-                warnings.warn(f"{title} is left out: {group} has {name!r} already", stacklevel=4)
+                warnings.warn(
+                    f"{title} is left out: {group} has {name!r} already",
+                    PathfitWarning,
+                    stacklevel=4,
+                )
             else:
                 entry_points[name] = entry_point
             continue
@@ -61,7 +65,7 @@ def load_entry_points(group: str, taken: Container[str]) -> dict[str, EntryPoint
             with registering_from(distribution_of(entry_point)):
                 entry_point.load()
         except Exception as error:  # One broken package must not take the others along.
-            warnings.warn(f"{title} cannot be loaded: {error!r}", stacklevel=4)
+            warnings.warn(f"{title} cannot be loaded: {error!r}", PathfitWarning, stacklevel=4)
     return entry_points
 
 

@@ -123,6 +123,7 @@ def test_a_wrong_table_is_found_out(fake: Any, table: LookupTable, tiny: ChainSp
     assert found.estimate.within_10 < 0.9
 
 
+@pytest.mark.slow
 def test_the_command_reports(
     built: Built, tmp_path: Path, run_profiler: Callable[..., "subprocess.CompletedProcess[str]"]
 ) -> None:

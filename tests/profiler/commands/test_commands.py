@@ -322,6 +322,7 @@ def test_what_needs_more_names_it(
 TINIEST = "spos-tiny(input_size=16, repeats=(1, 1, 1))"
 
 
+@pytest.mark.slow
 def test_lists_of_conditions_give_a_table_each(tmp_path: Path) -> None:
     out = tmp_path / "mine.json"
     lists = ("--batch", "1,2", "--precision", "fp32,bf16", "--resolution", "16")
@@ -349,6 +350,7 @@ def test_lists_of_conditions_give_a_table_each(tmp_path: Path) -> None:
         assert None not in memory
 
 
+@pytest.mark.slow
 def test_resolutions_are_spaces_of_their_own(tmp_path: Path) -> None:
     arguments = (
         "--resolution",
@@ -374,7 +376,7 @@ def test_a_space_with_elastic_resolution_is_fixed_to_each() -> None:
     assert sized("spos", 160).name == "spos(input_size=160)"
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("int8", marks=pytest.mark.slow)])
 def test_onnxruntime_tables_are_built_and_measured_with(tmp_path: Path, precision: str) -> None:
     path, arch = tmp_path / "t.json", tmp_path / "arch.json"
     conditions = (
