@@ -1,6 +1,7 @@
 """Files of one or many architectures."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import spaces
 from spaces.errors import InvalidArchitecture, InvalidFile
 from spaces.formats import read_architectures, register_collection
+from spaces.formats.collections import COLLECTIONS
 
 
 def test_read_architectures_takes_an_object_a_list_or_lines(tmp_path: Path) -> None:
@@ -55,13 +57,15 @@ def collection(value: "dict[str, object]", every: bool) -> "list[object] | None"
     return members if every or not isinstance(members, list) else members[:1]  # type: ignore[return-value]
 
 
-def test_read_architectures_reads_a_registered_collection(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from spaces.formats import collections
+@pytest.fixture
+def registered() -> Iterator[None]:
+    with COLLECTIONS.preserved():
+        register_collection("members")(collection)
+        yield
 
-    monkeypatch.setattr(collections, "_COLLECTIONS", {})
-    register_collection("members", f"{__name__}:collection")
+
+@pytest.mark.usefixtures("registered")
+def test_read_architectures_reads_a_registered_collection(tmp_path: Path) -> None:
     space = spaces.get("spos-tiny")
     members = space.decode(space.sample(np.random.default_rng(0), 2))
     file = tmp_path / "members.json"
