@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -152,7 +153,8 @@ def command_line() -> str:
 
 
 def example(text: str) -> str:
-    """Return an epilog that shows example commands, one a line."""
+    """Return an epilog that shows example commands; a command may continue on further lines."""
     # \b keeps click from joining the lines.
-    lines = "\n".join(f"  {line.strip()}" for line in text.strip().splitlines())
+    # Dedented as a whole: the indentation of continued lines stays.
+    lines = textwrap.indent(textwrap.dedent(text).strip(), "  ")
     return f"\b\nExample:\n{lines}"

@@ -164,3 +164,16 @@ def test_commands_are_told_without_folders(
 ) -> None:
     monkeypatch.setattr("sys.argv", given)
     assert command_line() == told
+
+
+def test_examples_keep_the_indentation_of_continued_lines() -> None:
+    text = example("""
+        python -m spaces list \\
+            --long
+        python -m spaces show spos
+    """)
+    assert text.splitlines()[2:] == [
+        "  python -m spaces list \\",
+        "      --long",
+        "  python -m spaces show spos",
+    ]
