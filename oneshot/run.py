@@ -66,6 +66,7 @@ class Run:
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """Shape of one image (channels, height, width)."""
+
         # The resolution may be a choice, so a network has an input shape of its own.
         if self.settings.kind == NETWORK:
             return self.space.input_shape_of(self.architecture)
@@ -87,6 +88,7 @@ class Run:
         from spaces.modules.affine import drop_affine, learn_affine
 
         supernet = self.space.supernet(classes, generator)
+
         # The method decides on scale and shift: SPOS trains without them in every space.
         if self.settings.affine:
             learn_affine(supernet)
@@ -100,6 +102,7 @@ class Run:
         Raises:
             InvalidRun: The training has not finished, or the weights belong to another model.
         """
+
         # Imported on demand: commands that only read settings start faster.
         from safetensors import SafetensorError
         from safetensors.torch import load_file

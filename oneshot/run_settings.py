@@ -143,6 +143,7 @@ class RunSettings:
             KeyError, TypeError: There is no kind, space, data set or seed.
             PathfitError: A value is not accepted.
         """
+
         # First, so that other JSON values than an object of these keys raise at once.
         base = (values["kind"], values["space"], values["data"], values["seed"])
         if not values.get("revision"):
@@ -202,6 +203,7 @@ class RunSettings:
             values["sampler"] = self.sampler.to_dict()
         if self.search is not None:
             values |= asdict(self.search)
+
         # Absent in the runs of SPOS, as before the field existed.
         if self.affine:
             values["affine"] = True
@@ -209,6 +211,7 @@ class RunSettings:
             values["augmentation"] = asdict(self.augmentation)
         if self.architecture is not None:
             values["architecture"] = self.architecture.to_dict()
+
         # Null is written where a training could have begun with a supernet, but did not.
         if self.retraining is not None:
             values["retraining"] = self.retraining.to_dict()
@@ -225,6 +228,7 @@ def _with_present_names(values: Mapping[str, Any]) -> dict[str, Any]:
     from spaces.registry import SPACES, earlier
 
     present = dict(values)
+
     # Spaces of plug-ins that are not loaded are reported where the run needs them.
     if not isinstance(values["space"], str) or family_of(values["space"]) not in SPACES:
         return present

@@ -262,6 +262,7 @@ def recipe(options: dict[str, Any], default: Recipe | None = None) -> Recipe:
     if "epochs" in values:
         if "steps" in values:
             raise InvalidOption("give epochs or steps, not both")
+
         # A default in steps would override the epochs.
         values["steps"] = None
     return replace(default or Recipe(), **values)
@@ -312,6 +313,7 @@ def resumable() -> Iterator[None]:
         if not isinstance(interrupt, Stopped):
             raise
         click.echo(str(interrupt), err=True)
+
         # 128 + SIGINT, as shells report it.
         raise SystemExit(130) from interrupt
 

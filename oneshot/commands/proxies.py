@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from spaces.console.outputs import OUTPUT_LINES
 
 if TYPE_CHECKING:
     from spaces.space import Codes, SearchSpace
+    from tables.evaluation import Journal
 
 PROXIES = ("synflow", "jacob_cov", "naswot", "snip", "grad_norm", "zen", "params", "macs")
 
@@ -99,12 +101,11 @@ def proxies(
     """
     import numpy as np
 
-    from oneshot.errors import InvalidRun
     from oneshot.evaluation.device import find_device
     from predictor.proxies.survey import Survey
     from spaces.console.progress import Bar
     from spaces.registry import get
-    from tables.evaluation import Evaluation, Journal
+    from tables.evaluation import Evaluation
 
     set_threads(threads)
     space = get(space_name)
@@ -126,13 +127,8 @@ def proxies(
 
     source = {"kind": "proxies", "data": data.name, "digest": data.digest, "images": len(labels)}
     source |= {"seed": seed, "repeats": repeats}
-    journal = Journal(output, space.name)
+    journal = _journal(output, space, source, proxy_names)
     done = {evaluation.architecture: evaluation.metrics for evaluation in journal.done}
-    for evaluation in journal.done:
-        if dict(evaluation.source) != source or set(evaluation.metrics) != set(proxy_names):
-            raise InvalidRun(
-                f"{output} holds other proxies, or of other images or seeds; choose another file"
-            )
 
     num_measured = 0
     is_pending = [architecture not in done for architecture in space.decode(codes)]
@@ -150,6 +146,22 @@ def proxies(
     click.echo(
         f"wrote {output}: {len(journal.done)} architectures, {num_measured} networks measured now"
     )
+
+
+def _journal(
+    output: Path, space: SearchSpace, source: dict[str, Any], proxy_names: Sequence[str]
+) -> Journal:
+    """Return the journal of a file, whose measurements must be of the same kind."""
+    from oneshot.errors import InvalidRun
+    from tables.evaluation import Journal
+
+    journal = Journal(output, space.name)
+    for evaluation in journal.done:
+        if dict(evaluation.source) != source or set(evaluation.metrics) != set(proxy_names):
+            raise InvalidRun(
+                f"{output} holds other proxies, or of other images or seeds; choose another file"
+            )
+    return journal
 
 
 def _codes(space: SearchSpace, archs: Path | None, count: int, seed: int) -> Codes:

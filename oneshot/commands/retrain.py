@@ -174,10 +174,12 @@ def _regularisation(
 
     names = [field.name for field in fields(RetrainOptions)]
     values = dict(paper.options) if paper else {}
+
     # Averaged weights need statistics of their own, also where the paper's recipe has no pass.
     if options["ema"] and not values.get("norm_batches"):
         values.pop("norm_batches", None)
     values |= {name: options[name] for name in names if options[name] is not None}
+
     # Cutout and colour jitter are augmentations, so that they imply the others.
     is_augmented = images >= AUGMENTED_FROM or values.get("cutout") or values.get("colour_jitter")
     return RetrainOptions(**{"augment": bool(is_augmented), **values})

@@ -180,6 +180,7 @@ def search(
                 " --sigma",
                 err=True,
             )
+
     # "accuracy" is no objective to trade: every search maximises the score.
     parsed = [Objective.parse(text, space, load) for text in objectives]
     traded = [objective for objective in parsed if objective is not None]
@@ -195,6 +196,7 @@ def search(
     )
     problem = SearchProblem(space, guide, bound_constraints, traded, isomorphic)
     exporter = None if export_each is None else _exporter(export_each, format_name)
+
     # Ray's processes need whole batches; a predictor scores one at once.
     chunk = _CHUNK if journal is not None and evaluation["engine"] == "local" else None
     with Bar(f"searching {space.name.partition('(')[0]}") as bar:

@@ -180,6 +180,7 @@ def cut_out(images: Tensor, numbers: np.ndarray, side: int) -> Tensor:
     for image, (y, x) in zip(images, centres.tolist(), strict=True):
         top = y - side // 2
         left = x - side // 2
+
         # A negative index would count from the other border.
         image[:, max(top, 0) : max(top + side, 0), max(left, 0) : max(left + side, 0)] = 0
     return images

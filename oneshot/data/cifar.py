@@ -129,6 +129,7 @@ def _dictionary(content: bytes, name: str) -> tuple[dict[bytes, Any], str]:
         raise InvalidData(str(error)) from error
     if not isinstance(value, dict):
         raise InvalidData(f"{name}: a dictionary is needed, not {type(value).__name__}")
+
     # Archives rewritten by Python 3 have text for keys.
     fields = {key.encode() if isinstance(key, str) else key: field for key, field in value.items()}
     return fields, name
@@ -152,6 +153,7 @@ def _images(read: _Read, file: str, label: bytes) -> _Images:
         or labels.shape != (len(pixels),)
     ):
         raise InvalidData(f"{name}: data must be uint8 [n, 3072] and {label.decode()} n numbers")
+
     # Stored as [n, channel, row, column].
     images = pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return images, labels.astype(np.int64)

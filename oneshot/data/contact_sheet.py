@@ -76,6 +76,7 @@ def _draw(columns: list[np.ndarray], names: list[str]) -> Image.Image:
         )
         for row, pixels in enumerate(images[: len(names)]):
             top = LINE + GAP + row * (step + LINE)
+
             # Small images are enlarged by whole pixels, so that they stay recognisable as such.
             small = min(pixels.shape[:2]) < CELL
             cell = Image.fromarray(pixels).resize(

@@ -34,14 +34,18 @@ class _Read:
 
 
 def batches(
-    split: FolderSplit, tasks: Iterable[Task], how: Augmentation, batch_size: int, workers: int
+    split: FolderSplit,
+    tasks: Iterable[Task],
+    augmentation: Augmentation,
+    batch_size: int,
+    workers: int,
 ) -> Iterator[Batch]:
     """Yield the batches of tasks in their order, on the current CUDA device if there is one.
 
     Args:
         split: Split whose images are read.
         tasks: Specifications of the batches.
-        how: Augmentation of training images.
+        augmentation: Augmentation of training images.
         batch_size: Size of the largest task.
         workers: Number of threads.
 
@@ -53,9 +57,11 @@ def batches(
     careful = False
     while True:
         # After a failure the batches that were in the pipeline are read again.
-        source = _Source(split, chain([read.task for read in pending], remaining), how, careful)
+        source = _Source(
+            split, chain([read.task for read in pending], remaining), augmentation, careful
+        )
         pending = source.pending
-        pipeline = _pipeline(source, split.preprocessing, how, batch_size, max(workers, 1))
+        pipeline = _pipeline(source, split.preprocessing, augmentation, batch_size, max(workers, 1))
         try:
             while True:
                 try:
@@ -64,8 +70,8 @@ def batches(
                     return
                 read = pending.popleft()
                 careful = False
-                if how.cutout and read.numbers is not None:
-                    images = cut_out(images, read.numbers, how.cutout)
+                if augmentation.cutout and read.numbers is not None:
+                    images = cut_out(images, read.numbers, augmentation.cutout)
                 yield images, read.labels.to(images.device)
         except RuntimeError as error:
             # A file is broken although its header is not: read again, and let Pillow name it.
@@ -87,14 +93,16 @@ class _Source:
     Args:
         split: Split whose files are read.
         tasks: Specifications of the batches.
-        how: Augmentation of training images.
+        augmentation: Augmentation of training images.
         careful: Whether Pillow decodes the whole first batch.
     """
 
-    def __init__(self, split: FolderSplit, tasks: Iterable[Task], how: Augmentation, careful: bool):
+    def __init__(
+        self, split: FolderSplit, tasks: Iterable[Task], augmentation: Augmentation, careful: bool
+    ):
         self.split = split
         self.tasks = iter(tasks)
-        self.how = how
+        self.augmentation = augmentation
         self.careful = careful
         self.size = (split.preprocessing.input_shape[1], split.preprocessing.input_shape[2])
         self.pending: deque[_Read] = deque()
@@ -129,8 +137,8 @@ class _Source:
         flips = np.zeros(len(rows), np.int32)
         factors = np.ones((len(rows), 3), np.float32)
         if numbers is not None:
-            flips = self.how.flips(numbers).astype(np.int32)
-            factors = self.how.factors(numbers)
+            flips = self.augmentation.flips(numbers).astype(np.int32)
+            factors = self.augmentation.factors(numbers)
 
         # DALI takes regions as (top, left) and (bottom, right).
         contents = [content for _, (content, _) in images]
@@ -151,12 +159,16 @@ class _Source:
 
     def _box(self, size: tuple[int, int], numbers: np.ndarray | None) -> Box:
         if numbers is not None:
-            return self.how.crop(*size, numbers)
+            return self.augmentation.crop(*size, numbers)
         return centre(*size, self.size, self.split.preprocessing.rounds_sizes)
 
 
 def _pipeline(
-    source: _Source, preprocessing: Preprocessing, how: Augmentation, batch_size: int, threads: int
+    source: _Source,
+    preprocessing: Preprocessing,
+    augmentation: Augmentation,
+    batch_size: int,
+    threads: int,
 ) -> Any:
     # Imported by name: DALI's type hints do not cover the functions used here.
     fn, types = (importlib.import_module(f"nvidia.dali.{name}") for name in ("fn", "types"))
@@ -187,7 +199,7 @@ def _pipeline(
             interp_type=types.INTERP_LINEAR,
             antialias=preprocessing.antialias,
         )
-        if how.jitter:
+        if augmentation.jitter:
             images = fn.color_twist(
                 images, brightness=brightness, contrast=contrast, saturation=saturation
             )

@@ -69,6 +69,7 @@ def header(content: bytes) -> Header:
     """
     with _opened(content) as image:
         orientation = image.getexif().get(ORIENTATION, 1)
+
         # Orientations from 5 on swap rows and columns.
         width, height = image.size if orientation not in (5, 6, 7, 8) else image.size[::-1]
 

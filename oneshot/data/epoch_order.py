@@ -93,6 +93,7 @@ class EpochOrder:
 @functools.lru_cache(maxsize=4)
 def _permutation(count: int, seed: int, epoch: int) -> np.ndarray:
     order = np.random.default_rng([seed, epoch]).permutation(count)
+
     # The array is shared by all callers of the cache.
     order.setflags(write=False)
     return order
@@ -136,6 +137,7 @@ class OrderLoader:
     def __iter__(self) -> Iterator[Batch]:
         epoch = self.epoch
         first_step = self.first_step
+
         # Only one pass starts late.
         self.first_step = 0
         tasks = (

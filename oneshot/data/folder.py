@@ -163,11 +163,11 @@ def class_folders(folder: Path) -> list[str]:
     return classes
 
 
-def images_by_class(root: Path, part: str, classes: list[str], below: str = "") -> Labelled:
-    """Return the images of `part/CLASS/below` for each class, sorted, at any depth."""
+def images_by_class(root: Path, folder: str, classes: list[str], below: str = "") -> Labelled:
+    """Return the images of `folder/CLASS/below` for each class, sorted, at any depth."""
     labelled: Labelled = []
     for label, name in enumerate(classes):
-        labelled += [(file, label) for file in images_below(root, f"{part}/{name}/{below}")]
+        labelled += [(file, label) for file in images_below(root, f"{folder}/{name}/{below}")]
     return labelled
 
 

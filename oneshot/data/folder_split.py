@@ -73,10 +73,12 @@ class FolderSplit:
 
         An unreadable image is replaced by the next readable one.
         """
-        how = augment if isinstance(augment, Augmentation) else self.augmentation
+        augmentation = augment if isinstance(augment, Augmentation) else self.augmentation
         order = EpochOrder(len(self), batch_size, seed, rank, ranks)
         return OrderLoader(
-            order, bool(augment), partial(self._read, how=how, batch_size=order.batch, ranks=ranks)
+            order,
+            bool(augment),
+            partial(self._read, augmentation=augmentation, batch_size=order.batch, ranks=ranks),
         )
 
     def batches(self, batch_size: int, indices: Indices | None = None) -> Iterator[Batch]:
@@ -142,6 +144,7 @@ class FolderSplit:
 
     def parallel(self, ranks: int) -> int:
         """Return the number of processes or threads for one of `ranks` ranks on this machine."""
+
         # A daemonic process must not have children.
         if multiprocessing.current_process().daemon:
             return 0
@@ -150,11 +153,11 @@ class FolderSplit:
         return max(1, processors() // ranks)
 
     def _read(
-        self, tasks: Iterable[Task], how: Augmentation, batch_size: int, ranks: int = 1
+        self, tasks: Iterable[Task], augmentation: Augmentation, batch_size: int, ranks: int = 1
     ) -> Iterator[Batch]:
         engine = importlib.import_module(f"oneshot.data.{self.loader}_engine")
         batches: Iterator[Batch] = engine.batches(
-            self, tasks, how, batch_size, self.parallel(ranks)
+            self, tasks, augmentation, batch_size, self.parallel(ranks)
         )
         return batches
 

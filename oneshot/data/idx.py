@@ -34,6 +34,7 @@ LARGEST = 2**28
 
 def load_digits(request: DataRequest) -> ImageData:
     """Read MNIST: 60,000 and 10,000 grey images of 28 x 28 pixels, 10 classes."""
+
     # A mirrored digit is no digit.
     return _load(
         request,

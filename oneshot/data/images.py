@@ -75,14 +75,14 @@ class ImageSplit(MemorySplit):
             return self.images, self.labels
         return next(self.batches(max(len(indices), 1), indices), (self.images[:0], self.labels[:0]))
 
-    def make_batch(self, task: Task, how: Augmentation) -> Batch:
+    def make_batch(self, task: Task, augmentation: Augmentation) -> Batch:
         """Return the batch of a task."""
         index = torch.from_numpy(task.indices)
         images = select_images(self.images, index)
         if task.numbers is not None:
-            images = shift_and_flip(images, task.numbers, how, self.darkest)
-            if how.cutout:
-                images = cut_out(images, task.numbers, how.cutout)
+            images = shift_and_flip(images, task.numbers, augmentation, self.darkest)
+            if augmentation.cutout:
+                images = cut_out(images, task.numbers, augmentation.cutout)
         return images.contiguous(memory_format=torch.channels_last), self.labels[index]
 
 

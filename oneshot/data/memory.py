@@ -19,8 +19,8 @@ class MemorySplit(ABC):
     augmentation: Augmentation
 
     @abstractmethod
-    def make_batch(self, task: Task, how: Augmentation) -> Batch:
-        """Return the batch of a task, augmented by `how` if the task has random numbers."""
+    def make_batch(self, task: Task, augmentation: Augmentation) -> Batch:
+        """Return the batch of a task, augmented if the task has random numbers."""
 
     @property
     def unreadable(self) -> dict[str, str]:
@@ -40,16 +40,18 @@ class MemorySplit(ABC):
         ranks: int = 1,
     ) -> OrderLoader:
         """Return shuffled batches for training; see `Split.epochs`."""
-        how = augment if isinstance(augment, Augmentation) else self.augmentation
+        augmentation = augment if isinstance(augment, Augmentation) else self.augmentation
         order = EpochOrder(len(self), batch_size, seed, rank, ranks)
-        return OrderLoader(order, bool(augment), lambda tasks: self._make_batches(tasks, how))
+        return OrderLoader(
+            order, bool(augment), lambda tasks: self._make_batches(tasks, augmentation)
+        )
 
     def batches(self, batch_size: int, indices: Indices | None = None) -> Iterator[Batch]:
         """Yield every image once, in order; see `Split.batches`."""
         return self._make_batches(in_order(len(self), batch_size, indices), self.augmentation)
 
-    def _make_batches(self, tasks: Iterable[Task], how: Augmentation) -> Iterator[Batch]:
-        return (self.make_batch(task, how) for task in tasks)
+    def _make_batches(self, tasks: Iterable[Task], augmentation: Augmentation) -> Iterator[Batch]:
+        return (self.make_batch(task, augmentation) for task in tasks)
 
 
 def select_images(images: Tensor, index: Tensor) -> Tensor:

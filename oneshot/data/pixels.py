@@ -58,7 +58,7 @@ class PixelSplit(MemorySplit):
         labels = torch.cat([labels for _, labels in batches])
         return images.contiguous(memory_format=torch.channels_last), labels
 
-    def make_batch(self, task: Task, how: Augmentation) -> Batch:
+    def make_batch(self, task: Task, augmentation: Augmentation) -> Batch:
         """Return the batch of a task."""
         index = torch.from_numpy(task.indices)
         pixels = select_images(self.pixels, index)
@@ -67,12 +67,12 @@ class PixelSplit(MemorySplit):
             return self.preprocessing.normalised(self.preprocessing.resized(pixels)), labels
 
         # Augmented before resizing, so that shifts are whole pixels of the source.
-        pixels = shift_and_flip(pixels, task.numbers, how)
-        if how.jitter:
-            pixels = jitter(pixels, torch.from_numpy(how.factors(task.numbers)))
+        pixels = shift_and_flip(pixels, task.numbers, augmentation)
+        if augmentation.jitter:
+            pixels = jitter(pixels, torch.from_numpy(augmentation.factors(task.numbers)))
         images = self.preprocessing.normalised(self.preprocessing.resized(pixels))
-        if how.cutout:
-            images = cut_out(images, task.numbers, how.cutout)
+        if augmentation.cutout:
+            images = cut_out(images, task.numbers, augmentation.cutout)
         return images, labels
 
 

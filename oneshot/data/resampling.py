@@ -64,6 +64,7 @@ def resample(image: Image.Image, box: Box, size: tuple[int, int], antialias: boo
         antialias: Whether to use the triangular filter rather than bilinear interpolation between
             the four nearest pixels.
     """
+
     # Pillow's bilinear filter is antialiased; it has none without.
     if antialias:
         return np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR, box=box))

@@ -27,14 +27,18 @@ CHUNK = 16
 
 
 def batches(
-    split: FolderSplit, tasks: Iterable[Task], how: Augmentation, batch_size: int, workers: int
+    split: FolderSplit,
+    tasks: Iterable[Task],
+    augmentation: Augmentation,
+    batch_size: int,
+    workers: int,
 ) -> Iterator[Batch]:
     """Yield the batches of tasks in their order, the same with any number of workers.
 
     Args:
         split: Split whose images are read.
         tasks: Specifications of the batches.
-        how: Augmentation of training images.
+        augmentation: Augmentation of training images.
         batch_size: Size of the largest task.
         workers: Number of processes; 0 reads in this process.
     """
@@ -54,7 +58,7 @@ def batches(
         # The user may request more workers than processors.
         warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
         loader = DataLoader(
-            _Chunks(split, how),
+            _Chunks(split, augmentation),
             batch_size=None,
             sampler=chunks(),
             num_workers=workers,
@@ -71,8 +75,9 @@ def batches(
         pending.append(chunk)
         if len(pending) == chunk_counts[0]:
             chunk_counts.popleft()
-            images, labels = _join(pending, split, how)
+            images, labels = _join(pending, split, augmentation)
             pending = []
+
             # Nothing is left of a batch whose files are all unreadable.
             if len(labels):
                 yield images, labels
@@ -87,14 +92,14 @@ class _Chunk(NamedTuple):
     skipped: list[Skipped]
 
 
-def _join(chunks: list[_Chunk], split: FolderSplit, how: Augmentation) -> Batch:
+def _join(chunks: list[_Chunk], split: FolderSplit, augmentation: Augmentation) -> Batch:
     images = split.preprocessing.normalised(torch.cat([chunk.pixels for chunk in chunks]))
-    if how.cutout:
+    if augmentation.cutout:
         # Views into `images`: the squares are cut in place.
         views = torch.split(images, [len(chunk.pixels) for chunk in chunks])
         for chunk, view in zip(chunks, views, strict=True):
             if chunk.numbers is not None:
-                cut_out(view, chunk.numbers, how.cutout)
+                cut_out(view, chunk.numbers, augmentation.cutout)
     return images, torch.cat([chunk.labels for chunk in chunks])
 
 
@@ -106,9 +111,9 @@ def _slice(task: Task, rows: slice) -> Task:
 class _Chunks(Dataset[_Chunk]):
     """Reads chunks, each given as a task, in a worker process."""
 
-    def __init__(self, split: FolderSplit, how: Augmentation):
+    def __init__(self, split: FolderSplit, augmentation: Augmentation):
         self.split = split
-        self.how = how
+        self.augmentation = augmentation
 
     def __getitem__(self, task: Task) -> _Chunk:
         size = self.split.preprocessing.input_shape[1:]
@@ -127,8 +132,8 @@ class _Chunks(Dataset[_Chunk]):
 
         numbers = None if task.numbers is None else task.numbers[rows]
         images = torch.from_numpy(pixels[: len(rows)]).permute(0, 3, 1, 2)
-        if numbers is not None and self.how.jitter:
-            images = jitter(images, torch.from_numpy(self.how.factors(numbers)))
+        if numbers is not None and self.augmentation.jitter:
+            images = jitter(images, torch.from_numpy(self.augmentation.factors(numbers)))
         return _Chunk(images, self.split.labels[indices], numbers, skipped)
 
     def _pixels(self, content: bytes, numbers: np.ndarray | None) -> np.ndarray:
@@ -142,7 +147,7 @@ class _Chunks(Dataset[_Chunk]):
 
         # A smaller image is decoded faster. It has been averaged over, which is correct only with
         # antialiasing.
-        box = self.how.crop(file_header.width, file_header.height, numbers)
+        box = self.augmentation.crop(file_header.width, file_header.height, numbers)
         shrink = 1.0
         if preprocessing.antialias:
             shrink = min((box[2] - box[0]) / size[1], (box[3] - box[1]) / size[0])
@@ -152,7 +157,7 @@ class _Chunks(Dataset[_Chunk]):
         # Rounding of the smaller size may leave the box a fraction of a pixel outside.
         clipped = left, top, min(right, image.width), min(bottom, image.height)
         pixels = resample(image, clipped, size, preprocessing.antialias)
-        return pixels[:, ::-1] if numbers[FLIP] < self.how.flip else pixels
+        return pixels[:, ::-1] if numbers[FLIP] < self.augmentation.flip else pixels
 
 
 def _identity(chunk: Any) -> Any:

@@ -43,6 +43,7 @@ class Features:
 
     def through(self, chain: Chain) -> Features:
         """Return the outputs of a chain of modules and recalibrate its statistics."""
+
         # The validation images run after the block, with the statistics that it gathered.
         with gathering(chain) as statistics:
             recalibration = [
@@ -53,6 +54,7 @@ class Features:
 
     def outputs(self, chain: Chain) -> Iterator[Tensor]:
         """Yield the output of a chain for each batch of validation images and store none."""
+
         # Recalibration needs no layer after the last normalisation, such as the classifier.
         measured = _up_to_last_norm(chain)
         with gathering(chain) as statistics:
@@ -64,6 +66,7 @@ class Features:
 
     def size_after(self, chain: Chain) -> int:
         """Return the number of bytes of a chain's outputs for all images."""
+
         # The outputs of all images have the same shape, so one image is enough.
         output = self._run(chain, self.validation[0][:1])
         return output.nbytes * self.count
@@ -113,7 +116,7 @@ class PrefixTree:
         begin: int,
         depth: int,
         features: Features,
-        kept: int,
+        stored_bytes: int,
     ) -> Iterator[tuple[list[int], Iterator[Tensor]]]:
         """Evaluate the chains of one subtree.
 
@@ -123,8 +126,9 @@ class PrefixTree:
             begin: Index of the layer that `features` enter.
             depth: Number of layers known to be equal.
             features: Inputs of layer `begin`.
-            kept: Number of bytes of the stored features on the path to the root.
+            stored_bytes: Number of bytes of the stored features on the path to the root.
         """
+
         # Extend the common prefix as far as possible.
         first = chains[members[0]]
         while depth < len(first) and all(
@@ -140,17 +144,17 @@ class PrefixTree:
 
         # Store the features at the fork if they fit; otherwise each branch starts at `begin`.
         size = features.size_after(segment)
-        if kept + size <= self.budget:
+        if stored_bytes + size <= self.budget:
             begin = depth
             features = features.through(segment)
-            kept = kept + size
+            stored_bytes = stored_bytes + size
 
         # One branch for each different module at the fork.
         branches: dict[int, list[int]] = {}
         for member in members:
             branches.setdefault(id(chains[member][depth]), []).append(member)
         for branch in branches.values():
-            yield from self._walk(chains, branch, begin, depth, features, kept)
+            yield from self._walk(chains, branch, begin, depth, features, stored_bytes)
 
 
 def _up_to_last_norm(chain: Chain) -> Chain:

@@ -89,6 +89,7 @@ def export(run: Run, path: str | Path, *, opset: int = OPSET, fold_bn: bool = Fa
         metadata = described(run, data)
         write_onnx(model, shape, temporary_path, metadata, opset=opset, fold_bn=fold_bn)
         difference = compare(model, shape, temporary_path, images)
+
         # Negated so that NaN fails too.
         if not difference <= TOLERANCE:
             raise InvalidRun(
@@ -176,6 +177,7 @@ def write_onnx(
         common.ClearMetadataAndDocStringPass()(program.model)
 
     proto = program.model_proto
+
     # The exporter keeps its own opset, with a warning, if it cannot convert the model.
     versions = {entry.version for entry in proto.opset_import if not entry.domain}
     if versions != {opset}:
@@ -219,6 +221,7 @@ def _dynamic_batch(model: nn.Module) -> tuple[Any, ...]:
     """Return the dynamic shapes of `torch.export` for a model of one batch of images."""
     batch = {0: torch.export.Dim("batch", min=1)}
     (first, *_) = inspect.signature(model.forward).parameters.values()
+
     # torch.export takes the arguments of `forward(self, *inputs)` as one tuple.
     return ((batch,),) if first.kind is inspect.Parameter.VAR_POSITIONAL else (batch,)
 
@@ -244,6 +247,7 @@ def _simplify(model: Any, fold_bn: bool) -> None:
         common.collapse_slice2_rule,
         common.materialize_reshape_shape_rule,
     ]
+
     # The rewritten slices and shapes contain constants that a second pass folds.
     for _ in range(2):
         optimizer.fold_constants_ir(model)
@@ -293,6 +297,7 @@ def compare(
         (logits,) = session.run(None, {INPUT: batch.contiguous().numpy()})
 
         difference = float(np.abs(np.asarray(logits) - expected).max() / np.abs(expected).max())
+
         # NaN, which differs from itself, must reach the caller; max(0.0, NaN) would be 0.0.
         worst = max(worst, difference) if difference == difference else difference
     return worst

@@ -60,6 +60,7 @@ class OnnxNetwork(nn.Module):
             InvalidFile: The model does not fix them.
         """
         channels, height, width = self.shape[1:]
+
         # A dynamic dimension has a name or None in place of a size.
         if not all(isinstance(size, int) for size in (channels, height, width)):
             raise InvalidFile(
@@ -73,6 +74,7 @@ class OnnxNetwork(nn.Module):
         logits = []
         for batch in torch.split(images, size):
             count = len(batch)
+
             # A model with a fixed batch size rejects smaller batches, so pad them with zeros.
             if count < size:
                 batch = torch.cat([batch, batch.new_zeros(size - count, *batch.shape[1:])])

@@ -133,17 +133,17 @@ class ArchitectureMutator(Mutator):
         """Return the final architecture in a space that has the model's choices."""
         return space.architecture(self.decided())
 
-    def weights(self, mutable: Mutable, given: Tensor) -> Tensor:
+    def weights(self, mutable: Mutable, code_weights: Tensor) -> Tensor:
         """Convert weights of codes to a mask.
 
         The weight of an input of an InputChoice is the sum over all codes that select this input.
 
         Args:
             mutable: Mutable that the mask is for.
-            given: Weights of the codes, float [candidates].
+            code_weights: Weights of the codes, float [candidates].
         """
         if not isinstance(mutable, InputChoice):
-            return given
+            return code_weights
         if mutable.choice.key not in self._member:
             membership = [
                 [index in subset for index in range(mutable.n_candidates)]
@@ -152,7 +152,9 @@ class ArchitectureMutator(Mutator):
             self._member[mutable.choice.key] = torch.tensor(membership, dtype=torch.float32)
 
         # [candidates] @ [candidates, inputs] sums over the codes that contain each input.
-        return given @ self._member[mutable.choice.key].to(device=given.device, dtype=given.dtype)
+        return code_weights @ self._member[mutable.choice.key].to(
+            device=code_weights.device, dtype=code_weights.dtype
+        )
 
     def draw(self, probabilities: Tensor, count: int = 1) -> list[int]:
         """Draw codes without replacement with the mutator's generator.
@@ -161,12 +163,14 @@ class ArchitectureMutator(Mutator):
             probabilities: Probabilities of the codes [candidates].
             count: Number of codes.
         """
+
         # Always on the CPU, so that a seed draws the same codes on every device.
         weights = probabilities.detach().to("cpu", torch.float64)
         return [int(code) for code in torch.multinomial(weights, count, generator=self.generator)]
 
     def log_probability(self, codes: dict[str, int]) -> Tensor:
         """Return the log-probability of an architecture, differentiable in the logits."""
+
         # Choices are independent: the log-probability is a sum over keys.
         return torch.stack(
             [logits.log_softmax(0)[codes[key]] for key, logits in self.alpha.items()]
@@ -178,6 +182,7 @@ class ArchitectureMutator(Mutator):
 
     def set_extra_state(self, state: Any) -> None:
         """Restore the generator's state; raises InvalidOption if the keys differ."""
+
         # Logits are stored by position, so their shapes may fit a model with other keys.
         if list(state["keys"]) != list(self.groups):
             raise InvalidOption("the state is of a model with other choices")

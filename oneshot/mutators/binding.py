@@ -60,6 +60,7 @@ class BaseMutator(nn.Module):
 
     def __init__(self, model: nn.Module):
         super().__init__()
+
         # Bypass nn.Module's registration: the model's weights are not the mutator's parameters.
         self.__dict__["model"] = model
 
@@ -176,6 +177,7 @@ class _GeneratorState:
     def generator(self) -> torch.Generator:
         """Return a new generator that resumes from the state."""
         generator = torch.Generator()
+
         # `frombuffer` needs a writable buffer, which bytes are not.
         generator.set_state(torch.frombuffer(bytearray(self.state), dtype=torch.uint8))
         return generator
@@ -183,6 +185,7 @@ class _GeneratorState:
 
 def bare(model: nn.Module) -> nn.Module:
     """Return the user's module inside a supernet, DistributedDataParallel or torch.compile."""
+
     # Wrappers may be nested in any order, so unwrap until none is left.
     while True:
         if isinstance(model, ModelSupernet):

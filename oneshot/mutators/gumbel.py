@@ -32,7 +32,7 @@ class GumbelMutator(ArchitectureMutator):
     def __init__(self, model: Any, *, temperature: float = 1.0, **options: Any):
         super().__init__(model, **options)
         self.temperature = temperature
-        self.drawn: dict[str, Tensor] = {}
+        self.samples: dict[str, Tensor] = {}
 
     def relaxed(self, key: str) -> Tensor:
         """Sample the weights [candidates] of a key."""
@@ -45,10 +45,12 @@ class GumbelMutator(ArchitectureMutator):
 
     def sample_search(self) -> Masks:
         """Sample weights of all candidates."""
+
         # Kept for `drawn_cost`: the loss's cost term uses the same sample as the forward pass.
-        self.drawn = {key: self.relaxed(key) for key in self.groups}
+        self.samples = {key: self.relaxed(key) for key in self.groups}
         return {
-            key: self.weights(mutables[0], self.drawn[key]) for key, mutables in self.groups.items()
+            key: self.weights(mutables[0], self.samples[key])
+            for key, mutables in self.groups.items()
         }
 
     def drawn_cost(self, model: CostModel) -> Tensor:
@@ -56,7 +58,7 @@ class GumbelMutator(ArchitectureMutator):
 
         It raises the errors of `CostModel.expected`.
         """
-        return model.expected([self.drawn[choice.key] for choice in model.space.choices])
+        return model.expected([self.samples[choice.key] for choice in model.space.choices])
 
 
 class HardGumbelMutator(GumbelMutator):
@@ -73,15 +75,16 @@ class HardGumbelMutator(GumbelMutator):
 
         masks: Masks = {}
         for key, (mutable, *_) in self.groups.items():
-            soft = self.drawn[key]
+            soft = self.samples[key]
             code = int(soft.detach().argmax())
+
             # A bool mask runs the candidate without the factor that carries the gradient.
             if not needs_grad:
                 masks[key] = mutable.mask_of(code)
                 continue
 
-            self.drawn[key] = straight_through(one_hot(code, soft), soft)
-            masks[key] = self.weights(mutable, self.drawn[key])
+            self.samples[key] = straight_through(one_hot(code, soft), soft)
+            masks[key] = self.weights(mutable, self.samples[key])
         return masks
 
     def on_forward_layer_choice(

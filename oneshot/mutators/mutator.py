@@ -244,6 +244,7 @@ class FixedArchitecture(Mutator):
         value = architecture[mutable.choice.key]
         if isinstance(value, str):
             return mutable.mask_of(mutable.choice.code(value))
+
         # A bool is an int in Python, but never a code.
         if (
             isinstance(value, int)

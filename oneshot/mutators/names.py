@@ -59,6 +59,7 @@ class ChoiceNames:
         self._unkeyed = {
             name: mutables[0] for name, mutables in groups.items() if not mutables[0].keyed
         }
+
         # Keys come last: a given key wins over an automatic one of the same text.
         self.aliases = self._automatic() | {key: name for name, key in self.keys.items()}
 

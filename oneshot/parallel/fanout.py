@@ -77,6 +77,7 @@ class Fanout(Generic[Item, Result]):
             ItemFailed: An item failed; items in progress are abandoned.
             Cancelled: `cancelled` returned true.
         """
+
         # Closed at once, not when the garbage is collected: processes must not outlive the work.
         with closing(self._outcomes(items)) as outcomes:
             for index, outcome in outcomes:
@@ -94,6 +95,7 @@ class Fanout(Generic[Item, Result]):
             ItemFailed: An item failed; items in progress are abandoned.
             Cancelled: `cancelled` returned true.
         """
+
         # Results that wait for an earlier item.
         early: dict[int, Result] = {}
         following = 0

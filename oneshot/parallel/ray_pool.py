@@ -220,6 +220,7 @@ def session(cpus: float = 1, address: str | None = None) -> Iterator[None]:
     Raises:
         InvalidOption: There is no cluster at the address.
     """
+
     # Ray reads it when it is imported.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     import ray
@@ -268,6 +269,7 @@ def _capacity(needed: Resources) -> int:
         InvalidOption: No machine of the session has the resources.
     """
     nodes: list[dict[str, float]] = [node["Resources"] for node in _nodes() if node["Alive"]]
+
     # Per machine: an item cannot take its cores from one machine and its GPUs from another.
     count = sum(
         min(_quotient(node.get("CPU", 0), needed.cpus), _quotient(node.get("GPU", 0), needed.gpus))

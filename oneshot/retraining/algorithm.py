@@ -59,9 +59,11 @@ class Retraining(Algorithm):
         mixed = mixup(images, labels, self.options.mixup)
         outputs = self.model(mixed.images)
         logits, auxiliary = outputs if isinstance(outputs, tuple) else (outputs, None)
+
         # The loss is computed in fp32, whatever the precision of the network.
         logits = logits.float()
         loss = mixed.loss(logits, self.recipe.label_smoothing)
+
         # Reports show the loss without the auxiliary head, which the final network lacks. A mixed
         # image counts as correct where its dominant label is predicted.
         engine.note(loss, logits, labels if mixed.weight >= 0.5 else mixed.others)

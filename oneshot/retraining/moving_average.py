@@ -36,6 +36,7 @@ class MovingAverage:
         parameters = dict(model.named_parameters())
         averages = [self.weights[name] for name in parameters]
         weights = [value.detach() for value in parameters.values()]
+
         # One call for all tensors: a loop would launch a kernel for each.
         torch._foreach_lerp_(averages, weights, 1 - decay)
         self.updates += 1

@@ -91,6 +91,7 @@ def delivered(run: Run, trained: nn.Module) -> nn.Module:
     """Return the run's network with trained weights, without those of an auxiliary head."""
     network = run.build()
     weights = trained.state_dict()
+
     # The trained module may have an auxiliary head, which the run's network lacks.
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

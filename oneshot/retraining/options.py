@@ -66,6 +66,7 @@ class RetrainOptions:
             raise InvalidOption("cutout and colour_jitter are augmentations: remove --no-augment")
         if self.norm_batches < 0:
             raise InvalidOption(f"norm_batches must be at least 0, not {self.norm_batches}")
+
         # The statistics of the updates belong to the weights before averaging.
         if self.ema and not self.norm_batches:
             raise InvalidOption("norm_batches must be at least 1 with ema, not 0")

@@ -76,6 +76,7 @@ class AdditiveBins:
         Entry [c][s] is the number of ways to reach these cells from the sum s by the choices from c
         on.
         """
+
         # Base case: with no choices left, the sum itself lies within the bin or not.
         final = np.zeros(self.size)
         final[first : last + 1] = 1
@@ -92,6 +93,7 @@ class AdditiveBins:
 
     def _any(self, index: int) -> bool:
         """Return whether a few attempts find an architecture in the true bin."""
+
         # The grid's bin may contain architectures while the true one contains none.
         rng = np.random.default_rng(0)
         return any(len(self._try(rng, index, 256)) for _ in range(8))
@@ -139,6 +141,7 @@ class AdditiveBins:
             for _ in range(_ATTEMPTS):
                 if filled == len(rows):
                     break
+
                 # Twice the missing number, since some samples are rejected.
                 accepted = self._try(rng, index, 2 * (len(rows) - filled) + 8)[: len(rows) - filled]
                 codes[rows[filled : filled + len(accepted)]] = accepted

@@ -85,6 +85,7 @@ def edges_between(least: float, greatest: float, count: int) -> list[float]:
 
 def usual_range(model: CostModel) -> tuple[float, float]:
     """Return the lowest and the highest cost of the middle 90% of uniform architectures."""
+
     # A fixed seed: the bins of a training must not depend on its own seed.
     costs = model.estimate(model.space.sample(np.random.default_rng(0), _SAMPLED))
     least, greatest = np.quantile(costs, [_TAILS, 1 - _TAILS]).tolist()
@@ -107,6 +108,7 @@ def uniform_flops(
         range: Lowest and highest cost; None means SPOS's published range for the unmodified space
             `spos`, and the middle 90% of uniform architectures for other spaces.
     """
+
     # A name with parameters, such as spos(input_size=32), has other FLOPs.
     if range is None and space.name == "spos":
         range = SPOS_MACS[0], SPOS_MACS[-1]  # noqa: A001

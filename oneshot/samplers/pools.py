@@ -85,6 +85,7 @@ class PooledBins:
 
     def draw(self, rng: np.random.Generator, bins: NDArray[np.int64]) -> Codes:
         """Return codes [n, choices] whose i-th row lies in the bin `bins[i]`."""
+
         # Pools differ in size, so each position is a uniform number scaled to its pool.
         samples = rng.random(len(bins))
         rows = [
@@ -96,6 +97,7 @@ class PooledBins:
 
 def _distance(costs: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
     """Return the distance of costs [n] to the bin [low, high); 0 inside."""
+
     # The high edge is outside the bin, so its distance must be above 0.
     above = np.where(costs >= high, costs - high + 1e-12 * abs(high), 0.0)
     distance: NDArray[np.float64] = np.maximum(low - costs, 0.0) + above

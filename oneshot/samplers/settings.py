@@ -86,11 +86,11 @@ class SamplerSettings:
             raise InvalidOption(f"the sampler {self.name} takes no cost_range")
 
     @classmethod
-    def from_dict(cls, given: dict[str, Any]) -> SamplerSettings:
+    def from_dict(cls, values: dict[str, Any]) -> SamplerSettings:
         """Make settings from the result of `to_dict`, also by way of JSON."""
-        limits = given.get("range")
+        limits = values.get("range")
         return cls(
-            **{**given, "range": None if limits is None else (float(limits[0]), float(limits[1]))}
+            **{**values, "range": None if limits is None else (float(limits[0]), float(limits[1]))}
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -137,6 +137,7 @@ def _walked(
     for _ in range(_MAX_BATCHES):
         if len(pool) >= count:
             break
+
         # Children of feasible architectures are feasible far more often than random ones.
         parents = pool[rng.integers(len(pool), size=_BATCH_SIZE)]
         children = space.mutate(parents, rng, 0.2)

@@ -110,6 +110,7 @@ class BenchmarkGuide:
     def __init__(self, benchmark: Benchmark, metric: str | None = None):
         self.benchmark = benchmark
         self.metric = metric or benchmark.default_metric
+
         # An unknown metric is refused before the search.
         benchmark.values(self.metric)
         self._sign = 1.0 if benchmark.metrics[self.metric].higher_is_better else -1.0

@@ -139,6 +139,7 @@ class _Evaluations:
         self.deviations.append(deviations)
 
         row = int(scores.argmax())
+
         # A first score of -inf is the best so far too.
         if scores[row] > self.best or not self._best_codes.size:
             self.best = float(scores[row])

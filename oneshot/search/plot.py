@@ -80,6 +80,7 @@ def _front(axes: Axes, result: SearchResult, objective: str) -> None:
         axes.figure.colorbar(points, ax=axes, label="evaluation", pad=0.01)
 
     front = result.front()
+
     # With several objectives neighbours on one axis are no neighbours on the front.
     if len(result.objectives) == 1:
         axes.step(costs[front], result.scores[front], where="post", color=_ACCENT, lw=1.2)

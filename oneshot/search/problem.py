@@ -111,6 +111,7 @@ class SearchProblem:
         allowed = [
             constraint.allowed for constraint in self.constraints if constraint.allowed is not None
         ]
+
         # No rows where no constraint holds choice by choice.
         remaining = [
             np.flatnonzero(np.logical_and.reduce(columns)) for columns in zip(*allowed, strict=True)
@@ -118,6 +119,7 @@ class SearchProblem:
         counts = [len(codes) for codes in remaining]
         if not counts or counts == self.space.candidates.tolist():
             return self.space
+
         # Constraints may exclude each other: `sample` raises Infeasible then.
         return Subspace(self.space, remaining) if all(counts) else self.space
 

@@ -104,6 +104,7 @@ class SupernetGuide:
     def to_dict(self) -> dict[str, Any]:
         """Return the kind, the name, and how the guide evaluates."""
         description = {**self.source, "run": self.name, "name": self.name}
+
         # Results without the entry are ranked by the cross-entropy.
         if self.rank_by != RANKINGS[0]:
             description["rank_by"] = self.rank_by

@@ -53,6 +53,7 @@ class AgingEvolution(Strategy):
         self.tournament_size = tournament
         self.batch_size = batch
         self._requested = 0
+
         # The bounded queue drops the oldest architecture for each that is added.
         self.population: deque[tuple[NDArray[np.signedinteger], float]] = deque(maxlen=population)
 

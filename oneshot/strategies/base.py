@@ -53,8 +53,10 @@ class Strategy(ABC):
     def __init__(self, problem: SearchProblem, rng: np.random.Generator):
         self.problem = problem
         self.rng = rng
+
         # Architectures that were proposed before.
         self.seen = problem.seen()
+
         # Space of all proposals; a stage of a search may restrict it further.
         self.proposal_space = problem.reduced_space
 
@@ -104,6 +106,7 @@ class Strategy(ABC):
             sample = self._sample(sample_size)
             new = self.seen.take(sample, count - len(proposals))
             proposals = np.concatenate([proposals, new])
+
             # A sample that is too small holds all architectures that can be reached.
             if len(sample) < sample_size:
                 break
@@ -132,6 +135,7 @@ class Strategy(ABC):
 
     def _sample(self, count: int) -> Codes:
         is_restricted = self.proposal_space is not self.problem.reduced_space
+
         # The problem begins its own space's samples at the cheapest networks: it takes None for it.
         space = self.proposal_space if is_restricted else None
         return self.problem.sample(self.rng, count, space)

@@ -92,6 +92,7 @@ class Evolution(Strategy):
         """Update the parents, the best architectures so far."""
         candidates = np.concatenate([self.best, codes])
         candidate_scores = np.concatenate([self.best_scores, scores])
+
         # Stable: of equal scores the architecture that was evaluated first stays a parent.
         order = np.argsort(-candidate_scores, kind="stable")[: self.num_parents]
         self.best = candidates[order]

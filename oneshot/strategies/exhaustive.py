@@ -88,6 +88,7 @@ class Exhaustive(Strategy):
         for codes in self._feasible():
             for start in range(0, len(codes), self.batch_size):
                 batch = self.seen.take(codes[start : start + self.batch_size])
+
                 # All of a batch may be isomorphic to earlier architectures.
                 if len(batch):
                     yield batch

@@ -77,6 +77,7 @@ class Pareto(Strategy):
 
         offspring = self._algorithm.ask()
         children = self.empty
+
         # None where every child was a duplicate.
         if offspring is not None:
             children = offspring.get("X").astype(self.problem.space.dtype)
@@ -90,6 +91,7 @@ class Pareto(Strategy):
 
         costs = [self.problem.costs[name].estimate(codes) for name in self.problem.traded]
         infills = Population.new("X", np.asarray(codes))
+
         # pymoo minimises.
         infills.set("F", np.stack([-scores, *costs], axis=1))
         infills.apply(lambda individual: individual.evaluated.update("FGH"))

@@ -90,6 +90,7 @@ class PredictorLoop(Strategy):
         self.round += 1
         if self.round == 1:
             return self.sample_new(self.initial)
+
         # The constraints may leave too few architectures for a predictor.
         if len(self.evaluated) < _MIN_FITTED:
             return self.sample_new(self.batch_size)
@@ -112,12 +113,14 @@ class PredictorLoop(Strategy):
     def _pool(self) -> Codes:
         """Return new, feasible architectures, codes [at most pool_size, choices]."""
         space = self.problem.space
+
         # As many more as were evaluated, since all of those may be in the sample.
         sample = self.problem.sample(self.rng, self.pool_size + len(self.seen))
 
         best = self.evaluated[np.argsort(-self.scores, kind="stable")[:_NUM_PARENTS]]
         rows = self.rng.integers(len(best), size=2 * self.pool_size)
         neighbours = changed_once(space, best[rows], self.rng)
+
         # Every second neighbour is changed twice.
         is_changed_twice = self.rng.random(len(neighbours)) < 0.5
         neighbours[is_changed_twice] = changed_once(

@@ -87,6 +87,7 @@ class Proxyless(Strategy):
         self._spent = 0
         self.verified = self.empty
         self.scores = np.empty(0)
+
         # Which verified architectures have had no neighbours proposed yet.
         self._is_unused = np.empty(0, dtype=bool)
 

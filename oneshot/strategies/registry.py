@@ -100,6 +100,7 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
     for key, value in options.items():
         if isinstance(value, str | bool):
             continue
+
         # Counts must be positive; a fraction or a weight may be zero.
         is_count = type(defaults[key]) is int
         if value < 0 or (is_count and value == 0):

@@ -121,6 +121,7 @@ class Reinforce(Strategy):
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the probabilities [candidates] of logits [candidates]."""
+
     # Relative to the largest, so that no power overflows.
     powers = np.exp(logits - logits.max())
     return np.asarray(powers / powers.sum())

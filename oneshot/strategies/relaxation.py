@@ -57,6 +57,7 @@ class RelaxedScore:
             one_hot = torch.nn.functional.one_hot(indices, int(count))
             points.append(one_hot.float().requires_grad_())
         gradients = torch.autograd.grad(self.score(points).sum(), points, allow_unused=True)
+
         # A choice that the score does not depend on has no gradient.
         return [
             np.zeros(tuple(point.shape)) if gradient is None else gradient.double().numpy()
@@ -98,6 +99,7 @@ def descend(
         for count in problem.space.candidates
     ]
     biases = _allowed_biases(problem)
+
     # Constraints that hold choice by choice are kept exactly by the biases.
     costs = [
         ExpectedCost(constraint) for constraint in problem.constraints if constraint.allowed is None
@@ -122,6 +124,7 @@ def descend(
             for index, cost in enumerate(costs):
                 excess = cost.excess(probabilities)
                 loss = loss + multipliers[index] * excess + excess.clamp_min(0).square()
+
                 # Dual ascent: the multiplier rises while the limit is exceeded.
                 raised = multipliers[index] + _MULTIPLIER_RATE * excess.detach()
                 multipliers[index] = raised.clamp_min(0)

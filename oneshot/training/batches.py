@@ -80,6 +80,7 @@ class HeldOut:
             self._loader = self.images.epochs(size, self.seed, rank=rank, ranks=ranks)
 
         epoch, index = divmod(number, len(self._loader))
+
         # Consecutive batches of a pass share its iterator; any other one needs a new iterator.
         if self._next != number or index == 0:
             self._loader.set_epoch(epoch)

@@ -112,6 +112,7 @@ def restore(path: Path, algorithm: Algorithm, engine: Engine, *, steps: int, see
         for schedule, schedule_state in zip(engine.schedules, state["schedules"], strict=True):
             if schedule is not None:
                 schedule.load_state_dict(schedule_state)
+
         # A training may resume in another precision; only fp16 has a loss scale.
         precision = engine.fabric.strategy.precision
         if bool(state["precision"]) == bool(precision.state_dict()):

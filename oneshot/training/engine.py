@@ -88,6 +88,7 @@ class Engine:
             self._average([weight.grad for weight in weights if weight.grad is not None])
 
         precision = self.fabric.strategy.precision
+
         # Clipped after the loss scale of mixed precision is divided out.
         maximum = self.clip if index == 0 else clip
         if maximum is not None:
@@ -138,6 +139,7 @@ class Engine:
             InvalidRun: The digests differ.
         """
         value = digest or 0
+
         # All are equal if the maximum equals the minimum.
         highest, negative_lowest = self._maximum(value, -value)
         if highest != -negative_lowest:

@@ -73,6 +73,7 @@ def fit(
         algorithm.to("cpu")
     else:
         outcome = spawn(fabric, job)
+
         # The other processes trained copies; their result is in the last checkpoint.
         state = checkpoint.read(folder / checkpoint.FILE)
         algorithm.model.load_state_dict(state["model"])
@@ -109,6 +110,7 @@ def launchable(execution: Execution) -> Fabric:
     with warnings.catch_warnings():
         # Advice on devices that the user excluded on purpose.
         warnings.filterwarnings("ignore", "GPU available but not used")
+
         # Spawned processes rather than further runs of the command: they work from a program or a
         # service as well.
         spawning = {

@@ -116,23 +116,15 @@ def train(fabric: Fabric, job: Job) -> Outcome:
     engine = Engine(fabric, algorithm.optimizers(steps), recipe.clip)
 
     path = job.folder / checkpoint.FILE
-    start = (
-        checkpoint.restore(path, algorithm, engine, steps=steps, seed=job.seed)
-        if path.exists()
-        else 0
-    )
+    start = 0
+    if path.exists():
+        start = checkpoint.restore(path, algorithm, engine, steps=steps, seed=job.seed)
+
     # Process 0 must not replace the file while others read it.
     fabric.barrier()
 
-    reports = None
-    if rank == 0:
-        reports = Reports(
-            job.progress,
-            steps,
-            steps_per_epoch,
-            job.folder if execution.tensorboard else None,
-            start,
-        )
+    # One process speaks for all.
+    reports = _make_reports(job, steps, steps_per_epoch, start) if rank == 0 else None
     engine.meter.clear()
     normalising = WholeBatch() if ranks > 1 and execution.sync_batch_norm else nullcontext()
     step = start
@@ -160,6 +152,11 @@ def train(fabric: Fabric, job: Job) -> Outcome:
             reports.close()
     fabric.barrier()
     return Outcome(step, steps)
+
+
+def _make_reports(job: Job, steps: int, steps_per_epoch: int, start: int) -> Reports:
+    folder = job.folder if job.execution.tensorboard else None
+    return Reports(job.progress, steps, steps_per_epoch, folder, start)
 
 
 def _update(

@@ -54,6 +54,7 @@ def _batch_norm(
     var, mean = torch.var_mean(values, axes, correction=0)
     means, variances = _all_gather(torch.stack([mean, var])).unbind(1)
     mean = means.mean(0)
+
     # Mean of the variances plus variance of the means: numerically stable, unlike the difference
     # of a mean of squares and a squared mean.
     var = (variances + (means - mean).square()).mean(0)

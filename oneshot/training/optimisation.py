@@ -20,6 +20,7 @@ def sgd(model: nn.Module, recipe: Recipe, steps: int) -> tuple[Optimizer, LRSche
         recipe: Recipe of the training.
         steps: Number of updates of the whole training.
     """
+
     # Biases and the scales of normalisation are not decayed.
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     decayed = [weight for weight in weights if weight.ndim > 1]
@@ -30,5 +31,6 @@ def sgd(model: nn.Module, recipe: Recipe, steps: int) -> tuple[Optimizer, LRSche
     optimizer = torch.optim.SGD(
         groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov
     )
+
     # A function, not an object: an object's attributes would be part of checkpoints.
     return optimizer, LambdaLR(optimizer, lambda step: recipe.rate_fraction(step, steps))

@@ -122,6 +122,7 @@ def spawn(fabric: Fabric, job: Job) -> Outcome:
 def _process(fabric: Fabric, job: RemoteJob) -> Outcome:
     leave_to_parent()
     torch.set_num_threads(job.threads)
+
     # Tensors arrive in memory that all processes share; each needs its own weights.
     job.algorithm = copy.deepcopy(job.algorithm)
     try:

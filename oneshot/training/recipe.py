@@ -86,6 +86,7 @@ class Recipe:
             step: Number of the update, from 0.
             steps: Number of updates of the whole training.
         """
+
         # A warm-up of n updates has n values between 0 and 1, without either end.
         if step < self.warmup:
             return (step + 1) / (self.warmup + 1)
@@ -121,6 +122,7 @@ def supernet_recipe(space: str, images: int) -> Recipe:
         space: Canonical name of the space.
         images: Number of training images.
     """
+
     # Here, since it imports numpy, which `--help` does without.
     from spaces.choice_space import family_of
 

@@ -164,7 +164,9 @@ def test_a_trained_part_is_its_network(pictures: ImageData, tmp_path: Path) -> N
         torch.testing.assert_close(network(given), supernet(x), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))]
+)
 def test_the_known_best_resolution_is_returned(tmp_path: Path, seed: int) -> None:
     """What tells the classes apart is a pattern of single pixels, which nothing is left of at half
     the resolution.

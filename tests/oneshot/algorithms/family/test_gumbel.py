@@ -90,7 +90,7 @@ def test_hard_draws_of_inputs_reduce_as_a_decision_does(reduction: Any) -> None:
     inputs = [torch.full((1, 2), float(index), requires_grad=True) for index in range(4)]
     mutator.reset()
     output = choice(inputs)
-    code = int(mutator.drawn["inputs"].detach().argmax())
+    code = int(mutator.samples["inputs"].detach().argmax())
     mutator.unbind()
     choice.activate(code)
     torch.testing.assert_close(output, choice(inputs))
@@ -105,7 +105,7 @@ def test_the_drawn_cost_is_that_of_the_drawn_weights(small: ChainSpace) -> None:
     cost = counting_model(small, "macs")
     mutator = GumbelMutator(small.supernet(3), temperature=1e-4, seed=2)
     mutator.reset()
-    codes = {key: int(weights.detach().argmax()) for key, weights in mutator.drawn.items()}
+    codes = {key: int(weights.detach().argmax()) for key, weights in mutator.samples.items()}
     row = small.architecture([codes[choice.key] for choice in small.choices])
     assert mutator.drawn_cost(cost).item() == pytest.approx(small.macs(row), rel=1e-4)
     mutator.temperature = 1.0
