@@ -28,7 +28,8 @@ from profiler.backends.registry import make_backend
 from profiler.backends.torch_eager import TorchEager
 from profiler.instruments.devices import find
 from profiler.instruments.timing import quiet, warm_up
-from profiler.validation import accuracy, ceiling, measure_networks, sample_unseen
+from profiler.unseen import sample_unseen
+from profiler.validation import accuracy, ceiling, measure_networks
 from spaces.console.progress import Bar
 from spaces.registry import get
 from spaces.space import SearchSpace

@@ -6,7 +6,6 @@ nodes belong to no single block: block costs are solved from whole networks.
 
 from __future__ import annotations
 
-import logging
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from profiler.backends.onnx_model import (
     provider_of,
     session_options,
 )
+from profiler.backends.onnx_quantisation import integer_operators, quantised
 from profiler.backends.torch_eager import unit_variance
 from profiler.errors import UnsupportedConditions
 from spaces.architecture import Architecture
@@ -44,7 +44,7 @@ class OnnxRuntime:
 
     Raises:
         UnsupportedConditions: The precision is another, or the device is CUDA and onnxruntime has
-            no CUDA provider.
+            no CUDA provider. Networks raise it where the provider does not run int8.
     """
 
     name = "onnxruntime"
@@ -58,6 +58,7 @@ class OnnxRuntime:
         self.provider = provider_of(conditions.device)
         self.conditions = conditions
         self._threads: int | None = None
+        self._runs_integers = False
         self._fragments: dict[tuple[int, str], Fragment] = {}
         self._inputs: dict[tuple[int, ...], NDArray[np.float32]] = {}
 
@@ -145,9 +146,20 @@ class OnnxRuntime:
     def _session(self, proto: bytes, image: NDArray[Any]) -> SessionRunner:
         if self.conditions.precision == "int8":
             proto = quantised(proto, image)
+            self._check_integers(proto)
         runner = SessionRunner(proto, image, self.conditions.threads, self.provider)
         self._threads = runner.threads
         return runner
+
+    def _check_integers(self, proto: bytes) -> None:
+        """Raise UnsupportedConditions where the provider runs a quantised network in floats."""
+        if not self._runs_integers and not integer_operators(proto, self.provider):
+            raise UnsupportedConditions(
+                f"onnxruntime's {self.provider} has no int8 operators for these networks, so that"
+                " it runs them in fp32"
+            )
+        # Optimising a network once more takes as long as its session: the first one suffices.
+        self._runs_integers = True
 
     def _input(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         if shape not in self._inputs:
@@ -176,53 +188,3 @@ class SessionRunner(TimedSession):
         )
         check_provider(session, provider)
         super().__init__(session, {"image": image})
-
-
-def quantised(proto: bytes, image: NDArray[Any]) -> bytes:
-    """Quantise a model to int8 by onnxruntime's static quantisation.
-
-    It is signed, with quantise and dequantise nodes and a scale for every output channel.
-
-    Args:
-        proto: The serialised model.
-        image: Input [batch, channels, height, width] that ranges are calibrated on. Latencies do
-            not depend on the ranges.
-
-    Returns:
-        The serialised quantised model.
-    """
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
-
-    class Reader(CalibrationDataReader):
-        def __init__(self) -> None:
-            self.feeds: list[Any] = [{"image": image}]
-
-        def get_next(self) -> Any:
-            return self.feeds.pop() if self.feeds else None
-
-    logger = logging.getLogger()
-    level = logger.level
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "fp32.onnx"
-        target = Path(folder) / "int8.onnx"
-        source.write_bytes(proto)
-        # It advises at every call to preprocess the model.
-        logger.setLevel(logging.ERROR)
-        try:
-            quantize_static(
-                source,
-                target,
-                Reader(),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                activation_type=QuantType.QInt8,
-                weight_type=QuantType.QInt8,
-            )
-        finally:
-            logger.setLevel(level)
-        return target.read_bytes()

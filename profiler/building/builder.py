@@ -14,10 +14,11 @@ from typing import Any
 
 from profiler.backends.base import Backend, executed_conditions
 from profiler.building.networks import latin_networks
-from profiler.building.session import FEWEST_ROUNDS as FEWEST_ROUNDS
-from profiler.building.session import Instruments as Instruments
+from profiler.building.results import block_costs, measurement, network_samples
 from profiler.building.session import Session
-from profiler.building.session import Settings as Settings
+from profiler.building.settings import FEWEST_ROUNDS as FEWEST_ROUNDS
+from profiler.building.settings import Instruments as Instruments
+from profiler.building.settings import Settings as Settings
 from profiler.instruments.timing import quiet
 from spaces.console.group import command_line
 from spaces.progress import Progress, silent
@@ -97,9 +98,9 @@ def build(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command if command is not None else command_line(),
         seed=settings.seed,
-        measurement=session.measurement(seconds, error),
-        blocks=session.block_costs(memory),
-        networks=session.network_samples(),
+        measurement=measurement(session, seconds, error),
+        blocks=block_costs(session, memory),
+        networks=network_samples(session),
     )
 
 

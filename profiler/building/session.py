@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,17 +10,13 @@ import numpy as np
 from profiler.backends.base import Backend, MeasuresMemory, Renews, Runner
 from profiler.building.networks import covering_networks
 from profiler.building.samples import Samples, WholeSample
+from profiler.building.settings import FEWEST_ROUNDS, Instruments, Settings
 from profiler.building.solving import Solution, solve
 from profiler.errors import IncompleteMeasurement
-from profiler.instruments.energy import EnergyCounter
 from profiler.instruments.references import ROUNDS_PER_BUILD, References
 from profiler.instruments.timing import rebuild_runners, runs_for, settle, warm_up
 from spaces.space import Codes, SearchSpace
 from spaces.user_model.block import ModuleBlock
-from tables.lookup_table import BlockCost, Measurement, NetworkSample
-
-FEWEST_ROUNDS = 8
-"""Fewest rounds of a build."""
 
 REFERENCES = 3
 """Number of reference networks.
@@ -35,44 +31,6 @@ _COVERING_PASSES = 20
 
 # Samples per round of a network that is compiled as a whole.
 _SAMPLES_PER_COMPILATION = 3
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Settings of a build.
-
-    Args:
-        budget_s: Seconds after which no further round begins.
-        precision_target: Relative standard error of every block's median that suffices.
-        fewest_networks: Fewest whole networks that the correction needs, if the budget allows.
-        threads: Number of torch threads on the processor.
-        seed: Seed of the sampled networks and their order.
-
-    Example:
-        >>> import profiler
-        >>> profiler.Settings(budget_s=120.0).precision_target
-        0.01
-    """
-
-    budget_s: float = 60.0
-    precision_target: float = 0.01
-    fewest_networks: int = 200
-    threads: int = 1
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Instruments:
-    """Instruments that a build reads in addition to the clock, where the machine has them.
-
-    Args:
-        energy: Counter of the device's energy. None without one.
-        state: Function that returns the clock in MHz and the temperature in degrees Celsius, or
-            None.
-    """
-
-    energy: EnergyCounter | None = None
-    state: Callable[[], tuple[float, float] | None] = lambda: None
 
 
 @dataclass
@@ -272,83 +230,7 @@ class Session:
             if not isinstance(block, ModuleBlock)
         }
 
-    def measurement(self, seconds: float, error: float) -> Measurement:
-        """Return the circumstances that the table records."""
-        states = self.samples.states
-        counter = self.instruments.energy
-        stopped_by = "precision" if error <= self.settings.precision_target else "budget"
-        return Measurement(
-            rounds=self.rounds,
-            seconds=round(seconds, 2),
-            budget_s=self.settings.budget_s,
-            stopped_by="interrupt" if self.interrupted else stopped_by,
-            standard_error=round(error, 5),
-            reference_codes=tuple(tuple(map(int, row)) for row in self.reference_codes),
-            reference_ms=_round_ms(self.reference_ms),
-            blocks="timed" if self.backend.times_blocks else "solved",
-            memory=self.backend.memory if isinstance(self.backend, MeasuresMemory) else None,
-            clock_mhz=tuple(clock for clock, _ in states) if states else None,
-            temperature_c=tuple(temperature for _, temperature in states) if states else None,
-            energy=counter.name if counter is not None else None,
-        )
-
     @property
     def reference_ms(self) -> float:
         """The references' mean latency."""
         return self.samples.references.reference_ms
-
-    def network_samples(self) -> tuple[NetworkSample, ...]:
-        """Return the samples of whole networks that the table records."""
-        states = self.samples.references.states()
-        return tuple(
-            NetworkSample(
-                sample.codes,
-                sample.round,
-                tuple(map(_round_ms, sample.latencies)),
-                _round_ms(sample.state(states)),
-                sample.energy_mj,
-                None if sample.blocks_ms is None else _round_ms(sample.blocks_ms),
-            )
-            for sample in self.samples.networks
-        )
-
-    def block_costs(self, memory: Mapping[str, int]) -> dict[str, BlockCost]:
-        """Return the costs of blocks that the table records.
-
-        Args:
-            memory: Block key -> peak bytes of activations.
-        """
-        if self.backend.times_blocks:
-            return self._timed_costs(memory)
-        solution = self.solution or solve(self.space, *self.samples.whole_networks())
-        costs: dict[str, BlockCost] = {}
-        for key, block in sorted(self.space.all_blocks.items()):
-            costs[key] = BlockCost(
-                _round_ms(self.reference_ms * solution.costs[key]),
-                None,
-                solution.occurrences[key],
-                block.macs,
-                block.params,
-                memory.get(key),
-            )
-        return costs
-
-    def _timed_costs(self, memory: Mapping[str, int]) -> dict[str, BlockCost]:
-        costs: dict[str, BlockCost] = {}
-        for key, latencies in sorted(self.samples.drift_corrected().items()):
-            low, middle, high = self.reference_ms * np.percentile(latencies, [25, 50, 75])
-            block = self.space.all_blocks[key]
-            costs[key] = BlockCost(
-                _round_ms(middle),
-                _round_ms(high - low),
-                len(latencies),
-                block.macs,
-                block.params,
-                memory.get(key),
-            )
-        return costs
-
-
-def _round_ms(value: float) -> float:
-    # A nanosecond is finer than any clock here; more digits would only fill the file.
-    return round(float(value), 6)

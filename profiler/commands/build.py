@@ -282,7 +282,7 @@ def pin(cores: tuple[int, ...]) -> None:
 def _summarise(table: LookupTable, path: Path, threads: int) -> None:
     from rich.console import Console
 
-    from profiler.building.session import FEWEST_ROUNDS
+    from profiler.building.settings import FEWEST_ROUNDS
     from spaces.registry import get
 
     measured = table.measured

@@ -11,7 +11,8 @@ import pytest
 from scipy.stats import kendalltau, spearmanr
 
 from profiler import Settings, build
-from profiler.validation import accuracy, limit_at, sample_unseen, searched_networks, validate
+from profiler.unseen import limit_at, sample_unseen, searched_networks
+from profiler.validation import accuracy, validate
 from spaces import ChainSpace
 from tables import LookupTable
 

@@ -16,7 +16,8 @@ import spaces
 from profiler.backends.base import Conditions
 from profiler.backends.onnx_graph import OPSET, check, fragment, model
 from profiler.backends.onnx_model import session_options
-from profiler.backends.onnxruntime_session import OnnxRuntime, SessionRunner, quantised
+from profiler.backends.onnx_quantisation import quantised
+from profiler.backends.onnxruntime_session import OnnxRuntime, SessionRunner
 from profiler.backends.torch_eager import CpuRunner, TorchEager, unit_variance
 from spaces import Block, ChainSpace
 from spaces.modules.blocks import build
