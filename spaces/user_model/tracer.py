@@ -65,7 +65,7 @@ class Tracer:
         self._holding = {
             path
             for path, module in model.named_modules()
-            if any(isinstance(part, Mutable) for part in module.modules())
+            if any(isinstance(submodule, Mutable) for submodule in module.modules())
         }
         self._configurations: dict[str, str] = {}
 
@@ -162,9 +162,11 @@ class _Run:
             if isinstance(module, torch.jit.ScriptModule):
                 # It accepts no hooks, and counts as a part of its caller.
                 continue
-            handles.append(
-                module.register_forward_pre_hook(_entering(self, path), with_kwargs=True)
+            # Before the module's hooks, such as spectral_norm's: they compute as parts of it.
+            entering = module.register_forward_pre_hook(
+                _entering(self, path), prepend=True, with_kwargs=True
             )
+            handles.append(entering)
             handles.append(module.register_forward_hook(_leaving(self, path), with_kwargs=True))
         try:
             yield
