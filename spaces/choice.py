@@ -67,7 +67,7 @@ class Combination(Choice):
 
     Args:
         inputs: Names of the inputs, in order.
-        chosen: Number of inputs that an architecture takes. None: any number.
+        n_chosen: Number of inputs that an architecture takes. None: any number.
         repeated: Whether one input may take all the positions, such as `0+0`; these candidates come
             last.
 
@@ -80,19 +80,19 @@ class Combination(Choice):
     """
 
     inputs: tuple[str, ...] = ()
-    chosen: int | None = 1
+    n_chosen: int | None = 1
     repeated: bool = False
 
     @classmethod
     def from_inputs(
-        cls, key: str, inputs: Sequence[str], chosen: int | None, repeated: bool = False
+        cls, key: str, inputs: Sequence[str], n_chosen: int | None, repeated: bool = False
     ) -> Combination:
         """Enumerate the allowed sets of inputs.
 
         Args:
             key: Name of the choice.
             inputs: Names of the inputs, in order.
-            chosen: Number of inputs that an architecture takes. None: any number.
+            n_chosen: Number of inputs that an architecture takes. None: any number.
             repeated: Whether one input may take all the positions.
 
         Raises:
@@ -106,30 +106,31 @@ class Combination(Choice):
                 f"{key}: inputs need different names without '+', not {list(names)}"
             )
 
-        if not names or (chosen is not None and not 1 <= chosen <= len(names)):
-            raise InvalidParameter(f"{key}: cannot choose {chosen} of {len(names)} inputs")
+        if not names or (n_chosen is not None and not 1 <= n_chosen <= len(names)):
+            raise InvalidParameter(f"{key}: cannot choose {n_chosen} of {len(names)} inputs")
 
-        if chosen is None and len(names) > _MAX_INPUTS_OF_ANY_NUMBER:
+        if n_chosen is None and len(names) > _MAX_INPUTS_OF_ANY_NUMBER:
             raise InvalidParameter(
                 f"{key}: any number of {len(names)} inputs has too many combinations; at most"
                 f" {_MAX_INPUTS_OF_ANY_NUMBER}"
             )
 
         # The order of the subsets determines the codes, also those in files.
-        subsets = _subsets(len(names), chosen, repeated)
+        subsets = _subsets(len(names), n_chosen, repeated)
         if len(subsets) > _MAX_COMBINATIONS:
             raise InvalidParameter(
-                f"{key}: {chosen} of {len(names)} inputs has {len(subsets)} combinations; too many"
+                f"{key}: {n_chosen} of {len(names)} inputs has {len(subsets)} combinations; too"
+                " many"
             )
 
         candidates = ["+".join(names[index] for index in subset) or NOTHING for subset in subsets]
 
-        return cls(key, tuple(candidates), names, chosen, repeated)
+        return cls(key, tuple(candidates), names, n_chosen, repeated)
 
     @cached_property
     def subsets(self) -> tuple[tuple[int, ...], ...]:
         """Indices of the inputs that each code takes."""
-        return _subsets(len(self.inputs), self.chosen, self.repeated)
+        return _subsets(len(self.inputs), self.n_chosen, self.repeated)
 
     def code_of(self, indices: Iterable[int]) -> int:
         """Return the code that takes exactly these inputs, in any order.
@@ -141,7 +142,7 @@ class Combination(Choice):
         try:
             return self.subsets.index(subset)
         except ValueError:
-            number = "any number" if self.chosen is None else str(self.chosen)
+            number = "any number" if self.n_chosen is None else str(self.n_chosen)
             raise InvalidArchitecture(
                 f"{self.key}: cannot take the inputs {list(subset)}; {number} of {len(self.inputs)}"
                 " are taken"
@@ -179,10 +180,10 @@ class Values(Choice):
         return cls(key, names, tuple(values))
 
 
-def _subsets(count: int, chosen: int | None, repeated: bool) -> tuple[tuple[int, ...], ...]:
-    if chosen is not None:
-        different = itertools.combinations(range(count), chosen)
-        equal = ((index,) * chosen for index in range(count)) if repeated and chosen > 1 else ()
+def _subsets(count: int, n_chosen: int | None, repeated: bool) -> tuple[tuple[int, ...], ...]:
+    if n_chosen is not None:
+        different = itertools.combinations(range(count), n_chosen)
+        equal = ((index,) * n_chosen for index in range(count)) if repeated and n_chosen > 1 else ()
         return *different, *equal
 
     # Code and bitmask are equal here.

@@ -15,8 +15,8 @@ def available_bytes() -> int | None:
     limit on the process's address space (`ulimit -v`). None where the system does not report any.
     """
     limits = [_machine(), _control_group(), _address_space()]
-    known = [limit for limit in limits if limit is not None]
-    return max(min(known), 0) if known else None
+    finite = [limit for limit in limits if limit is not None]
+    return max(min(finite), 0) if finite else None
 
 
 def _machine() -> int | None:

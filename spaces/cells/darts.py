@@ -161,7 +161,7 @@ class Skeleton:
         return plan
 
     def places(self, num_classes: int) -> dict[str, Block]:
-        """Return every place of the supernet with its block."""
+        """Return the block of every module of the supernet by name."""
         places = {f"stem_{index}": block for index, block in enumerate(self._stem)}
         for index, cell in enumerate(self.cells):
             places |= {
@@ -172,7 +172,7 @@ class Skeleton:
                 for source, code in itertools.product(range(node + 2), range(len(OPERATIONS))):
                     block = cell.operation(code, source)
                     if block is not None:
-                        places[_place(f"cell_{index}", node, source, code)] = block
+                        places[_module_name(f"cell_{index}", node, source, code)] = block
 
         return {**places, "classifier": self.classifier(num_classes)}
 
@@ -239,10 +239,10 @@ def _cells(previous: Shape, last: Shape, channels: int, layers: int) -> Iterator
         yield cell
 
 
-def _wire(plan: Plan, place: str, cell: Cell, codes: NDArray[Any], inputs: tuple[int, int]) -> int:
+def _wire(plan: Plan, prefix: str, cell: Cell, codes: NDArray[Any], inputs: tuple[int, int]) -> int:
     """Append a cell to a plan; return the number of its output."""
     values = [
-        plan.apply(f"{place}/preprocess_{side}", block, value)
+        plan.apply(f"{prefix}/preprocess_{side}", block, value)
         for side, (block, value) in enumerate(zip(cell.preprocess, inputs, strict=True))
     ]
     for node in range(NODES):
@@ -251,8 +251,8 @@ def _wire(plan: Plan, place: str, cell: Cell, codes: NDArray[Any], inputs: tuple
         for source, code in zip(INPUTS[node][pair], operations, strict=True):
             block = cell.operation(code, source)
             if block is not None:
-                operation_place = _place(place, node, source, code)
-                terms.append(plan.apply(operation_place, block, values[source], droppable=True))
+                operation_name = _module_name(prefix, node, source, code)
+                terms.append(plan.apply(operation_name, block, values[source], droppable=True))
             elif OPERATIONS[code] == "skip_connect":
                 terms.append(values[source])
         values.append(plan.add(terms, cell.shape))
@@ -261,5 +261,5 @@ def _wire(plan: Plan, place: str, cell: Cell, codes: NDArray[Any], inputs: tuple
     return plan.concatenate(values[2:])
 
 
-def _place(cell: str, node: int, source: int, code: int) -> str:
+def _module_name(cell: str, node: int, source: int, code: int) -> str:
     return f"{cell}/node_{node}/input_{source}/{OPERATIONS[code]}"

@@ -64,19 +64,19 @@ class Skeleton:
         return plan
 
     def places(self, num_classes: int) -> Mapping[str, Block]:
-        """Return every place of the supernet with its widest block."""
+        """Return the widest block of every module of the supernet by name."""
         places = {"stem": self._stem, "classifier": self._classifier(num_classes)}
         for stack, shape in enumerate(self._shapes):
             if stack:
                 places[f"pool_{stack}"] = self._pool(stack)
             for module in range(self._modules):
-                place = f"stack_{stack}/module_{module}"
+                prefix = f"stack_{stack}/module_{module}"
                 inputs = self._inputs(stack, module)
-                places[f"{place}/output"] = _projection(inputs, shape)
+                places[f"{prefix}/output"] = _projection(inputs, shape)
                 for vertex in range(1, INNER + 1):
-                    places[f"{place}/vertex_{vertex}/input"] = _projection(inputs, shape)
+                    places[f"{prefix}/vertex_{vertex}/input"] = _projection(inputs, shape)
                     for code, name in enumerate(OPERATIONS):
-                        places[f"{place}/vertex_{vertex}/{name}"] = _operation(code, shape)
+                        places[f"{prefix}/vertex_{vertex}/{name}"] = _operation(code, shape)
 
         return places
 
@@ -183,7 +183,7 @@ def _projection(inputs: Shape, outputs: Shape) -> Block:
     return Block("conv", inputs, outputs, 1, stride=1, activation="relu")
 
 
-def _module(plan: Plan, place: str, cells: Cells, channels: list[int], value: int) -> int:
+def _module(plan: Plan, prefix: str, cells: Cells, channels: list[int], value: int) -> int:
     """Append a module to a plan; return the number of its output."""
     adjacency = cells.adjacency[0]
     size = plan.shape(value)[1:]
@@ -194,7 +194,7 @@ def _module(plan: Plan, place: str, cells: Cells, channels: list[int], value: in
         if not cells.live[0, vertex]:
             continue
         shape = channels[vertex], *size
-        vertex_place = f"{place}/vertex_{vertex}"
+        vertex_prefix = f"{prefix}/vertex_{vertex}"
         terms = [
             plan.truncate(values[source], channels[vertex])
             for source in range(1, vertex)
@@ -202,11 +202,11 @@ def _module(plan: Plan, place: str, cells: Cells, channels: list[int], value: in
         ]
         if adjacency[0, vertex]:
             terms.append(
-                plan.apply(f"{vertex_place}/input", _projection(plan.shape(value), shape), value)
+                plan.apply(f"{vertex_prefix}/input", _projection(plan.shape(value), shape), value)
             )
         code = int(cells.operations[0, vertex - 1])
         values[vertex] = plan.apply(
-            f"{vertex_place}/{OPERATIONS[code]}", _operation(code, shape), plan.add(terms, shape)
+            f"{vertex_prefix}/{OPERATIONS[code]}", _operation(code, shape), plan.add(terms, shape)
         )
 
     outputs = channels[-1], *size
@@ -214,6 +214,6 @@ def _module(plan: Plan, place: str, cells: Cells, channels: list[int], value: in
     joined = [values[vertex] for vertex in range(1, INNER + 1) if adjacency[vertex, -1]]
     terms = [plan.concatenate(joined)] if joined else []
     if adjacency[0, -1]:
-        terms.append(plan.apply(f"{place}/output", _projection(plan.shape(value), outputs), value))
+        terms.append(plan.apply(f"{prefix}/output", _projection(plan.shape(value), outputs), value))
 
     return plan.add(terms, outputs)

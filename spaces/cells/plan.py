@@ -16,13 +16,13 @@ class Apply:
     """Run a block on one value.
 
     Args:
-        place: Name of the block's weights in a supernet.
+        name: Name of the block's weights in a supernet.
         block: Block to run.
         sources: Number of the value that it reads.
         droppable: Whether drop-path may drop it, as the operations on the edges of a cell.
     """
 
-    place: str
+    name: str
     block: Block
     sources: tuple[int]
     droppable: bool = False
@@ -88,11 +88,11 @@ class Plan:
         """Return the shape of a value for one image."""
         return self._shapes[value]
 
-    def apply(self, place: str, block: Block, source: int, *, droppable: bool = False) -> int:
+    def apply(self, name: str, block: Block, source: int, *, droppable: bool = False) -> int:
         """Append a block.
 
         Args:
-            place: Name of the block's weights in a supernet.
+            name: Name of the block's weights in a supernet.
             block: Block whose input has the shape of the value.
             source: Number of the value that it reads.
             droppable: Whether drop-path may drop it.
@@ -105,9 +105,9 @@ class Plan:
         """
         if block.input != self._shapes[source]:
             raise ValueError(
-                f"{place}: {block} cannot read a value of the shape {self._shapes[source]}"
+                f"{name}: {block} cannot read a value of the shape {self._shapes[source]}"
             )
-        return self._append(Apply(place, block, (source,), droppable), block.output)
+        return self._append(Apply(name, block, (source,), droppable), block.output)
 
     def add(self, sources: Sequence[int], shape: Shape) -> int:
         """Append a sum of values of one shape, or zeros; return the number of the result."""

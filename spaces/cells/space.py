@@ -33,7 +33,7 @@ class CellSpace(SearchSpace):
         >>> isinstance(space, CellSpace)
         True
         >>> plan = space.plan(space.encode([space.architecture([3, 0, 0, 0, 0, 3])])[0])
-        >>> [step.place for step in plan.applied][:2]
+        >>> [step.name for step in plan.applied][:2]
         ['stem', 'stage_0/cell_0/edge_0_1/nor_conv_3x3']
     """
 
@@ -50,7 +50,7 @@ class CellSpace(SearchSpace):
 
     @abstractmethod
     def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
-        """Return every place of the supernet with its block, the largest if blocks differ.
+        """Return the block of every module of the supernet by name, the largest if blocks differ.
 
         Args:
             num_classes: Number of classes of the classifier. None: the space's.

@@ -60,5 +60,5 @@ def _skippable_runs(layout: Sequence[Block | ChoiceLayer]) -> list[tuple[int, in
     return runs
 
 
-def _equal_candidates(one: ChoiceLayer, other: ChoiceLayer) -> bool:
-    return list(one.candidates.items()) == list(other.candidates.items())
+def _equal_candidates(layer: ChoiceLayer, other: ChoiceLayer) -> bool:
+    return list(layer.candidates.items()) == list(other.candidates.items())

@@ -107,23 +107,23 @@ def _by_matplotlib(sketch: Sketch, path: Path, ending: str) -> None:
     xs = [x for x, _ in points]
     ys = [y for _, y in points]
     # Rows have their names to the left of the boxes.
-    left = min(xs) - WIDTH / 2 - (1.2 if sketch.rows else 0.2)
+    left_edge = min(xs) - WIDTH / 2 - (1.2 if sketch.rows else 0.2)
     right = max(xs) + WIDTH / 2 + 0.2
     bottom = min(ys) - HEIGHT / 2 - 0.2
     top = max(ys) + HEIGHT / 2 + 0.5
 
-    figure = Figure(figsize=(right - left, top - bottom))
+    figure = Figure(figsize=(right - left_edge, top - bottom))
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(left, right)
+    axes.set_xlim(left_edge, right)
     axes.set_ylim(bottom, top)
     axes.set_axis_off()
 
-    axes.text((left + right) / 2, top - 0.1, sketch.title, ha="center", va="top", fontsize=11)
+    axes.text((left_edge + right) / 2, top - 0.1, sketch.title, ha="center", va="top", fontsize=11)
     for row, name in enumerate(sketch.rows):
         height = next(
             spot[1] for box, spot in zip(sketch.boxes, layout.spots, strict=True) if box.row == row
         )
-        axes.text(left + 0.1, height, name, va="center", fontsize=9, color=_LINE)
+        axes.text(left_edge + 0.1, height, name, va="center", fontsize=9, color=_LINE)
     for route in layout.routes:
         _arrow(axes, route)
     colour = colours(sketch)

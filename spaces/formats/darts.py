@@ -90,8 +90,8 @@ def _repeats_inputs(cell: Cell) -> bool:
 def _node_choices(space: ChoiceSpace, key: str, edges: tuple[Edge, ...]) -> dict[str, str]:
     inputs = _inputs(space, key)
     ordered = sorted(edges, key=lambda edge: edge.source)
-    if len(ordered) != inputs.chosen:
-        raise InvalidArchitecture(f"{key} has {inputs.chosen} entries, not {len(ordered)}")
+    if len(ordered) != inputs.n_chosen:
+        raise InvalidArchitecture(f"{key} has {inputs.n_chosen} entries, not {len(ordered)}")
     for edge in ordered:
         if not 0 <= edge.source < len(inputs.inputs):
             raise InvalidArchitecture(

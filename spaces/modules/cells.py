@@ -122,7 +122,7 @@ class CellNetwork(nn.Module):
 
 
 class CellSupernet(Supernet):
-    """A supernet with a module for every place of a cell space.
+    """A supernet with all modules of a cell space.
 
     The plan of the active architecture executes some of them.
 
@@ -137,12 +137,12 @@ class CellSupernet(Supernet):
         super().__init__(space)
         self.num_classes = num_classes
         self.places = nn.ModuleDict(
-            {place: self.candidate(block) for place, block in space.places(num_classes).items()}
+            {name: self.candidate(block) for name, block in space.places(num_classes).items()}
         )
         self.plan: Plan | None = None
 
     def candidate(self, block: Block) -> nn.Module:
-        """Build the module of a place, without scale and shift in batch normalisation."""
+        """Build the module of a block, without scale and shift in batch normalisation."""
         return build(block, affine=False)
 
     def _activate(self, codes: NDArray[np.signedinteger[Any]]) -> None:
@@ -153,7 +153,7 @@ class CellSupernet(Supernet):
 
     def path(self) -> list[nn.Module]:
         """Return the modules that the active architecture executes, in order."""
-        return [self.places[step.place] for step in self._active().applied]
+        return [self.places[step.name] for step in self._active().applied]
 
     def _active(self) -> Plan:
         if self.plan is None:

@@ -150,10 +150,10 @@ class LayerChoice(Mutable):
     ) -> None:
         # NNI registers candidates by their names, without the list around them.
         for name in [name for name in state_dict if name.startswith(prefix)]:
-            candidate, _, rest = name.removeprefix(prefix).partition(".")
-            if rest and candidate != "candidates" and candidate in self.choice.candidates:
+            candidate, _, suffix = name.removeprefix(prefix).partition(".")
+            if suffix and candidate != "candidates" and candidate in self.choice.candidates:
                 index = self.choice.code(candidate)
-                state_dict[f"{prefix}candidates.{index}.{rest}"] = state_dict.pop(name)
+                state_dict[f"{prefix}candidates.{index}.{suffix}"] = state_dict.pop(name)
         super()._load_from_state_dict(state_dict, prefix, *args, **options)
 
     def _run(self, code: int, *inputs: Any, **options: Any) -> Any:

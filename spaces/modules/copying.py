@@ -31,8 +31,8 @@ def copy_module(module: M) -> M:
     # deepcopy takes what its memo holds for a copy that was made before.
     memo: dict[int, Any] = {
         id(tensor): tensor.detach().clone()
-        for part in module.modules()
-        for tensor in _tensors(vars(part))
+        for submodule in module.modules()
+        for tensor in _tensors(vars(submodule))
         if not tensor.is_leaf
     }
     try:
@@ -57,8 +57,8 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 def _obstacle(module: nn.Module, memo: Mapping[int, Any]) -> str:
     """Name the first attribute that cannot be copied."""
-    for path, part in module.named_modules():
-        for name, value in vars(part).items():
+    for path, submodule in module.named_modules():
+        for name, value in vars(submodule).items():
             if name in ("_modules", "_parameters", "_buffers"):
                 continue
             try:

@@ -69,12 +69,12 @@ class SearchSupernet(CellSupernet):
 
     def __init__(self, space: CellSpace, num_classes: int | None = None):
         super().__init__(space, num_classes)
-        for place, module in self.places.items():
-            if place.startswith("stem_"):
+        for name, module in self.places.items():
+            if name.startswith("stem_"):
                 learn_affine(module)
 
     def candidate(self, block: Block) -> nn.Module:
-        """Build the module of a place; pools are normalised without scale and shift."""
+        """Build the module of a block; pools are normalised without scale and shift."""
         module = super().candidate(block)
         if block.operator not in ("max_pool", "avg_pool"):
             return module

@@ -122,7 +122,7 @@ class ElasticCellSupernet(CellSupernet):
     """
 
     def candidate(self, block: Block) -> nn.Module:
-        """Build the module of a place; convolutions are elastic."""
+        """Build the module of a block; convolutions are elastic."""
         return ElasticConvBlock(block) if block.operator == "conv" else super().candidate(block)
 
     def _activate(self, codes: NDArray[np.signedinteger[Any]]) -> None:

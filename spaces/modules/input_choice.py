@@ -157,7 +157,7 @@ class ChosenInputs(nn.Module):
     """A decided InputChoice.
 
     Args:
-        chosen: Indices of the selected inputs.
+        selected: Indices of the selected inputs.
         reduction: Reduction of InputChoice.
         names: Names of the inputs. None: the inputs are no mapping.
         mask: Mask to return with the output, bool [inputs]. None: only the output is returned.
@@ -167,13 +167,13 @@ class ChosenInputs(nn.Module):
 
     def __init__(
         self,
-        chosen: Sequence[int],
+        selected: Sequence[int],
         reduction: str,
         names: Sequence[str] | None = None,
         mask: Tensor | None = None,
     ):
         super().__init__()
-        self.chosen = tuple(chosen)
+        self.selected = tuple(selected)
         self.reduction = reduction
         self.names = tuple(names) if names is not None else None
         self.register_buffer("mask", mask, persistent=False)
@@ -181,8 +181,8 @@ class ChosenInputs(nn.Module):
     def forward(self, inputs: Inputs) -> Any:
         if isinstance(inputs, Mapping):
             inputs = [inputs[name] for name in self.names or ()]
-        output = reduced(self.reduction, [inputs[index] for index in self.chosen])
+        output = reduced(self.reduction, [inputs[index] for index in self.selected])
         return output if self.mask is None else (output, self.mask)
 
     def extra_repr(self) -> str:
-        return f"chosen={self.chosen}, reduction={self.reduction!r}"
+        return f"selected={self.selected}, reduction={self.reduction!r}"

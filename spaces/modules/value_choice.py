@@ -109,12 +109,12 @@ class ChosenValue(nn.Module):
         return repr(self.value)
 
 
-def _check_registration(module: nn.Module, name: str, part: nn.Module | None) -> None:
+def _check_registration(module: nn.Module, name: str, submodule: nn.Module | None) -> None:
     """Refuse a ValueChoice as an argument that a layer of torch stores, such as a pool's size."""
     is_layer = type(module).__module__.startswith("torch.nn.modules.")
     is_container = type(module).__module__.endswith(".container")
-    if isinstance(part, ValueChoice) and is_layer and not is_container:
-        raise _misused(part.key)
+    if isinstance(submodule, ValueChoice) and is_layer and not is_container:
+        raise _misused(submodule.key)
 
 
 # Some layers store what they are given without looking at it; torch calls this as they do.

@@ -32,12 +32,12 @@ def resolve(target: str) -> object:
     return item
 
 
-def load_entry_points(group: str, taken: Container[str]) -> dict[str, EntryPoint]:
+def load_entry_points(group: str, reserved: Container[str]) -> dict[str, EntryPoint]:
     """Find the entry points of a group; a broken or superfluous one is warned of and left out.
 
     Args:
         group: Group of entry points, such as "pathfit.spaces".
-        taken: Names that are registered already.
+        reserved: Names that are registered already.
 
     Returns:
         Name -> entry point of those that name an object ("module:attribute"). Those that name a
@@ -51,7 +51,7 @@ def load_entry_points(group: str, taken: Container[str]) -> dict[str, EntryPoint
         name = entry_point.name
         title = f"the plug-in {name} ({entry_point.value})"
         if ":" in entry_point.value:
-            if name in taken:
+            if name in reserved:
                 warnings.warn(
                     f"{title} is left out: {group} has {name!r} already",
                     PathfitWarning,

@@ -113,7 +113,7 @@ class Registry(Generic[T]):
         module = _module_of(item)
         target = self._built_in.get(name)
         if target is not None and target.partition(":")[0] != module:
-            raise ValueError(self._taken(name, target.partition(":")[0]))
+            raise ValueError(self._conflict(name, target.partition(":")[0]))
 
         origin = BUILT_IN if target is not None else current_origin() or f"module {module}"
         holder = self._objects.get(name)
@@ -121,7 +121,7 @@ class Registry(Generic[T]):
             # A cell of a notebook that runs a second time may register its entry again.
             is_same = _identity(holder) == _identity(item) and self._origins.get(name) == origin
             if not is_same:
-                raise ValueError(self._taken(name, _module_of(holder)))
+                raise ValueError(self._conflict(name, _module_of(holder)))
 
         self._objects[name] = item
         self._origins[name] = origin
@@ -227,7 +227,7 @@ class Registry(Generic[T]):
             self._origins = {**origins, **dict.fromkeys(built_in, BUILT_IN)}
             self._entry_points = None
 
-    def _taken(self, name: str, module: str) -> str:
+    def _conflict(self, name: str, module: str) -> str:
         return f"the {self.kind} {name!r} is registered already, by {module}"
 
     def _load(self, canonical: str, name: str) -> None:
@@ -260,8 +260,8 @@ class Registry(Generic[T]):
                 # Assigned first, so that the search does not start again from within.
                 self._entry_points = {}
                 if self.group is not None:
-                    taken = {*self._built_in, *self._objects}
-                    self._entry_points = load_entry_points(self.group, taken)
+                    reserved = {*self._built_in, *self._objects}
+                    self._entry_points = load_entry_points(self.group, reserved)
             return self._entry_points
 
 

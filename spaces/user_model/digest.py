@@ -20,7 +20,9 @@ def digest(*parts: object) -> str:
 
 def configuration(module: nn.Module) -> str:
     """Return class, plain attributes, and shapes of weights and statistics of a module's parts."""
-    return "\n".join(f"{path}: {_describe(part)}" for path, part in module.named_modules())
+    return "\n".join(
+        f"{path}: {_describe(submodule)}" for path, submodule in module.named_modules()
+    )
 
 
 def _describe(module: nn.Module) -> str:

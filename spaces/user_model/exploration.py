@@ -7,13 +7,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from spaces.user_model.factors import Place
+from spaces.user_model.factors import Placement
 from spaces.user_model.trace import Trace
 
 
 def explore(
     start: NDArray[Any],
-    places: Sequence[Place],
+    places: Sequence[Placement],
     candidates: Sequence[int],
     run: Callable[[NDArray[Any]], Trace | None],
     limit: int,

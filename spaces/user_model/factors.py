@@ -26,7 +26,7 @@ _MOST_VALUES = 64
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """Column and conditions of a mutable, which counting needs.
 
     Args:
@@ -50,7 +50,7 @@ class Factors:
             on other choices.
     """
 
-    places: Sequence[Place]
+    places: Sequence[Placement]
     fixed: tuple[ModuleBlock, ...]
     terms: dict[tuple[int, int], tuple[ModuleBlock, ...]]
     edges: dict[tuple[int, int], frozenset[int]] | None
@@ -76,7 +76,7 @@ class Factors:
 
 
 def factorise(
-    places: Sequence[Place],
+    places: Sequence[Placement],
     candidates: Sequence[int],
     run: Callable[[NDArray[Any]], Trace],
     probes: Callable[[int], Codes],
@@ -103,8 +103,8 @@ def factorise(
     observed = _ObservedFactors(places)
     pending = [
         (site, code)
-        for site, place in enumerate(places)
-        for code in range(candidates[place.column])
+        for site, placement in enumerate(places)
+        for code in range(candidates[placement.column])
     ]
     rows = 0
     while pending:
@@ -148,7 +148,7 @@ def _value_rows(
 class _ObservedFactors:
     """Factors of the runs so far, and whether the runs agree."""
 
-    def __init__(self, places: Sequence[Place]):
+    def __init__(self, places: Sequence[Placement]):
         self.places = places
         self.agree = True
         self.local_edges = True
@@ -181,9 +181,9 @@ class _ObservedFactors:
                 (inputs, outputs) for inputs, outputs in signatures if outputs or not inputs
             )
             self.agree &= len(shapes) <= 1
-        for site, place in enumerate(self.places):
+        for site, placement in enumerate(self.places):
             # A mutable that belongs to the network but is not called would be counted nevertheless.
-            active = bool(holds(place.chains, row[None])[0])
+            active = bool(holds(placement.chains, row[None])[0])
             self.agree &= active == (site in trace.edges)
 
     def factors(self) -> Factors:
@@ -193,7 +193,7 @@ class _ObservedFactors:
 
 
 def _covering(
-    places: Sequence[Place], choices: int, pending: Sequence[tuple[int, int]]
+    places: Sequence[Placement], choices: int, pending: Sequence[tuple[int, int]]
 ) -> tuple[NDArray[np.int16], set[tuple[int, int]]]:
     """Choose codes that execute as many pending (mutable, code) as fit together.
 

@@ -14,7 +14,7 @@ from spaces.choice import Choice
 from spaces.errors import InvalidParameter
 from spaces.space import Codes
 from spaces.user_model.conditions import Chains
-from spaces.user_model.factors import Factors, Place, factorise
+from spaces.user_model.factors import Factors, Placement, factorise
 from spaces.user_model.feasibility import check_candidates, first_working
 from spaces.user_model.runs import ModelRuns
 from spaces.user_model.space import ModelSpace
@@ -90,7 +90,7 @@ def from_model(
         )
 
     tracer = Tracer(model, mutable_sites, example_input[:1].detach().clone())
-    places = [Place(site.column, site.chains) for site in mutable_sites]
+    places = [Placement(site.column, site.chains) for site in mutable_sites]
     runs = ModelRuns(tracer, places, pretrained)
     active = conditions(choices, mutable_sites)
     name = name or f"model-{re.sub('[^a-z0-9]', '', type(model).__name__.lower())}"
@@ -163,7 +163,9 @@ class AdditiveModelSpace(AdditiveSpace, ModelSpace):
 
     def _layer(self, column: int, choice: Choice) -> ChoiceLayer:
         assert self.factors is not None
-        sites = [site for site, place in enumerate(self.factors.places) if place.column == column]
+        sites = [
+            site for site, placement in enumerate(self.factors.places) if placement.column == column
+        ]
         terms = self.factors.terms
         return ChoiceLayer(
             choice.key,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from spaces.errors import InvalidArchitecture
 from spaces.space import Codes
-from spaces.user_model.factors import Place
+from spaces.user_model.factors import Placement
 
 # Random architectures that are tried before a model, or a candidate, is considered broken.
 _ATTEMPTS = 32
@@ -40,7 +40,7 @@ def first_working(
 
 
 def check_candidates(
-    places: Sequence[Place],
+    places: Sequence[Placement],
     candidates: Sequence[int],
     canonical: Callable[[NDArray[Any]], NDArray[Any]],
     probes: Callable[[int], Codes],
@@ -63,14 +63,14 @@ def check_candidates(
     """
     draws = probes(_ATTEMPTS)
     worked: set[tuple[int, int]] = set()
-    for place in places:
-        for code in range(candidates[place.column]):
+    for placement in places:
+        for code in range(candidates[placement.column]):
             failure: InvalidArchitecture | None = None
             for draw in draws:
-                if (place.column, code) in worked:
+                if (placement.column, code) in worked:
                     break
-                row = canonical(_with_candidate(draw, place, code))
-                if row[place.column] != code:
+                row = canonical(_with_candidate(draw, placement, code))
+                if row[placement.column] != code:
                     # The mutable never belongs to a network, or a key inside excludes this one.
                     break
                 try:
@@ -80,7 +80,7 @@ def check_candidates(
                 else:
                     worked.update(enumerate(row.tolist()))
 
-            if failure is not None and (place.column, code) not in worked:
+            if failure is not None and (placement.column, code) not in worked:
                 raise failure
 
 
@@ -92,11 +92,11 @@ def _works(row: NDArray[Any], run: Callable[[NDArray[Any]], object]) -> bool:
     return True
 
 
-def _with_candidate(row: NDArray[Any], place: Place, code: int) -> NDArray[Any]:
+def _with_candidate(row: NDArray[Any], placement: Placement, code: int) -> NDArray[Any]:
     """Return codes in which a mutable belongs to the network and has a candidate."""
     changed = row.copy()
-    for column, accepted in place.chains[0] if place.chains else ():
+    for column, accepted in placement.chains[0] if placement.chains else ():
         if changed[column] not in accepted:
             changed[column] = min(accepted)
-    changed[place.column] = code
+    changed[placement.column] = code
     return changed

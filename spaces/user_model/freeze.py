@@ -71,9 +71,9 @@ class _Freezer:
                 result = self.frozen(result)
                 result = _with_attributes(result, module.added_attributes())
                 self._done[id(module)] = module, result
-            for name, part in result._modules.items():
-                if part is not None:
-                    result._modules[name] = self.frozen(part)
+            for name, submodule in result._modules.items():
+                if submodule is not None:
+                    result._modules[name] = self.frozen(submodule)
         return self._done[id(module)][1]
 
 

@@ -70,9 +70,9 @@ def _trained_modules(model: nn.Module) -> Iterator[nn.Module]:
     weights.
     """
     frozen = {
-        part
+        submodule
         for module in model.modules()
         if 0 < sum(1 for _ in module.parameters()) == len(frozen_parameters(module))
-        for part in module.modules()
+        for submodule in module.modules()
     }
     yield from (module for module in model.modules() if module not in frozen)

@@ -33,17 +33,17 @@ def active_parameters(module: nn.Module, path: str = "") -> Iterator[tuple[str, 
     """Yield the parameters of the active network with the path of the module that has each."""
     for _, value in module.named_parameters(recurse=False):
         yield path, value
-    for name, part in module.named_children():
-        yield from _parts(module, name, part, f"{path}.{name}" if path else name)
+    for name, submodule in module.named_children():
+        yield from _parts(module, name, submodule, f"{path}.{name}" if path else name)
 
 
 def _parts(
-    module: nn.Module, name: str, part: nn.Module, path: str
+    module: nn.Module, name: str, submodule: nn.Module, path: str
 ) -> Iterator[tuple[str, nn.Parameter]]:
-    if not isinstance(module, Mutable) or not isinstance(part, nn.ModuleList):
-        yield from active_parameters(part, path)
+    if not isinstance(module, Mutable) or not isinstance(submodule, nn.ModuleList):
+        yield from active_parameters(submodule, path)
         return
     # Not named_children(), which omits a candidate that occurs twice.
-    for index, inner in part._modules.items():
+    for index, inner in submodule._modules.items():
         if inner is not None and module.decided() in module.codes_running(f"{name}.{index}"):
             yield from active_parameters(inner, f"{path}.{index}")

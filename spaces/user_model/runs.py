@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spaces.errors import InvalidArchitecture
 from spaces.user_model.block import ModuleBlock
-from spaces.user_model.factors import Place
+from spaces.user_model.factors import Placement
 from spaces.user_model.trace import Trace
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class ModelRuns:
         pretrained: Whether the model's weights are the initial ones of every training.
     """
 
-    def __init__(self, tracer: Tracer, places: Sequence[Place], pretrained: bool = False):
+    def __init__(self, tracer: Tracer, places: Sequence[Placement], pretrained: bool = False):
         self.tracer = tracer
         self.places = places
         self.pretrained = pretrained
@@ -77,7 +77,7 @@ class ModelRuns:
         """Activate codes [choices] in the mutables of the model, or of a copy."""
         from spaces.user_model.freeze import activate
 
-        activate(model, [int(codes[place.column]) for place in self.places])
+        activate(model, [int(codes[placement.column]) for placement in self.places])
 
     def model(self) -> torch.nn.Module:
         """Return a copy of the model whose mutables have keys and no decisions."""

@@ -18,7 +18,7 @@ from spaces.space import Architectures, Codes, SearchSpace
 from spaces.user_model.block import ModuleBlock
 from spaces.user_model.conditions import ALWAYS, Chains, canonical, count, holds
 from spaces.user_model.exploration import explore
-from spaces.user_model.factors import Factors, Place
+from spaces.user_model.factors import Factors, Placement
 from spaces.user_model.runs import ModelRuns
 from spaces.user_model.trace import Trace
 
@@ -270,7 +270,7 @@ class ModelSpace(SearchSpace):
             operation[rows, site + 1] = labels[column][codes[rows, column]]
             for source in sources:
                 adjacency[rows, source, site + 1] = True
-        position = np.array([0, *(place.column + 1 for place in places)])
+        position = np.array([0, *(placement.column + 1 for placement in places)])
         return dense_graphs(operation, position, adjacency)
 
     def _edges(self, codes: Codes) -> list[tuple[Any, int, frozenset[int]]]:
@@ -377,8 +377,10 @@ class ModelSpace(SearchSpace):
             return "all weights of the model"
 
         count = len(frozen_parameters(self._runs.tracer.model))
-        kept = f", {count} frozen tensors are the model's" if count else ""
-        return f"drawn from the seed{kept}; spaces.from_model(..., pretrained=True) keeps all"
+        frozen_text = f", {count} frozen tensors are the model's" if count else ""
+        return (
+            f"drawn from the seed{frozen_text}; spaces.from_model(..., pretrained=True) keeps all"
+        )
 
     def block_module(self, block: Block) -> torch.nn.Module:
         """Return a copy of the module of a block with its weights, as a profiler runs it.
@@ -395,7 +397,7 @@ class ModelSpace(SearchSpace):
         return self._runs.model()
 
     @property
-    def places(self) -> Sequence[Place]:
+    def places(self) -> Sequence[Placement]:
         """The mutables, in module order."""
         return self._runs.places
 

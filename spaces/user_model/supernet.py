@@ -33,7 +33,7 @@ class ModelSupernet(Supernet):
         self._codes: NDArray[np.signedinteger[Any]] | None = None
 
     def _activate(self, codes: NDArray[np.signedinteger[Any]]) -> None:
-        activate(self.model, [int(codes[place.column]) for place in self.space.places])
+        activate(self.model, [int(codes[placement.column]) for placement in self.space.places])
         self._codes = codes
 
     def forward(self, *inputs: Any, **options: Any) -> Any:

@@ -90,7 +90,7 @@ class DartsSpace(CellSpace):
         return self._skeleton.plan(codes, num_classes or self.num_classes)
 
     def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
-        """Return every place of the supernet with its block."""
+        """Return the block of every module of the supernet by name."""
         return self._skeleton.places(num_classes or self.num_classes)
 
     @cached_property

@@ -129,7 +129,7 @@ class NasBench101Space(CellSpace):
         return self._skeleton.plan(codes, num_classes or self.num_classes)
 
     def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
-        """Return every place of the supernet with its widest block."""
+        """Return the widest block of every module of the supernet by name."""
         return self._skeleton.places(num_classes or self.num_classes)
 
     @cached_property

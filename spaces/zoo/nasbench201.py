@@ -109,13 +109,13 @@ class NasBench201Space(CellSpace, AdditiveSpace):
         return plan
 
     def places(self, num_classes: int | None = None) -> Mapping[str, Block]:
-        """Return every place of the supernet with its block."""
+        """Return the block of every module of the supernet by name."""
         # Together, the cells of one operation on all edges use all places.
         uniform = [
             self.plan(np.full(len(EDGES), code), num_classes) for code in range(len(OPERATIONS))
         ]
-        # Operations without a block have no place.
-        return {step.place: step.block for plan in uniform for step in plan.applied}
+        # Operations without a block have no module.
+        return {step.name: step.block for plan in uniform for step in plan.applied}
 
     def isomorphism_keys(self, codes: Codes) -> NDArray[Any]:
         """Return the class of each cell with zeros propagated completely, int array [n, 1]."""
@@ -200,7 +200,7 @@ def _edge_blocks(operation: str, shape: Shape) -> tuple[Block, ...]:
     return ()
 
 
-def _cell(plan: Plan, place: str, codes: NDArray[Any], value: int, shape: Shape) -> int:
+def _cell(plan: Plan, prefix: str, codes: NDArray[Any], value: int, shape: Shape) -> int:
     nodes = [value]
     for target in (1, 2, 3):
         terms: list[int] = []
@@ -209,8 +209,8 @@ def _cell(plan: Plan, place: str, codes: NDArray[Any], value: int, shape: Shape)
             operation = OPERATIONS[codes[EDGES.index((source, target))]]
             blocks = _edge_blocks(operation, shape)
             if blocks:
-                edge_place = f"{place}/{key}/{operation}"
-                terms.append(plan.apply(edge_place, blocks[0], nodes[source], droppable=True))
+                edge_name = f"{prefix}/{key}/{operation}"
+                terms.append(plan.apply(edge_name, blocks[0], nodes[source], droppable=True))
             elif operation == "skip_connect":
                 terms.append(nodes[source])
         nodes.append(plan.add(terms, shape))

@@ -177,7 +177,7 @@ def _difference(first: Any, second: Any, path: str = "") -> tuple[str, Any, Any]
     else:
         return None if first == second else (path, first, second)
 
-    differences = (_difference(one, other, inner_path) for inner_path, one, other in pairs)
+    differences = (_difference(value, other, inner_path) for inner_path, value, other in pairs)
     return next((difference for difference in differences if difference is not None), None)
 
 

@@ -56,7 +56,7 @@ def _write(choice: Choice) -> dict[str, Any]:
     if isinstance(choice, Values):
         return {"_type": "choice", "_value": list(choice.values)}
     if isinstance(choice, Combination):
-        value = {"candidates": list(choice.inputs), "n_chosen": choice.chosen}
+        value = {"candidates": list(choice.inputs), "n_chosen": choice.n_chosen}
         return {"_type": "input_choice", "_value": value}
     return {"_type": "layer_choice", "_value": list(choice.candidates)}
 

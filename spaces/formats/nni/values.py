@@ -90,8 +90,8 @@ def multi_hot(choice: Choice, candidate: str) -> list[bool]:
     """
     if isinstance(choice, Values):
         raise InvalidArchitecture(f"{choice.key}: NNI 1.9 has no choice of values")
-    taken = indices_of(choice, candidate)
-    return [index in taken for index in range(len(names_of(choice)))]
+    selected = indices_of(choice, candidate)
+    return [index in selected for index in range(len(names_of(choice)))]
 
 
 def plain(choice: Choice, candidate: str) -> Any:
@@ -103,7 +103,7 @@ def plain(choice: Choice, candidate: str) -> Any:
         return choice.values[choice.code(candidate)]
     if isinstance(choice, Combination):
         indices = list(indices_of(choice, candidate))
-        return indices[0] if choice.chosen == 1 else indices
+        return indices[0] if choice.n_chosen == 1 else indices
     return candidate
 
 

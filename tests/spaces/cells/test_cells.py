@@ -101,8 +101,8 @@ def test_supernet_has_every_block_of_the_space(space: CellSpace) -> None:
         plan = space.plan(codes)
         found |= {block.key for block in plan.blocks}
         for step in plan.applied:
-            place = places[step.place]
-            assert step.place in supernet.places
+            place = places[step.name]
+            assert step.name in supernet.places
             assert (step.block.operator, step.block.kernel) == (place.operator, place.kernel)
             assert step.block.output[0] <= place.output[0]
     assert found <= set(space.all_blocks)

@@ -86,7 +86,7 @@ class TriangleSpace(CellSpace, spaces.AdditiveSpace):
 
     def places(self, num_classes: int | None = None) -> Mapping[str, spaces.Block]:
         plan = self.plan(np.full(3, OPERATIONS.index("conv")), num_classes)
-        return {step.place: step.block for step in plan.applied}
+        return {step.name: step.block for step in plan.applied}
 
     def initialiser(self) -> Initialiser:
         return torch_initialiser

@@ -17,7 +17,7 @@ from spaces import InputChoice, LayerChoice, ModelSpace, Repeat, ValueChoice
 from spaces.errors import InvalidBlock
 from spaces.user_model.digest import configuration, digest
 from spaces.user_model.exploration import explore
-from spaces.user_model.factors import Place, factorise
+from spaces.user_model.factors import Placement, factorise
 from spaces.user_model.sites import sites
 
 EXAMPLE = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -234,7 +234,7 @@ def test_blocks_of_large_spaces_are_explored() -> None:
 def test_exploring_stops_at_its_limit() -> None:
     space = spaces.from_model(ManyStrides(), EXAMPLE)
     start = np.zeros(12, dtype=np.int16)
-    places: list[Place] = list(space.places)
+    places: list[Placement] = list(space.places)
     assert explore(start, places, [2] * 12, space.trace, 5) == 5
     assert 12 < explore(start, places, [2] * 12, space.trace, 1000) < 200
 

@@ -118,7 +118,7 @@ def test_only_edges_from_the_cells_before_are_strided(tiny: DartsSpace) -> None:
         reduce_2_op_1="skip_connect",
     )
     plan = tiny.plan(tiny.encode([tiny.architecture(choices)])[0])
-    first = [step.block.key for step in plan.applied if step.place.startswith("cell_1/node")]
+    first = [step.block.key for step in plan.applied if step.name.startswith("cell_1/node")]
     assert first == [
         "sep_conv k5 s2 16x32x32 -> 16x16x16",
         "factorized_reduce s2 16x32x32 -> 16x16x16",
@@ -230,13 +230,11 @@ def test_drop_path_spares_skips_and_blocks_outside_cells(tiny: DartsSpace) -> No
     )
     plan = tiny.plan(tiny.encode([tiny.architecture(choices)])[0])
     dropped = {
-        step.place.rpartition("/")[2]: step.block.operator
-        for step in plan.applied
-        if step.droppable
+        step.name.rpartition("/")[2]: step.block.operator for step in plan.applied if step.droppable
     }
     # The skip of a reducing cell is a block with weights, which the release drops too.
     assert dropped == {"sep_conv_3x3": "sep_conv", "skip_connect": "factorized_reduce"}
-    assert {step.place.split("/")[-1] for step in plan.applied if not step.droppable} == {
+    assert {step.name.split("/")[-1] for step in plan.applied if not step.droppable} == {
         "stem_0",
         "preprocess_0",
         "preprocess_1",
