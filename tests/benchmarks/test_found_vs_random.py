@@ -27,11 +27,11 @@ def test_the_difference_is_reported_in_standard_errors(script: ModuleType) -> No
         "found": [{"top1": value} for value in (44.0, 45.0, 46.0)],
         "random": [{"top1": value} for value in (41.0, 43.0, 42.0, 44.0)],
     }
-    told = script.compared(reports)
-    assert told["difference"] == pytest.approx(2.5)
-    assert told["standard_error"] == pytest.approx(np.sqrt(1 / 3 + (5 / 3) / 4))
-    assert told["standard_errors"] == pytest.approx(2.5 / np.sqrt(1 / 3 + 5 / 12))
-    assert told["random_best"] == 44
+    answer = script.compared(reports)
+    assert answer["difference"] == pytest.approx(2.5)
+    assert answer["standard_error"] == pytest.approx(np.sqrt(1 / 3 + (5 / 3) / 4))
+    assert answer["standard_errors"] == pytest.approx(2.5 / np.sqrt(1 / 3 + 5 / 12))
+    assert answer["random_best"] == 44
 
 
 def test_random_networks_differ_and_use_the_limit(

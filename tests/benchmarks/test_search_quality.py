@@ -99,8 +99,8 @@ def test_a_stopped_benchmark_resumes(reference_data: Path, tmp_path: Path) -> No
     (tmp_path / "a.jsonl").write_text(lines[0] + lines[1][:30])
     again = CliRunner().invoke(efficiency.main, arguments)
     assert again.exit_code == 0, again.output
-    kept = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
-    assert kept[0] == json.loads(lines[0])
-    assert [{**run, "seconds": 0} for run in kept] == [
+    stored = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert stored[0] == json.loads(lines[0])
+    assert [{**run, "seconds": 0} for run in stored] == [
         {**json.loads(line), "seconds": 0} for line in lines
     ]

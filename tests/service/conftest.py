@@ -140,13 +140,13 @@ class Served:
             start_new_session=True,
         )
         assert self.process.stdout is not None
-        said = self.process.stdout.readline()
+        message = self.process.stdout.readline()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        if not said.startswith("serving at http://"):
+        if not message.startswith("serving at http://"):
             self.end()
-            raise AssertionError(f"did not start: {said}{''.join(self.log)}")
-        self.url = said.removeprefix("serving at ").strip()
+            raise AssertionError(f"did not start: {message}{''.join(self.log)}")
+        self.url = message.removeprefix("serving at ").strip()
         self.client = Client(self.url)
 
     def _read(self) -> None:

@@ -19,13 +19,13 @@ from service.schemas.jobs import PredictorOptions, RetrainOptions
 def test_every_option_of_the_api_exists_in_the_command(
     schema: type[BaseModel], command: click.Command, own: tuple[str, ...]
 ) -> None:
-    known = allowed(command, own)
-    assert set(schema.model_fields) - set(known) == set()
+    entries = allowed(command, own)
+    assert set(schema.model_fields) - set(entries) == set()
 
 
 def test_options_are_parsed_by_their_type() -> None:
-    given = {"train_fraction": 0.75, "train": 30, "refit": True, "encoder": None}
-    assert to_arguments(train, given, OF_PREDICTOR) == [
+    arguments = {"train_fraction": 0.75, "train": 30, "refit": True, "encoder": None}
+    assert to_arguments(train, arguments, OF_PREDICTOR) == [
         "--train-fraction=0.75",
         "--train=30",
         "--refit",

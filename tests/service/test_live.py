@@ -79,10 +79,10 @@ def test_every_returned_network_keeps_the_constraint(served: Any, world: Any) ->
         result.scores[0],
     )
     assert result.constraints[0]["table"] == "made-up"
-    shown = handle.status().result
-    assert "candidates" not in shown
-    assert len(shown["best"]) == 5
-    best = shown["best"][0]
+    output = handle.status().result
+    assert "candidates" not in output
+    assert len(output["best"]) == 5
+    best = output["best"][0]
     assert best["architecture"] == result.best.architecture.to_dict()
     assert best["costs"]["latency_ms"] == pytest.approx(
         float(model.estimate([result.best.architecture])[0])
@@ -225,12 +225,12 @@ def test_jobs_of_a_killed_supervisor_resume_at_the_next_start(start: Any, tmp_pa
         running.status()
 
     again = start(tmp_path)
-    ended = [type(running)(again.client, handle.id) for handle in (running, *queued)]
-    results = [handle.wait(120) for handle in ended]
+    resumed = [type(running)(again.client, handle.id) for handle in (running, *queued)]
+    results = [handle.wait(120) for handle in resumed]
     assert content(results[0]) == content(undisturbed)
     assert [result.seed for result in results] == [9, 0, 1]
-    assert ended[0].status().attempt == 2
-    assert [handle.status().attempt for handle in ended[1:]] == [1, 1]
+    assert resumed[0].status().attempt == 2
+    assert [handle.status().attempt for handle in resumed[1:]] == [1, 1]
 
 
 @pytest.mark.slow
@@ -242,9 +242,9 @@ def test_stopping_takes_less_than_five_seconds_and_ends_every_process(
     handle = service.client.search(space=SPACE, options=ENDLESS)
     assert within(120, lambda: begun(handle))
     answers: list[Any] = []
-    asked = {"space": SPACE, "strategy": {"options": ENDLESS}}
+    request = {"space": SPACE, "strategy": {"options": ENDLESS}}
     waiting = threading.Thread(
-        target=lambda: answers.append(post(service.url, asked, {"Prefer": "wait=30"}))
+        target=lambda: answers.append(post(service.url, request, {"Prefer": "wait=30"}))
     )
     waiting.start()
     assert within(5, lambda: service.client.request("GET", "/search")["total"] == 2)
@@ -264,10 +264,10 @@ def test_stopping_takes_less_than_five_seconds_and_ends_every_process(
 
 def test_a_second_service_on_the_folder_is_refused(served: Any, world: Any) -> None:
     command = [sys.executable, "-m", "service", "serve", "--port", "0", "--data", str(served.data)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
-    assert (ended.returncode, ended.stdout) == (2, "")
+    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert (outcome.returncode, outcome.stdout) == (2, "")
     assert (
-        ended.stderr
+        outcome.stderr
         == f"Error: the data folder {served.data} is in use by another service (process"
         f" {served.process.pid}); stop that one, or choose another folder with --data; services"
         " with a folder each can share jobs in PostgreSQL with --database\n"

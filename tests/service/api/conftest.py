@@ -21,9 +21,9 @@ Evaluations = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def app(world: Any, tmp_path: Path) -> Iterator[APIFlask]:
-    made = create_app(world.settings(tmp_path))
-    yield made
-    service_of(made).stop()
+    created = create_app(world.settings(tmp_path))
+    yield created
+    service_of(created).stop()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from service.context import service_of
 from service.operation import logs
 from service.settings import InvalidSetting, Settings
 
-ASKED = {"space": "spos-tiny", "device": "made-up"}
+SEARCH = {"space": "spos-tiny", "device": "made-up"}
 
 
 def bearer(secret: str) -> dict[str, str]:
@@ -24,8 +24,8 @@ def bearer(secret: str) -> dict[str, str]:
 @pytest.fixture
 def tokens(app: APIFlask) -> tuple[str, str]:
     """Two tokens, the first one for two unfinished jobs at a time."""
-    made = service_of(app).store.tokens
-    return made.create("ada", quota=2), made.create("bob")
+    created = service_of(app).store.tokens
+    return created.create("ada", quota=2), created.create("bob")
 
 
 def exposed(world: Any, folder: Path) -> APIFlask:
@@ -101,7 +101,7 @@ def test_jobs_of_other_owners_are_not_found(
     app: APIFlask, http: FlaskClient, problem: Any, tokens: tuple[str, str]
 ) -> None:
     mine, others = map(bearer, tokens)
-    job_id = http.post("/search", json=ASKED, headers=mine).json["id"]
+    job_id = http.post("/search", json=SEARCH, headers=mine).json["id"]
     paths = ["", "/events", "/front.csv", "/architectures/0"]
     for path in [
         *(f"/search/{job_id}{path}" for path in paths),
@@ -121,14 +121,14 @@ def test_jobs_of_other_owners_are_not_found(
 def test_a_token_is_limited_to_its_quota_of_unfinished_jobs(
     app: APIFlask, http: FlaskClient, problem: Any, tokens: tuple[str, str]
 ) -> None:
-    first = http.post("/search", json=ASKED, headers=bearer(tokens[0])).json["id"]
-    http.post("/search", json=ASKED, headers=bearer(tokens[0]))
-    answer = http.post("/search", json=ASKED, headers=bearer(tokens[0]))
+    first = http.post("/search", json=SEARCH, headers=bearer(tokens[0])).json["id"]
+    http.post("/search", json=SEARCH, headers=bearer(tokens[0]))
+    answer = http.post("/search", json=SEARCH, headers=bearer(tokens[0]))
     assert problem(answer, 429, "too-many-jobs")["quota"] == 2
     assert int(answer.headers["Retry-After"]) > 0
-    assert http.post("/search", json=ASKED, headers=bearer(tokens[1])).status_code == 202
+    assert http.post("/search", json=SEARCH, headers=bearer(tokens[1])).status_code == 202
     http.delete(f"/search/{first}", headers=bearer(tokens[0]))
-    assert http.post("/search", json=ASKED, headers=bearer(tokens[0])).status_code == 202
+    assert http.post("/search", json=SEARCH, headers=bearer(tokens[0])).status_code == 202
 
 
 def test_unfinished_jobs_of_all_owners_are_limited(
@@ -136,8 +136,8 @@ def test_unfinished_jobs_of_all_owners_are_limited(
 ) -> None:
     app = create_app(Settings(tmp_path, (world.tables,), (world.predictors,), max_unfinished=1))
     http = app.test_client()
-    assert http.post("/search", json=ASKED).status_code == 202
-    problem(http.post("/search", json=ASKED), 429, "too-many-jobs")
+    assert http.post("/search", json=SEARCH).status_code == 202
+    problem(http.post("/search", json=SEARCH), 429, "too-many-jobs")
     service_of(app).stop()
 
 
@@ -145,7 +145,7 @@ def test_idempotency_keys_of_different_tokens_are_independent(
     http: FlaskClient, tokens: tuple[str, str]
 ) -> None:
     ids = [
-        http.post("/search", json=ASKED, headers={**bearer(token), "Idempotency-Key": "k"}).json[
+        http.post("/search", json=SEARCH, headers={**bearer(token), "Idempotency-Key": "k"}).json[
             "id"
         ]
         for token in tokens
@@ -165,7 +165,7 @@ def test_a_browser_exchanges_its_token_once(
     assert "SameSite=Strict" in cookie
     assert tokens[0] not in cookie
     assert http.get("/session").json["name"] == "ada"
-    job_id = http.post("/search", json=ASKED, headers=own).json["id"]
+    job_id = http.post("/search", json=SEARCH, headers=own).json["id"]
     assert service_of(app).store.jobs.get(job_id).owner is not None
     assert http.get(f"/search/{job_id}").status_code == 200
     # A page of another site cannot make the browser ask for changes.
@@ -203,7 +203,7 @@ def test_revoking_a_token_ends_its_browser_sessions(
 def test_pages_of_other_sites_are_refused_even_without_tokens(
     app: APIFlask, http: FlaskClient, problem: Any, headers: dict[str, str], field: str
 ) -> None:
-    problem(http.post("/search", json=ASKED, headers=headers), 403, "foreign-origin", field)
+    problem(http.post("/search", json=SEARCH, headers=headers), 403, "foreign-origin", field)
     assert service_of(app).store.jobs.list()[1] == 0
 
 
@@ -213,7 +213,7 @@ def test_pages_of_other_sites_are_refused_even_without_tokens(
 def test_the_page_and_programs_may_send_requests(
     http: FlaskClient, headers: dict[str, str]
 ) -> None:
-    assert http.post("/search", json=ASKED, headers=headers).status_code == 202
+    assert http.post("/search", json=SEARCH, headers=headers).status_code == 202
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", ""])
@@ -288,7 +288,7 @@ def test_logs_contain_request_job_and_token(
     handler = logs.to_file(tmp_path / "logs", "web")
     try:
         answer = http.post(
-            "/search", json=ASKED, headers={**bearer(tokens[0]), "X-Request-Id": "abc-1"}
+            "/search", json=SEARCH, headers={**bearer(tokens[0]), "X-Request-Id": "abc-1"}
         )
         http.get("/nowhere", headers={"X-Request-Id": "no\u00e9 id"})
     finally:

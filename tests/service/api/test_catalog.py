@@ -21,20 +21,20 @@ SPACE = "spos-tiny"
 
 
 def test_lists_contain_every_kind_of_entry(http: FlaskClient) -> None:
-    known = {
+    entries = {
         name: {item["name"]: item for item in http.get(f"/{name}").json["items"]} for name in LISTS
     }
-    assert {"spos", SPACE} <= set(known["spaces"])
-    assert known["spaces"][SPACE]["architectures"] == 4096
-    assert {"made-up", "lacking", "broken"} <= set(known["tables"])
-    assert known["tables"]["made-up"]["space"] == SPACE
-    assert "not JSON" in known["tables"]["broken"]["error"]
-    assert known["predictors"]["small"]["space"] == SPACE
-    assert "is not a predictor's file" in known["predictors"]["broken"]["error"]
-    assert known["benchmarks"]["nasbench201"]["space"] == "nasbench201"
-    assert set(known["data-sets"]) == {"digits"}
-    assert {"pathfit", "nni", "spos", "ofa"} <= set(known["formats"])
-    assert known["strategies"]["random"]["options"]
+    assert {"spos", SPACE} <= set(entries["spaces"])
+    assert entries["spaces"][SPACE]["architectures"] == 4096
+    assert {"made-up", "lacking", "broken"} <= set(entries["tables"])
+    assert entries["tables"]["made-up"]["space"] == SPACE
+    assert "not JSON" in entries["tables"]["broken"]["error"]
+    assert entries["predictors"]["small"]["space"] == SPACE
+    assert "is not a predictor's file" in entries["predictors"]["broken"]["error"]
+    assert entries["benchmarks"]["nasbench201"]["space"] == "nasbench201"
+    assert set(entries["data-sets"]) == {"digits"}
+    assert {"pathfit", "nni", "spos", "ofa"} <= set(entries["formats"])
+    assert entries["strategies"]["random"]["options"]
 
 
 LISTS = (
@@ -52,10 +52,10 @@ LISTS = (
 
 def test_a_space_is_served_with_its_choices_and_bounds(http: FlaskClient, problem: Any) -> None:
     space = spaces.get(SPACE)
-    told = http.get(f"/spaces/{SPACE}").json
-    assert list(told["choices"]) == [choice.key for choice in space.choices]
+    content = http.get(f"/spaces/{SPACE}").json
+    assert list(content["choices"]) == [choice.key for choice in space.choices]
     macs = space.macs(np.concatenate(list(space.enumerate_codes())))
-    assert (told["bounds"]["macs"]["least"], told["bounds"]["macs"]["greatest"]) == (
+    assert (content["bounds"]["macs"]["least"], content["bounds"]["macs"]["greatest"]) == (
         macs.min(),
         macs.max(),
     )
@@ -66,17 +66,17 @@ def test_a_space_is_served_with_its_choices_and_bounds(http: FlaskClient, proble
 
 
 def test_bounds_equal_those_over_all_networks(http: FlaskClient, world: Any, problem: Any) -> None:
-    told = http.get(f"/tables/made-up/bounds?space={SPACE}").json
+    content = http.get(f"/tables/made-up/bounds?space={SPACE}").json
     model = LookupTable.read(world.tables / "made-up.json").cost_model(spaces.get(SPACE))
     every = model.estimate(np.concatenate(list(spaces.get(SPACE).enumerate_codes())))
-    latency = told["metrics"]["latency_ms"]
+    latency = content["metrics"]["latency_ms"]
     assert (latency["least"], latency["greatest"]) == pytest.approx((every.min(), every.max()))
     assert (latency["unit"], latency["exact"], latency["sigma"]) == (
         "ms",
         True,
         pytest.approx(model.sigma),
     )
-    assert set(told["metrics"]) == {"latency_ms", "macs", "params"}
+    assert set(content["metrics"]) == {"latency_ms", "macs", "params"}
     problem(http.get(f"/tables/mars/bounds?space={SPACE}"), 404, "unknown-table", "name")
     problem(http.get(f"/tables/broken/bounds?space={SPACE}"), 409, "unusable-file", "name")
     problem(http.get("/tables/made-up/bounds?space=sops"), 422, "unknown-name", "space")
@@ -151,17 +151,17 @@ def test_a_benchmark_guides_a_search(
     app: APIFlask, http: FlaskClient, reference_data: Path, problem: Any, monkeypatch: Any
 ) -> None:
     monkeypatch.setenv("PATHFIT_REFERENCE_DATA", str(reference_data))
-    asked = {
+    body = {
         "space": "nasbench-macro",
         "guide": {"kind": "benchmark"},
         "objectives": ["accuracy", "flops"],
     }
-    answer = http.post("/search", json=asked)
+    answer = http.post("/search", json=body)
     assert answer.json["request"]["guide"]["name"] == "nasbench-macro"
     task = SearchTask.from_dict(service_of(app).store.jobs.get(answer.json["id"]).task)
     assert (task.benchmark, task.objectives) == ("nasbench-macro", ["macs"])
     # Where latency counts, the space's only table is the device.
-    on_device = http.post("/search", json={**asked, "constraints": {"latency_ms": {"max": 1000}}})
+    on_device = http.post("/search", json={**body, "constraints": {"latency_ms": {"max": 1000}}})
     assert on_device.json["request"]["device"] == "amd-epyc-nasbench-macro-b1-fp32-t2"
     assert [Path(file.path).name for file in task.benchmark_files] == [
         "nas-bench-macro_cifar10.json"
@@ -169,8 +169,8 @@ def test_a_benchmark_guides_a_search(
     assert [file.sha256 for file in task.benchmark_files] == [
         digest(Path(file.path)) for file in task.benchmark_files
     ]
-    asked["guide"]["metric"] = "luck"
-    problem(http.post("/search", json=asked), 422, "unknown-name", "guide.metric")
+    body["guide"]["metric"] = "luck"
+    problem(http.post("/search", json=body), 422, "unknown-name", "guide.metric")
 
 
 @pytest.mark.parametrize(

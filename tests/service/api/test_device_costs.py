@@ -48,27 +48,27 @@ def bounds(http: FlaskClient, device: str = DEVICE) -> Any:
 
 
 def test_bounds_cover_the_metrics_of_the_table(http: FlaskClient, board: LookupTable) -> None:
-    told = bounds(http)
-    assert set(told) == {"latency_ms", "memory_bytes", "energy_mj", "macs", "params"}
+    content = bounds(http)
+    assert set(content) == {"latency_ms", "memory_bytes", "energy_mj", "macs", "params"}
     assert set(bounds(http, "made-up")) == {"latency_ms", "macs", "params"}
     least, greatest = board.cost_model(spaces.get(SPACE), "memory_bytes").bounds()
-    assert told["memory_bytes"] == {
+    assert content["memory_bytes"] == {
         "least": least.value,
         "greatest": greatest.value,
         "unit": "bytes",
         "sigma": 0.0,
         "exact": True,
     }
-    assert told["energy_mj"]["unit"] == "mJ"
-    assert told["energy_mj"]["sigma"] > 0
+    assert content["energy_mj"]["unit"] == "mJ"
+    assert content["energy_mj"]["sigma"] > 0
 
 
 @pytest.mark.parametrize("metric", ["memory_bytes", "energy_mj"])
 def test_searches_keep_limits_of_memory_and_energy(
     app: APIFlask, http: FlaskClient, board: LookupTable, metric: str
 ) -> None:
-    told = bounds(http)[metric]
-    maximum = told["least"] + 0.5 * (told["greatest"] - told["least"])
+    content = bounds(http)[metric]
+    maximum = content["least"] + 0.5 * (content["greatest"] - content["least"])
     answer = http.post("/search", json=asked(metric, maximum, objectives=[metric, "params"]))
     assert answer.status_code == 202, answer.json
     task = SearchTask.from_dict(service_of(app).store.jobs.get(answer.json["id"]).task)
@@ -85,20 +85,20 @@ def test_searches_keep_limits_of_memory_and_energy(
 def test_an_infeasible_limit_reports_the_least_value(
     http: FlaskClient, board: LookupTable, problem: Any, metric: str
 ) -> None:
-    told = bounds(http)[metric]
+    content = bounds(http)[metric]
     body = problem(
-        http.post("/search", json=asked(metric, told["least"] / 2)),
+        http.post("/search", json=asked(metric, content["least"] / 2)),
         422,
         "infeasible",
         f"constraints.{metric}",
     )
     assert body["metric"] == metric
-    assert body["least"] == pytest.approx(told["least"] + 1.64 * told["sigma"])
+    assert body["least"] == pytest.approx(content["least"] + 1.64 * content["sigma"])
     assert f"on {DEVICE}" in body["detail"]
 
 
 def test_a_table_without_the_metric_is_reported(http: FlaskClient, problem: Any) -> None:
-    for metric, said in (
+    for metric, message in (
         ("memory_bytes", "it was built without figures of its blocks' activations"),
         ("energy_mj", "the device reported none while it was measured"),
     ):
@@ -109,7 +109,7 @@ def test_a_table_without_the_metric_is_reported(http: FlaskClient, problem: Any)
         ):
             answer = http.post("/search", json={"space": SPACE, "device": "made-up", **parts})
             detail = problem(answer, 422, "invalid-value", field)["detail"]
-            assert detail == f"the table 'made-up' has no {metric}: {said}"
+            assert detail == f"the table 'made-up' has no {metric}: {message}"
 
 
 def test_a_missing_block_is_reported_for_the_device(http: FlaskClient, problem: Any) -> None:
@@ -136,9 +136,9 @@ def test_blocks_report_their_memory(http: FlaskClient, board: LookupTable) -> No
     architecture = spaces.get(SPACE).architecture([1] * 6)
     service = service_of(http.application)  # type: ignore[arg-type]
     reference: FileReference = service.catalog.table(DEVICE)[1]
-    told = costs.by_block(architecture, reference).to_dict()
-    assert told["memory_bytes"] == max(block["memory_bytes"] for block in told["blocks"])
-    assert told["energy_mj"] == pytest.approx(
+    content = costs.by_block(architecture, reference).to_dict()
+    assert content["memory_bytes"] == max(block["memory_bytes"] for block in content["blocks"])
+    assert content["energy_mj"] == pytest.approx(
         board.cost_model(spaces.get(SPACE), "energy_mj").estimate([architecture])[0]
     )
     plain = costs.by_block(architecture, service.catalog.table("made-up")[1]).to_dict()

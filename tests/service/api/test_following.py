@@ -20,7 +20,7 @@ from service.context import service_of
 from service.settings import Settings
 from tables.lookup_table import LookupTable
 
-ASKED = {
+SEARCH = {
     "space": "spos-tiny",
     "device": "made-up",
     "constraints": {"latency_ms": {"max": 1.0}},
@@ -35,7 +35,7 @@ def found(app: APIFlask, http: FlaskClient) -> tuple[str, dict[str, Any]]:
     from service.kinds.search import problem_of
 
     service = service_of(app)
-    job_id = http.post("/search", json=ASKED).json["id"]
+    job_id = http.post("/search", json=SEARCH).json["id"]
     job = service.store.leases.claim("e")
     assert job is not None
     task = SearchTask.from_dict(job.task)
@@ -53,7 +53,7 @@ def found(app: APIFlask, http: FlaskClient) -> tuple[str, dict[str, Any]]:
 
 def test_requests_with_the_same_key_get_the_same_job(app: APIFlask, http: FlaskClient) -> None:
     key = {"Idempotency-Key": "a-key"}
-    first, again = (http.post("/search", json=ASKED, headers=key) for _ in range(2))
+    first, again = (http.post("/search", json=SEARCH, headers=key) for _ in range(2))
     assert (first.status_code, again.status_code) == (202, 202)
     assert first.json == again.json
     assert "Idempotency-Replayed" not in first.headers
@@ -63,9 +63,9 @@ def test_requests_with_the_same_key_get_the_same_job(app: APIFlask, http: FlaskC
 
 def test_a_key_with_another_body_is_refused(http: FlaskClient, problem: Any) -> None:
     key = {"Idempotency-Key": "a-key"}
-    http.post("/search", json=ASKED, headers=key)
+    http.post("/search", json=SEARCH, headers=key)
     problem(
-        http.post("/search", json={**ASKED, "seed": 1}, headers=key),
+        http.post("/search", json={**SEARCH, "seed": 1}, headers=key),
         422,
         "idempotency-conflict",
         "Idempotency-Key",
@@ -75,7 +75,7 @@ def test_a_key_with_another_body_is_refused(http: FlaskClient, problem: Any) -> 
 @pytest.mark.parametrize("key", ["", "two words", "x" * 256, "\xe9"])
 def test_malformed_keys_are_refused(http: FlaskClient, problem: Any, key: str) -> None:
     problem(
-        http.post("/search", json=ASKED, headers={"Idempotency-Key": key}),
+        http.post("/search", json=SEARCH, headers={"Idempotency-Key": key}),
         422,
         "invalid-value",
         "Idempotency-Key",
@@ -84,8 +84,8 @@ def test_malformed_keys_are_refused(http: FlaskClient, problem: Any, key: str) -
 
 def test_a_refused_request_does_not_use_up_its_key(http: FlaskClient) -> None:
     key = {"Idempotency-Key": "a-key"}
-    assert http.post("/search", json={**ASKED, "space": "no"}, headers=key).status_code == 422
-    assert http.post("/search", json=ASKED, headers=key).status_code == 202
+    assert http.post("/search", json={**SEARCH, "space": "no"}, headers=key).status_code == 422
+    assert http.post("/search", json=SEARCH, headers=key).status_code == 202
 
 
 # Waiting
@@ -95,15 +95,15 @@ def test_waiting_requests_are_limited(world: Any, tmp_path: Path, problem: Any) 
     app = create_app(Settings(tmp_path, (world.tables,), (world.predictors,), waiting=1))
     service = service_of(app)
     service.waiting.acquire()
-    answer = app.test_client().post("/search", json=ASKED, headers={"Prefer": "wait=1"})
+    answer = app.test_client().post("/search", json=SEARCH, headers={"Prefer": "wait=1"})
     problem(answer, 503, "busy")
     assert int(answer.headers["Retry-After"]) > 0
     assert service.store.jobs.list()[1] == 0  # what is to be tried again has left nothing
-    assert app.test_client().post("/search", json=ASKED).status_code == 202
+    assert app.test_client().post("/search", json=SEARCH).status_code == 202
     service.waiting.release()
     for _ in range(2):
         assert (
-            app.test_client().post("/search", json=ASKED, headers={"Prefer": "wait=1"}).status_code
+            app.test_client().post("/search", json=SEARCH, headers={"Prefer": "wait=1"}).status_code
             == 202
         )
     assert service.waiting.num_active == 0
@@ -112,13 +112,13 @@ def test_waiting_requests_are_limited(world: Any, tmp_path: Path, problem: Any) 
 
 def test_a_long_wait_is_shortened_to_the_limit(app: APIFlask, http: FlaskClient) -> None:
     threading.Timer(0.2, service_of(app).stopping.set).start()
-    answer = http.post("/search", json=ASKED, headers={"Prefer": "wait=3600"})
+    answer = http.post("/search", json=SEARCH, headers={"Prefer": "wait=3600"})
     assert (answer.status_code, answer.headers["Preference-Applied"]) == (202, "wait=30")
 
 
 def test_reading_a_job_waits_for_its_end(app: APIFlask, http: FlaskClient) -> None:
     store = service_of(app).store
-    job_id = http.post("/search", json=ASKED).json["id"]
+    job_id = http.post("/search", json=SEARCH).json["id"]
     threading.Timer(0.1, lambda: store.jobs.cancel(job_id)).start()
     assert http.get(f"/search/{job_id}", headers={"Prefer": "wait=20"}).json["state"] == "cancelled"
 
@@ -171,7 +171,7 @@ def test_a_stream_stays_alive_until_the_service_stops(
 ) -> None:
     monkeypatch.setattr(events, "KEEP_ALIVE", 0.05)
     service = service_of(app)
-    job_id = http.post("/search", json=ASKED).json["id"]
+    job_id = http.post("/search", json=SEARCH).json["id"]
     answer = http.get(f"/search/{job_id}/events", buffered=False)
     lines = iter(answer.response)
     assert next(lines) == b"retry: 1000\n\n"
@@ -187,7 +187,7 @@ def test_a_stream_stays_alive_until_the_service_stops(
 
 
 def test_streams_are_limited(app: APIFlask, http: FlaskClient, problem: Any) -> None:
-    job_id = http.post("/search", json=ASKED).json["id"]
+    job_id = http.post("/search", json=SEARCH).json["id"]
     streams = service_of(app).streams
     for _ in range(streams.limit):
         streams.acquire()
@@ -226,7 +226,7 @@ def test_the_front_is_served_as_pictures(
 
 
 def test_an_unfinished_search_has_no_front(http: FlaskClient, problem: Any) -> None:
-    job_id = http.post("/search", json=ASKED).json["id"]
+    job_id = http.post("/search", json=SEARCH).json["id"]
     for path in ("front.svg", "front.png", "front.csv", "architectures/0"):
         assert (
             problem(http.get(f"/search/{job_id}/{path}"), 409, "conflict", "id")["state"]
@@ -330,7 +330,7 @@ def test_jobs_of_every_kind_are_listed_and_filtered(
     app: APIFlask, http: FlaskClient, problem: Any
 ) -> None:
     store = service_of(app).store
-    first = http.post("/search", json=ASKED).json["id"]
+    first = http.post("/search", json=SEARCH).json["id"]
     second = http.post(
         "/retrain", json={"architecture": spaces.get("spos-tiny").architecture([0] * 6).to_dict()}
     ).json["id"]

@@ -64,8 +64,8 @@ def guided(world: Any, tmp_path: Path) -> Iterator[Guided]:
         )
     )
     store = service_of(app).store
-    asked = {"space": SPACE, "guide": {"kind": "supernet"}, "strategy": {"name": "random"}}
-    job_id = app.test_client().post("/search", json=asked).json["id"]
+    body = {"space": SPACE, "guide": {"kind": "supernet"}, "strategy": {"name": "random"}}
+    job_id = app.test_client().post("/search", json=body).json["id"]
     assert store.leases.claim("e") is not None
     found = [{"architecture": space.architecture(CODES).to_dict()}]
     store.jobs.finish(job_id, 1, {"front": found, "best": found, "space": SPACE}, None)
@@ -92,11 +92,11 @@ def test_an_exported_network_has_the_weights_of_its_path(guided: Guided, tmp_pat
     supernet.activate(architecture)
     images = torch.randn(3, *run.space.input_shape, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(network(images), supernet(images), rtol=1e-3, atol=1e-4)
-    told = network.metadata
-    assert (told["weights"], json.loads(told["supernet"])["name"]) == ("supernet", "mine")
-    assert json.loads(told["supernet"])["sha256"] == digest(run.weights)
-    assert spaces.Architecture.from_json(told["architecture"]) == architecture
-    assert json.loads(told["data"]) == {"name": "photographs", "num_classes": 5}
+    content = network.metadata
+    assert (content["weights"], json.loads(content["supernet"])["name"]) == ("supernet", "mine")
+    assert json.loads(content["supernet"])["sha256"] == digest(run.weights)
+    assert spaces.Architecture.from_json(content["architecture"]) == architecture
+    assert json.loads(content["data"]) == {"name": "photographs", "num_classes": 5}
     assert b"/home/me" not in answer.data
     assert str(tmp_path).encode() not in answer.data
 

@@ -31,8 +31,8 @@ def test_readiness_follows_the_state_of_the_engine(
     store.engines.announce("e", "starting")
     assert "the engine is starting" in problem(http.get("/readyz"), 503, "not-ready")["detail"]
     store.engines.announce("e", "ready")
-    told = http.get("/readyz").json
-    assert (told["status"], told["engines"][0]["state"]) == ("ready", "ready")
+    content = http.get("/readyz").json
+    assert (content["status"], content["engines"][0]["state"]) == ("ready", "ready")
     store.engines.announce("e", "fault", "Ray's head has died")
     assert "Ray's head has died" in problem(http.get("/readyz"), 503, "not-ready")["detail"]
     store.engines.announce("e", "ready")
@@ -54,8 +54,8 @@ def test_a_missing_store_makes_the_service_unready(
 
 
 def test_metrics_count_requests_and_jobs(app: APIFlask, http: FlaskClient) -> None:
-    asked = {"space": "spos-tiny", "device": "made-up"}
-    job_id = http.post("/search", json=asked).json["id"]
+    body = {"space": "spos-tiny", "device": "made-up"}
+    job_id = http.post("/search", json=body).json["id"]
     for path in (f"/search/{job_id}", f"/search/{job_id}", "/search/x", "/nowhere-1", "/nowhere-2"):
         http.get(path)
     service_of(app).store.engines.announce("e", "ready")
@@ -95,21 +95,21 @@ def test_every_operation_documents_its_problems(http: FlaskClient) -> None:
     for path, methods in spec["paths"].items():
         for method, operation in methods.items():
             statuses = set(operation["responses"])
-            wanted = (
+            expected = (
                 {"400"}
                 if path == "/healthz"
                 else {"400", "503"}
                 if path == "/readyz"
                 else {"400", "401", "503"}
             )
-            wanted |= {"403", "413", "415", "422"} if method == "post" else set()
-            wanted |= {"404"} if "{job_id}" in path or "{name}" in path else set()
-            wanted |= (
+            expected |= {"403", "413", "415", "422"} if method == "post" else set()
+            expected |= {"404"} if "{job_id}" in path or "{name}" in path else set()
+            expected |= (
                 {"429"}
                 if method == "post" and path in ("/search", "/predictors", "/retrain")
                 else set()
             )
-            assert wanted <= statuses, (method, path)
+            assert expected <= statuses, (method, path)
             for status, answer in operation["responses"].items():
                 if int(status) >= 400:
                     assert answer["content"] == {"application/problem+json": {"schema": problem}}, (

@@ -17,7 +17,7 @@ def test_predictions_equal_those_of_the_predictor(http: FlaskClient, world: Any)
     space = spaces.get(SPACE)
     codes = space.sample(np.random.default_rng(5), 5)
     found = space.decode(codes)
-    given = [
+    mixed_forms = [
         found[0].to_dict(),
         found[1].choices,
         codes[2].tolist(),
@@ -25,19 +25,19 @@ def test_predictions_equal_those_of_the_predictor(http: FlaskClient, world: Any)
         codes[4].tolist(),
     ]
     answer = http.post(
-        "/predict", json={"space": SPACE, "architectures": given, "device": "made-up"}
+        "/predict", json={"space": SPACE, "architectures": mixed_forms, "device": "made-up"}
     ).json
     mean, deviation = predictor.load(world.predictors / "small.safetensors").predict(codes)
     latency = LookupTable.read(world.tables / "made-up.json").cost_model(space).estimate(codes)
     assert answer["predictor"] == "small"
-    told = answer["predictions"]
-    assert [one["architecture"] for one in told] == [
+    content = answer["predictions"]
+    assert [one["architecture"] for one in content] == [
         architecture.to_dict() for architecture in found
     ]
-    assert [one["score"] for one in told] == pytest.approx(mean)
-    assert [one["deviation"] for one in told] == pytest.approx(deviation)
-    assert [one["costs"]["latency_ms"] for one in told] == pytest.approx(latency)
-    assert [one["costs"]["macs"] for one in told] == space.macs(codes).tolist()
+    assert [one["score"] for one in content] == pytest.approx(mean)
+    assert [one["deviation"] for one in content] == pytest.approx(deviation)
+    assert [one["costs"]["latency_ms"] for one in content] == pytest.approx(latency)
+    assert [one["costs"]["macs"] for one in content] == space.macs(codes).tolist()
 
 
 @pytest.mark.parametrize(
@@ -61,5 +61,5 @@ def test_predictions_equal_those_of_the_predictor(http: FlaskClient, world: Any)
 def test_impossible_predictions_are_refused(
     http: FlaskClient, problem: Any, parts: dict[str, Any], slug: str, field: str
 ) -> None:
-    asked = {"space": SPACE, "architectures": [[0] * 6], **parts}
-    problem(http.post("/predict", json=asked), 422, slug, field)
+    body = {"space": SPACE, "architectures": [[0] * 6], **parts}
+    problem(http.post("/predict", json=body), 422, slug, field)

@@ -21,18 +21,18 @@ def test_a_trained_predictor_guides_a_search(
 ) -> None:
     service = service_of(app)
     http.post("/evaluations", json=evaluations(30))
-    asked = {
+    body = {
         "name": "mine",
         "evaluations": "measured",
         "options": {"encoder": available()[0], "metric": "top1"},
     }
-    answer = http.post("/predictors", json=asked)
+    answer = http.post("/predictors", json=body)
     assert (answer.status_code, answer.json["kind"]) == (202, "predictor")
     assert answer.headers["Location"] == f"/jobs/{answer.json['id']}"
     job = service.store.leases.claim("e")
     assert job is not None
     task = PredictorTask.from_dict(job.task)
-    assert (task.space, task.name, task.options) == (SPACE, "mine", asked["options"])
+    assert (task.space, task.name, task.options) == (SPACE, "mine", body["options"])
     assert len(read(task.evaluations.checked())) == 30
     problem(http.get(f"/jobs/{job.id}/artifact"), 409, "conflict", "id")
     trained = (world.predictors / "small.safetensors").read_bytes()
@@ -66,6 +66,6 @@ def test_impossible_predictor_trainings_are_refused(
     http: FlaskClient, evaluations: Any, parts: dict[str, Any], status: int, field: str
 ) -> None:
     http.post("/evaluations", json=evaluations(30))
-    asked = {"name": "mine", "evaluations": "measured", "options": {"metric": "top1"}, **parts}
-    answer = http.post("/predictors", json=asked)
+    body = {"name": "mine", "evaluations": "measured", "options": {"metric": "top1"}, **parts}
+    answer = http.post("/predictors", json=body)
     assert (answer.status_code, json.loads(answer.data)["field"]) == (status, field)

@@ -75,9 +75,9 @@ OPERATIONS = [
 def check(case: Any) -> None:
     """Send a case as it was made up, and again about what there is."""
     case.call_and_validate(checks=CHECKS)
-    known = {name: value for name, value in REAL.items() if name in (case.path_parameters or {})}
-    if known:
-        case.path_parameters = {**case.path_parameters, **known}
+    entries = {name: value for name, value in REAL.items() if name in (case.path_parameters or {})}
+    if entries:
+        case.path_parameters = {**case.path_parameters, **entries}
         case.call_and_validate(checks=CHECKS)
 
 

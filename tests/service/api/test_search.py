@@ -14,15 +14,15 @@ from service.context import service_of
 from service.jobs import JobError
 from service.store import Store
 
-ASKED = {"space": "spos-tiny", "device": "made-up", "constraints": {"latency_ms": {"max": 1.0}}}
+SEARCH = {"space": "spos-tiny", "device": "made-up", "constraints": {"latency_ms": {"max": 1.0}}}
 
 
 def changed(**parts: Any) -> dict[str, Any]:
-    return {key: value for key, value in {**ASKED, **parts}.items() if value is not None}
+    return {key: value for key, value in {**SEARCH, **parts}.items() if value is not None}
 
 
 def test_an_accepted_search_is_stored(app: APIFlask, http: FlaskClient) -> None:
-    answer = http.post("/search", json=ASKED)
+    answer = http.post("/search", json=SEARCH)
     body = answer.json
     assert answer.status_code == 202
     assert answer.headers["Location"] == body["links"]["self"] == f"/search/{body['id']}"
@@ -70,7 +70,7 @@ def test_searches_are_listed_newest_first(http: FlaskClient) -> None:
 
 
 def test_cancelling_twice_gives_the_same_answer(app: APIFlask, http: FlaskClient) -> None:
-    where = http.post("/search", json=ASKED).headers["Location"]
+    where = http.post("/search", json=SEARCH).headers["Location"]
     for _ in range(2):
         answer = http.delete(where)
         assert (answer.status_code, answer.json["state"]) == (200, "cancelled")
@@ -78,7 +78,7 @@ def test_cancelling_twice_gives_the_same_answer(app: APIFlask, http: FlaskClient
 
 
 def test_cancelling_does_not_wait_for_the_end_of_the_search(http: FlaskClient) -> None:
-    job_url = http.post("/search", json=ASKED).headers["Location"]
+    job_url = http.post("/search", json=SEARCH).headers["Location"]
     start = time.monotonic()
     answer = http.delete(job_url, headers={"Prefer": "wait=30"})
     assert answer.json["state"] == "cancelled"
@@ -89,7 +89,7 @@ def test_finished_searches_cannot_be_cancelled(
     app: APIFlask, http: FlaskClient, problem: Any
 ) -> None:
     store: Store = service_of(app).store
-    job_id = http.post("/search", json=ASKED).json["id"]
+    job_id = http.post("/search", json=SEARCH).json["id"]
     store.leases.claim("e")
     store.jobs.finish(job_id, 1, {"best": []}, "none.json")
     body = problem(http.delete(f"/search/{job_id}"), 409, "conflict")
@@ -99,7 +99,7 @@ def test_finished_searches_cannot_be_cancelled(
 
 def test_candidates_are_served_on_request(app: APIFlask, http: FlaskClient, problem: Any) -> None:
     service = service_of(app)
-    job_id = http.post("/search", json=ASKED).json["id"]
+    job_id = http.post("/search", json=SEARCH).json["id"]
     assert http.get(f"/search/{job_id}?candidates=1").json["result"] is None
     service.store.leases.claim("e")
     service.store.jobs.finish(job_id, 1, {"best": []}, f"{job_id}/1/full.json")
@@ -114,12 +114,12 @@ def test_candidates_are_served_on_request(app: APIFlask, http: FlaskClient, prob
 
 
 def test_failed_searches_report_the_reason(app: APIFlask, http: FlaskClient) -> None:
-    job_id = http.post("/search", json=ASKED).json["id"]
+    job_id = http.post("/search", json=SEARCH).json["id"]
     store = service_of(app).store
     store.leases.claim("e")
     store.jobs.fail(job_id, 1, JobError("ChangedFile", "it was changed"))
-    shown = http.get(f"/search/{job_id}").json
-    assert (shown["state"], shown["error"]["detail"]) == ("failed", "it was changed")
+    output = http.get(f"/search/{job_id}").json
+    assert (output["state"], output["error"]["detail"]) == ("failed", "it was changed")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_failed_searches_report_the_reason(app: APIFlask, http: FlaskClient) -> 
     ],
 )
 def test_the_preferred_wait_is_applied(http: FlaskClient, header: str, applied: str | None) -> None:
-    answer = http.post("/search", json=ASKED, headers={"Prefer": header})
+    answer = http.post("/search", json=SEARCH, headers={"Prefer": header})
     assert (answer.status_code, answer.headers.get("Preference-Applied")) == (202, applied)
 
 
@@ -147,7 +147,7 @@ def test_waiting_requests_receive_the_result(app: APIFlask, http: FlaskClient) -
 
     worker = threading.Thread(target=work)
     worker.start()
-    answer = http.post("/search", json=ASKED, headers={"Prefer": "wait=20"})
+    answer = http.post("/search", json=SEARCH, headers={"Prefer": "wait=20"})
     worker.join()
     assert (answer.status_code, answer.json["state"], answer.json["result"]) == (
         200,

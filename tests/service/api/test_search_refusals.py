@@ -16,11 +16,11 @@ from service.context import service_of
 from service.settings import Settings
 from tables.lookup_table import LookupTable
 
-ASKED = {"space": "spos-tiny", "device": "made-up", "constraints": {"latency_ms": {"max": 1.0}}}
+SEARCH = {"space": "spos-tiny", "device": "made-up", "constraints": {"latency_ms": {"max": 1.0}}}
 
 
 def changed(**parts: Any) -> dict[str, Any]:
-    return {key: value for key, value in {**ASKED, **parts}.items() if value is not None}
+    return {key: value for key, value in {**SEARCH, **parts}.items() if value is not None}
 
 
 REFUSED = [
@@ -249,14 +249,14 @@ def test_other_content_types_are_refused(
     http: FlaskClient, content_type: str, problem: Any
 ) -> None:
     problem(
-        http.post("/search", data=json.dumps(ASKED), content_type=content_type),
+        http.post("/search", data=json.dumps(SEARCH), content_type=content_type),
         415,
         "unsupported-media-type",
     )
 
 
 def test_large_bodies_are_refused(app: APIFlask, http: FlaskClient, problem: Any) -> None:
-    content = json.dumps({**ASKED, "padding": "x" * service_of(app).settings.max_body})
+    content = json.dumps({**SEARCH, "padding": "x" * service_of(app).settings.max_body})
     answer = http.post("/search", data=content, content_type="application/json")
     problem(answer, 413, "request-entity-too-large")
 
@@ -313,7 +313,7 @@ def test_internal_errors_are_problems_without_details(
         raise RuntimeError("secret path")
 
     monkeypatch.setattr(service_of(app).store.jobs, "create", broken)
-    body = problem(http.post("/search", json=ASKED), 500, "internal")
+    body = problem(http.post("/search", json=SEARCH), 500, "internal")
     assert "secret" not in json.dumps(body)
 
 
@@ -339,7 +339,7 @@ FIELDS = ["space", "device", "constraints", "strategy", "guide", "margin", "coun
     )
 )
 def test_no_body_causes_an_internal_error(http: FlaskClient, parts: dict[str, Any]) -> None:
-    answer = http.post("/search", json={**ASKED, **parts})
+    answer = http.post("/search", json={**SEARCH, **parts})
     assert answer.status_code in (202, 422)
     assert answer.content_type == (
         "application/json" if answer.status_code == 202 else "application/problem+json"
@@ -349,5 +349,5 @@ def test_no_body_causes_an_internal_error(http: FlaskClient, parts: dict[str, An
 def test_settings_limit_the_size_of_bodies(world: Any, tmp_path: Path, problem: Any) -> None:
     limited = Settings(tmp_path, (world.tables,), (world.predictors,), max_body=50)
     app = create_app(limited)
-    problem(app.test_client().post("/search", json=ASKED), 413, "request-entity-too-large")
+    problem(app.test_client().post("/search", json=SEARCH), 413, "request-entity-too-large")
     service_of(app).stop()

@@ -132,18 +132,18 @@ def test_uploads_may_be_larger_than_other_bodies(
 def test_valid_evaluations_are_stored_and_others_refused(
     app: APIFlask, http: FlaskClient, problem: Any, evaluations: Any
 ) -> None:
-    asked = evaluations(4)
-    answer = http.post("/evaluations", json=asked)
+    body = evaluations(4)
+    answer = http.post("/evaluations", json=body)
     assert answer.status_code == 201
-    kept = read(service_of(app).catalog.evaluations("measured").path, SPACE)
-    assert [found.architecture.to_dict() for found in kept] == [
-        one["architecture"] for one in asked["evaluations"]
+    stored = read(service_of(app).catalog.evaluations("measured").path, SPACE)
+    assert [found.architecture.to_dict() for found in stored] == [
+        one["architecture"] for one in body["evaluations"]
     ]
     other = {
         "architecture": spaces.get("spos").architecture([0] * 20).to_dict(),
         "metrics": {"top1": 1.0},
     }
-    mixed = {**asked, "evaluations": [*asked["evaluations"], other]}
+    mixed = {**body, "evaluations": [*body["evaluations"], other]}
     problem(
         http.post("/evaluations", json=mixed), 422, "invalid-value", "evaluations.4.architecture"
     )
@@ -151,9 +151,7 @@ def test_valid_evaluations_are_stored_and_others_refused(
         "architecture": {"space": "spos(repeats=(999999,9,9,9))", "choices": {}},
         "metrics": {"top1": 1.0},
     }
-    asked["evaluations"] = [huge]
-    problem(
-        http.post("/evaluations", json=asked), 422, "unknown-name", "evaluations.0.architecture"
-    )
-    asked["evaluations"] = []
-    problem(http.post("/evaluations", json=asked), 422, "invalid-value", "evaluations")
+    body["evaluations"] = [huge]
+    problem(http.post("/evaluations", json=body), 422, "unknown-name", "evaluations.0.architecture")
+    body["evaluations"] = []
+    problem(http.post("/evaluations", json=body), 422, "invalid-value", "evaluations")

@@ -48,12 +48,12 @@ def test_arguments_of_a_search_are_sent(answering: Any) -> None:
         count=4,
         seed=9,
     )
-    asked = handle.status().request
-    given = {name: limit for name, limit in asked["constraints"].items() if limit}
-    assert given == {"latency_ms": {"max": 0.8}, "flops": {"max": 3e6}}
-    assert asked["strategy"] == {"name": "random", "options": {"evaluations": 7}}
-    assert (asked["guide"]["kind"], asked["guide"]["name"]) == ("predictor", "small")
-    assert [asked[name] for name in ("objectives", "margin", "count", "seed")] == [
+    body = handle.status().request
+    values = {name: limit for name, limit in body["constraints"].items() if limit}
+    assert values == {"latency_ms": {"max": 0.8}, "flops": {"max": 3e6}}
+    assert body["strategy"] == {"name": "random", "options": {"evaluations": 7}}
+    assert (body["guide"]["kind"], body["guide"]["name"]) == ("predictor", "small")
+    assert [body[name] for name in ("objectives", "margin", "count", "seed")] == [
         ["latency_ms"],
         0.5,
         4,
@@ -67,22 +67,22 @@ def test_arguments_of_a_search_are_sent(answering: Any) -> None:
 def test_waiting_reports_progress_and_the_end(answering: Any) -> None:
     client = Client(answering.url)
     handle = client.search(space=SPACE)
-    told: list[SearchProgress] = []
+    content: list[SearchProgress] = []
     reports = ({"evaluated": 50, "planned": 100, "best": 1.5},)
 
     def work() -> None:
         answering.run(progress=reports)
-        while not told:
+        while not content:
             time.sleep(0.01)
         client.cancel(handle.id)
 
     worker = threading.Thread(target=work)
     worker.start()
     with pytest.raises(ServiceProblem, match=f"the search {handle.id} was cancelled"):
-        handle.wait(20, told.append)
+        handle.wait(20, content.append)
     worker.join()
-    assert told == [SearchProgress(50, 100, 1.5)]
-    assert told[0].fraction == 0.5
+    assert content == [SearchProgress(50, 100, 1.5)]
+    assert content[0].fraction == 0.5
     with pytest.raises(ServiceProblem, match="is cancelled and has no result"):
         handle.result()
     assert handle.cancel().state == "cancelled"

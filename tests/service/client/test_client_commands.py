@@ -33,16 +33,16 @@ def test_a_search_is_requested_listed_and_cancelled(answering: Any) -> None:
         "-O",
         "evaluations=5",
     ]
-    asked = typed(answering, "search", "--space", SPACE, *options, "--no-wait")
-    assert asked.exit_code == 0, asked.output
-    job_id = asked.stdout.strip()
+    body = typed(answering, "search", "--space", SPACE, *options, "--no-wait")
+    assert body.exit_code == 0, body.output
+    job_id = body.stdout.strip()
     answering.run(progress=({"evaluated": 2, "planned": 5, "best": 1.0},))
     listed = typed(answering, "jobs").stdout
     assert re.search(
         rf"{job_id} +search +running 40% +[-\d]+ [:\d]+ +{SPACE} made-up latency_ms<=0.8 ", listed
     )
-    told = json.loads(typed(answering, "jobs", "--json", "--state", "running").stdout)
-    assert (told["id"], told["request"]["strategy"]["options"]) == (job_id, {"evaluations": 5})
+    answer = json.loads(typed(answering, "jobs", "--json", "--state", "running").stdout)
+    assert (answer["id"], answer["request"]["strategy"]["options"]) == (job_id, {"evaluations": 5})
     assert typed(answering, "cancel", job_id).stdout == f"cancelled {job_id}\n"
     assert typed(answering, "jobs", "--state", "running").stdout == "no jobs\n"
 
@@ -80,21 +80,21 @@ def test_the_front_is_printed_while_watching(
         [],
     )
     monkeypatch.setattr("service.client.handles.SearchHandle.wait", lambda handle, **_: result)
-    shown = typed(answering, "search", "--space", SPACE, "--watch").stdout
+    output = typed(answering, "search", "--space", SPACE, "--watch").stdout
     assert "10 of the 12 networks that none beats in score, macs and latency_ms" in " ".join(
-        shown.split()
+        output.split()
     )
-    assert re.search(r"1 ± 0\.25 +2 +4 ", shown)
-    assert re.search(r"\n +0 ± 0\.25 +2 +3 ", shown)
-    assert shown.count(" ± ") == 10
+    assert re.search(r"1 ± 0\.25 +2 +4 ", output)
+    assert re.search(r"\n +0 ± 0\.25 +2 +3 ", output)
+    assert output.count(" ± ") == 10
 
 
 def test_a_failed_cancellation_does_not_prevent_the_others(answering: Any) -> None:
     job_id = typed(answering, "search", "--space", SPACE, "--no-wait").stdout.strip()
-    ended = typed(answering, "cancel", "nonsense", job_id)
-    assert (ended.exit_code, ended.stdout) == (2, f"cancelled {job_id}\n")
-    assert "nonsense" in ended.stderr
-    assert ended.stderr.count("\n") == 1
+    outcome = typed(answering, "cancel", "nonsense", job_id)
+    assert (outcome.exit_code, outcome.stdout) == (2, f"cancelled {job_id}\n")
+    assert "nonsense" in outcome.stderr
+    assert outcome.stderr.count("\n") == 1
     other = typed(answering, "search", "--space", SPACE, "--no-wait").stdout.strip()
     assert answering.run(result={}) == other
     assert f"the job {other} is done" in typed(answering, "cancel", other).stderr
@@ -176,7 +176,7 @@ def test_a_token_is_taken_from_the_environment(
 def test_wrong_input_is_answered_in_one_line(
     answering: Any, arguments: list[str], said: str
 ) -> None:
-    ended = typed(answering, *arguments)
-    assert (ended.exit_code, ended.stdout) == (2, "")
-    assert ended.stderr.count("\n") == 1
-    assert said in ended.stderr
+    outcome = typed(answering, *arguments)
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    assert outcome.stderr.count("\n") == 1
+    assert said in outcome.stderr

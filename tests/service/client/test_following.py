@@ -24,11 +24,11 @@ JOB = {
 
 
 def stream(*events: tuple[int, str, Any]) -> bytes:
-    told = (
+    answer = (
         f"id: {number}\nevent: {kind}\ndata: {json.dumps(data)}\n\n"
         for number, kind, data in events
     )
-    return f"retry: 1000\n\n{''.join(told)}".encode()
+    return f"retry: 1000\n\n{''.join(answer)}".encode()
 
 
 @pytest.fixture
@@ -66,10 +66,10 @@ def test_events_are_parsed_and_other_lines_skipped() -> None:
 
 def test_events_are_streamed_without_polling(answering: Any, asked: list[Any]) -> None:
     handle = Client(answering.url).search(space=SPACE)
-    told: list[SearchProgress] = []
+    answer: list[SearchProgress] = []
 
     def heard(progress: SearchProgress) -> None:
-        told.append(progress)
+        answer.append(progress)
         if progress.evaluated == 3:
             Client(answering.url).cancel(handle.id)
 
@@ -78,7 +78,7 @@ def test_events_are_streamed_without_polling(answering: Any, asked: list[Any]) -
     with pytest.raises(ServiceProblem, match=rf"the search {handle.id} was cancelled$"):
         handle.wait(30, heard)
     worker.join()
-    assert told == [SearchProgress(count, 4, float(count)) for count in (1, 2, 3)]
+    assert answer == [SearchProgress(count, 4, float(count)) for count in (1, 2, 3)]
     assert asked == []
 
 
@@ -94,17 +94,17 @@ def test_a_failed_job_raises_with_its_reason(answering: Any, asked: list[Any]) -
 
 def test_a_broken_stream_resumes_after_its_last_event(scripted: Any) -> None:
     half = {"share": 0.5, "stage": "training", "state": ""}
-    whole = {**half, "share": 1.0}
+    complete = {**half, "share": 1.0}
     running = ("state", {"state": "running", "attempt": 1})
     scripted.will(200, stream((1, *running), (2, "progress", half)))
     scripted.will(200, {**JOB, "progress": half})
     scripted.will(
-        200, stream((3, "progress", whole), (4, "state", {"state": "done", "attempt": 1}))
+        200, stream((3, "progress", complete), (4, "state", {"state": "done", "attempt": 1}))
     )
     scripted.will(200, {**JOB, "state": "done", "result": {"test": 1}})
-    told: list[Any] = []
-    assert JobHandle(Client(scripted.url), "abc").wait(30, told.append) == {"test": 1}
-    assert told == [JobProgress.from_dict(half), JobProgress.from_dict(whole)]
+    answer: list[Any] = []
+    assert JobHandle(Client(scripted.url), "abc").wait(30, answer.append) == {"test": 1}
+    assert answer == [JobProgress.from_dict(half), JobProgress.from_dict(complete)]
     seen = [(path, headers.get("Last-Event-Id")) for _, path, headers, _ in scripted.asked]
     assert seen[:3] == [("/jobs/abc/events", None), ("/jobs/abc", None), ("/jobs/abc/events", "2")]
 
@@ -114,10 +114,10 @@ def test_a_service_without_free_streams_is_polled(scripted: Any, no_pauses: list
     scripted.will(200, JOB)
     scripted.will(200, {**JOB, "progress": {"share": 0.1, "stage": "", "state": ""}})
     scripted.will(200, {**JOB, "state": "cancelled"})
-    told: list[Any] = []
+    answer: list[Any] = []
     with pytest.raises(ServiceProblem, match=r"the job abc was cancelled$"):
-        JobHandle(Client(scripted.url), "abc").wait(30, told.append)
-    assert [progress.fraction for progress in told] == [0.1]
+        JobHandle(Client(scripted.url), "abc").wait(30, answer.append)
+    assert [progress.fraction for progress in answer] == [0.1]
     assert [path for _, path, _, _ in scripted.asked] == ["/jobs/abc/events", *["/jobs/abc"] * 3]
 
 

@@ -43,7 +43,7 @@ def test_a_retraining_is_requested(answering: Any, architecture: Path) -> None:
         "-O",
         "schedule=linear",
     ]
-    ended = typed(
+    result = typed(
         answering,
         "--arch",
         str(architecture),
@@ -54,8 +54,8 @@ def test_a_retraining_is_requested(answering: Any, architecture: Path) -> None:
         *options,
         "--no-wait",
     )
-    assert ended.exit_code == 0, ended.output
-    job = answering.store.jobs.get(ended.stdout.strip())
+    assert result.exit_code == 0, result.output
+    job = answering.store.jobs.get(result.stdout.strip())
     assert (job.kind, job.resources.cpus, job.request["space"], job.request["seed"]) == (
         "retrain",
         3.0,
@@ -86,12 +86,12 @@ def test_weights_of_a_retraining_are_written_after_waiting(
 
     worker = threading.Thread(target=work)
     worker.start()
-    ended = typed(answering, "--arch", str(architecture), "--watch", "-o", str(tmp_path / "w"))
+    result = typed(answering, "--arch", str(architecture), "--watch", "-o", str(tmp_path / "w"))
     worker.join()
-    assert ended.exit_code == 0, ended.output
+    assert result.exit_code == 0, result.output
     assert (
         "test top-1 90.50 (95%: 85.60 to 93.80), cross-entropy 0.4100 on 200 images of digits"
-        in ended.stdout
+        in result.stdout
     )
     assert (tmp_path / "w").read_bytes() == b"weights"
 
@@ -112,8 +112,8 @@ def test_weights_of_a_retraining_are_written_after_waiting(
 def test_wrong_input_is_answered_in_one_line(
     answering: Any, architecture: Path, arguments: list[str], said: str
 ) -> None:
-    given = [] if "--arch" in arguments else ["--arch", str(architecture)]
-    ended = typed(answering, *given, *arguments)
-    assert (ended.exit_code, ended.stdout) == (2, "")
-    assert ended.stderr.count("\n") == 1
-    assert said in ended.stderr
+    values = [] if "--arch" in arguments else ["--arch", str(architecture)]
+    result = typed(answering, *values, *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert said in result.stderr

@@ -38,10 +38,10 @@ def loaded_by(code: str) -> set[str]:
         " 0\nprint('LOADED', *sys.modules)"
     )
     command = [sys.executable, "-c", script]
-    shown = subprocess.run(
+    output = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     ).stdout
-    return {name.partition(".")[0] for name in shown.rpartition("LOADED")[2].split()}
+    return {name.partition(".")[0] for name in output.rpartition("LOADED")[2].split()}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["search", "--help"]])
@@ -61,10 +61,10 @@ def test_pathfit_help_imports_no_heavy_package_and_is_quick() -> None:
 
 
 def test_pathfit_mounts_every_package() -> None:
-    shown = CliRunner().invoke(pathfit, ["--help"]).stdout
+    output = CliRunner().invoke(pathfit, ["--help"]).stdout
     for name, (_, line) in COMMANDS.items():
-        assert f"  {name} " in shown
-        assert line in shown
+        assert f"  {name} " in output
+        assert line in output
     assert set(COMMANDS) == {
         "list",
         "quickstart",
@@ -87,17 +87,17 @@ def test_pathfit_prints_its_version() -> None:
 def test_every_command_has_an_example() -> None:
     for name in LAZY:
         command = main.get_command(click.Context(main), name)
-        shown = CliRunner().invoke(command, ["--help"]).stdout
-        assert f"Example:\n    python -m service {name} " in shown
+        output = CliRunner().invoke(command, ["--help"]).stdout
+        assert f"Example:\n    python -m service {name} " in output
         assert isinstance(command, click.Command)
         assert command.get_short_help_str()
 
 
 def test_no_command_shows_help() -> None:
-    shown = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-m", "service"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
-    assert "Usage: python -m service [OPTIONS] COMMAND [ARGS]..." in shown.stdout + shown.stderr
+    assert "Usage: python -m service [OPTIONS] COMMAND [ARGS]..." in output.stdout + output.stderr
 
 
 @pytest.mark.parametrize(
@@ -127,10 +127,10 @@ def test_wrong_input_is_answered_in_one_line(arguments: list[str], said: str) ->
 def test_a_port_in_use_is_named(served: Any, tmp_path: Path) -> None:
     port = served.url.rpartition(":")[2]
     command = [sys.executable, "-m", "service", "serve", "--port", port, "--data", str(tmp_path)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
-    assert ended.returncode == 2
+    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert outcome.returncode == 2
     assert (
-        ended.stderr == f"Error: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+        outcome.stderr == f"Error: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
     )
 
 
@@ -167,10 +167,10 @@ def test_the_search_command_writes_a_result(served: Any, tmp_path: Path) -> None
     assert (found.seed, len(found), len(written["best"])) == (4, 1000, 3)
     assert [limit["metric"] for limit in written["constraints"]] == ["latency_ms", "macs", "params"]
     assert spaces.formats.read_architectures(path)[0] == found.best.architecture
-    shown = CliRunner().invoke(main, [*arguments, "--seed", "4"]).stdout.splitlines()
-    listed = [spaces.Architecture.from_json(line) for line in shown[1:]]
+    output = CliRunner().invoke(main, [*arguments, "--seed", "4"]).stdout.splitlines()
+    listed = [spaces.Architecture.from_json(line) for line in output[1:]]
     assert listed == [found.candidate(rank).architecture for rank in range(3)]
-    assert shown[0].startswith("best of 1000: score ")
+    assert output[0].startswith("best of 1000: score ")
 
 
 def test_a_search_without_waiting_prints_its_id(served: Any) -> None:

@@ -34,11 +34,11 @@ def disk(tmp_path: Path) -> Iterator[Mount]:
         place.mkdir()
         command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
         try:
-            ended = subprocess.run(command, capture_output=True, text=True)
+            result = subprocess.run(command, capture_output=True, text=True)
         except OSError as error:
             pytest.skip(f"no small file system can be mounted: {error}")
-        if ended.returncode:
-            pytest.skip(f"no small file system can be mounted: {ended.stderr.strip()}")
+        if result.returncode:
+            pytest.skip(f"no small file system can be mounted: {result.stderr.strip()}")
         mounted.append(place)
         return place
 
@@ -117,10 +117,10 @@ def test_jobs_fail_on_a_full_disk_and_the_service_survives(
     with full(small):
         for name, ask in asks.items():
             handle = ask()
-            said = reason(handle)
+            message = reason(handle)
             assert (
                 f"cannot write the artifact {handle.id}/1/{name} in {place}: {FULL}; free some"
-                " space" in said
+                " space" in message
             )
         with pytest.raises(ServiceProblem, match=FULL) as caught:
             client.upload_evaluations("others", evaluations(41))

@@ -68,7 +68,7 @@ def bench(tmp_path: Path) -> Bench:
 
 def search_task(world: Any, **parts: Any) -> SearchTask:
     path = world.predictors / "small.safetensors"
-    given: dict[str, Any] = {
+    values: dict[str, Any] = {
         "space": SPACE,
         "table": FileReference.from_path("made-up", world.tables / "made-up.json"),
         "predictor": FileReference.from_path("small", path),
@@ -79,7 +79,7 @@ def search_task(world: Any, **parts: Any) -> SearchTask:
         "count": 2,
         "seed": 3,
     }
-    return SearchTask(**{**given, **parts})
+    return SearchTask(**{**values, **parts})
 
 
 def test_a_task_survives_a_json_round_trip(world: Any) -> None:
@@ -96,8 +96,8 @@ def test_candidates_of_a_search_are_stored_but_not_in_its_answer(bench: Bench, w
     assert report.artifact == "job/1/result.json"
     assert "candidates" not in report.result
     assert len(report.result["best"]) == 2
-    whole = json.loads(bench.read("result.json"))
-    assert len(whole["candidates"]["codes"]) == 30
+    complete = json.loads(bench.read("result.json"))
+    assert len(complete["candidates"]["codes"]) == 30
     assert bench.told[-1].progress["evaluated"] == 30
 
 
@@ -111,15 +111,15 @@ def test_objectives_of_a_search_are_reported(bench: Bench, world: Any) -> None:
 
 
 def test_impossible_tasks_fail_with_a_sentence(bench: Bench, world: Any, tmp_path: Path) -> None:
-    whole = search_task(world).to_dict()
+    complete = search_task(world).to_dict()
     gone = {
-        **whole,
-        "predictor": {**whole["predictor"], "path": str(tmp_path / "gone.safetensors")},
+        **complete,
+        "predictor": {**complete["predictor"], "path": str(tmp_path / "gone.safetensors")},
     }
     assert bench.run("search", gone).error == JobError(
         "InvalidFile", f"cannot read {tmp_path}/gone.safetensors: No such file or directory"
     )
-    none = {**whole, "predictor": None}
+    none = {**complete, "predictor": None}
     assert bench.run("search", none).error.detail.startswith("the search has no guide")
     assert bench.run("search", {"nonsense": 1}).error.kind in ("KeyError", "TypeError")
     assert bench.run("dance", {}).error.kind == "UnknownName"
@@ -152,14 +152,14 @@ def test_options_are_those_of_the_command_without_paths() -> None:
     from oneshot.commands.retrain import retrain
 
     own = ("data", "seed")
-    given = {
+    values = {
         "learning_rate": 0.1,
         "augment": False,
         "nesterov": True,
         "tensorboard": None,
         "epochs": -1,
     }
-    assert to_arguments(retrain, given, own) == [
+    assert to_arguments(retrain, values, own) == [
         "--learning-rate=0.1",
         "--no-augment",
         "--nesterov",
@@ -264,15 +264,15 @@ def test_a_killed_command_counts_as_a_lost_process(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is the process that does the work, so its death is the worker's."""
-    begun: list[subprocess.Popen[str]] = []
+    started: list[subprocess.Popen[str]] = []
 
     class Noted(subprocess.Popen[str]):
         def __init__(self, *arguments: Any, **options: Any):
             super().__init__(*arguments, **options)
-            begun.append(self)
+            started.append(self)
 
     def killing() -> bool:
-        begun[0].kill()
+        started[0].kill()
         return False
 
     monkeypatch.setattr("service.kinds.command.subprocess.Popen", Noted)
@@ -288,8 +288,8 @@ def test_an_attempt_adopts_the_latest_checkpoints_as_its_own(bench: Bench, tmp_p
     def context(attempt: int) -> Context:
         return Context("job", attempt, tmp_path / str(attempt), bench.artifacts, Nobody())
 
-    for attempt, kept in ((1, {"run.json": b"1", "last.ckpt": b"1"}), (2, {"run.json": b"2"})):
-        for name, content in kept.items():
+    for attempt, stored in ((1, {"run.json": b"1", "last.ckpt": b"1"}), (2, {"run.json": b"2"})):
+        for name, content in stored.items():
             bench.artifacts.write("job", attempt, f"kept-{name}", content)
     third = context(3)
     third.adopt_checkpoints("run.json", "last.ckpt")
@@ -333,8 +333,8 @@ def test_the_end_of_a_training_process_is_classified(
 ) -> None:
     queue: SimpleQueue[tuple[str, str]] = SimpleQueue()
     GroupReports(queue).failed(error)
-    kind, said = queue.get()
-    assert (kind, told[1] in said) == (told[0], True), said
+    kind, message = queue.get()
+    assert (kind, told[1] in message) == (told[0], True), message
 
 
 def test_a_command_ends_with_its_error_or_when_cancelled(bench: Bench, tmp_path: Path) -> None:

@@ -134,16 +134,16 @@ def test_an_unreachable_cluster_is_reported_and_ends_the_service(
         str(tmp_path / "data"),
     ]
     address = ["--ray-address", "127.0.0.1:1"]
-    ended = subprocess.run(
+    result = subprocess.run(
         [*command, *address], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
-    assert (ended.returncode, ended.stderr) == (
+    assert (result.returncode, result.stderr) == (
         2,
         "Error: a Ray cluster needs artifacts that every node reaches: give --artifacts URL\n",
     )
     shared = ["--artifacts", str(tmp_path / "shared")]
-    ended = subprocess.run(
+    result = subprocess.run(
         [*command, *address, *shared], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
-    assert ended.returncode == 2
-    assert "Error: no Ray cluster at '127.0.0.1:1': Connection refused" in ended.stderr
+    assert result.returncode == 2
+    assert "Error: no Ray cluster at '127.0.0.1:1': Connection refused" in result.stderr

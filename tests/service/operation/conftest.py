@@ -38,9 +38,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store(data: Path, clock: Clock) -> Iterator[Store]:
-    made = Store(data / "jobs.sqlite", clock)
-    yield made
-    made.close()
+    created = Store(data / "jobs.sqlite", clock)
+    yield created
+    created.close()
 
 
 @pytest.fixture

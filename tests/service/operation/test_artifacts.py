@@ -117,7 +117,7 @@ def test_failed_write_is_reported_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     place = Artifacts(tmp_path)
-    kept = place.write("job", 1, "x", b"old")
+    stored = place.write("job", 1, "x", b"old")
 
     def failing(handle: int) -> None:
         raise OSError(number, os.strerror(number))
@@ -125,12 +125,12 @@ def test_failed_write_is_reported_in_one_sentence(
     monkeypatch.setattr(os, "fsync", failing)
     with pytest.raises(ArtifactFailed) as caught:
         place.write("job", 1, "x", b"new")
-    said = str(caught.value)
-    assert said.startswith(
+    message = str(caught.value)
+    assert message.startswith(
         f"cannot write the artifact job/1/x in {tmp_path}: {os.strerror(number)}"
     )
-    assert ("gc --older-than" in said) == (number in (errno.ENOSPC, errno.EDQUOT))
-    assert (place.read(kept), [path.name for path in (tmp_path / "job" / "1").iterdir()]) == (
+    assert ("gc --older-than" in message) == (number in (errno.ENOSPC, errno.EDQUOT))
+    assert (place.read(stored), [path.name for path in (tmp_path / "job" / "1").iterdir()]) == (
         b"old",
         ["x"],
     )
@@ -149,11 +149,11 @@ def test_file_size_limit_leaves_no_partial_file(tmp_path: Path) -> None:
         "except ArtifactFailed as error: print(error, place.paths())\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
-    said = subprocess.run(
+    message = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     ).stdout
     assert (
-        said
+        message
         == f"cannot write the artifact job/1/big in {tmp_path}: File too large ['job/1/small']\n"
     )
     assert len(list(tmp_path.rglob("*"))) == 3

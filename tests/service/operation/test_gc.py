@@ -13,13 +13,13 @@ from service.store import Store
 def test_old_jobs_are_removed_with_their_artifacts(
     run: Any, store: Store, artifacts: Artifacts, jobs: dict[str, str]
 ) -> None:
-    ended = run("gc", "--older-than", "30d")
-    assert (ended.exit_code, ended.stdout) == (0, "removed 2 jobs\n")
+    result = run("gc", "--older-than", "30d")
+    assert (result.exit_code, result.stdout) == (0, "removed 2 jobs\n")
     for name in ("old", "old cancelled"):
         with pytest.raises(UnknownJob):
             store.jobs.get(jobs[name])
-    kept = {job.id for job in store.jobs.list()[0]}
-    assert kept == {jobs[name] for name in ("recent", "waiting since long", "running since long")}
+    stored = {job.id for job in store.jobs.list()[0]}
+    assert stored == {jobs[name] for name in ("recent", "waiting since long", "running since long")}
     assert artifacts.paths() == [f"{jobs['recent']}/1/result.json"]
     assert len(store.events.list(jobs["recent"])) == 4
     assert run("gc", "--older-than", "30d").stdout == "removed 0 jobs\n"
@@ -32,8 +32,8 @@ def test_a_dry_run_changes_nothing(
     run: Any, store: Store, artifacts: Artifacts, jobs: dict[str, str]
 ) -> None:
     before = store.jobs.list(), artifacts.paths()
-    said = run("gc", "--older-than", "30d", "--dry-run").stdout.splitlines()
-    assert said == [jobs["old"], jobs["old cancelled"], "2 jobs would be removed"]
+    message = run("gc", "--older-than", "30d", "--dry-run").stdout.splitlines()
+    assert message == [jobs["old"], jobs["old cancelled"], "2 jobs would be removed"]
     assert (store.jobs.list(), artifacts.paths()) == before
 
 
@@ -46,10 +46,10 @@ def test_artifacts_that_cannot_be_removed_are_retried(
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(LocalFileSystem, "rm", failing)
-    ended = run("gc", "--older-than", "30d")
-    assert ended.exit_code == 2
-    assert "cannot remove the artifact" in ended.stderr
-    assert "Read-only file system" in ended.stderr
+    result = run("gc", "--older-than", "30d")
+    assert result.exit_code == 2
+    assert "cannot remove the artifact" in result.stderr
+    assert "Read-only file system" in result.stderr
     assert store.jobs.get(jobs["old"]).result == {"name": "old"}
     monkeypatch.undo()
     assert run("gc", "--older-than", "30d").stdout == "removed 2 jobs\n"
@@ -75,9 +75,9 @@ def test_artifacts_are_removed_where_the_environment_names_them(
 
 @pytest.mark.parametrize("given", ["30", "d", "-1d", "thirty", "1w", "nand", "infd"])
 def test_malformed_durations_are_refused(run: Any, store: Store, given: str) -> None:
-    ended = run("gc", "--older-than", given)
-    assert (ended.exit_code, ended.stdout) == (2, "")
-    assert f"30d, 12h, 90m or 45s, not '{given}'" in ended.stderr
+    result = run("gc", "--older-than", given)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"30d, 12h, 90m or 45s, not '{given}'" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -86,10 +86,10 @@ def test_malformed_durations_are_refused(run: Any, store: Store, given: str) -> 
 def test_a_folder_without_a_service_is_named_and_unchanged(
     run: Any, data: Path, arguments: list[str]
 ) -> None:
-    ended = run(*arguments)
-    assert (ended.exit_code, ended.stdout) == (2, "")
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
     assert (
-        ended.stderr
+        result.stderr
         == f"Error: there is no service's data in {data}: jobs.sqlite is missing; choose another"
         " --data\n"
     )

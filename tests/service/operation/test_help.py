@@ -27,10 +27,10 @@ def test_help_of_every_command_imports_no_heavy_package() -> None:
         " '--help'])\n    assert shown.exit_code == 0, names\n    assert 'Example:\\n    python -m"
         " service ' + ' '.join(names) in shown.stdout, names\nprint('LOADED', *sys.modules)\n"
     )
-    ended = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
-    assert ended.returncode == 0, ended.stderr
-    loaded = {name.partition(".")[0] for name in ended.stdout.rpartition("LOADED")[2].split()}
+    assert result.returncode == 0, result.stderr
+    loaded = {name.partition(".")[0] for name in result.stdout.rpartition("LOADED")[2].split()}
     assert "service" in loaded
     assert HEAVY & loaded == set()

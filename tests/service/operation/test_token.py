@@ -8,9 +8,9 @@ from service.store import Store
 
 
 def test_a_token_is_printed_once(run: Any, data: Any) -> None:
-    made = run("token", "create", "alice", "--expires", "90d", "--quota", "7")
-    assert made.exit_code == 0, made.output
-    secret = made.stdout.strip()
+    created = run("token", "create", "alice", "--expires", "90d", "--quota", "7")
+    assert created.exit_code == 0, created.output
+    secret = created.stdout.strip()
     store = Store(data / "jobs.sqlite")
     token = store.tokens.check(secret)
     store.close()
@@ -18,11 +18,11 @@ def test_a_token_is_printed_once(run: Any, data: Any) -> None:
     assert (token.name, token.quota) == ("alice", 7)
     assert token.expires is not None
     assert 89.9 < (token.expires - token.created) / 86400 < 90.1
-    shown = run("token", "list").stdout
-    assert secret not in shown
-    assert secret.rpartition(f"{token.id}_")[2] not in shown
-    assert shown.splitlines()[1].split()[:2] == ["alice", token.id]
-    assert shown.splitlines()[1].split()[-2:] == ["7", "valid"]
+    output = run("token", "list").stdout
+    assert secret not in output
+    assert secret.rpartition(f"{token.id}_")[2] not in output
+    assert output.splitlines()[1].split()[:2] == ["alice", token.id]
+    assert output.splitlines()[1].split()[-2:] == ["7", "valid"]
 
 
 def test_a_revoked_token_is_still_listed(run: Any, store: Store, clock: Any) -> None:
@@ -53,10 +53,10 @@ def test_refused_token_commands_print_one_line(
     run: Any, store: Store, arguments: list[str], said: str
 ) -> None:
     store.tokens.create("bob")
-    ended = run("token", *arguments)
-    assert (ended.exit_code, ended.stdout) == (2, "")
-    assert ended.stderr.count("\n") == 1
-    assert said in ended.stderr
+    result = run("token", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert said in result.stderr
 
 
 @pytest.mark.parametrize("command", ["create", "list", "revoke"])
@@ -65,5 +65,5 @@ def test_every_command_has_an_example(run: Any, command: str) -> None:
 
     from service.commands import main
 
-    shown = CliRunner().invoke(main, ["token", command, "--help"]).stdout
-    assert f"Example:\n    python -m service token {command}" in shown
+    output = CliRunner().invoke(main, ["token", command, "--help"]).stdout
+    assert f"Example:\n    python -m service token {command}" in output

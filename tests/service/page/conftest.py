@@ -72,10 +72,10 @@ def visit(browser: Browser) -> Iterator[Open]:
         page.set_default_timeout(30_000)
 
         def heard(message: Any) -> None:
-            known = EXPECTED.search(message.text) or (
+            entries = EXPECTED.search(message.text) or (
                 allowed is not None and re.search(allowed, message.text)
             )
-            if message.type in ("error", "warning") and not known:
+            if message.type in ("error", "warning") and not entries:
                 complaints.append(f"{message.text} ({message.location.get('url')})")
 
         page.on("console", heard)

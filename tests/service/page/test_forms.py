@@ -108,9 +108,9 @@ def test_a_predictor_is_trained_from_uploaded_evaluations(
     progress = page.locator(".progress .row span")
     expect(progress).to_have_text("Waiting for its turn")
     job = unattended.claim()
-    asked = job.request
-    assert (job.kind, asked["name"], asked["evaluations"]) == ("predictor", "mine", "my-tries")
-    assert (asked["options"]["encoder"], asked["options"]["metric"]) == ("forest", "top1")
+    request = job.request
+    assert (job.kind, request["name"], request["evaluations"]) == ("predictor", "mine", "my-tries")
+    assert (request["options"]["encoder"], request["options"]["metric"]) == ("forest", "top1")
     unattended.report(job, 0.25, "fitting forest on 24")
     expect(progress).to_have_text("Fitting forest on 24")
     assert page.locator("progress").evaluate("(bar) => bar.value") == 0.25

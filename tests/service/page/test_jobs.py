@@ -178,10 +178,10 @@ def test_uploaded_evaluations_lead_to_a_search_on_a_real_service(
     scores = zip(space.decode(codes), np.log(space.macs(codes)).tolist(), strict=True)
     own = start(tmp_path / "own")
     own.client.wait_until_ready(60)
-    given = [
+    arguments = [
         {"architecture": found.to_dict(), "metrics": {"top1": score}} for found, score in scores
     ]
-    own.client.upload_evaluations("mine", given)
+    own.client.upload_evaluations("mine", arguments)
     page = visit(f"{own.url}/#/add/predictor", REFUSED)
     page.get_by_label("Kind", exact=True).select_option("forest")
     page.get_by_role("button", name="Train", exact=True).click()

@@ -287,11 +287,11 @@ def test_controls_have_names_and_focus_follows_reading_order(served: Any, visit:
     for control in page.locator("select, input, button, a").all():
         if control.is_visible():
             named = control.evaluate("(node) => node.computedName ?? ''")
-            shown = named or control.evaluate(
+            output = named or control.evaluate(
                 "(node) => node.getAttribute('aria-label') || node.innerText || [...(node.labels ??"
                 " [])].map((label) => label.innerText).join(' ')"
             )
-            assert shown.strip(), control.evaluate("(node) => node.outerHTML")
+            assert output.strip(), control.evaluate("(node) => node.outerHTML")
     page.evaluate("document.activeElement.blur()")
     page.evaluate("window.scrollTo(0, 0)")
     page.locator("h1 a").focus()

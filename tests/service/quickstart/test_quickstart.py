@@ -38,8 +38,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.mark.slow
 def test_quickstart_prints_predictions_next_to_measurements(finished: tuple[Path, str]) -> None:
-    folder, shown = finished
-    assert len(re.findall(r"^\d/7 ", shown, re.MULTILINE)) == 7
+    folder, text = finished
+    assert len(re.findall(r"^\d/7 ", text, re.MULTILINE)) == 7
     for title in (
         "latency allowed",
         "latency predicted",
@@ -47,11 +47,11 @@ def test_quickstart_prints_predictions_next_to_measurements(finished: tuple[Path
         "(onnxruntime)",
         "retrained",
     ):
-        assert title in shown
-    assert "Kendall's tau on" in shown
-    told = figures(Paths(folder))
-    assert set(told) == set(NETWORKS)
-    for network in told.values():
+        assert title in text
+    assert "Kendall's tau on" in text
+    delivered = figures(Paths(folder))
+    assert set(delivered) == set(NETWORKS)
+    for network in delivered.values():
         assert network.predicted_ms + 1.64 * network.sigma_ms <= network.maximum_ms
         assert network.measured_ms > 0
         assert network.onnx_ms > 0
@@ -59,7 +59,10 @@ def test_quickstart_prints_predictions_next_to_measurements(finished: tuple[Path
         assert low <= network.test["top1"] <= high
         assert network.test["images"] == 400
     # The random network is scored by the predictor too; what a search returns is not worse.
-    assert told["found"].predicted_cross_entropy <= told["random"].predicted_cross_entropy + 1e-9
+    assert (
+        delivered["found"].predicted_cross_entropy
+        <= delivered["random"].predicted_cross_entropy + 1e-9
+    )
 
 
 @pytest.mark.slow

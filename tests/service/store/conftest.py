@@ -45,8 +45,8 @@ def server_user() -> str | None:
     """Whom the server runs as: it refuses root."""
     if os.getuid() != 0:
         return None
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    return "postgres" if "postgres" in known else "nobody"
+    entries = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in entries else "nobody"
 
 
 @contextlib.contextmanager
@@ -74,14 +74,14 @@ def server(folder: Path) -> Iterator[str]:
         "UTF8",
         "--no-sync",
     ]
-    made = subprocess.run(
+    created = subprocess.run(
         [*make, f"--pwfile={folder / 'password'}"],
         user=user,
         cwd=folder,
         capture_output=True,
         text=True,
     )
-    assert made.returncode == 0, made.stdout + made.stderr
+    assert created.returncode == 0, created.stdout + created.stderr
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": port,
@@ -183,6 +183,6 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store(url: str, clock: Clock) -> Iterator[Store]:
-    made = Store(url, clock)
-    yield made
-    made.close()
+    created = Store(url, clock)
+    yield created
+    created.close()

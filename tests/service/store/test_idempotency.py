@@ -8,30 +8,30 @@ import pytest
 
 from service.store import IdempotencyConflict, IdempotencyKey, QuotaExceeded, Store
 
-ASKED = IdempotencyKey("key", "POST", "/search", "0" * 64)
+SEARCH = IdempotencyKey("key", "POST", "/search", "0" * 64)
 
 
 def test_a_repeated_request_gets_the_same_job(store: Store) -> None:
-    job, created = store.jobs.create("search", {"space": "x"}, {}, idempotency=ASKED)
-    again, repeated = store.jobs.create("search", {"space": "x"}, {}, idempotency=ASKED)
+    job, created = store.jobs.create("search", {"space": "x"}, {}, idempotency=SEARCH)
+    again, repeated = store.jobs.create("search", {"space": "x"}, {}, idempotency=SEARCH)
     assert (created, repeated) == (True, False)
     assert again == job
     store.leases.claim("e")
-    assert store.jobs.create("search", {}, {}, idempotency=ASKED)[0].state == "running"
+    assert store.jobs.create("search", {}, {}, idempotency=SEARCH)[0].state == "running"
     assert store.jobs.list()[1] == 1
 
 
 @pytest.mark.parametrize("part", [{"key": "other"}, {"method": "PUT"}, {"path": "/retrain"}])
 def test_another_key_method_or_path_creates_another_job(store: Store, part: dict[str, str]) -> None:
-    job, _ = store.jobs.create("search", {}, {}, idempotency=ASKED)
-    other, created = store.jobs.create("search", {}, {}, idempotency=replace(ASKED, **part))
+    job, _ = store.jobs.create("search", {}, {}, idempotency=SEARCH)
+    other, created = store.jobs.create("search", {}, {}, idempotency=replace(SEARCH, **part))
     assert created
     assert other.id != job.id
 
 
 def test_owners_do_not_share_keys(store: Store) -> None:
     jobs = [
-        store.jobs.create("search", {}, {}, owner, idempotency=ASKED)
+        store.jobs.create("search", {}, {}, owner, idempotency=SEARCH)
         for owner in (None, "me", "you")
     ]
     assert all(created for _, created in jobs)
@@ -39,30 +39,30 @@ def test_owners_do_not_share_keys(store: Store) -> None:
 
 
 def test_a_key_with_another_body_raises(store: Store) -> None:
-    store.jobs.create("search", {}, {}, idempotency=ASKED)
+    store.jobs.create("search", {}, {}, idempotency=SEARCH)
     with pytest.raises(
         IdempotencyConflict,
         match="the Idempotency-Key 'key' was used for a request with another body",
     ):
-        store.jobs.create("search", {}, {}, idempotency=replace(ASKED, body_sha256="1" * 64))
+        store.jobs.create("search", {}, {}, idempotency=replace(SEARCH, body_sha256="1" * 64))
     assert store.jobs.list()[1] == 1
 
 
 def test_a_key_expires_after_a_day(store: Store, clock: Any) -> None:
-    job, _ = store.jobs.create("search", {}, {}, idempotency=ASKED)
+    job, _ = store.jobs.create("search", {}, {}, idempotency=SEARCH)
     clock.now += 24 * 3600 - 1
-    assert store.jobs.create("search", {}, {}, idempotency=ASKED)[0].id == job.id
+    assert store.jobs.create("search", {}, {}, idempotency=SEARCH)[0].id == job.id
     clock.now += 1
-    other = replace(ASKED, body_sha256="1" * 64)
+    other = replace(SEARCH, body_sha256="1" * 64)
     assert store.jobs.create("search", {}, {}, idempotency=other)[1]
 
 
 def test_a_repeated_request_counts_once_for_the_quota(store: Store) -> None:
     token = store.tokens.check(store.tokens.create("one", quota=1))
     assert token is not None
-    job, _ = store.jobs.create("search", {}, {}, token.id, idempotency=ASKED)
-    assert store.jobs.create("search", {}, {}, token.id, idempotency=ASKED) == (job, False)
-    other = replace(ASKED, key="other")
+    job, _ = store.jobs.create("search", {}, {}, token.id, idempotency=SEARCH)
+    assert store.jobs.create("search", {}, {}, token.id, idempotency=SEARCH) == (job, False)
+    other = replace(SEARCH, key="other")
     with pytest.raises(QuotaExceeded):
         store.jobs.create("search", {}, {}, token.id, idempotency=other)
     store.jobs.cancel(job.id)
@@ -80,7 +80,7 @@ def test_concurrent_requests_with_one_key_get_one_job(store: Store, url: str, cl
         start.wait()
         for number in range(5):
             job, created = mine.jobs.create(
-                "search", {}, {}, idempotency=replace(ASKED, key=str(number))
+                "search", {}, {}, idempotency=replace(SEARCH, key=str(number))
             )
             found.append((job.id, created))
 

@@ -189,7 +189,7 @@ def test_lists_are_filtered(store: Store) -> None:
     kinds = [("search", "x", "me"), ("search", "y", "you"), ("retrain", "x", None)]
     jobs = [store.jobs.create(kind, {"space": space}, {}, owner)[0] for kind, space, owner in kinds]
     store.leases.claim("e")
-    wanted = [
+    expected = [
         ({}, [2, 1, 0]),
         ({"kind": "search"}, [1, 0]),
         ({"state": "running"}, [0]),
@@ -202,12 +202,12 @@ def test_lists_are_filtered(store: Store) -> None:
         ({"space": "z"}, []),
         ({"space": "x\0"}, []),
     ]
-    for given, found in wanted:
-        listed, total = store.jobs.list(**given)
+    for values, found in expected:
+        listed, total = store.jobs.list(**values)
         assert ([job.id for job in listed], total) == (
             [jobs[index].id for index in found],
             len(found),
-        ), given
+        ), values
 
 
 @pytest.mark.parametrize("owner", ["you", None])

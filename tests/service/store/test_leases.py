@@ -52,8 +52,14 @@ def test_a_job_without_heartbeats_is_queued_again(store: Store, clock: Any) -> N
     assert store.leases.expire() == 0
     clock.now += 0.1
     assert store.leases.expire() == 1
-    left = store.jobs.get(job.id)
-    assert (left.state, left.attempt, left.worker_crashes, left.progress, left.lease) == (
+    remaining = store.jobs.get(job.id)
+    assert (
+        remaining.state,
+        remaining.attempt,
+        remaining.worker_crashes,
+        remaining.progress,
+        remaining.lease,
+    ) == (
         "queued",
         1,
         1,
@@ -104,9 +110,9 @@ def test_only_engines_without_heartbeats_lose_their_jobs(store: Store, clock: An
 
 
 def test_a_heartbeat_reports_lost_jobs(store: Store) -> None:
-    kept, cancelled, others = running(store), running(store), running(store, "two")
+    stored, cancelled, others = running(store), running(store), running(store, "two")
     store.jobs.cancel(cancelled.id)
-    held = [(kept.id, 1), (cancelled.id, 1), (others.id, 1), (kept.id, 2), ("nowhere", 1)]
+    held = [(stored.id, 1), (cancelled.id, 1), (others.id, 1), (stored.id, 2), ("nowhere", 1)]
     assert store.leases.renew("one", held) == held[1:]
 
 

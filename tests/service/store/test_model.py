@@ -167,9 +167,9 @@ class Life(RuleBasedStateMachine):
 
     @rule(engine=st.sampled_from(ENGINES), held=st.lists(runs, max_size=4))
     def heartbeat(self, engine: str, held: list[Any]) -> None:
-        told = [run for run in held if run is not None]
-        lost = self.store.leases.renew(engine, told, LEASE)
-        for job_id, attempt in told:
+        answer = [run for run in held if run is not None]
+        lost = self.store.leases.renew(engine, answer, LEASE)
+        for job_id, attempt in answer:
             model = self.model[job_id]
             ours = (model.state, model.attempt, model.engine) == (JobState.RUNNING, attempt, engine)
             assert ((job_id, attempt) not in lost) == ours
@@ -194,13 +194,13 @@ class Life(RuleBasedStateMachine):
         ending=st.sampled_from([None, "was killed by SIGKILL"]),
     )
     def recover(self, engine: str | None, ending: str | None) -> None:
-        left = [
+        remaining = [
             m
             for m in self.model.values()
             if m.state is JobState.RUNNING and engine in (None, m.engine)
         ]
-        assert self.store.leases.recover(engine, ending) == len(left)
-        for model in left:
+        assert self.store.leases.recover(engine, ending) == len(remaining)
+        for model in remaining:
             model.move(JobState.QUEUED) if ending is None else model.lose()
 
     @rule(engine=st.sampled_from(ENGINES))
@@ -226,11 +226,11 @@ class Life(RuleBasedStateMachine):
             assert job.progress == model.progress
             events = self.store.events.list(job_id)
             assert [event.sequence for event in events] == list(range(1, len(events) + 1))
-            told = [
+            answer = [
                 {key: value for key, value in event.data.items() if key != "error"}
                 for event in events
             ]
-            assert told == model.events
+            assert answer == model.events
 
 
 Life.TestCase.settings = settings(max_examples=15, stateful_step_count=30, deadline=None)

@@ -67,9 +67,9 @@ def together(code: str, url: str, count: int) -> list[object]:
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    ended = [process.communicate(timeout=120) for process in processes]
-    assert [error for _, error in ended] == [""] * count
-    return [json.loads(said) for said, _ in ended]
+    result = [process.communicate(timeout=120) for process in processes]
+    assert [error for _, error in result] == [""] * count
+    return [json.loads(message) for message, _ in result]
 
 
 def test_no_job_is_claimed_by_two_processes(store: Store, url: str) -> None:

@@ -67,11 +67,11 @@ def test_two_services_share_searches_and_cancellations(
     assert [(job.state, job.attempt, job.worker_crashes) for job in jobs] == [
         (JobState.DONE, 1, 0)
     ] * SEARCHES
-    begun = [
+    started = [
         sum(event.data.get("state") == "running" for event in store.events.list(job.id))
         for job in jobs
     ]
-    assert begun == [1] * SEARCHES, "each was begun once"
+    assert started == [1] * SEARCHES, "each was begun once"
     assert len({job.engine for job in jobs}) == 2, "both worked"
 
     # Each runs one; both are cancelled by the service that does not run it, and both workers are
@@ -89,13 +89,13 @@ def test_two_services_share_searches_and_cancellations(
     assert [len(handle.wait(30)) for handle in last] == [5, 5]
 
     # One dies with all that belongs to it: the other does what it left, once its lease is over.
-    left = clients[1].search(space=SPACE, options=ENDLESS)
-    assert within(60, lambda: bool(left.status().progress))
-    dead = runner(store, services, left)
+    remaining = clients[1].search(space=SPACE, options=ENDLESS)
+    assert within(60, lambda: bool(remaining.status().progress))
+    dead = runner(store, services, remaining)
     for pid in services[dead].processes():
         os.kill(pid, signal.SIGKILL)
-    goes_on = type(left)(clients[1 - dead], left.id)
+    goes_on = type(remaining)(clients[1 - dead], remaining.id)
     assert within(40, lambda: goes_on.status().attempt == 2 and bool(goes_on.status().progress))
-    assert runner(store, services, left) == 1 - dead
+    assert runner(store, services, remaining) == 1 - dead
     goes_on.cancel()
     store.close()
