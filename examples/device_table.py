@@ -1,4 +1,4 @@
-"""Measure this processor, write a lookup table, and hold its estimate against a measured network.
+"""Measure this processor, write a lookup table, and compare its estimate with a measured network.
 
 python examples/device_table.py --budget 25 --output my-cpu.json
 """

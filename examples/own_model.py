@@ -1,4 +1,4 @@
-"""Make a search space of your own model, train it as a supernet, and search it under a limit.
+"""Build a search space from your own model, train it as a supernet, and search it under a limit.
 
 python examples/own_model.py --epochs 20
 """

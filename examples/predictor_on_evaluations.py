@@ -1,4 +1,4 @@
-"""Train predictors on evaluations of your own and rank unseen networks by them.
+"""Train predictors on your own evaluations, and rank unseen networks by them.
 
 python -m oneshot evaluate runs/supernet -n 240 -o evaluations.jsonl
 python examples/predictor_on_evaluations.py evaluations.jsonl --metric cross_entropy
@@ -37,7 +37,7 @@ def main() -> None:
         means, _ = model.predict(codes[test])
         print(f"{kind:10} tau {kendall_tau(means, scores[test]):.3f} on {len(test)} networks")
 
-    # The last one is fitted on everything and kept.
+    # The last model is fitted on all evaluations and saved.
     model.fit(codes, scores)
     model.save(options.output)
     candidates = space.sample(np.random.default_rng(1), 1000)

@@ -1,4 +1,4 @@
-"""Ask a running service for a network under a latency limit and save what it found.
+"""Request a network under a latency limit from a running service, and save it.
 
 python -m service serve --port 8000
 python examples/service_client.py --device my-cpu --latency-ms 3.2
