@@ -1,6 +1,6 @@
 """Mutable: a module with an open decision, and the names of a model's choices.
 
-Names. A choice has up to three names, and whatever takes an architecture accepts each of them:
+Names. A choice has up to three names, and mutators, trainers and fixed architectures accept each:
 
 - the key that its constructor was given;
 - without one, NNI's automatic key: the class and a number, such as `LayerChoice3`;

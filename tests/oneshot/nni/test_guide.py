@@ -119,6 +119,17 @@ def test_mutables_are_listed_once_and_all() -> None:
     assert len(mutator.undedup_mutables) == len(mutator.mutables) + 1
 
 
+def test_attributes_of_choices_are_those_of_the_guide() -> None:
+    layer = LayerChoice({"conv": nn.Linear(1, 1), "skip": nn.Identity()}, key="op")
+    inputs = InputChoice(choose_from=["op", InputChoice.NO_KEY], n_chosen=1, key="input")
+
+    assert layer.names == ["conv", "skip"]
+    assert (layer.length, len(layer), layer.choices) == (2, 2, [layer["conv"], layer[1]])
+    assert (inputs.n_candidates, inputs.n_chosen) == (2, 1)
+    assert inputs.choose_from == ["op", ""]
+    assert (layer.key, inputs.key) == ("op", "input")
+
+
 class Recording(UniformMutator):
     """Overrides the hooks of the forward pass."""
 

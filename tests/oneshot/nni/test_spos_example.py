@@ -164,6 +164,7 @@ def evaluate(model: nn.Module) -> float:
         for _ in range(4):
             inputs, targets = next(loader_test)
             meters.update(accuracy(model(inputs), targets))
+    assert str(meters).startswith("acc1 ")
     assert isinstance(meters.acc1.avg, float)
     return meters.acc1.avg
 
