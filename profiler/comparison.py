@@ -51,6 +51,7 @@ def compare(first: LookupTable, second: LookupTable) -> Comparison:
         for key in keys
     }
     ratio, correlation = _compare_networks(first, second)
+
     return Comparison(
         differing={key: pair for key, pair in pairs.items() if pair[0] != pair[1]},
         # A block that takes no time, such as the identity, has no ratio.
@@ -84,6 +85,7 @@ def _compare_networks(first: LookupTable, second: LookupTable) -> tuple[float | 
     # A plug-in's space may be missing, and the second table may be of another space.
     except (MissingBlock, UnknownName):
         return None, None
+
     codes = space.sample(np.random.default_rng(_SEED), _NETWORKS)
     first_ms, second_ms = (model.estimate(codes) for model in models)
     return float(np.median(second_ms / first_ms)), spearman(first_ms, second_ms, constant=0.0)
@@ -102,11 +104,13 @@ def print_comparison(comparison: Comparison, names: tuple[str, str]) -> None:
         for key, pair in comparison.differing.items():
             rows.add_row(key, *pair)
         console.print(rows)
+
     if comparison.blocks:
         _print_blocks(console, comparison.blocks, names)
     for name, keys in zip(names, (comparison.only_first, comparison.only_second), strict=True):
         if keys:
             console.print(f"{len(keys)} blocks in {name} alone, such as '{keys[0]}'")
+
     if comparison.networks is not None and comparison.spearman is not None:
         console.print(
             f"over {_NETWORKS} random networks: {names[1]} / {names[0]} is"

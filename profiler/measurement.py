@@ -143,14 +143,7 @@ def measure_files(
     models = {str(path): load(path) for path in files if is_onnx(path)}
     _check_inputs(inputs, models)
 
-    # The models' architectures are estimated only by a table of the runtime that they run in.
-    estimated = dict(architectures)
-    if backend.name == "onnxruntime":
-        estimated |= {
-            name: model.architecture
-            for name, model in models.items()
-            if model.architecture is not None
-        }
+    estimated = architectures | _exported_architectures(models, backend)
     estimates = {} if table is None else _estimates(table, estimated)
 
     def make() -> list[Runner]:
@@ -161,6 +154,7 @@ def measure_files(
         return [*networks, *(load(Path(name)) for name in models)]
 
     times, states = _measure(make, backend, conditions, table, rounds)
+
     entries: list[dict[str, Any]] = []
     for row, name in enumerate([*architectures, *models]):
         entry: dict[str, Any] = {
@@ -175,8 +169,22 @@ def measure_files(
                 normalised_ms = np.median(times[row] / states[row]) * table.measured.reference_ms
                 entry["normalised_ms"] = round(float(normalised_ms), 4)
             entry |= estimates[name]
+
         entries.append(entry)
+
     return entries
+
+
+def _exported_architectures(
+    models: Mapping[str, OnnxModelRunner], backend: Backend
+) -> dict[str, Architecture]:
+    """Return the architectures in the metadata of models, by the models' names."""
+    # Models run in onnxruntime: a table of another runtime's latencies does not estimate them.
+    if backend.name != "onnxruntime":
+        return {}
+    return {
+        name: model.architecture for name, model in models.items() if model.architecture is not None
+    }
 
 
 def _check_inputs(inputs: Sequence[InputSpec], models: Mapping[str, OnnxModelRunner]) -> None:
@@ -199,6 +207,7 @@ def _measure(
 ) -> tuple[Array, Array | None]:
     """Return latencies [n, rounds], and the references' latency around each with a table."""
     rng = np.random.default_rng(conditions.seed)
+
     # An imported table has no reference networks, only estimates.
     if table is None or table.measurement is None:
         return time_runners(make(), threads=conditions.threads, rounds=rounds, rng=rng), None
@@ -227,4 +236,5 @@ def _estimates(
             "estimate_ms": round(float(model.estimate([architecture])[0]), 4),
             "sigma_ms": None if model.sigma is None else round(model.sigma, 4),
         }
+
     return estimates

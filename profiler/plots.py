@@ -50,6 +50,7 @@ def plot_table(table: LookupTable, path: str | Path) -> None:
     from matplotlib.figure import Figure
 
     model = table.cost_model(get(table.space))
+
     # Without pyplot, which would keep the figure and may need a display.
     figure = Figure(figsize=(13, 6.5), layout="constrained")
     FigureCanvasAgg(figure)
@@ -63,6 +64,7 @@ def plot_table(table: LookupTable, path: str | Path) -> None:
         _plot_candidates(costs_axes, model, model.table)
     else:
         _plot_blocks(costs_axes, table)
+
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=130)
 
@@ -76,6 +78,7 @@ def _plot_networks(axes: Axes, table: LookupTable, model: CostModel) -> None:
 
     codes, measured = drift_corrected_networks(table, model.space, model.block_sum)
     predicted = model.estimate(codes)
+
     # Disturbed samples would squeeze the others into a corner.
     margin = 0.25 * float(np.ptp(predicted)) + (model.sigma or 0.0)
     low = float(predicted.min()) - margin
@@ -90,6 +93,7 @@ def _plot_networks(axes: Axes, table: LookupTable, model: CostModel) -> None:
         axes.fill_between(
             line, line - band, line + band, color=_MUTED, alpha=0.3, linewidth=0, label=label
         )
+
     label = f"{shown.sum()} samples of whole networks"
     axes.scatter(
         measured[shown], predicted[shown], s=12, color=_ACCENT, alpha=0.6, linewidths=0, label=label
@@ -114,6 +118,7 @@ def _plot_candidates(axes: Axes, model: CostModel, table: AdditiveTable) -> None
 
     image = axes.imshow(costs, aspect="auto", cmap="YlGnBu")
     _annotate(axes, costs)
+
     # Long names would overlap if they were horizontal.
     rotation = 45 if max(map(len, names)) > 6 else 0
     axes.set_xticks(range(len(names)), names, rotation=rotation, ha="center")

@@ -34,6 +34,7 @@ def sample_unseen(
     for row in map(tuple, space.sample(rng, 50 * count).tolist()):
         if row not in seen and len(rows) < count:
             rows[row] = None
+
     return _to_codes(space, rows)
 
 
@@ -84,6 +85,7 @@ def searched_networks(
         best = codes[0]
         if model.upper(best[None])[0] <= limit:
             rows[tuple(map(int, best))] = None
+
     return _to_codes(space, rows)
 
 
@@ -96,6 +98,7 @@ def _searched_cost(model: CostModel, limit: float, tastes: list[Array]) -> Cost:
     def cost(codes: Codes) -> Array:
         latencies = model.upper(codes)
         appeal = sum(taste[codes[:, column]] for column, taste in enumerate(tastes))
+
         # Both terms have unit deviation in the population, so that neither decides alone.
         score = latencies / latencies.std() + appeal / np.std(appeal)
         return np.where(latencies <= limit, -score, np.inf)

@@ -49,6 +49,7 @@ class GraphRunner(CudaRunner):
         with torch.cuda.stream(stream), torch.inference_mode():
             for _ in range(3):
                 self._run()
+
         torch.cuda.current_stream(image.device).wait_stream(stream)
         self.graph = torch.cuda.CUDAGraph()
         with torch.inference_mode(), torch.cuda.graph(self.graph):

@@ -43,17 +43,20 @@ class HookedRunner:
         calls: list[_Call] = []
         running: list[_Call] = []
         handles = []
+
         # A module that is several blocks gets its hooks once.
         for module in {id(module): module for module in self.modules}.values():
             before = _before_hook(calls, running, self._mark)
             handles.append(module.register_forward_pre_hook(before))
             handles.append(module.register_forward_hook(_after_hook(running, self._mark)))
+
         try:
             self.network(self.image)
             self._wait()
         finally:
             for handle in handles:
                 handle.remove()
+
         return self._assign(calls)
 
     def _assign(self, calls: Sequence[_Call]) -> list[float]:
@@ -72,6 +75,7 @@ class HookedRunner:
             is_last = key not in keys[index + 1 :]
             assigned.append(sum(series) if is_last else sum(series[:1]))
             latencies[key] = [] if is_last else series[1:]
+
         return assigned
 
     def _mark(self) -> Any:
@@ -118,6 +122,7 @@ def _before_hook(
             running[-1].inner.append(call)
         calls.append(call)
         running.append(call)
+
         # Marked last, so that the bookkeeping is not timed.
         call.begin = mark()
 

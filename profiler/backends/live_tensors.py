@@ -41,6 +41,7 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for item in tree_leaves(result):
             if isinstance(item, Tensor):
                 self.hold(item)
+
         return result
 
     def hold(self, tensor: Tensor) -> None:
@@ -50,10 +51,12 @@ class LiveTensors(TorchDispatchMode):  # type: ignore[no-untyped-call]
         size = storage.nbytes()
         if not key or key in self._weights:
             return
+
         # Several tensors may be views of one storage: it counts until the last of them is freed.
         if self._holders.get(key, 0) == 0:
             self._alive += size
             self.peak = max(self.peak, self._alive)
+
         self._holders[key] = self._holders.get(key, 0) + 1
         weakref.finalize(tensor, self._release(key, size))
 
@@ -75,6 +78,7 @@ def live_tensor_bytes(module: nn.Module, image: Tensor) -> int:
         image: Its input, which is among the activations.
     """
     counter = LiveTensors(module)
+
     # A copy, because the caller's reference would keep the image alive to the end.
     image = image.clone()
     counter.hold(image)
@@ -99,4 +103,5 @@ def cuda_peak_bytes(module: nn.Module, image: Tensor) -> int:
         module(image)
         torch.cuda.synchronize(image.device)
         peak = torch.cuda.max_memory_allocated(image.device)
+
     return int(peak - before + image.untyped_storage().nbytes())

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -82,10 +81,12 @@ def model(fragments: Sequence[tuple[str, Fragment]], batch: int, shape: Shape, c
         nodes += block_fragment.nodes
         weights += block_fragment.weights
         source = f"{name}.out"
+
     entry = helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, *shape])
     output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, classes])
     nodes.append(helper.make_node("Identity", [source], ["logits"], name="leave"))
     graph = helper.make_graph(nodes, "network", [entry], [output], weights)
+
     return helper.make_model(
         graph, ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)]
     )
@@ -129,6 +130,7 @@ class _Writer:
                 end = self._shuffle(block, branches, begin)
             case "halves":
                 end = self._halves(branches, begin)
+
         self.fragment.nodes.append(
             helper.make_node("Identity", [end], [f"{self.name}.out"], name=f"{self.name}.exit")
         )
@@ -147,8 +149,10 @@ class _Writer:
                 index += normalised
             else:
                 source = self._layer(layer, shape, source)
+
             shape = layer.shape(shape)
             index += 1
+
         return source
 
     def _shuffle(self, block: Block, branches: dict[str, tuple[Branch, Shape]], begin: str) -> str:
@@ -156,7 +160,9 @@ class _Writer:
             # The main branch first: its module was registered first, so its weights are next.
             main = self.branch(*branches["main"], begin)
             return self.node("Concat", [self.branch(*branches["proj"], begin), main], axis=1)
+
         channels, height, width = block.input
+
         # Without stride, even channels pass and odd ones enter the main branch.
         view = self.reshape(begin, [0, channels // 2, 2, height, width])
         even, odd = (
@@ -167,6 +173,7 @@ class _Writer:
     def _halves(self, branches: dict[str, tuple[Branch, Shape]], begin: str) -> str:
         x = self.branch(*branches["before"], begin)
         first = self.branch(*branches["first"], x)
+
         # The second half sees the image shifted by one pixel: x[:, :, 1:, 1:] by starts, ends and
         # axes.
         starts = np.array([1, 1], dtype=np.int64)
@@ -230,8 +237,10 @@ class _Writer:
             scale, shift = _folded(norm)
             weight = weight * scale.reshape(-1, 1, 1, 1)
             bias = bias * scale + shift
+
         inputs = [source, self.constant(weight), self.constant(bias)]
         padding = layer.dilation * (layer.kernel // 2)
+
         return self.node(
             "Conv",
             inputs,
@@ -289,8 +298,3 @@ def _folded(norm: nn.BatchNorm2d) -> tuple[NDArray[np.float32], NDArray[np.float
     bias = _array(norm.bias) if norm.affine else np.zeros(norm.num_features, dtype=np.float32)
     scale = weight / np.sqrt(_array(norm.running_var) + np.float32(norm.eps))
     return scale, bias - _array(norm.running_mean) * scale
-
-
-def check(proto: Any) -> None:
-    """Check a model by onnx, which raises its own errors."""
-    onnx.checker.check_model(proto)

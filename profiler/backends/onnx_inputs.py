@@ -73,15 +73,18 @@ class InputSpec:
         if not _SHAPE.fullmatch(last):
             dtype = last
             name, _, last = name.rpartition(":")
+
         if not name or not _SHAPE.fullmatch(last):
             raise InvalidInput(
                 f"--input {text!r} is not NAME:SHAPE[:TYPE], such as image:1x3x224x224:float32"
             )
+
         if dtype is not None and dtype not in TYPES.values():
             raise InvalidInput(
                 f"--input {text!r}: the type {dtype!r} cannot be fed; available:"
                 f" {', '.join(TYPES.values())}"
             )
+
         return cls(name, tuple(map(int, last.split("x"))), dtype)
 
     def __str__(self) -> str:
@@ -123,13 +126,16 @@ def resolve_inputs(
                 f"{title}: the input {model_input.name} is {model_input.type}, which cannot be fed;"
                 f" available: {', '.join(TYPES)}"
             )
+
         spec = requested.get(model_input.name)
         if spec is not None:
             _check(spec, model_input, dtype, title)
             resolved.append(InputSpec(spec.name, spec.shape, dtype))
             continue
+
         shape = _shape(model_input, _image_shape(metadata), batch, title)
         resolved.append(InputSpec(model_input.name, shape, dtype))
+
     return resolved
 
 
@@ -155,6 +161,7 @@ def _check(spec: InputSpec, model_input: ModelInput, dtype: str, title: str) -> 
         raise InvalidInput(
             f"--input {spec}: the input {spec.name} of {title} is {dtype}, not {spec.dtype}"
         )
+
     fits = len(axes) == len(spec.shape) and all(
         not isinstance(axis, int) or axis == size
         for axis, size in zip(axes, spec.shape, strict=False)
@@ -172,6 +179,7 @@ def _shape(
     axes = list(model_input.shape)
     if axes and not isinstance(axes[0], int):
         axes[0] = batch
+
     # The shape of an image is that of any input with its number of axes that it fits.
     if image_shape is not None and len(axes) == 1 + len(image_shape):
         fits = all(
@@ -193,6 +201,7 @@ def _shape(
             f" {' and '.join(open_axes)} open; state its shape by --input"
             f" {model_input.name}:{example}"
         )
+
     return tuple(axis for axis in axes if isinstance(axis, int))
 
 

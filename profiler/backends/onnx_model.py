@@ -27,8 +27,10 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+
     # Fatal errors alone: others are raised as exceptions too, and would be printed in addition.
     options.log_severity_level = 4
+
     # Spinning threads of an idle session would disturb the networks that are timed between.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
@@ -140,6 +142,7 @@ def provider_of(device: str) -> str:
         raise UnsupportedConditions(
             f"this onnxruntime has no {provider}; it has {', '.join(providers)}"
         )
+
     return provider
 
 

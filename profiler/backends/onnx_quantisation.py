@@ -35,6 +35,7 @@ def integer_operators(proto: bytes, provider: str) -> list[str]:
         options.optimized_model_filepath = str(file)
         onnxruntime.InferenceSession(proto, options, providers=[provider])
         nodes = onnx.load(file).graph.node
+
     return [
         node.op_type
         for node in nodes
@@ -89,4 +90,5 @@ def quantised(proto: bytes, image: NDArray[Any]) -> bytes:
             )
         finally:
             logger.setLevel(level)
+
         return target.read_bytes()

@@ -55,6 +55,7 @@ class OnnxRuntime:
             raise UnsupportedConditions(
                 f"onnxruntime runs {', '.join(PRECISIONS)} here, not {conditions.precision}"
             )
+
         self.provider = provider_of(conditions.device)
         self.conditions = conditions
         self._threads: int | None = None
@@ -111,6 +112,7 @@ class OnnxRuntime:
             generator = torch.Generator().manual_seed(self.conditions.seed + position)
             module = materialise(lambda: build(block), unit_variance, generator).eval()
             self._fragments[key] = fragment(block, module, f"b{position}")
+
         return self._fragments[key]
 
     def _exported(
@@ -136,17 +138,20 @@ class OnnxRuntime:
                 do_constant_folding=False,
             )
             proto = onnx.load(file)
+
         # A cell without a path to its output does not use the image, and tracing drops the input.
         if not proto.graph.input:
             kind = onnx.helper.np_dtype_to_tensor_dtype(image.numpy().dtype)
             entry = onnx.helper.make_tensor_value_info("image", kind, list(image.shape))
             proto.graph.input.append(entry)
+
         return bytes(proto.SerializeToString())
 
     def _session(self, proto: bytes, image: NDArray[Any]) -> SessionRunner:
         if self.conditions.precision == "int8":
             proto = quantised(proto, image)
             self._check_integers(proto)
+
         runner = SessionRunner(proto, image, self.conditions.threads, self.provider)
         self._threads = runner.threads
         return runner
@@ -158,6 +163,7 @@ class OnnxRuntime:
                 f"onnxruntime's {self.provider} has no int8 operators for these networks, so that"
                 " it runs them in fp32"
             )
+
         # Optimising a network once more takes as long as its session: the first one suffices.
         self._runs_integers = True
 

@@ -63,6 +63,7 @@ def factory(name: str) -> Factory:
         InvalidBackend: The plug-in cannot be loaded, or is not callable.
     """
     backend_factory = BACKENDS.get(name)
+
     # A plug-in's entry point may name anything.
     if not callable(backend_factory):
         raise InvalidBackend(f"the backend {name!r} is {backend_factory!r}, which cannot be called")

@@ -58,6 +58,7 @@ class TorchEager:
             raise UnsupportedConditions(
                 f"torch runs {', '.join(DTYPES)}, not {precision}; int8 needs onnxruntime"
             )
+
         self.device = torch.device(device)
         self.batch = batch
         self.dtype = DTYPES[precision]
@@ -88,6 +89,7 @@ class TorchEager:
             raise UnsupportedConditions(
                 f"{self.name} runs chains of blocks; {space.name} is none; use torch"
             )
+
         network = space.network(architecture)
         with torch.no_grad():
             unit_variance(network, torch.Generator().manual_seed(self.seed))
@@ -96,6 +98,7 @@ class TorchEager:
             image = self._network_input(space, architecture)
         except torch.cuda.OutOfMemoryError as error:
             raise _out_of_memory(self.device, self.batch) from error
+
         kind = HookedCudaRunner if self.device.type == "cuda" else HookedRunner
         return kind(network, list(network.blocks), image)  # type: ignore[arg-type]
 
@@ -124,15 +127,9 @@ class TorchEager:
             image = self._input(blocks[0].input)
         except torch.cuda.OutOfMemoryError as error:
             raise _out_of_memory(self.device, self.batch) from error
+
         kind = CudaRunner if self.device.type == "cuda" else CpuRunner
         return kind(modules, image)
-
-    def module_runner(self, module: nn.Module, input_shape: tuple[int, ...]) -> Runner:
-        """Return a runner of any module, whose only block is the module."""
-        module = self._placed(module)
-        image = self._input(input_shape)
-        kind = CudaRunner if self.device.type == "cuda" else CpuRunner
-        return kind([module], image)
 
     def executed(self) -> Mapping[str, Any]:
         """Return the number of threads that torch runs with."""
@@ -144,6 +141,7 @@ class TorchEager:
         if self.device.type == "cuda":
             cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
             versions |= {"cuda": str(torch.version.cuda), "cudnn": str(cudnn)}
+
         return versions
 
     def _placed(self, module: nn.Module) -> nn.Module:
@@ -156,6 +154,7 @@ class TorchEager:
             generator = torch.Generator().manual_seed(self.seed + position)
             module = materialise(lambda: build(block), unit_variance, generator)
             self._modules[key] = self._placed(module)
+
         return self._modules[key]
 
     def _input(self, shape: tuple[int, ...]) -> Tensor:
@@ -174,6 +173,7 @@ class TorchEager:
             self._inputs[key] = self._placed_input(
                 space.random_input(architecture, self.batch, generator)
             )
+
         return self._inputs[key]
 
     def _placed_input(self, image: Tensor) -> Tensor:
@@ -237,6 +237,7 @@ class CpuRunner:
         for module in self.modules:
             x = module(x)
             marks.append(clock())
+
         return [(after - before) / 1e6 for before, after in itertools.pairwise(marks)]
 
 
@@ -262,6 +263,7 @@ class CudaRunner:
             torch.cuda.synchronize(self.image.device)
         except torch.cuda.OutOfMemoryError as error:
             raise _out_of_memory(self.image.device, len(self.image)) from error
+
         return (time.perf_counter_ns() - begin) / 1e6
 
     @torch.inference_mode()
@@ -274,9 +276,11 @@ class CudaRunner:
             for module, event in zip(self.modules, events[1:], strict=True):
                 x = module(x)
                 event.record()
+
             torch.cuda.synchronize(self.image.device)
         except torch.cuda.OutOfMemoryError as error:
             raise _out_of_memory(self.image.device, len(self.image)) from error
+
         return [float(before.elapsed_time(after)) for before, after in itertools.pairwise(events)]
 
 

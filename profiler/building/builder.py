@@ -84,6 +84,7 @@ def build(
             session.cover()
         except KeyboardInterrupt:
             error = session.interrupt()
+
         seconds = time.monotonic() - begin
         memory = session.memory()
         executed = executed_conditions(backend, settings.threads)

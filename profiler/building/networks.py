@@ -27,10 +27,12 @@ def latin_networks(space: SearchSpace, rng: np.random.Generator) -> Codes:
     for column, candidates in enumerate(space.candidates):
         # Permuted before it is repeated, so that the candidates that occur once more vary.
         codes[:, column] = rng.permutation(np.resize(rng.permutation(candidates), count))
+
     if space.validates_codes:
         invalid = np.flatnonzero(~space.valid(codes))
         codes[invalid] = space.sample(rng, len(invalid))
         codes = space.canonical(codes)
+
     return codes
 
 
@@ -62,4 +64,5 @@ def covering_networks(
             break
         selected.append(best)
         uncovered &= ~occurs[best]
+
     return codes[selected]

@@ -25,6 +25,7 @@ def measurement(session: Session, seconds: float, error: float) -> Measurement:
     backend = session.backend
 
     stopped_by = "precision" if error <= session.settings.precision_target else "budget"
+
     # A build that a user stopped is none that the budget ended, and few rounds may agree by chance.
     if session.interrupted:
         stopped_by = "interrupt"
@@ -83,6 +84,7 @@ def block_costs(session: Session, memory: Mapping[str, int]) -> dict[str, BlockC
             block.params,
             memory.get(key),
         )
+
     return costs
 
 
@@ -99,6 +101,7 @@ def _timed_costs(session: Session, memory: Mapping[str, int]) -> dict[str, Block
             block.params,
             memory.get(key),
         )
+
     return costs
 
 

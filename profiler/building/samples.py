@@ -60,6 +60,7 @@ class Samples:
         The last network may lack its blocks, and no reference run follows the last sample.
         """
         finished = [sample for sample in self.networks if sample.round < self.rounds]
+
         # The first interval after the finished samples; reference runs themselves are kept.
         begin = 1 + max((max(sample.intervals) for sample in finished), default=-1)
         self.networks = finished
@@ -96,9 +97,11 @@ class Samples:
         It is 1.2533 deviation / sqrt(n), with deviation = IQR / 1.349.
         """
         worst = 0.0
+
         # Of drift-corrected latencies: a device that only drifts can be measured precisely.
         for latencies in self.drift_corrected().values():
             low, middle, high = np.percentile(latencies, [25, 50, 75])
             error = 1.2533 * (high - low) / 1.349 / np.sqrt(len(latencies)) / middle
             worst = max(worst, error)
+
         return float(worst)

@@ -90,6 +90,7 @@ class Session:
         for index in self.rng.permutation(len(networks)):
             self._measure(networks[index])
             references.time_next()
+
         self.samples.rounds += 1
 
         state = self.instruments.state()
@@ -103,6 +104,7 @@ class Session:
         latencies: list[float] = []
         block_latencies: list[list[float]] = []
         intervals: list[int] = []
+
         # A block is timed again in every round. A network that had to be compiled for it is worth
         # several samples.
         for _ in range(1 if times_blocks else _SAMPLES_PER_COMPILATION):
@@ -136,12 +138,14 @@ class Session:
     ) -> None:
         """Time the runs of one sample and add their latencies to the lists."""
         times_blocks = self.backend.times_blocks
+
         # Two untimed runs, of the kinds that are timed: another network has just used the caches.
         runner.whole()
         if times_blocks:
             runner.blocks()
         else:
             runner.whole()
+
         for _ in range(self.runs):
             latencies.append(runner.whole())
             if times_blocks:
@@ -177,6 +181,7 @@ class Session:
             counts = {key: len(pairs) for key, pairs in self.samples.blocks.items()}
         elif self.solution is not None:
             counts = self.solution.occurrences
+
         return [key for key in self.space.all_blocks if counts.get(key, 0) < _FEWEST_SAMPLES]
 
     def cover(self) -> None:
@@ -196,6 +201,7 @@ class Session:
                 break
             self.round(networks)
             self.standard_error()
+
         missing = self.uncovered()
         if missing:
             raise IncompleteMeasurement(
@@ -217,12 +223,14 @@ class Session:
                 f" {len(missing)} of {len(self.space.all_blocks)} blocks have fewer than"
                 f" {_FEWEST_SAMPLES} samples, such as '{missing[0]}'"
             )
+
         return self.standard_error()
 
     def memory(self) -> dict[str, int]:
         """Return the peak bytes of activations by block key, where the backend measures them."""
         if not isinstance(self.backend, MeasuresMemory):
             return {}
+
         # A user's own module may need several tensors, or its whole model, to run.
         return {
             key: self.backend.activation_bytes(block)

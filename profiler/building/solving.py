@@ -56,6 +56,7 @@ def solve(space: SearchSpace, codes: NDArray[np.int64], values: NDArray[np.float
     varying = int((counts.max(0) != counts.min(0)).sum())
     rank = min(len(values), varying + 1)
     error = correction.residual * np.sqrt(rank / len(values)) / values.mean()
+
     return Solution(
         dict(zip(keys, costs.tolist(), strict=True)),
         dict(zip(keys, (counts > 0).sum(0).tolist(), strict=True)),

@@ -13,7 +13,13 @@ from spaces.console.group import Group, example
 from spaces.console.outputs import OUTPUT_FILE
 
 
-@click.group(cls=Group)
+@click.group(
+    cls=Group,
+    epilog=example("""
+        python -m profiler devices
+        python -m profiler build --device cpu --space spos -o my-cpu.json
+        """),
+)
 def main() -> None:
     """Measure blocks and networks on a device."""
 
@@ -52,6 +58,7 @@ def show(table: str, plot: Path | None, correction: str) -> None:
     if plot is None:
         print_table(lookup_table, correction)
         return
+
     from profiler.plots import plot_table
 
     # The picture first: a folder that cannot be written to is an error without a long output.
@@ -72,6 +79,7 @@ def compare(first: str, second: str) -> None:
     first_table = load(first)
     second_table = load(second)
     names = (first_table.name, second_table.name)
+
     # Tables of the same name are distinguished by their files.
     if first_table.name == second_table.name:
         names = (first, second)
@@ -95,5 +103,6 @@ def devices() -> None:
             str(device.identity["cores"]),
             str(device.identity["system"]),
         )
+
     Console().print(table)
     click.echo(f"backends: {', '.join(available())}")

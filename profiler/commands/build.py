@@ -154,6 +154,7 @@ def build(
             from profiler.upload import upload
 
             click.echo(f"uploaded to {upload(table, url)}")
+
         if table.measured.stopped_by == "interrupt":
             # 128 + SIGINT, as shells report it; the tables that would follow are not built.
             raise SystemExit(130)
@@ -269,6 +270,7 @@ def pin(cores: tuple[int, ...]) -> None:
         raise click.BadParameter(
             "this system does not let a process choose its cores", param_hint="--cores"
         )
+
     usable = os.sched_getaffinity(0)
     if not set(cores) <= usable:
         unknown = sorted(set(cores) - usable)[0]
@@ -276,6 +278,7 @@ def pin(cores: tuple[int, ...]) -> None:
             f"there is no core {unknown}; available: {', '.join(map(str, sorted(usable)))}",
             param_hint="--cores",
         )
+
     os.sched_setaffinity(0, cores)
 
 
@@ -299,11 +302,13 @@ def _summarise(table: LookupTable, path: Path, threads: int) -> None:
             f"the budget of {measured.budget_s:g} s is exceeded: a table needs at least"
             f" {FEWEST_ROUNDS} rounds"
         )
+
     if table.conditions["threads"] != threads:
         console.print(
             f"[yellow]the runtime ran with {table.conditions['threads']} threads, not {threads},"
             " and the table records that[/yellow]"
         )
+
     spread = f", sigma {model.sigma:.3g} ms" if model.sigma is not None else ""
     console.print(
         f"networks of {table.space} take {least.value:.4g} to {greatest.value:.4g} ms{spread}"
@@ -314,4 +319,5 @@ def _summarise(table: LookupTable, path: Path, threads: int) -> None:
             f" and searches keep a margin of {MARGIN:g} sigma: a quiet machine or a longer --budget"
             " reduces it[/yellow]"
         )
+
     console.print(f"wrote {path}")

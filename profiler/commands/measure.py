@@ -117,6 +117,7 @@ def measure(
 
     inputs = [InputSpec.from_text(text) for text in input_texts]
     table = load(name) if name else None
+
     # Latencies under other conditions would not compare with the estimates. Those of an imported
     # table are of another device, whose runtime this machine need not have.
     if table is not None and table.measurement is not None:
@@ -124,6 +125,7 @@ def measure(
         precision = str(table.conditions["precision"])
         batch = int(table.conditions["batch"])
         threads = int(table.conditions["threads"])
+
     runs_backend = not all(map(is_onnx, files))
     if not runs_backend:
         _refuse_options_of_backends()

@@ -43,6 +43,7 @@ class ListOf(click.ParamType[tuple[Any, ...]]):
 def seconds(text: str) -> float:
     """Return a duration such as `60s`, `2m` or `45` in seconds; raises click.BadParameter."""
     units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
     # A number without a unit is in seconds.
     number = text[:-1] if text[-1:] in units else text
     unit = units.get(text[-1:], 1.0)
@@ -50,10 +51,12 @@ def seconds(text: str) -> float:
         value = float(number) * unit
     except ValueError:
         value = -1.0
+
     if not 0 < value < float("inf"):
         raise click.BadParameter(
             f"{text!r} is no duration; write 60s, 2m or 1h", param_hint="--budget"
         )
+
     return value
 
 

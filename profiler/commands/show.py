@@ -41,6 +41,7 @@ def print_table(table: LookupTable, correction: str = "ridge") -> None:
         macs = f"{cost.macs / 1e6:.2f}"
         latency = f"{cost.latency_ms:.4f}"
         rows.add_row(key, latency, spread, samples, macs, str(cost.params), memory)
+
     console.print(rows)
     if table.measurement is not None and table.measurement.blocks == "solved":
         console.print("the runtime fuses blocks: their costs are solved from whole networks")
@@ -69,6 +70,7 @@ def _print_models(console: Console, table: LookupTable, correction: str) -> None
         console.print(
             f"networks hold {_range(models['memory_bytes'], 'MiB', 2**20)} of activations at once"
         )
+
     if "energy_mj" in models and table.measurement is not None:
         energy = models["energy_mj"]
         counter = table.measurement.energy

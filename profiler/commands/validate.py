@@ -114,9 +114,11 @@ def validate(
             correction=correction,
             progress=bar.update,
         )
+
     if output is not None:
         report = {"table": lookup_table.name, "seed": seed, **result.to_dict()}
         write_text(output, json.dumps(report, indent=1) + "\n")
+
     _print(lookup_table, result, device.processor)
 
 
@@ -131,6 +133,7 @@ def _print(table: LookupTable, validation: Validation, processor: str) -> None:
             f"[yellow]the table is of {table.device['processor']}, this device is"
             f" {processor}[/yellow]"
         )
+
     title = f"{validation.networks} random networks of {table.space}, {validation.rounds} rounds"
     names = "estimate", "MAPE raw", "MAPE", "in 5%", "in 10%", "largest", "Spearman", "Kendall"
     rows = compact_table(*names, title=title)
@@ -163,6 +166,7 @@ def _print(table: LookupTable, validation: Validation, processor: str) -> None:
             str(limit.within_raw),
         )
         limits.add_row(f"{limit.percentile}th", *cells)
+
     console.print(limits)
 
 

@@ -35,6 +35,7 @@ def keep_memory() -> bool:
     # Other C libraries lack mallopt, and Windows the library of the process itself.
     except (OSError, AttributeError, TypeError):
         return False
+
     return bool(mallopt(TRIM, 2**31 - 1)) and bool(mallopt(MMAP, MMAP_BYTES))
 
 

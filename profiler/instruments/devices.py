@@ -61,6 +61,7 @@ def devices() -> list[Device]:
             "uuid": str(getattr(properties, "uuid", "")),
         }
         devices.append(Device("cuda", index, properties.name, identity))
+
     return devices
 
 
@@ -84,6 +85,7 @@ def find(name: str) -> Device:
         raise DeviceNotFound(
             f"--device {name}: this torch sees no CUDA device here; available: {listed}"
         )
+
     raise DeviceNotFound(f"unknown device {name!r}; available: {listed}")
 
 
@@ -106,4 +108,5 @@ def _processor_name() -> str:
         for line in info.read_text().splitlines():
             if line.startswith(("model name", "Hardware", "cpu model")):
                 return line.partition(":")[2].strip()
+
     return platform.processor() or platform.machine() or "unknown processor"

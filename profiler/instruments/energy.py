@@ -41,6 +41,7 @@ class EnergyCounter:
         while not runs or time.monotonic() - begin < self.window_s:
             run()
             runs += 1
+
         more_runs, after = self._run_until_step(run)
 
         spent = after - before
@@ -60,6 +61,7 @@ class EnergyCounter:
         while (value := self.read()) == first and time.monotonic() - begin < self.window_s:
             run()
             runs += 1
+
         return runs, value
 
 
@@ -86,6 +88,7 @@ def _rapl(root: Path) -> EnergyCounter | None:
             float(file.read_text())
     except (OSError, ValueError):
         return None
+
     if not files:
         return None
 
@@ -106,6 +109,7 @@ def _nvml(device: Device) -> EnergyCounter | None:
             handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
         else:
             handle = pynvml.nvmlDeviceGetHandleByIndex(device.index)
+
         pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     # pynvml is absent, or NVML raises any of its errors: then no counter exists.
     except Exception:

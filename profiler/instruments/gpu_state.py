@@ -48,4 +48,5 @@ def parse(text: str) -> tuple[float, float] | None:
         clock, temperature = (float(cell) for cell in text.strip().split(","))
     except ValueError:
         return None
+
     return clock, temperature

@@ -126,13 +126,16 @@ def time_with_references(
             runners = []
             references.runners = []
             runners, references.runners = make()
+
         for index in rng.permutation(len(runners)):
             for _ in range(WARM_UP_RUNS):
                 runners[index].whole()
             intervals[index, number] = references.interval
             times[index, number] = np.median([runners[index].whole() for _ in range(runs)])
             references.time_next()
+
         progress((number + 1) / rounds, f"round {number + 1} of {rounds}")
+
     return times, references.states()[intervals], references
 
 
@@ -160,4 +163,5 @@ def _best_window(logs: Array) -> int:
         if error < least:
             best = window
             least = error
+
     return best

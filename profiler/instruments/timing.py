@@ -116,4 +116,5 @@ def interleaved(
             for _ in range(warm):
                 runner.whole()
             times[index].append(float(np.median([runner.whole() for _ in range(runs)])))
+
     return times

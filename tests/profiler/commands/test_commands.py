@@ -56,7 +56,7 @@ def test_help_leaves_torch_out() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("Example:\n    python -m profiler ") == 6
+    assert done.stdout.count("Example:\n    python -m profiler ") == 7
 
 
 def test_module_runs(run_profiler: RunProfiler) -> None:
