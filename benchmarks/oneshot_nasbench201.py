@@ -33,6 +33,7 @@ from torch import nn
 import tables
 from oneshot.algorithms.algorithm import Setting
 from oneshot.algorithms.cells import derived, searchable, setting_space
+from oneshot.algorithms.registry import algorithm as algorithm_class
 from oneshot.algorithms.registry import make, preset
 from oneshot.data.images import ImageData
 from oneshot.data.registry import load as load_data
@@ -42,6 +43,7 @@ from oneshot.training.recipe import Recipe
 from spaces.architecture import Architecture
 from spaces.console.progress import Bar
 from spaces.files import write_text
+from spaces.modules.affine import learn_affine
 from spaces.plugins import load_file
 from spaces.registry import get
 from spaces.space import SearchSpace
@@ -228,7 +230,11 @@ def searched(
     recipe = replace(run_preset.recipe, epochs=epochs)
     recipe = recipe if recipe.batch_size <= 64 else _with_batches_of_64(recipe)
     recipe = replace(recipe, learning_rate=rate or recipe.learning_rate)
-    model = searchable(space.supernet(data.num_classes, torch.Generator().manual_seed(seed)))
+    supernet = space.supernet(data.num_classes, torch.Generator().manual_seed(seed))
+    # As `oneshot train` does: the method decides on scale and shift.
+    if algorithm_class(registered).affine_supernet:
+        learn_affine(supernet)
+    model = searchable(supernet)
     folder.mkdir(parents=True, exist_ok=True)
     setting = Setting(
         model,
