@@ -62,8 +62,8 @@ def serve(settings: Settings) -> None:
                 "create one with python -m service token create NAME"
             )
         artifacts = Artifacts(settings.artifacts_url)
-        # The lock excludes other writers from the folder in the data folder, but not from one that
-        # several services share.
+        # The lock excludes other writers from the data folder, but not from a storage that several
+        # services share.
         if settings.artifacts is None:
             artifacts.sweep()
         # The default is a folder of this machine, which other nodes would each create for
