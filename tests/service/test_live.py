@@ -71,11 +71,11 @@ def test_every_returned_network_keeps_the_constraint(served: Any, world: Any) ->
     )
     result = handle.wait(60, progress.append)
     assert (model.estimate(result.codes) + 1.64 * model.sigma <= limit).all()
-    assert len(result) == 1000 == len(np.unique(result.codes, axis=0))
+    assert len(result) == len(np.unique(result.codes, axis=0)) >= 1000
     assert (np.diff(result.scores) <= 0).all()
     assert (progress[-1].evaluated, progress[-1].planned, progress[-1].best) == (
-        1000,
-        1000,
+        len(result),
+        len(result),
         result.scores[0],
     )
     assert result.constraints[0]["table"] == "made-up"
