@@ -86,6 +86,7 @@ def _compare_networks(first: LookupTable, second: LookupTable) -> tuple[float | 
     except (MissingBlock, UnknownName):
         return None, None
 
+    # The same networks in every comparison, so that the numbers of several ones compare.
     codes = space.sample(np.random.default_rng(_SEED), _NETWORKS)
     first_ms, second_ms = (model.estimate(codes) for model in models)
     return float(np.median(second_ms / first_ms)), spearman(first_ms, second_ms, constant=0.0)

@@ -88,6 +88,7 @@ def time_runners(
 ) -> Array:
     """Return latencies [n, rounds] of networks in interleaved rounds, in milliseconds."""
     with quiet(threads):
+        # All networks get the runs of the slowest, so that their medians are equally precise.
         slowest = max(warm_up(runner, seconds=1.0) for runner in runners)
         return np.array(interleaved(runners, rounds, runs_for(slowest), rng))
 
@@ -166,6 +167,7 @@ def measure_files(
         entry |= Latency.from_series(times[row]).to_dict()
         if name in estimates:
             if table is not None and states is not None:
+                # Divided round by round: the machine's speed may jump between two rounds.
                 normalised_ms = np.median(times[row] / states[row]) * table.measured.reference_ms
                 entry["normalised_ms"] = round(float(normalised_ms), 4)
             entry |= estimates[name]

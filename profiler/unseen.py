@@ -31,6 +31,7 @@ def sample_unseen(
     codes, _ = table.network_latencies()
     seen = {tuple(row) for row in codes.tolist()}
     rows: dict[tuple[int, ...], None] = {}
+    # Many more than needed: samples of a small space repeat each other and those of the table.
     for row in map(tuple, space.sample(rng, 50 * count).tolist()):
         if row not in seen and len(rows) < count:
             rows[row] = None
@@ -83,6 +84,7 @@ def searched_networks(
             mutation_probability=0.1,
         )
         best = codes[0]
+        # An evolution that finds nothing within the limit ends with a network beyond it.
         if model.upper(best[None])[0] <= limit:
             rows[tuple(map(int, best))] = None
 

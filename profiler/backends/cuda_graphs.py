@@ -51,6 +51,7 @@ class GraphRunner(CudaRunner):
                 self._run()
 
         torch.cuda.current_stream(image.device).wait_stream(stream)
+        # The result is kept, since the graph writes to its memory at every replay.
         self.graph = torch.cuda.CUDAGraph()
         with torch.inference_mode(), torch.cuda.graph(self.graph):
             self.result = self._run()

@@ -64,6 +64,7 @@ class HookedRunner:
         latencies: dict[int, list[float]] = {}
         for call in calls:
             inner = sum(self._between(inner.begin, inner.end) for inner in call.inner)
+            # Blocks that this one calls have latencies of their own.
             latency = self._between(call.begin, call.end) - inner
             latencies.setdefault(id(call.module), []).append(latency)
 

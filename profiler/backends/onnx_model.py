@@ -26,6 +26,7 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # One operator at a time, as in torch, so that `threads` means the same in both.
     options.inter_op_num_threads = 1
 
     # Fatal errors alone: others are raised as exceptions too, and would be printed in addition.

@@ -79,6 +79,7 @@ def build(
     begin = time.monotonic()
     with quiet(settings.threads):
         session.prepare()
+        # Only from here on: an interruption of the warm-up has measured nothing to keep.
         try:
             error = _measure_rounds(session, begin, progress)
             session.cover()

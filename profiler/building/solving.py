@@ -54,6 +54,7 @@ def solve(space: SearchSpace, codes: NDArray[np.int64], values: NDArray[np.float
 
     # Blocks that occur equally often in all networks share one coefficient, the intercept.
     varying = int((counts.max(0) != counts.min(0)).sum())
+    # With fewer networks than coefficients, the ridge has as many as there are networks.
     rank = min(len(values), varying + 1)
     error = correction.residual * np.sqrt(rank / len(values)) / values.mean()
 

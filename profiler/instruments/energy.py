@@ -35,6 +35,7 @@ class EnergyCounter:
         step of the counter to another, so that the width of a step, up to a fifth of the window, is
         no error.
         """
+        # Runs before the counter's first step are not counted: that step began at an unknown time.
         _, before = self._run_until_step(run)
         runs = 0
         begin = time.monotonic()
@@ -45,6 +46,7 @@ class EnergyCounter:
         more_runs, after = self._run_until_step(run)
 
         spent = after - before
+        # RAPL's counters start again from 0 within hours.
         if spent < 0:
             spent += self.wrap_mj
         return round(spent / (runs + more_runs), 4)
