@@ -31,6 +31,7 @@ ENAS = "melodyguan/enas, scripts/cifar10_micro_search.sh"
 ENAS_CONTROLLER = "melodyguan/enas, src/cifar10/micro_controller.py"
 ENAS_OPTIMISER = "melodyguan/enas, src/utils.py"
 FBNET = "facebookresearch/mobile-vision, FBNet's model zoo"
+GATES = "walkerning/aw_nas, configurations of GATES; Ning et al., ECCV 2020"
 GDAS_201 = "D-X-Y/AutoDL-Projects, configs/nas-benchmark/algos/GDAS.config at its newest commit"
 GDAS = "D-X-Y/AutoDL-Projects, exps/algos/GDAS.py"
 GDAS_CELLS = "D-X-Y/AutoDL-Projects, configs/search-opts/GDAS-NASNet-CIFAR.config"
@@ -48,6 +49,7 @@ SPOS_TESTER = "megvii-model/SinglePathOneShot, src/Search/tester.py"
 SPOS_SUPERNET = "megvii-model/SinglePathOneShot, src/Supernet/train.py"
 SPOS_RETRAINING = "megvii-model/SinglePathOneShot, src/Evaluation/train.py"
 SPOS_CHANNELS = "megvii-model/SinglePathOneShot, channel search"
+TA_GATES = "walkerning/aw_nas, configuration of fbflow on NAS-Bench-201; Ning et al., NeurIPS 2022"
 
 PUBLISHED = {
     # DARTS: the search on CIFAR-10
@@ -234,6 +236,21 @@ PUBLISHED = {
     "spos.resize.sizes": Constant(
         {(500, 375): (341, 256), (333, 500): (256, 384), (1024, 683): (384, 256)}, SPOS_RETRAINING
     ),
+    # Predictors and training-free scores.
+    "ta-gates.layers": Constant(3, f"{TA_GATES}: flow 128x3, forward and backward"),
+    "ta-gates.channels": Constant(128, f"{TA_GATES}: flow 128x3"),
+    "ta-gates.steps": Constant(4, f"{TA_GATES}: T = 4 passes"),
+    "ta-gates.update_scale": Constant(0.1, f"{TA_GATES}: updates scaled by .1"),
+    "ta-gates.head": Constant(300, f"{TA_GATES}: head 300x5"),
+    "ta-gates.head_layers": Constant(5, f"{TA_GATES}: head 300x5"),
+    "ta-gates.operation_channels": Constant(48, f"{TA_GATES}: embeddings of operations 48"),
+    "ta-gates.state_channels": Constant(96, f"{TA_GATES}: initial states of nodes 96"),
+    "gates.edges.layers": Constant(5, f"{GATES}: five layers of 128 on NAS-Bench-201"),
+    "gates.edges.channels": Constant(128, f"{GATES}: five layers of 128 on NAS-Bench-201"),
+    "gates.edges.head": Constant(300, f"{GATES}: five hidden layers of 300 on NAS-Bench-201"),
+    "gates.edges.head_layers": Constant(5, f"{GATES}: five hidden layers of 300"),
+    "gates.nodes.gate_bias": Constant(True, f"{GATES}: the gate's linear map has a bias"),
+    "zen.summed_dimensions": Constant((1, 2, 3), "idstcv/ZenNAS: channels, rows and columns"),
 }
 """Row -> value with its source."""
 

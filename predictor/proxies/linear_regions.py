@@ -19,8 +19,9 @@ def naswot(subject: Subject) -> float:
 
     c_i has one bit for each of the N units of all activations: whether its input is positive for
     image i. K_ij counts the units with equal bits for the images i and j. Mellor et al., "Neural
-    Architecture Search without Training", ICML 2021 (arXiv 2006.04647v3), eq. 2 and 3. Images with
-    equal codes make K singular; eigenvalues count as at least 1e-6.
+    Architecture Search without Training", ICML 2021 (arXiv 2006.04647v3), eq. 2 and 3. As in the
+    release, activations that the outputs do not depend on, such as those on dead edges of a cell,
+    do not count. Images with equal codes make K singular; eigenvalues count as at least 1e-6.
 
     Raises:
         InvalidValues: The network has no activation module.
@@ -29,21 +30,35 @@ def naswot(subject: Subject) -> float:
     count = len(subject.images)
     kernel = torch.zeros(count, count, dtype=torch.float64, device=subject.images.device)
 
-    def add(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        code = (inputs[0].detach().reshape(count, -1) > 0).to(torch.float32)
-        kernel.add_(code @ code.T + (1 - code) @ (1 - code).T)
+    agreements: dict[nn.Module, Tensor] = {}
 
     # Before the activation, since one that works in place has overwritten its input afterwards.
-    handles = [
-        module.register_forward_pre_hook(add)
-        for module in network.modules()
-        if isinstance(module, _ACTIVATIONS)
-    ]
+    def count_agreements(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        code = (inputs[0].detach().reshape(count, -1) > 0).to(torch.float32)
+        agreements[module] = code @ code.T + (1 - code) @ (1 - code).T
+
+    def add_when_reached(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        agreement = agreements.pop(module)
+
+        def add(gradient: Tensor) -> None:
+            kernel.add_(agreement)
+
+        # The backward pass reaches exactly the activations that the outputs depend on.
+        if output.requires_grad:
+            output.register_hook(add)
+
+    handles = []
+    for module in network.modules():
+        if isinstance(module, _ACTIVATIONS):
+            handles.append(module.register_forward_pre_hook(count_agreements))
+            handles.append(module.register_forward_hook(add_when_reached))
     if not handles:
         names = ", ".join(kind.__name__ for kind in _ACTIVATIONS)
         raise InvalidValues(f"naswot needs a network with activations as modules: {names}")
-    with torch.no_grad():
-        run(network, subject.images)
+    # The images' gradients reach activations before any weight, in networks that begin with one.
+    outputs = run(network, subject.images.clone().requires_grad_())
+    if outputs.requires_grad:
+        torch.autograd.backward(outputs.sum())
     return float(torch.linalg.eigvalsh(kernel).clamp(min=_MIN_EIGENVALUE).log().sum())
 
 

@@ -17,6 +17,7 @@ from predictor.proxies.survey import Survey
 from spaces.architecture import Architecture
 from spaces.errors import UnknownName
 from tables.benchmarks import classes
+from tests.published import published
 
 
 def batch(count: int = 6, side: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -128,6 +129,28 @@ def test_naswot_is_the_determinant_of_agreeing_units() -> None:
     assert one(inplace, "naswot", images, labels) == pytest.approx(math.log(determinant), rel=1e-6)
 
 
+class WithDeadBranch(nn.Module):
+    """A network with a branch that runs and is not used."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.dead = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.dead(images)
+        outputs: Tensor = self.network(images)
+        return outputs
+
+
+def test_naswot_does_not_count_what_the_outputs_do_not_depend_on() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU(), nn.Flatten(), nn.LazyLinear(4))
+    images, labels = batch()
+    network(images)
+    live = one(network, "naswot", images, labels)
+    assert one(WithDeadBranch(network), "naswot", images, labels) == live
+
+
 def test_naswot_of_equal_images_is_low_but_finite() -> None:
     images, labels = batch(count=4)
     network = Flat(75, 30, 4, between=nn.ReLU)
@@ -164,7 +187,7 @@ def test_jacob_cov_follows_from_single_gradients() -> None:
     assert one(network, "jacob_cov", images, labels) == pytest.approx(expected, rel=1e-4)
 
 
-def test_zen_of_one_convolution_is_the_mean_move_of_its_features() -> None:
+def test_zen_of_one_convolution_is_the_sum_of_its_features_moves() -> None:
     network = nn.Sequential(
         nn.Conv2d(3, 2, 1, bias=True), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 4)
     )
@@ -174,7 +197,8 @@ def test_zen_of_one_convolution_is_the_mean_move_of_its_features() -> None:
     torch.randn(4, 2, generator=generator)  # the classifier's, which no feature sees
     torch.randn(images.shape, generator=generator)
     moved = nn.functional.conv2d(0.01 * torch.randn(images.shape, generator=generator), weight)
-    expected = math.log(float(moved.abs().sum(1).mean()))
+    # Summed over channels and pixels, the mean over images.
+    expected = math.log(float(moved.abs().sum(published("zen.summed_dimensions")).mean()))
     assert one(network, "zen", images, labels, seed=5) == pytest.approx(expected, rel=1e-3)
     assert one(network, "zen", images, labels, seed=6) != pytest.approx(expected, rel=1e-3)
 
