@@ -63,6 +63,22 @@ class Encoder(nn.Module, ABC):
     `forward` then returns them, [n, steps], with `every_step=True`.
     """
 
+    version: ClassVar[int] = 1
+    """Version of what the encoder computes, which files of predictors record."""
+
+    @classmethod
+    def earlier_config(cls, version: int, space: SearchSpace) -> dict[str, Any]:
+        """Return the arguments of `from_space` that give the encoder of an earlier version.
+
+        Weights of a file are loaded into it, so that they compute what they did when they were
+        saved.
+
+        Args:
+            version: Version that the file records, at most `version` of the class.
+            space: Space of the architectures.
+        """
+        return {}
+
     @classmethod
     @abstractmethod
     def from_space(cls, space: SearchSpace, **config: Any) -> Encoder:

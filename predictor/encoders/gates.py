@@ -49,12 +49,15 @@ class GatesEncoder(GraphEncoder):
         head_layers: Number of the head's hidden layers (paper: 1; on edges 5).
         dropout: Dropout probability in the head.
         deviation: Standard deviation of the operations' initial embeddings.
+        gate_bias: Whether the gates of operations on nodes have a bias, as in the release.
 
     Shapes:
         n graphs -> [n].
     """
 
     name: ClassVar[str] = "gates"
+    # Version 1 has no bias in the gates of operations on nodes.
+    version: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -68,13 +71,19 @@ class GatesEncoder(GraphEncoder):
         head_layers: int = 1,
         dropout: float = 0.1,
         deviation: float = _WIDE,
+        gate_bias: bool = True,
     ):
         super().__init__()
         self.labels = NodeLabels(operations, positions, operation_channels, deviation)
         self.state = nn.Embedding(2, hidden)
-        flow = EdgeFlow if on_edges else NodeFlow
-        self.convs = nn.ModuleList(flow(hidden, hidden, operation_channels) for _ in range(layers))
+        self.convs = nn.ModuleList(
+            EdgeFlow(hidden, hidden, operation_channels)
+            if on_edges
+            else NodeFlow(hidden, hidden, operation_channels, gate_bias)
+            for _ in range(layers)
+        )
         self.on_edges = on_edges
+        self.gate_bias = gate_bias
         self.read_out = ReadOut(positions, hidden)
         self.head = scoring_head(hidden, (head,) * head_layers, dropout)
 
@@ -90,6 +99,11 @@ class GatesEncoder(GraphEncoder):
             defaults["deviation"] = _WIDER
         return cls(len(space.operations), **{**defaults, **config})
 
+    @classmethod
+    def earlier_config(cls, version: int, space: SearchSpace) -> dict[str, Any]:
+        """Return the arguments of an earlier version; see `Encoder.earlier_config`."""
+        return {"gate_bias": False} if version < 2 else {}
+
     def sizes(self) -> dict[str, Any]:
         """Return the sizes that differ between operations on nodes and on edges, and the form.
 
@@ -101,6 +115,9 @@ class GatesEncoder(GraphEncoder):
         linear = [layer for layer in self.head if isinstance(layer, nn.Linear)]
         head = {"head": linear[0].out_features, "head_layers": len(linear) - 1}
         form = {} if self.on_edges else {"on_edges": False}
+        # Weights without a bias would be mixed with random biases.
+        if not self.gate_bias:
+            form["gate_bias"] = False
         return {"hidden": self.state.embedding_dim, **head, **form}
 
     def forward(self, inputs: DenseGraphs | RelaxedGraphs) -> Tensor:

@@ -28,25 +28,28 @@ class NodeFlow(nn.Module):
 
     with the rows of :math:`A` the incoming edges: each node takes what flows into it through the
     gate of its own operation, and keeps its own state. The gates are
-    :math:`G = \sigma(E_{op} W_o)`, computed by `gates`.
+    :math:`G = \sigma(E_{op} W_o + b_o)`, computed by `gates`.
 
     Args:
         in_channels: Channels of the states.
         out_channels: Channels of the new states.
         operation_channels: Channels of the operations' embeddings.
+        gate_bias: Whether gates have the bias b_o, as in the release.
 
     Shapes:
         states [n, nodes, in_channels], gates [n, nodes, out_channels], incoming [n, nodes, nodes]
         -> [n, nodes, out_channels].
     """
 
-    def __init__(self, in_channels: int, out_channels: int, operation_channels: int):
+    def __init__(
+        self, in_channels: int, out_channels: int, operation_channels: int, gate_bias: bool = True
+    ):
         super().__init__()
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.operation_channels = operation_channels
         self.lin = nn.Linear(in_channels, out_channels, bias=False)
-        self.gate = nn.Linear(operation_channels, out_channels, bias=False)
+        self.gate = nn.Linear(operation_channels, out_channels, bias=gate_bias)
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
     def gates(self, operations: Tensor) -> Tensor:
@@ -112,28 +115,45 @@ class EdgeFlow(nn.Module):
 
 
 class InformationFlow(nn.Module):
-    """Layers of NodeFlow with ReLU between them: one pass of TA-GATES.
+    """Layers of NodeFlow or EdgeFlow with ReLU between them: one pass of TA-GATES.
 
     Args:
         widths: Channels before the first layer and after each layer.
-        operation_channels: of the operations' embeddings.
+        operation_channels: Channels of the operations' embeddings.
+        on_edges: Whether the operations are on edges of a cell, which are the graph's nodes.
+        gate_bias: Whether the gates of NodeFlow have a bias.
 
     Shapes:
         states [n, nodes, widths[0]], operations [n, nodes, operation_channels], passing bool
-        [n, nodes, 1] (nodes whose gates are 1), incoming [n, nodes, nodes]
-        -> [n, nodes, widths[-1]].
+        [n, nodes, 1] (nodes whose gates are 1), incoming [n, nodes, nodes], entering bool
+        [n, nodes, 1] (nodes at which the information enters) -> [n, nodes, widths[-1]].
     """
 
-    def __init__(self, widths: Sequence[int], operation_channels: int):
+    def __init__(
+        self,
+        widths: Sequence[int],
+        operation_channels: int,
+        on_edges: bool = False,
+        gate_bias: bool = True,
+    ):
         super().__init__()
+        self.on_edges = on_edges
         self.convs = nn.ModuleList(
-            NodeFlow(before, after, operation_channels)
+            EdgeFlow(before, after, operation_channels)
+            if on_edges
+            else NodeFlow(before, after, operation_channels, gate_bias)
             for before, after in itertools.pairwise(widths)
         )
 
-    def forward(self, x: Tensor, operations: Tensor, passing: Tensor, incoming: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, operations: Tensor, passing: Tensor, incoming: Tensor, entering: Tensor
+    ) -> Tensor:
         for index, conv in enumerate(self.convs):
-            assert isinstance(conv, NodeFlow)
+            assert isinstance(conv, NodeFlow | EdgeFlow)
             gates = torch.sigmoid(flattened(conv.gate, operations)).masked_fill(passing, 1)
-            x = conv(x if index == 0 else torch.relu(x), gates, incoming)
+            x = x if index == 0 else torch.relu(x)
+            # An edge reads the vertex that it leaves: the sum over the edges that enter this one.
+            if self.on_edges:
+                x = incoming @ x + entering * x
+            x = conv(x, gates, incoming)
         return x

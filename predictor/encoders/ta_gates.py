@@ -22,12 +22,15 @@ from spaces.space import SearchSpace
 
 # Deviation of the embeddings at the start: gates near one half pass all operations equally.
 _WIDE = 2.0
+# The paper's sizes on NAS-Bench-201.
+_SIZE_ON_EDGES: dict[str, Any] = {"layers": 3, "steps": 4, "head": (300,) * 5}
+_SIZE_ON_NODES: dict[str, Any] = {"layers": 5, "steps": 2, "head": (200,)}
 _PASSING = re.compile(r"skip|identity|zero|output", re.IGNORECASE)
 _WITHOUT_WEIGHTS = re.compile(r"skip|identity|zero|output|none|pool", re.IGNORECASE)
 
 
 class TaGatesEncoder(GraphEncoder):
-    r"""The encoder of TA-GATES (Ning et al., NeurIPS 2022), for operations on nodes.
+    r"""The encoder of TA-GATES (Ning et al., NeurIPS 2022).
 
     Each of T steps mimics a step of training: it sends information forward through the gates of the
     operations, turns the states at the outputs into information that flows backward over the
@@ -36,9 +39,10 @@ class TaGatesEncoder(GraphEncoder):
     .. math::
         e_{t+1} = e_t + 0.1 \, \mathrm{MLP}([\bar e_t, \bar h_t, b_t])
 
-    with :math:`h` and :math:`b` a node's states after the passes, and a bar where the gradient is
-    stopped. Only operations with weights are updated, and the gates of skips and outputs are 1;
-    both are recognised by the operations' names. The score is that of the last step.
+    with :math:`h` and :math:`b` a node's states after the passes (the messages of operations on
+    edges), and a bar where the gradient is stopped. Only operations with weights are updated, and
+    the gates of skips and outputs are 1; both are recognised by the operations' names. The score is
+    that of the last step.
 
     Two operations of one kind start with equal embeddings; the paper breaks the symmetry by
     zero-cost features of each operation. With `zero_cost` features their embedding is added, that
@@ -60,6 +64,9 @@ class TaGatesEncoder(GraphEncoder):
         head: Channels of the head's hidden layers (paper: 200; on NAS-Bench-201 five times 300).
         anytime: Whether each step has its own head and enters the loss.
         dropout: Dropout probability in the head.
+        on_edges: Whether the operations are on edges. Layers are then `EdgeFlow`, the states are
+            the messages of edges, and the read-out is the sum that arrives at the outputs.
+        gate_bias: Whether the gates of operations on nodes have a bias, as in the release.
 
     Raises:
         InvalidParameter: `steps` is less than 1.
@@ -69,6 +76,8 @@ class TaGatesEncoder(GraphEncoder):
     """
 
     name: ClassVar[str] = "ta-gates"
+    # Version 1 has operations on nodes in every space, and no bias in their gates.
+    version: ClassVar[int] = 2
     auxiliary: ClassVar[str] = "zero_cost"
 
     def __init__(
@@ -86,6 +95,8 @@ class TaGatesEncoder(GraphEncoder):
         head: Sequence[int] = (200,),
         anytime: bool = False,
         dropout: float = 0.1,
+        on_edges: bool = False,
+        gate_bias: bool = True,
     ):
         super().__init__()
         if steps < 1:
@@ -95,6 +106,7 @@ class TaGatesEncoder(GraphEncoder):
         self.zero_cost = zero_cost
         self.zero_cost_scale = zero_cost_scale
         self.anytime = anytime
+        self.on_edges = on_edges
 
         # Not persistent: both follow from the operations' names.
         self.passing: Tensor
@@ -106,13 +118,15 @@ class TaGatesEncoder(GraphEncoder):
         self.labels = NodeLabels(len(operations), positions, operation_channels, deviation=_WIDE)
         self.state = nn.Embedding(2, state_channels)
         self.forward_pass = InformationFlow(
-            [state_channels, *[hidden] * layers], operation_channels
+            [state_channels, *[hidden] * layers], operation_channels, on_edges, gate_bias
         )
         if steps > 1:
             self.turn = nn.Sequential(
                 nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, hidden)
             )
-            self.backward_pass = InformationFlow([hidden] * (layers + 1), operation_channels)
+            self.backward_pass = InformationFlow(
+                [hidden] * (layers + 1), operation_channels, on_edges, gate_bias
+            )
             self.update = nn.Sequential(
                 nn.Linear(operation_channels + 2 * hidden, hidden),
                 nn.ReLU(),
@@ -130,7 +144,18 @@ class TaGatesEncoder(GraphEncoder):
     @classmethod
     def from_space(cls, space: SearchSpace, **config: Any) -> TaGatesEncoder:
         """Make an encoder for a space with random weights; see `Encoder.from_space`."""
-        return cls(space.operations, **{"positions": informative_positions(space), **config})
+        on_edges = space.operations_on_edges
+        defaults: dict[str, Any] = {
+            "positions": informative_positions(space),
+            "on_edges": on_edges,
+            **(_SIZE_ON_EDGES if config.get("on_edges", on_edges) else _SIZE_ON_NODES),
+        }
+        return cls(space.operations, **{**defaults, **config})
+
+    @classmethod
+    def earlier_config(cls, version: int, space: SearchSpace) -> dict[str, Any]:
+        """Return the arguments of an earlier version; see `Encoder.earlier_config`."""
+        return {"on_edges": False, "gate_bias": False} if version < 2 else {}
 
     def forward(self, inputs: DenseGraphs, every_step: bool = False) -> Tensor:
         """Score n graphs.
@@ -170,15 +195,21 @@ class TaGatesEncoder(GraphEncoder):
         fixed = self.without_weights[graphs.operation].unsqueeze(-1)
         outgoing = graphs.incoming.transpose(-1, -2)
         start = self.state(graphs.is_operation.long())
+        inputs = graphs.is_input.unsqueeze(-1)
         ends = graphs.is_end.unsqueeze(-1)
+        read = graphs.is_end if self.on_edges else graphs.is_operation
+        # Of operations on edges only the inputs have a state before the information arrives.
+        if self.on_edges:
+            start = start * inputs
         read_outs = []
         for step in range(self.steps):
-            x = self.forward_pass(start, operations, passing, graphs.incoming)
-            read_outs.append(self.read_out(x, graphs.position, graphs.is_operation))
+            x = self.forward_pass(start, operations, passing, graphs.incoming, inputs)
+            arrived = graphs.incoming @ x if self.on_edges else x
+            read_outs.append(self.read_out(arrived, graphs.position, read))
             if step < self.steps - 1:
                 # The information that flows backward starts at the outputs.
-                turned = torch.where(ends, flattened(self.turn, x), 0)
-                back = self.backward_pass(turned, operations, passing, outgoing)
+                turned = torch.where(ends, flattened(self.turn, arrived), 0)
+                back = self.backward_pass(turned, operations, passing, outgoing, ends)
                 change = flattened(
                     self.update, torch.cat([operations.detach(), x.detach(), back], dim=-1)
                 )

@@ -199,6 +199,7 @@ class GraphPredictor(Predictor):
             "members": self.members,
             "fitting": asdict(self.fitting),
             "encoder": self.encoder,
+            "encoder_version": encoder_class(self.encoder).version,
             "config": self.config,
             "pretraining": self.pretraining,
             "auxiliary": list(self.auxiliary.maps),
@@ -219,13 +220,17 @@ class GraphPredictor(Predictor):
         cls, space: SearchSpace, config: Mapping[str, Any], tensors: Mapping[str, Any]
     ) -> GraphPredictor:
         """Rebuild a predictor from the config and the tensors that `save` wrote."""
+        # Files from before versions were recorded have version 1.
+        earlier = encoder_class(config["encoder"]).earlier_config(
+            config.get("encoder_version", 1), space
+        )
         model = cls(
             space,
             config["seed"],
             config["members"],
             Fitting(**config["fitting"]),
             config["encoder"],
-            config["config"],
+            {**earlier, **config["config"]},
             config["pretraining"],
         )
         model.auxiliary = AuxiliaryFeatures.from_arrays(

@@ -1,16 +1,22 @@
 """The GATES layers and encoder."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
+import predictor
 import spaces
 from predictor.encoders.dense_graphs import DenseGraphs
 from predictor.encoders.gates import GatesEncoder
 from predictor.encoders.information_flow import EdgeFlow, NodeFlow
+from predictor.ensemble.predictor import Fitting, GraphPredictor
+from predictor.serialization import write
 from spaces.cells.nasbench201 import EDGES, OPERATIONS
 from spaces.space import Codes, SearchSpace
+from tests.published import published
 
 CELLS = spaces.get("nasbench201")
 
@@ -43,11 +49,23 @@ def test_a_layer_on_nodes_is_the_formula() -> None:
     incoming[0, [1, 2, 3, 3], [0, 0, 1, 2]] = 1
     for graph in range(2):
         carried = states[graph] @ layer.lin.weight.T
-        gates = torch.sigmoid(operations[graph] @ layer.gate.weight.T)
+        gates = torch.sigmoid(operations[graph] @ layer.gate.weight.T + layer.gate.bias)
         expected = gates * (incoming[graph] @ carried) + carried + layer.bias
         torch.testing.assert_close(
             layer(states, layer.gates(operations), incoming)[graph], expected
         )
+
+
+def test_sizes_are_published() -> None:
+    model = GatesEncoder.from_space(CELLS)
+    linear = [layer for layer in model.head if isinstance(layer, torch.nn.Linear)]
+    assert len(model.convs) == published("gates.edges.layers")
+    assert model.state.embedding_dim == published("gates.edges.channels")
+    head = [published("gates.edges.head")] * published("gates.edges.head_layers")
+    assert [layer.out_features for layer in linear[:-1]] == head
+    layer = GatesEncoder.from_space(spaces.get("nasbench101")).convs[0]
+    assert isinstance(layer, NodeFlow)
+    assert (layer.gate.bias is not None) is published("gates.nodes.gate_bias")
 
 
 def test_repr() -> None:
@@ -165,3 +183,24 @@ def test_kinds_of_nodes_are_pairs_of_operation_and_position() -> None:
     torch.testing.assert_close(
         labels.all_kinds()[labels.kinds(operation, position)], labels(operation, position)
     )
+
+
+def test_weights_of_version_1_compute_as_before(tmp_path: Path) -> None:
+    space = spaces.get("spos-tiny")
+    codes = space.sample(np.random.default_rng(0), 20)
+    # The encoder as it was before gates had a bias.
+    old = GraphPredictor(
+        space, members=2, fitting=Fitting(epochs=2), config={"gate_bias": False, "hidden": 8}
+    )
+    old.fit(codes, -space.macs(codes))
+    config, tensors = old.state()
+    assert not any("gate.bias" in name for name in tensors)
+    del config["encoder_version"], config["config"]["gate_bias"]
+    write(tmp_path / "old.safetensors", config, tensors)
+
+    loaded = predictor.load(tmp_path / "old.safetensors")
+    assert loaded.predict(codes)[0].tolist() == old.predict(codes)[0].tolist()
+    # It is saved again as what it is.
+    loaded.save(tmp_path / "again.safetensors")
+    again = predictor.load(tmp_path / "again.safetensors")
+    assert again.predict(codes)[0].tolist() == old.predict(codes)[0].tolist()

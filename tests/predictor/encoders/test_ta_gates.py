@@ -1,5 +1,6 @@
 """TA-GATES: passes, updates, zero-cost features, the anytime head."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,14 +8,18 @@ import pytest
 import torch
 from torch import Tensor
 
+import predictor
 import spaces
 from predictor.encoders.dense_graphs import DenseGraphs
-from predictor.encoders.information_flow import InformationFlow, NodeFlow
+from predictor.encoders.information_flow import EdgeFlow, InformationFlow, NodeFlow
 from predictor.encoders.ta_gates import TaGatesEncoder
 from predictor.ensemble.losses import anytime, loss
+from predictor.ensemble.predictor import Fitting, GraphPredictor
 from predictor.errors import InvalidValues
+from predictor.serialization import write
 from spaces.errors import InvalidParameter
 from spaces.space import SearchSpace
+from tests.published import published
 
 SMALL: dict[str, Any] = {
     "operation_channels": 6,
@@ -56,24 +61,25 @@ def test_a_layer_is_the_formula_and_some_gates_pass_everything() -> None:
     incoming = torch.zeros(1, 4, 4)
     incoming[0, [1, 2, 3, 3], [0, 0, 1, 2]] = 1
     carried = states[0] @ layer.lin.weight.T
-    gate = torch.sigmoid(operations[0] @ layer.gate.weight.T)
+    gate = torch.sigmoid(operations[0] @ layer.gate.weight.T + layer.gate.bias)
     gate[[0, 2]] = 1
     expected = gate * (incoming[0] @ carried) + carried + layer.bias
-    torch.testing.assert_close(flow(states, operations, passing, incoming)[0], expected)
+    entering = torch.zeros(1, 4, 1)
+    torch.testing.assert_close(flow(states, operations, passing, incoming, entering)[0], expected)
 
 
 def dense_pass(flow: Any, x: Tensor, gates_of: Tensor, passing: Tensor, into: Tensor) -> Tensor:
     """A pass over one graph with the matrix `into`, rows the nodes that receive."""
     for index, conv in enumerate(flow.convs):
         carried = (torch.relu(x) if index else x) @ conv.lin.weight.T
-        gate = torch.where(passing, 1, torch.sigmoid(gates_of @ conv.gate.weight.T))
+        gate = torch.where(passing, 1, torch.sigmoid(conv.gate(gates_of)))
         x = gate * (into @ carried) + carried + conv.bias
     return x
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_steps_are_the_paper_s(steps: int) -> None:
-    model = encoder(steps=steps, positions=SPACE.positions)
+    model = encoder(steps=steps, positions=SPACE.positions, on_edges=False)
     graphs = model.inputs(SPACE, SPACE.check(np.array([[3, 2, 1, 4, 0, 3]])))
     operation, position, into = graphs.operation[0], graphs.position[0], graphs.incoming[0]
     names = ["input", *(SPACE.operations[label - 1] for label in operation[1:].tolist())]
@@ -103,6 +109,101 @@ def test_steps_are_the_paper_s(steps: int) -> None:
     torch.testing.assert_close(model.features(graphs)[0], read)
 
 
+def messages(
+    flow: Any, start: Tensor, gates_of: Tensor, passing: Tensor, edges: list[tuple[int, int]]
+) -> tuple[Tensor, list[Tensor]]:
+    """Send states of a cell's vertices along its edges; the first vertex keeps its own.
+
+    Returns the last states of the vertices, and each edge's last message.
+    """
+    states = start
+    for index, conv in enumerate(flow.convs):
+        carried = (torch.relu(states) if index else states) @ conv.lin.weight.T
+        gates = torch.where(passing, 1, torch.sigmoid(conv.gate(gates_of)))
+        sent = [gates[edge] * carried[source] for edge, (source, _) in enumerate(edges)]
+        first = edges[0][0]
+        new = torch.zeros_like(carried)
+        new[first] = carried[first]
+        states = torch.stack(
+            [
+                new[vertex]
+                + sum(sent[i] for i, (_, target) in enumerate(edges) if target == vertex)
+                for vertex in range(len(new))
+            ]
+        )
+    return states, sent
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_information_flows_on_edges_as_between_the_vertices_of_a_cell(steps: int) -> None:
+    model = encoder(steps=steps)
+    # Without `none` and `skip_connect`, so that all six edges exist and have gates.
+    codes = np.array([[3, 2, 4, 4, 2, 3]])
+    graphs = model.inputs(SPACE, SPACE.check(codes))
+    operation = graphs.operation[0]
+    edges = [(source, target) for target in range(1, 4) for source in range(target)]
+    rows = slice(1, 7)
+    assert len(operation) == 8
+    embedded = model.labels(operation, graphs.position[0])[rows]
+    passing = model.passing[operation][rows].unsqueeze(1)
+    trained = ~model.without_weights[operation][rows].unsqueeze(1)
+    start = torch.zeros(4, 5)
+    start[0] = model.state.weight[0]
+    backward_edges = [(target, source) for source, target in edges]
+    # The backward flow enters at the output, vertex 3, which must lead the first edge.
+    order = sorted(range(6), key=lambda edge: -backward_edges[edge][0])
+    for step in range(steps):
+        states, sent = messages(model.forward_pass, start, embedded, passing, edges)
+        if step < steps - 1:
+            turned = torch.zeros(4, 7)
+            turned[3] = model.turn(states[3])
+            _, returned = messages(
+                model.backward_pass,
+                turned,
+                embedded[order],
+                passing[order],
+                [backward_edges[edge] for edge in order],
+            )
+            back = torch.stack([returned[order.index(edge)] for edge in range(6)])
+            change = model.update(torch.cat([embedded, torch.stack(sent), back], dim=1))
+            embedded = torch.where(trained, embedded + 0.1 * change, embedded)
+    torch.testing.assert_close(model.features(graphs)[0], states[3])
+
+
+def test_sizes_on_nasbench201_are_published() -> None:
+    model = TaGatesEncoder.from_space(SPACE)
+    flow = model.forward_pass.convs
+    assert isinstance(flow[0], EdgeFlow)
+    assert isinstance(model.heads[0], torch.nn.Sequential)
+    linear = [layer for layer in model.heads[0] if isinstance(layer, torch.nn.Linear)]
+    assert len(flow) == published("ta-gates.layers")
+    assert flow[-1].out_channels == published("ta-gates.channels")
+    assert model.steps == published("ta-gates.steps")
+    assert model.update_scale == published("ta-gates.update_scale")
+    head = (published("ta-gates.head"),) * published("ta-gates.head_layers")
+    assert tuple(layer.out_features for layer in linear[:-1]) == head
+
+
+def test_weights_of_version_1_compute_as_before(tmp_path: Path) -> None:
+    codes = SPACE.sample(np.random.default_rng(0), 20)
+    old = GraphPredictor(
+        SPACE,
+        members=2,
+        fitting=Fitting(epochs=2),
+        encoder="ta-gates",
+        config={"on_edges": False, "gate_bias": False},
+    )
+    old.fit(codes, np.arange(20.0))
+    encoder_of = old.encoders[0]
+    assert isinstance(encoder_of, TaGatesEncoder)
+    assert (encoder_of.steps, len(encoder_of.forward_pass.convs)) == (2, 5)
+    config, tensors = old.state()
+    del config["encoder_version"]
+    write(tmp_path / "old.safetensors", {**config, "config": {}}, tensors)
+    loaded = predictor.load(tmp_path / "old.safetensors")
+    assert loaded.predict(codes)[0].tolist() == old.predict(codes)[0].tolist()
+
+
 def test_which_operations_pass_and_which_are_trained() -> None:
     def named(name: str) -> tuple[set[str], set[str]]:
         space = spaces.get(name)
@@ -127,7 +228,7 @@ def test_which_operations_pass_and_which_are_trained() -> None:
 
 
 def test_no_gradient_flows_through_what_an_update_reads_but_the_backward_pass() -> None:
-    model, graphs = encoder(), cells()
+    model, graphs = encoder(steps=2), cells()
     seen: list[Tensor] = []
     model.update.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     model(graphs)
@@ -206,7 +307,7 @@ def test_a_first_step_of_its_own_is_what_one_step_gives() -> None:
 
 def test_steps_learn_targets_of_their_own() -> None:
     # The first step learns how many 3x3 convolutions a cell has, the second how few.
-    model = encoder(anytime=True, hidden=16, dropout=0.0).train()
+    model = encoder(anytime=True, hidden=16, dropout=0.0, steps=2).train()
     codes = SPACE.sample(np.random.default_rng(0), 48)
     graphs = model.inputs(SPACE, codes)
     count = (graphs.operation == 3).float().sum(1)
