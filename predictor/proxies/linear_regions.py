@@ -45,7 +45,7 @@ def naswot(subject: Subject) -> float:
 
         # The backward pass reaches exactly the activations that the outputs depend on.
         if output.requires_grad:
-            output.register_hook(add)
+            output.register_hook(add)  # type: ignore[no-untyped-call]
 
     handles = []
     for module in network.modules():
