@@ -1,7 +1,7 @@
 """Checkpoints of a tuner: the results so far, from which the strategy's state is rebuilt.
 
-A strategy is determined by its seed and by the results that it was told. Repeating them therefore
-restores its exact state, whatever the strategy is.
+A strategy is determined by its seed and by the results that it has learned. Repeating them
+therefore restores its exact state, whatever the strategy is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FILE = "pathfit_tuner.json"
 
 @dataclass
 class TunerState:
-    """What a tuner has received, in order.
+    """Results that a tuner has received, in order.
 
     Args:
         settings: Strategy, options, seed and choices, which must be equal on resuming.

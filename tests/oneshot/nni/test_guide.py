@@ -181,15 +181,15 @@ def test_base_mutator_computes_every_candidate() -> None:
 
 def trainer(model: nn.Module, kind: type[SPOSSupernetTrainer], **options: Any) -> Any:
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    given = {"valid_loader": data(), "device": "cpu", **options}
+    arguments = {"valid_loader": data(), "device": "cpu", **options}
     return kind(
         model,
         nn.CrossEntropyLoss(),
         lambda logits, target: {"acc": float((logits.argmax(1) == target).float().mean())},
-        given.pop("optimizer", optimizer),
-        given.pop("num_epochs", 3),
-        given.pop("train_loader", data()),
-        **given,
+        arguments.pop("optimizer", optimizer),
+        arguments.pop("num_epochs", 3),
+        arguments.pop("train_loader", data()),
+        **arguments,
     )
 
 

@@ -87,7 +87,7 @@ class EvolutionWithFlops(SPOSEvolution):
 
 
 class EndlessReader:
-    """Batches that begin again by themselves, with a length, as DALI's iterators have it."""
+    """Batches that begin again after their end, with a length, as DALI's iterators have it."""
 
     def __init__(self, loader: DataLoader[Any]):
         self.loader = loader

@@ -91,7 +91,7 @@ def test_every_trial_runs_whatever_the_order_of_messages(
     assert len({json.dumps(sample) for sample in dispatcher.samples}) == 24
 
 
-def test_nni_is_told_of_the_end_only_after_the_last_batch(tiny: ChainSpace) -> None:
+def test_end_is_reported_only_after_the_last_batch(tiny: ChainSpace) -> None:
     tuner = SPOSEvolution(**SMALL, folder=None)  # type: ignore[arg-type]
     tuner.update_search_space(search_space(tiny))
     dispatcher = Dispatcher(tuner, concurrency=3)
@@ -283,9 +283,9 @@ def test_strategies_of_every_kind_resume(tiny: ChainSpace, tmp_path: Path) -> No
     ):
         path = tmp_path / f"{strategy}.json"
 
-        def make(name: str = strategy, given: Any = options, path: Path = path) -> StrategyTuner:
+        def make(name: str = strategy, settings: Any = options, path: Path = path) -> StrategyTuner:
             return StrategyTuner(
-                name, options=given, space="spos-tiny", folder=None, checkpoint=path
+                name, options=settings, space="spos-tiny", folder=None, checkpoint=path
             )
 
         def attempt(tuner: StrategyTuner, number: int) -> Callable[[], Sample]:
