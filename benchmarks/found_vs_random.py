@@ -27,6 +27,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from machine import machine_options
 from rich.console import Console
 from rich.table import Table
 from trial import Setting, Trial
@@ -130,9 +131,7 @@ SMOKE = Setting(
 @click.option(
     "--part", type=click.Choice(["test", "validation"]), default="test", show_default=True
 )
-@click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True)
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@click.option("--threads", type=int, default=None, help="Torch threads.")
+@machine_options
 @click.option(
     "--seed",
     type=int,

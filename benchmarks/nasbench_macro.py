@@ -25,6 +25,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from machine import machine_options
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -95,9 +96,7 @@ def _sized(name: str, kind: Any, text: str) -> Any:
 @_sized("images", int, "Validation images for each network.")
 @_sized("recalibration", int, "Training images for the statistics of each network.")
 @click.option("--sampler", type=click.Choice(list(SAMPLERS)), default="uniform", show_default=True)
-@click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True)
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@click.option("--threads", type=int, default=None, help="Torch threads.")
+@machine_options
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--data",

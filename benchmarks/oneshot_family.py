@@ -24,7 +24,7 @@ from typing import Any
 
 import click
 import numpy as np
-import torch
+from machine import comparison_options, prepare
 from oneshot_nasbench201 import ALGORITHMS, OPTIONS, searched
 from rich.console import Console
 from rich.table import Table
@@ -46,7 +46,6 @@ from spaces.architecture import Architecture
 from spaces.console.progress import Bar
 from spaces.files import write_text
 from spaces.modules.supernet import Supernet
-from spaces.plugins import load_file
 from spaces.registry import get
 
 OFA = {"preset": "tiny", "selection": 24, "selection_batches": 8}
@@ -133,42 +132,22 @@ SCALES = {
     multiple=True,
     help="Default: all.",
 )
-@click.option(
-    "--random",
-    "drawn",
-    type=click.IntRange(min=1),
-    default=5,
-    show_default=True,
-    help="Random networks.",
-)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True)
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@click.option("--threads", type=int, default=None, help="Torch threads.")
-@click.option(
-    "--images",
-    "data",
-    default="packed-cifar10",
-    show_default=True,
-    help="As --data of `oneshot train`.",
-)
+@comparison_options
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
 def main(
     names: tuple[str, ...],
     size: str,
-    drawn: int,
+    num_random: int,
     seed: int,
     data: str,
     output: Path,
     **options: Any,
 ) -> None:
     """Search by each algorithm, and train and compare the found networks and random ones."""
-    load_file(str(Path(__file__).with_name("packed_cifar.py")))
-    if options["threads"] is not None:
-        torch.set_num_threads(options["threads"])
+    execution = prepare(options)
     scale = SCALES[size]
     selected = names or (*ALGORITHMS, "ofa")
-    execution = Execution(accelerator=options["device"], precision=options["precision"])
     for kind, space_name, algorithm_names in (
         ("", scale.space, [name for name in selected if name != "ofa"]),
         ("elastic-", scale.elastic, [name for name in selected if name == "ofa"]),
@@ -177,7 +156,7 @@ def main(
             continue
         space = get(space_name)
         images = load_data(data, space.input_shape, limit=scale.images, validation=scale.validation)
-        random = space.decode(space.sample(np.random.default_rng([seed, 7]), drawn))
+        random = space.decode(space.sample(np.random.default_rng([seed, 7]), num_random))
         networks = [
             (f"{kind}random-{number}", architecture) for number, architecture in enumerate(random)
         ]

@@ -26,6 +26,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from machine import comparison_options, prepare
 from rich.console import Console
 from rich.table import Table
 from torch import nn
@@ -44,7 +45,6 @@ from spaces.architecture import Architecture
 from spaces.console.progress import Bar
 from spaces.files import write_text
 from spaces.modules.affine import learn_affine
-from spaces.plugins import load_file
 from spaces.registry import get
 from spaces.space import SearchSpace
 
@@ -132,14 +132,6 @@ OPTIONS = {"smoke": SHORT, "small": LONGER, "full": {"gdas": {"preset": "nasbenc
     help="Of the weights.",
 )
 @click.option(
-    "--random",
-    "drawn",
-    type=click.IntRange(min=1),
-    default=5,
-    show_default=True,
-    help="Random cells.",
-)
-@click.option(
     "--seeds",
     type=click.IntRange(min=1),
     default=1,
@@ -147,29 +139,17 @@ OPTIONS = {"smoke": SHORT, "small": LONGER, "full": {"gdas": {"preset": "nasbenc
     help="Searches of each algorithm.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The first one.")
-@click.option("--device", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True)
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@click.option("--threads", type=int, default=None, help="Torch threads.")
-@click.option(
-    "--images",
-    "data",
-    default="packed-cifar10",
-    show_default=True,
-    help="As --data of `oneshot train`.",
-)
+@comparison_options
 @click.option("--table", default=None, help="Of NAS-Bench-201, as `tables.benchmark` takes it.")
 @click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), required=True)
 def main(names: tuple[str, ...], size: str, data: str, output: Path, **options: Any) -> None:
     """Search NAS-Bench-201 by each algorithm, and look up the found cells."""
-    load_file(str(Path(__file__).with_name("packed_cifar.py")))
-    if options["threads"] is not None:
-        torch.set_num_threads(options["threads"])
+    execution = prepare(options)
     scale = replace(SCALES[size], epochs=options["epochs"] or SCALES[size].epochs)
     benchmark = tables.benchmark("nasbench201", options["table"])
     truth = benchmark.values(METRIC)
     space = get(scale.space)
     images = load_data(data, space.input_shape, limit=scale.images, validation=scale.validation)
-    execution = Execution(accelerator=options["device"], precision=options["precision"])
     rate = options["learning_rate"]
     record = {"scale": asdict(scale), "published": options["published"], "learning_rate": rate}
     rows = told_before(output / "found.json", record)
@@ -186,7 +166,7 @@ def main(names: tuple[str, ...], size: str, data: str, output: Path, **options: 
             rows.append(told(name, seed, cell, seconds, benchmark, truth))
             write_text(output / "found.json", json.dumps({**record, "rows": rows}, indent=1) + "\n")
     random_codes = get("nasbench201").sample(
-        np.random.default_rng(options["seed"]), options["drawn"]
+        np.random.default_rng(options["seed"]), options["num_random"]
     )
     for number, architecture in enumerate(get("nasbench201").decode(random_codes)):
         rows.append(told("random", number, architecture, 0.0, benchmark, truth))
