@@ -147,7 +147,7 @@ def search(
     an interrupted search and ends with the same result. The options from --images on apply to
     supernets and have the meaning that they have for `evaluate`.
     """
-    from oneshot.search.constraint import Limit
+    from oneshot.search.constraint import Constraint, Limit
     from oneshot.search.guide_registry import guide_named
     from oneshot.search.loop import run_search
     from oneshot.search.objective import Objective
@@ -184,6 +184,12 @@ def search(
     # "accuracy" is no objective to trade: every search maximises the score.
     parsed = [Objective.parse(text, space, load) for text in objectives]
     traded = [objective for objective in parsed if objective is not None]
+    # An architecture of unknown cost cannot be traded for its score.
+    bound_constraints += [
+        Constraint.on_recorded(objective.model)
+        for objective in traded
+        if not objective.model.complete
+    ]
     SearchProblem(space, _NoGuide(), bound_constraints).check_feasible()
 
     journal = _journal(output, space, resume) if guide_text.startswith("supernet:") else None

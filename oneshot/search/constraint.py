@@ -136,6 +136,16 @@ class Constraint:
     margin: float = MARGIN
     device: str | None = None
 
+    @classmethod
+    def on_recorded(cls, model: CostModel) -> Constraint:
+        """Return the constraint that architectures without a recorded cost do not meet.
+
+        Args:
+            model: Model that is not complete; the maximum is the greatest cost that it recorded.
+        """
+        greatest = model.bounds()[1].value
+        return cls(model.metric, greatest, model, margin=0.0, device=model.device)
+
     def met(self, architectures: Architectures) -> NDArray[np.bool_]:
         """Return whether codes [n, choices] meet the constraint, bool array [n]."""
         met: NDArray[np.bool_] = self.upper(architectures) <= self.maximum

@@ -58,8 +58,15 @@ class BenchmarkDevice:
         if column not in self.benchmark.metrics:
             source = f"the benchmark {self.benchmark.name} records no {column}"
             raise MissingFigures(self.name, metric, source)
-        # These are the measurements: there is no estimate that they could deviate from.
-        return CostModel(space, metric, RecordedCosts(self.benchmark, column), 0.0, self.name)
+        return CostModel(
+            space,
+            metric,
+            RecordedCosts(self.benchmark, column),
+            # These are the measurements: there is no estimate that they could deviate from.
+            sigma=0.0,
+            device=self.name,
+            complete=len(self.benchmark.known_rows(column)) == space.size,
+        )
 
 
 class RecordedCosts:

@@ -51,6 +51,7 @@ class CostModel:
         correction: The fitted correction. None without one.
         block_sum: The plain sums of block costs, without the correction. None where costs are no
             sums of block costs.
+        complete: Whether every architecture has a cost. Otherwise those without one cost infinity.
 
     Example:
         >>> import spaces, tables
@@ -70,6 +71,7 @@ class CostModel:
     device: str | None = None
     correction: Correction | None = None
     block_sum: CostTable | None = None
+    complete: bool = True
 
     @property
     def unit(self) -> str:

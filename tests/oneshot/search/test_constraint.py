@@ -187,5 +187,11 @@ def test_a_device_of_a_benchmark_limits_and_ranks_its_architectures() -> None:
     assert constraint.label == "latency_ms@raspi4"
     assert objective is not None
     np.testing.assert_array_equal(objective.model.estimate(codes), latencies)
+    assert not objective.model.complete
+    # The other cells have no latency, which no limit lets pass.
+    recorded = Constraint.on_recorded(objective.model)
+    assert recorded.maximum == 50
+    every = np.concatenate(list(space.enumerate_codes(5000)))
+    assert recorded.met(every).sum() == len(codes)
     with pytest.raises(Infeasible, match="the fastest network of nasbench201 takes 5 ms on raspi4"):
         Limit.parse("latency_ms<=4@raspi4").bind(space, lambda name: device)
