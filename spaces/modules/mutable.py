@@ -65,9 +65,10 @@ class Mutable(nn.Module, ABC):
     returns_plain_value: ClassVar[bool] = False
     """Whether a call returns a value for the model's own code rather than computed tensors."""
 
-    # Defaults for modules that were pickled before these attributes existed.
-    automatic_key = ""
-    construction_order = 0
+    # Defaults for modules that were pickled before these attributes existed. All are private: the
+    # digest of a user's model contains public attributes, and equal models have equal digests.
+    _automatic_key = ""
+    _construction_order = 0
     _key_is_automatic = False
 
     def __init__(self, choice: Choice, return_mask: bool = False):
@@ -84,9 +85,9 @@ class Mutable(nn.Module, ABC):
         self.__dict__["_mutator"] = None
 
         # The order is separate from the number, which begins anew in each model.
-        self.construction_order = next(_ORDER)
+        self._construction_order = next(_ORDER)
         if not self.keyed:
-            self.automatic_key = f"{type(self).__name__}{_next_number(self)}"
+            self._automatic_key = f"{type(self).__name__}{_next_number(self)}"
 
     def _finish(self) -> None:
         """Declare that the constructor is done: attributes that are set later are the user's."""
@@ -99,6 +100,16 @@ class Mutable(nn.Module, ABC):
         if not self.choice.key:
             self._key_is_automatic = True
         return self.automatic_key if self._key_is_automatic else self.choice.key
+
+    @property
+    def automatic_key(self) -> str:
+        """NNI's automatic key, class and number; empty where the constructor was given a key."""
+        return self._automatic_key
+
+    @property
+    def construction_order(self) -> int:
+        """Position of the module among all mutables of the process, by construction."""
+        return self._construction_order
 
     @property
     def label(self) -> str:
