@@ -139,7 +139,7 @@ class ArchitectureFile(Sequence[Architecture]):
         if entries is not None:
             self._entries = entries
             if not entries:
-                raise InvalidFile(f"{path} holds no architecture")
+                raise InvalidFile(f"{path}: it holds no architecture")
             return
 
         # A JSON list or several lines can be one architecture of a format too: that comes first.
@@ -149,7 +149,7 @@ class ArchitectureFile(Sequence[Architecture]):
             self._entries = list(_entries(text, format, every, count_from))
             if not self._entries:
                 raise InvalidFile(
-                    f"{path} holds no architecture: {text.strip()[:40]!r} is in no format of an"
+                    f"{path}: it holds no architecture: {text.strip()[:40]!r} is in no format of an"
                     " architecture"
                 ) from error
             if len(self._entries) == 1 and self._entries[0].text.strip() == text.strip():

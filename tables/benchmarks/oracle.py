@@ -27,27 +27,26 @@ _PREFERRED = ("cifar10_valid_acc", "cifar10_test_acc")
 class Benchmark:
     """Looks up the results of networks that others trained, in place of training them.
 
-        Args:
-            name: Name of the benchmark, such as nasbench201.
-            records: Its architectures and values; each architecture occurs once.
-            files: The files that were read, the one of the accuracies first.
+    Args:
+        name: Name of the benchmark, such as nasbench201.
+        records: Its architectures and values; each architecture occurs once.
+        files: The files that were read, the one of the accuracies first.
 
-        Raises:
-            InvalidBenchmark: A column is not named after a metric.
+    Raises:
+        InvalidBenchmark: A column is not named after a metric.
 
-        Example:
-            >>> import numpy as np
-            >>> import spaces
-            >>> from tables import Benchmark
-            >>> from tables.benchmarks.records import Records
-    from tables.benchmarks.row_index import RowIndex
-            >>> space = spaces.get("nasbench201")
-            >>> codes = space.check(np.array([[0, 1, 2, 3, 4, 0], [3, 3, 3, 3, 3, 3]]))
-            >>> accuracies = {("cifar10_valid_acc", 200): np.array([85.0, 91.0])}
-            >>> benchmark = Benchmark("two-cells", Records("nasbench201", codes, accuracies))
-            >>> architecture, accuracy = benchmark.best()
-            >>> accuracy, benchmark.query(architecture)
-            (91.0, 91.0)
+    Example:
+        >>> import numpy as np
+        >>> import spaces
+        >>> from tables import Benchmark
+        >>> from tables.benchmarks.records import Records
+        >>> space = spaces.get("nasbench201")
+        >>> codes = space.check(np.array([[0, 1, 2, 3, 4, 0], [3, 3, 3, 3, 3, 3]]))
+        >>> accuracies = {("cifar10_valid_acc", 200): np.array([85.0, 91.0])}
+        >>> benchmark = Benchmark("two-cells", Records("nasbench201", codes, accuracies))
+        >>> architecture, accuracy = benchmark.best()
+        >>> accuracy, benchmark.query(architecture)
+        (91.0, 91.0)
     """
 
     def __init__(self, name: str, records: Records, files: tuple[Path, ...] = ()):

@@ -343,7 +343,7 @@ SPOS = ("search", "--space", "spos", "--guide", "supernet:nowhere", "-o", "{new}
         ((*SPOS, "--option", "=3"), "--option '=3': write NAME=VALUE"),
         (
             (*SPOS, "--option", "generations=many"),
-            "evolution: generations must be like 20 (int), not 'many'",
+            "evolution: generations must be like 21 (int), not 'many'",
         ),
         (
             (*SPOS, "--constraint", "flops<=270.4e6", "--constraint", "params<=2e6"),

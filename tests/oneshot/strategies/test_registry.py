@@ -69,17 +69,17 @@ def test_the_alias_is_the_strategy(toy: Any, tiny: ChainSpace) -> None:
         (
             "evolution",
             {"generations": 2.5},
-            "evolution: generations must be like 20 (int), not 2.5",
+            "evolution: generations must be like 21 (int), not 2.5",
         ),
         (
             "evolution",
             {"generations": "3"},
-            "evolution: generations must be like 20 (int), not '3'",
+            "evolution: generations must be like 21 (int), not '3'",
         ),
         (
             "evolution",
             {"generations": True},
-            "evolution: generations must be like 20 (int), not True",
+            "evolution: generations must be like 21 (int), not True",
         ),
         ("evolution", {"generations": 0}, "evolution: generations must be positive, not 0"),
         ("evolution", {"population": -1}, "evolution: population must be positive, not -1"),

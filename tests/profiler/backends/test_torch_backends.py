@@ -54,6 +54,7 @@ class Cell(nn.Module):
 class CellSpace:
     """The members of a space that a runner needs."""
 
+    name = "cells"
     is_chain = False
 
     def network(self, architecture: Any) -> Cell:
@@ -61,6 +62,9 @@ class CellSpace:
 
     def input_shape_of(self, architecture: Any) -> tuple[int, int, int]:
         return (1, 2, 2)
+
+    def random_input(self, architecture: Any, batch: int, generator: torch.Generator) -> Any:
+        return torch.randn(batch, *self.input_shape_of(architecture), generator=generator)
 
 
 def test_blocks_of_a_cell_are_timed_wherever_they_are_called() -> None:

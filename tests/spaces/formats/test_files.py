@@ -75,5 +75,5 @@ def test_read_architectures_reads_a_registered_collection(tmp_path: Path) -> Non
     assert read_architectures(file, every=True) == members
 
     file.write_text('{"members": []}')
-    with pytest.raises(InvalidFile, match=r"members\.json holds no architecture"):
+    with pytest.raises(InvalidFile, match=r"members\.json: it holds no architecture"):
         read_architectures(file)
