@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oneshot.errors import InvalidOption
+from oneshot.nni.overriding import refuse_overrides
 from oneshot.nni.tuner import StrategyTuner
 from oneshot.search.constraint import Constraint
 from spaces.space import SearchSpace
@@ -55,12 +56,8 @@ class SPOSEvolution(StrategyTuner):
             InvalidOption: The subclass overrides one of them.
         """
         super().__init_subclass__(**options)
-        for name in _INTERNAL_STEPS:
-            if name in cls.__dict__:
-                raise InvalidOption(
-                    f"{cls.__name__}: overriding {name} has no effect in Pathfit; override"
-                    " _is_legal or export_results, or register a strategy of your own"
-                )
+        alternative = "override _is_legal or export_results, or register a strategy of your own"
+        refuse_overrides(cls, _INTERNAL_STEPS, alternative)
 
     def __init__(
         self,

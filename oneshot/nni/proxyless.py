@@ -25,6 +25,7 @@ from oneshot.data.split import Batch
 from oneshot.errors import InvalidOption
 from oneshot.mutators.binding import bare
 from oneshot.nni.device import chosen_device
+from oneshot.nni.overriding import refuse_overrides
 from oneshot.nni.trainer import _LoaderSource
 from oneshot.search.constraint import Constraint
 from oneshot.training import checkpoint
@@ -107,12 +108,8 @@ class ProxylessNasTrainer:
             InvalidOption: The subclass overrides one of them.
         """
         super().__init_subclass__(**options)
-        for name in _INTERNAL_STEPS:
-            if name in cls.__dict__:
-                raise InvalidOption(
-                    f"{cls.__name__}: overriding {name} has no effect in Pathfit; derive from"
-                    " oneshot.algorithms.proxyless.algorithm.Proxyless"
-                )
+        alternative = "derive from oneshot.algorithms.proxyless.algorithm.Proxyless"
+        refuse_overrides(cls, _INTERNAL_STEPS, alternative)
 
     def __init__(
         self,
