@@ -24,8 +24,9 @@ COMMANDS: dict[str, list[str]] = {
     "space_speed": ["benchmarks/space_speed.py", "-n", "2000000", "--repeats", "3"],
     "search_speed": ["benchmarks/search_speed.py", "--repeats", "3"],
     "predictor_speed": ["benchmarks/predictor_speed.py", "--repeats", "3"],
-    "supernet_step": ["benchmarks/supernet_step.py", "--clock", "cpu"],
-    "proxyless_step": ["benchmarks/proxyless_step.py", "--clock", "cpu"],
+    # A few paths: what the checkouts differ in is a ratio, and all paths take 15 minutes a turn.
+    "supernet_step": ["benchmarks/supernet_step.py", "--clock", "cpu", "--paths", "4"],
+    "proxyless_step": ["benchmarks/proxyless_step.py", "--clock", "cpu", "--paths", "3"],
 }
 """Name -> arguments of Python; `predictor_speed` reads PATHFIT_REFERENCE_DATA."""
 
