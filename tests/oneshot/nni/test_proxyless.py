@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from proxyless_toys import Net, Residual, split
 from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -23,6 +22,7 @@ from oneshot.nni import ProxylessNasTrainer, ProxylessTrainer
 from spaces.architecture import Architecture
 from spaces.errors import UnknownName
 from tables.cost.model import counting_model
+from tests.oneshot.algorithms.proxyless_toys import Net, Residual, split
 
 NNI = {
     "label_smoothing": 0.1,

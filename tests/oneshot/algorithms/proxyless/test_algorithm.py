@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from proxyless_toys import Net, Residual, algorithm, split
 from torch import nn
 
 import spaces
@@ -27,6 +26,7 @@ from spaces.errors import NotAdditive
 from spaces.modules.choices import LayerChoice
 from tables import LookupTable
 from tables.cost.model import counting_model
+from tests.oneshot.algorithms.proxyless_toys import Net, Residual, algorithm, split
 
 FAST = {"arch_optim_lr": 0.1, "grad_update_arch_param_every": 1, "warmup_epochs": 1}
 TINY = (

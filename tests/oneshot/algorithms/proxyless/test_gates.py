@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from proxyless_toys import Net, Residual, Zero, conv, split
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,6 +21,7 @@ from spaces.modules.repeat import Repeat
 from spaces.modules.value_choice import ValueChoice
 from tables.cost.model import counting_model
 from tables.importing.importer import import_table
+from tests.oneshot.algorithms.proxyless_toys import Net, Residual, Zero, conv, split
 
 Gradients = dict[str, Tensor]
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from proxyless_toys import Net, split
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,6 +21,7 @@ from oneshot.data.images import ImageSplit
 from oneshot.run_settings import RunSettings
 from oneshot.training.recipe import Recipe
 from spaces.modules.choices import LayerChoice
+from tests.oneshot.algorithms.proxyless_toys import Net, split
 from tests.published import published
 
 
