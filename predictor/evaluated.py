@@ -53,46 +53,77 @@ class EvaluatedArchitectures:
 
     @cached_property
     def networks(self) -> NDArray[np.int64]:
-        """The network of each row, [n]: rows that are known to compute the same have one number."""
-        keys = self.space.isomorphism_keys(self.codes)
-        _, network = np.unique(keys, axis=0, return_inverse=True)
-        return network.reshape(-1)
+        """The network of each row, [n]; see `network_numbers`."""
+        return network_numbers(self.space, self.codes)
 
     def num_networks(self, rows: NDArray[np.int64]) -> int:
         """Return the number of distinct networks among rows."""
         return len(np.unique(self.networks[rows]))
 
     def split(self, count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Split the rows by network, so that none is both trained on and tested on.
-
-        Where a network has several rows, the split is the one nearest to `count` that leaves all
-        networks whole.
-
-        Args:
-            count: Number of rows to train on.
-            seed: Seed of the split.
-
-        Returns:
-            The rows to train on and the rows to test on, both ascending.
+        """Split the rows by network; see `split_by_network`.
 
         Raises:
-            TooFewArchitectures: Fewer than 5 networks remain to test on.
+            TooFewArchitectures: Fewer than 5 networks remain to test on; the file is named.
         """
-        total = len(self.codes)
-        order = np.random.default_rng(seed).permutation(total)
-        # Move all rows of a network to the first of them in the random order.
-        first = np.full(total, total)
-        np.minimum.at(first, self.networks[order], np.arange(total))
-        order = order[np.argsort(first[self.networks[order]], kind="stable")]
+        try:
+            return split_by_network(self.networks, count, seed)
+        except TooFewArchitectures as error:
+            raise TooFewArchitectures(f"{self.path} has {error}") from error
 
-        ends = 1 + np.flatnonzero(np.diff(self.networks[order], append=-1))
-        boundary = int(ends[np.abs(ends - count).argmin()]) if len(ends) else 0
-        test_rows = np.sort(order[boundary:])
-        if count > total or self.num_networks(test_rows) < _FEWEST_TO_TEST:
-            num_networks = self.num_networks(np.arange(total))
-            networks = f" of {num_networks} networks" if num_networks < total else ""
-            raise TooFewArchitectures(
-                f"{self.path} has {total} evaluations{networks}; training on {count} leaves fewer"
-                f" than {_FEWEST_TO_TEST} to test on"
-            )
-        return np.sort(order[:boundary]), test_rows
+
+def network_numbers(space: SearchSpace, codes: Codes) -> NDArray[np.int64]:
+    """Number the networks of architectures in the order in which they occur.
+
+    Args:
+        space: Space of the architectures.
+        codes: Codes of the architectures, [n, choices].
+
+    Returns:
+        Numbers [n]; architectures that are known to compute the same have one number.
+    """
+    keys = space.isomorphism_keys(codes)
+    _, first_row, network = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    # numpy numbers distinct rows in lexicographic order; here by the first row of each.
+    rank = np.empty(len(first_row), dtype=np.int64)
+    rank[np.argsort(first_row)] = np.arange(len(first_row))
+    return rank[network.reshape(-1)]
+
+
+def split_by_network(
+    networks: NDArray[np.int64], count: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split rows by network, so that none is both trained on and tested on.
+
+    Where a network has several rows, the split is the one nearest to `count` that leaves all
+    networks whole.
+
+    Args:
+        networks: Number of the network of each row, [n].
+        count: Number of rows to train on.
+        seed: Seed of the split.
+
+    Returns:
+        The rows to train on and the rows to test on, both ascending.
+
+    Raises:
+        TooFewArchitectures: Fewer than 5 networks remain to test on.
+    """
+    total = len(networks)
+    order = np.random.default_rng(seed).permutation(total)
+    # Move all rows of a network to the first of them in the random order.
+    first = np.full(total, total)
+    np.minimum.at(first, networks[order], np.arange(total))
+    order = order[np.argsort(first[networks[order]], kind="stable")]
+
+    ends = 1 + np.flatnonzero(np.diff(networks[order], append=-1))
+    boundary = int(ends[np.abs(ends - count).argmin()]) if len(ends) else 0
+    test_rows = np.sort(order[boundary:])
+    if count > total or len(np.unique(networks[test_rows])) < _FEWEST_TO_TEST:
+        num_networks = len(np.unique(networks))
+        of_networks = f" of {num_networks} networks" if num_networks < total else ""
+        raise TooFewArchitectures(
+            f"{total} evaluations{of_networks}; training on {count} leaves fewer than"
+            f" {_FEWEST_TO_TEST} to test on"
+        )
+    return np.sort(order[:boundary]), test_rows

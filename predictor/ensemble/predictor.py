@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from predictor.auxiliary import AuxiliaryFeatures
-from predictor.base import Auxiliary, Predictor, require, training_data
+from predictor.base import MIN_ARCHITECTURES, Auxiliary, Predictor, require, training_data
 from predictor.encoders.base import Encoder
 from predictor.encoders.registry import encoder_class
 from predictor.ensemble.calibration import Calibration
@@ -23,6 +23,8 @@ from predictor.ensemble.fitting import Fitting as Fitting
 from predictor.ensemble.fitting import Training
 from predictor.ensemble.members import Members
 from predictor.ensemble.transfer import transfer
+from predictor.errors import TooFewArchitectures
+from predictor.evaluated import network_numbers
 from predictor.ranks import NormalScores
 from predictor.serialization import write
 from spaces.progress import Progress, silent
@@ -109,7 +111,8 @@ class GraphPredictor(Predictor):
         """Train the ensemble and calibrate it.
 
         Args:
-            architectures: Training data, n distinct architectures or codes [n, choices].
+            architectures: Training data, n architectures or codes [n, choices]. Architectures that
+                compute the same are left out by the same member.
             values: Their values [n]; greater is better.
             auxiliary: One further feature of every operation for encoders that take such, the
                 zero-cost features of TA-GATES; a column may then have one number for each position,
@@ -117,9 +120,22 @@ class GraphPredictor(Predictor):
             progress: Receives the fraction done and a text after every epoch.
             checkpoint: File of the training's state: written while the training lasts, and read
                 when an interrupted one is repeated. None: no state is written.
+
+        Raises:
+            TooFewArchitectures: The architectures compute fewer than 10 networks.
+            InvalidValues: The number of values differs, or a value is not finite.
         """
         codes, targets = training_data(self.space, architectures, values)
-        fold = np.random.default_rng(self.seed).permutation(len(codes)) % self.members
+        # By network: a member must not score an architecture whose isomorph it was trained on.
+        networks = network_numbers(self.space, codes)
+        num_networks = int(networks.max()) + 1
+        if num_networks < MIN_ARCHITECTURES:
+            raise TooFewArchitectures(
+                f"an ensemble needs at least {MIN_ARCHITECTURES} networks; the {len(codes)}"
+                f" architectures compute {num_networks}"
+            )
+        order = np.random.default_rng(self.seed).permutation(num_networks)
+        fold = order[networks] % self.members
         accepts_auxiliary = bool(encoder_class(self.encoder).auxiliary)
         self.auxiliary = AuxiliaryFeatures.from_columns(
             auxiliary if accepts_auxiliary else None, codes, self.space.positions

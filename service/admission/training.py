@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel
 
 from service.admission.tasks import Admission, PredictorTask, RetrainTask
@@ -12,13 +14,11 @@ from service.problems import Problem, blaming, invalid
 from service.schemas.jobs import PredictorRequest, RetrainRequest
 from spaces.architecture import Architecture
 from spaces.errors import UnknownName
+from spaces.registry import get
 from tables.evaluation import read, scores
 
 MIN_TRAINED = 10
-"""Evaluations that a predictor needs for training."""
-
-MIN_TESTED = 5
-"""Evaluations that a predictor needs for testing."""
+"""Networks that a predictor needs for training."""
 
 
 def admit_predictor(request: PredictorRequest, catalog: Catalog) -> Admission:
@@ -43,7 +43,7 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog) -> Admission:
         scores(evaluations, options.get("metric", "cross_entropy"))
 
     _check_encoders(options)
-    _check_split(options, len(evaluations))
+    _check_split(options, [evaluation.architecture for evaluation in evaluations], request.seed)
 
     task = PredictorTask(space, file, request.name, options, request.seed)
 
@@ -55,15 +55,26 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog) -> Admission:
     )
 
 
-def _check_split(options: JsonObject, num_evaluations: int) -> None:
+def _check_split(options: JsonObject, architectures: Sequence[Architecture], seed: int) -> None:
+    from predictor.errors import TooFewArchitectures
+    from predictor.evaluated import network_numbers, split_by_network
+
     # The same rule as the command's, so that a job does not fail after it was accepted.
-    num_trained = options.get("train") or int(options.get("train_fraction", 0.8) * num_evaluations)
-    num_tested = num_evaluations - num_trained
-    if num_trained < MIN_TRAINED or num_tested < MIN_TESTED:
-        field = "options.train" if "train" in options else "evaluations"
+    total = len(architectures)
+    count = options.get("train") or int(options.get("train_fraction", 0.8) * total)
+    field = "options.train" if "train" in options else "evaluations"
+    space = get(architectures[0].space)
+    networks = network_numbers(space, space.encode(architectures))
+    try:
+        train_rows, _ = split_by_network(networks, count, seed)
+    except TooFewArchitectures as error:
+        raise invalid(f"{field}: {error}", field) from error
+
+    num_trained = len(set(networks[train_rows].tolist()))
+    if num_trained < MIN_TRAINED:
         raise invalid(
-            f"{field}: of {num_evaluations} evaluations {num_trained} would be for training and"
-            f" {num_tested} for testing; at least {MIN_TRAINED} and {MIN_TESTED} are needed",
+            f"{field}: of {total} evaluations {num_trained} networks would be for training; at"
+            f" least {MIN_TRAINED} are needed",
             field,
         )
 

@@ -10,7 +10,7 @@ import pytest
 
 import spaces
 from predictor.errors import TooFewArchitectures
-from predictor.evaluated import EvaluatedArchitectures
+from predictor.evaluated import EvaluatedArchitectures, network_numbers
 from spaces.errors import UnknownName
 from spaces.space import Codes, SearchSpace
 from tables import Evaluation
@@ -44,6 +44,13 @@ def test_copies_of_an_architecture_are_on_one_side(copies: int) -> None:
     assert abs(len(train_rows) - 40 * copies) <= copies
     train = {tuple(row) for row in data.codes[train_rows].tolist()}
     assert not train & {tuple(row) for row in data.codes[test_rows].tolist()}
+
+
+def test_networks_are_numbered_as_they_occur() -> None:
+    distinct = np.unique(SPACE.representatives(SPACE.sample(np.random.default_rng(0), 9)), axis=0)
+    order = np.random.default_rng(1).permutation(len(distinct))
+    codes = np.asfortranarray(distinct[np.repeat(order, 2)])
+    assert network_numbers(SPACE, codes).tolist() == np.repeat(range(len(distinct)), 2).tolist()
 
 
 def test_isomorphic_cells_are_on_one_side() -> None:

@@ -13,6 +13,7 @@ from predictor.encoders.mlp import MlpEncoder
 from predictor.ensemble.fitting import Fitting, Training, batches
 from predictor.ensemble.members import Members
 from predictor.ensemble.predictor import GraphPredictor
+from predictor.errors import TooFewArchitectures
 from predictor.metrics import kendall_tau
 
 SPACE = spaces.get("nasbench201")
@@ -162,3 +163,26 @@ def test_an_ensemble_of_an_encoder_that_is_not_stackable_is_the_same(
         model.fit(CODES, VALUES)
         predictions.append(model.predict(CODES)[0])
     np.testing.assert_allclose(*predictions, rtol=1e-3, atol=1e-3)
+
+
+def test_a_member_leaves_out_all_copies_of_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    folds = []
+
+    class Recording(Training):
+        def __init__(self, *args: Any):
+            folds.append(args[3])
+            super().__init__(*args)
+
+    monkeypatch.setattr("predictor.ensemble.predictor.Training", Recording)
+    config = {"channels": 8, "hidden": (16,), "dropout": 0.0}
+    distinct = np.unique(SPACE.representatives(CODES), axis=0)
+    model = GraphPredictor(SPACE, 0, 4, Fitting(epochs=1), "mlp", config)
+    model.fit(
+        np.asfortranarray(np.repeat(distinct, 3, axis=0)), np.repeat(VALUES, 3)[: 3 * len(distinct)]
+    )
+    model.fit(distinct, VALUES[: len(distinct)])
+    np.testing.assert_array_equal(folds[0], np.repeat(folds[1], 3))
+
+    few = np.repeat(distinct[:4], 5, axis=0)
+    with pytest.raises(TooFewArchitectures, match="at least 10 networks"):
+        model.fit(few, np.arange(20.0))

@@ -69,3 +69,16 @@ def test_impossible_predictor_trainings_are_refused(
     body = {"name": "mine", "evaluations": "measured", "options": {"metric": "top1"}, **parts}
     answer = http.post("/predictors", json=body)
     assert (answer.status_code, json.loads(answer.data)["field"]) == (status, field)
+
+
+@pytest.mark.parametrize(("networks", "copies"), [(6, 5), (14, 2)])
+def test_repeated_evaluations_do_not_count_as_networks(
+    http: FlaskClient, evaluations: Any, networks: int, copies: int
+) -> None:
+    upload = evaluations(networks)
+    upload["evaluations"] = upload["evaluations"] * copies
+    http.post("/evaluations", json=upload)
+    options = {"metric": "top1"}
+    body = {"name": "mine", "evaluations": "measured", "options": options}
+    answer = http.post("/predictors", json=body)
+    assert (answer.status_code, json.loads(answer.data)["field"]) == (422, "evaluations")

@@ -164,7 +164,7 @@ def test_an_error_in_evaluations_names_its_line(
     page.get_by_role("link", name="Train a predictor from them").click()
     page.get_by_role("button", name="Train", exact=True).click()
     expect(fault(page, "from-evaluations")).to_contain_text(
-        "of 12 evaluations 9 would be for training"
+        "12 evaluations; training on 9 leaves fewer than 5 to test on"
     )
     page.locator(".sheet summary").click()
     page.locator("#predictor-share").fill("0.99")
