@@ -12,7 +12,7 @@ from oneshot.algorithms.registry import algorithm
 from oneshot.data.augmented import AUGMENTED_FROM
 from oneshot.errors import InvalidOption
 from oneshot.run_settings import DEFAULT_ALGORITHM, AugmentationSettings
-from oneshot.search.constraint import Limit
+from oneshot.search.constraint import Constraint, Limit
 from oneshot.training.execution import Execution
 from oneshot.training.fitting import fit
 from oneshot.training.recipe import SMALL, supernet_recipe
@@ -46,13 +46,9 @@ def make_algorithm(
 
     space = run.space
     cost = None
-    constraint = None
     search = run.settings.search
     if search is not None and search.target is not None:
         cost = cost_of(search.target, space, tables.load)
-    if search is not None and search.constraint is not None:
-        load = functools.partial(load_device, space=space)
-        constraint = Limit.parse(search.constraint).bind(space, load, search.margin)
 
     algorithm_class = algorithm(run.settings.algorithm or DEFAULT_ALGORITHM)
     setting = Setting(
@@ -63,12 +59,26 @@ def make_algorithm(
         seed=run.settings.seed,
         space=setting_space(space),
         cost=cost,
-        constraint=constraint,
+        constraint=bound_constraint(run),
         folder=run.folder,
         tensorboard=tensorboard,
     )
     options = algorithm_class.recorded_options(run.settings)
     return algorithm_class.from_setting(setting, options)
+
+
+def bound_constraint(run: Run) -> Constraint | None:
+    """Return the constraint of a run's search, bound to the costs of its space; None: it has none.
+
+    Raises:
+        InvalidConstraint: The text is no constraint.
+        Infeasible: No network of the space meets it.
+    """
+    search = run.settings.search
+    if search is None or search.constraint is None:
+        return None
+    load = functools.partial(load_device, space=run.space)
+    return Limit.parse(search.constraint).bind(run.space, load, search.margin)
 
 
 def train_supernet(

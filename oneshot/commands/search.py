@@ -173,13 +173,8 @@ def search(
         check_plot(plot)
     bound_constraints = [Limit.parse(text).bind(space, load, margin) for text in constraints]
     for constraint in bound_constraints:
-        if constraint.lacks_margin:
-            click.echo(
-                f"{constraint.label}: no margin is kept, because the table has no whole networks of"
-                f" {space.name} to take a deviation from; lower the limit, or import the table with"
-                " --sigma",
-                err=True,
-            )
+        if constraint.margin_note is not None:
+            click.echo(constraint.margin_note, err=True)
 
     # "accuracy" is no objective to trade: every search maximises the score.
     parsed = [Objective.parse(text, space, load) for text in objectives]

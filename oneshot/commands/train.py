@@ -147,6 +147,7 @@ def train(space_name: str, name: str, **options: Any) -> None:
         ),
     )
     _check(Run(options["output"], settings), data)
+    _note_missing_margin(Run(options["output"], settings))
     if space.initial_weights:
         click.echo(f"initial weights: {space.initial_weights}")
 
@@ -235,6 +236,15 @@ def _check(run: Run, data: ImageData) -> None:
         assert isinstance(supernet, Supernet)
         training = make_algorithm(run, supernet, data)
         training.optimizers(training.recipe.updates(max(1, steps)))
+
+
+def _note_missing_margin(run: Run) -> None:
+    """Print that a constraint keeps no margin, where its table has no deviation."""
+    from oneshot.algorithms.training import bound_constraint
+
+    constraint = bound_constraint(run)
+    if constraint is not None and constraint.margin_note is not None:
+        click.echo(constraint.margin_note, err=True)
 
 
 def _print_architecture(run: Run, with_network: bool) -> None:

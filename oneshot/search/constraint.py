@@ -198,6 +198,11 @@ class Constraint:
         """Whether a margin is requested, but the table has no deviation to take it from."""
         return self.margin > 0 and self.model.sigma is None
 
+    @property
+    def margin_note(self) -> str | None:
+        """Note for the user where the constraint lacks its margin; None where it does not."""
+        return missing_margin(self.label, self.model.space.name) if self.lacks_margin else None
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON object that a search result records."""
         return {
@@ -207,3 +212,16 @@ class Constraint:
             "margin": self.margin,
             "sigma": self.model.sigma,
         }
+
+
+def missing_margin(label: str, space: str) -> str:
+    """Return the note that no margin is kept below a limit.
+
+    Args:
+        label: The metric, followed by `@` and the device.
+        space: Name of the space.
+    """
+    return (
+        f"{label}: no margin is kept, because the table has no whole networks of {space} to take a"
+        " deviation from; lower the limit, or import the table with --sigma"
+    )

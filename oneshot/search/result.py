@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oneshot.search.constraint import missing_margin
 from spaces.architecture import Architecture
 from spaces.errors import InvalidFile, PathfitError
 from spaces.files import read_text, write_text
@@ -117,6 +118,14 @@ class SearchResult:
         front = f"{len(self.front())} on the front of score and {', '.join(self.objectives)}"
         deviation = f" +- {best.deviation:.2g}" if best.deviation else ""
         return f"best of {len(self)}: score {best.score:.4g}{deviation}, {costs}; {front}"
+
+    def margin_notes(self) -> list[str]:
+        """Return notes on constraints whose table has no deviation to take their margin from."""
+        return [
+            missing_margin(f"{constraint['metric']}@{constraint['table']}", self.space)
+            for constraint in self.constraints
+            if constraint.get("margin") and constraint.get("sigma") is None
+        ]
 
     def front(self) -> list[int]:
         """Return the ranks of the Pareto front of score and objectives, best score first.

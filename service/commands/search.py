@@ -134,6 +134,8 @@ def search(
 def _write(result: SearchResult, count: int, output: Path | None) -> None:
     import json
 
+    for note in result.margin_notes():
+        click.echo(note, err=True)
     click.echo(result.summary())
     if output is None:
         for rank in range(min(count, len(result))):

@@ -12,6 +12,7 @@ from oneshot import Limit
 from oneshot.errors import Infeasible, InvalidConstraint
 from oneshot.search.constraint import Constraint
 from oneshot.search.objective import Objective
+from oneshot.search.result import SearchResult
 from spaces import ChainSpace
 from spaces.errors import PathfitError, UnknownName
 from tables import Benchmark, LookupTable
@@ -169,7 +170,26 @@ def test_a_margin_without_a_deviation_is_reported(
 ) -> None:
     exact = counting_model(spaces.get("spos-tiny"), "macs")
     model = dataclasses.replace(exact, sigma=sigma)
-    assert Constraint("macs", 1e9, model, margin).lacks_margin == lacks_margin
+    constraint = Constraint("latency_ms", 1e9, model, margin, "my-cpu")
+    assert constraint.lacks_margin == lacks_margin
+    assert (constraint.margin_note is not None) == lacks_margin
+
+    # The result of a search, such as a service's, reports what its constraints recorded.
+    result = SearchResult(
+        "spos-tiny",
+        guide={},
+        constraints=[constraint.to_dict()],
+        objectives=["macs"],
+        strategy={},
+        seed=0,
+        codes=np.zeros((1, 6), dtype=np.int16),
+        scores=np.zeros(1),
+        deviations=np.zeros(1),
+        costs={"macs": np.ones(1)},
+        order=np.zeros(1, dtype=np.int64),
+        history=[],
+    )
+    assert result.margin_notes() == ([constraint.margin_note] if lacks_margin else [])
 
 
 def test_a_device_of_a_benchmark_limits_and_ranks_its_architectures() -> None:

@@ -15,6 +15,8 @@ from oneshot.errors import InvalidOption
 from oneshot.run_settings import AugmentationSettings
 from oneshot.training.recipe import Recipe, supernet_recipe
 from spaces import ChainSpace
+from tables import LookupTable
+from tables.lookup_table import BlockCost
 
 
 def run(folder: Path, space: ChainSpace, *options: object) -> Result:
@@ -143,3 +145,32 @@ def test_few_images_are_not_augmented_unless_asked() -> None:
     assert augmentation_settings("spos", 1_281_167, augment=False) == settings(False, 0.0)
     with pytest.raises(InvalidOption, match="colour_jitter needs augmented images"):
         augmentation_settings("spos", 1000, colour_jitter=0.4)
+
+
+def test_a_constraint_without_a_margin_is_reported(small: ChainSpace, tmp_path: Path) -> None:
+    blocks = {
+        key: BlockCost(block.macs / 1e6, 0.001, 10, block.macs, block.params)
+        for key, block in small.all_blocks.items()
+    }
+    table = LookupTable(
+        name="imported",
+        space=small.name,
+        device={"kind": "cpu", "processor": "a phone"},
+        conditions={"backend": "tflite", "batch": 1, "precision": "fp32", "threads": 1},
+        versions={},
+        created="2026-01-01T00:00:00+00:00",
+        command="tests",
+        seed=0,
+        measurement=None,
+        blocks=blocks,
+        networks=(),
+    )
+    path = tmp_path / "imported.json"
+    table.save(path)
+    greatest = table.cost_model(small).bounds()[1].value
+
+    constraint = ("--algorithm", "darts", "--constraint", f"latency_ms<={greatest}@{path}")
+    done = run(tmp_path / "run", small, *constraint, "--epochs", 1, "--limit", 64)
+
+    assert done.exit_code == 0, done.output
+    assert "latency_ms@imported: no margin is kept" in done.stderr
