@@ -26,7 +26,15 @@ COMMANDS: dict[str, list[str]] = {
     "predictor_speed": ["benchmarks/predictor_speed.py", "--repeats", "3"],
     # A few paths: what the checkouts differ in is a ratio, and all paths take 15 minutes a turn.
     "supernet_step": ["benchmarks/supernet_step.py", "--clock", "cpu", "--paths", "4"],
-    "proxyless_step": ["benchmarks/proxyless_step.py", "--clock", "cpu", "--paths", "3", "--threads", "1"],
+    "proxyless_step": [
+        "benchmarks/proxyless_step.py",
+        "--clock",
+        "cpu",
+        "--paths",
+        "3",
+        "--threads",
+        "1",
+    ],
 }
 """Name -> arguments of Python; `predictor_speed` reads PATHFIT_REFERENCE_DATA."""
 
