@@ -15,7 +15,10 @@ from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE, OUTPUT_FOLDER
 
 if TYPE_CHECKING:
-    from oneshot.search.result import Candidate
+    from oneshot.search.constraint import Constraint
+    from oneshot.search.objective import Objective
+    from oneshot.search.problem import SearchProblem
+    from oneshot.search.result import Candidate, SearchResult
     from spaces.space import SearchSpace
     from tables.cost.model import CostSource
     from tables.evaluation import Journal
@@ -147,45 +150,22 @@ def search(
     an interrupted search and ends with the same result. The options from --images on apply to
     supernets and have the meaning that they have for `evaluate`.
     """
-    from oneshot.search.constraint import Constraint, Limit
     from oneshot.search.guide_registry import guide_named
-    from oneshot.search.loop import run_search
-    from oneshot.search.objective import Objective
     from oneshot.search.plot import check_plot, plot_search
     from oneshot.search.problem import SearchProblem
     from oneshot.strategies.registry import check_options
-    from spaces.console.progress import Bar
     from spaces.formats.registry import get as format_of
     from spaces.registry import get
-    from tables.devices import load_device
 
     # All options are checked before a guide is loaded, which may take long.
     space = get(space_name)
-
-    @functools.cache
-    def load(name: str) -> CostSource:
-        return load_device(name, space)
-
     strategy_options = dict(name_and_value(text, "generations=10") for text in options)
     check_options(strategy, strategy_options)
     format_of(format_name)
     if plot is not None:
         check_plot(plot)
-    bound_constraints = [Limit.parse(text).bind(space, load, margin) for text in constraints]
-    for constraint in bound_constraints:
-        if constraint.margin_note is not None:
-            click.echo(constraint.margin_note, err=True)
-
-    # "accuracy" is no objective to trade: every search maximises the score.
-    parsed = [Objective.parse(text, space, load) for text in objectives]
-    traded = [objective for objective in parsed if objective is not None]
-    # An architecture of unknown cost cannot be traded for its score.
-    bound_constraints += [
-        Constraint.on_recorded(objective.model)
-        for objective in traded
-        if not objective.model.complete
-    ]
-    SearchProblem(space, _NoGuide(), bound_constraints).check_feasible()
+    limits, traded = _costs(space, constraints, objectives, margin)
+    SearchProblem(space, _NoGuide(), limits).check_feasible()
 
     journal = _journal(output, space, resume) if guide_text.startswith("supernet:") else None
     guide = guide_named(
@@ -195,17 +175,80 @@ def search(
         journal,
         rank_by=rank_by,
     )
-    problem = SearchProblem(space, guide, bound_constraints, traded, isomorphic)
-    exporter = None if export_each is None else _exporter(export_each, format_name)
+    problem = SearchProblem(space, guide, limits, traded, isomorphic)
 
     # Ray's processes need whole batches; a predictor scores one at once.
     chunk = _CHUNK if journal is not None and evaluation["engine"] == "local" else None
-    with Bar(f"searching {space.name.partition('(')[0]}") as bar:
+    exporter = None if export_each is None else _exporter(export_each, format_name)
+    result = _run(problem, strategy, strategy_options, seed, exporter, chunk, journal)
+
+    result.save(output, count)
+    click.echo(result.summary())
+    click.echo(f"wrote {output}")
+    if plot is not None:
+        plot_search(result, plot)
+        click.echo(f"wrote {plot}")
+
+
+def _costs(
+    space: SearchSpace, limits: tuple[str, ...], objectives: tuple[str, ...], margin: float
+) -> tuple[list[Constraint], list[Objective]]:
+    """Read the limits of costs and the costs that are traded for the score.
+
+    Args:
+        space: Space of the search.
+        limits: Texts of `--constraint`.
+        objectives: Texts of `--objective`.
+        margin: Deviations of a cost's estimate that are kept below its limit.
+
+    Returns:
+        The constraints of the search, and its objectives besides the score.
+    """
+    from oneshot.search.constraint import Constraint, Limit
+    from oneshot.search.objective import Objective
+    from tables.devices import load_device
+
+    # Several limits and objectives may name one table, which is read once.
+    @functools.cache
+    def load(name: str) -> CostSource:
+        return load_device(name, space)
+
+    constraints = [Limit.parse(text).bind(space, load, margin) for text in limits]
+    for constraint in constraints:
+        if constraint.margin_note is not None:
+            click.echo(constraint.margin_note, err=True)
+
+    # "accuracy" is no objective to trade: every search maximises the score.
+    parsed = [Objective.parse(text, space, load) for text in objectives]
+    traded = [objective for objective in parsed if objective is not None]
+
+    # An architecture of unknown cost cannot be traded for its score.
+    incomplete = [objective.model for objective in traded if not objective.model.complete]
+    constraints += [Constraint.on_recorded(model) for model in incomplete]
+    return constraints, traded
+
+
+def _run(
+    problem: SearchProblem,
+    strategy: str,
+    options: dict[str, str],
+    seed: int,
+    exporter: Callable[[int, Candidate], None] | None,
+    chunk: int | None,
+    journal: Journal | None,
+) -> SearchResult:
+    """Search with a bar of progress; an interrupt ends the process with exit code 130."""
+    from oneshot.search.loop import run_search
+    from spaces.console.progress import Bar
+
+    # The space's name without its parameters.
+    name = problem.space.name.partition("(")[0]
+    with Bar(f"searching {name}") as bar:
         try:
-            result = run_search(
+            return run_search(
                 problem,
                 strategy,
-                options=strategy_options,
+                options=options,
                 seed=seed,
                 progress=lambda done, planned, best: bar.update(
                     done / planned, f"{done}/{planned}, best {best:.4g}"
@@ -214,19 +257,13 @@ def search(
                 chunk=chunk,
             )
         except KeyboardInterrupt as interrupt:
+            # Without a journal nothing was stored that a second run could resume from.
             if journal is None:
                 raise
             click.echo(
                 f"stopped after {len(journal.done)} evaluations; resume with --resume", err=True
             )
             raise SystemExit(130) from interrupt
-
-    result.save(output, count)
-    click.echo(result.summary())
-    click.echo(f"wrote {output}")
-    if plot is not None:
-        plot_search(result, plot)
-        click.echo(f"wrote {plot}")
 
 
 def _journal(output: Path, space: SearchSpace, resume: bool) -> Journal:
