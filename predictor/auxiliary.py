@@ -110,12 +110,15 @@ class AuxiliaryFeatures:
         return np.stack(columns, axis=2) if columns else np.zeros((*shape, 0))
 
     def _scored(self, codes: Codes, positions: int | None) -> list[NDArray[np.float64]]:
+        # A predictor that was loaded from a file knows its columns, but not the functions that
+        # compute them.
         missing = [name for name in self.maps if name not in self.providers]
         if missing:
             raise MissingAuxiliary(
                 "the predictor was fitted on auxiliary columns; call `auxiliary.provide` with"
                 f" functions for {', '.join(missing)}"
             )
+
         return [
             scores.to_scores(_column(name, self.providers, codes, positions))
             for name, scores in self.maps.items()
@@ -133,8 +136,10 @@ def columns_from_table(table: Mapping[str, NDArray[np.float64]], codes: Codes) -
         Name -> function that returns the column of given codes. It raises MissingAuxiliary with the
         codes of an architecture that is not in the table.
     """
+    # Tuples, because rows of an array cannot be looked up by value.
     index_of = {row: index for index, row in enumerate(map(tuple, codes.tolist()))}
 
+    # A function of its own for each column: a closure of a loop would see the last column only.
     def lookup(values: NDArray[np.float64]) -> Callable[[Codes], NDArray[np.float64]]:
         def column(requested: Codes) -> NDArray[np.float64]:
             rows = list(map(tuple, requested.tolist()))
@@ -164,4 +169,5 @@ def _column(
             f"the auxiliary column {name!r} must be one finite number for each of {len(codes)}"
             f" rows{alternative}"
         )
+
     return values

@@ -172,6 +172,7 @@ def training_data(
     if not np.isfinite(targets).all():
         index = int(np.flatnonzero(~np.isfinite(targets))[0])
         raise InvalidValues(f"value {index} is {targets[index]}; values must be finite")
+
     return codes, targets
 
 

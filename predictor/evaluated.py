@@ -126,4 +126,5 @@ def split_by_network(
             f"{total} evaluations{of_networks}; training on {count} leaves fewer than"
             f" {_FEWEST_TO_TEST} to test on"
         )
+
     return np.sort(order[:boundary]), test_rows

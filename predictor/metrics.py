@@ -62,8 +62,11 @@ def _both(predicted: ArrayLike, true: ArrayLike) -> tuple[NDArray[Any], NDArray[
             f"predictions and values must be two equal [n], n at least 2; got {first.shape}"
             f" {second.shape}"
         )
+
+    # A NaN would be ranked somewhere without notice.
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         raise InvalidValues("predictions and values must be finite")
+
     return first, second
 
 

@@ -55,6 +55,7 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise InvalidPredictor(f"there is no predictor at {path}")
 
     try:
+        # The metadata of safetensors is text, which holds the config as JSON.
         with safe_open(str(path), framework="pt") as file:
             config = json.loads((file.metadata() or {})["pathfit"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping

@@ -95,6 +95,7 @@ class PredictorTraining:
 
     def run(self) -> None:
         """Fit the predictor and the baseline on the training rows and test both on the others."""
+        # The baseline may be the predictor itself, which is then fitted once.
         for kind in dict.fromkeys((self.settings.encoder, self.settings.baseline)):
             predictor = self._make(kind)
             begin = time.monotonic()
@@ -130,6 +131,8 @@ class PredictorTraining:
         settings = self.settings
         if kind not in ENCODERS:
             return make(kind, self.data.space, settings.seed)
+
+        # Only graph predictors can begin with pre-trained or transferred weights.
         return GraphPredictor(
             self.data.space,
             settings.seed,

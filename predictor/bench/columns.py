@@ -66,6 +66,8 @@ def _file_columns(benchmark: Benchmark, path: Path, metric: str) -> dict[str, ND
         raise MissingAuxiliary(f"{path} holds no evaluation")
 
     rows = benchmark.rows([evaluation.architecture for evaluation in evaluations])
+
+    # Trials draw from the whole benchmark, so that any architecture may need its column.
     missing = np.setdiff1d(np.arange(len(benchmark)), rows)
     if len(missing):
         first = benchmark.space.decode(benchmark.codes()[missing[:1]])[0]

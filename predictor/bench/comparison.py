@@ -83,6 +83,7 @@ class Comparison:
 
         self._source = source
         self._trials = Trials.from_benchmark(benchmark, settings.metric, settings.auxiliary)
+
         # Files enter by their digest: a journal must not reuse trials of a file that has changed.
         files = {
             file[0] for text in settings.auxiliary if (file := parse_file_column(text)) is not None
@@ -92,6 +93,7 @@ class Comparison:
         if settings.transfer is not None:
             path = settings.transfer
             self.description["transfer"] = {str(path): digest(path)}
+
         self._journal = TrialJournal(journal, self.description)
 
     @property
@@ -113,6 +115,7 @@ class Comparison:
 
             state = f"{kind}, {count} architectures, seed {seed}"
 
+            # The defaults bind the current values; a closure would read those of the last fit.
             def report(
                 fraction: float, text: str, /, index: int = index, state: str = state
             ) -> None:
@@ -174,4 +177,5 @@ class Comparison:
                 "deviation": float(np.std(values)),
                 "seeds": len(values),
             }
+
         return summary

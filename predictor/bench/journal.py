@@ -34,6 +34,7 @@ class TrialJournal:
 
         # A file that no trial can be added to is refused before the first trial.
         self._lines.repair()
+
         for number, line in self._lines.lines():
             try:
                 entry = json.loads(line)
@@ -44,6 +45,8 @@ class TrialJournal:
                 raise InvalidJournal(
                     f"{path}, line {number}: no trial of `predictor bench`"
                 ) from error
+
+            # One journal may hold comparisons of several settings.
             if has_same_settings:
                 self.done[key] = figures
 

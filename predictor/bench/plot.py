@@ -57,6 +57,8 @@ def tau_plot(path: Path, rows: Sequence[Mapping[str, Any]], benchmark: str) -> N
         xscale="log", xlabel="architectures trained on", ylabel="Kendall's tau", title=benchmark
     )
     axes.set_xticks(sorted(counts), [f"{count:,}" for count in sorted(counts)])
+
+    # Minor ticks of a logarithmic axis would be labelled between the counts.
     axes.minorticks_off()
     axes.legend(fontsize="small")
     with replacing(path) as temporary:

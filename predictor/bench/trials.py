@@ -60,9 +60,14 @@ class Trials:
 
         values = benchmark.values(metric)
         higher_is_better = benchmark.metrics[metric or benchmark.default_metric].higher_is_better
+
+        # Predictors rank by greater values; losses and latencies are negated.
         sign = 1.0 if higher_is_better else -1.0
         table = columns(benchmark, auxiliary)
+
+        # Not every benchmark has every metric of every architecture.
         rows = np.flatnonzero(~np.isnan([values, *table.values()]).any(0))
+
         # NAS-Bench-Macro has exact copies of networks, which could be in both parts of a split.
         if benchmark.name == "nasbench-macro":
             rows = rows[first_of_each(benchmark.classes[rows])]
@@ -94,13 +99,18 @@ class Trials:
         order = np.random.default_rng(seed).permutation(len(self.codes))
         train_rows = order[:count]
         test_rows = order[count:]
+
+        # Isomorphic architectures are one network: a class that was trained on would test the
+        # memory.
         if split == "classes":
             is_new = ~np.isin(self.classes[test_rows], self.classes[train_rows])
             test_rows = test_rows[is_new]
+
         if len(test_rows) < 2:
             raise TooFewArchitectures(
                 f"training on {count} of {len(order)} architectures leaves none to test on"
             )
+
         return train_rows, test_rows
 
     def run(
@@ -132,7 +142,10 @@ class Trials:
             model: Predictor = GraphPredictor(self.space, seed, encoder=kind, source=source)
         else:
             model = make(kind, self.space, seed)
+
         auxiliary = columns_from_table(self.auxiliary, self.codes) if self.auxiliary else None
+
+        # Construction, which may import libraries, is no part of the fit's time.
         begin = time.monotonic()
         model.fit(self.codes[train_rows], self.values[train_rows], auxiliary, progress)
         fit_seconds = time.monotonic() - begin
@@ -151,4 +164,5 @@ class Trials:
                 "fit_seconds": fit_seconds,
                 "predict_seconds": predict_seconds,
             }
+
         return results

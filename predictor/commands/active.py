@@ -53,13 +53,13 @@ def active(file: Path, count: int, pool: int, evaluated: Path | None, seed: int)
     space = model.space
     candidates = np.unique(space.sample(np.random.default_rng(seed), pool), axis=0)
     evaluations = [] if evaluated is None else read(evaluated, space.name)
-    known = space.encode([evaluation.architecture for evaluation in evaluations])
+    evaluated_codes = space.encode([evaluation.architecture for evaluation in evaluations])
 
     # Of equal networks only the first is listed, and of evaluated ones none.
-    codes = np.concatenate([known, candidates])
+    codes = np.concatenate([evaluated_codes, candidates])
     keys = [tuple(row) for row in space.isomorphism_keys(codes).tolist()]
-    first_row = dict.fromkeys(keys[: len(known)], -1)
-    for row, key in enumerate(keys[len(known) :]):
+    first_row = dict.fromkeys(keys[: len(evaluated_codes)], -1)
+    for row, key in enumerate(keys[len(evaluated_codes) :]):
         first_row.setdefault(key, row)
     candidates = candidates[[row for row in first_row.values() if row >= 0]]
     if len(candidates) < count:

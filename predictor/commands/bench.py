@@ -17,6 +17,7 @@ from spaces.console.outputs import OUTPUT_FILE, OUTPUT_LINES
 
 if TYPE_CHECKING:
     from predictor.bench.comparison import Comparison
+    from predictor.ensemble.predictor import GraphPredictor
 
 
 def _parse_counts(ctx: click.Context, parameter: click.Parameter, text: str) -> list[int]:
@@ -147,6 +148,7 @@ def bench(
     from spaces.files import write_text
     from tables.benchmarks.registry import benchmark as load_benchmark
 
+    # Refused here, since the fits may take hours.
     if plot is not None:
         check_plot(plot)
     benchmark = load_benchmark(name, data)
@@ -160,11 +162,8 @@ def bench(
         auxiliary,
         transfer,
     )
-    source = None
-    if transfer is not None:
-        graph_kinds = [kind for kind in kinds if kind in ENCODERS]
-        source = load_source(transfer, graph_kinds[0] if graph_kinds else kinds[0])
-    comparison = Comparison(benchmark, name, settings, source, journal)
+
+    comparison = Comparison(benchmark, name, settings, _source(transfer, kinds), journal)
     target = comparison.description["metric"]
     num_known = len(benchmark.known_rows(target))
     if num_known < len(benchmark):
@@ -178,16 +177,32 @@ def bench(
     if plot is not None:
         tau_plot(plot, rows, name)
         click.echo(f"wrote {plot}")
+
     if output is not None:
-        report = {
-            "command": command_line(),
-            **comparison.description,
-            "source": str(benchmark.source),
-            "rows": rows,
-            "trials": [{"trial": list(key), **trial} for key, trial in comparison.trials().items()],
-        }
+        report = _report(comparison, str(benchmark.source), rows)
         write_text(output, json.dumps(report, indent=1) + "\n")
         click.echo(f"wrote {output}")
+
+
+def _report(comparison: Comparison, source: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return everything that the command reports, as JSON."""
+    return {
+        "command": command_line(),
+        **comparison.description,
+        "source": source,
+        "rows": rows,
+        "trials": [{"trial": list(key), **trial} for key, trial in comparison.trials().items()],
+    }
+
+
+def _source(transfer: Path | None, kinds: tuple[str, ...]) -> GraphPredictor | None:
+    """Load the predictor that graph predictors begin with."""
+    if transfer is None:
+        return None
+
+    # Where no kind can begin with another's weights, the error names the first kind.
+    graph_kinds = [kind for kind in kinds if kind in ENCODERS]
+    return load_source(transfer, graph_kinds[0] if graph_kinds else kinds[0])
 
 
 def _title(comparison: Comparison, figure: str) -> str:
@@ -203,6 +218,7 @@ def _title(comparison: Comparison, figure: str) -> str:
         title += f", beginning with {settings.transfer.name}"
     if len(seeds) == 1:
         return f"{title}; seed {seeds[0]}"
+
     return f"{title}; seeds {seeds[0]} to {seeds[-1]}"
 
 

@@ -38,5 +38,6 @@ def evaluate(file: Path, data: Path, metric: str | None) -> None:
     count = len(evaluated.codes)
     if count < 2:
         raise TooFewArchitectures(f"{data} has {count} evaluations; a ranking needs 2")
+
     figures = ranking_figures(model, evaluated.codes, evaluated.values)
     click.echo(json.dumps({"evaluations": count, "metric": metric, **figures}, indent=1))

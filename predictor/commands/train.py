@@ -145,6 +145,7 @@ def train(
             "figures": training.figures,
         }
         write_text(report, json.dumps(summary, indent=1) + "\n")
+
     used = len(training.data.codes) if refit else training.count
     click.echo(f"wrote {output}, trained on {used} evaluations")
 
@@ -157,6 +158,7 @@ def _print_figures(training: PredictorTraining) -> None:
     num_rows = len(training.test_rows)
     num_networks = training.data.num_networks(training.test_rows)
     tested = f"{num_rows} unseen"
+
     # Several rows may be evaluations of one network, such as those of other seeds.
     if num_networks < num_rows:
         tested = f"{num_rows} evaluations of {num_networks} unseen networks"
@@ -172,6 +174,7 @@ def _print_figures(training: PredictorTraining) -> None:
         error = _cell(figures["kendall_tau_error"])
         spearman = _cell(figures["spearman"])
         table.add_row(kind, f"{tau} ± {error}", spearman, f"{figures['seconds']:.1f}")
+
     Console().print(table)
 
 

@@ -51,6 +51,7 @@ class DenseGraphs(NamedTuple):
         source, target = graphs.edge_index
         incoming = torch.zeros(*shape, shape[1])
         incoming[graph[source], node[target], node[source]] = 1
+
         return cls(operation, position, exists, incoming, torch.zeros(*shape, 0))
 
     def with_features(self, features: Tensor) -> DenseGraphs:
@@ -78,8 +79,11 @@ class DenseGraphs(NamedTuple):
         order = depth.argsort(dim=1, stable=True)
         columns = order.unsqueeze(-1)
         nodes = order.shape[1]
+
+        # Permute rows, then columns. What still leads back belongs to a cycle.
         rows = self.incoming.gather(1, columns.expand(-1, -1, nodes))
         incoming = rows.gather(2, order.unsqueeze(1).expand(-1, nodes, -1)).tril(-1)
+
         return DenseGraphs(
             self.operation.gather(1, order),
             self.position.gather(1, order),

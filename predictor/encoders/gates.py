@@ -75,6 +75,8 @@ class GatesEncoder(GraphEncoder):
     ):
         super().__init__()
         self.labels = NodeLabels(operations, positions, operation_channels, deviation)
+
+        # State 0 is that of nodes at which information enters, state 1 that of all others.
         self.state = nn.Embedding(2, hidden)
         self.convs = nn.ModuleList(
             EdgeFlow(hidden, hidden, operation_channels)
@@ -143,6 +145,7 @@ class GatesEncoder(GraphEncoder):
     def _relaxed_features(self, graphs: RelaxedGraphs) -> Tensor:
         """Return the read-out [n, hidden] of relaxed graphs."""
         count, nodes, operations = graphs.mixtures.shape
+
         # Position i of a relaxed graph is the index of its node i.
         position = torch.arange(nodes)
         labels = torch.arange(operations).unsqueeze(1)
@@ -192,11 +195,13 @@ class GatesEncoder(GraphEncoder):
         is_input = entering.unsqueeze(-1).to(x.dtype)
         if self.on_edges:
             x = x * is_input
+
         for index, (conv, gate) in enumerate(zip(self.convs, gates, strict=True)):
             # A node is an edge of the cell: it reads the vertex that it leaves, the sum over the
             # edges that enter that vertex.
             if self.on_edges:
                 x = incoming @ x + is_input * x
             x = conv(x if index == 0 else torch.relu(x), gate, incoming)
+
         features: Tensor = self.read_out(incoming @ x if self.on_edges else x, position, read)
         return features

@@ -49,6 +49,8 @@ class GcnEncoder(GraphEncoder):
     ):
         super().__init__()
         self.labels = NodeLabels(operations, positions, channels)
+
+        # Label of the global node, which sums all nodes and is read out.
         self.everything = nn.Parameter(torch.randn(channels))
         widths = [channels, *[hidden] * layers]
         self.convs = nn.ModuleList(
@@ -66,6 +68,7 @@ class GcnEncoder(GraphEncoder):
     def features(self, inputs: DenseGraphs) -> Tensor:
         """Return the global nodes' states [n, hidden]."""
         labels = self.labels(inputs.operation, inputs.position)
+
         # The global node is the last one.
         x = torch.cat([labels, self.everything.expand(len(labels), 1, -1)], dim=1)
 

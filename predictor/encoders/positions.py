@@ -30,4 +30,5 @@ def informative_positions(space: SearchSpace) -> int:
         for node, label in enumerate(graphs.operation.tolist())
         if label and node not in sources
     ]
+
     return 0 if len(outputs) == 1 else space.positions

@@ -18,6 +18,7 @@ def reachable(adjacency: Tensor) -> Tensor:
         second index to the third.
     """
     closure = adjacency | torch.eye(adjacency.shape[-1], dtype=torch.bool, device=adjacency.device)
+
     # Each product doubles the length of the paths that the closure contains.
     length = 1
     while length < adjacency.shape[-1] - 1:
@@ -26,6 +27,7 @@ def reachable(adjacency: Tensor) -> Tensor:
             break
         closure = longer
         length *= 2
+
     return closure
 
 

@@ -47,5 +47,8 @@ def _batched(space: SearchSpace, probabilities: Sequence[Tensor]) -> list[Tensor
                 f"{choice.key}: probabilities have the shape [{len(choice.candidates)}] or "
                 f"[n, {len(choice.candidates)}], not {list(values.shape)}"
             )
+
+        # A single distribution is a batch of one.
         batched.append(values.reshape(-1, values.shape[-1]))
+
     return batched

@@ -101,6 +101,7 @@ class TaGatesEncoder(GraphEncoder):
         super().__init__()
         if steps < 1:
             raise InvalidParameter(f"steps: TA-GATES takes at least 1, not {steps}")
+
         self.steps = steps
         self.update_scale = update_scale
         self.zero_cost = zero_cost
@@ -120,25 +121,32 @@ class TaGatesEncoder(GraphEncoder):
         self.forward_pass = InformationFlow(
             [state_channels, *[hidden] * layers], operation_channels, on_edges, gate_bias
         )
+
+        # With one step nothing flows back, and the operations keep their first embeddings.
         if steps > 1:
-            self.turn = nn.Sequential(
-                nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, hidden)
-            )
-            self.backward_pass = InformationFlow(
-                [hidden] * (layers + 1), operation_channels, on_edges, gate_bias
-            )
-            self.update = nn.Sequential(
-                nn.Linear(operation_channels + 2 * hidden, hidden),
-                nn.ReLU(),
-                nn.Linear(hidden, operation_channels),
-            )
+            self._make_backward_pass(operation_channels, hidden, layers, gate_bias)
         if zero_cost:
             widths = (nn.Linear(zero_cost, 64), nn.ReLU(), nn.Linear(64, 128), nn.ReLU())
             # Named for the symmetry that it breaks; the name is part of files.
             self.broken = nn.Sequential(*widths, nn.Linear(128, operation_channels))
+
         self.read_out = ReadOut(positions, hidden)
         self.heads = nn.ModuleList(
             scoring_head(hidden, head, dropout) for _ in range(steps if anytime else 1)
+        )
+
+    def _make_backward_pass(
+        self, operation_channels: int, hidden: int, layers: int, gate_bias: bool
+    ) -> None:
+        """Make the layers by which information flows back and updates the operations."""
+        self.turn = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, hidden))
+        self.backward_pass = InformationFlow(
+            [hidden] * (layers + 1), operation_channels, self.on_edges, gate_bias
+        )
+        self.update = nn.Sequential(
+            nn.Linear(operation_channels + 2 * hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, operation_channels),
         )
 
     @classmethod
@@ -198,6 +206,7 @@ class TaGatesEncoder(GraphEncoder):
         inputs = graphs.is_input.unsqueeze(-1)
         ends = graphs.is_end.unsqueeze(-1)
         read = graphs.is_end if self.on_edges else graphs.is_operation
+
         # Of operations on edges only the inputs have a state before the information arrives.
         if self.on_edges:
             start = start * inputs
@@ -214,6 +223,7 @@ class TaGatesEncoder(GraphEncoder):
                     self.update, torch.cat([operations.detach(), x.detach(), back], dim=-1)
                 )
                 operations = operations + self.update_scale * torch.where(fixed, 0, change)
+
         return read_outs
 
     def _zero_cost(self, graphs: DenseGraphs) -> Tensor:

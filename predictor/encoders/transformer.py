@@ -104,6 +104,7 @@ class TransformerEncoder(GraphEncoder):
             raise InvalidParameter(
                 f"channels: a multiple of {2 * heads} for {heads} heads, not {channels}"
             )
+
         self.labels = NodeLabels(operations, positions, channels)
         self.layers = nn.ModuleList(
             TransformerLayer(channels, heads, hidden, dropout) for _ in range(layers)

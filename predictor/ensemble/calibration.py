@@ -77,6 +77,7 @@ class Calibration:
 
         variance = scores.var()
         covariance = ((scores - scores.mean()) * (targets - targets.mean())).mean()
+
         # A few architectures may by chance give a slope of 0 or below, which would lose the
         # ranking.
         min_slope = _MIN_SLOPE * float(targets.std())
@@ -86,6 +87,7 @@ class Calibration:
         errors = np.abs(targets - intercept - slope * scores)
         member_deviation = float(np.quantile(errors, _WITHIN_DEVIATION))
         normalised = (reference - centres[:, None]) / scales[:, None]
+
         # The median over the sample of the variance among single members.
         disagreement = slope**2 * float(np.median(_variance_of_mean(normalised))) * len(reference)
         min_variance = (_MIN_NOISE * member_deviation) ** 2

@@ -105,6 +105,8 @@ class Training:
         self.left_out = [np.flatnonzero(fold == member) for member in range(len(encoders))]
         self.loss = make_loss(fitting.loss)
         self.anytime = encoders[0].anytime
+
+        # A generator of the training's own: batches do not depend on what dropout draws.
         self.generator = torch.Generator().manual_seed(seed)
         self.optimizer = torch.optim.Adam(
             self.members.weights.values(),
@@ -116,6 +118,7 @@ class Training:
         self.epoch = 0
         self.epochs = fitting.num_epochs(min(map(len, self.train_rows)))
         self.best = {name: stack.detach().clone() for name, stack in self.members.weights.items()}
+
         # Below every Kendall's tau.
         self.best_tau = [-2.0] * len(encoders)
         self.best_epoch = [0] * len(encoders)
@@ -181,6 +184,7 @@ class Training:
             # The gradient of the sum gives each member that of its own loss.
             torch.autograd.backward(losses.sum())
             self.optimizer.step()
+
         self.epoch += 1
 
     def _losses(self, inputs: Any, values: Tensor) -> Tensor:
@@ -213,6 +217,7 @@ class Training:
                 self.best_epoch[member] = self.epoch
                 for name, stack in self.members.weights.items():
                     self.best[name][member] = stack[member]
+
             self.stopped[member] = self.epoch - self.best_epoch[member] >= self.fitting.patience
 
     def _load(self, weights: Mapping[str, Tensor]) -> None:
@@ -228,6 +233,8 @@ class Training:
             "best_epoch": self.best_epoch,
             "stopped": self.stopped,
         }
+
+        # Dropout draws from torch's global generator, so that its state is part of the training's.
         tensors = {
             **{f"weights.{name}": stack.detach() for name, stack in self.members.weights.items()},
             **{f"best.{name}": stack for name, stack in self.best.items()},
@@ -236,6 +243,7 @@ class Training:
         }
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors.update({f"adam.{index}.{name}": value for name, value in state.items()})
+
         return figures, tensors
 
     def _resume(self) -> None:
@@ -254,6 +262,9 @@ class Training:
         self.generator.set_state(tensors["draws"])
         torch.default_generator.set_state(tensors["dropout"])
         optimizer_state = self.optimizer.state_dict()
+
+        # Adam has no state before its first step; only the number of its parameters is read from
+        # it.
         count = len(optimizer_state["param_groups"][0]["params"])
         optimizer_state["state"] = {
             index: _with_prefix(f"adam.{index}.", tensors) for index in range(count)

@@ -52,7 +52,9 @@ def loss(name: str, threshold: float = 0.0) -> Loss:
             raise InvalidParameter(
                 f"threshold: mse compares no pairs and takes no threshold, not {threshold}"
             )
+
         return squared_error
+
     return functools.partial(_LOSSES[name], threshold=threshold)
 
 

@@ -64,6 +64,7 @@ class Members:
         """
         stacks = (self.weights, self.buffers)
         if self.stackable:
+            # Different randomness: each member has its own dropout, as if it were trained alone.
             score = functools.partial(self._score, **options)
             input_dim = 0 if separate else None
             vectorised = torch.vmap(score, in_dims=(0, 0, input_dim), randomness="different")
@@ -75,6 +76,7 @@ class Members:
             weights, buffers = select(stacks, member)
             member_inputs = select(inputs, member) if separate else inputs
             scores.append(self._score(weights, buffers, member_inputs, **options))
+
         return torch.stack(scores)
 
     def encoders(self) -> list[Encoder]:
@@ -108,9 +110,12 @@ class Members:
             for start in range(0, len(codes), _COLLATED):
                 rows = slice(start, start + _COLLATED)
                 inputs = inputs_of(np.asfortranarray(codes[rows]))
+
+                # Many codes may give one input, such as those of isomorphic cells.
                 first, which = _distinct(inputs)
                 chunks = torch.split(first, _AT_ONCE)
                 workers = min(threads, len(chunks))
+
                 # Worker i scores the chunks i, i + workers, i + 2 workers, ...
                 chunks_of_workers = [chunks[worker::workers] for worker in range(workers)]
                 chunk_scores: list[NDArray[np.float64]] = [np.empty(0)] * len(chunks)
@@ -118,6 +123,7 @@ class Members:
                 for worker, results in enumerate(pool.map(score, chunks_of_workers)):
                     chunk_scores[worker::workers] = results
                 scores[:, rows] = np.concatenate(chunk_scores, axis=1)[:, which]
+
         return scores
 
     @torch.inference_mode()

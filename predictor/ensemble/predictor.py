@@ -93,6 +93,8 @@ class GraphPredictor(Predictor):
         self.source = source
         if source is not None:
             require(source.calibration is not None)
+
+            # Weights are transferred between layers of equal size only.
             self.config |= source.encoders[0].sizes()
 
         self.encoders: list[Encoder] = []
@@ -126,6 +128,7 @@ class GraphPredictor(Predictor):
             InvalidValues: The number of values differs, or a value is not finite.
         """
         codes, targets = training_data(self.space, architectures, values)
+
         # By network: a member must not score an architecture whose isomorph it was trained on.
         networks = network_numbers(self.space, codes)
         num_networks = int(networks.max()) + 1
@@ -134,6 +137,7 @@ class GraphPredictor(Predictor):
                 f"an ensemble needs at least {MIN_ARCHITECTURES} networks; the {len(codes)}"
                 f" architectures compute {num_networks}"
             )
+
         order = np.random.default_rng(self.seed).permutation(num_networks)
         fold = order[networks] % self.members
         accepts_auxiliary = bool(encoder_class(self.encoder).auxiliary)
@@ -154,6 +158,7 @@ class GraphPredictor(Predictor):
                 checkpoint,
                 self._identity(codes),
             ).run(progress)
+
             # Each architecture's score by the member that left it out.
             scores = members.scores(self._inputs, codes)[fold, np.arange(len(codes))]
             # Auxiliary columns may be unknown of architectures outside the training data.
@@ -189,6 +194,7 @@ class GraphPredictor(Predictor):
             raise NotRelaxable(
                 f"relaxed architectures are scored by the encoder gates, not by {self.encoder}"
             )
+
         scores = self._members(relaxed_graphs(self.space, probabilities))
         return self.calibration.relaxed_mean(scores)
 
@@ -222,6 +228,7 @@ class GraphPredictor(Predictor):
             "calibration": self.calibration.to_dict(),
             "trained_on": dict(self.trained_on),
         }
+
         tensors = {
             f"{member}.{name}": tensor
             for member, encoder in enumerate(self.encoders)
@@ -229,6 +236,7 @@ class GraphPredictor(Predictor):
         }
         for name, array in self.auxiliary.arrays().items():
             tensors[name] = torch.from_numpy(array)
+
         return config, tensors
 
     @classmethod
@@ -246,9 +254,11 @@ class GraphPredictor(Predictor):
             config["members"],
             Fitting(**config["fitting"]),
             config["encoder"],
+            # Defaults of the encoder's version in which the file was written.
             {**earlier, **config["config"]},
             config["pretraining"],
         )
+
         model.auxiliary = AuxiliaryFeatures.from_arrays(
             config["auxiliary"],
             {
@@ -257,6 +267,7 @@ class GraphPredictor(Predictor):
                 if name.startswith("auxiliary")
             },
         )
+
         for member in range(model.members):
             prefix = f"{member}."
             state = {
@@ -264,11 +275,13 @@ class GraphPredictor(Predictor):
                 for name, value in tensors.items()
                 if name.startswith(prefix)
             }
+
             # The initial weights are replaced at once; loading must not advance torch's generator.
             with torch.random.fork_rng(devices=[]):
                 encoder = encoder_class(model.encoder).from_space(space, **model._encoder_config())
             encoder.load_state_dict(state)
             model.encoders.append(encoder.eval())
+
         model._members = Members(model.encoders).frozen()
         model.calibration = Calibration.from_dict(config["calibration"])
         model.trained_on = config["trained_on"]
@@ -282,6 +295,7 @@ class GraphPredictor(Predictor):
             torch.default_generator.manual_seed((self.seed << 16) + member)
             encoder = encoder_class(self.encoder).from_space(self.space, **self._encoder_config())
             members.append(encoder.train())
+
         if self.source is not None:
             transfer(self.source.encoders, self.source.space, members, self.space)
         if self.pretraining:
@@ -290,10 +304,12 @@ class GraphPredictor(Predictor):
 
     def _pretrain(self, members: Sequence[Encoder], progress: Progress) -> None:
         """Train members on multiply-accumulates; their heads keep the initial weights."""
+        # A seed of its own, because the reference sample draws from the seed itself.
         codes = self.space.sample(np.random.default_rng([self.seed, 1]), self.pretraining)
         macs = self.space.macs(codes).astype(np.float64)
         epochs = min(_PRETRAINING_EPOCHS, self.fitting.epochs)
         inputs = encoder_class(self.encoder).inputs(self.space, np.asfortranarray(codes))
+
         # The columns are unknown of these architectures.
         if self.auxiliary.maps:
             inputs = inputs.with_features(
@@ -308,7 +324,9 @@ class GraphPredictor(Predictor):
             replace(self.fitting, epochs=epochs, least_epochs=epochs),
             self.seed,
         ).run(lambda fraction, text: progress(0.0, f"pre-training, {text}"))
+
         for member, encoder in zip(members, trained.encoders(), strict=True):
+            # The head is left out: multiply-accumulates and accuracies have different scales.
             body = {
                 name: value
                 for name, value in encoder.state_dict().items()
@@ -327,8 +345,10 @@ class GraphPredictor(Predictor):
             columns,
             codes.tolist(),
         ]
+
         if self.source is not None:
             identity.append(self.source.digest())
+
         return json.dumps(identity)
 
     def _encoder_config(self) -> dict[str, Any]:

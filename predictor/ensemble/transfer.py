@@ -55,6 +55,7 @@ def transfer(
         )
 
     source_kinds = [operation_kind(operation) for operation in source_space.operations]
+
     # Row 0 is the input's, so that the operations' rows begin at 1.
     source_rows = {
         row: source_kinds.index(kind) + 1
@@ -80,6 +81,7 @@ def _merged(
         if name in source and source[name].shape == tensor.shape:
             merged[name] = source[name]
 
+    # Row 0, the input's, means the same in every space; other rows are matched by operation.
     embeddings = target[OPERATIONS].clone()
     embeddings[0] = source[OPERATIONS][0]
     for row, source_row in source_rows.items():

@@ -29,6 +29,7 @@ def layers(space: SearchSpace, codes: Codes) -> tuple[NDArray[np.float32], NDArr
         candidates = [_block_features(blocks) for blocks in layer.candidates.values()]
         table = np.array(candidates, dtype=np.float64)
         greatest = table.max(0)
+
         # A feature that no candidate has stays 0.
         features[:, index] = (table / np.where(greatest > 0, greatest, 1.0))[codes[:, index]]
 

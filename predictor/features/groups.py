@@ -47,6 +47,9 @@ def _groups(space: SearchSpace, codes: Codes) -> dict[str, NDArray[np.float32]]:
     codes = np.asfortranarray(codes)
     costs = np.log(1.0 + np.stack([space.macs(codes), space.params(codes)], axis=1))
     features = {"choices": space.one_hot(codes), "costs": costs}
+
+    # A chain has one path, which its layers describe. With elastic resolution their costs are not
+    # fixed.
     if space.is_chain and not space.resolutions:
         features["layers"], features["up_to_layers"] = layers(space, codes)
     else:
@@ -54,4 +57,5 @@ def _groups(space: SearchSpace, codes: Codes) -> dict[str, NDArray[np.float32]]:
         labels = Labels.from_operations(space.operations)
         features["paths"] = statistics(graphs, labels)
         features["sequences"] = sequences(graphs, labels)
+
     return {name: values.astype(np.float32) for name, values in features.items()}

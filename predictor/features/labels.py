@@ -49,6 +49,7 @@ class Labels:
             # A word that all share distinguishes nothing.
             if len(sharing) < len(real):
                 sets.setdefault(sharing, word)
+
         sets.setdefault(frozenset(solid), "any")
 
         label_of = {name: index + 1 for index, name in enumerate(operations)}

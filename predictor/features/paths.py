@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,44 +35,19 @@ def statistics(graphs: DenseGraphs, labels: Labels) -> NDArray[np.float32]:
     operation = graphs.operation.numpy()
     adjacency = _adjacency(graphs)
     weights = labels.weights(operation)
-    count, nodes, sets = weights.shape
-
-    # Of all paths from the input to each node; `without` counts those without an operation of a
-    # set.
-    is_input = graphs.is_input.numpy()
-    ones = np.ones(sets, dtype=np.float32)
-    greatest = np.where(is_input[:, :, None], np.float32(0), -_FAR) * ones
-    least = -greatest
-    paths = is_input.astype(np.float32)
-    total = np.zeros((count, nodes, sets), dtype=np.float32)
-    without = paths[:, :, None] * ones
-    # In topological order the values of all predecessors are final.
-    for target in range(nodes):
-        for source in range(target):
-            rows = np.flatnonzero(adjacency[:, source, target])
-            if len(rows):
-                greatest[rows, target] = np.maximum(greatest[rows, target], greatest[rows, source])
-                least[rows, target] = np.minimum(least[rows, target], least[rows, source])
-                paths[rows, target] += paths[rows, source]
-                total[rows, target] += total[rows, source]
-                without[rows, target] += without[rows, source]
-        node_weights = weights[:, target]
-        greatest[:, target] += node_weights
-        least[:, target] += node_weights
-        total[:, target] += node_weights * paths[:, target, None]
-        without[:, target] *= node_weights == 0
+    sums = _sum_over_paths(graphs.is_input.numpy(), adjacency, weights)
 
     # Of all paths from the input to an output.
     is_end = graphs.is_end.numpy()
     ends = is_end[:, :, None]
-    num_paths = np.where(is_end, paths, 0).sum(1)
+    num_paths = np.where(is_end, sums.paths, 0).sum(1)
     has_none = num_paths == 0
-    mean_on_path = np.where(ends, total, 0).sum(1) / np.maximum(num_paths, 1)[:, None]
-    greatest_on_path = np.where(ends, greatest, -_FAR).max(1)
-    least_on_path = np.where(ends, least, _FAR).min(1)
+    mean_on_path = np.where(ends, sums.total, 0).sum(1) / np.maximum(num_paths, 1)[:, None]
+    greatest_on_path = np.where(ends, sums.greatest, -_FAR).max(1)
+    least_on_path = np.where(ends, sums.least, _FAR).min(1)
     for values in (greatest_on_path, least_on_path, mean_on_path):
         values[has_none] = -1
-    containing = num_paths[:, None] - np.where(ends, without, 0).sum(1)
+    containing = num_paths[:, None] - np.where(ends, sums.without, 0).sum(1)
 
     is_passing = (operation > 0) & ~np.isin(operation, labels.solid) & adjacency.any(2)
     sizes = [
@@ -83,6 +58,7 @@ def statistics(graphs: DenseGraphs, labels: Labels) -> NDArray[np.float32]:
         adjacency.sum((1, 2)),
         graphs.exists.numpy().sum(1),
     ]
+
     columns = [
         weights.sum(1),
         greatest_on_path,
@@ -92,6 +68,61 @@ def statistics(graphs: DenseGraphs, labels: Labels) -> NDArray[np.float32]:
         np.stack(sizes, axis=1),
     ]
     return np.concatenate(columns, axis=1).astype(np.float32)
+
+
+class _PathSums(NamedTuple):
+    """Figures of all paths from the input of each graph to each of its nodes.
+
+    Args:
+        paths: Number of paths, [n, nodes].
+        greatest: Greatest number of a set's operations on a path, [n, nodes, sets].
+        least: Least number of a set's operations on a path, [n, nodes, sets].
+        total: Sum over paths of the number of a set's operations, [n, nodes, sets].
+        without: Number of paths without an operation of a set, [n, nodes, sets].
+    """
+
+    paths: NDArray[np.float32]
+    greatest: NDArray[np.float32]
+    least: NDArray[np.float32]
+    total: NDArray[np.float32]
+    without: NDArray[np.float32]
+
+
+def _sum_over_paths(
+    is_input: NDArray[np.bool_], adjacency: NDArray[np.bool_], weights: NDArray[np.float32]
+) -> _PathSums:
+    """Follow all paths from the input, node by node in topological order.
+
+    Args:
+        is_input: Whether a node is the input, [n, nodes].
+        adjacency: Whether an edge leads from the second index to the third, [n, nodes, nodes].
+        weights: Weight of each node in each set, [n, nodes, sets].
+    """
+    count, nodes, sets = weights.shape
+    ones = np.ones(sets, dtype=np.float32)
+    greatest = np.where(is_input[:, :, None], np.float32(0), -_FAR) * ones
+    least = -greatest
+    paths = is_input.astype(np.float32)
+    total = np.zeros((count, nodes, sets), dtype=np.float32)
+    without = paths[:, :, None] * ones
+
+    # In topological order the values of all predecessors are final.
+    for target in range(nodes):
+        for source in range(target):
+            rows = np.flatnonzero(adjacency[:, source, target])
+            if len(rows):
+                greatest[rows, target] = np.maximum(greatest[rows, target], greatest[rows, source])
+                least[rows, target] = np.minimum(least[rows, target], least[rows, source])
+                paths[rows, target] += paths[rows, source]
+                total[rows, target] += total[rows, source]
+                without[rows, target] += without[rows, source]
+
+        node_weights = weights[:, target]
+        greatest[:, target] += node_weights
+        least[:, target] += node_weights
+        total[:, target] += node_weights * paths[:, target, None]
+        without[:, target] *= node_weights == 0
+    return _PathSums(paths, greatest, least, total, without)
 
 
 def sequences(graphs: DenseGraphs, labels: Labels) -> NDArray[np.float32]:
@@ -112,6 +143,7 @@ def sequences(graphs: DenseGraphs, labels: Labels) -> NDArray[np.float32]:
     adjacency = _adjacency(graphs)
     num_digits = len(labels.solid)
     length = _sequence_length(num_digits)
+
     # Column of the first sequence of each length.
     starts = np.cumsum([0, *(num_digits**size for size in range(length + 1))])
 
@@ -151,10 +183,12 @@ def _append(
     """Return counts [n, sequences] after the operation `digit` is appended to all sequences."""
     appended = np.zeros_like(counts)
     longest = len(starts) - 2
+
     # A sequence is a number of base `num_digits`: appending multiplies it and adds the digit.
     for size in range(longest):
         columns = slice(starts[size + 1] + digit, starts[size + 2], num_digits)
         appended[:, columns] = counts[:, starts[size] : starts[size + 1]]
+
     # The longest sequences lose their first operation.
     shortened = counts[:, starts[longest] :].reshape(len(counts), num_digits, -1).sum(1)
     appended[:, starts[longest] + digit :: num_digits] += shortened

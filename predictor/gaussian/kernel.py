@@ -24,6 +24,7 @@ def initial_parameters(sizes: Sequence[int]) -> dict[str, Tensor]:
         sizes: Number of features of each group.
     """
     count = len(sizes)
+
     # All features of a group together have the weight of one.
     weights = [
         torch.full((size,), -0.5 * math.log(max(size, 1)) - 0.5 * math.log(count)) for size in sizes
@@ -59,8 +60,8 @@ def group_distances(first: Tensor, second: Tensor, sizes: Sequence[int]) -> list
     first_groups = torch.split(first, list(sizes), 1)
     second_groups = torch.split(second, list(sizes), 1)
     return [
-        squared_distances(left, right) / max(size, 1)
-        for left, right, size in zip(first_groups, second_groups, sizes, strict=True)
+        squared_distances(first_group, second_group) / max(size, 1)
+        for first_group, second_group, size in zip(first_groups, second_groups, sizes, strict=True)
     ]
 
 

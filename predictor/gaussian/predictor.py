@@ -140,6 +140,8 @@ class GaussianProcess(Predictor):
             "auxiliary": list(self.auxiliary.maps),
             "trained_on": dict(self.trained_on),
         }
+
+        # "given" is the auxiliary features' name in files since the first version.
         arrays = {
             "codes": np.ascontiguousarray(self.codes),
             "values": self.values,
@@ -156,6 +158,9 @@ class GaussianProcess(Predictor):
         """Rebuild a predictor from the config and the tensors that `save` wrote."""
         model = cls(space, config["seed"])
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+
+        # Only the kernel's parameters are stored as such; the process is solved again from the
+        # data.
         parameters = {
             name.removeprefix("kernel."): value
             for name, value in tensors.items()
@@ -169,5 +174,6 @@ class GaussianProcess(Predictor):
             silent,
             parameters,
         )
+
         model.trained_on = config["trained_on"]
         return model

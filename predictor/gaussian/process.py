@@ -53,6 +53,7 @@ class ExactProcess:
         progress: Callable[[float], object] = lambda fraction: None,
         parameters: Mapping[str, Tensor] | None = None,
     ):
+        # A constant column distinguishes nothing, and has no deviation to divide by.
         varied = {
             name: np.flatnonzero(np.ptp(values, axis=0) > _MIN_SPREAD)
             for name, values in features.items()
@@ -92,6 +93,7 @@ class ExactProcess:
         self._check_memory()
         initial = initial_parameters(self.sizes or [1])
         parameters = {name: value.clone().requires_grad_() for name, value in initial.items()}
+
         # Computed once, since they do not depend on the parameters.
         distances = group_distances(self.inputs, self.inputs, self.sizes)
         optimizer = torch.optim.Adam(parameters.values(), lr=_LEARNING_RATE)
@@ -113,6 +115,7 @@ class ExactProcess:
             torch.autograd.backward([matrix, penalty], [gradient, torch.ones_like(penalty)])
             optimizer.step()
             progress((step + 1) / _STEPS)
+
         return {name: value.detach() for name, value in parameters.items()}
 
     def _check_memory(self) -> None:
@@ -173,7 +176,11 @@ class ExactProcess:
         for chunk in inputs.tensor_split(list(range(_CHUNK, len(raw), _CHUNK))):
             distances = group_distances(chunk, train_inputs, self.sizes)
             across = covariance(chunk, train_inputs, distances, parameters)
+
+            # Summed in double precision: the mean is a difference of large terms.
             means.append(across.double() @ self.solved)
+
+            # Rasmussen and Williams (2006), equation 2.26.
             variances.append(self.prior - ((across @ inverse) * across).sum(1).double())
 
         mean = torch.cat(means)

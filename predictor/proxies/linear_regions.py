@@ -71,6 +71,7 @@ def jacob_cov(subject: Subject) -> float:
     """
     network = subject.copy()
     images = subject.images.clone().requires_grad_()
+
     # The output of a network without a path from input to output does not depend on its images.
     (input_gradient,) = torch.autograd.grad(run(network, images).sum(), images, allow_unused=True)
     gradient = torch.zeros_like(images) if input_gradient is None else input_gradient

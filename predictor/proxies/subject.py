@@ -86,4 +86,5 @@ def run(network: nn.Module, images: Tensor) -> Tensor:
             f"{len(images)} image is too few: the network normalises features of one pixel by the"
             " batch"
         ) from error
+
     return outputs

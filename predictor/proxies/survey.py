@@ -53,13 +53,13 @@ class Survey:
             raise UnknownName("proxy", unknown[0], available())
 
     def run(
-        self, codes: Codes, known: Sequence[tuple[Architecture, Mapping[str, float]]] = ()
+        self, codes: Codes, measured: Sequence[tuple[Architecture, Mapping[str, float]]] = ()
     ) -> Iterator[tuple[Architecture, dict[str, float], bool]]:
         """Measure architectures in their order.
 
         Args:
             codes: Codes of the architectures, checked, int array [n, choices].
-            known: Architectures that were measured before, with their values.
+            measured: Architectures that were measured before, with their values.
 
         Yields:
             Architecture, values by name, and whether a network was measured for it. It was not
@@ -68,10 +68,13 @@ class Survey:
         Raises:
             InvalidValues: A proxy cannot be computed; the message names the architecture.
         """
-        earlier = self.space.encode([architecture for architecture, _ in known])
+        earlier = self.space.encode([architecture for architecture, _ in measured])
+
+        # Measured values hold for an isomorphism class. Counts are computed from the codes in one
+        # call.
         by_class: dict[Any, dict[str, float]] = {
             key: {name: values[name] for name in self.names if name not in _COUNTED}
-            for key, (_, values) in zip(self._keys(earlier), known, strict=True)
+            for key, (_, values) in zip(self._keys(earlier), measured, strict=True)
         }
         counts = {name: getattr(self.space, name)(codes) for name in _COUNTED if name in self.names}
         representatives = self.space.decode(self.space.representatives(codes))
@@ -92,7 +95,10 @@ class Survey:
         names = [name for name in self.names if name not in _COUNTED]
         if not names:
             return {}
+
         images = self._images(architecture)
+
+        # A proxy depends on the initial weights; the mean over several draws scatters less.
         values: list[dict[str, float]] = []
         for seed in range(self.seed, self.seed + self.repeats):
             generator = torch.Generator().manual_seed(seed)
@@ -103,7 +109,8 @@ class Survey:
                 values.append(measure(network, images, self.labels, names, seed))
             except InvalidValues as error:
                 raise InvalidValues(f"{architecture.to_json()}: {error}") from error
-        return {name: float(np.mean([measured[name] for measured in values])) for name in names}
+
+        return {name: float(np.mean([draw[name] for draw in values])) for name in names}
 
     def _images(self, architecture: Architecture) -> Tensor:
         size = self.space.input_shape_of(architecture)[1:]

@@ -26,13 +26,16 @@ def synflow(subject: Subject) -> float:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.abs_()
+
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.register_forward_hook(_return_input)
+
     ones = torch.ones(
         1, *subject.images.shape[1:], dtype=torch.float64, device=subject.images.device
     )
     layer_weights = list(weights(network))
+
     # Layers that are not on a path have no gradient.
     gradients = torch.autograd.grad(network(ones).sum(), layer_weights, allow_unused=True)
     flow = sum(

@@ -63,8 +63,10 @@ def zen(subject: Subject) -> float:
         for handle in handles:
             handle.remove()
         run(network, x + _ALPHA * e)
+
     if first is None:
         raise InvalidValues("zen needs a network with features of more than one pixel")
+
     # Summed over pixels too (IDSTCV/ZenNAS): their mean would favour low resolutions.
     difference = (first - features[-1]).abs().double().sum((1, 2, 3)).mean()
     return math.log(max(float(difference), _MIN_VALUE)) + sum(logarithms)

@@ -87,6 +87,8 @@ class BaselinePredictor(Predictor):
             "seed": self.seed,
             "trained_on": dict(self.trained_on),
         }
+
+        # The training data in place of the regressor, whose only format is pickle.
         codes = torch.from_numpy(np.ascontiguousarray(self.codes))
         write(path, config, {"codes": codes, "values": torch.from_numpy(self.values)})
 

@@ -57,6 +57,7 @@ class BoostedTrees:
             random_state=seed,
         ).fit(inputs, targets)
 
+        # Complete trees of equal depth, so that all are evaluated by the same array operations.
         num_inner = 2**_DEPTH - 1
         num_leaves = 2**_DEPTH
         features = np.zeros((_TREES, num_inner), dtype=np.int64)
@@ -75,10 +76,12 @@ class BoostedTrees:
                 # A leaf above the last level is repeated below itself; all rows go left there.
                 nodes[2 * inner + 1] = node if is_leaf else tree.children_left[node]
                 nodes[2 * inner + 2] = node if is_leaf else tree.children_right[node]
+
             leaves[index] = [
                 _LEARNING_RATE * tree.value[nodes[num_inner + leaf], 0, 0]
                 for leaf in range(num_leaves)
             ]
+
         return cls(features, thresholds, leaves, float(model.init_.constant_[0, 0]))
 
     def __call__(self, inputs: NDArray[Any]) -> NDArray[np.float64]:
@@ -93,8 +96,10 @@ class BoostedTrees:
             for _ in range(_DEPTH):
                 goes_right = chunk[rows, self.features[trees, node]] > self.thresholds[trees, node]
                 node = 2 * node + 1 + goes_right
+
             terms = self.leaves[trees, node - self.features.shape[1]]
             predictions[start : start + _CHUNK] += terms.sum(1)
+
         return predictions
 
     def arrays(self) -> dict[str, NDArray[Any]]:
