@@ -84,13 +84,41 @@ def measure(
 
 
 def time_runners(
-    runners: Sequence[Runner], *, threads: int, rounds: int, rng: np.random.Generator
+    runners: Sequence[Runner],
+    *,
+    threads: int,
+    rounds: int,
+    rng: np.random.Generator,
+    least_rounds: int | None = None,
 ) -> Array:
-    """Return latencies [n, rounds] of networks in interleaved rounds, in milliseconds."""
+    """Return latencies [n, rounds] of networks in interleaved rounds, in milliseconds.
+
+    Args:
+        runners: Networks that are ready to run.
+        threads: Number of torch threads on the processor.
+        rounds: Number of rounds.
+        rng: Random generator of the orders.
+        least_rounds: Number of rounds after which Ctrl-C ends the measurement with those so far;
+            None: KeyboardInterrupt is always raised.
+    """
     with quiet(threads):
         # All networks get the runs of the slowest, so that their medians are equally precise.
         slowest = max(warm_up(runner, seconds=1.0) for runner in runners)
-        return np.array(interleaved(runners, rounds, runs_for(slowest), rng))
+        runs = runs_for(slowest)
+        return np.array(interleaved(runners, rounds, runs, rng, least_rounds=least_rounds))
+
+
+@dataclass(frozen=True)
+class FileLatencies:
+    """The measured latencies of files.
+
+    Args:
+        entries: JSON object of each file; see `measure_files`.
+        rounds: Number of rounds, which are fewer than requested after an interruption.
+    """
+
+    entries: list[dict[str, Any]]
+    rounds: int
 
 
 def is_onnx(path: Path) -> bool:
@@ -108,7 +136,8 @@ def measure_files(
     rounds: int = 20,
     index: int = 0,
     inputs: Sequence[InputSpec] = (),
-) -> list[dict[str, Any]]:
+    least_rounds: int | None = None,
+) -> FileLatencies:
     """Time architectures and ONNX models together.
 
     Args:
@@ -121,12 +150,14 @@ def measure_files(
         rounds: Number of rounds.
         index: Index of the architecture in files of several, such as search results.
         inputs: Shapes of the inputs that ONNX models leave open.
+        least_rounds: Number of rounds after which Ctrl-C ends the measurement with those so far;
+            None: KeyboardInterrupt is always raised.
 
     Returns:
-        For each file: file, runtime, latency_ms, iqr_ms, and of ONNX models the inputs. With a
-        table, networks that run as the table's did have also estimate_ms, sigma_ms and, unless the
-        table was imported, normalised_ms: the median over rounds of the latency over the
-        references' latency around it, times that in the table.
+        Number of rounds, and for each file: file, runtime, latency_ms, iqr_ms, and of ONNX models
+        the inputs. With a table, networks that run as the table's did have also estimate_ms,
+        sigma_ms and, unless the table was imported, normalised_ms: the median over rounds of the
+        latency over the references' latency around it, times that in the table.
 
     Raises:
         InvalidInput: No model has one of `inputs`, or it has another shape or type.
@@ -154,7 +185,7 @@ def measure_files(
         ]
         return [*networks, *(load(Path(name)) for name in models)]
 
-    times, states = _measure(make, backend, conditions, table, rounds)
+    times, states = _measure(make, backend, conditions, table, rounds, least_rounds)
 
     entries: list[dict[str, Any]] = []
     for row, name in enumerate([*architectures, *models]):
@@ -174,7 +205,7 @@ def measure_files(
 
         entries.append(entry)
 
-    return entries
+    return FileLatencies(entries, times.shape[1])
 
 
 def _exported_architectures(
@@ -206,13 +237,17 @@ def _measure(
     conditions: Conditions,
     table: LookupTable | None,
     rounds: int,
+    least_rounds: int | None,
 ) -> tuple[Array, Array | None]:
     """Return latencies [n, rounds], and the references' latency around each with a table."""
     rng = np.random.default_rng(conditions.seed)
 
     # An imported table has no reference networks, only estimates.
     if table is None or table.measurement is None:
-        return time_runners(make(), threads=conditions.threads, rounds=rounds, rng=rng), None
+        times = time_runners(
+            make(), threads=conditions.threads, rounds=rounds, rng=rng, least_rounds=least_rounds
+        )
+        return times, None
 
     space = get(table.space)
     references = [space.architecture(row) for row in table.measurement.reference_codes]
@@ -223,7 +258,9 @@ def _measure(
         return make(), reference_runners
 
     with quiet(conditions.threads):
-        times, states, _ = time_with_references(make_with_references, rounds, rng)
+        times, states, _ = time_with_references(
+            make_with_references, rounds, rng, least_rounds=least_rounds
+        )
     return times, states
 
 

@@ -76,7 +76,7 @@ class Validation:
 
     Args:
         networks: Number of random networks.
-        rounds: Number of rounds.
+        rounds: Number of rounds, which are fewer than requested after an interruption.
         estimate: Accuracy of the cost model.
         block_sum: Accuracy of the plain sum of blocks.
         ceiling_mape: Error that a perfect estimate would have, because the measured medians have
@@ -113,6 +113,7 @@ def validate(
     seed: int = 1,
     correction: str = "ridge",
     progress: Progress = silent,
+    least_rounds: int | None = None,
 ) -> Validation:
     """Measure random and searched networks and compare them with the table's estimates.
 
@@ -126,6 +127,8 @@ def validate(
         seed: Seed of networks and orders.
         correction: Correction of the cost model.
         progress: Called with the fraction of rounds that are done.
+        least_rounds: Number of rounds, at least 4, after which Ctrl-C ends the measurement with
+            those so far; None: KeyboardInterrupt is always raised.
     """
     rng = np.random.default_rng(seed)
     model = table.cost_model(space, correction=correction)
@@ -136,7 +139,9 @@ def validate(
 
     # All in the same rounds, so that they meet the same states of the machine.
     codes = np.concatenate([random, *searched_codes])
-    raw, corrected, drift = measure_networks(table, space, backend, codes, rounds, rng, progress)
+    raw, corrected, drift = measure_networks(
+        table, space, backend, codes, rounds, rng, progress, least_rounds
+    )
     count = len(random)
     raw_medians = np.median(raw, 1)
     medians = np.median(corrected, 1)
@@ -153,7 +158,7 @@ def validate(
 
     return Validation(
         networks=count,
-        rounds=rounds,
+        rounds=raw.shape[1],
         estimate=accuracy(model.estimate(random), raw_medians[:count], medians[:count]),
         block_sum=accuracy(model.block_sum(random), raw_medians[:count], medians[:count]),
         ceiling_mape=ceiling_mape,
@@ -209,6 +214,7 @@ def measure_networks(
     rounds: int,
     rng: np.random.Generator,
     progress: Progress = silent,
+    least_rounds: int | None = None,
 ) -> tuple[Array, Array, float]:
     """Measure networks in interleaved rounds with the table's references.
 
@@ -220,6 +226,8 @@ def measure_networks(
         rounds: Number of rounds.
         rng: Random generator of the orders.
         progress: Called with the fraction of rounds that are done.
+        least_rounds: Number of rounds after which Ctrl-C ends the measurement with those so far;
+            None: KeyboardInterrupt is always raised.
 
     Returns:
         Latencies [n, rounds] in milliseconds, the same in the machine's state at the build, and the
@@ -234,6 +242,6 @@ def measure_networks(
         return runners[: len(codes)], runners[len(codes) :]
 
     with quiet(int(table.conditions["threads"])):
-        raw, states, timed = time_with_references(make, rounds, rng, progress)
+        raw, states, timed = time_with_references(make, rounds, rng, progress, least_rounds)
     corrected = raw / states * measured.reference_ms
     return raw, corrected, timed.reference_ms / measured.reference_ms

@@ -12,6 +12,9 @@ from profiler.commands.parameters import PRECISIONS, SEED, warn_of_threads
 from spaces.console.group import example
 from spaces.console.outputs import OUTPUT_FILE
 
+# A median and quartiles of fewer rounds mean little.
+_LEAST_ROUNDS = 3
+
 
 @click.command(
     epilog=example("""
@@ -68,7 +71,7 @@ from spaces.console.outputs import OUTPUT_FILE
 )
 @click.option(
     "--rounds",
-    type=click.IntRange(min=3),
+    type=click.IntRange(min=_LEAST_ROUNDS),
     default=20,
     show_default=True,
     help="Number of rounds; each times every file.",
@@ -103,7 +106,7 @@ def measure(
     the backend as for tables; an ONNX model runs in onnxruntime. With a table, the latencies of its
     backend's networks are also reported as they would have been in the device's state at the build.
     An ONNX model is one of these networks if `oneshot export` wrote it and the table is of
-    onnxruntime.
+    onnxruntime. Ctrl-C reports the rounds so far, if there are three, with exit code 130.
     """
     import json
 
@@ -135,9 +138,17 @@ def measure(
     warn_of_threads(threads, device)
     conditions = Conditions(device.torch_name, batch, precision, threads, seed)
     backend = make_backend(backend_name, conditions)
-    measured = measure_files(
-        files, backend, conditions, table=table, rounds=rounds, index=index, inputs=inputs
+    latencies = measure_files(
+        files,
+        backend,
+        conditions,
+        table=table,
+        rounds=rounds,
+        index=index,
+        inputs=inputs,
+        least_rounds=_LEAST_ROUNDS,
     )
+    interrupted = latencies.rounds < rounds
     report: dict[str, Any] = {
         "device": device.processor,
         "batch": batch,
@@ -145,8 +156,9 @@ def measure(
         "precision": precision if runs_backend else None,
         "threads": threads,
         "table": name,
-        "rounds": rounds,
-        "measured": measured,
+        "rounds": latencies.rounds,
+        "stopped_by": "interrupt" if interrupted else "rounds",
+        "measured": latencies.entries,
     }
     if runs_backend:
         report |= executed_conditions(backend, threads)
@@ -154,6 +166,9 @@ def measure(
     if output is not None:
         write_text(output, text + "\n")
     click.echo(text)
+    if interrupted:
+        # 128 + SIGINT, as shells report it.
+        raise SystemExit(130)
 
 
 def _refuse_options_of_backends() -> None:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from profiler.validation import Accuracy, Validation
     from tables.lookup_table import LookupTable
 
+# Two halves of two rounds each, whose agreement is the ceiling.
+_LEAST_ROUNDS = 4
+
 
 @click.command(epilog=example("python -m profiler validate my-cpu.json --networks 30"))
 @click.argument("table")
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--rounds",
-    type=click.IntRange(min=4),
+    type=click.IntRange(min=_LEAST_ROUNDS),
     default=20,
     show_default=True,
     help="Number of rounds; each times every network.",
@@ -74,7 +77,8 @@ def validate(
     Random networks, none of which is in the table, show its error and its ranking; the agreement
     of two halves of the measurements is the ceiling of any ranking. Searched networks, which the
     table is prone to underestimate, are measured under limits at the 10th, 50th and 90th percentile
-    of the range of limits.
+    of the range of limits. Ctrl-C compares the rounds so far, if there are four, with exit code
+    130.
     """
     import json
 
@@ -113,13 +117,23 @@ def validate(
             seed=seed,
             correction=correction,
             progress=bar.update,
+            least_rounds=_LEAST_ROUNDS,
         )
+    interrupted = result.rounds < rounds
 
     if output is not None:
-        report = {"table": lookup_table.name, "seed": seed, **result.to_dict()}
+        report = {
+            "table": lookup_table.name,
+            "seed": seed,
+            "stopped_by": "interrupt" if interrupted else "rounds",
+            **result.to_dict(),
+        }
         write_text(output, json.dumps(report, indent=1) + "\n")
 
     _print(lookup_table, result, device.processor)
+    if interrupted:
+        # 128 + SIGINT, as shells report it.
+        raise SystemExit(130)
 
 
 def _print(table: LookupTable, validation: Validation, processor: str) -> None:

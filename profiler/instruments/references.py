@@ -97,6 +97,7 @@ def time_with_references(
     rounds: int,
     rng: np.random.Generator,
     progress: Progress = silent,
+    least_rounds: int | None = None,
 ) -> tuple[Array, Array, References]:
     """Time networks in interleaved rounds, with a reference run after each network.
 
@@ -108,6 +109,8 @@ def time_with_references(
         rounds: Number of rounds.
         rng: Random generator of the orders.
         progress: Called with the fraction of rounds that are done.
+        least_rounds: Number of rounds after which Ctrl-C ends the measurement with those so far;
+            None: KeyboardInterrupt is always raised.
 
     Returns:
         Latencies [n, rounds] in milliseconds, the references' latency [n, rounds] around each, and
@@ -120,21 +123,30 @@ def time_with_references(
     intervals = np.empty((len(runners), rounds), dtype=np.int64)
 
     references.time_next()
-    for number in range(rounds):
-        if number and number % ROUNDS_PER_BUILD == 0:
-            # The old runners are freed first, so that memory holds one set at a time.
-            runners = []
-            references.runners = []
-            runners, references.runners = make()
+    number = 0
+    try:
+        for number in range(rounds):
+            if number and number % ROUNDS_PER_BUILD == 0:
+                # The old runners are freed first, so that memory holds one set at a time.
+                runners = []
+                references.runners = []
+                runners, references.runners = make()
 
-        for index in rng.permutation(len(runners)):
-            for _ in range(WARM_UP_RUNS):
-                runners[index].whole()
-            intervals[index, number] = references.interval
-            times[index, number] = np.median([runners[index].whole() for _ in range(runs)])
-            references.time_next()
+            for index in rng.permutation(len(runners)):
+                for _ in range(WARM_UP_RUNS):
+                    runners[index].whole()
+                intervals[index, number] = references.interval
+                times[index, number] = np.median([runners[index].whole() for _ in range(runs)])
+                references.time_next()
 
-        progress((number + 1) / rounds, f"round {number + 1} of {rounds}")
+            progress((number + 1) / rounds, f"round {number + 1} of {rounds}")
+
+    except KeyboardInterrupt:
+        if least_rounds is None or number < least_rounds:
+            raise
+        # The unfinished round has timed some of the networks only.
+        times = times[:, :number]
+        intervals = intervals[:, :number]
 
     return times, references.states()[intervals], references
 

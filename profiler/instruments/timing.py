@@ -96,7 +96,12 @@ def runs_for(latency_ms: float, least: int = 3, most: int = 12, target_ms: float
 
 
 def interleaved(
-    runners: Sequence[Runner], rounds: int, runs: int, rng: np.random.Generator, warm: int = 2
+    runners: Sequence[Runner],
+    rounds: int,
+    runs: int,
+    rng: np.random.Generator,
+    warm: int = 2,
+    least_rounds: int | None = None,
 ) -> list[list[float]]:
     """Time several networks fairly: every round times each of them, in a new random order.
 
@@ -106,16 +111,27 @@ def interleaved(
         runs: Number of timed runs per round, whose median is the sample.
         rng: Random generator of the orders.
         warm: Number of untimed runs before them, because another network has just used the caches.
+        least_rounds: Number of rounds after which Ctrl-C ends the measurement with those so far;
+            None: KeyboardInterrupt is always raised.
 
     Returns:
         For each runner its medians [rounds] in milliseconds.
     """
     times: list[list[float]] = [[] for _ in runners]
-    for _ in range(rounds):
-        for index in rng.permutation(len(runners)):
-            runner = runners[index]
-            for _ in range(warm):
-                runner.whole()
-            times[index].append(float(np.median([runner.whole() for _ in range(runs)])))
+    finished = 0
+    try:
+        while finished < rounds:
+            for index in rng.permutation(len(runners)):
+                runner = runners[index]
+                for _ in range(warm):
+                    runner.whole()
+                times[index].append(float(np.median([runner.whole() for _ in range(runs)])))
+            finished += 1
+
+    except KeyboardInterrupt:
+        if least_rounds is None or finished < least_rounds:
+            raise
+        # The unfinished round has timed some of the networks only.
+        return [series[:finished] for series in times]
 
     return times

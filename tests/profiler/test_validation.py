@@ -138,3 +138,20 @@ def test_the_command_reports(
     assert [limit["percentile"] for limit in found["limits"]] == [10, 50, 90]
     for word in ("cost model", "block sum", "ceiling", "Spearman", "within it"):
         assert word in done.stdout
+
+
+def test_an_interrupted_validation_compares_its_rounds(
+    fake: Any, tiny: ChainSpace, table: LookupTable
+) -> None:
+    backend = fake(4, noise=0.01)
+
+    def stop(fraction: float, text: str) -> None:
+        if text.startswith("round 6 "):
+            raise KeyboardInterrupt
+
+    options = {"networks": 5, "searched": 1, "progress": stop}
+    result = validate(table, tiny, backend, **options, least_rounds=4)
+    assert 5 <= result.rounds <= 6
+    assert result.estimate.mape < 0.1
+    with pytest.raises(KeyboardInterrupt):
+        validate(table, tiny, backend, **options)

@@ -24,7 +24,7 @@ from profiler.backends.base import Conditions
 from profiler.backends.onnx_graph import fragment
 from profiler.backends.onnx_graph import model as onnx_model
 from profiler.backends.onnxruntime_session import OnnxRuntime, SessionRunner
-from profiler.backends.torch_eager import unit_variance
+from profiler.backends.torch_eager import CpuRunner, unit_variance
 from profiler.commands import main
 from profiler.commands.build import sized
 from profiler.commands.parameters import default_name, seconds
@@ -171,6 +171,32 @@ def test_measure_without_a_table_gives_no_estimates(tiny: ChainSpace, tmp_path: 
     (entry,) = json.loads(result.stdout)["measured"]
     assert set(entry) == {"file", "runtime", "latency_ms", "iqr_ms"}
     assert json.loads(result.stdout)["table"] is None
+
+
+def test_an_interrupted_measurement_reports_its_rounds(
+    tiny: ChainSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "arch.json"
+    path.write_text(tiny.architecture([0] * 6).to_json())
+    calls = 0
+
+    def whole(runner: CpuRunner) -> float:
+        nonlocal calls
+        calls += 1
+        # 2 + 12 runs in a round: in the middle of the sixth one.
+        if calls == 14 * 5 + 4:
+            raise KeyboardInterrupt
+        return 1.0
+
+    monkeypatch.setattr("profiler.measurement.warm_up", lambda runner, seconds: 1.0)
+    monkeypatch.setattr(CpuRunner, "whole", whole)
+    result = run("measure", str(path), "--threads", "1", "-o", str(tmp_path / "out.json"))
+
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert result.exit_code == 130
+    assert report == json.loads(result.stdout)
+    assert (report["rounds"], report["stopped_by"]) == (5, "interrupt")
+    assert report["measured"][0]["latency_ms"] == 1.0
 
 
 def test_measure_reads_an_architecture_of_a_search_result(tiny: ChainSpace, tmp_path: Path) -> None:

@@ -123,3 +123,41 @@ def test_measure_gives_median_and_spread() -> None:
     assert found["steady"].to_dict() == {"latency_ms": 4.0, "iqr_ms": 0.0}
     assert torch.get_num_threads() == 1
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize("finished", [2, 3, 7])
+def test_an_interruption_keeps_the_finished_rounds(finished: int) -> None:
+    runners = [
+        Interrupted(1.0, calls=5 * finished + 2),
+        Interrupted(2.0, calls=10**6),
+    ]
+
+    def measure(least_rounds: int | None) -> list[list[float]]:
+        runners[0].calls = 5 * finished + 2
+        rng = np.random.default_rng(0)
+        return interleaved(runners, rounds=20, runs=3, rng=rng, least_rounds=least_rounds)
+
+    if finished >= 3:
+        assert measure(3) == [[1.0] * finished, [2.0] * finished]
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            measure(3)
+    with pytest.raises(KeyboardInterrupt):
+        measure(None)
+
+
+class Interrupted:
+    """A network during whose run Ctrl-C is pressed after some runs."""
+
+    def __init__(self, latency_ms: float, calls: int):
+        self.latency_ms = latency_ms
+        self.calls = calls
+
+    def whole(self) -> float:
+        self.calls -= 1
+        if self.calls < 0:
+            raise KeyboardInterrupt
+        return self.latency_ms
+
+    def blocks(self) -> list[float]:
+        return [self.whole()]
