@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from spaces.modules.mutable import Mutable
+
+# Where torch keeps the hooks of a module; it has no public access to all of them.
+_HOOKS = (
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_backward_pre_hooks",
+    "_backward_hooks",
+    "_is_full_backward_hook",
+)
 
 
 def activate(model: nn.Module, codes: Sequence[int]) -> None:
@@ -27,6 +40,8 @@ def deactivate(model: nn.Module) -> nn.Module:
 
 def freeze(model: nn.Module) -> nn.Module:
     """Replace each mutable in place by its active candidate, and return the model.
+
+    Hooks and attributes that the model's code has set on a mutable are those of its replacement.
 
     Raises:
         NoActiveCandidate: A choice has no active candidate.
@@ -69,7 +84,7 @@ class _Freezer:
             self._done[id(module)] = module, result
             if isinstance(module, Mutable):
                 result = self.frozen(result)
-                result = _with_attributes(result, module.added_attributes())
+                result = _with_attributes(result, module)
                 self._done[id(module)] = module, result
             for name, submodule in result._modules.items():
                 if submodule is not None:
@@ -77,19 +92,25 @@ class _Freezer:
         return self._done[id(module)][1]
 
 
-def _with_attributes(module: nn.Module, attributes: Mapping[str, Any]) -> nn.Module:
-    """Return a module that has attributes of the choice that it replaces.
+def _with_attributes(module: nn.Module, mutable: Mutable) -> nn.Module:
+    """Return a module that has the hooks and attributes of the choice that it replaces.
 
-    It is the module itself where none of them is a weight or a part, which would change its state
-    or, in a Sequential, be executed, and where none replaces what the module or the candidate of
-    another choice has.
+    It is the module itself where there are no hooks, where no attribute is a weight or a part,
+    which would change its state or, in a Sequential, be executed, and where none replaces what the
+    module or the candidate of another choice has.
     """
     attributes = {
         name: value
-        for name, value in attributes.items()
+        for name, value in mutable.added_attributes().items()
         if not (hasattr(module, name) and _is_same(value, getattr(module, name)))
     }
     is_plain = not any(isinstance(value, nn.Module | Tensor) for value in attributes.values())
+    hooks = {name: getattr(mutable, name) for name in _HOOKS}
+    if any(hooks.values()):
+        # Not on the module itself: it may be called elsewhere too, without the choice.
+        wrapper = Attributed(module, mutable.added_attributes())
+        vars(wrapper).update({name: copy.copy(value) for name, value in hooks.items()})
+        return wrapper
     if not is_plain or any(hasattr(module, name) for name in attributes):
         return Attributed(module, attributes)
     for name, value in attributes.items():

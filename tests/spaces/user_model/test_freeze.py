@@ -110,3 +110,54 @@ def test_weights_and_buffers_of_a_choice_are_the_networks() -> None:
         assert torch.equal(network(x), supernet(x))
         assert sum(value.numel() for value in network.parameters()) == space.params(architecture)
         assert "model.choice.shift" in network.state_dict()
+
+
+class Hooked(nn.Module):
+    """A model whose choices have hooks: scaled outputs, shifted inputs, and a clipped gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        shared = nn.Linear(4, 4)
+        self.first = LayerChoice([shared, nn.Identity()])
+        self.second = LayerChoice([shared, nn.Tanh()])
+        self.depth = Repeat(lambda index: nn.Linear(4, 4), (1, 2))
+        self.head = nn.Linear(4, 2)
+        self.first.gain = 3.0
+        self.first.register_forward_hook(self._scale, with_kwargs=True)
+        self.second.register_forward_pre_hook(lambda module, args: (args[0] + 1,))
+        self.second.register_full_backward_hook(
+            lambda module, gradients, _: (gradients[0].clamp(-0.01, 0.01),)
+        )
+        self.depth.register_forward_hook(lambda module, args, output: output.relu())
+
+    def _scale(self, module: nn.Module, args: Any, kwargs: Any, output: Tensor) -> Tensor:
+        return output * module.gain * self.head.weight.mean()  # type: ignore[operator]
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.head(self.depth(self.second(self.first(x))))
+        return output
+
+
+def test_hooks_of_choices_are_the_networks() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(3, 4)
+    space = spaces.from_model(Hooked(), x, pretrained=True)
+    for architecture in space.enumerate():
+        supernet = space.supernet()
+        supernet.activate(architecture)
+        network = space.network(architecture)
+        outputs = []
+        gradients = []
+        for model in (supernet, network):
+            image = x.clone().requires_grad_()
+            outputs.append(model(image))
+            outputs[-1].sum().backward()
+            gradients.append(image.grad)
+        assert torch.equal(*outputs)
+        assert torch.equal(*gradients)
+
+    # A hook that belongs to the copied model reads the weights of the copy.
+    before = network(x)
+    with torch.no_grad():
+        network.model.head.weight.fill_(0.5)
+    assert not torch.equal(network(x), before)
