@@ -91,7 +91,32 @@ class LRSchedulerCallback(Callback):
         self.scheduler.load_state_dict(state)
 
 
-class ArchitectureCheckpoint(Callback):
+class CheckpointCallback(Callback):
+    """Base of callbacks that write a file after each epoch.
+
+    Args:
+        checkpoint_dir: Folder of the files.
+        every: Only `epoch`.
+
+    Raises:
+        InvalidOption: `every` is another value.
+    """
+
+    def __init__(self, checkpoint_dir: str | Path, every: str = "epoch"):
+        _check_epoch("every", every)
+        self.checkpoint_dir = Path(checkpoint_dir)
+
+    def on_epoch_end(self, epoch: int) -> None:
+        """Write the file of the epoch."""
+        self.checkpoint_dir.mkdir(parents=True, exist_ok=True)
+        self.write(epoch)
+
+    def write(self, epoch: int) -> None:
+        """Write the file of epoch `epoch`, from 0, to the folder, which exists."""
+        raise NotImplementedError
+
+
+class ArchitectureCheckpoint(CheckpointCallback):
     """Writes the trainer's architecture to `epoch_0.json`, `epoch_1.json`, ...
 
     Args:
@@ -106,17 +131,12 @@ class ArchitectureCheckpoint(Callback):
         'checkpoints'
     """
 
-    def __init__(self, checkpoint_dir: str | Path, every: str = "epoch"):
-        _check_epoch("every", every)
-        self.checkpoint_dir = Path(checkpoint_dir)
-
-    def on_epoch_end(self, epoch: int) -> None:
+    def write(self, epoch: int) -> None:
         """Write the architecture."""
-        self.checkpoint_dir.mkdir(parents=True, exist_ok=True)
         self.trainer.export(str(self.checkpoint_dir / f"epoch_{epoch}.json"))
 
 
-class ModelCheckpoint(Callback):
+class ModelCheckpoint(CheckpointCallback):
     """Writes the model's state dict to `epoch_0.pth.tar`, `epoch_1.pth.tar`, ...
 
     Args:
@@ -131,14 +151,9 @@ class ModelCheckpoint(Callback):
         'checkpoints'
     """
 
-    def __init__(self, checkpoint_dir: str | Path, every: str = "epoch"):
-        _check_epoch("every", every)
-        self.checkpoint_dir = Path(checkpoint_dir)
-
-    def on_epoch_end(self, epoch: int) -> None:
+    def write(self, epoch: int) -> None:
         """Write the weights, without the prefix of DataParallel."""
         assert self.model is not None
-        self.checkpoint_dir.mkdir(parents=True, exist_ok=True)
         with replacing(self.checkpoint_dir / f"epoch_{epoch}.pth.tar") as temporary_path:
             torch.save(bare(self.model).state_dict(), temporary_path)
 

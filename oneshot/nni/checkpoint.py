@@ -7,6 +7,7 @@ therefore restores its exact state, whatever the strategy is.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,21 @@ class TunerState:
     def write(self, path: Path) -> None:
         """Write the state to a JSON file."""
         write_text(path, json.dumps(asdict(self)) + "\n")
+
+    def check(self, settings: Mapping[str, Any], path: Path | None) -> None:
+        """Check that the state is of a search with these settings.
+
+        Args:
+            settings: Settings of the search that is resumed.
+            path: File of the state, for messages.
+
+        Raises:
+            InvalidRun: A setting differs.
+        """
+        # By way of JSON, so that they equal those of the file.
+        for name, value in json.loads(json.dumps(settings)).items():
+            if self.settings.get(name) != value:
+                raise InvalidRun(f"{path}: is of another search: {name} differs")
 
     @classmethod
     def read(cls, path: Path) -> TunerState:

@@ -1,38 +1,32 @@
 """Tuner of NNI that runs any search strategy.
 
 Implements the protocol of `nni.tuner.Tuner` (microsoft/nni, versions 1 to 3) without importing NNI.
-
-NNI's dispatcher calls a tuner from two threads: the ends of trials overtake their results where the
-tuner is busy. So a batch ends only when each of its trials has a result, has failed, or has ended
-without a result before the next request for trials, which follows all results.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import threading
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oneshot.errors import InvalidGuide, InvalidOption, InvalidRun, NoMoreTrials
+from oneshot.errors import InvalidGuide, InvalidOption, NoMoreTrials
 from oneshot.nni.checkpoint import FILE, TunerState
 from oneshot.nni.legal import LegalProblem
+from oneshot.nni.listed_space import ListedSpace
+from oneshot.nni.trial_queue import TrialQueue
+from oneshot.nni.trial_search import TrialGuide, TrialSearch
 from oneshot.search.constraint import Constraint
 from oneshot.search.problem import SearchProblem
-from oneshot.strategies.base import Strategy
 from oneshot.strategies.registry import check_options, make
 from spaces import formats
 from spaces.architecture import Architecture
 from spaces.choice_space import ChoiceSpace, Codes
-from spaces.errors import InvalidArchitecture
 from spaces.files import write_text
-from spaces.formats.nni.keys import match_keys
 from spaces.registry import get
 from spaces.space import SearchSpace
 
@@ -102,22 +96,12 @@ class StrategyTuner:
 
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
 
-        self.epoch = 0
         self._lock = threading.RLock()
         self._accept_customized = False
         # State of a checkpoint that waits for its search space.
         self._loaded: TunerState | None = None
-        self._strategy: Strategy | None = None
-        # Rows of the batch that are not trials yet.
-        self._pending: deque[int] = deque()
-        # Trials for which NNI has requested parameters.
-        self._requested_ids: deque[int] = deque()
-        # Trial -> row of the batch, while the trial is being evaluated.
-        self._rows: dict[int, int] = {}
-        # Trials that ended successfully, and whose results have not arrived yet.
-        self._without_result: set[int] = set()
-        # NNI's callback for parameters that become available after the request.
-        self._send: Callable[[int, Any], None] | None = None
+        self._listed: ListedSpace | None = None
+        self._trials = TrialQueue(self._sample)
 
     # NNI's protocol
 
@@ -131,25 +115,9 @@ class StrategyTuner:
             InvalidFile: The content is not a search space of NNI.
             InvalidArchitecture: Its choices differ from those of the tuner's space.
         """
-        text = search_space if isinstance(search_space, str) else json.dumps(search_space)
-        self.listed = ChoiceSpace("nni", formats.read_search_space(text))
-        space = self.space or self.listed
-
-        # The file may have keys from NNI's counter and another order.
-        columns = match_keys(
-            space.choices, {choice.key: column for column, choice in enumerate(self.listed.choices)}
-        )
-        self._columns = list(columns.values())
-        for choice, column in zip(space.choices, self._columns, strict=True):
-            listed_choice = self.listed.choices[column]
-            if len(listed_choice.candidates) != len(choice.candidates):
-                raise InvalidArchitecture(
-                    f"{listed_choice.key} has {len(listed_choice.candidates)} candidates;"
-                    f" {choice.key} of {space.name} has {len(choice.candidates)}"
-                )
-
         with self._lock:
-            self._start(space)
+            self._listed = ListedSpace(search_space, self.space)
+            self._start()
             if self._loaded is not None:
                 self._replay(self._loaded)
                 self._loaded = None
@@ -162,24 +130,7 @@ class StrategyTuner:
                 (see `finished`).
         """
         with self._lock:
-            return self._generate(parameter_id)
-
-    def _generate(self, parameter_id: int) -> dict[str, Any]:
-        if self._strategy is None:
-            raise NoMoreTrials(
-                "search_space: none has been set yet; call update_search_space first"
-            )
-        if not self._pending:
-            state = (
-                "the search is over"
-                if self.finished
-                else f"{len(self._rows)} trials have not ended yet"
-            )
-            raise NoMoreTrials(f"no more parameters now: {state}")
-
-        row = self._pending.popleft()
-        self._rows[parameter_id] = row
-        return self._sample(row)
+            return self._trials.generate(parameter_id)
 
     def generate_multiple_parameters(
         self, parameter_id_list: Sequence[int], **kwargs: Any
@@ -196,16 +147,7 @@ class StrategyTuner:
             been sent or will be. NNI reads a shorter list as: there are no more trials.
         """
         with self._lock:
-            self._end_without_results()
-            self._send = kwargs.get("st_callback", self._send)
-            if self._send is None:
-                numbers = parameter_id_list[: len(self._pending)]
-                return [self._generate(number) for number in numbers]
-
-            num_promised = len(parameter_id_list) if self._continues else len(self._pending)
-            self._requested_ids.extend(parameter_id_list[:num_promised])
-            self._send_pending()
-            return _Promised(num_promised)
+            return self._trials.request(parameter_id_list, kwargs.get("st_callback"))
 
     def receive_trial_result(
         self, parameter_id: int, parameters: Any, value: Any, **kwargs: Any
@@ -225,17 +167,9 @@ class StrategyTuner:
             if kwargs.get("customized"):
                 self.import_data([{"parameter": parameters, "value": value}])
                 return
-            if parameter_id not in self._rows:
-                raise InvalidGuide(
-                    f"parameter_id: trial {parameter_id} is not being evaluated; a result must"
-                    " follow its parameters"
-                )
-
+            self._trials.check(parameter_id)
             score = self._score(value, f"the result of trial {parameter_id}")
-            self._results[self._rows[parameter_id]] = score
-            if parameter_id in self._without_result:
-                self._without_result.remove(parameter_id)
-                self._end(parameter_id)
+            self._trials.receive(parameter_id, score)
             self._write_state()
 
     def trial_end(self, parameter_id: int, success: bool, **kwargs: Any) -> None:
@@ -249,15 +183,8 @@ class StrategyTuner:
             kwargs: Ignored; NNI reserves further arguments.
         """
         with self._lock:
-            row = self._rows.get(parameter_id)
-            if row is None:
-                return
-            # The result of a trial that succeeded may be in NNI's other thread still.
-            if success and self._send is not None and np.isnan(self._results[row]):
-                self._without_result.add(parameter_id)
-                return
-            self._end(parameter_id)
-            self._write_state()
+            if self._trials.end(parameter_id, success):
+                self._write_state()
 
     def import_data(self, data: Sequence[Mapping[str, Any]]) -> None:
         """Let the strategy learn known results, which are not evaluated again.
@@ -272,19 +199,13 @@ class StrategyTuner:
             InvalidGuide: A result is not a number.
         """
         with self._lock:
-            if self._strategy is None:
-                raise NoMoreTrials(
-                    "search_space: none has been set yet; call update_search_space first"
-                )
+            search = self._trials.started()
             if not data:
                 return
 
-            samples = [json.dumps(entry["parameter"]) for entry in data]
-            architectures = [formats.read(sample, "nni-sample", self.listed) for sample in samples]
-            codes = self.listed.encode(architectures)[:, self._columns]
+            codes = self._space_of_file().codes([entry["parameter"] for entry in data])
             scores = np.array([self._score(entry["value"], "value") for entry in data])
-            self._learn(np.asfortranarray(codes), scores)
-            self._events.append({"codes": codes.tolist(), "scores": scores.tolist()})
+            search.learn(codes, scores)
             self._write_state()
 
     def get_checkpoint_path(self) -> str | None:
@@ -310,8 +231,8 @@ class StrategyTuner:
             if path is None or not path.exists():
                 return
             self._loaded = TunerState.read(path)
-            if self._strategy is not None:
-                self._start(self._strategy.problem.space)
+            if self._trials.search is not None:
+                self._start()
                 self._replay(self._loaded)
                 self._loaded = None
 
@@ -342,7 +263,39 @@ class StrategyTuner:
     @property
     def finished(self) -> bool:
         """Whether the strategy proposes no more architectures."""
-        return self._strategy is not None and not len(self._batch)
+        return self._trials.search is not None and self._trials.search.finished
+
+    @property
+    def listed(self) -> ChoiceSpace:
+        """Choices of the search-space file.
+
+        Raises:
+            NoMoreTrials: There is no search space yet.
+        """
+        return self._space_of_file().listed
+
+    @property
+    def epoch(self) -> int:
+        """Number of batches whose trials have ended."""
+        return 0 if self._trials.search is None else self._trials.search.epoch
+
+    @property
+    def known(self) -> Codes:
+        """Codes of the best architectures so far in the tuner's space, best first.
+
+        Raises:
+            NoMoreTrials: There is no search space yet.
+        """
+        return self._trials.started().known
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """Scores of the best architectures so far; greater is better.
+
+        Raises:
+            NoMoreTrials: There is no search space yet.
+        """
+        return self._trials.started().scores
 
     @property
     def best(self) -> Architecture:
@@ -351,10 +304,9 @@ class StrategyTuner:
         Raises:
             NoMoreTrials: The first batch has not ended yet.
         """
-        if self._strategy is None or not len(self.known):
+        if self._trials.search is None or not len(self.known):
             raise NoMoreTrials("no batch of trials has ended yet")
-        space = self._strategy.problem.space
-        return space.decode(self.known[:1])[0]
+        return self._space_of_file().space.decode(self.known[:1])[0]
 
     def export_results(self, result: Sequence[dict[str, Any]] | None = None) -> list[Path]:
         """Write architectures to the folder and return the files.
@@ -366,6 +318,7 @@ class StrategyTuner:
 
         Raises:
             InvalidOption: The tuner has no folder.
+            NoMoreTrials: There is no search space yet.
         """
         if self.folder is None:
             raise InvalidOption("folder: None writes no architectures; give a folder")
@@ -373,7 +326,7 @@ class StrategyTuner:
         paths = []
         samples = self._samples(self.known[: self.keep]) if result is None else result
         for rank, sample in enumerate(samples):
-            architecture = formats.read(json.dumps(sample), "nni-sample", self.listed)
+            architecture = self._space_of_file().architecture(sample)
             path = self.folder / f"{self.epoch:03d}_{rank:03d}.json"
             text = formats.write(architecture, self.export_format, self.listed)
             # Some formats end with a newline, others do not.
@@ -381,68 +334,31 @@ class StrategyTuner:
             paths.append(path)
         return paths
 
-    # Batches
+    def _export_best(self) -> None:
+        if self.folder is not None and len(self.known):
+            self.export_results(self._samples(self.known[: self.keep]))
 
-    def _start(self, space: ChoiceSpace) -> None:
+    # Search
+
+    def _start(self) -> None:
         """Make the strategy and its first batch."""
-        problem = SearchProblem(space, _Trials(), self.constraints)
+        assert self._listed is not None
+        space = self._listed.space
+        problem = SearchProblem(space, TrialGuide(), self.constraints)
         # Only where it is overridden: it is called for every proposal.
         if type(self)._is_legal is not StrategyTuner._is_legal:
-            problem = LegalProblem(space, _Trials(), self.constraints, is_legal=self._are_legal)
+            problem = LegalProblem(space, TrialGuide(), self.constraints, is_legal=self._are_legal)
         rng = np.random.default_rng(self.seed)
-        self._strategy = make(self.strategy_name, problem, rng, self.options)
+        strategy = make(self.strategy_name, problem, rng, self.options)
+        self._trials.start(TrialSearch(strategy, self.keep, self._export_best))
 
-        # The best architectures so far, best first, as codes of the tuner's space.
-        self.known = self._strategy.empty
-        self.scores = np.empty(0)
-        self.epoch = 0
-        self._num_proposed = 0
-        self._events: list[dict[str, Any]] = []
-        self._rows.clear()
-        self._without_result.clear()
-        self._next_batch()
+    def _space_of_file(self) -> ListedSpace:
+        self._trials.started()
+        assert self._listed is not None
+        return self._listed
 
     def _are_legal(self, codes: Codes) -> NDArray[np.bool_]:
         return np.array([self._is_legal(sample) for sample in self._samples(codes)], dtype=bool)
-
-    def _next_batch(self) -> None:
-        assert self._strategy is not None
-        self._batch: Codes = self._strategy.ask()
-        self._num_proposed += len(self._batch)
-        # NaN marks an architecture without a result.
-        self._results: NDArray[np.float64] = np.full(len(self._batch), np.nan)
-        self._pending.clear()
-        self._pending.extend(range(len(self._batch)))
-
-    @property
-    def _continues(self) -> bool:
-        """Whether the strategy is expected to propose a further batch."""
-        assert self._strategy is not None
-        return not self.finished and self._num_proposed < self._strategy.planned
-
-    def _end(self, parameter_id: int) -> None:
-        """Release a trial; the last one of a batch starts the next batch."""
-        del self._rows[parameter_id]
-        if self._rows or self._pending:
-            return
-        self._report_batch()
-        self._next_batch()
-        self._send_pending()
-        if self.finished:
-            self._end_requests()
-
-    def _end_without_results(self) -> None:
-        """Release the trials that ended without a result."""
-        while self._without_result:
-            self._end(self._without_result.pop())
-
-    def _end_requests(self) -> None:
-        """Let NNI request trials once more where it waits for promised ones that never come."""
-        dispatcher = getattr(self._send, "__self__", None)
-        request = getattr(dispatcher, "handle_request_trial_jobs", None)
-        if self._requested_ids and request is not None:
-            self._requested_ids.clear()
-            request(1)
 
     def _score(self, value: Any, name: str) -> float:
         metric = value.get("default") if isinstance(value, Mapping) else value
@@ -451,50 +367,25 @@ class StrategyTuner:
             raise InvalidGuide(f"value: {name} must be a number, not {value!r:.60}")
         return self.sign * float(metric)
 
-    def _report_batch(self) -> None:
-        assert self._strategy is not None
-        has_result = ~np.isnan(self._results)
-        # Strategies hold codes column by column.
-        codes = np.asfortranarray(self._batch[has_result])
-        scores = self._results[has_result]
-        if len(codes):
-            self._strategy.tell(codes, scores)
-        self._merge(codes, scores)
-        self._events.append({"results": self._listed_results()})
+    def _sample(self, row: int) -> dict[str, Any]:
+        """Return the sample of a row of the present batch."""
+        return self._samples(self._trials.started().batch[row : row + 1])[0]
 
-        self.epoch += 1
-        if self.folder is not None and len(self.known):
-            self.export_results(self._samples(self.known[: self.keep]))
-
-    def _merge(self, codes: Codes, scores: NDArray[np.float64]) -> None:
-        # Merge with the best so far; among equal scores the stable sort prefers the earlier one.
-        all_codes = np.concatenate([self.known, codes])
-        all_scores = np.concatenate([self.scores, scores])
-        order = np.argsort(-all_scores, kind="stable")[: max(self.keep, 1)]
-        self.known = np.asfortranarray(all_codes[order])
-        self.scores = all_scores[order]
-
-    def _learn(self, codes: Codes, scores: NDArray[np.float64]) -> None:
-        """Let the strategy learn the scores of architectures that it did not propose."""
-        assert self._strategy is not None
-        self._strategy.seen.take(codes, len(codes))
-        self._strategy.learn(codes, scores)
-        self._merge(codes, scores)
+    def _samples(self, codes: Codes) -> list[dict[str, Any]]:
+        """Return the samples of codes of the tuner's space."""
+        assert self._listed is not None
+        return self._listed.samples(codes)
 
     # Checkpoints
 
     def _settings(self) -> dict[str, Any]:
-        assert self._strategy is not None
-        choices = self._strategy.problem.space.choices
+        choices = self._space_of_file().space.choices
         return {
             "strategy": self.strategy_name,
             "options": self.options,
             "seed": self.seed,
             "choices": {choice.key: list(choice.candidates) for choice in choices},
         }
-
-    def _listed_results(self) -> list[float | None]:
-        return [None if score != score else score for score in self._results.tolist()]
 
     def _checkpoint_file(self) -> Path | None:
         if self.checkpoint is not None:
@@ -504,85 +395,11 @@ class StrategyTuner:
 
     def _write_state(self) -> None:
         path = self._checkpoint_file()
-        if path is not None and self._strategy is not None:
-            TunerState(self._settings(), self._events, self._listed_results()).write(path)
+        if path is not None and self._trials.search is not None:
+            self._trials.search.state(self._settings()).write(path)
 
     def _replay(self, state: TunerState) -> None:
         """Repeat the events of a checkpoint."""
-        settings = json.loads(json.dumps(self._settings()))
-        for name, value in settings.items():
-            if state.settings.get(name) != value:
-                raise InvalidRun(f"{self._checkpoint_file()}: is of another search: {name} differs")
-
-        for event in state.events:
-            if "codes" in event:
-                codes = np.asfortranarray(np.array(event["codes"], dtype=self._batch.dtype))
-                self._learn(codes, np.array(event["scores"]))
-                self._events.append(event)
-            else:
-                self._restore_results(event["results"])
-                self._report_batch()
-                self._next_batch()
-
-        self._restore_results(state.results)
-        # The trials of the other architectures were lost with the earlier experiment.
-        self._pending = deque(np.flatnonzero(np.isnan(self._results)).tolist())
-        if not self._pending and not self.finished:
-            self._report_batch()
-            self._next_batch()
-
-    def _restore_results(self, results: Sequence[float | None]) -> None:
-        if len(results) != len(self._results):
-            raise InvalidRun(
-                f"{self._checkpoint_file()}: is of another search: a batch has {len(results)}"
-                f" architectures, not {len(self._results)}"
-            )
-        self._results[:] = [np.nan if score is None else score for score in results]
-
-    def _send_pending(self) -> None:
-        while self._send is not None and self._requested_ids and self._pending:
-            number = self._requested_ids.popleft()
-            self._send(number, self._generate(number))
-
-    def _as_listed(self, codes: Codes) -> Codes:
-        """Convert codes of the tuner's space to the order of the search-space file."""
-        listed = np.empty_like(codes)
-        listed[:, self._columns] = codes
-        return listed
-
-    def _sample(self, row: int) -> dict[str, Any]:
-        return self._samples(self._batch[row : row + 1])[0]
-
-    def _samples(self, codes: Codes) -> list[dict[str, Any]]:
-        """Return the samples of codes of the tuner's space."""
-        return [
-            json.loads(formats.write(architecture, "nni-sample", self.listed))
-            for architecture in self.listed.decode(self._as_listed(codes))
-        ]
-
-
-class _Promised(list[dict[str, Any]]):
-    """No samples, but the length of those that are sent by NNI's callback.
-
-    Args:
-        count: Number of samples.
-    """
-
-    def __init__(self, count: int):
-        super().__init__()
-        self.num_promised = count
-
-    def __len__(self) -> int:
-        return self.num_promised
-
-
-class _Trials:
-    """Placeholder for the guide of a problem whose architectures NNI evaluates as trials."""
-
-    def score(self, codes: Codes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        raise InvalidGuide(
-            "guide: a tuner's architectures are evaluated by NNI's trials, not by a guide"
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"kind": "trials", "name": "nni"}
+        path = self._checkpoint_file()
+        state.check(self._settings(), path)
+        self._trials.started().replay(state, path)

@@ -151,10 +151,11 @@ def test_keys_of_nnis_counter_and_another_order_are_understood(
     parameters = tuner.generate_parameters(0)
     assert list(parameters) == list(given)
     assert all(entry["_value"] == names[entry["_idx"]] for entry in parameters.values())
-    codes = tuner._batch[
-        0
-    ].tolist()  # of the space, whose choices stand for the numbers in their order
-    assert [parameters[f"LayerChoice{number}"]["_idx"] for number in range(5, 11)] == codes
+    # The choices of the space are in the order of the numbers.
+    search = tuner._trials.started()
+    assert [parameters[f"LayerChoice{number}"]["_idx"] for number in range(5, 11)] == (
+        search.batch[0].tolist()
+    )
 
 
 def test_spos_evolution_has_nnis_arguments(toy: Any, tiny: ChainSpace, tmp_path: Path) -> None:
