@@ -32,9 +32,19 @@ def token() -> None:
     default=None,
     help="Unfinished jobs at a time.  [default: unlimited]",
 )
+@click.option(
+    "--administrator",
+    is_flag=True,
+    help="Accept its uploads to the shared library, and let it use the files of every token.",
+)
 @database_options
 def create(
-    name: str, expires: float | None, quota: int | None, data: Path, database: str | None
+    name: str,
+    expires: float | None,
+    quota: int | None,
+    administrator: bool,
+    data: Path,
+    database: str | None,
 ) -> None:
     """Create a token, and print it once: only its digest is stored."""
     from service.commands.options import database_of
@@ -43,7 +53,7 @@ def create(
     expiry = None if expires is None else time.time() + expires
     # Not `open_store`: tokens are needed before the first start, so a missing store is created.
     with closing(Store(database_of(data, database))) as store:
-        click.echo(store.tokens.create(name, expiry, quota))
+        click.echo(store.tokens.create(name, expiry, quota, administrator=administrator))
 
 
 @token.command("list", epilog=example("python -m service token list"))
@@ -56,12 +66,14 @@ def show(data: Path, database: str | None) -> None:
     with closing(open_store(data, database)) as store:
         tokens = store.tokens.list()
 
-    table = Table("name", "id", "created", "expires", "quota", "state", box=None, pad_edge=False)
+    columns = ("name", "id", "created", "expires", "role", "quota", "state")
+    table = Table(*columns, box=None, pad_edge=False)
     for entry in tokens:
         quota = "any" if entry.quota is None else str(entry.quota)
         created = _format_time(entry.created)
         expires = _format_time(entry.expires)
-        table.add_row(entry.name, entry.id, created, expires, quota, _state(entry))
+        role = "administrator" if entry.administrator else "user"
+        table.add_row(entry.name, entry.id, created, expires, role, quota, _state(entry))
 
     Console(soft_wrap=True, highlight=False).print(table)
 

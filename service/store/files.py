@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -14,6 +14,9 @@ from spaces.errors import UnknownName
 
 KINDS = ("table", "predictor", "evaluations")
 
+SHARED_LIBRARY = ""
+"""Id of the library that belongs to no token."""
+
 
 @dataclass(frozen=True)
 class FileVersion:
@@ -22,11 +25,12 @@ class FileVersion:
     Args:
         kind: table, predictor or evaluations.
         name: Name by which requests refer to it.
-        version: Number that counts from 1 for each kind and name.
+        version: Number that counts from 1 for each library, kind and name.
         sha256: Digest of the content.
         artifact: Path of the content, as `Artifacts.read` takes it.
         owner: Id of the token that uploaded it; None for none.
         created: Seconds since 1970.
+        library: Id of the token whose library has it, or `SHARED_LIBRARY`.
     """
 
     kind: str
@@ -36,6 +40,7 @@ class FileVersion:
     artifact: str
     owner: str | None
     created: float
+    library: str = SHARED_LIBRARY
 
 
 class Files:
@@ -49,7 +54,13 @@ class Files:
         self._database = database
 
     def add(
-        self, kind: str, name: str, sha256: str, artifact: str, owner: str | None = None
+        self,
+        kind: str,
+        name: str,
+        sha256: str,
+        artifact: str,
+        owner: str | None = None,
+        library: str = SHARED_LIBRARY,
     ) -> FileVersion:
         """Add a version; content equal to the latest version's is not added again.
 
@@ -59,6 +70,7 @@ class Files:
             sha256: Digest of the content.
             artifact: Path of the content.
             owner: Id of the token that uploads it; None for none.
+            library: Id of the token whose library is to have it, or `SHARED_LIBRARY`.
 
         Returns:
             The new version, or the latest one if its content is equal.
@@ -71,12 +83,13 @@ class Files:
 
         with self._database.writing() as session:
             # Two uploads of a name must not both become the same version.
-            self._database.lock_topic(session, f"file {kind} {name}")
-            latest = _latest_row(session, kind, name)
+            self._database.lock_topic(session, f"file {library} {kind} {name}")
+            latest = _latest_row(session, library, kind, name)
             if latest is not None and latest.sha256 == sha256:
                 return _version_from_row(latest)
 
             row = FileRow(kind=kind, name=name, sha256=sha256, artifact=artifact, owner=owner)
+            row.library = library
             row.version = 1 if latest is None else latest.version + 1
             row.created = self._database.now(session)
             session.add(row)
@@ -84,21 +97,27 @@ class Files:
             session.flush()
             return _version_from_row(row)
 
-    def latest(self, kind: str, name: str) -> FileVersion | None:
-        """Return the latest version of a name; None if there is none."""
+    def latest(self, kind: str, name: str, library: str = SHARED_LIBRARY) -> FileVersion | None:
+        """Return the latest version of a name in a library; None if there is none."""
         # PostgreSQL's texts cannot contain NUL.
         if "\0" in name:
             return None
         with self._database.reading() as session:
-            row = _latest_row(session, kind, name)
+            row = _latest_row(session, library, kind, name)
             return None if row is None else _version_from_row(row)
 
-    def list(self, kind: str | None = None, name: str | None = None) -> Sequence[FileVersion]:
+    def list(
+        self,
+        kind: str | None = None,
+        name: str | None = None,
+        libraries: Collection[str] | None = None,
+    ) -> Sequence[FileVersion]:
         """List the latest version of every name, or every version of one name, newest first.
 
         Args:
             kind: Kind of the files; None for every kind.
             name: The one name; None for every name.
+            libraries: Ids of the libraries; None for every library.
         """
         query = select(FileRow).order_by(FileRow.kind, FileRow.name, FileRow.version.desc())
         if kind is not None:
@@ -107,19 +126,30 @@ class Files:
             query = query.where(FileRow.name == name)
         else:
             # Ids increase, so that the greatest one of a name is that of its latest version.
-            latest = select(func.max(FileRow.id)).group_by(FileRow.kind, FileRow.name)
-            query = query.where(FileRow.id.in_(latest))
+            key = (FileRow.library, FileRow.kind, FileRow.name)
+            query = query.where(FileRow.id.in_(select(func.max(FileRow.id)).group_by(*key)))
+        if libraries is not None:
+            query = query.where(FileRow.library.in_(libraries))
 
         with self._database.reading() as session:
             return [_version_from_row(row) for row in session.scalars(query)]
 
 
-def _latest_row(session: Session, kind: str, name: str) -> FileRow | None:
-    query = select(FileRow).where(FileRow.kind == kind, FileRow.name == name)
+def _latest_row(session: Session, library: str, kind: str, name: str) -> FileRow | None:
+    query = select(FileRow).where(
+        FileRow.library == library, FileRow.kind == kind, FileRow.name == name
+    )
     return session.scalar(query.order_by(FileRow.version.desc()).limit(1))
 
 
 def _version_from_row(row: FileRow) -> FileVersion:
     return FileVersion(
-        row.kind, row.name, row.version, row.sha256, row.artifact, row.owner, row.created
+        row.kind,
+        row.name,
+        row.version,
+        row.sha256,
+        row.artifact,
+        row.owner,
+        row.created,
+        row.library,
     )

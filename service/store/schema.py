@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Enum,
     Float,
     ForeignKey,
@@ -13,12 +14,13 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from service.jobs import Job, JobState, JsonObject, Resources
 
-HEAD = "0002"
+HEAD = "0003"
 """Migration that creates these tables."""
 
 _OBJECT = JSON(none_as_null=True)
@@ -154,6 +156,7 @@ class TokenRow(Base):
     created: Mapped[float] = mapped_column(_SECONDS)
     expires: Mapped[float | None] = mapped_column(_SECONDS)
     revoked: Mapped[float | None] = mapped_column(_SECONDS)
+    administrator: Mapped[bool] = mapped_column(Boolean, server_default=false())
 
 
 class SessionRow(Base):
@@ -172,7 +175,9 @@ class FileRow(Base):
     """One version of an uploaded file; see `service.store.files.FileVersion`."""
 
     __tablename__ = "files"
-    __table_args__ = (UniqueConstraint("kind", "name", "version"),)
+    __table_args__ = (
+        UniqueConstraint("library", "kind", "name", "version", name="uq_files_version"),
+    )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     kind: Mapped[str] = mapped_column(String(32))
@@ -182,3 +187,4 @@ class FileRow(Base):
     artifact: Mapped[str] = mapped_column(String(512))
     owner: Mapped[str | None] = mapped_column(String(32))
     created: Mapped[float] = mapped_column(_SECONDS)
+    library: Mapped[str] = mapped_column(String(32), server_default="")

@@ -16,6 +16,8 @@ from spaces.errors import PathfitError
 
 PREFIX = "pathfit"
 MAX_NAME_LENGTH = 128
+RESERVED_NAME = "shared"
+"""Name of the library that belongs to no token; no token may have it."""
 
 
 class InvalidToken(PathfitError):
@@ -48,6 +50,7 @@ class Token:
         created: Seconds since 1970.
         expires: Seconds since 1970; None if it never expires.
         revoked: Seconds since 1970; None if it is not revoked.
+        administrator: Whether it may write to the shared library and read every library.
     """
 
     id: str
@@ -56,6 +59,7 @@ class Token:
     created: float
     expires: float | None
     revoked: float | None
+    administrator: bool = False
 
     def valid(self, now: float) -> bool:
         """Return whether the token is accepted at a time, in seconds since 1970."""
@@ -72,13 +76,21 @@ class Tokens:
     def __init__(self, database: Database):
         self._database = database
 
-    def create(self, name: str, expires: float | None = None, quota: int | None = None) -> str:
+    def create(
+        self,
+        name: str,
+        expires: float | None = None,
+        quota: int | None = None,
+        *,
+        administrator: bool = False,
+    ) -> str:
         """Create a token.
 
         Args:
             name: Name by which people recognise it.
             expires: Seconds since 1970 at which it expires; None for never.
             quota: Unfinished jobs at a time; None for any number.
+            administrator: Whether it may write to the shared library and read every library.
 
         Returns:
             The secret, which is not stored and cannot be shown again.
@@ -89,6 +101,11 @@ class Tokens:
         if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable() or name != name.strip():
             raise InvalidToken(
                 f"name: expected 1 to {MAX_NAME_LENGTH} printable characters, not {name!r:.80}"
+            )
+
+        if name == RESERVED_NAME:
+            raise InvalidToken(
+                f"name: {RESERVED_NAME!r} is the name of the shared library; use another name"
             )
 
         if quota is not None and quota < 1:
@@ -107,6 +124,7 @@ class Tokens:
             row = TokenRow(id=identity, name=name, digest=digest, quota=quota)
             row.created = now
             row.expires = expires
+            row.administrator = administrator
             session.add(row)
 
         return secret
@@ -157,7 +175,9 @@ class Tokens:
 
 def token_from_row(row: TokenRow) -> Token:
     """Convert a row, without its digest."""
-    return Token(row.id, row.name, row.quota, row.created, row.expires, row.revoked)
+    return Token(
+        row.id, row.name, row.quota, row.created, row.expires, row.revoked, row.administrator
+    )
 
 
 def check_quota(session: Session, owner: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -195,3 +196,41 @@ def test_invalid_urls_are_named_without_their_passwords(url: str, said: str) -> 
         Store(url)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+LIBRARIES_BEFORE = """
+INSERT INTO tokens (id, name, digest, created) VALUES
+    ('t1', 'ada', 'x', 1.0), ('t2', 'shared', 'x', 2.0);
+INSERT INTO files (kind, name, version, sha256, artifact, owner, created) VALUES
+    ('table', 'phone', 1, 'a', 'uploads/a', 't1', 10.0),
+    ('table', 'phone', 2, 'b', 'uploads/b', 't2', 11.0),
+    ('evaluations', 'phone', 1, 'c', 'uploads/c', NULL, 12.0);
+"""
+
+
+def test_uploads_of_the_second_version_become_shared(empty_url: str) -> None:
+    database = Database(empty_url)
+    with database.exclusive() as connection:
+        config = Config()
+        config.set_main_option("script_location", "service:migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for statement in LIBRARIES_BEFORE.strip().rstrip(";").split(";"):
+            connection.execute(text(statement))
+    database.close()
+
+    store = Store(empty_url)
+    assert differences(empty_url) == []
+    versions = store.files.list("table", "phone")
+    assert [(each.version, each.owner, each.library) for each in versions] == [
+        (2, "t2", ""),
+        (1, "t1", ""),
+    ]
+    assert store.files.latest("evaluations", "phone") is not None
+    names = {token.id: (token.name, token.administrator) for token in store.tokens.list()}
+    assert names == {"t1": ("ada", False), "t2": ("shared-t2", False)}
+
+    # A library of one's own may have the same names, and numbers its versions by itself.
+    assert store.files.add("table", "phone", "d", "uploads/d", "t1", "t1").version == 1
+    assert store.files.add("table", "phone", "d", "uploads/d", "t1").version == 3
+    store.close()
