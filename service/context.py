@@ -13,7 +13,7 @@ from service.catalog.catalog import Catalog
 from service.catalog.uploads import Uploads
 from service.concurrency import ConcurrencyLimit
 from service.operation.metrics import Metrics
-from service.security.caller import Access
+from service.security.caller import Access, sender
 from service.settings import Settings
 from service.store import Store
 
@@ -29,7 +29,7 @@ class Service:
         settings: Settings that the service was started with.
         store: Store of jobs, tokens, sessions and uploaded files.
         artifacts: Storage of the files that jobs produce and that clients upload.
-        catalog: Spaces, tables, guides and data sets that requests may name.
+        catalog: Spaces, tables, guides and data sets that requests without a token may name.
         access: Identifies the sender of each request.
         metrics: Metrics for Prometheus.
         waiting: Limit on the requests that wait for a result.
@@ -56,6 +56,10 @@ class Service:
         """Tables, evaluations and predictors that were uploaded."""
         assert self.catalog.uploads is not None
         return self.catalog.uploads
+
+    def sender_catalog(self) -> Catalog:
+        """Return what the sender of the current request may name."""
+        return Catalog(self.settings, self.uploads, sender())
 
     def stop(self) -> None:
         """End the requests that wait, and close the store."""

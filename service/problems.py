@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from oneshot.errors import Infeasible
 from service.artifacts import ArtifactFailed, MissingArtifact
+from service.catalog.names import AmbiguousName
 from service.jobs import IllegalTransition, JsonObject, UnknownJob
 from service.store import IdempotencyConflict, InvalidStore, QuotaExceeded
 from spaces.errors import PathfitError, UnknownName
@@ -87,6 +88,14 @@ def busy(detail: str, seconds: int = 1) -> Problem:
     return Problem(503, "busy", "Busy", detail, headers={"Retry-After": str(seconds)})
 
 
+def ambiguous(error: AmbiguousName, field: str) -> Problem:
+    """Return the problem of a plain name that several owners have (409)."""
+    candidates = list(error.candidates)
+    return Problem(
+        409, "ambiguous-name", "Ambiguous name", str(error), field, candidates=candidates
+    )
+
+
 @contextmanager
 def blaming(field: str) -> Iterator[None]:
     """Turn a PathfitError of the block into a Problem that names the field of the request."""
@@ -105,6 +114,8 @@ def blaming(field: str) -> Iterator[None]:
             maximum=error.maximum,
             least=error.least,
         ) from error
+    except AmbiguousName as error:
+        raise ambiguous(error, field) from error
     except UnknownName as error:
         raise Problem(
             422, "unknown-name", "Unknown name", str(error), field, known=list(error.known)

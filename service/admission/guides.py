@@ -61,7 +61,7 @@ def _resolve_predictor(name: str | None, space: SearchSpace, catalog: Catalog) -
         trained_on, reference = catalog.predictor(name)
 
     _check_space(f"the predictor {name!r} scores", trained_on, space)
-    return ResolvedGuide(name, predictor=reference)
+    return ResolvedGuide(reference.name, predictor=reference)
 
 
 def _resolve_supernet(name: str | None, space: SearchSpace, catalog: Catalog) -> ResolvedGuide:

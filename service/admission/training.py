@@ -21,10 +21,18 @@ MIN_TRAINED = 10
 """Networks that a predictor needs for training."""
 
 
-def admit_predictor(request: PredictorRequest, catalog: Catalog) -> Admission:
-    """Check that a predictor can be trained; raises Problem that names the field."""
-    # A file in a folder of the service would hide the new predictor of the same name.
-    if catalog.get_local_file("predictor", request.name) is not None:
+def admit_predictor(request: PredictorRequest, catalog: Catalog, library: str) -> Admission:
+    """Check that a predictor can be trained.
+
+    Args:
+        request: The request.
+        catalog: Evaluations and spaces that the request may name.
+        library: Id of the library that is to have the predictor.
+
+    Raises:
+        Problem: The predictor cannot be trained. The problem names the field.
+    """
+    if catalog.is_hidden("predictor", request.name, library):
         detail = (
             f"name {request.name!r} is that of a predictor in a folder of the service;"
             " use another name"
@@ -49,7 +57,13 @@ def admit_predictor(request: PredictorRequest, catalog: Catalog) -> Admission:
 
     return Admission(
         kind="predictor",
-        request={**request.model_dump(mode="json"), "space": space},
+        request={
+            # Only services with tokens have other libraries than the shared one.
+            **request.model_dump(mode="json", exclude=None if request.shared else {"shared"}),
+            # The name that was resolved, so that repeating the request uses the same evaluations.
+            "evaluations": file.name,
+            "space": space,
+        },
         task=task,
         resources=Resources(cpus=float(task.threads)),
     )

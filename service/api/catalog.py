@@ -5,16 +5,20 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from apiflask import APIBlueprint
 
 from oneshot.data.request import title
 from service.api.documentation import reading
 from service.catalog import costs
-from service.catalog.files import FileReference
+from service.catalog.catalog import Catalog, NamedFile
+from service.catalog.files import FileReference, read_table, space_of_predictor
+from service.catalog.names import AmbiguousName
 from service.context import current_service
-from service.problems import Problem, blaming
+from service.problems import Problem, ambiguous, blaming
 from service.schemas.catalog import Bounds, CatalogEntry, CatalogList, SpaceQuery
+from service.store import FileVersion
 from spaces.errors import PathfitError, UnknownName
 
 blueprint = APIBlueprint("catalog", __name__, tag="catalog")
@@ -25,7 +29,7 @@ blueprint = APIBlueprint("catalog", __name__, tag="catalog")
 @blueprint.doc(summary="The search spaces", responses=reading())
 def spaces() -> CatalogList:
     """List the search spaces."""
-    return _list(current_service().catalog.spaces(), _space)
+    return _list(current_service().sender_catalog().spaces(), _space)
 
 
 @blueprint.get("/tables")
@@ -33,7 +37,8 @@ def spaces() -> CatalogList:
 @blueprint.doc(summary="The lookup tables: the devices that were measured", responses=reading())
 def tables() -> CatalogList:
     """List the lookup tables."""
-    return _list(current_service().catalog.tables(), _table)
+    catalog = current_service().sender_catalog()
+    return _list_files(catalog.tables(), lambda file: _table(catalog, file))
 
 
 @blueprint.get("/predictors")
@@ -41,7 +46,8 @@ def tables() -> CatalogList:
 @blueprint.doc(summary="The predictors", responses=reading())
 def predictors() -> CatalogList:
     """List the predictors."""
-    return _list(current_service().catalog.predictors(), _predictor)
+    catalog = current_service().sender_catalog()
+    return _list_files(catalog.predictors(), lambda file: _predictor(catalog, file))
 
 
 @blueprint.get("/supernets")
@@ -67,7 +73,8 @@ def benchmarks() -> CatalogList:
 @blueprint.doc(summary="The uploaded evaluations", responses=reading())
 def evaluations() -> CatalogList:
     """List the uploaded evaluations."""
-    return _list(current_service().catalog.uploaded("evaluations"), _evaluations)
+    catalog = current_service().sender_catalog()
+    return _list_files(catalog.evaluation_files(), lambda file: _evaluations(catalog, file))
 
 
 @blueprint.get("/data-sets")
@@ -108,13 +115,13 @@ def space(name: str) -> CatalogEntry:
     """Describe one search space."""
     with _resolving_path("space"):
         entry = _space(name)
-        canonical_name = current_service().catalog.space(name).name
+        canonical_name = current_service().sender_catalog().space(name).name
         # Without a table: the bounds on a device are at `/tables/{name}/bounds`.
         bounds = costs.bounds(canonical_name, None)
         return CatalogEntry.model_validate({**entry.model_dump(), "bounds": bounds})
 
 
-@blueprint.get("/tables/<name>/bounds")
+@blueprint.get("/tables/<path:name>/bounds")
 @blueprint.input(SpaceQuery, location="query", arg_name="query")
 @blueprint.output(Bounds)
 @blueprint.doc(
@@ -123,7 +130,7 @@ def space(name: str) -> CatalogEntry:
 )
 def bounds(name: str, query: SpaceQuery) -> Bounds:
     """Bound the costs of a space's networks on a device."""
-    catalog = current_service().catalog
+    catalog = current_service().sender_catalog()
     with _resolving_path("table"):
         _, reference = catalog.table(name)
     with blaming("space"):
@@ -143,11 +150,26 @@ def _list(names: Iterable[str], describe: Callable[[str], CatalogEntry]) -> Cata
     return CatalogList(items=items)
 
 
+def _list_files(
+    files: Iterable[NamedFile], describe: Callable[[NamedFile], dict[str, object]]
+) -> CatalogList:
+    items = []
+    for file in files:
+        try:
+            items.append(_entry(file.name, owner=file.owner, **describe(file)))
+        except PathfitError as error:
+            items.append(CatalogEntry(name=file.name, owner=file.owner, error=str(error)))
+
+    return CatalogList(items=items)
+
+
 @contextmanager
 def _resolving_path(kind: str) -> Iterator[None]:
     """Answer 404 for an unknown name in the path, and 409 for an unusable file of that name."""
     try:
         yield
+    except AmbiguousName as error:
+        raise ambiguous(error, "name") from error
     except UnknownName as error:
         raise Problem(
             404, f"unknown-{kind}", f"Unknown {kind}", str(error), "name", known=list(error.known)
@@ -162,7 +184,7 @@ def _entry(name: str, **fields: object) -> CatalogEntry:
 
 
 def _space(name: str) -> CatalogEntry:
-    space = current_service().catalog.space(name)
+    space = current_service().sender_catalog().space(name)
     return _entry(
         name,
         choices={choice.key: list(choice.candidates) for choice in space.choices},
@@ -172,23 +194,23 @@ def _space(name: str) -> CatalogEntry:
     )
 
 
-def _table(name: str) -> CatalogEntry:
-    table, reference = current_service().catalog.table(name)
-    return _entry(
-        name,
-        space=table.space,
-        device=dict(table.device),
-        conditions=dict(table.conditions),
-        blocks=len(table.blocks),
-        networks=len(table.networks),
-        measured=table.created,
-        sha256=reference.sha256,
-    )
+def _table(catalog: Catalog, file: NamedFile) -> dict[str, object]:
+    reference = catalog.pin(file)
+    table = read_table(reference)
+    return {
+        "space": table.space,
+        "device": dict(table.device),
+        "conditions": dict(table.conditions),
+        "blocks": len(table.blocks),
+        "networks": len(table.networks),
+        "measured": table.created,
+        "sha256": reference.sha256,
+    }
 
 
-def _predictor(name: str) -> CatalogEntry:
-    space, reference = current_service().catalog.predictor(name)
-    return _entry(name, space=space, sha256=reference.sha256)
+def _predictor(catalog: Catalog, file: NamedFile) -> dict[str, object]:
+    reference = catalog.pin(file)
+    return {"space": space_of_predictor(Path(reference.path)), "sha256": reference.sha256}
 
 
 def _supernet(name: str) -> CatalogEntry:
@@ -207,19 +229,19 @@ def _benchmark(name: str) -> CatalogEntry:
     return _entry(name, space=benchmark.space, published=benchmark.published, error=error)
 
 
-def _evaluations(name: str) -> CatalogEntry:
-    catalog = current_service().catalog
-    version = catalog.uploaded("evaluations")[name]
-    space, num_networks, metrics = _summarise(catalog.evaluations(name))
+def _evaluations(catalog: Catalog, file: NamedFile) -> dict[str, object]:
+    version = file.file
+    # No folder of the service has evaluations.
+    assert isinstance(version, FileVersion)
+    space, num_networks, metrics = _summarise(catalog.pin(file))
 
-    return _entry(
-        name,
-        version=version.version,
-        sha256=version.sha256,
-        space=space,
-        networks=num_networks,
-        metrics=metrics,
-    )
+    return {
+        "version": version.version,
+        "sha256": version.sha256,
+        "space": space,
+        "networks": num_networks,
+        "metrics": metrics,
+    }
 
 
 @functools.lru_cache(maxsize=64)

@@ -9,6 +9,7 @@ from service.admission import training
 from service.api.documentation import content, reading, writing
 from service.api.job_requests import Accepted, accept, get_job, get_owned_job, job_to_status
 from service.api.search import IN_TIME
+from service.api.uploads import upload_library
 from service.context import current_service
 from service.problems import Problem
 from service.schemas.jobs import JobList, JobStatus, KindQuery, PredictorRequest, RetrainRequest
@@ -79,7 +80,10 @@ def artifact(job_id: str) -> Response:
 def predictors(body: PredictorRequest) -> Accepted:
     """Check the training of a predictor and put it into the queue."""
     service = current_service()
-    return accept(service, lambda: training.admit_predictor(body, service.catalog))
+    library = upload_library(body.shared)
+    return accept(
+        service, lambda: training.admit_predictor(body, service.sender_catalog(), library)
+    )
 
 
 @blueprint.post("/retrain")
@@ -93,4 +97,4 @@ def retrain(body: RetrainRequest) -> Accepted:
     """Check the training of a network and put it into the queue."""
     service = current_service()
     search = None if body.search is None else get_owned_job(service, body.search.id, "search")
-    return accept(service, lambda: training.admit_retrain(body, service.catalog, search))
+    return accept(service, lambda: training.admit_retrain(body, service.sender_catalog(), search))

@@ -24,4 +24,4 @@ def predict(body: PredictRequest) -> Predictions:
     service = current_service()
     # A prediction holds a thread for seconds, as a request that waits for a job does.
     with service.waiting.slot():
-        return prediction.predict(body, service.catalog)
+        return prediction.predict(body, service.sender_catalog())

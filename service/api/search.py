@@ -32,7 +32,7 @@ blueprint = APIBlueprint("search", __name__, url_prefix="/search", tag="search")
 def create(body: SearchRequest) -> Accepted:
     """Check a search and put it into the queue."""
     service = current_service()
-    return accept(service, lambda: admit_search(body, service.catalog))
+    return accept(service, lambda: admit_search(body, service.sender_catalog()))
 
 
 @blueprint.get("")

@@ -10,6 +10,7 @@ from service.context import current_service
 from service.problems import Problem
 from service.schemas.catalog import SessionInfo, SessionRequest
 from service.security.caller import COOKIE, unauthorized
+from service.store import Token
 from service.store.sessions import LIFETIME
 
 blueprint = APIBlueprint("session", __name__, url_prefix="/session", tag="session")
@@ -26,7 +27,7 @@ def create(body: SessionRequest) -> Response:
     if token is None:
         raise unauthorized("token is not valid, or it has expired or was revoked", "token")
 
-    response = make_response(_info(token.name).model_dump())
+    response = make_response(_info(token).model_dump())
     response.set_cookie(
         COOKIE,
         store.sessions.create(token),
@@ -48,7 +49,7 @@ def show() -> SessionInfo:
     if g.token is None:
         detail = "the request has no token, and the service needs none"
         raise Problem(404, "no-session", "No session", detail)
-    return _info(g.token.name)
+    return _info(g.token)
 
 
 @blueprint.delete("")
@@ -63,5 +64,7 @@ def end() -> Response:
     return response
 
 
-def _info(name: str) -> SessionInfo:
-    return SessionInfo(name=name, expires_in_s=int(LIFETIME))
+def _info(token: Token) -> SessionInfo:
+    return SessionInfo(
+        name=token.name, expires_in_s=int(LIFETIME), administrator=token.administrator
+    )

@@ -8,11 +8,13 @@ from flask import request
 from service.api.documentation import Answers, writing
 from service.api.job_requests import format_time
 from service.catalog.catalog import Catalog
+from service.catalog.names import SHARED
 from service.context import current_service
 from service.problems import Problem, blaming, invalid
 from service.schemas.catalog import EvaluationsUpload, TableUpload, Uploaded
-from service.security.caller import owner
+from service.security.caller import owner, sender
 from service.store import FileVersion
+from service.store.files import SHARED_LIBRARY
 from tables.evaluation import Evaluation
 from tables.lookup_table import LookupTable
 
@@ -32,8 +34,10 @@ blueprint = APIBlueprint("uploads", __name__, tag="uploads")
 def table(body: TableUpload) -> tuple[Uploaded, int]:
     """Add a version of a lookup table."""
     # The table has a schema and a reader of its own, so the body is read again in full.
-    table = LookupTable.from_dict(request.get_json())
-    return _add("table", body.name, table.to_json().encode())
+    content = dict(request.get_json())
+    content.pop("shared", None)
+    table = LookupTable.from_dict(content)
+    return _add("table", body.name, table.to_json().encode(), body.shared)
 
 
 @blueprint.post("/evaluations")
@@ -45,8 +49,8 @@ def table(body: TableUpload) -> tuple[Uploaded, int]:
 )
 def evaluations(body: EvaluationsUpload) -> tuple[Uploaded, int]:
     """Add a version of evaluations."""
-    content = _to_json_lines(body, current_service().catalog)
-    return _add("evaluations", body.name, content)
+    content = _to_json_lines(body, current_service().sender_catalog())
+    return _add("evaluations", body.name, content, body.shared)
 
 
 def _to_json_lines(body: EvaluationsUpload, catalog: Catalog) -> bytes:
@@ -67,20 +71,46 @@ def _to_json_lines(body: EvaluationsUpload, catalog: Catalog) -> bytes:
     return "".join(lines).encode()
 
 
-def _add(kind: str, name: str, content: bytes) -> tuple[Uploaded, int]:
+def upload_library(shared: bool) -> str:
+    """Return the id of the library that the sender uploads to.
+
+    Args:
+        shared: Whether the sender requests the shared library.
+
+    Raises:
+        Problem: 403; the sender is no administrator.
+    """
+    uploader = sender()
+    if not shared:
+        return uploader.library
+    if not uploader.administrator:
+        detail = (
+            "shared: only an administrator's token adds to the shared library; leave out shared to"
+            f" add to the library of {uploader.name!r}"
+        )
+        raise Problem(403, "administrator-needed", "Administrator needed", detail, "shared")
+
+    return SHARED_LIBRARY
+
+
+def _add(kind: str, name: str, content: bytes, shared: bool) -> tuple[Uploaded, int]:
     service = current_service()
-    # A file in a folder of the service would hide the upload of the same name.
-    if service.catalog.get_local_file(kind, name) is not None:
+    library = upload_library(shared)
+    if service.catalog.is_hidden(kind, name, library):
         detail = f"name {name!r} is that of a {kind} in a folder of the service; use another name"
         raise Problem(409, "name-taken", "Name taken", detail, "name")
 
-    version, is_new = service.uploads.add(kind, name, content, owner())
+    version, is_new = service.uploads.add(kind, name, content, owner(), library)
 
     return _to_schema(version), 201 if is_new else 200
 
 
 def _to_schema(version: FileVersion) -> Uploaded:
+    uploader = sender()
+    library_owner = SHARED if version.library == SHARED_LIBRARY else uploader.name
     return Uploaded(
+        # Without tokens there are no owners to name.
+        owner=None if uploader.name is None else library_owner,
         kind=version.kind,
         name=version.name,
         version=version.version,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.catalog.files import FileReference, read_table, space_of_predictor
+from service.catalog.names import SHARED, Library, Names, Sender
 from service.catalog.supernets import SupernetRun, trained_supernets
 from service.settings import Settings
+from service.store.files import SHARED_LIBRARY, FileVersion
 from spaces import registry
 from spaces.architecture import Architecture
 from spaces.errors import PathfitError, UnknownName
@@ -18,68 +21,86 @@ from tables.lookup_table import LookupTable
 
 if TYPE_CHECKING:
     from service.catalog.uploads import Uploads
-    from service.store import FileVersion
+
+CatalogFile = Path | FileVersion
+"""A file in a folder of the service, or the newest version of an upload."""
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """A file that the sender of a request may name.
+
+    Args:
+        name: Shortest name that means the file for the sender.
+        owner: Name of the owner of its library; None without tokens.
+        file: The file.
+    """
+
+    name: str
+    owner: str | None
+    file: CatalogFile
 
 
 class Catalog:
-    """Resolves the names of requests.
+    """Resolves the names of the requests of one sender.
 
     Names are looked up in listings only, so that no name of a request ever becomes a path.
 
     Args:
         settings: Folders of tables, predictors and supernets, and the data sets.
         uploads: Uploaded files. None for none.
+        sender: Sender of the requests. None for the only one of a service without tokens, who uses
+            the shared library.
     """
 
-    def __init__(self, settings: Settings, uploads: Uploads | None = None):
+    def __init__(
+        self, settings: Settings, uploads: Uploads | None = None, sender: Sender | None = None
+    ):
         self._settings = settings
+        self._sender = sender or Sender()
         self.uploads = uploads
 
     # Tables
 
-    def tables(self) -> dict[str, Path]:
-        """Map the names of tables to files; folders precede uploads of the same name."""
-        return self._with_uploads("table", store.available(self._settings.tables))
+    def tables(self) -> Iterator[NamedFile]:
+        """Iterate over the tables; in the shared library folders precede uploads."""
+        return self._entries("table")
 
     def table(self, name: str) -> tuple[LookupTable, FileReference]:
-        """Read a table; raises UnknownName or InvalidTable."""
-        reference = self._reference("table", name, store.available(self._settings.tables))
+        """Read a table; raises UnknownName, AmbiguousName or InvalidTable."""
+        reference = self._reference("table", name)
         return read_table(reference), reference
 
     def tables_of(self, space: str) -> list[str]:
-        """List the tables of a space, without unreadable files."""
-        names = []
-        for name in self.tables():
-            try:
-                if self.table(name)[0].space == space:
-                    names.append(name)
-            except PathfitError:
-                continue
+        """List the tables of a space that a search without a device chooses from."""
+        return self._default_names("table", lambda entry: self.read_table(entry).space == space)
 
-        return names
+    def read_table(self, entry: NamedFile) -> LookupTable:
+        """Read the table of an entry; raises InvalidTable."""
+        return read_table(self.pin(entry))
 
     # Predictors
 
-    def predictors(self) -> dict[str, Path]:
-        """Map the names of predictors to files; the first folder with a name precedes."""
-        return self._with_uploads("predictor", self._predictor_files())
+    def predictors(self) -> Iterator[NamedFile]:
+        """Iterate over the predictors; the first folder with a name precedes."""
+        return self._entries("predictor")
 
     def predictor(self, name: str) -> tuple[str, FileReference]:
-        """Return the space and the file of a predictor; raises UnknownName or InvalidFile."""
-        reference = self._reference("predictor", name, self._predictor_files())
+        """Return the space and the file of a predictor.
+
+        Raises:
+            UnknownName: There is none of that name.
+            AmbiguousName: Several owners have one of that name.
+            InvalidFile: The file is no predictor's.
+        """
+        reference = self._reference("predictor", name)
         return space_of_predictor(Path(reference.path)), reference
 
     def predictors_of(self, space: str) -> list[str]:
-        """List the predictors of a space, without unreadable files."""
-        names = []
-        for name, path in self.predictors().items():
-            try:
-                if space_of_predictor(path) == space:
-                    names.append(name)
-            except PathfitError:
-                continue
-
-        return names
+        """List the predictors of a space that a search without a guide chooses from."""
+        return self._default_names(
+            "predictor", lambda entry: space_of_predictor(self._path(entry.file)) == space
+        )
 
     def _predictor_files(self) -> dict[str, Path]:
         files: dict[str, Path] = {}
@@ -106,9 +127,13 @@ class Catalog:
 
     # Evaluations and data sets
 
+    def evaluation_files(self) -> Iterator[NamedFile]:
+        """Iterate over the uploaded evaluations."""
+        return self._entries("evaluations")
+
     def evaluations(self, name: str) -> FileReference:
-        """Return the file of uploaded evaluations; raises UnknownName."""
-        return self._reference("evaluations", name, {})
+        """Return the file of uploaded evaluations; raises UnknownName or AmbiguousName."""
+        return self._reference("evaluations", name)
 
     def data_set(self, name: str) -> str:
         """Return a data set as `--data` of the command line takes it; raises UnknownName."""
@@ -125,37 +150,92 @@ class Catalog:
 
     def get_local_file(self, kind: str, name: str) -> FileReference | None:
         """Return the file of a name in the service's own folders, not among uploads; or None."""
-        local_files = {
-            "table": lambda: store.available(self._settings.tables),
-            "predictor": self._predictor_files,
-        }
-        path = local_files[kind]().get(name) if kind in local_files else None
+        path = self._local_files(kind).get(name)
         return None if path is None else FileReference.from_path(name, path)
 
-    def _with_uploads(self, kind: str, local_files: dict[str, Path]) -> dict[str, Path]:
-        files = dict(local_files)
-        for name, version in self.uploaded(kind).items():
-            if self.uploads is not None:
-                files.setdefault(name, self.uploads.path(version))
-        return files
+    def is_hidden(self, kind: str, name: str, library: str) -> bool:
+        """Return whether a file in a folder of the service would hide an upload."""
+        # Only in the shared library, as a sender's own files precede those of the folders.
+        return library == SHARED_LIBRARY and name in self._local_files(kind)
 
-    def _reference(self, kind: str, name: str, local_files: dict[str, Path]) -> FileReference:
-        if name in local_files:
-            return FileReference.from_path(name, local_files[name])
+    def pin(self, entry: NamedFile) -> FileReference:
+        """Pin the file of an entry to its content; raises InvalidFile or ArtifactFailed."""
+        return self._pin(entry.name, entry.file)
 
-        uploaded = self.uploaded(kind)
-        if name not in uploaded or self.uploads is None:
-            raise UnknownName(kind, name, sorted({*local_files, *uploaded}))
+    def _pin(self, name: str, file: CatalogFile) -> FileReference:
+        if isinstance(file, Path):
+            return FileReference.from_path(name, file)
+        return FileReference(name, str(self._path(file).resolve()), file.sha256, file.artifact)
 
-        version = uploaded[name]
+    def _path(self, file: CatalogFile) -> Path:
+        if isinstance(file, Path):
+            return file
+        assert self.uploads is not None
+        return self.uploads.path(file)
 
-        return FileReference(
-            name, str(self.uploads.path(version).resolve()), version.sha256, version.artifact
-        )
+    def _reference(self, kind: str, name: str) -> FileReference:
+        names = self._names(kind)
+        library, plain = names.find(name)
+        return self._pin(names.qualify(library, plain), library.files[plain])
 
-    def uploaded(self, kind: str) -> dict[str, FileVersion]:
-        """Map the names of a kind's uploads to their newest versions."""
-        return {} if self.uploads is None else self.uploads.latest(kind)
+    def _entries(self, kind: str) -> Iterator[NamedFile]:
+        has_owners = self._sender.name is not None
+        for name, library, file in self._names(kind).entries():
+            yield NamedFile(name, library.owner if has_owners else None, file)
+
+    def _default_names(self, kind: str, matches: Callable[[NamedFile], bool]) -> list[str]:
+        """List the names that match; the only one of the sender's own library, if it has one."""
+        matching: list[str] = []
+        for files in self._names(kind).preferred():
+            names = []
+            for name, file in files.items():
+                try:
+                    if matches(NamedFile(name, None, file)):
+                        names.append(name)
+                # Files that cannot be read are no choice.
+                except PathfitError:
+                    continue
+
+            if len(names) == 1 and not matching:
+                return names
+            matching += names
+
+        return matching
+
+    def _names(self, kind: str) -> Names[CatalogFile]:
+        sender = self._sender
+        uploads: dict[str, dict[str, FileVersion]] = {}
+        if self.uploads is not None:
+            uploads = self.uploads.latest(kind, sender.libraries)
+
+        shared_files: dict[str, CatalogFile] = dict(self._local_files(kind))
+        # Files in the folders precede uploads, which a file may have joined later.
+        for name, version in uploads.pop(SHARED_LIBRARY, {}).items():
+            shared_files.setdefault(name, version)
+        shared = Library(SHARED_LIBRARY, SHARED, shared_files)
+        if sender.name is None:
+            return Names(kind, shared)
+
+        own_files: dict[str, CatalogFile] = {**uploads.pop(sender.library, {})}
+        own = Library(sender.library, sender.name, own_files)
+
+        return Names(kind, shared, own, self._other_libraries(uploads))
+
+    def _other_libraries(
+        self, uploads: Mapping[str, Mapping[str, FileVersion]]
+    ) -> list[Library[CatalogFile]]:
+        if not uploads or self.uploads is None:
+            return []
+        labels = self.uploads.owners()
+        return [
+            Library(library, labels.get(library, library), {**files})
+            for library, files in uploads.items()
+        ]
+
+    def _local_files(self, kind: str) -> Mapping[str, Path]:
+        if kind == "table":
+            return store.available(self._settings.tables)
+        return self._predictor_files() if kind == "predictor" else {}
 
     # Spaces
 
@@ -187,9 +267,9 @@ class Catalog:
 
     def _predictor_spaces(self) -> set[str]:
         spaces = set()
-        for path in self.predictors().values():
+        for entry in self.predictors():
             try:
-                spaces.add(space_of_predictor(path))
+                spaces.add(space_of_predictor(self._path(entry.file)))
             except PathfitError:
                 continue
 

@@ -158,9 +158,9 @@ def _tables(settings: Settings) -> Iterator[Finding]:
     catalog = Catalog(settings)
     num_readable = 0
     broken = []
-    for name in catalog.tables():
+    for entry in catalog.tables():
         try:
-            catalog.table(name)
+            catalog.read_table(entry)
             num_readable += 1
         except PathfitError as error:
             broken.append(Finding("tables", "fault", str(error)))
@@ -173,9 +173,9 @@ def _predictors(settings: Settings) -> Iterator[Finding]:
     catalog = Catalog(settings)
     num_readable = 0
     broken = []
-    for name in catalog.predictors():
+    for entry in catalog.predictors():
         try:
-            catalog.predictor(name)
+            catalog.predictor(entry.name)
             num_readable += 1
         except PathfitError as error:
             broken.append(Finding("predictors", "fault", str(error)))

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
-from service.jobs import JobState
+from service.jobs import JobState, JsonObject
+from service.store.tokens import MAX_NAME_LENGTH
 
 NAME = 200
 """Greatest number of characters of a name."""
+
+REFERENCE = NAME + 1 + MAX_NAME_LENGTH
+"""Greatest number of characters of a file's name with its owner, `owner/name`."""
 
 FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.@+-]*$"
 """Pattern of the names of uploads."""
@@ -25,6 +36,24 @@ class Query(BaseModel):
     """Base of queries, whose values are read from text; unknown parameters are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class WithOwner(BaseModel):
+    """Base of descriptions of files; the owner is left out on services without tokens."""
+
+    owner: str | None = Field(
+        default=None,
+        description=(
+            "Name of the token whose library has the file, or `shared`; absent without tokens."
+        ),
+    )
+
+    @model_serializer(mode="wrap")
+    def _leave_out_no_owner(self, handler: SerializerFunctionWrapHandler) -> JsonObject:
+        value: JsonObject = handler(self)
+        if value.get("owner") is None:
+            value.pop("owner", None)
+        return value
 
 
 def _digits(value: Any) -> Any:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.jobs import JsonObject
-from service.schemas.base import FILE_NAME, NAME, Query, Strict
+from service.schemas.base import FILE_NAME, NAME, REFERENCE, Query, Strict, WithOwner
 
 MAX_PREDICTED = 1000
 MAX_EVALUATIONS = 100_000
 
 
-class CatalogEntry(BaseModel):
+_SHARED = "Add it to the shared library, which needs an administrator's token."
+
+
+class CatalogEntry(WithOwner):
     """One item that a request may name; `error` is the reason if it cannot be used."""
 
     model_config = ConfigDict(extra="allow")
@@ -58,6 +61,7 @@ class TableUpload(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     name: str = Field(max_length=NAME, pattern=FILE_NAME, description="Name that searches use.")
+    shared: bool = Field(default=False, strict=True, description=_SHARED)
 
 
 class EvaluationUpload(Strict):
@@ -75,9 +79,10 @@ class EvaluationsUpload(Strict):
         max_length=NAME, pattern=FILE_NAME, description="Name that POST /predictors uses."
     )
     evaluations: list[EvaluationUpload] = Field(min_length=1, max_length=MAX_EVALUATIONS)
+    shared: bool = Field(default=False, description=_SHARED)
 
 
-class Uploaded(BaseModel):
+class Uploaded(WithOwner):
     """An immutable version of an upload."""
 
     kind: str
@@ -97,10 +102,10 @@ class PredictRequest(Strict):
         description="JSON objects of architectures, choices, or codes.",
     )
     predictor: str | None = Field(
-        default=None, max_length=NAME, description="Default: the only one of the space."
+        default=None, max_length=REFERENCE, description="Default: the only one of the space."
     )
     device: str | None = Field(
-        default=None, max_length=NAME, description="A table; without one there is no latency."
+        default=None, max_length=REFERENCE, description="A table; without one there is no latency."
     )
 
 
@@ -133,6 +138,7 @@ class SessionInfo(BaseModel):
 
     name: str
     expires_in_s: int
+    administrator: bool
 
 
 REQUESTS = (TableUpload, EvaluationsUpload, PredictRequest, SessionRequest, SpaceQuery)

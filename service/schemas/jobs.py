@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from service.jobs import JobState, JsonObject
-from service.schemas.base import FILE_NAME, NAME, JobQuery, Strict
+from service.schemas.base import FILE_NAME, NAME, REFERENCE, JobQuery, Strict
 from service.schemas.search import SearchRequest
 
 
@@ -81,7 +81,13 @@ class PredictorRequest(Strict):
     """The training of a predictor from uploaded evaluations."""
 
     name: str = Field(max_length=NAME, pattern=FILE_NAME, description="Name that searches use.")
-    evaluations: str = Field(max_length=NAME, description="Name of uploaded evaluations.")
+    evaluations: str = Field(max_length=REFERENCE, description="Name of uploaded evaluations.")
+    shared: bool = Field(
+        default=False,
+        description=(
+            "Add the predictor to the shared library, which needs an administrator's token."
+        ),
+    )
     options: PredictorOptions = Field(default_factory=PredictorOptions)
     seed: int = Field(default=0, ge=0, lt=1 << 32)
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from service.schemas.base import NAME, Query, QueryInteger, Strict
+from service.schemas.base import NAME, REFERENCE, Query, QueryInteger, Strict
 from tables.metrics import MARGIN
 
 _MAX_COUNT = 1000
@@ -57,7 +57,7 @@ class GuideChoice(Strict):
 
     kind: Literal["predictor", "supernet", "benchmark"] = "predictor"
     name: str | None = Field(
-        default=None, max_length=NAME, description="Default: the only one of the space."
+        default=None, max_length=REFERENCE, description="Default: the only one of the space."
     )
     metric: str | None = Field(
         default=None, max_length=NAME, description="Metric of a benchmark. Default: its own."
@@ -70,7 +70,7 @@ class SearchRequest(Strict):
     space: str = Field(max_length=NAME, description="A name of GET /spaces.")
     device: str | None = Field(
         None,
-        max_length=NAME,
+        max_length=REFERENCE,
         description=(
             "A name of GET /tables. Default, if a measured cost is limited or an objective: the"
             " space's only one."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from flask import g, request
 
+from service.catalog.names import Sender
 from service.problems import Problem
 from service.settings import Settings
 from service.store import Store, Token
@@ -94,6 +95,11 @@ def owner() -> str | None:
     """Return the id of the current request's token, or None without a token."""
     token: Token | None = g.token
     return None if token is None else token.id
+
+
+def sender() -> Sender:
+    """Return the sender of the current request, whose libraries its names refer to."""
+    return Sender.from_token(g.token)
 
 
 def unauthorized(detail: str, field: str = "Authorization") -> Problem:
