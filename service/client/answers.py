@@ -55,6 +55,7 @@ class Table:
         conditions: Batch, precision, threads and runtime of the measurements.
         sha256: Digest of the content; None if the table cannot be used.
         error: Reason why it cannot be used; None if it can.
+        owner: Name of the token whose library has it, or `shared`; None without tokens.
 
     Example:
         >>> from service.client import Table
@@ -71,6 +72,7 @@ class Table:
     conditions: Mapping[str, Any]
     sha256: str | None
     error: str | None = None
+    owner: str | None = None
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Table:
@@ -82,6 +84,7 @@ class Table:
             conditions=value.get("conditions") or {},
             sha256=value.get("sha256"),
             error=value.get("error"),
+            owner=value.get("owner"),
         )
 
 
@@ -94,22 +97,25 @@ class Guide:
         name: Name by which requests refer to it.
         space: Space whose architectures it scores; None if it cannot be used.
         error: Reason why it cannot be used; None if it can.
+        owner: Name of the token whose library has a predictor, or `shared`; None for other kinds
+            and without tokens.
 
     Example:
         >>> from service.client import Guide
         >>> Guide.from_dict("predictor", {"name": "gates", "space": "spos-tiny"})
-        Guide(kind='predictor', name='gates', space='spos-tiny', error=None)
+        Guide(kind='predictor', name='gates', space='spos-tiny', error=None, owner=None)
     """
 
     kind: str
     name: str
     space: str | None
     error: str | None = None
+    owner: str | None = None
 
     @classmethod
     def from_dict(cls, kind: str, value: Mapping[str, Any]) -> Guide:
         """Read an answer of the service."""
-        return cls(kind, value["name"], value.get("space"), value.get("error"))
+        return cls(kind, value["name"], value.get("space"), value.get("error"), value.get("owner"))
 
 
 @dataclass(frozen=True)
@@ -214,19 +220,31 @@ class Uploaded:
         name: Name by which requests refer to its latest version.
         version: Number that counts from 1.
         sha256: Digest of the content.
+        owner: Name of the token whose library has it, or `shared`; None without tokens.
 
     Example:
         >>> from service.client import Uploaded
-        >>> Uploaded.from_dict({"kind": "table", "name": "my-cpu", "version": 2, "sha256": "9f86"})
-        Uploaded(kind='table', name='my-cpu', version=2, sha256='9f86')
+        >>> uploaded = Uploaded.from_dict(
+        ...     {"kind": "table", "name": "cpu", "version": 2, "sha256": "9f86", "owner": "ada"}
+        ... )
+        >>> uploaded.version, uploaded.qualified_name
+        (2, 'ada/cpu')
     """
 
     kind: str
     name: str
     version: int
     sha256: str
+    owner: str | None = None
+
+    @property
+    def qualified_name(self) -> str:
+        """Name that means this file whatever is uploaded later; the plain one without tokens."""
+        return self.name if self.owner is None else f"{self.owner}/{self.name}"
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Uploaded:
         """Read an answer of the service."""
-        return cls(value["kind"], value["name"], value["version"], value["sha256"])
+        return cls(
+            value["kind"], value["name"], value["version"], value["sha256"], value.get("owner")
+        )

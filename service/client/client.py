@@ -113,7 +113,13 @@ class Client:
         return SearchHandle(self, self.request("POST", "/search", body)["id"])
 
     def train_predictor(
-        self, name: str, evaluations: str, *, seed: int = 0, **options: Any
+        self,
+        name: str,
+        evaluations: str,
+        *,
+        seed: int = 0,
+        shared: bool = False,
+        **options: Any,
     ) -> JobHandle:
         """Train a predictor from uploaded evaluations; searches may name it once it is done.
 
@@ -121,12 +127,14 @@ class Client:
             name: Name of the predictor.
             evaluations: Name of the uploaded evaluations.
             seed: Seed of the split and of the fit.
+            shared: Whether the predictor becomes everybody's; needs an administrator's token.
             options: Options of `python -m predictor train`, such as `encoder="gates"`.
 
         Raises:
             ServiceProblem: The service refuses the request; the message is its own.
         """
         body = {"name": name, "evaluations": evaluations, "seed": seed, "options": options}
+        body |= _shared_field(shared)
         return JobHandle(self, self.request("POST", "/predictors", body)["id"])
 
     def retrain(
@@ -250,12 +258,15 @@ class Client:
 
     # Uploads
 
-    def upload_table(self, table: LookupTable | str | Path, name: str | None = None) -> Uploaded:
+    def upload_table(
+        self, table: LookupTable | str | Path, name: str | None = None, *, shared: bool = False
+    ) -> Uploaded:
         """Upload a lookup table; other content under the same name becomes a new version.
 
         Args:
             table: The table or its file.
             name: Name by which requests will refer to it; None for the table's own.
+            shared: Whether the table becomes everybody's; needs an administrator's token.
 
         Raises:
             InvalidTable: The file is not a lookup table.
@@ -266,16 +277,23 @@ class Client:
         content = table if isinstance(table, LookupTable) else LookupTable.read(table)
         if name is not None:
             content = replace(content, name=name)
-        return Uploaded.from_dict(self.request("POST", "/tables", content.to_json().encode()))
+        # `to_json`, not `to_dict`, as its numbers have no NaN.
+        body = {**json.loads(content.to_json()), **_shared_field(shared)}
+        return Uploaded.from_dict(self.request("POST", "/tables", body))
 
     def upload_evaluations(
-        self, name: str, evaluations: Sequence[Mapping[str, Any]] | str | Path
+        self,
+        name: str,
+        evaluations: Sequence[Mapping[str, Any]] | str | Path,
+        *,
+        shared: bool = False,
     ) -> Uploaded:
         """Upload evaluations of one space.
 
         Args:
             name: Name by which requests will refer to them.
             evaluations: JSON object of each, or the file of all.
+            shared: Whether the evaluations become everybody's; needs an administrator's token.
 
         Raises:
             InvalidEvaluation: The file has other content.
@@ -288,7 +306,7 @@ class Client:
         else:
             items = [dict(evaluation) for evaluation in evaluations]
 
-        body = {"name": name, "evaluations": items}
+        body = {"name": name, "evaluations": items, **_shared_field(shared)}
         return Uploaded.from_dict(self.request("POST", "/evaluations", body))
 
     def wait_until_ready(self, timeout: float = 30.0) -> None:
@@ -311,3 +329,8 @@ class Client:
                 if time.monotonic() >= deadline or error.status not in (None, 503):
                     raise
             time.sleep(0.1)
+
+
+def _shared_field(shared: bool) -> dict[str, bool]:
+    # Left out by default, as services of earlier versions refuse unknown fields.
+    return {"shared": True} if shared else {}

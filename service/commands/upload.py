@@ -32,22 +32,27 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     default=None,
     help="Name of the upload, for one file.  [default: the table's or the file's name]",
 )
-def upload(client: Client, files: tuple[Path, ...], name: str | None) -> None:
+@click.option(
+    "--shared",
+    is_flag=True,
+    help="Add to the library of everybody; needs an administrator's token.",
+)
+def upload(client: Client, files: tuple[Path, ...], name: str | None, shared: bool) -> None:
     """Upload lookup tables (.json) and evaluations (.jsonl) to a service, compressed (.gz) or not.
 
     Requests may name them at once. Other content under the same name becomes a new version, which
-    later jobs use.
+    later jobs use. With a token the files belong to its own library, unless --shared is given.
     """
     if name is not None and len(files) > 1:
         raise click.UsageError(f"--name is for one file, not for {len(files)}")
 
     for path in files:
-        version = _upload(client, path, name)
+        version = _upload(client, path, name, shared)
         content = "that table" if version.kind == "table" else "these evaluations"
-        click.echo(f"{version.name} is version {version.version} of {content}")
+        click.echo(f"{version.qualified_name} is version {version.version} of {content}")
 
 
-def _upload(client: Client, path: Path, name: str | None) -> Uploaded:
+def _upload(client: Client, path: Path, name: str | None, shared: bool) -> Uploaded:
     if text_suffix(path) == ".jsonl":
-        return client.upload_evaluations(name or text_stem(path), path)
-    return client.upload_table(path, name)
+        return client.upload_evaluations(name or text_stem(path), path, shared=shared)
+    return client.upload_table(path, name, shared=shared)

@@ -1,28 +1,30 @@
 // Uploads evaluations: the metrics of some networks, from a supernet or a benchmark, to train a predictor.
 
 import { upload } from "./api.js";
-import { catalog } from "./catalog.js";
+import { catalog, uploadedEntry } from "./catalog.js";
 import { el } from "./dom.js";
 import { Field, text } from "./field.js";
 import { nameOf, picker, readLines } from "./files.js";
 import { Form } from "./form.js";
 import { count } from "./format.js";
+import { shareBox } from "./sharing.js";
 import { intro, outcome } from "./sheet.js";
 
 export function evaluationsForm({ catalogChanged }) {
   const file = new Field("Evaluations", picker("evaluations-file", ".jsonl,.json,.ndjson"));
   const name = new Field("Name", text("evaluations-name", { required: true }), { hint: "Refer to the evaluations by this name when you train a predictor." });
+  const shared = shareBox("evaluations-shared");
   const result = outcome();
   let evaluations = [];
   const form = new Form({
-    parts: [file.element, name.element],
+    parts: [file.element, name.element, shared.element],
     fields: { name, file },
     button: "Upload",
     send: async () => {
       if (!evaluations.length) return;
-      const uploaded = await upload("/evaluations", { name: name.value.trim(), evaluations: evaluations.map(({ value }) => value) });
-      catalog.newest = uploaded.name;
+      const uploaded = await upload("/evaluations", { name: name.value.trim(), evaluations: evaluations.map(({ value }) => value), ...shared.body });
       await catalogChanged();
+      catalog.newest = uploadedEntry(catalog.evaluations, uploaded)?.name ?? uploaded.name;
       const version = uploaded.version > 1 ? `, version ${uploaded.version}` : "";
       result.show(`Uploaded ${uploaded.name}${version}: ${count(evaluations.length)} evaluations.`,
         el("a", { class: "button", href: "#/add/predictor" }, "Train a predictor from them"));

@@ -1,12 +1,13 @@
 // Trains a predictor on the service from uploaded evaluations.
 
 import { create } from "./api.js";
-import { catalog } from "./catalog.js";
+import { catalog, labelOf } from "./catalog.js";
 import { el, fill, pageData } from "./dom.js";
 import { Field, choice, number, text } from "./field.js";
 import { Form } from "./form.js";
 import { count, encoderName, metricName } from "./format.js";
 import { intro } from "./sheet.js";
+import { shareBox } from "./sharing.js";
 
 const METRICS = ["cross_entropy", "top1", "top5"]; // best learned first
 
@@ -25,8 +26,9 @@ export function predictorForm({ onAccepted }) {
   const baseline = new Field("Baseline", choice("predictor-baseline"), { hint: "Trained on the same evaluations, for comparison." });
   const fraction = new Field("Training fraction", number("predictor-share", { min: 0.05, max: 0.95, value: 0.8 }));
   const seed = new Field("Seed", number("predictor-seed", { step: 1, value: 0 }));
+  const shared = shareBox("predictor-shared");
   const refit = el("input", { type: "checkbox", id: "predictor-refit", checked: true });
-  fill(evaluations.input, [{ options: catalog.evaluations.map((uploaded) => ({ value: uploaded.name })) }], catalog.newest);
+  fill(evaluations.input, [{ options: catalog.evaluations.map((uploaded) => ({ value: uploaded.name, text: labelOf(uploaded) })) }], catalog.newest);
   const kinds = pageData.encoders.map((kind) => ({ value: kind, text: encoderName(kind) }));
   fill(encoder.input, [{ options: kinds }], pageData.encoder);
   fill(baseline.input, [{ options: kinds }], "forest");
@@ -39,13 +41,13 @@ export function predictorForm({ onAccepted }) {
     const metrics = uploaded?.metrics ?? ["cross_entropy"];
     const first = METRICS.find((entry) => metrics.includes(entry)) ?? metrics[0];
     fill(metric.input, [{ options: metrics.map((entry) => ({ value: entry, text: metricName(entry) })) }], first);
-    if (!name.typed) name.input.value = uploaded?.name ?? "";
+    if (!name.typed) name.input.value = (uploaded?.name ?? "").split("/").pop();
     evaluations.help(uploaded?.space ? `${count(uploaded.networks)} networks of ${uploaded.space}` : "");
   }
 
   const form = new Form({
     parts: [
-      evaluations.element, name.element,
+      evaluations.element, name.element, shared.element,
       el("div", { class: "pair" }, metric.element, encoder.element),
       el("details", {}, el("summary", {}, "Training options"), el("div", { class: "inside" },
         el("div", { class: "pair" }, baseline.element, fraction.element, seed.element),
@@ -60,7 +62,7 @@ export function predictorForm({ onAccepted }) {
       const options = {
         encoder: encoder.value, baseline: baseline.value, metric: metric.value, train_fraction: fraction.number ?? 0.8, refit: refit.checked,
       };
-      onAccepted(await create("/predictors", { name: name.value.trim(), evaluations: evaluations.value, options, seed: seed.number ?? 0 }));
+      onAccepted(await create("/predictors", { name: name.value.trim(), evaluations: evaluations.value, options, seed: seed.number ?? 0, ...shared.body }));
     },
   });
   return [about, form.element];

@@ -1,30 +1,32 @@
 // Adds a device: uploads the lookup table that the profiler wrote there.
 
 import { upload } from "./api.js";
-import { spaceOf } from "./catalog.js";
+import { catalog, spaceOf, uploadedEntry } from "./catalog.js";
 import { byId, el } from "./dom.js";
 import { Field, text } from "./field.js";
 import { picker, readJson } from "./files.js";
 import { Form } from "./form.js";
 import { conditionsOf, count } from "./format.js";
+import { shareBox } from "./sharing.js";
 import { intro, outcome } from "./sheet.js";
 
 export function tableForm({ catalogChanged, search }) {
   const file = new Field("Table", picker("table-file", ".json,application/json"));
   const name = new Field("Name", text("table-name", { required: true }), { hint: "Refer to the table by this name in searches." });
+  const shared = shareBox("table-shared");
   const result = outcome();
   let table = null;
   const form = new Form({
-    parts: [file.element, name.element],
+    parts: [file.element, name.element, shared.element],
     fields: { name, file },
     button: "Upload",
     send: async () => {
       if (!table) return;
-      const uploaded = await upload("/tables", { ...table, name: name.value.trim() });
+      const uploaded = await upload("/tables", { ...table, name: name.value.trim(), ...shared.body });
       await catalogChanged();
       const version = uploaded.version > 1 ? `, version ${uploaded.version}` : "";
       result.show(`Uploaded ${uploaded.name}${version}. Searches can use it now.`,
-        spaceOf(table.space) && el("button", { type: "button", onclick: () => search({ space: table.space, device: uploaded.name }) }, "Search with it"));
+        spaceOf(table.space) && el("button", { type: "button", onclick: () => search({ space: table.space, device: uploadedEntry(catalog.tables, uploaded)?.name ?? uploaded.name }) }, "Search with it"));
     },
   });
   // A problem names a field of the table's file: show it at the file.

@@ -1,7 +1,7 @@
 // The search form: the space, the device, the guide, the limits and the strategy.
 
 import { Away, Problem, create } from "./api.js";
-import { boundsOf, catalog, guidesOf, spaceOf } from "./catalog.js";
+import { boundsOf, catalog, guidesOf, labelOf, spaceOf } from "./catalog.js";
 import { announce, byId, el, fill } from "./dom.js";
 import { Field, choice } from "./field.js";
 import { conditionsOf, large } from "./format.js";
@@ -63,7 +63,7 @@ export class Question {
     this.space.help(space ? `${large(space.architectures)} networks for images of ${space.input_shape[1]} pixels` : "");
     const measuredHere = catalog.tables.filter((table) => table.space === space?.name);
     const others = catalog.tables.filter((table) => table.space !== space?.name);
-    const listed = (tables) => tables.map(({ name }) => ({ value: name }));
+    const listed = (tables) => tables.map((table) => ({ value: table.name, text: labelOf(table) }));
     const device = this.device.input;
     fill(device, [
       { label: "Measured for this space", options: listed(measuredHere) },
@@ -73,7 +73,9 @@ export class Question {
     if (measuredHere.length && !measuredHere.some((table) => table.name === device.value)) device.value = measuredHere[0].name;
     else if (!measuredHere.length) device.value = "";
     const guides = guidesOf(space?.name);
-    const guideOptions = guides.map(({ kind, name }) => ({ value: `${kind}:${name}`, text: `${name} (${kind})` }));
+    const guideOptions = guides.map(({ kind, name, owner }) => ({
+      value: `${kind}:${name}`, text: owner === "shared" && !name.includes("/") ? `${name} (shared ${kind})` : `${name} (${kind})`,
+    }));
     fill(this.guide.input, [{ options: guideOptions }]);
     this.guide.input.disabled = guides.length === 0;
     this.guide.complain("");

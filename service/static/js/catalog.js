@@ -26,6 +26,12 @@ export async function load() {
   catalog.dataSets = usable(dataSets).map(({ name }) => name);
 }
 
+// The name of an entry for people; a name that already contains its owner needs no more.
+export const labelOf = ({ name, owner }) => owner === "shared" && !name.includes("/") ? `${name} (shared)` : name;
+
+// Finds the entry of an upload, whose plain name may mean another file of the sender.
+export const uploadedEntry = (entries, { sha256, owner }) => entries.find((entry) => entry.sha256 === sha256 && entry.owner === owner);
+
 const usable = ({ items }) => items.filter((item) => !item.error);
 
 export const spaceOf = (name) => catalog.spaces.find((space) => space.name === name);

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,22 @@ def test_long_lists_are_read_page_by_page(answering: Any) -> None:
     assert [job.id for job in client.jobs(limit=1000)] == ids[::-1]
     assert [job.id for job in client.jobs(limit=2, kind="search")] == ids[:-3:-1]
     assert client.jobs(kind="retrain") == []
+
+
+def test_uploads_belong_to_the_token_or_are_shared(answering: Any, world: Any) -> None:
+    tokens = answering.store.tokens
+    ada = Client(answering.url, tokens.create("ada"))
+    root = Client(answering.url, tokens.create("root", administrator=True))
+    table = replace(LookupTable.read(world.tables / "made-up.json"), name="phone")
+
+    with pytest.raises(ServiceProblem, match="only an administrator's token") as caught:
+        ada.upload_table(table, shared=True)
+    assert (caught.value.status, caught.value.field) == (403, "shared")
+    assert root.upload_table(table, shared=True).qualified_name == "shared/phone"
+    assert ada.upload_table(table).qualified_name == "ada/phone"
+
+    owners = {found.name: found.owner for found in ada.tables()}
+    assert (owners["phone"], owners["shared/phone"]) == ("ada", "shared")
+    guides = {guide.name: guide.owner for guide in ada.predictors()}
+    assert guides["small"] == "shared"
+    assert ada.bounds("shared/phone", SPACE).metrics == ada.bounds("phone", SPACE).metrics

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +181,23 @@ def test_wrong_input_is_answered_in_one_line(
     assert (outcome.exit_code, outcome.stdout) == (2, "")
     assert outcome.stderr.count("\n") == 1
     assert said in outcome.stderr
+
+
+def test_administrators_upload_to_the_shared_library(
+    answering: Any, world: Any, tmp_path: Path
+) -> None:
+    table = LookupTable.read(world.tables / "made-up.json")
+    replace(table, name="phone").save(tmp_path / "phone.json")
+    tokens = answering.store.tokens
+    secrets = {name: tokens.create(name, administrator=name == "root") for name in ("ada", "root")}
+
+    def upload(name: str, *options: str) -> Result:
+        return typed(
+            answering, "upload", str(tmp_path / "phone.json"), "--token", secrets[name], *options
+        )
+
+    assert upload("ada").stdout == "ada/phone is version 1 of that table\n"
+    assert upload("root", "--shared").stdout == "shared/phone is version 1 of that table\n"
+    refused = upload("ada", "--shared")
+    assert (refused.exit_code, refused.stderr.count("\n")) == (2, 1)
+    assert "administrator" in refused.stderr

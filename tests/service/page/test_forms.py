@@ -259,3 +259,34 @@ def test_forms_are_readable_on_a_phone_and_every_control_has_a_name(
             "(field) => field.labels.length === 1 && field.labels[0].innerText.trim() !== ''"
         )
     picture(page, f"phone-{what}")
+
+
+def test_owners_are_shown_and_administrators_share(
+    unattended: Any, world: Any, visit: Open, picture: Picture
+) -> None:
+    tokens = unattended.service.store.tokens
+    users = {name: tokens.create(name, administrator=name == "root") for name in ("ada", "root")}
+    for name, secret in users.items():
+        page = visit(unattended.url, "status of 4(01|22)")
+        page.get_by_label("Token").fill(secret)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("dialog")).to_be_hidden()
+        shared = page.locator("#device option", has_text="made-up (shared)")
+        expect(shared).to_have_count(1)
+
+        page.get_by_role("link", name="A device").click()
+        page.locator("#table-file").set_input_files(world.tables / "made-up.json")
+        if name == "root":
+            page.get_by_label("Share with everyone").check()
+            page.locator("#table-name").fill("everybodys")
+        page.get_by_role("button", name="Upload").click()
+        expect(page.get_by_role("status")).to_contain_text("Searches can use it now.")
+        expect(page.get_by_label("Share with everyone")).to_be_visible(visible=name == "root")
+        page.get_by_role("button", name="Search with it").click()
+        chosen = "made-up" if name == "ada" else "everybodys"
+        expect(page.locator("#device")).to_have_value(chosen)
+        picture(page, f"owners-{name}")
+
+    texts = page.locator("#device option").all_text_contents()
+    assert "everybodys (shared)" in texts
+    assert "ada/made-up" in texts
