@@ -9,6 +9,14 @@ from spaces.console.group import Group
 
 COMMANDS = {
     "quickstart": ("service.quickstart.command:quickstart", "Run all steps once on this machine."),
+    "run": (
+        "oneshot.commands.pipeline:run",
+        "Run a pipeline: a file of stages from profiling to measured networks.",
+    ),
+    "pipeline": (
+        "oneshot.commands.pipeline:pipeline",
+        "Check pipelines and write sample files.",
+    ),
     "spaces": ("spaces.commands:main", "Inspect search spaces and convert architectures."),
     "tables": (
         "tables.commands:main",

@@ -124,6 +124,11 @@ def reload(record: Mapping[str, Any], input_shape: tuple[int, int, int]) -> Imag
     return data
 
 
+def check_name(name: str) -> None:
+    """Raise the error of `load` for a name that no data set has, without reading the images."""
+    _find(name)
+
+
 def _find(name: str) -> tuple[str, Source, Path | None]:
     """Return the name to record, the function that reads the set, and its path, if any."""
     key, colon, location = name.partition(":")

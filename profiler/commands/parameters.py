@@ -20,6 +20,9 @@ class ListOf(click.ParamType[tuple[Any, ...]]):
         item: Type of each value.
     """
 
+    separator = ","
+    """Pipelines join the elements of a list by it."""
+
     def __init__(self, item: click.ParamType[Any]):
         self.item = item
         self.name = f"{item.name} list"

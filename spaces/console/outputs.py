@@ -21,6 +21,9 @@ class _Output(click.Path):
         options: Arguments of `click.Path`.
     """
 
+    is_output = True
+    """Pipelines place the file in the folder of their run."""
+
     def __init__(self, check: Callable[[Path], None], **options: Any):
         super().__init__(path_type=Path, **options)
         self._check = check

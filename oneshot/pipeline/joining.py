@@ -1,0 +1,169 @@
+"""How the files of stages join them: default arguments, and references such as `@profile`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from oneshot.pipeline.kinds import STAGES
+from oneshot.pipeline.settings import StageSettings
+from spaces.errors import UnknownName
+
+GUIDES = {"supernet": "train", "predictor": "predict"}
+"""Guide without a location -> stage whose file it scores by."""
+
+_REFERENCE = re.compile(rf"(?P<before>.*)@\s*(?P<stage>{'|'.join(STAGES)})\s*", re.DOTALL)
+
+
+class UnresolvedJoint(Exception):
+    """A stage needs a file that no earlier stage writes; the message says what to add."""
+
+
+class Joints:
+    """Files of the stages so far.
+
+    Args:
+        files: Stage -> path of its output, or of the file that replaces it.
+        architecture: Path of the architecture that a training has decided; None where none has.
+        index: Index of the architecture to retrain in a file of several.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, str] = {}
+        self.architecture: str | None = None
+        self.index: str | None = None
+
+    def file(self, name: str, settings: StageSettings, hint: str = "") -> str:
+        """Return the file of an earlier stage and record that the stage needs it.
+
+        Raises:
+            UnresolvedJoint: The pipeline has no such stage before this one.
+        """
+        if name not in self.files:
+            position = list(STAGES).index(name) - list(STAGES).index(settings.kind.name)
+            if position >= 0:
+                raise UnresolvedJoint(f"{name} does not run before {settings.kind.name}")
+            raise UnresolvedJoint(
+                f"needs the stage {name}, which the pipeline lacks; add `{name}: {{}}`, or"
+                f" `{name}: PATH` with its file{hint}"
+            )
+        if name not in settings.needs:
+            settings.needs.append(name)
+        return self.files[name]
+
+    def resolve(self, text: str, key: str, settings: StageSettings) -> str:
+        """Replace a reference to a stage at the end of a text by the path of its file.
+
+        Args:
+            text: Text of an option, such as `latency_ms<=2@profile`.
+            key: Key of the option.
+            settings: Settings of the stage that has the option.
+
+        Raises:
+            UnresolvedJoint: The stage does not exist, or is none of the earlier ones.
+        """
+        if key == "guide" and text in GUIDES:
+            text = f"{text}:@{GUIDES[text]}"
+        match = _REFERENCE.fullmatch(text)
+        if match is None:
+            return text
+        path = self.file(match["stage"], settings)
+        # A text of a reference alone is the path; otherwise `@` separates a metric from its table.
+        before = match["before"]
+        separator = "@" if before and not before.endswith(":") else ""
+        return f"{before}{separator}{path}"
+
+    def join(self, settings: StageSettings) -> dict[str, str]:
+        """Add the positional arguments of a stage; return texts for options that are not set.
+
+        Raises:
+            UnresolvedJoint: A file is needed that no earlier stage writes.
+        """
+        join = _JOINTS.get(settings.kind.name)
+        return {} if join is None else join(self, settings)
+
+
+def searches_architecture(settings: StageSettings) -> bool:
+    """Return whether a training decides an architecture; False for an unknown algorithm."""
+    from oneshot.algorithms.registry import algorithm
+
+    name = settings.text("algorithm")
+    try:
+        return name is not None and algorithm(name).searches_architecture
+    except UnknownName:
+        return False
+
+
+def architecture_of_run(folder: str) -> str | None:
+    """Return the path of the architecture in the folder of a training; None where it has none."""
+    from oneshot.algorithms.results import ARCHITECTURE
+
+    path = Path(folder) / ARCHITECTURE
+    return str(path) if path.is_file() else None
+
+
+def _join_evaluate(joints: Joints, settings: StageSettings) -> dict[str, str]:
+    settings.arguments.append(joints.file("train", settings))
+    return {}
+
+
+def _join_predict(joints: Joints, settings: StageSettings) -> dict[str, str]:
+    if settings.get("data") is not None:
+        return {}
+    return {"data": joints.file("evaluate", settings, ", or set predict.data")}
+
+
+def _join_search(joints: Joints, settings: StageSettings) -> dict[str, str]:
+    if settings.get("guide") is not None:
+        return {}
+    if "predict" not in joints.files and "train" in joints.files:
+        return {"guide": f"supernet:{joints.file('train', settings)}"}
+    hint = ", or set search.guide, such as supernet or benchmark:nasbench201"
+    return {"guide": f"predictor:{joints.file('predict', settings, hint)}"}
+
+
+def _join_retrain(joints: Joints, settings: StageSettings) -> dict[str, str]:
+    joints.index = settings.text("index")
+    if settings.get("arch") is not None:
+        return {}
+    if "search" not in joints.files and joints.architecture is not None:
+        joints.file("train", settings)
+        return {"arch": joints.architecture}
+    hint = ", or train by an algorithm that decides an architecture, or set retrain.arch"
+    return {"arch": joints.file("search", settings, hint)}
+
+
+def _join_export(joints: Joints, settings: StageSettings) -> dict[str, str]:
+    settings.arguments.append(joints.file("retrain", settings))
+    return {}
+
+
+def _join_measure(joints: Joints, settings: StageSettings) -> dict[str, str]:
+    """Measure the architecture in the table's runtime, and the exported network."""
+    if "search" in joints.files:
+        settings.arguments.append(joints.file("search", settings))
+    elif joints.architecture is not None:
+        joints.file("train", settings)
+        settings.arguments.append(joints.architecture)
+    if "export" in joints.files:
+        settings.arguments.append(joints.file("export", settings))
+    if not settings.arguments:
+        raise UnresolvedJoint("has nothing to measure; add the stage search or export")
+    texts = {}
+    if settings.get("table") is None and "profile" in joints.files:
+        texts["table"] = joints.file("profile", settings)
+    # The network that was trained, not the best one.
+    if settings.get("index") is None and joints.index not in (None, "0"):
+        texts["index"] = str(joints.index)
+    return texts
+
+
+_JOINTS: Mapping[str, Callable[[Joints, StageSettings], dict[str, str]]] = {
+    "evaluate": _join_evaluate,
+    "predict": _join_predict,
+    "search": _join_search,
+    "retrain": _join_retrain,
+    "export": _join_export,
+    "measure": _join_measure,
+}

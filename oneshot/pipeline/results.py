@@ -1,0 +1,114 @@
+"""The result of each stage in one line, read from the files that it wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oneshot.pipeline.pipeline import Stage
+from spaces.errors import PathfitError
+
+
+def result_line(stage: Stage) -> str:
+    """Return the result of a stage that is done; its file's path where it cannot be read."""
+    try:
+        return _RESULTS[stage.name](stage.output)
+    except (OSError, ValueError, LookupError, TypeError, PathfitError):
+        # A summary must not fail the run: plug-ins may write files of other content.
+        return str(stage.output)
+
+
+def _profile(path: Path) -> str:
+    from spaces.registry import get
+    from tables.lookup_table import LookupTable
+
+    table = LookupTable.read(path)
+    model = table.cost_model(get(table.space))
+    least, greatest = model.bounds()
+    spread = f"networks take {least.value:.3g} to {greatest.value:.3g} ms"
+    if model.sigma is None or not table.networks:
+        return f"{len(table.blocks)} blocks; {spread}"
+    latencies = [network.latency_ms for network in table.networks]
+    error = model.sigma / float(np.median(latencies))
+    return f"{len(table.blocks)} blocks; {spread}, sigma {error:.1%} of the median"
+
+
+def _train(path: Path) -> str:
+    report_path = path / "architecture-report.json"
+    if report_path.is_file():
+        report = _read(report_path)
+        cost = report.get("predicted_cost")
+        if cost is None:
+            return f"architecture {path / 'architecture.json'}"
+        return f"architecture of {cost:.4g} {report['unit']} {report['metric']}"
+    settings = _read(path / "run.json")
+    return f"supernet of {settings['space'].partition('(')[0]} by {settings['algorithm']}"
+
+
+def _evaluate(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    metrics = [json.loads(line)["metrics"] for line in lines]
+    # The first metric is that of the data's task, such as top1.
+    name = "top1" if "top1" in metrics[0] else next(iter(metrics[0]))
+    values = [metric[name] for metric in metrics]
+    return f"{len(values)} sub-networks, {name} {min(values):.4g} to {max(values):.4g}"
+
+
+def _predict(path: Path) -> str:
+    report = _read(path.with_name("predict.json"))
+    figures = report["figures"][report["encoder"]]
+    tau = figures["kendall_tau"]
+    # A predictor that gives all networks the same score has no tau.
+    quality = "undefined" if tau is None else f"{tau:.2f} +- {figures['kendall_tau_error']:.2f}"
+    return f"Kendall's tau {quality} on {report['tested_on']} unseen networks"
+
+
+def _search(path: Path) -> str:
+    result = _read(path)
+    best = result["best"][0]
+    costs = ", ".join(f"{metric} {value:.4g}" for metric, value in best["costs"].items())
+    return f"best score {best['score']:.4g}, {costs}"
+
+
+def _retrain(path: Path) -> str:
+    report = _read(path / "test.json")
+    low, high = report["top1_interval"]
+    return f"test top-1 {report['top1']:.2f} (95%: {low:.2f} to {high:.2f})"
+
+
+def _export(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.2f} MB"
+
+
+def _measure(path: Path) -> str:
+    texts = []
+    for entry in _read(path)["measured"]:
+        text = f"{entry['runtime']} {entry['latency_ms']:.4g} ms"
+        estimate = entry.get("estimate_ms")
+        if estimate is not None:
+            # At the clock rate of the table, which the estimate is for, where that is known.
+            measured = entry.get("normalised_ms", entry["latency_ms"])
+            text += f" (promised {estimate:.4g}, at the table's clock {measured:.4g})"
+        texts.append(text)
+    return "; ".join(texts)
+
+
+_RESULTS: Mapping[str, Callable[[Path], str]] = {
+    "profile": _profile,
+    "train": _train,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "search": _search,
+    "retrain": _retrain,
+    "export": _export,
+    "measure": _measure,
+}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return value
