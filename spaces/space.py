@@ -105,6 +105,14 @@ class SearchSpace(ChoiceSpace, ABC):
         """Description of the weights that trainings begin with; empty if the seed draws all."""
         return ""
 
+    @property
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name of each tensor that networks take -> shape without the dimension of the batch.
+
+        They are in the order of the tensors of `random_input`.
+        """
+        return {"image": self.input_shape}
+
     # Blocks and costs
 
     def input_shape_of(self, architecture: Architecture) -> tuple[int, int, int]:
@@ -116,8 +124,10 @@ class SearchSpace(ChoiceSpace, ABC):
 
     def random_input(
         self, architecture: Architecture, batch: int, generator: torch.Generator
-    ) -> torch.Tensor:
-        """Return random inputs of a network, [batch, ...]; images are normally distributed.
+    ) -> Any:
+        """Return random inputs of a network: images [batch, ...], normally distributed.
+
+        Networks of several inputs take them in a tuple or dictionary.
 
         Args:
             architecture: Architecture of the network.

@@ -7,7 +7,7 @@ import json
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,12 @@ from oneshot.errors import InvalidOption, InvalidRun
 from oneshot.run import Run
 from spaces.errors import PathfitError
 from spaces.files import replacing
+from spaces.modules.nested import tensors_in, with_tensor_arguments
 
 if TYPE_CHECKING:
     from oneshot.data.images import ImageData
+    from spaces.architecture import Architecture
+    from spaces.space import SearchSpace
 
 OPSET = 18
 OPSETS = range(18, 24)
@@ -58,6 +61,42 @@ class Export:
     images: int = 0
 
 
+@dataclass(frozen=True)
+class NetworkInputs:
+    """Inputs that a network is exported and compared with.
+
+    Args:
+        names: Name of each tensor.
+        make: Makes random inputs of a batch size.
+
+    Example:
+        >>> NetworkInputs.from_shape((3, 8, 8)).make(2).shape
+        torch.Size([2, 3, 8, 8])
+    """
+
+    names: tuple[str, ...]
+    make: Callable[[int], Any]
+
+    @classmethod
+    def from_shape(cls, shape: tuple[int, ...]) -> NetworkInputs:
+        """Return images of a shape (channels, height, width)."""
+
+        def make(count: int) -> Tensor:
+            return torch.randn(count, *shape, generator=torch.Generator().manual_seed(count))
+
+        return cls((INPUT,), make)
+
+    @classmethod
+    def from_space(cls, space: SearchSpace, architecture: Architecture) -> NetworkInputs:
+        """Return inputs of a space's networks, which may be several tensors, or tokens."""
+
+        def make(count: int) -> Any:
+            generator = torch.Generator().manual_seed(count)
+            return space.random_input(architecture, count, generator)
+
+        return cls(tuple(space.input_shapes), make)
+
+
 def export(run: Run, path: str | Path, *, opset: int = OPSET, fold_bn: bool = False) -> Export:
     """Check a run's network under onnxruntime and write it as ONNX with a dynamic batch size.
 
@@ -75,7 +114,7 @@ def export(run: Run, path: str | Path, *, opset: int = OPSET, fold_bn: bool = Fa
         raise InvalidOption(f"opset must be from {OPSETS[0]} to {OPSETS[-1]}, not {opset}")
 
     model = run.load()
-    shape = run.input_shape
+    inputs = NetworkInputs.from_space(run.space, run.architecture)
     try:
         data = run.data()
         images = data.test.tensors(range(min(_NUM_IMAGES, len(data.test))))[0]
@@ -87,8 +126,8 @@ def export(run: Run, path: str | Path, *, opset: int = OPSET, fold_bn: bool = Fa
     # A model that fails the check never replaces an existing file.
     with replacing(path) as temporary_path:
         metadata = described(run, data)
-        write_onnx(model, shape, temporary_path, metadata, opset=opset, fold_bn=fold_bn)
-        difference = compare(model, shape, temporary_path, images)
+        write_onnx(model, inputs, temporary_path, metadata, opset=opset, fold_bn=fold_bn)
+        difference = compare(model, inputs, temporary_path, images)
 
         # Negated so that NaN fails too.
         if not difference <= TOLERANCE:
@@ -118,7 +157,7 @@ def described(run: Run, data: ImageData | None) -> dict[str, str]:
         `architecture` and `pathfit` (the version); `data`, the recorded data set without the
         folder of the images; `classes`, a JSON list of names; `preprocessing`, a JSON object of
         layout, input_shape (channels, height, width) and, if the data set defines them, colours,
-        mean, deviation and resizing.
+        mean, deviation and resizing. Of a model of several inputs it has their shapes, `inputs`.
     """
     settings = run.settings
 
@@ -127,7 +166,12 @@ def described(run: Run, data: ImageData | None) -> dict[str, str]:
     recorded = settings.preprocessing
     if recorded is None and data is not None and data.preprocessing is not None:
         recorded = data.preprocessing.to_dict()
-    preprocessing = {**(recorded or {}), "layout": "NCHW", "input_shape": list(run.input_shape)}
+    preprocessing = {**(recorded or {})}
+    shapes = run.space.input_shapes
+    if len(shapes) == 1:
+        preprocessing |= {"layout": "NCHW", "input_shape": list(run.input_shape)}
+    else:
+        preprocessing["inputs"] = {name: list(shape) for name, shape in shapes.items()}
 
     return {
         "architecture": run.architecture.to_json(),
@@ -140,7 +184,7 @@ def described(run: Run, data: ImageData | None) -> dict[str, str]:
 
 def write_onnx(
     model: nn.Module,
-    shape: tuple[int, int, int],
+    inputs: NetworkInputs | tuple[int, ...],
     path: Path,
     metadata: Mapping[str, str],
     *,
@@ -151,7 +195,7 @@ def write_onnx(
 
     Args:
         model: Network in evaluation mode.
-        shape: Channels, height and width of an image.
+        inputs: Inputs of the network, or the channels, height and width of an image.
         path: ONNX file to write.
         metadata: Metadata of the model, key -> text.
         opset: Opset version of ONNX.
@@ -170,7 +214,7 @@ def write_onnx(
         warnings.simplefilter("ignore", UserWarning)
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
 
-        program = _convert(model, shape, opset)
+        program = _convert(model, _inputs(inputs), opset)
         _simplify(program.model, fold_bn)
 
         # The exporter records source locations, with folders of this machine, for every operator.
@@ -194,16 +238,21 @@ def write_onnx(
     path.write_bytes(proto.SerializeToString())
 
 
-def _convert(model: nn.Module, shape: tuple[int, int, int], opset: int) -> torch.onnx.ONNXProgram:
+def _inputs(inputs: NetworkInputs | tuple[int, ...]) -> NetworkInputs:
+    return NetworkInputs.from_shape(inputs) if isinstance(inputs, tuple) else inputs
+
+
+def _convert(model: nn.Module, inputs: NetworkInputs, opset: int) -> torch.onnx.ONNXProgram:
     """Return a model as torch converts it; raises InvalidRun if its code cannot be converted."""
+    # An example of two images: a batch of one would be exported as a constant.
+    network, arguments = with_tensor_arguments(model, inputs.make(2))
     try:
-        # An example of two images: a batch of one would be exported as a constant.
         program = torch.onnx.export(
-            model,
-            (torch.zeros(2, *shape),),
-            input_names=[INPUT],
+            network,
+            arguments,
+            input_names=list(inputs.names),
             output_names=[OUTPUT],
-            dynamic_shapes=_dynamic_batch(model),
+            dynamic_shapes=_dynamic_batch(network, len(arguments)),
             opset_version=opset,
             dynamo=True,
             verbose=False,
@@ -217,13 +266,13 @@ def _convert(model: nn.Module, shape: tuple[int, int, int], opset: int) -> torch
     return program
 
 
-def _dynamic_batch(model: nn.Module) -> tuple[Any, ...]:
-    """Return the dynamic shapes of `torch.export` for a model of one batch of images."""
-    batch = {0: torch.export.Dim("batch", min=1)}
+def _dynamic_batch(model: nn.Module, count: int) -> tuple[Any, ...]:
+    """Return the dynamic shapes of `torch.export` for a model of `count` tensors [b, ...]."""
+    batches = ({0: torch.export.Dim("batch", min=1)},) * count
     (first, *_) = inspect.signature(model.forward).parameters.values()
 
     # torch.export takes the arguments of `forward(self, *inputs)` as one tuple.
-    return ((batch,),) if first.kind is inspect.Parameter.VAR_POSITIONAL else (batch,)
+    return (batches,) if first.kind is inspect.Parameter.VAR_POSITIONAL else batches
 
 
 def _simplify(model: Any, fold_bn: bool) -> None:
@@ -264,9 +313,9 @@ def _simplify(model: Any, fold_bn: bool) -> None:
 
 def compare(
     model: nn.Module,
-    shape: tuple[int, int, int],
+    inputs: NetworkInputs | tuple[int, ...],
     path: Path,
-    images: Tensor | Sequence[Tensor] | None = None,
+    images: Any = None,
 ) -> float:
     """Return the largest difference between the logits of onnxruntime and torch.
 
@@ -274,27 +323,34 @@ def compare(
 
     Args:
         model: Network in evaluation mode.
-        shape: Shape of an image; random images are compared in batches of 1 and 3.
+        inputs: Inputs of the network, or the shape of an image; random ones are compared in batches
+            of 1 and 3.
         path: ONNX file.
-        images: More images to compare: one batch [n, channels, height, width] or several; None for
-            none.
+        images: More images to compare: one batch [n, channels, height, width] or a list of
+            several; None for none.
     """
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    # The exporter leaves out an input that the network does not use.
+    used_names = {entry.name for entry in session.get_inputs()}
+    inputs = _inputs(inputs)
 
     # Two sizes, since a batch size that was exported as a constant agrees with one of them only.
-    batches = [
-        torch.randn(count, *shape, generator=torch.Generator().manual_seed(count))
-        for count in (1, 3)
-    ]
-    batches.extend([images] if isinstance(images, Tensor) else images or [])
+    batches = [inputs.make(count) for count in (1, 3)]
+    if images is not None:
+        batches.extend(images if isinstance(images, list) else [images])
 
     worst = 0.0
     for batch in batches:
         with torch.inference_mode():
             expected = model(batch).numpy()
-        (logits,) = session.run(None, {INPUT: batch.contiguous().numpy()})
+        feed = {
+            name: tensor.contiguous().numpy()
+            for name, tensor in zip(inputs.names, tensors_in(batch), strict=True)
+            if name in used_names
+        }
+        (logits,) = session.run(None, feed)
 
         difference = float(np.abs(np.asarray(logits) - expected).max() / np.abs(expected).max())
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+from spaces.modules.nested import tensors_in
 
 
 class HookedRunner:
@@ -20,10 +22,10 @@ class HookedRunner:
     Args:
         network: Network in evaluation mode, on its device.
         blocks: Its blocks.
-        image: Its input.
+        image: Its input: a tensor, or a tuple or dictionary of several.
     """
 
-    def __init__(self, network: nn.Module, blocks: Sequence[nn.Module], image: Tensor):
+    def __init__(self, network: nn.Module, blocks: Sequence[nn.Module], image: Any):
         self.network = network
         self.modules = list(blocks)
         self.image = image
@@ -101,7 +103,7 @@ class HookedCudaRunner(HookedRunner):
         return float(begin.elapsed_time(end))
 
     def _wait(self) -> None:
-        torch.cuda.synchronize(self.image.device)
+        torch.cuda.synchronize(next(tensors_in(self.image)).device)
 
 
 class _Call:

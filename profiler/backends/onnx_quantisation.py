@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +44,14 @@ def integer_operators(proto: bytes, provider: str) -> list[str]:
     ]
 
 
-def quantised(proto: bytes, image: NDArray[Any]) -> bytes:
+def quantised(proto: bytes, feed: Mapping[str, NDArray[Any]]) -> bytes:
     """Quantise a model to int8 by onnxruntime's static quantisation.
 
     It is signed, with quantise and dequantise nodes and a scale for every output channel.
 
     Args:
         proto: The serialised model.
-        image: Input [batch, channels, height, width] that ranges are calibrated on. Latencies do
-            not depend on the ranges.
+        feed: Name -> input that ranges are calibrated on. Latencies do not depend on the ranges.
 
     Returns:
         The serialised quantised model.
@@ -65,7 +65,7 @@ def quantised(proto: bytes, image: NDArray[Any]) -> bytes:
 
     class Reader(CalibrationDataReader):
         def __init__(self) -> None:
-            self.feeds: list[Any] = [{"image": image}]
+            self.feeds: list[Any] = [dict(feed)]
 
         def get_next(self) -> Any:
             return self.feeds.pop() if self.feeds else None

@@ -30,6 +30,7 @@ from profiler.errors import UnsupportedConditions
 from spaces.architecture import Architecture
 from spaces.block import Block
 from spaces.modules.blocks import build
+from spaces.modules.nested import tensors_in, with_tensor_arguments
 from spaces.modules.network import materialise
 from spaces.space import SearchSpace
 
@@ -74,8 +75,12 @@ class OnnxRuntime:
         if blocks is not None:
             return self.runner(blocks)
         generator = torch.Generator().manual_seed(self.conditions.seed)
-        image = space.random_input(architecture, self.conditions.batch, generator)
-        return self._session(self._exported(space, architecture, image), image.numpy())
+        inputs = space.random_input(architecture, self.conditions.batch, generator)
+        tensors = tensors_in(inputs)
+        feed = {
+            name: tensor.numpy() for name, tensor in zip(space.input_shapes, tensors, strict=True)
+        }
+        return self._session(self._exported(space, architecture, inputs, feed), feed)
 
     def runner(self, blocks: Sequence[Block]) -> Runner:
         """Return a runner of a network of these blocks."""
@@ -86,7 +91,7 @@ class OnnxRuntime:
             for position, block in enumerate(blocks)
         ]
         proto = model(fragments, self.conditions.batch, shape, classes)
-        return self._session(proto.SerializeToString(), self._input(shape))
+        return self._session(proto.SerializeToString(), {"image": self._input(shape)})
 
     def executed(self) -> Mapping[str, Any]:
         """Return the number of threads that onnxruntime's last session has."""
@@ -116,7 +121,11 @@ class OnnxRuntime:
         return self._fragments[key]
 
     def _exported(
-        self, space: SearchSpace, architecture: Architecture, image: torch.Tensor
+        self,
+        space: SearchSpace,
+        architecture: Architecture,
+        inputs: Any,
+        feed: Mapping[str, NDArray[Any]],
     ) -> bytes:
         import onnx
 
@@ -130,29 +139,31 @@ class OnnxRuntime:
             # forty times as long for a network of cells (8 s of NAS-Bench-201), more than a table's
             # whole budget. Constants are folded by onnxruntime.
             torch.onnx.export(
-                network,
-                (image,),
+                *with_tensor_arguments(network, inputs),
                 file,
-                input_names=["image"],
+                input_names=list(feed),
                 dynamo=False,
                 do_constant_folding=False,
             )
             proto = onnx.load(file)
 
-        # A cell without a path to its output does not use the image, and tracing drops the input.
-        if not proto.graph.input:
-            kind = onnx.helper.np_dtype_to_tensor_dtype(image.numpy().dtype)
-            entry = onnx.helper.make_tensor_value_info("image", kind, list(image.shape))
-            proto.graph.input.append(entry)
+        # A cell without a path to its output does not use the image, and a candidate may not use a
+        # mask: tracing drops such an input.
+        names = {entry.name for entry in proto.graph.input}
+        for name, value in feed.items():
+            if name not in names:
+                kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+                entry = onnx.helper.make_tensor_value_info(name, kind, list(value.shape))
+                proto.graph.input.append(entry)
 
         return bytes(proto.SerializeToString())
 
-    def _session(self, proto: bytes, image: NDArray[Any]) -> SessionRunner:
+    def _session(self, proto: bytes, feed: Mapping[str, NDArray[Any]]) -> SessionRunner:
         if self.conditions.precision == "int8":
-            proto = quantised(proto, image)
+            proto = quantised(proto, feed)
             self._check_integers(proto)
 
-        runner = SessionRunner(proto, image, self.conditions.threads, self.provider)
+        runner = SessionRunner(proto, feed, self.conditions.threads, self.provider)
         self._threads = runner.threads
         return runner
 
@@ -181,16 +192,16 @@ class SessionRunner(TimedSession):
 
     Args:
         proto: The serialised model.
-        image: The input `image`, [batch, channels, height, width].
+        feed: Name -> input, [batch, ...]; images are the input `image`.
         threads: Number of threads within an operator.
         provider: Onnxruntime's name of the device.
     """
 
-    def __init__(self, proto: bytes, image: NDArray[Any], threads: int, provider: str):
+    def __init__(self, proto: bytes, feed: Mapping[str, NDArray[Any]], threads: int, provider: str):
         import onnxruntime
 
         session = onnxruntime.InferenceSession(
             proto, session_options(threads), providers=[provider]
         )
         check_provider(session, provider)
-        super().__init__(session, {"image": image})
+        super().__init__(session, feed)

@@ -18,6 +18,7 @@ from profiler.errors import DeviceOutOfMemory, UnsupportedConditions
 from spaces.architecture import Architecture
 from spaces.block import Block
 from spaces.modules.blocks import build
+from spaces.modules.nested import mapped
 from spaces.modules.network import materialise
 from spaces.space import SearchSpace
 from spaces.threads import running_threads
@@ -67,7 +68,7 @@ class TorchEager:
         self.name = "torch-channels-last" if channels_last else "torch"
         self.memory = "cuda peak allocated" if self.device.type == "cuda" else "live tensors"
         self._modules: dict[tuple[int, str], nn.Module] = {}
-        self._inputs: dict[tuple[str | int, ...], Tensor] = {}
+        self._inputs: dict[tuple[str | int, ...], Any] = {}
 
     @classmethod
     def from_conditions(cls, conditions: Conditions) -> Self:
@@ -95,12 +96,12 @@ class TorchEager:
             unit_variance(network, torch.Generator().manual_seed(self.seed))
         try:
             network = self._placed(network)
-            image = self._network_input(space, architecture)
+            inputs = self._network_input(space, architecture)
         except torch.cuda.OutOfMemoryError as error:
             raise _out_of_memory(self.device, self.batch) from error
 
         kind = HookedCudaRunner if self.device.type == "cuda" else HookedRunner
-        return kind(network, list(network.blocks), image)  # type: ignore[arg-type]
+        return kind(network, list(network.blocks), inputs)  # type: ignore[arg-type]
 
     def renew(self) -> None:
         """Forget the modules, so that new runners get rebuilt ones, elsewhere in memory."""
@@ -157,7 +158,7 @@ class TorchEager:
 
         return self._modules[key]
 
-    def _input(self, shape: tuple[int, ...]) -> Tensor:
+    def _input(self, shape: tuple[int, ...]) -> Any:
         if shape not in self._inputs:
             generator = torch.Generator().manual_seed(self.seed)
             self._inputs[shape] = self._placed_input(
@@ -165,14 +166,13 @@ class TorchEager:
             )
         return self._inputs[shape]
 
-    def _network_input(self, space: SearchSpace, architecture: Architecture) -> Tensor:
-        """Return the input of a network, which need not be an image, such as one of tokens."""
+    def _network_input(self, space: SearchSpace, architecture: Architecture) -> Any:
+        """Return the inputs of a network, which need not be images: tokens, or several tensors."""
         key = (space.name, *space.input_shape_of(architecture))
         if key not in self._inputs:
             generator = torch.Generator().manual_seed(self.seed)
-            self._inputs[key] = self._placed_input(
-                space.random_input(architecture, self.batch, generator)
-            )
+            inputs = space.random_input(architecture, self.batch, generator)
+            self._inputs[key] = mapped(inputs, self._placed_input)
 
         return self._inputs[key]
 

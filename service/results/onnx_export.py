@@ -84,7 +84,7 @@ def main() -> None:
 
     # The exporter of the pinned torch uses deprecated functions of its dependencies.
     warnings.simplefilter("ignore")
-    from oneshot.export.onnx import TOLERANCE, compare, write_onnx
+    from oneshot.export.onnx import TOLERANCE, NetworkInputs, compare, write_onnx
     from spaces import __version__
     from spaces.registry import get
 
@@ -104,9 +104,9 @@ def main() -> None:
         metadata |= inherited
 
     network.eval()
-    shape = space.input_shape_of(architecture)
-    write_onnx(network, shape, path, metadata)
-    difference = compare(network, shape, path)
+    inputs = NetworkInputs.from_space(space, architecture)
+    write_onnx(network, inputs, path, metadata)
+    difference = compare(network, inputs, path)
     # Also true if the difference is NaN.
     if not difference <= TOLERANCE:
         raise SystemExit(f"onnxruntime's outputs differ from torch's by {difference:.2g}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from spaces.errors import InvalidParameter
 from spaces.modules.mutable import Mutable
+from spaces.modules.nested import mapped, tensors_in
 
 
 class SharedInput:
@@ -39,7 +40,7 @@ class SharedInput:
         # of the module may decide differently in every pass.
         if (
             torch.compiler.is_compiling()
-            or any(tensor.is_inference() for tensor in _tensors((inputs, options)))
+            or any(tensor.is_inference() for tensor in tensors_in((inputs, options)))
             or any(isinstance(part, Mutable) for part in module.modules())
         ):
             inputs, options = copied((inputs, options))
@@ -71,7 +72,7 @@ def _observed(
     module: nn.Module, inputs: Sequence[Any], options: dict[str, Any]
 ) -> tuple[Any, bool]:
     """Return a module's output, and whether the run changed its inputs."""
-    tensors = list(_tensors((inputs, options)))
+    tensors = list(tensors_in((inputs, options)))
     versions = [tensor._version for tensor in tensors]
     output = module(*inputs, **options)
     return output, [tensor._version for tensor in tensors] != versions
@@ -84,7 +85,7 @@ def _writes_to_inputs(module: nn.Module, inputs: Sequence[Any], options: dict[st
     normalisation, and the state of torch's random numbers is restored after it.
     """
     copied_inputs, copied_options = copied((tuple(inputs), options))
-    tensors = list(_tensors((copied_inputs, copied_options)))
+    tensors = list(tensors_in((copied_inputs, copied_options)))
     versions = [tensor._version for tensor in tensors]
     buffers = {name: value.clone() for name, value in module.named_buffers()}
 
@@ -94,25 +95,6 @@ def _writes_to_inputs(module: nn.Module, inputs: Sequence[Any], options: dict[st
     return [tensor._version for tensor in tensors] != versions
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """Yield the tensors in nested containers."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _tensors(item)
-    elif isinstance(value, dict):
-        yield from _tensors(list(value.values()))
-
-
 def copied(value: Any) -> Any:
     """Return nested containers with copies of their tensors, which gradients pass through."""
-    if isinstance(value, Tensor):
-        return value.clone()
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*map(copied, value))
-    if isinstance(value, tuple | list):
-        return type(value)(map(copied, value))
-    if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
-    return value
+    return mapped(value, Tensor.clone)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def from_model(
     model: torch.nn.Module,
-    example_input: torch.Tensor,
+    example_input: Any,
     name: str | None = None,
     num_classes: int | None = None,
     pretrained: bool = False,
@@ -35,7 +35,10 @@ def from_model(
 
     Args:
         model: Model with LayerChoice, InputChoice, ValueChoice or Repeat modules; a copy is run.
-        example_input: Batch for the model, [n, ...]; one image of it is run.
+        example_input: Batch for the model, a tensor [n, ...], of which one image is run. For a
+            model of several inputs, a tuple, list or dictionary of such tensors: a tuple is passed
+            as positional arguments and a dictionary as keyword arguments, unless the model takes
+            the structure itself.
         name: Name of the space; None: `model-` and the class in small letters. A factory that is
             registered by `spaces.register_space` passes its own name here, so that the space can be
             pickled and its architectures read from JSON.
@@ -49,8 +52,9 @@ def from_model(
         executes depend on no other choice.
 
     Raises:
-        InvalidParameter: The model has no choices, keys contradict each other, or its output has
-            another number of classes, or the MACs of an operator are not known.
+        InvalidParameter: The example has no tensor with a batch, the model has no choices, keys
+            contradict each other, its output has another number of classes, or the MACs of an
+            operator are not known.
         InvalidArchitecture: The model fails with all architectures that are run, or with all that
             have a certain candidate; the candidates are named. A model that fails with some
             combinations only has a space without these.
@@ -68,18 +72,12 @@ def from_model(
         >>> space.macs(space.architecture([1])) - space.macs(space.architecture([0]))
         6144
     """
-    import torch
-
     from spaces.modules.copying import copy_module
+    from spaces.user_model.inputs import ModelInput
     from spaces.user_model.sites import conditions, sites, value_columns
     from spaces.user_model.tracer import Tracer
 
-    if (
-        not isinstance(example_input, torch.Tensor)
-        or not example_input.ndim
-        or not len(example_input)
-    ):
-        raise InvalidParameter("example_input must be a tensor with at least one image, [n, ...]")
+    example = ModelInput.from_example(model, example_input)
 
     # A copy: the keys of its mutables are assigned, and its choices are made again and again.
     model = copy_module(model)
@@ -89,7 +87,7 @@ def from_model(
             f"{type(model).__name__} has no LayerChoice, InputChoice, ValueChoice or Repeat"
         )
 
-    tracer = Tracer(model, mutable_sites, example_input[:1].detach().clone())
+    tracer = Tracer(model, mutable_sites, example)
     places = [Placement(site.column, site.chains) for site in mutable_sites]
     runs = ModelRuns(tracer, places, pretrained)
     active = conditions(choices, mutable_sites)

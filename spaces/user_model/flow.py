@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from spaces.modules.nested import tensors_in
+
 Sources = frozenset[int]
 """Nodes that a tensor comes from without another node in between; 0 is the model's input."""
 
 INPUT: Sources = frozenset({0})
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """Yield the tensors of a value: itself, or those in its lists, tuples and mappings."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from tensors_in(item)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors_in(item)
 
 
 def renewed(value: Any) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from spaces.user_model.inputs import Passing, run_model
+
 
 class ModelNetwork(nn.Module):
     """A frozen model, registered once, as `model`.
@@ -15,16 +17,20 @@ class ModelNetwork(nn.Module):
     Args:
         model: Model that computes the output.
         blocks: Modules of the model that are the blocks of its architecture, in order.
+        passing: How the model takes a tuple or dictionary of several inputs.
     """
 
-    def __init__(self, model: nn.Module, blocks: Sequence[nn.Module]):
+    def __init__(
+        self, model: nn.Module, blocks: Sequence[nn.Module], passing: Passing = Passing.WHOLE
+    ):
         super().__init__()
+        self.passing = passing
         self.model = model
         # A list, so that torch does not register the modules a second time.
         self.blocks = list(blocks)
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
-        return self.model(*inputs, **options)
+        return run_model(self.model, self.passing, *inputs, **options)
 
 
 def reset(model: nn.Module, generator: torch.Generator) -> None:

@@ -86,7 +86,9 @@ class ModelSpace(SearchSpace):
         num_classes: int,
         factors: Factors | None = None,
     ):
-        shape: Any = tuple(runs.tracer.example.shape[1:])
+        example = runs.tracer.example
+        # Of several inputs the first; `input_shapes` has all.
+        shape: Any = next(iter(example.shapes.values()))
         SearchSpace.__init__(self, name, choices, shape, num_classes)
         self.conditions = tuple(conditions)
         self.factors = factors
@@ -122,29 +124,31 @@ class ModelSpace(SearchSpace):
 
     def random_input(
         self, architecture: Architecture, batch: int, generator: torch.Generator
-    ) -> torch.Tensor:
-        """Return random inputs of a network, [batch, ...], of the example's type.
+    ) -> Any:
+        """Return random inputs of a network, [batch, ...], of the example's structure and types.
+
+        Floats are normally distributed, integers drawn from the example's values. Masks, next to
+        other inputs, are the example's.
 
         Args:
             architecture: Architecture of the network.
             batch: Batch size.
             generator: Random generator.
         """
-        import torch
+        return self._runs.tracer.example.random(batch, generator)
 
-        example = self._runs.tracer.example
-        if example.is_floating_point():
-            return super().random_input(architecture, batch, generator)
-        # Drawn from the example's values: any other integer may be no index of an embedding.
-        values = example.flatten()
-        shape = (batch, *example.shape[1:])
-        return values[torch.randint(len(values), shape, generator=generator)]
+    @property
+    def input_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name of each tensor that the model takes -> shape without the dimension of the batch."""
+        return self._runs.tracer.example.shapes
 
     @cached_property
     def _digest(self) -> str:
         from spaces.user_model.digest import configuration, digest
 
-        return digest(configuration(self._runs.tracer.model), self.input_shape)
+        # One input has the digest that it had before models could have several.
+        inputs = self.input_shape if len(self.input_shapes) == 1 else self.input_shapes
+        return digest(configuration(self._runs.tracer.model), inputs)
 
     @property
     def size(self) -> int:
@@ -343,7 +347,7 @@ class ModelSpace(SearchSpace):
         model, blocks = self._frozen(architecture)
         if generator is not None and not self._runs.pretrained:
             reset(model, generator)
-        return ModelNetwork(model, blocks)
+        return ModelNetwork(model, blocks, self._runs.tracer.example.passing)
 
     def _frozen(self, architecture: Architecture) -> tuple[torch.nn.Module, list[torch.nn.Module]]:
         from spaces.user_model.freeze import freeze
@@ -366,7 +370,7 @@ class ModelSpace(SearchSpace):
         model = self.model()
         if generator is not None and not self._runs.pretrained:
             reset(model, generator)
-        return ModelSupernet(self, model)
+        return ModelSupernet(self, model, self._runs.tracer.example.passing)
 
     @property
     def initial_weights(self) -> str:

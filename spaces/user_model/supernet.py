@@ -11,6 +11,7 @@ from torch import nn
 from spaces.modules.shared_input import copied
 from spaces.modules.supernet import Supernet
 from spaces.user_model.freeze import activate
+from spaces.user_model.inputs import Passing, run_model
 from spaces.user_model.parameters import active_parameters
 
 if TYPE_CHECKING:
@@ -23,13 +24,15 @@ class ModelSupernet(Supernet):
     Args:
         space: Space whose architectures the supernet runs.
         model: Model with the space's mutables.
+        passing: How the model takes a tuple or dictionary of several inputs.
     """
 
     space: ModelSpace
 
-    def __init__(self, space: ModelSpace, model: nn.Module):
+    def __init__(self, space: ModelSpace, model: nn.Module, passing: Passing = Passing.WHOLE):
         super().__init__(space)
         self.model = model
+        self.passing = passing
         self._codes: NDArray[np.signedinteger[Any]] | None = None
 
     def _activate(self, codes: NDArray[np.signedinteger[Any]]) -> None:
@@ -39,7 +42,7 @@ class ModelSupernet(Supernet):
     def forward(self, *inputs: Any, **options: Any) -> Any:
         # A model may work in place on its input, while several paths read the same images.
         inputs, options = copied((inputs, options))
-        return self.model(*inputs, **options)
+        return run_model(self.model, self.passing, *inputs, **options)
 
     def path(self) -> list[nn.Module]:
         """Return the modules with weights or statistics that the active architecture executes.

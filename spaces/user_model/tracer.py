@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from spaces.errors import InvalidArchitecture, InvalidParameter
 from spaces.modules.mutable import Mutable
+from spaces.modules.nested import tensors_in
 from spaces.user_model.block import ModuleBlock
 from spaces.user_model.digest import configuration, digest
-from spaces.user_model.flow import INPUT, Flow, renewed, tensors_in
+from spaces.user_model.flow import INPUT, Flow, renewed
+from spaces.user_model.inputs import ModelInput
 from spaces.user_model.macs import MacCounter
 from spaces.user_model.parameters import NetworkParameters
 from spaces.user_model.sites import Site
@@ -53,10 +55,10 @@ class Tracer:
     Args:
         model: Model whose mutables have keys.
         sites: Sites of its mutables.
-        example: One image, [1, ...].
+        example: Inputs of one run.
     """
 
-    def __init__(self, model: nn.Module, sites: Sequence[Site], example: Tensor):
+    def __init__(self, model: nn.Module, sites: Sequence[Site], example: ModelInput):
         self.model = model
         self.sites = sites
         self.example = example
@@ -86,9 +88,10 @@ class Tracer:
         """
         run = _Run(self)
         with quiet(self.model), run.hooks(), run.counter, run.flow:
-            example = self.example.view_as(self.example)
-            run.flow.mark([example], INPUT)
-            output = self._forward(example)
+            # New tensors: the example's own keep no marks between runs.
+            inputs = renewed(self.example.value)
+            run.flow.mark(tensors_in(inputs), INPUT)
+            output = self._forward(inputs)
 
         if run.counter.unknown:
             listed = ", ".join(run.counter.unknown)
@@ -106,11 +109,11 @@ class Tracer:
             InvalidArchitecture: The model fails.
         """
         with quiet(self.model):
-            self._forward(self.example)
+            self._forward(self.example.value)
 
-    def _forward(self, example: Tensor) -> Any:
+    def _forward(self, inputs: Any) -> Any:
         try:
-            return self.model(example)
+            return self.example.run(self.model, inputs)
         except (MemoryError, torch.OutOfMemoryError):
             # The machine is at fault, not the architecture.
             raise

@@ -154,3 +154,69 @@ def test_random_tokens_are_tokens_of_the_example() -> None:
     tokens = space.random_input(architecture, 64, torch.Generator().manual_seed(0))
     assert (tokens.dtype, tokens.shape) == (torch.int64, (64, 3))
     assert set(tokens.unique().tolist()) == {7, 42, 99}
+
+
+class TwoTowers(nn.Module):
+    """Two inputs, the second of which one candidate of the gate ignores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = LayerChoice({"narrow": nn.Linear(6, 8), "wide": wide(6, 512)}, key="query")
+        self.gate = LayerChoice({"add": Add(), "first": First()}, key="gate")
+        self.document = nn.Linear(10, 8)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, query: Tensor, document: Tensor, mask: Tensor) -> Tensor:
+        towers = self.query(query), self.document(document * ~mask)
+        result: Tensor = self.head(self.gate(*towers))
+        return result
+
+
+def wide(inputs: int, hidden: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, 8))
+
+
+class Add(nn.Module):
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        return first + second
+
+
+class First(nn.Module):
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        return first
+
+
+@pytest.mark.parametrize("as_dict", [False, True])
+@pytest.mark.parametrize(
+    ("backend_name", "precision"),
+    [("torch", "bf16"), ("onnxruntime", "fp32"), ("onnxruntime", "int8")],
+)
+def test_models_of_several_inputs_are_measured(
+    backend_name: str, precision: str, as_dict: bool
+) -> None:
+    tensors = torch.randn(1, 6), torch.randn(1, 10), torch.zeros(1, 10, dtype=torch.bool)
+    named = dict(zip(("query", "document", "mask"), tensors, strict=True))
+    space = spaces.from_model(TwoTowers(), named if as_dict else tensors, name="towers")
+    backend = make_backend(backend_name, Conditions("cpu", 2, precision))
+    for architecture in space.enumerate():
+        runner = backend.network_runner(space, architecture)
+        assert runner.whole() > 0
+        if backend.times_blocks:
+            assert len(runner.blocks()) == len(space.blocks(architecture))
+
+
+@pytest.mark.parametrize("backend_name", ["torch", "onnxruntime"])
+def test_a_table_of_a_model_of_several_inputs_has_all_blocks(backend_name: str) -> None:
+    tensors = torch.randn(1, 6), torch.randn(1, 10), torch.zeros(1, 10, dtype=torch.bool)
+    space = spaces.from_model(TwoTowers(), tensors, name="towers")
+    conditions = {"backend": backend_name, "batch": 1, "precision": "fp32", "threads": 1}
+    table = build(
+        space,
+        make_backend(backend_name, Conditions("cpu")),
+        Settings(budget_s=1.0, fewest_networks=20),
+        name="towers",
+        device={"kind": "cpu", "processor": "this"},
+        conditions=conditions,
+    )
+    assert set(table.blocks) == set(space.all_blocks)
+    assert (table.cost_model(space).estimate(list(space.enumerate())) > 0).all()

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
 
 import spaces
 from oneshot.errors import InvalidRun
-from oneshot.export.onnx import TOLERANCE, compare, write_onnx
+from oneshot.export.onnx import TOLERANCE, NetworkInputs, compare, write_onnx
+from profiler.backends.onnx_model import OnnxModelRunner
 from spaces import LayerChoice, Repeat
 
 SHAPE = (3, 8, 8)
@@ -49,3 +51,59 @@ def test_a_network_that_cannot_be_converted_is_refused_with_the_reason(tmp_path:
     with pytest.raises(InvalidRun, match=r"cannot be converted to ONNX: .*only batches of one"):
         write_onnx(Unconvertible(), SHAPE, tmp_path / "network.onnx", {})
     assert not list(tmp_path.iterdir())
+
+
+class TwoTowers(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = LayerChoice([nn.Linear(6, 8), nn.Sequential(nn.Linear(6, 8), nn.ReLU())])
+        self.document = nn.Embedding(20, 8)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, query: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
+        weights = mask[..., None].float()
+        document = (self.document(tokens) * weights).sum(1) / weights.sum(1)
+        logits: Tensor = self.head(self.query(query) + document)
+        return logits
+
+
+@pytest.mark.parametrize("as_dict", [False, True])
+def test_a_model_of_several_inputs_has_named_inputs(as_dict: bool, tmp_path: Path) -> None:
+    path = tmp_path / "towers.onnx"
+    mask = torch.tensor([[1, 1, 1, 0]])
+    example = torch.randn(1, 6), torch.randint(20, (1, 4)), mask
+    named = dict(zip(("query", "tokens", "mask"), example, strict=True))
+    space = spaces.from_model(TwoTowers(), named if as_dict else example)
+    for architecture in space.enumerate():
+        network = space.network(architecture).eval()
+        inputs = NetworkInputs.from_space(space, architecture)
+        write_onnx(network, inputs, path, {})
+        assert compare(network, inputs, path) <= TOLERANCE
+
+    session = onnxruntime.InferenceSession(path)
+    entries = {entry.name: (entry.shape[1:], entry.type) for entry in session.get_inputs()}
+    assert entries == {
+        "query": ([6], "tensor(float)"),
+        "tokens": ([4], "tensor(int64)"),
+        "mask": ([4], "tensor(int64)"),
+    }
+    batch = inputs.make(5)
+    tensors = dict(zip(entries, batch.values() if as_dict else batch, strict=True))
+    feed = {name: tensor.numpy() for name, tensor in tensors.items()}
+    (logits,) = session.run(None, feed)
+    torch.testing.assert_close(torch.from_numpy(logits), network(batch), atol=1e-5, rtol=1e-4)
+
+    # An exported model is measured by its fixed shapes.
+    runner = OnnxModelRunner(path, threads=1, batch=2)
+    assert [spec.shape for spec in runner.inputs] == [(2, 6), (2, 4), (2, 4)]
+
+
+def test_a_model_of_tokens_is_exported(tmp_path: Path) -> None:
+    layers = LayerChoice([nn.Linear(8, 8), nn.Identity()])
+    model = nn.Sequential(nn.Embedding(20, 8), layers, nn.Flatten(), nn.Linear(32, 3))
+    space = spaces.from_model(model, torch.randint(20, (1, 4)))
+    architecture = space.architecture([0])
+    network = space.network(architecture).eval()
+    inputs = NetworkInputs.from_space(space, architecture)
+    write_onnx(network, inputs, tmp_path / "tokens.onnx", {})
+    assert compare(network, inputs, tmp_path / "tokens.onnx") <= TOLERANCE
